@@ -1,0 +1,252 @@
+//! [`RecvBuffer`]: the caller's input memory, in which frames are unmasked, joined and lent out.
+
+use alloc::vec::Vec;
+
+/// The memory that received bytes are put into, and that [events](crate::Event) are lent from.
+///
+/// It belongs to the caller, who fills it from a transport of any kind: either by reading into
+/// [`spare`](Self::spare) and saying how much came with [`received`](Self::received), or by
+/// [`extend_from_slice`](Self::extend_from_slice). The state machine works in it in place: a frame
+/// is unmasked where it lies, the fragments of a message are moved together, and the finished
+/// message is lent to the caller without a copy.
+///
+/// ```text
+///   0        start      start + joined     head         tail        data.len()
+///   |  dead  |  message so far  |   hole    |  unparsed  |   spare   |
+/// ```
+///
+/// Memory grows with what has arrived, at most to a small multiple of it, and never with what a
+/// frame header claims. All work is linear in the bytes received.
+///
+/// While [`is_empty`](Self::is_empty) is true nothing of value is inside: the buffer may be shared
+/// with other connections, dropped, or replaced by another one.
+///
+/// ```
+/// let mut input = prism_core::RecvBuffer::new();
+/// let n = { let mut socket = &b"bytes"[..]; std::io::Read::read(&mut socket, input.spare(4096))? };
+/// input.received(n);
+/// assert_eq!(input.unparsed(), b"bytes");
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug, Default)]
+pub struct RecvBuffer {
+    /// Initialised all through, so that a read never needs memory to be zeroed first.
+    data: Vec<u8>,
+    /// Where the message so far begins. Equal to `head` while `joined` is 0.
+    start: usize,
+    /// How many bytes of the message's payload have been joined, unmasked.
+    joined: usize,
+    /// Where the bytes begin that no parser has taken yet.
+    head: usize,
+    /// Where the received bytes end and the spare ones begin.
+    tail: usize,
+}
+
+impl RecvBuffer {
+    /// An empty buffer; allocates nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { data: Vec::new(), start: 0, joined: 0, head: 0, tail: 0 }
+    }
+
+    /// An empty buffer with room for `bytes` bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { data: alloc::vec![0; bytes], ..Self::new() }
+    }
+
+    /// The free memory behind the received bytes, `at_least` bytes of it, to read into.
+    ///
+    /// What it holds is undefined (old bytes of this buffer). Follow with
+    /// [`received`](Self::received).
+    pub fn spare(&mut self, at_least: usize) -> &mut [u8] {
+        if self.data.len() - self.tail < at_least {
+            self.make_room(at_least);
+        }
+        &mut self.data[self.tail..]
+    }
+
+    /// Says that the first `count` bytes of [`spare`](Self::spare) were filled.
+    ///
+    /// # Panics
+    /// If `count` is more than the spare bytes there are.
+    pub fn received(&mut self, count: usize) {
+        assert!(count <= self.data.len() - self.tail, "received more than the spare bytes");
+        self.tail += count;
+    }
+
+    /// Appends bytes that were received elsewhere.
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.tail += bytes.len();
+    }
+
+    /// Forgets everything received; keeps the memory.
+    pub const fn clear(&mut self) {
+        (self.start, self.joined, self.head, self.tail) = (0, 0, 0, 0);
+    }
+
+    /// The bytes received that no parser has taken yet.
+    ///
+    /// After a handshake, these are bytes the peer sent behind its head.
+    #[must_use]
+    pub fn unparsed(&self) -> &[u8] {
+        &self.data[self.head..self.tail]
+    }
+
+    /// Whether nothing is inside: no unparsed byte, and no part of a message.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.head == self.tail && self.joined == 0
+    }
+
+    /// How many bytes of memory are held.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The unparsed bytes, to be unmasked in place.
+    pub(crate) fn unparsed_mut(&mut self) -> &mut [u8] {
+        &mut self.data[self.head..self.tail]
+    }
+
+    /// The payload joined so far.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.data[self.start..self.start + self.joined]
+    }
+
+    /// Takes `count` unparsed bytes that are no payload of a message: a header, a control frame.
+    pub(crate) fn skip(&mut self, count: usize) {
+        debug_assert!(count <= self.tail - self.head);
+        self.head += count;
+        self.settle();
+    }
+
+    /// Takes `count` unparsed bytes and joins them to the message so far.
+    pub(crate) fn join(&mut self, count: usize) {
+        debug_assert!(count <= self.tail - self.head);
+        let end = self.start + self.joined;
+        if end != self.head {
+            self.data.copy_within(self.head..self.head + count, end);
+        }
+        self.joined += count;
+        self.head += count;
+        self.settle();
+    }
+
+    /// Takes `count` unparsed bytes and lends them; they are gone with the next call.
+    pub(crate) fn lend(&mut self, count: usize) -> &mut [u8] {
+        let from = self.head;
+        self.skip(count);
+        &mut self.data[from..from + count]
+    }
+
+    /// Ends the message and lends its payload; it is gone with the next call.
+    pub(crate) fn lend_message(&mut self) -> &[u8] {
+        let message = self.start..self.start + self.joined;
+        self.joined = 0;
+        self.settle();
+        &self.data[message]
+    }
+
+    /// Keeps the invariant, and starts over at the front where that costs nothing.
+    const fn settle(&mut self) {
+        if self.joined == 0 {
+            if self.head == self.tail {
+                (self.head, self.tail) = (0, 0);
+            }
+            self.start = self.head;
+        }
+    }
+
+    /// Reclaims what is dead, where moving costs no more than it frees (so that all moves together
+    /// stay linear), and otherwise doubles.
+    fn make_room(&mut self, at_least: usize) {
+        let end = self.start + self.joined;
+        let hole = self.head - end;
+        if hole > 0 && hole >= self.tail - self.head {
+            self.data.copy_within(self.head..self.tail, end);
+            self.head -= hole;
+            self.tail -= hole;
+        }
+        if self.start > 0 && self.start >= self.tail - self.start {
+            self.data.copy_within(self.start..self.tail, 0);
+            self.head -= self.start;
+            self.tail -= self.start;
+            self.start = 0;
+        }
+        if self.data.len() - self.tail < at_least {
+            self.data.resize((self.tail + at_least).max(self.data.len() * 2), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RecvBuffer;
+
+    fn filled(bytes: &[u8]) -> RecvBuffer {
+        let mut buffer = RecvBuffer::new();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    #[test]
+    fn a_whole_payload_is_lent_where_it_lies() {
+        let mut buffer = filled(b"HHpayload-next");
+        buffer.skip(2);
+        let before = buffer.unparsed().as_ptr();
+        buffer.join(7);
+        let message = buffer.lend_message();
+        assert_eq!((message, message.as_ptr()), (&b"payload"[..], before));
+        assert_eq!(buffer.unparsed(), b"-next");
+    }
+
+    #[test]
+    fn fragments_are_joined_over_the_hole_between_them() {
+        let mut buffer = filled(b"HabcH.PINGHdefrest");
+        buffer.skip(1);
+        buffer.join(3);
+        buffer.skip(2);
+        assert_eq!(buffer.lend(4), b"PING");
+        buffer.skip(1);
+        buffer.join(3);
+        assert_eq!(buffer.lend_message(), b"abcdef");
+        assert_eq!(buffer.unparsed(), b"rest");
+    }
+
+    #[test]
+    fn an_emptied_buffer_starts_over_at_the_front() {
+        let mut buffer = filled(b"HHabc");
+        buffer.skip(2);
+        buffer.join(3);
+        assert!(!buffer.is_empty());
+        buffer.lend_message();
+        assert!(buffer.is_empty());
+        let capacity = buffer.capacity();
+        buffer.extend_from_slice(b"12345");
+        assert_eq!((buffer.unparsed(), buffer.capacity()), (&b"12345"[..], capacity));
+    }
+
+    #[test]
+    fn a_million_tiny_fragments_take_no_more_memory_than_their_payload_needs() {
+        let mut buffer = RecvBuffer::new();
+        for _ in 0..1_000_000 {
+            buffer.extend_from_slice(b"HEADERx");
+            buffer.skip(6);
+            buffer.join(1);
+        }
+        assert_eq!(buffer.message().len(), 1_000_000);
+        assert!(buffer.capacity() <= 4_000_000, "{} bytes held", buffer.capacity());
+    }
+
+    #[test]
+    fn spare_reclaims_dead_bytes_before_it_grows() {
+        let mut buffer = RecvBuffer::with_capacity(64);
+        buffer.extend_from_slice(&[7; 60]);
+        buffer.skip(50);
+        assert!(buffer.spare(32).len() >= 32);
+        assert_eq!((buffer.unparsed(), buffer.capacity()), (&[7; 10][..], 64));
+    }
+}

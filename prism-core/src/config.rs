@@ -1,0 +1,46 @@
+//! [`Config`]: the limits and intervals of a connection.
+
+use core::time::Duration;
+
+/// The limits and intervals of a connection, each with a default that is safe on the open internet.
+///
+/// ```
+/// let mut config = prism_core::Config::default();
+/// config.max_message_size = 16 << 20;
+/// config.ping_interval = None;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The largest message accepted, in bytes, all fragments together; a larger one ends the
+    /// connection with 1009 as soon as a header announces it. Default: 1 MiB.
+    pub max_message_size: usize,
+    /// How many empty fragments may follow each other in a message before the connection ends with
+    /// 1008. They cost the sender next to nothing and bring nothing. Default: 32.
+    pub max_empty_fragments: u32,
+    /// The largest request or response head, in bytes. Default: 16 KiB.
+    pub max_head_size: usize,
+    /// How many header lines a head may have; at most 128. Default: 100.
+    pub max_headers: usize,
+    /// How often the peer is pinged; `None` for never. Default: 20 s.
+    pub ping_interval: Option<Duration>,
+    /// How long after a ping something must be heard, of any kind, before the peer is taken for
+    /// dead. Default: 20 s.
+    pub pong_timeout: Duration,
+    /// How long the peer may take to answer a close frame and to close the transport. Default: 5 s.
+    pub close_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_message_size: 1 << 20,
+            max_empty_fragments: 32,
+            max_head_size: 16 << 10,
+            max_headers: 100,
+            ping_interval: Some(Duration::from_secs(20)),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The errors, by who is at fault: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
+//! ([`SendError`]).
+
+use core::fmt;
+
+use crate::close::CloseCode;
+
+/// The peer broke the protocol, or is gone. The connection is over.
+///
+/// The machine is fused: every later `receive` gives the same error. The close frame with
+/// [`close_code`](Self::close_code) is already in the output; send it, then shut the transport
+/// down when the machine [wants it](crate::WebSocket::wants_shutdown).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The peer did not close the transport, or answer our close frame, within the close timeout.
+    CloseTimeout,
+    /// A control frame claimed this many bytes of payload; 125 is the most (§5.5).
+    ControlTooLong(u64),
+    /// A control frame was a fragment (§5.5).
+    FragmentedControl,
+    /// A new message began before the fragmented one was finished (§5.4).
+    InterleavedMessage,
+    /// A close frame held a code that must not be sent (§7.4).
+    InvalidCloseCode(u16),
+    /// A close frame's reason was not UTF-8 (§5.5.1).
+    InvalidCloseReason,
+    /// A text message was not UTF-8 (§8.1).
+    InvalidUtf8,
+    /// Nothing was heard from the peer since the last keepalive ping.
+    KeepaliveTimeout,
+    /// A length had its top bit set (§5.2).
+    LengthOverflow,
+    /// A server sent a masked frame (§5.1).
+    MaskedFrame,
+    /// A message was larger than this many bytes, the configured limit.
+    MessageTooBig(usize),
+    /// A length was not in its shortest form (§5.2).
+    NonMinimalLength,
+    /// A frame had a reserved bit set that no extension gave a meaning (§5.2).
+    ReservedBits,
+    /// A frame had an opcode that is not defined (§5.2).
+    ReservedOpcode(u8),
+    /// More empty fragments in a row than the configured limit.
+    TooManyEmptyFragments,
+    /// A close frame's payload was one byte long: not enough for a code (§5.5.1).
+    TruncatedCloseCode,
+    /// A continuation frame came with no message to continue (§5.4).
+    UnexpectedContinuation,
+    /// The transport ended without a close frame (§7.1.5).
+    UnexpectedEof,
+    /// A client sent an unmasked frame (§5.1).
+    UnmaskedFrame,
+}
+
+impl ProtocolError {
+    /// The code that the peer is told; `None` where there is nobody left to tell.
+    #[must_use]
+    pub const fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Self::CloseTimeout | Self::UnexpectedEof => None,
+            Self::InvalidCloseReason | Self::InvalidUtf8 => Some(CloseCode::INVALID_PAYLOAD),
+            Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
+            Self::MessageTooBig(_) => Some(CloseCode::MESSAGE_TOO_BIG),
+            Self::TooManyEmptyFragments => Some(CloseCode::POLICY_VIOLATION),
+            _ => Some(CloseCode::PROTOCOL_ERROR),
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CloseTimeout => f.write_str("the close handshake was not finished in time"),
+            Self::ControlTooLong(len) => {
+                write!(f, "control frame of {len} bytes; 125 is the most")
+            }
+            Self::FragmentedControl => f.write_str("control frame in fragments"),
+            Self::InterleavedMessage => {
+                f.write_str("new message inside a fragmented one; expected a continuation")
+            }
+            Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
+            Self::InvalidCloseReason => f.write_str("close reason is not UTF-8"),
+            Self::InvalidUtf8 => f.write_str("text message is not UTF-8"),
+            Self::KeepaliveTimeout => f.write_str("no answer to the keepalive ping"),
+            Self::LengthOverflow => f.write_str("64-bit length with its top bit set"),
+            Self::MaskedFrame => f.write_str("masked frame from a server"),
+            Self::MessageTooBig(limit) => write!(f, "message of more than {limit} bytes"),
+            Self::NonMinimalLength => f.write_str("length not in its shortest form"),
+            Self::ReservedBits => f.write_str("reserved bit set without an extension"),
+            Self::ReservedOpcode(opcode) => write!(f, "reserved opcode {opcode:#x}"),
+            Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
+            Self::TruncatedCloseCode => f.write_str("close frame with half a code"),
+            Self::UnexpectedContinuation => f.write_str("continuation frame with no message begun"),
+            Self::UnexpectedEof => f.write_str("the transport ended without a close frame"),
+            Self::UnmaskedFrame => f.write_str("unmasked frame from a client"),
+        }
+    }
+}
+
+impl core::error::Error for ProtocolError {}
+
+/// The caller asked to send what can not be sent. Nothing was written, the connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A close frame was sent or received, or the connection has failed: nothing may follow.
+    Closed,
+    /// The payload of a control frame, of this many bytes, is over 125 (a close reason: 123).
+    ControlTooLong(usize),
+    /// A reason was given with [`CloseCode::NO_STATUS`], that is, without a code.
+    ReasonWithoutCode,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the connection is closing or closed"),
+            Self::ControlTooLong(len) => {
+                write!(f, "control payload of {len} bytes; 125 is the most, 123 for a close reason")
+            }
+            Self::ReasonWithoutCode => f.write_str("a close reason needs a close code"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}

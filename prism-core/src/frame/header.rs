@@ -1,0 +1,231 @@
+//! The frame header: 2 to 14 bytes (RFC 6455 §5.2).
+
+use bytes::BytesMut;
+
+use crate::error::ProtocolError;
+
+/// What a frame is (RFC 6455 §5.2, §11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum OpCode {
+    /// Goes on with a fragmented message.
+    Continuation = 0,
+    /// A text message, or its first fragment.
+    Text = 1,
+    /// A binary message, or its first fragment.
+    Binary = 2,
+    /// Begins or answers the close handshake.
+    Close = 8,
+    /// Asks for a pong.
+    Ping = 9,
+    /// Answers a ping, or says unasked that the sender lives.
+    Pong = 10,
+}
+
+impl OpCode {
+    /// Whether it is a close, ping or pong.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        self as u8 >= 8
+    }
+
+    const fn from_bits(bits: u8) -> Result<Self, ProtocolError> {
+        Ok(match bits {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            _ => return Err(ProtocolError::ReservedOpcode(bits)),
+        })
+    }
+}
+
+/// A frame's header.
+///
+/// For protocols that frame by themselves; [`WebSocket`](crate::WebSocket) needs none of it.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use prism_core::{Header, OpCode};
+///
+/// let header = Header { fin: true, rsv1: false, opcode: OpCode::Text, mask: None, len: 5 };
+/// let mut wire = BytesMut::new();
+/// header.encode(&mut wire);
+/// assert_eq!(wire[..], [0x81, 5]);
+/// assert_eq!(Header::parse(&wire), Ok(Some((header, 2))));
+/// assert_eq!(Header::parse(&wire[..1]), Ok(None)); // more is needed
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whether this is the last (or only) frame of its message.
+    pub fin: bool,
+    /// The first reserved bit, which permessage-deflate uses (RFC 7692 §6).
+    pub rsv1: bool,
+    /// What the frame is.
+    pub opcode: OpCode,
+    /// The key that the payload is masked with.
+    pub mask: Option<[u8; 4]>,
+    /// The payload's length in bytes, at most 2^63 - 1.
+    pub len: u64,
+}
+
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const RSV2_AND_3: u8 = 0x30;
+const MASK: u8 = 0x80;
+
+impl Header {
+    /// The length of the longest header, in bytes.
+    pub const MAX_LEN: usize = 14;
+
+    /// Reads the header at the front of `bytes`, and says how long it is; `None` if more bytes are
+    /// needed.
+    ///
+    /// # Errors
+    /// What is wrong in any frame from anybody: RSV2 or RSV3, a reserved opcode, a control frame
+    /// that is fragmented or too long, a length that is not minimal or has its top bit set.
+    /// Whether the mask and RSV1 are right depends on the connection, and is not judged here.
+    pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let [first, second, rest @ ..] = bytes else { return Ok(None) };
+        if first & RSV2_AND_3 != 0 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        let opcode = OpCode::from_bits(first & 0x0f)?;
+        let fin = first & FIN != 0;
+        let short = second & 0x7f;
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControl);
+        }
+        let Some((len, rest)) = Self::parse_len(short, rest)? else { return Ok(None) };
+        if opcode.is_control() && len > 125 {
+            return Err(ProtocolError::ControlTooLong(len));
+        }
+        let (mask, rest) = if second & MASK == 0 {
+            (None, rest)
+        } else {
+            let Some((key, rest)) = rest.split_first_chunk() else { return Ok(None) };
+            (Some(*key), rest)
+        };
+        let header = Self { fin, rsv1: first & RSV1 != 0, opcode, mask, len };
+        Ok(Some((header, bytes.len() - rest.len())))
+    }
+
+    /// Appends the header to `out`, its length in the shortest form.
+    pub fn encode(&self, out: &mut BytesMut) {
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[0] = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
+        let mut end = match self.len {
+            0..126 => {
+                bytes[1] = self.len as u8;
+                2
+            }
+            126..0x1_0000 => {
+                bytes[1] = 126;
+                bytes[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
+                4
+            }
+            _ => {
+                bytes[1] = 127;
+                bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
+                10
+            }
+        };
+        if let Some(key) = self.mask {
+            bytes[1] |= MASK;
+            bytes[end..end + 4].copy_from_slice(&key);
+            end += 4;
+        }
+        out.extend_from_slice(&bytes[..end]);
+    }
+
+    fn parse_len(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
+        let (len, least, rest) = match short {
+            126 => {
+                let Some((len, rest)) = rest.split_first_chunk() else { return Ok(None) };
+                (u64::from(u16::from_be_bytes(*len)), 126, rest)
+            }
+            127 => {
+                let Some((len, rest)) = rest.split_first_chunk() else { return Ok(None) };
+                (u64::from_be_bytes(*len), 0x1_0000, rest)
+            }
+            _ => (u64::from(short), 0, rest),
+        };
+        if len >> 63 != 0 {
+            return Err(ProtocolError::LengthOverflow);
+        }
+        if len < least {
+            return Err(ProtocolError::NonMinimalLength);
+        }
+        Ok(Some((len, rest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::{Header, OpCode};
+    use crate::error::ProtocolError;
+
+    #[test]
+    fn every_first_two_bytes_parse_to_what_encodes_back_or_are_refused() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                let mut wire = [first, second, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+                if second & 0x7f == 127 {
+                    wire[2] = 0; // a length below 2^63
+                }
+                let defined = matches!(first & 0x0f, 0..=2 | 8..=10) && first & 0x30 == 0;
+                let control_fits =
+                    first & 8 == 0 || (first & 0x80 != 0 && second & 0x7f < 126);
+                match Header::parse(&wire) {
+                    Ok(Some((header, len))) => {
+                        assert!(defined && control_fits, "{first:#x} {second:#x}");
+                        let mut again = BytesMut::new();
+                        header.encode(&mut again);
+                        assert_eq!(again[..], wire[..len]);
+                        for cut in 0..len {
+                            assert_eq!(Header::parse(&wire[..cut]), Ok(None));
+                        }
+                    }
+                    Ok(None) => panic!("16 bytes are enough for any header"),
+                    Err(_) => assert!(!defined || !control_fits, "{first:#x} {second:#x}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_take_their_shortest_form_and_no_other_is_accepted() {
+        let parse = |wire: &[u8]| Header::parse(wire).map(|parsed| parsed.map(|(h, n)| (h.len, n)));
+        assert_eq!(parse(&[0x82, 125]), Ok(Some((125, 2))));
+        assert_eq!(parse(&[0x82, 126, 0, 126]), Ok(Some((126, 4))));
+        assert_eq!(parse(&[0x82, 126, 0, 125]), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Ok(Some((65_536, 10))));
+        assert_eq!(
+            parse(&[0x82, 127, 0, 0, 0, 0, 0, 0, 255, 255]),
+            Err(ProtocolError::NonMinimalLength)
+        );
+        assert_eq!(
+            parse(&[0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]),
+            Err(ProtocolError::LengthOverflow)
+        );
+        assert_eq!(
+            parse(&[0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255]),
+            Ok(Some((u64::MAX >> 1, 10)))
+        );
+    }
+
+    #[test]
+    fn what_can_be_refused_is_refused_before_the_rest_arrives() {
+        assert_eq!(Header::parse(&[0x83, 0xff]), Err(ProtocolError::ReservedOpcode(3)));
+        assert_eq!(Header::parse(&[0x09, 0x80]), Err(ProtocolError::FragmentedControl));
+        assert_eq!(Header::parse(&[0xa1, 0x80]), Err(ProtocolError::ReservedBits));
+        let control = |len| Header::parse(&[0x89, 126, 0, len]);
+        assert_eq!(control(126), Err(ProtocolError::ControlTooLong(126)));
+        assert_eq!(control(5), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(OpCode::from_bits(9).map(OpCode::is_control), Ok(true));
+    }
+}

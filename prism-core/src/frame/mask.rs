@@ -1,0 +1,120 @@
+//! Masking (RFC 6455 §5.3): a client XORs every payload with a fresh key.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+/// XORs `bytes` with the repeated `key`, and returns the key turned to where the next byte goes on.
+///
+/// Masking twice restores the bytes. A payload may be masked piece by piece:
+///
+/// ```
+/// use prism_core::apply_mask;
+///
+/// let (mut whole, mut pieces) = (*b"Hello", *b"Hello");
+/// apply_mask(&mut whole, [1, 2, 3, 4]);
+/// let key = apply_mask(&mut pieces[..3], [1, 2, 3, 4]);
+/// apply_mask(&mut pieces[3..], key);
+/// assert_eq!(whole, pieces);
+/// ```
+pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    // Eight bytes at a time: the compiler makes vector code of it, and memory is the limit then.
+    let wide = u32::from_ne_bytes(key);
+    let wide = u64::from(wide) << 32 | u64::from(wide);
+    let turned = bytes.len() % 4;
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+    let mut key = key;
+    key.rotate_left(turned);
+    key
+}
+
+/// Where a client's mask keys come from: a caller's function that fills memory with random bytes.
+///
+/// The keys must be unpredictable to whoever chooses the messages (RFC 6455 §10.3), so give it the
+/// operating system's generator, or a cryptographic one seeded from it. It is asked for 64 keys at
+/// a time. A test gives a fixed sequence and gets the same bytes at each run.
+///
+/// ```
+/// let mut counter = 0;
+/// let keys = prism_core::MaskKeys::new(move |bytes| {
+///     bytes.fill_with(|| { counter += 1; counter }); // for tests only: predictable
+/// });
+/// ```
+pub struct MaskKeys {
+    fill: Fill,
+    batch: Box<[u8; Self::BATCH]>,
+    used: usize,
+}
+
+type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
+
+impl MaskKeys {
+    const BATCH: usize = 64 * 4;
+
+    /// Keys made of the bytes that `fill` writes. It must fill the whole slice.
+    pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+        Self { fill: Box::new(fill), batch: Box::new([0; Self::BATCH]), used: Self::BATCH }
+    }
+
+    pub(crate) fn next_key(&mut self) -> [u8; 4] {
+        if self.used == Self::BATCH {
+            (self.fill)(&mut self.batch[..]);
+            self.used = 0;
+        }
+        let (keys, _) = self.batch.as_chunks::<4>();
+        let key = keys[self.used / 4];
+        self.used += 4;
+        key
+    }
+}
+
+impl fmt::Debug for MaskKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The keys to come are a secret.
+        f.debug_struct("MaskKeys").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{MaskKeys, apply_mask};
+
+    #[test]
+    fn every_length_and_phase_is_as_byte_by_byte() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for len in 0..70 {
+            for cut in 0..=len {
+                let mut bytes: Vec<u8> = (0..len).collect();
+                let (first, second) = bytes.split_at_mut(usize::from(cut));
+                let turned = apply_mask(first, key);
+                apply_mask(second, turned);
+                for (i, byte) in bytes.iter().enumerate() {
+                    assert_eq!(*byte, i as u8 ^ key[i % 4], "byte {i} of {len}, cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_key_is_used_once_and_a_batch_is_asked_for_when_one_is_used_up() {
+        let mut asked = 0u8;
+        let mut keys = MaskKeys::new(move |bytes| {
+            asked += 1;
+            for (i, key) in bytes.chunks_mut(4).enumerate() {
+                key.copy_from_slice(&[asked, i as u8, 0, 0]);
+            }
+        });
+        let drawn: Vec<_> = (0..130).map(|_| keys.next_key()).collect();
+        assert_eq!(drawn[0], [1, 0, 0, 0]);
+        assert_eq!(drawn[63], [1, 63, 0, 0]);
+        assert_eq!(drawn[64], [2, 0, 0, 0]);
+        assert_eq!(drawn[129], [3, 1, 0, 0]);
+    }
+}

@@ -1,0 +1,36 @@
+//! Text that arrives in pieces: valid so far, or wrong for good (RFC 6455 §8.1).
+
+/// How many bytes of `piece` are complete, valid UTF-8; up to three more may begin a code point.
+///
+/// Fails at the first byte that no continuation could make right.
+pub(crate) fn valid_prefix(piece: &[u8]) -> Result<usize, InvalidUtf8> {
+    match simdutf8::compat::from_utf8(piece) {
+        Ok(_) => Ok(piece.len()),
+        Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
+        Err(_) => Err(InvalidUtf8),
+    }
+}
+
+/// The bytes as text, which must be complete.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidUtf8;
+
+#[cfg(test)]
+mod tests {
+    use super::{InvalidUtf8, valid_prefix};
+
+    #[test]
+    fn a_begun_code_point_waits_and_a_hopeless_one_fails() {
+        assert_eq!(valid_prefix(b"ab"), Ok(2));
+        assert_eq!(valid_prefix("a€".as_bytes()), Ok(4));
+        assert_eq!(valid_prefix(b"a\xe2\x82"), Ok(1));
+        assert_eq!(valid_prefix(b"\xf4"), Ok(0));
+        for hopeless in [&b"a\xff"[..], b"\xc0", b"\xed\xa0", b"\xf4\x90", b"\xe2\x28", b"\xf5"] {
+            assert_eq!(valid_prefix(hopeless), Err(InvalidUtf8), "{hopeless:x?}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! [`Inbound`]: peer to us. Finds frames, checks and unmasks them, joins fragments, lends events.
+//!
+//! ```text
+//!              header of a data frame
+//!            ┌───────────────────────► Data ──┐ payload unmasked and joined as it arrives;
+//!   ► Header ┤                                │ the last of a message gives Event::Message
+//!      ▲     └───────────────────────► Control┤ whole payload gives Event::Ping, Pong, Close
+//!      │        of a control frame            │
+//!      └──────────────────────────────────────┘       a Close, or any error, ends it: Ended
+//! ```
+
+use crate::{
+    buffer::RecvBuffer,
+    close::CloseFrame,
+    config::Config,
+    error::ProtocolError,
+    frame::{
+        header::{Header, OpCode},
+        mask::apply_mask,
+        utf8,
+    },
+    message::{Event, Message},
+    websocket::Role,
+};
+
+/// The receiving half of a connection. It answers nothing by itself: whoever drives it hands each
+/// event to [`Outbound::answer`](crate::Outbound::answer), and an error to
+/// [`Outbound::fail`](crate::Outbound::fail). [`WebSocket`](crate::WebSocket) does just that; the
+/// halves are for drivers that send from one place while they lend an event at another.
+#[derive(Debug)]
+pub struct Inbound {
+    role: Role,
+    max_message_size: usize,
+    max_empty_fragments: u32,
+    stage: Stage,
+    /// The kind of the message whose first fragment has come, but not its last.
+    fragmented: Option<Kind>,
+    /// How much of the unfinished text message is known to be UTF-8.
+    valid: usize,
+    empty_fragments: u32,
+    heard: bool,
+}
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Header,
+    Data(DataFrame),
+    Control(Header),
+    Ended(Result<(), ProtocolError>),
+}
+
+/// A data frame whose payload is arriving.
+#[derive(Clone, Copy, Debug)]
+struct DataFrame {
+    kind: Kind,
+    fin: bool,
+    /// The key, turned to the next byte.
+    mask: Option<[u8; 4]>,
+    remaining: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Binary,
+}
+
+/// What there is to lend. It holds no borrow, so that the search for it can loop.
+enum Ready {
+    Message(Kind),
+    Control(Header),
+}
+
+impl Inbound {
+    /// The receiving half of a `role`, after its handshake.
+    #[must_use]
+    pub const fn new(role: Role, config: &Config) -> Self {
+        Self {
+            role,
+            max_message_size: config.max_message_size,
+            max_empty_fragments: config.max_empty_fragments,
+            stage: Stage::Header,
+            fragmented: None,
+            valid: 0,
+            empty_fragments: 0,
+            heard: false,
+        }
+    }
+
+    /// The next event in `input`; `None` if more bytes are needed.
+    ///
+    /// After a close frame everything is dropped unread (RFC 6455 §1.4).
+    ///
+    /// # Errors
+    /// What the peer did wrong. The same error is given from then on.
+    pub fn receive<'b>(
+        &mut self,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        let event = match self.advance(input) {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ready::Message(kind))) => self.lend_message(kind, input),
+            Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
+            Err(error) => Err(error),
+        };
+        event.map(Some).inspect_err(|error| self.end(Err(*error)))
+    }
+
+    /// Says that the transport has ended: no byte will come any more.
+    ///
+    /// # Errors
+    /// [`ProtocolError::UnexpectedEof`] if no close frame came before, or the error there was.
+    pub const fn receive_eof(&mut self) -> Result<(), ProtocolError> {
+        if let Stage::Ended(result) = self.stage {
+            return result;
+        }
+        self.end(Err(ProtocolError::UnexpectedEof));
+        Err(ProtocolError::UnexpectedEof)
+    }
+
+    /// Whether anything was received since the last call: the keepalive's question.
+    pub const fn take_heard(&mut self) -> bool {
+        core::mem::replace(&mut self.heard, false)
+    }
+
+    /// Ends the receiving side; every later `receive` gives this.
+    pub(crate) const fn end(&mut self, result: Result<(), ProtocolError>) {
+        self.stage = Stage::Ended(result);
+    }
+
+    fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
+        self.heard |= !input.unparsed().is_empty();
+        loop {
+            match &mut self.stage {
+                Stage::Header => {
+                    let Some((header, len)) = Header::parse(input.unparsed())? else {
+                        return Ok(None);
+                    };
+                    self.stage = self.begin_frame(&header, input.message().len())?;
+                    input.skip(len);
+                }
+                Stage::Control(header) => {
+                    let header = *header;
+                    if (input.unparsed().len() as u64) < header.len {
+                        return Ok(None);
+                    }
+                    self.stage = Stage::Header;
+                    return Ok(Some(Ready::Control(header)));
+                }
+                Stage::Data(frame) => {
+                    let (kind, fin, finished) = (frame.kind, frame.fin, frame.take(input));
+                    if finished {
+                        self.stage = Stage::Header;
+                        if fin {
+                            return Ok(Some(Ready::Message(kind)));
+                        }
+                    }
+                    if kind == Kind::Text {
+                        self.check_text(input)?;
+                    }
+                    if !finished {
+                        return Ok(None);
+                    }
+                }
+                Stage::Ended(result) => {
+                    input.clear();
+                    return result.map(|()| None);
+                }
+            }
+        }
+    }
+
+    /// Judges a header by what this connection allows, before any of its payload is looked at.
+    fn begin_frame(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
+        if header.rsv1 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // §5.1: every frame of a client is masked, no frame of a server is.
+        match (self.role, header.mask) {
+            (Role::Server, None) => return Err(ProtocolError::UnmaskedFrame),
+            (Role::Client, Some(_)) => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        let kind = match (header.opcode, self.fragmented) {
+            (OpCode::Close | OpCode::Ping | OpCode::Pong, _) => return Ok(Stage::Control(*header)),
+            (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (OpCode::Continuation, Some(kind)) => kind,
+            (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
+            (OpCode::Text, None) => Kind::Text,
+            (OpCode::Binary, None) => Kind::Binary,
+        };
+        let room = self.max_message_size - joined;
+        let remaining = match usize::try_from(header.len) {
+            Ok(len) if len <= room => len,
+            _ => return Err(ProtocolError::MessageTooBig(self.max_message_size)),
+        };
+        self.fragmented = (!header.fin).then_some(kind);
+        self.count_empty(header)?;
+        Ok(Stage::Data(DataFrame { kind, fin: header.fin, mask: header.mask, remaining }))
+    }
+
+    const fn count_empty(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        if header.fin || header.len > 0 {
+            self.empty_fragments = 0;
+            return Ok(());
+        }
+        self.empty_fragments += 1;
+        if self.empty_fragments > self.max_empty_fragments {
+            return Err(ProtocolError::TooManyEmptyFragments);
+        }
+        Ok(())
+    }
+
+    /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
+    fn check_text(&mut self, input: &RecvBuffer) -> Result<(), ProtocolError> {
+        let unchecked = &input.message()[self.valid..];
+        self.valid += utf8::valid_prefix(unchecked).map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(())
+    }
+
+    fn lend_message<'b>(
+        &mut self,
+        kind: Kind,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Event<'b>, ProtocolError> {
+        self.valid = 0;
+        let payload = input.lend_message();
+        Ok(Event::Message(match kind {
+            // Only this look at the whole can make a `str`; text that came in one piece has had no
+            // other. What came in pieces is looked at twice, which unsafe code alone could spare.
+            Kind::Text => {
+                Message::Text(utf8::text(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+            }
+            Kind::Binary => Message::Binary(payload),
+        }))
+    }
+
+    fn lend_control<'b>(
+        &mut self,
+        header: Header,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Event<'b>, ProtocolError> {
+        // `Header::parse` let no control frame of more than 125 bytes pass.
+        let payload = input.lend(header.len as usize);
+        if let Some(key) = header.mask {
+            apply_mask(payload, key);
+        }
+        match header.opcode {
+            OpCode::Ping => Ok(Event::Ping(payload)),
+            OpCode::Pong => Ok(Event::Pong(payload)),
+            _ => {
+                let frame = CloseFrame::parse(payload)?;
+                self.end(Ok(()));
+                Ok(Event::Close(frame))
+            }
+        }
+    }
+}
+
+impl DataFrame {
+    /// Unmasks and joins what is there of the payload; whether that was all of it.
+    fn take(&mut self, input: &mut RecvBuffer) -> bool {
+        let payload = input.unparsed_mut();
+        let count = payload.len().min(self.remaining);
+        if let Some(key) = self.mask {
+            self.mask = Some(apply_mask(&mut payload[..count], key));
+        }
+        input.join(count);
+        self.remaining -= count;
+        self.remaining == 0
+    }
+}

@@ -1,0 +1,119 @@
+//! Messages, and the events that a connection gives.
+
+use alloc::{string::String, vec::Vec};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::close::CloseFrame;
+
+/// A message: text or binary, borrowed.
+///
+/// It is [`Copy`], and made from whatever holds text or bytes:
+///
+/// ```
+/// use prism_core::Message;
+///
+/// assert_eq!(Message::from("hello"), Message::Text("hello"));
+/// assert_eq!(Message::from(&vec![1, 2, 3]), Message::Binary(&[1, 2, 3]));
+/// assert_eq!(Message::Text("hello").as_bytes(), b"hello");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Message<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// The payload.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The text of a text message.
+    #[must_use]
+    pub const fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Copies the message out of the receive buffer.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedMessage {
+        match self {
+            Self::Text(text) => OwnedMessage::Text(text.into()),
+            Self::Binary(bytes) => OwnedMessage::Binary(bytes.into()),
+        }
+    }
+}
+
+/// A message that owns its payload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OwnedMessage {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+impl OwnedMessage {
+    /// The same message, borrowed.
+    #[must_use]
+    pub fn as_message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => Message::Text(text),
+            Self::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+}
+
+/// What [`receive`](crate::WebSocket::receive) gives. It borrows the input buffer and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message has arrived whole.
+    Message(Message<'a>),
+    /// A ping; its pong is already in the output.
+    Ping(&'a [u8]),
+    /// A pong, asked for or not.
+    Pong(&'a [u8]),
+    /// The peer's close frame, the last event; its answer is already in the output.
+    Close(CloseFrame<'a>),
+}
+
+macro_rules! message_from {
+    ($variant:ident: $($source:ty),*) => {$(
+        impl<'a> From<$source> for Message<'a> {
+            fn from(source: $source) -> Self {
+                Self::$variant(source)
+            }
+        }
+    )*};
+}
+
+message_from!(Text: &'a str, &'a String);
+message_from!(Binary: &'a [u8], &'a Vec<u8>, &'a Bytes, &'a BytesMut);
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    fn from(source: &'a [u8; N]) -> Self {
+        Self::Binary(source)
+    }
+}
+
+impl<'a> From<&'a OwnedMessage> for Message<'a> {
+    fn from(source: &'a OwnedMessage) -> Self {
+        source.as_message()
+    }
+}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> Self {
+        message.into_owned()
+    }
+}

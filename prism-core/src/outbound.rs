@@ -1,0 +1,320 @@
+//! [`Outbound`]: us to peer. Encodes and masks, answers pings, and carries out the close handshake.
+//!
+//! ```text
+//!             close()                    the peer's Close
+//!      Open ───────────► CloseSent ──────────────────────► Closed ──► (client: wait for the
+//!       │                                                    ▲         server to end TCP)
+//!       ├── the peer's Close, echoed ────────────────────────┤
+//!       └── fail(): Close with the error's code ─────────────┘
+//! ```
+
+use alloc::{boxed::Box, string::ToString};
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::{
+    close::{CloseCode, CloseFrame},
+    config::Config,
+    error::{ProtocolError, SendError},
+    frame::{
+        header::{Header, OpCode},
+        mask::{MaskKeys, apply_mask},
+    },
+    keepalive::{Deadline, Keepalive, Tick},
+    message::{Event, Message},
+    websocket::State,
+};
+
+/// Past this many unsent bytes only the newest pong is kept (RFC 6455 §5.5.3 allows it), so that a
+/// peer that pings without reading costs no more than this.
+const PONG_MARK: usize = 64 << 10;
+
+/// The longest payload of a control frame (RFC 6455 §5.5).
+const MAX_CONTROL: usize = 125;
+
+/// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
+///
+/// Output is always appended to the caller's buffer; what the caller has sent it takes out at the
+/// front ([`BytesMut::advance`](bytes::Buf::advance)).
+#[derive(Debug)]
+pub struct Outbound {
+    /// A client's keys. A server sends in the clear.
+    keys: Option<MaskKeys>,
+    phase: Phase,
+    keepalive: Keepalive,
+    close_timeout: Duration,
+    close_deadline: Deadline,
+    held_pong: Option<Box<[u8]>>,
+}
+
+/// How far the close handshake has come (RFC 6455 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Our close frame is in the output, the peer's has not come.
+    CloseSent,
+    /// Both are through, or the connection has failed: only TCP is left to end.
+    Closed,
+    /// TCP has ended, or has been waited for long enough.
+    Ended,
+}
+
+impl Outbound {
+    /// The sending half of a server, after its handshake.
+    #[must_use]
+    pub const fn server(config: &Config) -> Self {
+        Self::new(None, config)
+    }
+
+    /// The sending half of a client, after its handshake.
+    #[must_use]
+    pub const fn client(config: &Config, keys: MaskKeys) -> Self {
+        Self::new(Some(keys), config)
+    }
+
+    const fn new(keys: Option<MaskKeys>, config: &Config) -> Self {
+        Self {
+            keys,
+            phase: Phase::Open,
+            keepalive: Keepalive::new(config.ping_interval, config.pong_timeout),
+            close_timeout: config.close_timeout,
+            close_deadline: Deadline::Off,
+            held_pong: None,
+        }
+    }
+
+    /// Appends a message to `out`.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is not open any more.
+    pub fn send(&mut self, message: Message<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+        let opcode = match message {
+            Message::Text(_) => OpCode::Text,
+            Message::Binary(_) => OpCode::Binary,
+        };
+        self.ensure_open()?;
+        self.write(opcode, message.as_bytes(), out);
+        Ok(())
+    }
+
+    /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
+    ///
+    /// # Errors
+    /// If the connection is not open, or the payload is longer than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.control(OpCode::Ping, payload, out)
+    }
+
+    /// Appends an unasked pong to `out`: a heartbeat that wants no answer (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    /// If the connection is not open, or the payload is longer than 125 bytes.
+    pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.control(OpCode::Pong, payload, out)
+    }
+
+    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent.
+    ///
+    /// # Errors
+    /// If the connection is not open any more, the reason is longer than 123 bytes, or there is a
+    /// reason but no code.
+    pub fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        self.ensure_open()?;
+        if reason.len() > MAX_CONTROL - 2 {
+            return Err(SendError::ControlTooLong(reason.len()));
+        }
+        if code == CloseCode::NO_STATUS && !reason.is_empty() {
+            return Err(SendError::ReasonWithoutCode);
+        }
+        self.write_close(CloseFrame { code, reason }, out);
+        self.phase = Phase::CloseSent;
+        Ok(())
+    }
+
+    /// Answers what was received: a ping with a pong, a close frame with its echo.
+    pub fn answer(&mut self, event: &Event<'_>, out: &mut BytesMut) {
+        match *event {
+            Event::Ping(payload) if self.phase == Phase::Open => self.write_pong(payload, out),
+            Event::Close(frame) => {
+                if self.phase == Phase::Open {
+                    // §5.5.1: the answer to a close frame echoes its code.
+                    self.write_close(CloseFrame { reason: "", ..frame }, out);
+                }
+                self.finish();
+            }
+            _ => {}
+        }
+    }
+
+    /// Fails the connection (RFC 6455 §7.1.7): tells the peer why, if it can still be told.
+    pub fn fail(&mut self, error: ProtocolError, out: &mut BytesMut) {
+        if let (Phase::Open, Some(code)) = (self.phase, error.close_code()) {
+            self.write_close(CloseFrame { code, reason: &error.to_string() }, out);
+        }
+        self.finish();
+    }
+
+    /// Says that the transport has ended.
+    pub const fn receive_eof(&mut self) {
+        self.phase = Phase::Ended;
+        self.close_deadline = Deadline::Off;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock.
+    ///
+    /// [`Duration::ZERO`], that is at once, if a deadline has been set since the last call of it;
+    /// that call starts the deadline's clock.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Open => self.keepalive.due(),
+            _ => self.close_deadline.due(),
+        }
+    }
+
+    /// Says what time it is: a duration since any moment, the same one each time. Pings, or gives
+    /// up. `heard`: whether anything was received since the last call.
+    ///
+    /// # Errors
+    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, [`ProtocolError::CloseTimeout`] if
+    /// it did not finish closing.
+    pub fn handle_timeout(
+        &mut self,
+        now: Duration,
+        heard: bool,
+        out: &mut BytesMut,
+    ) -> Result<(), ProtocolError> {
+        if self.phase == Phase::Open {
+            return match self.keepalive.tick(now, heard) {
+                Tick::Nothing => Ok(()),
+                Tick::Ping(payload) => {
+                    // Where so much is unsent that the peer can not be reading, a ping adds
+                    // nothing; that it is silent will show all the same.
+                    if out.len() <= PONG_MARK {
+                        self.write(OpCode::Ping, &payload, out);
+                    }
+                    Ok(())
+                }
+                Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
+            };
+        }
+        if !self.close_deadline.passed(now, self.close_timeout) {
+            return Ok(());
+        }
+        let answered = self.phase != Phase::CloseSent;
+        self.receive_eof();
+        if answered { Ok(()) } else { Err(ProtocolError::CloseTimeout) }
+    }
+
+    /// Appends the pong that was held back while too much was unsent. To be called when output has
+    /// left; [`WebSocket::receive`](crate::WebSocket::receive) does it too.
+    pub fn poll_pong(&mut self, out: &mut BytesMut) {
+        if out.len() <= PONG_MARK
+            && let Some(payload) = self.held_pong.take()
+            && self.phase == Phase::Open
+        {
+            self.write(OpCode::Pong, &payload, out);
+        }
+    }
+
+    /// Whether the transport's write side should be shut down once the output has been sent.
+    ///
+    /// The server ends TCP first, so that the client's port is free at once; the client waits for
+    /// it, but not for ever (RFC 6455 §7.1.1).
+    #[must_use]
+    pub const fn wants_shutdown(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::CloseSent => false,
+            Phase::Closed => self.keys.is_none(),
+            Phase::Ended => true,
+        }
+    }
+
+    /// Whether the peer's bytes, or its end of the transport, are still waited for.
+    #[must_use]
+    pub const fn wants_read(&self) -> bool {
+        !matches!(self.phase, Phase::Ended)
+    }
+
+    /// How far the connection's life has come.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.phase {
+            Phase::Open => State::Open,
+            Phase::CloseSent | Phase::Closed => State::Closing,
+            Phase::Ended => State::Closed,
+        }
+    }
+
+    const fn ensure_open(&self) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            _ => Err(SendError::Closed),
+        }
+    }
+
+    /// The close handshake is over, well or not; only TCP is left to end.
+    fn finish(&mut self) {
+        if !matches!(self.phase, Phase::Ended) {
+            self.phase = Phase::Closed;
+            self.close_deadline = Deadline::Pending;
+        }
+        self.held_pong = None;
+    }
+
+    fn control(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        self.ensure_open()?;
+        if payload.len() > MAX_CONTROL {
+            return Err(SendError::ControlTooLong(payload.len()));
+        }
+        self.write(opcode, payload, out);
+        Ok(())
+    }
+
+    fn write_pong(&mut self, payload: &[u8], out: &mut BytesMut) {
+        if out.len() > PONG_MARK {
+            self.held_pong = Some(payload.into());
+        } else {
+            self.held_pong = None;
+            self.write(OpCode::Pong, payload, out);
+        }
+    }
+
+    /// A reason that is too long is cut, at the end of a character.
+    fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut BytesMut) {
+        let mut payload = [0; MAX_CONTROL];
+        let mut len = 0;
+        if frame.code != CloseCode::NO_STATUS {
+            let reason = &frame.reason[..frame.reason.floor_char_boundary(MAX_CONTROL - 2)];
+            len = 2 + reason.len();
+            payload[..2].copy_from_slice(&u16::from(frame.code).to_be_bytes());
+            payload[2..len].copy_from_slice(reason.as_bytes());
+        }
+        self.write(OpCode::Close, &payload[..len], out);
+        self.close_deadline = Deadline::Pending;
+    }
+
+    /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.
+    fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut BytesMut) {
+        let mask = self.keys.as_mut().map(MaskKeys::next_key);
+        let header = Header { fin: true, rsv1: false, opcode, mask, len: payload.len() as u64 };
+        out.reserve(Header::MAX_LEN + payload.len());
+        header.encode(out);
+        let begin = out.len();
+        out.extend_from_slice(payload);
+        if let Some(key) = mask {
+            apply_mask(&mut out[begin..], key);
+        }
+    }
+}
