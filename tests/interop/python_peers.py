@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Holds conversations with Prism through Python's `websockets`.
+
+python_peers.py client ws://HOST:PORT   as a client of an echo server
+python_peers.py server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
+                                        then `/runCase?case=N&agent=A` for each N, then `/updateReports`
+
+In both directions Prism is the one that echoes, so both hold the same conversations. Exits 1 if one fails or none ran.
+"""
+
+import asyncio
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+
+ONE_CONVERSATION = 20  # seconds
+WHOLE_RUN = 120
+MIB = 1 << 20
+SETTINGS = {"max_size": 4 * MIB, "ping_interval": None, "open_timeout": 10, "close_timeout": 10}
+
+
+# ---- what is said: each ends with a close, (code, reason) -------------------------------------------------------------
+
+
+def echoes(*messages):
+    """Sends each message, and expects it back before the next."""
+
+    async def talk(ws):
+        for message in messages:
+            await ws.send(message)
+            await expect(ws, message)
+
+    return talk
+
+
+def fragments(*parts):
+    """Sends one message as several frames, and expects it back whole."""
+
+    async def talk(ws):
+        await ws.send(parts)
+        await expect(ws, parts[0][:0].join(parts))
+
+    return talk
+
+
+async def ping(ws):
+    for payload in (b"", b"are you there?", bytes(range(125))):
+        # Resolved only by a pong with this very payload.
+        await (await ws.ping(payload))
+    await echoes("still here")(ws)
+
+
+async def ping_between_fragments(ws):
+    pongs = []
+
+    async def parts():
+        yield "half a message, "
+        pongs.append(await ws.ping(b"now?"))
+        # Before the rest is sent: a control frame is answered in the middle of a message.
+        await pongs[0]
+        yield "and the other half"
+
+    await ws.send(parts())
+    await expect(ws, "half a message, and the other half")
+
+
+async def in_order(ws):
+    messages = [f"message {n}" if n % 2 else b"%d" % n * (n % 300) for n in range(1000)]
+
+    async def read():
+        for message in messages:
+            await expect(ws, message)
+
+    reading = asyncio.create_task(read())
+    for message in messages:
+        await ws.send(message)
+    await reading
+
+
+async def nothing(ws):
+    pass
+
+
+DONE = (1000, "")
+CONVERSATIONS = {
+    "text": (echoes("hello"), DONE),
+    "text beyond ASCII": (echoes("Grüße, 世界, 👋🏽", "\x00", "\U0010ffff"), DONE),
+    "binary": (echoes(b"\x00\xff", bytes(range(256))), DONE),
+    "empty": (echoes("", b"", ""), DONE),
+    "every form of length": (echoes(*(b"x" * n for n in (1, 125, 126, 127, 65535, 65536))), DONE),
+    "1 MiB of text": (echoes("é" * (MIB // 2)), DONE),
+    "1 MiB of binary": (echoes(bytes(range(256)) * (MIB // 256)), DONE),
+    "fragmented text": (fragments("one ", "", "two ", "zwölf", ""), DONE),
+    "fragmented binary": (fragments(b"\x00" * 70000, b"\x01", b"\x02" * 300), DONE),
+    "ping": (ping, DONE),
+    "ping between fragments": (ping_between_fragments, DONE),
+    "1,000 messages without waiting": (in_order, DONE),
+    "close at once": (nothing, DONE),
+    "close with a code and a reason": (echoes("so long"), (4001, "bye")),
+    "close with the longest reason": (nothing, (3000, "ö" * 61 + "!")),
+}
+
+
+async def expect(ws, message):
+    got = await ws.recv()
+    if got != message:
+        raise AssertionError(f"wanted {short(message)}, got {short(got)}")
+
+
+def short(message):
+    return f"{type(message).__name__} of {len(message)}: {message[:40]!r}"
+
+
+async def converse(ws, name):
+    talk, (code, reason) = CONVERSATIONS[name]
+    await talk(ws)
+    await ws.close(code, reason)
+    if (ws.close_code, ws.close_reason) != (code, reason):
+        raise AssertionError(f"closed with {(code, reason)}, answered with {(ws.close_code, ws.close_reason)}")
+
+
+# ---- who says it ------------------------------------------------------------------------------------------------------
+
+
+async def as_client(url, results):
+    async def one(name):
+        async with connect(url, **SETTINGS) as ws:
+            await converse(ws, name)
+
+    for name in CONVERSATIONS:
+        await check(name, one(name), results)
+
+
+async def as_server(port, results):
+    cases = {str(number): name for number, name in enumerate(CONVERSATIONS, 1)}
+    finished = asyncio.get_running_loop().create_future()
+
+    async def handle(ws):
+        address = urlsplit(ws.request.path)
+        query = parse_qs(address.query)
+        if address.path == "/getCaseCount":
+            await ws.send(str(len(cases)))
+        elif address.path == "/runCase" and query.get("agent") and query.get("case", [""])[0] in cases:
+            name = cases[query["case"][0]]
+            await check(name, converse(ws, name), results)
+        elif address.path == "/updateReports":
+            await ws.close()
+            finished.set_result(None)
+        else:
+            finished.set_exception(AssertionError(f"unknown request {ws.request.path}"))
+
+    async with serve(handle, "127.0.0.1", port, **SETTINGS):
+        print(f"listening on ws://127.0.0.1:{port}", flush=True)
+        await finished
+
+
+async def check(name, talk, results):
+    try:
+        async with asyncio.timeout(ONE_CONVERSATION):
+            await talk
+        results[name] = None
+        print(f"ok    {name}", flush=True)
+    except Exception as error:  # whatever went wrong, this conversation failed, and the next has its turn
+        results[name] = error
+        print(f"FAIL  {name}: {error!r}", flush=True)
+
+
+async def main(role, where):
+    results = {}
+    try:
+        async with asyncio.timeout(WHOLE_RUN):
+            await (as_client(where, results) if role == "client" else as_server(int(where), results))
+    except Exception as error:
+        print(f"FAIL  the run as a whole: {error!r}")
+        results["the run as a whole"] = error
+    for name in CONVERSATIONS.keys() - results.keys():
+        print(f"FAIL  {name}: never asked for")
+        results[name] = "never asked for"
+    failed = sum(error is not None for error in results.values())
+    print(f"{len(results) - failed} passed, {failed} failed")
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("client", "server"):
+        sys.exit(__doc__)
+    sys.exit(asyncio.run(main(*sys.argv[1:])))
