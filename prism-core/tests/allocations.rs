@@ -1,0 +1,313 @@
+//! RFC 6455 §10.4, in memory: a message that comes whole costs no allocation, a claim costs nothing,
+//! and what is kept is a small multiple of what has come. Counted by the allocator.
+
+mod common;
+
+use allocation_counter::{AllocationInfo, measure};
+use bytes::{Buf, BytesMut};
+use common::{
+    frame::{Claim, Frame, KEY, masked},
+    machine::{limited, mask_keys, quiet},
+};
+use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, WebSocket};
+
+const ROLES: [Role; 2] = [Role::Server, Role::Client];
+const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
+
+/// A machine with the memory around it, and nothing that records.
+struct Bare {
+    ws: WebSocket,
+    input: RecvBuffer,
+    out: BytesMut,
+}
+
+impl Bare {
+    fn new(role: Role, config: &Config) -> Self {
+        let ws = match role {
+            Role::Server => WebSocket::server(config),
+            Role::Client => WebSocket::client(config, mask_keys()),
+        };
+        Self { ws, input: RecvBuffer::new(), out: BytesMut::new() }
+    }
+
+    /// Receives bytes; how many messages came of it.
+    fn hears(&mut self, bytes: &[u8]) -> usize {
+        self.input.extend_from_slice(bytes);
+        let mut messages = 0;
+        while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
+            messages += usize::from(matches!(event, Event::Message(_)));
+        }
+        messages
+    }
+
+    /// Receives bytes and sends each message back.
+    fn echoes(&mut self, bytes: &[u8]) -> usize {
+        self.input.extend_from_slice(bytes);
+        let mut messages = 0;
+        while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
+            if let Event::Message(message) = event {
+                self.ws.send(message, &mut self.out).expect("the connection is open");
+                messages += 1;
+            }
+        }
+        messages
+    }
+}
+
+/// The frames of each kind and size, as `role` receives them.
+fn frames(role: Role) -> Vec<Vec<u8>> {
+    let sender = if role == Role::Server { Role::Client } else { Role::Server };
+    SIZES
+        .into_iter()
+        .flat_map(|size| [Frame::text("x".repeat(size)), Frame::binary(vec![0xff; size])])
+        .map(|frame| frame.from(sender).wire())
+        .collect()
+}
+
+#[track_caller]
+fn assert_none(info: AllocationInfo) {
+    assert_eq!((info.count_total, info.bytes_total), (0, 0), "allocations, and their bytes");
+}
+
+#[test]
+fn the_measure_counts_growth_too() {
+    let info = measure(|| {
+        let mut bytes = Vec::with_capacity(10);
+        bytes.extend_from_slice(core::hint::black_box(&[1_u8; 10]));
+        bytes.extend_from_slice(core::hint::black_box(&[1_u8; 1000]));
+        core::hint::black_box(&bytes);
+    });
+    assert_eq!(info.count_total, 2);
+    assert!(info.bytes_max >= 1010);
+}
+
+#[test]
+fn a_machine_is_made_without_memory_but_a_clients_keys() {
+    assert_none(measure(|| drop(Bare::new(Role::Server, &quiet()))));
+}
+
+#[test]
+fn a_whole_message_is_received_without_an_allocation() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        for wire in frames(role) {
+            machine.hears(&wire); // warm
+            assert_none(measure(|| {
+                for _ in 0..10 {
+                    assert_eq!(machine.hears(&wire), 1);
+                }
+            }));
+        }
+    }
+}
+
+#[test]
+fn a_message_is_sent_without_an_allocation() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        for size in SIZES {
+            let (letters, bytes) = ("x".repeat(size), vec![0xff; size]);
+            let mut send = || {
+                machine.ws.send(&letters, &mut machine.out).expect("open");
+                machine.out.clear();
+                machine.ws.send(&bytes, &mut machine.out).expect("open");
+                machine.out.advance(machine.out.len());
+                machine.ws.ping(b"ping", &mut machine.out).expect("open");
+                machine.out.clear();
+            };
+            send(); // warm
+            assert_none(measure(|| (0..200).for_each(|_| send()))); // enough to need new keys
+        }
+    }
+}
+
+#[test]
+fn a_message_is_echoed_without_an_allocation() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        for wire in frames(role) {
+            machine.echoes(&wire); // warm
+            machine.out.clear();
+            assert_none(measure(|| {
+                for _ in 0..10 {
+                    assert_eq!(machine.echoes(&wire), 1);
+                    machine.out.clear();
+                }
+            }));
+        }
+    }
+}
+
+#[test]
+fn a_hundred_messages_in_one_read_are_echoed_without_an_allocation() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        let wire = frames(role)[4].repeat(100); // 125 bytes of text each
+        machine.echoes(&wire); // warm
+        machine.out.clear();
+        assert_none(measure(|| assert_eq!(machine.echoes(&wire), 100)));
+    }
+}
+
+#[test]
+fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        for wire in frames(role) {
+            let mut in_pieces = || {
+                let seen: usize = wire.chunks(1000).map(|piece| machine.hears(piece)).sum();
+                assert_eq!(seen, 1);
+            };
+            in_pieces(); // warm
+            assert_none(measure(|| (0..5).for_each(|_| in_pieces())));
+        }
+    }
+}
+
+#[test]
+fn fragments_are_joined_without_an_allocation() {
+    let wire = [
+        Frame::text("frag").more().masked().wire(),
+        Frame::ping("between").masked().wire(),
+        Frame::continuation("ments").masked().wire(),
+    ]
+    .concat();
+    let mut server = Bare::new(Role::Server, &quiet());
+    server.hears(&wire); // warm
+    server.out.clear();
+    assert_none(measure(|| {
+        for _ in 0..10 {
+            assert_eq!(server.hears(&wire), 1);
+            server.out.clear();
+        }
+    }));
+}
+
+#[test]
+fn pings_are_answered_without_an_allocation() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        let wire = Frame::ping([7; 125]);
+        let wire = if role == Role::Server { wire.masked() } else { wire }.wire();
+        machine.hears(&wire); // warm
+        machine.out.clear();
+        assert_none(measure(|| {
+            for _ in 0..100 {
+                machine.hears(&wire);
+                assert!(!machine.out.is_empty());
+                machine.out.clear();
+            }
+        }));
+    }
+}
+
+#[test]
+fn a_close_handshake_takes_no_memory() {
+    let wire = Frame::close(1000, "goodbye").masked().wire();
+    let mut server = Bare::new(Role::Server, &quiet());
+    server.out.reserve(100);
+    server.input = RecvBuffer::with_capacity(100);
+    assert_none(measure(|| {
+        server.hears(&wire);
+    }));
+    assert!(server.ws.wants_shutdown());
+
+    let mut server = Bare::new(Role::Server, &quiet());
+    server.out.reserve(100);
+    assert_none(measure(|| {
+        server.ws.close(CloseCode::NORMAL, "goodbye", &mut server.out).expect("open");
+    }));
+}
+
+#[test]
+fn a_header_that_claims_petabytes_allocates_nothing() {
+    for limit in [1 << 20, usize::MAX] {
+        let claim = Frame::binary("").claiming(Claim::Bits64(1 << 62));
+        for (role, frame) in [(Role::Server, claim.clone().masked()), (Role::Client, claim)] {
+            let header = frame.header();
+            assert!(header.len() <= 14);
+            let mut machine = Bare::new(role, &limited(limit));
+            machine.input = RecvBuffer::with_capacity(64);
+            machine.out.reserve(256);
+            let info = measure(|| {
+                machine.hears(&header);
+            });
+            // Where the limit refuses it, the close frame's words take a few bytes for a moment.
+            assert!(info.bytes_max <= 128, "{info:?} with a limit of {limit}");
+            assert_eq!(info.bytes_current, 0);
+            if limit == usize::MAX {
+                assert_none(info);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
+    for drip in [1, 7, 100, 1460] {
+        let mut server = Bare::new(Role::Server, &limited(usize::MAX));
+        let header = Frame::text("").claiming(Claim::Bits64(1 << 62)).masked().header();
+        let total = 300_000;
+        let text = "x".repeat(total);
+        let wire = masked(text.as_bytes(), KEY);
+        let info = measure(|| {
+            server.hears(&header);
+            for piece in wire.chunks(drip) {
+                server.hears(piece);
+            }
+        });
+        // While a buffer grows, the old one and the new one are both there: 1 + 2 times.
+        let most = 3 * total as u64 + 64;
+        assert!(info.bytes_max <= most, "{} bytes at the most, by {drip}", info.bytes_max);
+        assert!(info.bytes_current <= 2 * total as i64 + 64, "{} bytes held", info.bytes_current);
+        // Doubling: all growth together is as much as the last size again.
+        assert!(info.bytes_total <= 4 * total as u64 + 4096, "{} bytes in all", info.bytes_total);
+    }
+}
+
+#[test]
+fn a_message_in_a_hundred_thousand_fragments_holds_a_small_multiple_of_its_payload() {
+    let mut server = Bare::new(Role::Server, &quiet());
+    let first = Frame::binary([1]).more().masked().wire();
+    let fragment = Frame::continuation([1]).more().masked().wire();
+    let count = 100_000;
+    let info = measure(|| {
+        server.hears(&first);
+        for _ in 1..count {
+            server.hears(&fragment);
+        }
+    });
+    // Headers are seven times the payload here, and are not kept.
+    assert!(info.bytes_current <= 4 * count, "{} bytes held", info.bytes_current);
+    assert!(info.bytes_max <= 6 * count as u64, "{} bytes at the most", info.bytes_max);
+}
+
+#[test]
+fn small_messages_for_ever_hold_the_memory_of_one() {
+    for role in ROLES {
+        let mut machine = Bare::new(role, &quiet());
+        let sender = if role == Role::Server { Role::Client } else { Role::Server };
+        // Cut so that each read ends inside a message.
+        let stream = Frame::text("0123456789").from(sender).wire().repeat(10_000);
+        let info = measure(|| {
+            let seen: usize = stream.chunks(100).map(|piece| machine.hears(piece)).sum();
+            assert_eq!(seen, 10_000);
+        });
+        assert!(info.bytes_max <= 2048, "{} bytes at the most", info.bytes_max);
+    }
+}
+
+#[test]
+fn an_owned_message_is_the_only_copy_a_receiver_makes() {
+    let wire = Frame::text("x".repeat(1000)).masked().wire();
+    let mut server = Bare::new(Role::Server, &quiet());
+    server.hears(&wire); // warm
+    let info = measure(|| {
+        server.input.extend_from_slice(&wire);
+        let event = server.ws.receive(&mut server.input, &mut server.out);
+        let Ok(Some(Event::Message(message))) = event else { panic!("{event:?}") };
+        assert!(matches!(message, Message::Text(_)));
+        drop(message.into_owned());
+    });
+    assert_eq!((info.count_total, info.bytes_total), (1, 1000));
+}

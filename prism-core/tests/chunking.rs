@@ -1,0 +1,209 @@
+//! RFC 6455 §5.2 says nothing of reads: TCP may cut a stream anywhere. However the bytes come, whole,
+//! one by one, or cut at any place, the same is seen and the same is said.
+
+mod common;
+#[path = "common/vectors.rs"]
+mod vectors;
+
+use common::{
+    Seen,
+    machine::{Machine, limited},
+};
+use prism_core::{RecvBuffer, State};
+use proptest::prelude::*;
+use vectors::{LIMIT, Vector, vectors};
+
+/// Streams up to this long are cut at each place; longer ones at both ends, and here and there.
+const SHORT: usize = 700;
+
+/// All that a stream may do to a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Outcome {
+    seen: Vec<Seen>,
+    said: Vec<u8>,
+    state: State,
+    wants_shutdown: bool,
+    /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) gives then.
+    end: Option<Seen>,
+}
+
+fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut machine = Machine::new(vector.role, &limited(LIMIT));
+    let mut seen = Vec::new();
+    for piece in pieces {
+        read_into(&mut machine, piece);
+        for event in machine.receives() {
+            if let (Some(first @ Seen::Error(_)), Seen::Error(_)) = (seen.last(), &event) {
+                assert_eq!(*first, event, "fused: the same error from then on");
+            } else {
+                assert!(
+                    !matches!(seen.last(), Some(Seen::Error(_) | Seen::Close(..))),
+                    "{event:?}"
+                );
+                seen.push(event);
+            }
+        }
+    }
+    Outcome {
+        seen,
+        state: machine.state(),
+        wants_shutdown: machine.ws.wants_shutdown(),
+        end: machine.ws.receive_eof().err().map(Seen::Error),
+        said: machine.out.into(),
+    }
+}
+
+/// As a socket does it, with memory behind the bytes that holds anything.
+fn read_into(machine: &mut Machine, piece: &[u8]) {
+    let spare = machine.input.spare(piece.len() + 8);
+    spare[..piece.len()].copy_from_slice(piece);
+    spare[piece.len()..][..8].fill(0xff);
+    machine.input.received(piece.len());
+}
+
+#[track_caller]
+fn assert_same(vector: &Vector, whole: &Outcome, pieces: &[&[u8]]) {
+    let cut = receive(vector, pieces.iter().copied());
+    if cut != *whole {
+        let lens: Vec<_> = pieces.iter().map(|piece| piece.len()).take(20).collect();
+        panic!("{}: in pieces of {lens:?} bytes\n  {cut:?}\nbut whole\n  {whole:?}", vector.name);
+    }
+}
+
+fn whole(vector: &Vector) -> Outcome {
+    receive(vector, [&vector.wire[..]])
+}
+
+/// The places to cut a stream of this length at.
+fn places(len: usize) -> impl Iterator<Item = usize> {
+    (0..=len).filter(move |&at| len <= SHORT || at < 24 || at + 24 > len || at % 4999 == 0)
+}
+
+#[test]
+fn byte_by_byte() {
+    for vector in vectors() {
+        let pieces: Vec<_> = vector.wire.chunks(1).collect();
+        assert_same(&vector, &whole(&vector), &pieces);
+    }
+}
+
+#[test]
+fn in_pieces_of_every_small_size() {
+    for vector in vectors() {
+        let whole = whole(&vector);
+        for size in (2..20).chain([125, 126, 127, 4096]) {
+            let pieces: Vec<_> = vector.wire.chunks(size).collect();
+            assert_same(&vector, &whole, &pieces);
+        }
+    }
+}
+
+#[test]
+fn cut_in_two_at_every_place() {
+    for vector in vectors() {
+        let whole = whole(&vector);
+        for at in places(vector.wire.len()) {
+            let (first, second) = vector.wire.split_at(at);
+            assert_same(&vector, &whole, &[first, second]);
+        }
+    }
+}
+
+#[test]
+fn with_reads_of_nothing_between() {
+    for vector in vectors() {
+        let pieces: Vec<_> = vector.wire.chunks(3).flat_map(|piece| [piece, &[]]).collect();
+        assert_same(&vector, &whole(&vector), &pieces);
+    }
+}
+
+/// A driver may keep a waiting fragment in a small buffer, and read into a large one.
+#[test]
+fn moved_to_another_buffer_after_each_read() {
+    for vector in vectors() {
+        let mut machine = Machine::new(vector.role, &limited(LIMIT));
+        let mut other = RecvBuffer::new();
+        let mut seen = Vec::new();
+        for piece in vector.wire.chunks(vector.wire.len() / 50 + 1) {
+            machine.input.move_to(&mut other);
+            core::mem::swap(&mut machine.input, &mut other);
+            read_into(&mut machine, piece);
+            seen.extend(machine.receives());
+        }
+        seen.dedup_by(|next, seen| matches!(seen, Seen::Error(_)) && next == seen);
+        let whole = whole(&vector);
+        assert_eq!((seen, machine.out.to_vec()), (whole.seen, whole.said), "{}", vector.name);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
+        let all = short_vectors();
+        let vector = which.get(all);
+        let len = vector.wire.len() + 1;
+        let mut at = cuts.map(|cut| cut.index(len));
+        at.sort_unstable();
+        let pieces = [&vector.wire[..at[0]], &vector.wire[at[0]..at[1]], &vector.wire[at[1]..]];
+        assert_same(vector, &whole(vector), &pieces);
+    }
+}
+
+fn short_vectors() -> &'static [Vector] {
+    static SHORT_ONES: std::sync::LazyLock<Vec<Vector>> = std::sync::LazyLock::new(|| {
+        vectors().into_iter().filter(|vector| vector.wire.len() <= 5000).collect()
+    });
+    &SHORT_ONES
+}
+
+/// The measure is no better than its streams: they must reach all there is.
+#[test]
+fn the_streams_show_every_event_and_every_error_a_peer_can_cause() {
+    let mut names: Vec<String> = vectors()
+        .iter()
+        .flat_map(|vector| whole(vector).seen)
+        .map(|seen| {
+            let shown = format!("{seen:?}").replace("Error(", "");
+            shown.split('(').next().unwrap_or_default().trim_end_matches(')').to_owned()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    let all = [
+        "Binary",
+        "Close",
+        "ControlTooLong",
+        "FragmentedControl",
+        "InterleavedMessage",
+        "InvalidCloseCode",
+        "InvalidCloseReason",
+        "InvalidUtf8",
+        "LengthOverflow",
+        "MaskedFrame",
+        "MessageTooBig",
+        "NonMinimalLength",
+        "Ping",
+        "Pong",
+        "ReservedBits",
+        "ReservedOpcode",
+        "Text",
+        "TooManyEmptyFragments",
+        "TruncatedCloseCode",
+        "UnexpectedContinuation",
+        "UnmaskedFrame",
+    ];
+    assert_eq!(names, all);
+}
+
+/// Its name is all that a failure has to say which stream it was.
+#[test]
+fn the_streams_are_many_and_each_has_its_own_name() {
+    let mut names: Vec<_> = vectors().into_iter().map(|vector| vector.name).collect();
+    let count = names.len();
+    assert!(count >= 300, "{count}");
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}

@@ -1,0 +1,330 @@
+//! RFC 6455 §5.5.1 and §7: the close frame and the close handshake.
+
+mod common;
+
+use common::{
+    Seen, close, error,
+    frame::Frame,
+    machine::{Machine, fails, limited, quiet},
+    pair::Pair,
+    ping, text,
+};
+use prism_core::{CloseCode, ProtocolError, SendError, State};
+
+fn pair() -> Pair {
+    Pair::new(&quiet())
+}
+
+#[test]
+fn a_server_closes_and_the_client_echoes_the_code() {
+    let mut pair = pair();
+    pair.server.close(CloseCode::GOING_AWAY, "maintenance").unwrap();
+    assert_eq!(pair.states(), [State::Open, State::Closing]);
+    pair.deliver();
+    assert_eq!(pair.client.seen(), [close(1001, "maintenance")]);
+    assert_eq!(pair.server.seen(), [close(1001, "")]);
+    assert_eq!(pair.states(), [State::Closed; 2]);
+}
+
+#[test]
+fn a_client_closes_and_the_server_echoes_the_code() {
+    let mut pair = pair();
+    pair.client.close(CloseCode::NORMAL, "done").unwrap();
+    pair.deliver();
+    assert_eq!(pair.server.seen(), [close(1000, "done")]);
+    assert_eq!(pair.client.seen(), [close(1000, "")]);
+    assert_eq!(pair.states(), [State::Closed; 2]);
+}
+
+#[test]
+fn both_may_close_at_the_same_time() {
+    let mut pair = pair();
+    pair.client.close(CloseCode::NORMAL, "c").unwrap();
+    pair.server.close(CloseCode::GOING_AWAY, "s").unwrap();
+    pair.deliver();
+    assert_eq!(pair.client.seen(), [close(1001, "s")], "and no echo of its own close");
+    assert_eq!(pair.server.seen(), [close(1000, "c")]);
+    assert_eq!(pair.states(), [State::Closed; 2]);
+}
+
+#[test]
+fn what_was_sent_before_the_close_arrives_before_it() {
+    let mut pair = pair();
+    pair.server.send("one").unwrap();
+    pair.server.send("two").unwrap();
+    pair.server.close(CloseCode::NORMAL, "").unwrap();
+    pair.deliver();
+    assert_eq!(pair.client.seen(), [text("one"), text("two"), close(1000, "")]);
+}
+
+#[test]
+fn messages_of_the_peer_keep_coming_until_its_own_close_frame() {
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.ws.wants_read());
+        let seen = machine.hears_frames([
+            Frame::text("on"),
+            Frame::text("its w").more(),
+            Frame::continuation("ay"),
+            Frame::close(1000, ""),
+        ]);
+        assert_eq!(seen, [text("on"), text("its way"), close(1000, "")]);
+        assert_eq!(machine.says(), [Frame::close(1000, "")], "ours, and no second one");
+    }
+}
+
+#[test]
+fn nothing_is_sent_after_a_close_frame_whoever_closed() {
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(machine.says().len(), 1);
+        assert_silent(&mut machine);
+    }
+    for mut machine in Machine::both() {
+        machine.hears_frames([Frame::close(1000, "")]);
+        assert_eq!(machine.says().len(), 1);
+        assert_silent(&mut machine);
+    }
+}
+
+#[track_caller]
+fn assert_silent(machine: &mut Machine) {
+    assert_eq!(machine.send("late"), Err(SendError::Closed));
+    assert_eq!(machine.ping(b""), Err(SendError::Closed));
+    assert_eq!(machine.pong(b""), Err(SendError::Closed));
+    assert_eq!(machine.close(CloseCode::NORMAL, ""), Err(SendError::Closed));
+    assert_eq!(machine.close(CloseCode::NO_STATUS, "wrong, too"), Err(SendError::Closed));
+    machine.hears_frames([Frame::ping("x"), Frame::close(1000, ""), Frame::close(1000, "")]);
+    assert_eq!(machine.says(), []);
+}
+
+#[test]
+fn whatever_comes_after_a_close_frame_is_dropped_unread() {
+    for mut machine in Machine::both() {
+        let frames =
+            [Frame::close(1000, "end"), Frame::text("late"), Frame::ping(""), Frame::new(15, [])];
+        assert_eq!(machine.hears_frames(frames), [close(1000, "end")]);
+        assert_eq!(machine.hears(&[0xff; 1000]), []);
+        assert!(machine.input.is_empty());
+        assert_eq!(machine.says(), [Frame::close(1000, "")]);
+    }
+}
+
+#[test]
+fn an_empty_close_frame_means_no_status_and_is_echoed_empty() {
+    for mut machine in Machine::both() {
+        assert_eq!(machine.hears_frames([Frame::empty_close()]), [close(1005, "")]);
+        assert_eq!(machine.says(), [Frame::empty_close()]);
+    }
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NO_STATUS, "").unwrap();
+        assert_eq!(machine.says(), [Frame::empty_close()]);
+    }
+}
+
+#[test]
+fn a_close_frame_with_half_a_code_is_refused() {
+    for mut machine in Machine::both() {
+        let wire = Frame::new(8, [3]).from(machine.peer()).wire();
+        fails(&mut machine, &wire, ProtocolError::TruncatedCloseCode);
+    }
+}
+
+/// §7.4.1, §7.4.2 and the registry of §11.7: what may stand in a close frame.
+fn may_travel(code: u16) -> bool {
+    matches!(code, 1000 | 1001 | 1002 | 1003 | 1007..=1014 | 3000..=4999)
+}
+
+#[test]
+fn the_codes_that_may_travel_are_accepted_and_echoed_and_all_others_refused() {
+    for code in 0..=u16::MAX {
+        let mut client = Machine::client();
+        let frame = Frame::close(code, "why");
+        if may_travel(code) {
+            assert_eq!(client.hears_frames([frame]), [close(code, "why")]);
+            assert_eq!(client.says(), [Frame::close(code, "")]);
+        } else {
+            let refused = ProtocolError::InvalidCloseCode(code);
+            assert_eq!(client.hears_frames([frame]), [error(refused)]);
+            assert_eq!(client.says()[0].close_code(), Some(1002));
+        }
+        assert_eq!(CloseCode::new(code).is_some(), may_travel(code), "{code} can be made to send");
+    }
+}
+
+#[test]
+fn a_reason_arrives_whole_up_to_its_123_bytes() {
+    let reason = format!("{}é", "r".repeat(121));
+    let mut pair = pair();
+    pair.client.close(CloseCode::POLICY_VIOLATION, &reason).unwrap();
+    pair.deliver();
+    assert_eq!(pair.server.seen(), [close(1008, &reason)]);
+}
+
+#[test]
+fn a_close_that_cannot_be_sent_is_refused_and_the_connection_goes_on() {
+    for mut machine in Machine::both() {
+        let long = "r".repeat(124);
+        assert_eq!(machine.close(CloseCode::NORMAL, &long), Err(SendError::ControlTooLong(124)));
+        let codeless = machine.close(CloseCode::NO_STATUS, "why");
+        assert_eq!(codeless, Err(SendError::ReasonWithoutCode));
+        assert_eq!(machine.says(), []);
+        assert_eq!(machine.state(), State::Open);
+        machine.send("still here").unwrap();
+        assert_eq!(machine.says(), [Frame::text("still here")]);
+    }
+}
+
+#[test]
+fn a_reason_that_is_not_utf_8_is_refused() {
+    for reason in [&b"\xff"[..], b"ok\xc0\x80", b"cut \xe2\x82", b"\xed\xa0\x80"] {
+        for mut machine in Machine::both() {
+            let wire = Frame::close(1000, reason).from(machine.peer()).wire();
+            fails(&mut machine, &wire, ProtocolError::InvalidCloseReason);
+        }
+    }
+}
+
+#[test]
+fn every_error_tells_the_peer_its_code() {
+    let long_text = Frame::text("x".repeat(11));
+    let empties = [vec![Frame::text("").more()], vec![Frame::continuation("").more(); 40]].concat();
+    let wrong = [
+        (1002, vec![Frame::text("").flip(0x40)]),
+        (1002, vec![Frame::new(7, "")]),
+        (1002, vec![Frame::ping("").more()]),
+        (1002, vec![Frame::continuation("")]),
+        (1002, vec![Frame::text("").more(), Frame::text("")]),
+        (1002, vec![Frame::new(8, "x")]),
+        (1002, vec![Frame::close(1006, "")]),
+        (1002, vec![Frame::ping([0; 126])]),
+        (1007, vec![Frame::text([0xff])]),
+        (1007, vec![Frame::text([0xff]).more()]),
+        (1007, vec![Frame::close(1000, [0xff])]),
+        (1008, empties),
+        (1009, vec![long_text]),
+    ];
+    for (code, frames) in wrong {
+        for role in [prism_core::Role::Server, prism_core::Role::Client] {
+            let mut machine = Machine::new(role, &limited(10));
+            let seen = machine.hears_frames(frames.clone());
+            let [Seen::Error(error)] = seen[..] else { panic!("{frames:?} gave {seen:?}") };
+            let said = machine.says();
+            let [told] = &said[..] else { panic!("one close frame, not {said:?}") };
+            assert_eq!(told.close_code(), Some(code), "{frames:?}");
+            assert_eq!(told.payload[2..], *error.to_string().as_bytes(), "and says why in words");
+        }
+    }
+}
+
+#[test]
+fn an_error_behind_our_own_close_frame_is_given_and_no_second_close_sent() {
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        machine.says();
+        let seen = machine.hears_frames([Frame::new(3, "")]);
+        assert_eq!(seen, [error(ProtocolError::ReservedOpcode(3))]);
+        assert_eq!(machine.says(), []);
+        assert_eq!(machine.hears_frames([Frame::close(1000, "")]), seen, "fused");
+    }
+}
+
+#[test]
+fn messages_before_the_wrong_frame_are_delivered_and_none_behind_it() {
+    for mut machine in Machine::both() {
+        let frames = [Frame::text("ok"), Frame::ping("1"), Frame::new(3, ""), Frame::text("no")];
+        let refused = error(ProtocolError::ReservedOpcode(3));
+        assert_eq!(machine.hears_frames(frames), [text("ok"), ping("1"), refused]);
+        assert_eq!(machine.says()[0], Frame::pong("1"));
+    }
+}
+
+/// §7.1.1: the server ends TCP first; the client waits for it.
+#[test]
+fn the_server_shuts_the_transport_down_first() {
+    let [mut server, mut client] = Machine::both();
+    for machine in [&mut server, &mut client] {
+        assert!(!machine.ws.wants_shutdown(), "open");
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(!machine.ws.wants_shutdown(), "unanswered");
+        machine.hears_frames([Frame::close(1000, "")]);
+        assert!(machine.ws.wants_read(), "to see the other's end");
+        assert_eq!(machine.state(), State::Closing);
+    }
+    assert!(server.ws.wants_shutdown());
+    assert!(!client.ws.wants_shutdown());
+    client.ws.receive_eof().unwrap();
+    assert!(client.ws.wants_shutdown() && !client.ws.wants_read());
+    assert_eq!(client.state(), State::Closed);
+}
+
+#[test]
+fn a_server_that_was_closed_or_failed_shuts_down_too_and_a_client_waits() {
+    let endings = [Frame::close(1000, ""), Frame::new(3, "")];
+    for frame in endings {
+        for mut machine in Machine::both() {
+            machine.hears_frames([frame.clone()]);
+            let is_server = machine.role == prism_core::Role::Server;
+            assert_eq!(machine.ws.wants_shutdown(), is_server, "{frame:?}");
+            assert!(machine.ws.wants_read());
+        }
+    }
+}
+
+#[test]
+fn the_end_of_the_transport_without_a_close_frame_is_an_error() {
+    for mut machine in Machine::both() {
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
+        assert_eq!(machine.state(), State::Closed);
+        assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
+        let late = machine.hears_frames([Frame::text("late")]);
+        assert_eq!(late, [error(ProtocolError::UnexpectedEof)], "fused");
+        assert_eq!(machine.send("late"), Err(SendError::Closed));
+        assert_eq!(machine.says(), [], "nobody is there to be told");
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
+        assert_eq!(machine.ws.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn the_end_of_the_transport_inside_a_message_or_before_the_answer_is_an_error() {
+    for mut machine in Machine::both() {
+        machine.hears_frames([Frame::text("half").more()]);
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
+    }
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
+    }
+}
+
+#[test]
+fn the_end_of_the_transport_after_a_close_frame_is_no_error() {
+    for mut machine in Machine::both() {
+        machine.hears_frames([Frame::close(1000, "")]);
+        assert_eq!(machine.ws.receive_eof(), Ok(()));
+        assert_eq!(machine.ws.receive_eof(), Ok(()), "and says so again");
+        assert_eq!(machine.receives(), []);
+        assert_eq!(machine.state(), State::Closed);
+    }
+}
+
+#[test]
+fn the_end_of_the_transport_after_an_error_gives_that_error() {
+    for mut machine in Machine::both() {
+        machine.hears_frames([Frame::new(3, "")]);
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::ReservedOpcode(3)));
+        assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))]);
+    }
+}
+
+#[test]
+fn a_machine_says_how_far_it_is() {
+    for mut machine in Machine::both() {
+        assert_eq!(machine.state(), State::Open);
+        machine.hears_frames([Frame::close(1000, "")]);
+        assert_eq!(machine.state(), State::Closing);
+        machine.ws.receive_eof().unwrap();
+        assert_eq!(machine.state(), State::Closed);
+    }
+}

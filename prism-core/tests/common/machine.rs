@@ -1,0 +1,180 @@
+//! One machine in the hands of a test: it is fed bytes, and tells what it saw and said (RFC 6455 §5).
+
+use core::time::Duration;
+
+use bytes::BytesMut;
+use prism_core::{
+    CloseCode, Config, MaskKeys, Message, ProtocolError, RecvBuffer, Role, SendError, State,
+    WebSocket,
+};
+
+use super::{
+    Seen,
+    frame::{Frame, said_by, wire},
+};
+
+/// A machine with its input, its output, and what came of them.
+#[derive(Debug)]
+pub struct Machine {
+    pub role: Role,
+    pub ws: WebSocket,
+    pub input: RecvBuffer,
+    pub out: BytesMut,
+    /// What was seen, and has not been asked for by [`seen`](Self::seen).
+    unasked: Vec<Seen>,
+    /// Whether the other side has been told that this one ends the transport.
+    pub shut: bool,
+}
+
+impl Machine {
+    pub fn new(role: Role, config: &Config) -> Self {
+        let ws = match role {
+            Role::Server => WebSocket::server(config),
+            Role::Client => WebSocket::client(config, mask_keys()),
+        };
+        let (input, out) = (RecvBuffer::new(), BytesMut::new());
+        Self { role, ws, input, out, unasked: Vec::new(), shut: false }
+    }
+
+    /// A server with the default limits.
+    pub fn server() -> Self {
+        Self::new(Role::Server, &Config::default())
+    }
+
+    /// A client with the default limits.
+    pub fn client() -> Self {
+        Self::new(Role::Client, &Config::default())
+    }
+
+    /// One of each, for rules that hold in both directions.
+    pub fn both() -> [Self; 2] {
+        [Self::server(), Self::client()]
+    }
+
+    /// Receives bytes as they are, and gives what is seen then; an error ends that.
+    pub fn hears(&mut self, bytes: &[u8]) -> Vec<Seen> {
+        self.input.extend_from_slice(bytes);
+        self.receives()
+    }
+
+    /// Receives frames, masked as a frame from the peer of this machine has to be.
+    pub fn hears_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
+        self.hears(&wire(self.peer(), frames))
+    }
+
+    /// Receives what is in the input already.
+    pub fn receives(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        loop {
+            match self.ws.receive(&mut self.input, &mut self.out) {
+                Ok(Some(event)) => seen.push(event.into()),
+                Ok(None) => return seen,
+                Err(error) => {
+                    seen.push(Seen::Error(error));
+                    return seen;
+                }
+            }
+        }
+    }
+
+    /// Takes the output: the frames it consists of, without their masks.
+    pub fn says(&mut self) -> Vec<Frame> {
+        said_by(self.role, &self.out.split())
+    }
+
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.ws.send(message, &mut self.out)
+    }
+
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.ws.ping(payload, &mut self.out)
+    }
+
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.ws.pong(payload, &mut self.out)
+    }
+
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.ws.close(code, reason, &mut self.out)
+    }
+
+    /// Says what time it is.
+    pub fn at(&mut self, now: Duration) -> Result<(), ProtocolError> {
+        self.ws.handle_timeout(now, &mut self.out)
+    }
+
+    pub const fn state(&self) -> State {
+        self.ws.state()
+    }
+
+    pub const fn peer(&self) -> Role {
+        match self.role {
+            Role::Server => Role::Client,
+            Role::Client => Role::Server,
+        }
+    }
+
+    /// Keeps for later what [`Pair`](super::pair::Pair) made it see.
+    pub fn note(&mut self, seen: impl IntoIterator<Item = Seen>) {
+        self.unasked.extend(seen);
+    }
+
+    pub fn last_noted(&self) -> Option<&Seen> {
+        self.unasked.last()
+    }
+
+    /// Whether it takes no more bytes.
+    pub const fn shut_off(&self) -> bool {
+        !self.ws.wants_read()
+    }
+
+    /// What was seen since the last call.
+    pub fn seen(&mut self) -> Vec<Seen> {
+        core::mem::take(&mut self.unasked)
+    }
+}
+
+/// The frames that a machine of `role` must fail for are checked here in one go: the error, the
+/// close frame that tells the peer, the fuse, and the silence.
+#[track_caller]
+pub fn fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
+    let seen = machine.hears(bytes);
+    assert_eq!(seen.last(), Some(&Seen::Error(error)), "{:?} heard {bytes:02x?}", machine.role);
+    let said = machine.says();
+    let told = said.last().expect("a close frame").close_code();
+    assert_eq!(told, error.close_code().map(u16::from));
+    let good =
+        wire(machine.peer(), [Frame::text("more"), Frame::ping("?"), Frame::close(1000, "")]);
+    assert_eq!(machine.hears(&good), [Seen::Error(error)], "fused");
+    assert_eq!(machine.receives(), [Seen::Error(error)], "fused, and asked with nothing new");
+    assert_eq!(machine.send("late"), Err(SendError::Closed));
+    assert_eq!(machine.says(), [], "nothing follows the close frame");
+    assert_eq!(machine.ws.receive_eof(), Err(error));
+}
+
+/// Keys that differ from frame to frame, the same ones at each run.
+pub fn mask_keys() -> MaskKeys {
+    let mut state = 0x9e37_79b9_u32;
+    MaskKeys::new(move |bytes| {
+        for byte in bytes {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            *byte = state as u8;
+        }
+    })
+}
+
+/// A configuration that never pings by itself.
+pub fn quiet() -> Config {
+    let mut config = Config::default();
+    config.ping_interval = None;
+    config
+}
+
+/// A configuration with this limit for a message.
+pub fn limited(max_message_size: usize) -> Config {
+    let mut config = quiet();
+    config.max_message_size = max_message_size;
+    config
+}

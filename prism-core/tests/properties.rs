@@ -1,0 +1,224 @@
+//! RFC 6455 §5 as laws: whatever is sent arrives, however it is cut, fragmented and mixed with control
+//! frames; whatever garbage comes, the machine ends in an orderly way.
+
+mod common;
+
+use common::{
+    Seen,
+    frame::{Frame, masked, parse, said_by, wire},
+    machine::{Machine, limited, quiet},
+    pair::Pair,
+};
+use prism_core::{OwnedMessage, Role, State, apply_mask};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+/// A message as the application has it.
+fn message() -> impl Strategy<Value = OwnedMessage> {
+    prop_oneof![
+        // Any characters at all, so that fragments and cuts go through them.
+        vec(any::<char>(), 0..60).prop_map(|chars| OwnedMessage::Text(chars.into_iter().collect())),
+        vec(any::<u8>(), 0..300).prop_map(OwnedMessage::Binary),
+        (any::<u8>(), 65_500..65_600_usize)
+            .prop_map(|(byte, len)| OwnedMessage::Binary(vec![byte; len])),
+    ]
+}
+
+fn seen(message: &OwnedMessage) -> Seen {
+    match message {
+        OwnedMessage::Text(text) => Seen::Text(text.clone()),
+        OwnedMessage::Binary(bytes) => Seen::Binary(bytes.clone()),
+    }
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Server), Just(Role::Client)]
+}
+
+/// Where a fragment ends, and the control frame that may stand behind it.
+type Cut = (Index, Option<Frame>);
+
+/// A message in the fragments that these cuts make, and what is to be seen of it all.
+fn fragmented(message: &OwnedMessage, cuts: &[Cut]) -> (Vec<Frame>, Vec<Seen>) {
+    let bytes = message.as_message().as_bytes();
+    let mut at: Vec<_> = cuts.iter().map(|(cut, _)| cut.index(bytes.len() + 1)).collect();
+    at.sort_unstable();
+    at.push(bytes.len());
+    let (mut frames, mut events, mut from) = (Vec::new(), Vec::new(), 0);
+    for (i, to) in at.into_iter().enumerate() {
+        let opcode = match message {
+            _ if i > 0 => 0,
+            OwnedMessage::Text(_) => 1,
+            OwnedMessage::Binary(_) => 2,
+        };
+        let frame = Frame::new(opcode, &bytes[from..to]);
+        from = to;
+        let Some((_, control)) = cuts.get(i) else {
+            frames.push(frame);
+            break;
+        };
+        frames.push(frame.more());
+        if let Some(control) = control {
+            let payload = control.payload.clone();
+            let is_ping = control.opcode() == common::frame::PING;
+            events.push(if is_ping { Seen::Ping(payload) } else { Seen::Pong(payload) });
+            frames.push(control.clone());
+        }
+    }
+    events.push(seen(message));
+    (frames, events)
+}
+
+fn control() -> impl Strategy<Value = Frame> {
+    let payload = || vec(any::<u8>(), 0..126);
+    prop_oneof![payload().prop_map(Frame::ping), payload().prop_map(Frame::pong)]
+}
+
+/// Messages, each with the cuts between its fragments.
+fn conversation() -> impl Strategy<Value = Vec<(OwnedMessage, Vec<Cut>)>> {
+    vec((message(), vec((any::<Index>(), prop::option::of(control())), 0..8)), 1..6)
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn messages_in_any_fragments_with_control_frames_between_arrive_however_they_are_cut(
+        role in role(), conversation in conversation(), sizes in vec(1..5000_usize, 1..20),
+    ) {
+        let mut machine = Machine::new(role, &quiet());
+        let (mut frames, mut expected) = (Vec::new(), Vec::new());
+        for (message, cuts) in &conversation {
+            let (of_message, events) = fragmented(message, cuts);
+            frames.extend(of_message);
+            expected.extend(events);
+        }
+        let stream = wire(machine.peer(), frames);
+        let mut rest = &stream[..];
+        let mut seen = Vec::new();
+        for size in sizes.iter().cycle() {
+            let (piece, behind) = rest.split_at(rest.len().min(*size));
+            seen.extend(machine.hears(piece));
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert!(machine.input.is_empty());
+        let answers: Vec<_> = expected
+            .iter()
+            .filter_map(|seen| if let Seen::Ping(p) = seen { Some(Frame::pong(p)) } else { None })
+            .collect();
+        prop_assert_eq!(machine.says(), answers);
+        prop_assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_one_end_sends_the_other_sees_and_can_send_back(
+        messages in vec(message(), 1..8), size in 1..3000_usize,
+    ) {
+        let mut pair = Pair::new(&quiet());
+        let expected: Vec<_> = messages.iter().map(seen).collect();
+        for message in &messages {
+            pair.client.send(message).unwrap();
+        }
+        pair.deliver_in_pieces(size);
+        let at_server = pair.server.seen();
+        prop_assert_eq!(&at_server, &expected);
+        for seen in &at_server {
+            match seen {
+                Seen::Text(text) => pair.server.send(text),
+                Seen::Binary(bytes) => pair.server.send(bytes),
+                other => panic!("{other:?}"),
+            }.unwrap();
+        }
+        pair.deliver_in_pieces(size);
+        prop_assert_eq!(pair.client.seen(), expected);
+    }
+
+    #[test]
+    fn garbage_is_survived_answered_in_good_frames_and_refused_for_good(
+        role in role(), pieces in vec(vec(any::<u8>(), 0..40), 0..20),
+    ) {
+        assert_orderly(role, &pieces);
+    }
+
+    #[test]
+    fn near_right_streams_are_survived_too(
+        role in role(),
+        frames in vec((any::<u8>(), any::<bool>(), vec(any::<u8>(), 0..130)), 0..20),
+        flip in any::<(Index, u8)>(),
+        size in 1..100_usize,
+    ) {
+        let sender = if role == Role::Server { Role::Client } else { Role::Server };
+        let frames = frames.into_iter().map(|(first, plausible, payload)| {
+            let opcode = if plausible { first % 3 } else { first & 0x0f };
+            Frame { first: first & 0x80 | opcode, ..Frame::new(0, payload) }
+        });
+        let mut stream = wire(sender, frames);
+        if !stream.is_empty() {
+            let at = flip.0.index(stream.len());
+            stream[at] ^= flip.1;
+        }
+        let pieces: Vec<_> = stream.chunks(size).map(<[u8]>::to_vec).collect();
+        assert_orderly(role, &pieces);
+    }
+
+    #[test]
+    fn masking_is_the_xor_of_the_rfc_in_whatever_pieces(
+        bytes in vec(any::<u8>(), 0..300), key: [u8; 4], at: [Index; 2],
+    ) {
+        let mut at = at.map(|at| at.index(bytes.len() + 1));
+        at.sort_unstable();
+        let mut pieces = bytes.clone();
+        let turned = apply_mask(&mut pieces[..at[0]], key);
+        let turned = apply_mask(&mut pieces[at[0]..at[1]], turned);
+        apply_mask(&mut pieces[at[1]..], turned);
+        prop_assert_eq!(&pieces, &masked(&bytes, key));
+        apply_mask(&mut pieces, key);
+        prop_assert_eq!(pieces, bytes, "twice is nothing");
+    }
+
+    #[test]
+    fn a_close_goes_through_with_any_reason(reason in "\\PC{0,30}", code in 3000..5000_u16) {
+        let mut pair = Pair::new(&quiet());
+        let code = prism_core::CloseCode::new(code).unwrap();
+        prop_assert!(reason.len() <= 123);
+        pair.client.close(code, &reason).unwrap();
+        pair.deliver_in_pieces(3);
+        prop_assert_eq!(pair.server.seen(), [Seen::Close(code.into(), reason)]);
+        prop_assert_eq!(pair.states(), [State::Closed; 2]);
+    }
+}
+
+/// Feeds the pieces: no panic, one error at most and then only that one, nothing but good frames
+/// said, and no more memory than the bytes are worth.
+fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
+    const LIMIT: usize = 500;
+    let mut machine = Machine::new(role, &limited(LIMIT));
+    let mut failed = None;
+    let mut fed = 0;
+    for piece in pieces {
+        fed += piece.len();
+        let seen = machine.hears(piece);
+        assert!(machine.input.capacity() <= 4 * fed.min(LIMIT + 14 + 130) + 256);
+        let error = seen.iter().find(|seen| matches!(seen, Seen::Error(_))).cloned();
+        if failed.is_some() {
+            assert_eq!(seen, failed.iter().cloned().collect::<Vec<_>>(), "fused");
+        }
+        failed = failed.or(error);
+    }
+    let out = machine.out.clone();
+    let said = said_by(role, &out);
+    let closes = said.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
+    assert_eq!(closes, usize::from(machine.state() != State::Open), "{said:?}");
+    assert!(closes == 0 || said.last().is_some_and(|frame| frame.opcode() == 8), "{said:?}");
+    let told = said.last().filter(|_| closes > 0).and_then(Frame::close_code);
+    if let Some(Seen::Error(error)) = failed {
+        assert_eq!(told, error.close_code().map(u16::from));
+    }
+    assert_eq!(parse(&out).len(), said.len());
+}

@@ -1,0 +1,273 @@
+//! RFC 6455 §8.1: text is UTF-8, also where it was cut, and wrong text fails at its first wrong byte.
+
+mod common;
+
+use common::{
+    Seen, binary, error,
+    frame::{Frame, TEXT, masked},
+    machine::{Machine, fails},
+    text,
+};
+use prism_core::{ProtocolError, Role};
+
+const INVALID: Seen = error(ProtocolError::InvalidUtf8);
+
+/// Texts with a character of each length at the edges of what UTF-8 has, and the noncharacters,
+/// which are characters here (Unicode, Corrigendum #9).
+const RIGHT: [&str; 14] = [
+    "",
+    "a",
+    "\u{0}",
+    "\u{7f}\u{80}",
+    "\u{7ff}\u{800}",
+    "\u{d7ff}\u{e000}",
+    "\u{fdd0}\u{fdef}",
+    "\u{fffe}\u{ffff}",
+    "\u{10000}\u{1fffe}\u{1ffff}",
+    "\u{10fffe}\u{10ffff}",
+    "κόσμε",
+    "Hello-µ@ßöäüàá-UTF-8!!",
+    "日本語 🦀",
+    "\u{feff}with a byte order mark",
+];
+
+/// Bytes that are no text, and how many of them are needed to know.
+const WRONG: [(&[u8], usize); 24] = [
+    (b"\x80", 1),
+    (b"\xbf", 1),
+    (b"\xc0\x80", 1),
+    (b"\xc1\xbf", 1),
+    (b"\xc2\x7f", 2),
+    (b"\xc2\xc2", 2),
+    (b"\xdf\xc0", 2),
+    (b"\xe0\x80\x80", 2),
+    (b"\xe0\x9f\xbf", 2),
+    (b"\xe2\x82\x28", 3),
+    (b"\xe2\x28\xa1", 2),
+    (b"\xed\xa0\x80", 2),
+    (b"\xed\xbf\xbf", 2),
+    (b"\xef\xbf\xff", 3),
+    (b"\xf0\x80\x80\x80", 2),
+    (b"\xf0\x8f\xbf\xbf", 2),
+    (b"\xf0\x9f\xa6\x28", 4),
+    (b"\xf1\x80\x41\x80", 3),
+    (b"\xf4\x8f\xbf\xc0", 4),
+    (b"\xf4\x90\x80\x80", 2),
+    (b"\xf5\x80\x80\x80", 1),
+    (b"\xf8\x88\x80\x80", 1),
+    (b"\xfe", 1),
+    (b"\xff", 1),
+];
+
+/// Characters that are right as far as they go.
+const BEGUN: [&[u8]; 10] = [
+    b"\xc2",
+    b"\xdf",
+    b"\xe0\xa0",
+    b"\xe2",
+    b"\xe2\x82",
+    b"\xed\x9f",
+    b"\xf0\x90",
+    b"\xf0\x9f\xa6",
+    b"\xf4",
+    b"\xf4\x8f\xbf",
+];
+
+#[test]
+fn every_character_there_is_is_text() {
+    let all: String = (char::MIN..=char::MAX).collect();
+    let mut client = Machine::client();
+    for start in (0..all.len()).step_by(60_000) {
+        let end = all.floor_char_boundary(start + 60_000);
+        let piece = &all[all.floor_char_boundary(start)..end];
+        assert_eq!(client.hears_frames([Frame::text(piece)]), [text(piece)]);
+    }
+}
+
+#[test]
+fn text_is_right_in_whatever_two_fragments_it_comes() {
+    for right in RIGHT {
+        for cut in 0..=right.len() {
+            let (first, second) = right.as_bytes().split_at(cut);
+            for mut machine in Machine::both() {
+                let frames = [Frame::text(first).more(), Frame::continuation(second)];
+                assert_eq!(machine.hears_frames(frames), [text(right)], "cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
+    for right in RIGHT {
+        let mut frames = vec![Frame::text("").more()];
+        for byte in right.bytes() {
+            frames.push(Frame::continuation([byte]).more());
+            frames.push(Frame::continuation("").more());
+        }
+        frames.push(Frame::continuation(""));
+        assert_eq!(Machine::server().hears_frames(frames), [text(right)]);
+    }
+}
+
+#[test]
+fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
+    for (wrong, _) in WRONG {
+        for before in ["", "before", "é", &"x".repeat(100)] {
+            for behind in ["", "behind", "€", &"x".repeat(100)] {
+                let payload = [before.as_bytes(), wrong, behind.as_bytes()].concat();
+                for mut machine in Machine::both() {
+                    let wire = Frame::text(&payload).from(machine.peer()).wire();
+                    fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_are_fine_as_binary() {
+    for (wrong, _) in WRONG {
+        assert_eq!(Machine::client().hears_frames([Frame::binary(wrong)]), [binary(wrong)]);
+    }
+}
+
+#[test]
+fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
+    for (wrong, known) in WRONG {
+        for before in ["", "before", "€", &"x".repeat(100)] {
+            // A frame that goes on for long, read byte by byte.
+            let head = before.len() + known;
+            let payload = [before.as_bytes(), wrong, &[b'x'; 1000]].concat();
+            for mut machine in Machine::both() {
+                let wire = Frame::text(&payload).from(machine.peer()).wire();
+                let header = wire.len() - payload.len();
+                for byte in &wire[..header + head - 1] {
+                    assert_eq!(machine.hears(&[*byte]), [], "{wrong:x?} is not wrong yet");
+                }
+                assert_eq!(machine.hears(&wire[header + head - 1..][..1]), [INVALID], "{wrong:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_text_fails_in_the_fragment_that_shows_it() {
+    for (wrong, known) in WRONG {
+        let mut client = Machine::client();
+        assert_eq!(client.hears_frames([Frame::text("ok ").more()]), []);
+        for byte in &wrong[..known - 1] {
+            let fragment = Frame::continuation([*byte]).more();
+            assert_eq!(client.hears_frames([fragment]), [], "{wrong:x?} is not wrong yet");
+        }
+        let fragment = Frame::continuation([wrong[known - 1]]).more();
+        assert_eq!(client.hears_frames([fragment]), [INVALID], "{wrong:x?}");
+    }
+}
+
+#[test]
+fn wrong_text_fails_before_a_control_frame_behind_it_is_seen() {
+    for mut machine in Machine::both() {
+        let frames = [Frame::text(b"ab\xff").more(), Frame::ping("x"), Frame::continuation("")];
+        assert_eq!(machine.hears_frames(frames), [INVALID]);
+        assert_eq!(machine.says()[0].close_code(), Some(1007));
+    }
+}
+
+#[test]
+fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
+    for begun in BEGUN {
+        let payload = [b"ok ", begun].concat();
+        for mut machine in Machine::both() {
+            assert_eq!(machine.hears_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
+        }
+        for mut machine in Machine::both() {
+            assert_eq!(machine.hears_frames([Frame::text(&payload).more()]), [], "it may go on");
+            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+        }
+        for mut machine in Machine::both() {
+            machine.hears_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
+            machine.hears_frames([Frame::continuation("").more()]);
+            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_starts_afresh_whatever_the_last_one_ended_with() {
+    let mut client = Machine::client();
+    let whole = [Frame::text("é").more(), Frame::continuation("ü")];
+    assert_eq!(client.hears_frames(whole), [text("éü")]);
+    assert_eq!(client.hears_frames([Frame::text("a")]), [text("a")]);
+    let late = [Frame::text("abc").more(), Frame::continuation(b"\xbc")];
+    assert_eq!(client.hears_frames(late), [INVALID], "no rest of a character of another message");
+}
+
+/// Each beginning of one to four bytes that could matter, against the standard library's verdict:
+/// as a whole message, and as a fragment that may go on.
+#[test]
+fn the_verdict_is_that_of_the_standard_library_for_every_interesting_beginning() {
+    // The last byte on each side of each edge in the table of RFC 3629 §4.
+    const EDGES: [u8; 20] = [
+        0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed,
+        0xef, 0xf0, 0xf4, 0xf5, 0xff,
+    ];
+    for first in 0..=u8::MAX {
+        agrees_with_std(&[first]);
+        for second in 0..=u8::MAX {
+            agrees_with_std(&[first, second]);
+        }
+    }
+    for first in 0xe0..=0xf5 {
+        for second in EDGES {
+            for third in EDGES {
+                agrees_with_std(&[first, second, third]);
+                for fourth in EDGES.into_iter().filter(|_| first >= 0xf0) {
+                    agrees_with_std(&[first, second, third, fourth]);
+                }
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn agrees_with_std(bytes: &[u8]) {
+    let verdict = core::str::from_utf8(bytes);
+    let whole = receive_one(&Frame::text(bytes));
+    match verdict {
+        Ok(right) => assert_eq!(whole, [text(right)], "{bytes:x?}"),
+        Err(_) => assert_eq!(whole, [INVALID], "{bytes:x?}"),
+    }
+    let hopeless = verdict.is_err_and(|error| error.error_len().is_some());
+    let fragment = receive_one(&Frame::text(bytes).more());
+    assert_eq!(fragment, if hopeless { vec![INVALID] } else { vec![] }, "{bytes:x?}");
+}
+
+fn receive_one(frame: &Frame) -> Vec<Seen> {
+    Machine::client().hears(&frame.wire())
+}
+
+#[test]
+fn the_bytes_are_judged_as_they_are_unmasked_not_as_they_travel() {
+    // A key that makes wrong bytes of right ones on the wire, and the other way round.
+    let key = [0x80; 4];
+    let right = Frame::text("plain").masked_with(key).wire();
+    assert!(core::str::from_utf8(&right[6..]).is_err());
+    assert_eq!(Machine::server().hears(&right), [text("plain")]);
+
+    let wrong = masked(b"plain", key);
+    let wire = Frame::new(TEXT, wrong).masked_with(key).wire();
+    assert_eq!(wire[6..], *b"plain");
+    assert_eq!(Machine::server().hears(&wire), [INVALID]);
+}
+
+#[test]
+fn long_text_with_one_wrong_byte_is_refused_wherever_that_byte_is() {
+    let long = "0123456789abcdef".repeat(20);
+    for at in 0..long.len() {
+        let mut bytes = long.clone().into_bytes();
+        bytes[at] = 0xff;
+        let mut server = Machine::new(Role::Server, &common::machine::quiet());
+        assert_eq!(server.hears_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
+    }
+}
