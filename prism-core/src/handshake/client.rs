@@ -1,0 +1,314 @@
+//! [`ClientHandshake`]: sends a request and judges the answer (RFC 6455 §4.1).
+
+use alloc::{borrow::ToOwned, string::String};
+
+use bytes::BytesMut;
+
+use super::{
+    accept_key::{AcceptKey, accept_key, key_of},
+    chunks::{self, Chunks},
+    client_request::{ClientRequest, offers},
+    error::HandshakeError,
+    head::HeadReader,
+    headers::Only,
+    request::parse_length,
+    response::Response,
+    tokens,
+};
+use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
+
+/// How much of a refusal's body is kept.
+const MAX_BODY: usize = 8 << 10;
+
+/// The client's side of the opening handshake.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use prism_core::{Answer, ClientHandshake, ClientRequest, Config, MaskKeys, RecvBuffer};
+///
+/// let config = Config::default();
+/// let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
+/// let request = ClientRequest::new("example.org", "/chat")?;
+/// let nonce = *b"the sample nonce"; // from a random generator, of course
+/// let mut handshake = ClientHandshake::start(&config, &request, nonce, &mut out);
+/// // Send what is in `out`, then read:
+/// input.extend_from_slice(
+///     b"HTTP/1.1 101 Switching Protocols\r\n\
+///       Upgrade: websocket\r\n\
+///       Connection: Upgrade\r\n\
+///       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+/// );
+/// match handshake.receive(&mut input)? {
+///     Some(Answer::Accepted(accepted)) => {
+///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // random, too
+///         let ws = accepted.into_websocket(&config, keys);
+///     }
+///     Some(Answer::Refused(response)) => println!("refused: {response:?}"),
+///     None => {} // read more, and call it again
+/// }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientHandshake {
+    reader: HeadReader,
+    answer: AcceptKey,
+    protocols: String,
+    state: State,
+}
+
+/// How far the answer has come.
+#[derive(Debug)]
+enum State {
+    Head,
+    /// The head of a refusal is there, and stays in the buffer until its body is.
+    Body(Refusal),
+    /// What every further call gives.
+    Ended(HandshakeError),
+}
+
+#[derive(Debug)]
+struct Refusal {
+    status: u16,
+    head: usize,
+    length: Length,
+}
+
+/// How long the body of a refusal is (RFC 9112 §6.3).
+#[derive(Debug)]
+enum Length {
+    Known(usize),
+    Chunked(Chunks),
+    UntilEof,
+}
+
+/// What the buffer begins with: all that is needed to lend it.
+enum Found {
+    Accepted { head: usize },
+    Refused { status: u16, head: usize, body: usize, chunked: bool },
+}
+
+impl ClientHandshake {
+    /// Appends the request to `out`.
+    ///
+    /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, 7).
+    #[must_use]
+    pub fn start(
+        config: &Config,
+        request: &ClientRequest,
+        nonce: [u8; 16],
+        out: &mut BytesMut,
+    ) -> Self {
+        let key = key_of(nonce);
+        request.write(&key, out);
+        Self {
+            reader: HeadReader::new(config),
+            answer: accept_key(key),
+            protocols: request.protocols().to_owned(),
+            state: State::Head,
+        }
+    }
+
+    /// Reads the answer. `None` means that more bytes are needed.
+    ///
+    /// Interim answers (1xx) are skipped. What follows the head of a 101 stays in `input`. A
+    /// refusal is given with its body, up to 8 KiB of it.
+    ///
+    /// # Errors
+    /// If it is not good HTTP/1.1, or over the limits, each as soon as it shows, or a 101 that does
+    /// not fit the request. After the answer [`HandshakeError::Finished`].
+    pub fn receive<'b>(
+        &mut self,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Option<Answer<'b>>, HandshakeError> {
+        self.read(input, false)
+    }
+
+    /// Says that the transport has ended, and gives a refusal whose body ended with it.
+    ///
+    /// # Errors
+    /// [`HandshakeError::UnexpectedEof`] if the answer was not finished, and the errors of
+    /// [`receive`](Self::receive).
+    pub fn receive_eof<'b>(
+        &mut self,
+        input: &'b mut RecvBuffer,
+    ) -> Result<Answer<'b>, HandshakeError> {
+        match self.read(input, true)? {
+            Some(answer) => Ok(answer),
+            None => {
+                self.state = State::Ended(HandshakeError::UnexpectedEof);
+                Err(HandshakeError::UnexpectedEof)
+            }
+        }
+    }
+
+    fn read<'b>(
+        &mut self,
+        input: &'b mut RecvBuffer,
+        eof: bool,
+    ) -> Result<Option<Answer<'b>>, HandshakeError> {
+        let found = self.find(input, eof);
+        self.state = match found {
+            Ok(None) => return Ok(None),
+            Ok(Some(_)) => State::Ended(HandshakeError::Finished),
+            Err(error) => State::Ended(error),
+        };
+        Ok(found?.map(|found| found.lend(input)))
+    }
+
+    fn find(&mut self, input: &mut RecvBuffer, eof: bool) -> Result<Option<Found>, HandshakeError> {
+        loop {
+            match &mut self.state {
+                State::Ended(error) => return Err(*error),
+                State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
+                State::Head => {}
+            }
+            if !starts_like_http(input.unparsed()) {
+                return Err(HandshakeError::NotHttp);
+            }
+            let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
+            let response = Response::parse(&input.unparsed()[..length])?;
+            match response.status() {
+                101 => {
+                    self.check(&response)?;
+                    return Ok(Some(Found::Accepted { head: length }));
+                }
+                // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses
+                // received prior to a final response". All heads together keep to the limit.
+                100..200 => {
+                    input.skip(length);
+                    self.reader.next_head(length);
+                }
+                _ => self.state = State::Body(Refusal::new(&response, length)),
+            }
+        }
+    }
+
+    /// RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to 6.
+    fn check(&self, response: &Response<'_>) -> Result<(), HandshakeError> {
+        let headers = response.headers();
+        let mut upgrades = tokens::elements(headers.all("Upgrade")).peekable();
+        let is_websocket = |token: &[u8]| token.eq_ignore_ascii_case(b"websocket");
+        if upgrades.peek().is_none() || !upgrades.all(is_websocket) {
+            return Err(HandshakeError::MissingUpgrade);
+        }
+        if !tokens::has_token(headers.all("Connection"), "upgrade") {
+            return Err(HandshakeError::MissingConnection);
+        }
+        match headers.only("Sec-WebSocket-Accept") {
+            Only::One(answer) if answer == self.answer.as_bytes() => {}
+            _ => return Err(HandshakeError::InvalidAccept),
+        }
+        // We offer no extension so far, so there is none to agree to.
+        if headers.all("Sec-WebSocket-Extensions").next().is_some() {
+            return Err(HandshakeError::UnexpectedExtension);
+        }
+        match headers.only("Sec-WebSocket-Protocol") {
+            Only::None => Ok(()),
+            Only::One(name) if self.offered(name) => Ok(()),
+            _ => Err(HandshakeError::UnexpectedProtocol),
+        }
+    }
+
+    fn offered(&self, name: &[u8]) -> bool {
+        !name.is_empty()
+            && core::str::from_utf8(name).is_ok_and(|name| offers(&self.protocols, name))
+    }
+}
+
+impl Refusal {
+    fn new(response: &Response<'_>, head: usize) -> Self {
+        let headers = response.headers();
+        let length = if matches!(response.status(), 204 | 304) {
+            Length::Known(0)
+        } else if headers.all("Transfer-Encoding").next().is_some() {
+            match headers.only("Transfer-Encoding") {
+                Only::One(coding) if coding.eq_ignore_ascii_case(b"chunked") => {
+                    Length::Chunked(Chunks::default())
+                }
+                _ => Length::UntilEof,
+            }
+        } else {
+            match headers.only("Content-Length") {
+                Only::One(length) => parse_length(length).map_or(Length::UntilEof, |length| {
+                    Length::Known(usize::try_from(length).unwrap_or(MAX_BODY).min(MAX_BODY))
+                }),
+                _ => Length::UntilEof,
+            }
+        };
+        Self { status: response.status(), head, length }
+    }
+
+    /// The refusal, if as much of its body is there as will be waited for.
+    fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
+        let Self { status, head, ref mut length } = *self;
+        let arrived = unparsed.get(head..).unwrap_or_default();
+        let (is_whole, limit) = match length {
+            Length::Known(length) => (arrived.len() >= *length, *length),
+            Length::UntilEof => (arrived.len() >= MAX_BODY, MAX_BODY),
+            Length::Chunked(chunks) => (chunks.are_over(arrived, MAX_BODY), usize::MAX),
+        };
+        let chunked = matches!(length, Length::Chunked(_));
+        let body = arrived.len().min(limit);
+        (is_whole || eof).then_some(Found::Refused { status, head, body, chunked })
+    }
+}
+
+impl Found {
+    fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
+        match self {
+            Self::Accepted { head } => {
+                let response = Response::of(101, input.lend(head), &[]);
+                Answer::Accepted(Accepted { response })
+            }
+            Self::Refused { status, head, body, chunked } => {
+                let (head, body) = input.lend(head + body).split_at_mut(head);
+                let length = if chunked { chunks::join(body) } else { body.len() };
+                let body = &body[..length.min(MAX_BODY)];
+                Answer::Refused(Response::of(status, head, body))
+            }
+        }
+    }
+}
+
+/// What a server said to the request.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'b> {
+    /// It accepted.
+    Accepted(Accepted<'b>),
+    /// It answered with another status than 101: there is no connection. Whether to follow a
+    /// redirection, or to authenticate, is the caller's to decide.
+    Refused(Response<'b>),
+}
+
+/// A good answer that opens the connection. It borrows the receive buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'b> {
+    response: Response<'b>,
+}
+
+impl<'b> Accepted<'b> {
+    /// The answer.
+    #[must_use]
+    pub const fn response(&self) -> Response<'b> {
+        self.response
+    }
+
+    /// The sub-protocol that the server selected, one of those offered.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&'b str> {
+        self.response.header("Sec-WebSocket-Protocol")
+    }
+
+    /// Opens the connection. What the server sent behind its answer is still in the receive buffer.
+    #[must_use]
+    pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
+        WebSocket::client(config, keys)
+    }
+}
+
+/// Whether the bytes begin as a status line does, as far as they are there: who speaks something
+/// else should not have to be waited for.
+fn starts_like_http(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(5)];
+    b"HTTP/".starts_with(start)
+}

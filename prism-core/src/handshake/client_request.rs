@@ -1,0 +1,142 @@
+//! [`ClientRequest`]: what a client asks for.
+
+use alloc::string::String;
+use core::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{
+    fields::{Fields, InvalidHeader},
+    request::{is_authority, is_target_text},
+    tokens::is_token,
+};
+
+/// What a client asks for: the server's name, the path, and more headers.
+///
+/// All of it is checked here, so that nothing in it can pass for another header or request.
+///
+/// ```
+/// use prism_core::{ClientRequest, InvalidRequest};
+///
+/// let request = ClientRequest::new("example.org:8080", "/chat?room=1")?
+///     .protocol("v2.chat")?
+///     .protocol("v1.chat")?
+///     .origin("https://example.org")?
+///     .header("Authorization", "Bearer 42")?;
+/// assert_eq!(ClientRequest::new("example.org", "/a b").err(), Some(InvalidRequest::Target));
+/// # Ok::<(), InvalidRequest>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientRequest {
+    host: String,
+    target: String,
+    /// A comma list.
+    protocols: String,
+    fields: Fields,
+}
+
+impl ClientRequest {
+    /// A request to a `host`, with its port where that is not the scheme's own (RFC 6455 §4.1, 4),
+    /// for a `target`: the address's path and query.
+    ///
+    /// # Errors
+    /// If the host is empty or has more in it than host and port, or if the target does not begin
+    /// with `/` or has characters in it that had to be escaped.
+    pub fn new(host: &str, target: &str) -> Result<Self, InvalidRequest> {
+        if !is_authority(host.as_bytes()) {
+            return Err(InvalidRequest::Host);
+        }
+        if !target.starts_with('/') || !is_target_text(target) {
+            return Err(InvalidRequest::Target);
+        }
+        let (host, target) = (host.into(), target.into());
+        Ok(Self { host, target, protocols: String::new(), fields: Fields::default() })
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    /// If it is malformed, or one that the handshake sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidRequest> {
+        self.fields.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Says in whose name the client acts, as a browser would (RFC 6455 §4.1, 8; RFC 6454).
+    ///
+    /// # Errors
+    /// If it is malformed.
+    pub fn origin(self, origin: &str) -> Result<Self, InvalidRequest> {
+        self.header("Origin", origin)
+    }
+
+    /// Offers a sub-protocol; those offered first are preferred (RFC 6455 §4.1, 10).
+    ///
+    /// # Errors
+    /// If it is no token, or was offered already: "elements [...] MUST all be unique strings".
+    pub fn protocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
+        if !is_token(name.as_bytes()) || offers(&self.protocols, name) {
+            return Err(InvalidRequest::Protocol);
+        }
+        if !self.protocols.is_empty() {
+            self.protocols.push_str(", ");
+        }
+        self.protocols.push_str(name);
+        Ok(self)
+    }
+
+    /// The sub-protocols offered, as a comma list.
+    pub(super) fn protocols(&self) -> &str {
+        &self.protocols
+    }
+
+    /// RFC 6455 §4.1: the request, in the order of the RFC's example.
+    pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
+        let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.put_slice(part));
+        put(&[b"GET ", self.target.as_bytes(), b" HTTP/1.1\r\nHost: ", self.host.as_bytes()]);
+        put(&[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key]);
+        put(&[b"\r\nSec-WebSocket-Version: 13\r\n"]);
+        if !self.protocols.is_empty() {
+            put(&[b"Sec-WebSocket-Protocol: ", self.protocols.as_bytes(), b"\r\n"]);
+        }
+        put(&[self.fields.as_bytes(), b"\r\n"]);
+    }
+}
+
+/// Whether a comma list of ours has a sub-protocol. Their case counts.
+pub(super) fn offers(protocols: &str, name: &str) -> bool {
+    protocols.split(", ").any(|offered| offered == name)
+}
+
+/// Why a request can not be made. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidRequest {
+    /// A header can not be sent.
+    Header(InvalidHeader),
+    /// The host is empty, or no host and port.
+    Host,
+    /// The sub-protocol is no token, or was offered already.
+    Protocol,
+    /// The target does not begin with `/`, or has a character that must be escaped.
+    Target,
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(error) => error.fmt(f),
+            Self::Host => f.write_str("the host is not of the form \"host\" or \"host:port\""),
+            Self::Protocol => f.write_str("the sub-protocol is no token, or is offered twice"),
+            Self::Target => f.write_str("the target is not of the form \"/path?query\", escaped"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidRequest {}
+
+impl From<InvalidHeader> for InvalidRequest {
+    fn from(error: InvalidHeader) -> Self {
+        Self::Header(error)
+    }
+}

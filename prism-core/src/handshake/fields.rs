@@ -1,0 +1,123 @@
+//! Header lines to be sent: nothing can be smuggled into them.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::tokens::is_token;
+
+/// Why a header can not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is no token (RFC 9110 §5.1).
+    Name,
+    /// The handshake, or the framing of the message, sets this header itself.
+    Reserved,
+    /// The value has a control character, such as CR or LF (RFC 9110 §5.5).
+    Value,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "the header's name is no token",
+            Self::Reserved => "the header is one that the handshake sets itself",
+            Self::Value => "the header's value has a control character",
+        })
+    }
+}
+
+impl core::error::Error for InvalidHeader {}
+
+/// Header lines as they are sent, each with its CR LF.
+#[derive(Clone, Default)]
+pub(super) struct Fields(Vec<u8>);
+
+impl Fields {
+    /// Adds a user's header.
+    pub(super) fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Name);
+        }
+        if is_reserved(name) {
+            return Err(InvalidHeader::Reserved);
+        }
+        if !is_value(value) {
+            return Err(InvalidHeader::Value);
+        }
+        self.push_own(name, value);
+        Ok(())
+    }
+
+    /// Adds a header of our own.
+    pub(super) fn push_own(&mut self, name: &str, value: &str) {
+        for part in [name, ": ", value, "\r\n"] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// The headers that decide what the message means, and so are not the user's.
+fn is_reserved(name: &str) -> bool {
+    const OURS: [&str; 5] =
+        ["Connection", "Content-Length", "Host", "Transfer-Encoding", "Upgrade"];
+    const PREFIX: &str = "Sec-WebSocket-";
+    OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+        || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// RFC 9110 §5.5: visible characters, spaces and tabs, and bytes over 127.
+fn is_value(value: &str) -> bool {
+    !value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Fields,
+        InvalidHeader::{self, *},
+    };
+
+    fn push(name: &str, value: &str) -> Result<(), InvalidHeader> {
+        Fields::default().push(name, value)
+    }
+
+    #[test]
+    fn a_header_becomes_one_line() {
+        let mut fields = Fields::default();
+        assert_eq!(fields.push("X-A", "b\tc, \"é\""), Ok(()));
+        assert_eq!(fields.push("X-A", ""), Ok(()));
+        assert_eq!(fields.as_bytes(), "X-A: b\tc, \"é\"\r\nX-A: \r\n".as_bytes());
+    }
+
+    #[test]
+    fn nothing_can_be_injected() {
+        for name in ["", "X A", "X:", "X\r\n", "X\0", "é"] {
+            assert_eq!(push(name, "v"), Err(Name), "{name:?}");
+        }
+        for byte in (0..0x20).chain([0x7f]).filter(|&byte| byte != b'\t') {
+            let value = alloc::format!("a{}b", char::from(byte));
+            assert_eq!(push("X", &value), Err(Value), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_handshake_sets_is_refused() {
+        for name in ["upgrade", "Connection", "HOST", "content-length", "Transfer-Encoding"] {
+            assert_eq!(push(name, "v"), Err(Reserved), "{name}");
+        }
+        assert_eq!(push("sec-websocket-Key", "v"), Err(Reserved));
+        assert_eq!(push("Sec-WebSocket-", "v"), Err(Reserved));
+        assert_eq!(push("Sec-WebSocket", "v"), Ok(()));
+    }
+}

@@ -1,0 +1,213 @@
+//! Finds the end of a request's or an answer's head in bytes that arrive in pieces.
+
+use super::error::HandshakeError;
+use crate::{buffer::RecvBuffer, config::Config};
+
+/// As many header lines as can be parsed.
+pub(super) const MAX_HEADERS: usize = 128;
+
+/// Looks at each byte of a head once, however it arrives, so that a head that trickles in costs no
+/// more than one that comes whole. Only when the end is there the head is parsed, also once.
+///
+/// It refuses as soon as the byte arrives that makes the head bad: what is too long, and what the
+/// parser would let pass but must not be in a head. So the bytes decide, never how they were cut.
+#[derive(Debug)]
+pub(super) struct HeadReader {
+    max_size: usize,
+    max_headers: usize,
+    /// The bytes of earlier heads, and of empty lines. They count as well.
+    skipped: usize,
+    /// How many of the unparsed bytes have been looked at.
+    scanned: usize,
+    /// The last of them.
+    last: u8,
+    /// Where the line being read begins.
+    line: usize,
+    lines: usize,
+    #[cfg(test)]
+    pub(super) steps: usize,
+}
+
+impl HeadReader {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            max_size: config.max_head_size,
+            max_headers: config.max_headers.min(MAX_HEADERS),
+            skipped: 0,
+            scanned: 0,
+            last: 0,
+            line: 0,
+            lines: 0,
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
+
+    /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore
+    /// at least one empty line (CRLF) received prior to the request-line".
+    pub(super) fn skip_empty_lines(&mut self, input: &mut RecvBuffer) {
+        while self.scanned == 0
+            && self.skipped < self.max_size
+            && input.unparsed().starts_with(b"\r\n")
+        {
+            input.skip(2);
+            self.skipped += 2;
+        }
+    }
+
+    /// How long the head is that the unparsed bytes begin with; `None` while its end is missing.
+    pub(super) fn find_end(&mut self, unparsed: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        let limit = self.max_size.saturating_sub(self.skipped);
+        let window = &unparsed[..unparsed.len().min(limit)];
+        for (at, &byte) in window.iter().enumerate().skip(self.scanned) {
+            if self.is_end(at, byte)? {
+                return Ok(Some(at + 1));
+            }
+        }
+        self.scanned = window.len();
+        if window.len() == limit {
+            return Err(HandshakeError::HeadTooLarge(self.max_size));
+        }
+        Ok(None)
+    }
+
+    /// Goes on to the next head, after one of `length` bytes that was skipped.
+    pub(super) fn next_head(&mut self, length: usize) {
+        self.skipped += length;
+        (self.scanned, self.last, self.line, self.lines) = (0, 0, 0, 0);
+    }
+
+    /// Takes the next byte; whether it ends the head.
+    fn is_end(&mut self, at: usize, byte: u8) -> Result<bool, HandshakeError> {
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
+        let last = core::mem::replace(&mut self.last, byte);
+        match (last, byte) {
+            (b'\r', b'\n') if at == self.line + 1 => return Ok(true),
+            (b'\r', b'\n') => self.end_line(at)?,
+            // RFC 9112 §2.2: "A recipient of such a bare CR MUST consider that element to be
+            // invalid". It may take an LF alone for the end of a line, but who does so sees other
+            // lines than those who do not: the way requests are smuggled.
+            (b'\r', _) | (_, b'\n') => return Err(HandshakeError::BareNewline),
+            // RFC 9112 §5.2: "A server that receives an obs-fold [...] MUST either reject the
+            // message [...] or replace each received obs-fold".
+            (_, b' ' | b'\t') if at == self.line => return Err(HandshakeError::FoldedHeader),
+            (_, b'\r' | b'\t') => {}
+            // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and
+            // dangerous"; other control characters are invalid too.
+            (_, ..b' ' | 0x7f) => return Err(HandshakeError::ControlCharacter),
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    const fn end_line(&mut self, at: usize) -> Result<(), HandshakeError> {
+        self.line = at + 1;
+        self.lines += 1;
+        // The first line is no header.
+        if self.lines > self.max_headers + 1 {
+            return Err(HandshakeError::TooManyHeaders(self.max_headers));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the version of a first line is written like one: `HTTP/` and two digits (RFC 9112
+/// §2.3). Which one it is, is another question.
+pub(super) const fn is_version(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+/// The first line of a head, without its end.
+pub(super) fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| byte == b'\r').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::String, vec::Vec};
+
+    use super::HeadReader;
+    use crate::{
+        buffer::RecvBuffer,
+        config::Config,
+        handshake::error::HandshakeError::{self, *},
+    };
+
+    fn reader(max_head_size: usize, max_headers: usize) -> HeadReader {
+        HeadReader::new(&Config { max_head_size, max_headers, ..Config::default() })
+    }
+
+    fn whole(head: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        reader(64, 3).find_end(head)
+    }
+
+    #[test]
+    fn the_head_ends_with_an_empty_line() {
+        assert_eq!(whole(b"A\r\nB: c\r\n\r\nmore"), Ok(Some(11)));
+        assert_eq!(whole(b"A\r\n\r\n"), Ok(Some(5)));
+        assert_eq!(whole(b"A\r\nB: c\r\n\r"), Ok(None));
+        assert_eq!(whole(b""), Ok(None));
+    }
+
+    #[test]
+    fn what_must_not_be_in_a_head_is_refused_at_once() {
+        for (head, error) in [
+            (&b"A\n"[..], BareNewline),
+            (b"A\r\nB: c\n", BareNewline),
+            (b"A\rB", BareNewline),
+            (b"A\r\r", BareNewline),
+            (b"A\r\nB: c\r\n\rX", BareNewline),
+            (b"A\r\n B", FoldedHeader),
+            (b"A\r\nB: c\r\n\td", FoldedHeader),
+            (b"A\0", ControlCharacter),
+            (b"A\x1b", ControlCharacter),
+            (b"A\x7f", ControlCharacter),
+        ] {
+            assert_eq!(whole(head), Err(error), "{}", head.escape_ascii());
+            assert_eq!(whole(&head[..head.len() - 1]), Ok(None), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_limits_are_exact() {
+        let head = b"A\r\nB: c\r\n\r\n";
+        assert_eq!(reader(11, 1).find_end(head), Ok(Some(11)));
+        assert_eq!(reader(10, 1).find_end(head), Err(HeadTooLarge(10)));
+        assert_eq!(reader(11, 0).find_end(head), Err(TooManyHeaders(0)));
+        assert_eq!(reader(10, 1).find_end(&head[..9]), Ok(None));
+        assert_eq!(reader(9, 1).find_end(&head[..9]), Err(HeadTooLarge(9)));
+        assert_eq!(reader(1 << 20, usize::MAX).max_headers, super::MAX_HEADERS);
+    }
+
+    #[test]
+    fn empty_lines_are_skipped_and_counted() {
+        let mut input = RecvBuffer::new();
+        input.extend_from_slice(&b"\r\n".repeat(100));
+        let mut reader = reader(50, 3);
+        reader.skip_empty_lines(&mut input);
+        assert_eq!(input.unparsed().len(), 150);
+        assert_eq!(reader.find_end(input.unparsed()), Err(HeadTooLarge(50)));
+    }
+
+    #[test]
+    fn a_head_that_trickles_in_is_looked_at_once() {
+        let mut head = String::from("GET / HTTP/1.1\r\n");
+        while head.len() < (16 << 10) - 100 {
+            head.push_str("X-Header: some value that takes a while to arrive\r\n");
+        }
+        head.push_str("\r\n");
+        let mut reader = reader(16 << 10, usize::MAX);
+        reader.max_headers = usize::MAX - 1;
+        let mut arrived = Vec::new();
+        let mut found = None;
+        for byte in head.bytes() {
+            assert_eq!(found, None);
+            arrived.push(byte);
+            found = reader.find_end(&arrived).expect("a good head");
+        }
+        assert_eq!((found, reader.steps), (Some(head.len()), head.len()));
+    }
+}

@@ -1,0 +1,152 @@
+//! [`Headers`]: the header lines of a request or an answer.
+
+use core::fmt;
+
+use super::tokens;
+
+/// The header lines of a [`Request`](crate::Request) or a [`Response`](crate::Response), in the
+/// order they came.
+///
+/// They are read where they lie, in the receive buffer. They have been validated: names are tokens,
+/// and values have no control characters (RFC 9110 §5). Names compare in any case.
+#[derive(Clone, Copy)]
+pub struct Headers<'a> {
+    /// Whole lines, each with its CR LF; without the empty line at the end.
+    lines: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// The lines behind the first one of a head that `httparse` has accepted.
+    pub(super) fn of(head: &'a [u8]) -> Self {
+        let end = head.iter().position(|&byte| byte == b'\n').map_or(head.len(), |at| at + 1);
+        let lines = &head[end..];
+        Self { lines: lines.strip_suffix(b"\r\n").unwrap_or(lines) }
+    }
+
+    /// Each header's name and value, trimmed.
+    #[must_use]
+    pub const fn iter(self) -> HeadersIter<'a> {
+        HeadersIter { lines: self.lines }
+    }
+
+    /// The values of all headers of a name.
+    pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        let named = move |&(other, _): &(&str, _)| other.eq_ignore_ascii_case(name);
+        self.iter().filter(named).map(|(_, value)| value)
+    }
+
+    /// The value of the first header of a name.
+    ///
+    /// `None` also where the value is not UTF-8: [`all`](Self::all) has the bytes.
+    #[must_use]
+    pub fn first(self, name: &str) -> Option<&'a str> {
+        self.all(name).next().and_then(|value| core::str::from_utf8(value).ok())
+    }
+
+    /// The value of the header of a name that must not be there twice.
+    pub(super) fn only(self, name: &str) -> Only<'a> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Only::None,
+            (Some(value), None) => Only::One(value),
+            (Some(_), Some(_)) => Only::Several,
+        }
+    }
+}
+
+/// How often a header is there.
+pub(super) enum Only<'a> {
+    None,
+    One(&'a [u8]),
+    Several,
+}
+
+impl<'a> IntoIterator for Headers<'a> {
+    type Item = (&'a str, &'a [u8]);
+    type IntoIter = HeadersIter<'a>;
+
+    fn into_iter(self) -> HeadersIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escaped = self.iter().map(|(name, value)| (name, value.escape_ascii()));
+        f.debug_map().entries(escaped.map(|(name, value)| (name, Plain(value)))).finish()
+    }
+}
+
+/// What is escaped already.
+struct Plain<T>(T);
+
+impl<T: fmt::Display> fmt::Debug for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+/// The iterator over [`Headers`]: names and trimmed values.
+#[derive(Clone)]
+pub struct HeadersIter<'a> {
+    lines: &'a [u8],
+}
+
+impl<'a> Iterator for HeadersIter<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = self.lines.iter().position(|&byte| byte == b'\n')?;
+        let (line, rest) = self.lines.split_at(end + 1);
+        self.lines = rest;
+        // Both are there in a line that the parser accepted.
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let name = core::str::from_utf8(&line[..colon]).ok()?;
+        let value = &line[colon + 1..];
+        Some((name, tokens::trim(value.strip_suffix(b"\r\n").unwrap_or(value))))
+    }
+}
+
+impl fmt::Debug for HeadersIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Headers { lines: self.lines }.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, vec::Vec};
+
+    use super::Headers;
+
+    const HEAD: &[u8] =
+        b"GET / HTTP/1.1\r\nHost:h\r\nx-A: \t1 2 \r\nEmpty:\r\nX-a:3:4\r\nOdd: \xff\x1b\r\n\r\n";
+
+    #[test]
+    fn lines_are_read_where_they_lie() {
+        let all: Vec<_> = Headers::of(HEAD).into_iter().collect();
+        let expected: [(&str, &[u8]); 5] = [
+            ("Host", b"h"),
+            ("x-A", b"1 2"),
+            ("Empty", b""),
+            ("X-a", b"3:4"),
+            ("Odd", b"\xff\x1b"),
+        ];
+        assert_eq!(all, expected);
+        assert_eq!(Headers::of(b"HTTP/1.1 101\r\n\r\n").iter().count(), 0);
+    }
+
+    #[test]
+    fn names_compare_in_any_case() {
+        let headers = Headers::of(HEAD);
+        assert_eq!(headers.all("X-A").collect::<Vec<_>>(), [&b"1 2"[..], b"3:4"]);
+        assert_eq!(headers.first("x-a"), Some("1 2"));
+        assert_eq!((headers.first("x"), headers.first("odd")), (None, None));
+    }
+
+    #[test]
+    fn debug_escapes() {
+        let debug = format!("{:?}", Headers::of(HEAD));
+        assert!(debug.ends_with(r#""Odd": "\xff\x1b"}"#), "{debug}");
+    }
+}

@@ -1,0 +1,45 @@
+//! The opening handshake (RFC 6455 §4): one HTTP/1.1 request, and its answer.
+//!
+//! ```text
+//!   ClientRequest                                                     Config
+//!        |                                                               |
+//!   ClientHandshake ------ GET /chat, Sec-WebSocket-Key -------> ServerHandshake
+//!        |                                                               |
+//!        |                                                            Request
+//!        |                                                               | upgrade
+//!        |                                                             Offer
+//!        |                                                               | accept
+//!     Accepted <------------ 101, Sec-WebSocket-Accept ------------------+----> WebSocket
+//!        | into_websocket                                                |
+//!    WebSocket                                                           |
+//!        |                                                               |
+//!     Refused  <------------ any other status: a Reply ------------------+
+//! ```
+//!
+//! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and answers borrow it.
+//! Whatever the peer sent behind its head stays there, for the [`WebSocket`](crate::WebSocket).
+
+mod accept_key;
+mod chunks;
+mod client;
+mod client_request;
+mod error;
+mod fields;
+mod head;
+mod headers;
+mod reply;
+mod request;
+mod response;
+mod server;
+mod tokens;
+
+pub use accept_key::{AcceptKey, accept_key};
+pub use client::{Accepted, Answer, ClientHandshake};
+pub use client_request::{ClientRequest, InvalidRequest};
+pub use error::HandshakeError;
+pub use fields::InvalidHeader;
+pub use headers::{Headers, HeadersIter};
+pub use reply::Reply;
+pub use request::Request;
+pub use response::Response;
+pub use server::{Accept, Offer, ServerHandshake};

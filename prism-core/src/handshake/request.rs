@@ -1,0 +1,308 @@
+//! [`Request`]: a request's head, and whether it is a good opening of a WebSocket.
+
+use super::{
+    accept_key::{accept_key, is_key},
+    error::HandshakeError,
+    head::{MAX_HEADERS, first_line, is_version},
+    headers::{Headers, Only},
+    server::Offer,
+    tokens,
+};
+
+/// The head of a request that is good HTTP/1.1. It borrows the receive buffer.
+///
+/// Whatever it is for: [`wants_upgrade`](Self::wants_upgrade) tells a WebSocket from a plain page,
+/// and [`upgrade`](Self::upgrade) judges the rest of the handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    method: &'a str,
+    target: &'a str,
+    headers: Headers<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// The method, such as `GET`. Methods are case-sensitive (RFC 9110 §9.1).
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// The target as it came: `/path?query`, or an absolute address. Visible ASCII.
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.target
+    }
+
+    /// The target's path: from its first `/` on, without the query. Escapes are left as they are.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        let (_, rest) = split_target(self.target);
+        match rest.split_once('?').map_or(rest, |(path, _)| path) {
+            // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// What follows the target's first `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host and port that the client wanted, as it wrote them: the `Host` header, or the
+    /// authority of an absolute target, which counts for more (RFC 9112 §3.2.2).
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        let (authority, _) = split_target(self.target);
+        authority.or_else(|| self.header("Host")).unwrap_or_default()
+    }
+
+    /// The header lines.
+    #[must_use]
+    pub const fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// The value of the first header of a name; `None` also where it is not UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.first(name)
+    }
+
+    /// Whether the client would like a WebSocket: `Upgrade` has the token `websocket`.
+    #[must_use]
+    pub fn wants_upgrade(&self) -> bool {
+        tokens::has_token(self.headers.all("Upgrade"), "websocket")
+    }
+
+    /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
+    pub fn upgrade(self) -> Result<Offer<'a>, HandshakeError> {
+        if !self.wants_upgrade() {
+            return Err(HandshakeError::MissingUpgrade);
+        }
+        // "The method of the request MUST be GET" (RFC 6455 §4.1, 2).
+        if self.method != "GET" {
+            return Err(HandshakeError::MethodNotAllowed);
+        }
+        if !tokens::has_token(self.headers.all("Connection"), "upgrade") {
+            return Err(HandshakeError::MissingConnection);
+        }
+        self.check_version()?;
+        let Only::One(key) = self.headers.only("Sec-WebSocket-Key") else {
+            return Err(HandshakeError::InvalidKey);
+        };
+        if !is_key(key) {
+            return Err(HandshakeError::InvalidKey);
+        }
+        self.check_no_body()?;
+        if !tokens::are_extensions(self.headers.all("Sec-WebSocket-Extensions")) {
+            return Err(HandshakeError::InvalidExtensions);
+        }
+        if !tokens::are_tokens(self.headers.all("Sec-WebSocket-Protocol")) {
+            return Err(HandshakeError::InvalidProtocols);
+        }
+        Ok(Offer::new(self, accept_key(key)))
+    }
+
+    /// Parses a whole head.
+    pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
+        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut slots);
+        let parsed_whole = match parsed.parse(head) {
+            Ok(status) => status == httparse::Status::Complete(head.len()),
+            Err(error) => return Err(judge(error, first_line(head))),
+        };
+        let (Some(method), Some(target), Some(version), true) =
+            (parsed.method, parsed.path, parsed.version, parsed_whole)
+        else {
+            return Err(HandshakeError::InvalidRequestLine);
+        };
+        // RFC 6455 §4.2.1, 1: "An HTTP/1.1 or higher GET request"; those higher have other heads.
+        if version != 1 {
+            return Err(HandshakeError::UnsupportedHttpVersion);
+        }
+        if !is_target(target) {
+            return Err(HandshakeError::InvalidTarget);
+        }
+        let request = Self { method, target, headers: Headers::of(head) };
+        request.check_host()?;
+        request.check_length()?;
+        Ok(request)
+    }
+
+    /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+    /// request message that lacks a Host header field and to any request message that contains more
+    /// than one Host header field line or a Host header field with an invalid field value."
+    fn check_host(&self) -> Result<(), HandshakeError> {
+        match self.headers.only("Host") {
+            Only::One(host) if is_authority(host) => Ok(()),
+            _ => Err(HandshakeError::InvalidHost),
+        }
+    }
+
+    /// RFC 9112 §6.3, 5: an invalid length is "an unrecoverable error", and so are different ones.
+    fn check_length(&self) -> Result<(), HandshakeError> {
+        let mut lengths = self.headers.all("Content-Length");
+        let first = lengths.next();
+        let is_number = first.is_none_or(|first| parse_length(first).is_some());
+        if is_number && lengths.all(|other| Some(other) == first) {
+            Ok(())
+        } else {
+            Err(HandshakeError::InvalidContentLength)
+        }
+    }
+
+    /// Frames follow a request for an upgrade, and it must be beyond doubt where they begin: what
+    /// one hop takes for a body and the next one for frames can smuggle a request.
+    fn check_no_body(&self) -> Result<(), HandshakeError> {
+        let has_coding = self.headers.all("Transfer-Encoding").next().is_some();
+        match self.headers.only("Content-Length") {
+            Only::None | Only::One(b"0") if !has_coding => Ok(()),
+            _ => Err(HandshakeError::UnexpectedBody),
+        }
+    }
+
+    /// RFC 6455 §4.2.1, 6: "A Sec-WebSocket-Version header field, with a value of 13". Another one
+    /// gets "an appropriate HTTP error code (such as 426 Upgrade Required)" (§4.2.2, 4).
+    fn check_version(&self) -> Result<(), HandshakeError> {
+        match self.headers.only("Sec-WebSocket-Version") {
+            Only::One(b"13") => Ok(()),
+            Only::None => Err(HandshakeError::UnsupportedVersion),
+            // §4.3: "version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)".
+            Only::One([b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']) => {
+                Err(HandshakeError::UnsupportedVersion)
+            }
+            Only::One([b'1' | b'2', b'0'..=b'9', b'0'..=b'9']) => {
+                Err(HandshakeError::UnsupportedVersion)
+            }
+            Only::One(_) | Only::Several => Err(HandshakeError::InvalidVersion),
+        }
+    }
+}
+
+/// A `Content-Length`: digits and nothing else (RFC 9110 §8.6).
+pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
+    let text = core::str::from_utf8(value).ok()?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// Whether this may be the host and port of an address (RFC 3986 §3.2): no user, no path.
+///
+/// It must not be empty: "A recipient that processes such a URI reference MUST reject it as
+/// invalid" (RFC 9110 §4.2.1).
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    let is_allowed = |byte: &u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']' => true,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    !bytes.is_empty() && bytes.iter().all(is_allowed)
+}
+
+/// Whether this may stand in a target (RFC 9112 §3.2): visible ASCII, and no fragment.
+///
+/// RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT
+/// be used on these URIs."
+pub(super) fn is_target_text(target: &str) -> bool {
+    target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// Whether this is an origin-form or an absolute-form (RFC 9112 §3.2.1, §3.2.2).
+fn is_target(target: &str) -> bool {
+    is_target_text(target)
+        && match split_target(target) {
+            (None, path) => path.starts_with('/'),
+            (Some(authority), _) => is_authority(authority.as_bytes()),
+        }
+}
+
+/// The authority of an absolute target, and the path and query of any.
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    if target.starts_with('/') {
+        return (None, target);
+    }
+    match target.split_once("://") {
+        Some((scheme, rest))
+            if ["ws", "wss", "http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) =>
+        {
+            let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), path)
+        }
+        _ => (None, target),
+    }
+}
+
+/// What the parser's error means.
+fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
+    match error {
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::InvalidHeader,
+        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders(MAX_HEADERS),
+        httparse::Error::Version => {
+            let mut words = line.split(|&byte| byte == b' ').skip(2);
+            match (words.next(), words.next()) {
+                (Some(version), None) if is_version(version) => {
+                    HandshakeError::UnsupportedHttpVersion
+                }
+                _ => HandshakeError::InvalidRequestLine,
+            }
+        }
+        _ => HandshakeError::InvalidRequestLine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::{HandshakeError, Request};
+
+    fn with_target(target: &str, test: impl FnOnce(Result<Request<'_>, HandshakeError>)) {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: h:1\r\n\r\n");
+        test(Request::parse(head.as_bytes()));
+    }
+
+    #[test]
+    fn targets_are_split() {
+        for (target, host, path, query) in [
+            ("/", "h:1", "/", None),
+            ("/a/b?c=/d?e", "h:1", "/a/b", Some("c=/d?e")),
+            ("/?", "h:1", "/", Some("")),
+            ("//a?http://b/c", "h:1", "//a", Some("http://b/c")),
+            ("/a://b", "h:1", "/a://b", None),
+            ("ws://x", "x", "/", None),
+            ("WSS://x:2?q", "x:2", "/", Some("q")),
+            ("http://[::1]:80/a%20b?", "[::1]:80", "/a%20b", Some("")),
+        ] {
+            with_target(target, |request| {
+                let request = request.expect(target);
+                let parts = (request.target(), request.host(), request.path(), request.query());
+                assert_eq!(parts, (target, host, path, query));
+            });
+        }
+    }
+
+    #[test]
+    fn other_targets_are_refused() {
+        for target in [
+            "*",
+            "h:1",
+            "a",
+            "?a",
+            "ftp://x/",
+            "ws:/x",
+            "ws://",
+            "ws:///a",
+            "ws://a@b/",
+            "/é",
+            "/a#b",
+        ] {
+            with_target(target, |request| {
+                assert_eq!(request.map(drop), Err(HandshakeError::InvalidTarget), "{target}");
+            });
+        }
+    }
+}

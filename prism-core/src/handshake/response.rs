@@ -1,0 +1,147 @@
+//! [`Response`]: a server's answer.
+
+use core::fmt;
+
+use super::{
+    error::HandshakeError,
+    head::{MAX_HEADERS, first_line, is_version},
+    headers::Headers,
+};
+
+/// The answer of a server to a request for an upgrade. It borrows the receive buffer.
+#[derive(Clone, Copy)]
+pub struct Response<'a> {
+    status: u16,
+    reason: &'a str,
+    headers: Headers<'a>,
+    body: &'a [u8],
+}
+
+impl<'a> Response<'a> {
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The phrase behind the status; empty where there is none, or none in UTF-8.
+    #[must_use]
+    pub const fn reason(&self) -> &'a str {
+        self.reason
+    }
+
+    /// The header lines.
+    #[must_use]
+    pub const fn headers(&self) -> Headers<'a> {
+        self.headers
+    }
+
+    /// The value of the first header of a name; `None` also where it is not UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.first(name)
+    }
+
+    /// The body of a refusal: its first 8 KiB, or less where the transport ended earlier. Empty for
+    /// an answer that accepts.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Parses a whole head.
+    pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
+        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut slots);
+        let parsed_whole = match parsed.parse(head) {
+            Ok(status) => status == httparse::Status::Complete(head.len()),
+            Err(error) => return Err(judge(error, first_line(head))),
+        };
+        let (Some(status), Some(version), true) = (parsed.code, parsed.version, parsed_whole)
+        else {
+            return Err(HandshakeError::InvalidStatusLine);
+        };
+        if version != 1 {
+            return Err(HandshakeError::UnsupportedHttpVersion);
+        }
+        // RFC 9110 §15: "All valid status codes are within the range of 100 to 599"; what is above
+        // counts as a server's error.
+        if status < 100 {
+            return Err(HandshakeError::InvalidStatusLine);
+        }
+        Ok(Self::of(status, head, &[]))
+    }
+
+    /// The answer in a head that was parsed before.
+    pub(super) fn of(status: u16, head: &'a [u8], body: &'a [u8]) -> Self {
+        let reason = first_line(head).get("HTTP/1.1 101 ".len()..).unwrap_or_default();
+        let reason = core::str::from_utf8(reason).unwrap_or_default();
+        Self { status, reason, headers: Headers::of(head), body }
+    }
+}
+
+impl fmt::Debug for Response<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("\"{}\"", self.body.escape_ascii()))
+            .finish()
+    }
+}
+
+/// What the parser's error means.
+fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
+    match error {
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::InvalidHeader,
+        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders(MAX_HEADERS),
+        httparse::Error::Version if line.get(..8).is_some_and(is_version) => {
+            HandshakeError::UnsupportedHttpVersion
+        }
+        _ => HandshakeError::InvalidStatusLine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::{HandshakeError::*, Response};
+
+    #[test]
+    fn status_lines_are_strict_but_for_the_phrase() {
+        for (line, status, reason) in [
+            ("HTTP/1.1 101 Switching Protocols", 101, "Switching Protocols"),
+            ("HTTP/1.1 101 ", 101, ""),
+            ("HTTP/1.1 101", 101, ""),
+            ("HTTP/1.1 999 caf\u{e9}", 999, "caf\u{e9}"),
+        ] {
+            let head = format!("{line}\r\n\r\n");
+            let response = Response::parse(head.as_bytes()).expect(line);
+            assert_eq!((response.status(), response.reason()), (status, reason));
+        }
+        for (line, error) in [
+            ("HTTP/1.0 101 x", UnsupportedHttpVersion),
+            ("HTTP/2.0 101 x", UnsupportedHttpVersion),
+            ("HTTP/2 101 x", InvalidStatusLine),
+            ("HTTP/1.1", InvalidStatusLine),
+            ("HTTP/1.1  101 x", InvalidStatusLine),
+            ("HTTP/1.1 1010 x", InvalidStatusLine),
+            ("HTTP/1.1 +01 x", InvalidStatusLine),
+            ("HTTP/1.1 099 x", InvalidStatusLine),
+            ("http/1.1 101 x", InvalidStatusLine),
+        ] {
+            let head = format!("{line}\r\n\r\n");
+            assert_eq!(Response::parse(head.as_bytes()).map(drop), Err(error), "{line}");
+        }
+    }
+
+    #[test]
+    fn debug_escapes() {
+        let response = Response::of(400, b"HTTP/1.1 400 a\x1bb\r\n\r\n", b"\x1b[31m");
+        let debug = format!("{response:?}");
+        assert!(debug.contains(r#"reason: "a\u{1b}b""#), "{debug}");
+        assert!(debug.contains(r#"body: "\x1b[31m""#), "{debug}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Tokens, and comma lists of them over several header lines (RFC 9110 §5.6; RFC 6455 §9.1).
+
+/// RFC 9110 §5.6.2: `token = 1*tchar`.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().copied().all(is_tchar)
+}
+
+const fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// RFC 9110 §5.6.3: without the optional white space around.
+pub(super) const fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The elements of a comma list. Empty ones are skipped (RFC 9110 §5.6.1.2).
+pub(super) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
+    values: V,
+) -> impl Iterator<Item = &'a [u8]> + Clone {
+    values
+        .flat_map(|value| value.split(|&byte| byte == b','))
+        .map(trim)
+        .filter(|element| !element.is_empty())
+}
+
+/// Whether a list has a token, in any case.
+pub(super) fn has_token<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, token: &str) -> bool {
+    elements(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Whether each element is a token, and there is one at least: `1#token`. Also true where there is
+/// no such header.
+pub(super) fn are_tokens<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+    elements(values.clone()).all(is_token)
+        && (values.clone().next().is_none() || elements(values).next().is_some())
+}
+
+/// Whether the values of `Sec-WebSocket-Extensions` follow the grammar of RFC 6455 §9.1. Also true
+/// where there is no such header.
+pub(super) fn are_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
+    let (mut lines, mut extensions) = (0, 0);
+    for value in values {
+        let Some(count) = Cursor(value).count_extensions() else { return false };
+        lines += 1;
+        extensions += count;
+    }
+    lines == 0 || extensions > 0
+}
+
+/// The rest of a value. It only moves on, so that any value takes linear time.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    /// `extension-list = 1#extension`
+    fn count_extensions(mut self) -> Option<usize> {
+        let mut count = 0;
+        loop {
+            self.0 = trim(self.0);
+            match self.0 {
+                [] => return Some(count),
+                [b',', ..] => {}
+                _ => {
+                    self.extension()?;
+                    count += 1;
+                }
+            }
+            match self.0 {
+                [] => return Some(count),
+                [b',', rest @ ..] => self.0 = rest,
+                _ => return None,
+            }
+        }
+    }
+
+    /// `extension = extension-token *( ";" extension-param )`
+    fn extension(&mut self) -> Option<()> {
+        self.token()?;
+        while self.take(b';') {
+            self.token()?;
+            if self.take(b'=') {
+                self.value()?;
+            }
+        }
+        Some(())
+    }
+
+    /// `extension-param = token [ "=" (token | quoted-string) ]`: its value.
+    fn value(&mut self) -> Option<()> {
+        self.skip_blanks();
+        if !self.take(b'"') {
+            return self.token();
+        }
+        // "When using the quoted-string syntax variant, the value after quoted-string unescaping
+        // MUST conform to the 'token' ABNF" (RFC 6455 §9.1).
+        let mut characters = 0;
+        while let [b'\\', byte, rest @ ..] | [byte, rest @ ..] = self.0
+            && is_tchar(*byte)
+        {
+            self.0 = rest;
+            characters += 1;
+        }
+        if characters == 0 || !self.take(b'"') {
+            return None;
+        }
+        self.skip_blanks();
+        Some(())
+    }
+
+    /// A token, and the blanks around it.
+    fn token(&mut self) -> Option<()> {
+        self.skip_blanks();
+        let end = self.0.iter().position(|&byte| !is_tchar(byte)).unwrap_or(self.0.len());
+        self.0 = &self.0[end..];
+        self.skip_blanks();
+        (end > 0).then_some(())
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let Some(rest) = self.0.strip_prefix(&[byte]) else { return false };
+        self.0 = rest;
+        true
+    }
+
+    fn skip_blanks(&mut self) {
+        while let [b' ' | b'\t', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{are_extensions, are_tokens, elements, has_token, is_token, trim};
+    use alloc::{format, vec::Vec};
+
+    fn lines<'a>(values: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> + Clone {
+        values.iter().map(|value| value.as_bytes())
+    }
+
+    #[test]
+    fn a_token_has_no_separators() {
+        assert!(is_token(b"!#$%&'*+-.^_`|~09azAZ"));
+        let tokens = (0..=u8::MAX).filter(|&byte| is_token(&[byte])).count();
+        assert_eq!(tokens, 15 + 10 + 26 + 26);
+        assert!(!is_token(b""));
+        assert!(!is_token(b"a b"));
+    }
+
+    #[test]
+    fn white_space_is_trimmed_at_both_ends() {
+        assert_eq!(trim(b" \t a b\t "), b"a b");
+        assert_eq!(trim(b" \t "), b"");
+    }
+
+    #[test]
+    fn a_list_may_stand_in_several_lines() {
+        let list: Vec<_> = elements(lines(&["a, ,b", "", "\tc ,"])).collect();
+        assert_eq!(list, [b"a", b"b", b"c"]);
+        assert!(has_token(lines(&["keep-alive", "x,uPgRaDe"]), "upgrade"));
+        assert!(!has_token(lines(&["notupgrade", "upgrade x"]), "upgrade"));
+    }
+
+    #[test]
+    fn a_list_of_tokens_has_one_at_least() {
+        assert!(are_tokens(lines(&[])));
+        assert!(are_tokens(lines(&["", "a,,b"])));
+        assert!(!are_tokens(lines(&[",,"])));
+        assert!(!are_tokens(lines(&["a b"])));
+    }
+
+    #[test]
+    fn extensions_follow_the_grammar() {
+        for good in [
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate;client_max_window_bits=10 , x",
+            "a; b = c ;d=\"e\" , ,f",
+            "a; b=\"\\e\\f\"",
+            "constructor; __proto__=toString",
+        ] {
+            assert!(are_extensions(lines(&[good])), "{good}");
+        }
+        for bad in [
+            "",
+            ",",
+            "permessage-deflate; =1",
+            "a;",
+            "a b",
+            "a; b=",
+            "a; b c",
+            ";a",
+            "a; b=\"c",
+            "a; b=\"\"",
+            "a; b=\"c d\"",
+            "a; b=\"c\\",
+            "a; b=\"c\\\"",
+            "a; b=\"c\"d",
+            "a=b",
+            "é",
+        ] {
+            assert!(!are_extensions(lines(&[bad])), "{bad}");
+        }
+        assert!(are_extensions(lines(&[])));
+        assert!(are_extensions(lines(&["", "a"])));
+        assert!(!are_extensions(lines(&["a;", "b"])));
+    }
+
+    #[test]
+    fn long_lists_of_anything_end() {
+        for unit in [" ", "\"", "\\", ",", ";", "a;", "a,", "a;b=\"", "a;b=\"\\\\"] {
+            are_extensions(lines(&[&unit.repeat((64 << 10) / unit.len())]));
+        }
+        let long = format!("a; b=\"{}\"", "c".repeat(64 << 10));
+        assert!(are_extensions(lines(&[&long])));
+    }
+}
