@@ -100,6 +100,23 @@ impl RecvBuffer {
         self.head == self.tail && self.joined == 0
     }
 
+    /// How many bytes are inside: of an unfinished message, and unparsed.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.joined + (self.tail - self.head)
+    }
+
+    /// Moves what is inside to another buffer, which is cleared first: from a small one that keeps
+    /// a waiting fragment to a large one to read into, or back.
+    pub fn move_to(&mut self, other: &mut Self) {
+        other.clear();
+        other.extend_from_slice(self.message());
+        other.joined = other.tail;
+        other.head = other.tail;
+        other.extend_from_slice(self.unparsed());
+        self.clear();
+    }
+
     /// How many bytes of memory are held.
     #[must_use]
     pub const fn capacity(&self) -> usize {
@@ -239,6 +256,20 @@ mod tests {
         }
         assert_eq!(buffer.message().len(), 1_000_000);
         assert!(buffer.capacity() <= 4_000_000, "{} bytes held", buffer.capacity());
+    }
+
+    #[test]
+    fn what_is_inside_can_move_to_another_buffer_at_any_point() {
+        let mut small = filled(b"HabcHde");
+        small.skip(1);
+        small.join(3);
+        small.skip(1);
+        let mut large = filled(b"what was here before");
+        small.move_to(&mut large);
+        assert!(small.is_empty());
+        assert_eq!((large.message(), large.unparsed(), large.len()), (&b"abc"[..], &b"de"[..], 5));
+        large.join(2);
+        assert_eq!(large.lend_message(), b"abcde");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! WebSocket (RFC 6455) as a pure state machine: bytes in, events out.
 #![no_std]
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
 extern crate alloc;
 

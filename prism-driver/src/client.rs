@@ -1,0 +1,317 @@
+//! [`Client`]: opens a connection to a `ws://` address.
+
+use std::{fmt, io};
+
+use bytes::BytesMut;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use http::Uri;
+use prism_core::{
+    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Inbound, InvalidRequest,
+    MaskKeys, Outbound, RecvBuffer, Response,
+};
+
+use crate::{
+    connection::Connection,
+    handler::{Disconnect, Handler},
+    id::{fill_random, random_bytes},
+    options::Options,
+    outbox::Outbox,
+    request::{Headers, RequestInfo, owned},
+    runtime::{Network, Runtime, Transport, until},
+    session::Session,
+    socket::Socket,
+};
+
+/// What to connect to, and how.
+///
+/// Use `connect` or `Client` of your runtime's adapter; this is what they share.
+pub struct Client<R> {
+    runtime: R,
+    host: String,
+    port: u16,
+    secure: bool,
+    uri: Uri,
+    request: ClientRequest,
+    options: Options,
+}
+
+impl<R: Runtime> Client<R> {
+    /// A client for an address such as `ws://example.org:8080/chat?room=1`.
+    ///
+    /// A `wss://` address is understood, but the TLS is yours: connect a TLS stream, and give it to
+    /// [`connect_stream`](Self::connect_stream).
+    ///
+    /// # Errors
+    /// [`ConnectError::InvalidUrl`] if it is no such address.
+    pub fn new(url: &str) -> Result<Self, ConnectError>
+    where
+        R: Default,
+    {
+        Self::new_on(R::default(), url)
+    }
+
+    /// As [`new`](Self::new), on a runtime that is a value.
+    ///
+    /// # Errors
+    /// [`ConnectError::InvalidUrl`] if it is no such address.
+    pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
+        let invalid = |what| ConnectError::InvalidUrl(what);
+        let uri: Uri = url.parse().map_err(|_| invalid("it can not be parsed"))?;
+        let (secure, default_port) = match uri.scheme_str() {
+            Some("ws") => (false, 80),
+            Some("wss") => (true, 443),
+            _ => return Err(invalid("expected ws:// or wss://")),
+        };
+        let authority = uri.authority().ok_or_else(|| invalid("there is no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(invalid("user names belong in an Authorization header"));
+        }
+        if authority.host().is_empty() {
+            return Err(invalid("there is no host"));
+        }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16().unwrap_or(default_port);
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = if target.starts_with('?') { format!("/{target}") } else { target.to_owned() };
+        let request = ClientRequest::new(authority.as_str(), &target)?;
+        let options = Options::default();
+        Ok(Self { runtime, host, port, secure, uri, request, options })
+    }
+
+    /// Adds a header to the request.
+    ///
+    /// # Errors
+    /// If it is malformed, or one that the handshake sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
+        self.request = self.request.header(name, value)?;
+        Ok(self)
+    }
+
+    /// Offers a sub-protocol; the first one offered is the preferred one.
+    ///
+    /// # Errors
+    /// If it is no token (RFC 9110 §5.6.2).
+    pub fn protocol(mut self, name: &str) -> Result<Self, ConnectError> {
+        self.request = self.request.protocol(name)?;
+        Ok(self)
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Opens a connection over a transport that is connected already.
+    ///
+    /// # Errors
+    /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout.
+    pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
+        let session = self.open(io).await?;
+        let (socket, inbox) = Socket::new(session.connection.clone());
+        let Self { runtime, options, .. } = self;
+        runtime.clone().spawn(async move {
+            session.run(runtime, &options, &inbox).await;
+        });
+        Ok(socket)
+    }
+
+    /// Runs a handler on a connection over a transport that is connected already, and returns when
+    /// the connection is over.
+    ///
+    /// # Errors
+    /// As [`connect_stream`](Self::connect_stream).
+    pub async fn run_stream(
+        self,
+        io: impl Transport,
+        handler: impl Handler,
+    ) -> Result<Disconnect, ConnectError> {
+        let session = self.open(io).await?;
+        Ok(session.run(self.runtime, &self.options, &handler).await)
+    }
+
+    async fn open<T: Transport>(&self, mut io: T) -> Result<Session<T>, ConnectError> {
+        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
+        let mut input = RecvBuffer::new();
+        let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
+        let Opened { outbound, inbound, info, headers } =
+            opened.ok_or(ConnectError::TimedOut)??;
+        let outbox = Outbox::new(outbound, BytesMut::new(), self.options.high_water_mark);
+        let connection = Connection::new(None, info, outbox);
+        connection.keep_headers(Some(headers));
+        Ok(Session { io, connection, inbound, input })
+    }
+
+    async fn handshake(
+        &self,
+        io: &mut impl Transport,
+        input: &mut RecvBuffer,
+    ) -> Result<Opened, ConnectError> {
+        let mut request = BytesMut::new();
+        let protocol = &self.options.protocol;
+        let mut handshake =
+            ClientHandshake::start(protocol, &self.request, random_bytes(), &mut request);
+        io.write_all(&request).await?;
+        loop {
+            let count = io.read(input.spare(HEAD_READ)).await?;
+            input.received(count);
+            let answer = if count == 0 {
+                Some(handshake.receive_eof(input)?)
+            } else {
+                handshake.receive(input)?
+            };
+            match answer {
+                None => {}
+                Some(Answer::Refused(response)) => return Err(Refusal::from(&response).into()),
+                Some(Answer::Accepted(accepted)) => return Ok(self.opened(accepted)),
+            }
+        }
+    }
+
+    fn opened(&self, accepted: Accepted<'_>) -> Opened {
+        let info = RequestInfo::new(
+            self.uri.path(),
+            self.uri.query(),
+            std::iter::empty(),
+            accepted.protocol(),
+        );
+        let headers = owned(accepted.response().headers());
+        let keys = MaskKeys::new(fill_random);
+        let (inbound, outbound) = accepted.into_websocket(&self.options.protocol, keys).split();
+        Opened { inbound, outbound, info, headers }
+    }
+}
+
+impl<N: Network> Client<N> {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// If the server can not be reached, refuses, breaks the protocol, or takes longer than the
+    /// handshake timeout; if the address is `wss://`.
+    pub async fn connect(self) -> Result<Socket, ConnectError> {
+        let io = self.dial().await?;
+        self.connect_stream(io).await
+    }
+
+    /// Opens a connection, runs a handler on it, and returns when the connection is over.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
+        let io = self.dial().await?;
+        self.run_stream(io, handler).await
+    }
+
+    async fn dial(&self) -> Result<N::Stream, ConnectError> {
+        if self.secure {
+            return Err(ConnectError::InvalidUrl(
+                "for wss:// connect a TLS stream, and give it to connect_stream",
+            ));
+        }
+        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
+        let dialled = until(&self.runtime, deadline, self.runtime.connect(&self.host, self.port));
+        Ok(dialled.await.ok_or(ConnectError::TimedOut)??)
+    }
+}
+
+/// How much is read at once of a response's head.
+const HEAD_READ: usize = 2 << 10;
+
+/// What a handshake leaves behind, beside the bytes behind the head.
+struct Opened {
+    inbound: Inbound,
+    outbound: Outbound,
+    info: RequestInfo,
+    headers: Headers,
+}
+
+/// Why a client got no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The server's answer was no valid handshake.
+    Handshake(HandshakeError),
+    /// A header or sub-protocol can not be sent.
+    InvalidRequest(InvalidRequest),
+    /// The address can not be connected to, for this reason.
+    InvalidUrl(&'static str),
+    /// The transport failed or ended.
+    Io(io::Error),
+    /// The server refused: it asks for a login, redirects, has no such path ...
+    Refused(Refusal),
+    /// It took longer than the handshake timeout.
+    TimedOut,
+}
+
+/// A server's answer other than "switching protocols".
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The status, such as 401 or 302.
+    pub status: u16,
+    /// The header lines.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The start of the body.
+    pub body: Vec<u8>,
+}
+
+impl Refusal {
+    /// The first header of this name, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+impl From<&Response<'_>> for Refusal {
+    fn from(response: &Response<'_>) -> Self {
+        let headers =
+            response.headers().iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
+        Self {
+            status: response.status(),
+            headers: headers.collect(),
+            body: response.body().to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => write!(f, "not a WebSocket server: {error}"),
+            Self::InvalidRequest(error) => fmt::Display::fmt(error, f),
+            Self::InvalidUrl(why) => write!(f, "not an address to connect to: {why}"),
+            Self::Io(error) => write!(f, "the transport failed: {error}"),
+            Self::Refused(refusal) => write!(f, "the server refused with {}", refusal.status),
+            Self::TimedOut => f.write_str("the server did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<HandshakeError> for ConnectError {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<InvalidRequest> for ConnectError {
+    fn from(error: InvalidRequest) -> Self {
+        Self::InvalidRequest(error)
+    }
+}
+
+impl From<Refusal> for ConnectError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

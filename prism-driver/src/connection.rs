@@ -1,0 +1,187 @@
+//! [`Connection`]: the handle that everybody has.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use prism_core::{CloseCode, Message, SendError};
+
+use crate::{
+    id::ConnectionId,
+    outbox::Outbox,
+    request::{Headers, RequestInfo},
+};
+
+/// A connection's address, in the sense of the actor model: clone it, store it, send to it from
+/// any task or thread, for as long as you like. It does not keep the connection open.
+///
+/// ```no_run
+/// # async fn example(connection: prism_driver::Connection) -> Result<(), prism_driver::SendError> {
+/// connection.send("hello").await?;
+/// let other = connection.clone();
+/// assert_eq!(other.id(), connection.id());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: ConnectionId,
+    peer_addr: Option<SocketAddr>,
+    request: RequestInfo,
+    /// There until `on_connect` has run: idle connections should not hold a head each.
+    headers: Mutex<Option<Headers>>,
+    outbox: Outbox,
+}
+
+impl Connection {
+    pub(crate) fn new(peer_addr: Option<SocketAddr>, request: RequestInfo, outbox: Outbox) -> Self {
+        let headers = Mutex::new(None);
+        let id = ConnectionId::random();
+        Self { shared: Arc::new(Shared { id, peer_addr, request, headers, outbox }) }
+    }
+
+    /// Its name, unique across machines.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.shared.id
+    }
+
+    /// The peer's address; `None` on a transport that has none.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.shared.peer_addr
+    }
+
+    /// The path it was opened on, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.shared.request.path()
+    }
+
+    /// The query behind the path, as it was sent.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.shared.request.query()
+    }
+
+    /// A parameter of the route: with the route `/rooms/{room}`, `param("room")`.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.shared.request.param(name)
+    }
+
+    /// The sub-protocol that was agreed on.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.shared.request.protocol()
+    }
+
+    /// The first header of this name in the opening request (or, on a client, the answer), if it
+    /// is text. Only until [`on_connect`](crate::Handler::on_connect) has run.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        let headers = self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, value) = headers.as_deref()?.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok().map(str::to_owned)
+    }
+
+    /// Sends a message, after waiting for room in the outbox.
+    ///
+    /// When this returns, the message is in the outbox, behind what was sent before and ahead of
+    /// what is sent later; it will be written before any close frame.
+    ///
+    /// Cancel-safe: dropped while it waits, it has sent nothing.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
+    /// waits.
+    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.shared.outbox.send(message.into()).await
+    }
+
+    /// Sends a message if there is room for it now.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
+    pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
+        self.shared.outbox.try_send(message.into())
+    }
+
+    /// Sends a ping of at most 125 bytes. (The keepalive pings by itself.)
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), or the payload is too long.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
+        self.shared.outbox.try_ping(payload)
+    }
+
+    /// Closes the connection: what was accepted is still sent, then the close frame, then nothing.
+    /// The handler hears no more messages, and `on_disconnect` when the peer has agreed or the
+    /// close timeout has passed.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if it is closing already; other errors if the reason can not be sent.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.shared.outbox.close(code, reason)
+    }
+
+    /// How many bytes are waiting to be sent.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.shared.outbox.buffered()
+    }
+
+    /// Whether messages can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared.outbox.is_open()
+    }
+
+    /// Returns when the connection is over.
+    pub async fn closed(&self) {
+        self.shared.outbox.ended().await;
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.shared.outbox
+    }
+
+    pub(crate) fn keep_headers(&self, headers: Option<Headers>) {
+        *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = headers;
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("peer_addr", &self.peer_addr())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message could not be sent at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrySendError {
+    /// As many bytes as the high-water mark are waiting already.
+    Full,
+    /// It can not be sent at any time.
+    Refused(SendError),
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the outbox is full"),
+            Self::Refused(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for TrySendError {}

@@ -1,0 +1,182 @@
+//! The server's side of a handshake: reads a request's head, and answers with a 101 or a refusal.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use bytes::BytesMut;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_core::{
+    Accept, HandshakeError, Offer, RecvBuffer, Reply, Request, ServerHandshake, WebSocket,
+};
+
+use crate::{
+    connection::Connection,
+    options::Options,
+    outbox::Outbox,
+    request::{Headers, RequestInfo, owned},
+    runtime::{Runtime, Transport, until},
+    session::Session,
+};
+
+/// How much is read at once of a request's head.
+const HEAD_READ: usize = 2 << 10;
+
+/// How much of a refused request's rest is dropped, so that the answer is not lost to a reset.
+const MAX_DROPPED: usize = 512 << 10;
+
+/// How long the peer of a refused request may take to read the answer and go.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a server opened no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The transport failed or ended.
+    Io(io::Error),
+    /// The request was answered with this status, and is no connection.
+    Refused(u16),
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the transport failed: {error}"),
+            Self::Refused(status) => write!(f, "the request was answered with {status}"),
+        }
+    }
+}
+
+impl std::error::Error for AcceptError {}
+
+impl From<io::Error> for AcceptError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// An answer that is no connection: a refusal, or a page.
+pub(crate) struct Refusal {
+    reply: Reply,
+    /// The answer to a HEAD request has no body.
+    head_only: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(request: &Request<'_>, reply: Reply) -> Self {
+        Self { reply, head_only: request.method() == "HEAD" }
+    }
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        Self { reply: error.reply(), head_only: false }
+    }
+}
+
+/// A request that becomes a connection: the answer is written, but not sent.
+pub(crate) struct Upgrade<E> {
+    /// Where the connection goes.
+    endpoint: E,
+    websocket: WebSocket,
+    answer: BytesMut,
+    info: RequestInfo,
+    headers: Headers,
+}
+
+impl<E> Upgrade<E> {
+    /// Accepts an offer, with the first of the server's `protocols` that the client offered.
+    pub(crate) fn accept<'p>(
+        mut offer: Offer<'_>,
+        endpoint: E,
+        params: impl Iterator<Item = (&'p str, &'p str)>,
+        protocols: &[String],
+        options: &Options,
+    ) -> Self {
+        let request = offer.request();
+        let protocol = offer.select_protocol(protocols);
+        let info = RequestInfo::new(request.path(), request.query(), params, protocol);
+        let headers = owned(request.headers());
+        let mut answer = BytesMut::new();
+        let websocket = offer.accept(&Accept::new(), &options.protocol, &mut answer);
+        Self { endpoint, websocket, answer, info, headers }
+    }
+
+    fn open<T>(
+        self,
+        io: T,
+        peer_addr: Option<SocketAddr>,
+        input: RecvBuffer,
+        options: &Options,
+    ) -> (Session<T>, E) {
+        let (inbound, outbound) = self.websocket.split();
+        let outbox = Outbox::new(outbound, self.answer, options.high_water_mark);
+        let connection = Connection::new(peer_addr, self.info, outbox);
+        connection.keep_headers(Some(self.headers));
+        (Session { io, connection, inbound, input }, self.endpoint)
+    }
+}
+
+/// Reads a request and does what `decide` says. A refusal is sent before this returns.
+pub(crate) async fn greet<R: Runtime, T: Transport, E>(
+    runtime: &R,
+    mut io: T,
+    peer_addr: Option<SocketAddr>,
+    options: &Options,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, Refusal>,
+) -> Result<(Session<T>, E), AcceptError> {
+    let mut input = RecvBuffer::new();
+    let deadline = runtime.now().saturating_add(options.handshake_timeout);
+    let request = read_request(&mut io, &mut input, options, decide);
+    let decided = match until(runtime, deadline, request).await {
+        Some(decided) => decided?,
+        None => {
+            Err(Refusal { reply: Reply::text(408, "no request came in time"), head_only: false })
+        }
+    };
+    let refusal = match decided {
+        Ok(upgrade) => return Ok(upgrade.open(io, peer_addr, input, options)),
+        Err(refusal) => refusal,
+    };
+    let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
+    // However this ends, there is no more to be done for the peer.
+    let _ = until(runtime, deadline, refuse(&mut io, &refusal)).await;
+    Err(AcceptError::Refused(refusal.reply.status()))
+}
+
+async fn read_request<E>(
+    io: &mut impl Transport,
+    input: &mut RecvBuffer,
+    options: &Options,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, Refusal>,
+) -> io::Result<Result<Upgrade<E>, Refusal>> {
+    let mut handshake = ServerHandshake::new(&options.protocol);
+    loop {
+        let count = io.read(input.spare(HEAD_READ)).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        input.received(count);
+        match handshake.receive_request(input) {
+            Ok(None) => {}
+            Ok(Some(request)) => return Ok(decide(request)),
+            Err(error) => return Ok(Err(error.into())),
+        }
+    }
+}
+
+/// Sends the answer and ends the transport: first our side, then, when the peer has had time to
+/// read it, the rest.
+async fn refuse(io: &mut impl Transport, refusal: &Refusal) -> io::Result<()> {
+    let mut answer = BytesMut::new();
+    refusal.reply.write(&mut answer, refusal.head_only);
+    io.write_all(&answer).await?;
+    io.close().await?;
+    let mut dropped = 0;
+    let mut scratch = [0; 1024];
+    while dropped < MAX_DROPPED {
+        match io.read(&mut scratch).await? {
+            0 => break,
+            count => dropped += count,
+        }
+    }
+    Ok(())
+}

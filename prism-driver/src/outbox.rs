@@ -1,0 +1,297 @@
+//! [`Outbox`]: one lock around a connection's sending half and its unsent bytes.
+//!
+//! Whoever sends encodes straight into the connection's output: one copy, no queue of messages, and
+//! the bytes are counted exactly. The task that owns the connection is woken only if it sleeps, and
+//! writes all that has gathered at once.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use event_listener::{Event as Notice, listener};
+use futures_io::AsyncWrite;
+use prism_core::{CloseCode, Event, Message, Outbound, ProtocolError, SendError, State};
+
+use crate::{connection::TrySendError, handler::Failure, pool};
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<Inner>,
+    /// There is room again, or never will be.
+    room: Notice,
+    /// The connection is over.
+    ended: Notice,
+    high_water_mark: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    outbound: Outbound,
+    unsent: BytesMut,
+    /// The task that owns the connection, while it sleeps.
+    owner: Option<Waker>,
+    /// How we closed, if we did so first.
+    closed_with: Option<(CloseCode, Box<str>)>,
+    cut: bool,
+    ended: bool,
+}
+
+impl Outbox {
+    /// `unsent`: what is to be sent before any message, that is, the handshake.
+    pub(crate) const fn new(outbound: Outbound, unsent: BytesMut, high_water_mark: usize) -> Self {
+        let inner =
+            Inner { outbound, unsent, owner: None, closed_with: None, cut: false, ended: false };
+        Self {
+            state: Mutex::new(inner),
+            room: Notice::new(),
+            ended: Notice::new(),
+            high_water_mark,
+        }
+    }
+
+    // ---- whoever sends
+
+    /// Sends now, or says why not.
+    pub(crate) fn try_send(&self, message: Message<'_>) -> Result<(), TrySendError> {
+        self.within_mark(|outbound, unsent| outbound.send(message, unsent))
+    }
+
+    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
+        self.within_mark(|outbound, unsent| outbound.ping(payload, unsent))
+    }
+
+    /// Sends when there is room. Dropped while it waits, it has sent nothing.
+    pub(crate) async fn send(&self, message: Message<'_>) -> Result<(), SendError> {
+        let mut waited = false;
+        loop {
+            match self.try_send(message) {
+                Ok(()) => break,
+                Err(TrySendError::Refused(error)) => return Err(error),
+                Err(TrySendError::Full) => {}
+            }
+            listener!(self.room => room);
+            // Room may have come before we listened.
+            if self.is_full() {
+                room.await;
+            }
+            waited = true;
+        }
+        // Room is given to one waiter at a time, in turn; each passes on what it left.
+        if waited && !self.is_full() {
+            self.room.notify(1);
+        }
+        Ok(())
+    }
+
+    /// Begins the close handshake, mark or no mark.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.append(|inner| {
+            inner.outbound.close(code, reason, reusable(&mut inner.unsent))?;
+            inner.closed_with = Some((code, reason.into()));
+            Ok(())
+        })?;
+        self.room.notify(usize::MAX);
+        Ok(())
+    }
+
+    /// Ends the connection without any more ado.
+    pub(crate) fn cut(&self) {
+        self.append(|inner| inner.cut = true);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().outbound.state() == State::Open
+    }
+
+    /// How many bytes are waiting to be sent.
+    pub(crate) fn buffered(&self) -> usize {
+        self.lock().unsent.len()
+    }
+
+    /// Returns when the connection is over.
+    pub(crate) async fn ended(&self) {
+        while !self.lock().ended {
+            listener!(self.ended => ended);
+            if !self.lock().ended {
+                ended.await;
+            }
+        }
+    }
+
+    // ---- the task that owns the connection
+
+    /// The owner is awake: senders need not wake it.
+    pub(crate) fn awake(&self) {
+        self.lock().owner = None;
+    }
+
+    /// Writes what is unsent; ready when nothing is.
+    pub(crate) fn poll_flush(
+        &self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> (Flushed, Poll<io::Result<()>>) {
+        let mut flushed = Flushed::Nothing;
+        let mut inner = self.lock();
+        while !inner.unsent.is_empty() {
+            match Pin::new(&mut *io).poll_write(cx, &inner.unsent) {
+                Poll::Pending => return (flushed, Poll::Pending),
+                Poll::Ready(Ok(0)) => {
+                    return (flushed, Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
+                }
+                Poll::Ready(Err(error)) => return (flushed, Poll::Ready(Err(error))),
+                Poll::Ready(Ok(count)) => {
+                    flushed = Flushed::Something;
+                    inner.sent(count);
+                    if inner.unsent.len() < self.high_water_mark {
+                        self.room.notify(1);
+                    }
+                }
+            }
+        }
+        drop(inner);
+        (flushed, Poll::Ready(Ok(())))
+    }
+
+    /// The owner is about to sleep until it is woken, or until the time that this returns.
+    ///
+    /// `Err` if it must not sleep: something came to be sent that the transport has not seen yet.
+    pub(crate) fn rest(
+        &self,
+        cx: &Context<'_>,
+        write_blocked: bool,
+    ) -> Result<Option<Duration>, NotNow> {
+        let mut inner = self.lock();
+        if !inner.cut && !inner.unsent.is_empty() && !write_blocked {
+            return Err(NotNow);
+        }
+        inner.owner = Some(cx.waker().clone());
+        Ok(inner.outbound.poll_timeout())
+    }
+
+    /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
+    pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
+        let mut inner = self.lock();
+        let Inner { outbound, unsent, closed_with, .. } = &mut *inner;
+        outbound.answer(event, reusable(unsent));
+        closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
+    }
+
+    /// The peer broke the protocol.
+    pub(crate) fn fail(&self, error: ProtocolError) {
+        let mut inner = self.lock();
+        let Inner { outbound, unsent, .. } = &mut *inner;
+        outbound.fail(error, reusable(unsent));
+    }
+
+    /// The transport has ended.
+    pub(crate) fn receive_eof(&self) {
+        self.lock().outbound.receive_eof();
+    }
+
+    /// Does what is due at `now`.
+    pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
+        let mut inner = self.lock();
+        let Inner { outbound, unsent, .. } = &mut *inner;
+        outbound.handle_timeout(now, heard, reusable(unsent))
+    }
+
+    /// What the protocol wants done with the transport.
+    pub(crate) fn wants(&self) -> Wants {
+        let outbound = &self.lock().outbound;
+        Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
+    }
+
+    /// Whether the connection is to end at once.
+    pub(crate) fn check_cut(&self) -> Result<(), Failure> {
+        if self.lock().cut { Err(Failure::CutOff) } else { Ok(()) }
+    }
+
+    /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
+    /// accepted can still be flushed, unless the transport is gone.
+    pub(crate) fn end(&self, transport_gone: bool) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        if transport_gone {
+            inner.outbound.receive_eof();
+            inner.unsent = BytesMut::new();
+        }
+        drop(inner);
+        self.room.notify(usize::MAX);
+        self.ended.notify(usize::MAX);
+    }
+
+    fn within_mark(
+        &self,
+        write: impl FnOnce(&mut Outbound, &mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<(), TrySendError> {
+        self.append(|inner| {
+            if inner.unsent.len() >= self.high_water_mark && inner.outbound.state() == State::Open {
+                return Err(TrySendError::Full);
+            }
+            write(&mut inner.outbound, reusable(&mut inner.unsent)).map_err(TrySendError::Refused)
+        })
+    }
+
+    /// Does something that the owner has to know of, and wakes it if it sleeps.
+    fn append<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner);
+        let owner = inner.owner.take();
+        drop(inner);
+        if let Some(owner) = owner {
+            owner.wake();
+        }
+        result
+    }
+
+    fn is_full(&self) -> bool {
+        let inner = self.lock();
+        inner.unsent.len() >= self.high_water_mark && inner.outbound.state() == State::Open
+    }
+
+    /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn sent(&mut self, count: usize) {
+        self.unsent.advance(count);
+        self.outbound.poll_pong(&mut self.unsent);
+        if self.unsent.is_empty() {
+            pool::put_send(std::mem::take(&mut self.unsent));
+        }
+    }
+}
+
+/// Memory for a connection that has none, as idle ones do.
+fn reusable(unsent: &mut BytesMut) -> &mut BytesMut {
+    if unsent.capacity() == 0 {
+        *unsent = pool::take_send();
+    }
+    unsent
+}
+
+/// Whether a flush made progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    Nothing,
+    Something,
+}
+
+/// The owner has to flush before it may sleep.
+#[derive(Debug)]
+pub(crate) struct NotNow;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    pub(crate) read: bool,
+    pub(crate) shutdown: bool,
+}

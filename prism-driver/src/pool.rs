@@ -1,0 +1,77 @@
+//! Buffers that idle connections do not hold: a stack of them per thread.
+//!
+//! A connection takes one when there are bytes and gives it back when there are none, so that a
+//! thread works in the same warm memory whichever connection it serves.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+use prism_core::RecvBuffer;
+
+/// The size of a fresh receive buffer: what one read brings at most, until a message needs more.
+pub(crate) const RECV_BUFFER: usize = 64 << 10;
+
+/// The size of a fresh send buffer.
+const SEND_BUFFER: usize = 4 << 10;
+
+/// How much memory a thread keeps for receiving, and for sending.
+const KEPT: usize = 4 << 20;
+
+#[derive(Default)]
+struct Pool {
+    recv: Vec<RecvBuffer>,
+    recv_bytes: usize,
+    send: Vec<BytesMut>,
+    send_bytes: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::default();
+}
+
+/// A receive buffer with spare memory.
+pub(crate) fn take_recv() -> RecvBuffer {
+    POOL.with_borrow_mut(|pool| {
+        let buffer = pool.recv.pop()?;
+        pool.recv_bytes -= buffer.capacity();
+        Some(buffer)
+    })
+    .unwrap_or_else(|| RecvBuffer::with_capacity(RECV_BUFFER))
+}
+
+/// Gives a receive buffer back, whatever is in it.
+pub(crate) fn put_recv(mut buffer: RecvBuffer) {
+    buffer.clear();
+    POOL.with_borrow_mut(|pool| {
+        // Smaller ones were made for one waiting fragment and would only make for small reads.
+        if buffer.capacity() >= RECV_BUFFER && pool.recv_bytes + buffer.capacity() <= KEPT {
+            pool.recv_bytes += buffer.capacity();
+            pool.recv.push(buffer);
+        }
+    });
+}
+
+/// An empty send buffer.
+pub(crate) fn take_send() -> BytesMut {
+    POOL.with_borrow_mut(|pool| {
+        let buffer = pool.send.pop()?;
+        pool.send_bytes -= buffer.capacity();
+        Some(buffer)
+    })
+    .unwrap_or_else(|| BytesMut::with_capacity(SEND_BUFFER))
+}
+
+/// Gives a send buffer back, whatever is in it.
+pub(crate) fn put_send(mut buffer: BytesMut) {
+    buffer.clear();
+    // What was sent was cut off at the front; this makes it capacity again.
+    if !buffer.try_reclaim(SEND_BUFFER) {
+        return;
+    }
+    POOL.with_borrow_mut(|pool| {
+        if pool.send_bytes + buffer.capacity() <= KEPT {
+            pool.send_bytes += buffer.capacity();
+            pool.send.push(buffer);
+        }
+    });
+}

@@ -1,0 +1,93 @@
+//! [`Router`]: what a request gets, by its path.
+
+use matchit::Match;
+use prism_core::{HandshakeError, Reply, Request};
+
+use crate::{
+    greet::{Refusal, Upgrade},
+    options::Options,
+};
+
+/// Makes the answer to a plain HTTP request.
+pub(crate) type Page = Box<dyn Fn(&Request<'_>) -> Reply + Send + Sync>;
+
+/// Judges a request before it becomes a connection.
+pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
+
+/// Routes to WebSocket endpoints (`E`) and to pages.
+pub(crate) struct Router<E> {
+    endpoints: matchit::Router<E>,
+    pages: matchit::Router<Page>,
+    pub(crate) protocols: Vec<String>,
+    pub(crate) authorize: Option<Authorize>,
+}
+
+impl<E: Clone> Router<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            endpoints: matchit::Router::new(),
+            pages: matchit::Router::new(),
+            protocols: Vec::new(),
+            authorize: None,
+        }
+    }
+
+    /// # Panics
+    /// If the path is malformed, or is taken already.
+    pub(crate) fn web_socket(&mut self, path: &str, endpoint: E) {
+        insert(&mut self.endpoints, path, endpoint);
+    }
+
+    /// # Panics
+    /// If the path is malformed, or is taken already.
+    pub(crate) fn page(&mut self, path: &str, page: Page) {
+        insert(&mut self.pages, path, page);
+    }
+
+    /// What the request gets. A path may have both a page and an endpoint: who asks for an upgrade
+    /// gets the endpoint.
+    pub(crate) fn decide(
+        &self,
+        request: Request<'_>,
+        options: &Options,
+    ) -> Result<Upgrade<E>, Refusal> {
+        let endpoint = self.endpoints.at(request.path());
+        let page = self.pages.at(request.path());
+        match (endpoint, page) {
+            (Ok(found), Err(_)) => self.upgrade(request, found, options),
+            (Ok(found), Ok(_)) if request.wants_upgrade() => self.upgrade(request, found, options),
+            (_, Ok(page)) => Err(serve_page(&request, page.value)),
+            (Err(_), Err(_)) => Err(Refusal::new(&request, Reply::text(404, "no such page"))),
+        }
+    }
+
+    fn upgrade(
+        &self,
+        request: Request<'_>,
+        found: Match<'_, '_, &E>,
+        options: &Options,
+    ) -> Result<Upgrade<E>, Refusal> {
+        let refused = |error: HandshakeError| Refusal::new(&request, error.reply());
+        let offer = request.upgrade().map_err(refused)?;
+        if let Some(authorize) = &self.authorize {
+            authorize(&request).map_err(|reply| Refusal::new(&request, reply))?;
+        }
+        let endpoint = found.value.clone();
+        let params = found.params.iter();
+        Ok(Upgrade::accept(offer, endpoint, params, &self.protocols, options))
+    }
+}
+
+fn serve_page(request: &Request<'_>, page: &Page) -> Refusal {
+    let reply = match request.method() {
+        "GET" | "HEAD" => page(request),
+        _ => HandshakeError::MethodNotAllowed.reply(),
+    };
+    Refusal::new(request, reply)
+}
+
+fn insert<V>(router: &mut matchit::Router<V>, path: &str, value: V) {
+    if let Err(error) = router.insert(path, value) {
+        panic!("route {path:?}: {error}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Serving a single transport, whatever it is and however it was accepted.
+
+use bytes::BytesMut;
+use prism_core::{RecvBuffer, WebSocket};
+
+use crate::{
+    connection::Connection,
+    greet::{AcceptError, Refusal, Upgrade, greet},
+    handler::{Disconnect, Handler},
+    options::Options,
+    outbox::Outbox,
+    request::RequestInfo,
+    runtime::{Runtime, Transport},
+    session::Session,
+};
+
+/// Does a server's handshake on a connected transport, whatever path is asked for, then runs the
+/// handler on it until the connection is over.
+///
+/// # Errors
+/// If the peer sent no valid handshake; it has been told why.
+pub async fn serve_stream<R: Runtime, H: Handler>(
+    runtime: R,
+    io: impl Transport,
+    options: &Options,
+    handler: &H,
+) -> Result<Disconnect, AcceptError> {
+    let (session, ()) = greet(&runtime, io, None, options, |request| {
+        let refused = |error: prism_core::HandshakeError| Refusal::new(&request, error.reply());
+        let offer = request.upgrade().map_err(refused)?;
+        Ok(Upgrade::accept(offer, (), std::iter::empty(), &[], options))
+    })
+    .await?;
+    Ok(session.run(runtime, options, handler).await)
+}
+
+/// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
+/// such as a web framework. The path is what [`Connection::path`] will say.
+pub async fn serve_upgraded<R: Runtime, H: Handler>(
+    runtime: R,
+    io: impl Transport,
+    path: &str,
+    options: &Options,
+    handler: &H,
+) -> Disconnect {
+    let (inbound, outbound) = WebSocket::server(&options.protocol).split();
+    let info = RequestInfo::new(path, None, std::iter::empty(), None);
+    let outbox = Outbox::new(outbound, BytesMut::new(), options.high_water_mark);
+    let connection = Connection::new(None, info, outbox);
+    let session = Session { io, connection, inbound, input: RecvBuffer::new() };
+    session.run(runtime, options, handler).await
+}

@@ -1,0 +1,226 @@
+//! [`Server`]: listens, and gives each request what its path asks for.
+
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
+    time::Duration,
+};
+
+use prism_core::{Reply, Request};
+
+use crate::{
+    greet::greet,
+    handler::Handler,
+    options::Options,
+    registry::{Registry, Seat},
+    router::Router,
+    runtime::{Listener, Network, until},
+    session::Session,
+};
+
+/// How long to wait when the operating system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a shutdown waits for sessions that it has cut: they end at once, unless a handler hangs.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// A server of WebSocket routes, and of plain pages beside them.
+///
+/// Use the one of your runtime's adapter; this is what they share.
+pub struct Server<N: Network> {
+    network: N,
+    listener: N::Listener,
+    router: Router<Arc<dyn Endpoint<N>>>,
+    options: Options,
+}
+
+/// What became of the connections that there were when a server was shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// How many ended by themselves within the grace time.
+    pub closed: usize,
+    /// How many had to be cut.
+    pub cut: usize,
+}
+
+impl<N: Network> Server<N> {
+    /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// If the address can not be resolved or listened on.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self>
+    where
+        N: Default,
+    {
+        Self::bind_on(N::default(), address).await
+    }
+
+    /// As [`bind`](Self::bind), on a runtime that is a value.
+    ///
+    /// # Errors
+    /// If the address can not be resolved or listened on.
+    pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let addresses: Vec<_> = address.to_socket_addrs()?.collect();
+        let listener = network.listen(&addresses).await?;
+        Ok(Self { network, listener, router: Router::new(), options: Options::default() })
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Gives the connections on a path to a handler.
+    ///
+    /// A path may have parameters, `/rooms/{room}`, and end in a catch-all, `/files/{*rest}` (which
+    /// does not match `/files/` itself); see [`Connection::param`](crate::Connection::param).
+    ///
+    /// # Panics
+    /// If the path is malformed, or conflicts with one given before.
+    #[must_use]
+    pub fn web_socket(mut self, path: &str, handler: impl Handler) -> Self {
+        self.router.web_socket(path, Arc::new(handler));
+        self
+    }
+
+    /// Answers plain GET and HEAD requests on a path.
+    ///
+    /// # Panics
+    /// If the path is malformed, or conflicts with one given before.
+    #[must_use]
+    pub fn get(
+        mut self,
+        path: &str,
+        page: impl Fn(&Request<'_>) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        self.router.page(path, Box::new(page));
+        self
+    }
+
+    /// The sub-protocols that the server speaks, the preferred one first.
+    #[must_use]
+    pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.router.protocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Judges each request before it becomes a connection: `Err` refuses it with that reply. The
+    /// place to check `Origin`, cookies and tokens.
+    #[must_use]
+    pub fn authorize(
+        mut self,
+        judge: impl Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync + 'static,
+    ) -> Self {
+        self.router.authorize = Some(Box::new(judge));
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Serves for ever.
+    pub async fn serve(self) {
+        self.serve_until(std::future::pending()).await;
+    }
+
+    /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
+    /// and waits for them for the [grace time](Options::shutdown_grace).
+    ///
+    /// Dropping this future stops accepting, and nothing else: connections go on.
+    pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
+        let Self { network, listener, router, options } = self;
+        let registry = Arc::new(Registry::default());
+        let house = Arc::new(House { network, router, options });
+        futures_lite::future::or(shutdown, house.accept(&listener, &registry)).await;
+        drop(listener);
+        house.close(&registry).await
+    }
+}
+
+/// What the tasks of a server share.
+struct House<N: Network> {
+    network: N,
+    router: Router<Arc<dyn Endpoint<N>>>,
+    options: Options,
+}
+
+impl<N: Network> House<N> {
+    async fn accept(self: &Arc<Self>, listener: &N::Listener, registry: &Arc<Registry>) {
+        loop {
+            let seat = registry.seat(self.options.max_connections).await;
+            match listener.accept().await {
+                Ok((stream, peer_addr)) => {
+                    let house = self.clone();
+                    self.network.spawn(house.greet(stream, peer_addr, seat));
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => {
+                    let resume = self.network.now().saturating_add(ACCEPT_PAUSE);
+                    self.network.sleep_until(resume).await;
+                }
+            }
+        }
+    }
+
+    async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat) {
+        let decide = |request: Request<'_>| self.router.decide(request, &self.options);
+        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide).await;
+        // Who was refused has been told.
+        if let Ok((session, endpoint)) = greeted {
+            seat.sit(&session.connection);
+            endpoint.start(self, session, seat);
+        }
+    }
+
+    async fn close(&self, registry: &Registry) -> Shutdown {
+        let all = registry.len();
+        registry.close_all();
+        let grace = self.network.now().saturating_add(self.options.shutdown_grace);
+        if until(&self.network, grace, registry.until_at_most(0)).await.is_some() {
+            return Shutdown { closed: all, cut: 0 };
+        }
+        let cut = registry.cut_all();
+        let grace = self.network.now().saturating_add(CUT_GRACE);
+        until(&self.network, grace, registry.until_at_most(0)).await;
+        Shutdown { closed: all.saturating_sub(cut), cut }
+    }
+}
+
+/// A handler of a type that the router does not know.
+trait Endpoint<N: Network>: Send + Sync {
+    /// Runs a session in a task of its own. (The one of the handshake ends: a connection that is
+    /// idle should not hold its memory.)
+    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Session<N::Stream>, seat: Seat);
+}
+
+impl<N: Network, H: Handler> Endpoint<N> for H {
+    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Session<N::Stream>, seat: Seat) {
+        let network = house.network.clone();
+        network.spawn(async move {
+            session.run(house.network.clone(), &house.options, &*self).await;
+            drop(seat);
+        });
+    }
+}
+
+/// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system
+/// has no more descriptors or memory, and asking again at once would only burn time.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+    )
+}

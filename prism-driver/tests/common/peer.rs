@@ -1,0 +1,108 @@
+//! [`Peer`]: the other end of a connection under test, driven by hand through `prism-core`.
+
+use bytes::BytesMut;
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_core::{
+    CloseCode, Config, Event, MaskKeys, Message, ProtocolError, RecvBuffer, WebSocket,
+};
+
+use super::pipe::End;
+
+/// A client that does what the test says, when it says it. It answers pings and closes only while
+/// the test waits for something.
+pub struct Peer {
+    pub io: End,
+    pub ws: WebSocket,
+    input: RecvBuffer,
+    out: BytesMut,
+}
+
+/// What a peer has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping,
+    Pong(Vec<u8>),
+    Close(u16, String),
+    /// The transport has ended.
+    End(Result<(), ProtocolError>),
+}
+
+impl Peer {
+    /// The end of a connection whose handshake is done.
+    pub fn open(io: End) -> Self {
+        let mut config = Config::default();
+        config.ping_interval = None;
+        config.max_message_size = 64 << 20;
+        let keys = MaskKeys::new(|bytes| bytes.fill(0x5a));
+        Self {
+            io,
+            ws: WebSocket::client(&config, keys),
+            input: RecvBuffer::new(),
+            out: BytesMut::new(),
+        }
+    }
+
+    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) {
+        self.ws.send(message, &mut self.out).unwrap();
+        self.flush().await;
+    }
+
+    /// Several messages that arrive in one read.
+    pub async fn send_together(&mut self, messages: &[&str]) {
+        for message in messages {
+            self.ws.send(*message, &mut self.out).unwrap();
+        }
+        self.flush().await;
+    }
+
+    pub async fn close(&mut self, code: u16, reason: &str) {
+        let code = CloseCode::new(code).unwrap();
+        self.ws.close(code, reason, &mut self.out).unwrap();
+        self.flush().await;
+    }
+
+    pub async fn raw(&mut self, bytes: &[u8]) {
+        self.io.write_all(bytes).await.unwrap();
+    }
+
+    /// The next thing that comes.
+    pub async fn next(&mut self) -> Seen {
+        loop {
+            let seen = match self.ws.receive(&mut self.input, &mut self.out).unwrap() {
+                Some(Event::Message(Message::Text(text))) => Some(Seen::Text(text.to_owned())),
+                Some(Event::Message(Message::Binary(bytes))) => Some(Seen::Binary(bytes.to_vec())),
+                Some(Event::Ping(_)) => Some(Seen::Ping),
+                Some(Event::Pong(payload)) => Some(Seen::Pong(payload.to_vec())),
+                Some(Event::Close(frame)) => {
+                    Some(Seen::Close(frame.code.into(), frame.reason.to_owned()))
+                }
+                None => None,
+            };
+            self.flush().await;
+            if let Some(seen) = seen {
+                return seen;
+            }
+            match self.io.read(self.input.spare(4096)).await {
+                Ok(0) | Err(_) => return Seen::End(self.ws.receive_eof()),
+                Ok(count) => self.input.received(count),
+            }
+        }
+    }
+
+    /// The next thing that is no ping.
+    pub async fn next_but_pings(&mut self) -> Seen {
+        loop {
+            match self.next().await {
+                Seen::Ping => {}
+                seen => return seen,
+            }
+        }
+    }
+
+    async fn flush(&mut self) {
+        // A server that has gone is seen when we read.
+        let _ = self.io.write_all(&self.out.split()).await;
+    }
+}

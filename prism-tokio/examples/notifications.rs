@@ -1,0 +1,107 @@
+//! Notifications: axum does the HTTP, Prism the WebSockets, and both share the handler.
+//!
+//! A client opens `/ws` and sends its user name as its first message. Whoever wants to tell it
+//! something posts it:
+//!
+//! ```text
+//! curl -d 'your parcel is here' http://127.0.0.1:8080/notify/ada
+//! ```
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use hyper_util::rt::TokioIo;
+use prism_core::accept_key;
+use prism_tokio::{
+    CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Options, serve_upgraded,
+};
+
+/// Who listens under which name. A user may have several devices.
+#[derive(Default)]
+struct Notifier {
+    devices: Mutex<HashMap<ConnectionId, (String, Connection)>>,
+}
+
+impl Notifier {
+    /// Tells all devices of a user; how many that were.
+    fn notify(&self, user: &str, text: &str) -> usize {
+        let devices = self.devices.lock().unwrap();
+        let of_user = devices.values().filter(|(name, _)| name == user);
+        of_user.filter(|(_, device)| device.try_send(text).is_ok()).count()
+    }
+}
+
+impl Handler for Notifier {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let Message::Text(user) = message else {
+            let _ = connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
+            return;
+        };
+        let device = (user.to_owned(), connection.clone());
+        self.devices.lock().unwrap().entry(connection.id()).or_insert(device);
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
+        self.devices.lock().unwrap().remove(&connection.id());
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let routes = Router::new()
+        .route("/ws", get(web_socket))
+        .route("/notify/{user}", post(notify))
+        .with_state(Arc::new(Notifier::default()));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, routes).await
+}
+
+async fn notify(
+    State(notifier): State<Arc<Notifier>>,
+    Path(user): Path<String>,
+    text: String,
+) -> (StatusCode, String) {
+    match notifier.notify(&user, &text) {
+        0 => (StatusCode::NOT_FOUND, format!("{user} is not connected\n")),
+        devices => (StatusCode::OK, format!("told {devices} device(s) of {user}\n")),
+    }
+}
+
+/// Answers the handshake, and hands the stream to Prism when axum is done with it.
+async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
+    let said = |name, expected: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.eq_ignore_ascii_case(expected))
+    };
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
+    let Some(key) = key.filter(|_| {
+        said(header::UPGRADE, "websocket") && said(header::SEC_WEBSOCKET_VERSION, "13")
+    }) else {
+        return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")]).into_response();
+    };
+    let accept = HeaderValue::from_str(accept_key(key).as_str()).expect("base64");
+    let headers = [
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        if let Ok(stream) = upgraded.await {
+            let options = Options::default();
+            serve_upgraded(TokioIo::new(stream), "/ws", &options, &notifier).await;
+        }
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
