@@ -114,10 +114,10 @@ impl HeadReader {
     }
 }
 
-/// Whether the version of a first line is written like one: `HTTP/` and two digits (RFC 9112
-/// §2.3). Which one it is, is another question.
-pub(super) const fn is_version(bytes: &[u8]) -> bool {
+/// Whether this is a version of HTTP, but not ours: `HTTP/` and two digits (RFC 9112 §2.3).
+pub(super) fn is_other_version(bytes: &[u8]) -> bool {
     matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+        && bytes != b"HTTP/1.1"
 }
 
 /// The first line of a head, without its end.
@@ -160,8 +160,8 @@ mod tests {
             (b"A\rB", BareNewline),
             (b"A\r\r", BareNewline),
             (b"A\r\nB: c\r\n\rX", BareNewline),
-            (b"A\r\n B", FoldedHeader),
-            (b"A\r\nB: c\r\n\td", FoldedHeader),
+            (b"A\r\n ", FoldedHeader),
+            (b"A\r\nB: c\r\n\t", FoldedHeader),
             (b"A\0", ControlCharacter),
             (b"A\x1b", ControlCharacter),
             (b"A\x7f", ControlCharacter),

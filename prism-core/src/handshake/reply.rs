@@ -42,10 +42,13 @@ impl Reply {
     /// An answer with a text in UTF-8, `text/plain`.
     #[must_use]
     pub fn text(status: u16, text: impl Into<Vec<u8>>) -> Self {
-        let mut reply = Self::new(status);
-        reply.fields.push_own("Content-Type", "text/plain; charset=utf-8");
-        reply.body = text.into();
-        reply
+        Self::new(status).content("text/plain; charset=utf-8", text.into())
+    }
+
+    /// A page in UTF-8, `text/html`, with status 200.
+    #[must_use]
+    pub fn html(page: impl Into<Vec<u8>>) -> Self {
+        Self::new(200).content("text/html; charset=utf-8", page.into())
     }
 
     /// Adds a header.
@@ -99,6 +102,12 @@ impl Reply {
         if !bodiless && !head_only {
             out.put_slice(&self.body);
         }
+    }
+
+    fn content(mut self, content_type: &'static str, body: Vec<u8>) -> Self {
+        self.fields.push_own("Content-Type", content_type);
+        self.body = body;
+        self
     }
 
     /// RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".

@@ -3,7 +3,7 @@
 use super::{
     accept_key::{accept_key, is_key},
     error::HandshakeError,
-    head::{MAX_HEADERS, first_line, is_version},
+    head::{MAX_HEADERS, first_line, is_other_version},
     headers::{Headers, Only},
     server::Offer,
     tokens,
@@ -244,7 +244,7 @@ fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
         httparse::Error::Version => {
             let mut words = line.split(|&byte| byte == b' ').skip(2);
             match (words.next(), words.next()) {
-                (Some(version), None) if is_version(version) => {
+                (Some(version), None) if is_other_version(version) => {
                     HandshakeError::UnsupportedHttpVersion
                 }
                 _ => HandshakeError::InvalidRequestLine,

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{
     error::HandshakeError,
-    head::{MAX_HEADERS, first_line, is_version},
+    head::{MAX_HEADERS, first_line, is_other_version},
     headers::Headers,
 };
 
@@ -96,7 +96,7 @@ fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
     match error {
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::InvalidHeader,
         httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders(MAX_HEADERS),
-        httparse::Error::Version if line.get(..8).is_some_and(is_version) => {
+        httparse::Error::Version if line.get(..8).is_some_and(is_other_version) => {
             HandshakeError::UnsupportedHttpVersion
         }
         _ => HandshakeError::InvalidStatusLine,
