@@ -271,7 +271,7 @@ impl Found {
 }
 
 /// What a server said to the request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Answer<'b> {
     /// It accepted.
     Accepted(Accepted<'b>),
@@ -281,7 +281,7 @@ pub enum Answer<'b> {
 }
 
 /// A good answer that opens the connection. It borrows the receive buffer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Accepted<'b> {
     response: Response<'b>,
 }

@@ -45,14 +45,18 @@ impl HeadReader {
 
     /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore
     /// at least one empty line (CRLF) received prior to the request-line".
-    pub(super) fn skip_empty_lines(&mut self, input: &mut RecvBuffer) {
-        while self.scanned == 0
-            && self.skipped < self.max_size
-            && input.unparsed().starts_with(b"\r\n")
-        {
+    pub(super) fn skip_empty_lines(
+        &mut self,
+        input: &mut RecvBuffer,
+    ) -> Result<(), HandshakeError> {
+        while self.scanned == 0 && input.unparsed().starts_with(b"\r\n") {
             input.skip(2);
             self.skipped += 2;
+            if self.skipped >= self.max_size {
+                return Err(HandshakeError::HeadTooLarge(self.max_size));
+            }
         }
+        Ok(())
     }
 
     /// How long the head is that the unparsed bytes begin with; `None` while its end is missing.
@@ -187,9 +191,8 @@ mod tests {
         let mut input = RecvBuffer::new();
         input.extend_from_slice(&b"\r\n".repeat(100));
         let mut reader = reader(50, 3);
-        reader.skip_empty_lines(&mut input);
+        assert_eq!(reader.skip_empty_lines(&mut input), Err(HeadTooLarge(50)));
         assert_eq!(input.unparsed().len(), 150);
-        assert_eq!(reader.find_end(input.unparsed()), Err(HeadTooLarge(50)));
     }
 
     #[test]

@@ -105,9 +105,9 @@ impl ServerHandshake {
         &mut self,
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Request<'b>>, HandshakeError> {
-        self.reader.skip_empty_lines(input);
+        self.reader.skip_empty_lines(input)?;
         match input.unparsed() {
-            [] | b"\r" => {}
+            [] | b"\r" => return Ok(None),
             // Who speaks TLS to a plain port should not have to wait for a line's end.
             [first, ..] if !first.is_ascii_alphabetic() => {
                 return Err(HandshakeError::NotHttp);
@@ -122,7 +122,7 @@ impl ServerHandshake {
 /// A good request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
 ///
 /// To refuse it, write a [`Reply`](crate::Reply) in its place.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Offer<'a> {
     request: Request<'a>,
     answer: AcceptKey,
