@@ -194,6 +194,7 @@ fn refusals() -> Vec<(&'static str, Vec<u8>, Outcome, Ends)> {
     let large = ["HTTP/1.1 400 x", "Content-Length: 99999"];
     let chunked = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: chunked"];
     let chunks = b"3\r\nsor\r\n2;x\r\nry\r\n0\r\n";
+    let wordy = b"1;aaaaaaaaaaaaaaaaaaaaaaaaa\r\nz\r\n".repeat(600);
     let large_chunk = [b"ffffffff\r\n", &long[..]].concat();
     vec![
         ("otherwise good", with("HTTP", &ok), refused(200, b""), ByItself),
@@ -205,6 +206,7 @@ fn refusals() -> Vec<(&'static str, Vec<u8>, Outcome, Ends)> {
         ("the same without length", answer(&large[..1], &long), refused(400, &long), ByItself),
         ("chunks", answer(&chunked, chunks), refused(403, b"sorry"), ByItself),
         ("a chunk cut off", answer(&chunked, b"8\r\nsor"), refused(403, b"sor"), WithTheTransport),
+        ("wordy chunks", answer(&chunked, &wordy), refused(403, &[b'z'; 512]), ByItself),
         ("a large chunk", answer(&chunked, &large_chunk), refused(403, &long), ByItself),
     ]
 }

@@ -20,6 +20,9 @@ use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket
 /// How much of a refusal's body is kept.
 const MAX_BODY: usize = 8 << 10;
 
+/// How much of it is waited for, where chunks of it come with more words than content.
+const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
+
 /// The client's side of the opening handshake.
 ///
 /// ```
@@ -215,41 +218,45 @@ impl ClientHandshake {
     }
 }
 
+impl Length {
+    fn of(response: &Response<'_>) -> Self {
+        if matches!(response.status(), 204 | 304) {
+            return Self::Known(0);
+        }
+        let headers = response.headers();
+        let length = match (headers.only("Transfer-Encoding"), headers.only("Content-Length")) {
+            (Only::None, Only::One(length)) => parse_length(length),
+            (Only::One(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
+                return Self::Chunked(Chunks::default());
+            }
+            _ => None,
+        };
+        length.map_or(Self::UntilEof, |length| Self::Known(length.min(MAX_BODY as u64) as usize))
+    }
+}
+
 impl Refusal {
     fn new(response: &Response<'_>, head: usize) -> Self {
-        let headers = response.headers();
-        let length = if matches!(response.status(), 204 | 304) {
-            Length::Known(0)
-        } else if headers.all("Transfer-Encoding").next().is_some() {
-            match headers.only("Transfer-Encoding") {
-                Only::One(coding) if coding.eq_ignore_ascii_case(b"chunked") => {
-                    Length::Chunked(Chunks::default())
-                }
-                _ => Length::UntilEof,
-            }
-        } else {
-            match headers.only("Content-Length") {
-                Only::One(length) => parse_length(length).map_or(Length::UntilEof, |length| {
-                    Length::Known(usize::try_from(length).unwrap_or(MAX_BODY).min(MAX_BODY))
-                }),
-                _ => Length::UntilEof,
-            }
-        };
-        Self { status: response.status(), head, length }
+        Self { status: response.status(), head, length: Length::of(response) }
     }
 
     /// The refusal, if as much of its body is there as will be waited for.
     fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
         let Self { status, head, ref mut length } = *self;
         let arrived = unparsed.get(head..).unwrap_or_default();
-        let (is_whole, limit) = match length {
-            Length::Known(length) => (arrived.len() >= *length, *length),
-            Length::UntilEof => (arrived.len() >= MAX_BODY, MAX_BODY),
-            Length::Chunked(chunks) => (chunks.are_over(arrived, MAX_BODY), usize::MAX),
+        let limit = match length {
+            Length::Known(length) => *length,
+            Length::UntilEof => MAX_BODY,
+            Length::Chunked(_) => MAX_CHUNKED_BODY,
         };
-        let chunked = matches!(length, Length::Chunked(_));
-        let body = arrived.len().min(limit);
-        (is_whole || eof).then_some(Found::Refused { status, head, body, chunked })
+        let arrived = &arrived[..arrived.len().min(limit)];
+        let chunked = match length {
+            Length::Chunked(chunks) => Some(chunks.are_over(arrived, MAX_BODY)),
+            _ => None,
+        };
+        let is_over = arrived.len() == limit || chunked == Some(true) || eof;
+        let (body, chunked) = (arrived.len(), chunked.is_some());
+        is_over.then_some(Found::Refused { status, head, body, chunked })
     }
 }
 

@@ -173,12 +173,11 @@ impl<'a> Request<'a> {
             Only::One(b"13") => Ok(()),
             Only::None => Err(HandshakeError::UnsupportedVersion),
             // §4.3: "version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)".
-            Only::One([b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']) => {
-                Err(HandshakeError::UnsupportedVersion)
-            }
-            Only::One([b'1' | b'2', b'0'..=b'9', b'0'..=b'9']) => {
-                Err(HandshakeError::UnsupportedVersion)
-            }
+            Only::One(
+                [b'0'..=b'9']
+                | [b'1'..=b'9', b'0'..=b'9']
+                | [b'1' | b'2', b'0'..=b'9', b'0'..=b'9'],
+            ) => Err(HandshakeError::UnsupportedVersion),
             Only::One(_) | Only::Several => Err(HandshakeError::InvalidVersion),
         }
     }
@@ -258,7 +257,7 @@ fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
 mod tests {
     use alloc::format;
 
-    use super::{HandshakeError, Request};
+    use super::{HandshakeError, Request, parse_length};
 
     fn with_target(target: &str, test: impl FnOnce(Result<Request<'_>, HandshakeError>)) {
         let head = format!("GET {target} HTTP/1.1\r\nHost: h:1\r\n\r\n");
@@ -303,6 +302,26 @@ mod tests {
             with_target(target, |request| {
                 assert_eq!(request.map(drop), Err(HandshakeError::InvalidTarget), "{target}");
             });
+        }
+    }
+
+    #[test]
+    fn request_lines_are_strict() {
+        for line in ["GET / HTTP/1.1x", "GET\t/ HTTP/1.1", "GET / HTTP/1", "GET / http/1.1", "GET"]
+        {
+            let head = format!("{line}\r\nHost: h\r\n\r\n");
+            let error = Request::parse(head.as_bytes()).map(drop);
+            assert_eq!(error, Err(HandshakeError::InvalidRequestLine), "{line}");
+        }
+        let error = Request::parse(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n").map(drop);
+        assert_eq!(error, Err(HandshakeError::UnsupportedHttpVersion));
+    }
+
+    #[test]
+    fn a_length_is_one_number() {
+        assert_eq!((parse_length(b"0"), parse_length(b"012")), (Some(0), Some(12)));
+        for bad in ["", "+0", "-1", "0, 0", "0x0", "1 ", "99999999999999999999"] {
+            assert_eq!(parse_length(bad.as_bytes()), None, "{bad}");
         }
     }
 }

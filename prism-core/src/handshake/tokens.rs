@@ -63,7 +63,7 @@ impl Cursor<'_> {
     fn count_extensions(mut self) -> Option<usize> {
         let mut count = 0;
         loop {
-            self.0 = trim(self.0);
+            self.skip_blanks();
             match self.0 {
                 [] => return Some(count),
                 [b',', ..] => {}
