@@ -27,6 +27,9 @@ pub struct Config {
     /// How long after a ping something must be heard, of any kind, before the peer is taken for
     /// dead. Default: 20 s.
     pub pong_timeout: Duration,
+    /// How many bytes may be unsent before only the newest pong is kept (RFC 6455 §5.5.3 allows it):
+    /// the most that a peer costs that pings and does not read. Default: 64 KiB.
+    pub pong_mark: usize,
     /// How long the peer may take to answer a close frame and to close the transport. Default: 5 s.
     pub close_timeout: Duration,
 }
@@ -40,6 +43,7 @@ impl Default for Config {
             max_headers: 100,
             ping_interval: Some(Duration::from_secs(20)),
             pong_timeout: Duration::from_secs(20),
+            pong_mark: 64 << 10,
             close_timeout: Duration::from_secs(5),
         }
     }

@@ -1,4 +1,156 @@
 //! WebSocket (RFC 6455) as a pure state machine: bytes in, events out.
+//!
+//! There is no I/O in here, no clock, no randomness and no runtime: bytes, time and random numbers
+//! are arguments. So it fits any transport, blocking or not, and any test. Whoever wants a server
+//! on a runtime takes one of Prism's adapters, such as `prism-tokio`; this is for those who have a
+//! transport of their own, and for fuzzing.
+//!
+//! # The pieces
+//!
+//! ```text
+//!                 ┌───────────────── your loop ─────────────────┐
+//!   transport ──► RecvBuffer ──► receive() ──► Event            │
+//!                                   │  answers to ping, close   │
+//!   transport ◄── BytesMut  ◄───────┴── send() ping() close() ◄─┘
+//! ```
+//!
+//! - [`RecvBuffer`] is your input memory. An [`Event`] borrows it and nothing else, so that you can
+//!   send while you hold one. A message that arrived whole is lent where it lies: nothing is
+//!   copied, nothing allocated.
+//! - Output is appended to a [`BytesMut`](bytes::BytesMut) of yours.
+//! - [`ServerHandshake`] and [`ClientHandshake`] read the HTTP heads and give a [`WebSocket`], which
+//!   is everything after that: messages, fragments, masks, UTF-8, ping and pong, keepalive, and
+//!   the close handshake.
+//! - [`Header`], [`apply_mask`] and [`accept_key`] are useful alone. [`Inbound`] and [`Outbound`]
+//!   are the two halves of a [`WebSocket`], for drivers that send from several places.
+//!
+//! # The whole loop
+//!
+//! An echo server over blocking TCP. Copy it, put your transport in the place of `TcpStream`, and
+//! you are done.
+//!
+//! ```
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::net::{Shutdown, TcpListener, TcpStream};
+//! use std::time::{Duration, Instant};
+//!
+//! use bytes::BytesMut;
+//! use prism_core::{Accept, Config, Event, RecvBuffer, ServerHandshake, WebSocket};
+//!
+//! fn serve(mut stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::default();
+//!     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
+//!
+//!     // The handshake: read until the request is there, accept it.
+//!     let mut handshake = ServerHandshake::new(&config);
+//!     let mut ws: WebSocket = loop {
+//!         let count = stream.read(input.spare(4096))?;
+//!         if count == 0 {
+//!             return Ok(());
+//!         }
+//!         input.received(count);
+//!         match handshake.receive(&mut input) {
+//!             Ok(Some(offer)) => break offer.accept(&Accept::new(), &config, &mut out),
+//!             Ok(None) => {}
+//!             Err(error) => {
+//!                 error.reply().write(&mut out, false); // 400, 426 ..., and why
+//!                 stream.write_all(&out)?;
+//!                 return Err(error.into());
+//!             }
+//!         }
+//!     };
+//!
+//!     let start = Instant::now();
+//!     let mut shut = false;
+//!     while ws.wants_read() {
+//!         // 1. Deal with what has arrived. An error has put its close frame into `out`.
+//!         while let Ok(Some(event)) = ws.receive(&mut input, &mut out) {
+//!             if let Event::Message(message) = event {
+//!                 let _ = ws.send(message, &mut out); // fails only once the connection closes
+//!             }
+//!         }
+//!         // 2. Send what there is to send, and end our side when the protocol says so.
+//!         stream.write_all(&out.split())?;
+//!         if ws.wants_shutdown() && !shut {
+//!             stream.shutdown(Shutdown::Write)?;
+//!             shut = true;
+//!         }
+//!         // 3. Read, but no longer than until the next deadline.
+//!         let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
+//!         stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+//!         match stream.read(input.spare(4096)) {
+//!             Ok(0) => ws.receive_eof()?,
+//!             Ok(count) => input.received(count),
+//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+//!             Err(error) => return Err(error.into()),
+//!         }
+//!         // 4. Say what time it is: keepalive pings, dead peers, closes that take too long.
+//!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // an error ends `wants_read` soon
+//!     }
+//!     Ok(())
+//! }
+//! #
+//! # // The other end: a client, by hand too.
+//! # use prism_core::{Answer, ClientHandshake, ClientRequest, CloseCode, MaskKeys, Message};
+//! # let listener = TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # let server = std::thread::spawn(move || serve(listener.accept().unwrap().0).unwrap());
+//! # let config = Config::default();
+//! # let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
+//! # let mut stream = TcpStream::connect(address)?;
+//! # let request = ClientRequest::new(&address.to_string(), "/")?;
+//! # let mut handshake = ClientHandshake::start(&config, &request, [7; 16], &mut out);
+//! # stream.write_all(&out.split())?;
+//! # let mut ws = loop {
+//! #     let count = stream.read(input.spare(4096))?;
+//! #     input.received(count);
+//! #     match handshake.receive(&mut input)? {
+//! #         None => {}
+//! #         Some(Answer::Accepted(accepted)) => {
+//! #             break accepted.into_websocket(&config, MaskKeys::new(|bytes| bytes.fill(3)));
+//! #         }
+//! #         Some(Answer::Refused(response)) => panic!("{response:?}"),
+//! #     }
+//! # };
+//! # let mut seen = Vec::new();
+//! # ws.send("hello", &mut out)?;
+//! # ws.ping(b"?", &mut out)?;
+//! # loop {
+//! #     while let Some(event) = ws.receive(&mut input, &mut out)? {
+//! #         seen.push(format!("{event:?}"));
+//! #         if let Event::Pong(_) = event {
+//! #             ws.close(CloseCode::NORMAL, "done", &mut out)?;
+//! #         }
+//! #     }
+//! #     stream.write_all(&out.split())?;
+//! #     match stream.read(input.spare(4096))? {
+//! #         0 => break ws.receive_eof()?,
+//! #         count => input.received(count),
+//! #     }
+//! # }
+//! # assert_eq!(seen[0], r#"Message(Text("hello"))"#);
+//! # assert_eq!(seen[1], "Pong([63])");
+//! # assert!(seen[2].starts_with("Close(CloseFrame { code: 1000"), "{}", seen[2]);
+//! # server.join().unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What may be relied on
+//!
+//! - **Nothing from the network panics**, costs more than linear time, or allocates by its own
+//!   claim: memory grows with the bytes that really came, and stays within a small multiple of the
+//!   [limits](Config).
+//! - **Errors say who is at fault**: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
+//!   ([`SendError`]). A peer's error is final: the close frame with its code is in the output
+//!   already, and the machine gives the same error from then on.
+//! - **How the bytes are cut does not matter**: whole or byte by byte, the same events and the same
+//!   output come out.
+//! - **Text is checked as it arrives** and fails at the first wrong byte, across fragments too.
+//!
+//! # Features
+//!
+//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, lets the check of
+//! UTF-8 find the CPU's vector units at run time; it changes nothing else.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
@@ -24,7 +176,11 @@ pub use frame::{
     header::{Header, OpCode},
     mask::{MaskKeys, apply_mask},
 };
-pub use handshake::*;
+pub use handshake::{
+    Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
+    HeadersIter, InvalidHeader, InvalidRequest, Offer, Reply, Request, Response, ServerHandshake,
+    accept_key,
+};
 pub use inbound::Inbound;
 pub use message::{Event, Message, OwnedMessage};
 pub use outbound::Outbound;

@@ -26,10 +26,6 @@ use crate::{
     websocket::State,
 };
 
-/// Past this many unsent bytes only the newest pong is kept (RFC 6455 §5.5.3 allows it), so that a
-/// peer that pings without reading costs no more than this.
-const PONG_MARK: usize = 64 << 10;
-
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: usize = 125;
 
@@ -43,6 +39,7 @@ pub struct Outbound {
     keys: Option<MaskKeys>,
     phase: Phase,
     keepalive: Keepalive,
+    pong_mark: usize,
     close_timeout: Duration,
     close_deadline: Deadline,
     held_pong: Option<Box<[u8]>>,
@@ -78,6 +75,7 @@ impl Outbound {
             keys,
             phase: Phase::Open,
             keepalive: Keepalive::new(config.ping_interval, config.pong_timeout),
+            pong_mark: config.pong_mark,
             close_timeout: config.close_timeout,
             close_deadline: Deadline::Off,
             held_pong: None,
@@ -196,7 +194,7 @@ impl Outbound {
                 Tick::Ping(payload) => {
                     // Where so much is unsent that the peer can not be reading, a ping adds
                     // nothing; that it is silent will show all the same.
-                    if out.len() <= PONG_MARK {
+                    if out.len() <= self.pong_mark {
                         self.write(OpCode::Ping, &payload, out);
                     }
                     Ok(())
@@ -215,7 +213,7 @@ impl Outbound {
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket::receive`](crate::WebSocket::receive) does it too.
     pub fn poll_pong(&mut self, out: &mut BytesMut) {
-        if out.len() <= PONG_MARK
+        if out.len() <= self.pong_mark
             && let Some(payload) = self.held_pong.take()
             && self.phase == Phase::Open
         {
@@ -283,7 +281,7 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut BytesMut) {
-        if out.len() > PONG_MARK {
+        if out.len() > self.pong_mark {
             self.held_pong = Some(payload.into());
         } else {
             self.held_pong = None;

@@ -178,7 +178,7 @@ impl<R: Runtime> Client<R> {
         );
         let headers = owned(accepted.response().headers());
         let keys = MaskKeys::new(fill_random);
-        let (inbound, outbound) = accepted.into_websocket(&self.options.protocol, keys).split();
+        let (inbound, outbound) = accepted.into_websocket(&self.options.config(), keys).split();
         Opened { inbound, outbound, info, headers }
     }
 }

@@ -96,7 +96,7 @@ impl<E> Upgrade<E> {
         let info = RequestInfo::new(request.path(), request.query(), params, protocol);
         let headers = owned(request.headers());
         let mut answer = BytesMut::new();
-        let websocket = offer.accept(&Accept::new(), &options.protocol, &mut answer);
+        let websocket = offer.accept(&Accept::new(), &options.config(), &mut answer);
         Self { endpoint, websocket, answer, info, headers }
     }
 

@@ -1,5 +1,45 @@
-//! The runtime-neutral driver of Prism.
-#![forbid(unsafe_code)]
+//! The runtime-neutral driver of Prism: handlers, connections, sessions, servers and clients over
+//! [`prism_core`].
+//!
+//! Users take an adapter (`prism-tokio`), which gives these to a runtime and exports them again.
+//! Whoever has another runtime implements [`Runtime`], and [`Network`] if it has TCP: that is all
+//! that an adapter does.
+//!
+//! # The contract
+//!
+//! What a [`Handler`] may rely on, on every runtime:
+//!
+//! 1. `on_connect` runs first, once. It may send before anything was read.
+//! 2. `on_message` runs one at a time per connection, in wire order. Different connections run in
+//!    parallel.
+//! 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason (code, reason
+//!    text, who closed, or the error).
+//! 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail instead.
+//! 5. What was accepted before `close()` is written before the close frame; after it `send` returns
+//!    `Closed`, and `on_message` is not called any more.
+//! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs; the
+//!    server lives.
+//! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
+//!    everywhere.
+//! 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
+//!    `Clone`.
+//! 9. An outbox is never larger than its high-water mark plus one message. Nothing is dropped
+//!    unseen: `send` waits, `try_send` says that it is full.
+//!
+//! # How it works
+//!
+//! ```text
+//!   Server ── accept ──► greet ── 101 ──► Session ◄── owns ── Link ◄──► transport
+//!                          │                 │ lends events     │ timers
+//!                          └─ Router         ▼                  ▼
+//!                                         Handler ── send ──► Outbox ◄── send ── Connection,
+//!                                                                                anywhere
+//! ```
+//!
+//! One task owns a connection. It lends each event to the handler, and while the handler waits it
+//! keeps writing; it does not read meanwhile, which is how a slow handler slows its peer down. Who
+//! sends encodes straight into the connection's [outbox](Connection::send); the task writes all
+//! that has gathered at once. An idle connection holds no buffer.
 
 mod client;
 mod connection;
@@ -26,8 +66,8 @@ pub use handler::{Disconnect, Failure, Handler};
 pub use id::ConnectionId;
 pub use options::Options;
 pub use prism_core::{
-    CloseCode, Config, HandshakeError, Message, OwnedMessage, ProtocolError, Reply, Request,
-    SendError,
+    CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
+    ProtocolError, Reply, Request, SendError,
 };
 pub use runtime::{Listener, Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};

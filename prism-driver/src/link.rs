@@ -210,7 +210,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         Poll::Ready(self.judge(now, &mut watch))
     }
 
-    fn judge(&mut self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
+    fn judge(&self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
         if self.stalled_at.is_some_and(|deadline| deadline <= now) {
             return Err(Failure::WriteStalled);
         }

@@ -42,3 +42,12 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// The protocol's limits, with pongs held to the outbox's mark as well.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = self.protocol.clone();
+        config.pong_mark = config.pong_mark.min(self.high_water_mark);
+        config
+    }
+}

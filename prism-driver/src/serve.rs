@@ -43,7 +43,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> Disconnect {
-    let (inbound, outbound) = WebSocket::server(&options.protocol).split();
+    let (inbound, outbound) = WebSocket::server(&options.config()).split();
     let info = RequestInfo::new(path, None, std::iter::empty(), None);
     let outbox = Outbox::new(outbound, BytesMut::new(), options.high_water_mark);
     let connection = Connection::new(None, info, outbox);

@@ -87,7 +87,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<dyn E
     let mut arguments = Arguments { address, threads: None, broadcast: false, options };
     while let Some(word) = words.next() {
         let mut number = || -> Result<u64, Box<dyn Error>> {
-            Ok(words.next().ok_or(format!("{word} needs a number"))?.parse()?)
+            Ok(words.next().ok_or_else(|| format!("{word} needs a number"))?.parse()?)
         };
         let options = &mut arguments.options.protocol;
         match word.as_str() {

@@ -115,7 +115,8 @@ impl Header {
     /// Appends the header to `out`, its length in the shortest form.
     pub fn encode(&self, out: &mut BytesMut) {
         let mut bytes = [0; Self::MAX_LEN];
-        bytes[0] = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
+        bytes[0] =
+            self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
         let mut end = match self.len {
             0..126 => {
                 bytes[1] = self.len as u8;
@@ -178,8 +179,7 @@ mod tests {
                     wire[2] = 0; // a length below 2^63
                 }
                 let defined = matches!(first & 0x0f, 0..=2 | 8..=10) && first & 0x30 == 0;
-                let control_fits =
-                    first & 8 == 0 || (first & 0x80 != 0 && second & 0x7f < 126);
+                let control_fits = first & 8 == 0 || (first & 0x80 != 0 && second & 0x7f < 126);
                 match Header::parse(&wire) {
                     Ok(Some((header, len))) => {
                         assert!(defined && control_fits, "{first:#x} {second:#x}");
