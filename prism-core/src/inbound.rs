@@ -39,6 +39,8 @@ pub struct Inbound {
     valid: usize,
     empty_fragments: u32,
     heard: bool,
+    /// How many bytes the last look left unparsed: these are no news at the next one.
+    left: usize,
 }
 
 /// What the next bytes are.
@@ -85,6 +87,7 @@ impl Inbound {
             valid: 0,
             empty_fragments: 0,
             heard: false,
+            left: 0,
         }
     }
 
@@ -98,7 +101,10 @@ impl Inbound {
         &mut self,
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        let event = match self.advance(input) {
+        self.heard |= input.unparsed().len() > self.left;
+        let ready = self.advance(input);
+        self.left = input.unparsed().len();
+        let event = match ready {
             Ok(None) => return Ok(None),
             Ok(Some(Ready::Message(kind))) => self.lend_message(kind, input),
             Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
@@ -130,7 +136,6 @@ impl Inbound {
     }
 
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
-        self.heard |= !input.unparsed().is_empty();
         loop {
             match &mut self.stage {
                 Stage::Header => {
@@ -243,6 +248,7 @@ impl Inbound {
     ) -> Result<Event<'b>, ProtocolError> {
         // `Header::parse` let no control frame of more than 125 bytes pass.
         let payload = input.lend(header.len as usize);
+        self.left -= payload.len();
         if let Some(key) = header.mask {
             apply_mask(payload, key);
         }

@@ -257,9 +257,10 @@ impl Outbound {
         }
     }
 
-    /// The close handshake is over, well or not; only TCP is left to end.
+    /// The close handshake is over, well or not; only TCP is left to end. Its deadline is set once,
+    /// however often the peer is found at fault after that.
     fn finish(&mut self) {
-        if !matches!(self.phase, Phase::Ended) {
+        if matches!(self.phase, Phase::Open | Phase::CloseSent) {
             self.phase = Phase::Closed;
             self.close_deadline = Deadline::Pending;
         }
