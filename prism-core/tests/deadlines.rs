@@ -207,6 +207,21 @@ fn a_look_at_the_clock_that_comes_early_does_nothing() {
 }
 
 #[test]
+fn a_wait_longer_than_the_interval_counts_from_the_first_ping_without_an_answer() {
+    let mut config = config();
+    config.pong_timeout = s(50);
+    for role in ROLES {
+        let mut machine = Machine::new(role, &config);
+        for at in [0, 20, 40, 60] {
+            machine.at(s(at)).unwrap();
+        }
+        assert_eq!(pings(&mut machine), 3);
+        machine.at(s(69)).unwrap();
+        assert_eq!(machine.at(s(70)), Err(ProtocolError::KeepaliveTimeout));
+    }
+}
+
+#[test]
 fn keepalive_pings_differ_and_need_no_pong_of_their_own() {
     let mut server = started(Role::Server, s(0));
     let mut payloads = Vec::new();

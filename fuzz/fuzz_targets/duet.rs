@@ -1,0 +1,101 @@
+//! A client and a server joined in memory, both used in any way an application can: every message
+//! that was accepted arrives, in order, and a close goes through.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use core::time::Duration;
+use libfuzzer_sys::fuzz_target;
+use prism_core::{CloseCode, Config, OwnedMessage, Role, State};
+use prism_fuzz::common::{Seen, machine::Machine, pair::Pair};
+
+#[derive(Arbitrary, Debug)]
+enum Act {
+    Text(String),
+    Binary(Vec<u8>),
+    Big(u8, u16),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+    /// Some of its output gets to the other end.
+    Carry(u16),
+    /// Both deliver all they have, and so many seconds pass.
+    Wait(u8),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    pings: bool,
+    acts: Vec<(bool, Act)>,
+}
+
+fuzz_target!(|input: Input| {
+    let mut config = Config::default();
+    if !input.pings {
+        config.ping_interval = None;
+    }
+    let mut pair = Pair::new(&config);
+    let mut accepted = [Vec::new(), Vec::new()];
+    for (by_client, act) in input.acts {
+        match act {
+            Act::Wait(seconds) => pair.advance(Duration::from_secs(u64::from(seconds))),
+            Act::Carry(size) => {
+                let from = if by_client { Role::Client } else { Role::Server };
+                pair.carry_from(from, usize::from(size));
+            }
+            act => {
+                let actor = if by_client { &mut pair.client } else { &mut pair.server };
+                accepted[usize::from(by_client)].extend(perform(actor, act));
+            }
+        }
+    }
+    pair.deliver();
+
+    let [by_server, by_client] = accepted;
+    let (client_saw, server_saw) = (pair.client.seen(), pair.server.seen());
+    assert_eq!(messages(&client_saw), by_server);
+    assert_eq!(messages(&server_saw), by_client);
+    for seen in client_saw.iter().chain(&server_saw) {
+        assert!(!matches!(seen, Seen::Error(_)), "both keep to the rules, but {seen:?}");
+    }
+    let states = pair.states();
+    assert!(states == [State::Open; 2] || states == [State::Closed; 2], "{states:?}");
+});
+
+/// Does it; the message, if one was accepted.
+fn perform(actor: &mut Machine, act: Act) -> Option<OwnedMessage> {
+    let open = actor.state() == State::Open;
+    let message = match act {
+        Act::Text(text) => OwnedMessage::Text(text),
+        Act::Binary(bytes) => OwnedMessage::Binary(bytes),
+        Act::Big(byte, len) => OwnedMessage::Binary(vec![byte; usize::from(len) * 2]),
+        Act::Ping(payload) => {
+            assert_eq!(actor.ping(&payload).is_ok(), open && payload.len() <= 125);
+            return None;
+        }
+        Act::Pong(payload) => {
+            assert_eq!(actor.pong(&payload).is_ok(), open && payload.len() <= 125);
+            return None;
+        }
+        Act::Close(code, reason) => {
+            let code = CloseCode::new(code).unwrap_or(CloseCode::NO_STATUS);
+            let allowed =
+                reason.len() <= 123 && (code != CloseCode::NO_STATUS || reason.is_empty());
+            assert_eq!(actor.close(code, &reason).is_ok(), open && allowed);
+            return None;
+        }
+        Act::Carry(_) | Act::Wait(_) => return None,
+    };
+    let sent = actor.send(&message);
+    assert_eq!(sent.is_ok(), open);
+    sent.ok().map(|()| message)
+}
+
+fn messages(seen: &[Seen]) -> Vec<OwnedMessage> {
+    seen.iter()
+        .filter_map(|seen| match seen {
+            Seen::Text(text) => Some(OwnedMessage::Text(text.clone())),
+            Seen::Binary(bytes) => Some(OwnedMessage::Binary(bytes.clone())),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,30 @@
+//! A request into a server, an answer into a client: no panic, and the same verdict however it is cut.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use prism_fuzz::heads::{Head, Verdict, ask, serve};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    head: Head,
+    cuts: Vec<u16>,
+}
+
+fuzz_target!(|input: Input| {
+    for (is_request, receive) in [(true, server as fn(&[&[u8]]) -> Verdict), (false, client)] {
+        let wire = input.head.wire(is_request);
+        let whole = receive(&[&wire]);
+        let bytes: Vec<_> = wire.chunks(1).collect();
+        assert_eq!(receive(&bytes), whole, "byte by byte");
+        assert_eq!(receive(&prism_fuzz::cut(&wire, &input.cuts)), whole, "cut at {:?}", input.cuts);
+    }
+});
+
+fn server(pieces: &[&[u8]]) -> Verdict {
+    serve(pieces.iter().copied())
+}
+
+fn client(pieces: &[&[u8]]) -> Verdict {
+    ask(pieces.iter().copied())
+}

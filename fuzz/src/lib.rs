@@ -1,0 +1,107 @@
+//! What the fuzz targets share: what must hold of a machine (RFC 6455), whatever bytes it gets, and
+//! streams that are nearly right. The helpers are those of the tests of `prism-core`.
+
+#[path = "../../prism-core/tests/common/mod.rs"]
+pub mod common;
+pub mod heads;
+mod stream;
+
+use common::{
+    Seen,
+    frame::{CLOSE, said_by},
+    machine::{Machine, limited},
+};
+use prism_core::{Role, State};
+
+pub use stream::{Part, wire};
+
+/// The limit for a message: small, so that the fuzzer finds both sides of it.
+pub const LIMIT: usize = 300;
+
+/// All that a stream did to a machine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The events, and the error if there was one.
+    pub seen: Vec<Seen>,
+    /// The output.
+    pub said: Vec<u8>,
+    /// How far the machine came.
+    pub state: State,
+}
+
+/// Feeds a stream in pieces, and checks all that must hold for any stream.
+///
+/// # Panics
+/// If something does not hold.
+pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut machine = Machine::new(role, &limited(LIMIT));
+    let mut seen = Vec::new();
+    let mut fed = 0;
+    for piece in pieces {
+        fed += piece.len();
+        let news = machine.hears(piece);
+        match seen.last() {
+            Some(error @ Seen::Error(_)) => {
+                assert!(news.iter().all(|seen| seen == error), "fused, but {news:?}");
+            }
+            Some(Seen::Close(..)) => assert_eq!(news, [], "nothing behind a close frame"),
+            _ => seen.extend(news),
+        }
+        let (capacity, len) = (machine.input.capacity(), machine.input.unparsed().len());
+        assert!(capacity <= 4 * fed + 64, "{capacity} bytes held after {fed}");
+        if machine.state() == State::Open {
+            assert!(len < 125, "{len} bytes are more than a begun header or control frame");
+        }
+    }
+    check_end(&seen, &machine);
+    Outcome { seen, state: machine.state(), said: machine.out.into() }
+}
+
+/// Judges what was seen, and what was said to it.
+fn check_end(seen: &[Seen], machine: &Machine) {
+    let said = said_by(machine.role, &machine.out); // whole, well-formed frames, masked as they must
+    let (last, before) = seen.split_last().map_or((None, seen), |(last, rest)| (Some(last), rest));
+    assert!(
+        before.iter().all(|seen| !matches!(seen, Seen::Error(_) | Seen::Close(..))),
+        "{seen:?}"
+    );
+    let told = said.last().filter(|frame| frame.opcode() == CLOSE).map(|frame| frame.close_code());
+    let over = match last {
+        Some(Seen::Error(error)) => {
+            assert_eq!(told, Some(error.close_code().map(u16::from)));
+            true
+        }
+        Some(Seen::Close(1005, _)) => {
+            assert_eq!(told, Some(None), "echoed");
+            true
+        }
+        Some(Seen::Close(code, _)) => {
+            assert_eq!(told, Some(Some(*code)), "echoed");
+            true
+        }
+        _ => false,
+    };
+    assert_eq!(machine.state(), if over { State::Closing } else { State::Open });
+    assert_eq!(machine.ws.wants_shutdown(), over && machine.role == Role::Server);
+    let pings =
+        seen.iter().filter_map(|seen| if let Seen::Ping(ping) = seen { Some(ping) } else { None });
+    let pongs = &said[..said.len() - usize::from(over)];
+    assert!(pings.eq(pongs.iter().map(|frame| &frame.payload)), "each ping has its pong, in order");
+    for message in seen {
+        let len = match message {
+            Seen::Text(text) => text.len(),
+            Seen::Binary(bytes) => bytes.len(),
+            _ => 0,
+        };
+        assert!(len <= LIMIT);
+    }
+}
+
+/// The pieces of a stream that is cut at these places, in any order, modulo its length.
+pub fn cut<'a>(stream: &'a [u8], cuts: &[u16]) -> Vec<&'a [u8]> {
+    let mut places: Vec<_> =
+        cuts.iter().map(|cut| usize::from(*cut) % (stream.len() + 1)).collect();
+    places.extend([0, stream.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|place| &stream[place[0]..place[1]]).collect()
+}

@@ -1,0 +1,80 @@
+//! Streams that are nearly right (RFC 6455 §5.2): random bytes alone hardly ever get past a header.
+
+use arbitrary::Arbitrary;
+use prism_core::Role;
+
+use crate::common::frame::{Claim, Frame};
+
+/// A part of a stream.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Part {
+    /// A data frame with any payload.
+    Data(Kind, bool, Vec<u8>),
+    /// A data frame with characters.
+    Characters(Kind, bool, String),
+    /// A text message whose characters lie across its two fragments.
+    Torn(String, u8),
+    /// A ping or pong.
+    Control(bool, Vec<u8>),
+    /// A close frame.
+    Close(u16, String),
+    /// A data frame of this one byte, so often.
+    Long(Kind, bool, u8, u16),
+    /// A frame with any first byte, that may lie about its length and its mask.
+    Wrong(u8, Option<u64>, Option<[u8; 4]>, Vec<u8>),
+    /// Just bytes.
+    Raw(Vec<u8>),
+}
+
+/// The kind of a data frame.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Kind {
+    /// Goes on.
+    Continuation,
+    /// Text.
+    Text,
+    /// Binary.
+    Binary,
+}
+
+/// The bytes of all parts, each masked if `sender` has to, where it is not wrong on purpose.
+pub fn wire(sender: Role, parts: &[Part]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        part.append(sender, &mut bytes);
+    }
+    bytes
+}
+
+impl Part {
+    fn append(&self, sender: Role, out: &mut Vec<u8>) {
+        let frame = match self {
+            Self::Data(kind, fin, payload) => data(*kind, *fin, payload),
+            Self::Characters(kind, fin, text) => data(*kind, *fin, text.as_bytes()),
+            Self::Long(kind, fin, byte, len) => {
+                data(*kind, *fin, &vec![*byte; usize::from(len % 1024)])
+            }
+            Self::Torn(text, at) => {
+                let (first, last) = text.as_bytes().split_at(usize::from(*at) % (text.len() + 1));
+                out.extend(data(Kind::Text, false, first).from(sender).wire());
+                data(Kind::Continuation, true, last)
+            }
+            Self::Control(true, payload) => Frame::ping(payload),
+            Self::Control(false, payload) => Frame::pong(payload),
+            Self::Close(code, reason) => Frame::close(*code, reason),
+            Self::Wrong(first, claim, key, payload) => {
+                let claim =
+                    claim.map(|len| u16::try_from(len).map_or(Claim::Bits64(len), Claim::Bits16));
+                let frame = Frame { first: *first, key: *key, payload: payload.clone(), claim };
+                return out.extend(frame.wire());
+            }
+            Self::Raw(bytes) => return out.extend(bytes),
+        };
+        out.extend(frame.from(sender).wire());
+    }
+}
+
+fn data(kind: Kind, fin: bool, payload: &[u8]) -> Frame {
+    let frame = Frame::new(kind as u8, payload);
+    if fin { frame } else { frame.more() }
+}
