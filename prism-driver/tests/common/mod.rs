@@ -2,6 +2,75 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses a part of it")]
 
+pub mod handlers;
+pub mod http;
 pub mod peer;
 pub mod pipe;
 pub mod sim;
+
+use std::time::Duration;
+
+use async_channel::{Receiver, bounded};
+use prism_driver::{
+    AcceptError, Disconnect, Handler, Options, Runtime, serve_stream, serve_upgraded,
+};
+
+use self::{
+    peer::{Peer, Seen},
+    pipe::{End, Script, pipe},
+    sim::Sim,
+};
+
+/// Serves a handler on a new pipe whose handshake is done; the peer, the script, and how it ended.
+pub fn serve(
+    sim: &Sim,
+    handler: impl Handler,
+    options: Options,
+) -> (Peer, Script, Receiver<Disconnect>) {
+    let (server, client, script) = pipe();
+    let (ended, end) = bounded(1);
+    let runtime = sim.clone();
+    sim.spawn(async move {
+        let reason = serve_upgraded(runtime, server, "/", &options, &handler).await;
+        // Not every scenario asks.
+        let _ = ended.try_send(reason);
+    });
+    (Peer::open(client), script, end)
+}
+
+/// Serves a handler on a new pipe, handshake and all.
+pub fn serve_handshake(
+    sim: &Sim,
+    handler: impl Handler,
+    options: Options,
+) -> (End, Script, Receiver<Result<Disconnect, AcceptError>>) {
+    let (server, client, script) = pipe();
+    let (ended, end) = bounded(1);
+    let runtime = sim.clone();
+    sim.spawn(async move {
+        let result = serve_stream(runtime, server, &options, &handler).await;
+        // Not every scenario asks.
+        let _ = ended.try_send(result);
+    });
+    (client, script, end)
+}
+
+pub fn text(text: &str) -> Seen {
+    Seen::Text(text.to_owned())
+}
+
+pub fn binary(bytes: impl Into<Vec<u8>>) -> Seen {
+    Seen::Binary(bytes.into())
+}
+
+pub fn close(code: u16, reason: &str) -> Seen {
+    Seen::Close(code, reason.to_owned())
+}
+
+pub const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}

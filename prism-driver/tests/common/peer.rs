@@ -15,6 +15,7 @@ pub struct Peer {
     pub ws: WebSocket,
     input: RecvBuffer,
     out: BytesMut,
+    mute: bool,
 }
 
 /// What a peer has seen.
@@ -41,7 +42,18 @@ impl Peer {
             ws: WebSocket::client(&config, keys),
             input: RecvBuffer::new(),
             out: BytesMut::new(),
+            mute: false,
         }
+    }
+
+    /// From now on it says nothing by itself: no pongs, and no answer to a close frame.
+    pub fn mute(&mut self) {
+        self.mute = true;
+    }
+
+    /// Keeps the transport only, and so no memory.
+    pub fn into_io(self) -> End {
+        self.io
     }
 
     pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) {
@@ -63,6 +75,11 @@ impl Peer {
         self.flush().await;
     }
 
+    /// Ends its side of the transport, and goes on reading.
+    pub async fn end(&mut self) {
+        self.io.close().await.unwrap();
+    }
+
     pub async fn raw(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.unwrap();
     }
@@ -80,6 +97,9 @@ impl Peer {
                 }
                 None => None,
             };
+            if self.mute {
+                self.out.clear();
+            }
             self.flush().await;
             if let Some(seen) = seen {
                 return seen;
@@ -97,6 +117,19 @@ impl Peer {
             match self.next().await {
                 Seen::Ping => {}
                 seen => return seen,
+            }
+        }
+    }
+
+    /// Everything until the transport ends, without the pings.
+    pub async fn all(&mut self) -> Vec<Seen> {
+        let mut all = Vec::new();
+        loop {
+            let seen = self.next_but_pings().await;
+            let over = matches!(seen, Seen::End(_));
+            all.push(seen);
+            if over {
+                return all;
             }
         }
     }

@@ -1,4 +1,7 @@
 //! A transport in memory, with two ends and a script: how much it takes, and how it fails.
+//!
+//! Like TCP, it resets: when an end is dropped with bytes that it has not read, or is written to
+//! after that, what was on its way to the other end is destroyed.
 
 use std::{
     collections::VecDeque,
@@ -11,15 +14,24 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// One direction.
-#[derive(Default)]
 struct Lane {
     bytes: VecDeque<u8>,
     /// How many bytes it holds before a writer has to wait.
     capacity: usize,
     /// At most so many bytes a read or write moves.
     piece: usize,
+    /// The writer has ended it, or has gone.
     closed: bool,
+    /// The reader has gone.
+    deserted: bool,
+    /// Reads and writes fail.
     broken: Option<io::ErrorKind>,
+    /// After so many more bytes, writes fail.
+    breaks_after: Option<(usize, io::ErrorKind)>,
+    flush_fails: Option<io::ErrorKind>,
+    close_fails: Option<io::ErrorKind>,
+    /// What was written since the last flush, if a flush is needed.
+    held: Option<Vec<u8>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     /// How many writes there were.
@@ -27,9 +39,70 @@ struct Lane {
 }
 
 impl Lane {
+    fn new() -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            bytes: VecDeque::new(),
+            capacity: 1 << 20,
+            piece: usize::MAX,
+            closed: false,
+            deserted: false,
+            broken: None,
+            breaks_after: None,
+            flush_fails: None,
+            close_fails: None,
+            held: None,
+            reader: None,
+            writer: None,
+            writes: 0,
+        }))
+    }
+
     fn wake(&mut self) {
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             waker.wake();
+        }
+    }
+
+    /// Destroys what is on its way.
+    fn reset(&mut self) {
+        self.bytes.clear();
+        self.broken = Some(io::ErrorKind::ConnectionReset);
+        self.wake();
+    }
+
+    fn write(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some((0, error)) = self.breaks_after {
+            self.broken = Some(error);
+        }
+        if let Some(error) = self.broken {
+            return Poll::Ready(Err(error.into()));
+        }
+        if self.closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = self.capacity.saturating_sub(self.bytes.len());
+        let mut count = buf.len().min(self.piece).min(room);
+        if let Some((left, _)) = &mut self.breaks_after {
+            count = count.min(*left);
+            *left -= count;
+        }
+        if count == 0 && !buf.is_empty() {
+            self.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        self.writes += 1;
+        match &mut self.held {
+            Some(held) => held.extend(&buf[..count]),
+            None => self.bytes.extend(&buf[..count]),
+        }
+        self.wake();
+        Poll::Ready(Ok(count))
+    }
+
+    fn flush(&mut self) {
+        if let Some(held) = &mut self.held {
+            self.bytes.extend(held.drain(..));
+            self.wake();
         }
     }
 }
@@ -49,11 +122,7 @@ pub struct Script {
 
 /// A pipe: the server's end, the client's end, and its script.
 pub fn pipe() -> (End, End, Script) {
-    let lane = || {
-        let lane = Lane { capacity: 1 << 20, piece: usize::MAX, ..Lane::default() };
-        Arc::new(Mutex::new(lane))
-    };
-    let (to_server, to_client) = (lane(), lane());
+    let (to_server, to_client) = (Lane::new(), Lane::new());
     let server = End { incoming: to_server.clone(), outgoing: to_client.clone() };
     let client = End { incoming: to_client.clone(), outgoing: to_server.clone() };
     (server, client, Script { to_server, to_client })
@@ -62,29 +131,49 @@ pub fn pipe() -> (End, End, Script) {
 impl Script {
     /// From now on the pipe holds so many bytes towards the client: a client that reads slowly.
     pub fn set_capacity_to_client(&self, bytes: usize) {
-        let mut lane = lock(&self.to_client);
-        lane.capacity = bytes;
-        lane.wake();
+        change(&self.to_client, |lane| lane.capacity = bytes);
+    }
+
+    /// From now on the pipe holds so many bytes towards the server.
+    pub fn set_capacity_to_server(&self, bytes: usize) {
+        change(&self.to_server, |lane| lane.capacity = bytes);
     }
 
     /// From now on reads and writes move so many bytes at a time.
     pub fn set_piece(&self, bytes: usize) {
-        lock(&self.to_client).piece = bytes;
-        lock(&self.to_server).piece = bytes;
+        change(&self.to_client, |lane| lane.piece = bytes);
+        change(&self.to_server, |lane| lane.piece = bytes);
+    }
+
+    /// Both sides hold back what is written until it is flushed, as TLS and buffered writers do.
+    pub fn hold_until_flushed(&self) {
+        change(&self.to_client, |lane| lane.held = Some(Vec::new()));
+        change(&self.to_server, |lane| lane.held = Some(Vec::new()));
     }
 
     /// The server's writes fail from now on; its reads go on.
     pub fn break_to_client(&self, error: io::ErrorKind) {
-        let mut lane = lock(&self.to_client);
-        lane.broken = Some(error);
-        lane.wake();
+        change(&self.to_client, |lane| lane.broken = Some(error));
+    }
+
+    /// The server's writes fail when they have moved so many more bytes; its reads go on.
+    pub fn break_to_client_after(&self, bytes: usize, error: io::ErrorKind) {
+        change(&self.to_client, |lane| lane.breaks_after = Some((bytes, error)));
     }
 
     /// The server's reads fail from now on.
     pub fn break_to_server(&self, error: io::ErrorKind) {
-        let mut lane = lock(&self.to_server);
-        lane.broken = Some(error);
-        lane.wake();
+        change(&self.to_server, |lane| lane.broken = Some(error));
+    }
+
+    /// The server's flushes fail from now on.
+    pub fn break_flush(&self, error: io::ErrorKind) {
+        change(&self.to_client, |lane| lane.flush_fails = Some(error));
+    }
+
+    /// The server can not end its side.
+    pub fn break_close(&self, error: io::ErrorKind) {
+        change(&self.to_client, |lane| lane.close_fails = Some(error));
     }
 
     /// How many writes the server has made.
@@ -97,9 +186,19 @@ impl Script {
         lock(&self.to_server).bytes.len()
     }
 
-    /// Whether the server has shut its write side down or dropped its end.
+    /// How many bytes the client has not read.
+    pub fn unread_by_client(&self) -> usize {
+        lock(&self.to_client).bytes.len()
+    }
+
+    /// Whether the server has ended its side or dropped its end.
     pub fn closed_by_server(&self) -> bool {
         lock(&self.to_client).closed
+    }
+
+    /// Whether the server has dropped its end.
+    pub fn dropped_by_server(&self) -> bool {
+        lock(&self.to_server).deserted
     }
 }
 
@@ -121,6 +220,10 @@ impl AsyncRead for End {
         for byte in &mut buf[..count] {
             *byte = lane.bytes.pop_front().expect("counted");
         }
+        if lane.bytes.is_empty() {
+            // An empty pipe holds no memory, so that what is counted is the driver's.
+            lane.bytes = VecDeque::new();
+        }
         lane.wake();
         Poll::Ready(Ok(count))
     }
@@ -133,30 +236,29 @@ impl AsyncWrite for End {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut lane = lock(&self.outgoing);
-        if let Some(error) = lane.broken {
-            return Poll::Ready(Err(error.into()));
+        if !lane.deserted {
+            return lane.write(cx, buf);
         }
-        if lane.closed {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        let room = lane.capacity.saturating_sub(lane.bytes.len());
-        let count = buf.len().min(lane.piece).min(room);
-        if count == 0 && !buf.is_empty() {
-            lane.writer = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        lane.bytes.extend(&buf[..count]);
-        lane.writes += 1;
-        lane.wake();
-        Poll::Ready(Ok(count))
+        drop(lane);
+        lock(&self.incoming).reset();
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut lane = lock(&self.outgoing);
+        if let Some(error) = lane.flush_fails {
+            return Poll::Ready(Err(error.into()));
+        }
+        lane.flush();
         Poll::Ready(Ok(()))
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut lane = lock(&self.outgoing);
+        if let Some(error) = lane.close_fails {
+            return Poll::Ready(Err(error.into()));
+        }
+        lane.flush();
         lane.closed = true;
         lane.wake();
         Poll::Ready(Ok(()))
@@ -165,12 +267,22 @@ impl AsyncWrite for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        for lane in [&self.incoming, &self.outgoing] {
-            let mut lane = lock(lane);
-            lane.closed = true;
-            lane.wake();
+        let unread = change(&self.incoming, |lane| {
+            lane.deserted = true;
+            !lane.bytes.is_empty()
+        });
+        change(&self.outgoing, |lane| lane.closed = true);
+        if unread {
+            lock(&self.outgoing).reset();
         }
     }
+}
+
+fn change<T>(lane: &Mutex<Lane>, change: impl FnOnce(&mut Lane) -> T) -> T {
+    let mut lane = lock(lane);
+    let result = change(&mut lane);
+    lane.wake();
+    result
 }
 
 fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {

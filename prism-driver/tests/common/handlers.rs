@@ -1,0 +1,93 @@
+//! Handlers that several scenarios use, and the [`Log`] they write.
+
+use std::sync::{Arc, Mutex};
+
+use async_channel::{Receiver, Sender, bounded, unbounded};
+use prism_driver::{CloseCode, Connection, Disconnect, Handler, Message};
+
+/// What has happened, line by line.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn add(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn contains(&self, line: &str) -> bool {
+        self.lines().iter().any(|it| it == line)
+    }
+}
+
+/// Sends each message back.
+pub struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        // It may be closing already.
+        let _ = connection.send(message).await;
+    }
+}
+
+/// Writes down what it is told, and does what messages say: `wait` (until the gate opens), `panic`,
+/// `close`; it sends everything else back.
+pub struct Recorder {
+    log: Log,
+    gate: Receiver<()>,
+}
+
+impl Recorder {
+    pub fn new() -> (Self, Log, Sender<()>) {
+        let log = Log::default();
+        let (open, gate) = unbounded();
+        (Self { log: log.clone(), gate }, log, open)
+    }
+}
+
+impl Handler for Recorder {
+    async fn on_connect(&self, connection: &Connection) {
+        self.log.add("connect");
+        connection.send("welcome").await.unwrap();
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let text = message.as_text().unwrap().to_owned();
+        self.log.add(format!("begin {text}"));
+        match text.as_str() {
+            "wait" => self.gate.recv().await.unwrap(),
+            "panic" => panic!("on purpose"),
+            "close" => connection.close(CloseCode::NORMAL, "enough").unwrap(),
+            _ => connection.send(message).await.unwrap(),
+        }
+        self.log.add(format!("end {text}"));
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.log.add(format!("disconnect {reason}"));
+    }
+}
+
+/// Hands its connection out, and sends each message back.
+pub struct HandOut(Sender<Connection>);
+
+impl HandOut {
+    pub fn new() -> (Self, Receiver<Connection>) {
+        let (hand, out) = bounded(1);
+        (Self(hand), out)
+    }
+}
+
+impl Handler for HandOut {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.send(connection.clone()).await.unwrap();
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        // It may be closing already.
+        let _ = connection.send(message).await;
+    }
+}

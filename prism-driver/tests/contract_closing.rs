@@ -1,0 +1,209 @@
+//! The contract of handlers, lines 3, 4 and 5: how a connection ends. A test for each line, named
+//! after it.
+
+mod common;
+
+use std::io;
+
+use common::{
+    close,
+    handlers::{Log, Recorder},
+    peer::{Peer, Seen},
+    pipe::Script,
+    s, serve,
+    sim::Sim,
+    text,
+};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError,
+    SendError, TrySendError,
+};
+
+// ---- 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason.
+
+/// Lets something end a connection; what the handler and `serve` were told.
+fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
+    let reason = sim.run(async {
+        assert_eq!(peer.next().await, text("welcome"));
+        end(&sim, &mut peer, &script).await;
+        // The peer takes part until the end.
+        while !matches!(peer.next().await, Seen::End(_)) {}
+        drop(peer);
+        ended.recv().await.unwrap()
+    });
+    let lines = log.lines();
+    assert_eq!(lines.last().unwrap(), &format!("disconnect {reason}"));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("disconnect")).count(), 1);
+    reason
+}
+
+#[test]
+fn on_disconnect_runs_once_last_with_the_peers_code_and_reason() {
+    let reason = ending(async |_, peer, _| peer.close(4001, "bye").await);
+    assert!(matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"), "{reason:?}");
+    assert_eq!(reason.code(), 4001);
+}
+
+#[test]
+fn on_disconnect_runs_once_last_when_we_closed() {
+    let reason = ending(async |_, peer, _| peer.send("close").await);
+    assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
+    assert_eq!(reason.code(), 1000);
+}
+
+#[test]
+fn on_disconnect_runs_once_last_with_the_peers_error() {
+    let reason = ending(async |_, peer, _| peer.raw(b"\x83\x80\0\0\0\0").await);
+    let expected = ProtocolError::ReservedOpcode(3);
+    assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
+}
+
+#[test]
+fn on_disconnect_runs_once_last_when_the_transport_fails() {
+    let reset = io::ErrorKind::ConnectionReset;
+    let reason = ending(async |_, _, script| script.break_to_server(reset));
+    let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
+    assert_eq!(error.kind(), reset);
+}
+
+#[test]
+fn on_disconnect_runs_once_last_when_the_peer_goes_silent() {
+    // A peer that is not asked does not answer.
+    let reason = ending(async |sim, _, _| sim.pass(s(41)).await);
+    let expected = ProtocolError::KeepaliveTimeout;
+    assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
+}
+
+#[test]
+fn on_disconnect_runs_once_last_when_the_peer_leaves_without_a_word() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (peer, _, ended) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        drop(peer);
+        let reason = ended.recv().await.unwrap();
+        assert_eq!(reason.code(), 1006);
+        assert_eq!(log.lines(), ["connect".to_owned(), format!("disconnect {reason}")]);
+    });
+}
+
+// ---- 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail
+// ----    instead.
+
+/// Sends until it can not, and says when its future ends, and how.
+struct Flood {
+    log: Log,
+}
+
+/// Speaks when it is dropped, so that a future that is cut off is heard too.
+struct Witness(Log);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.0.add("dropped");
+    }
+}
+
+impl Handler for Flood {
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        let _witness = Witness(self.log.clone());
+        let error = loop {
+            if let Err(error) = connection.send(&[0; 1000]).await {
+                break error;
+            }
+        };
+        self.log.add(format!("send: {error:?}"));
+    }
+
+    async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
+        self.log.add("disconnect");
+    }
+}
+
+#[test]
+fn a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
+    let sim = Sim::default();
+    let log = Log::default();
+    let (mut peer, script, ended) = serve(&sim, Flood { log: log.clone() }, Options::default());
+    sim.run(async {
+        script.set_capacity_to_client(10_000);
+        peer.send("go").await;
+        sim.settle().await;
+        assert!(log.lines().is_empty(), "the handler waits for room");
+        script.break_to_client(io::ErrorKind::ConnectionReset);
+        ended.recv().await.unwrap();
+    });
+    assert_eq!(log.lines(), ["send: Closed", "dropped", "disconnect"]);
+}
+
+#[test]
+fn a_handler_that_outlives_its_connection_runs_to_its_end() {
+    let sim = Sim::default();
+    let (recorder, log, gate) = Recorder::new();
+    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        peer.send("wait").await;
+        sim.settle().await;
+        script.break_to_server(io::ErrorKind::ConnectionReset);
+        drop(peer);
+        sim.pass(s(3600)).await;
+        assert_eq!(log.lines(), ["connect", "begin wait"]);
+        gate.send(()).await.unwrap();
+        ended.recv().await.unwrap();
+    });
+    assert_eq!(log.lines()[2], "end wait");
+}
+
+// ---- 5. What was accepted before `close()` is written before the close frame; after it `send`
+// ----    returns `Closed`, and `on_message` is not called any more.
+
+/// Sends three messages, closes, and tries to send another.
+struct Farewell;
+
+impl Handler for Farewell {
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        for text in ["one", "two", "three"] {
+            connection.send(text).await.unwrap();
+        }
+        connection.close(CloseCode::new(4000).unwrap(), "done").unwrap();
+        assert_eq!(connection.send("late").await, Err(SendError::Closed));
+        assert_eq!(connection.try_send("late"), Err(TrySendError::Refused(SendError::Closed)));
+    }
+}
+
+#[test]
+fn what_was_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
+    let sim = Sim::default();
+    let (mut peer, script, ended) = serve(&sim, Farewell, Options::default());
+    sim.run(async {
+        script.set_piece(1); // whatever the transport takes at a time
+        peer.send("go").await;
+        for expected in [text("one"), text("two"), text("three"), close(4000, "done")] {
+            assert_eq!(peer.next().await, expected);
+        }
+        assert_eq!(peer.next().await, Seen::End(Ok(())));
+        drop(peer);
+        assert_eq!(ended.recv().await.unwrap().code(), 4000);
+    });
+}
+
+#[test]
+fn after_our_close_on_message_is_not_called_any_more() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (mut peer, _, ended) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        // One in the same read as the message that makes us close, one after our close frame.
+        peer.send_together(&["close", "in the same read"]).await;
+        sim.settle().await;
+        peer.send("while the close is on its way").await;
+        assert_eq!(peer.all().await, [text("welcome"), close(1000, "enough"), Seen::End(Ok(()))]);
+        drop(peer);
+        ended.recv().await.unwrap();
+    });
+    let last = "disconnect closed by us with 1000 (enough)";
+    assert_eq!(log.lines(), ["connect", "begin close", "end close", last]);
+}

@@ -1,0 +1,132 @@
+//! The contract of handlers, lines 1, 2, 6 and 8: what runs when. A test for each line, named after
+//! it; all in one thread, with a clock that jumps and pipes in memory.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{
+    close,
+    handlers::{HandOut, Recorder},
+    peer::Seen,
+    s, serve,
+    sim::Sim,
+    text,
+};
+use prism_driver::{Disconnect, Failure, Options, Runtime};
+
+// ---- 1. `on_connect` runs first, once. It may send before anything was read.
+
+#[test]
+fn on_connect_runs_first_and_once_and_may_send_before_anything_was_read() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        // The peer has sent nothing.
+        assert_eq!(peer.next().await, text("welcome"));
+        peer.send_together(&["a", "b"]).await;
+        assert_eq!((peer.next().await, peer.next().await), (text("a"), text("b")));
+    });
+    assert_eq!(log.lines(), ["connect", "begin a", "end a", "begin b", "end b"]);
+}
+
+// ---- 2. `on_message` runs one at a time per connection, in wire order. Different connections run
+// ----    in parallel.
+
+#[test]
+fn on_message_runs_one_at_a_time_in_wire_order() {
+    let sim = Sim::default();
+    let (recorder, log, gate) = Recorder::new();
+    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        peer.send_together(&["wait", "a", "b"]).await;
+        sim.settle().await;
+        assert_eq!(log.lines(), ["connect", "begin wait"], "a and b wait for their turn");
+        gate.send(()).await.unwrap();
+        sim.settle().await;
+    });
+    let order = ["connect", "begin wait", "end wait", "begin a", "end a", "begin b", "end b"];
+    assert_eq!(log.lines(), order);
+}
+
+#[test]
+fn different_connections_run_in_parallel() {
+    let sim = Sim::default();
+    let (recorder, log, gate) = Recorder::new();
+    let recorder = Arc::new(recorder);
+    let (mut first, _, _) = serve(&sim, recorder.clone(), Options::default());
+    let (mut second, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        first.send("wait").await;
+        sim.settle().await;
+        second.send("hello").await;
+        assert_eq!((second.next().await, second.next().await), (text("welcome"), text("hello")));
+        assert!(!log.lines().contains(&"end wait".to_owned()), "the first is still waiting");
+        gate.send(()).await.unwrap();
+        sim.settle().await;
+    });
+    assert_eq!(log.lines().last().unwrap(), "end wait");
+}
+
+// ---- 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs; the
+// ----    server lives.
+
+#[test]
+fn a_panic_ends_only_its_own_connection() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let recorder = Arc::new(recorder);
+    let (mut doomed, _, ended) = serve(&sim, recorder.clone(), Options::default());
+    let (mut other, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        assert_eq!((doomed.next().await, other.next().await), (text("welcome"), text("welcome")));
+        doomed.send("panic").await;
+        assert_eq!(doomed.next().await, close(1011, "internal error"));
+        assert_eq!(doomed.next().await, Seen::End(Ok(())));
+        drop(doomed);
+        let reason = ended.recv().await.unwrap();
+        assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
+        other.send("still here").await;
+        assert_eq!(other.next().await, text("still here"));
+    });
+    assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
+}
+
+// ---- 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
+// ----    `Clone`.
+
+#[test]
+fn while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
+    let sim = Sim::default();
+    let (recorder, _, gate) = Recorder::new();
+    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        assert_eq!(peer.next().await, text("welcome"));
+        peer.send("wait").await;
+        peer.raw(b"\x89\x84\0\0\0\0ping").await;
+        // Far beyond the keepalive's patience: the peer may be there, nobody looks.
+        sim.pass(s(600)).await;
+        gate.send(()).await.unwrap();
+        assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
+        peer.send("fine").await;
+        assert_eq!(peer.next_but_pings().await, text("fine"));
+    });
+}
+
+#[test]
+fn the_handle_is_a_clone_that_sends_from_anywhere() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, _, _) = serve(&sim, handler, Options::default());
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        let clone = connection.clone();
+        sim.spawn(async move { clone.send("from a task").await.unwrap() });
+        assert_eq!(peer.next().await, text("from a task"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| connection.try_send("from a thread").unwrap());
+        });
+        assert_eq!(peer.next().await, text("from a thread"));
+    });
+}

@@ -1,0 +1,94 @@
+//! The contract of handlers, lines 7 and 9: what waits to be sent. A test for each line, named
+//! after it.
+
+mod common;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use common::{handlers::HandOut, peer::Seen, serve, serve_handshake, sim::Sim, text};
+use futures_lite::future::poll_once;
+use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
+
+// ---- 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
+// ----    everywhere.
+
+#[test]
+fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let mut options = Options::default();
+    options.high_water_mark = 10;
+    let (mut peer, script, _) = serve(&sim, handler, options);
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        script.set_capacity_to_client(0);
+        connection.send("0123456789").await.unwrap();
+        let waiting = connection.send("dropped");
+        assert_eq!(poll_once(waiting).await, None, "there is no room");
+        let mut second = Box::pin(connection.send("kept"));
+        assert_eq!(poll_once(&mut second).await, None);
+        script.set_capacity_to_client(1000);
+        second.await.unwrap();
+        assert_eq!((peer.next().await, peer.next().await), (text("0123456789"), text("kept")));
+    });
+}
+
+#[test]
+fn a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (io, _, _) = serve_handshake(&sim, handler, Options::default());
+    sim.run(async {
+        let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap();
+        let socket = client.connect_stream(io).await.unwrap();
+        let connection = out.recv().await.unwrap();
+        // Dropped before there is a message, and again when it has been told of one.
+        assert!(poll_once(socket.recv()).await.is_none(), "nothing was sent");
+        let mut told = Box::pin(socket.recv());
+        assert!(poll_once(&mut told).await.is_none(), "nothing was sent");
+        connection.send("kept").await.unwrap();
+        sim.settle().await;
+        drop(told);
+        let message = socket.recv().await.unwrap();
+        assert_eq!(message, OwnedMessage::Text("kept".into()));
+    });
+}
+
+// ---- 9. An outbox is never larger than its high-water mark plus one message. Nothing is
+// ----    dropped unseen: `send` waits, `try_send` says that it is full.
+
+#[test]
+fn an_outbox_is_never_larger_than_its_mark_plus_one_message() {
+    const MARK: usize = 5_000;
+    const MESSAGE: usize = 700;
+    const FRAME: usize = MESSAGE + 4;
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let mut options = Options::default();
+    options.high_water_mark = MARK;
+    let (mut peer, script, _) = serve(&sim, handler, options);
+    let most = Arc::new(AtomicUsize::new(0));
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        script.set_capacity_to_client(0);
+        for _ in 0..50 {
+            let (connection, most) = (connection.clone(), most.clone());
+            sim.spawn(async move {
+                connection.send(&[7; MESSAGE]).await.unwrap();
+                most.fetch_max(connection.buffered(), Ordering::Relaxed);
+            });
+        }
+        sim.settle().await;
+        assert_eq!(connection.buffered(), MARK.div_ceil(FRAME) * FRAME);
+        assert_eq!(connection.try_send("more"), Err(TrySendError::Full));
+        script.set_capacity_to_client(3_000);
+        for _ in 0..50 {
+            assert_eq!(peer.next().await, Seen::Binary(vec![7; MESSAGE]));
+        }
+    });
+    let most = most.load(Ordering::Relaxed);
+    assert!(most < MARK + FRAME, "{most} bytes were waiting");
+}
