@@ -138,7 +138,7 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
     };
     let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
     // However this ends, there is no more to be done for the peer.
-    let _ = until(runtime, deadline, refuse(&mut io, &refusal)).await;
+    let _ = until(runtime, deadline, refuse(&mut io, &mut input, &refusal)).await;
     Err(AcceptError::Refused(refusal.reply.status()))
 }
 
@@ -165,15 +165,19 @@ async fn read_request<E>(
 
 /// Sends the answer and ends the transport: first our side, then, when the peer has had time to
 /// read it, the rest.
-async fn refuse(io: &mut impl Transport, refusal: &Refusal) -> io::Result<()> {
+async fn refuse(
+    io: &mut impl Transport,
+    input: &mut RecvBuffer,
+    refusal: &Refusal,
+) -> io::Result<()> {
     let mut answer = BytesMut::new();
     refusal.reply.write(&mut answer, refusal.head_only);
     io.write_all(&answer).await?;
     io.close().await?;
     let mut dropped = 0;
-    let mut scratch = [0; 1024];
     while dropped < MAX_DROPPED {
-        match io.read(&mut scratch).await? {
+        input.clear();
+        match io.read(input.spare(HEAD_READ)).await? {
             0 => break,
             count => dropped += count,
         }

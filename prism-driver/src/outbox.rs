@@ -91,7 +91,7 @@ impl Outbox {
     /// Begins the close handshake, mark or no mark.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.append(|inner| {
-            inner.outbound.close(code, reason, reusable(&mut inner.unsent))?;
+            inner.write(|outbound, out| outbound.close(code, reason, out))?;
             inner.closed_with = Some((code, reason.into()));
             Ok(())
         })?;
@@ -177,16 +177,13 @@ impl Outbox {
     /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
         let mut inner = self.lock();
-        let Inner { outbound, unsent, closed_with, .. } = &mut *inner;
-        outbound.answer(event, reusable(unsent));
-        closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
+        inner.write(|outbound, out| outbound.answer(event, out));
+        inner.closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
     }
 
     /// The peer broke the protocol.
     pub(crate) fn fail(&self, error: ProtocolError) {
-        let mut inner = self.lock();
-        let Inner { outbound, unsent, .. } = &mut *inner;
-        outbound.fail(error, reusable(unsent));
+        self.lock().write(|outbound, out| outbound.fail(error, out));
     }
 
     /// The transport has ended.
@@ -196,9 +193,7 @@ impl Outbox {
 
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
-        let mut inner = self.lock();
-        let Inner { outbound, unsent, .. } = &mut *inner;
-        outbound.handle_timeout(now, heard, reusable(unsent))
+        self.lock().write(|outbound, out| outbound.handle_timeout(now, heard, out))
     }
 
     /// What the protocol wants done with the transport.
@@ -234,7 +229,7 @@ impl Outbox {
             if inner.unsent.len() >= self.high_water_mark && inner.outbound.state() == State::Open {
                 return Err(TrySendError::Full);
             }
-            write(&mut inner.outbound, reusable(&mut inner.unsent)).map_err(TrySendError::Refused)
+            inner.write(write).map_err(TrySendError::Refused)
         })
     }
 
@@ -262,21 +257,27 @@ impl Outbox {
 }
 
 impl Inner {
+    /// Lets the sending half write. An idle connection has no memory for output: it is lent some.
+    fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut BytesMut) -> T) -> T {
+        if self.unsent.capacity() == 0 {
+            self.unsent = pool::take_send();
+        }
+        let result = write(&mut self.outbound, &mut self.unsent);
+        self.return_memory();
+        result
+    }
+
     fn sent(&mut self, count: usize) {
         self.unsent.advance(count);
         self.outbound.poll_pong(&mut self.unsent);
+        self.return_memory();
+    }
+
+    fn return_memory(&mut self) {
         if self.unsent.is_empty() {
             pool::put_send(std::mem::take(&mut self.unsent));
         }
     }
-}
-
-/// Memory for a connection that has none, as idle ones do.
-fn reusable(unsent: &mut BytesMut) -> &mut BytesMut {
-    if unsent.capacity() == 0 {
-        *unsent = pool::take_send();
-    }
-    unsent
 }
 
 /// Whether a flush made progress.
