@@ -91,3 +91,8 @@ where
 {
     prism_driver::serve_upgraded(Tokio, Io(stream), path, options, handler).await
 }
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
