@@ -1,0 +1,197 @@
+//! A peer that does not read, and a handler that is slow: each holds the other side back, and no
+//! queue grows in between.
+
+use std::{
+    io::{ErrorKind, Write},
+    sync::mpsc::{Sender, channel},
+    time::Duration,
+};
+
+use super::support::{
+    PATIENCE, block_on,
+    handlers::{Gate, Recorder, Seen, recorder},
+    peer::{BINARY, TEXT},
+    server::serve,
+};
+use crate::prism::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, SendError, TrySendError,
+};
+
+const MARK: usize = 64 << 10;
+const MESSAGE: usize = 24 << 10;
+
+/// Far more than the sockets of both ends can hold.
+const MUCH: usize = 128 << 20;
+
+/// Sends much, looking at its outbox all the while.
+struct Flood {
+    recorder: Recorder,
+    fullest: Sender<usize>,
+}
+
+impl Handler for Flood {
+    async fn on_connect(&self, connection: &Connection) {
+        let message = vec![b'x'; MESSAGE];
+        let mut fullest = 0;
+        for _ in 0..MUCH / MESSAGE {
+            if connection.send(&message).await.is_err() {
+                break;
+            }
+            fullest = fullest.max(connection.buffered());
+        }
+        self.fullest.send(fullest).expect("the scenario waits");
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.recorder.tell(Seen::Ended(reason));
+    }
+}
+
+fn flood() -> (Flood, std::sync::mpsc::Receiver<usize>, super::support::handlers::Events) {
+    let (recorder, events) = recorder();
+    let (fullest, told) = channel();
+    (Flood { recorder, fullest }, told, events)
+}
+
+#[test]
+fn contract_9_an_outbox_holds_no_more_than_its_mark_and_one_message() {
+    let (flood, fullest, _) = flood();
+    let server = serve(|server| server.web_socket("/", flood));
+    let mut peer = server.open("/");
+    for _ in 0..MUCH / MESSAGE {
+        assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
+    }
+    let fullest = fullest.recv_timeout(PATIENCE).expect("the handler is done");
+    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were waiting");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
+    let mut options = Options::default();
+    options.write_timeout = Duration::from_millis(500);
+    let (flood, fullest, events) = flood();
+    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let peer = server.open("/"); // and never reads
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+    let fullest = fullest.recv_timeout(PATIENCE).expect("the handler is done");
+    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were waiting");
+    drop(peer);
+}
+
+#[test]
+fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    let message = vec![b'x'; MESSAGE];
+    let mut sent = 0;
+    while connection.try_send(&message).is_ok() {
+        sent += 1;
+        assert!(sent < MUCH / MESSAGE, "the outbox is never full");
+    }
+    for _ in 0..sent {
+        assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
+    }
+    // What is read now was sent after there was room.
+    block_on(connection.send("there is room")).expect("an open connection");
+    peer.expect(TEXT, b"there is room");
+    assert_eq!(connection.try_send("again"), Ok(()));
+    peer.expect(TEXT, b"again");
+}
+
+#[test]
+fn closing_makes_a_waiting_send_fail() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let peer = server.open("/"); // and never reads
+    let connection = events.connected();
+    let (told, tell) = channel();
+    let sending = std::thread::spawn({
+        let connection = connection.clone();
+        move || {
+            let message = vec![b'x'; MESSAGE];
+            block_on(async {
+                for number in 0..MUCH / MESSAGE {
+                    match connection.try_send(&message) {
+                        Ok(()) => {}
+                        Err(TrySendError::Refused(error)) => return Err(error),
+                        Err(TrySendError::Full) => {
+                            let _ = told.send(number); // only the first is waited for
+                            connection.send(&message).await?;
+                        }
+                    }
+                }
+                Ok(())
+            })
+        }
+    });
+    tell.recv_timeout(PATIENCE).expect("the outbox is full");
+    connection.close(CloseCode::NORMAL, "").expect("an open connection");
+    assert_eq!(sending.join().expect("no panic"), Err(SendError::Closed));
+    drop(peer);
+}
+
+/// Waits at a gate before it takes its first message.
+struct Slow {
+    gate: Gate,
+    recorder: Recorder,
+}
+
+impl Handler for Slow {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.gate.pass().await;
+        self.recorder.on_message(connection, message).await;
+    }
+}
+
+#[test]
+fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
+    let (recorder, events) = recorder();
+    let gate = Gate::closed();
+    let slow = Slow { gate: gate.clone(), recorder };
+    let server = serve(|server| server.web_socket("/", slow));
+    let mut peer = server.open("/");
+
+    // The peer writes until TCP takes no more. (The timeout only says what "no more" means.)
+    peer.stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a socket");
+    let frames = MUCH / MESSAGE;
+    let mut written = 0;
+    let mut rest = Vec::new();
+    for number in 0..frames {
+        let frame = peer.encode(true, BINARY, &(number as u32).to_be_bytes().repeat(MESSAGE / 4));
+        written += 1;
+        if let Some(at) = write_until_blocked(&mut peer.stream, &frame) {
+            rest = frame[at..].to_vec();
+            break;
+        }
+    }
+    assert!(written < frames, "the peer could write {frames} messages to a handler that waits");
+    events.nothing_yet();
+
+    gate.open();
+    peer.stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    peer.write(&rest);
+    for number in 0..written {
+        let expected = (number as u32).to_be_bytes().repeat(MESSAGE / 4);
+        assert!(events.message().as_message().as_bytes() == expected, "message {number}");
+    }
+}
+
+/// Writes all, or says how much was taken before no more was.
+fn write_until_blocked(stream: &mut std::net::TcpStream, bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < bytes.len() {
+        match stream.write(&bytes[at..]) {
+            Ok(count) => at += count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Some(at);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    None
+}

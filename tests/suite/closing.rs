@@ -1,0 +1,224 @@
+//! How connections end: by either side, with code and reason, politely or not.
+
+use std::{thread, time::Duration};
+
+use super::support::{
+    block_on,
+    handlers::{Recorder, Seen, recorder},
+    peer::{BINARY, CLOSE, Peer, TEXT},
+    server::{listen, serve},
+};
+use crate::prism::{
+    Client, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError,
+    SendError,
+};
+
+fn code(code: u16) -> CloseCode {
+    CloseCode::new(code).expect("a code that may travel")
+}
+
+#[track_caller]
+fn assert_peer(ending: &Disconnect, expected: u16, why: &str) {
+    let Disconnect::Peer { code, reason } = ending else { panic!("{ending:?}") };
+    assert_eq!((u16::from(*code), reason.as_str()), (expected, why));
+}
+
+#[track_caller]
+fn assert_local(ending: &Disconnect, expected: u16, why: &str) {
+    let Disconnect::Local { code, reason } = ending else { panic!("{ending:?}") };
+    assert_eq!((u16::from(*code), reason.as_str()), (expected, why));
+}
+
+#[track_caller]
+fn assert_protocol(ending: &Disconnect, expected: ProtocolError) {
+    let Disconnect::Failed(Failure::Protocol(error)) = ending else { panic!("{ending:?}") };
+    assert_eq!(*error, expected);
+}
+
+#[test]
+fn when_the_client_closes_both_sides_hear_its_code_and_reason() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let socket = block_on(server.connect("/"));
+    events.connected();
+    let ending = block_on(socket.close(code(4001), "I have seen enough"));
+    assert_local(&ending.expect("an open connection"), 4001, "I have seen enough");
+    assert_peer(&events.ended(), 4001, "I have seen enough");
+}
+
+#[test]
+fn when_the_server_closes_both_sides_hear_its_code_and_reason() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let socket = block_on(server.connect("/"));
+    events.connected().close(code(4002), "überfüllt").expect("an open connection");
+    assert_peer(&block_on(socket.recv()).expect_err("no message"), 4002, "überfüllt");
+    assert_local(&events.ended(), 4002, "überfüllt");
+}
+
+#[test]
+fn a_close_frame_is_echoed_with_its_code_and_the_server_ends_first() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected();
+    peer.send_close(1000, "bye");
+    let answer = peer.next().expect("a close frame");
+    assert_eq!((answer.opcode, &answer.payload[..2]), (CLOSE, &1000_u16.to_be_bytes()[..]));
+    peer.expect_end();
+    assert_peer(&events.ended(), 1000, "bye");
+}
+
+#[test]
+fn a_close_frame_without_a_code_is_answered_by_one_without() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected();
+    peer.send(CLOSE, b"");
+    peer.expect(CLOSE, b"");
+    peer.expect_end();
+    assert_peer(&events.ended(), 1005, "");
+}
+
+/// Closes when a message comes.
+struct Closer(Recorder);
+
+impl Handler for Closer {
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        connection.close(code(4003), "my turn").expect("an open connection");
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.0.tell(Seen::Ended(reason));
+    }
+}
+
+#[test]
+fn when_both_close_at_once_each_says_so_once() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", Closer(recorder)));
+    let mut peer = server.open("/");
+    // The close frame is there already when the handler closes.
+    let close = peer.encode(true, CLOSE, &1001_u16.to_be_bytes());
+    peer.write(&[peer.encode(true, TEXT, b"now"), close].concat());
+    peer.expect_close(4003, "my turn");
+    peer.expect_end();
+    assert_local(&events.ended(), 4003, "my turn");
+}
+
+#[test]
+fn a_socket_that_is_dropped_closes_with_1000() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    drop(block_on(server.connect("/")));
+    events.connected();
+    assert_peer(&events.ended(), 1000, "");
+}
+
+#[test]
+fn a_peer_that_leaves_without_a_word_is_reported_as_1006() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected();
+    peer.send(TEXT, b"last words");
+    peer.send_eof();
+    events.message();
+    let ended = events.ended();
+    assert_protocol(&ended, ProtocolError::UnexpectedEof);
+    assert_eq!(ended.code(), 1006);
+    peer.expect_gone();
+}
+
+#[test]
+fn a_peer_that_resets_the_connection_is_reported_as_a_failed_transport() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let peer = server.open("/");
+    events.connected().try_send("that you will never read").expect("room");
+    peer.reset();
+    let ended = events.ended();
+    assert!(matches!(&ended, Disconnect::Failed(Failure::Io(_))), "{ended:?}");
+    assert_eq!(ended.code(), 1006);
+}
+
+#[test]
+fn a_server_that_vanishes_is_reported_to_the_client() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || drop(Peer::accept_web_socket(&listener)));
+    let socket = block_on(Client::new(&url).unwrap().connect()).expect("a connection");
+    server.join().expect("the server has gone");
+    let first = block_on(socket.recv()).expect_err("no message");
+    assert_protocol(&first, ProtocolError::UnexpectedEof);
+    let second = block_on(socket.recv()).expect_err("no message");
+    assert_protocol(&second, ProtocolError::UnexpectedEof);
+    assert_eq!(block_on(socket.send("too late")), Err(SendError::Closed));
+}
+
+#[test]
+fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
+    let mut options = Options::default();
+    options.protocol.close_timeout = Duration::from_millis(200);
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected().close(CloseCode::NORMAL, "").expect("an open connection");
+    peer.expect_close(1000, "");
+    assert_protocol(&events.ended(), ProtocolError::CloseTimeout);
+    peer.expect_gone();
+}
+
+#[test]
+fn what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    block_on(async {
+        for number in 0..100_u8 {
+            connection.send(&[number; 500]).await.expect("an open connection");
+        }
+        connection.close(code(4004), "that was all").expect("an open connection");
+        assert!(!connection.is_open());
+        assert_eq!(connection.send("more").await, Err(SendError::Closed));
+        assert_eq!(connection.close(CloseCode::NORMAL, ""), Err(SendError::Closed));
+    });
+    for number in 0..100_u8 {
+        peer.expect(BINARY, &[number; 500]);
+    }
+    peer.expect_close(4004, "that was all");
+    assert!(peer.hears_nothing(), "we have not answered yet");
+    peer.send_close(4004, "");
+    peer.expect_end();
+    assert_local(&events.ended(), 4004, "that was all");
+}
+
+#[test]
+fn after_a_close_the_handler_hears_no_more_messages() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected().close(CloseCode::NORMAL, "").expect("an open connection");
+    peer.expect_close(1000, "");
+    peer.send(TEXT, b"but I was about to say");
+    peer.send_close(1000, "");
+    peer.expect_end();
+    assert_local(&events.ended(), 1000, "");
+}
+
+#[test]
+fn whoever_waits_for_the_end_of_a_connection_learns_it() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    let waiting = thread::spawn({
+        let connection = connection.clone();
+        move || block_on(connection.closed())
+    });
+    peer.send_close(1000, "");
+    waiting.join().expect("the connection has ended");
+    block_on(connection.closed());
+    assert!(!connection.is_open());
+}

@@ -1,0 +1,389 @@
+//! The contract between Prism and a handler, over real sockets, by its numbers. (5 is in `closing`,
+//! 9 in `back_pressure`; `prism-driver` tests each in virtual time.)
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Sender, channel},
+    },
+    thread,
+};
+
+use futures_lite::future::{poll_once, yield_now, zip};
+
+use super::support::{
+    PATIENCE, block_on,
+    handlers::{Echo, Gate, Recorder, Seen, recorder},
+    peer::{BINARY, PING, PONG, Peer, TEXT},
+    server::{Running, serve},
+};
+use crate::prism::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, OwnedMessage, SendError,
+    TrySendError,
+};
+
+/// Greets, and then waits at a gate, before it hears anything.
+struct Host {
+    gate: Gate,
+    recorder: Recorder,
+}
+
+impl Handler for Host {
+    async fn on_connect(&self, connection: &Connection) {
+        connection.send("welcome").await.expect("an open connection");
+        self.gate.pass().await;
+        self.recorder.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.recorder.on_message(connection, message).await;
+    }
+}
+
+#[test]
+fn contract_1_on_connect_runs_first_and_may_send_before_anything_was_read() {
+    let (recorder, events) = recorder();
+    let gate = Gate::closed();
+    let host = Host { gate: gate.clone(), recorder };
+    let server = serve(|server| server.web_socket("/", host));
+    let mut peer = server.dial();
+    let early = peer.encode(true, TEXT, b"early");
+    peer.write(&[Peer::request("/").as_bytes(), &early].concat());
+    assert_eq!(peer.head().status, 101);
+    peer.expect(TEXT, b"welcome");
+    events.nothing_yet();
+    gate.open();
+    events.connected();
+    assert_eq!(events.message(), OwnedMessage::Text("early".into()));
+}
+
+/// Says so if two of its calls overlap.
+struct OneAtATime {
+    running: AtomicUsize,
+    recorder: Recorder,
+}
+
+impl Handler for OneAtATime {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        assert_eq!(self.running.fetch_add(1, Ordering::SeqCst), 0, "another call is running");
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        self.recorder.on_message(connection, message).await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn contract_2_messages_are_handled_one_at_a_time_in_wire_order() {
+    let (recorder, events) = recorder();
+    let handler = OneAtATime { running: AtomicUsize::new(0), recorder };
+    let server = serve(|server| server.web_socket("/", handler));
+    let mut peer = server.open("/");
+    for number in 0..1_000_u32 {
+        peer.send(BINARY, &number.to_be_bytes());
+    }
+    for number in 0..1_000_u32 {
+        assert_eq!(events.message(), OwnedMessage::Binary(number.to_be_bytes().to_vec()));
+    }
+}
+
+/// Waits until somebody else has come as well.
+struct Rendezvous {
+    gate: Gate,
+    there: AtomicUsize,
+}
+
+impl Handler for Rendezvous {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        if self.there.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.gate.open();
+        }
+        self.gate.pass().await;
+        connection.send(message).await.expect("an open connection");
+    }
+}
+
+#[test]
+fn contract_2_different_connections_are_handled_in_parallel() {
+    let rendezvous = Rendezvous { gate: Gate::closed(), there: AtomicUsize::new(0) };
+    let server = serve(|server| server.web_socket("/", rendezvous));
+    let (mut one, mut other) = (server.open("/"), server.open("/"));
+    one.send(TEXT, b"one");
+    other.send(TEXT, b"other");
+    one.expect(TEXT, b"one");
+    other.expect(TEXT, b"other");
+}
+
+/// Whatever happens to the connection: the handler is told of its end once, and of nothing more.
+fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    peer.send(TEXT, b"hello");
+    events.message();
+    end(peer, &connection);
+    let ended = events.ended();
+    server.stop();
+    events.nothing_more();
+    ended
+}
+
+#[test]
+fn contract_3_on_disconnect_runs_once_last_with_the_reason() {
+    let ended = assert_ends_once(|mut peer, _| {
+        peer.send_close(4001, "done");
+        peer.expect_gone();
+    });
+    assert_eq!((ended.code(), ended.reason()), (4001, "done".into()));
+
+    let ended = assert_ends_once(|mut peer, connection| {
+        connection.close(CloseCode::POLICY_VIOLATION, "enough").expect("an open connection");
+        peer.expect_close(1008, "enough");
+        peer.send_close(1008, "");
+    });
+    assert_eq!((ended.code(), ended.reason()), (1008, "enough".into()));
+
+    let ended = assert_ends_once(|peer, _| peer.send_eof());
+    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
+
+    let ended = assert_ends_once(|peer, connection| {
+        connection.try_send("left unread").expect("room");
+        peer.reset();
+    });
+    assert!(matches!(ended, Disconnect::Failed(Failure::Io(_))), "{ended:?}");
+
+    let ended = assert_ends_once(|mut peer, _| peer.write(b"nonsense"));
+    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
+}
+
+/// Waits at a gate with a message in its hands, then tells how its send went.
+struct Patient {
+    gate: Gate,
+    recorder: Recorder,
+    outcome: Sender<(OwnedMessage, Result<(), SendError>)>,
+}
+
+impl Handler for Patient {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.recorder.on_message(connection, message).await;
+        self.gate.pass().await;
+        let sent = connection.send(message).await;
+        self.outcome.send((message.into_owned(), sent)).expect("the scenario waits");
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.recorder.on_disconnect(connection, reason).await;
+    }
+}
+
+#[test]
+fn contract_4_a_handler_is_not_dropped_half_way_but_its_sends_fail() {
+    let (recorder, events) = recorder();
+    let (outcome, outcomes) = channel();
+    let gate = Gate::closed();
+    let patient = Patient { gate: gate.clone(), recorder, outcome };
+    let server = serve(|server| server.web_socket("/", patient));
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"hold this");
+    events.message();
+    server.begin_stop();
+    peer.expect_close(1001, "the server is shutting down");
+    events.nothing_yet();
+    gate.open();
+    let outcome = outcomes.recv_timeout(PATIENCE).expect("the handler goes on");
+    assert_eq!(outcome, (OwnedMessage::Text("hold this".into()), Err(SendError::Closed)));
+    peer.send_close(1001, "");
+    assert_eq!(events.ended().code(), 1001);
+}
+
+/// Panics when it is told to.
+struct Fragile(Recorder);
+
+impl Handler for Fragile {
+    async fn on_connect(&self, connection: &Connection) {
+        assert_ne!(connection.path(), "/connect", "on purpose, in on_connect");
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        assert_ne!(message, Message::Text("panic"), "on purpose, in on_message");
+        connection.send(message).await.expect("an open connection");
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.tell(Seen::Ended(reason));
+        assert_ne!(connection.path(), "/disconnect", "on purpose, in on_disconnect");
+    }
+}
+
+#[test]
+fn contract_6_a_panic_ends_only_its_own_connection() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/{*where}", Fragile(recorder)));
+    let mut bystander = server.open("/message");
+
+    let mut peer = server.open("/message");
+    peer.send(TEXT, b"panic");
+    peer.expect_close(1011, "internal error");
+    peer.send_close(1011, "");
+    peer.expect_end();
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
+
+    let mut peer = server.open("/connect");
+    peer.expect_close(1011, "internal error");
+    peer.expect_gone();
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
+
+    let mut peer = server.open("/disconnect");
+    peer.send_close(1000, "");
+    peer.expect_close(1000, "");
+    peer.expect_end();
+    assert_eq!(events.ended().code(), 1000);
+
+    bystander.send(TEXT, b"still here");
+    bystander.expect(TEXT, b"still here");
+    let mut late = server.open("/message");
+    late.send(TEXT, b"just come");
+    late.expect(TEXT, b"just come");
+}
+
+#[test]
+fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    // The peer does not read: most sends find no room, now or soon.
+    let mut sent = Vec::new();
+    let mut dropped = 0;
+    block_on(async {
+        for number in 0..4_000_u32 {
+            let message = number.to_be_bytes().repeat(4 << 10);
+            match poll_once(connection.send(&message)).await {
+                Some(outcome) => outcome.map(|()| sent.push(number)).expect("an open connection"),
+                None => dropped += 1,
+            }
+        }
+        connection.close(CloseCode::NORMAL, "").expect("an open connection");
+    });
+    assert!(dropped > 0, "every send found room");
+    for number in sent {
+        peer.expect(BINARY, &number.to_be_bytes().repeat(4 << 10));
+    }
+    peer.expect_close(1000, "");
+}
+
+#[test]
+fn contract_8_pings_wait_while_a_handler_runs() {
+    let (recorder, events) = recorder();
+    let (outcome, _outcomes) = channel();
+    let gate = Gate::closed();
+    let patient = Patient { gate: gate.clone(), recorder, outcome };
+    let server = serve(|server| server.web_socket("/", patient).web_socket("/echo", Echo));
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"slowly");
+    events.message();
+    peer.send(PING, b"hello?");
+    // Somebody else's questions are answered meanwhile.
+    let mut other = server.open("/echo");
+    other.send(PING, b"hello?");
+    other.expect(PONG, b"hello?");
+    assert!(peer.hears_nothing());
+    gate.open();
+    peer.expect(TEXT, b"slowly");
+    peer.expect(PONG, b"hello?");
+}
+
+#[test]
+fn contract_8_the_handle_sends_from_any_thread() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    let senders: Vec<_> = (0..4_u8)
+        .map(|thread| {
+            let connection = connection.clone();
+            thread::spawn(move || {
+                for number in 0..250_u8 {
+                    block_on(connection.send(&[thread, number])).expect("an open connection");
+                }
+            })
+        })
+        .collect();
+    // Each thread's messages keep their order.
+    let mut next = [0_u8; 4];
+    for _ in 0..1_000 {
+        let message = peer.next().expect("a message");
+        let [thread, number] = message.payload[..] else { panic!("{message:?}") };
+        assert_eq!(number, next[usize::from(thread)]);
+        next[usize::from(thread)] += 1;
+    }
+    assert_eq!(next, [250; 4]);
+    for sender in senders {
+        sender.join().expect("all was sent");
+    }
+}
+
+/// Sends every message to everybody.
+#[derive(Default)]
+struct Broadcast(Mutex<Vec<Connection>>);
+
+impl Handler for Broadcast {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.lock().unwrap().push(connection.clone());
+        connection.send("you are in").await.expect("an open connection");
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        let everybody = self.0.lock().unwrap().clone();
+        for connection in everybody {
+            let sent = connection.try_send(message);
+            assert_ne!(sent, Err(TrySendError::Full));
+        }
+    }
+}
+
+fn everybody(server: &Running, count: usize) -> Vec<Peer> {
+    let mut peers: Vec<_> = (0..count).map(|_| server.open("/")).collect();
+    peers.iter_mut().for_each(|peer| peer.expect(TEXT, b"you are in"));
+    peers
+}
+
+#[test]
+fn contract_8_a_broadcast_reaches_everybody_but_those_who_left() {
+    let server = serve(|server| server.web_socket("/", Broadcast::default()));
+    let mut peers = everybody(&server, 50);
+    let gone = peers.pop().expect("fifty");
+    gone.expect_gone_after_close();
+    for round in 0..10_u8 {
+        peers[0].send(BINARY, &[round; 100]);
+        for peer in &mut peers {
+            peer.expect(BINARY, &[round; 100]);
+        }
+    }
+}
+
+#[test]
+fn both_directions_run_at_once() {
+    let server = serve(|server| server.web_socket("/", Echo));
+    block_on(async {
+        let socket = server.connect("/").await;
+        let message = vec![7; 300_000]; // more than an outbox, many times
+        let sending = async {
+            for _ in 0..50 {
+                socket.send(&message).await.expect("an open connection");
+            }
+        };
+        let receiving = async {
+            for _ in 0..50 {
+                let received = socket.recv().await.expect("an open connection");
+                assert!(received.as_message().as_bytes() == message);
+            }
+        };
+        zip(sending, receiving).await;
+    });
+}

@@ -1,0 +1,155 @@
+//! What a connection costs in memory, whatever its peer does. Measured by the allocator, in a process
+//! where nothing else happens.
+
+use std::{sync::mpsc::channel, time::Duration};
+
+use super::support::{
+    PATIENCE,
+    alone::{alone, peak_heap},
+    handlers::{Echo, recorder},
+    pattern,
+    peer::{BINARY, Peer, TEXT},
+    server::{Running, serve, serve_echo},
+};
+use crate::prism::{Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError};
+
+const MIB: usize = 1 << 20;
+
+/// A server that has its threads, buffers and so on already.
+fn warmed_up(options: &Options) -> Running {
+    let server = serve_echo(options);
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"warm");
+    peer.expect(TEXT, b"warm");
+    peer.expect_gone_after_close();
+    server
+}
+
+/// The start of a masked binary frame that claims to be this long.
+fn claim(len: u64) -> Vec<u8> {
+    [&[0x82, 0xff][..], &len.to_be_bytes(), &[0; 4]].concat()
+}
+
+#[test]
+fn a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory() {
+    alone(&a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory, || {
+        let server = warmed_up(&Options::default());
+        let cost = peak_heap(|| {
+            for len in [1 << 62, 1 << 40, 2 << 30, 1 << 30, (1 << 20) + 1] {
+                let mut peer = server.open("/");
+                peer.write(&claim(len));
+                peer.expect_close_for_a_reason(1009);
+                peer.expect_end();
+            }
+        });
+        assert!(cost < MIB, "it cost {cost} bytes");
+    });
+}
+
+#[test]
+fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
+    alone(&with_limits_off_a_claim_still_costs_no_more_than_what_comes, || {
+        let mut options = Options::default();
+        options.protocol.max_message_size = usize::MAX;
+        let server = warmed_up(&options);
+        let (recorder, events) = recorder();
+        let watched = serve(|server| server.options(options).web_socket("/", recorder));
+        let cost = peak_heap(|| {
+            for len in [1 << 62, 1 << 40, 2 << 30, 1 << 30] {
+                let mut peer = watched.open("/");
+                events.connected();
+                peer.write(&[claim(len), pattern(1000)].concat());
+                peer.send_eof();
+                let ended = events.ended();
+                let gone = ProtocolError::UnexpectedEof;
+                let failed =
+                    matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == gone);
+                assert!(failed, "{ended}");
+                peer.expect_gone();
+            }
+        });
+        assert!(cost < MIB, "it cost {cost} bytes");
+        drop(server);
+    });
+}
+
+#[test]
+fn a_thousand_idle_connections_hold_no_buffers() {
+    alone(&a_thousand_idle_connections_hold_no_buffers, || {
+        let server = warmed_up(&Options::default());
+        let mut peers = Vec::with_capacity(1000);
+        let cost = peak_heap(|| {
+            for _ in 0..1000 {
+                let mut peer = server.open("/");
+                peer.send(BINARY, &[1; 10_000]);
+                peer.expect(BINARY, &[1; 10_000]);
+                peers.push(peer);
+            }
+        });
+        // The raw peers' own buffers, of 16 KiB at most, are in this as well.
+        assert!(cost < 1000 * (16 << 10) + 8 * MIB, "{cost} bytes for 1000 connections");
+        eprintln!("a thousand idle connections and their raw peers: {cost} bytes");
+    });
+}
+
+/// Sends without an end to a peer that does not read.
+struct Firehose(std::sync::mpsc::Sender<()>);
+
+impl Handler for Firehose {
+    async fn on_connect(&self, connection: &Connection) {
+        let message = vec![b'x'; 32 << 10];
+        while connection.send(&message).await.is_ok() {}
+        self.0.send(()).expect("the scenario waits");
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn fifty_peers_that_do_not_read_cost_fifty_outboxes() {
+    alone(&fifty_peers_that_do_not_read_cost_fifty_outboxes, || {
+        let mut options = Options::default();
+        options.write_timeout = Duration::from_secs(1);
+        let (done, wait) = channel();
+        let server = serve(|server| {
+            server.options(options).web_socket("/", Echo).web_socket("/hose", Firehose(done))
+        });
+        let mut echo = server.open("/");
+        let cost = peak_heap(|| {
+            let peers: Vec<Peer> = (0..50).map(|_| server.open("/hose")).collect();
+            echo.send(TEXT, b"and the others are served");
+            echo.expect(TEXT, b"and the others are served");
+            for _ in &peers {
+                wait.recv_timeout(PATIENCE).expect("a peer that does not read is dropped");
+            }
+        });
+        // Mark and message, twice for how memory grows, and the handler's own message.
+        assert!(cost < 50 * (2 * (96 << 10) + (32 << 10)) + 4 * MIB, "it cost {cost} bytes");
+        eprintln!("fifty peers that do not read: {cost} bytes");
+    });
+}
+
+#[test]
+fn a_peer_that_pings_and_does_not_read_costs_one_outbox() {
+    alone(&a_peer_that_pings_and_does_not_read_costs_one_outbox, || {
+        let mut options = Options::default();
+        options.write_timeout = Duration::from_secs(1);
+        let server = warmed_up(&options);
+        let mut peer = server.open("/");
+        let pings = peer.encode(true, 9, &[b'p'; 125]).repeat(512);
+        let cost = peak_heap(|| {
+            use std::io::Write;
+            // The server goes on reading while its pongs are stuck; then it gives the peer up.
+            for _ in 0..4096 {
+                if peer.stream.write_all(&pings).is_err() {
+                    break;
+                }
+            }
+        });
+        assert!(cost < 2 * MIB, "it cost {cost} bytes");
+        peer.expect_gone();
+        let mut other = server.open("/");
+        other.send(TEXT, b"still here");
+        other.expect(TEXT, b"still here");
+    });
+}

@@ -1,0 +1,211 @@
+//! A server that shuts down: no new connections, 1001 to everybody, and nobody is waited for longer
+//! than the grace time.
+
+use std::{net::TcpStream, time::Duration};
+
+use super::support::{
+    block_on,
+    handlers::{Gate, Recorder, Seen, recorder},
+    peer::{Peer, TEXT},
+    server::{serve, serve_echo},
+};
+use crate::{
+    prism::{Connection, Disconnect, Failure, Handler, Message, Options, Server, Shutdown},
+    runtime::spawn,
+};
+
+const WHY: &str = "the server is shutting down";
+
+#[track_caller]
+fn assert_counts(outcome: Shutdown, closed: usize, cut: usize) {
+    assert_eq!((outcome.closed, outcome.cut), (closed, cut));
+}
+
+#[test]
+fn everybody_is_told_1001_and_counted() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let sockets = [(); 3].map(|()| block_on(server.connect("/")));
+    for _ in &sockets {
+        events.connected();
+    }
+    assert_counts(server.stop(), 3, 0);
+    for socket in &sockets {
+        let ending = block_on(socket.recv()).expect_err("no message");
+        assert!(matches!(ending, Disconnect::Peer { .. }), "{ending:?}");
+        assert_eq!((ending.code(), ending.reason()), (1001, WHY.into()));
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Local { .. }), "{ended:?}");
+        assert_eq!((ended.code(), ended.reason()), (1001, WHY.into()));
+    }
+    events.nothing_more();
+}
+
+#[test]
+fn a_server_without_connections_stops_at_once() {
+    let server = serve_echo(&Options::default());
+    assert_counts(server.stop(), 0, 0);
+}
+
+#[test]
+fn nobody_is_accepted_any_more() {
+    let server = serve_echo(&Options::default());
+    let mut peer = server.open("/"); // keeps the server waiting
+    server.begin_stop();
+    peer.expect_close(1001, WHY);
+    // The listener is gone before anybody is told.
+    let late = TcpStream::connect(server.address());
+    assert!(late.is_err(), "somebody still listens");
+    peer.send_close(1001, "");
+    assert_counts(server.stopped(), 1, 0);
+    peer.expect_end();
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
+    let mut options = Options::default();
+    options.shutdown_grace = Duration::from_millis(300);
+    options.protocol.close_timeout = Duration::from_secs(600);
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let mut stuck = server.open("/");
+    let polite = block_on(server.connect("/"));
+    events.connected();
+    events.connected();
+    assert_counts(server.stop(), 1, 1);
+    assert_eq!(block_on(polite.recv()).expect_err("no message").code(), 1001);
+    stuck.expect_close(1001, WHY);
+    stuck.expect_gone();
+    let endings = [events.ended(), events.ended()];
+    let cut = |ending: &&Disconnect| matches!(ending, Disconnect::Failed(Failure::CutOff));
+    assert_eq!(endings.iter().filter(cut).count(), 1, "{endings:?}");
+    events.nothing_more();
+}
+
+/// Finishes what it is doing, at its own pace.
+struct Busy {
+    gate: Gate,
+    recorder: Recorder,
+}
+
+impl Handler for Busy {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.recorder.on_message(connection, message).await;
+        self.gate.pass().await;
+        self.recorder.on_message(connection, Message::Text("finished")).await;
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.recorder.tell(Seen::Ended(reason));
+    }
+}
+
+#[test]
+fn a_handler_that_is_busy_is_waited_for() {
+    let (recorder, events) = recorder();
+    let gate = Gate::closed();
+    let busy = Busy { gate: gate.clone(), recorder };
+    let server = serve(|server| server.web_socket("/", busy));
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"work");
+    events.message();
+    server.begin_stop();
+    peer.expect_close(1001, WHY);
+    peer.send_close(1001, "");
+    events.nothing_yet();
+    gate.open();
+    assert_counts(server.stopped(), 1, 0);
+    assert_eq!(events.message().as_message(), Message::Text("finished"));
+    assert_eq!(events.ended().code(), 1001);
+}
+
+#[test]
+fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped() {
+    let mut options = Options::default();
+    options.shutdown_grace = Duration::from_millis(100);
+    let (recorder, events) = recorder();
+    let gate = Gate::closed();
+    let busy = Busy { gate: gate.clone(), recorder };
+    let server = serve(|server| server.options(options).web_socket("/", busy));
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"work");
+    events.message();
+    assert_counts(server.stop(), 0, 1);
+    peer.expect_gone();
+    events.nothing_yet();
+    gate.open();
+    assert_eq!(events.message().as_message(), Message::Text("finished"));
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::CutOff)), "{ended:?}");
+}
+
+#[test]
+fn who_is_still_in_the_handshake_is_told_1001_when_it_is_done() {
+    let server = serve_echo(&Options::default());
+    let mut witness = server.open("/");
+    let mut peer = server.dial();
+    let request = Peer::request("/");
+    let (first, rest) = request.as_bytes().split_at(40);
+    peer.write(first);
+    // Connections are accepted in order: when this one is served, the one before is in.
+    let mut after = server.open("/");
+    after.send_close(1000, "");
+    after.expect_gone();
+
+    server.begin_stop();
+    witness.expect_close(1001, WHY);
+    peer.write(rest);
+    assert_eq!(peer.head().status, 101);
+    peer.expect_close(1001, WHY);
+    peer.send_close(1001, "");
+    peer.expect_end();
+    witness.send_close(1001, "");
+    witness.expect_end();
+    let outcome = server.stopped();
+    assert_eq!(outcome.cut, 0, "{outcome:?}");
+}
+
+#[test]
+fn what_was_sent_before_the_shutdown_still_arrives() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    for _ in 0..100 {
+        block_on(connection.send("before")).expect("an open connection");
+    }
+    server.begin_stop();
+    for _ in 0..100 {
+        peer.expect(TEXT, b"before");
+    }
+    peer.expect_close(1001, WHY);
+    peer.send_close(1001, "");
+    assert_counts(server.stopped(), 1, 0);
+}
+
+#[test]
+fn a_server_that_is_dropped_stops_accepting_and_its_connections_go_on() {
+    let (recorder, events) = recorder();
+    let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
+    let address = server.local_addr().expect("a bound listener");
+    let gate = Gate::closed();
+    let until = gate.clone();
+    let (dropped, is_dropped) = async_channel::bounded::<()>(1);
+    let server =
+        server.web_socket("/", super::support::handlers::Echo).web_socket("/seen", recorder);
+    spawn(async move {
+        futures_lite::future::or(until.pass(), server.serve()).await;
+        drop(dropped);
+    });
+    let mut peer = Peer::dial(address);
+    peer.write(Peer::request("/seen").as_bytes());
+    assert_eq!(peer.head().status, 101);
+    let connection = events.connected();
+    gate.open();
+    let _ = block_on(is_dropped.recv()); // nothing is sent: the channel closes
+    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    peer.send(TEXT, b"still here?");
+    assert_eq!(events.message().as_message(), Message::Text("still here?"));
+    block_on(connection.send("yes")).expect("an open connection");
+    peer.expect(TEXT, b"yes");
+}

@@ -1,0 +1,115 @@
+//! Streams that no server accepted: a pipe in memory, a Unix socket, and one whose handshake somebody
+//! else has done.
+
+use std::{net::TcpStream, thread};
+
+use futures_lite::future::zip;
+
+use super::support::{
+    block_on,
+    handlers::{Echo, recorder},
+    pattern,
+    peer::{BINARY, Peer, TEXT},
+    server::listen,
+};
+use crate::{
+    prism::{
+        AcceptError, Client, CloseCode, Disconnect, Message, Options, serve_stream, serve_upgraded,
+    },
+    runtime::{adopt, pipe, unix_pair},
+};
+
+/// A client of Prism's talks to a handler of Prism's, over a stream of the runtime's.
+macro_rules! converse {
+    ($pair:expr) => {{
+        let (ours, theirs) = $pair;
+        let options = Options::default();
+        let client = async {
+            let client = Client::new("ws://localhost/any/path?q").expect("a good address");
+            let socket = client.connect_stream(theirs).await.expect("a connection");
+            for message in [Message::Text("hello"), Message::Binary(&pattern(200_000))] {
+                socket.send(message).await.expect("an open connection");
+                let returned = socket.recv().await.expect("an echo");
+                assert!(returned.as_message() == message);
+            }
+            let code = CloseCode::new(4005).expect("a code that may travel");
+            let ending = socket.close(code, "thanks").await.expect("an open connection");
+            assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
+        };
+        let server = serve_stream(ours, &options, &Echo);
+        let (ending, ()) = block_on(zip(server, client));
+        let ending = ending.expect("a good handshake");
+        assert_eq!((ending.code(), ending.reason()), (4005, "thanks".into()));
+    }};
+}
+
+#[test]
+fn a_pipe_in_memory_carries_a_web_socket() {
+    converse!(pipe());
+}
+
+#[test]
+fn a_unix_socket_carries_a_web_socket() {
+    converse!(unix_pair());
+}
+
+/// Two connected TCP sockets.
+fn tcp_pair() -> (TcpStream, Peer) {
+    let (listener, _) = listen();
+    let peer = Peer::dial(listener.local_addr().expect("a bound listener"));
+    (listener.accept().expect("the peer").0, peer)
+}
+
+#[test]
+fn a_socket_that_somebody_else_accepted_is_served() {
+    let (ours, mut peer) = tcp_pair();
+    let talking = thread::spawn(move || {
+        peer.write(Peer::request("/whatever").as_bytes());
+        assert_eq!(peer.head().status, 101);
+        peer.send(TEXT, b"hello");
+        peer.expect(TEXT, b"hello");
+        peer.send_close(1000, "");
+        peer.expect_close(1000, "");
+        peer.expect_end();
+    });
+    let ending = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    assert_eq!(ending.expect("a good handshake").code(), 1000);
+    talking.join().expect("all was said");
+}
+
+#[test]
+fn a_stream_that_asks_for_no_web_socket_is_refused_and_reported() {
+    let (ours, mut peer) = tcp_pair();
+    let talking = thread::spawn(move || {
+        peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(peer.answer().0.status, 426);
+    });
+    let refused = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    assert!(matches!(refused, Err(AcceptError::Refused(426))), "{refused:?}");
+    talking.join().expect("the answer came");
+
+    let (ours, peer) = tcp_pair();
+    drop(peer);
+    let refused = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    assert!(matches!(refused, Err(AcceptError::Io(_))), "{refused:?}");
+}
+
+#[test]
+fn a_stream_whose_handshake_is_done_is_served_from_its_first_frame() {
+    let (ours, mut peer) = tcp_pair();
+    let (recorder, events) = recorder();
+    let talking = thread::spawn(move || {
+        peer.send(BINARY, b"no handshake before this");
+        peer.send_close(4006, "and little after it");
+        peer.expect_close(4006, "");
+        peer.expect_end();
+    });
+    let options = Options::default();
+    let ending = block_on(serve_upgraded(adopt(ours), "/upgraded", &options, &recorder));
+    assert_eq!((ending.code(), ending.reason()), (4006, "and little after it".into()));
+    let connection = events.connected();
+    assert_eq!((connection.path(), connection.query()), ("/upgraded", None));
+    assert_eq!(events.message().as_message(), Message::Binary(b"no handshake before this"));
+    assert_eq!(events.ended().code(), 4006);
+    talking.join().expect("all was said");
+}

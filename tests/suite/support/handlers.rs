@@ -1,0 +1,121 @@
+//! Handlers that answer, and handlers that tell the scenario what they see.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+
+use super::PATIENCE;
+use crate::prism::{Connection, Disconnect, Handler, Message, OwnedMessage};
+
+pub(crate) struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let _ = connection.send(message).await; // fails only if the connection is closing
+    }
+}
+
+/// Tells the scenario all that happens to it, and does nothing else.
+pub(crate) struct Recorder(Sender<Seen>);
+
+#[derive(Debug)]
+pub(crate) enum Seen {
+    Connected(Connection),
+    Message(OwnedMessage),
+    Ended(Disconnect),
+}
+
+/// What a [`Recorder`] has seen.
+pub(crate) struct Events(Receiver<Seen>);
+
+pub(crate) fn recorder() -> (Recorder, Events) {
+    let (sender, receiver) = channel();
+    (Recorder(sender), Events(receiver))
+}
+
+impl Handler for Recorder {
+    async fn on_connect(&self, connection: &Connection) {
+        self.tell(Seen::Connected(connection.clone()));
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        self.tell(Seen::Message(message.into_owned()));
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.tell(Seen::Ended(reason));
+    }
+}
+
+impl Recorder {
+    pub(crate) fn tell(&self, seen: Seen) {
+        let _ = self.0.send(seen); // the scenario may be over
+    }
+}
+
+impl Events {
+    #[track_caller]
+    pub(crate) fn next(&self) -> Seen {
+        self.0.recv_timeout(PATIENCE).expect("something happens")
+    }
+
+    #[track_caller]
+    pub(crate) fn connected(&self) -> Connection {
+        match self.next() {
+            Seen::Connected(connection) => connection,
+            other => panic!("expected on_connect, but {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn message(&self) -> OwnedMessage {
+        match self.next() {
+            Seen::Message(message) => message,
+            other => panic!("expected on_message, but {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn ended(&self) -> Disconnect {
+        match self.next() {
+            Seen::Ended(reason) => reason,
+            other => panic!("expected on_disconnect, but {other:?}"),
+        }
+    }
+
+    /// Once the server is gone and the handler with it: that nothing more has happened.
+    #[track_caller]
+    pub(crate) fn nothing_more(&self) {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(seen) => panic!("expected nothing more, but {seen:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("the handler is still held by somebody"),
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
+    /// That nothing has happened up to now.
+    #[track_caller]
+    pub(crate) fn nothing_yet(&self) {
+        if let Ok(seen) = self.0.try_recv() {
+            panic!("expected nothing yet, but {seen:?}");
+        }
+    }
+}
+
+/// A door that a handler waits at until the scenario opens it.
+#[derive(Clone)]
+pub(crate) struct Gate(async_channel::Sender<()>, async_channel::Receiver<()>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        let (sender, receiver) = async_channel::bounded(1);
+        Self(sender, receiver)
+    }
+
+    /// Lets everybody through from now on.
+    pub(crate) fn open(&self) {
+        self.0.close();
+    }
+
+    pub(crate) async fn pass(&self) {
+        let _ = self.1.recv().await; // nothing is ever sent: it returns when the channel is closed
+    }
+}

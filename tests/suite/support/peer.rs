@@ -1,0 +1,273 @@
+//! [`Peer`]: a WebSocket end made by hand, on a blocking socket. It sends what it is told to, right
+//! or wrong, and knows nothing of Prism.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+};
+
+use super::{PATIENCE, head::Head};
+
+pub(crate) const CONTINUATION: u8 = 0;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+/// Any key will do here.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    input: Vec<u8>,
+    /// Clients mask, servers do not.
+    masks: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) fin: bool,
+    pub(crate) opcode: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Peer {
+    /// A client that has connected, and said nothing.
+    pub(crate) fn dial(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("a server listens");
+        Self::on(stream, true)
+    }
+
+    /// A client on a connected socket.
+    pub(crate) fn on(stream: TcpStream, masks: bool) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream, input: Vec::new(), masks }
+    }
+
+    /// A server that has read a request, and answered nothing; and the request.
+    pub(crate) fn accept(listener: &TcpListener) -> (Self, Head) {
+        let (stream, _) = listener.accept().expect("a client comes");
+        let mut peer = Self::on(stream, false);
+        let request = peer.head();
+        (peer, request)
+    }
+
+    /// A server whose handshake is done.
+    pub(crate) fn accept_web_socket(listener: &TcpListener) -> Self {
+        let (mut peer, request) = Self::accept(listener);
+        peer.write(Self::acceptance(&request).as_bytes());
+        peer
+    }
+
+    /// The answer that a request for an upgrade deserves.
+    pub(crate) fn acceptance(request: &Head) -> String {
+        let key = request.field("Sec-WebSocket-Key").expect("a key");
+        let accept = prism_core::accept_key(key);
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n\r\n",
+            accept.as_str()
+        )
+    }
+
+    /// A good request for a WebSocket.
+    pub(crate) fn request(path: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\n"
+        )
+    }
+
+    // ---- what it says
+
+    #[track_caller]
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the other end takes bytes");
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, opcode: u8, payload: &[u8]) {
+        let frame = self.encode(true, opcode, payload);
+        self.write(&frame);
+    }
+
+    #[track_caller]
+    pub(crate) fn send_close(&mut self, code: u16, reason: &str) {
+        self.send(CLOSE, &close_payload(code, reason));
+    }
+
+    /// A frame as this end would send it.
+    pub(crate) fn encode(&self, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![u8::from(fin) << 7 | opcode];
+        let mask_bit = u8::from(self.masks) << 7;
+        match payload.len() {
+            len @ 0..126 => frame.push(mask_bit | len as u8),
+            len @ 126..=0xffff => {
+                frame.push(mask_bit | 126);
+                frame.extend((len as u16).to_be_bytes());
+            }
+            len => {
+                frame.push(mask_bit | 127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        }
+        if self.masks {
+            frame.extend(KEY);
+            frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+        } else {
+            frame.extend(payload);
+        }
+        frame
+    }
+
+    /// Ends this end's direction, without a close frame.
+    pub(crate) fn send_eof(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("a connected socket");
+    }
+
+    /// Resets the connection: waits for unread bytes to be there, and leaves them.
+    pub(crate) fn reset(self) {
+        assert!(self.input.is_empty());
+        let unread = self.stream.peek(&mut [0]).expect("bytes to leave unread");
+        assert_eq!(unread, 1, "the other end has ended already");
+    }
+
+    // ---- what it hears
+
+    /// Reads a head; what is behind it stays for later.
+    #[track_caller]
+    pub(crate) fn head(&mut self) -> Head {
+        loop {
+            if let Some(end) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head: Vec<u8> = self.input.drain(..end + 4).collect();
+                return Head::parse(std::str::from_utf8(&head[..end]).expect("text"));
+            }
+            assert!(self.fill(), "ended inside a head: {:?}", self.input.escape_ascii());
+        }
+    }
+
+    /// Reads an answer that is no WebSocket: its head, and its body up to the end.
+    #[track_caller]
+    pub(crate) fn answer(&mut self) -> (Head, String) {
+        let head = self.head();
+        while self.fill() {}
+        let body = String::from_utf8(std::mem::take(&mut self.input)).expect("text");
+        (head, body)
+    }
+
+    /// The next frame; `None` if the other end has ended its direction.
+    #[track_caller]
+    pub(crate) fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, len)) = self.parse() {
+                self.input.drain(..len);
+                return Some(frame);
+            }
+            if !self.fill() {
+                assert!(self.input.is_empty(), "ended inside a frame: {:?}", self.input);
+                return None;
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(&mut self, opcode: u8, payload: &[u8]) {
+        let frame = self.next().expect("a frame, but the other end has ended");
+        let expected = Frame { fin: true, opcode, payload: payload.to_vec() };
+        assert!(frame == expected, "expected {expected:.80?}, but {frame:.80?}");
+    }
+
+    /// Expects a close frame, and the end behind it.
+    #[track_caller]
+    pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
+        self.expect(CLOSE, &close_payload(code, reason));
+    }
+
+    /// Expects a close frame with this code and a reason, whatever that says.
+    #[track_caller]
+    pub(crate) fn expect_close_for_a_reason(&mut self, code: u16) {
+        let frame = self.next().expect("a close frame, but the other end has ended");
+        assert_eq!(frame.opcode, CLOSE, "{frame:.80?}");
+        let (told, reason) = frame.payload.split_at(2);
+        let reason = str::from_utf8(reason).expect("UTF-8");
+        assert_eq!(told, code.to_be_bytes(), "{reason}");
+        assert!(!reason.is_empty(), "{code}, and not a word");
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_end(&mut self) {
+        assert_eq!(self.next(), None, "expected the end");
+    }
+
+    /// Reads whatever still comes, until the connection has ended or is reset.
+    pub(crate) fn expect_gone(mut self) {
+        let mut scratch = vec![0; 1 << 16];
+        loop {
+            match self.stream.read(&mut scratch) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+                Err(error) => panic!("expected the end, but {error}"),
+            }
+        }
+    }
+
+    /// Closes, and waits until the other end has agreed and gone.
+    pub(crate) fn expect_gone_after_close(mut self) {
+        self.send_close(1000, "");
+        self.expect_gone();
+    }
+
+    /// Whether nothing has come that was not read yet.
+    pub(crate) fn hears_nothing(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a socket");
+        self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Whether there was more to read.
+    #[track_caller]
+    fn fill(&mut self) -> bool {
+        let mut chunk = [0; 16 << 10];
+        let count = self.stream.read(&mut chunk).expect("the other end says something or ends");
+        self.input.extend(&chunk[..count]);
+        count > 0
+    }
+
+    fn parse(&self) -> Option<(Frame, usize)> {
+        let (&[first, second], rest) = self.input.split_first_chunk()?;
+        assert_eq!(first & 0x70, 0, "reserved bits");
+        assert_eq!(second & 0x80 != 0, !self.masks, "clients mask, servers do not");
+        let (len, rest) = match second & 0x7f {
+            126 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u64::from(u16::from_be_bytes(*len)), rest)
+            }
+            127 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (u64::from_be_bytes(*len), rest)
+            }
+            len => (u64::from(len), rest),
+        };
+        let (key, rest) = if self.masks { ([0; 4], rest) } else { split_key(rest)? };
+        let len = usize::try_from(len).expect("a length that fits");
+        let payload = rest.get(..len)?;
+        let unmasked = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+        let frame =
+            Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload: unmasked.collect() };
+        Some((frame, self.input.len() - rest.len() + len))
+    }
+}
+
+pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+fn split_key(bytes: &[u8]) -> Option<([u8; 4], &[u8])> {
+    bytes.split_first_chunk().map(|(key, rest)| (*key, rest))
+}

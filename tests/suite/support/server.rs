@@ -1,0 +1,94 @@
+//! [`Running`]: a server for a scenario, on a port of its own.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::mpsc::{Receiver, channel},
+};
+
+use super::{PATIENCE, block_on, handlers::Echo, peer::Peer};
+use crate::{
+    prism::{Client, Options, Server, Shutdown, Socket},
+    runtime::spawn,
+};
+
+/// A server that runs until it is stopped or dropped.
+pub(crate) struct Running {
+    address: SocketAddr,
+    stop: async_channel::Sender<()>,
+    outcome: Receiver<Shutdown>,
+}
+
+/// Runs a server with the routes that are given to it.
+pub(crate) fn serve(routes: impl FnOnce(Server) -> Server) -> Running {
+    let (stop, stopped) = async_channel::bounded::<()>(1);
+    let (sender, outcome) = channel();
+    let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
+    let address = server.local_addr().expect("a bound listener");
+    let server = routes(server);
+    spawn(async move {
+        let shutdown = async { while stopped.recv().await.is_ok() {} };
+        let _ = sender.send(server.serve_until(shutdown).await); // nobody may wait for it
+    });
+    Running { address, stop, outcome }
+}
+
+/// Runs an echo server with these limits, on `/`.
+pub(crate) fn serve_echo(options: &Options) -> Running {
+    serve(|server| server.options(options.clone()).web_socket("/", Echo))
+}
+
+impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    /// A client of Prism's.
+    pub(crate) fn client(&self, path: &str) -> Client {
+        Client::new(&self.url(path)).expect("a good address")
+    }
+
+    /// A connection of a client of Prism's.
+    pub(crate) async fn connect(&self, path: &str) -> Socket {
+        self.client(path).connect().await.expect("the server accepts")
+    }
+
+    /// A raw peer that has said nothing.
+    pub(crate) fn dial(&self) -> Peer {
+        Peer::dial(self.address)
+    }
+
+    /// A raw peer whose handshake is done.
+    pub(crate) fn open(&self, path: &str) -> Peer {
+        let mut peer = self.dial();
+        peer.write(Peer::request(path).as_bytes());
+        let head = peer.head();
+        assert_eq!(head.status, 101, "{head:?}");
+        peer
+    }
+
+    /// Tells the server to shut down, and does not wait for it.
+    pub(crate) fn begin_stop(&self) {
+        self.stop.close();
+    }
+
+    /// Waits for a server that was told to stop.
+    pub(crate) fn stopped(&self) -> Shutdown {
+        self.outcome.recv_timeout(PATIENCE).expect("the server ends")
+    }
+
+    pub(crate) fn stop(&self) -> Shutdown {
+        self.begin_stop();
+        self.stopped()
+    }
+}
+
+/// A listener for scenarios in which the server is a raw peer; and its address.
+pub(crate) fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("ws://{}/", listener.local_addr().expect("a bound listener"));
+    (listener, url)
+}
