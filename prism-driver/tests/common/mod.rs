@@ -7,12 +7,13 @@ pub mod http;
 pub mod peer;
 pub mod pipe;
 pub mod sim;
+pub mod torrent;
 
 use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Disconnect, Handler, Options, Runtime, serve_stream, serve_upgraded,
+    AcceptError, Disconnect, Handler, Options, Runtime, Transport, serve_stream, serve_upgraded,
 };
 
 use self::{
@@ -28,14 +29,25 @@ pub fn serve(
     options: Options,
 ) -> (Peer, Script, Receiver<Disconnect>) {
     let (server, client, script) = pipe();
+    let ended = serve_on(sim, server, handler, options);
+    (Peer::open(client), script, ended)
+}
+
+/// Serves a handler on a transport whose handshake is done; how it ended.
+pub fn serve_on(
+    sim: &Sim,
+    io: impl Transport,
+    handler: impl Handler,
+    options: Options,
+) -> Receiver<Disconnect> {
     let (ended, end) = bounded(1);
     let runtime = sim.clone();
     sim.spawn(async move {
-        let reason = serve_upgraded(runtime, server, "/", &options, &handler).await;
+        let reason = serve_upgraded(runtime, io, "/", &options, &handler).await;
         // Not every scenario asks.
         let _ = ended.try_send(reason);
     });
-    (Peer::open(client), script, end)
+    end
 }
 
 /// Serves a handler on a new pipe, handshake and all.

@@ -151,6 +151,11 @@ impl Script {
         change(&self.to_server, |lane| lane.held = Some(Vec::new()));
     }
 
+    /// Bytes towards the client that are not the server's.
+    pub fn send_to_client(&self, bytes: &[u8]) {
+        change(&self.to_client, |lane| lane.bytes.extend(bytes));
+    }
+
     /// The server's writes fail from now on; its reads go on.
     pub fn break_to_client(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.broken = Some(error));

@@ -66,6 +66,11 @@ impl Sim {
         self.settle().await;
     }
 
+    /// Something takes `span`, while nothing else happens.
+    pub fn take(&self, span: Duration) {
+        self.world.clock.lock().unwrap().now += span;
+    }
+
     /// To the next timer, if there is one.
     fn jump(&self) -> bool {
         let mut clock = self.world.clock.lock().unwrap();

@@ -1,0 +1,123 @@
+//! An idle connection holds no buffer, whatever has gone through it. Counted by the allocator; all
+//! is one thread, so that what is counted is ours.
+
+mod common;
+
+use allocation_counter::measure;
+use common::{
+    handlers::{Echo, HandOut},
+    peer::Seen,
+    pipe::End,
+    serve,
+    sim::Sim,
+};
+use prism_driver::{Connection, Options};
+
+const CONNECTIONS: i64 = 50;
+
+/// Below any buffer that a connection has while it works: the task, the handle, and the pipe.
+const IDLE: i64 = 4 << 10;
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.protocol.max_message_size = 64 << 20;
+    options
+}
+
+/// A connection that echoes messages and then is idle; nothing else of the test's own stays.
+fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
+    let (mut peer, _, _) = serve(sim, Echo, options());
+    sim.run(async {
+        for message in messages {
+            peer.send(*message).await;
+            // Not compared by `assert_eq`, which would print megabytes.
+            assert!(matches!(peer.next().await, Seen::Binary(echo) if echo == *message));
+        }
+        sim.settle().await;
+    });
+    peer.into_io()
+}
+
+/// How much each of many idle connections holds.
+fn held_by_each(messages: &[&[u8]]) -> i64 {
+    let sim = Sim::default();
+    // The first one fills the pool that they share.
+    let first = idle(&sim, messages);
+    let mut others = Vec::with_capacity(CONNECTIONS as usize);
+    let counted = measure(|| {
+        for _ in 0..CONNECTIONS {
+            others.push(idle(&sim, messages));
+        }
+    });
+    drop((first, others));
+    counted.bytes_current / CONNECTIONS
+}
+
+#[test]
+fn a_connection_that_was_never_used_holds_no_buffer() {
+    let held = held_by_each(&[]);
+    assert!((1..IDLE).contains(&held), "{held} bytes each");
+}
+
+#[test]
+fn a_connection_that_has_echoed_holds_no_buffer() {
+    let held = held_by_each(&[&[7; 16 << 10]]);
+    assert!((1..IDLE).contains(&held), "{held} bytes each");
+}
+
+#[test]
+fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
+    let sim = Sim::default();
+    let begin = |sim: &Sim| {
+        let (mut peer, _, _) = serve(sim, Echo, options());
+        sim.run(async {
+            // 1,000 of 65,535 bytes.
+            peer.raw(b"\x82\xfe\xff\xff\0\0\0\0").await;
+            peer.raw(&[7; 1_000]).await;
+            sim.settle().await;
+        });
+        peer.into_io()
+    };
+    let first = begin(&sim);
+    let mut others = Vec::with_capacity(CONNECTIONS as usize);
+    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin(&sim))));
+    drop((first, others));
+    let held = counted.bytes_current / CONNECTIONS;
+    assert!((1_000..1_000 + IDLE).contains(&held), "{held} bytes each");
+}
+
+#[test]
+fn the_memory_of_a_large_message_returns() {
+    let large = vec![7; 10 << 20];
+    let sim = Sim::default();
+    let counted = measure(|| {
+        let io = idle(&sim, &[&large]);
+        std::mem::forget(io);
+    });
+    assert!(counted.bytes_max > 10 << 20, "it was there: {} bytes", counted.bytes_max);
+    let held = counted.bytes_current;
+    assert!(held < 1 << 20, "{held} bytes are still held");
+}
+
+#[test]
+fn the_memory_of_an_outbox_that_was_full_returns() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, script, _) = serve(&sim, handler, options());
+    let connection: Connection = sim.run(async { out.recv().await.unwrap() });
+    let large = vec![7; 10 << 20];
+    let counted = measure(|| {
+        sim.run(async {
+            script.set_capacity_to_client(0);
+            connection.send(&large).await.unwrap();
+            assert!(connection.buffered() > 10 << 20);
+            script.set_capacity_to_client(1 << 20);
+            assert!(matches!(peer.next().await, Seen::Binary(it) if it == large));
+            sim.settle().await;
+        });
+        // The peer's own buffers are not what is counted.
+        std::mem::forget(peer.into_io());
+    });
+    let held = counted.bytes_current;
+    assert!(held < 1 << 20, "{held} bytes are still held");
+}

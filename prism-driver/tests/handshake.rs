@@ -1,0 +1,240 @@
+//! The server's opening handshake: what it is answered with, how long it may take, and what a
+//! handler learns of it.
+
+mod common;
+
+use common::{
+    close,
+    handlers::{Echo, Log, Recorder},
+    http::{ACCEPT, REQUEST, read_head, read_to_end, shake_hands},
+    peer::{Peer, Seen},
+    pipe::End,
+    s, serve_handshake,
+    sim::Sim,
+    text,
+};
+use futures_lite::{AsyncWriteExt, future::or};
+use prism_driver::{AcceptError, Connection, Disconnect, Handler, Message, Options, Runtime};
+
+/// Sends one byte each second for as long as they are taken.
+async fn drip(sim: &Sim, io: &mut End, bytes: &[u8]) {
+    for byte in bytes {
+        sim.pass(s(1)).await;
+        if io.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+    }
+}
+
+fn refused(result: &Result<Disconnect, AcceptError>) -> Option<u16> {
+    match result {
+        Err(AcceptError::Refused(status)) => Some(*status),
+        _ => None,
+    }
+}
+
+// ---- accepted
+
+#[test]
+fn a_good_request_is_answered_with_101() {
+    let sim = Sim::default();
+    let (mut io, _, _) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        io.write_all(REQUEST.as_bytes()).await.unwrap();
+        let head = read_head(&mut io).await;
+        assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")), "{head}");
+    });
+}
+
+#[test]
+fn the_101_and_the_first_messages_leave_in_one_write() {
+    let sim = Sim::default();
+    let (recorder, _, _gate) = Recorder::new();
+    let (mut io, script, _) = serve_handshake(&sim, recorder, Options::default());
+    sim.run(async {
+        io.write_all(REQUEST.as_bytes()).await.unwrap();
+        sim.settle().await;
+        assert_eq!(script.writes_to_client(), 1);
+        assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
+        assert_eq!(Peer::open(io).next().await, text("welcome"));
+    });
+}
+
+#[test]
+fn frames_that_come_with_the_request_are_delivered() {
+    let frames = b"\x81\x83\0\0\0\0one\x81\x83\0\0\0\0two\x88\x80\0\0\0\0";
+    let request = [REQUEST.as_bytes(), frames].concat();
+    // Also when the read that brings the head's end brings half a frame.
+    for piece in (1..=request.len()).rev() {
+        let sim = Sim::default();
+        let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+        sim.run(async {
+            script.set_piece(piece);
+            io.write_all(&request).await.unwrap();
+            assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
+            let expected = [text("one"), text("two"), close(1005, ""), Seen::End(Ok(()))];
+            assert_eq!(Peer::open(io).all().await, expected, "{piece} bytes at a time");
+            assert_eq!(ended.recv().await.unwrap().unwrap().code(), 1005);
+        });
+    }
+}
+
+/// Writes down what it can learn of the request, at each stage.
+struct Curious(Log);
+
+impl Curious {
+    fn look(&self, stage: &str, connection: &Connection) {
+        let (path, query) = (connection.path(), connection.query());
+        let token = connection.header("x-token");
+        self.0.add(format!("{stage}: {path} {query:?} {token:?}"));
+    }
+}
+
+impl Handler for Curious {
+    async fn on_connect(&self, connection: &Connection) {
+        self.look("connect", connection);
+    }
+
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        self.look("message", connection);
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
+        self.look("disconnect", connection);
+    }
+}
+
+#[test]
+fn the_request_is_known_for_the_connections_life_and_its_headers_in_on_connect() {
+    let sim = Sim::default();
+    let log = Log::default();
+    let (io, _, ended) = serve_handshake(&sim, Curious(log.clone()), Options::default());
+    sim.run(async {
+        let mut peer = shake_hands(io).await;
+        peer.send("hello").await;
+        peer.close(1000, "").await;
+        peer.all().await;
+        drop(peer);
+        ended.recv().await.unwrap().unwrap();
+    });
+    let expected = [
+        r#"connect: /chat Some("room=1") Some("abc")"#,
+        r#"message: /chat Some("room=1") None"#,
+        r#"disconnect: /chat Some("room=1") None"#,
+    ];
+    assert_eq!(log.lines(), expected);
+}
+
+// ---- too late
+
+#[test]
+fn a_request_that_does_not_come_is_answered_with_408_after_ten_seconds() {
+    let sim = Sim::default();
+    let (mut io, _, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        let answer = read_to_end(&mut io).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert_eq!(sim.now(), s(10));
+        drop(io);
+        assert_eq!(refused(&ended.recv().await.unwrap()), Some(408));
+        assert_eq!(sim.now(), s(10));
+    });
+}
+
+#[test]
+fn the_ten_seconds_are_for_the_whole_request_and_not_for_each_byte() {
+    let sim = Sim::default();
+    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        drip(&sim, &mut io, &REQUEST.as_bytes()[..13]).await;
+        assert!(script.closed_by_server());
+        let answer = read_to_end(&mut io).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        drop(io);
+        assert_eq!(refused(&ended.recv().await.unwrap()), Some(408));
+    });
+}
+
+#[test]
+fn a_peer_that_leaves_before_its_request_is_whole_is_no_connection() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (mut io, _, ended) = serve_handshake(&sim, recorder, Options::default());
+    sim.run(async {
+        io.write_all(&REQUEST.as_bytes()[..50]).await.unwrap();
+        drop(io);
+        let result = ended.recv().await.unwrap();
+        assert!(matches!(result, Err(AcceptError::Io(_))), "{result:?}");
+    });
+    assert!(log.lines().is_empty(), "{:?}", log.lines());
+}
+
+// ---- refused
+
+#[test]
+fn what_is_no_good_request_is_refused_with_its_status() {
+    let requests = [
+        (REQUEST.replace("GET", "POST"), 405),
+        ("GET /chat HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426),
+        (REQUEST.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400),
+        (REQUEST.replace("Version: 13", "Version: 8"), 426),
+        (REQUEST.replace("HTTP/1.1", "HTTP/1.0"), 505),
+        (REQUEST.replace("abc", &"x".repeat(20_000)), 431),
+        ("\x16\x03\x01".to_owned(), 400),
+    ];
+    for (request, status) in requests {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let (mut io, _, ended) = serve_handshake(&sim, recorder, Options::default());
+        sim.run(async {
+            io.write_all(request.as_bytes()).await.unwrap();
+            let answer = read_to_end(&mut io).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+            drop(io);
+            assert_eq!(refused(&ended.recv().await.unwrap()), Some(status));
+        });
+        assert!(log.lines().is_empty(), "{:?}", log.lines());
+    }
+}
+
+#[test]
+fn a_refusal_is_delivered_although_the_peer_still_sends() {
+    let sim = Sim::default();
+    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        // A body that nobody wants: more than one read takes.
+        io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        io.write_all(&vec![b'x'; 100_000]).await.unwrap();
+        // The server has time to leave before the answer is read.
+        sim.pass(s(60)).await;
+        assert!(script.dropped_by_server());
+        assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
+        let answer = read_to_end(&mut io).await;
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    });
+}
+
+#[test]
+fn a_refused_peer_is_left_after_five_seconds_whatever_it_sends() {
+    let sim = Sim::default();
+    let (mut io, _, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let dripping = drip(&sim, &mut io, &[b'x'; 100]);
+        or(dripping, async { drop(ended.recv().await.unwrap()) }).await;
+        assert_eq!(sim.now(), s(5));
+    });
+}
+
+#[test]
+fn a_refused_peer_that_does_not_read_is_left_after_five_seconds() {
+    let sim = Sim::default();
+    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        script.set_capacity_to_client(1);
+        io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
+        assert_eq!(sim.now(), s(5));
+    });
+}
