@@ -13,6 +13,7 @@ use common::{
     sim::Sim,
     text,
 };
+use futures_lite::future::poll_once;
 use prism_driver::{Disconnect, Failure, Options, Runtime};
 
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
@@ -107,6 +108,9 @@ fn while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
         peer.raw(b"\x89\x84\0\0\0\0ping").await;
         // Far beyond the keepalive's patience: the peer may be there, nobody looks.
         sim.pass(s(600)).await;
+        while let Some(seen) = poll_once(peer.next()).await {
+            assert_eq!(seen, Seen::Ping, "before the handler is done");
+        }
         gate.send(()).await.unwrap();
         assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
         peer.send("fine").await;
