@@ -23,8 +23,9 @@ const MESSAGE: usize = 24 << 10;
 /// Far more than the sockets of both ends can hold.
 const MUCH: usize = 128 << 20;
 
-/// Sends much, looking at its outbox all the while.
+/// Sends messages, looking at its outbox all the while.
 struct Flood {
+    messages: usize,
     recorder: Recorder,
     fullest: Sender<usize>,
 }
@@ -33,7 +34,7 @@ impl Handler for Flood {
     async fn on_connect(&self, connection: &Connection) {
         let message = vec![b'x'; MESSAGE];
         let mut fullest = 0;
-        for _ in 0..MUCH / MESSAGE {
+        for _ in 0..self.messages {
             if connection.send(&message).await.is_err() {
                 break;
             }
@@ -49,18 +50,20 @@ impl Handler for Flood {
     }
 }
 
-fn flood() -> (Flood, std::sync::mpsc::Receiver<usize>, super::support::handlers::Events) {
+fn flood(
+    messages: usize,
+) -> (Flood, std::sync::mpsc::Receiver<usize>, super::support::handlers::Events) {
     let (recorder, events) = recorder();
     let (fullest, told) = channel();
-    (Flood { recorder, fullest }, told, events)
+    (Flood { messages, recorder, fullest }, told, events)
 }
 
 #[test]
 fn contract_9_an_outbox_holds_no_more_than_its_mark_and_one_message() {
-    let (flood, fullest, _) = flood();
+    let (flood, fullest, _) = flood(500);
     let server = serve(|server| server.web_socket("/", flood));
     let mut peer = server.open("/");
-    for _ in 0..MUCH / MESSAGE {
+    for _ in 0..500 {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
     }
     let fullest = fullest.recv_timeout(PATIENCE).expect("the handler is done");
@@ -71,7 +74,7 @@ fn contract_9_an_outbox_holds_no_more_than_its_mark_and_one_message() {
 fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
-    let (flood, fullest, events) = flood();
+    let (flood, fullest, events) = flood(MUCH / MESSAGE);
     let server = serve(|server| server.options(options).web_socket("/", flood));
     let peer = server.open("/"); // and never reads
     let ended = events.ended();

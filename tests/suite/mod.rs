@@ -4,6 +4,7 @@ mod attacks;
 mod back_pressure;
 mod closing;
 mod contract;
+mod floods;
 mod handshake;
 mod interop;
 mod memory;

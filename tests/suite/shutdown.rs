@@ -56,15 +56,14 @@ fn nobody_is_accepted_any_more() {
     // The listener is gone before anybody is told.
     let late = TcpStream::connect(server.address());
     assert!(late.is_err(), "somebody still listens");
-    peer.send_close(1001, "");
+    peer.expect_gone_after_close();
     assert_counts(server.stopped(), 1, 0);
-    peer.expect_end();
 }
 
 #[test]
 fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
     let mut options = Options::default();
-    options.shutdown_grace = Duration::from_millis(300);
+    options.shutdown_grace = Duration::from_secs(2);
     options.protocol.close_timeout = Duration::from_secs(600);
     let (recorder, events) = recorder();
     let server = serve(|server| server.options(options).web_socket("/", recorder));
@@ -114,6 +113,8 @@ fn a_handler_that_is_busy_is_waited_for() {
     peer.send_close(1001, "");
     events.nothing_yet();
     gate.open();
+    peer.expect_end();
+    drop(peer);
     assert_counts(server.stopped(), 1, 0);
     assert_eq!(events.message().as_message(), Message::Text("finished"));
     assert_eq!(events.ended().code(), 1001);
@@ -157,10 +158,8 @@ fn who_is_still_in_the_handshake_is_told_1001_when_it_is_done() {
     peer.write(rest);
     assert_eq!(peer.head().status, 101);
     peer.expect_close(1001, WHY);
-    peer.send_close(1001, "");
-    peer.expect_end();
-    witness.send_close(1001, "");
-    witness.expect_end();
+    peer.expect_gone_after_close();
+    witness.expect_gone_after_close();
     let outcome = server.stopped();
     assert_eq!(outcome.cut, 0, "{outcome:?}");
 }
@@ -179,7 +178,7 @@ fn what_was_sent_before_the_shutdown_still_arrives() {
         peer.expect(TEXT, b"before");
     }
     peer.expect_close(1001, WHY);
-    peer.send_close(1001, "");
+    peer.expect_gone_after_close();
     assert_counts(server.stopped(), 1, 0);
 }
 
