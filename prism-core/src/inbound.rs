@@ -195,7 +195,7 @@ impl Inbound {
             (OpCode::Text, None) => Kind::Text,
             (OpCode::Binary, None) => Kind::Binary,
         };
-        let room = self.max_message_size - joined;
+        let room = self.max_message_size.saturating_sub(joined);
         let remaining = match usize::try_from(header.len) {
             Ok(len) if len <= room => len,
             _ => return Err(ProtocolError::MessageTooBig(self.max_message_size)),
@@ -219,7 +219,8 @@ impl Inbound {
 
     /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
     fn check_text(&mut self, input: &RecvBuffer) -> Result<(), ProtocolError> {
-        let unchecked = &input.message()[self.valid..];
+        // A caller that cleared its buffer half-way gets garbage, but no panic.
+        let unchecked = input.message().get(self.valid..).unwrap_or_default();
         self.valid += utf8::valid_prefix(unchecked).map_err(|_| ProtocolError::InvalidUtf8)?;
         Ok(())
     }

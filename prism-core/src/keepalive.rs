@@ -51,6 +51,9 @@ pub(crate) struct Keepalive {
     pings: u32,
 }
 
+/// An interval of zero would ping without an end.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
 /// What the keepalive wants done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
@@ -84,10 +87,11 @@ impl Keepalive {
         if self.answer.passed(now, self.timeout) {
             return Tick::Dead;
         }
-        if !self.next_ping.passed(now, self.interval) {
+        let interval = self.interval.max(MIN_INTERVAL);
+        if !self.next_ping.passed(now, interval) {
             return Tick::Nothing;
         }
-        self.next_ping = Deadline::At(now.saturating_add(self.interval));
+        self.next_ping = Deadline::At(now.saturating_add(interval));
         if matches!(self.answer, Deadline::Off) {
             self.answer = Deadline::At(now.saturating_add(self.timeout));
         }

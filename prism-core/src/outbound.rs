@@ -141,8 +141,8 @@ impl Outbound {
             Event::Ping(payload) if self.phase == Phase::Open => self.write_pong(payload, out),
             Event::Close(frame) => {
                 if self.phase == Phase::Open {
-                    // §5.5.1: the answer to a close frame echoes its code.
-                    self.write_close(CloseFrame { reason: "", ..frame }, out);
+                    // §5.5.1: the answer to a close frame echoes it.
+                    self.write_close(frame, out);
                 }
                 self.finish();
             }

@@ -56,8 +56,12 @@ impl<R: Runtime> Client<R> {
     /// [`ConnectError::InvalidUrl`] if it is no such address.
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
         let invalid = |what| ConnectError::InvalidUrl(what);
+        if url.contains('#') {
+            return Err(invalid("fragments mean nothing to WebSocket (RFC 6455 §3)"));
+        }
         let uri: Uri = url.parse().map_err(|_| invalid("it can not be parsed"))?;
-        let (secure, default_port) = match uri.scheme_str() {
+        let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
+        let (secure, default_port) = match scheme.as_deref() {
             Some("ws") => (false, 80),
             Some("wss") => (true, 443),
             _ => return Err(invalid("expected ws:// or wss://")),
@@ -70,7 +74,10 @@ impl<R: Runtime> Client<R> {
             return Err(invalid("there is no host"));
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let port = authority.port_u16().unwrap_or(default_port);
+        let port = match authority.as_str().get(authority.host().len()..) {
+            None | Some("" | ":") => default_port,
+            Some(_) => authority.port_u16().ok_or_else(|| invalid("the port is none"))?,
+        };
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let target = if target.starts_with('?') { format!("/{target}") } else { target.to_owned() };
         let request = ClientRequest::new(authority.as_str(), &target)?;
@@ -153,6 +160,7 @@ impl<R: Runtime> Client<R> {
         let mut handshake =
             ClientHandshake::start(protocol, &self.request, random_bytes(), &mut request);
         io.write_all(&request).await?;
+        io.flush().await?;
         loop {
             let count = io.read(input.spare(HEAD_READ)).await?;
             input.received(count);

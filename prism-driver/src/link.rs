@@ -14,7 +14,7 @@ use prism_core::{Inbound, ProtocolError, RecvBuffer};
 use crate::{
     connection::Connection,
     handler::Failure,
-    outbox::{Flushed, Outbox},
+    outbox::{Flushed, Outbox, Rest},
     pool,
     runtime::{Runtime, Transport},
 };
@@ -103,8 +103,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
             self.reads += 1;
             if self.reads > READS_PER_TURN {
                 self.reads = 0;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                return self.poll_yield(cx, Watch::Peer(inbound));
             }
             self.poll_fill(cx, input, inbound)
         })
@@ -190,8 +189,16 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
             }
             ready!(self.poll_wait(cx, blocked, Watch::Close))?;
         }
+        self.poll_yield(cx, Watch::Close)
+    }
+
+    /// Gives other tasks a turn. A peer that never pauses escapes no deadline by that.
+    fn poll_yield(&mut self, cx: &mut Context<'_>, watch: Watch<'_>) -> Poll<Result<(), Failure>> {
         cx.waker().wake_by_ref();
-        Poll::Pending
+        match self.poll_wait(cx, true, watch) {
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Sleeps until there is more to write or a deadline has been dealt with (ready), or has
@@ -202,8 +209,9 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         blocked: bool,
         mut watch: Watch<'_>,
     ) -> Poll<Result<(), Failure>> {
-        self.outbox().check_cut()?;
-        let Ok(due) = self.outbox().rest(cx, blocked) else { return Poll::Ready(Ok(())) };
+        let Rest::Until(due) = self.outbox().rest(cx, blocked)? else {
+            return Poll::Ready(Ok(()));
+        };
         // A peer that nobody reads can not show that it has closed.
         let due = if watch.judges_close() || self.outbox().is_open() { due } else { None };
         let now = ready!(self.poll_timer(cx, due));
@@ -218,8 +226,10 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
             Watch::Peer(inbound) => inbound.take_heard(),
             Watch::Handler | Watch::Close => true,
         };
+        let waited = self.outbox().wants().read;
         self.outbox().handle_timeout(now, heard)?;
-        if matches!(watch, Watch::Close) && !self.outbox().wants().read {
+        if waited && !self.outbox().wants().read {
+            // Both have closed, but the peer did not end the transport in time.
             return Err(ProtocolError::CloseTimeout.into());
         }
         Ok(())
@@ -309,6 +319,14 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
 
     fn outbox(&self) -> &Outbox {
         self.connection.outbox()
+    }
+}
+
+/// A link that is dropped early, with its runtime or by whoever drives it, is a connection that is
+/// over.
+impl<R: Runtime, T> Drop for Link<'_, R, T> {
+    fn drop(&mut self) {
+        self.connection.outbox().end(true);
     }
 }
 

@@ -50,7 +50,8 @@ impl Outbox {
             state: Mutex::new(inner),
             room: Notice::new(),
             ended: Notice::new(),
-            high_water_mark,
+            // At zero there would never be room.
+            high_water_mark: if high_water_mark == 0 { 1 } else { high_water_mark },
         }
     }
 
@@ -158,20 +159,17 @@ impl Outbox {
         (flushed, Poll::Ready(Ok(())))
     }
 
-    /// The owner is about to sleep until it is woken, or until the time that this returns.
-    ///
-    /// `Err` if it must not sleep: something came to be sent that the transport has not seen yet.
-    pub(crate) fn rest(
-        &self,
-        cx: &Context<'_>,
-        write_blocked: bool,
-    ) -> Result<Option<Duration>, NotNow> {
+    /// The owner has flushed, and would sleep until it is woken or a deadline passes.
+    pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
         let mut inner = self.lock();
-        if !inner.cut && !inner.unsent.is_empty() && !write_blocked {
-            return Err(NotNow);
+        if inner.cut {
+            return Err(Failure::CutOff);
+        }
+        if !inner.unsent.is_empty() && !write_blocked {
+            return Ok(Rest::NotYet);
         }
         inner.owner = Some(cx.waker().clone());
-        Ok(inner.outbound.poll_timeout())
+        Ok(Rest::Until(inner.outbound.poll_timeout()))
     }
 
     /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
@@ -200,11 +198,6 @@ impl Outbox {
     pub(crate) fn wants(&self) -> Wants {
         let outbound = &self.lock().outbound;
         Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
-    }
-
-    /// Whether the connection is to end at once.
-    pub(crate) fn check_cut(&self) -> Result<(), Failure> {
-        if self.lock().cut { Err(Failure::CutOff) } else { Ok(()) }
     }
 
     /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
@@ -287,9 +280,14 @@ pub(crate) enum Flushed {
     Something,
 }
 
-/// The owner has to flush before it may sleep.
+/// Whether the owner may sleep.
 #[derive(Debug)]
-pub(crate) struct NotNow;
+pub(crate) enum Rest {
+    /// Something has come since it flushed.
+    NotYet,
+    /// Until it is woken, or this time.
+    Until(Option<Duration>),
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wants {

@@ -342,7 +342,6 @@ fn an_address_that_can_not_be_connected_to_says_why() {
 }
 
 #[test]
-#[ignore = "not yet: the default port is taken instead"]
 fn a_port_that_is_none_is_an_error() {
     for port in ["99999", "65536", "http", "-1"] {
         let url = format!("ws://example.org:{port}/");
@@ -366,7 +365,6 @@ fn addresses_may_be_short_and_have_ports_and_be_numbers() {
 }
 
 #[test]
-#[ignore = "not yet: only small letters are understood (RFC 3986 §3.1)"]
 fn a_scheme_may_be_in_capitals() {
     assert!(Client::new_on(Sim::default(), "WS://example.org/").is_ok());
 }

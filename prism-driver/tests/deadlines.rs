@@ -188,7 +188,7 @@ fn a_peer_that_closes_but_never_ends_the_transport_is_left_after_the_close_timeo
         sim.pass(s(10)).await;
         assert_eq!(peer.next().await, text("welcome"));
         peer.close(1000, "bye").await;
-        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
         // The handler is told at once; only the transport waits.
         let told = "disconnect closed by the peer with 1000 (bye)";
         assert_eq!((log.lines().last().unwrap().as_str(), sim.now()), (told, s(10)));

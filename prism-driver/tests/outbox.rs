@@ -249,7 +249,6 @@ fn after_the_end_nothing_can_be_sent_and_nothing_is_kept() {
 }
 
 #[test]
-#[ignore = "not yet: senders that wait for room wait for ever"]
 fn when_the_future_that_serves_is_dropped_everybody_learns_it() {
     let sim = Sim::default();
     let (server, _client, script) = pipe();

@@ -47,7 +47,6 @@ fn others_get_their_turn_and_messages_leave() {
 }
 
 #[test]
-#[ignore = "not yet: deadlines are looked at only when there is nothing to read"]
 fn it_is_left_after_the_close_timeout_when_it_has_closed() {
     let sim = Sim::default();
     let (mut peer, script, ended, _) = torrent(&sim);
@@ -61,7 +60,6 @@ fn it_is_left_after_the_close_timeout_when_it_has_closed() {
 }
 
 #[test]
-#[ignore = "not yet: deadlines are looked at only when there is nothing to read"]
 fn it_is_given_up_after_the_close_timeout_when_it_does_not_answer_our_close_frame() {
     let sim = Sim::default();
     let (mut peer, _, ended, connection) = torrent(&sim);
@@ -79,7 +77,6 @@ fn it_is_given_up_after_the_close_timeout_when_it_does_not_answer_our_close_fram
 }
 
 #[test]
-#[ignore = "not yet: deadlines are looked at only when there is nothing to read"]
 fn it_is_given_up_after_the_write_timeout_when_it_takes_nothing() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = torrent(&sim);
