@@ -147,6 +147,25 @@ fn try_send_says_full_at_the_mark_and_refused_when_it_is_closing() {
 }
 
 #[test]
+fn a_mark_of_zero_lets_one_message_wait_at_a_time() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let mut options = Options::default();
+    options.high_water_mark = 0;
+    let (mut peer, script, _) = serve(&sim, handler, options);
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        script.set_capacity_to_client(0);
+        connection.send("first").await.unwrap();
+        assert_eq!(connection.try_send("second"), Err(TrySendError::Full));
+        script.set_capacity_to_client(1_000);
+        assert_eq!(peer.next().await, text("first"));
+        connection.send("second").await.unwrap();
+        assert_eq!(peer.next().await, text("second"));
+    });
+}
+
+#[test]
 fn a_ping_carries_at_most_125_bytes() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
