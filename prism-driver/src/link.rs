@@ -258,17 +258,17 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let Some(io) = &mut self.io else { return Poll::Pending };
-        let (flushed, result) = self.connection.outbox().poll_flush(io, cx);
+        let (flushed, mut result) = self.connection.outbox().poll_flush(io, cx);
         if flushed == Flushed::Something {
+            self.unflushed = true;
             self.stalled_at = None;
         }
-        self.unflushed |= flushed == Flushed::Something;
-        let result = match result {
-            Poll::Ready(Ok(())) if self.unflushed => Pin::new(io).poll_flush(cx),
-            result => result,
-        };
-        if result.is_ready() {
-            self.unflushed = false;
+        if self.unflushed && matches!(result, Poll::Ready(Ok(()))) {
+            result = Pin::new(io).poll_flush(cx);
+            if result.is_ready() {
+                self.unflushed = false;
+                self.stalled_at = None;
+            }
         }
         self.watch_stall(result.is_pending());
         result.map_err(Failure::from)
@@ -282,9 +282,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
     }
 
     fn watch_stall(&mut self, blocked: bool) {
-        if !blocked {
-            self.stalled_at = None;
-        } else if self.stalled_at.is_none() {
+        if blocked && self.stalled_at.is_none() {
             self.stalled_at = Some(self.runtime.now().saturating_add(self.write_timeout));
         }
     }

@@ -14,7 +14,7 @@ use common::{
     text,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Client, Disconnect, Failure, Options, OwnedMessage};
+use prism_driver::{Client, Disconnect, Failure, Options, OwnedMessage, Runtime};
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
@@ -147,6 +147,21 @@ fn a_transport_that_can_not_be_closed_changes_nothing_about_the_reason() {
         peer.close(4000, "bye").await;
         assert_eq!(peer.next().await, close(4000, "bye"));
         assert_eq!(ended.recv().await.unwrap().code(), 4000);
+        assert!(script.dropped_by_server());
+    });
+}
+
+#[test]
+fn a_transport_that_never_finishes_closing_is_given_up_after_the_write_timeout() {
+    let sim = Sim::default();
+    let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+    sim.run(async {
+        script.block_close();
+        peer.close(4000, "bye").await;
+        assert_eq!(peer.next().await, close(4000, "bye"));
+        peer.io.close().await.unwrap();
+        assert_eq!(ended.recv().await.unwrap().code(), 4000);
+        assert_eq!(sim.now(), s(30));
         assert!(script.dropped_by_server());
     });
 }

@@ -30,6 +30,7 @@ struct Lane {
     breaks_after: Option<(usize, io::ErrorKind)>,
     flush_fails: Option<io::ErrorKind>,
     close_fails: Option<io::ErrorKind>,
+    close_blocks: bool,
     /// What was written since the last flush, if a flush is needed.
     held: Option<Vec<u8>>,
     reader: Option<Waker>,
@@ -50,6 +51,7 @@ impl Lane {
             breaks_after: None,
             flush_fails: None,
             close_fails: None,
+            close_blocks: false,
             held: None,
             reader: None,
             writer: None,
@@ -181,6 +183,11 @@ impl Script {
         change(&self.to_client, |lane| lane.close_fails = Some(error));
     }
 
+    /// The server's attempt to end its side never finishes.
+    pub fn block_close(&self) {
+        change(&self.to_client, |lane| lane.close_blocks = true);
+    }
+
     /// How many writes the server has made.
     pub fn writes_to_client(&self) -> usize {
         lock(&self.to_client).writes
@@ -262,6 +269,9 @@ impl AsyncWrite for End {
         let mut lane = lock(&self.outgoing);
         if let Some(error) = lane.close_fails {
             return Poll::Ready(Err(error.into()));
+        }
+        if lane.close_blocks {
+            return Poll::Pending;
         }
         lane.flush();
         lane.closed = true;
