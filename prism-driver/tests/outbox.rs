@@ -123,6 +123,30 @@ fn senders_that_are_dropped_when_their_turn_has_come_pass_it_on() {
     });
 }
 
+#[test]
+fn room_for_many_is_given_to_many() {
+    let sim = Sim::default();
+    let (_peer, script, _, connection) = stuck(&sim);
+    sim.run(async {
+        connection.send(&[7; 100]).await.unwrap();
+        let (sent, was_sent) = unbounded();
+        for _ in 0..10 {
+            let (connection, sent) = (connection.clone(), sent.clone());
+            sim.spawn(async move {
+                connection.send("x").await.unwrap();
+                sent.send(()).await.unwrap();
+            });
+        }
+        sim.settle().await;
+        assert!(was_sent.is_empty(), "there is no room");
+        // The peer takes some bytes once: enough for all of them.
+        script.set_capacity_to_client(60);
+        sim.settle().await;
+        assert_eq!(was_sent.len(), 10);
+        assert_eq!(connection.buffered(), 102 - 60 + 10 * 3);
+    });
+}
+
 // ---- try_send and ping
 
 #[test]
