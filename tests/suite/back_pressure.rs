@@ -3,13 +3,15 @@
 
 use std::{
     io::{ErrorKind, Write},
-    sync::mpsc::{Sender, channel},
+    net::TcpStream,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
     time::Duration,
 };
 
 use super::support::{
     PATIENCE, block_on,
-    handlers::{Gate, Recorder, Seen, recorder},
+    handlers::{Events, Gate, Recorder, Seen, recorder},
     peer::{BINARY, TEXT},
     server::serve,
 };
@@ -50,9 +52,7 @@ impl Handler for Flood {
     }
 }
 
-fn flood(
-    messages: usize,
-) -> (Flood, std::sync::mpsc::Receiver<usize>, super::support::handlers::Events) {
+fn flood(messages: usize) -> (Flood, Receiver<usize>, Events) {
     let (recorder, events) = recorder();
     let (fullest, told) = channel();
     (Flood { messages, recorder, fullest }, told, events)
@@ -113,7 +113,7 @@ fn closing_makes_a_waiting_send_fail() {
     let peer = server.open("/"); // and never reads
     let connection = events.connected();
     let (told, tell) = channel();
-    let sending = std::thread::spawn({
+    let sending = thread::spawn({
         let connection = connection.clone();
         move || {
             let message = vec![b'x'; MESSAGE];
@@ -185,7 +185,7 @@ fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
 }
 
 /// Writes all, or says how much was taken before no more was.
-fn write_until_blocked(stream: &mut std::net::TcpStream, bytes: &[u8]) -> Option<usize> {
+fn write_until_blocked(stream: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < bytes.len() {
         match stream.write(&bytes[at..]) {

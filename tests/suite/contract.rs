@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_lite::future::{poll_once, yield_now, zip};
+use futures_lite::future::{poll_once, yield_now};
 
 use super::support::{
     PATIENCE, block_on,
@@ -381,25 +381,4 @@ fn contract_8_a_broadcast_reaches_everybody_but_those_who_left() {
             peer.expect(BINARY, &[round; 100]);
         }
     }
-}
-
-#[test]
-fn both_directions_run_at_once() {
-    let server = serve(|server| server.web_socket("/", Echo));
-    block_on(async {
-        let socket = server.connect("/").await;
-        let message = vec![7; 300_000]; // more than an outbox, many times
-        let sending = async {
-            for _ in 0..50 {
-                socket.send(&message).await.expect("an open connection");
-            }
-        };
-        let receiving = async {
-            for _ in 0..50 {
-                let received = socket.recv().await.expect("an open connection");
-                assert!(received.as_message().as_bytes() == message);
-            }
-        };
-        zip(sending, receiving).await;
-    });
 }

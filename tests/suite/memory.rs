@@ -1,14 +1,18 @@
 //! What a connection costs in memory, whatever its peer does. Measured by the allocator, in a process
 //! where nothing else happens.
 
-use std::{sync::mpsc::channel, time::Duration};
+use std::{
+    io::Write,
+    sync::mpsc::{Sender, channel},
+    time::Duration,
+};
 
 use super::support::{
     PATIENCE,
     alone::{alone, peak_heap},
     handlers::{Echo, recorder},
     pattern,
-    peer::{BINARY, Peer, TEXT},
+    peer::{BINARY, PING, Peer, TEXT},
     server::{Running, serve, serve_echo},
 };
 use crate::prism::{Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError};
@@ -93,7 +97,7 @@ fn a_thousand_idle_connections_hold_no_buffers() {
 }
 
 /// Sends without an end to a peer that does not read.
-struct Firehose(std::sync::mpsc::Sender<()>);
+struct Firehose(Sender<()>);
 
 impl Handler for Firehose {
     async fn on_connect(&self, connection: &Connection) {
@@ -136,9 +140,8 @@ fn a_peer_that_pings_and_does_not_read_costs_one_outbox() {
         options.write_timeout = Duration::from_secs(1);
         let server = warmed_up(&options);
         let mut peer = server.open("/");
-        let pings = peer.encode(true, 9, &[b'p'; 125]).repeat(512);
+        let pings = peer.encode(true, PING, &[b'p'; 125]).repeat(512);
         let cost = peak_heap(|| {
-            use std::io::Write;
             // The server goes on reading while its pongs are stuck; then it gives the peer up.
             for _ in 0..4096 {
                 if peer.stream.write_all(&pings).is_err() {

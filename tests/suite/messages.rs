@@ -12,7 +12,8 @@ use super::support::{
     server::{listen, serve, serve_echo},
 };
 use crate::prism::{
-    Client, Disconnect, Failure, Message, Options, OwnedMessage, ProtocolError, Socket,
+    Client, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, OwnedMessage,
+    ProtocolError, Socket,
 };
 
 #[track_caller]
@@ -101,6 +102,27 @@ fn ten_thousand_messages_come_back_in_order() {
         }
     };
     block_on(zip(sending, receiving));
+}
+
+#[test]
+fn both_directions_run_at_once() {
+    let server = serve(|server| server.web_socket("/", Echo));
+    block_on(async {
+        let socket = server.connect("/").await;
+        let message = vec![7; 300_000]; // more than an outbox, many times
+        let sending = async {
+            for _ in 0..50 {
+                socket.send(&message).await.expect("an open connection");
+            }
+        };
+        let receiving = async {
+            for _ in 0..50 {
+                let received = socket.recv().await.expect("an open connection");
+                assert!(received.as_message().as_bytes() == message);
+            }
+        };
+        zip(sending, receiving).await;
+    });
 }
 
 #[test]
@@ -222,6 +244,32 @@ fn a_peer_that_answers_keepalive_pings_is_kept_and_one_that_stops_is_dropped() {
     let dead = ProtocolError::KeepaliveTimeout;
     assert!(matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == dead), "{ended}");
     peer.expect_gone();
+}
+
+/// Counts to ten with the other side, then closes.
+struct Counter;
+
+impl Handler for Counter {
+    async fn on_connect(&self, connection: &Connection) {
+        connection.send("1").await.expect("an open connection");
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let number: u32 = message.as_text().and_then(|text| text.parse().ok()).expect("a number");
+        if number < 10 {
+            connection.send(&(number + 1).to_string()).await.expect("an open connection");
+        } else {
+            connection.close(CloseCode::NORMAL, "that was ten").expect("an open connection");
+        }
+    }
+}
+
+#[test]
+fn a_client_can_be_a_handler_like_a_server() {
+    let server = serve_echo(&Options::default());
+    let ending = block_on(server.client("/").run(Counter)).expect("a connection");
+    assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
+    assert_eq!((ending.code(), ending.reason()), (1000, "that was ten".into()));
 }
 
 #[test]

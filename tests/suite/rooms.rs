@@ -1,6 +1,10 @@
-//! A chat as an application would write it: who is there hears who comes, who speaks and who goes.
+//! A chat as an application would write it: who is there hears who comes, who speaks and who goes;
+//! and what does not come from a connection at all reaches them as well.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use super::support::{
     block_on,
@@ -151,4 +155,16 @@ fn everybody_hears_a_busy_room_in_the_same_order() {
             assert!(heard.iter().all(|lines| *lines == heard[0]), "{heard:?}");
         }
     });
+}
+
+#[test]
+fn an_application_that_keeps_its_handler_speaks_to_everybody_from_elsewhere() {
+    let chat = Arc::new(Chat::default());
+    let server = serve(|server| server.web_socket("/rooms/{room}", chat.clone()));
+    let ada = join(&server, "/rooms/1?ada");
+    hears(&[&ada], "ada joined");
+    std::thread::scope(|scope| {
+        scope.spawn(|| chat.say("1", "your parcel is here"));
+    });
+    hears(&[&ada], "your parcel is here");
 }
