@@ -76,7 +76,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
                     Ok(Poll::Pending) => {}
                     Ok(Poll::Ready(())) => return Poll::Ready(()),
                     Err(_) => {
-                        failure = Some(Failure::HandlerPanicked);
+                        failure.get_or_insert(Failure::HandlerPanicked);
                         return Poll::Ready(());
                     }
                 }
@@ -86,7 +86,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
                 let Err(error) = ready!(self.poll_leave(cx));
                 // The handler goes on, but from now on its sends fail: let it see that.
                 self.give_up();
-                failure = Some(error);
+                failure.get_or_insert(error);
             }
         })
         .await;

@@ -16,7 +16,8 @@ const WAITING: usize = 16;
 /// A connection to `send` and `recv` on. A task of its own keeps it alive: pings are answered and
 /// what was sent leaves, whether or not you are in a call.
 ///
-/// Dropped, it closes the connection with 1000.
+/// While 16 messages wait for [`recv`](Self::recv) nothing more is read, not even the peer's close
+/// frame: receive, or drop the socket. Dropped, it closes the connection with 1000.
 ///
 /// ```no_run
 /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
@@ -93,8 +94,6 @@ impl Drop for Socket {
     fn drop(&mut self) {
         // It may be closing or over already.
         let _ = self.connection.close(CloseCode::NORMAL, "");
-        // A handler that waits for room in the channel goes on.
-        self.messages.close();
     }
 }
 
