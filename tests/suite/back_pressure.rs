@@ -85,6 +85,18 @@ fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
 }
 
 #[test]
+fn a_client_that_does_not_receive_holds_the_server_back() {
+    let mut options = Options::default();
+    options.write_timeout = Duration::from_millis(500);
+    let (flood, _fullest, events) = flood(MUCH / MESSAGE);
+    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let socket = block_on(server.connect("/")); // and never receives
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+    drop(socket);
+}
+
+#[test]
 fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.web_socket("/", recorder));

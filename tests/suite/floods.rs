@@ -26,9 +26,9 @@ impl Handler for Quiet {
     }
 }
 
-/// Sends frames for as long as anybody takes them.
+/// Sends frames for as long as anybody takes them: the smallest, which are the most work to read.
 fn flood(peer: &Peer, opcode: u8) {
-    let frames = peer.encode(true, opcode, &[b'x'; 100]).repeat(20_000);
+    let frames = peer.encode(true, opcode, b"").repeat(300_000);
     let mut stream = peer.stream.try_clone().expect("a socket");
     thread::spawn(move || while stream.write_all(&frames).is_ok() {});
 }
