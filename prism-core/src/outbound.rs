@@ -29,6 +29,9 @@ use crate::{
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: usize = 125;
 
+/// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
+const PONGS_ANYHOW: usize = 1024;
+
 /// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
 ///
 /// Output is always appended to the caller's buffer; what the caller has sent it takes out at the
@@ -42,6 +45,10 @@ pub struct Outbound {
     pong_mark: usize,
     close_timeout: Duration,
     close_deadline: Deadline,
+    /// How much of the unsent output was there when the close deadline was last looked at.
+    unsent: usize,
+    /// How many bytes of pongs were written since the output was last shorter than that.
+    pongs: usize,
     held_pong: Option<Box<[u8]>>,
 }
 
@@ -78,6 +85,8 @@ impl Outbound {
             pong_mark: config.pong_mark,
             close_timeout: config.close_timeout,
             close_deadline: Deadline::Off,
+            unsent: 0,
+            pongs: 0,
             held_pong: None,
         }
     }
@@ -150,10 +159,19 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection (RFC 6455 §7.1.7): tells the peer why, if it can still be told.
+    /// Fails the connection for what the peer did (RFC 6455 §7.1.7): tells it, if it can be told.
     pub fn fail(&mut self, error: ProtocolError, out: &mut BytesMut) {
-        if let (Phase::Open, Some(code)) = (self.phase, error.close_code()) {
-            self.write_close(CloseFrame { code, reason: &error.to_string() }, out);
+        match error.close_code() {
+            Some(code) => self.abort(code, &error.to_string(), out),
+            None => self.finish(),
+        }
+    }
+
+    /// Fails the connection for a reason of ours: appends a close frame, and does not wait for the
+    /// answer to it. A reason of more than 123 bytes is cut.
+    pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut BytesMut) {
+        if self.phase == Phase::Open {
+            self.write_close(CloseFrame { code, reason }, out);
         }
         self.finish();
     }
@@ -181,13 +199,14 @@ impl Outbound {
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, [`ProtocolError::CloseTimeout`] if
-    /// it did not finish closing.
+    /// it did not finish closing. Hand it to [`fail`](Self::fail), which tells the peer.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
         heard: bool,
         out: &mut BytesMut,
     ) -> Result<(), ProtocolError> {
+        self.poll_pong(out);
         if self.phase == Phase::Open {
             return match self.keepalive.tick(now, heard) {
                 Tick::Nothing => Ok(()),
@@ -202,7 +221,16 @@ impl Outbound {
                 Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
             };
         }
+        if matches!(self.close_deadline, Deadline::Pending) {
+            self.unsent = out.len();
+        }
         if !self.close_deadline.passed(now, self.close_timeout) {
+            return Ok(());
+        }
+        // A peer that still takes what was sent before the close frame is not late.
+        if out.len() < self.unsent {
+            self.unsent = out.len();
+            self.close_deadline = Deadline::At(now.saturating_add(self.close_timeout));
             return Ok(());
         }
         let answered = self.phase != Phase::CloseSent;
@@ -211,13 +239,13 @@ impl Outbound {
     }
 
     /// Appends the pong that was held back while too much was unsent. To be called when output has
-    /// left; [`WebSocket::receive`](crate::WebSocket::receive) does it too.
+    /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
     pub fn poll_pong(&mut self, out: &mut BytesMut) {
         if out.len() <= self.pong_mark
             && let Some(payload) = self.held_pong.take()
             && self.phase == Phase::Open
         {
-            self.write(OpCode::Pong, &payload, out);
+            self.write_pong(&payload, out);
         }
     }
 
@@ -282,12 +310,15 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut BytesMut) {
-        if out.len() > self.pong_mark {
+        self.pongs = self.pongs.min(out.len());
+        if out.len() > self.pong_mark && self.pongs > PONGS_ANYHOW {
             self.held_pong = Some(payload.into());
-        } else {
-            self.held_pong = None;
-            self.write(OpCode::Pong, payload, out);
+            return;
         }
+        self.held_pong = None;
+        let before = out.len();
+        self.write(OpCode::Pong, payload, out);
+        self.pongs += out.len() - before;
     }
 
     /// A reason that is too long is cut, at the end of a character.

@@ -5,6 +5,7 @@ mod common;
 
 use core::time::Duration;
 
+use bytes::Buf;
 use common::{
     Seen, close, error,
     frame::{Frame, PING},
@@ -332,6 +333,21 @@ fn after_an_error_the_transport_is_given_up_in_time() {
         assert_eq!(machine.at(s(6)), Ok(()));
         assert_eq!(machine.state(), State::Closed);
         assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))], "still fused");
+    }
+}
+
+#[test]
+fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
+    for role in ROLES {
+        let mut machine = started(role, s(0));
+        machine.send(&vec![0; 10_000]).unwrap();
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        for at in [0, 5, 10, 15] {
+            assert_eq!(machine.at(s(at)), Ok(()), "it has taken something since");
+            machine.out.advance(1);
+        }
+        assert_eq!(machine.at(s(20)), Ok(()));
+        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it takes nothing more");
     }
 }
 

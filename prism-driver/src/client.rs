@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -115,17 +115,23 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
-        let session = self.open(io).await?;
+        let deadline = self.deadline();
+        let session = self.open(io, deadline).await?;
+        Ok(self.socket(session))
+    }
+
+    fn socket(self, session: Session<impl Transport>) -> Socket {
         let (socket, inbox) = Socket::new(session.connection.clone());
         let Self { runtime, options, .. } = self;
         runtime.clone().spawn(async move {
             session.run(runtime, &options, &inbox).await;
         });
-        Ok(socket)
+        socket
     }
 
     /// Runs a handler on a connection over a transport that is connected already, and returns when
-    /// the connection is over.
+    /// the connection is over. It lives in this future: dropped early, a handler is dropped
+    /// half-way, and `on_disconnect` does not run.
     ///
     /// # Errors
     /// As [`connect_stream`](Self::connect_stream).
@@ -134,12 +140,21 @@ impl<R: Runtime> Client<R> {
         io: impl Transport,
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
-        let session = self.open(io).await?;
+        let deadline = self.deadline();
+        let session = self.open(io, deadline).await?;
         Ok(session.run(self.runtime, &self.options, &handler).await)
     }
 
-    async fn open<T: Transport>(&self, mut io: T) -> Result<Session<T>, ConnectError> {
-        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
+    /// When the connection has to be open.
+    fn deadline(&self) -> Duration {
+        self.runtime.now().saturating_add(self.options.handshake_timeout)
+    }
+
+    async fn open<T: Transport>(
+        &self,
+        mut io: T,
+        deadline: Duration,
+    ) -> Result<Session<T>, ConnectError> {
         let mut input = RecvBuffer::new();
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
         let Opened { outbound, inbound, info, headers } =
@@ -198,8 +213,8 @@ impl<N: Network> Client<N> {
     /// If the server can not be reached, refuses, breaks the protocol, or takes longer than the
     /// handshake timeout; if the address is `wss://`.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
-        let io = self.dial().await?;
-        self.connect_stream(io).await
+        let session = self.dial().await?;
+        Ok(self.socket(session))
     }
 
     /// Opens a connection, runs a handler on it, and returns when the connection is over.
@@ -207,19 +222,20 @@ impl<N: Network> Client<N> {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
-        let io = self.dial().await?;
-        self.run_stream(io, handler).await
+        let session = self.dial().await?;
+        Ok(session.run(self.runtime, &self.options, &handler).await)
     }
 
-    async fn dial(&self) -> Result<N::Stream, ConnectError> {
+    async fn dial(&self) -> Result<Session<N::Stream>, ConnectError> {
         if self.secure {
             return Err(ConnectError::InvalidUrl(
                 "for wss:// connect a TLS stream, and give it to connect_stream",
             ));
         }
-        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
+        let deadline = self.deadline();
         let dialled = until(&self.runtime, deadline, self.runtime.connect(&self.host, self.port));
-        Ok(dialled.await.ok_or(ConnectError::TimedOut)??)
+        let io = dialled.await.ok_or(ConnectError::TimedOut)??;
+        self.open(io, deadline).await
     }
 }
 

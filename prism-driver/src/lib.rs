@@ -23,8 +23,11 @@
 //!    everywhere.
 //! 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
 //!    `Clone`.
-//! 9. An outbox is never larger than its high-water mark plus one message. Nothing is dropped
-//!    unseen: `send` waits, `try_send` says that it is full.
+//! 9. An outbox is never larger than its high-water mark plus one message (and a few control
+//!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full.
+//!
+//! "Never" and "always" end with the task: a runtime that is dropped drops its tasks, and with them
+//! what ran in them.
 //!
 //! # How it works
 //!

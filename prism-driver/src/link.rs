@@ -35,6 +35,8 @@ pub(crate) struct Link<'a, R: Runtime, T> {
     unflushed: bool,
     /// When the peer must have taken something of what is waiting.
     stalled_at: Option<Duration>,
+    /// Whether the peer has taken something that it had kept waiting: a sign of life.
+    took: bool,
     timer: Pin<&'a mut Option<R::Sleep>>,
     timer_at: Option<Duration>,
     reads: u32,
@@ -55,6 +57,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
             write_timeout,
             unflushed: false,
             stalled_at: None,
+            took: false,
             timer,
             timer_at: None,
             reads: 0,
@@ -218,12 +221,13 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         Poll::Ready(self.judge(now, &mut watch))
     }
 
-    fn judge(&self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
+    fn judge(&mut self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
         if self.stalled_at.is_some_and(|deadline| deadline <= now) {
             return Err(Failure::WriteStalled);
         }
         let heard = match watch {
-            Watch::Peer(inbound) => inbound.take_heard(),
+            // A ping may be far behind in what such a peer has not taken yet.
+            Watch::Peer(inbound) => inbound.take_heard() | std::mem::take(&mut self.took),
             Watch::Handler | Watch::Close => true,
         };
         let waited = self.outbox().wants().read;
@@ -261,7 +265,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         let (flushed, mut result) = self.connection.outbox().poll_flush(io, cx);
         if flushed == Flushed::Something {
             self.unflushed = true;
-            self.stalled_at = None;
+            self.took |= self.stalled_at.take().is_some();
         }
         if self.unflushed && matches!(result, Poll::Ready(Ok(()))) {
             result = Pin::new(io).poll_flush(cx);

@@ -179,6 +179,11 @@ impl Outbox {
         inner.closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
     }
 
+    /// We can not go on: closes without waiting for the peer's answer.
+    pub(crate) fn abort(&self, code: CloseCode, reason: &str) {
+        self.lock().write(|outbound, out| outbound.abort(code, reason, out));
+    }
+
     /// The peer broke the protocol.
     pub(crate) fn fail(&self, error: ProtocolError) {
         self.lock().write(|outbound, out| outbound.fail(error, out));

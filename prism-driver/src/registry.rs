@@ -14,6 +14,8 @@ pub(crate) struct Registry {
     inner: Mutex<Inner>,
     /// Somebody has left.
     left: Notice,
+    /// The server shuts down.
+    closing: Notice,
 }
 
 #[derive(Debug, Default)]
@@ -47,13 +49,15 @@ impl Registry {
         }
     }
 
-    /// Closes every connection, those still to come included.
-    pub(crate) fn close_all(&self) {
+    /// Gives handshakes up and closes every connection; how many connections that are.
+    pub(crate) fn close_all(&self) -> usize {
         let mut inner = self.lock();
         inner.closing = true;
         let connections: Vec<_> = inner.connections().cloned().collect();
         drop(inner);
+        self.closing.notify(usize::MAX);
         connections.iter().for_each(close);
+        connections.len()
     }
 
     /// Ends what has not closed; how many that were.
@@ -79,6 +83,16 @@ impl Inner {
 }
 
 impl Seat {
+    /// Returns when the server shuts down.
+    pub(crate) async fn closing(&self) {
+        while !self.registry.lock().closing {
+            listener!(self.registry.closing => closing);
+            if !self.registry.lock().closing {
+                closing.await;
+            }
+        }
+    }
+
     /// The handshake is done.
     pub(crate) fn sit(&self, connection: &Connection) {
         let mut inner = self.registry.lock();

@@ -1,5 +1,7 @@
 //! [`Router`]: what a request gets, by its path.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use matchit::Match;
 use prism_core::{HandshakeError, Reply, Request};
 
@@ -44,13 +46,18 @@ impl<E: Clone> Router<E> {
         insert(&mut self.pages, path, page);
     }
 
-    /// What the request gets. A path may have both a page and an endpoint: who asks for an upgrade
-    /// gets the endpoint.
+    /// What the request gets: 500 if a page or the authorisation panics.
     pub(crate) fn decide(
         &self,
         request: Request<'_>,
         options: &Options,
     ) -> Result<Upgrade<E>, Refusal> {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.route(request, options)));
+        decided.unwrap_or_else(|_| Err(Refusal::new(&request, Reply::text(500, "internal error"))))
+    }
+
+    /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
+    fn route(&self, request: Request<'_>, options: &Options) -> Result<Upgrade<E>, Refusal> {
         let endpoint = self.endpoints.at(request.path());
         let page = self.pages.at(request.path());
         match (endpoint, page) {

@@ -17,6 +17,9 @@ use crate::{
 /// Does a server's handshake on a connected transport, whatever path is asked for, then runs the
 /// handler on it until the connection is over.
 ///
+/// The connection lives in this future: whoever drops it early drops a handler half-way, and
+/// `on_disconnect` does not run. To have it closed, call [`Connection::close`].
+///
 /// # Errors
 /// If the peer sent no valid handshake; it has been told why.
 pub async fn serve_stream<R: Runtime, H: Handler>(
@@ -36,6 +39,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
 /// such as a web framework. The path is what [`Connection::path`] will say.
+///
+/// As with [`serve_stream`], the connection lives in this future.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,

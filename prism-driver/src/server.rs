@@ -173,17 +173,21 @@ impl<N: Network> House<N> {
 
     async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat) {
         let decide = |request: Request<'_>| self.router.decide(request, &self.options);
-        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide).await;
+        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
+        let closing = async {
+            seat.closing().await;
+            None
+        };
         // Who was refused has been told.
-        if let Ok((session, endpoint)) = greeted {
+        let greeted = futures_lite::future::or(async { greeted.await.ok() }, closing).await;
+        if let Some((session, endpoint)) = greeted {
             seat.sit(&session.connection);
             endpoint.start(self, session, seat);
         }
     }
 
     async fn close(&self, registry: &Registry) -> Shutdown {
-        let all = registry.len();
-        registry.close_all();
+        let all = registry.close_all();
         let grace = self.network.now().saturating_add(self.options.shutdown_grace);
         if until(&self.network, grace, registry.until_at_most(0)).await.is_some() {
             return Shutdown { closed: all, cut: 0 };

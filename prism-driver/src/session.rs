@@ -88,8 +88,7 @@ fn fail<R: Runtime, T: Transport>(
 ) -> Disconnect {
     match &failure {
         Failure::HandlerPanicked => {
-            // It may be closing already.
-            let _ = connection.close(CloseCode::INTERNAL_ERROR, "internal error");
+            connection.outbox().abort(CloseCode::INTERNAL_ERROR, "internal error");
         }
         // The peer has ended its side only: it may still read what was accepted for it.
         Failure::Protocol(ProtocolError::UnexpectedEof) => connection.outbox().receive_eof(),

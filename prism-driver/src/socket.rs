@@ -13,11 +13,12 @@ use crate::{
 /// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
 const WAITING: usize = 16;
 
-/// A connection to `send` and `recv` on. A task of its own keeps it alive: pings are answered and
-/// what was sent leaves, whether or not you are in a call.
+/// A connection to `send` and `recv` on. A task of its own answers pings and sends what was sent,
+/// whether or not you are in a call.
 ///
-/// While 16 messages wait for [`recv`](Self::recv) nothing more is read, not even the peer's close
-/// frame: receive, or drop the socket. Dropped, it closes the connection with 1000.
+/// While 16 messages wait for [`recv`](Self::recv) nothing more is read, no ping and no close frame
+/// either: receive, or drop the socket. Dropped, it closes the connection with 1000; that too is
+/// the task's work, so before you end the runtime, call [`close`](Self::close) and wait for it.
 ///
 /// ```no_run
 /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {

@@ -15,7 +15,7 @@ use common::{
     text,
 };
 use prism_driver::{
-    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError,
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
     SendError, TrySendError,
 };
 
@@ -209,4 +209,17 @@ fn after_our_close_on_message_is_not_called_any_more() {
     });
     let last = "disconnect closed by us with 1000 (enough)";
     assert_eq!(log.lines(), ["connect", "begin close", "end close", last]);
+}
+
+#[test]
+fn after_a_panic_a_peer_that_answers_is_let_go_at_once() {
+    let sim = Sim::default();
+    let (recorder, _, _gate) = Recorder::new();
+    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
+    sim.run(async {
+        assert_eq!(peer.next().await, text("welcome"));
+        peer.send("panic").await;
+        assert_eq!(peer.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+        assert_eq!(sim.now(), s(0));
+    });
 }

@@ -15,7 +15,7 @@ use std::{
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -80,14 +80,7 @@ async fn notify(
 
 /// Answers the handshake, and hands the stream to Prism when axum is done with it.
 async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
-    let said = |name, expected: &str| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| value.eq_ignore_ascii_case(expected))
-    };
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
-    let Some(key) = key.filter(|_| {
-        said(header::UPGRADE, "websocket") && said(header::SEC_WEBSOCKET_VERSION, "13")
-    }) else {
+    let Some(key) = web_socket_key(request.headers()) else {
         return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")]).into_response();
     };
     let accept = HeaderValue::from_str(accept_key(key).as_str()).expect("base64");
@@ -104,4 +97,18 @@ async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request)
         }
     });
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// The key of a request that asks for a WebSocket (RFC 6455 §4.2.1).
+fn web_socket_key(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let has = |name: HeaderName, token: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let mut tokens = values.flat_map(|value| value.split(','));
+        tokens.any(|other| other.trim().eq_ignore_ascii_case(token))
+    };
+    let asks = has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    // 16 bytes in base64.
+    headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| asks && key.len() == 24)
 }

@@ -9,9 +9,8 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
-/// Gives anything with tokio's `AsyncRead` and `AsyncWrite` the traits that Prism drives.
-///
-/// (`tokio_util`'s wrapper would do, but does not pass vectored writes on.)
+/// Gives anything with tokio's `AsyncRead` and `AsyncWrite` the traits that Prism drives, vectored
+/// writes included.
 #[derive(Debug)]
 pub struct Io<T>(pub T);
 

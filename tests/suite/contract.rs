@@ -252,7 +252,6 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
 }
 
 #[test]
-#[ignore = "the answer to the 1011 is not heard, so that the server waits for the close timeout"]
 fn contract_6_a_peer_that_answers_the_1011_is_let_go_at_once() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::from_secs(600);

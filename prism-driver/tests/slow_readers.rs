@@ -1,0 +1,58 @@
+//! Peers that read slowly, but do read: they get everything, and nobody takes them for dead.
+
+mod common;
+
+use common::{handlers::HandOut, peer::Peer, s, serve, sim::Sim};
+use futures_lite::AsyncReadExt;
+use prism_driver::{CloseCode, Connection, Options};
+
+const MESSAGE: usize = 60_000;
+
+/// A connection whose peer is sent a message, and its peer, who takes a thousand bytes a second.
+fn slow(sim: &Sim, options: Options) -> (Peer, Connection) {
+    let (handler, out) = HandOut::new();
+    let (peer, script, _) = serve(sim, handler, options);
+    script.set_capacity_to_client(1_000);
+    let connection = sim.run(async {
+        let connection = out.recv().await.unwrap();
+        connection.send(&vec![7; MESSAGE]).await.unwrap();
+        connection
+    });
+    (peer, connection)
+}
+
+/// Reads to the end of the transport, or until `most` bytes have come; how many did.
+async fn read_slowly(sim: &Sim, peer: &mut Peer, most: usize) -> usize {
+    let mut count = 0;
+    while count < most {
+        match peer.io.read(&mut [0; 1_000]).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => count += read,
+        }
+        sim.pass(s(1)).await;
+    }
+    count
+}
+
+#[test]
+fn a_slow_reader_gets_all_that_was_accepted_before_the_close_frame_and_the_frame() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.protocol.ping_interval = None;
+    let (mut peer, connection) = slow(&sim, options);
+    sim.run(async {
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(read_slowly(&sim, &mut peer, usize::MAX).await, MESSAGE + 4 + 4);
+    });
+}
+
+#[test]
+fn a_slow_reader_is_not_dead_though_the_ping_is_far_behind_in_what_it_reads() {
+    let sim = Sim::default();
+    let (mut peer, connection) = slow(&sim, Options::default());
+    sim.run(async {
+        // Far longer than the keepalive waits for an answer.
+        assert!(read_slowly(&sim, &mut peer, MESSAGE + 4).await >= MESSAGE + 4);
+        assert!(connection.is_open());
+    });
+}
