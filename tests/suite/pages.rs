@@ -54,6 +54,15 @@ fn a_head_request_gets_the_head_alone() {
 }
 
 #[test]
+fn a_page_that_panics_is_answered_with_500_and_the_server_lives() {
+    let server = serve(|server| server.get("/", |_| panic!("on purpose")).web_socket("/ws", Echo));
+    assert_eq!(ask_for(&server, "GET /").0.status, 500);
+    let mut peer = server.open("/ws");
+    peer.send(TEXT, b"still here");
+    peer.expect(TEXT, b"still here");
+}
+
+#[test]
 fn a_page_sees_its_request() {
     let (_, body) = ask_for(&site(), "GET /hello?ada");
     assert_eq!(body, "hello, ada");
