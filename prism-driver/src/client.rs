@@ -12,6 +12,7 @@ use prism_core::{
 
 use crate::{
     connection::Connection,
+    greet::HEAD_READ,
     handler::{Disconnect, Handler},
     id::{fill_random, random_bytes},
     options::Options,
@@ -238,9 +239,6 @@ impl<N: Network> Client<N> {
         self.open(io, deadline).await
     }
 }
-
-/// How much is read at once of a response's head.
-const HEAD_READ: usize = 2 << 10;
 
 /// What a handshake leaves behind, beside the bytes behind the head.
 struct Opened {

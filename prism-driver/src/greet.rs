@@ -17,8 +17,8 @@ use crate::{
     session::Session,
 };
 
-/// How much is read at once of a request's head.
-const HEAD_READ: usize = 2 << 10;
+/// How much is read at once of a head.
+pub(crate) const HEAD_READ: usize = 2 << 10;
 
 /// How much of a refused request's rest is dropped, so that the answer is not lost to a reset.
 const MAX_DROPPED: usize = 512 << 10;
@@ -54,19 +54,24 @@ impl From<io::Error> for AcceptError {
 }
 
 /// An answer that is no connection: a refusal, or a page.
-pub(crate) struct Refusal {
+pub(crate) struct PlainAnswer {
     reply: Reply,
     /// The answer to a HEAD request has no body.
     head_only: bool,
 }
 
-impl Refusal {
+impl PlainAnswer {
     pub(crate) fn new(request: &Request<'_>, reply: Reply) -> Self {
         Self { reply, head_only: request.method() == "HEAD" }
     }
+
+    /// The refusal of a request that is no good.
+    pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
+        Self::new(request, error.reply())
+    }
 }
 
-impl From<HandshakeError> for Refusal {
+impl From<HandshakeError> for PlainAnswer {
     fn from(error: HandshakeError) -> Self {
         Self { reply: error.reply(), head_only: false }
     }
@@ -121,16 +126,17 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
     mut io: T,
     peer_addr: Option<SocketAddr>,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, Refusal>,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
 ) -> Result<(Session<T>, E), AcceptError> {
     let mut input = RecvBuffer::new();
     let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);
     let decided = match until(runtime, deadline, request).await {
         Some(decided) => decided?,
-        None => {
-            Err(Refusal { reply: Reply::text(408, "no request came in time"), head_only: false })
-        }
+        None => Err(PlainAnswer {
+            reply: Reply::text(408, "no request came in time"),
+            head_only: false,
+        }),
     };
     let refusal = match decided {
         Ok(upgrade) => return Ok(upgrade.open(io, peer_addr, input, options)),
@@ -146,8 +152,8 @@ async fn read_request<E>(
     io: &mut impl Transport,
     input: &mut RecvBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, Refusal>,
-) -> io::Result<Result<Upgrade<E>, Refusal>> {
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
+) -> io::Result<Result<Upgrade<E>, PlainAnswer>> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
         let count = io.read(input.spare(HEAD_READ)).await?;
@@ -168,7 +174,7 @@ async fn read_request<E>(
 async fn refuse(
     io: &mut impl Transport,
     input: &mut RecvBuffer,
-    refusal: &Refusal,
+    refusal: &PlainAnswer,
 ) -> io::Result<()> {
     let mut answer = BytesMut::new();
     refusal.reply.write(&mut answer, refusal.head_only);

@@ -6,7 +6,7 @@ use matchit::Match;
 use prism_core::{HandshakeError, Reply, Request};
 
 use crate::{
-    greet::{Refusal, Upgrade},
+    greet::{PlainAnswer, Upgrade},
     options::Options,
 };
 
@@ -51,20 +51,21 @@ impl<E: Clone> Router<E> {
         &self,
         request: Request<'_>,
         options: &Options,
-    ) -> Result<Upgrade<E>, Refusal> {
+    ) -> Result<Upgrade<E>, PlainAnswer> {
         let decided = catch_unwind(AssertUnwindSafe(|| self.route(request, options)));
-        decided.unwrap_or_else(|_| Err(Refusal::new(&request, Reply::text(500, "internal error"))))
+        decided
+            .unwrap_or_else(|_| Err(PlainAnswer::new(&request, Reply::text(500, "internal error"))))
     }
 
     /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
-    fn route(&self, request: Request<'_>, options: &Options) -> Result<Upgrade<E>, Refusal> {
+    fn route(&self, request: Request<'_>, options: &Options) -> Result<Upgrade<E>, PlainAnswer> {
         let endpoint = self.endpoints.at(request.path());
         let page = self.pages.at(request.path());
         match (endpoint, page) {
             (Ok(found), Err(_)) => self.upgrade(request, found, options),
             (Ok(found), Ok(_)) if request.wants_upgrade() => self.upgrade(request, found, options),
             (_, Ok(page)) => Err(serve_page(&request, page.value)),
-            (Err(_), Err(_)) => Err(Refusal::new(&request, Reply::text(404, "no such page"))),
+            (Err(_), Err(_)) => Err(PlainAnswer::new(&request, Reply::text(404, "no such page"))),
         }
     }
 
@@ -73,11 +74,10 @@ impl<E: Clone> Router<E> {
         request: Request<'_>,
         found: Match<'_, '_, &E>,
         options: &Options,
-    ) -> Result<Upgrade<E>, Refusal> {
-        let refused = |error: HandshakeError| Refusal::new(&request, error.reply());
-        let offer = request.upgrade().map_err(refused)?;
+    ) -> Result<Upgrade<E>, PlainAnswer> {
+        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         if let Some(authorize) = &self.authorize {
-            authorize(&request).map_err(|reply| Refusal::new(&request, reply))?;
+            authorize(&request).map_err(|reply| PlainAnswer::new(&request, reply))?;
         }
         let endpoint = found.value.clone();
         let params = found.params.iter();
@@ -85,12 +85,12 @@ impl<E: Clone> Router<E> {
     }
 }
 
-fn serve_page(request: &Request<'_>, page: &Page) -> Refusal {
+fn serve_page(request: &Request<'_>, page: &Page) -> PlainAnswer {
     let reply = match request.method() {
         "GET" | "HEAD" => page(request),
         _ => HandshakeError::MethodNotAllowed.reply(),
     };
-    Refusal::new(request, reply)
+    PlainAnswer::new(request, reply)
 }
 
 fn insert<V>(router: &mut matchit::Router<V>, path: &str, value: V) {

@@ -5,7 +5,7 @@ use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
     connection::Connection,
-    greet::{AcceptError, Refusal, Upgrade, greet},
+    greet::{AcceptError, PlainAnswer, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
     outbox::Outbox,
@@ -29,8 +29,7 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     handler: &H,
 ) -> Result<Disconnect, AcceptError> {
     let (session, ()) = greet(&runtime, io, None, options, |request| {
-        let refused = |error: prism_core::HandshakeError| Refusal::new(&request, error.reply());
-        let offer = request.upgrade().map_err(refused)?;
+        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         Ok(Upgrade::accept(offer, (), std::iter::empty(), &[], options))
     })
     .await?;
