@@ -352,30 +352,18 @@ fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
 }
 
 #[test]
-fn a_peer_that_talks_on_after_its_error_does_not_put_off_the_end() {
+fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() {
     for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::new(3, "")]);
-        for at in 1..6 {
-            machine.at(s(at)).unwrap();
-            machine.hears_frames([Frame::text("I go on and on")]);
+        for last_words in [Frame::new(3, ""), Frame::close(1000, "")] {
+            let mut machine = started(role, s(0));
+            machine.hears_frames([last_words]);
+            for at in 1..6 {
+                machine.at(s(at)).unwrap();
+                machine.hears_frames([Frame::text("I go on and on")]);
+            }
+            assert_eq!(machine.at(s(6)), Ok(()));
+            assert_eq!(machine.state(), State::Closed);
         }
-        assert_eq!(machine.at(s(6)), Ok(()));
-        assert_eq!(machine.state(), State::Closed);
-    }
-}
-
-#[test]
-fn a_peer_that_talks_on_after_its_close_does_not_put_off_the_end() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::close(1000, "")]);
-        for at in 1..6 {
-            machine.at(s(at)).unwrap();
-            machine.hears_frames([Frame::text("I go on and on")]);
-        }
-        assert_eq!(machine.at(s(6)), Ok(()));
-        assert_eq!(machine.state(), State::Closed);
     }
 }
 

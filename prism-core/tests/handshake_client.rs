@@ -1,7 +1,10 @@
 //! RFC 6455 §4.1, and what RFC 9110 and 9112 say of an answer: the client's side of the opening
 //! handshake.
 
+mod common;
+
 use bytes::BytesMut;
+use common::heads::{self, head};
 use prism_core::{
     Accept, Answer, ClientHandshake, ClientRequest, Config, Event, HandshakeError, InvalidHeader,
     InvalidRequest, MaskKeys, Message, RecvBuffer, ServerHandshake,
@@ -16,24 +19,14 @@ const GOOD: [&str; 4] = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 ];
 
-/// The lines as a head.
-fn head<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
-    let lines = lines.into_iter().chain([""]);
-    lines.flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes()
-}
-
 /// The good answer, with more lines.
 fn plus(lines: &[&str]) -> Vec<u8> {
-    head(GOOD.iter().chain(lines).copied())
+    heads::plus(&GOOD, lines)
 }
 
 /// The good answer, with lines in place of the one that begins with `start`.
 fn with(start: &str, lines: &[&str]) -> Vec<u8> {
-    assert!(GOOD.iter().any(|line| line.starts_with(start)), "{start}");
-    head(GOOD.iter().flat_map(|line| match line.starts_with(start) {
-        true => lines.to_vec(),
-        false => vec![*line],
-    }))
+    heads::with(&GOOD, start, lines)
 }
 
 fn keys() -> MaskKeys {

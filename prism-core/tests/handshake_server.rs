@@ -1,7 +1,10 @@
 //! RFC 6455 §4.2, and what RFC 9110 and 9112 say of a request: the server's side of the opening
 //! handshake.
 
+mod common;
+
 use bytes::BytesMut;
+use common::heads::{self, head};
 use prism_core::{
     Accept, Config, Event, HandshakeError, InvalidHeader, Message, RecvBuffer, ServerHandshake,
 };
@@ -20,24 +23,14 @@ const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                       Connection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
-/// The lines as a head.
-fn head<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
-    let lines = lines.into_iter().chain([""]);
-    lines.flat_map(|line| [line, "\r\n"]).collect::<String>().into_bytes()
-}
-
 /// The good request, with more lines.
 fn plus(lines: &[&str]) -> Vec<u8> {
-    head(GOOD.iter().chain(lines).copied())
+    heads::plus(&GOOD, lines)
 }
 
 /// The good request, with lines in place of the one that begins with `start`.
 fn with(start: &str, lines: &[&str]) -> Vec<u8> {
-    assert!(GOOD.iter().any(|line| line.starts_with(start)), "{start}");
-    head(GOOD.iter().flat_map(|line| match line.starts_with(start) {
-        true => lines.to_vec(),
-        false => vec![*line],
-    }))
+    heads::with(&GOOD, start, lines)
 }
 
 /// What came of a request.

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
 pub mod frame;
+pub mod heads;
 pub mod machine;
 pub mod pair;
 
