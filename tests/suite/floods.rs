@@ -1,8 +1,10 @@
-//! Peers that never stop sending: no deadline may be put off by bytes that are always there.
+//! Peers that never stop sending: no deadline may be put off by bytes that are always there. Each is in
+//! a process of its own, where it keeps nobody else from working.
 
 use std::{io::Write, thread, time::Duration};
 
 use super::support::{
+    alone::alone,
     handlers::{Recorder, Seen, recorder},
     peer::{PING, Peer, TEXT},
     server::serve,
@@ -35,61 +37,81 @@ fn flood(peer: &Peer, opcode: u8) {
 
 #[test]
 fn a_peer_that_pings_without_a_pause_and_does_not_read_is_dropped_after_the_write_timeout() {
-    let mut options = Options::default();
-    options.write_timeout = Duration::from_millis(500);
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
-    let peer = server.open("/");
-    events.connected();
-    flood(&peer, PING);
-    let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+    alone(
+        &a_peer_that_pings_without_a_pause_and_does_not_read_is_dropped_after_the_write_timeout,
+        || {
+            let mut options = Options::default();
+            options.write_timeout = Duration::from_millis(500);
+            let (recorder, events) = recorder();
+            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let peer = server.open("/");
+            events.connected();
+            flood(&peer, PING);
+            let ended = events.ended();
+            assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+        },
+    );
 }
 
 #[test]
 fn a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_close_timeout() {
-    let mut options = Options::default();
-    options.protocol.close_timeout = Duration::from_millis(500);
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
-    let peer = server.open("/");
-    let connection = events.connected();
-    flood(&peer, TEXT);
-    connection.close(CloseCode::NORMAL, "").expect("an open connection");
-    let ended = events.ended();
-    let late = ProtocolError::CloseTimeout;
-    assert!(matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == late), "{ended:?}");
+    alone(
+        &a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_close_timeout,
+        || {
+            let mut options = Options::default();
+            options.protocol.close_timeout = Duration::from_millis(500);
+            let (recorder, events) = recorder();
+            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let peer = server.open("/");
+            let connection = events.connected();
+            flood(&peer, TEXT);
+            connection.close(CloseCode::NORMAL, "").expect("an open connection");
+            let ended = events.ended();
+            let late = ProtocolError::CloseTimeout;
+            assert!(
+                matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == late),
+                "{ended:?}"
+            );
+        },
+    );
 }
 
 #[test]
 fn a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other() {
-    let mut options = Options::default();
-    options.protocol.close_timeout = Duration::from_secs(600);
-    options.shutdown_grace = Duration::from_millis(500);
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
-    let peer = server.open("/");
-    events.connected();
-    flood(&peer, TEXT);
-    assert_eq!(server.stop().cut, 1);
-    let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::CutOff)), "{ended:?}");
+    alone(&a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other, || {
+        let mut options = Options::default();
+        options.protocol.close_timeout = Duration::from_secs(600);
+        options.shutdown_grace = Duration::from_millis(500);
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+        let peer = server.open("/");
+        events.connected();
+        flood(&peer, TEXT);
+        assert_eq!(server.stop().cut, 1);
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Failed(Failure::CutOff)), "{ended:?}");
+    });
 }
 
 #[test]
 fn a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_timeout() {
-    let mut options = Options::default();
-    options.protocol.close_timeout = Duration::from_millis(500);
-    options.max_connections = 1;
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
-    let mut peer = server.open("/");
-    events.connected();
-    peer.write(b"nonsense");
-    flood(&peer, TEXT);
-    let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
-    // There is one place, and somebody else gets it.
-    server.open("/");
-    events.connected();
+    alone(
+        &a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_timeout,
+        || {
+            let mut options = Options::default();
+            options.protocol.close_timeout = Duration::from_millis(500);
+            options.max_connections = 1;
+            let (recorder, events) = recorder();
+            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let mut peer = server.open("/");
+            events.connected();
+            peer.write(b"nonsense");
+            flood(&peer, TEXT);
+            let ended = events.ended();
+            assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
+            // There is one place, and somebody else gets it.
+            server.open("/");
+            events.connected();
+        },
+    );
 }

@@ -1,5 +1,5 @@
-//! Scenarios that need a process of their own: because they measure its memory, or fill its table
-//! of descriptors.
+//! Scenarios that need a process of their own: because they measure its memory, fill its table of
+//! descriptors, or keep its threads busy.
 
 use std::{
     any::type_name_of_val,
