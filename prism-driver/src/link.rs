@@ -113,6 +113,18 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         .await
     }
 
+    /// Gives other tasks a turn.
+    pub(crate) async fn pause(&mut self, inbound: &mut Inbound) -> Result<(), Failure> {
+        let mut paused = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut paused, true) {
+                return Poll::Ready(Ok(()));
+            }
+            self.poll_yield(cx, Watch::Peer(inbound))
+        })
+        .await
+    }
+
     /// Finishes: sends what is left, shuts the write side down when the protocol wants it, and
     /// waits for the peer to end its side, dropping what it still sends. (A socket that is closed
     /// with unread bytes is reset, and the reset destroys the close frame on its way.)

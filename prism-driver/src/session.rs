@@ -12,6 +12,9 @@ use crate::{
     runtime::{Runtime, Transport},
 };
 
+/// How many events in a row before other tasks get a turn: one read may bring ten thousand.
+const EVENTS_PER_TURN: u32 = 256;
+
 /// A connection whose handshake is done; the answer to it may still be in the outbox.
 pub(crate) struct Session<T> {
     pub(crate) io: T,
@@ -58,7 +61,13 @@ async fn converse<R: Runtime, T: Transport, H: Handler>(
     input: &mut RecvBuffer,
     handler: &H,
 ) -> Result<Disconnect, Failure> {
+    let mut events = 0;
     loop {
+        if events == EVENTS_PER_TURN {
+            events = 0;
+            link.pause(inbound).await?;
+        }
+        events += 1;
         match inbound.receive(input)? {
             None => link.fill(input, inbound).await?,
             Some(Event::Message(message)) => {
