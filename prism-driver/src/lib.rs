@@ -61,6 +61,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod wait;
 
 pub use client::{Client, ConnectError, Refusal};
 pub use connection::{Connection, TrySendError};

@@ -13,11 +13,11 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use event_listener::{Event as Notice, listener};
+use event_listener::Event as Notice;
 use futures_io::AsyncWrite;
 use prism_core::{CloseCode, Event, Message, Outbound, ProtocolError, SendError, State};
 
-use crate::{connection::TrySendError, handler::Failure, pool};
+use crate::{connection::TrySendError, handler::Failure, pool, wait::wait_until};
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -75,11 +75,7 @@ impl Outbox {
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
             }
-            listener!(self.room => room);
-            // Room may have come before we listened.
-            if self.is_full() {
-                room.await;
-            }
+            wait_until(&self.room, || !self.is_full()).await;
             waited = true;
         }
         // Room is given to one waiter at a time, in turn; each passes on what it left.
@@ -116,12 +112,7 @@ impl Outbox {
 
     /// Returns when the connection is over.
     pub(crate) async fn ended(&self) {
-        while !self.lock().ended {
-            listener!(self.ended => ended);
-            if !self.lock().ended {
-                ended.await;
-            }
-        }
+        wait_until(&self.ended, || self.lock().ended).await;
     }
 
     // ---- the task that owns the connection
@@ -224,7 +215,7 @@ impl Outbox {
         write: impl FnOnce(&mut Outbound, &mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), TrySendError> {
         self.append(|inner| {
-            if inner.unsent.len() >= self.high_water_mark && inner.outbound.state() == State::Open {
+            if inner.is_full(self.high_water_mark) {
                 return Err(TrySendError::Full);
             }
             inner.write(write).map_err(TrySendError::Refused)
@@ -244,8 +235,7 @@ impl Outbox {
     }
 
     fn is_full(&self) -> bool {
-        let inner = self.lock();
-        inner.unsent.len() >= self.high_water_mark && inner.outbound.state() == State::Open
+        self.lock().is_full(self.high_water_mark)
     }
 
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
@@ -263,6 +253,11 @@ impl Inner {
         let result = write(&mut self.outbound, &mut self.unsent);
         self.return_memory();
         result
+    }
+
+    /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
+    fn is_full(&self, high_water_mark: usize) -> bool {
+        self.unsent.len() >= high_water_mark && self.outbound.state() == State::Open
     }
 
     fn sent(&mut self, count: usize) {

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use event_listener::{Event as Notice, listener};
+use event_listener::Event as Notice;
 use prism_core::CloseCode;
 use slab::Slab;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, wait::wait_until};
 
 /// Everybody who is connected or in a handshake.
 #[derive(Debug, Default)]
@@ -41,12 +41,7 @@ impl Registry {
 
     /// Returns when no more than `count` are left.
     pub(crate) async fn until_at_most(&self, count: usize) {
-        while self.len() > count {
-            listener!(self.left => left);
-            if self.len() > count {
-                left.await;
-            }
-        }
+        wait_until(&self.left, || self.len() <= count).await;
     }
 
     /// Gives handshakes up and closes every connection; how many connections that are.
@@ -85,12 +80,7 @@ impl Inner {
 impl Seat {
     /// Returns when the server shuts down.
     pub(crate) async fn closing(&self) {
-        while !self.registry.lock().closing {
-            listener!(self.registry.closing => closing);
-            if !self.registry.lock().closing {
-                closing.await;
-            }
-        }
+        wait_until(&self.registry.closing, || self.registry.lock().closing).await;
     }
 
     /// The handshake is done.
