@@ -23,7 +23,7 @@ use crate::{
 const MIN_READ: usize = 16 << 10;
 
 /// How many reads in a row before other tasks get a turn: not every runtime sees to that itself.
-const READS_PER_TURN: u32 = 32;
+pub(crate) const READS_PER_TURN: u32 = 32;
 
 pub(crate) struct Link<'a, R: Runtime, T> {
     runtime: R,
@@ -39,7 +39,6 @@ pub(crate) struct Link<'a, R: Runtime, T> {
     took: bool,
     timer: Pin<&'a mut Option<R::Sleep>>,
     timer_at: Option<Duration>,
-    reads: u32,
 }
 
 impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
@@ -60,7 +59,6 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
             took: false,
             timer,
             timer_at: None,
-            reads: 0,
         }
     }
 
@@ -102,15 +100,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         input: &mut RecvBuffer,
         inbound: &mut Inbound,
     ) -> Result<(), Failure> {
-        poll_fn(|cx| {
-            self.reads += 1;
-            if self.reads > READS_PER_TURN {
-                self.reads = 0;
-                return self.poll_yield(cx, Watch::Peer(inbound));
-            }
-            self.poll_fill(cx, input, inbound)
-        })
-        .await
+        poll_fn(|cx| self.poll_fill(cx, input, inbound)).await
     }
 
     /// Gives other tasks a turn.
@@ -171,7 +161,6 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
                 Poll::Pending => {}
             }
             let blocked = written?.is_pending();
-            self.reads = 0;
             ready!(self.poll_wait(cx, blocked, Watch::Peer(inbound)))?;
         }
     }

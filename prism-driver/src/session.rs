@@ -7,13 +7,16 @@ use prism_core::{CloseCode, Event, Inbound, ProtocolError, RecvBuffer};
 use crate::{
     connection::Connection,
     handler::{Disconnect, Failure, Handler},
-    link::Link,
+    link::{Link, READS_PER_TURN},
     options::Options,
     runtime::{Runtime, Transport},
 };
 
 /// How many events in a row before other tasks get a turn: one read may bring ten thousand.
 const EVENTS_PER_TURN: u32 = 256;
+
+/// How many events a read counts for.
+const EVENTS_PER_READ: u32 = EVENTS_PER_TURN / READS_PER_TURN;
 
 /// A connection whose handshake is done; the answer to it may still be in the outbox.
 pub(crate) struct Session<T> {
@@ -63,13 +66,16 @@ async fn converse<R: Runtime, T: Transport, H: Handler>(
 ) -> Result<Disconnect, Failure> {
     let mut events = 0;
     loop {
-        if events == EVENTS_PER_TURN {
+        if events >= EVENTS_PER_TURN {
             events = 0;
             link.pause(inbound).await?;
         }
         events += 1;
         match inbound.receive(input)? {
-            None => link.fill(input, inbound).await?,
+            None => {
+                link.fill(input, inbound).await?;
+                events += EVENTS_PER_READ;
+            }
             Some(Event::Message(message)) => {
                 // Once we have closed, the handler has no more use for messages.
                 if connection.is_open() {
