@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +12,7 @@ use prism_core::{
 
 use crate::{
     connection::Connection,
+    dial::dial,
     greet::HEAD_READ,
     handler::{Disconnect, Handler},
     id::{fill_random, random_bytes},
@@ -116,8 +117,7 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
-        let deadline = self.deadline();
-        let session = self.open(io, deadline).await?;
+        let session = self.open(io).await?;
         Ok(self.socket(session))
     }
 
@@ -141,22 +141,13 @@ impl<R: Runtime> Client<R> {
         io: impl Transport,
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
-        let deadline = self.deadline();
-        let session = self.open(io, deadline).await?;
+        let session = self.open(io).await?;
         Ok(session.run(self.runtime, &self.options, &handler).await)
     }
 
-    /// When the connection has to be open.
-    fn deadline(&self) -> Duration {
-        self.runtime.now().saturating_add(self.options.handshake_timeout)
-    }
-
-    async fn open<T: Transport>(
-        &self,
-        mut io: T,
-        deadline: Duration,
-    ) -> Result<Session<T>, ConnectError> {
+    async fn open<T: Transport>(&self, mut io: T) -> Result<Session<T>, ConnectError> {
         let mut input = RecvBuffer::new();
+        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
         let Opened { outbound, inbound, info, headers } =
             opened.ok_or(ConnectError::TimedOut)??;
@@ -211,8 +202,8 @@ impl<N: Network> Client<N> {
     /// Opens a connection.
     ///
     /// # Errors
-    /// If the server can not be reached, refuses, breaks the protocol, or takes longer than the
-    /// handshake timeout; if the address is `wss://`.
+    /// If the server can not be reached within the connect timeout, refuses, breaks the protocol,
+    /// or takes longer than the handshake timeout; if the address is `wss://`.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))
@@ -233,10 +224,11 @@ impl<N: Network> Client<N> {
                 "for wss:// connect a TLS stream, and give it to connect_stream",
             ));
         }
-        let deadline = self.deadline();
-        let dialled = until(&self.runtime, deadline, self.runtime.connect(&self.host, self.port));
-        let io = dialled.await.ok_or(ConnectError::TimedOut)??;
-        self.open(io, deadline).await
+        let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
+        let dialled = until(&self.runtime, deadline, dial(&self.runtime, &self.host, self.port));
+        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no address answered in time"));
+        let io = dialled.await.unwrap_or_else(late).map_err(ConnectError::Unreachable)?;
+        self.open(io).await
     }
 }
 
@@ -258,12 +250,16 @@ pub enum ConnectError {
     InvalidRequest(InvalidRequest),
     /// The address can not be connected to, for this reason.
     InvalidUrl(&'static str),
-    /// The transport failed or ended.
+    /// The transport failed or ended during the handshake.
     Io(io::Error),
-    /// The server refused: it asks for a login, redirects, has no such path ...
+    /// The server refused: it asks for a login, redirects, has no such path ... Prism follows no
+    /// redirect and answers no challenge: what the server said is in here, for you to act on.
     Refused(Refusal),
-    /// It took longer than the handshake timeout.
+    /// The handshake took longer than the handshake timeout.
     TimedOut,
+    /// The host has no address, or none at which somebody answered within the connect timeout. The
+    /// error names each address that was tried.
+    Unreachable(io::Error),
 }
 
 /// A server's answer other than "switching protocols".
@@ -307,7 +303,8 @@ impl fmt::Display for ConnectError {
             Self::InvalidUrl(why) => write!(f, "not an address to connect to: {why}"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),
             Self::Refused(refusal) => write!(f, "the server refused with {}", refusal.status),
-            Self::TimedOut => f.write_str("the server did not answer in time"),
+            Self::TimedOut => f.write_str("the server did not answer the handshake in time"),
+            Self::Unreachable(error) => write!(f, "the server can not be reached: {error}"),
         }
     }
 }

@@ -46,7 +46,9 @@
 
 mod client;
 mod connection;
+mod dial;
 mod greet;
+mod halves;
 mod handler;
 mod id;
 mod link;
@@ -66,6 +68,7 @@ mod wait;
 pub use client::{Client, ConnectError, Refusal};
 pub use connection::{Connection, TrySendError};
 pub use greet::AcceptError;
+pub use halves::{RecvHalf, SendHalf};
 pub use handler::{Disconnect, Failure, Handler};
 pub use id::ConnectionId;
 pub use options::Options;
@@ -73,7 +76,7 @@ pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
     ProtocolError, Reply, Request, SendError,
 };
-pub use runtime::{Listener, Network, Runtime, Transport};
+pub use runtime::{Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;

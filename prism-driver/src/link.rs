@@ -250,7 +250,8 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         if due > Duration::ZERO {
             // A timer that is set for earlier will do: it is set again when it fires.
             if self.timer_at.is_none_or(|at| at > due) {
-                self.timer.set(Some(self.runtime.sleep_until(due)));
+                let span = due.saturating_sub(self.runtime.now());
+                self.timer.set(Some(self.runtime.sleep(span)));
                 self.timer_at = Some(due);
             }
             if let Some(timer) = self.timer.as_mut().as_pin_mut() {

@@ -16,6 +16,8 @@ use prism_core::Config;
 pub struct Options {
     /// The limits and intervals of the protocol.
     pub protocol: Config,
+    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s.
+    pub connect_timeout: Duration,
     /// How long a handshake may take in all. Default: 10 s.
     pub handshake_timeout: Duration,
     /// How many unsent bytes a connection may hold before senders wait; it may be exceeded by one
@@ -34,6 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             protocol: Config::default(),
+            connect_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),

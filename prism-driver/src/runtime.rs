@@ -1,58 +1,67 @@
-//! What a runtime has to offer: [`Runtime`], [`Network`], [`Listener`], [`Transport`].
+//! What a runtime has to offer: [`Runtime`], [`Network`], [`Transport`].
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+/// The moment that [`Runtime::now`] counts from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// A clock, timers, and tasks.
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// A timer; see [`sleep_until`](Self::sleep_until).
-    type Sleep: Future<Output = ()> + Send;
+    /// A timer; see [`sleep`](Self::sleep). What it gives is not looked at.
+    type Sleep: Future + Send;
 
     /// What time it is: a duration since a fixed moment, never going back.
-    fn now(&self) -> Duration;
+    ///
+    /// The time of the operating system, unless the runtime has a time of its own.
+    fn now(&self) -> Duration {
+        EPOCH.elapsed()
+    }
 
-    /// A future that is ready when [`now`](Self::now) has reached `deadline`.
-    fn sleep_until(&self, deadline: Duration) -> Self::Sleep;
+    /// A future that is ready when [`now`](Self::now) has gone on by `span`, which may be as long
+    /// as a duration can be.
+    fn sleep(&self, span: Duration) -> Self::Sleep;
 
     /// Runs a future in a task of its own.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 }
 
-/// A runtime that has TCP.
+/// A runtime that has TCP. What is written to its streams should leave without delay
+/// (`TCP_NODELAY`): it is gathered already.
 pub trait Network: Runtime {
-    /// A TCP connection.
+    /// A TCP connection. Closing it ends its write side, and only that.
     type Stream: Transport;
     /// A TCP listener.
-    type Listener: Listener<Stream = Self::Stream>;
+    type Listener: Send + Sync + 'static;
 
-    /// Listens on one of the addresses.
-    fn listen(
-        &self,
-        addresses: &[SocketAddr],
-    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
-
-    /// Connects to a host, which is a name or an address.
-    fn connect(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// Where connections come from.
-pub trait Listener: Send + Sync + 'static {
-    /// A connection.
-    type Stream: Transport;
-
-    /// The next connection, and its peer's address. Cancel-safe: dropping the future loses none.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
-
-    /// The address that is listened on.
+    /// Takes over a listener of the operating system that does not block.
     ///
     /// # Errors
     /// What the operating system says.
-    fn local_addr(&self) -> io::Result<SocketAddr>;
+    fn listen(&self, listener: TcpListener) -> io::Result<Self::Listener>;
+
+    /// The next connection, and its peer's address. Cancel-safe: dropping the future loses none.
+    fn accept(
+        &self,
+        listener: &Self::Listener,
+    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// The addresses of a host, the preferred one first.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects to an address.
+    fn connect(&self, address: SocketAddr)
+    -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// A stream of bytes in both directions: TCP, TLS, a Unix socket, a pipe in memory.
@@ -69,7 +78,7 @@ pub(crate) async fn until<R: Runtime, T>(
     future: impl Future<Output = T>,
 ) -> Option<T> {
     let late = async {
-        runtime.sleep_until(deadline).await;
+        runtime.sleep(deadline.saturating_sub(runtime.now())).await;
         None
     };
     futures_lite::future::or(async { Some(future.await) }, late).await

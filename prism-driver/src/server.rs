@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, ToSocketAddrs},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use crate::{
     options::Options,
     registry::{Registry, Seat},
     router::Router,
-    runtime::{Listener, Network, until},
+    runtime::{Network, until},
     session::Session,
 };
 
@@ -31,6 +31,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub struct Server<N: Network> {
     network: N,
     listener: N::Listener,
+    local_addr: SocketAddr,
     router: Router<Arc<dyn Endpoint<N>>>,
     options: Options,
 }
@@ -62,17 +63,20 @@ impl<N: Network> Server<N> {
     /// # Errors
     /// If the address can not be resolved or listened on.
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
-        let addresses: Vec<_> = address.to_socket_addrs()?.collect();
-        let listener = network.listen(&addresses).await?;
-        Ok(Self { network, listener, router: Router::new(), options: Options::default() })
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let local_addr = listener.local_addr()?;
+        let listener = network.listen(listener)?;
+        let (router, options) = (Router::new(), Options::default());
+        Ok(Self { network, listener, local_addr, router, options })
     }
 
     /// The address that is listened on.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// None so far; other listeners return a result, too.
+    pub const fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local_addr)
     }
 
     /// Gives the connections on a path to a handler.
@@ -137,7 +141,7 @@ impl<N: Network> Server<N> {
     ///
     /// Dropping this future stops accepting, and nothing else: connections go on.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, router, options } = self;
+        let Self { network, listener, router, options, .. } = self;
         let registry = Arc::new(Registry::default());
         let house = Arc::new(House { network, router, options });
         futures_lite::future::or(shutdown, house.accept(&listener, &registry)).await;
@@ -157,15 +161,14 @@ impl<N: Network> House<N> {
     async fn accept(self: &Arc<Self>, listener: &N::Listener, registry: &Arc<Registry>) {
         loop {
             let seat = registry.seat(self.options.max_connections).await;
-            match listener.accept().await {
+            match self.network.accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let house = self.clone();
                     self.network.spawn(house.greet(stream, peer_addr, seat));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(_) => {
-                    let resume = self.network.now().saturating_add(ACCEPT_PAUSE);
-                    self.network.sleep_until(resume).await;
+                    self.network.sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -42,10 +42,7 @@ pub use prism_driver::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use crate::{
-    io::Io,
-    runtime::{Tokio, TokioListener},
-};
+pub use crate::{io::Io, runtime::Tokio};
 
 /// A server of WebSocket routes, and of plain pages beside them, on tokio.
 pub type Server = prism_driver::Server<Tokio>;

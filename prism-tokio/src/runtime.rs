@@ -1,11 +1,11 @@
 //! [`Tokio`]: the runtime, as Prism's driver sees it.
 
-use std::{io, net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{io, net, net::SocketAddr, sync::LazyLock, time::Duration};
 
-use prism_driver::{Listener, Network, Runtime};
+use prism_driver::{Network, Runtime};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{Instant, Sleep, sleep_until},
+    net::{TcpListener, TcpStream, lookup_host},
+    time::{Instant, Sleep, sleep},
 };
 
 use crate::io::Io;
@@ -21,9 +21,6 @@ pub struct Tokio;
 static EPOCH: LazyLock<Instant> =
     LazyLock::new(|| Instant::now().min(std::time::Instant::now().into()));
 
-/// About thirty years: as good as never.
-const FAR: Duration = Duration::from_secs(1_000_000_000);
-
 impl Runtime for Tokio {
     type Sleep = Sleep;
 
@@ -31,9 +28,8 @@ impl Runtime for Tokio {
         EPOCH.elapsed()
     }
 
-    fn sleep_until(&self, deadline: Duration) -> Sleep {
-        let moment = EPOCH.checked_add(deadline.min(FAR));
-        sleep_until(moment.unwrap_or_else(Instant::now))
+    fn sleep(&self, span: Duration) -> Sleep {
+        sleep(span)
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
@@ -43,39 +39,30 @@ impl Runtime for Tokio {
 
 impl Network for Tokio {
     type Stream = Io<TcpStream>;
-    type Listener = TokioListener;
+    type Listener = TcpListener;
 
-    async fn listen(&self, addresses: &[SocketAddr]) -> io::Result<TokioListener> {
-        TcpListener::bind(addresses).await.map(TokioListener)
+    fn listen(&self, listener: net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
     }
 
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Io<TcpStream>> {
-        Ok(stream(TcpStream::connect((host, port)).await?))
-    }
-}
-
-/// A listener on tokio.
-#[derive(Debug)]
-pub struct TokioListener(TcpListener);
-
-impl Listener for TokioListener {
-    type Stream = Io<TcpStream>;
-
-    async fn accept(&self) -> io::Result<(Io<TcpStream>, SocketAddr)> {
-        let (socket, peer_addr) = self.0.accept().await?;
-        Ok((stream(socket), peer_addr))
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<TcpStream>, SocketAddr)> {
+        let (stream, peer_addr) = listener.accept().await?;
+        Ok((undelayed(stream), peer_addr))
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<Io<TcpStream>> {
+        Ok(undelayed(TcpStream::connect(address).await?))
     }
 }
 
-fn stream(socket: TcpStream) -> Io<TcpStream> {
-    // What is written is already gathered; waiting for more would only delay it. A socket that
-    // can not be told so is one that has gone, and will say so itself.
-    let _ = socket.set_nodelay(true);
-    Io(socket)
+fn undelayed(stream: TcpStream) -> Io<TcpStream> {
+    // A socket that can not be told so is one that has gone, and will say so itself.
+    let _ = stream.set_nodelay(true);
+    Io(stream)
 }
 
 #[cfg(test)]
@@ -88,8 +75,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_may_be_as_far_as_can_be() {
-        let far = Tokio.sleep_until(Duration::MAX);
-        let near = Tokio.sleep_until(Tokio.now() + Duration::from_millis(1));
+        let far = Tokio.sleep(Duration::MAX);
+        let near = Tokio.sleep(Duration::from_millis(1));
         tokio::select! {
             () = far => panic!("the end of time has come"),
             () = near => {}
@@ -110,7 +97,7 @@ mod tests {
         let others = runtime(false).block_on(async { Tokio.now() });
         assert!(others < ahead, "each has its own time");
         runtime(false).block_on(async {
-            Tokio.sleep_until(others + Duration::from_millis(1)).await;
+            Tokio.sleep(Duration::from_millis(1)).await;
             assert!(Tokio.now() > others);
         });
     }

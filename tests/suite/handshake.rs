@@ -213,7 +213,7 @@ fn a_port_where_nobody_listens_is_an_error_of_the_transport() {
     let url = format!("ws://{}", listener.local_addr().unwrap());
     drop(listener);
     let outcome = block_on(Client::new(&url).unwrap().connect()).map(drop);
-    assert!(matches!(outcome, Err(ConnectError::Io(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(ConnectError::Unreachable(_))), "{outcome:?}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Sim {
     /// Lets `span` pass.
     pub async fn pass(&self, span: Duration) {
         self.settle().await;
-        self.sleep_until(self.now() + span).await;
+        self.sleep(span).await;
         self.settle().await;
     }
 
@@ -90,9 +90,10 @@ impl Runtime for Sim {
         self.world.clock.lock().unwrap().now
     }
 
-    fn sleep_until(&self, deadline: Duration) -> Sleep {
+    fn sleep(&self, span: Duration) -> Sleep {
         let mut clock = self.world.clock.lock().unwrap();
         clock.next_timer += 1;
+        let deadline = clock.now.saturating_add(span);
         Sleep { sim: self.clone(), key: (deadline, clock.next_timer) }
     }
 
