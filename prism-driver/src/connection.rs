@@ -112,6 +112,17 @@ impl Connection {
         self.shared.outbox.try_send(message.into())
     }
 
+    /// Returns when all that was accepted up to now has been written to the transport. Only needed
+    /// before the runtime ends: what was accepted leaves by itself.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection was over before that.
+    pub async fn flush(&self) -> Result<(), SendError> {
+        self.shared.outbox.flush().await
+    }
+
     /// Sends a ping of at most 125 bytes. (The keepalive pings by itself.)
     ///
     /// # Errors

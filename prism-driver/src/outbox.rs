@@ -24,8 +24,10 @@ pub(crate) struct Outbox {
     state: Mutex<Inner>,
     /// There is room again, or never will be.
     room: Notice,
-    /// The connection is over.
-    ended: Notice,
+    /// Bytes have left, or never will.
+    written: Notice,
+    /// We have closed, or the connection is over.
+    turned: Notice,
     high_water_mark: usize,
 }
 
@@ -33,23 +35,36 @@ pub(crate) struct Outbox {
 struct Inner {
     outbound: Outbound,
     unsent: BytesMut,
+    /// How many bytes have been written.
+    written: u64,
     /// The task that owns the connection, while it sleeps.
     owner: Option<Waker>,
     /// How we closed, if we did so first.
     closed_with: Option<(CloseCode, Box<str>)>,
     cut: bool,
     ended: bool,
+    /// How many bytes were unsent when the transport went.
+    lost: u64,
 }
 
 impl Outbox {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
     pub(crate) const fn new(outbound: Outbound, unsent: BytesMut, high_water_mark: usize) -> Self {
-        let inner =
-            Inner { outbound, unsent, owner: None, closed_with: None, cut: false, ended: false };
+        let inner = Inner {
+            outbound,
+            unsent,
+            written: 0,
+            owner: None,
+            closed_with: None,
+            cut: false,
+            ended: false,
+            lost: 0,
+        };
         Self {
             state: Mutex::new(inner),
             room: Notice::new(),
-            ended: Notice::new(),
+            written: Notice::new(),
+            turned: Notice::new(),
             // At zero there would never be room.
             high_water_mark: if high_water_mark == 0 { 1 } else { high_water_mark },
         }
@@ -93,7 +108,19 @@ impl Outbox {
             Ok(())
         })?;
         self.room.notify(usize::MAX);
+        self.turned.notify(usize::MAX);
         Ok(())
+    }
+
+    /// Returns when what is unsent now has been written, whatever comes after it.
+    pub(crate) async fn flush(&self) -> Result<(), SendError> {
+        let end = {
+            let inner = self.lock();
+            inner.written + inner.lost + inner.unsent.len() as u64
+        };
+        let done = || self.lock().written >= end;
+        wait_until(&self.written, || done() || self.lock().lost > 0).await;
+        if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
     /// Ends the connection without any more ado.
@@ -110,9 +137,14 @@ impl Outbox {
         self.lock().unsent.len()
     }
 
+    /// Returns when we have closed the connection.
+    pub(crate) async fn closed_by_us(&self) {
+        wait_until(&self.turned, || self.lock().closed_with.is_some()).await;
+    }
+
     /// Returns when the connection is over.
     pub(crate) async fn ended(&self) {
-        wait_until(&self.ended, || self.lock().ended).await;
+        wait_until(&self.turned, || self.lock().ended).await;
     }
 
     // ---- the task that owns the connection
@@ -140,6 +172,7 @@ impl Outbox {
                 Poll::Ready(Ok(count)) => {
                     flushed = Flushed::Something;
                     inner.sent(count);
+                    self.written.notify(usize::MAX);
                     if inner.unsent.len() < self.high_water_mark {
                         self.room.notify(1);
                     }
@@ -203,11 +236,13 @@ impl Outbox {
         inner.ended = true;
         if transport_gone {
             inner.outbound.receive_eof();
+            inner.lost += inner.unsent.len() as u64;
             inner.unsent = BytesMut::new();
         }
         drop(inner);
-        self.room.notify(usize::MAX);
-        self.ended.notify(usize::MAX);
+        for notice in [&self.room, &self.written, &self.turned] {
+            notice.notify(usize::MAX);
+        }
     }
 
     fn within_mark(
@@ -262,6 +297,7 @@ impl Inner {
 
     fn sent(&mut self, count: usize) {
         self.unsent.advance(count);
+        self.written += count as u64;
         self.outbound.poll_pong(&mut self.unsent);
         self.return_memory();
     }

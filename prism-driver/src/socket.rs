@@ -1,12 +1,20 @@
 //! [`Socket`]: a connection to `send` and `recv` on, for those who need no handler.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
+use futures_lite::future::or;
+use futures_util::{Sink, Stream};
 use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 
 use crate::{
     connection::Connection,
+    halves::{RecvHalf, SendHalf},
     handler::{Disconnect, Failure, Handler},
 };
 
@@ -26,11 +34,12 @@ const WAITING: usize = 16;
 /// println!("{:?}", socket.recv().await?);
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
+///
+/// To send and receive in two tasks, [`split`](Self::split) it. It is a [`Stream`] and a [`Sink`],
+/// too, and so are its halves.
 pub struct Socket {
-    connection: Connection,
-    messages: Receiver<OwnedMessage>,
-    ended: Arc<OnceLock<Disconnect>>,
+    sending: SendHalf,
+    receiving: RecvHalf,
 }
 
 /// The handler behind a [`Socket`].
@@ -45,7 +54,9 @@ impl Socket {
         let (sender, messages) = async_channel::bounded(WAITING);
         let ended = Arc::new(OnceLock::new());
         let inbox = Inbox { messages: sender, ended: ended.clone() };
-        (Self { connection, messages, ended }, inbox)
+        let sending = SendHalf::new(connection);
+        let receiving = RecvHalf::new(&sending, messages, ended);
+        (Self { sending, receiving }, inbox)
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
@@ -53,7 +64,7 @@ impl Socket {
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.connection.send(message).await
+        self.sending.send(message).await
     }
 
     /// The next message. Cancel-safe: a message is taken only when it is returned.
@@ -62,46 +73,91 @@ impl Socket {
     /// Why the connection is over, when all that came before has been received. From then on each
     /// call says the same.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
-        match self.messages.recv().await {
-            Ok(message) => Ok(message),
-            Err(_) => Err(self.outcome()),
-        }
+        self.receiving.recv().await
     }
 
     /// Closes the connection and returns how it ended, when the peer has agreed. Messages that were
     /// not received are dropped.
     ///
+    /// Cancel-safe: dropped while it waits, it has closed the connection all the same.
+    ///
     /// # Errors
     /// If it is closing already, or the reason can not be sent.
     pub async fn close(&self, code: CloseCode, reason: &str) -> Result<Disconnect, SendError> {
-        self.connection.close(code, reason)?;
-        while self.messages.recv().await.is_ok() {}
-        Ok(self.outcome())
+        self.sending.close(code, reason)?;
+        loop {
+            if let Err(ending) = self.recv().await {
+                return Ok(ending);
+            }
+        }
     }
 
     /// The connection's handle, to clone and to send with from elsewhere.
     #[must_use]
-    pub const fn connection(&self) -> &Connection {
-        &self.connection
+    pub fn connection(&self) -> &Connection {
+        self.sending.connection()
     }
 
-    fn outcome(&self) -> Disconnect {
-        // Nothing is set if the connection's task was dropped, with its runtime.
-        self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::CutOff))
+    /// Two halves, for two tasks. The connection is closed with 1000 when both are dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sending, receiving) = socket.split();
+    /// let talk = async { sending.send("hello").await };
+    /// let listen = async { while let Ok(message) = receiving.recv().await { println!("{message:?}") } };
+    /// # let _ = (talk, listen);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (SendHalf, RecvHalf) {
+        (self.sending, self.receiving)
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // It may be closing or over already.
-        let _ = self.connection.close(CloseCode::NORMAL, "");
+/// As [`RecvHalf`]'s.
+impl Stream for Socket {
+    type Item = Result<OwnedMessage, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.receiving).poll_next(cx)
+    }
+}
+
+/// As [`SendHalf`]'s.
+impl Sink<OwnedMessage> for Socket {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sending).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), SendError> {
+        Pin::new(&mut self.sending).start_send(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sending).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sending).poll_close(cx)
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(self.connection()).finish()
     }
 }
 
 impl Handler for Inbox {
-    async fn on_message(&self, _: &Connection, message: Message<'_>) {
-        // It fails when the socket was dropped: the connection is closing then.
-        let _ = self.messages.send(message.into_owned()).await;
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let deliver = async {
+            // It fails when nobody receives any more.
+            let _ = self.messages.send(message.into_owned()).await;
+        };
+        // Who has closed is owed no more messages, and must not wait for somebody to receive them.
+        or(deliver, connection.outbox().closed_by_us()).await;
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {

@@ -1,0 +1,186 @@
+//! [`SendHalf`] and [`RecvHalf`]: a [`Socket`](crate::Socket) for two tasks.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use async_channel::Receiver;
+use futures_util::{Sink, Stream};
+use prism_core::{CloseCode, Message, OwnedMessage, SendError};
+
+use crate::{
+    connection::{Connection, TrySendError},
+    handler::{Disconnect, Failure},
+};
+
+/// The sending half of a [`Socket`](crate::Socket).
+///
+/// As a [`Sink`] it takes messages that own their payload, and fails when the connection is closing
+/// or over. `flush` returns when all has been written to the transport, `close` when the close
+/// frame has. As with any sink, flush before you drop it.
+pub struct SendHalf {
+    connection: Arc<Leave>,
+    /// The sink has a message for which there was no room.
+    sending: Option<Begun>,
+    /// The sink is being flushed.
+    flushing: Option<Begun>,
+}
+
+type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
+
+/// The receiving half of a [`Socket`](crate::Socket).
+///
+/// As a [`Stream`] it ends when the connection was closed, by either side. If the connection fails,
+/// the failure is the last item.
+///
+/// Dropped alone, it leaves the connection open: what comes is read, and forgotten.
+pub struct RecvHalf {
+    connection: Arc<Leave>,
+    messages: Pin<Box<Receiver<OwnedMessage>>>,
+    ended: Arc<OnceLock<Disconnect>>,
+    /// Whether the stream has given the failure.
+    failed: bool,
+}
+
+/// A connection that is closed when nobody holds this any more.
+struct Leave(Connection);
+
+impl SendHalf {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection: Arc::new(Leave(connection)), sending: None, flushing: None }
+    }
+
+    /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is closing or over.
+    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.connection().send(message).await
+    }
+
+    /// Closes the connection; the other half hears how it ended. See [`Connection::close`].
+    ///
+    /// # Errors
+    /// If it is closing already, or the reason can not be sent.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.connection().close(code, reason)
+    }
+
+    /// The connection's handle, to clone and to send with from elsewhere.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection.0
+    }
+}
+
+impl Sink<OwnedMessage> for SendHalf {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(sending) = &mut self.sending else { return Poll::Ready(Ok(())) };
+        let outcome = ready!(sending.as_mut().poll(cx));
+        self.sending = None;
+        Poll::Ready(outcome)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), SendError> {
+        self.flushing = None;
+        match self.connection().try_send(&message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Refused(error)) => Err(error),
+            Err(TrySendError::Full) => {
+                let connection = self.connection().clone();
+                self.sending = Some(Box::pin(async move { connection.send(&message).await }));
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.as_mut().poll_ready(cx))?;
+        let connection = self.connection().clone();
+        let flush = || -> Begun { Box::pin(async move { connection.flush().await }) };
+        let outcome = ready!(self.flushing.get_or_insert_with(flush).as_mut().poll(cx));
+        self.flushing = None;
+        Poll::Ready(outcome)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.as_mut().poll_ready(cx))?;
+        // Otherwise it is closing already: then that has to be written.
+        if self.close(CloseCode::NORMAL, "").is_ok() {
+            self.flushing = None;
+        }
+        self.poll_flush(cx)
+    }
+}
+
+impl RecvHalf {
+    pub(crate) fn new(
+        sending: &SendHalf,
+        messages: Receiver<OwnedMessage>,
+        ended: Arc<OnceLock<Disconnect>>,
+    ) -> Self {
+        let connection = sending.connection.clone();
+        Self { connection, messages: Box::pin(messages), ended, failed: false }
+    }
+
+    /// The next message. Cancel-safe: a message is taken only when it is returned.
+    ///
+    /// # Errors
+    /// Why the connection is over, when all that came before has been received. From then on each
+    /// call says the same.
+    pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
+        self.messages.recv().await.map_err(|_| self.ending())
+    }
+
+    /// The connection's handle, to clone and to send with.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection.0
+    }
+
+    fn ending(&self) -> Disconnect {
+        // Nothing is set if the connection's task was dropped, with its runtime.
+        self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::CutOff))
+    }
+}
+
+impl Stream for RecvHalf {
+    type Item = Result<OwnedMessage, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(message) = ready!(self.messages.as_mut().poll_next(cx)) {
+            return Poll::Ready(Some(Ok(message)));
+        }
+        match self.ending() {
+            Disconnect::Failed(failure) if !self.failed => {
+                self.failed = true;
+                Poll::Ready(Some(Err(failure)))
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+}
+
+impl fmt::Debug for SendHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SendHalf").field(self.connection()).finish()
+    }
+}
+
+impl fmt::Debug for RecvHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecvHalf").field(self.connection()).finish()
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // It may be closing or over already.
+        let _ = self.0.close(CloseCode::NORMAL, "");
+    }
+}
