@@ -1,13 +1,14 @@
 //! Prism's suite over real sockets: one text, run once on every runtime.
 //!
 //! ```text
-//!   tokio.rs ──► runtime: block_on, spawn, pipe ...      what differs
-//!      └───────► suite/   the scenarios                  what does not
-//!                  └── support/   raw peers, a server to talk to, handlers that tell
+//!   tokio.rs, smol.rs, async_std.rs
+//!      ├──► runtimes/   block_on, spawn, pipe ...      what differs
+//!      └──► suite/      the scenarios                  what does not
+//!             └── support/   raw peers, a server to talk to, handlers that tell
 //! ```
 //!
-//! A runtime's file names the adapter `prism`, supplies a module `runtime`, and includes the suite.
-//! A new test goes into the suite and needs no other line. The peers in it are plain
+//! A runtime's file names the adapter `prism` and what else differs `runtime`, and includes the
+//! suite. A new test goes into the suite and needs no other line. The peers in it are plain
 //! [`std::net::TcpStream`]s, so that Prism is not tested against itself only.
 //!
 //! `interop/` has the peers in other languages.

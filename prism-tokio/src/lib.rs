@@ -35,11 +35,7 @@
 mod io;
 mod runtime;
 
-pub use prism_driver::{
-    AcceptError, CloseCode, Config, ConnectError, Connection, ConnectionId, Disconnect, Failure,
-    Handler, HandshakeError, Message, Options, OwnedMessage, ProtocolError, Refusal, Reply,
-    Request, SendError, Shutdown, Socket, TrySendError,
-};
+pub use prism_driver::*;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use crate::{io::Io, runtime::Tokio};

@@ -1,0 +1,81 @@
+//! WebSocket servers and clients on smol.
+//!
+//! An echo server is a handler, and a server that gives it a route:
+//!
+//! ```no_run
+//! use prism_smol::{Connection, Handler, Message, Server};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         let _ = connection.send(message).await; // fails only if the connection is closing
+//!     }
+//! }
+//!
+//! fn main() -> std::io::Result<()> {
+//!     smol::block_on(async {
+//!         Server::bind("127.0.0.1:8080").await?.web_socket("/ws", Echo).serve().await;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! Its connections run on smol's global executor, which has one thread; for more see [`Smol`].
+//!
+//! A client runs a handler too ([`Client::run`]), or sends and receives by itself:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let socket = prism_smol::connect("ws://127.0.0.1:8080/ws").await?;
+//! socket.send("hello").await?;
+//! println!("{:?}", socket.recv().await?);
+//! # Ok(()) }
+//! ```
+//!
+//! What a handler may rely on is [the contract](prism_driver#the-contract).
+
+mod runtime;
+
+pub use prism_driver::*;
+
+pub use crate::runtime::Smol;
+
+/// A server of WebSocket routes, and of plain pages beside them, on smol.
+pub type Server = prism_driver::Server<Smol>;
+
+/// What to connect to, and how, on smol.
+pub type Client = prism_driver::Client<Smol>;
+
+/// Opens a connection to an address such as `ws://example.org/chat`. For headers, sub-protocols,
+/// limits, or to run a handler, see [`Client`].
+///
+/// # Errors
+/// If the address is none, or the server can not be reached, refuses, or is no WebSocket server.
+pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
+    Client::new(url)?.connect().await
+}
+
+/// Does a server's handshake on a connected stream of any kind, then runs the handler on it until
+/// the connection is over.
+///
+/// # Errors
+/// If the peer sent no valid handshake; it has been told why.
+pub async fn serve_stream(
+    stream: impl Transport,
+    options: &Options,
+    handler: &impl Handler,
+) -> Result<Disconnect, AcceptError> {
+    prism_driver::serve_stream(Smol::default(), stream, options, handler).await
+}
+
+/// Runs the handler on a stream whose handshake somebody else has done, such as a web framework;
+/// `path` is what [`Connection::path`] will say.
+pub async fn serve_upgraded(
+    stream: impl Transport,
+    path: &str,
+    options: &Options,
+    handler: &impl Handler,
+) -> Disconnect {
+    prism_driver::serve_upgraded(Smol::default(), stream, path, options, handler).await
+}

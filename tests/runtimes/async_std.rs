@@ -1,0 +1,30 @@
+//! async-std.
+
+use std::{net, time::Duration};
+
+use async_std::{future::timeout, net::TcpStream, os::unix::net::UnixStream, task};
+pub(crate) use prism_async_std::AsyncStd as Network;
+use prism_async_std::Io;
+
+pub(crate) use super::smol::pipe;
+
+/// Runs a future on the calling thread. Panics if that takes longer than `limit`.
+pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
+    task::block_on(timeout(limit, future)).expect("the scenario goes on")
+}
+
+/// Runs a future on the runtime's own threads.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    task::spawn(future);
+}
+
+/// Two connected Unix sockets: the server's, and the client's.
+pub(crate) fn unix_pair() -> (Io<UnixStream>, Io<UnixStream>) {
+    let (server, client) = UnixStream::pair().expect("two sockets");
+    (Io(server), Io(client))
+}
+
+/// A socket that somebody else has accepted, as one of the runtime's.
+pub(crate) fn adopt(stream: net::TcpStream) -> Io<TcpStream> {
+    Io(stream.into())
+}

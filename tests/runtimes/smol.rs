@@ -1,0 +1,43 @@
+//! smol.
+
+use std::{net, time::Duration};
+
+use futures_lite::future::or;
+pub(crate) use prism_smol::Smol as Network;
+use prism_tokio::Io;
+use smol::{
+    Timer,
+    net::{TcpStream, unix::UnixStream},
+};
+use tokio::io::DuplexStream;
+
+/// Runs a future on the calling thread. Panics if that takes longer than `limit`.
+pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
+    let late = async {
+        Timer::after(limit).await;
+        None
+    };
+    let limited = smol::block_on(or(async { Some(future.await) }, late));
+    limited.expect("the scenario goes on")
+}
+
+/// Runs a future on the runtime's own threads.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    smol::spawn(future).detach();
+}
+
+/// A pipe in memory: the server's end, and the client's. (tokio's needs nothing of tokio.)
+pub(crate) fn pipe() -> (Io<DuplexStream>, Io<DuplexStream>) {
+    let (server, client) = tokio::io::duplex(4096);
+    (Io(server), Io(client))
+}
+
+/// Two connected Unix sockets: the server's, and the client's.
+pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
+    UnixStream::pair().expect("two sockets")
+}
+
+/// A socket that somebody else has accepted, as one of the runtime's.
+pub(crate) fn adopt(stream: net::TcpStream) -> TcpStream {
+    TcpStream::try_from(stream).expect("a socket")
+}
