@@ -29,7 +29,7 @@ pub struct SendHalf {
     flushing: Option<Begun>,
 }
 
-type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
+type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
 
 /// The receiving half of a [`Socket`](crate::Socket).
 ///

@@ -1,41 +1,11 @@
-//! Runs every case of an Autobahn fuzzing server, as the client under test:
-//! `autobahn_client [ws://127.0.0.1:9001]`.
+//! [The Autobahn client](../../examples/autobahn_client.rs) on tokio.
 
-use std::error::Error;
+use prism_tokio as prism;
 
-use prism_tokio::{Client, Connection, Handler, Message, Options, connect};
-
-struct Echo;
-
-impl Handler for Echo {
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        let _ = connection.send(message).await; // fails only if the connection is closing
-    }
-}
+#[path = "../../examples/autobahn_client.rs"]
+mod autobahn_client;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let server = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:9001".into());
-    let server = server.trim_end_matches('/');
-
-    let count = connect(&format!("{server}/getCaseCount")).await?.recv().await?;
-    let count: u32 = count.as_message().as_text().ok_or("the count is no text")?.parse()?;
-    for case in 1..=count {
-        let url = format!("{server}/runCase?case={case}&agent=prism");
-        match Client::new(&url)?.options(options()).run(Echo).await {
-            Ok(ending) => println!("case {case} of {count}: {ending}"),
-            Err(error) => println!("case {case} of {count}: {error}"),
-        }
-    }
-    // The server closes this one when the report is written.
-    let ending = connect(&format!("{server}/updateReports?agent=prism")).await?.recv().await;
-    println!("report: {ending:?}");
-    Ok(())
-}
-
-/// The cases send up to 16 MiB.
-fn options() -> Options {
-    let mut options = Options::default();
-    options.protocol.max_message_size = 64 << 20;
-    options
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    autobahn_client::run().await
 }

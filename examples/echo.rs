@@ -1,0 +1,106 @@
+//! Echoes every message, on every path.
+//!
+//! ```text
+//! echo [ADDR] [--threads N] [--max-message BYTES] [--broadcast]
+//!      [--ping-interval SECONDS] [--pong-timeout SECONDS]
+//! ```
+//!
+//! With `--broadcast` every message goes to every connection instead.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    num::NonZero,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use echo_handler::Echo;
+
+use crate::prism::{Connection, ConnectionId, Disconnect, Handler, Message, Options, Server};
+
+mod echo_handler;
+
+pub(crate) struct Arguments {
+    pub(crate) address: String,
+    /// How many threads to serve with.
+    pub(crate) threads: usize,
+    broadcast: bool,
+    options: Options,
+}
+
+/// Serves for ever.
+pub(crate) async fn serve(server: Server, arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    println!("listening on ws://{}", server.local_addr()?);
+    let server = server.options(arguments.options);
+    if arguments.broadcast {
+        everywhere(server, Broadcast::default()).serve().await;
+    } else {
+        everywhere(server, Echo).serve().await;
+    }
+    Ok(())
+}
+
+fn everywhere(server: Server, handler: impl Handler) -> Server {
+    let handler = Arc::new(handler);
+    server.web_socket("/", handler.clone()).web_socket("/{*path}", handler)
+}
+
+#[derive(Default)]
+struct Broadcast {
+    everyone: Mutex<HashMap<ConnectionId, Connection>>,
+}
+
+impl Handler for Broadcast {
+    async fn on_connect(&self, connection: &Connection) {
+        self.everyone.lock().unwrap().insert(connection.id(), connection.clone());
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        for connection in self.everyone.lock().unwrap().values() {
+            let _ = connection.try_send(message); // who does not keep up misses it
+        }
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
+        self.everyone.lock().unwrap().remove(&connection.id());
+    }
+}
+
+impl Arguments {
+    /// What the command line says.
+    pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut arguments = Self::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut number = || -> Result<u64, Box<dyn Error>> {
+                Ok(words.next().ok_or_else(|| format!("{word} needs a number"))?.parse()?)
+            };
+            let options = &mut arguments.options.protocol;
+            match word.as_str() {
+                "--broadcast" => arguments.broadcast = true,
+                "--threads" => arguments.threads = usize::try_from(number()?)?.max(1),
+                "--max-message" => options.max_message_size = number()?.try_into()?,
+                "--ping-interval" => options.ping_interval = Some(Duration::from_secs(number()?)),
+                "--pong-timeout" => options.pong_timeout = Duration::from_secs(number()?),
+                flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
+                _ => arguments.address = word,
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        let mut options = Options::default();
+        options.protocol.max_message_size = 64 << 20;
+        Self {
+            address: "127.0.0.1:8080".into(),
+            threads: thread::available_parallelism().map_or(1, NonZero::get),
+            broadcast: false,
+            options,
+        }
+    }
+}

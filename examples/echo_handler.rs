@@ -1,0 +1,11 @@
+//! Sends every message back: the same bytes of source on every runtime.
+
+use crate::prism::{Connection, Handler, Message};
+
+pub(crate) struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let _ = connection.send(message).await; // fails only if the connection is closing
+    }
+}

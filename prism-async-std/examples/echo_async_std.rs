@@ -1,0 +1,19 @@
+//! [The echo server](../../examples/echo.rs) on async-std.
+
+use std::error::Error;
+
+use async_global_executor::{GlobalExecutorConfig, init_with_config};
+use prism_async_std as prism;
+
+#[path = "../../examples/echo.rs"]
+mod echo;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = echo::Arguments::parse()?;
+    let threads = GlobalExecutorConfig::default().with_min_threads(arguments.threads);
+    init_with_config(threads.with_max_threads(arguments.threads));
+    async_std::task::block_on(async {
+        let server = prism::Server::bind(&arguments.address).await?;
+        echo::serve(server, arguments).await
+    })
+}

@@ -1,0 +1,23 @@
+//! [The echo server](../../examples/echo.rs) on smol.
+
+use std::{error::Error, future::pending, sync::Arc, thread};
+
+use prism_smol as prism;
+
+#[path = "../../examples/echo.rs"]
+mod echo;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = echo::Arguments::parse()?;
+    let executor = Arc::new(smol::Executor::new());
+    // This thread runs it as well.
+    for _ in 1..arguments.threads {
+        let executor = executor.clone();
+        thread::spawn(move || smol::block_on(executor.run(pending::<()>())));
+    }
+    smol::block_on(executor.run(async {
+        let runtime = prism::Smol::on(executor.clone());
+        let server = prism::Server::bind_on(runtime, &arguments.address).await?;
+        echo::serve(server, arguments).await
+    }))
+}
