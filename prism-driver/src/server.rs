@@ -8,6 +8,7 @@ use std::{
 };
 
 use prism_core::{Reply, Request};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     greet::greet,
@@ -18,6 +19,10 @@ use crate::{
     runtime::{Network, until},
     session::Session,
 };
+
+/// How many connections may wait to be accepted; the operating system may allow fewer. When many
+/// come at once, those that find no place try again after a second, and then after longer.
+const QUEUE: i32 = 4096;
 
 /// How long to wait when the operating system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -63,8 +68,7 @@ impl<N: Network> Server<N> {
     /// # Errors
     /// If the address can not be resolved or listened on.
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
+        let listener = listen(address)?;
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         let (router, options) = (Router::new(), Options::default());
@@ -217,6 +221,30 @@ impl<N: Network, H: Handler> Endpoint<N> for H {
             drop(seat);
         });
     }
+}
+
+/// Listens on the first of the addresses that can be listened on.
+fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for address in address.to_socket_addrs()? {
+        outcome = listen_on(address);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// As the standard library does it, but for the longer queue.
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that restarts need not wait for its old connections. (Windows means something else.)
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system
