@@ -3,10 +3,11 @@
 use std::{net, time::Duration};
 
 use async_std::{future::timeout, net::TcpStream, os::unix::net::UnixStream, task};
-pub(crate) use prism_async_std::AsyncStd as Network;
 use prism_async_std::Io;
+use tokio::io::DuplexStream;
 
-pub(crate) use super::smol::pipe;
+/// The runtime, as the driver sees it.
+pub(crate) type Network = prism_async_std::AsyncStd;
 
 /// Runs a future on the calling thread. Panics if that takes longer than `limit`.
 pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
@@ -16,6 +17,11 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
 /// Runs a future on the runtime's own threads.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     task::spawn(future);
+}
+
+/// A pipe in memory: the server's end, and the client's.
+pub(crate) fn pipe() -> (prism_tokio::Io<DuplexStream>, prism_tokio::Io<DuplexStream>) {
+    super::smol::pipe()
 }
 
 /// Two connected Unix sockets: the server's, and the client's.

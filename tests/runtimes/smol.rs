@@ -3,13 +3,15 @@
 use std::{net, time::Duration};
 
 use futures_lite::future::or;
-pub(crate) use prism_smol::Smol as Network;
 use prism_tokio::Io;
 use smol::{
     Timer,
     net::{TcpStream, unix::UnixStream},
 };
 use tokio::io::DuplexStream;
+
+/// The runtime, as the driver sees it.
+pub(crate) type Network = prism_smol::Smol;
 
 /// Runs a future on the calling thread. Panics if that takes longer than `limit`.
 pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {

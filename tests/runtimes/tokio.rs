@@ -3,12 +3,14 @@
 use std::{net, sync::LazyLock, time::Duration};
 
 use prism_tokio::Io;
-pub(crate) use prism_tokio::Tokio as Network;
 use tokio::{
     io::DuplexStream,
     net::{TcpStream, UnixStream},
     runtime::{Builder, Runtime},
 };
+
+/// The runtime, as the driver sees it.
+pub(crate) type Network = prism_tokio::Tokio;
 
 static TOKIO: LazyLock<Runtime> = LazyLock::new(|| {
     let built = Builder::new_multi_thread().worker_threads(2).enable_all().build();

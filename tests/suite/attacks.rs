@@ -2,7 +2,7 @@
 //! memory are in `memory`.)
 
 use std::{
-    env, fs,
+    env,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     process::Stdio,
@@ -11,7 +11,7 @@ use std::{
 
 use super::support::{
     PATIENCE,
-    alone::{again, alone},
+    alone::{again, alone, most_descriptors},
     block_on,
     handlers::{Recorder, Seen, recorder},
     peer::{Peer, TEXT},
@@ -35,7 +35,7 @@ impl Handler for Doorman {
 /// Where the flood is to go, and of how many it is.
 const FLOOD: &str = "PRISM_TESTS_FLOOD";
 
-const MOST: u64 = 10_000;
+const MOST: usize = 10_000;
 
 #[test]
 fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() {
@@ -45,7 +45,7 @@ fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() 
     }
     // Each end of a connection takes a descriptor: the clients are a process of their own.
     alone(&this_test, || {
-        let count = MOST.min(descriptors().saturating_sub(200));
+        let count = MOST.min(most_descriptors().saturating_sub(200));
         let mut options = Options::default();
         options.handshake_timeout = Duration::from_secs(2);
         let (recorder, events) = recorder();
@@ -101,13 +101,6 @@ fn flood(target: &str) {
         assert!(answer.starts_with(b"HTTP/1.1 408 "), "{:?}", answer.escape_ascii().to_string());
     }
     println!("all of us were told 408, and cut");
-}
-
-/// How many descriptors this process may have.
-fn descriptors() -> u64 {
-    let limits = fs::read_to_string("/proc/self/limits").expect("Linux");
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the line");
-    line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(u64::MAX)
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The scenarios. They know `crate::prism` and `crate::runtime`, and no runtime by name.
 
+mod across;
 mod attacks;
 mod back_pressure;
+mod client;
 mod closing;
 mod contract;
+mod crowd;
 mod floods;
+mod half_closed;
 mod handshake;
 mod interop;
 mod memory;

@@ -3,7 +3,7 @@
 
 use std::{
     any::type_name_of_val,
-    env,
+    env, fs,
     process::{Command, Stdio},
 };
 
@@ -36,6 +36,23 @@ pub(crate) fn again(test: &impl Fn()) -> Command {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args(["--exact", path, "--nocapture"]).stdin(Stdio::null());
     command
+}
+
+/// How many descriptors this process may have.
+pub(crate) fn most_descriptors() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").expect("Linux");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the line");
+    line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(usize::MAX)
+}
+
+/// How many descriptors this process has.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
+
+/// How much heap this process has.
+pub(crate) fn heap() -> usize {
+    HEAP.current_usage()
 }
 
 /// The most heap that this process had at once while `scenario` ran, beyond what it had before.

@@ -6,7 +6,10 @@ pub(crate) mod head;
 pub(crate) mod peer;
 pub(crate) mod server;
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long anything may take before the scenario has failed. Nothing is measured by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,6 +17,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs a future, for as long as there is [`PATIENCE`].
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     crate::runtime::block_on(PATIENCE, future)
+}
+
+/// Waits for something that nobody tells of.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "it did not come about that {what}");
+        thread::yield_now();
+    }
 }
 
 /// Bytes in which a place can be told from another.

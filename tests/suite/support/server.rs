@@ -20,9 +20,14 @@ pub(crate) struct Running {
 
 /// Runs a server with the routes that are given to it.
 pub(crate) fn serve(routes: impl FnOnce(Server) -> Server) -> Running {
+    serve_at("127.0.0.1:0", routes)
+}
+
+/// Runs a server at this address.
+pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> Running {
     let (stop, stopped) = async_channel::bounded::<()>(1);
     let (sender, outcome) = channel();
-    let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
+    let server = block_on(Server::bind(address)).expect("a free port");
     let address = server.local_addr().expect("a bound listener");
     let server = routes(server);
     spawn(async move {

@@ -1,0 +1,266 @@
+//! How a client finds its server, and the ways to use the connection that it gets. (What servers
+//! answer is in `handshake`.)
+
+use std::{
+    error::Error,
+    io,
+    net::{self, SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use prism_driver::{Client, Network, Runtime};
+use socket2::{Domain, Socket, Type};
+
+use super::support::{
+    block_on,
+    handlers::recorder,
+    peer::{CLOSE, Peer, TEXT, close_payload},
+    server::{Running, listen, serve_at, serve_echo},
+};
+use crate::{
+    prism::{self, ConnectError, Options, OwnedMessage, SendError},
+    runtime,
+};
+
+// ---- finding the server
+
+/// The runtime, with a book in which every name has the same addresses.
+#[derive(Clone)]
+struct Book<N> {
+    network: N,
+    addresses: Vec<SocketAddr>,
+}
+
+impl<N: Network> Runtime for Book<N> {
+    type Sleep = N::Sleep;
+
+    fn now(&self) -> Duration {
+        self.network.now()
+    }
+
+    fn sleep(&self, span: Duration) -> N::Sleep {
+        self.network.sleep(span)
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.network.spawn(future);
+    }
+}
+
+impl<N: Network> Network for Book<N> {
+    type Stream = N::Stream;
+    type Listener = N::Listener;
+
+    fn listen(&self, listener: net::TcpListener) -> io::Result<N::Listener> {
+        self.network.listen(listener)
+    }
+
+    async fn accept(&self, listener: &N::Listener) -> io::Result<(N::Stream, SocketAddr)> {
+        self.network.accept(listener).await
+    }
+
+    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.addresses.clone())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<N::Stream> {
+        self.network.connect(address).await
+    }
+}
+
+/// A client of a host that has these addresses.
+fn client_of(addresses: Vec<SocketAddr>) -> Client<Book<runtime::Network>> {
+    let book = Book { network: runtime::Network::default(), addresses };
+    Client::new_on(book, "ws://server.example/").expect("a good address")
+}
+
+/// An address at which nobody listens.
+fn closed(host: &str) -> SocketAddr {
+    let listener = net::TcpListener::bind((host, 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener")
+}
+
+/// An address at which nobody answers, for as long as the sockets are kept: its queue is full.
+fn mute() -> (SocketAddr, impl Sized) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("a free port");
+    socket.listen(0).expect("a bound socket");
+    let listener = net::TcpListener::from(socket);
+    let address = listener.local_addr().expect("a bound listener");
+    let moment = Duration::from_millis(100);
+    let queue: Vec<_> =
+        std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok()).collect();
+    (address, (listener, queue))
+}
+
+fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
+    block_on(async {
+        let socket = client_of(addresses).connect().await.expect("somebody answers");
+        assert_eq!(socket.connection().path(), "/");
+        socket.send("hello").await.expect("an open connection");
+        assert_eq!(socket.recv().await.expect("an echo"), OwnedMessage::Text("hello".into()));
+    });
+    server.stop();
+}
+
+#[test]
+fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
+    let server = serve_echo(&Options::default());
+    assert_echoes(&server, vec![closed("::1"), closed("127.0.0.1"), server.address()]);
+}
+
+#[test]
+fn an_address_that_does_not_answer_does_not_keep_the_next_one_from_being_tried() {
+    let (mute, _kept) = mute();
+    let server = serve_echo(&Options::default());
+    assert_echoes(&server, vec![mute, server.address()]);
+}
+
+#[test]
+fn a_host_where_nobody_listens_is_an_error_that_names_all_its_addresses() {
+    let addresses = vec![closed("::1"), closed("127.0.0.1")];
+    let outcome = block_on(client_of(addresses.clone()).connect());
+    let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    let told = error.to_string();
+    assert!(addresses.iter().all(|address| told.contains(&address.to_string())), "{told}");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_given_up_after_the_connect_timeout() {
+    let (mute, _kept) = mute();
+    let mut options = Options::default();
+    options.connect_timeout = Duration::from_millis(200);
+    options.handshake_timeout = Duration::from_secs(600);
+    let outcome = block_on(client_of(vec![mute]).options(options).connect());
+    let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_an_error_that_names_it() {
+    let outcome = block_on(prism::connect("ws://no-such-host.invalid/"));
+    let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    let server = serve_echo(&Options::default());
+    let url = format!("ws://localhost:{}/", server.address().port());
+    let socket = block_on(prism::connect(&url)).expect("a connection");
+    block_on(socket.send("hello")).expect("an open connection");
+    assert_eq!(block_on(socket.recv()).expect("an echo"), OwnedMessage::Text("hello".into()));
+}
+
+#[test]
+fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
+    let (recorder, events) = recorder();
+    let server = serve_at("[::1]:0", |server| server.web_socket("/", recorder));
+    let socket = block_on(server.connect("/"));
+    let connection = events.connected();
+    assert!(connection.peer_addr().is_some_and(|address| address.ip().is_loopback()));
+    drop(socket);
+
+    let listener = net::TcpListener::bind("[::1]:0").expect("a free port");
+    let authority = listener.local_addr().expect("a bound listener").to_string();
+    assert!(authority.starts_with("[::1]:"));
+    let url = format!("ws://{authority}/");
+    let server = thread::spawn(move || Peer::accept(&listener).1);
+    let outcome = block_on(prism::connect(&url));
+    assert!(outcome.is_err(), "the server has gone without an answer");
+    let request = server.join().expect("a request came");
+    assert_eq!(request.field("Host"), Some(authority.as_str()));
+}
+
+// ---- using the connection
+
+#[test]
+fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {
+    let server = serve_echo(&Options::default());
+    let (sending, receiving) = block_on(server.connect("/")).split();
+    let sender = thread::spawn(move || {
+        for number in 0..500 {
+            block_on(sending.send(&format!("number {number}"))).expect("an open connection");
+        }
+    });
+    for number in 0..500 {
+        let message = block_on(receiving.recv()).expect("an echo");
+        assert_eq!(message, OwnedMessage::Text(format!("number {number}")));
+    }
+    sender.join().expect("all was sent");
+    let connection = receiving.connection().clone();
+    assert!(connection.is_open(), "one half is enough");
+    drop(receiving);
+    block_on(connection.closed());
+}
+
+#[test]
+fn a_stream_of_messages_is_forwarded_into_the_sink() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept_web_socket(&listener);
+        for number in 0..300_u32 {
+            let message = number.to_string().repeat(1_000);
+            peer.send(TEXT, message.as_bytes());
+            peer.expect(TEXT, message.as_bytes());
+        }
+        peer.send_close(1000, "");
+        assert_eq!(peer.next().expect("an answer").opcode, CLOSE);
+    });
+    let (sending, receiving) = block_on(prism::connect(&url)).expect("a connection").split();
+    let echo = receiving
+        .err_into::<Box<dyn Error + Send + Sync>>()
+        .forward(sending.sink_err_into::<Box<dyn Error + Send + Sync>>());
+    block_on(echo).expect("the server closes when it has seen all");
+    server.join().expect("all came back");
+}
+
+#[test]
+fn a_sink_that_is_flushed_has_written_and_one_that_is_closed_has_said_so() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept_web_socket(&listener);
+        for number in 0..100_u8 {
+            peer.expect(TEXT, number.to_string().repeat(10_000).as_bytes());
+        }
+        peer.expect(CLOSE, &close_payload(1000, ""));
+        peer.send_close(1000, "");
+    });
+    block_on(async {
+        let mut socket = prism::connect(&url).await.expect("a connection");
+        for number in 0..100_u8 {
+            let message = OwnedMessage::Text(number.to_string().repeat(10_000));
+            SinkExt::feed(&mut socket, message).await.expect("an open connection");
+        }
+        SinkExt::flush(&mut socket).await.expect("an open connection");
+        assert_eq!(socket.connection().buffered(), 0);
+        SinkExt::close(&mut socket).await.expect("an open connection");
+        let late = SinkExt::send(&mut socket, OwnedMessage::Text("late".into())).await;
+        assert_eq!(late, Err(SendError::Closed));
+        assert!(socket.next().await.is_none(), "it was closed, and did not fail");
+    });
+    server.join().expect("all came");
+}
+
+#[test]
+fn a_stream_ends_with_the_failure_of_its_connection() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept_web_socket(&listener);
+        peer.send(TEXT, b"the last one");
+        peer.send_eof();
+        peer.expect_gone();
+    });
+    block_on(async {
+        let mut socket = prism::connect(&url).await.expect("a connection");
+        let first = socket.next().await.expect("a message").expect("a message");
+        assert_eq!(first, OwnedMessage::Text("the last one".into()));
+        socket.next().await.expect("the failure").expect_err("the failure");
+        assert!(socket.next().await.is_none());
+    });
+    server.join().expect("the client has left");
+}
