@@ -7,6 +7,7 @@ mod client;
 mod closing;
 mod contract;
 mod crowd;
+mod cuts;
 mod floods;
 mod half_closed;
 mod handshake;
