@@ -1,0 +1,181 @@
+//! WebSocket over a transport that is no socket, with the machine driven by hand.
+//!
+//! The transport is a pair of channels that carry 16 bytes at a time, as a serial line or a radio
+//! might; on it a server answers in capitals, and a client asks. What you would change for your own
+//! transport is [`Line`], and nothing else.
+//!
+//! ```text
+//! cargo run -p prism-core --example embed
+//! ```
+
+use std::{
+    error::Error,
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use prism_core::{
+    Accept, Answer, ClientHandshake, ClientRequest, CloseCode, Config, Event, MaskKeys, Message,
+    RecvBuffer, SendError, ServerHandshake, WebSocket,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (ours, theirs) = Line::pair();
+    let server = thread::spawn(move || serve(theirs).map_err(|error| error.to_string()));
+    ask(ours, &["hello", "is anybody there?", "then goodbye"])?;
+    server.join().expect("the server does not panic")?;
+    Ok(())
+}
+
+/// The server: accepts, and answers each text in capitals.
+fn serve(line: Line) -> Result<(), Box<dyn Error>> {
+    let config = Config::default();
+    let mut end = End::on(line);
+    let mut handshake = ServerHandshake::new(&config);
+    let ws = loop {
+        end.more()?;
+        if let Some(offer) = handshake.receive(&mut end.input)? {
+            println!("server: {} is asked for", offer.request().path());
+            break offer.accept(&Accept::new(), &config, &mut end.out);
+        }
+    };
+    end.converse(ws, |ws, event, out| match event {
+        Event::Message(Message::Text(text)) => ws.send(&text.to_uppercase(), out),
+        Event::Close(frame) => {
+            println!("server: closed with {}, {:?}", frame.code, frame.reason);
+            Ok(())
+        }
+        _ => Ok(()),
+    })
+}
+
+/// The client: asks one question after the other, and closes behind the last answer.
+fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
+    let config = Config::default();
+    let mut end = End::on(line);
+    let request = ClientRequest::new("the-other-end", "/capitals")?;
+    // The nonce and the keys have to be unpredictable where anybody else shares the transport: take
+    // them from the operating system's generator.
+    let mut handshake =
+        ClientHandshake::start(&config, &request, *b"an example nonce", &mut end.out);
+    end.write();
+    let mut ws = loop {
+        end.more()?;
+        match handshake.receive(&mut end.input)? {
+            None => {}
+            Some(Answer::Accepted(accepted)) => {
+                break accepted.into_websocket(&config, MaskKeys::new(|keys| keys.fill(0x2a)));
+            }
+            Some(Answer::Refused(response)) => {
+                return Err(format!("refused with {}", response.status()).into());
+            }
+        }
+    };
+    let mut questions = questions.iter();
+    let mut ask_next = move |ws: &mut WebSocket, out: &mut BytesMut| match questions.next() {
+        Some(question) => ws.send(*question, out),
+        None => ws.close(CloseCode::NORMAL, "no more questions", out),
+    };
+    ask_next(&mut ws, &mut end.out)?;
+    end.converse(ws, |ws, event, out| {
+        if let Event::Message(Message::Text(answer)) = event {
+            println!("client: {answer}");
+            ask_next(ws, out)?;
+        }
+        Ok(())
+    })
+}
+
+/// One end of the line, and the buffers that the machine works on.
+struct End {
+    line: Line,
+    input: RecvBuffer,
+    out: BytesMut,
+}
+
+impl End {
+    fn on(line: Line) -> Self {
+        Self { line, input: RecvBuffer::new(), out: BytesMut::new() }
+    }
+
+    /// Runs a connection to its end. Each event is lent to `on_event`, which may send.
+    fn converse(
+        mut self,
+        mut ws: WebSocket,
+        mut on_event: impl FnMut(&mut WebSocket, Event<'_>, &mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<(), Box<dyn Error>> {
+        let start = Instant::now();
+        let mut broken = Ok(());
+        while ws.wants_read() {
+            // 1. What has arrived. After an error its close frame is in `out`, to be sent as well.
+            loop {
+                match ws.receive(&mut self.input, &mut self.out) {
+                    Ok(Some(event)) => on_event(&mut ws, event, &mut self.out)?,
+                    Ok(None) => break,
+                    Err(error) => {
+                        broken = Err(error.into());
+                        break;
+                    }
+                }
+            }
+            // 2. What there is to send; and the end of our side, when the protocol wants it.
+            self.write();
+            if ws.wants_shutdown() {
+                self.line.end();
+            }
+            // 3. Wait for more, but no longer than until the next deadline.
+            let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
+            match self.line.read(wait) {
+                Ok(bytes) => self.input.extend_from_slice(&bytes),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => ws.receive_eof()?,
+            }
+            // 4. What time it is. An error here means that the peer is gone.
+            ws.handle_timeout(start.elapsed(), &mut self.out)?;
+        }
+        broken
+    }
+
+    fn write(&mut self) {
+        self.line.write(&self.out.split());
+    }
+
+    /// Waits for more of a handshake.
+    fn more(&mut self) -> Result<(), Box<dyn Error>> {
+        self.input.extend_from_slice(&self.line.read(None)?);
+        Ok(())
+    }
+}
+
+/// One end of a transport that is no socket.
+struct Line {
+    to: Option<Sender<Vec<u8>>>,
+    from: Receiver<Vec<u8>>,
+}
+
+impl Line {
+    fn pair() -> (Self, Self) {
+        let ((to_one, one), (to_other, other)) = (channel(), channel());
+        (Self { to: Some(to_other), from: one }, Self { to: Some(to_one), from: other })
+    }
+
+    /// How the bytes are cut does not matter to the machine.
+    fn write(&self, bytes: &[u8]) {
+        for piece in bytes.chunks(16) {
+            if let Some(to) = &self.to {
+                let _ = to.send(piece.to_vec()); // if the other end has gone, reading will tell
+            }
+        }
+    }
+
+    fn read(&self, wait: Option<Duration>) -> Result<Vec<u8>, RecvTimeoutError> {
+        self.from.recv_timeout(wait.unwrap_or(Duration::MAX))
+    }
+
+    /// Nothing will be written any more.
+    fn end(&mut self) {
+        self.to = None;
+    }
+}
