@@ -98,3 +98,48 @@ fn undelayed(stream: TcpStream) -> TcpStream {
     let _ = stream.set_nodelay(true);
     stream
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::Arc,
+        thread::{self, ThreadId},
+    };
+
+    use prism_driver::{Client, Connection, Handler, Message, Server};
+    use smol::Executor;
+
+    use super::Smol;
+
+    /// Says on which thread it was connected.
+    struct WhereAmI(smol::channel::Sender<ThreadId>);
+
+    impl Handler for WhereAmI {
+        async fn on_connect(&self, _: &Connection) {
+            self.0.send(thread::current().id()).await.expect("the test waits");
+        }
+
+        async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+    }
+
+    #[test]
+    fn both_sides_run_on_the_executor_that_was_given() -> io::Result<()> {
+        let executor = Arc::new(Executor::new());
+        let smol = Smol::on(executor.clone());
+        let (sender, threads) = smol::channel::unbounded();
+        // Nobody else runs it: who works on it works on this thread.
+        smol::block_on(executor.run(async {
+            let server = Server::bind_on(smol.clone(), "127.0.0.1:0").await?;
+            let url = format!("ws://{}/", server.local_addr()?);
+            let server = server.web_socket("/", WhereAmI(sender.clone()));
+            executor.spawn(server.serve()).detach();
+            let client = Client::new_on(smol.clone(), &url).expect("a good address");
+            executor.spawn(client.run(WhereAmI(sender))).detach();
+            for _ in ["the server", "the client"] {
+                assert_eq!(threads.recv().await, Ok(thread::current().id()));
+            }
+            Ok(())
+        }))
+    }
+}

@@ -265,6 +265,28 @@ impl Handler for Counter {
 }
 
 #[test]
+fn deadlines_may_be_as_far_as_can_be() {
+    let mut options = Options::default();
+    for deadline in [
+        &mut options.connect_timeout,
+        &mut options.handshake_timeout,
+        &mut options.write_timeout,
+        &mut options.shutdown_grace,
+        &mut options.protocol.close_timeout,
+        &mut options.protocol.pong_timeout,
+    ] {
+        *deadline = Duration::MAX;
+    }
+    options.protocol.ping_interval = Some(Duration::MAX);
+    let server = serve_echo(&options);
+    let client = server.client("/").options(options);
+    let socket = block_on(client.connect()).expect("a connection");
+    assert_returns(&socket, Message::Text("some time"));
+    block_on(socket.close(CloseCode::NORMAL, "")).expect("an open connection");
+    assert_eq!(server.stop().cut, 0);
+}
+
+#[test]
 fn a_client_can_be_a_handler_like_a_server() {
     let server = serve_echo(&Options::default());
     let ending = block_on(server.client("/").run(Counter)).expect("a connection");
