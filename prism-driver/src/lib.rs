@@ -1,7 +1,8 @@
 //! The runtime-neutral driver of Prism: handlers, connections, sessions, servers and clients over
 //! [`prism_core`].
 //!
-//! Users take an adapter (`prism-tokio`), which gives these to a runtime and exports them again.
+//! Users take an adapter (`prism-tokio`, `prism-smol`, `prism-async-std`), which gives these to a
+//! runtime and exports them again.
 //! Whoever has another runtime implements [`Runtime`], and [`Network`] if it has TCP: that is all
 //! that an adapter does.
 //!
