@@ -11,4 +11,4 @@
 //! suite. A new test goes into the suite and needs no other line. The peers in it are plain
 //! [`std::net::TcpStream`]s, so that Prism is not tested against itself only.
 //!
-//! `interop/` has the peers in other languages.
+//! `suite/interop/` has tungstenite as the peer, `interop/` those in other languages.

@@ -1,4 +1,5 @@
-//! The scenarios. They know `crate::prism` and `crate::runtime`, and no runtime by name.
+//! The scenarios. They know `crate::prism` and `crate::runtime`, and no runtime by name, except for
+//! what their peers run on.
 
 mod across;
 mod attacks;

@@ -1,0 +1,45 @@
+//! Prism and tungstenite, each as the server of the other. (Peers in other languages are in
+//! `tests/interop`.)
+//!
+//! tungstenite comes in two flavours, `tokio-tungstenite` and `async-tungstenite`: every scenario
+//! is told with each.
+
+mod flavour;
+mod their_client;
+mod their_end;
+mod their_server;
+
+use tokio_tungstenite::tungstenite::{Message as Theirs, protocol::frame::coding::Data};
+
+use super::support::pattern;
+use crate::prism::{Message, OwnedMessage};
+
+/// Messages of both kinds, from empty to the largest that we take by default.
+fn messages() -> [Theirs; 7] {
+    [
+        Theirs::text("hello"),
+        Theirs::text("Straße, 東京, 🦀"),
+        Theirs::text(""),
+        Theirs::text("🦀".repeat((1 << 20) / "🦀".len())),
+        Theirs::binary(vec![0, 255]),
+        Theirs::binary(vec![]),
+        Theirs::binary(pattern(1 << 20)),
+    ]
+}
+
+/// Messages of both kinds in pieces, and what they are together.
+fn messages_in_pieces() -> [(Data, [&'static [u8]; 3], OwnedMessage); 2] {
+    [
+        (Data::Text, [b"Stra\xc3", b"\x9f", b"e"], OwnedMessage::Text("Straße".into())),
+        (Data::Binary, [b"\xff", b"", b"\0\x80"], OwnedMessage::Binary(vec![0xff, 0, 0x80])),
+    ]
+}
+
+/// A message of theirs, as one of ours.
+fn ours(message: &Theirs) -> Message<'_> {
+    match message {
+        Theirs::Text(text) => Message::Text(text),
+        Theirs::Binary(bytes) => Message::Binary(bytes),
+        other => panic!("no message: {other:?}"),
+    }
+}

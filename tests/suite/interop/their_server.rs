@@ -1,0 +1,113 @@
+//! Our client, their server.
+
+use std::thread;
+
+use tokio_tungstenite::tungstenite::Message as Theirs;
+
+use super::{
+    flavour::{Flavour, with_each_flavour},
+    messages, messages_in_pieces, ours,
+    their_end::{TheirEnd, short},
+};
+use crate::{
+    prism::{Client, CloseCode, Disconnect, Options, Socket},
+    suite::support::{block_on, pattern, server::listen},
+};
+
+/// Our client and their server, connected.
+#[track_caller]
+fn connected(flavour: &Flavour, options: Options) -> (Socket, TheirEnd<'_>) {
+    let (listener, url) = listen();
+    let client = Client::new(&url).expect("a good address").options(options);
+    let (socket, server) = thread::scope(|scope| {
+        let connecting = scope.spawn(|| block_on(client.connect()));
+        let server = flavour.try_accept(listener);
+        (connecting.join().expect("the client comes to an end"), server)
+    });
+    (socket.expect("a connection"), server.expect("a client"))
+}
+
+/// Sends a message to their server, and lets it send it back.
+#[track_caller]
+fn assert_comes_back(socket: &Socket, server: &mut TheirEnd<'_>, message: Theirs) {
+    block_on(socket.send(ours(&message))).expect("an open connection");
+    server.expect(&message);
+    server.send(message.clone());
+    let returned = block_on(socket.recv()).expect("an echo");
+    let same = returned.as_message() == ours(&message);
+    assert!(same, "expected {}, but {}", short(&message), short(&returned));
+}
+
+#[test]
+fn our_client_gets_its_messages_back_from_their_server() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        for message in messages() {
+            assert_comes_back(&socket, &mut server, message);
+        }
+    });
+}
+
+#[test]
+fn our_client_joins_their_servers_fragments_and_answers_pings_between_them_at_once() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        for (kind, pieces, whole) in messages_in_pieces() {
+            server.send_in_pieces(kind, pieces);
+            assert_eq!(block_on(socket.recv()).expect("a message"), whole);
+        }
+    });
+}
+
+#[test]
+fn our_client_answers_their_servers_pings_with_their_payload() {
+    with_each_flavour(|flavour| {
+        let (_socket, mut server) = connected(flavour, Options::default());
+        for len in [0, 1, 125] {
+            server.ping(&pattern(len));
+        }
+    });
+}
+
+#[test]
+fn their_server_takes_our_ping_and_goes_on() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        socket.connection().ping(b"hello?").expect("an open connection");
+        server.expect(&Theirs::Ping("hello?".into()));
+        assert_comes_back(&socket, &mut server, Theirs::text("here")); // behind its pong
+    });
+}
+
+#[test]
+fn our_client_is_closed_with_code_and_reason() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        server.send_close(4004, "we close at six, schöne Grüße");
+        assert_eq!(server.expect_close(4004), "we close at six, schöne Grüße");
+        server.expect_end();
+        let ending = block_on(socket.recv()).expect_err("no message");
+        assert!(matches!(ending, Disconnect::Peer { .. }), "{ending:?}");
+        assert_eq!(
+            (ending.code(), ending.reason()),
+            (4004, "we close at six, schöne Grüße".into())
+        );
+    });
+}
+
+#[test]
+fn our_client_closes_with_code_and_reason() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        let code = CloseCode::new(4003).expect("a code that may travel");
+        let ending = thread::scope(|scope| {
+            let closing = scope.spawn(|| block_on(socket.close(code, "thanks, schöne Grüße")));
+            assert_eq!(server.expect_close(4003), "thanks, schöne Grüße");
+            server.expect_end();
+            closing.join().expect("the socket closes")
+        });
+        let ending = ending.expect("an open connection");
+        assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
+        assert_eq!((ending.code(), ending.reason()), (4003, "thanks, schöne Grüße".into()));
+    });
+}
