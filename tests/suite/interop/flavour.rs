@@ -6,9 +6,9 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::{Error, protocol::WebSocketConfig};
 
-use super::their_end::TheirEnd;
+use super::{LARGE, their_end::TheirEnd};
 use crate::{runtimes, suite::support::PATIENCE};
 
 /// A flavour of tungstenite, and what it runs on, whatever Prism runs on.
@@ -53,14 +53,15 @@ impl Flavour {
     /// Their client, connected; or why it is not.
     #[track_caller]
     pub(super) fn try_connect(&self, url: &str) -> Result<TheirEnd<'_>, Error> {
+        let limits = Some(limits());
         self.block_on(async {
             match self {
                 Self::Tokio(_) => {
-                    let client = tokio_tungstenite::connect_async(url);
+                    let client = tokio_tungstenite::connect_async_with_config(url, limits, false);
                     Ok(TheirEnd::new(self, client.await?.0))
                 }
                 Self::Async => {
-                    let client = async_tungstenite::smol::connect_async(url);
+                    let client = async_tungstenite::smol::connect_async_with_config(url, limits);
                     Ok(TheirEnd::new(self, client.await?.0))
                 }
             }
@@ -70,17 +71,18 @@ impl Flavour {
     /// Their server, connected with the first client that comes; or why it is not.
     #[track_caller]
     pub(super) fn try_accept(&self, listener: TcpListener) -> Result<TheirEnd<'_>, Error> {
+        let limits = Some(limits());
         self.block_on(async {
             match self {
                 Self::Tokio(_) => {
                     listener.set_nonblocking(true)?;
                     let (stream, _) = tokio::net::TcpListener::from_std(listener)?.accept().await?;
-                    let server = tokio_tungstenite::accept_async(stream);
+                    let server = tokio_tungstenite::accept_async_with_config(stream, limits);
                     Ok(TheirEnd::new(self, server.await?))
                 }
                 Self::Async => {
                     let (stream, _) = smol::net::TcpListener::try_from(listener)?.accept().await?;
-                    let server = async_tungstenite::accept_async(stream);
+                    let server = async_tungstenite::accept_async_with_config(stream, limits);
                     Ok(TheirEnd::new(self, server.await?))
                 }
             }
@@ -98,4 +100,9 @@ impl Flavour {
             Self::Async => runtimes::smol::block_on(PATIENCE, future),
         }
     }
+}
+
+/// What they take. (Their defaults would do; but those are theirs to change.)
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default().max_message_size(Some(LARGE)).max_frame_size(Some(LARGE))
 }

@@ -12,7 +12,17 @@ mod their_server;
 use tokio_tungstenite::tungstenite::{Message as Theirs, protocol::frame::coding::Data};
 
 use super::support::pattern;
-use crate::prism::{Message, OwnedMessage};
+use crate::prism::{Disconnect, Failure, Message, Options, OwnedMessage, ProtocolError};
+
+/// How large a message may be where the limits are raised, theirs and ours.
+const LARGE: usize = 16 << 20;
+
+/// Our limits, raised.
+fn roomy() -> Options {
+    let mut options = Options::default();
+    options.protocol.max_message_size = LARGE;
+    options
+}
 
 /// Messages of both kinds, from empty to the largest that we take by default.
 fn messages() -> [Theirs; 7] {
@@ -25,6 +35,11 @@ fn messages() -> [Theirs; 7] {
         Theirs::binary(vec![]),
         Theirs::binary(pattern(1 << 20)),
     ]
+}
+
+/// A message that needs raised limits.
+fn large_message() -> Theirs {
+    Theirs::binary(pattern(LARGE))
 }
 
 /// Messages of both kinds in pieces, and what they are together.
@@ -42,4 +57,11 @@ fn ours(message: &Theirs) -> Message<'_> {
         Theirs::Binary(bytes) => Message::Binary(bytes),
         other => panic!("no message: {other:?}"),
     }
+}
+
+/// That a message over our default limit was the end.
+#[track_caller]
+fn assert_too_big(ended: &Disconnect) {
+    let too_big = ProtocolError::MessageTooBig(1 << 20);
+    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(e)) if *e == too_big), "{ended}");
 }

@@ -2,7 +2,10 @@
 
 use tokio_tungstenite::tungstenite::{Error, Message as Theirs};
 
-use super::{flavour::with_each_flavour, messages, messages_in_pieces, their_end::TheirEnd};
+use super::{
+    assert_too_big, flavour::with_each_flavour, large_message, messages, messages_in_pieces, roomy,
+    their_end::TheirEnd,
+};
 use crate::{
     prism::{CloseCode, Disconnect, Options, OwnedMessage},
     suite::support::{
@@ -106,5 +109,28 @@ fn their_client_is_refused_where_there_is_nothing() {
         let refused = flavour.try_connect(&server.url("/nowhere")).err().expect("no connection");
         let Error::Http(response) = refused else { panic!("{refused:?}") };
         assert_eq!(response.status(), 404);
+    });
+}
+
+#[test]
+fn their_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
+    with_each_flavour(|flavour| {
+        let server = serve_echo(&roomy());
+        let mut client = flavour.connect(&server.url("/"));
+        assert_comes_back(&mut client, large_message());
+    });
+}
+
+#[test]
+fn their_client_is_told_1009_for_sixteen_mebibytes_where_our_limit_is_not_raised() {
+    with_each_flavour(|flavour| {
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.web_socket("/", recorder));
+        let mut client = flavour.connect(&server.url("/"));
+        events.connected();
+        client.send(large_message());
+        assert_ne!(client.expect_close(1009), "", "1009, and not a word");
+        client.expect_end();
+        assert_too_big(&events.ended());
     });
 }

@@ -5,8 +5,9 @@ use std::thread;
 use tokio_tungstenite::tungstenite::Message as Theirs;
 
 use super::{
+    assert_too_big,
     flavour::{Flavour, with_each_flavour},
-    messages, messages_in_pieces, ours,
+    large_message, messages, messages_in_pieces, ours, roomy,
     their_end::{TheirEnd, short},
 };
 use crate::{
@@ -109,5 +110,25 @@ fn our_client_closes_with_code_and_reason() {
         let ending = ending.expect("an open connection");
         assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
         assert_eq!((ending.code(), ending.reason()), (4003, "thanks, schöne Grüße".into()));
+    });
+}
+
+#[test]
+fn our_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, roomy());
+        assert_comes_back(&socket, &mut server, large_message());
+    });
+}
+
+#[test]
+fn their_server_is_told_1009_for_sixteen_mebibytes_where_our_limit_is_not_raised() {
+    with_each_flavour(|flavour| {
+        let (socket, mut server) = connected(flavour, Options::default());
+        server.send(large_message());
+        assert_ne!(server.expect_close(1009), "", "1009, and not a word");
+        server.expect_end();
+        let ending = block_on(socket.recv()).expect_err("no message");
+        assert_too_big(&ending);
     });
 }
