@@ -8,29 +8,11 @@ use std::{
 
 use super::support::{
     block_on,
-    handlers::{Events, Recorder, recorder},
-    peer::{CONTINUATION, Peer, TEXT},
+    handlers::{Events, Parrot, recorder},
+    peer::{CONTINUATION, Peer, TEXT, encode},
     server::{Running, listen, serve},
 };
-use crate::prism::{ConnectError, Connection, Disconnect, Handler, Message, OwnedMessage, connect};
-
-/// Tells all that happens, and echoes.
-struct Parrot(Recorder);
-
-impl Handler for Parrot {
-    async fn on_connect(&self, connection: &Connection) {
-        self.0.on_connect(connection).await;
-    }
-
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.0.on_message(connection, message).await;
-        let _ = connection.send(message).await; // fails if the peer has gone
-    }
-
-    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
-        self.0.on_disconnect(connection, reason).await;
-    }
-}
+use crate::prism::{ConnectError, Disconnect, Message, OwnedMessage, connect};
 
 fn parrot() -> (Running, Events) {
     let (recorder, events) = recorder();
@@ -38,10 +20,11 @@ fn parrot() -> (Running, Events) {
 }
 
 /// Two messages, the second in two fragments; and where each is whole.
-fn two_messages(peer: &Peer) -> (Vec<u8>, [usize; 2]) {
-    let first = peer.encode(true, TEXT, "größer".as_bytes());
-    let second = [peer.encode(false, TEXT, b"two "), peer.encode(true, CONTINUATION, b"pieces")];
-    let bytes = [first.clone(), second.concat()].concat();
+fn two_messages(masked: bool) -> (Vec<u8>, [usize; 2]) {
+    let frame = |fin, opcode, payload| encode(masked, fin, opcode, payload);
+    let first = frame(true, TEXT, "größer".as_bytes());
+    let second = [frame(false, TEXT, b"two "), frame(true, CONTINUATION, b"pieces")].concat();
+    let bytes = [first.clone(), second].concat();
     let whole = [first.len(), bytes.len()];
     (bytes, whole)
 }
@@ -74,7 +57,7 @@ fn a_client_that_is_cut_at_any_byte_is_heard_up_to_there_and_missed_once() {
     let (server, events) = parrot();
     for going in [Going::Ended, Going::Dropped] {
         let request = Peer::request("/");
-        let (frames, whole) = two_messages(&server.dial());
+        let (frames, whole) = two_messages(true);
         for cut in 0..=frames.len() {
             let mut peer = server.dial();
             peer.write(&[request.as_bytes(), &frames[..cut]].concat());
@@ -112,7 +95,7 @@ fn a_client_that_is_cut_at_any_byte_of_its_request_is_none() {
 fn a_conversation_that_is_split_at_any_byte_is_the_same() {
     let (server, events) = parrot();
     let request = Peer::request("/");
-    let (frames, _) = two_messages(&server.dial());
+    let (frames, _) = two_messages(true);
     let bytes = [request.as_bytes(), &frames].concat();
     for split in 0..bytes.len() {
         let mut peer = server.dial();
@@ -147,7 +130,7 @@ struct Said {
 fn serve_cut(listener: &TcpListener, cut: usize, going: Going, told: &Sender<Said>) -> bool {
     let (mut peer, request) = Peer::accept(listener);
     let head = Peer::acceptance(&request);
-    let (frames, whole) = two_messages(&peer);
+    let (frames, whole) = two_messages(false);
     let answer = [head.as_bytes(), &frames].concat();
     peer.write(&answer[..cut]);
     going.go(peer);

@@ -4,6 +4,7 @@
 mod across;
 mod attacks;
 mod back_pressure;
+mod cancel;
 mod client;
 mod closing;
 mod contract;

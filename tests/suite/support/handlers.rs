@@ -23,6 +23,24 @@ pub(crate) enum Seen {
     Ended(Disconnect),
 }
 
+/// Tells the scenario all that happens to it, and echoes.
+pub(crate) struct Parrot(pub(crate) Recorder);
+
+impl Handler for Parrot {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.0.on_message(connection, message).await;
+        let _ = connection.send(message).await; // fails if the peer has gone
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.on_disconnect(connection, reason).await;
+    }
+}
+
 /// What a [`Recorder`] has seen.
 pub(crate) struct Events(Receiver<Seen>);
 
@@ -81,14 +99,24 @@ impl Events {
         }
     }
 
+    /// Once the server is gone and the handler with it: all that has happened.
+    #[track_caller]
+    pub(crate) fn rest(&self) -> Vec<Seen> {
+        let mut rest = Vec::new();
+        loop {
+            match self.0.recv_timeout(PATIENCE) {
+                Ok(seen) => rest.push(seen),
+                Err(RecvTimeoutError::Timeout) => panic!("the handler is still held by somebody"),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+            }
+        }
+    }
+
     /// Once the server is gone and the handler with it: that nothing more has happened.
     #[track_caller]
     pub(crate) fn nothing_more(&self) {
-        match self.0.recv_timeout(PATIENCE) {
-            Ok(seen) => panic!("expected nothing more, but {seen:?}"),
-            Err(RecvTimeoutError::Timeout) => panic!("the handler is still held by somebody"),
-            Err(RecvTimeoutError::Disconnected) => {}
-        }
+        let rest = self.rest();
+        assert!(rest.is_empty(), "expected nothing more, but {rest:?}");
     }
 
     /// That nothing has happened up to now.

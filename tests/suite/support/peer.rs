@@ -102,26 +102,7 @@ impl Peer {
 
     /// A frame as this end would send it.
     pub(crate) fn encode(&self, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![u8::from(fin) << 7 | opcode];
-        let mask_bit = u8::from(self.masks) << 7;
-        match payload.len() {
-            len @ 0..126 => frame.push(mask_bit | len as u8),
-            len @ 126..=0xffff => {
-                frame.push(mask_bit | 126);
-                frame.extend((len as u16).to_be_bytes());
-            }
-            len => {
-                frame.push(mask_bit | 127);
-                frame.extend((len as u64).to_be_bytes());
-            }
-        }
-        if self.masks {
-            frame.extend(KEY);
-            frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
-        } else {
-            frame.extend(payload);
-        }
-        frame
+        encode(self.masks, fin, opcode, payload)
     }
 
     /// Ends this end's direction, without a close frame.
@@ -222,6 +203,11 @@ impl Peer {
         self.expect_gone();
     }
 
+    /// Whether something comes before the end.
+    pub(crate) fn hears_something(&self) -> bool {
+        !self.input.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1..))
+    }
+
     /// Whether nothing has come that was not read yet.
     pub(crate) fn hears_nothing(&mut self) -> bool {
         self.stream.set_nonblocking(true).expect("a socket");
@@ -262,6 +248,30 @@ impl Peer {
             Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload: unmasked.collect() };
         Some((frame, self.input.len() - rest.len() + len))
     }
+}
+
+/// A frame.
+pub(crate) fn encode(masked: bool, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![u8::from(fin) << 7 | opcode];
+    let mask_bit = u8::from(masked) << 7;
+    match payload.len() {
+        len @ 0..126 => frame.push(mask_bit | len as u8),
+        len @ 126..=0xffff => {
+            frame.push(mask_bit | 126);
+            frame.extend((len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(mask_bit | 127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    if masked {
+        frame.extend(KEY);
+        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    } else {
+        frame.extend(payload);
+    }
+    frame
 }
 
 pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
