@@ -6,39 +6,16 @@ use async_channel::Receiver;
 use common::{
     handlers::{Echo, HandOut, Recorder},
     http::{read_head, read_to_end},
-    pipe::{End, Script, pipe},
+    pipe::{End, pipe},
     s, serve_handshake,
     sim::Sim,
+    sockets::{client, connected, connected_to, owned},
 };
 use futures_lite::{AsyncWriteExt, future::poll_once};
 use prism_driver::{
-    AcceptError, Client, CloseCode, ConnectError, Connection, Disconnect, Failure, Handler,
-    Options, OwnedMessage, ProtocolError, Runtime, SendError, Socket,
+    Client, CloseCode, ConnectError, Disconnect, Failure, Options, OwnedMessage, ProtocolError,
+    Runtime, SendError, Socket,
 };
-
-fn client(sim: &Sim) -> Client<Sim> {
-    Client::new_on(sim.clone(), "ws://example.org/chat?room=1").unwrap()
-}
-
-type Ended = Receiver<Result<Disconnect, AcceptError>>;
-
-/// A client's socket, and the server's end of its connection.
-fn connected(sim: &Sim) -> (Socket, Connection, Script, Ended) {
-    let (handler, out) = HandOut::new();
-    let (socket, script, ended) = connected_to(sim, handler);
-    let connection = sim.run(async { out.recv().await.unwrap() });
-    (socket, connection, script, ended)
-}
-
-fn connected_to(sim: &Sim, handler: impl Handler) -> (Socket, Script, Ended) {
-    let (io, script, ended) = serve_handshake(sim, handler, Options::default());
-    let socket = sim.run(async { client(sim).connect_stream(io).await.unwrap() });
-    (socket, script, ended)
-}
-
-fn owned(text: &str) -> OwnedMessage {
-    OwnedMessage::Text(text.into())
-}
 
 // ---- a socket
 

@@ -7,6 +7,7 @@ pub mod http;
 pub mod peer;
 pub mod pipe;
 pub mod sim;
+pub mod sockets;
 pub mod torrent;
 
 use std::time::Duration;
