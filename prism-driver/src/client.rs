@@ -225,10 +225,8 @@ impl<N: Network> Client<N> {
             ));
         }
         let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        let dialled = until(&self.runtime, deadline, dial(&self.runtime, &self.host, self.port));
-        let late = || Err(io::Error::new(io::ErrorKind::TimedOut, "no address answered in time"));
-        let io = dialled.await.unwrap_or_else(late).map_err(ConnectError::Unreachable)?;
-        self.open(io).await
+        let dialled = dial(&self.runtime, &self.host, self.port, deadline).await;
+        self.open(dialled.map_err(ConnectError::Unreachable)?).await
     }
 }
 

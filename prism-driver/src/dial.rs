@@ -13,35 +13,55 @@ use crate::runtime::{Network, until};
 /// How long an attempt is waited for before the next address is tried as well (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// An address that was tried, and how it failed; `None`: it has not answered.
+type Attempt = (SocketAddr, Option<io::Error>);
+
 /// Connects to a name or an address. Of several addresses each is tried, IPv6 and IPv4 in turn:
-/// the next one when an attempt has failed or is slow. The first connection wins.
-pub(crate) async fn dial<N: Network>(network: &N, host: &str, port: u16) -> io::Result<N::Stream> {
+/// the next one when an attempt has failed or is slow. The first connection wins; at the deadline
+/// there is none.
+pub(crate) async fn dial<N: Network>(
+    network: &N,
+    host: &str,
+    port: u16,
+    deadline: Duration,
+) -> io::Result<N::Stream> {
     let addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => network.resolve(host, port).await.map_err(|error| about(host, &error))?,
+        Err(_) => until(network, deadline, network.resolve(host, port))
+            .await
+            .unwrap_or_else(|| Err(silence()))
+            .map_err(|error| about(host, &error))?,
     };
-    let mut attempts = FuturesUnordered::new();
-    let mut failures = Vec::new();
-    for address in in_turn(addresses) {
-        attempts.push(attempt(network, address));
-        let deadline = network.now().saturating_add(ATTEMPT_DELAY);
-        match until(network, deadline, attempts.next()).await {
-            Some(Some(Ok(stream))) => return Ok(stream),
-            Some(Some(Err(failure))) => failures.push(failure),
-            Some(None) | None => {}
-        }
-    }
-    while let Some(outcome) = attempts.next().await {
-        match outcome {
-            Ok(stream) => return Ok(stream),
-            Err(failure) => failures.push(failure),
-        }
-    }
-    Err(all(host, &failures))
+    let mut attempts = Vec::new();
+    let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
+    connected.flatten().ok_or_else(|| all(host, attempts))
 }
 
-async fn attempt<N: Network>(network: &N, address: SocketAddr) -> io::Result<N::Stream> {
-    network.connect(address).await.map_err(|error| about(&address.to_string(), &error))
+/// The first connection; none if all have failed.
+async fn first<N: Network>(
+    network: &N,
+    addresses: Vec<SocketAddr>,
+    attempts: &mut Vec<Attempt>,
+) -> Option<N::Stream> {
+    let mut pending = FuturesUnordered::new();
+    for address in in_turn(addresses) {
+        let number = attempts.len();
+        attempts.push((address, None));
+        pending.push(async move { (number, network.connect(address).await) });
+        let deadline = network.now().saturating_add(ATTEMPT_DELAY);
+        match until(network, deadline, pending.next()).await.flatten() {
+            Some((_, Ok(stream))) => return Some(stream),
+            Some((number, Err(error))) => attempts[number].1 = Some(error),
+            None => {}
+        }
+    }
+    while let Some((number, outcome)) = pending.next().await {
+        match outcome {
+            Ok(stream) => return Some(stream),
+            Err(error) => attempts[number].1 = Some(error),
+        }
+    }
+    None
 }
 
 /// The families in turn, as far as both last; otherwise in the order that was given (RFC 8305 §4).
@@ -66,13 +86,23 @@ fn about(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// That each address failed, and how; of the kind of the last failure.
-fn all(host: &str, failures: &[io::Error]) -> io::Error {
+fn silence() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+}
+
+/// That each address failed, and how; of the kind of the last failure, but a silence outweighs it.
+fn all(host: &str, attempts: Vec<Attempt>) -> io::Error {
+    let failures: Vec<_> = attempts
+        .into_iter()
+        .map(|(address, failure)| about(&address.to_string(), &failure.unwrap_or_else(silence)))
+        .collect();
     let Some(last) = failures.last() else {
         return io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
     };
+    let mut kinds = failures.iter().map(io::Error::kind);
+    let kind = kinds.find(|kind| *kind == io::ErrorKind::TimedOut).unwrap_or_else(|| last.kind());
     let each: Vec<_> = failures.iter().map(ToString::to_string).collect();
-    io::Error::new(last.kind(), each.join("; "))
+    io::Error::new(kind, each.join("; "))
 }
 
 #[cfg(test)]
