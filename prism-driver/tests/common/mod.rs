@@ -4,6 +4,7 @@
 
 pub mod handlers;
 pub mod http;
+pub mod net;
 pub mod peer;
 pub mod pipe;
 pub mod sim;

@@ -212,6 +212,11 @@ impl Script {
     pub fn dropped_by_server(&self) -> bool {
         lock(&self.to_server).deserted
     }
+
+    /// Whether the client has dropped its end.
+    pub fn dropped_by_client(&self) -> bool {
+        lock(&self.to_client).deserted
+    }
 }
 
 impl AsyncRead for End {

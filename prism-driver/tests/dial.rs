@@ -1,0 +1,302 @@
+//! Connecting by name: which address is tried when, who wins, and what is said of those who do not
+//! answer (RFC 8305, "Happy Eyeballs").
+
+mod common;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use common::{
+    ms,
+    net::{
+        Net,
+        Reach::{self, After, Never, RefusedAfter},
+    },
+    s,
+    sim::Sim,
+    sockets::owned,
+};
+use prism_driver::{
+    Client, ConnectError, Connection, Disconnect, Handler, Message, Options, Runtime, Socket,
+    serve_stream,
+};
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+/// Dials `host`, which has these addresses. The network, to ask what has happened, and the outcome.
+fn dial(host: &str, addresses: &[(&str, Reach)]) -> (Sim, Net, Result<Socket, ConnectError>) {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.name(host, addresses);
+    let outcome = connect(&sim, &net, &format!("ws://{host}/"), Options::default());
+    (sim, net, outcome)
+}
+
+fn connect(sim: &Sim, net: &Net, url: &str, options: Options) -> Result<Socket, ConnectError> {
+    sim.spawn(welcome(net.clone()));
+    sim.run(Client::new_on(net.clone(), url).unwrap().options(options).connect())
+}
+
+/// At each address there is a server that says first which address that is.
+struct Welcome(SocketAddr);
+
+impl Handler for Welcome {
+    async fn on_connect(&self, connection: &Connection) {
+        connection.send(&self.0.to_string()).await.unwrap();
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+async fn welcome(net: Net) {
+    loop {
+        let (address, io, _) = net.arrival().await;
+        let runtime = net.clone();
+        net.spawn(async move {
+            // The client may not stay.
+            let _ = serve_stream(runtime, io, &Options::default(), &Welcome(address)).await;
+        });
+    }
+}
+
+#[track_caller]
+fn assert_reached(sim: &Sim, outcome: Result<Socket, ConnectError>, address: &str) {
+    let socket = outcome.unwrap();
+    let first = sim.run(async { socket.recv().await.unwrap() });
+    assert_eq!(first, owned(address));
+}
+
+#[track_caller]
+fn unreachable(outcome: Result<Socket, ConnectError>) -> io::Error {
+    match outcome {
+        Err(ConnectError::Unreachable(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+// ---- what is tried
+
+#[test]
+fn an_address_is_not_looked_up() {
+    for (url, address) in [
+        ("ws://127.0.0.1:9000/chat", "127.0.0.1:9000"),
+        ("ws://[::1]:9000/chat", "[::1]:9000"),
+        ("ws://127.0.0.1", "127.0.0.1:80"),
+        ("ws://[::1]", "[::1]:80"),
+    ] {
+        let sim = Sim::default();
+        let net = Net::new(&sim);
+        net.address(address, After(AT_ONCE));
+        let outcome = connect(&sim, &net, url, Options::default());
+        assert_reached(&sim, outcome, address);
+        assert!(net.lookups().is_empty(), "{url}");
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_once() {
+    let (sim, net, outcome) = dial("example.org", &[("[::1]:80", After(AT_ONCE))]);
+    assert_reached(&sim, outcome, "[::1]:80");
+    assert_eq!(net.lookups(), ["example.org"]);
+}
+
+#[test]
+fn the_families_take_turns_and_the_one_of_the_first_address_begins() {
+    let refused = RefusedAfter(ms(1));
+    let (_, net, _) = dial(
+        "six.first",
+        &[
+            ("[::1]:80", refused),
+            ("[::2]:80", refused),
+            ("[::3]:80", refused),
+            ("127.0.0.1:80", refused),
+            ("127.0.0.2:80", refused),
+        ],
+    );
+    let turns = ["[::1]:80", "127.0.0.1:80", "[::2]:80", "127.0.0.2:80", "[::3]:80"];
+    assert_eq!(net.attempts(), [0, 1, 2, 3, 4].map(|n| format!("{n} ms: {}", turns[n])));
+
+    let (_, net, _) = dial(
+        "four.first",
+        &[("127.0.0.1:80", refused), ("127.0.0.2:80", refused), ("[::1]:80", refused)],
+    );
+    let turns = ["127.0.0.1:80", "[::1]:80", "127.0.0.2:80"];
+    assert_eq!(net.attempts(), [0, 1, 2].map(|n| format!("{n} ms: {}", turns[n])));
+}
+
+#[test]
+fn wss_is_not_dialled() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    let outcome = connect(&sim, &net, "wss://example.org/", Options::default());
+    assert!(matches!(outcome, Err(ConnectError::InvalidUrl(_))), "{outcome:?}");
+    assert!(net.lookups().is_empty() && net.attempts().is_empty());
+}
+
+// ---- when it is tried
+
+#[test]
+fn an_address_that_is_slow_gets_company_every_250_ms() {
+    let (sim, net, outcome) = dial(
+        "example.org",
+        &[("[::1]:80", Never), ("127.0.0.1:80", Never), ("[::2]:80", After(ms(100)))],
+    );
+    assert_reached(&sim, outcome, "[::2]:80");
+    let attempts = ["0 ms: [::1]:80", "250 ms: 127.0.0.1:80", "500 ms: [::2]:80"];
+    assert_eq!((&net.attempts()[..], sim.now()), (&attempts.map(String::from)[..], ms(600)));
+}
+
+#[test]
+fn an_address_that_answers_within_250_ms_stays_alone() {
+    let (sim, net, outcome) =
+        dial("example.org", &[("[::1]:80", After(ms(249))), ("127.0.0.1:80", After(AT_ONCE))]);
+    assert_reached(&sim, outcome, "[::1]:80");
+    assert_eq!(net.attempts(), ["0 ms: [::1]:80"]);
+}
+
+#[test]
+fn an_address_that_fails_is_followed_at_once() {
+    let (sim, net, outcome) =
+        dial("example.org", &[("[::1]:80", RefusedAfter(ms(10))), ("127.0.0.1:80", After(ms(1)))]);
+    assert_reached(&sim, outcome, "127.0.0.1:80");
+    assert_eq!(net.attempts(), ["0 ms: [::1]:80", "10 ms: 127.0.0.1:80"]);
+}
+
+#[test]
+fn an_address_that_fails_late_is_followed_at_once_too() {
+    let (sim, net, outcome) = dial(
+        "example.org",
+        &[
+            ("[::1]:80", RefusedAfter(ms(300))),
+            ("127.0.0.1:80", Never),
+            ("[::2]:80", After(AT_ONCE)),
+        ],
+    );
+    assert_reached(&sim, outcome, "[::2]:80");
+    let attempts = ["0 ms: [::1]:80", "250 ms: 127.0.0.1:80", "300 ms: [::2]:80"];
+    assert_eq!(net.attempts(), attempts);
+}
+
+// ---- who wins
+
+#[test]
+fn the_first_to_connect_wins_though_it_was_tried_first() {
+    let (sim, net, outcome) = dial(
+        "example.org",
+        &[("[::1]:80", After(ms(510))), ("127.0.0.1:80", After(s(1))), ("[::2]:80", Never)],
+    );
+    assert_reached(&sim, outcome, "[::1]:80");
+    assert_eq!((net.attempts().len(), sim.now()), (3, ms(510)));
+    assert_eq!(net.abandoned(), ["127.0.0.1:80", "[::2]:80"], "the later ones are dropped");
+}
+
+#[test]
+fn the_first_to_connect_wins_though_it_was_tried_last() {
+    let (sim, net, outcome) =
+        dial("example.org", &[("[::1]:80", After(ms(260))), ("127.0.0.1:80", After(ms(5)))]);
+    assert_reached(&sim, outcome, "127.0.0.1:80");
+    assert_eq!(sim.now(), ms(255));
+    assert_eq!(net.abandoned(), ["[::1]:80"]);
+}
+
+#[test]
+fn the_last_one_left_wins() {
+    let (sim, _, outcome) = dial(
+        "example.org",
+        &[("[::1]:80", RefusedAfter(ms(600))), ("127.0.0.1:80", After(ms(700)))],
+    );
+    assert_reached(&sim, outcome, "127.0.0.1:80");
+    assert_eq!(sim.now(), ms(950));
+}
+
+#[test]
+fn a_handler_is_run_on_the_winner() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.name("example.org", &[("[::1]:80", RefusedAfter(AT_ONCE)), ("[::2]:80", After(AT_ONCE))]);
+    sim.spawn(welcome(net.clone()));
+    let client = Client::new_on(net, "ws://example.org/").unwrap();
+    let ended = sim.run(client.run(CloseWith)).unwrap();
+    assert!(matches!(&ended, Disconnect::Local { reason, .. } if reason == "[::2]:80"), "{ended}");
+}
+
+/// Closes with the first message as the reason.
+struct CloseWith;
+
+impl Handler for CloseWith {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let reason = message.as_text().unwrap();
+        connection.close(prism_driver::CloseCode::NORMAL, reason).unwrap();
+    }
+}
+
+// ---- nobody does
+
+#[test]
+fn when_all_fail_the_error_names_each_address_and_how_it_failed() {
+    let (sim, _, outcome) = dial(
+        "example.org",
+        &[("[::1]:80", RefusedAfter(ms(300))), ("127.0.0.1:80", RefusedAfter(ms(10)))],
+    );
+    let error = unreachable(outcome);
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.to_string(), "[::1]:80: refused; 127.0.0.1:80: refused");
+    assert_eq!(sim.now(), ms(300), "nothing is waited for");
+}
+
+#[test]
+fn a_name_without_an_address_is_unreachable() {
+    let (_, _, outcome) = dial("example.org", &[]);
+    assert_eq!(unreachable(outcome).to_string(), "example.org has no address");
+}
+
+#[test]
+fn a_name_that_there_is_not_is_unreachable_and_named() {
+    let sim = Sim::default();
+    let outcome = connect(&sim, &Net::new(&sim), "ws://example.org/", Options::default());
+    let error = unreachable(outcome);
+    assert_eq!(error.to_string(), "example.org: no such name");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn when_nobody_answers_the_connect_timeout_ends_it_and_the_error_names_who_was_tried() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.name(
+        "example.org",
+        &[("[::1]:80", Never), ("127.0.0.1:80", Never), ("[::2]:80", RefusedAfter(ms(100)))],
+    );
+    let mut options = Options::default();
+    options.connect_timeout = s(3);
+    let error = unreachable(connect(&sim, &net, "ws://example.org/", options));
+    assert_eq!((error.kind(), sim.now()), (io::ErrorKind::TimedOut, s(3)));
+    let each = "[::1]:80: no answer in time; 127.0.0.1:80: no answer in time; [::2]:80: refused";
+    assert_eq!(error.to_string(), each);
+    assert_eq!(net.abandoned(), ["127.0.0.1:80", "[::1]:80"], "no attempt goes on");
+}
+
+#[test]
+fn a_lookup_that_takes_too_long_is_ended_by_the_connect_timeout() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.silent_name("example.org");
+    let error = unreachable(connect(&sim, &net, "ws://example.org/", Options::default()));
+    assert_eq!((error.kind(), sim.now()), (io::ErrorKind::TimedOut, s(10)));
+    assert_eq!(error.to_string(), "example.org: no answer in time");
+}
+
+#[test]
+fn the_handshake_has_a_timeout_of_its_own_from_the_connect_on() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.address("127.0.0.1:80", After(s(2)));
+    let mut options = Options::default();
+    options.connect_timeout = s(4);
+    options.handshake_timeout = s(5);
+    let client = Client::new_on(net.clone(), "ws://127.0.0.1/").unwrap().options(options);
+    let outcome = sim.run(client.connect());
+    assert!(matches!(outcome, Err(ConnectError::TimedOut)), "{outcome:?}");
+    assert_eq!(sim.now(), s(7));
+    let (_, _says_nothing, script) = sim.run(net.arrival());
+    assert!(script.dropped_by_client(), "the transport is closed");
+}
