@@ -91,3 +91,32 @@ impl Handler for HandOut {
         let _ = connection.send(message).await;
     }
 }
+
+/// Hands its connection out, and writes down each message and how it ended. It answers nothing.
+pub struct Ear {
+    log: Log,
+    hand: Sender<Connection>,
+}
+
+impl Ear {
+    pub fn new() -> (Self, Log, Receiver<Connection>) {
+        let log = Log::default();
+        let (hand, out) = bounded(1);
+        (Self { log: log.clone(), hand }, log, out)
+    }
+}
+
+impl Handler for Ear {
+    async fn on_connect(&self, connection: &Connection) {
+        // Not every scenario asks.
+        let _ = self.hand.try_send(connection.clone());
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        self.log.add(message.as_text().unwrap());
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.log.add(reason.to_string());
+    }
+}

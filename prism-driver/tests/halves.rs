@@ -1,0 +1,253 @@
+//! The halves of a socket, for two tasks; and what is received as a stream.
+
+mod common;
+
+use std::{error::Error, io, sync::Arc};
+
+use async_channel::unbounded;
+use common::{
+    handlers::Ear,
+    s,
+    sim::Sim,
+    sockets::{connected, connected_to, owned},
+};
+use futures_lite::future::poll_once;
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, OwnedMessage, RecvHalf, Runtime, SendHalf, Socket,
+};
+
+// ---- two tasks
+
+#[test]
+fn one_task_sends_while_another_receives() {
+    let sim = Sim::default();
+    let (socket, _echo, _, _) = connected(&sim);
+    let (sending, receiving) = socket.split();
+    let (tell, told) = unbounded();
+    sim.spawn(async move {
+        for n in 0..100 {
+            sending.send(&n.to_string()).await.unwrap();
+        }
+        tell.send(sending).await.unwrap();
+    });
+    let (heard, hear) = unbounded();
+    sim.spawn(async move {
+        while let Ok(message) = receiving.recv().await {
+            heard.send(message).await.unwrap();
+        }
+    });
+    sim.run(async {
+        for n in 0..100 {
+            assert_eq!(hear.recv().await.unwrap(), owned(&n.to_string()));
+        }
+        // The receiver holds the connection, too, and ends when it is closed.
+        let sending = told.recv().await.unwrap();
+        sending.close(CloseCode::NORMAL, "").unwrap();
+        assert!(hear.recv().await.is_err());
+    });
+}
+
+#[test]
+fn a_whole_socket_can_be_shared_by_two_tasks_too() {
+    let sim = Sim::default();
+    let (socket, _echo, _, _) = connected(&sim);
+    let socket = Arc::new(socket);
+    let sender = socket.clone();
+    sim.spawn(async move { sender.send("from the other task").await.unwrap() });
+    sim.run(async { assert_eq!(socket.recv().await.unwrap(), owned("from the other task")) });
+}
+
+#[test]
+fn the_receiving_half_hears_how_the_sending_half_has_closed() {
+    let sim = Sim::default();
+    let (socket, _, _, ended) = connected(&sim);
+    let (sending, receiving) = socket.split();
+    sim.run(async {
+        sending.close(CloseCode::new(4000).unwrap(), "done").unwrap();
+        let ending = receiving.recv().await.unwrap_err();
+        assert!(matches!(&ending, Disconnect::Local { reason, .. } if reason == "done"));
+        assert_eq!(ended.recv().await.unwrap().unwrap().code(), 4000);
+    });
+}
+
+// ---- dropping them
+
+#[test]
+fn without_the_sending_half_the_connection_is_open_and_receives() {
+    let sim = Sim::default();
+    let (socket, connection, _, _) = connected(&sim);
+    let (sending, receiving) = socket.split();
+    sim.run(async {
+        drop(sending);
+        sim.pass(s(60)).await;
+        connection.send("still heard").await.unwrap();
+        assert_eq!(receiving.recv().await.unwrap(), owned("still heard"));
+    });
+}
+
+#[test]
+fn without_the_receiving_half_messages_are_read_and_dropped_and_pings_are_answered() {
+    let sim = Sim::default();
+    let (socket, connection, script, _) = connected(&sim);
+    let (sending, receiving) = socket.split();
+    sim.run(async {
+        // More than wait for a receiver: some are not even read.
+        for _ in 0..50 {
+            connection.send(&[7; 2_000]).await.unwrap();
+        }
+        sim.settle().await;
+        assert!(script.unread_by_client() > 0);
+        drop(receiving);
+        sim.settle().await;
+        assert_eq!((connection.buffered(), script.unread_by_client()), (0, 0));
+        // The server's keepalive would notice if nobody answered its pings.
+        sim.pass(s(3600)).await;
+        connection.send("dropped too").await.unwrap();
+        sending.send("echoed in vain").await.unwrap();
+        sim.settle().await;
+        assert_eq!((connection.buffered(), script.unread_by_client()), (0, 0));
+        assert!(connection.is_open());
+    });
+}
+
+#[test]
+fn when_both_halves_are_dropped_the_connection_is_closed_with_1000() {
+    let drops: [fn(SendHalf, RecvHalf); 2] = [
+        |sending, receiving| (drop(sending), drop(receiving)).0,
+        |sending, receiving| (drop(receiving), drop(sending)).0,
+    ];
+    for both in drops {
+        let sim = Sim::default();
+        let (socket, _, _, ended) = connected(&sim);
+        let (sending, receiving) = socket.split();
+        // A handle does not keep a connection open.
+        let _handle = sending.connection().clone();
+        sim.run(async {
+            both(sending, receiving);
+            let theirs = ended.recv().await.unwrap().unwrap();
+            assert!(matches!(theirs, Disconnect::Peer { .. }), "{theirs}");
+            assert_eq!((theirs.code(), sim.now()), (1000, s(0)));
+        });
+    }
+}
+
+// ---- a stream
+
+/// A socket and the other end, which has sent one, two, three.
+fn with_three_messages(sim: &Sim) -> (Socket, Connection) {
+    let (ear, _, out) = Ear::new();
+    let (socket, _, _) = connected_to(sim, ear);
+    let connection = sim.run(async {
+        let connection = out.recv().await.unwrap();
+        for text in ["one", "two", "three"] {
+            connection.send(text).await.unwrap();
+        }
+        sim.settle().await;
+        connection
+    });
+    (socket, connection)
+}
+
+fn three() -> Vec<OwnedMessage> {
+    ["one", "two", "three"].map(owned).into()
+}
+
+#[test]
+fn a_stream_gives_every_message_and_ends_when_the_peer_has_closed() {
+    let sim = Sim::default();
+    let (mut socket, connection) = with_three_messages(&sim);
+    sim.run(async {
+        connection.close(CloseCode::GOING_AWAY, "maintenance").unwrap();
+        let all: Vec<_> = socket.by_ref().try_collect().await.unwrap();
+        assert_eq!(all, three());
+        assert!(socket.next().await.is_none(), "it stays at its end");
+        assert_eq!(socket.recv().await.unwrap_err().reason(), "maintenance");
+    });
+}
+
+#[test]
+fn a_stream_gives_what_had_come_and_ends_when_we_have_closed() {
+    let sim = Sim::default();
+    let (socket, _connection) = with_three_messages(&sim);
+    let (sending, mut receiving) = socket.split();
+    sim.run(async {
+        sending.close(CloseCode::NORMAL, "").unwrap();
+        let all: Vec<_> = receiving.by_ref().try_collect().await.unwrap();
+        assert_eq!(all, three());
+        assert!(receiving.next().await.is_none(), "it stays at its end");
+    });
+}
+
+#[test]
+fn a_stream_gives_a_failure_once_as_its_last_item_and_recv_still_tells_it() {
+    let sim = Sim::default();
+    let (mut socket, _, script, _) = connected(&sim);
+    sim.run(async {
+        script.break_to_client(io::ErrorKind::ConnectionReset);
+        let failure = socket.next().await.unwrap().unwrap_err();
+        assert!(matches!(failure, Failure::Io(_)), "{failure}");
+        for _ in 0..3 {
+            assert!(socket.next().await.is_none());
+            let reason = socket.recv().await.unwrap_err();
+            assert!(matches!(reason, Disconnect::Failed(Failure::Io(_))), "{reason}");
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_waits_is_woken_by_a_message_and_by_the_end() {
+    let sim = Sim::default();
+    let (socket, connection, _, _) = connected(&sim);
+    let (_sending, receiving) = socket.split();
+    let (tell, told) = unbounded();
+    sim.spawn(async move {
+        let all: Vec<_> = receiving.try_collect().await.unwrap();
+        tell.send(all).await.unwrap();
+    });
+    sim.run(async {
+        sim.settle().await;
+        connection.send("one").await.unwrap();
+        sim.settle().await;
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(told.recv().await.unwrap(), [owned("one")]);
+    });
+}
+
+#[test]
+fn recv_and_the_stream_share_the_messages() {
+    let sim = Sim::default();
+    let (mut socket, _connection) = with_three_messages(&sim);
+    sim.run(async {
+        assert_eq!(socket.recv().await.unwrap(), owned("one"));
+        assert_eq!(socket.next().await.unwrap().unwrap(), owned("two"));
+        assert_eq!(socket.recv().await.unwrap(), owned("three"));
+        assert!(poll_once(socket.next()).await.is_none());
+    });
+}
+
+#[test]
+fn an_echo_is_a_stream_forwarded_to_a_sink() {
+    let sim = Sim::default();
+    let (ear, log, out) = Ear::new();
+    let (socket, _, ended) = connected_to(&sim, ear);
+    let (sending, receiving) = socket.split();
+    let (tell, told) = unbounded();
+    sim.spawn(async move {
+        let echo = receiving.err_into::<Box<dyn Error + Send + Sync>>();
+        tell.send(echo.forward(sending.sink_err_into()).await).await.unwrap();
+    });
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        for n in 0..200 {
+            connection.send(&n.to_string()).await.unwrap();
+        }
+        sim.settle().await;
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        told.recv().await.unwrap().unwrap();
+        ended.recv().await.unwrap().unwrap();
+    });
+    let numbers: Vec<_> = (0..200).map(|n| n.to_string()).collect();
+    assert_eq!(log.lines()[..200], numbers);
+    assert_eq!(log.lines()[200..], ["closed by us with 1000"]);
+}
