@@ -19,8 +19,9 @@ use crate::{
 /// The sending half of a [`Socket`](crate::Socket).
 ///
 /// As a [`Sink`] it takes messages that own their payload, and fails when the connection is closing
-/// or over. `flush` returns when all has been written to the transport, `close` when the close
-/// frame has. As with any sink, flush before you drop it.
+/// or over. `flush` returns when all that it has taken has been written to the transport, `close`
+/// when the close frame has. As with any sink, flush before you drop it: one message may be in it
+/// for which there was no room yet, and what is sent past the sink may overtake that one.
 pub struct SendHalf {
     connection: Arc<Leave>,
     /// The sink has a message for which there was no room.
@@ -93,7 +94,9 @@ impl Sink<OwnedMessage> for SendHalf {
             Err(TrySendError::Refused(error)) => Err(error),
             Err(TrySendError::Full) => {
                 let connection = self.connection().clone();
-                self.sending = Some(Box::pin(async move { connection.send(&message).await }));
+                self.sending = Some(Box::pin(async move {
+                    connection.outbox().send_out_of_turn(message.as_message()).await
+                }));
                 Ok(())
             }
         }
@@ -110,10 +113,10 @@ impl Sink<OwnedMessage> for SendHalf {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         ready!(self.as_mut().poll_ready(cx))?;
-        // Otherwise it is closing already: then that has to be written.
-        if self.close(CloseCode::NORMAL, "").is_ok() {
-            self.flushing = None;
-        }
+        // It may be closing already: then that close frame has to be written. A flush that was
+        // begun before it does not count; one that begins anew waits no longer, as nothing follows.
+        let _ = self.close(CloseCode::NORMAL, "");
+        self.flushing = None;
         self.poll_flush(cx)
     }
 }

@@ -22,8 +22,10 @@ use crate::{connection::TrySendError, handler::Failure, pool, wait::wait_until};
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<Inner>,
-    /// There is room again, or never will be.
+    /// There is room again, or never will be: for those who wait in turn.
     room: Notice,
+    /// The same for those who wait out of turn.
+    any_room: Notice,
     /// Bytes have left, or never will.
     written: Notice,
     /// We have closed, or the connection is over.
@@ -63,6 +65,7 @@ impl Outbox {
         Self {
             state: Mutex::new(inner),
             room: Notice::new(),
+            any_room: Notice::new(),
             written: Notice::new(),
             turned: Notice::new(),
             // At zero there would never be room.
@@ -83,21 +86,32 @@ impl Outbox {
 
     /// Sends when there is room. Dropped while it waits, it has sent nothing.
     pub(crate) async fn send(&self, message: Message<'_>) -> Result<(), SendError> {
-        let mut waited = false;
-        loop {
-            match self.try_send(message) {
-                Ok(()) => break,
-                Err(TrySendError::Refused(error)) => return Err(error),
-                Err(TrySendError::Full) => {}
-            }
-            wait_until(&self.room, || !self.is_full()).await;
-            waited = true;
-        }
+        let waited = self.send_when_told(message, &self.room).await?;
         // Room is given to one waiter at a time, in turn; each passes on what it left.
         if waited && !self.is_full() {
             self.room.notify(1);
         }
         Ok(())
+    }
+
+    /// As [`send`](Self::send), for a future that may lie unpolled for long, as a sink's does: in
+    /// the queue it would keep the room from everybody behind it.
+    pub(crate) async fn send_out_of_turn(&self, message: Message<'_>) -> Result<(), SendError> {
+        self.send_when_told(message, &self.any_room).await.map(drop)
+    }
+
+    /// Sends when there is room; whether it had to wait for the notice.
+    async fn send_when_told(&self, message: Message<'_>, room: &Notice) -> Result<bool, SendError> {
+        let mut waited = false;
+        loop {
+            match self.try_send(message) {
+                Ok(()) => return Ok(waited),
+                Err(TrySendError::Refused(error)) => return Err(error),
+                Err(TrySendError::Full) => {}
+            }
+            wait_until(room, || !self.is_full()).await;
+            waited = true;
+        }
     }
 
     /// Begins the close handshake, mark or no mark.
@@ -107,8 +121,9 @@ impl Outbox {
             inner.closed_with = Some((code, reason.into()));
             Ok(())
         })?;
-        self.room.notify(usize::MAX);
-        self.turned.notify(usize::MAX);
+        for notice in [&self.room, &self.any_room, &self.turned] {
+            notice.notify(usize::MAX);
+        }
         Ok(())
     }
 
@@ -174,6 +189,7 @@ impl Outbox {
                     inner.sent(count);
                     self.written.notify(usize::MAX);
                     if inner.unsent.len() < self.high_water_mark {
+                        self.any_room.notify(usize::MAX);
                         self.room.notify(1);
                     }
                 }
@@ -240,7 +256,7 @@ impl Outbox {
             inner.unsent = BytesMut::new();
         }
         drop(inner);
-        for notice in [&self.room, &self.written, &self.turned] {
+        for notice in [&self.room, &self.any_room, &self.written, &self.turned] {
             notice.notify(usize::MAX);
         }
     }

@@ -18,6 +18,8 @@ struct Lane {
     bytes: VecDeque<u8>,
     /// How many bytes it holds before a writer has to wait.
     capacity: usize,
+    /// So many more bytes may be written, whoever reads them.
+    allowance: usize,
     /// At most so many bytes a read or write moves.
     piece: usize,
     /// The writer has ended it, or has gone.
@@ -44,6 +46,7 @@ impl Lane {
         Arc::new(Mutex::new(Self {
             bytes: VecDeque::new(),
             capacity: 1 << 20,
+            allowance: usize::MAX,
             piece: usize::MAX,
             closed: false,
             deserted: false,
@@ -82,7 +85,7 @@ impl Lane {
         if self.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = self.capacity.saturating_sub(self.bytes.len());
+        let room = self.capacity.saturating_sub(self.bytes.len()).min(self.allowance);
         let mut count = buf.len().min(self.piece).min(room);
         if let Some((left, _)) = &mut self.breaks_after {
             count = count.min(*left);
@@ -93,6 +96,9 @@ impl Lane {
             return Poll::Pending;
         }
         self.writes += 1;
+        if self.allowance < usize::MAX {
+            self.allowance -= count;
+        }
         match &mut self.held {
             Some(held) => held.extend(&buf[..count]),
             None => self.bytes.extend(&buf[..count]),
@@ -136,9 +142,9 @@ impl Script {
         change(&self.to_client, |lane| lane.capacity = bytes);
     }
 
-    /// From now on the pipe holds so many bytes towards the server.
-    pub fn set_capacity_to_server(&self, bytes: usize) {
-        change(&self.to_server, |lane| lane.capacity = bytes);
+    /// The client may write so many bytes more, however fast the server reads; `usize::MAX`: all.
+    pub fn allow_to_server(&self, bytes: usize) {
+        change(&self.to_server, |lane| lane.allowance = bytes);
     }
 
     /// From now on reads and writes move so many bytes at a time.
@@ -168,7 +174,7 @@ impl Script {
         change(&self.to_client, |lane| lane.breaks_after = Some((bytes, error)));
     }
 
-    /// The server's reads fail from now on.
+    /// The server's reads and the client's writes fail from now on.
     pub fn break_to_server(&self, error: io::ErrorKind) {
         change(&self.to_server, |lane| lane.broken = Some(error));
     }
