@@ -140,7 +140,9 @@ impl Outbox {
 
     /// Ends the connection without any more ado.
     pub(crate) fn cut(&self) {
-        self.append(|inner| inner.cut = true);
+        let mut inner = self.lock();
+        inner.cut = true;
+        wake_owner(inner);
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -273,16 +275,12 @@ impl Outbox {
         })
     }
 
-    /// Does something that the owner has to know of, and wakes it if it sleeps.
-    fn append<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+    /// Does something that the owner has to know of, unless it fails, and wakes it if it sleeps.
+    fn append<E>(&self, change: impl FnOnce(&mut Inner) -> Result<(), E>) -> Result<(), E> {
         let mut inner = self.lock();
-        let result = change(&mut inner);
-        let owner = inner.owner.take();
-        drop(inner);
-        if let Some(owner) = owner {
-            owner.wake();
-        }
-        result
+        change(&mut inner)?;
+        wake_owner(inner);
+        Ok(())
     }
 
     fn is_full(&self) -> bool {
@@ -292,6 +290,14 @@ impl Outbox {
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake_owner(mut inner: MutexGuard<'_, Inner>) {
+    let owner = inner.owner.take();
+    drop(inner);
+    if let Some(owner) = owner {
+        owner.wake();
     }
 }
 

@@ -171,6 +171,25 @@ fn try_send_says_full_at_the_mark_and_refused_when_it_is_closing() {
 }
 
 #[test]
+fn what_is_refused_wakes_nobody() {
+    let sim = Sim::default();
+    let (_peer, _script, _, connection) = stuck(&sim);
+    sim.run(async {
+        connection.send(&[7; 100]).await.unwrap();
+        sim.settle().await;
+        assert_eq!(connection.try_send("x"), Err(TrySendError::Full));
+        assert_eq!(connection.ping(b""), Err(TrySendError::Full));
+        assert!(!sim.tick(), "there is nothing more to write");
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(sim.tick());
+        sim.settle().await;
+        assert_eq!(connection.close(CloseCode::NORMAL, ""), Err(SendError::Closed));
+        assert_eq!(connection.send("x").await, Err(SendError::Closed));
+        assert!(!sim.tick());
+    });
+}
+
+#[test]
 fn a_mark_of_zero_lets_one_message_wait_at_a_time() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();

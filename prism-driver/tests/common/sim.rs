@@ -15,6 +15,9 @@ use prism_driver::Runtime;
 /// Keepalive timers never end: a scenario that waits in vain would let them run for ever.
 const TOO_LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// And one whose tasks keep waking each other would never end.
+const TOO_BUSY: usize = 1_000_000;
+
 #[derive(Clone, Default)]
 pub struct Sim {
     world: Arc<World>,
@@ -39,24 +42,25 @@ impl Sim {
         let mut scenario = std::pin::pin!(scenario);
         // The scenario is polled whenever a task has run: simple, and there are few.
         let mut cx = Context::from_waker(Waker::noop());
-        loop {
+        for _ in 0..TOO_BUSY {
             if let Poll::Ready(result) = scenario.as_mut().poll(&mut cx) {
                 return result;
             }
-            if !self.world.executor.try_tick() && !self.jump() {
-                // The last tick may have been what the scenario waited for.
+            if !self.step() {
+                // The last step may have been what the scenario waited for.
                 match scenario.as_mut().poll(&mut cx) {
                     Poll::Ready(result) => return result,
-                    Poll::Pending if self.world.executor.try_tick() => {}
+                    Poll::Pending if self.tick() => {}
                     Poll::Pending => panic!("deadlock at {:?}", self.now()),
                 }
             }
         }
+        panic!("there is no end at {:?}", self.now());
     }
 
     /// Lets everything run that can run now; the clock stands still.
     pub async fn settle(&self) {
-        while self.world.executor.try_tick() {}
+        while self.tick() {}
     }
 
     /// Lets `span` pass.
@@ -69,6 +73,16 @@ impl Sim {
     /// Something takes `span`, while nothing else happens.
     pub fn take(&self, span: Duration) {
         self.world.clock.lock().unwrap().now += span;
+    }
+
+    /// Polls one task, or, if none can run, goes on to the next timer; whether there was any.
+    pub fn step(&self) -> bool {
+        self.tick() || self.jump()
+    }
+
+    /// Polls one task, if one can run.
+    pub fn tick(&self) -> bool {
+        self.world.executor.try_tick()
     }
 
     /// To the next timer, if there is one.
