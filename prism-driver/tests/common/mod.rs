@@ -7,6 +7,7 @@ pub mod http;
 pub mod net;
 pub mod peer;
 pub mod pipe;
+pub mod scissors;
 pub mod sim;
 pub mod sockets;
 pub mod torrent;

@@ -44,6 +44,7 @@ struct World {
     reach: HashMap<SocketAddr, Reach>,
     lookups: Vec<String>,
     attempts: Vec<String>,
+    underway: usize,
     abandoned: BTreeSet<String>,
     tasks: usize,
     /// The queue of the listener.
@@ -89,6 +90,11 @@ impl Net {
     /// The attempts that were dropped before they had an outcome.
     pub fn abandoned(&self) -> Vec<String> {
         self.world().abandoned.iter().cloned().collect()
+    }
+
+    /// How many attempts are still made.
+    pub fn underway(&self) -> usize {
+        self.world().underway
     }
 
     /// How many of the tasks that were spawned on this are not over.
@@ -172,6 +178,7 @@ impl Network for Net {
     async fn connect(&self, address: SocketAddr) -> io::Result<End> {
         let began = self.now().as_millis();
         self.world().attempts.push(format!("{began} ms: {address}"));
+        self.world().underway += 1;
         let mut attempt = Attempt { net: self, address, over: false };
         let reach = self.world().reach[&address];
         match reach {
@@ -207,8 +214,10 @@ struct Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        let mut world = self.net.world();
+        world.underway -= 1;
         if !self.over {
-            self.net.world().abandoned.insert(self.address.to_string());
+            world.abandoned.insert(self.address.to_string());
         }
     }
 }
