@@ -159,6 +159,11 @@ impl Script {
         change(&self.to_server, |lane| lane.held = Some(Vec::new()));
     }
 
+    /// The server may write so many bytes more, however fast the client reads; `usize::MAX`: all.
+    pub fn allow_to_client(&self, bytes: usize) {
+        change(&self.to_client, |lane| lane.allowance = bytes);
+    }
+
     /// Bytes towards the client that are not the server's.
     pub fn send_to_client(&self, bytes: &[u8]) {
         change(&self.to_client, |lane| lane.bytes.extend(bytes));

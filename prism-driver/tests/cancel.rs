@@ -1,0 +1,292 @@
+//! Futures of connections and sockets that are dropped half-way, at each point at which they can be:
+//! nothing is lost or sent twice, and nobody else is kept waiting.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+
+use async_channel::bounded;
+use common::{
+    handlers::{Ear, Log},
+    ms,
+    pipe::Script,
+    s,
+    scissors::at_each_step,
+    sim::Sim,
+    sockets::{connected, connected_with, owned},
+};
+use futures_util::{Sink, SinkExt, StreamExt};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Options, OwnedMessage, Runtime, SendError, SendHalf, Socket,
+};
+
+/// A client whose server takes nothing for a second, and then less than a frame at a time; what the
+/// server hears.
+fn stuck(sim: &Sim) -> (Socket, Log) {
+    let (ear, log, _) = Ear::new();
+    let mut options = Options::default();
+    options.high_water_mark = 100;
+    let (socket, script, _) = connected_with(sim, ear, options);
+    sim.run(sim.settle());
+    script.allow_to_server(0);
+    sim.spawn(let_go_later(sim.clone(), script));
+    (socket, log)
+}
+
+async fn let_go_later(sim: Sim, script: Script) {
+    sim.sleep(s(1)).await;
+    for _ in 0..20 {
+        script.allow_to_server(50);
+        sim.sleep(ms(1)).await;
+    }
+    script.allow_to_server(usize::MAX);
+}
+
+/// A message that alone fills the outbox, and can be told from others.
+fn numbered(n: usize) -> OwnedMessage {
+    owned(&line(n))
+}
+
+fn line(n: usize) -> String {
+    format!("{n:0100}")
+}
+
+fn lines(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(line).collect()
+}
+
+fn spawn_send(sim: &Sim, connection: &Connection, n: usize) {
+    let connection = connection.clone();
+    sim.spawn(async move { connection.send(&numbered(n)).await.unwrap() });
+}
+
+// ---- sending
+
+/// Sends three messages among those of others, until it is dropped. What was reported as sent has
+/// arrived, once and in order, and what others have sent, before and after it. The message that was
+/// being sent has not arrived; with `maybe`, it may have.
+fn sending<S: Sink<OwnedMessage, Error = SendError> + Unpin>(
+    sender: impl Fn(Socket) -> S,
+    send: impl AsyncFn(&mut S, OwnedMessage) -> Result<(), SendError>,
+    maybe: bool,
+) {
+    at_each_step(|sim, scissors| {
+        let (socket, log) = stuck(sim);
+        let connection = socket.connection().clone();
+        let mut sender = sender(socket);
+        let sent = Cell::new(0);
+        spawn_send(sim, &connection, 100);
+        spawn_send(sim, &connection, 101);
+        sim.run(sim.settle());
+        scissors.cut(sim, async {
+            for n in 0..3 {
+                send(&mut sender, numbered(n)).await.unwrap();
+                sent.set(n + 1);
+                spawn_send(sim, &connection, 102 + n);
+            }
+        });
+        spawn_send(sim, &connection, 200);
+        // A sink is not polled all this time.
+        sim.run(sim.pass(s(2)));
+        let (others, _) = of_others_and_ours(&log);
+        assert_eq!(
+            others,
+            lines((100..102 + sent.get()).chain([200])),
+            "nobody has to wait for us"
+        );
+
+        sim.run(async { sender.flush().await.unwrap() });
+        sim.run(sim.settle());
+        let (_, ours) = of_others_and_ours(&log);
+        let more = usize::from(maybe && ours.len() > sent.get());
+        assert_eq!(ours, lines(0..sent.get() + more));
+    });
+}
+
+/// What was heard: of the others, sorted, and of ours, in the order in which it came.
+fn of_others_and_ours(log: &Log) -> (Vec<String>, Vec<String>) {
+    let (mut others, ours): (Vec<_>, Vec<_>) =
+        log.lines().into_iter().partition(|heard| *heard >= line(100));
+    others.sort();
+    (others, ours)
+}
+
+#[test]
+fn a_send_that_is_dropped_has_sent_nothing() {
+    sending(|socket| socket, async |socket, message| Socket::send(socket, &message).await, false);
+    let on_the_handle =
+        async |socket: &mut Socket, message| socket.connection().send(&message).await;
+    sending(|socket| socket, on_the_handle, false);
+}
+
+#[test]
+fn a_send_on_a_half_that_is_dropped_has_sent_nothing() {
+    sending(
+        |socket| socket.split().0,
+        async |half, message| SendHalf::send(half, &message).await,
+        false,
+    );
+}
+
+#[test]
+fn a_feed_that_is_dropped_has_sent_nothing() {
+    sending(|socket| socket.split().0, async |half, message| half.feed(message).await, false);
+    sending(|socket| socket, async |socket, message| socket.feed(message).await, false);
+}
+
+#[test]
+fn a_send_on_a_sink_that_is_dropped_has_sent_once_or_not_at_all() {
+    sending(
+        |socket| socket.split().0,
+        async |half, message| SinkExt::send(half, message).await,
+        true,
+    );
+    sending(|socket| socket, async |socket, message| SinkExt::send(socket, message).await, true);
+}
+
+// ---- flushing
+
+/// Flushes, until it is dropped. Nobody else who flushes is concerned, and all arrives once.
+fn flushing(flush: impl AsyncFn(&mut Socket) -> Result<(), SendError>) {
+    at_each_step(|sim, scissors| {
+        let (mut socket, log) = stuck(sim);
+        let connection = socket.connection().clone();
+        sim.run(async { socket.feed(numbered(0)).await.unwrap() });
+        let (tell, told) = bounded(1);
+        sim.spawn(async move { tell.send(connection.flush().await).await.unwrap() });
+        sim.run(async { socket.feed(numbered(1)).await.unwrap() });
+        if let Some(flushed) = scissors.cut(sim, flush(&mut socket)) {
+            assert_eq!(flushed, Ok(()));
+        }
+        sim.run(async {
+            told.recv().await.unwrap().unwrap();
+            socket.flush().await.unwrap();
+            sim.settle().await;
+        });
+        assert_eq!(log.lines(), lines(0..2));
+    });
+}
+
+#[test]
+fn a_flush_that_is_dropped_changes_nothing() {
+    flushing(async |socket| socket.connection().flush().await);
+    flushing(async |socket| socket.flush().await);
+}
+
+// ---- receiving
+
+/// How many messages are received; several bursts, and the first one more than wait at once.
+const MESSAGES: usize = 40;
+
+/// Receives until it is dropped, and then the rest. Each message is received once, in order.
+fn receiving<S>(receiver: impl Fn(Socket) -> S, receive: impl AsyncFn(&mut S) -> OwnedMessage) {
+    at_each_step(|sim, scissors| {
+        let (socket, connection, _, _) = connected(sim);
+        let mut receiver = receiver(socket);
+        let runtime = sim.clone();
+        sim.spawn(async move {
+            for n in 0..MESSAGES {
+                if n >= 20 && n % 3 == 0 {
+                    runtime.sleep(ms(10)).await;
+                }
+                connection.send(&n.to_string()).await.unwrap();
+            }
+        });
+        let received = RefCell::new(Vec::new());
+        let all = async |receiver: &mut S| {
+            while received.borrow().len() < MESSAGES {
+                let message = receive(receiver).await;
+                received.borrow_mut().push(message);
+            }
+        };
+        scissors.cut(sim, all(&mut receiver));
+        sim.run(all(&mut receiver));
+        let expected: Vec<_> = (0..MESSAGES).map(|n| owned(&n.to_string())).collect();
+        assert_eq!(received.into_inner(), expected);
+    });
+}
+
+#[test]
+fn a_recv_that_is_dropped_has_taken_nothing() {
+    receiving(|socket| socket, async |socket| socket.recv().await.unwrap());
+    receiving(|socket| socket.split(), async |(_, half)| half.recv().await.unwrap());
+}
+
+#[test]
+fn the_next_of_a_stream_that_is_dropped_has_taken_nothing() {
+    receiving(|socket| socket, async |socket| socket.next().await.unwrap().unwrap());
+    receiving(|socket| socket.split(), async |(_, half)| half.next().await.unwrap().unwrap());
+}
+
+// ---- closing
+
+#[test]
+fn a_close_that_is_dropped_has_closed_all_the_same() {
+    at_each_step(|sim, scissors| {
+        let (socket, log) = stuck(sim);
+        sim.run(async { socket.send("before").await.unwrap() });
+        let code = CloseCode::new(4000).unwrap();
+        if let Some(ending) = scissors.cut(sim, socket.close(code, "done")) {
+            assert!(matches!(ending, Ok(Disconnect::Local { .. })), "{ending:?}");
+        }
+        if !scissors.has_begun() {
+            assert!(socket.connection().is_open(), "a future does nothing before it is polled");
+            return;
+        }
+        sim.run(async {
+            assert_eq!(socket.send("behind").await, Err(SendError::Closed));
+            let ending = socket.recv().await.unwrap_err();
+            assert!(matches!(&ending, Disconnect::Local { .. }), "{ending}");
+            assert_eq!((ending.code(), ending.reason().as_str()), (4000, "done"));
+            sim.settle().await;
+        });
+        assert_eq!(log.lines(), ["before", "closed by the peer with 4000 (done)"]);
+    });
+}
+
+#[test]
+fn a_close_of_a_sink_that_is_dropped_can_be_had_again() {
+    at_each_step(|sim, scissors| {
+        let (socket, log) = stuck(sim);
+        let (mut sending, receiving) = socket.split();
+        sim.run(async {
+            sending.feed(numbered(0)).await.unwrap();
+            sending.feed(numbered(1)).await.unwrap();
+        });
+        if let Some(closed) = scissors.cut(sim, SinkExt::close(&mut sending)) {
+            assert_eq!(closed, Ok(()));
+        }
+        sim.run(async {
+            SinkExt::close(&mut sending).await.unwrap();
+            let ending = receiving.recv().await.unwrap_err();
+            assert!(matches!(&ending, Disconnect::Local { .. }), "{ending}");
+            sim.settle().await;
+        });
+        assert_eq!(log.lines(), [line(0), line(1), "closed by the peer with 1000".to_owned()]);
+    });
+}
+
+#[test]
+fn who_waits_for_the_end_learns_it_though_another_who_did_has_left() {
+    at_each_step(|sim, scissors| {
+        let (socket, connection, _, _) = connected(sim);
+        let (tell, told) = bounded(1);
+        let waiting = connection.clone();
+        sim.spawn(async move {
+            waiting.closed().await;
+            tell.send(()).await.unwrap();
+        });
+        let runtime = sim.clone();
+        sim.spawn(async move {
+            runtime.sleep(s(1)).await;
+            drop(socket);
+        });
+        if scissors.cut(sim, connection.closed()).is_some() {
+            assert!(sim.now() == s(1) && !connection.is_open());
+        }
+        sim.run(async {
+            told.recv().await.unwrap();
+            connection.closed().await;
+        });
+    });
+}
