@@ -112,7 +112,8 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Opens a connection over a transport that is connected already.
+    /// Opens a connection over a transport that is connected already. Dropped early, it drops the
+    /// transport, and leaves nothing behind.
     ///
     /// # Errors
     /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout.
@@ -199,7 +200,7 @@ impl<R: Runtime> Client<R> {
 }
 
 impl<N: Network> Client<N> {
-    /// Opens a connection.
+    /// Opens a connection. Dropped early, it gives up what it has begun, and leaves nothing behind.
     ///
     /// # Errors
     /// If the server can not be reached within the connect timeout, refuses, breaks the protocol,
@@ -209,7 +210,8 @@ impl<N: Network> Client<N> {
         Ok(self.socket(session))
     }
 
-    /// Opens a connection, runs a handler on it, and returns when the connection is over.
+    /// Opens a connection, runs a handler on it, and returns when the connection is over. As with
+    /// [`run_stream`](Self::run_stream), it lives in this future.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

@@ -153,7 +153,7 @@ impl Connection {
         self.shared.outbox.is_open()
     }
 
-    /// Returns when the connection is over.
+    /// Returns when the connection is over. Cancel-safe.
     pub async fn closed(&self) {
         self.shared.outbox.ended().await;
     }

@@ -22,6 +22,9 @@ use crate::{
 /// or over. `flush` returns when all that it has taken has been written to the transport, `close`
 /// when the close frame has. As with any sink, flush before you drop it: one message may be in it
 /// for which there was no room yet, and what is sent past the sink may overtake that one.
+///
+/// A `feed` that is dropped while it waits has sent nothing; a `send` of the sink's has sent its
+/// message once or not at all. `flush` and `close` can be dropped, and called again.
 pub struct SendHalf {
     connection: Arc<Leave>,
     /// The sink has a message for which there was no room.
@@ -35,7 +38,7 @@ type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
 /// The receiving half of a [`Socket`](crate::Socket).
 ///
 /// As a [`Stream`] it ends when the connection was closed, by either side. If the connection fails,
-/// the failure is the last item.
+/// the failure is the last item. Its `next` is cancel-safe.
 ///
 /// Dropped alone, it leaves the connection open: what comes is read, and forgotten.
 pub struct RecvHalf {
@@ -55,6 +58,7 @@ impl SendHalf {
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
+    /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.

@@ -59,7 +59,7 @@ pub trait Network: Runtime {
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Connects to an address.
+    /// Connects to an address. Dropped, it is given up, and leaves no connection behind.
     fn connect(&self, address: SocketAddr)
     -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }

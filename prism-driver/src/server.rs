@@ -52,7 +52,8 @@ pub struct Shutdown {
 }
 
 impl<N: Network> Server<N> {
-    /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one.
+    /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one. Cancel-safe:
+    /// it is ready when it is first polled.
     ///
     /// # Errors
     /// If the address can not be resolved or listened on.
@@ -63,7 +64,7 @@ impl<N: Network> Server<N> {
         Self::bind_on(N::default(), address).await
     }
 
-    /// As [`bind`](Self::bind), on a runtime that is a value.
+    /// As [`bind`](Self::bind), on a runtime that is a value. Cancel-safe.
     ///
     /// # Errors
     /// If the address can not be resolved or listened on.
@@ -135,7 +136,7 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Serves for ever.
+    /// Serves for ever. Dropping this future stops accepting, and nothing else: connections go on.
     pub async fn serve(self) {
         self.serve_until(std::future::pending()).await;
     }
@@ -143,7 +144,8 @@ impl<N: Network> Server<N> {
     /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
     /// and waits for them for the [grace time](Options::shutdown_grace).
     ///
-    /// Dropping this future stops accepting, and nothing else: connections go on.
+    /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
+    /// they go on closing, but nobody is cut after the grace time.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
         let Self { network, listener, router, options, .. } = self;
         let registry = Arc::new(Registry::default());

@@ -62,6 +62,7 @@ impl Socket {
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
+    /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
