@@ -7,28 +7,21 @@ use std::cell::{Cell, RefCell};
 
 use async_channel::bounded;
 use common::{
-    handlers::{Ear, Log},
+    handlers::Log,
     ms,
     pipe::Script,
     s,
     scissors::at_each_step,
     sim::Sim,
-    sockets::{connected, connected_with, owned},
+    sockets::{connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 use futures_util::{Sink, SinkExt, StreamExt};
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Options, OwnedMessage, Runtime, SendError, SendHalf, Socket,
-};
+use prism_driver::{CloseCode, Disconnect, OwnedMessage, Runtime, SendError, SendHalf, Socket};
 
 /// A client whose server takes nothing for a second, and then less than a frame at a time; what the
 /// server hears.
 fn stuck(sim: &Sim) -> (Socket, Log) {
-    let (ear, log, _) = Ear::new();
-    let mut options = Options::default();
-    options.high_water_mark = 100;
-    let (socket, script, _) = connected_with(sim, ear, options);
-    sim.run(sim.settle());
-    script.allow_to_server(0);
+    let (socket, script, log, _) = stuck_client(sim);
     sim.spawn(let_go_later(sim.clone(), script));
     (socket, log)
 }
@@ -40,24 +33,6 @@ async fn let_go_later(sim: Sim, script: Script) {
         sim.sleep(ms(1)).await;
     }
     script.allow_to_server(usize::MAX);
-}
-
-/// A message that alone fills the outbox, and can be told from others.
-fn numbered(n: usize) -> OwnedMessage {
-    owned(&line(n))
-}
-
-fn line(n: usize) -> String {
-    format!("{n:0100}")
-}
-
-fn lines(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    numbers.into_iter().map(line).collect()
-}
-
-fn spawn_send(sim: &Sim, connection: &Connection, n: usize) {
-    let connection = connection.clone();
-    sim.spawn(async move { connection.send(&numbered(n)).await.unwrap() });
 }
 
 // ---- sending

@@ -6,19 +6,18 @@ mod common;
 use std::{io, pin::pin};
 
 use async_channel::{Receiver, unbounded};
-use common::{handlers::HandOut, peer::Peer, pipe::Script, s, serve, sim::Sim, text};
+use common::{peer::Peer, pipe::Script, s, sim::Sim, text};
 use futures_lite::future::poll_once;
-use prism_driver::{CloseCode, Connection, Options, Runtime, SendError};
+use prism_driver::{CloseCode, Connection, Runtime, SendError};
+
+const MARK: usize = 1_000;
 
 /// So long is a frame with one of the messages here.
 const FRAME: usize = 2 + 10;
 
 /// A connection whose peer takes nothing yet.
 fn stuck(sim: &Sim) -> (Peer, Script, Connection) {
-    let (handler, out) = HandOut::new();
-    let (peer, script, _) = serve(sim, handler, Options::default());
-    let connection = sim.run(async { out.recv().await.unwrap() });
-    script.set_capacity_to_client(0);
+    let (peer, script, _, connection) = common::stuck(sim, MARK);
     (peer, script, connection)
 }
 
@@ -93,7 +92,7 @@ fn a_flush_while_others_never_stop_sending_is_done() {
             sim.settle().await;
             taken += FRAME;
         }
-        assert!(connection.buffered() >= 64 << 10, "there is more to write than ever");
+        assert!(connection.buffered() >= MARK, "there is more to write than ever");
     });
 }
 

@@ -20,14 +20,7 @@ use prism_driver::{
 
 /// A connection with a small mark whose peer takes nothing yet.
 fn stuck(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
-    let (handler, out) = HandOut::new();
-    let mut options = Options::default();
-    options.high_water_mark = 100;
-    options.protocol.ping_interval = None;
-    let (peer, script, ended) = serve(sim, handler, options);
-    let connection = sim.run(async { out.recv().await.unwrap() });
-    script.set_capacity_to_client(0);
-    (peer, script, ended, connection)
+    common::stuck(sim, 100)
 }
 
 /// So long that few fit below the mark: a number that can be told apart, and padding.

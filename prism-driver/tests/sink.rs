@@ -4,24 +4,19 @@ mod common;
 
 use std::{io, pin::pin};
 
-use async_channel::{Receiver, unbounded};
+use async_channel::unbounded;
 use common::{
-    handlers::{Ear, Log},
+    handlers::Log,
     pipe::Script,
     s,
     sim::Sim,
-    sockets::{Ended, connected, connected_with, owned},
+    sockets::{Ended, LONG, connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 use futures_lite::future::poll_once;
 use futures_util::SinkExt;
-use prism_driver::{
-    CloseCode, Connection, Options, OwnedMessage, RecvHalf, Runtime, SendError, SendHalf,
-};
+use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
 
-const MARK: usize = 100;
-
-/// The longest message whose frame has a header of 2 bytes and, as a client's, a mask of 4.
-const LONG: usize = 125;
+/// A message has a header of 2 bytes and, as a client's, a mask of 4.
 const FRAME: usize = 6 + LONG;
 
 /// A client whose server takes nothing yet, its two halves, and what the server hears.
@@ -36,13 +31,7 @@ struct Stuck {
 
 fn stuck() -> Stuck {
     let sim = Sim::default();
-    let (ear, log, _) = Ear::new();
-    let mut options = Options::default();
-    options.high_water_mark = MARK;
-    options.protocol.ping_interval = None;
-    let (socket, script, ended) = connected_with(&sim, ear, options);
-    sim.run(sim.settle());
-    script.allow_to_server(0);
+    let (socket, script, log, ended) = stuck_client(&sim);
     let (sending, receiving) = socket.split();
     Stuck { sim, sending, receiving, script, log, ended }
 }
@@ -51,22 +40,6 @@ fn stuck() -> Stuck {
 fn let_go(script: &Script) {
     script.set_piece(50);
     script.allow_to_server(usize::MAX);
-}
-
-/// A message that alone fills the outbox, and can be told from others.
-fn long(n: usize) -> OwnedMessage {
-    owned(&line(n))
-}
-
-fn line(n: usize) -> String {
-    format!("{n:0LONG$}")
-}
-
-/// Sends in a task of its own; the outcome.
-fn spawn_send(sim: &Sim, connection: &Connection, n: usize) -> Receiver<Result<(), SendError>> {
-    let (connection, (tell, told)) = (connection.clone(), unbounded());
-    sim.spawn(async move { tell.send(connection.send(&long(n)).await).await.unwrap() });
-    told
 }
 
 // ---- order and room
@@ -78,7 +51,7 @@ fn a_sink_keeps_the_order_when_the_outbox_is_full() {
     let_go(&it.script);
     sim.run(async {
         for n in 0..50 {
-            it.sending.feed(long(n)).await.unwrap();
+            it.sending.feed(numbered(n)).await.unwrap();
             // Now and then it is flushed as well.
             if n % 7 == 0 {
                 it.sending.flush().await.unwrap();
@@ -87,7 +60,7 @@ fn a_sink_keeps_the_order_when_the_outbox_is_full() {
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
-    assert_eq!(it.log.lines(), (0..50).map(line).collect::<Vec<_>>());
+    assert_eq!(it.log.lines(), lines(0..50));
 }
 
 #[test]
@@ -95,17 +68,17 @@ fn a_sink_waits_only_for_the_one_message_that_found_no_room() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
-        assert_eq!(poll_once(it.sending.feed(long(0))).await, Some(Ok(())), "there is room");
+        assert_eq!(poll_once(it.sending.feed(numbered(0))).await, Some(Ok(())), "there is room");
         assert_eq!(
-            poll_once(it.sending.feed(long(1))).await,
+            poll_once(it.sending.feed(numbered(1))).await,
             Some(Ok(())),
             "it is taken all the same"
         );
         assert_eq!(it.sending.connection().buffered(), FRAME);
-        let mut third = pin!(it.sending.feed(long(2)));
+        let mut third = pin!(it.sending.feed(numbered(2)));
         assert_eq!(poll_once(&mut third).await, None, "the second one has to leave first");
         // There is room for the second one, and no byte more.
-        it.script.allow_to_server(FRAME - MARK + 1);
+        it.script.allow_to_server(FRAME - LONG + 1);
         sim.settle().await;
         assert_eq!(poll_once(&mut third).await, Some(Ok(())));
     });
@@ -121,9 +94,9 @@ fn the_outbox_is_never_larger_than_its_mark_plus_one_message_with_sinks_and_send
         sim.settle().await;
         let_go(&it.script);
         for n in 0..20 {
-            it.sending.feed(long(n)).await.unwrap();
+            it.sending.feed(numbered(n)).await.unwrap();
             let buffered = connection.buffered();
-            assert!(buffered < MARK + FRAME, "{buffered} bytes are waiting");
+            assert!(buffered < LONG + FRAME, "{buffered} bytes are waiting");
         }
         it.sending.flush().await.unwrap();
         for sent in others {
@@ -134,9 +107,9 @@ fn the_outbox_is_never_larger_than_its_mark_plus_one_message_with_sinks_and_send
     });
     let mut heard = it.log.lines();
     let ours: Vec<_> = heard.iter().filter(|heard| **heard < line(100)).cloned().collect();
-    assert_eq!(ours, (0..20).map(line).collect::<Vec<_>>(), "in order");
+    assert_eq!(ours, lines(0..20), "in order");
     heard.sort();
-    assert_eq!(heard, (0..20).chain(100..120).map(line).collect::<Vec<_>>(), "each once");
+    assert_eq!(heard, lines((0..20).chain(100..120)), "each once");
 }
 
 #[test]
@@ -144,8 +117,8 @@ fn a_sink_that_is_left_alone_with_a_message_keeps_nobody_from_sending() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
-        it.sending.feed(long(0)).await.unwrap();
-        it.sending.feed(long(1)).await.unwrap();
+        it.sending.feed(numbered(0)).await.unwrap();
+        it.sending.feed(numbered(1)).await.unwrap();
         // It has begun to wait for room, and its task turns to something else.
         assert_eq!(poll_once(it.sending.flush()).await, None);
         let others = [2, 3, 4].map(|n| spawn_send(&sim, it.sending.connection(), n));
@@ -160,7 +133,7 @@ fn a_sink_that_is_left_alone_with_a_message_keeps_nobody_from_sending() {
     });
     let mut heard = it.log.lines();
     heard.sort();
-    assert_eq!(heard, [0, 1, 2, 3, 4].map(line));
+    assert_eq!(heard, lines(0..5));
 }
 
 #[test]
@@ -170,7 +143,7 @@ fn a_sink_that_waits_for_room_is_woken() {
     let (tell, told) = unbounded();
     sim.spawn(async move {
         for n in 0..10 {
-            sending.feed(long(n)).await.unwrap();
+            sending.feed(numbered(n)).await.unwrap();
         }
         SinkExt::close(&mut sending).await.unwrap();
         tell.send(()).await.unwrap();
@@ -194,8 +167,8 @@ fn a_sink_that_waits_for_room_is_woken_when_there_will_never_be_any() {
         let (sim, mut sending) = (it.sim.clone(), it.sending);
         let (tell, told) = unbounded();
         sim.spawn(async move {
-            sending.feed(long(0)).await.unwrap();
-            sending.feed(long(1)).await.unwrap();
+            sending.feed(numbered(0)).await.unwrap();
+            sending.feed(numbered(1)).await.unwrap();
             tell.send(sending.flush().await).await.unwrap();
         });
         sim.run(async {
@@ -214,8 +187,8 @@ fn the_flush_of_a_sink_is_done_when_all_that_it_has_taken_was_written() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
-        it.sending.feed(long(0)).await.unwrap();
-        it.sending.feed(long(1)).await.unwrap();
+        it.sending.feed(numbered(0)).await.unwrap();
+        it.sending.feed(numbered(1)).await.unwrap();
         let mut flushing = pin!(it.sending.flush());
         for _ in 0..2 * FRAME {
             assert_eq!(poll_once(&mut flushing).await, None);
@@ -252,8 +225,8 @@ fn closing_a_sink_writes_the_close_frame_behind_everything_it_has_taken() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
-        it.sending.feed(long(0)).await.unwrap();
-        it.sending.feed(long(1)).await.unwrap();
+        it.sending.feed(numbered(0)).await.unwrap();
+        it.sending.feed(numbered(1)).await.unwrap();
         let mut closing = pin!(SinkExt::close(&mut it.sending));
         sim.settle().await;
         assert_eq!(poll_once(&mut closing).await, None, "nothing has left");
@@ -324,8 +297,8 @@ fn a_message_that_the_connection_takes_no_more_is_reported_once() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
-        it.sending.feed(long(0)).await.unwrap();
-        it.sending.feed(long(1)).await.unwrap();
+        it.sending.feed(numbered(0)).await.unwrap();
+        it.sending.feed(numbered(1)).await.unwrap();
         it.receiving.connection().close(CloseCode::NORMAL, "").unwrap();
         assert_eq!(it.sending.flush().await, Err(SendError::Closed), "the second one is not sent");
         let_go(&it.script);

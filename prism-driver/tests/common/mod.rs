@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Disconnect, Handler, Options, Runtime, Transport, serve_stream, serve_upgraded,
+    AcceptError, Connection, Disconnect, Handler, Options, Runtime, Transport, serve_stream,
+    serve_upgraded,
 };
 
 use self::{
+    handlers::HandOut,
     peer::{Peer, Seen},
     pipe::{End, Script, pipe},
     sim::Sim,
@@ -34,6 +36,18 @@ pub fn serve(
     let (server, client, script) = pipe();
     let ended = serve_on(sim, server, handler, options);
     (Peer::open(client), script, ended)
+}
+
+/// A connection whose outbox has this mark, and whose peer takes nothing yet; it does not ping.
+pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    let (handler, out) = HandOut::new();
+    let mut options = Options::default();
+    options.high_water_mark = mark;
+    options.protocol.ping_interval = None;
+    let (peer, script, ended) = serve(sim, handler, options);
+    let connection = sim.run(async { out.recv().await.unwrap() });
+    script.set_capacity_to_client(0);
+    (peer, script, ended, connection)
 }
 
 /// Serves a handler on a transport whose handshake is done; how it ended.
