@@ -22,12 +22,10 @@ use crate::{connection::TrySendError, handler::Failure, pool, wait::wait_until};
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<Inner>,
-    /// There is room again, or never will be: for those who wait in turn.
+    /// There is room again, or never will be: for those who wait for it in turn.
     room: Notice,
-    /// The same for those who wait out of turn.
-    any_room: Notice,
-    /// Bytes have left, or never will.
-    written: Notice,
+    /// Bytes have left, or never will: for everybody else who waits.
+    progress: Notice,
     /// We have closed, or the connection is over.
     turned: Notice,
     high_water_mark: usize,
@@ -65,8 +63,7 @@ impl Outbox {
         Self {
             state: Mutex::new(inner),
             room: Notice::new(),
-            any_room: Notice::new(),
-            written: Notice::new(),
+            progress: Notice::new(),
             turned: Notice::new(),
             // At zero there would never be room.
             high_water_mark: if high_water_mark == 0 { 1 } else { high_water_mark },
@@ -97,7 +94,7 @@ impl Outbox {
     /// As [`send`](Self::send), for a future that may lie unpolled for long, as a sink's does: in
     /// the queue it would keep the room from everybody behind it.
     pub(crate) async fn send_out_of_turn(&self, message: Message<'_>) -> Result<(), SendError> {
-        self.send_when_told(message, &self.any_room).await.map(drop)
+        self.send_when_told(message, &self.progress).await.map(drop)
     }
 
     /// Sends when there is room; whether it had to wait for the notice.
@@ -121,7 +118,7 @@ impl Outbox {
             inner.closed_with = Some((code, reason.into()));
             Ok(())
         })?;
-        for notice in [&self.room, &self.any_room, &self.turned] {
+        for notice in [&self.room, &self.progress, &self.turned] {
             notice.notify(usize::MAX);
         }
         Ok(())
@@ -134,7 +131,7 @@ impl Outbox {
             inner.written + inner.lost + inner.unsent.len() as u64
         };
         let done = || self.lock().written >= end;
-        wait_until(&self.written, || done() || self.lock().lost > 0).await;
+        wait_until(&self.progress, || done() || self.lock().lost > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
@@ -189,9 +186,8 @@ impl Outbox {
                 Poll::Ready(Ok(count)) => {
                     flushed = Flushed::Something;
                     inner.sent(count);
-                    self.written.notify(usize::MAX);
+                    self.progress.notify(usize::MAX);
                     if inner.unsent.len() < self.high_water_mark {
-                        self.any_room.notify(usize::MAX);
                         self.room.notify(1);
                     }
                 }
@@ -258,7 +254,7 @@ impl Outbox {
             inner.unsent = BytesMut::new();
         }
         drop(inner);
-        for notice in [&self.room, &self.any_room, &self.written, &self.turned] {
+        for notice in [&self.room, &self.progress, &self.turned] {
             notice.notify(usize::MAX);
         }
     }

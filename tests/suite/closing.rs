@@ -70,6 +70,19 @@ fn a_close_frame_is_echoed_with_its_code_and_the_server_ends_first() {
 }
 
 #[test]
+fn the_server_ends_its_side_and_does_not_wait_for_the_peer_to_go() {
+    let mut options = Options::default();
+    options.protocol.close_timeout = Duration::MAX;
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected();
+    peer.send_close(1000, "bye");
+    peer.expect_close(1000, "bye");
+    peer.expect_end();
+}
+
+#[test]
 fn a_close_frame_without_a_code_is_answered_by_one_without() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.web_socket("/", recorder));

@@ -1,7 +1,7 @@
 //! Streams that no server accepted: a pipe in memory, a Unix socket, and one whose handshake somebody
 //! else has done.
 
-use std::{net::TcpStream, thread};
+use std::{net::TcpStream, thread, time::Duration};
 
 use futures_lite::future::zip;
 
@@ -23,9 +23,12 @@ use crate::{
 macro_rules! converse {
     ($pair:expr) => {{
         let (ours, theirs) = $pair;
-        let options = Options::default();
+        let mut options = Options::default();
+        // Each side ends its own: nobody may have to wait until the other is dropped.
+        options.protocol.close_timeout = Duration::MAX;
         let client = async {
             let client = Client::new("ws://localhost/any/path?q").expect("a good address");
+            let client = client.options(options.clone());
             let socket = client.connect_stream(theirs).await.expect("a connection");
             for message in [Message::Text("hello"), Message::Binary(&pattern(200_000))] {
                 socket.send(message).await.expect("an open connection");
