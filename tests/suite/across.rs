@@ -11,6 +11,7 @@ use super::support::{
     pattern,
     peer::{BINARY, TEXT},
     server::{Running, serve},
+    short,
 };
 use crate::{
     prism::{CloseCode, Connection, Disconnect, Handler, Message},
@@ -57,7 +58,7 @@ async fn everything_comes_back<N: Network>(client: Client<N>) {
     let receive = async {
         for message in &messages {
             let returned = receiving.recv().await.expect("an echo");
-            assert!(returned.as_message() == *message, "{returned:.80?}");
+            assert!(returned.as_message() == *message, "{}", short(&returned));
         }
     };
     zip(send, receive).await;

@@ -10,6 +10,7 @@ use super::support::{
     pattern,
     peer::{BINARY, CONTINUATION, PING, PONG, Peer, TEXT},
     server::{listen, serve, serve_echo},
+    short,
 };
 use crate::prism::{
     Client, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, OwnedMessage,
@@ -22,7 +23,12 @@ fn assert_returns(socket: &Socket, message: Message<'_>) {
         socket.send(message).await.expect("an open connection");
         socket.recv().await.expect("an echo")
     });
-    assert!(returned == message.into_owned(), "sent {message:.80?}, received {returned:.80?}");
+    assert!(
+        returned == message.into_owned(),
+        "sent {}, received {}",
+        short(&message),
+        short(&returned)
+    );
 }
 
 #[test]

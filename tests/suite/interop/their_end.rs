@@ -1,7 +1,5 @@
 //! [`TheirEnd`]: a WebSocket of tungstenite's, in a scenario.
 
-use std::fmt::Debug;
-
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::{
     Bytes, Error, Message,
@@ -15,6 +13,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::flavour::Flavour;
+use crate::suite::support::short;
 
 /// What the flavours have in common.
 pub(super) trait WebSocket:
@@ -109,9 +108,4 @@ impl<'f> TheirEnd<'f> {
             panic!("expected the end, but {}", short(&message));
         }
     }
-}
-
-/// How a message begins: a failure should not print megabytes.
-pub(super) fn short(message: &impl Debug) -> String {
-    format!("{message:?}").chars().take(80).collect()
 }

@@ -8,11 +8,11 @@ use super::{
     assert_too_big,
     flavour::{Flavour, with_each_flavour},
     large_message, messages, messages_in_pieces, ours, roomy,
-    their_end::{TheirEnd, short},
+    their_end::TheirEnd,
 };
 use crate::{
     prism::{Client, CloseCode, Disconnect, Options, Socket},
-    suite::support::{block_on, pattern, server::listen},
+    suite::support::{block_on, pattern, server::listen, short},
 };
 
 /// Our client and their server, connected.

@@ -7,6 +7,7 @@ pub(crate) mod peer;
 pub(crate) mod server;
 
 use std::{
+    fmt::Debug,
     thread,
     time::{Duration, Instant},
 };
@@ -27,6 +28,11 @@ pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "it did not come about that {what}");
         thread::yield_now();
     }
+}
+
+/// How something begins: a failure should not print megabytes.
+pub(crate) fn short(it: &impl Debug) -> String {
+    format!("{it:?}").chars().take(80).collect()
 }
 
 /// Bytes in which a place can be told from another.

@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
 };
 
-use super::{PATIENCE, head::Head};
+use super::{PATIENCE, head::Head, short};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -159,7 +159,7 @@ impl Peer {
     pub(crate) fn expect(&mut self, opcode: u8, payload: &[u8]) {
         let frame = self.next().expect("a frame, but the other end has ended");
         let expected = Frame { fin: true, opcode, payload: payload.to_vec() };
-        assert!(frame == expected, "expected {expected:.80?}, but {frame:.80?}");
+        assert!(frame == expected, "expected {}, but {}", short(&expected), short(&frame));
     }
 
     /// Expects a close frame, and the end behind it.
@@ -172,7 +172,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect_close_for_a_reason(&mut self, code: u16) {
         let frame = self.next().expect("a close frame, but the other end has ended");
-        assert_eq!(frame.opcode, CLOSE, "{frame:.80?}");
+        assert_eq!(frame.opcode, CLOSE, "{}", short(&frame));
         let (told, reason) = frame.payload.split_at(2);
         let reason = str::from_utf8(reason).expect("UTF-8");
         assert_eq!(told, code.to_be_bytes(), "{reason}");
