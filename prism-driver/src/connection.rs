@@ -112,8 +112,9 @@ impl Connection {
         self.shared.outbox.try_send(message.into())
     }
 
-    /// Returns when all that was accepted up to now has been written to the transport. Only needed
-    /// before the runtime ends: what was accepted leaves by itself.
+    /// Returns when all that was accepted up to now has been written to the transport, whatever is
+    /// sent later. Seldom needed: what was accepted leaves by itself. To be sure that the peer has it,
+    /// [`close`](Self::close), and wait for the [end](Self::closed).
     ///
     /// Cancel-safe.
     ///
