@@ -1,0 +1,1 @@
+//! Prism measured against other WebSocket libraries.
