@@ -96,13 +96,24 @@ impl Outbound {
     /// # Errors
     /// [`SendError::Closed`] if the connection is not open any more.
     pub fn send(&mut self, message: Message<'_>, out: &mut BytesMut) -> Result<(), SendError> {
-        let opcode = match message {
-            Message::Text(_) => OpCode::Text,
-            Message::Binary(_) => OpCode::Binary,
-        };
         self.ensure_open()?;
-        self.write(opcode, message.as_bytes(), out);
+        self.write(OpCode::of(message), message.as_bytes(), out);
         Ok(())
+    }
+
+    /// Appends the head of a message to `out`, for a caller that sends the payload right behind it
+    /// from where it lies. `false`, and nothing is appended, on a client: it has to mask what it
+    /// sends, so [`send`](Self::send) it.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is not open any more.
+    pub fn send_head(&self, message: Message<'_>, out: &mut BytesMut) -> Result<bool, SendError> {
+        self.ensure_open()?;
+        if self.keys.is_some() {
+            return Ok(false);
+        }
+        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out);
+        Ok(true)
     }
 
     /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
@@ -338,7 +349,7 @@ impl Outbound {
     /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.
     fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut BytesMut) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
-        let header = Header { fin: true, rsv1: false, opcode, mask, len: payload.len() as u64 };
+        let header = Header::whole(opcode, mask, payload.len());
         out.reserve(Header::MAX_LEN + payload.len());
         header.encode(out);
         let begin = out.len();

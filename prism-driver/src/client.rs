@@ -11,7 +11,7 @@ use prism_core::{
 };
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Owned},
     dial::dial,
     greet::HEAD_READ,
     handler::{Disconnect, Handler},
@@ -122,8 +122,8 @@ impl<R: Runtime> Client<R> {
         Ok(self.socket(session))
     }
 
-    fn socket(self, session: Session<impl Transport>) -> Socket {
-        let (socket, inbox) = Socket::new(session.connection.clone());
+    fn socket(self, session: Box<Session>) -> Socket {
+        let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
         let Self { runtime, options, .. } = self;
         runtime.clone().spawn(async move {
             session.run(runtime, &options, &inbox).await;
@@ -146,16 +146,17 @@ impl<R: Runtime> Client<R> {
         Ok(session.run(self.runtime, &self.options, &handler).await)
     }
 
-    async fn open<T: Transport>(&self, mut io: T) -> Result<Session<T>, ConnectError> {
+    async fn open(&self, mut io: impl Transport) -> Result<Box<Session>, ConnectError> {
         let mut input = RecvBuffer::new();
         let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
         let Opened { outbound, inbound, info, headers } =
             opened.ok_or(ConnectError::TimedOut)??;
-        let outbox = Outbox::new(outbound, BytesMut::new(), self.options.high_water_mark);
+        let mark = self.options.high_water_mark;
+        let outbox = Outbox::new(Box::new(io), outbound, BytesMut::new(), mark);
         let connection = Connection::new(None, info, outbox);
         connection.keep_headers(Some(headers));
-        Ok(Session { io, connection, inbound, input })
+        Ok(Box::new(Session { connection: Owned::new(connection), inbound, input }))
     }
 
     async fn handshake(
@@ -220,7 +221,7 @@ impl<N: Network> Client<N> {
         Ok(session.run(self.runtime, &self.options, &handler).await)
     }
 
-    async fn dial(&self) -> Result<Session<N::Stream>, ConnectError> {
+    async fn dial(&self) -> Result<Box<Session>, ConnectError> {
         if self.secure {
             return Err(ConnectError::InvalidUrl(
                 "for wss:// connect a TLS stream, and give it to connect_stream",

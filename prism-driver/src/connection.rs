@@ -3,15 +3,18 @@
 use std::{
     fmt,
     net::SocketAddr,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use prism_core::{CloseCode, Message, SendError};
 
 use crate::{
+    fan_out,
     id::ConnectionId,
-    outbox::Outbox,
+    outbox::{Duty, Outbox},
     request::{Headers, RequestInfo},
+    sending::{Queue, Sending},
 };
 
 /// A connection's address, in the sense of the actor model: clone it, store it, send to it from
@@ -100,8 +103,8 @@ impl Connection {
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
     /// waits.
-    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.shared.outbox.send(message.into()).await
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
+        Sending::new(self, message.into(), Queue::InTurn)
     }
 
     /// Sends a message if there is room for it now.
@@ -109,7 +112,8 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        self.shared.outbox.try_send(message.into())
+        self.fulfil(self.outbox().try_send(message.into())?);
+        Ok(())
     }
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
@@ -121,7 +125,7 @@ impl Connection {
     /// # Errors
     /// [`SendError::Closed`] if the connection was over before that.
     pub async fn flush(&self) -> Result<(), SendError> {
-        self.shared.outbox.flush().await
+        self.outbox().flush().await
     }
 
     /// Sends a ping of at most 125 bytes. (The keepalive pings by itself.)
@@ -129,7 +133,8 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send), or the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
-        self.shared.outbox.try_ping(payload)
+        self.fulfil(self.outbox().try_ping(payload)?);
+        Ok(())
     }
 
     /// Closes the connection: what was accepted is still sent, then the close frame, then nothing.
@@ -139,24 +144,32 @@ impl Connection {
     /// # Errors
     /// [`SendError::Closed`] if it is closing already; other errors if the reason can not be sent.
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.shared.outbox.close(code, reason)
+        self.outbox().close(code, reason)
     }
 
     /// How many bytes are waiting to be sent.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shared.outbox.buffered()
+        self.outbox().buffered()
     }
 
     /// Whether messages can be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.shared.outbox.is_open()
+        self.outbox().is_open()
     }
 
     /// Returns when the connection is over. Cancel-safe.
     pub async fn closed(&self) {
-        self.shared.outbox.ended().await;
+        self.outbox().ended().await;
+    }
+
+    fn fulfil(&self, duty: Duty) {
+        match duty {
+            Duty::Nothing => {}
+            Duty::Wake(owner) => owner.wake(),
+            Duty::FanOut => fan_out::touch(self),
+        }
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
@@ -165,6 +178,30 @@ impl Connection {
 
     pub(crate) fn keep_headers(&self, headers: Option<Headers>) {
         *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = headers;
+    }
+}
+
+/// The connection in the hands of whoever runs it. When this is dropped, early or not, the
+/// connection is over, and its transport gone.
+pub(crate) struct Owned(Connection);
+
+impl Owned {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+}
+
+impl Deref for Owned {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.outbox().give_up();
     }
 }
 

@@ -9,7 +9,7 @@ use prism_core::{
 };
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Owned},
     options::Options,
     outbox::Outbox,
     request::{Headers, RequestInfo, owned},
@@ -105,29 +105,29 @@ impl<E> Upgrade<E> {
         Self { endpoint, websocket, answer, info, headers }
     }
 
-    fn open<T>(
+    fn open(
         self,
-        io: T,
+        io: impl Transport,
         peer_addr: Option<SocketAddr>,
         input: RecvBuffer,
         options: &Options,
-    ) -> (Session<T>, E) {
+    ) -> (Box<Session>, E) {
         let (inbound, outbound) = self.websocket.split();
-        let outbox = Outbox::new(outbound, self.answer, options.high_water_mark);
+        let outbox = Outbox::new(Box::new(io), outbound, self.answer, options.high_water_mark);
         let connection = Connection::new(peer_addr, self.info, outbox);
         connection.keep_headers(Some(self.headers));
-        (Session { io, connection, inbound, input }, self.endpoint)
+        (Box::new(Session { connection: Owned::new(connection), inbound, input }), self.endpoint)
     }
 }
 
 /// Reads a request and does what `decide` says. A refusal is sent before this returns.
-pub(crate) async fn greet<R: Runtime, T: Transport, E>(
+pub(crate) async fn greet<R: Runtime, E>(
     runtime: &R,
-    mut io: T,
+    mut io: impl Transport,
     peer_addr: Option<SocketAddr>,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<(Session<T>, E), AcceptError> {
+) -> Result<(Box<Session>, E), AcceptError> {
     let mut input = RecvBuffer::new();
     let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);

@@ -14,6 +14,7 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 use crate::{
     connection::{Connection, TrySendError},
     handler::{Disconnect, Failure},
+    sending::{Queue, Sending},
 };
 
 /// The sending half of a [`Socket`](crate::Socket).
@@ -99,7 +100,7 @@ impl Sink<OwnedMessage> for SendHalf {
             Err(TrySendError::Full) => {
                 let connection = self.connection().clone();
                 self.sending = Some(Box::pin(async move {
-                    connection.outbox().send_out_of_turn(message.as_message()).await
+                    Sending::new(&connection, message.as_message(), Queue::OutOfTurn).await
                 }));
                 Ok(())
             }

@@ -48,6 +48,7 @@
 mod client;
 mod connection;
 mod dial;
+mod fan_out;
 mod greet;
 mod halves;
 mod handler;
@@ -60,11 +61,13 @@ mod registry;
 mod request;
 mod router;
 mod runtime;
+mod sending;
 mod serve;
 mod server;
 mod session;
 mod socket;
 mod wait;
+mod wire;
 
 pub use client::{Client, ConnectError, Refusal};
 pub use connection::{Connection, TrySendError};
@@ -78,6 +81,7 @@ pub use prism_core::{
     ProtocolError, Reply, Request, SendError,
 };
 pub use runtime::{Network, Runtime, Transport};
+pub use sending::Sending;
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,9 +14,9 @@ use prism_core::{Inbound, ProtocolError, RecvBuffer};
 use crate::{
     connection::Connection,
     handler::Failure,
-    outbox::{Flushed, Outbox, Rest},
+    outbox::{Outbox, Rest},
     pool,
-    runtime::{Runtime, Transport},
+    runtime::Runtime,
 };
 
 /// How much spare memory a read is offered at least.
@@ -25,14 +25,10 @@ const MIN_READ: usize = 16 << 10;
 /// How many reads in a row before other tasks get a turn: not every runtime sees to that itself.
 pub(crate) const READS_PER_TURN: u32 = 32;
 
-pub(crate) struct Link<'a, R: Runtime, T> {
+pub(crate) struct Link<'a, R: Runtime> {
     runtime: R,
-    /// Gone once the connection has failed: a handler that still runs needs no socket.
-    io: Option<T>,
-    connection: Connection,
+    connection: &'a Connection,
     write_timeout: Duration,
-    /// Whether the transport may hold back bytes that were written to it, as TLS does.
-    unflushed: bool,
     /// When the peer must have taken something of what is waiting.
     stalled_at: Option<Duration>,
     /// Whether the peer has taken something that it had kept waiting: a sign of life.
@@ -41,20 +37,17 @@ pub(crate) struct Link<'a, R: Runtime, T> {
     timer_at: Option<Duration>,
 }
 
-impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
-    pub(crate) fn new(
+impl<'a, R: Runtime> Link<'a, R> {
+    pub(crate) const fn new(
         runtime: R,
-        io: T,
-        connection: Connection,
+        connection: &'a Connection,
         write_timeout: Duration,
         timer: Pin<&'a mut Option<R::Sleep>>,
     ) -> Self {
         Self {
             runtime,
-            io: Some(io),
             connection,
             write_timeout,
-            unflushed: false,
             stalled_at: None,
             took: false,
             timer,
@@ -66,13 +59,16 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
     /// leaving, so that a handler that waits for room in its own outbox gets it; none are read.
     pub(crate) async fn attend(
         &mut self,
-        handler: impl Future<Output = ()>,
+        mut handler: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), Failure> {
-        let mut handler = pin!(handler);
         let mut failure = None;
+        let mut waited = false;
         poll_fn(|cx| {
             loop {
-                self.outbox().awake();
+                // Whoever calls this has just been awake.
+                if std::mem::replace(&mut waited, true) {
+                    self.outbox().awake();
+                }
                 match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
                     Ok(Poll::Pending) => {}
                     Ok(Poll::Ready(())) => return Poll::Ready(()),
@@ -81,7 +77,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
                         return Poll::Ready(());
                     }
                 }
-                if self.io.is_none() {
+                if self.outbox().is_cut_off() {
                     return Poll::Pending;
                 }
                 let Err(error) = ready!(self.poll_leave(cx));
@@ -119,7 +115,7 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
     /// waits for the peer to end its side, dropping what it still sends. (A socket that is closed
     /// with unread bytes is reset, and the reset destroys the close frame on its way.)
     pub(crate) async fn linger(&mut self, input: &mut RecvBuffer) {
-        if self.io.is_none() {
+        if self.outbox().is_cut_off() {
             return;
         }
         let mut shut = false;
@@ -130,10 +126,9 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
 
     /// Drops the transport.
     pub(crate) fn give_up(&mut self) {
-        self.io = None;
         self.timer.set(None);
         self.timer_at = None;
-        self.outbox().end(true);
+        self.outbox().give_up();
     }
 
     /// Writes, and watches the deadlines; ready only by a failure.
@@ -263,26 +258,16 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        let (flushed, mut result) = self.connection.outbox().poll_flush(io, cx);
-        if flushed == Flushed::Something {
-            self.unflushed = true;
+        let (took, written) = self.connection.outbox().poll_write(cx);
+        if took {
             self.took |= self.stalled_at.take().is_some();
         }
-        if self.unflushed && matches!(result, Poll::Ready(Ok(()))) {
-            result = Pin::new(io).poll_flush(cx);
-            if result.is_ready() {
-                self.unflushed = false;
-                self.stalled_at = None;
-            }
-        }
-        self.watch_stall(result.is_pending());
-        result.map_err(Failure::from)
+        self.watch_stall(written.is_pending());
+        written.map_err(Failure::from)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
-        let result = Pin::new(io).poll_close(cx);
+        let result = self.outbox().poll_shutdown(cx);
         self.watch_stall(result.is_pending());
         result.map_err(Failure::from)
     }
@@ -295,16 +280,15 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
 
     /// Reads once. While there is nothing to read, the connection holds as little memory as it can.
     fn poll_read(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
         input: &mut RecvBuffer,
     ) -> Poll<std::io::Result<usize>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
         if input.capacity() < pool::RECV_BUFFER {
             let mut small = std::mem::replace(input, pool::take_recv());
             small.move_to(input);
         }
-        match Pin::new(io).poll_read(cx, input.spare(MIN_READ)) {
+        match self.outbox().poll_read(cx, input.spare(MIN_READ)) {
             Poll::Ready(Ok(count)) => {
                 input.received(count);
                 Poll::Ready(Ok(count))
@@ -321,16 +305,8 @@ impl<'a, R: Runtime, T: Transport> Link<'a, R, T> {
         }
     }
 
-    fn outbox(&self) -> &Outbox {
+    fn outbox(&self) -> &'a Outbox {
         self.connection.outbox()
-    }
-}
-
-/// A link that is dropped early, with its runtime or by whoever drives it, is a connection that is
-/// over.
-impl<R: Runtime, T> Drop for Link<'_, R, T> {
-    fn drop(&mut self) {
-        self.connection.outbox().end(true);
     }
 }
 

@@ -1,67 +1,62 @@
-//! [`Outbox`]: one lock around a connection's sending half and its unsent bytes.
+//! [`Outbox`]: one lock around a connection's [`Wire`].
 //!
 //! Whoever sends encodes straight into the connection's output: one copy, no queue of messages, and
-//! the bytes are counted exactly. The task that owns the connection is woken only if it sleeps, and
-//! writes all that has gathered at once.
+//! the bytes are counted exactly. What has gathered leaves in one write: of the task that owns the
+//! connection, which is woken only if it sleeps, or of the [session](crate::fan_out) that sent it.
 
 use std::{
     io,
-    pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use event_listener::Event as Notice;
-use futures_io::AsyncWrite;
 use prism_core::{CloseCode, Event, Message, Outbound, ProtocolError, SendError, State};
 
-use crate::{connection::TrySendError, handler::Failure, pool, wait::wait_until};
+use crate::{
+    connection::TrySendError, fan_out, handler::Failure, runtime::Transport, wait::wait_until,
+    wire::Wire,
+};
 
-#[derive(Debug)]
 pub(crate) struct Outbox {
-    state: Mutex<Inner>,
+    wire: Mutex<Wire>,
+    /// We have closed.
+    closed: AtomicBool,
     /// There is room again, or never will be: for those who wait for it in turn.
-    room: Notice,
+    pub(crate) room: Notice,
     /// Bytes have left, or never will: for everybody else who waits.
-    progress: Notice,
+    pub(crate) progress: Notice,
     /// We have closed, or the connection is over.
     turned: Notice,
     high_water_mark: usize,
 }
 
-#[derive(Debug)]
-struct Inner {
-    outbound: Outbound,
-    unsent: BytesMut,
-    /// How many bytes have been written.
-    written: u64,
-    /// The task that owns the connection, while it sleeps.
-    owner: Option<Waker>,
-    /// How we closed, if we did so first.
-    closed_with: Option<(CloseCode, Box<str>)>,
-    cut: bool,
-    ended: bool,
-    /// How many bytes were unsent when the transport went.
-    lost: u64,
+/// What is left to do for whoever has appended something, so that it leaves.
+#[must_use]
+pub(crate) enum Duty {
+    Nothing,
+    /// The owner sleeps.
+    Wake(Waker),
+    /// The owner sleeps, and may go on sleeping: the session that sends writes by itself.
+    FanOut,
 }
 
 impl Outbox {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
-    pub(crate) const fn new(outbound: Outbound, unsent: BytesMut, high_water_mark: usize) -> Self {
-        let inner = Inner {
-            outbound,
-            unsent,
-            written: 0,
-            owner: None,
-            closed_with: None,
-            cut: false,
-            ended: false,
-            lost: 0,
-        };
+    pub(crate) const fn new(
+        io: Box<dyn Transport>,
+        outbound: Outbound,
+        unsent: BytesMut,
+        high_water_mark: usize,
+    ) -> Self {
         Self {
-            state: Mutex::new(inner),
+            wire: Mutex::new(Wire::new(io, outbound, unsent)),
+            closed: AtomicBool::new(false),
             room: Notice::new(),
             progress: Notice::new(),
             turned: Notice::new(),
@@ -73,62 +68,31 @@ impl Outbox {
     // ---- whoever sends
 
     /// Sends now, or says why not.
-    pub(crate) fn try_send(&self, message: Message<'_>) -> Result<(), TrySendError> {
-        self.within_mark(|outbound, unsent| outbound.send(message, unsent))
+    pub(crate) fn try_send(&self, message: Message<'_>) -> Result<Duty, TrySendError> {
+        self.within_mark(|wire| wire.send(message))
     }
 
-    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
-        self.within_mark(|outbound, unsent| outbound.ping(payload, unsent))
-    }
-
-    /// Sends when there is room. Dropped while it waits, it has sent nothing.
-    pub(crate) async fn send(&self, message: Message<'_>) -> Result<(), SendError> {
-        let waited = self.send_when_told(message, &self.room).await?;
-        // Room is given to one waiter at a time, in turn; each passes on what it left.
-        if waited && !self.is_full() {
-            self.room.notify(1);
-        }
-        Ok(())
-    }
-
-    /// As [`send`](Self::send), for a future that may lie unpolled for long, as a sink's does: in
-    /// the queue it would keep the room from everybody behind it.
-    pub(crate) async fn send_out_of_turn(&self, message: Message<'_>) -> Result<(), SendError> {
-        self.send_when_told(message, &self.progress).await.map(drop)
-    }
-
-    /// Sends when there is room; whether it had to wait for the notice.
-    async fn send_when_told(&self, message: Message<'_>, room: &Notice) -> Result<bool, SendError> {
-        let mut waited = false;
-        loop {
-            match self.try_send(message) {
-                Ok(()) => return Ok(waited),
-                Err(TrySendError::Refused(error)) => return Err(error),
-                Err(TrySendError::Full) => {}
-            }
-            wait_until(room, || !self.is_full()).await;
-            waited = true;
-        }
+    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<Duty, TrySendError> {
+        self.within_mark(|wire| wire.write(|outbound, out| outbound.ping(payload, out)))
     }
 
     /// Begins the close handshake, mark or no mark.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.append(|inner| {
-            inner.write(|outbound, out| outbound.close(code, reason, out))?;
-            inner.closed_with = Some((code, reason.into()));
-            Ok(())
-        })?;
-        for notice in [&self.room, &self.progress, &self.turned] {
-            notice.notify(usize::MAX);
-        }
+        let mut wire = self.lock();
+        wire.write(|outbound, out| outbound.close(code, reason, out))?;
+        wire.closed_with = Some((code, reason.into()));
+        self.closed.store(true, Ordering::Release);
+        // The owner has a deadline to set.
+        wake_owner(wire);
+        self.notify_all();
         Ok(())
     }
 
     /// Returns when what is unsent now has been written, whatever comes after it.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
         let end = {
-            let inner = self.lock();
-            inner.written + inner.lost + inner.unsent.len() as u64
+            let wire = self.lock();
+            wire.written + wire.lost + wire.unsent() as u64
         };
         let done = || self.lock().written >= end;
         wait_until(&self.progress, || done() || self.lock().lost > 0).await;
@@ -137,9 +101,9 @@ impl Outbox {
 
     /// Ends the connection without any more ado.
     pub(crate) fn cut(&self) {
-        let mut inner = self.lock();
-        inner.cut = true;
-        wake_owner(inner);
+        let mut wire = self.lock();
+        wire.cut = true;
+        wake_owner(wire);
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -148,17 +112,51 @@ impl Outbox {
 
     /// How many bytes are waiting to be sent.
     pub(crate) fn buffered(&self) -> usize {
-        self.lock().unsent.len()
+        self.lock().unsent()
+    }
+
+    /// Whether a sender has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().is_full(self.high_water_mark)
+    }
+
+    /// Whether we have closed the connection.
+    pub(crate) fn is_closed_by_us(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Returns when we have closed the connection.
     pub(crate) async fn closed_by_us(&self) {
-        wait_until(&self.turned, || self.lock().closed_with.is_some()).await;
+        wait_until(&self.turned, || self.is_closed_by_us()).await;
     }
 
     /// Returns when the connection is over.
     pub(crate) async fn ended(&self) {
         wait_until(&self.turned, || self.lock().ended).await;
+    }
+
+    /// Writes what is unsent in place of an owner that sleeps; it is woken only if that blocks, or
+    /// fails.
+    pub(crate) fn fan_out(&self) {
+        let mut wire = self.lock();
+        // One that is awake writes by itself.
+        let Some(owner) = wire.owner.take() else { return };
+        let written = wire.poll_write(&mut Context::from_waker(&owner));
+        let woken = match written {
+            Poll::Ready(Ok(())) => {
+                wire.owner = Some(owner);
+                None
+            }
+            Poll::Ready(Err(error)) => {
+                wire.fail(error);
+                Some(owner)
+            }
+            Poll::Pending => Some(owner),
+        };
+        self.notify_progress(wire);
+        if let Some(owner) = woken {
+            owner.wake();
+        }
     }
 
     // ---- the task that owns the connection
@@ -168,53 +166,51 @@ impl Outbox {
         self.lock().owner = None;
     }
 
-    /// Writes what is unsent; ready when nothing is.
-    pub(crate) fn poll_flush(
-        &self,
-        io: &mut (impl AsyncWrite + Unpin),
-        cx: &mut Context<'_>,
-    ) -> (Flushed, Poll<io::Result<()>>) {
-        let mut flushed = Flushed::Nothing;
-        let mut inner = self.lock();
-        while !inner.unsent.is_empty() {
-            match Pin::new(&mut *io).poll_write(cx, &inner.unsent) {
-                Poll::Pending => return (flushed, Poll::Pending),
-                Poll::Ready(Ok(0)) => {
-                    return (flushed, Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
-                }
-                Poll::Ready(Err(error)) => return (flushed, Poll::Ready(Err(error))),
-                Poll::Ready(Ok(count)) => {
-                    flushed = Flushed::Something;
-                    inner.sent(count);
-                    self.progress.notify(usize::MAX);
-                    if inner.unsent.len() < self.high_water_mark {
-                        self.room.notify(1);
-                    }
-                }
-            }
+    /// Writes what is unsent; whether the transport has taken something since the last call, and
+    /// ready when nothing is left.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<io::Result<()>>) {
+        let mut wire = self.lock();
+        wire.owner = None;
+        let written = wire.poll_write(cx);
+        let took = wire.take_took();
+        if took {
+            self.notify_progress(wire);
         }
-        drop(inner);
-        (flushed, Poll::Ready(Ok(())))
+        (took, written)
+    }
+
+    /// Reads once.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.lock().poll_read(cx, buf)
+    }
+
+    /// Ends the transport's write side.
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll_shutdown(cx)
     }
 
     /// The owner has flushed, and would sleep until it is woken or a deadline passes.
     pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
-        let mut inner = self.lock();
-        if inner.cut {
+        let mut wire = self.lock();
+        if wire.cut {
             return Err(Failure::CutOff);
         }
-        if !inner.unsent.is_empty() && !write_blocked {
+        if !wire.may_rest(write_blocked) {
             return Ok(Rest::NotYet);
         }
-        inner.owner = Some(cx.waker().clone());
-        Ok(Rest::Until(inner.outbound.poll_timeout()))
+        wire.owner = Some(cx.waker().clone());
+        Ok(Rest::Until(wire.outbound.poll_timeout()))
     }
 
     /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
-        let mut inner = self.lock();
-        inner.write(|outbound, out| outbound.answer(event, out));
-        inner.closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
+        let mut wire = self.lock();
+        wire.write(|outbound, out| outbound.answer(event, out));
+        wire.closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
     }
 
     /// We can not go on: closes without waiting for the peer's answer.
@@ -243,95 +239,83 @@ impl Outbox {
         Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
     }
 
+    /// Whether the transport has been given up.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.lock().is_cut_off()
+    }
+
     /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
-    /// accepted can still be flushed, unless the transport is gone.
-    pub(crate) fn end(&self, transport_gone: bool) {
-        let mut inner = self.lock();
-        inner.ended = true;
-        if transport_gone {
-            inner.outbound.receive_eof();
-            inner.lost += inner.unsent.len() as u64;
-            inner.unsent = BytesMut::new();
+    /// accepted can still be flushed.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.notify_all();
+    }
+
+    /// The connection is over, and so is its transport.
+    pub(crate) fn give_up(&self) {
+        let mut wire = self.lock();
+        wire.ended = true;
+        let io = wire.give_up();
+        drop(wire);
+        drop(io);
+        self.notify_all();
+    }
+
+    fn within_mark(
+        &self,
+        send: impl FnOnce(&mut Wire) -> Result<(), SendError>,
+    ) -> Result<Duty, TrySendError> {
+        let mut wire = self.lock();
+        if wire.is_full(self.high_water_mark) {
+            return Err(TrySendError::Full);
         }
-        drop(inner);
+        send(&mut wire).map_err(TrySendError::Refused)?;
+        Ok(duty(&mut wire))
+    }
+
+    /// Bytes have left.
+    fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
+        let room = !wire.is_full(self.high_water_mark);
+        drop(wire);
+        self.progress.notify(usize::MAX);
+        if room {
+            self.room.notify(1);
+        }
+    }
+
+    fn notify_all(&self) {
         for notice in [&self.room, &self.progress, &self.turned] {
             notice.notify(usize::MAX);
         }
     }
 
-    fn within_mark(
-        &self,
-        write: impl FnOnce(&mut Outbound, &mut BytesMut) -> Result<(), SendError>,
-    ) -> Result<(), TrySendError> {
-        self.append(|inner| {
-            if inner.is_full(self.high_water_mark) {
-                return Err(TrySendError::Full);
-            }
-            inner.write(write).map_err(TrySendError::Refused)
-        })
-    }
-
-    /// Does something that the owner has to know of, unless it fails, and wakes it if it sleeps.
-    fn append<E>(&self, change: impl FnOnce(&mut Inner) -> Result<(), E>) -> Result<(), E> {
-        let mut inner = self.lock();
-        change(&mut inner)?;
-        wake_owner(inner);
-        Ok(())
-    }
-
-    fn is_full(&self) -> bool {
-        self.lock().is_full(self.high_water_mark)
-    }
-
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Wire> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn wake_owner(mut inner: MutexGuard<'_, Inner>) {
-    let owner = inner.owner.take();
-    drop(inner);
+/// What has to be done after something was appended.
+fn duty(wire: &mut Wire) -> Duty {
+    if wire.owner.is_none() || wire.is_idle() {
+        return Duty::Nothing;
+    }
+    match fan_out::number() {
+        None => wire.owner.take().map_or(Duty::Nothing, Duty::Wake),
+        Some(number) if wire.fanned_out == number => Duty::Nothing,
+        Some(number) => {
+            wire.fanned_out = number;
+            Duty::FanOut
+        }
+    }
+}
+
+fn wake_owner(mut wire: MutexGuard<'_, Wire>) {
+    let owner = wire.owner.take();
+    drop(wire);
     if let Some(owner) = owner {
         owner.wake();
     }
-}
-
-impl Inner {
-    /// Lets the sending half write. An idle connection has no memory for output: it is lent some.
-    fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut BytesMut) -> T) -> T {
-        if self.unsent.capacity() == 0 {
-            self.unsent = pool::take_send();
-        }
-        let result = write(&mut self.outbound, &mut self.unsent);
-        self.return_memory();
-        result
-    }
-
-    /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
-    fn is_full(&self, high_water_mark: usize) -> bool {
-        self.unsent.len() >= high_water_mark && self.outbound.state() == State::Open
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.unsent.advance(count);
-        self.written += count as u64;
-        self.outbound.poll_pong(&mut self.unsent);
-        self.return_memory();
-    }
-
-    fn return_memory(&mut self) {
-        if self.unsent.is_empty() {
-            pool::put_send(std::mem::take(&mut self.unsent));
-        }
-    }
-}
-
-/// Whether a flush made progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flushed {
-    Nothing,
-    Something,
 }
 
 /// Whether the owner may sleep.

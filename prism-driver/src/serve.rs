@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Owned},
     greet::{AcceptError, PlainAnswer, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
@@ -49,8 +49,8 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let (inbound, outbound) = WebSocket::server(&options.config()).split();
     let info = RequestInfo::new(path, None, std::iter::empty(), None);
-    let outbox = Outbox::new(outbound, BytesMut::new(), options.high_water_mark);
-    let connection = Connection::new(None, info, outbox);
-    let session = Session { io, connection, inbound, input: RecvBuffer::new() };
+    let outbox = Outbox::new(Box::new(io), outbound, BytesMut::new(), options.high_water_mark);
+    let connection = Owned::new(Connection::new(None, info, outbox));
+    let session = Box::new(Session { connection, inbound, input: RecvBuffer::new() });
     session.run(runtime, options, handler).await
 }

@@ -212,11 +212,11 @@ impl<N: Network> House<N> {
 trait Endpoint<N: Network>: Send + Sync {
     /// Runs a session in a task of its own. (The one of the handshake ends: a connection that is
     /// idle should not hold its memory.)
-    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Session<N::Stream>, seat: Seat);
+    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Box<Session>, seat: Seat);
 }
 
 impl<N: Network, H: Handler> Endpoint<N> for H {
-    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Session<N::Stream>, seat: Seat) {
+    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Box<Session>, seat: Seat) {
         let network = house.network.clone();
         network.spawn(async move {
             session.run(house.network.clone(), &house.options, &*self).await;

@@ -5,11 +5,12 @@ use std::pin::pin;
 use prism_core::{CloseCode, Event, Inbound, ProtocolError, RecvBuffer};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Owned},
+    fan_out::InTurns,
     handler::{Disconnect, Failure, Handler},
     link::{Link, READS_PER_TURN},
     options::Options,
-    runtime::{Runtime, Transport},
+    runtime::Runtime,
 };
 
 /// How many events in a row before other tasks get a turn: one read may bring ten thousand.
@@ -19,46 +20,61 @@ const EVENTS_PER_TURN: u32 = 256;
 const EVENTS_PER_READ: u32 = EVENTS_PER_TURN / READS_PER_TURN;
 
 /// A connection whose handshake is done; the answer to it may still be in the outbox.
-pub(crate) struct Session<T> {
-    pub(crate) io: T,
-    pub(crate) connection: Connection,
+///
+/// It lives in a box, because a future holds twice what it is given by value.
+pub(crate) struct Session {
+    pub(crate) connection: Owned,
     pub(crate) inbound: Inbound,
     /// What the peer sent behind its handshake.
     pub(crate) input: RecvBuffer,
 }
 
-impl<T: Transport> Session<T> {
+impl Session {
     /// Runs the handler on the connection until it is over.
-    pub(crate) async fn run<R: Runtime, H: Handler>(
-        self,
+    pub(crate) fn run<R: Runtime, H: Handler>(
+        self: Box<Self>,
+        runtime: R,
+        options: &Options,
+        handler: &H,
+    ) -> impl Future<Output = Disconnect> {
+        InTurns::new(self.live(runtime, options, handler))
+    }
+
+    async fn live<R: Runtime, H: Handler>(
+        self: Box<Self>,
         runtime: R,
         options: &Options,
         handler: &H,
     ) -> Disconnect {
-        let Self { io, connection, mut inbound, mut input } = self;
+        let mut this = self;
+        let Self { connection, inbound, input } = &mut *this;
         let timer = pin!(None);
-        let mut link = Link::new(runtime, io, connection.clone(), options.write_timeout, timer);
+        let mut link = Link::new(runtime, connection, options.write_timeout, timer);
 
-        let opened = link.attend(async { handler.on_connect(&connection).await }).await;
+        let opened = {
+            let welcome = pin!(async { handler.on_connect(connection).await });
+            link.attend(welcome).await
+        };
         connection.keep_headers(None);
         let ended = match opened {
-            Ok(()) => converse(&mut link, &connection, &mut inbound, &mut input, handler).await,
+            Ok(()) => converse(&mut link, connection, inbound, input, handler).await,
             Err(failure) => Err(failure),
         };
-        let reason = ended.unwrap_or_else(|failure| fail(&mut link, &connection, failure));
-        connection.outbox().end(false);
-
-        // A panic here ends nothing that is not over already.
-        let farewell = async { handler.on_disconnect(&connection, reason.clone()).await };
-        let _ = link.attend(farewell).await;
-        link.linger(&mut input).await;
+        let reason = ended.unwrap_or_else(|failure| fail(&mut link, connection, failure));
+        connection.outbox().end();
+        {
+            // A panic here ends nothing that is not over already.
+            let farewell = pin!(async { handler.on_disconnect(connection, reason.clone()).await });
+            let _ = link.attend(farewell).await;
+        }
+        link.linger(input).await;
         reason
     }
 }
 
 /// Lends one event after the other to the handler, until a close frame or a failure.
-async fn converse<R: Runtime, T: Transport, H: Handler>(
-    link: &mut Link<'_, R, T>,
+async fn converse<R: Runtime, H: Handler>(
+    link: &mut Link<'_, R>,
     connection: &Connection,
     inbound: &mut Inbound,
     input: &mut RecvBuffer,
@@ -78,8 +94,9 @@ async fn converse<R: Runtime, T: Transport, H: Handler>(
             }
             Some(Event::Message(message)) => {
                 // Once we have closed, the handler has no more use for messages.
-                if connection.is_open() {
-                    link.attend(async { handler.on_message(connection, message).await }).await?;
+                if !connection.outbox().is_closed_by_us() {
+                    let answer = pin!(async { handler.on_message(connection, message).await });
+                    link.attend(answer).await?;
                 }
             }
             Some(event) => {
@@ -96,8 +113,8 @@ async fn converse<R: Runtime, T: Transport, H: Handler>(
 }
 
 /// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
-fn fail<R: Runtime, T: Transport>(
-    link: &mut Link<'_, R, T>,
+fn fail<R: Runtime>(
+    link: &mut Link<'_, R>,
     connection: &Connection,
     failure: Failure,
 ) -> Disconnect {

@@ -44,7 +44,6 @@ pub struct Socket {
 
 /// The handler behind a [`Socket`].
 pub(crate) struct Inbox {
-    connection: Connection,
     messages: Sender<OwnedMessage>,
     ended: Arc<OnceLock<Disconnect>>,
 }
@@ -54,8 +53,7 @@ impl Socket {
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
         let (sender, messages) = async_channel::bounded(WAITING);
         let ended = Arc::new(OnceLock::new());
-        let inbox =
-            Inbox { connection: connection.clone(), messages: sender, ended: ended.clone() };
+        let inbox = Inbox { messages: sender, ended: ended.clone() };
         let sending = SendHalf::new(connection);
         let receiving = RecvHalf::new(&sending, messages, ended);
         (Self { sending, receiving }, inbox)
@@ -166,13 +164,5 @@ impl Handler for Inbox {
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
         let _ = self.ended.set(reason);
         self.messages.close();
-    }
-}
-
-/// A runtime that has ended may drop the task of a socket before it has begun: then nobody else says
-/// that the connection is over.
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.connection.outbox().end(true);
     }
 }

@@ -1,11 +1,12 @@
 //! Waiting for a condition that somebody else brings about.
 
-use event_listener::{Event as Notice, listener};
+use event_listener::Event as Notice;
 
 /// Returns when `done`. Whoever makes it so must notify afterwards.
 pub(crate) async fn wait_until(notice: &Notice, done: impl Fn() -> bool) {
     while !done() {
-        listener!(notice => noticed);
+        // On the heap: few wait, but every future that may has the room for it.
+        let noticed = notice.listen();
         // It may have come about before we listened.
         if !done() {
             noticed.await;

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::error::ProtocolError;
+use crate::{error::ProtocolError, message::Message};
 
 /// What a frame is (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,14 @@ impl OpCode {
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 >= 8
+    }
+
+    /// What the only frame of a message is.
+    pub(crate) const fn of(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(_) => Self::Text,
+            Message::Binary(_) => Self::Binary,
+        }
     }
 
     const fn from_bits(bits: u8) -> Result<Self, ProtocolError> {
@@ -79,6 +87,11 @@ const MASK: u8 = 0x80;
 impl Header {
     /// The length of the longest header, in bytes.
     pub const MAX_LEN: usize = 14;
+
+    /// The header of a frame that is a whole message.
+    pub(crate) const fn whole(opcode: OpCode, mask: Option<[u8; 4]>, len: usize) -> Self {
+        Self { fin: true, rsv1: false, opcode, mask, len: len as u64 }
+    }
 
     /// Reads the header at the front of `bytes`, and says how long it is; `None` if more bytes are
     /// needed.

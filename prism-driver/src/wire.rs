@@ -1,0 +1,227 @@
+//! [`Wire`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
+//! them.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use futures_io::{AsyncRead, AsyncWrite};
+use prism_core::{CloseCode, Message, Outbound, SendError, State};
+
+use crate::{pool, runtime::Transport};
+
+/// From this size on a payload goes to the transport from where it lies. Copying less is cheaper
+/// than what gathers in one write.
+const LARGE: usize = 16 << 10;
+
+pub(crate) struct Wire {
+    pub(crate) outbound: Outbound,
+    /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
+    io: Option<Box<dyn Transport>>,
+    unsent: BytesMut,
+    /// Whether the transport may hold back bytes that were written to it, as TLS does.
+    unflushed: bool,
+    /// Whether the transport has taken something since the owner last asked.
+    took: bool,
+    /// Why the transport took no more, if it was not the owner who tried.
+    failed: Option<io::Error>,
+    /// How many bytes have been written.
+    pub(crate) written: u64,
+    /// How many bytes were unsent when the transport went.
+    pub(crate) lost: u64,
+    /// The task that owns the connection, while it sleeps.
+    pub(crate) owner: Option<Waker>,
+    /// The number of the last fan-out that this connection was part of.
+    pub(crate) fanned_out: u64,
+    /// How we closed, if we did so first.
+    pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
+    pub(crate) cut: bool,
+    pub(crate) ended: bool,
+}
+
+impl Wire {
+    /// `unsent`: what is to be sent before any message, that is, the handshake.
+    pub(crate) const fn new(io: Box<dyn Transport>, outbound: Outbound, unsent: BytesMut) -> Self {
+        Self {
+            outbound,
+            io: Some(io),
+            unsent,
+            unflushed: false,
+            took: false,
+            failed: None,
+            written: 0,
+            lost: 0,
+            owner: None,
+            fanned_out: 0,
+            closed_with: None,
+            cut: false,
+            ended: false,
+        }
+    }
+
+    // ---- what is to be sent
+
+    /// Sends a message; one that is large is written at once, as far as the transport takes it.
+    pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let payload = message.as_bytes();
+        // Where something waits already, its owner may be waiting for the transport, too.
+        let at_once = payload.len() >= LARGE && self.is_idle();
+        if !at_once || !self.write(|outbound, out| outbound.send_head(message, out))? {
+            return self.write(|outbound, out| outbound.send(message, out));
+        }
+        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
+            self.fail(error);
+        }
+        Ok(())
+    }
+
+    /// Lets the sending half write. An idle connection has no memory for output: it is lent some.
+    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut BytesMut) -> T) -> T {
+        self.lend_memory();
+        let result = write(&mut self.outbound, &mut self.unsent);
+        self.return_memory();
+        result
+    }
+
+    /// How many bytes are waiting to be sent.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// Whether there is nothing to do for whoever owns the connection.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.unsent.is_empty() && !self.unflushed && self.failed.is_none()
+    }
+
+    /// Whether the owner may sleep, if the transport would take no more from it.
+    pub(crate) fn may_rest(&self, blocked: bool) -> bool {
+        if blocked { self.failed.is_none() } else { self.is_idle() }
+    }
+
+    /// Keeps what went wrong for the owner.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.failed = Some(error);
+    }
+
+    /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
+    pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
+        self.unsent.len() >= high_water_mark && self.outbound.state() == State::Open
+    }
+
+    // ---- the transport
+
+    /// Writes what is unsent, and has the transport flush it; ready when nothing is left.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        ready!(self.poll_write_with(cx, &[]))?;
+        if self.unflushed {
+            let Some(io) = &mut self.io else { return Poll::Pending };
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+            self.took = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        Pin::new(io).poll_read(cx, buf)
+    }
+
+    /// Ends the transport's write side.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
+        Pin::new(io).poll_close(cx)
+    }
+
+    /// Whether the transport has taken something since this was last asked.
+    pub(crate) const fn take_took(&mut self) -> bool {
+        std::mem::replace(&mut self.took, false)
+    }
+
+    /// Whether the transport has been given up.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        self.io.is_none()
+    }
+
+    /// Gives the transport up: it is the caller's, to be dropped where nobody waits for the lock.
+    #[must_use]
+    pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
+        self.outbound.receive_eof();
+        self.lost += self.unsent.len() as u64;
+        self.unsent = BytesMut::new();
+        self.io.take()
+    }
+
+    /// Writes what is unsent, and then a payload that follows it directly; what the transport does
+    /// not take of that is unsent then.
+    fn poll_write_with(&mut self, cx: &mut Context<'_>, mut tail: &[u8]) -> Poll<io::Result<()>> {
+        let outcome = loop {
+            if self.unsent.is_empty() && tail.is_empty() {
+                break Poll::Ready(Ok(()));
+            }
+            match self.poll_write_once(cx, tail) {
+                Poll::Ready(Ok(count)) => {
+                    let front = count.min(self.unsent.len());
+                    self.unsent.advance(front);
+                    tail = &tail[count - front..];
+                    if tail.is_empty() {
+                        // Nothing may come between a head and its payload.
+                        self.outbound.poll_pong(&mut self.unsent);
+                    }
+                }
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        if !tail.is_empty() {
+            self.lend_memory();
+            self.unsent.extend_from_slice(tail);
+        }
+        self.return_memory();
+        outcome
+    }
+
+    fn poll_write_once(&mut self, cx: &mut Context<'_>, tail: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let io = Pin::new(io);
+        let written = if tail.is_empty() {
+            io.poll_write(cx, &self.unsent)
+        } else {
+            io.poll_write_vectored(cx, &[io::IoSlice::new(&self.unsent), io::IoSlice::new(tail)])
+        };
+        match ready!(written)? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => {
+                self.written += count as u64;
+                self.unflushed = true;
+                self.took = true;
+                Poll::Ready(Ok(count))
+            }
+        }
+    }
+
+    fn lend_memory(&mut self) {
+        if self.unsent.capacity() == 0 {
+            self.unsent = pool::take_send();
+        }
+    }
+
+    fn return_memory(&mut self) {
+        if self.unsent.is_empty() {
+            pool::put_send(std::mem::take(&mut self.unsent));
+        }
+    }
+}
