@@ -69,6 +69,11 @@ impl Peer {
         self.flush().await;
     }
 
+    pub async fn ping(&mut self, payload: &[u8]) {
+        self.ws.ping(payload, &mut self.out).unwrap();
+        self.flush().await;
+    }
+
     pub async fn close(&mut self, code: u16, reason: &str) {
         let code = CloseCode::new(code).unwrap();
         self.ws.close(code, reason, &mut self.out).unwrap();

@@ -30,6 +30,8 @@ struct Lane {
     broken: Option<io::ErrorKind>,
     /// After so many more bytes, writes fail.
     breaks_after: Option<(usize, io::ErrorKind)>,
+    /// The next write fails, and no other.
+    fails_once: Option<io::ErrorKind>,
     flush_fails: Option<io::ErrorKind>,
     close_fails: Option<io::ErrorKind>,
     close_blocks: bool,
@@ -52,6 +54,7 @@ impl Lane {
             deserted: false,
             broken: None,
             breaks_after: None,
+            fails_once: None,
             flush_fails: None,
             close_fails: None,
             close_blocks: false,
@@ -79,7 +82,7 @@ impl Lane {
         if let Some((0, error)) = self.breaks_after {
             self.broken = Some(error);
         }
-        if let Some(error) = self.broken {
+        if let Some(error) = self.fails_once.take().or(self.broken) {
             return Poll::Ready(Err(error.into()));
         }
         if self.closed {
@@ -172,6 +175,11 @@ impl Script {
     /// The server's writes fail from now on; its reads go on.
     pub fn break_to_client(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.broken = Some(error));
+    }
+
+    /// The server's next write fails, and no other: who tried has to remember.
+    pub fn fail_to_client_once(&self, error: io::ErrorKind) {
+        change(&self.to_client, |lane| lane.fails_once = Some(error));
     }
 
     /// The server's writes fail when they have moved so many more bytes; its reads go on.

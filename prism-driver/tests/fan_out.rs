@@ -1,0 +1,267 @@
+//! A handler that sends to many connections: its session writes for those that sleep.
+
+mod common;
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_channel::{Receiver, bounded};
+use common::{
+    peer::{Peer, Seen},
+    pipe::{Script, pipe},
+    s,
+    sim::Sim,
+    text,
+};
+use prism_driver::{
+    Connection, Disconnect, Failure, Handler, Message, Options, Runtime, serve_upgraded,
+};
+
+/// Sends what anybody says to everybody else; then does what the message says.
+#[derive(Default)]
+struct Hub {
+    members: Mutex<Vec<Connection>>,
+    gate: Option<Receiver<()>>,
+    /// How often tasks of connections have run.
+    polls: AtomicUsize,
+}
+
+impl Handler for Hub {
+    async fn on_connect(&self, connection: &Connection) {
+        self.members.lock().unwrap().push(connection.clone());
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        for member in self.members.lock().unwrap().iter() {
+            if member.id() != connection.id() {
+                member.try_send(message).unwrap();
+            }
+        }
+        match message.as_text() {
+            Some("panic") => panic!("on purpose"),
+            Some("wait") => self.gate.as_ref().unwrap().recv().await.unwrap(),
+            _ => {}
+        }
+    }
+}
+
+struct Member {
+    peer: Peer,
+    script: Script,
+    ended: Receiver<Disconnect>,
+}
+
+/// Joins a hub, with a task whose polls are counted.
+fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
+    let (server, client, script) = pipe();
+    let (end, ended) = bounded(1);
+    let (runtime, hub) = (sim.clone(), hub.clone());
+    sim.spawn(async move {
+        let options = Options::default();
+        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, &hub));
+        let reason = poll_fn(|cx| {
+            hub.polls.fetch_add(1, Ordering::Relaxed);
+            serving.as_mut().poll(cx)
+        });
+        let _ = end.try_send(reason.await);
+    });
+    Member { peer: Peer::open(client), script, ended }
+}
+
+fn crowd(sim: &Sim, hub: &Arc<Hub>, count: usize) -> Vec<Member> {
+    (0..count).map(|_| join(sim, hub)).collect()
+}
+
+#[test]
+fn no_task_is_woken_for_a_member_that_takes_it_all() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut members = crowd(&sim, &hub, 50);
+    sim.run(async {
+        sim.settle().await;
+        let before = hub.polls.load(Ordering::Relaxed);
+        publisher.peer.send("news").await;
+        sim.settle().await;
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "the publisher's");
+        for member in &mut members {
+            assert_eq!(member.peer.next().await, text("news"));
+        }
+    });
+}
+
+#[test]
+fn what_one_read_brings_for_others_leaves_in_one_write_each() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut members = crowd(&sim, &hub, 3);
+    sim.run(async {
+        sim.settle().await;
+        publisher.peer.send_together(&["1", "2", "3", "4", "5"]).await;
+        sim.settle().await;
+        for member in &mut members {
+            assert_eq!(member.script.writes_to_client(), 1);
+            for n in 1..=5 {
+                assert_eq!(member.peer.next().await, text(&n.to_string()));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_crowd_is_written_to_in_portions_so_that_others_get_their_turn() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let members = crowd(&sim, &hub, 1000);
+    let reached = || members.iter().filter(|member| member.script.writes_to_client() > 0).count();
+    sim.run(async {
+        sim.settle().await;
+        let polls = hub.polls.load(Ordering::Relaxed);
+        publisher.peer.send_together(&["news", "more"]).await;
+        let mut before = 0;
+        while before < 1000 {
+            assert!(sim.step());
+            let now = reached();
+            assert!(now - before <= 64, "{} in one turn", now - before);
+            before = now;
+        }
+        sim.settle().await;
+        assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
+        let turns = hub.polls.load(Ordering::Relaxed) - polls;
+        assert!(turns <= 1000 / 64 + 2, "{turns} turns: none was written to twice");
+    });
+}
+
+#[test]
+fn it_leaves_when_the_handler_waits() {
+    let (open, gate) = bounded(1);
+    let (sim, hub) = (Sim::default(), Arc::new(Hub { gate: Some(gate), ..Hub::default() }));
+    let mut publisher = join(&sim, &hub);
+    let mut member = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        publisher.peer.send("wait").await;
+        assert_eq!(member.peer.next().await, text("wait"));
+        assert!(open.is_empty(), "the handler still waits");
+        open.send(()).await.unwrap();
+    });
+}
+
+#[test]
+fn it_leaves_when_the_handler_panics() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut member = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        publisher.peer.send("panic").await;
+        assert_eq!(member.peer.next().await, text("panic"));
+        assert!(matches!(publisher.peer.next().await, Seen::Close(1011, _)));
+    });
+}
+
+#[test]
+fn a_member_that_can_not_take_it_now_gets_it_later_and_delays_nobody() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut members = crowd(&sim, &hub, 3);
+    sim.run(async {
+        sim.settle().await;
+        members[1].script.set_capacity_to_client(2);
+        publisher.peer.send("first").await;
+        publisher.peer.send("second").await;
+        for quick in [0, 2] {
+            assert_eq!(members[quick].peer.next().await, text("first"));
+            assert_eq!(members[quick].peer.next().await, text("second"));
+        }
+        assert_eq!(members[1].peer.next().await, text("first"));
+        assert_eq!(members[1].peer.next().await, text("second"));
+    });
+}
+
+#[test]
+fn a_member_that_never_takes_it_has_stalled() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let stuck = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        stuck.script.set_capacity_to_client(0);
+        publisher.peer.send("news").await;
+        sim.pass(s(29)).await;
+        assert!(stuck.ended.is_empty());
+        sim.pass(s(2)).await;
+        let ended = stuck.ended.try_recv().unwrap();
+        assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended}");
+    });
+}
+
+#[test]
+fn a_transport_that_fails_under_it_ends_its_own_connection_with_the_error() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let broken = join(&sim, &hub);
+    let mut member = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        broken.script.fail_to_client_once(std::io::ErrorKind::HostUnreachable);
+        publisher.peer.send("news").await;
+        assert_eq!(member.peer.next().await, text("news"));
+        match broken.ended.recv().await.unwrap() {
+            Disconnect::Failed(Failure::Io(error)) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::HostUnreachable);
+            }
+            other => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn a_transport_that_holds_bytes_back_is_flushed() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut member = join(&sim, &hub);
+    member.script.hold_until_flushed();
+    sim.run(async {
+        sim.settle().await;
+        publisher.peer.send("news").await;
+        assert_eq!(member.peer.next().await, text("news"));
+    });
+}
+
+#[test]
+fn a_session_that_is_dropped_has_sent_what_its_handler_sent() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let members = crowd(&sim, &hub, 200);
+    sim.run(async {
+        sim.settle().await;
+        let (server, client, _) = pipe();
+        let options = Options::default();
+        {
+            let mut serving = pin!(serve_upgraded(sim.clone(), server, "/", &options, &hub));
+            let mut publisher = Peer::open(client);
+            publisher.send("news").await;
+            assert!(futures_lite::future::poll_once(&mut serving).await.is_none());
+        }
+        assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
+    });
+}
+
+#[test]
+fn who_sends_outside_of_a_session_wakes_the_task() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut member = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        let before = hub.polls.load(Ordering::Relaxed);
+        let connection = hub.members.lock().unwrap()[0].clone();
+        connection.try_send("from anywhere").unwrap();
+        assert_eq!(member.peer.next().await, text("from anywhere"));
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1);
+    });
+}

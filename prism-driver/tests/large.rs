@@ -1,0 +1,135 @@
+//! A large payload goes to the transport from where it lies, ahead of nothing and behind nothing that
+//! it should not be.
+
+mod common;
+
+use common::{
+    binary, close,
+    handlers::{Echo, HandOut},
+    peer::Seen,
+    serve,
+    sim::Sim,
+    text,
+};
+use prism_driver::{Connection, Disconnect, Failure, Options};
+
+const LARGE: usize = 100_000;
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.high_water_mark = 1 << 20;
+    options
+}
+
+fn large(byte: u8) -> Vec<u8> {
+    vec![byte; LARGE]
+}
+
+#[test]
+fn it_does_not_pass_through_the_outbox() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, _, _) = serve(&sim, handler, options());
+    sim.run(async {
+        let connection: Connection = out.recv().await.unwrap();
+        sim.settle().await;
+        connection.try_send(&large(1)).unwrap();
+        assert_eq!(connection.buffered(), 0);
+        assert_eq!(peer.next().await, binary(large(1)));
+    });
+}
+
+#[test]
+fn what_the_transport_does_not_take_waits_in_the_outbox() {
+    for capacity in [0, 1, 9, 10, 11, 60_000, LARGE + 9] {
+        let sim = Sim::default();
+        let (handler, out) = HandOut::new();
+        let (mut peer, script, _) = serve(&sim, handler, options());
+        sim.run(async {
+            let connection = out.recv().await.unwrap();
+            sim.settle().await;
+            script.set_capacity_to_client(capacity);
+            connection.try_send(&large(1)).unwrap();
+            assert_eq!(connection.buffered(), LARGE + 10 - capacity);
+            script.set_capacity_to_client(1000);
+            assert_eq!(peer.next().await, binary(large(1)));
+        });
+    }
+}
+
+#[test]
+fn small_and_large_messages_keep_their_order() {
+    for capacity in [100, 150_000, 1 << 20] {
+        let sim = Sim::default();
+        let (handler, out) = HandOut::new();
+        let (mut peer, script, _) = serve(&sim, handler, options());
+        sim.run(async {
+            let connection = out.recv().await.unwrap();
+            script.set_capacity_to_client(capacity);
+            connection.send("before").await.unwrap();
+            connection.send(&large(1)).await.unwrap();
+            connection.send("between").await.unwrap();
+            connection.send(&large(2)).await.unwrap();
+            connection.send(&large(3)).await.unwrap();
+            connection.send("after").await.unwrap();
+            connection.close(prism_driver::CloseCode::NORMAL, "done").unwrap();
+            assert_eq!(peer.next().await, text("before"));
+            assert_eq!(peer.next().await, binary(large(1)));
+            assert_eq!(peer.next().await, text("between"));
+            assert_eq!(peer.next().await, binary(large(2)));
+            assert_eq!(peer.next().await, binary(large(3)));
+            assert_eq!(peer.next().await, text("after"));
+            assert_eq!(peer.next().await, close(1000, "done"));
+        });
+    }
+}
+
+#[test]
+fn nothing_comes_between_its_pieces() {
+    let sim = Sim::default();
+    let (mut peer, script, _) = serve(&sim, Echo, options());
+    sim.run(async {
+        script.set_capacity_to_client(50_000);
+        peer.send(&large(1)).await;
+        sim.settle().await;
+        for _ in 0..100 {
+            peer.ping(b"there?").await;
+        }
+        sim.settle().await;
+        assert_eq!(peer.next().await, binary(large(1)));
+        assert_eq!(peer.next().await, Seen::Pong(b"there?".to_vec()));
+    });
+}
+
+#[test]
+fn a_transport_that_fails_under_it_is_the_end_and_says_why() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (_peer, script, ended) = serve(&sim, handler, options());
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        sim.settle().await;
+        script.fail_to_client_once(std::io::ErrorKind::HostUnreachable);
+        connection.try_send(&large(1)).unwrap();
+        match ended.recv().await.unwrap() {
+            Disconnect::Failed(Failure::Io(error)) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::HostUnreachable);
+            }
+            other => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn a_transport_that_holds_it_back_is_flushed() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, script, _) = serve(&sim, handler, options());
+    script.hold_until_flushed();
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        sim.settle().await;
+        connection.try_send(&large(1)).unwrap();
+        assert_eq!(peer.next().await, binary(large(1)));
+    });
+}
