@@ -123,6 +123,11 @@ impl RecvBuffer {
         self.data.len()
     }
 
+    /// How many bytes no parser has taken yet.
+    pub(crate) const fn unparsed_len(&self) -> usize {
+        self.tail - self.head
+    }
+
     /// The unparsed bytes, to be unmasked in place.
     pub(crate) fn unparsed_mut(&mut self) -> &mut [u8] {
         &mut self.data[self.head..self.tail]
@@ -135,27 +140,29 @@ impl RecvBuffer {
 
     /// Takes `count` unparsed bytes that are no payload of a message: a header, a control frame.
     pub(crate) fn skip(&mut self, count: usize) {
-        debug_assert!(count <= self.tail - self.head);
+        debug_assert!(count <= self.unparsed_len());
         self.head += count;
-        self.settle();
+        if self.joined == 0 {
+            self.start = self.head;
+        }
     }
 
     /// Takes `count` unparsed bytes and joins them to the message so far.
     pub(crate) fn join(&mut self, count: usize) {
-        debug_assert!(count <= self.tail - self.head);
+        debug_assert!(count <= self.unparsed_len());
         let end = self.start + self.joined;
         if end != self.head {
             self.data.copy_within(self.head..self.head + count, end);
         }
         self.joined += count;
-        self.head += count;
-        self.settle();
+        self.skip(count);
     }
 
     /// Takes `count` unparsed bytes and lends them; they are gone with the next call.
     pub(crate) fn lend(&mut self, count: usize) -> &mut [u8] {
         let from = self.head;
         self.skip(count);
+        self.start_over();
         &mut self.data[from..from + count]
     }
 
@@ -163,17 +170,15 @@ impl RecvBuffer {
     pub(crate) fn lend_message(&mut self) -> &[u8] {
         let message = self.start..self.start + self.joined;
         self.joined = 0;
-        self.settle();
+        self.start = self.head;
+        self.start_over();
         &self.data[message]
     }
 
-    /// Keeps the invariant, and starts over at the front where that costs nothing.
-    const fn settle(&mut self) {
-        if self.joined == 0 {
-            if self.head == self.tail {
-                (self.head, self.tail) = (0, 0);
-            }
-            self.start = self.head;
+    /// Goes back to the front where that costs nothing.
+    const fn start_over(&mut self) {
+        if self.is_empty() {
+            self.clear();
         }
     }
 

@@ -101,9 +101,9 @@ impl Inbound {
         &mut self,
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        self.heard |= input.unparsed().len() > self.left;
+        self.heard |= input.unparsed_len() > self.left;
         let ready = self.advance(input);
-        self.left = input.unparsed().len();
+        self.left = input.unparsed_len();
         let event = match ready {
             Ok(None) => return Ok(None),
             Ok(Some(Ready::Message(kind))) => self.lend_message(kind, input),
@@ -137,47 +137,56 @@ impl Inbound {
 
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         loop {
-            match &mut self.stage {
-                Stage::Header => {
-                    let Some((header, len)) = Header::parse(input.unparsed())? else {
-                        return Ok(None);
-                    };
-                    self.stage = self.begin_frame(&header, input.message().len())?;
-                    input.skip(len);
-                }
+            let mut frame = match self.stage {
+                Stage::Header => match self.begin_frame(input)? {
+                    // If it has come whole, it is no stage of its own.
+                    Some(Stage::Data(frame)) => frame,
+                    Some(stage) => {
+                        self.stage = stage;
+                        continue;
+                    }
+                    None => return Ok(None),
+                },
+                Stage::Data(frame) => frame,
                 Stage::Control(header) => {
-                    let header = *header;
-                    if (input.unparsed().len() as u64) < header.len {
+                    if (input.unparsed_len() as u64) < header.len {
                         return Ok(None);
                     }
                     self.stage = Stage::Header;
                     return Ok(Some(Ready::Control(header)));
                 }
-                Stage::Data(frame) => {
-                    let (kind, fin, finished) = (frame.kind, frame.fin, frame.take(input));
-                    if finished {
-                        self.stage = Stage::Header;
-                        if fin {
-                            return Ok(Some(Ready::Message(kind)));
-                        }
-                    }
-                    if kind == Kind::Text {
-                        self.check_text(input)?;
-                    }
-                    if !finished {
-                        return Ok(None);
-                    }
-                }
                 Stage::Ended(result) => {
                     input.clear();
                     return result.map(|()| None);
                 }
+            };
+            let finished = frame.take(input);
+            if finished {
+                self.stage = Stage::Header;
+                if frame.fin {
+                    return Ok(Some(Ready::Message(frame.kind)));
+                }
+            }
+            if frame.kind == Kind::Text {
+                self.check_text(input)?;
+            }
+            if !finished {
+                self.stage = Stage::Data(frame);
+                return Ok(None);
             }
         }
     }
 
-    /// Judges a header by what this connection allows, before any of its payload is looked at.
-    fn begin_frame(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
+    /// Takes a header, if it is there, and judges it by what this connection allows, before any of
+    /// its payload is looked at.
+    fn begin_frame(&mut self, input: &mut RecvBuffer) -> Result<Option<Stage>, ProtocolError> {
+        let Some((header, len)) = Header::parse(input.unparsed())? else { return Ok(None) };
+        let stage = self.judge(&header, input.message().len())?;
+        input.skip(len);
+        Ok(Some(stage))
+    }
+
+    fn judge(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
         if header.rsv1 {
             return Err(ProtocolError::ReservedBits);
         }

@@ -1,6 +1,6 @@
 //! The frame header: 2 to 14 bytes (RFC 6455 §5.2).
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use crate::{error::ProtocolError, message::Message};
 
@@ -127,31 +127,23 @@ impl Header {
 
     /// Appends the header to `out`, its length in the shortest form.
     pub fn encode(&self, out: &mut BytesMut) {
-        let mut bytes = [0; Self::MAX_LEN];
-        bytes[0] =
+        let first =
             self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
-        let mut end = match self.len {
-            0..126 => {
-                bytes[1] = self.len as u8;
-                2
-            }
+        let mask = if self.mask.is_some() { MASK } else { 0 };
+        match self.len {
+            0..126 => out.put_slice(&[first, mask | self.len as u8]),
             126..0x1_0000 => {
-                bytes[1] = 126;
-                bytes[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
-                4
+                let [high, low] = (self.len as u16).to_be_bytes();
+                out.put_slice(&[first, mask | 126, high, low]);
             }
             _ => {
-                bytes[1] = 127;
-                bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
-                10
+                out.put_slice(&[first, mask | 127]);
+                out.put_u64(self.len);
             }
-        };
-        if let Some(key) = self.mask {
-            bytes[1] |= MASK;
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
         }
-        out.extend_from_slice(&bytes[..end]);
+        if let Some(key) = self.mask {
+            out.put_slice(&key);
+        }
     }
 
     fn parse_len(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {

@@ -17,15 +17,21 @@ use core::fmt;
 /// assert_eq!(whole, pieces);
 /// ```
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    // Eight bytes at a time: the compiler makes vector code of it, and memory is the limit then.
-    let wide = u32::from_ne_bytes(key);
-    let wide = u64::from(wide) << 32 | u64::from(wide);
+    let narrow = u32::from_ne_bytes(key);
+    let wide = u64::from(narrow) << 32 | u64::from(narrow);
     let turned = bytes.len() % 4;
-    let (words, rest) = bytes.as_chunks_mut::<8>();
-    for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    // The compiler makes vector code of a block, be there one or thousands; memory is the limit then.
+    let (blocks, rest) = bytes.as_chunks_mut::<32>();
+    for block in blocks {
+        for word in block.as_chunks_mut::<8>().0 {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
     }
-    for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
+    let (words, rest) = rest.as_chunks_mut::<4>();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ narrow).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
     let mut key = key;
