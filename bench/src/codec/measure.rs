@@ -1,0 +1,91 @@
+//! [`measure`]: time per message, of all libraries in turns.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    item::{ITEMS, Item},
+    library::{Batch, LIBRARIES},
+};
+
+/// What an item costs each library.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The item's name.
+    pub item: &'static str,
+    /// Those of the [`LIBRARIES`] that do it, in their order.
+    pub cells: Vec<Cell>,
+}
+
+/// What an item costs one library, in nanoseconds per message.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The library's name.
+    pub library: &'static str,
+    /// The median over all rounds.
+    pub median: f64,
+    /// The first quartile.
+    pub low: f64,
+    /// The third quartile.
+    pub high: f64,
+}
+
+/// How long a library works in one round.
+const TURN: Duration = Duration::from_millis(2);
+
+/// Measures all items. In each round every library has a turn, so that a disturbance of the machine
+/// meets them all alike.
+#[must_use]
+pub fn measure(rounds: usize) -> Vec<Row> {
+    ITEMS.iter().map(|item| measure_item(item, rounds)).collect()
+}
+
+fn measure_item(item: &Item, rounds: usize) -> Row {
+    let mut turns: Vec<_> = LIBRARIES
+        .iter()
+        .filter_map(|library| Some(Turns::new(library.name, library.prepare(item)?, rounds)))
+        .collect();
+    for _ in 0..rounds {
+        turns.iter_mut().for_each(Turns::take);
+    }
+    let cells = turns.into_iter().map(|turns| turns.cell(item.messages)).collect();
+    Row { item: item.name, cells }
+}
+
+struct Turns {
+    library: &'static str,
+    batch: Batch,
+    /// How many batches fill a turn.
+    batches: u32,
+    /// Nanoseconds per batch.
+    times: Vec<f64>,
+}
+
+impl Turns {
+    fn new(library: &'static str, mut batch: Batch, rounds: usize) -> Self {
+        let began = Instant::now();
+        let mut batches = 0;
+        while began.elapsed() < TURN {
+            batch();
+            batches += 1;
+        }
+        Self { library, batch, batches, times: Vec::with_capacity(rounds) }
+    }
+
+    fn take(&mut self) {
+        let began = Instant::now();
+        for _ in 0..self.batches {
+            (self.batch)();
+        }
+        self.times.push(began.elapsed().as_nanos() as f64 / f64::from(self.batches));
+    }
+
+    fn cell(mut self, messages: usize) -> Cell {
+        self.times.sort_by(f64::total_cmp);
+        let last = self.times.len().saturating_sub(1);
+        let at = |part: f64| {
+            let time = self.times.get((last as f64 * part).round() as usize);
+            time.map_or(f64::NAN, |time| time / messages as f64)
+        };
+        Cell { library: self.library, median: at(0.5), low: at(0.25), high: at(0.75) }
+    }
+}
