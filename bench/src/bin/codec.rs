@@ -3,20 +3,29 @@
 //! `codec [--tsv] [ROUNDS]`: a table of medians and half the distance between the quartiles; or
 //! lines with item, library, median, and both quartiles.
 
-use prism_bench::codec::{Row, measure, table};
+use prism_bench::codec::{Row, measure, settle, table};
 
-fn main() {
+fn main() -> std::io::Result<()> {
+    settle()?;
     let mut rounds = 25;
     let mut tsv = false;
     for argument in std::env::args().skip(1) {
         match argument.parse() {
             Ok(number) => rounds = number,
             Err(_) if argument == "--tsv" => tsv = true,
-            Err(_) => return eprintln!("usage: codec [--tsv] [ROUNDS]"),
+            Err(_) => {
+                eprintln!("usage: codec [--tsv] [ROUNDS]");
+                std::process::exit(1);
+            }
         }
     }
     let rows = measure(rounds);
-    if tsv { print_tsv(&rows) } else { print_table(&rows) }
+    if tsv {
+        print_tsv(&rows)
+    } else {
+        print_table(&rows)
+    }
+    Ok(())
 }
 
 fn print_tsv(rows: &[Row]) {

@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{item::Item, library::Library};
+use super::{item::Item, library::Library, settle::SETTLED};
 
 /// How many messages are counted, at least.
 const MESSAGES: usize = 1024;
@@ -57,6 +57,7 @@ fn start(library: &Library, item: &Item, batches: usize) -> io::Result<Child> {
         // The environment lies on the stack: with another one, data would be aligned differently.
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
+        .env(SETTLED.0, SETTLED.1)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

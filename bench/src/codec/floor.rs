@@ -64,7 +64,6 @@ impl Encode for Writer {
             append(&mut self.out, key, &self.payload);
         }
         self.io.write_all(&self.out).expect("memory does not fail");
-        self.io.flush().expect("memory does not fail");
         self.out.clear();
     }
 }

@@ -1,6 +1,9 @@
 //! [`measure`]: time per message, of all libraries in turns.
+//!
+//! It is the thread's own time on the CPU, so that other programs disturb it only by what they do to
+//! caches and clocks.
 
-use std::time::{Duration, Instant};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     item::{ITEMS, Item},
@@ -30,10 +33,10 @@ pub struct Cell {
 }
 
 /// How long a library works in one round.
-const TURN: Duration = Duration::from_millis(2);
+const TURN_NS: f64 = 1e6;
 
 /// Measures all items. In each round every library has a turn, so that a disturbance of the machine
-/// meets them all alike.
+/// meets them all alike. Call [`settle`](super::settle) at the beginning of the program.
 #[must_use]
 pub fn measure(rounds: usize) -> Vec<Row> {
     ITEMS.iter().map(|item| measure_item(item, rounds)).collect()
@@ -62,9 +65,9 @@ struct Turns {
 
 impl Turns {
     fn new(library: &'static str, mut batch: Batch, rounds: usize) -> Self {
-        let began = Instant::now();
+        let began = now_ns();
         let mut batches = 0;
-        while began.elapsed() < TURN {
+        while now_ns() - began < TURN_NS {
             batch();
             batches += 1;
         }
@@ -72,11 +75,11 @@ impl Turns {
     }
 
     fn take(&mut self) {
-        let began = Instant::now();
+        let began = now_ns();
         for _ in 0..self.batches {
             (self.batch)();
         }
-        self.times.push(began.elapsed().as_nanos() as f64 / f64::from(self.batches));
+        self.times.push((now_ns() - began) / f64::from(self.batches));
     }
 
     fn cell(mut self, messages: usize) -> Cell {
@@ -88,4 +91,10 @@ impl Turns {
         };
         Cell { library: self.library, median: at(0.5), low: at(0.25), high: at(0.75) }
     }
+}
+
+/// The time this thread has had on the CPU.
+fn now_ns() -> f64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }

@@ -16,16 +16,15 @@ pub(super) struct Memory {
     input: Bytes,
     read: usize,
     output: Output,
-    flushed: bool,
 }
 
-/// What was written since the flush before the last one.
+/// What was written. Whoever measures empties it before each batch.
 pub(super) type Output = Rc<RefCell<Vec<u8>>>;
 
 impl Memory {
     /// Brings `input`.
     pub(super) fn new(input: Bytes) -> Self {
-        Self { input, read: 0, output: Output::default(), flushed: false }
+        Self { input, read: 0, output: Output::default() }
     }
 
     /// Where what is written can be seen.
@@ -45,16 +44,7 @@ impl Memory {
 
     /// Takes `bytes`: a write that never fails.
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        let mut output = self.output.borrow_mut();
-        if std::mem::take(&mut self.flushed) {
-            output.clear();
-        }
-        output.extend_from_slice(bytes);
-    }
-
-    /// The end of a batch: the next one is written over this one.
-    pub(super) const fn end_batch(&mut self) {
-        self.flushed = true;
+        self.output.borrow_mut().extend_from_slice(bytes);
     }
 }
 
@@ -73,7 +63,6 @@ impl Write for Memory {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.end_batch();
         Ok(())
     }
 }
@@ -132,8 +121,7 @@ mod tokio_io {
             true
         }
 
-        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.end_batch();
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
 

@@ -27,6 +27,7 @@ mod item;
 mod library;
 mod measure;
 mod memory;
+mod settle;
 mod table;
 
 mod floor;
@@ -51,4 +52,5 @@ pub use callgrind::{count, run_counted};
 pub use item::{ITEMS, Item, Work};
 pub use library::{Batch, LIBRARIES, Library};
 pub use measure::{Cell, Row, measure};
+pub use settle::settle;
 pub use table::table;

@@ -82,7 +82,6 @@ impl Encode for Writer {
             self.ws.send(&self.payload[..], &mut self.out).expect("the connection is open");
         }
         self.io.write_all(&self.out).expect("memory does not fail");
-        self.io.flush().expect("memory does not fail");
         self.out.clear();
     }
 }

@@ -65,7 +65,6 @@ impl Encode for Writer {
                 .expect("the connection is open");
         }
         self.io.write_all(&self.out).expect("memory does not fail");
-        self.io.flush().expect("memory does not fail");
         self.out.clear();
     }
 }
