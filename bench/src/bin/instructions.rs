@@ -56,10 +56,12 @@ fn check() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("The baseline is of {}, this is {}: that may be why.", was.compiler, is.compiler);
     }
     if worse.is_empty() && !better.is_empty() {
-        println!("Make it the new baseline: .ci/instructions --save, and commit {BASELINE}");
+        println!("Make that the new baseline: .ci/instructions --save, and commit what it wrote");
     }
     if !worse.is_empty() {
-        eprintln!("If that is meant, make it the new baseline: .ci/instructions --save");
+        eprintln!(
+            "If that is meant, make it the new baseline: .ci/instructions --save, and say why"
+        );
     }
     Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,15 +1,17 @@
-//! A `memcpy` whose cost does not hang on where buffers happen to lie.
+//! Copies and fills whose cost does not hang on where buffers happen to lie.
 
 use std::{env, io, os::unix::process::CommandExt, process::Command};
 
-/// An environment in which glibc copies in a loop of vector instructions.
+/// An environment in which glibc copies and fills memory in a loop of vector instructions.
 ///
-/// Otherwise it takes `rep movsb` for 2 KiB and more. On some CPUs that is ten times slower if both
-/// buffers have about the same place in their pages (glibc's bug 30994; later versions avoid it
-/// there), and which library has such luck says nothing about it. Under callgrind, the instruction
-/// counts as one for each byte, and hides all else.
-pub(super) const SETTLED: (&str, &str) =
-    ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1000000000");
+/// Otherwise it takes `rep movsb` and `rep stosb` for 2 KiB and more. On some CPUs the first is ten
+/// times slower if both buffers have about the same place in their pages (glibc's bug 30994, which
+/// later versions avoid), and which library has such luck says nothing about it. Under callgrind,
+/// these instructions count as one for each byte, and hide all else.
+pub(super) const SETTLED: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000",
+);
 
 /// Starts the running program anew, with its arguments, in an environment in which copies cost the
 /// same wherever they happen; returns at once if it is in one already. To be called first in `main`.
