@@ -20,6 +20,11 @@
 //! System calls cost nothing here. A library that writes each frame by itself looks better than it
 //! is on a socket, and one that gathers frames looks no better than it should; that is for the
 //! comparison over real sockets.
+//!
+//! # How
+//!
+//! `cargo run --release --bin codec` takes the time, and `--bin instructions` counts instructions:
+//! the same number at each run, so that CI can hold Prism to it (`.ci/instructions`).
 
 mod baseline;
 mod callgrind;
