@@ -1,0 +1,104 @@
+//! [`Item`]: what there is to do, the same for every library.
+
+use bytes::Bytes;
+use prism_core::{Header, OpCode, Role, apply_mask};
+
+/// A batch of messages that is decoded or encoded as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What it is called in tables.
+    pub name: &'static str,
+    /// What is done with the messages.
+    pub work: Work,
+    /// Whether the messages are text, with characters of one to four bytes.
+    pub text: bool,
+    /// The length of a message, in bytes.
+    pub len: usize,
+    /// How many messages a batch has: as many as one read of a busy socket may bring.
+    pub messages: usize,
+}
+
+/// What is done with an item's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A server decodes what a client has masked.
+    Decode,
+    /// This side encodes them: a client masks, a server does not.
+    Encode(Role),
+    /// A server's connection echoes them, from a read to a write.
+    Echo,
+    /// A server reads the request of a browser, and accepts it.
+    Handshake,
+}
+
+/// All items, in the order of the tables.
+pub const ITEMS: &[Item] = &[
+    binary("decode 32 B", Work::Decode, 32, 64),
+    binary("decode 512 B", Work::Decode, 512, 32),
+    binary("decode 4 KiB", Work::Decode, 4 << 10, 4),
+    binary("decode 64 KiB", Work::Decode, 64 << 10, 1),
+    Item { name: "decode 64 KiB text", work: Work::Decode, text: true, len: 64 << 10, messages: 1 },
+    binary("encode 32 B", Work::Encode(Role::Server), 32, 64),
+    binary("encode 512 B", Work::Encode(Role::Server), 512, 32),
+    binary("encode 64 KiB", Work::Encode(Role::Server), 64 << 10, 1),
+    binary("encode 32 B masked", Work::Encode(Role::Client), 32, 64),
+    binary("echo 16 x 32 B", Work::Echo, 32, 16),
+    binary("handshake", Work::Handshake, 0, 16),
+];
+
+impl Item {
+    /// The item of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ITEMS.iter().find(|item| item.name == name)
+    }
+
+    /// The payload of each message of the batch.
+    pub(super) fn payload(&self) -> Bytes {
+        if self.text { text(self.len) } else { noise(self.len) }
+    }
+
+    /// The batch as a client sends it. Each message has a mask key of its own.
+    pub(super) fn masked_wire(&self) -> Bytes {
+        let payload = self.payload();
+        let mut wire = bytes::BytesMut::new();
+        for number in 0..self.messages {
+            let key = (0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes();
+            self.header(Some(key)).encode(&mut wire);
+            let begin = wire.len();
+            wire.extend_from_slice(&payload);
+            apply_mask(&mut wire[begin..], key);
+        }
+        wire.freeze()
+    }
+
+    /// The header of each message's frame.
+    pub(super) fn header(&self, mask: Option<[u8; 4]>) -> Header {
+        let opcode = if self.text { OpCode::Text } else { OpCode::Binary };
+        Header { fin: true, rsv1: false, opcode, mask, len: self.len as u64 }
+    }
+}
+
+const fn binary(name: &'static str, work: Work, len: usize, messages: usize) -> Item {
+    Item { name, work, text: false, len, messages }
+}
+
+/// Bytes without a pattern, the same ones each time.
+fn noise(len: usize) -> Bytes {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Half ASCII, half other characters, in `len` bytes.
+fn text(len: usize) -> Bytes {
+    const PIECE: &str = "Plain words, then Wörter, слова, 文字 and 🦀: ";
+    let mut text = PIECE.repeat(len / PIECE.len());
+    text.extend(std::iter::repeat_n('.', len - text.len()));
+    text.into()
+}

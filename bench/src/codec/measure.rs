@@ -1,0 +1,100 @@
+//! [`measure`]: time per message, of all libraries in turns.
+//!
+//! It is the thread's own time on the CPU, so that other programs disturb it only by what they do to
+//! caches and clocks.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{
+    item::{ITEMS, Item},
+    library::{Batch, LIBRARIES},
+};
+
+/// What an item costs each library.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The item's name.
+    pub item: &'static str,
+    /// Those of the [`LIBRARIES`] that do it, in their order.
+    pub cells: Vec<Cell>,
+}
+
+/// What an item costs one library, in nanoseconds per message.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The library's name.
+    pub library: &'static str,
+    /// The median over all rounds.
+    pub median: f64,
+    /// The first quartile.
+    pub low: f64,
+    /// The third quartile.
+    pub high: f64,
+}
+
+/// How long a library works in one round.
+const TURN_NS: f64 = 1e6;
+
+/// Measures all items. In each round every library has a turn, so that a disturbance of the machine
+/// meets them all alike. Call [`settle`](super::settle) at the beginning of the program.
+#[must_use]
+pub fn measure(rounds: usize) -> Vec<Row> {
+    ITEMS.iter().map(|item| measure_item(item, rounds)).collect()
+}
+
+fn measure_item(item: &Item, rounds: usize) -> Row {
+    let mut turns: Vec<_> = LIBRARIES
+        .iter()
+        .filter_map(|library| Some(Turns::new(library.name, library.prepare(item)?, rounds)))
+        .collect();
+    for _ in 0..rounds {
+        turns.iter_mut().for_each(Turns::take);
+    }
+    let cells = turns.into_iter().map(|turns| turns.cell(item.messages)).collect();
+    Row { item: item.name, cells }
+}
+
+struct Turns {
+    library: &'static str,
+    batch: Batch,
+    /// How many batches fill a turn.
+    batches: u32,
+    /// Nanoseconds per batch.
+    times: Vec<f64>,
+}
+
+impl Turns {
+    fn new(library: &'static str, mut batch: Batch, rounds: usize) -> Self {
+        let began = now_ns();
+        let mut batches = 0;
+        while now_ns() - began < TURN_NS {
+            batch();
+            batches += 1;
+        }
+        Self { library, batch, batches, times: Vec::with_capacity(rounds) }
+    }
+
+    fn take(&mut self) {
+        let began = now_ns();
+        for _ in 0..self.batches {
+            (self.batch)();
+        }
+        self.times.push((now_ns() - began) / f64::from(self.batches));
+    }
+
+    fn cell(mut self, messages: usize) -> Cell {
+        self.times.sort_by(f64::total_cmp);
+        let last = self.times.len().saturating_sub(1);
+        let at = |part: f64| {
+            let time = self.times.get((last as f64 * part).round() as usize);
+            time.map_or(f64::NAN, |time| time / messages as f64)
+        };
+        Cell { library: self.library, median: at(0.5), low: at(0.25), high: at(0.75) }
+    }
+}
+
+/// The time this thread has had on the CPU.
+fn now_ns() -> f64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
+}

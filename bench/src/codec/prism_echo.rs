@@ -1,0 +1,109 @@
+//! An echo through `prism-driver`, on a transport in memory.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Bytes, BytesMut};
+use prism_tokio::{Connection, Handler, Message, Options, serve_upgraded};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::Builder,
+};
+
+use super::{item::Item, library::Batch};
+
+/// A server's connection that waits; each batch, bytes come for it, it echoes them, and waits again.
+///
+/// The future of the connection is polled by hand: this is the driver's own work, without that of a
+/// runtime.
+pub(super) fn prepare(item: &Item) -> Batch {
+    let (input, answer) = (item.masked_wire(), answer(item));
+    let echoed = Arc::new(AtomicUsize::new(0));
+    let io = Peer { input, answer: answer.clone(), brought: true, echoed: Arc::clone(&echoed) };
+    // It is there for the connection's timer.
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
+    let mut connection =
+        Box::pin(async move { serve_upgraded(io, "/", &Options::default(), &Echo).await });
+    let mut batch = move || {
+        let _runtime = runtime.enter();
+        let polled = connection.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "the connection ended");
+    };
+    batch();
+    for _ in 0..2 {
+        let before = echoed.load(Ordering::Relaxed);
+        batch();
+        assert_eq!(echoed.load(Ordering::Relaxed) - before, answer.len(), "{}", item.name);
+    }
+    Box::new(batch)
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        connection.send(message).await.expect("the connection is open");
+    }
+}
+
+/// What a server sends back.
+fn answer(item: &Item) -> Bytes {
+    let payload = item.payload();
+    let mut wire = BytesMut::new();
+    for _ in 0..item.messages {
+        item.header(None).encode(&mut wire);
+        wire.extend_from_slice(&payload);
+    }
+    wire.freeze()
+}
+
+/// The other end: brings its batch whenever it is asked after it has let the reader wait once.
+struct Peer {
+    input: Bytes,
+    answer: Bytes,
+    brought: bool,
+    echoed: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.brought = !self.brought;
+        if !self.brought {
+            return Poll::Pending;
+        }
+        buf.put_slice(&self.input);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // It all comes in one write; comparing it costs as much as a copy would.
+        assert!(buf == self.answer, "the echo is wrong");
+        self.echoed.fetch_add(buf.len(), Ordering::Relaxed);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,35 @@
+//! Yardsticks: what the bytes of an item cost if nothing is understood of them.
+
+use std::hint::black_box;
+
+use super::{
+    floor,
+    item::{Item, Work},
+    library::Batch,
+};
+
+/// Copies the payloads once, all together.
+pub(super) fn copy(item: &Item) -> Option<Batch> {
+    over_payloads(item, |_| ())
+}
+
+/// Copies the payloads once, all together, and masks them.
+pub(super) fn copy_and_xor(item: &Item) -> Option<Batch> {
+    match item.work {
+        Work::Encode(prism_core::Role::Server) => None,
+        _ => over_payloads(item, |bytes| floor::xor(bytes, black_box([1, 2, 3, 4]))),
+    }
+}
+
+fn over_payloads(item: &Item, then: impl Fn(&mut [u8]) + 'static) -> Option<Batch> {
+    if matches!(item.work, Work::Echo | Work::Handshake) {
+        return None;
+    }
+    let from = item.payload().repeat(item.messages);
+    let mut to = from.clone();
+    Some(Box::new(move || {
+        to.copy_from_slice(black_box(&from));
+        then(&mut to);
+        black_box(&to);
+    }))
+}
