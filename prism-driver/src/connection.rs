@@ -44,7 +44,7 @@ struct Shared {
 impl Connection {
     pub(crate) fn new(peer_addr: Option<SocketAddr>, request: RequestInfo, outbox: Outbox) -> Self {
         let headers = Mutex::new(None);
-        let id = ConnectionId::random();
+        let id = ConnectionId::new();
         Self { shared: Arc::new(Shared { id, peer_addr, request, headers, outbox }) }
     }
 

@@ -57,24 +57,24 @@ impl<'a, R: Runtime> Link<'a, R> {
 
     /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep
     /// leaving, so that a handler that waits for room in its own outbox gets it; none are read.
-    pub(crate) async fn attend(
-        &mut self,
-        mut handler: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn attend<'l, F: Future<Output = ()>>(
+        &'l mut self,
+        mut handler: Pin<&'l mut F>,
+    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R, F> {
         let mut failure = None;
         let mut waited = false;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             loop {
-                // Whoever calls this has just been awake.
+                // Whoever calls this is awake.
                 if std::mem::replace(&mut waited, true) {
                     self.outbox().awake();
                 }
                 match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
                     Ok(Poll::Pending) => {}
-                    Ok(Poll::Ready(())) => return Poll::Ready(()),
+                    Ok(Poll::Ready(())) => return Poll::Ready(failure.take().map_or(Ok(()), Err)),
                     Err(_) => {
-                        failure.get_or_insert(Failure::HandlerPanicked);
-                        return Poll::Ready(());
+                        let failure = failure.take().unwrap_or(Failure::HandlerPanicked);
+                        return Poll::Ready(Err(failure));
                     }
                 }
                 if self.outbox().is_cut_off() {
@@ -86,29 +86,30 @@ impl<'a, R: Runtime> Link<'a, R> {
                 failure.get_or_insert(error);
             }
         })
-        .await;
-        failure.map_or(Ok(()), Err)
     }
 
     /// Writes what is waiting, and reads until bytes have come.
-    pub(crate) async fn fill(
-        &mut self,
-        input: &mut RecvBuffer,
-        inbound: &mut Inbound,
-    ) -> Result<(), Failure> {
-        poll_fn(|cx| self.poll_fill(cx, input, inbound)).await
+    pub(crate) fn fill<'l>(
+        &'l mut self,
+        input: &'l mut RecvBuffer,
+        inbound: &'l mut Inbound,
+    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R> {
+        poll_fn(move |cx| self.poll_fill(cx, input, inbound))
     }
 
     /// Gives other tasks a turn.
-    pub(crate) async fn pause(&mut self, inbound: &mut Inbound) -> Result<(), Failure> {
+    pub(crate) fn pause<'l>(
+        &'l mut self,
+        inbound: &'l mut Inbound,
+    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R> {
         let mut paused = false;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {
+                self.outbox().awake();
                 return Poll::Ready(Ok(()));
             }
             self.poll_yield(cx, Watch::Peer(inbound))
         })
-        .await
     }
 
     /// Finishes: sends what is left, shuts the write side down when the protocol wants it, and

@@ -1,6 +1,9 @@
 //! [`Session`]: one connection's life after its handshake, from `on_connect` to `on_disconnect`.
 
-use std::pin::pin;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+};
 
 use prism_core::{CloseCode, Event, Inbound, ProtocolError, RecvBuffer};
 
@@ -37,98 +40,106 @@ impl Session {
         options: &Options,
         handler: &H,
     ) -> impl Future<Output = Disconnect> {
-        InTurns::new(self.live(runtime, options, handler))
+        InTurns::new(live(self, runtime, options, handler))
     }
+}
 
-    async fn live<R: Runtime, H: Handler>(
-        self: Box<Self>,
-        runtime: R,
-        options: &Options,
-        handler: &H,
-    ) -> Disconnect {
-        let mut this = self;
-        let Self { connection, inbound, input } = &mut *this;
-        let timer = pin!(None);
-        let mut link = Link::new(runtime, connection, options.write_timeout, timer);
+async fn live<R: Runtime, H: Handler>(
+    mut session: Box<Session>,
+    runtime: R,
+    options: &Options,
+    handler: &H,
+) -> Disconnect {
+    let timer = pin!(None);
+    let Session { connection, inbound, input } = &mut *session;
+    let link = Link::new(runtime, connection, options.write_timeout, timer);
+    let mut life = Life { link, connection, inbound, input, handler };
 
-        let opened = {
-            let welcome = pin!(async { handler.on_connect(connection).await });
-            link.attend(welcome).await
-        };
-        connection.keep_headers(None);
-        let ended = match opened {
-            Ok(()) => converse(&mut link, connection, inbound, input, handler).await,
+    let ended = life.welcome_and_converse().await;
+    let reason = ended.unwrap_or_else(|failure| life.fail(failure));
+    connection.outbox().end();
+    if let Ok(farewell) = begin(|| handler.on_disconnect(connection, reason.clone())) {
+        // A panic here ends nothing that is not over already.
+        let _ = life.link.attend(pin!(farewell)).await;
+    }
+    life.link.linger(life.input).await;
+    reason
+}
+
+/// What a session works with.
+struct Life<'a, R: Runtime, H> {
+    link: Link<'a, R>,
+    connection: &'a Connection,
+    inbound: &'a mut Inbound,
+    input: &'a mut RecvBuffer,
+    handler: &'a H,
+}
+
+impl<R: Runtime, H: Handler> Life<'_, R, H> {
+    async fn welcome_and_converse(&mut self) -> Result<Disconnect, Failure> {
+        let opened = match begin(|| self.handler.on_connect(self.connection)) {
+            Ok(welcome) => self.link.attend(pin!(welcome)).await,
             Err(failure) => Err(failure),
         };
-        let reason = ended.unwrap_or_else(|failure| fail(&mut link, connection, failure));
-        connection.outbox().end();
-        {
-            // A panic here ends nothing that is not over already.
-            let farewell = pin!(async { handler.on_disconnect(connection, reason.clone()).await });
-            let _ = link.attend(farewell).await;
-        }
-        link.linger(input).await;
-        reason
+        self.connection.keep_headers(None);
+        opened?;
+        self.converse().await
     }
-}
 
-/// Lends one event after the other to the handler, until a close frame or a failure.
-async fn converse<R: Runtime, H: Handler>(
-    link: &mut Link<'_, R>,
-    connection: &Connection,
-    inbound: &mut Inbound,
-    input: &mut RecvBuffer,
-    handler: &H,
-) -> Result<Disconnect, Failure> {
-    let mut events = 0;
-    loop {
-        if events >= EVENTS_PER_TURN {
-            events = 0;
-            link.pause(inbound).await?;
-        }
-        events += 1;
-        match inbound.receive(input)? {
-            None => {
-                link.fill(input, inbound).await?;
-                events += EVENTS_PER_READ;
+    /// Lends one event after the other to the handler, until a close frame or a failure.
+    async fn converse(&mut self) -> Result<Disconnect, Failure> {
+        let mut events = 0;
+        loop {
+            if events >= EVENTS_PER_TURN {
+                events = 0;
+                self.link.pause(self.inbound).await?;
             }
-            Some(Event::Message(message)) => {
-                // Once we have closed, the handler has no more use for messages.
-                if !connection.outbox().is_closed_by_us() {
-                    let answer = pin!(async { handler.on_message(connection, message).await });
-                    link.attend(answer).await?;
+            events += 1;
+            match self.inbound.receive(self.input)? {
+                None => {
+                    self.link.fill(self.input, self.inbound).await?;
+                    events += EVENTS_PER_READ;
                 }
-            }
-            Some(event) => {
-                let ours = connection.outbox().answer(&event);
-                if let Event::Close(frame) = event {
-                    return Ok(match ours {
-                        Some((code, reason)) => Disconnect::Local { code, reason },
-                        None => Disconnect::Peer { code: frame.code, reason: frame.reason.into() },
-                    });
+                Some(Event::Message(message)) => {
+                    // Once we have closed, the handler has no more use for messages.
+                    if !self.connection.outbox().is_closed_by_us() {
+                        let answer = begin(|| self.handler.on_message(self.connection, message))?;
+                        self.link.attend(pin!(answer)).await?;
+                    }
+                }
+                Some(event) => {
+                    let ours = self.connection.outbox().answer(&event);
+                    if let Event::Close(frame) = event {
+                        return Ok(match ours {
+                            Some((code, reason)) => Disconnect::Local { code, reason },
+                            None => {
+                                Disconnect::Peer { code: frame.code, reason: frame.reason.into() }
+                            }
+                        });
+                    }
                 }
             }
         }
     }
+
+    /// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
+    fn fail(&mut self, failure: Failure) -> Disconnect {
+        let outbox = self.connection.outbox();
+        match &failure {
+            Failure::HandlerPanicked => outbox.abort(CloseCode::INTERNAL_ERROR, "internal error"),
+            // The peer has ended its side only: it may still read what was accepted for it.
+            Failure::Protocol(ProtocolError::UnexpectedEof) => outbox.receive_eof(),
+            Failure::Protocol(ProtocolError::CloseTimeout)
+            | Failure::CutOff
+            | Failure::Io(_)
+            | Failure::WriteStalled => self.link.give_up(),
+            Failure::Protocol(error) => outbox.fail(*error),
+        }
+        Disconnect::Failed(failure)
+    }
 }
 
-/// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
-fn fail<R: Runtime>(
-    link: &mut Link<'_, R>,
-    connection: &Connection,
-    failure: Failure,
-) -> Disconnect {
-    match &failure {
-        Failure::HandlerPanicked => {
-            connection.outbox().abort(CloseCode::INTERNAL_ERROR, "internal error");
-        }
-        // The peer has ended its side only: it may still read what was accepted for it.
-        Failure::Protocol(ProtocolError::UnexpectedEof) => connection.outbox().receive_eof(),
-        Failure::Protocol(ProtocolError::CloseTimeout)
-        | Failure::CutOff
-        | Failure::Io(_)
-        | Failure::WriteStalled => link.give_up(),
-        Failure::Protocol(error) => connection.outbox().fail(*error),
-    }
-    Disconnect::Failed(failure)
+/// Calls a handler. Not only its future may panic, also the function that makes it.
+fn begin<F>(call: impl FnOnce() -> F) -> Result<F, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Failure::HandlerPanicked)
 }

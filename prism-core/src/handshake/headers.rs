@@ -26,13 +26,17 @@ impl<'a> Headers<'a> {
     /// Each header's name and value, trimmed.
     #[must_use]
     pub const fn iter(self) -> HeadersIter<'a> {
-        HeadersIter { lines: self.lines }
+        HeadersIter { lines: Lines(self.lines) }
     }
 
     /// The values of all headers of a name.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
-        let named = move |&(other, _): &(&str, _)| other.eq_ignore_ascii_case(name);
-        self.iter().filter(named).map(|(_, value)| value)
+        Lines(self.lines).filter_map(move |line| {
+            // Most lines have another name: only those that have this one are taken apart.
+            let (start, rest) = line.split_at_checked(name.len())?;
+            let value = rest.strip_prefix(b":")?;
+            start.eq_ignore_ascii_case(name.as_bytes()).then(|| tokens::trim(value))
+        })
     }
 
     /// The value of the first header of a name.
@@ -89,27 +93,39 @@ impl<T: fmt::Display> fmt::Debug for Plain<T> {
 /// The iterator over [`Headers`]: names and trimmed values.
 #[derive(Clone)]
 pub struct HeadersIter<'a> {
-    lines: &'a [u8],
+    lines: Lines<'a>,
 }
 
 impl<'a> Iterator for HeadersIter<'a> {
     type Item = (&'a str, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.lines.iter().position(|&byte| byte == b'\n')?;
-        let (line, rest) = self.lines.split_at(end + 1);
-        self.lines = rest;
+        let line = self.lines.next()?;
         // Both are there in a line that the parser accepted.
         let colon = line.iter().position(|&byte| byte == b':')?;
         let name = core::str::from_utf8(&line[..colon]).ok()?;
-        let value = &line[colon + 1..];
-        Some((name, tokens::trim(value.strip_suffix(b"\r\n").unwrap_or(value))))
+        Some((name, tokens::trim(&line[colon + 1..])))
     }
 }
 
 impl fmt::Debug for HeadersIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Headers { lines: self.lines }.fmt(f)
+        Headers { lines: self.lines.0 }.fmt(f)
+    }
+}
+
+/// The lines, without their CR LF.
+#[derive(Clone)]
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().position(|&byte| byte == b'\n')?;
+        let (line, rest) = (&self.0[..end], &self.0[end + 1..]);
+        self.0 = rest;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`Request`]: a request's head, and whether it is a good opening of a WebSocket.
 
+use core::mem::MaybeUninit;
+
 use super::{
     accept_key::{accept_key, is_key},
     error::HandshakeError,
@@ -110,9 +112,9 @@ impl<'a> Request<'a> {
 
     /// Parses a whole head.
     pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
-        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Request::new(&mut slots);
-        let parsed_whole = match parsed.parse(head) {
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut []);
+        let parsed_whole = match parsed.parse_with_uninit_headers(head, &mut slots) {
             Ok(status) => status == httparse::Status::Complete(head.len()),
             Err(error) => return Err(judge(error, first_line(head))),
         };

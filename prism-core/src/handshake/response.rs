@@ -1,5 +1,7 @@
 //! [`Response`]: a server's answer.
 
+use core::mem::MaybeUninit;
+
 use core::fmt;
 
 use super::{
@@ -51,9 +53,11 @@ impl<'a> Response<'a> {
 
     /// Parses a whole head.
     pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
-        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Response::new(&mut slots);
-        let parsed_whole = match parsed.parse(head) {
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let result = config.parse_response_with_uninit_headers(&mut parsed, head, &mut slots);
+        let parsed_whole = match result {
             Ok(status) => status == httparse::Status::Complete(head.len()),
             Err(error) => return Err(judge(error, first_line(head))),
         };
