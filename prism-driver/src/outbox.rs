@@ -80,7 +80,7 @@ impl Outbox {
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.close(code, reason, out))?;
-        wire.closed_with = Some((code, reason.into()));
+        wire.closed_with = Some(Box::new((code, reason.to_owned())));
         self.closed.store(true, Ordering::Release);
         // The owner has a deadline to set.
         wake_owner(wire);
@@ -210,7 +210,7 @@ impl Outbox {
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.answer(event, out));
-        wire.closed_with.as_ref().map(|(code, reason)| (*code, reason.to_string()))
+        wire.closed_with.as_deref().cloned()
     }
 
     /// We can not go on: closes without waiting for the peer's answer.

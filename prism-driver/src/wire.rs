@@ -37,7 +37,7 @@ pub(crate) struct Wire {
     /// The number of the last fan-out that this connection was part of.
     pub(crate) fanned_out: u64,
     /// How we closed, if we did so first.
-    pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
+    pub(crate) closed_with: Option<Box<(CloseCode, String)>>,
     pub(crate) cut: bool,
     pub(crate) ended: bool,
 }

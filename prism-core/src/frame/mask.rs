@@ -51,30 +51,32 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 ///     bytes.fill_with(|| { counter += 1; counter }); // for tests only: predictable
 /// });
 /// ```
-pub struct MaskKeys {
-    fill: Fill,
-    batch: Box<[u8; Self::BATCH]>,
-    used: usize,
-}
+// Boxed: the half that sends has no keys on a server.
+pub struct MaskKeys(Box<Keys<dyn FnMut(&mut [u8]) + Send>>);
 
-type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
+struct Keys<F: ?Sized> {
+    batch: [u8; MaskKeys::BATCH],
+    used: usize,
+    fill: F,
+}
 
 impl MaskKeys {
     const BATCH: usize = 64 * 4;
 
     /// Keys made of the bytes that `fill` writes. It must fill the whole slice.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
-        Self { fill: Box::new(fill), batch: Box::new([0; Self::BATCH]), used: Self::BATCH }
+        Self(Box::new(Keys { batch: [0; Self::BATCH], used: Self::BATCH, fill }))
     }
 
     pub(crate) fn next_key(&mut self) -> [u8; 4] {
-        if self.used == Self::BATCH {
-            (self.fill)(&mut self.batch[..]);
-            self.used = 0;
+        let Keys { batch, used, fill } = &mut *self.0;
+        if *used == Self::BATCH {
+            fill(batch);
+            *used = 0;
         }
-        let (keys, _) = self.batch.as_chunks::<4>();
-        let key = keys[self.used / 4];
-        self.used += 4;
+        let (keys, _) = batch.as_chunks::<4>();
+        let key = keys[*used / 4];
+        *used += 4;
         key
     }
 }
