@@ -66,7 +66,7 @@ pin_project! {
 
 impl<S> InTurns<S> {
     pub(crate) const fn new(session: S) -> Self {
-        Self { session, behind: Behind(Vec::new()) }
+        Self { session, behind: Behind(None) }
     }
 }
 
@@ -79,13 +79,13 @@ impl<S: Future> Future for InTurns<S> {
         let mut poll = Poll::Pending;
         // The session does not go on before what it has sent is on its way.
         behind.write(WRITES_PER_TURN);
-        if behind.0.is_empty() {
+        if behind.is_empty() {
             let entered = Entered::new();
             poll = this.session.poll(cx);
             *behind = entered.touched();
             behind.write(WRITES_PER_TURN);
         }
-        if !behind.0.is_empty() {
+        if !behind.is_empty() {
             cx.waker().wake_by_ref();
         }
         poll
@@ -107,9 +107,10 @@ impl Entered {
 
     fn touched(&self) -> Behind {
         if let Turn::Numbered(_) = TURN.get() {
-            Behind(TOUCHED.with_borrow_mut(|touched| touched.drain(self.theirs..).collect()))
+            let touched = TOUCHED.with_borrow_mut(|touched| touched.drain(self.theirs..).collect());
+            Behind(Some(Box::new(touched)))
         } else {
-            Behind(Vec::new())
+            Behind(None)
         }
     }
 }
@@ -122,14 +123,24 @@ impl Drop for Entered {
     }
 }
 
-/// Connections that are still to be written to, whatever becomes of the session.
-struct Behind(Vec<Connection>);
+/// Connections that are still to be written to, whatever becomes of the session. Boxed: most
+/// sessions never have any, and none for long.
+#[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
+struct Behind(Option<Box<Vec<Connection>>>);
 
 impl Behind {
+    const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn write(&mut self, most: usize) {
-        let kept = self.0.len().saturating_sub(most);
-        for connection in self.0.drain(kept..) {
+        let Some(connections) = &mut self.0 else { return };
+        let kept = connections.len().saturating_sub(most);
+        for connection in connections.drain(kept..) {
             connection.outbox().fan_out();
+        }
+        if kept == 0 {
+            self.0 = None;
         }
     }
 }

@@ -14,6 +14,7 @@ use prism_core::{Inbound, ProtocolError, RecvBuffer};
 use crate::{
     connection::Connection,
     handler::Failure,
+    options::Options,
     outbox::{Outbox, Rest},
     pool,
     runtime::Runtime,
@@ -28,7 +29,7 @@ pub(crate) const READS_PER_TURN: u32 = 32;
 pub(crate) struct Link<'a, R: Runtime> {
     runtime: R,
     connection: &'a Connection,
-    write_timeout: Duration,
+    options: &'a Options,
     /// When the peer must have taken something of what is waiting.
     stalled_at: Option<Duration>,
     /// Whether the peer has taken something that it had kept waiting: a sign of life.
@@ -41,18 +42,10 @@ impl<'a, R: Runtime> Link<'a, R> {
     pub(crate) const fn new(
         runtime: R,
         connection: &'a Connection,
-        write_timeout: Duration,
+        options: &'a Options,
         timer: Pin<&'a mut Option<R::Sleep>>,
     ) -> Self {
-        Self {
-            runtime,
-            connection,
-            write_timeout,
-            stalled_at: None,
-            took: false,
-            timer,
-            timer_at: None,
-        }
+        Self { runtime, connection, options, stalled_at: None, took: false, timer, timer_at: None }
     }
 
     /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep
@@ -275,7 +268,7 @@ impl<'a, R: Runtime> Link<'a, R> {
 
     fn watch_stall(&mut self, blocked: bool) {
         if blocked && self.stalled_at.is_none() {
-            self.stalled_at = Some(self.runtime.now().saturating_add(self.write_timeout));
+            self.stalled_at = Some(self.runtime.now().saturating_add(self.options.write_timeout));
         }
     }
 

@@ -52,10 +52,18 @@ async fn live<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let timer = pin!(None);
     let Session { connection, inbound, input } = &mut *session;
-    let link = Link::new(runtime, connection, options.write_timeout, timer);
+    let link = Link::new(runtime, connection, options, timer);
     let mut life = Life { link, connection, inbound, input, handler };
 
-    let ended = life.welcome_and_converse().await;
+    let ended = match begin(|| handler.on_connect(connection)) {
+        Ok(welcome) => life.link.attend(pin!(welcome)).await,
+        Err(failure) => Err(failure),
+    };
+    connection.keep_headers(None);
+    let ended = match ended {
+        Ok(()) => life.converse().await,
+        Err(failure) => Err(failure),
+    };
     let reason = ended.unwrap_or_else(|failure| life.fail(failure));
     connection.outbox().end();
     if let Ok(farewell) = begin(|| handler.on_disconnect(connection, reason.clone())) {
@@ -76,16 +84,6 @@ struct Life<'a, R: Runtime, H> {
 }
 
 impl<R: Runtime, H: Handler> Life<'_, R, H> {
-    async fn welcome_and_converse(&mut self) -> Result<Disconnect, Failure> {
-        let opened = match begin(|| self.handler.on_connect(self.connection)) {
-            Ok(welcome) => self.link.attend(pin!(welcome)).await,
-            Err(failure) => Err(failure),
-        };
-        self.connection.keep_headers(None);
-        opened?;
-        self.converse().await
-    }
-
     /// Lends one event after the other to the handler, until a close frame or a failure.
     async fn converse(&mut self) -> Result<Disconnect, Failure> {
         let mut events = 0;

@@ -52,12 +52,12 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 /// });
 /// ```
 // Boxed: the half that sends has no keys on a server.
-pub struct MaskKeys(Box<Keys<dyn FnMut(&mut [u8]) + Send>>);
+pub struct MaskKeys(Box<Keys>);
 
-struct Keys<F: ?Sized> {
+struct Keys {
+    fill: Box<dyn FnMut(&mut [u8]) + Send>,
     batch: [u8; MaskKeys::BATCH],
     used: usize,
-    fill: F,
 }
 
 impl MaskKeys {
@@ -65,11 +65,12 @@ impl MaskKeys {
 
     /// Keys made of the bytes that `fill` writes. It must fill the whole slice.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
-        Self(Box::new(Keys { batch: [0; Self::BATCH], used: Self::BATCH, fill }))
+        let fill = Box::new(fill);
+        Self(Box::new(Keys { fill, batch: [0; Self::BATCH], used: Self::BATCH }))
     }
 
     pub(crate) fn next_key(&mut self) -> [u8; 4] {
-        let Keys { batch, used, fill } = &mut *self.0;
+        let Keys { fill, batch, used } = &mut *self.0;
         if *used == Self::BATCH {
             fill(batch);
             *used = 0;
