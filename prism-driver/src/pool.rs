@@ -64,14 +64,33 @@ pub(crate) fn take_send() -> BytesMut {
 /// Gives a send buffer back, whatever is in it.
 pub(crate) fn put_send(mut buffer: BytesMut) {
     buffer.clear();
-    // What was sent was cut off at the front; this makes it capacity again.
-    if !buffer.try_reclaim(SEND_BUFFER) {
-        return;
-    }
+    // What was sent was cut off at the front; asked for more than there is behind it, the buffer
+    // makes it capacity again, and so all of it is counted.
+    let _ = buffer.try_reclaim(buffer.capacity() + 1);
     POOL.with_borrow_mut(|pool| {
-        if pool.send_bytes + buffer.capacity() <= KEPT {
+        if buffer.capacity() >= SEND_BUFFER && pool.send_bytes + buffer.capacity() <= KEPT {
             pool.send_bytes += buffer.capacity();
             pool.send.push(buffer);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Buf, BytesMut};
+
+    use super::{KEPT, put_send, take_send};
+
+    #[test]
+    fn what_was_sent_counts_as_memory_that_is_kept() {
+        const SIZE: usize = 240_000;
+        for _ in 0..100 {
+            let mut buffer = BytesMut::zeroed(SIZE);
+            buffer.advance(SIZE / 2);
+            put_send(buffer);
+        }
+        let large =
+            std::iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
+        assert_eq!(large.count(), KEPT / SIZE);
+    }
 }

@@ -55,10 +55,12 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 pub struct MaskKeys(Box<Keys>);
 
 struct Keys {
-    fill: Box<dyn FnMut(&mut [u8]) + Send>,
+    fill: Fill,
     batch: [u8; MaskKeys::BATCH],
     used: usize,
 }
+
+type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
 
 impl MaskKeys {
     const BATCH: usize = 64 * 4;
