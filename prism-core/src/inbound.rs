@@ -227,6 +227,7 @@ impl Inbound {
     }
 
     /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
+    #[inline(never)]
     fn check_text(&mut self, input: &RecvBuffer) -> Result<(), ProtocolError> {
         // A caller that cleared its buffer half-way gets garbage, but no panic.
         let unchecked = input.message().get(self.valid..).unwrap_or_default();
@@ -251,6 +252,7 @@ impl Inbound {
         }))
     }
 
+    #[inline(never)]
     fn lend_control<'b>(
         &mut self,
         header: Header,

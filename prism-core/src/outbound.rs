@@ -252,11 +252,8 @@ impl Outbound {
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
     pub fn poll_pong(&mut self, out: &mut BytesMut) {
-        if out.len() <= self.pong_mark
-            && let Some(payload) = self.held_pong.take()
-            && self.phase == Phase::Open
-        {
-            self.write_pong(&payload, out);
+        if self.held_pong.is_some() && out.len() <= self.pong_mark {
+            self.write_held_pong(out);
         }
     }
 
@@ -330,6 +327,14 @@ impl Outbound {
         let before = out.len();
         self.write(OpCode::Pong, payload, out);
         self.pongs += out.len() - before;
+    }
+
+    fn write_held_pong(&mut self, out: &mut BytesMut) {
+        if let Some(payload) = self.held_pong.take()
+            && self.phase == Phase::Open
+        {
+            self.write_pong(&payload, out);
+        }
     }
 
     /// A reason that is too long is cut, at the end of a character.
