@@ -42,8 +42,9 @@
 //!
 //! One task owns a connection. It lends each event to the handler, and while the handler waits it
 //! keeps writing; it does not read meanwhile, which is how a slow handler slows its peer down. Who
-//! sends encodes straight into the connection's [outbox](Connection::send); the task writes all
-//! that has gathered at once. An idle connection holds no buffer.
+//! sends encodes straight into the connection's [outbox](Connection::send), and all that has gathered
+//! there is written at once: by its task, or by the session of the handler that sent it, when that
+//! handler waits or is done. An idle connection holds no buffer.
 
 mod client;
 mod connection;
