@@ -102,7 +102,10 @@ impl Inbound {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.heard |= input.unparsed_len() > self.left;
-        let ready = self.advance(input);
+        let ready = match self.take_whole(input) {
+            Some(kind) => Ok(Some(Ready::Message(kind))),
+            None => self.advance(input),
+        };
         self.left = input.unparsed_len();
         let event = match ready {
             Ok(None) => return Ok(None),
@@ -135,11 +138,39 @@ impl Inbound {
         self.stage = Stage::Ended(result);
     }
 
+    /// A message that is there whole, in one frame and as it should be, as nearly all are: it passes
+    /// through no stage. Whatever else is there is for [`advance`](Self::advance) to judge.
+    fn take_whole(&mut self, input: &mut RecvBuffer) -> Option<Kind> {
+        if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
+            return None;
+        }
+        let (header, len) = Header::parse(input.unparsed()).ok()??;
+        let kind = match header.opcode {
+            OpCode::Text => Kind::Text,
+            OpCode::Binary => Kind::Binary,
+            _ => return None,
+        };
+        let most = self.max_message_size.min(input.unparsed_len() - len) as u64;
+        let is_masked = header.mask.is_some();
+        if !header.fin || header.rsv1 || header.len > most || is_masked != self.expects_mask() {
+            return None;
+        }
+        input.skip(len);
+        let payload = header.len as usize;
+        if let Some(key) = header.mask {
+            apply_mask(&mut input.unparsed_mut()[..payload], key);
+        }
+        input.join(payload);
+        self.empty_fragments = 0;
+        Some(kind)
+    }
+
+    // Apart, so that the compiler keeps what all messages need in registers.
+    #[inline(never)]
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         loop {
             let mut frame = match self.stage {
                 Stage::Header => match self.begin_frame(input)? {
-                    // If it has come whole, it is no stage of its own.
                     Some(Stage::Data(frame)) => frame,
                     Some(stage) => {
                         self.stage = stage;
@@ -190,10 +221,9 @@ impl Inbound {
         if header.rsv1 {
             return Err(ProtocolError::ReservedBits);
         }
-        // §5.1: every frame of a client is masked, no frame of a server is.
-        match (self.role, header.mask) {
-            (Role::Server, None) => return Err(ProtocolError::UnmaskedFrame),
-            (Role::Client, Some(_)) => return Err(ProtocolError::MaskedFrame),
+        match (self.expects_mask(), header.mask) {
+            (true, None) => return Err(ProtocolError::UnmaskedFrame),
+            (false, Some(_)) => return Err(ProtocolError::MaskedFrame),
             _ => {}
         }
         let kind = match (header.opcode, self.fragmented) {
@@ -214,6 +244,11 @@ impl Inbound {
         Ok(Stage::Data(DataFrame { kind, fin: header.fin, mask: header.mask, remaining }))
     }
 
+    /// §5.1: every frame of a client is masked, no frame of a server is.
+    const fn expects_mask(&self) -> bool {
+        matches!(self.role, Role::Server)
+    }
+
     const fn count_empty(&mut self, header: &Header) -> Result<(), ProtocolError> {
         if header.fin || header.len > 0 {
             self.empty_fragments = 0;
@@ -227,7 +262,6 @@ impl Inbound {
     }
 
     /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
-    #[inline(never)]
     fn check_text(&mut self, input: &RecvBuffer) -> Result<(), ProtocolError> {
         // A caller that cleared its buffer half-way gets garbage, but no panic.
         let unchecked = input.message().get(self.valid..).unwrap_or_default();
@@ -252,7 +286,6 @@ impl Inbound {
         }))
     }
 
-    #[inline(never)]
     fn lend_control<'b>(
         &mut self,
         header: Header,
