@@ -161,7 +161,6 @@ impl Inbound {
             apply_mask(&mut input.unparsed_mut()[..payload], key);
         }
         input.join(payload);
-        self.empty_fragments = 0;
         Some(kind)
     }
 
