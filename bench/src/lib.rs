@@ -1,1 +1,3 @@
 //! Prism measured against other WebSocket libraries.
+
+pub mod servers;
