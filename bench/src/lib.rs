@@ -1,3 +1,5 @@
 //! Prism measured against other WebSocket libraries.
 
+pub mod load;
+pub mod report;
 pub mod servers;

@@ -1,6 +1,5 @@
 //! Broadcast by `tokio::sync::broadcast`, for the libraries that have nothing of their own for it.
 
-
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
 

@@ -44,10 +44,7 @@ pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()>
     })
 }
 
-async fn serve<N: Network>(
-    server: Server<N>,
-    handler: impl Handler,
-) -> io::Result<()> {
+async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
     announce(server.local_addr()?);
     let mut options = Options::default();
     options.protocol.max_message_size = MAX_MESSAGE;

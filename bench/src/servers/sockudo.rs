@@ -33,7 +33,8 @@ async fn session(stream: TcpStream) -> Result<(), Error> {
 }
 
 async fn accept(mut stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
-    let config = Config::builder().max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).build();
+    let config =
+        Config::builder().max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).build();
     let handshake = server_handshake(&mut stream).await?;
     Ok(WebSocketStream::from_raw_with_leftover(stream, Role::Server, config, handshake.leftover))
 }

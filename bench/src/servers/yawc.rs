@@ -20,9 +20,8 @@ pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
 
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     hyper_upgrade::serve(address, threads, |request| {
-        let options = options()
-            .with_read_buffer_capacity(128 * 1024)
-            .with_backpressure_boundary(64 * 1024);
+        let options =
+            options().with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024);
         let (response, upgrade) = WebSocket::upgrade_with_options(request, options)?;
         Ok::<_, WebSocketError>((response, async { drop(session_tuned(upgrade).await) }))
     })
