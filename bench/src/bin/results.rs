@@ -11,11 +11,13 @@
 use std::{
     env,
     error::Error,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, exit},
 };
 
-use prism_bench::report::{CELLS, Cell, Row, Table, Timing, contestants, measure};
+use prism_bench::report::{
+    CELLS, Cell, Row, Table, Timing, contestants, many_idle, measure, write_page,
+};
 
 struct Arguments {
     rounds: usize,
@@ -28,9 +30,17 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
     build_programs()?;
+    let mut tables = Vec::new();
     for cell in CELLS.iter().filter(|cell| arguments.includes(cell)) {
         let table = run(cell, &arguments)?;
         println!("{}: {}\n{table}", cell.name, cell.title);
+        tables.push(table);
+    }
+    if arguments.is_everything() {
+        eprintln!("many idle connections: about two minutes");
+        let idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+        write_page(directory, &tables, idle, arguments.rounds, arguments.timing)?;
     }
     Ok(())
 }
@@ -95,6 +105,11 @@ impl Arguments {
             }
         }
         Ok(arguments)
+    }
+
+    /// Whether what comes out is the page, rather than a comparison in between.
+    fn is_everything(&self) -> bool {
+        self.only.is_empty() && self.servers.is_empty() && self.builds.is_empty()
     }
 
     fn includes(&self, cell: &Cell) -> bool {

@@ -17,6 +17,6 @@ pub use self::{
     handshakes::Handshakes,
     idle::{Idle, Memory},
     payload::Payload,
-    process::{Process, available_memory},
+    process::Process,
     sample::Sample,
 };

@@ -32,14 +32,6 @@ impl Process {
     }
 }
 
-/// What is left of the machine's memory, in bytes.
-///
-/// # Errors
-/// If the kernel does not say.
-pub fn available_memory() -> io::Result<u64> {
-    kilobytes("/proc/meminfo", "MemAvailable:")
-}
-
 fn kilobytes(file: &str, field: &str) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     let value = text.lines().find_map(|line| line.strip_prefix(field));

@@ -11,14 +11,14 @@ pub struct Cell {
     pub title: &'static str,
     /// What is counted, in the singular.
     pub unit: &'static str,
-    kind: Kind,
+    pub(super) kind: Kind,
     /// Arguments of the load generator: its mode, and what to send.
     load: &'static [&'static str],
 }
 
-/// What a server must be able to do.
+/// What is done, and which group of the page it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// One message under way.
     Echo,
     /// Several, so that servers which gather replies can show it.

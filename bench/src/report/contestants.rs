@@ -65,6 +65,12 @@ pub fn contestants(
     Ok(all)
 }
 
+/// Prism on tokio, of this build.
+pub(super) fn prism() -> io::Result<Contestant> {
+    let server = &SERVERS[0];
+    Ok(Contestant { label: server.name.to_owned(), program: sibling("server")?, server })
+}
+
 /// Another program of this package, from the same build.
 pub(super) fn sibling(name: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(name))

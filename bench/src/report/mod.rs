@@ -2,6 +2,10 @@
 
 mod cells;
 mod contestants;
+mod idle;
+mod machine;
+mod page;
+mod plots;
 mod stats;
 mod table;
 mod trial;
@@ -9,6 +13,8 @@ mod trial;
 pub use self::{
     cells::{CELLS, Cell},
     contestants::{Contestant, contestants},
+    idle::{ManyIdle, many_idle},
+    page::write_page,
     stats::Spread,
     table::{Row, Table},
     trial::{Timing, measure},

@@ -41,23 +41,41 @@ impl Table {
         Self { cell, rows }
     }
 
-    /// The best peer's value.
-    fn best_peer(&self, column: usize) -> Option<f64> {
+    /// The columns that are compared with others, less being better, and what they are.
+    #[must_use]
+    pub fn judged(&self) -> Vec<(usize, String)> {
+        if self.cell.is_memory() {
+            vec![(0, "fresh".into()), (1, "after an echo".into())]
+        } else {
+            vec![(0, format!("CPU ns per {}", self.cell.unit))]
+        }
+    }
+
+    /// The median of the contestant of this name.
+    #[must_use]
+    pub fn value_of(&self, label: &str, column: usize) -> Option<f64> {
+        self.rows.iter().find(|row| row.contestant.label == label)?.median(column)
+    }
+
+    /// The best peer's name and median.
+    #[must_use]
+    pub fn best_peer(&self, column: usize) -> Option<(&str, f64)> {
         self.best(column, Contestant::is_peer)
     }
 
     /// The best of all libraries.
     fn winner(&self, column: usize) -> Option<f64> {
-        self.best(column, |contestant| !contestant.is_yardstick())
+        Some(self.best(column, |contestant| !contestant.is_yardstick())?.1)
     }
 
-    fn best(&self, column: usize, counts: impl Fn(&Contestant) -> bool) -> Option<f64> {
+    fn best(&self, column: usize, counts: impl Fn(&Contestant) -> bool) -> Option<(&str, f64)> {
         let rows = self.rows.iter().filter(|row| counts(&row.contestant));
-        let values = rows.filter_map(|row| row.median(column));
+        let values =
+            rows.filter_map(|row| Some((row.contestant.label.as_str(), row.median(column)?)));
         if self.more_is_better(column) {
-            values.max_by(f64::total_cmp)
+            values.max_by(|a, b| a.1.total_cmp(&b.1))
         } else {
-            values.min_by(f64::total_cmp)
+            values.min_by(|a, b| a.1.total_cmp(&b.1))
         }
     }
 
@@ -92,7 +110,7 @@ impl Table {
 
     fn ratio(&self, row: &Row, column: usize) -> String {
         match (row.median(column), self.best_peer(column)) {
-            (Some(value), Some(best)) => format!("{:.2}", value / best),
+            (Some(value), Some((_, best))) => format!("{:.2}", value / best),
             _ => String::new(),
         }
     }

@@ -1,10 +1,14 @@
-//! What a task and a socket cost on smol and async-std: accept, answer the handshake, wait.
+//! What a task and a socket cost on each runtime: accept, answer the handshake, wait.
 
 use std::{io, sync::Arc};
 
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{announce, floor::SWITCHING};
+use super::{announce, floor::SWITCHING, on_tokio};
+
+pub(super) fn on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve(address, threads, wait_on_tokio)
+}
 
 pub(super) fn on_smol(address: &str, _: usize) -> io::Result<()> {
     let executor = Arc::new(smol::Executor::new());
@@ -29,17 +33,37 @@ pub(super) fn on_async_std(address: &str, _: usize) -> io::Result<()> {
     })
 }
 
-/// Takes the request in small pieces, because a buffer would count as the task's memory.
 async fn wait(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-    let mut byte = [0];
-    let mut end = 0; // how much of the empty line is there
+    let (mut byte, mut request) = ([0], Request::default());
     while let Ok(1) = stream.read(&mut byte).await {
-        end = if byte[0] == b"\r\n\r\n"[end] { end + 1 } else { usize::from(byte[0] == b'\r') };
-        if end == 4 {
-            end = 0;
-            if stream.write_all(SWITCHING).await.is_err() {
-                return;
-            }
+        if request.ends_with(byte[0]) && stream.write_all(SWITCHING).await.is_err() {
+            return;
         }
+    }
+}
+
+/// The same by tokio's own traits.
+async fn wait_on_tokio(mut stream: tokio::net::TcpStream) {
+    let (mut byte, mut request) = ([0], Request::default());
+    while let Ok(1) = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await {
+        let write = tokio::io::AsyncWriteExt::write_all;
+        if request.ends_with(byte[0]) && write(&mut stream, SWITCHING).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Finds the empty line byte by byte, because a buffer would count as the task's memory.
+#[derive(Default)]
+struct Request {
+    /// How much of the line's end is there.
+    end: usize,
+}
+
+impl Request {
+    fn ends_with(&mut self, byte: u8) -> bool {
+        let expected = byte == b"\r\n\r\n"[self.end];
+        self.end = if expected { (self.end + 1) % 4 } else { usize::from(byte == b'\r') };
+        expected && self.end == 0
     }
 }

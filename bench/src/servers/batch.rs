@@ -8,24 +8,22 @@ use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 const BATCH: usize = 32;
 
 /// Echoes those messages that are data until the connection is over.
+///
+/// All that is ready is received before any of it is sent, because some sockets flush what is
+/// unsent whenever they are asked for a message.
 pub(super) async fn echo<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Result<(), E>
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
 {
+    let mut ready = Vec::with_capacity(BATCH);
     while let Some(message) = socket.next().await {
-        let mut message = message?;
-        for left in (0..BATCH).rev() {
-            if is_data(&message) {
-                socket.feed(message).await?;
-            }
-            if left == 0 {
-                break;
-            }
-            match socket.next().now_or_never() {
-                Some(Some(next)) => message = next?,
-                Some(None) => return socket.flush().await,
-                None => break,
-            }
+        let mut next = Some(message);
+        while let Some(message) = next {
+            ready.push(message?);
+            next = if ready.len() < BATCH { socket.next().now_or_never().flatten() } else { None };
+        }
+        for message in ready.drain(..).filter(&is_data) {
+            socket.feed(message).await?;
         }
         socket.flush().await?;
     }

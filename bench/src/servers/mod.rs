@@ -47,6 +47,7 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
     Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),
+    Server::new("bare-tokio", bare::on_tokio),
     Server::new("bare-smol", bare::on_smol),
     Server::new("bare-async-std", bare::on_async_std),
     #[cfg(feature = "peers")]
