@@ -23,6 +23,9 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\
     Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/// Empty, and masked with zeros.
+const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
+
 pub(super) struct Client {
     stream: TcpStream,
     reader: Reader,
@@ -109,6 +112,13 @@ impl Client {
         }
     }
 
+    /// Reads all there is, and answers the pings in it. Only while nothing else is being sent.
+    pub(super) fn answer_pings(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let pings = self.receive(buffer)?.pings;
+        self.send(PONG, pings * PONG.len())?;
+        Ok(pings)
+    }
+
     /// Sends so many bytes more of the pattern, which is repeated without end; as much as fits
     /// now, the rest when this is called again.
     pub(super) fn send(&mut self, pattern: &[u8], more: usize) -> io::Result<()> {
@@ -140,7 +150,9 @@ pub(super) fn open(poll: &mut Poll, address: SocketAddr, count: usize) -> io::Re
         wait(poll, &mut events)?;
         for event in &events {
             let client = &mut clients[event.token().0];
-            if !matches!(client.stage, Stage::Open) && client.advance(event, &mut buffer)? {
+            if matches!(client.stage, Stage::Open) {
+                client.answer_pings(&mut buffer)?; // opening many may take longer than they wait
+            } else if client.advance(event, &mut buffer)? {
                 opened += 1;
             }
         }

@@ -40,7 +40,7 @@ impl Payload {
 }
 
 /// A frame of this opcode as a client sends it.
-pub(super) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(len), _) if len < 126 => frame.push(0x80 | len),

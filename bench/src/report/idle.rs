@@ -1,9 +1,10 @@
 //! Fifty thousand idle connections to Prism on tokio, with its default keepalive.
 
-use std::{error::Error, process::Stdio};
+use std::{error::Error, fmt, process::Stdio};
 
 use super::{
     contestants::{Contestant, prism},
+    table::grouped,
     trial::Running,
 };
 use crate::load::Sample;
@@ -30,6 +31,24 @@ pub struct ManyIdle {
     pub pings_per_second: f64,
     /// The share of a core that this took.
     pub cpu: f64,
+}
+
+impl fmt::Display for ManyIdle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, servers, memory, pings_per_second, cpu } = *self;
+        write!(
+            f,
+            "{} connections to Prism on tokio with its default options, over {servers} processes \
+             because of the limit of open files: {} MiB in all, {} bytes for each (all memory of the \
+             processes counts, none of the kernel's). Keepalive took {:.1} ms of CPU per second, for \
+             {} pings and their answers.",
+            grouped(connections as f64),
+            grouped(memory as f64 / f64::from(1 << 20)),
+            grouped(memory as f64 / connections as f64),
+            cpu * 1000.0,
+            grouped(pings_per_second),
+        )
+    }
 }
 
 /// Opens so many connections, and watches.

@@ -19,10 +19,11 @@ const NAMED: &[&str] = &[
 pub(super) fn machine() -> Vec<String> {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let kib = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     vec![
-        format!("{cpu}, {cores} cores, {memory} of memory"),
+        format!("{cpu}, {cores} cores, {:.0} GiB of memory", kib / f64::from(1 << 20)),
         format!("Linux {}", kernel.trim()),
         output("rustc", &["--version"]),
         format!("measured on {}", output("date", &["-u", "+%F"])),

@@ -16,13 +16,13 @@ use super::{
 
 /// What the page says before its figures.
 const RULES: &str = "\
-Every server has one thread, pinned to one core, and the load generator another core. Servers take \
-turns, one short run each per round (A B C A B C), each run with a new server process. A value is \
-the median over the rounds, with the quartiles behind it. CPU is that of the server's process, as \
-the scheduler counts it; throughput means something where the server's core is fully used. No \
-compression, `TCP_NODELAY`, messages of 16 MiB and more allowed, text checked. *floor* and *bare* \
-are yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that \
-is ready. **Bold** is the best library. Less than 10 % is a tie.";
+Every server has one thread, pinned to one core, and the load generator another core. Servers take
+turns, one short run each per round (A B C A B C), each run with a new server process. A value is the
+median over the rounds, with the quartiles behind it. CPU is that of the server's process, as the
+scheduler counts it; throughput means something where the server's core is fully used. No
+compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
+yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
+ready. **Bold** is the best library. Less than 10 % is a tie.";
 
 /// A difference up to here is a tie.
 const TIE: f64 = 1.1;
@@ -63,11 +63,11 @@ pub fn write_page(
         plots::draw(&directory.join("plots").join(plot), &tables)?;
         writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
         for table in tables {
-            writeln!(page, "\n### {}\n\n{table}", table.cell.title)?;
+            write!(page, "\n### {}\n\n{table}", table.cell.title)?;
         }
     }
     if let Some(idle) = idle {
-        many_idle(&mut page, &idle)?;
+        writeln!(page, "\n## Many idle connections\n\n{idle}")?;
     }
     Ok(fs::write(directory.join("RESULTS.md"), page)?)
 }
@@ -107,21 +107,4 @@ fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-fn many_idle(page: &mut String, idle: &ManyIdle) -> fmt::Result {
-    let ManyIdle { connections, servers, memory, pings_per_second, cpu } = idle;
-    let each = *memory as f64 / *connections as f64;
-    writeln!(
-        page,
-        "\n## {} idle connections\n\n\
-         Prism on tokio with its default options, in {servers} processes because of the limit of \
-         open files: {:.0} MiB in all, {} bytes for each connection (the processes' own memory \
-         included, the kernel's sockets not). Keeping them alive took {:.1} ms of CPU per second \
-         for {pings_per_second:.0} pings and their answers.",
-        grouped(*connections as f64),
-        *memory as f64 / f64::from(1 << 20),
-        grouped(each),
-        cpu * 1000.0,
-    )
 }

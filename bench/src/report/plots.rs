@@ -108,11 +108,13 @@ fn panel(area: &Area<'_>, title: &str, axis: &str, bars: &[Bar<'_>]) -> Result<(
         let middle = SegmentValue::CenterOf(place);
         let quartiles = [(low.min(end), middle.clone()), (high.min(end), middle.clone())];
         chart.draw_series([PathElement::new(quartiles, INK.stroke_width(2))])?;
-        // Behind the bar, or within it where it ends late.
-        let (x, shift) = if high > 0.8 * end { (0.0, 6) } else { (high, 6) };
-        let value =
-            EmptyElement::at((x, middle)) + Text::new(grouped(median), (shift, -6), text.clone());
-        chart.draw_series([value])?;
+        // Behind the bar, or within it where it ends late; with an arrow if it was cut.
+        let within = high > 0.8 * end;
+        let x = if within { 0.0 } else { high };
+        let color = if within { &WHITE } else { &INK };
+        let arrow = if median > end { " →" } else { "" };
+        let value = Text::new(grouped(median) + arrow, (6, -6), text.clone().color(color));
+        chart.draw_series([EmptyElement::at((x, middle)) + value])?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| {
         tokio::task::unconstrained(async {
-            if let Ok(socket) = accept(stream).await {
+            if let Ok(socket) = accept(stream, config().flush_threshold(64 * 1024)).await {
                 let _ = batch::echo(socket, is_data).await;
             }
         })
@@ -29,7 +29,7 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, move |stream| {
         let member = hub.member();
         tokio::task::unconstrained(async {
-            if let Ok(socket) = accept(stream).await {
+            if let Ok(socket) = accept(stream, config()).await {
                 let _ = member.run(socket, is_data).await;
             }
         })
@@ -37,7 +37,7 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
 }
 
 async fn session(stream: TcpStream) -> Result<(), Error> {
-    let mut socket = accept(stream).await?;
+    let mut socket = accept(stream, config()).await?;
     while let Some(message) = socket.next().await {
         let message = message?;
         if is_data(&message) {
@@ -47,9 +47,13 @@ async fn session(stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
+fn config() -> Config {
+    Config::default().frame_size(usize::MAX)
+}
+
+async fn accept(stream: TcpStream, config: Config) -> Result<WebSocketStream<TcpStream>, Error> {
     let builder = ServerBuilder::new()
-        .config(Config::default().frame_size(usize::MAX))
+        .config(config)
         .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)));
     let (_request, socket) = builder.accept(stream).await?;
     Ok(socket)
