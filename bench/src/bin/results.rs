@@ -31,6 +31,9 @@ struct Arguments {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if cfg!(debug_assertions) {
+        return Err("only a release build is worth measuring".into());
+    }
     let arguments = Arguments::parse()?;
     build_programs()?;
     let mut tables = Vec::new();

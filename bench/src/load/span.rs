@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Process, Sample};
+use super::{Process, Sample, client::PATIENCE};
 
 /// A measurement under way.
 pub(super) struct Span {
@@ -26,19 +26,25 @@ impl Span {
     pub(super) fn tick(&mut self, count: u64) -> io::Result<Option<Sample>> {
         let now = Instant::now();
         let Some((begin, count_then, cpu_then)) = self.begun else {
-            if now.duration_since(self.started) >= self.warm_up {
+            let warm = now.duration_since(self.started);
+            if warm >= self.warm_up && !silent(count, warm)? {
                 self.begun = Some((now, count, self.server.cpu_ns()?));
             }
             return Ok(None);
         };
         let elapsed = now.duration_since(begin);
-        if elapsed < self.duration {
+        if elapsed < self.duration || silent(count - count_then, elapsed)? {
             return Ok(None);
-        }
-        if count == count_then {
-            return Err(io::Error::other("the server answered nothing"));
         }
         let cpu_ns = self.server.cpu_ns()? - cpu_then;
         Ok(Some(Sample { count: count - count_then, seconds: elapsed.as_secs_f64(), cpu_ns }))
     }
+}
+
+/// Whether nothing was done yet, which is an error once there was time enough.
+fn silent(count: u64, waited: Duration) -> io::Result<bool> {
+    if count == 0 && waited > PATIENCE {
+        return Err(io::Error::other("the server answered nothing"));
+    }
+    Ok(count == 0)
 }

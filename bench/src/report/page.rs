@@ -24,6 +24,9 @@ compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* an
 yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
 ready. **Bold** is the best library. Less than 10 % is a tie.";
 
+/// Fewer rounds are for trying the page out.
+const ROUNDS: usize = 10;
+
 /// A difference up to here is a tie.
 const TIE: f64 = 1.1;
 
@@ -74,6 +77,9 @@ pub fn write_page(
 
 fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     writeln!(page, "# Results\n\n{RULES}\n")?;
+    if rounds < ROUNDS {
+        writeln!(page, "**A quick run, with too few rounds to quote anything from it.**\n")?;
+    }
     let Timing { warm_up, seconds } = timing;
     writeln!(page, "- {rounds} rounds of {seconds} s, after {warm_up} s of warm-up")?;
     machine().iter().try_for_each(|line| writeln!(page, "- {line}"))?;
