@@ -1,0 +1,132 @@
+//! Measures everything, interleaved, and writes `RESULTS.md` and its plots.
+//!
+//! ```text
+//! results [--rounds N] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
+//! ```
+//!
+//! With `--only` (parts of cells' names, with commas between), `--servers` (whole names) or
+//! `--prism-binary` (another build's server program, to compare with as NAME) it prints the tables
+//! and writes nothing.
+
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+    process::{Command, exit},
+};
+
+use prism_bench::report::{
+    CELLS, Cell, Row, Table, Timing, contestants, many_idle, measure, write_page,
+};
+
+/// The name of what is measured once, at the end.
+const MANY_IDLE: &str = "idle-50000";
+
+struct Arguments {
+    rounds: usize,
+    timing: Timing,
+    only: Vec<String>,
+    servers: Vec<String>,
+    builds: Vec<(String, PathBuf)>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if cfg!(debug_assertions) {
+        return Err("only a release build is worth measuring".into());
+    }
+    let arguments = Arguments::parse()?;
+    build_programs()?;
+    let mut tables = Vec::new();
+    for cell in CELLS.iter().filter(|cell| arguments.includes(cell.name)) {
+        let table = run(cell, &arguments)?;
+        println!("{}: {}\n{table}", cell.name, cell.title);
+        tables.push(table);
+    }
+    let mut idle = None;
+    if arguments.is_everything() || (!arguments.only.is_empty() && arguments.includes(MANY_IDLE)) {
+        eprintln!("{MANY_IDLE}: about two minutes");
+        idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
+        idle.iter().for_each(|idle| println!("{idle}"));
+    }
+    if arguments.is_everything() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+        write_page(directory, &tables, idle, arguments.rounds, arguments.timing)?;
+    }
+    Ok(())
+}
+
+/// All rounds of one cell: in each, every contestant has its turn.
+fn run(cell: &'static Cell, arguments: &Arguments) -> Result<Table, Box<dyn Error>> {
+    let contestants = contestants(cell, &arguments.servers, &arguments.builds)?;
+    let row = |contestant| Row { contestant, rounds: Vec::new() };
+    let mut rows: Vec<_> = contestants.into_iter().map(row).collect();
+    for round in 1..=arguments.rounds {
+        eprint!("\r{}: round {round} of {} ", cell.name, arguments.rounds);
+        for row in &mut rows {
+            match measure(cell, &row.contestant, arguments.timing) {
+                Ok(values) => row.rounds.push(values),
+                Err(error) => eprintln!("{} failed: {error}", row.contestant.label),
+            }
+        }
+    }
+    eprintln!();
+    Ok(Table::new(cell, rows))
+}
+
+/// `cargo run` builds only this program, and this one needs the other two.
+fn build_programs() -> Result<(), Box<dyn Error>> {
+    let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--manifest-path"]);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    command.args(["--bin", "server", "--bin", "load"]);
+    if !cfg!(feature = "peers") {
+        command.arg("--no-default-features");
+    }
+    if command.status()?.success() { Ok(()) } else { exit(1) }
+}
+
+impl Arguments {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut arguments = Self {
+            rounds: 10,
+            timing: Timing { warm_up: 0.15, seconds: 0.4 },
+            only: Vec::new(),
+            servers: Vec::new(),
+            builds: Vec::new(),
+        };
+        let mut words = env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--rounds" => arguments.rounds = value()?.parse()?,
+                "--quick" => {
+                    arguments.rounds = 3;
+                    arguments.timing = Timing { warm_up: 0.1, seconds: 0.2 };
+                }
+                "--only" => arguments.only = list(&value()?),
+                "--servers" => arguments.servers = list(&value()?),
+                "--prism-binary" => {
+                    let value = value()?;
+                    let (name, path) = value.split_once('=').ok_or("--prism-binary NAME=PATH")?;
+                    arguments.builds.push((name.to_owned(), path.into()));
+                }
+                _ => return Err(format!("unknown argument {word}").into()),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Whether what comes out is the page, rather than a comparison in between.
+    fn is_everything(&self) -> bool {
+        self.only.is_empty() && self.servers.is_empty() && self.builds.is_empty()
+    }
+
+    fn includes(&self, cell: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| cell.contains(part.as_str()))
+    }
+}
+
+fn list(words: &str) -> Vec<String> {
+    words.split(',').map(str::to_owned).collect()
+}

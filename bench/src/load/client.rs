@@ -1,0 +1,167 @@
+//! One connection of the load generator, and how many of them are opened.
+
+use std::{
+    io::{self, Read, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use mio::{Events, Interest, Poll, Registry, Token, event::Event, net::TcpStream};
+
+use super::reader::{Reader, Seen};
+
+/// How many handshakes are under way at once.
+pub(super) const AT_ONCE: usize = 64;
+
+/// How long nothing may happen.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one `read` takes at most.
+pub(super) const READ_SIZE: usize = 256 << 10;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Empty, and masked with zeros.
+const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
+
+pub(super) struct Client {
+    stream: TcpStream,
+    reader: Reader,
+    stage: Stage,
+    /// How many bytes of the pattern are due, and where in it we are.
+    due: usize,
+    at: usize,
+    /// How many messages it has received.
+    pub(super) messages: u64,
+}
+
+enum Stage {
+    Connecting,
+    /// What has come of the response.
+    Asked(Vec<u8>),
+    Open,
+}
+
+impl Client {
+    /// Begins to connect.
+    pub(super) fn connect(address: SocketAddr, poll: &Registry, token: usize) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        poll.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        let stage = Stage::Connecting;
+        Ok(Self { stream, reader: Reader::default(), stage, due: 0, at: 0, messages: 0 })
+    }
+
+    /// Goes on with the handshake; whether it is done.
+    pub(super) fn advance(&mut self, event: &Event, buffer: &mut [u8]) -> io::Result<bool> {
+        match &mut self.stage {
+            Stage::Connecting if event.is_writable() => {
+                if let Some(error) = self.stream.take_error()? {
+                    return Err(error);
+                }
+                self.stream.set_nodelay(true)?;
+                if self.stream.write(REQUEST)? < REQUEST.len() {
+                    return Err(io::Error::other("a request did not fit a fresh socket"));
+                }
+                self.stage = Stage::Asked(Vec::new());
+                Ok(false)
+            }
+            Stage::Asked(response) if event.is_readable() => {
+                let len = match self.stream.read(buffer) {
+                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(len) => len,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                    Err(error) => return Err(error),
+                };
+                response.extend_from_slice(&buffer[..len]);
+                let Some(end) = response.windows(4).position(|window| window == b"\r\n\r\n") else {
+                    return Ok(false);
+                };
+                if !response.starts_with(b"HTTP/1.1 101") {
+                    return Err(io::Error::other("a handshake was refused"));
+                }
+                self.reader.take(&response[end + 4..])?;
+                self.stage = Stage::Open;
+                Ok(true)
+            }
+            Stage::Open => Ok(true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Reads all there is.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Seen> {
+        let mut all = Seen::default();
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(len) => {
+                    let seen = self.reader.take(&buffer[..len])?;
+                    self.messages += seen.messages as u64;
+                    all.messages += seen.messages;
+                    all.pings += seen.pings;
+                    // A short read of a TCP socket means that it is empty: epoll(7).
+                    if len < buffer.len() {
+                        return Ok(all);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(all),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads all there is, and answers the pings in it. Only while nothing else is being sent.
+    pub(super) fn answer_pings(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let pings = self.receive(buffer)?.pings;
+        self.send(PONG, pings * PONG.len())?;
+        Ok(pings)
+    }
+
+    /// Sends so many bytes more of the pattern, which is repeated without end; as much as fits
+    /// now, the rest when this is called again.
+    pub(super) fn send(&mut self, pattern: &[u8], more: usize) -> io::Result<()> {
+        self.due += more;
+        while self.due > 0 {
+            let end = pattern.len().min(self.at + self.due);
+            match self.stream.write(&pattern[self.at..end]) {
+                Ok(len) => {
+                    self.due -= len;
+                    self.at = (self.at + len) % pattern.len();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens so many connections.
+pub(super) fn open(poll: &mut Poll, address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = [0; 4096];
+    let (mut clients, mut opened) = (Vec::<Client>::with_capacity(count), 0);
+    while opened < count {
+        while clients.len() < count.min(opened + AT_ONCE) {
+            clients.push(Client::connect(address, poll.registry(), clients.len())?);
+        }
+        wait(poll, &mut events)?;
+        for event in &events {
+            let client = &mut clients[event.token().0];
+            if matches!(client.stage, Stage::Open) {
+                client.answer_pings(&mut buffer)?; // opening many may take longer than they wait
+            } else if client.advance(event, &mut buffer)? {
+                opened += 1;
+            }
+        }
+    }
+    Ok(clients)
+}
+
+/// Waits for events, but not for ever.
+pub(super) fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
+    poll.poll(events, Some(PATIENCE))?;
+    if events.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}

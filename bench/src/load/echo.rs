@@ -1,0 +1,60 @@
+//! Messages there and back.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use mio::{Events, Poll};
+
+use super::{
+    Payload, Process, Sample,
+    client::{self, READ_SIZE},
+    span::Span,
+};
+
+/// Echo on many connections, each with some messages under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo {
+    /// How many connections.
+    pub connections: usize,
+    /// What is sent on each.
+    pub payload: Payload,
+    /// How many messages are under way on each.
+    pub depth: usize,
+    /// How long it runs before it counts.
+    pub warm_up: Duration,
+    /// How long it counts.
+    pub duration: Duration,
+}
+
+impl Echo {
+    /// Measures.
+    ///
+    /// # Errors
+    /// If the server fails a connection, or answers nothing.
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
+        let mut poll = Poll::new()?;
+        let mut clients = client::open(&mut poll, address, self.connections)?;
+        let frame = self.payload.frame();
+        // What is due at once should be one write.
+        let pattern = frame.repeat(self.depth.min(1.max(READ_SIZE / frame.len())));
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = vec![0; READ_SIZE];
+        for client in &mut clients {
+            client.send(&pattern, self.depth * frame.len())?;
+        }
+        let mut span = Span::start(server, self.warm_up, self.duration);
+        let mut count = 0;
+        loop {
+            poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+            for event in &events {
+                let client = &mut clients[event.token().0];
+                let replies =
+                    if event.is_readable() { client.receive(&mut buffer)?.messages } else { 0 };
+                count += replies as u64;
+                client.send(&pattern, replies * frame.len())?;
+            }
+            if let Some(sample) = span.tick(count)? {
+                return Ok(sample);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Connections that are opened, upgraded and closed.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use mio::{Events, Poll};
+
+use super::{
+    Process, Sample,
+    client::{self, AT_ONCE, Client},
+    span::Span,
+};
+
+/// As many handshakes per second as the server can do, with a fixed number under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Handshakes {
+    /// How long it runs before it counts.
+    pub warm_up: Duration,
+    /// How long it counts. Each connection takes a port of the machine's 28,000 for a while.
+    pub duration: Duration,
+}
+
+impl Handshakes {
+    /// Measures.
+    ///
+    /// # Errors
+    /// If the server refuses, or the ports run out.
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
+        let mut poll = Poll::new()?;
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = [0; 4096];
+        let mut clients = (0..AT_ONCE)
+            .map(|token| Client::connect(address, poll.registry(), token))
+            .collect::<io::Result<Vec<_>>>()?;
+        let mut span = Span::start(server, self.warm_up, self.duration);
+        let mut count = 0;
+        loop {
+            client::wait(&mut poll, &mut events)?;
+            for event in &events {
+                let token = event.token().0;
+                if clients[token].advance(event, &mut buffer)? {
+                    clients[token] = Client::connect(address, poll.registry(), token)?;
+                    count += 1;
+                }
+            }
+            if let Some(sample) = span.tick(count)? {
+                return Ok(sample);
+            }
+        }
+    }
+}

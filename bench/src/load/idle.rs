@@ -1,0 +1,123 @@
+//! Connections that do nothing: the memory they hold, and what keeping them alive costs.
+
+use std::{
+    io,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll};
+
+use super::{
+    Payload, Process, Sample,
+    client::{self, AT_ONCE, Client, READ_SIZE},
+};
+
+/// How long a server may take to come to rest.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// The memory that connections hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// How many connections.
+    pub connections: usize,
+    /// What each echoes once, for the second figure.
+    pub echo: Option<Payload>,
+}
+
+impl Memory {
+    /// Bytes per connection: fresh, and after the echo.
+    ///
+    /// # Errors
+    /// If the server fails a connection.
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, Option<f64>)> {
+        let mut poll = Poll::new()?;
+        let mut first = client::open(&mut poll, address, 1)?;
+        if let Some(payload) = self.echo {
+            // What a server sets up once is no connection's.
+            echo_once(&mut poll, &mut first, payload)?;
+        }
+        let mut poll = Poll::new()?;
+        let each =
+            |memory: u64, before: u64| (memory as f64 - before as f64) / self.connections as f64;
+        let before = settled(server)?;
+        let mut clients = client::open(&mut poll, address, self.connections)?;
+        let fresh = each(settled(server)?, before);
+        let Some(payload) = self.echo else { return Ok((fresh, None)) };
+        echo_once(&mut poll, &mut clients, payload)?;
+        Ok((fresh, Some(each(settled(server)?, before))))
+    }
+}
+
+/// Connections that are kept alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Idle {
+    /// How many connections.
+    pub connections: usize,
+    /// How long to let it settle before it counts: others may be connecting still.
+    pub settle: Duration,
+    /// How long it counts.
+    pub duration: Duration,
+}
+
+impl Idle {
+    /// Answers pings; what is counted is those. Also the server's memory in bytes, all of it.
+    ///
+    /// # Errors
+    /// If the server fails a connection.
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(Sample, u64)> {
+        let mut poll = Poll::new()?;
+        let mut clients = client::open(&mut poll, address, self.connections)?;
+        answer_pings(&mut poll, &mut clients, self.settle)?;
+        let memory = server.memory()?;
+        let (cpu, begin) = (server.cpu_ns()?, Instant::now());
+        let count = answer_pings(&mut poll, &mut clients, self.duration)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        Ok((Sample { count, seconds, cpu_ns: server.cpu_ns()? - cpu }, memory))
+    }
+}
+
+fn settled(server: Process) -> io::Result<u64> {
+    thread::sleep(SETTLE);
+    server.memory()
+}
+
+/// One echo on each, a few at a time.
+fn echo_once(poll: &mut Poll, clients: &mut [Client], payload: Payload) -> io::Result<()> {
+    let frame = payload.frame();
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; READ_SIZE];
+    let (mut sent, mut answered) = (0, 0);
+    while answered < clients.len() {
+        while sent < clients.len().min(answered + AT_ONCE) {
+            clients[sent].send(&frame, frame.len())?;
+            sent += 1;
+        }
+        client::wait(poll, &mut events)?;
+        for event in &events {
+            let client = &mut clients[event.token().0];
+            answered += client.receive(&mut buffer)?.messages;
+            client.send(&frame, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many pings there were.
+fn answer_pings(poll: &mut Poll, clients: &mut [Client], time: Duration) -> io::Result<u64> {
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; READ_SIZE];
+    let (begin, mut pings) = (Instant::now(), 0);
+    loop {
+        let left = time.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Ok(pings);
+        }
+        poll.poll(&mut events, Some(left))?;
+        for event in &events {
+            let client = &mut clients[event.token().0];
+            pings += client.answer_pings(&mut buffer)? as u64;
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What is sent: a message's payload, and its frame.
+
+use std::str::FromStr;
+
+/// The payload of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload {
+    /// Its length in bytes.
+    pub size: usize,
+    /// Whether it is text, of characters of one to four bytes.
+    pub text: bool,
+}
+
+/// Any mask does: a server does not care, and what is random can be repeated by nobody.
+const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
+
+impl Payload {
+    /// The whole frame, masked.
+    pub(super) fn frame(self) -> Vec<u8> {
+        let (opcode, payload) = if self.text { (1, self.text()) } else { (2, self.binary()) };
+        frame(opcode, &payload)
+    }
+
+    fn binary(self) -> Vec<u8> {
+        (0..self.size).map(|i| (i * 31 % 251).to_le_bytes()[0]).collect()
+    }
+
+    fn text(self) -> Vec<u8> {
+        const PHRASE: &str = "Grüße, κόσμε! Привет, 世界 🦀 and plain words; ";
+        let mut text = String::with_capacity(self.size);
+        for char in PHRASE.chars().cycle() {
+            if text.len() + char.len_utf8() > self.size {
+                break;
+            }
+            text.push(char);
+        }
+        text.extend((text.len()..self.size).map(|_| '.'));
+        text.into_bytes()
+    }
+}
+
+/// A frame of this opcode as a client sends it.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len), _) if len < 126 => frame.push(0x80 | len),
+        (_, Ok(len)) => {
+            frame.push(0x80 | 126);
+            frame.extend(len.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+impl FromStr for Payload {
+    type Err = std::num::ParseIntError;
+
+    /// `512` for binary, `text-512` for text.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let text = word.strip_prefix("text-");
+        Ok(Self { size: text.unwrap_or(word).parse()?, text: text.is_some() })
+    }
+}

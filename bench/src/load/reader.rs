@@ -1,0 +1,91 @@
+//! Counts the messages in a stream of bytes, by its frames' lengths.
+
+use std::io;
+
+/// Where in a server's stream of frames we are.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// How much of the current payload is to come, and what it is.
+    left: usize,
+    ends_message: bool,
+    is_ping: bool,
+    head: [u8; 10],
+    head_len: usize,
+}
+
+/// What a piece of the stream brought.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) messages: usize,
+    pub(super) pings: usize,
+}
+
+impl Reader {
+    /// Takes the next bytes of the stream.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> io::Result<Seen> {
+        let mut seen = Seen::default();
+        loop {
+            let skipped = self.left.min(bytes.len());
+            bytes = &bytes[skipped..];
+            self.left -= skipped;
+            if self.left > 0 {
+                return Ok(seen);
+            }
+            seen.messages += usize::from(std::mem::take(&mut self.ends_message));
+            seen.pings += usize::from(std::mem::take(&mut self.is_ping));
+            if bytes.is_empty() || !self.head(&mut bytes)? {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Takes a header, byte by byte if it came in pieces; whether it is complete.
+    fn head(&mut self, bytes: &mut &[u8]) -> io::Result<bool> {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            self.head[self.head_len] = byte;
+            self.head_len += 1;
+            *bytes = rest;
+            let Some(left) = payload_len(&self.head[..self.head_len]) else { continue };
+            self.head_len = 0;
+            self.left = left;
+            match self.head[0] & 0x0F {
+                8 => return Err(io::Error::other("the server closed a connection")),
+                9 => self.is_ping = true,
+                10 => {}
+                _ => self.ends_message = self.head[0] & 0x80 != 0,
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// A server's frames have no mask.
+fn payload_len(head: &[u8]) -> Option<usize> {
+    match (head.get(1)?, head.len()) {
+        (126, 4) => Some(u16::from_be_bytes([head[2], head[3]]).into()),
+        (127, 10) => usize::try_from(u64::from_be_bytes(head[2..].try_into().ok()?)).ok(),
+        (126 | 127, _) => None,
+        (&len, _) => Some(len.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_the_same_however_the_stream_is_cut() {
+        let mut stream = vec![0x82, 3, 1, 2, 3, 0x89, 0, 0x01, 1, b'a', 0x80, 126, 0, 200];
+        stream.extend([0; 200]);
+        for piece in 1..stream.len() {
+            let (mut reader, mut messages, mut pings) = (Reader::default(), 0, 0);
+            for bytes in stream.chunks(piece) {
+                let seen = reader.take(bytes).unwrap();
+                messages += seen.messages;
+                pings += seen.pings;
+            }
+            assert_eq!((messages, pings), (2, 1), "in pieces of {piece}");
+        }
+    }
+}

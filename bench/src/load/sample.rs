@@ -1,0 +1,50 @@
+//! What one measurement found, and how it is told to another process.
+
+use std::{error::Error, fmt, str::FromStr};
+
+/// So many things done, in how much time, for how much of the server's CPU time.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// How many messages, deliveries, handshakes.
+    pub count: u64,
+    /// How long that took.
+    pub seconds: f64,
+    /// The CPU time that the server's threads used meanwhile.
+    pub cpu_ns: u64,
+}
+
+impl Sample {
+    /// CPU time per thing done.
+    #[must_use]
+    pub fn cpu_ns_each(&self) -> f64 {
+        self.cpu_ns as f64 / self.count as f64
+    }
+
+    /// Things done per second.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        self.count as f64 / self.seconds
+    }
+
+    /// The share of one core that the server used: near 1 unless the load is the bottleneck.
+    #[must_use]
+    pub fn busy(&self) -> f64 {
+        self.cpu_ns as f64 / 1e9 / self.seconds
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.count, self.seconds, self.cpu_ns)
+    }
+}
+
+impl FromStr for Sample {
+    type Err = Box<dyn Error>;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        let mut words = line.split_whitespace();
+        let mut next = || words.next().ok_or("a sample has three numbers");
+        Ok(Self { count: next()?.parse()?, seconds: next()?.parse()?, cpu_ns: next()?.parse()? })
+    }
+}

@@ -1,0 +1,50 @@
+//! The time that counts: from the end of the warm-up until the duration is over.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{Process, Sample, client::PATIENCE};
+
+/// A measurement under way.
+pub(super) struct Span {
+    server: Process,
+    warm_up: Duration,
+    duration: Duration,
+    started: Instant,
+    /// When the warm-up was over, the count and the CPU time then.
+    begun: Option<(Instant, u64, u64)>,
+}
+
+impl Span {
+    pub(super) fn start(server: Process, warm_up: Duration, duration: Duration) -> Self {
+        Self { server, warm_up, duration, started: Instant::now(), begun: None }
+    }
+
+    /// The result, once the time is over; `count` is all that was done since the start.
+    pub(super) fn tick(&mut self, count: u64) -> io::Result<Option<Sample>> {
+        let now = Instant::now();
+        let Some((begin, count_then, cpu_then)) = self.begun else {
+            let warm = now.duration_since(self.started);
+            if warm >= self.warm_up && !silent(count, warm)? {
+                self.begun = Some((now, count, self.server.cpu_ns()?));
+            }
+            return Ok(None);
+        };
+        let elapsed = now.duration_since(begin);
+        if elapsed < self.duration || silent(count - count_then, elapsed)? {
+            return Ok(None);
+        }
+        let cpu_ns = self.server.cpu_ns()? - cpu_then;
+        Ok(Some(Sample { count: count - count_then, seconds: elapsed.as_secs_f64(), cpu_ns }))
+    }
+}
+
+/// Whether nothing was done yet, which is an error once there was time enough.
+fn silent(count: u64, waited: Duration) -> io::Result<bool> {
+    if count == 0 && waited > PATIENCE {
+        return Err(io::Error::other("the server answered nothing"));
+    }
+    Ok(count == 0)
+}

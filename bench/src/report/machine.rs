@@ -1,0 +1,53 @@
+//! Where it was measured, and what.
+
+use std::{fs, process::Command};
+
+/// The crates whose versions are named.
+const NAMED: &[&str] = &[
+    "fastwebsockets",
+    "sockudo-ws",
+    "tokio-tungstenite",
+    "tokio-websockets",
+    "wtx",
+    "yawc",
+    "async-std",
+    "smol",
+    "tokio",
+];
+
+/// The machine and its software, in lines.
+pub(super) fn machine() -> Vec<String> {
+    let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
+    let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let kib = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    vec![
+        format!("{cpu}, {cores} cores, {:.0} GiB of memory", kib / f64::from(1 << 20)),
+        format!("Linux {}", kernel.trim()),
+        output("rustc", &["--version"]),
+        format!("measured on {}", output("date", &["-u", "+%F"])),
+    ]
+}
+
+/// Names and versions, from the lock file that this was built with.
+pub(super) fn versions() -> Vec<(&'static str, String)> {
+    let lock = include_str!("../../Cargo.lock");
+    let version = |name: &&'static str| {
+        let (_, entry) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        Some((*name, entry.split_once('"')?.0.to_owned()))
+    };
+    NAMED.iter().filter_map(version).collect()
+}
+
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_else(|_| format!("{program} unknown"))
+}

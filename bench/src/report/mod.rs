@@ -1,0 +1,21 @@
+//! Runs everything, in turn and often, and says what came out.
+
+mod cells;
+mod contestants;
+mod idle;
+mod machine;
+mod page;
+mod plots;
+mod stats;
+mod table;
+mod trial;
+
+pub use self::{
+    cells::{CELLS, Cell},
+    contestants::{Contestant, contestants},
+    idle::{ManyIdle, many_idle},
+    page::write_page,
+    stats::Spread,
+    table::{Row, Table},
+    trial::{Timing, measure},
+};

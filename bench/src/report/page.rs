@@ -1,0 +1,116 @@
+//! `RESULTS.md`.
+
+use std::{
+    fmt::{self, Write},
+    fs,
+    path::Path,
+};
+
+use super::{
+    ManyIdle, Table, Timing,
+    cells::Kind,
+    machine::{machine, versions},
+    plots,
+    table::grouped,
+};
+
+/// What the page says before its figures.
+const RULES: &str = "\
+Every server has one thread, pinned to one core, and the load generator another core. Servers take
+turns, one short run each per round (A B C A B C), each run with a new server process. A value is the
+median over the rounds, with the quartiles behind it. CPU is that of the server's process, as the
+scheduler counts it; throughput means something where the server's core is fully used. No
+compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
+yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
+ready. **Bold** is the best library. Less than 10 % is a tie.";
+
+/// Fewer rounds are for trying the page out.
+const ROUNDS: usize = 10;
+
+/// A difference up to here is a tie.
+const TIE: f64 = 1.1;
+
+/// The groups of the page: the heading, the plot's file, and which cells belong to it.
+const GROUPS: &[(&str, &str, Kind)] = &[
+    ("Echo, 64 connections, one message in flight on each", "echo-x1.svg", Kind::Echo),
+    ("Echo, 64 connections, 16 messages in flight on each", "echo-x16.svg", Kind::DeepEcho),
+    ("Handshakes, 64 at once", "handshakes.svg", Kind::Handshakes),
+    ("Broadcast of 512 B to 1,000 connections", "broadcast.svg", Kind::Broadcast),
+    (
+        "Memory of 2,000 idle connections, fresh and after one echo of 16 KiB",
+        "memory.svg",
+        Kind::Memory,
+    ),
+];
+
+/// Writes the page and its plots into the directory.
+///
+/// # Errors
+/// If that can not be written.
+pub fn write_page(
+    directory: &Path,
+    tables: &[Table],
+    idle: Option<ManyIdle>,
+    rounds: usize,
+    timing: Timing,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut page = String::new();
+    head(&mut page, rounds, timing)?;
+    summary(&mut page, tables)?;
+    fs::create_dir_all(directory.join("plots"))?;
+    for &(heading, plot, kind) in GROUPS {
+        let tables: Vec<_> = tables.iter().filter(|table| table.cell.kind == kind).collect();
+        if tables.is_empty() {
+            continue;
+        }
+        plots::draw(&directory.join("plots").join(plot), &tables)?;
+        writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
+        for table in tables {
+            write!(page, "\n### {}\n\n{table}", table.cell.title)?;
+        }
+    }
+    if let Some(idle) = idle {
+        writeln!(page, "\n## Many idle connections\n\n{idle}")?;
+    }
+    Ok(fs::write(directory.join("RESULTS.md"), page)?)
+}
+
+fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
+    writeln!(page, "# Results\n\n{RULES}\n")?;
+    if rounds < ROUNDS {
+        writeln!(page, "**A quick run, with too few rounds to quote anything from it.**\n")?;
+    }
+    let Timing { warm_up, seconds } = timing;
+    writeln!(page, "- {rounds} rounds of {seconds} s, after {warm_up} s of warm-up")?;
+    machine().iter().try_for_each(|line| writeln!(page, "- {line}"))?;
+    let versions = versions().into_iter().map(|(name, version)| format!("{name} {version}"));
+    writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))
+}
+
+/// Prism on tokio against the best peer, won or lost.
+fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
+    writeln!(page, "\n## Prism on tokio and the best peer\n")?;
+    writeln!(page, "| | Prism | best peer | | ratio | |\n|---|--:|--:|---|--:|---|")?;
+    for table in tables {
+        for (column, what) in table.judged() {
+            let (Some(prism), Some((peer, best))) =
+                (table.value_of("prism-tokio", column), table.best_peer(column))
+            else {
+                continue;
+            };
+            let ratio = prism / best;
+            let verdict = match ratio {
+                ratio if ratio > TIE => "behind",
+                ratio if ratio * TIE < 1.0 => "ahead",
+                _ => "tie",
+            };
+            let (prism, best) = (grouped(prism), grouped(best));
+            let title = table.cell.title;
+            writeln!(
+                page,
+                "| {title}: {what} | {prism} | {best} | {peer} | {ratio:.2} | {verdict} |"
+            )?;
+        }
+    }
+    Ok(())
+}

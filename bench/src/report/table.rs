@@ -1,0 +1,179 @@
+//! One cell's outcome as a table.
+
+use std::fmt;
+
+use super::{Cell, Contestant, Spread};
+
+/// What one cell brought, best first.
+pub struct Table {
+    /// Which cell.
+    pub cell: &'static Cell,
+    /// What each contestant brought.
+    pub rows: Vec<Row>,
+}
+
+/// What one contestant brought.
+pub struct Row {
+    /// Which one.
+    pub contestant: Contestant,
+    /// The values of each round, as [`measure`](super::measure) gave them.
+    pub rounds: Vec<Vec<f64>>,
+}
+
+impl Row {
+    /// The spread of one of the values over the rounds.
+    #[must_use]
+    pub fn spread(&self, column: usize) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(|round| round.get(column).copied()).collect())
+    }
+
+    fn median(&self, column: usize) -> Option<f64> {
+        self.spread(column).map(|spread| spread.median)
+    }
+}
+
+impl Table {
+    /// Sorts the rows by their first value, which is the better the less it is.
+    #[must_use]
+    pub fn new(cell: &'static Cell, mut rows: Vec<Row>) -> Self {
+        let key = |row: &Row| row.median(0).unwrap_or(f64::INFINITY);
+        rows.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        Self { cell, rows }
+    }
+
+    /// The columns that are compared with others, less being better, and what they are.
+    #[must_use]
+    pub fn judged(&self) -> Vec<(usize, String)> {
+        if self.cell.is_memory() {
+            vec![(0, "fresh".into()), (1, "after an echo".into())]
+        } else {
+            vec![(0, format!("CPU ns per {}", self.cell.unit))]
+        }
+    }
+
+    /// The median of the contestant of this name.
+    #[must_use]
+    pub fn value_of(&self, label: &str, column: usize) -> Option<f64> {
+        self.rows.iter().find(|row| row.contestant.label == label)?.median(column)
+    }
+
+    /// The best peer's name and median.
+    #[must_use]
+    pub fn best_peer(&self, column: usize) -> Option<(&str, f64)> {
+        self.best(column, Contestant::is_peer)
+    }
+
+    /// The best of all libraries.
+    fn winner(&self, column: usize) -> Option<f64> {
+        Some(self.best(column, |contestant| !contestant.is_yardstick())?.1)
+    }
+
+    fn best(&self, column: usize, counts: impl Fn(&Contestant) -> bool) -> Option<(&str, f64)> {
+        let rows = self.rows.iter().filter(|row| counts(&row.contestant));
+        let values =
+            rows.filter_map(|row| Some((row.contestant.label.as_str(), row.median(column)?)));
+        if self.more_is_better(column) {
+            values.max_by(|a, b| a.1.total_cmp(&b.1))
+        } else {
+            values.min_by(|a, b| a.1.total_cmp(&b.1))
+        }
+    }
+
+    fn more_is_better(&self, column: usize) -> bool {
+        !self.cell.is_memory() && column == 1
+    }
+
+    /// The titles of the columns, and which values they show; the share of the core that the server
+    /// used is no achievement.
+    fn columns(&self) -> [String; 4] {
+        if self.cell.is_memory() {
+            return ["fresh, bytes", "to best peer", "after an echo, bytes", "to best peer"]
+                .map(str::to_owned);
+        }
+        let unit = self.cell.unit;
+        [
+            format!("CPU ns per {unit}"),
+            "to best peer".into(),
+            "per second".into(),
+            "server's core used".into(),
+        ]
+    }
+
+    fn line(&self, row: &Row) -> [String; 4] {
+        let ratio = |column| self.ratio(row, column);
+        if self.cell.is_memory() {
+            return [self.value(row, 0), ratio(0), self.value(row, 1), ratio(1)];
+        }
+        let busy = row.median(2).map_or_else(String::new, |busy| format!("{:.0} %", busy * 100.0));
+        [self.value(row, 0), ratio(0), self.value(row, 1), busy]
+    }
+
+    fn ratio(&self, row: &Row, column: usize) -> String {
+        match (row.median(column), self.best_peer(column)) {
+            (Some(value), Some((_, best))) => format!("{:.2}", value / best),
+            _ => String::new(),
+        }
+    }
+
+    fn value(&self, row: &Row, column: usize) -> String {
+        let Some(spread) = row.spread(column) else { return "–".into() };
+        let Spread { low, median, high } = spread;
+        let wins = !row.contestant.is_yardstick() && self.winner(column) == Some(median);
+        let mark = if wins { "**" } else { "" };
+        format!("{mark}{}{mark} ({}–{})", grouped(median), grouped(low), grouped(high))
+    }
+}
+
+/// As Markdown, aligned so that it can be read as it is.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d] = self.columns();
+        let mut lines = vec![[String::new(), a, b, c, d]];
+        for row in &self.rows {
+            let [a, b, c, d] = self.line(row);
+            lines.push([row.contestant.label.clone(), a, b, c, d]);
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
+        for (number, line) in lines.iter().enumerate() {
+            let [first, rest @ ..] = line;
+            write!(f, "| {first:0$} |", widths[0])?;
+            rest.iter()
+                .zip(&widths[1..])
+                .try_for_each(|(text, width)| write!(f, " {text:>width$} |"))?;
+            writeln!(f)?;
+            if number == 0 {
+                write!(f, "|{:-<1$}|", "", widths[0] + 2)?;
+                widths[1..].iter().try_for_each(|width| write!(f, "{:->1$}:|", "", width + 1))?;
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With commas between thousands.
+pub(super) fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(
+            [0.4, 999.0, 1000.0, 1_234_567.0].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! What is ready answered with one flush: for the libraries whose sockets are a `Stream` and a
+//! `Sink` of messages.
+
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+
+/// How many messages are answered with one flush, so that a peer that sends without a pause gets
+/// answers all the same.
+const BATCH: usize = 32;
+
+/// Echoes those messages that are data until the connection is over.
+///
+/// All that is ready is received before any of it is sent, because some sockets flush what is
+/// unsent whenever they are asked for a message.
+pub(super) async fn echo<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Result<(), E>
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+{
+    let mut ready = Vec::with_capacity(BATCH);
+    while let Some(message) = socket.next().await {
+        let mut next = Some(message);
+        while let Some(message) = next {
+            ready.push(message?);
+            next = if ready.len() < BATCH { socket.next().now_or_never().flatten() } else { None };
+        }
+        for message in ready.drain(..).filter(&is_data) {
+            socket.feed(message).await?;
+        }
+        socket.flush().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! One server for each library, all of one shape: [`run`] it under a name from [`SERVERS`].
+
+use std::{io, net::SocketAddr};
+
+mod bare;
+#[cfg(feature = "peers")]
+mod batch;
+#[cfg(feature = "peers")]
+mod fastwebsockets;
+mod floor;
+#[cfg(feature = "peers")]
+mod hub;
+#[cfg(feature = "peers")]
+mod hyper_upgrade;
+mod on_tokio;
+mod prism;
+#[cfg(feature = "peers")]
+mod sockudo;
+#[cfg(feature = "peers")]
+mod tokio_websockets;
+#[cfg(feature = "peers")]
+mod tungstenite;
+#[cfg(feature = "peers")]
+mod wtx;
+#[cfg(feature = "peers")]
+mod yawc;
+
+/// The largest message that each accepts, where it can be chosen.
+const MAX_MESSAGE: usize = 64 << 20;
+
+/// How a server is started: its address and its number of threads.
+pub type Run = fn(&str, usize) -> io::Result<()>;
+
+/// A server program in this package.
+pub struct Server {
+    /// What it is called on the command line and in the tables.
+    pub name: &'static str,
+    /// Echoes until the process is ended.
+    pub echo: Run,
+    /// Sends each message to all connections; not every server has this.
+    pub broadcast: Option<Run>,
+}
+
+/// All of them.
+pub const SERVERS: &[Server] = &[
+    Server::new("prism-tokio", prism::echo_on_tokio).with_broadcast(prism::broadcast_on_tokio),
+    Server::new("prism-smol", prism::echo_on_smol),
+    Server::new("prism-async-std", prism::echo_on_async_std),
+    Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),
+    Server::new("bare-tokio", bare::on_tokio),
+    Server::new("bare-smol", bare::on_smol),
+    Server::new("bare-async-std", bare::on_async_std),
+    #[cfg(feature = "peers")]
+    Server::new("fastwebsockets", fastwebsockets::echo),
+    #[cfg(feature = "peers")]
+    Server::new("sockudo-ws", sockudo::echo),
+    #[cfg(feature = "peers")]
+    Server::new("sockudo-ws-tuned", sockudo::echo_tuned),
+    #[cfg(feature = "peers")]
+    Server::new("tokio-tungstenite", tungstenite::echo).with_broadcast(tungstenite::broadcast),
+    #[cfg(feature = "peers")]
+    Server::new("tokio-tungstenite-tuned", tungstenite::echo_tuned),
+    #[cfg(feature = "peers")]
+    Server::new("tokio-websockets", tokio_websockets::echo)
+        .with_broadcast(tokio_websockets::broadcast),
+    #[cfg(feature = "peers")]
+    Server::new("tokio-websockets-tuned", tokio_websockets::echo_tuned),
+    #[cfg(feature = "peers")]
+    Server::new("wtx", wtx::echo),
+    #[cfg(feature = "peers")]
+    Server::new("yawc", yawc::echo),
+    #[cfg(feature = "peers")]
+    Server::new("yawc-tuned", yawc::echo_tuned),
+];
+
+/// Runs a server for ever, in the mode asked for.
+///
+/// # Errors
+/// If there is none of that name or mode, or it can not listen.
+pub fn run(name: &str, address: &str, threads: usize, broadcast: bool) -> io::Result<()> {
+    let unknown = || io::Error::other(format!("no such server, or not in that mode: {name}"));
+    let server = SERVERS.iter().find(|server| server.name == name).ok_or_else(unknown)?;
+    let run = if broadcast { server.broadcast.ok_or_else(unknown)? } else { server.echo };
+    run(address, threads)
+}
+
+impl Server {
+    const fn new(name: &'static str, echo: Run) -> Self {
+        Self { name, echo, broadcast: None }
+    }
+
+    const fn with_broadcast(mut self, run: Run) -> Self {
+        self.broadcast = Some(run);
+        self
+    }
+}
+
+/// Says that connections are welcome, to whoever started this process.
+fn announce(address: SocketAddr) {
+    println!("listening on {address}");
+}

@@ -1,0 +1,39 @@
+//! What all servers on tokio share: the runtime, and taking connections.
+
+use std::io;
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+};
+
+/// Runs a future on a runtime of so many threads.
+pub(super) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io::Result<T> {
+    let mut runtime = match threads {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    Ok(runtime.worker_threads(threads).enable_all().build()?.block_on(future))
+}
+
+/// Runs a server that gives each connection a task.
+///
+/// A connection that fails says nothing: the load generator ends connections without ceremony.
+pub(super) fn serve<F>(
+    address: &str,
+    threads: usize,
+    connection: impl Fn(TcpStream) -> F,
+) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    block_on(threads, async {
+        let listener = TcpListener::bind(address).await?;
+        super::announce(listener.local_addr()?);
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            tokio::spawn(connection(stream));
+        }
+    })?
+}

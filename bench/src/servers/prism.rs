@@ -1,0 +1,82 @@
+//! Prism on each of its runtimes.
+
+use std::{
+    future::pending,
+    io,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use async_global_executor::GlobalExecutorConfig;
+use prism_driver::{Connection, Disconnect, Handler, Message, Network, Options, Server};
+
+use super::{MAX_MESSAGE, announce, on_tokio};
+
+pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        serve(prism_tokio::Server::bind(address).await?, Echo).await
+    })?
+}
+
+pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        serve(prism_tokio::Server::bind(address).await?, Broadcast::default()).await
+    })?
+}
+
+pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
+    let executor = Arc::new(smol::Executor::new());
+    for _ in 1..threads {
+        let executor = executor.clone();
+        thread::spawn(move || smol::block_on(executor.run(pending::<()>())));
+    }
+    smol::block_on(executor.run(async {
+        let runtime = prism_smol::Smol::on(executor.clone());
+        serve(prism_smol::Server::bind_on(runtime, address).await?, Echo).await
+    }))
+}
+
+pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()> {
+    let config = GlobalExecutorConfig::default().with_min_threads(threads);
+    async_global_executor::init_with_config(config.with_max_threads(threads));
+    async_std::task::block_on(async {
+        serve(prism_async_std::Server::bind(address).await?, Echo).await
+    })
+}
+
+async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
+    announce(server.local_addr()?);
+    let mut options = Options::default();
+    options.protocol.max_message_size = MAX_MESSAGE;
+    server.options(options).web_socket("/", handler).serve().await;
+    Ok(())
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let _ = connection.send(message).await; // fails only if the connection is closing
+    }
+}
+
+#[derive(Default)]
+struct Broadcast {
+    everyone: Mutex<Vec<Connection>>,
+}
+
+impl Handler for Broadcast {
+    async fn on_connect(&self, connection: &Connection) {
+        self.everyone.lock().unwrap().push(connection.clone());
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        for connection in self.everyone.lock().unwrap().iter() {
+            let _ = connection.try_send(message); // who does not keep up misses it
+        }
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
+        self.everyone.lock().unwrap().retain(|other| other.id() != connection.id());
+    }
+}

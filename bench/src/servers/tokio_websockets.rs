@@ -1,0 +1,64 @@
+//! tokio-websockets: as its echo example has it, and with one flush for all that was ready.
+
+use std::io;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_websockets::{Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
+
+use super::{MAX_MESSAGE, batch, hub, on_tokio};
+
+pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve(address, threads, |stream| {
+        tokio::task::unconstrained(async { drop(session(stream).await) })
+    })
+}
+
+pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve(address, threads, |stream| {
+        tokio::task::unconstrained(async {
+            if let Ok(socket) = accept(stream, config().flush_threshold(64 * 1024)).await {
+                let _ = batch::echo(socket, is_data).await;
+            }
+        })
+    })
+}
+
+pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
+    let hub = hub::Hub::new();
+    on_tokio::serve(address, threads, move |stream| {
+        let member = hub.member();
+        tokio::task::unconstrained(async {
+            if let Ok(socket) = accept(stream, config()).await {
+                let _ = member.run(socket, is_data).await;
+            }
+        })
+    })
+}
+
+async fn session(stream: TcpStream) -> Result<(), Error> {
+    let mut socket = accept(stream, config()).await?;
+    while let Some(message) = socket.next().await {
+        let message = message?;
+        if is_data(&message) {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+fn config() -> Config {
+    Config::default().frame_size(usize::MAX)
+}
+
+async fn accept(stream: TcpStream, config: Config) -> Result<WebSocketStream<TcpStream>, Error> {
+    let builder = ServerBuilder::new()
+        .config(config)
+        .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)));
+    let (_request, socket) = builder.accept(stream).await?;
+    Ok(socket)
+}
+
+fn is_data(message: &Message) -> bool {
+    message.is_text() || message.is_binary()
+}
