@@ -76,10 +76,14 @@ fn client_of(addresses: Vec<SocketAddr>) -> Client<Book<runtime::Network>> {
     Client::new_on(book, "ws://server.example/").expect("a good address")
 }
 
-/// An address at which nobody listens.
-fn closed(host: &str) -> SocketAddr {
-    let listener = net::TcpListener::bind((host, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener")
+/// An address at which nobody listens, for as long as the socket is kept: somebody else could get a
+/// free port.
+fn closed(host: &str) -> (SocketAddr, impl Sized) {
+    let any: SocketAddr = format!("{host}:0").parse().expect("an address");
+    let socket = Socket::new(Domain::for_address(any), Type::STREAM, None).expect("a socket");
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("a bound socket");
+    (address.as_socket().expect("an address"), socket)
 }
 
 /// An address at which nobody answers, for as long as the sockets are kept: its queue is full.
@@ -109,7 +113,8 @@ fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
 #[test]
 fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
     let server = serve_echo(&Options::default());
-    assert_echoes(&server, vec![closed("::1"), closed("127.0.0.1"), server.address()]);
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+    assert_echoes(&server, vec![first, second, server.address()]);
 }
 
 #[test]
@@ -121,7 +126,8 @@ fn an_address_that_does_not_answer_does_not_keep_the_next_one_from_being_tried()
 
 #[test]
 fn a_host_where_nobody_listens_is_an_error_that_names_all_its_addresses() {
-    let addresses = vec![closed("::1"), closed("127.0.0.1")];
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+    let addresses = vec![first, second];
     let outcome = block_on(client_of(addresses.clone()).connect());
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
