@@ -1,4 +1,4 @@
-//! The contract of handlers, lines 3, 4 and 5: how a connection ends. A test for each line, named
+//! The contract of handlers, lines 3 to 6: how a connection ends. A test for each line, named
 //! after it.
 
 mod common;
@@ -212,7 +212,7 @@ fn contract_5_after_our_close_on_message_is_not_called_any_more() {
 }
 
 #[test]
-fn contract_5_after_a_panic_a_peer_that_answers_is_let_go_at_once() {
+fn contract_6_after_a_panic_a_peer_that_answers_is_let_go_at_once() {
     let sim = Sim::default();
     let (recorder, _, _gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
