@@ -68,6 +68,10 @@ impl<N: Network> Network for Book<N> {
     async fn connect(&self, address: SocketAddr) -> io::Result<N::Stream> {
         self.network.connect(address).await
     }
+
+    fn set_nodelay(&self, stream: &N::Stream) -> io::Result<()> {
+        self.network.set_nodelay(stream)
+    }
 }
 
 /// A client of a host that has these addresses.
