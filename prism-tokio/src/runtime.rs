@@ -14,18 +14,21 @@ use crate::io::Io;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-/// The moment that [`Runtime::now`] counts from.
+/// A moment that is [`LONG_AGO`] on [`Runtime::now`]'s clock.
 ///
 /// The process has one, but a runtime whose time is paused has a clock of its own, which may be
-/// ahead. The real time is not ahead of any.
-static EPOCH: LazyLock<Instant> =
-    LazyLock::new(|| Instant::now().min(std::time::Instant::now().into()));
+/// ahead of this, or behind: it stood still since before somebody asked for this first.
+static EPOCH: LazyLock<Instant> = LazyLock::new(|| std::time::Instant::now().into());
+
+/// More than any clock is behind.
+const LONG_AGO: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Runtime for Tokio {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        EPOCH.elapsed()
+        let (epoch, now) = (*EPOCH, Instant::now());
+        (LONG_AGO + now.duration_since(epoch)).saturating_sub(epoch.duration_since(now))
     }
 
     fn sleep(&self, span: Duration) -> Sleep {
