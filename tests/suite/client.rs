@@ -189,6 +189,25 @@ fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
 // ---- using the connection
 
 #[test]
+fn a_socket_keeps_the_headers_of_the_servers_answer() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || {
+        let (mut peer, request) = Peer::accept(&listener);
+        let answer = Peer::acceptance(&request);
+        peer.write(answer.replace("\r\n\r\n", "\r\nX-Server: 7\r\n\r\n").as_bytes());
+        peer.send(TEXT, b"hello");
+        peer.expect_gone_after_close();
+    });
+    let socket = block_on(prism::connect(&url)).expect("a connection");
+    // Whatever has come to the connection's task meanwhile.
+    assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
+    assert_eq!(socket.header("x-server"), Some("7"));
+    assert_eq!(socket.header("x-client"), None);
+    drop(socket);
+    server.join().expect("the client has left");
+}
+
+#[test]
 fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {
     let server = serve_echo(&Options::default());
     let (sending, receiving) = block_on(server.connect("/")).split();
