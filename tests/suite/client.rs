@@ -17,7 +17,7 @@ use super::support::{
     block_on,
     handlers::recorder,
     peer::{CLOSE, Peer, TEXT, close_payload},
-    server::{Running, listen, serve_at, serve_echo},
+    server::{Running, closed, listen, serve_at, serve_echo},
 };
 use crate::{
     prism::{self, ConnectError, Options, OwnedMessage, SendError},
@@ -78,16 +78,6 @@ impl<N: Network> Network for Book<N> {
 fn client_of(addresses: Vec<SocketAddr>) -> Client<Book<runtime::Network>> {
     let book = Book { network: runtime::Network::default(), addresses };
     Client::new_on(book, "ws://server.example/").expect("a good address")
-}
-
-/// An address at which nobody listens, for as long as the socket is kept: somebody else could get a
-/// free port.
-fn closed(host: &str) -> (SocketAddr, impl Sized) {
-    let any: SocketAddr = format!("{host}:0").parse().expect("an address");
-    let socket = Socket::new(Domain::for_address(any), Type::STREAM, None).expect("a socket");
-    socket.bind(&any.into()).expect("a free port");
-    let address = socket.local_addr().expect("a bound socket");
-    (address.as_socket().expect("an address"), socket)
 }
 
 /// An address at which nobody answers, for as long as the sockets are kept: its queue is full.
