@@ -37,7 +37,7 @@ impl Network for AsyncStd {
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<TcpStream>, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
-        Ok((undelayed(stream), peer_addr))
+        Ok((Io(stream), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -45,12 +45,10 @@ impl Network for AsyncStd {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        Ok(undelayed(TcpStream::connect(address).await?))
+        Ok(Io(TcpStream::connect(address).await?))
     }
-}
 
-fn undelayed(stream: TcpStream) -> Io<TcpStream> {
-    // A socket that can not be told so is one that has gone, and will say so itself.
-    let _ = stream.set_nodelay(true);
-    Io(stream)
+    fn set_nodelay(&self, stream: &Io<TcpStream>) -> io::Result<()> {
+        stream.0.set_nodelay(true)
+    }
 }

@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{fmt, io};
+use std::{error::Error, fmt, io};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -310,7 +310,16 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {}
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Handshake(error) => Some(error),
+            Self::InvalidRequest(error) => error.source(),
+            Self::Io(error) | Self::Unreachable(error) => Some(error),
+            Self::InvalidUrl(_) | Self::Refused(_) | Self::TimedOut => None,
+        }
+    }
+}
 
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use prism_core::{CloseCode, Message, SendError};
@@ -13,7 +13,7 @@ use crate::{
     fan_out,
     id::ConnectionId,
     outbox::{Duty, Outbox},
-    request::{Headers, RequestInfo},
+    request::{Headers, RequestInfo, header},
     sending::{Queue, Sending},
 };
 
@@ -84,13 +84,13 @@ impl Connection {
         self.shared.request.protocol()
     }
 
-    /// The first header of this name in the opening request (or, on a client, the answer), if it
-    /// is text. Only until [`on_connect`](crate::Handler::on_connect) has run.
+    /// The first header of this name in the opening request (or, for a handler that a client runs,
+    /// in the answer), if it is text. Only until [`on_connect`](crate::Handler::on_connect) has run;
+    /// a [`Socket`](crate::Socket::header) keeps the answer's instead.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        let headers = self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, value) = headers.as_deref()?.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(value).ok().map(str::to_owned)
+        let headers = self.headers();
+        header(headers.as_deref()?, name).map(str::to_owned)
     }
 
     /// Sends a message, after waiting for room in the outbox.
@@ -176,8 +176,13 @@ impl Connection {
         &self.shared.outbox
     }
 
-    pub(crate) fn keep_headers(&self, headers: Option<Headers>) {
-        *self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner) = headers;
+    /// Those that it had until now.
+    pub(crate) fn keep_headers(&self, headers: Option<Headers>) -> Option<Headers> {
+        std::mem::replace(&mut *self.headers(), headers)
+    }
+
+    fn headers(&self) -> MutexGuard<'_, Option<Headers>> {
+        self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

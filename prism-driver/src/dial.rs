@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::runtime::{Network, until};
+use crate::runtime::{Network, undelayed, until};
 
 /// How long an attempt is waited for before the next address is tried as well (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -34,7 +34,10 @@ pub(crate) async fn dial<N: Network>(
     };
     let mut attempts = Vec::new();
     let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
-    connected.flatten().ok_or_else(|| all(host, attempts))
+    match connected.flatten() {
+        Some(stream) => Ok(undelayed(network, stream)),
+        None => Err(all(host, attempts)),
+    }
 }
 
 /// The first connection; none if all have failed.

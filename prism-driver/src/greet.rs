@@ -1,6 +1,6 @@
 //! The server's side of a handshake: reads a request's head, and answers with a 101 or a refusal.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -45,7 +45,14 @@ impl fmt::Display for AcceptError {
     }
 }
 
-impl std::error::Error for AcceptError {}
+impl Error for AcceptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Refused(_) => None,
+        }
+    }
+}
 
 impl From<io::Error> for AcceptError {
     fn from(error: io::Error) -> Self {

@@ -22,7 +22,8 @@ use crate::{
 /// As a [`Sink`] it takes messages that own their payload, and fails when the connection is closing
 /// or over. `flush` returns when all that it has taken has been written to the transport, `close`
 /// when the close frame has. As with any sink, flush before you drop it: one message may be in it
-/// for which there was no room yet, and what is sent past the sink may overtake that one.
+/// for which there was no room yet, and what is sent past the sink may overtake that one. `start_send`
+/// keeps all that it is given, in order: ask `poll_ready` first, or that may be much.
 ///
 /// A `feed` that is dropped while it waits has sent nothing; a `send` of the sink's has sent its
 /// message once or not at all. `flush` and `close` can be dropped, and called again.
@@ -94,17 +95,23 @@ impl Sink<OwnedMessage> for SendHalf {
 
     fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), SendError> {
         self.flushing = None;
-        match self.connection().try_send(&message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Refused(error)) => Err(error),
-            Err(TrySendError::Full) => {
-                let connection = self.connection().clone();
-                self.sending = Some(Box::pin(async move {
-                    Sending::new(&connection, message.as_message(), Queue::OutOfTurn).await
-                }));
-                Ok(())
+        let before = self.sending.take();
+        if before.is_none() {
+            match self.connection().try_send(&message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Refused(error)) => return Err(error),
+                Err(TrySendError::Full) => {}
             }
         }
+        let connection = self.connection().clone();
+        self.sending = Some(Box::pin(async move {
+            // Only for whoever does not ask `poll_ready` first: in order, all the same.
+            if let Some(before) = before {
+                before.await?;
+            }
+            Sending::new(&connection, message.as_message(), Queue::OutOfTurn).await
+        }));
+        Ok(())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {

@@ -1,6 +1,6 @@
 //! [`Handler`]: what an application does with its connections.
 
-use std::{fmt, io, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc};
 
 use prism_core::{CloseCode, Message, ProtocolError};
 
@@ -155,9 +155,25 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Disconnect {}
+impl Error for Disconnect {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // This says what the failure says.
+            Self::Failed(failure) => failure.source(),
+            Self::Peer { .. } | Self::Local { .. } => None,
+        }
+    }
+}
 
-impl std::error::Error for Failure {}
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(&**error),
+            Self::Protocol(error) => error.source(),
+            Self::CutOff | Self::HandlerPanicked | Self::WriteStalled => None,
+        }
+    }
+}
 
 impl From<ProtocolError> for Failure {
     fn from(error: ProtocolError) -> Self {

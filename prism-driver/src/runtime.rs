@@ -32,8 +32,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 }
 
-/// A runtime that has TCP. What is written to its streams should leave without delay
-/// (`TCP_NODELAY`): it is gathered already.
+/// A runtime that has TCP.
 pub trait Network: Runtime {
     /// A TCP connection. Closing it ends its write side, and only that.
     type Stream: Transport;
@@ -62,6 +61,12 @@ pub trait Network: Runtime {
     /// Connects to an address. Dropped, it is given up, and leaves no connection behind.
     fn connect(&self, address: SocketAddr)
     -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Has what is written to a stream leave without delay (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()>;
 }
 
 /// A stream of bytes in both directions: TCP, TLS, a Unix socket, a pipe in memory.
@@ -70,6 +75,13 @@ pub trait Network: Runtime {
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
+
+/// A stream of which nothing is held back: what is written to it was gathered already.
+pub(crate) fn undelayed<N: Network>(network: &N, stream: N::Stream) -> N::Stream {
+    // A socket that can not be told so is one that has gone, and will say so itself.
+    let _ = network.set_nodelay(&stream);
+    stream
+}
 
 /// The future's output, or `None` when the time has come.
 pub(crate) async fn until<R: Runtime, T>(

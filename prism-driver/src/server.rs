@@ -16,7 +16,7 @@ use crate::{
     options::Options,
     registry::{Registry, Seat},
     router::Router,
-    runtime::{Network, until},
+    runtime::{Network, undelayed, until},
     session::Session,
 };
 
@@ -170,6 +170,7 @@ impl<N: Network> House<N> {
             match self.network.accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let house = self.clone();
+                    let stream = undelayed(&self.network, stream);
                     self.network.spawn(house.greet(stream, peer_addr, seat));
                 }
                 Err(error) if concerns_one_connection(&error) => {}

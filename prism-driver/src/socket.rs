@@ -16,6 +16,7 @@ use crate::{
     connection::Connection,
     halves::{RecvHalf, SendHalf},
     handler::{Disconnect, Failure, Handler},
+    request::{Headers, header},
 };
 
 /// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
@@ -40,6 +41,8 @@ const WAITING: usize = 16;
 pub struct Socket {
     sending: SendHalf,
     receiving: RecvHalf,
+    /// The connection forgets them as soon as its task runs.
+    headers: Option<Headers>,
 }
 
 /// The handler behind a [`Socket`].
@@ -53,10 +56,11 @@ impl Socket {
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
         let (sender, messages) = async_channel::bounded(WAITING);
         let ended = Arc::new(OnceLock::new());
+        let headers = connection.keep_headers(None);
         let inbox = Inbox { messages: sender, ended: ended.clone() };
         let sending = SendHalf::new(connection);
         let receiving = RecvHalf::new(&sending, messages, ended);
-        (Self { sending, receiving }, inbox)
+        (Self { sending, receiving, headers }, inbox)
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
@@ -91,6 +95,13 @@ impl Socket {
                 return Ok(ending);
             }
         }
+    }
+
+    /// The first header of this name in the server's answer to the handshake, if it is text. The
+    /// socket keeps them; its halves do not.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(self.headers.as_deref()?, name)
     }
 
     /// The connection's handle, to clone and to send with from elsewhere.

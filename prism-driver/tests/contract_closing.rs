@@ -1,4 +1,4 @@
-//! The contract of handlers, lines 3, 4 and 5: how a connection ends. A test for each line, named
+//! The contract of handlers, lines 3 to 6: how a connection ends. A test for each line, named
 //! after it.
 
 mod common;
@@ -41,28 +41,28 @@ fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
 }
 
 #[test]
-fn on_disconnect_runs_once_last_with_the_peers_code_and_reason() {
+fn contract_3_on_disconnect_runs_once_last_with_the_peers_code_and_reason() {
     let reason = ending(async |_, peer, _| peer.close(4001, "bye").await);
     assert!(matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"), "{reason:?}");
     assert_eq!(reason.code(), 4001);
 }
 
 #[test]
-fn on_disconnect_runs_once_last_when_we_closed() {
+fn contract_3_on_disconnect_runs_once_last_when_we_closed() {
     let reason = ending(async |_, peer, _| peer.send("close").await);
     assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
     assert_eq!(reason.code(), 1000);
 }
 
 #[test]
-fn on_disconnect_runs_once_last_with_the_peers_error() {
+fn contract_3_on_disconnect_runs_once_last_with_the_peers_error() {
     let reason = ending(async |_, peer, _| peer.raw(b"\x83\x80\0\0\0\0").await);
     let expected = ProtocolError::ReservedOpcode(3);
     assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
 }
 
 #[test]
-fn on_disconnect_runs_once_last_when_the_transport_fails() {
+fn contract_3_on_disconnect_runs_once_last_when_the_transport_fails() {
     let reset = io::ErrorKind::ConnectionReset;
     let reason = ending(async |_, _, script| script.break_to_server(reset));
     let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
@@ -70,7 +70,7 @@ fn on_disconnect_runs_once_last_when_the_transport_fails() {
 }
 
 #[test]
-fn on_disconnect_runs_once_last_when_the_peer_goes_silent() {
+fn contract_3_on_disconnect_runs_once_last_when_the_peer_goes_silent() {
     // A peer that is not asked does not answer.
     let reason = ending(async |sim, _, _| sim.pass(s(41)).await);
     let expected = ProtocolError::KeepaliveTimeout;
@@ -78,7 +78,7 @@ fn on_disconnect_runs_once_last_when_the_peer_goes_silent() {
 }
 
 #[test]
-fn on_disconnect_runs_once_last_when_the_peer_leaves_without_a_word() {
+fn contract_3_on_disconnect_runs_once_last_when_the_peer_leaves_without_a_word() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (peer, _, ended) = serve(&sim, recorder, Options::default());
@@ -127,7 +127,7 @@ impl Handler for Flood {
 }
 
 #[test]
-fn a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
+fn contract_4_a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
     let sim = Sim::default();
     let log = Log::default();
     let (mut peer, script, ended) = serve(&sim, Flood { log: log.clone() }, Options::default());
@@ -143,7 +143,7 @@ fn a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
 }
 
 #[test]
-fn a_handler_that_outlives_its_connection_runs_to_its_end() {
+fn contract_4_a_handler_that_outlives_its_connection_runs_to_its_end() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
@@ -178,7 +178,7 @@ impl Handler for Farewell {
 }
 
 #[test]
-fn what_was_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
+fn contract_5_what_was_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Farewell, Options::default());
     sim.run(async {
@@ -194,7 +194,7 @@ fn what_was_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
 }
 
 #[test]
-fn after_our_close_on_message_is_not_called_any_more() {
+fn contract_5_after_our_close_on_message_is_not_called_any_more() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut peer, _, ended) = serve(&sim, recorder, Options::default());
@@ -212,7 +212,7 @@ fn after_our_close_on_message_is_not_called_any_more() {
 }
 
 #[test]
-fn after_a_panic_a_peer_that_answers_is_let_go_at_once() {
+fn contract_6_after_a_panic_a_peer_that_answers_is_let_go_at_once() {
     let sim = Sim::default();
     let (recorder, _, _gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());

@@ -19,7 +19,7 @@ use prism_driver::{Disconnect, Failure, Options, Runtime};
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 
 #[test]
-fn on_connect_runs_first_and_once_and_may_send_before_anything_was_read() {
+fn contract_1_on_connect_runs_first_and_once_and_may_send_before_anything_was_read() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
@@ -36,7 +36,7 @@ fn on_connect_runs_first_and_once_and_may_send_before_anything_was_read() {
 // ----    in parallel.
 
 #[test]
-fn on_message_runs_one_at_a_time_in_wire_order() {
+fn contract_2_on_message_runs_one_at_a_time_in_wire_order() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
@@ -52,7 +52,7 @@ fn on_message_runs_one_at_a_time_in_wire_order() {
 }
 
 #[test]
-fn different_connections_run_in_parallel() {
+fn contract_2_different_connections_run_in_parallel() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let recorder = Arc::new(recorder);
@@ -74,7 +74,7 @@ fn different_connections_run_in_parallel() {
 // ----    server lives.
 
 #[test]
-fn a_panic_ends_only_its_own_connection() {
+fn contract_6_a_panic_ends_only_its_own_connection() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let recorder = Arc::new(recorder);
@@ -98,7 +98,7 @@ fn a_panic_ends_only_its_own_connection() {
 // ----    `Clone`.
 
 #[test]
-fn while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
+fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
     let sim = Sim::default();
     let (recorder, _, gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
@@ -119,7 +119,7 @@ fn while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
 }
 
 #[test]
-fn the_handle_is_a_clone_that_sends_from_anywhere() {
+fn contract_8_the_handle_is_a_clone_that_sends_from_anywhere() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let (mut peer, _, _) = serve(&sim, handler, Options::default());

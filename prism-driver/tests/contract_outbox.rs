@@ -16,7 +16,7 @@ use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 // ----    everywhere.
 
 #[test]
-fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
+fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let mut options = Options::default();
@@ -37,7 +37,7 @@ fn a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
 }
 
 #[test]
-fn a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
+fn contract_7_a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let (io, _, _) = serve_handshake(&sim, handler, Options::default());
@@ -64,7 +64,7 @@ fn a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
 // ----    dropped unseen: `send` waits, `try_send` says that it is full.
 
 #[test]
-fn an_outbox_is_never_larger_than_its_mark_plus_one_message() {
+fn contract_9_an_outbox_is_never_larger_than_its_mark_plus_one_message() {
     const MARK: usize = 5_000;
     const MESSAGE: usize = 700;
     const FRAME: usize = MESSAGE + 4;

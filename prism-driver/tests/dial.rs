@@ -100,6 +100,14 @@ fn a_name_is_looked_up_once() {
 }
 
 #[test]
+fn the_connection_that_won_is_told_to_hold_nothing_back() {
+    let addresses = [("[::1]:80", RefusedAfter(ms(1))), ("[::2]:80", After(AT_ONCE))];
+    let (sim, net, outcome) = dial("example.org", &addresses);
+    assert_reached(&sim, outcome, "[::2]:80");
+    assert_eq!(net.undelayed(), 1);
+}
+
+#[test]
 fn the_families_take_turns_and_the_one_of_the_first_address_begins() {
     let refused = RefusedAfter(ms(1));
     let (_, net, _) = dial(

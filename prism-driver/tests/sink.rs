@@ -2,7 +2,10 @@
 
 mod common;
 
-use std::{io, pin::pin};
+use std::{
+    io,
+    pin::{Pin, pin},
+};
 
 use async_channel::unbounded;
 use common::{
@@ -13,7 +16,7 @@ use common::{
     sockets::{Ended, LONG, connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 use futures_lite::future::poll_once;
-use futures_util::SinkExt;
+use futures_util::{Sink, SinkExt};
 use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
 
 /// A message has a header of 2 bytes and, as a client's, a mask of 4.
@@ -82,6 +85,22 @@ fn a_sink_waits_only_for_the_one_message_that_found_no_room() {
         sim.settle().await;
         assert_eq!(poll_once(&mut third).await, Some(Ok(())));
     });
+}
+
+#[test]
+fn a_sink_that_is_not_asked_whether_it_is_ready_loses_nothing_and_keeps_the_order() {
+    let mut it = stuck();
+    let sim = it.sim.clone();
+    for n in 0..5 {
+        Pin::new(&mut it.sending).start_send(numbered(n)).unwrap();
+    }
+    assert_eq!(it.sending.connection().buffered(), FRAME, "there is room for one");
+    sim.run(async {
+        let_go(&it.script);
+        it.sending.flush().await.unwrap();
+        sim.settle().await;
+    });
+    assert_eq!(it.log.lines(), lines(0..5));
 }
 
 #[test]

@@ -73,8 +73,7 @@ impl Network for Smol {
     }
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer_addr) = listener.accept().await?;
-        Ok((undelayed(stream), peer_addr))
+        listener.accept().await
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -82,7 +81,11 @@ impl Network for Smol {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        Ok(undelayed(TcpStream::connect(address).await?))
+        TcpStream::connect(address).await
+    }
+
+    fn set_nodelay(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)
     }
 }
 
@@ -91,12 +94,6 @@ impl fmt::Debug for Smol {
         let executor = if self.executor.is_some() { "its own" } else { "global" };
         f.debug_struct("Smol").field("executor", &executor).finish()
     }
-}
-
-fn undelayed(stream: TcpStream) -> TcpStream {
-    // A socket that can not be told so is one that has gone, and will say so itself.
-    let _ = stream.set_nodelay(true);
-    stream
 }
 
 #[cfg(test)]

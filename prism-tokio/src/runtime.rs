@@ -14,18 +14,21 @@ use crate::io::Io;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-/// The moment that [`Runtime::now`] counts from.
+/// A moment that is [`LONG_AGO`] on [`Runtime::now`]'s clock.
 ///
 /// The process has one, but a runtime whose time is paused has a clock of its own, which may be
-/// ahead. The real time is not ahead of any.
-static EPOCH: LazyLock<Instant> =
-    LazyLock::new(|| Instant::now().min(std::time::Instant::now().into()));
+/// ahead of this, or behind: it stood still since before somebody asked for this first.
+static EPOCH: LazyLock<Instant> = LazyLock::new(|| std::time::Instant::now().into());
+
+/// More than any clock is behind.
+const LONG_AGO: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Runtime for Tokio {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        EPOCH.elapsed()
+        let (epoch, now) = (*EPOCH, Instant::now());
+        (LONG_AGO + now.duration_since(epoch)).saturating_sub(epoch.duration_since(now))
     }
 
     fn sleep(&self, span: Duration) -> Sleep {
@@ -47,7 +50,7 @@ impl Network for Tokio {
 
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<TcpStream>, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
-        Ok((undelayed(stream), peer_addr))
+        Ok((Io(stream), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -55,14 +58,12 @@ impl Network for Tokio {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        Ok(undelayed(TcpStream::connect(address).await?))
+        Ok(Io(TcpStream::connect(address).await?))
     }
-}
 
-fn undelayed(stream: TcpStream) -> Io<TcpStream> {
-    // A socket that can not be told so is one that has gone, and will say so itself.
-    let _ = stream.set_nodelay(true);
-    Io(stream)
+    fn set_nodelay(&self, stream: &Io<TcpStream>) -> io::Result<()> {
+        stream.0.set_nodelay(true)
+    }
 }
 
 #[cfg(test)]

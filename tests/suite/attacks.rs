@@ -11,7 +11,7 @@ use std::{
 
 use super::support::{
     PATIENCE,
-    alone::{again, alone, most_descriptors},
+    alone::{again, allow_descriptors, alone},
     block_on,
     handlers::{Recorder, Seen, recorder},
     peer::{Peer, TEXT},
@@ -35,7 +35,7 @@ impl Handler for Doorman {
 /// Where the flood is to go, and of how many it is.
 const FLOOD: &str = "PRISM_TESTS_FLOOD";
 
-const MOST: usize = 10_000;
+const FLOODING: usize = 10_000;
 
 #[test]
 fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() {
@@ -45,7 +45,8 @@ fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() 
     }
     // Each end of a connection takes a descriptor: the clients are a process of their own.
     alone(&this_test, || {
-        let count = MOST.min(most_descriptors().saturating_sub(200));
+        let count = FLOODING;
+        allow_descriptors(count + 200);
         let mut options = Options::default();
         options.handshake_timeout = Duration::from_secs(2);
         let (recorder, events) = recorder();

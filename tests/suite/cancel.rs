@@ -289,7 +289,8 @@ fn an_upgraded_stream_that_is_not_served_on_is_let_go() {
 
 #[test]
 fn a_server_that_is_dropped_serves_whom_it_has_accepted_and_nobody_else() {
-    for times in 1..6 {
+    let mut served = 0;
+    for times in 1.. {
         let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
         let mut peer = Peer::dial(server.local_addr().expect("a bound listener"));
         peer.write(&[Peer::request("/").as_bytes(), &hello_and_bye()].concat());
@@ -299,7 +300,13 @@ fn a_server_that_is_dropped_serves_whom_it_has_accepted_and_nobody_else() {
             peer.expect(TEXT, b"hello");
             peer.expect_close(1000, "bye");
             peer.expect_end();
+            served += 1;
         }
+        // How soon a server learns that somebody has come is the runtime's affair.
+        if times > 5 && served > 0 {
+            break;
+        }
+        assert!(times < 1_000, "nobody was ever accepted");
     }
 }
 

@@ -17,7 +17,7 @@ use super::support::{
     block_on,
     handlers::recorder,
     peer::{CLOSE, Peer, TEXT, close_payload},
-    server::{Running, listen, serve_at, serve_echo},
+    server::{Running, closed, listen, serve_at, serve_echo},
 };
 use crate::{
     prism::{self, ConnectError, Options, OwnedMessage, SendError},
@@ -68,18 +68,16 @@ impl<N: Network> Network for Book<N> {
     async fn connect(&self, address: SocketAddr) -> io::Result<N::Stream> {
         self.network.connect(address).await
     }
+
+    fn set_nodelay(&self, stream: &N::Stream) -> io::Result<()> {
+        self.network.set_nodelay(stream)
+    }
 }
 
 /// A client of a host that has these addresses.
 fn client_of(addresses: Vec<SocketAddr>) -> Client<Book<runtime::Network>> {
     let book = Book { network: runtime::Network::default(), addresses };
     Client::new_on(book, "ws://server.example/").expect("a good address")
-}
-
-/// An address at which nobody listens.
-fn closed(host: &str) -> SocketAddr {
-    let listener = net::TcpListener::bind((host, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener")
 }
 
 /// An address at which nobody answers, for as long as the sockets are kept: its queue is full.
@@ -109,7 +107,8 @@ fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
 #[test]
 fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
     let server = serve_echo(&Options::default());
-    assert_echoes(&server, vec![closed("::1"), closed("127.0.0.1"), server.address()]);
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+    assert_echoes(&server, vec![first, second, server.address()]);
 }
 
 #[test]
@@ -121,7 +120,8 @@ fn an_address_that_does_not_answer_does_not_keep_the_next_one_from_being_tried()
 
 #[test]
 fn a_host_where_nobody_listens_is_an_error_that_names_all_its_addresses() {
-    let addresses = vec![closed("::1"), closed("127.0.0.1")];
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+    let addresses = vec![first, second];
     let outcome = block_on(client_of(addresses.clone()).connect());
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -177,6 +177,25 @@ fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
 }
 
 // ---- using the connection
+
+#[test]
+fn a_socket_keeps_the_headers_of_the_servers_answer() {
+    let (listener, url) = listen();
+    let server = thread::spawn(move || {
+        let (mut peer, request) = Peer::accept(&listener);
+        let answer = Peer::acceptance(&request);
+        peer.write(answer.replace("\r\n\r\n", "\r\nX-Server: 7\r\n\r\n").as_bytes());
+        peer.send(TEXT, b"hello");
+        peer.expect_gone_after_close();
+    });
+    let socket = block_on(prism::connect(&url)).expect("a connection");
+    // Whatever has come to the connection's task meanwhile.
+    assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
+    assert_eq!(socket.header("x-server"), Some("7"));
+    assert_eq!(socket.header("x-client"), None);
+    drop(socket);
+    server.join().expect("the client has left");
+}
 
 #[test]
 fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {

@@ -183,7 +183,7 @@ fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
 }
 
 #[test]
-fn what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
+fn contract_5_what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.web_socket("/", recorder));
     let mut peer = server.open("/");
@@ -208,7 +208,7 @@ fn what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
 }
 
 #[test]
-fn after_a_close_the_handler_hears_no_more_messages() {
+fn contract_5_after_a_close_the_handler_hears_no_more_messages() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.web_socket("/", recorder));
     let mut peer = server.open("/");

@@ -2,23 +2,23 @@
 //! nothing of them is left.
 
 use std::sync::{
-    Arc,
+    Arc, LazyLock,
     atomic::{AtomicUsize, Ordering},
-    mpsc::{RecvTimeoutError, channel},
+    mpsc::channel,
 };
 
-use futures_lite::future::zip;
+use futures_lite::future::try_zip;
 
 use super::support::{
     PATIENCE,
-    alone::{alone, descriptors, heap, most_descriptors},
+    alone::{allow_descriptors, alone, descriptors, heap, threads},
     block_on,
     handlers::Gate,
     server::{Running, serve_echo},
-    wait_until,
+    short, wait_until,
 };
 use crate::{
-    prism::{Client, CloseCode, Options, Socket},
+    prism::{Client, CloseCode, Disconnect, Options, Socket},
     runtime::spawn,
 };
 
@@ -35,6 +35,12 @@ impl Dice {
     }
 }
 
+/// Twice the longest message. To roll each byte of each message would take most of the test's time.
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut dice = Dice(0);
+    (0..32 << 10).map(|_| (dice.roll() >> 8) as u8).collect()
+});
+
 /// The message of this connection with this number: of a size that is its own, from nothing to 16
 /// KiB, small ones being as likely as large ones.
 fn message(connection: usize, number: u32) -> Vec<u8> {
@@ -42,28 +48,35 @@ fn message(connection: usize, number: u32) -> Vec<u8> {
     dice.roll();
     let most = 1 << (dice.roll() % 15);
     let size = (dice.roll() % most) as usize;
+    let start = (dice.roll() % (16 << 10)) as usize;
     let name = format!("{connection}/{number}: ");
-    name.bytes().chain((0..size).map(|_| (dice.roll() >> 8) as u8)).collect()
+    [name.as_bytes(), &BYTES[start..start + size]].concat()
 }
 
-/// Sends all messages, and expects each of them back, once and in order.
-async fn echo_all(socket: &Socket, connection: usize) {
+/// Sends all messages, and expects each of them back, once and in order; and then closes.
+async fn echo_all(socket: &Socket, connection: usize) -> Result<(), String> {
     let send = async {
         for number in 0..MESSAGES {
-            let message = message(connection, number);
-            socket.send(&message).await.expect("an open connection");
+            let sent = socket.send(&message(connection, number)).await;
+            sent.map_err(|error| format!("message {number}: {error}"))?;
         }
+        Ok(())
     };
     let receive = async {
         for number in 0..MESSAGES {
-            let returned = socket.recv().await.expect("an echo");
-            let expected = message(connection, number);
-            assert!(returned.as_message().as_bytes() == expected, "{connection}/{number}");
+            let returned = socket.recv().await;
+            let returned = returned.map_err(|ending| format!("echo {number}: {ending}"))?;
+            if returned.as_message().as_bytes() != message(connection, number) {
+                return Err(format!("echo {number}: {}", short(&returned)));
+            }
         }
+        Ok(())
     };
-    zip(send, receive).await;
-    let ending = socket.close(CloseCode::NORMAL, "").await.expect("an open connection");
-    assert_eq!(ending.code(), 1000, "nothing came behind the last message");
+    try_zip(send, receive).await?;
+    match socket.close(CloseCode::NORMAL, "").await.map_err(|error| error.to_string())? {
+        Disconnect::Local { .. } => Ok(()),
+        ending => Err(format!("closed, but {ending}")),
+    }
 }
 
 /// Lets everybody through when all have come.
@@ -86,48 +99,79 @@ impl Meeting {
     }
 }
 
+/// A machine may be so busy with them that one has to wait for long. That is no failure here.
+fn patient() -> Options {
+    let mut options = Options::default();
+    options.connect_timeout = PATIENCE;
+    options.handshake_timeout = PATIENCE;
+    options.write_timeout = PATIENCE;
+    options.protocol.pong_timeout = PATIENCE;
+    options.protocol.close_timeout = PATIENCE;
+    options
+}
+
+/// Connects, waits for the others, talks, and leaves.
+async fn visit(url: &str, here: &Meeting, connection: usize) -> Result<(), String> {
+    let client = Client::new(url).expect("a good address").options(patient());
+    let connected = client.connect().await;
+    here.join().await;
+    echo_all(&connected.map_err(|error| error.to_string())?, connection).await
+}
+
 /// They all connect; when all are there, all talk; then all leave. How much heap there was when all
 /// were there.
-fn a_crowd_comes_and_goes(server: &Running, count: usize) -> usize {
-    let here = Arc::new(Meeting::of(count + 1));
-    let (staying, all_left) = channel::<()>();
-    for connection in 0..count {
-        let (url, here, staying) = (server.url("/"), here.clone(), staying.clone());
+fn a_crowd_comes_and_goes(server: &Running) -> usize {
+    let here = Arc::new(Meeting::of(CROWD + 1));
+    let (tell, told) = channel();
+    for connection in 0..CROWD {
+        let (url, here, tell) = (server.url("/"), here.clone(), tell.clone());
         spawn(async move {
-            let client = Client::new(&url).expect("a good address");
-            let socket = client.connect().await.expect("a connection");
-            here.join().await;
-            echo_all(&socket, connection).await;
-            drop((socket, staying));
+            let outcome = visit(&url, &here, connection).await;
+            let _ = tell.send((connection, outcome)); // nobody listens to one who is too late
         });
     }
+    drop(tell);
     block_on(here.join());
     let heap = heap();
-    drop(staying);
-    assert_eq!(all_left.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+    // Who panics says nothing.
+    let outcomes: Vec<_> = (0..CROWD).map_while(|_| told.recv_timeout(PATIENCE).ok()).collect();
+    let failed: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).collect();
+    let some = &failed[..failed.len().min(5)];
+    assert!(failed.is_empty(), "{} of {CROWD} failed, such as {some:#?}", failed.len());
+    assert_eq!(outcomes.len(), CROWD, "some said nothing");
     heap
 }
+
+/// How much heap a thread keeps for buffers: half of it for receiving.
+const KEPT: usize = 8 << 20;
+
+/// How much heap two crowds may leave behind. (How much of its buffers a thread has at the moment
+/// differs from crowd to crowd.)
+const LEFT_BEHIND: usize = 64 * 2 * CROWD;
 
 #[test]
 fn five_thousand_connections_echo_twenty_messages_each_and_leave_nothing_behind() {
     alone(&five_thousand_connections_echo_twenty_messages_each_and_leave_nothing_behind, || {
-        // Both ends are in this process.
-        let count = CROWD.min(most_descriptors().saturating_sub(200) / 2);
-        let server = serve_echo(&Options::default());
-        let opened = descriptors();
-        let cold = heap();
-        let there = a_crowd_comes_and_goes(&server, count);
-        wait_until("all descriptors are back", || descriptors() <= opened);
-        // What stays belongs to the threads, and to the tables that had to grow, once.
-        let warm = heap();
-        a_crowd_comes_and_goes(&server, count);
-        wait_until("all descriptors are back", || descriptors() <= opened);
-        wait_until("all memory is back", || heap() <= warm + (256 << 10));
-        eprintln!(
-            "{count} connections, both ends: {} KiB; and then {} KiB, and {} KiB",
-            (there - cold) >> 10,
-            (warm - cold) >> 10,
-            heap().saturating_sub(cold) >> 10
-        );
+        allow_descriptors(2 * CROWD + 200); // both ends are in this process
+        let server = serve_echo(&patient());
+        let (opened, cold) = (descriptors(), heap());
+        // The threads' buffers grow, with one crowd or with several, but not for ever; and the tables
+        // of the runtime and of the server grow to the size of a crowd. What each crowd leaves behind
+        // has no end: so there are crowds until they leave nothing, or too much for that.
+        let tables = 1024 * CROWD;
+        let mut left = Vec::new();
+        loop {
+            let there = a_crowd_comes_and_goes(&server).saturating_sub(cold);
+            wait_until("all descriptors are back", || descriptors() <= opened);
+            left.push(heap().saturating_sub(cold));
+            eprintln!("{CROWD} connections, both ends: {there} bytes; left behind: {left:?}");
+            if let [.., earlier, _, now] = left[..]
+                && now <= earlier + LEFT_BEHIND
+            {
+                break;
+            }
+            let most = threads() * KEPT + tables;
+            assert!(left.last() <= Some(&most), "each crowd leaves something behind");
+        }
     });
 }

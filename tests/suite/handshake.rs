@@ -1,12 +1,12 @@
 //! The opening handshake: what a handler knows of the request, sub-protocols, and refusals.
 
-use std::{net::TcpListener, sync::mpsc::channel, thread, time::Duration};
+use std::{sync::mpsc::channel, thread, time::Duration};
 
 use super::support::{
     PATIENCE, block_on,
     handlers::{Echo, recorder},
     peer::{Peer, TEXT},
-    server::{listen, serve, serve_echo},
+    server::{closed, listen, serve, serve_echo},
 };
 use crate::prism::{
     Client, ConnectError, Connection, Handler, HandshakeError, Message, Options, OwnedMessage,
@@ -209,9 +209,8 @@ fn a_server_that_never_answers_is_given_up_after_the_handshake_timeout() {
 
 #[test]
 fn a_port_where_nobody_listens_is_an_error_of_the_transport() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let (address, _kept) = closed("127.0.0.1");
+    let url = format!("ws://{address}");
     let outcome = block_on(Client::new(&url).unwrap().connect()).map(drop);
     assert!(matches!(outcome, Err(ConnectError::Unreachable(_))), "{outcome:?}");
 }

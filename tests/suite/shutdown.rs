@@ -5,9 +5,9 @@ use std::{net::TcpStream, time::Duration};
 
 use super::support::{
     block_on,
-    handlers::{Gate, Recorder, Seen, recorder},
+    handlers::{Echo, Gate, Recorder, Seen, recorder},
     peer::{Peer, TEXT},
-    server::{serve, serve_echo},
+    server::{serve, serve_at, serve_echo},
 };
 use crate::{
     prism::{Connection, Disconnect, Failure, Handler, Message, Options, Server, Shutdown},
@@ -49,7 +49,9 @@ fn a_server_without_connections_stops_at_once() {
 
 #[test]
 fn nobody_is_accepted_any_more() {
-    let server = serve_echo(&Options::default());
+    // At an address of its own: on that of all the others somebody may get its port as soon as it is
+    // free.
+    let server = serve_at("127.0.0.2:0", |server| server.web_socket("/", Echo));
     let mut peer = server.open("/"); // keeps the server waiting
     server.begin_stop();
     peer.expect_close(1001, WHY);
@@ -179,13 +181,13 @@ fn what_was_sent_before_the_shutdown_still_arrives() {
 #[test]
 fn a_server_that_is_dropped_stops_accepting_and_its_connections_go_on() {
     let (recorder, events) = recorder();
-    let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
+    // As above, at an address of its own.
+    let server = block_on(Server::bind("127.0.0.3:0")).expect("a free port");
     let address = server.local_addr().expect("a bound listener");
     let gate = Gate::closed();
     let until = gate.clone();
     let (dropped, is_dropped) = async_channel::bounded::<()>(1);
-    let server =
-        server.web_socket("/", super::support::handlers::Echo).web_socket("/seen", recorder);
+    let server = server.web_socket("/", Echo).web_socket("/seen", recorder);
     spawn(async move {
         futures_lite::future::or(until.pass(), server.serve()).await;
         drop(dropped);

@@ -50,6 +50,7 @@ struct World {
     /// The queue of the listener.
     door: Option<Sender<(End, SocketAddr)>>,
     accepted: usize,
+    undelayed: usize,
 }
 
 impl Net {
@@ -122,6 +123,11 @@ impl Net {
         self.world().accepted
     }
 
+    /// How many connections were told to hold nothing back. (They refuse: it is no more than advice.)
+    pub fn undelayed(&self) -> usize {
+        self.world().undelayed
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
@@ -192,6 +198,11 @@ impl Network for Net {
         let (server, client, script) = pipe();
         self.arrivals.0.try_send((address, server, script)).unwrap();
         Ok(client)
+    }
+
+    fn set_nodelay(&self, _: &End) -> io::Result<()> {
+        self.world().undelayed += 1;
+        Err(io::ErrorKind::InvalidInput.into())
     }
 }
 

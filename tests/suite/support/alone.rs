@@ -8,6 +8,7 @@ use std::{
 };
 
 use peak_alloc::PeakAlloc;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -38,16 +39,29 @@ pub(crate) fn again(test: &impl Fn()) -> Command {
     command
 }
 
-/// How many descriptors this process may have.
-pub(crate) fn most_descriptors() -> usize {
-    let limits = fs::read_to_string("/proc/self/limits").expect("Linux");
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the line");
-    line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(usize::MAX)
+/// Lets this process, and those that it starts, have so many descriptors: the soft limit is often
+/// far below the hard one. Panics if that, too, is lower: a smaller scenario would be another one.
+pub(crate) fn allow_descriptors(count: usize) {
+    let count = count as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|soft| soft >= count) {
+        return;
+    }
+    if let Some(hard) = limit.maximum {
+        assert!(hard >= count, "this needs {count} descriptors, and `ulimit -Hn` allows {hard}");
+    }
+    let raised = Rlimit { current: Some(count), ..limit };
+    setrlimit(Resource::Nofile, raised).expect("up to the hard limit it may be raised");
 }
 
 /// How many descriptors this process has.
 pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
+
+/// How many threads this process has.
+pub(crate) fn threads() -> usize {
+    fs::read_dir("/proc/self/task").expect("Linux").count()
 }
 
 /// How much heap this process has.

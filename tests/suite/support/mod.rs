@@ -20,13 +20,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     crate::runtime::block_on(PATIENCE, future)
 }
 
+/// How long to wait before looking again whether something has come about that nobody tells of. The
+/// core is for those who bring it about.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Waits for something that nobody tells of.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "it did not come about that {what}");
-        thread::yield_now();
+        thread::sleep(PAUSE);
     }
 }
 

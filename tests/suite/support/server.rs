@@ -5,6 +5,8 @@ use std::{
     sync::mpsc::{Receiver, channel},
 };
 
+use socket2::{Domain, Type};
+
 use super::{PATIENCE, block_on, handlers::Echo, peer::Peer};
 use crate::{
     prism::{Client, Options, Server, Shutdown, Socket},
@@ -96,4 +98,15 @@ pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("ws://{}/", listener.local_addr().expect("a bound listener"));
     (listener, url)
+}
+
+/// An address at which nobody listens, for as long as the socket is kept: somebody else could get a
+/// free port.
+pub(crate) fn closed(host: &str) -> (SocketAddr, impl Sized) {
+    let any: SocketAddr = format!("{host}:0").parse().expect("an address");
+    let socket =
+        socket2::Socket::new(Domain::for_address(any), Type::STREAM, None).expect("a socket");
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("a bound socket");
+    (address.as_socket().expect("an address"), socket)
 }
