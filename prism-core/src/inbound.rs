@@ -140,7 +140,7 @@ impl Inbound {
 
     /// A message that is there whole, in one frame and as it should be, as nearly all are: it passes
     /// through no stage. Whatever else is there is for [`advance`](Self::advance) to judge.
-    fn take_whole(&mut self, input: &mut RecvBuffer) -> Option<Kind> {
+    fn take_whole(&self, input: &mut RecvBuffer) -> Option<Kind> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;
         }
