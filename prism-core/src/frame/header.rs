@@ -126,6 +126,8 @@ impl Header {
     }
 
     /// Appends the header to `out`, its length in the shortest form.
+    // Inlined even where it is not the only call: its length is known then, or nearly.
+    #[inline(always)]
     pub fn encode(&self, out: &mut BytesMut) {
         let first =
             self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 };
