@@ -178,8 +178,8 @@ pub use frame::{
 };
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
-    HeadersIter, InvalidHeader, InvalidRequest, Offer, Reply, Request, Response, ServerHandshake,
-    accept_key,
+    HeadersIter, InvalidHeader, InvalidRequest, Offer, OwnedHeaders, Reply, Request, Response,
+    ServerHandshake, accept_key,
 };
 pub use inbound::Inbound;
 pub use message::{Event, Message, OwnedMessage};

@@ -7,7 +7,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::Uri;
 use prism_core::{
     Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Inbound, InvalidRequest,
-    MaskKeys, Outbound, RecvBuffer, Response,
+    MaskKeys, Outbound, OwnedHeaders, RecvBuffer, Response,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     id::{fill_random, random_bytes},
     options::Options,
     outbox::Outbox,
-    request::{Headers, RequestInfo, owned},
+    request::RequestInfo,
     runtime::{Network, Runtime, Transport, until},
     session::Session,
     socket::Socket,
@@ -193,7 +193,7 @@ impl<R: Runtime> Client<R> {
             std::iter::empty(),
             accepted.protocol(),
         );
-        let headers = owned(accepted.response().headers());
+        let headers = accepted.response().headers().into_owned();
         let keys = MaskKeys::new(fill_random);
         let (inbound, outbound) = accepted.into_websocket(&self.options.config(), keys).split();
         Opened { inbound, outbound, info, headers }
@@ -238,7 +238,7 @@ struct Opened {
     inbound: Inbound,
     outbound: Outbound,
     info: RequestInfo,
-    headers: Headers,
+    headers: OwnedHeaders,
 }
 
 /// Why a client got no connection.

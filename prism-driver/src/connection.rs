@@ -7,13 +7,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use prism_core::{CloseCode, Message, SendError};
+use prism_core::{CloseCode, Message, OwnedHeaders, SendError};
 
 use crate::{
     fan_out,
     id::ConnectionId,
     outbox::{Duty, Outbox},
-    request::{Headers, RequestInfo, header},
+    request::RequestInfo,
     sending::{Queue, Sending},
 };
 
@@ -37,7 +37,7 @@ struct Shared {
     peer_addr: Option<SocketAddr>,
     request: RequestInfo,
     /// There until `on_connect` has run: idle connections should not hold a head each.
-    headers: Mutex<Option<Headers>>,
+    headers: Mutex<Option<OwnedHeaders>>,
     outbox: Outbox,
 }
 
@@ -89,8 +89,7 @@ impl Connection {
     /// a [`Socket`](crate::Socket::header) keeps the answer's instead.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        let headers = self.headers();
-        header(headers.as_deref()?, name).map(str::to_owned)
+        self.headers().as_ref()?.as_headers().first(name).map(str::to_owned)
     }
 
     /// Sends a message, after waiting for room in the outbox.
@@ -177,11 +176,11 @@ impl Connection {
     }
 
     /// Those that it had until now.
-    pub(crate) fn keep_headers(&self, headers: Option<Headers>) -> Option<Headers> {
+    pub(crate) fn keep_headers(&self, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
         std::mem::replace(&mut *self.headers(), headers)
     }
 
-    fn headers(&self) -> MutexGuard<'_, Option<Headers>> {
+    fn headers(&self) -> MutexGuard<'_, Option<OwnedHeaders>> {
         self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,15 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_core::{
-    Accept, HandshakeError, Offer, RecvBuffer, Reply, Request, ServerHandshake, WebSocket,
+    Accept, HandshakeError, Offer, OwnedHeaders, RecvBuffer, Reply, Request, ServerHandshake,
+    WebSocket,
 };
 
 use crate::{
     connection::{Connection, Owned},
     options::Options,
     outbox::Outbox,
-    request::{Headers, RequestInfo, owned},
+    request::RequestInfo,
     runtime::{Runtime, Transport, until},
     session::Session,
 };
@@ -91,7 +92,7 @@ pub(crate) struct Upgrade<E> {
     websocket: WebSocket,
     answer: BytesMut,
     info: RequestInfo,
-    headers: Headers,
+    headers: OwnedHeaders,
 }
 
 impl<E> Upgrade<E> {
@@ -106,7 +107,7 @@ impl<E> Upgrade<E> {
         let request = offer.request();
         let protocol = offer.select_protocol(protocols);
         let info = RequestInfo::new(request.path(), request.query(), params, protocol);
-        let headers = owned(request.headers());
+        let headers = request.headers().into_owned();
         let mut answer = BytesMut::new();
         let websocket = offer.accept(&Accept::new(), &options.config(), &mut answer);
         Self { endpoint, websocket, answer, info, headers }

@@ -48,19 +48,3 @@ impl RequestInfo {
         self.more.as_ref()?.protocol.as_deref()
     }
 }
-
-/// Header lines that outlive the head they came in.
-pub(crate) type Headers = Box<[Header]>;
-
-type Header = (Box<str>, Box<[u8]>);
-
-/// The first of this name, if it is text.
-pub(crate) fn header<'h>(headers: &'h [Header], name: &str) -> Option<&'h str> {
-    let (_, value) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-    std::str::from_utf8(value).ok()
-}
-
-/// Copies header lines out of the receive buffer.
-pub(crate) fn owned(headers: prism_core::Headers<'_>) -> Headers {
-    headers.iter().map(|(name, value)| (name.into(), value.into())).collect()
-}

@@ -13,6 +13,7 @@ use crate::{
     handler::{Disconnect, Failure, Handler},
     link::{Link, READS_PER_TURN},
     options::Options,
+    pool,
     runtime::Runtime,
 };
 
@@ -30,6 +31,13 @@ pub(crate) struct Session {
     pub(crate) inbound: Inbound,
     /// What the peer sent behind its handshake.
     pub(crate) input: RecvBuffer,
+}
+
+/// Whoever comes next finds its buffer warm.
+impl Drop for Session {
+    fn drop(&mut self) {
+        pool::put_recv(std::mem::take(&mut self.input));
+    }
 }
 
 impl Session {

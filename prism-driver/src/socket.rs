@@ -10,13 +10,12 @@ use std::{
 use async_channel::Sender;
 use futures_lite::future::or;
 use futures_util::{Sink, Stream};
-use prism_core::{CloseCode, Message, OwnedMessage, SendError};
+use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
 use crate::{
     connection::Connection,
     halves::{RecvHalf, SendHalf},
     handler::{Disconnect, Failure, Handler},
-    request::{Headers, header},
 };
 
 /// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
@@ -42,7 +41,7 @@ pub struct Socket {
     sending: SendHalf,
     receiving: RecvHalf,
     /// The connection forgets them as soon as its task runs.
-    headers: Option<Headers>,
+    headers: Option<OwnedHeaders>,
 }
 
 /// The handler behind a [`Socket`].
@@ -101,7 +100,7 @@ impl Socket {
     /// socket keeps them; its halves do not.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        header(self.headers.as_deref()?, name)
+        self.headers.as_ref()?.as_headers().first(name)
     }
 
     /// The connection's handle, to clone and to send with from elsewhere.

@@ -161,7 +161,7 @@ impl Wire {
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.outbound.receive_eof();
         self.lost += self.unsent.len() as u64;
-        self.unsent = BytesMut::new();
+        pool::put_send(std::mem::take(&mut self.unsent));
         self.io.take()
     }
 

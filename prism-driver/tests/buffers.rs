@@ -87,6 +87,21 @@ fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
 }
 
 #[test]
+fn a_connection_that_comes_after_others_uses_their_buffers() {
+    let sim = Sim::default();
+    drop(idle(&sim, &[b"hello"]));
+    sim.run(sim.settle());
+    let counted = measure(|| {
+        for _ in 0..CONNECTIONS {
+            drop(idle(&sim, &[b"hello"]));
+            sim.run(sim.settle());
+        }
+    });
+    let each = counted.bytes_total / CONNECTIONS as u64;
+    assert!(each < 32 << 10, "{each} bytes were allocated for each");
+}
+
+#[test]
 fn the_memory_of_a_large_message_returns() {
     let large = vec![7; 10 << 20];
     let sim = Sim::default();

@@ -1,5 +1,6 @@
 //! [`Headers`]: the header lines of a request or an answer.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use super::tokens;
@@ -47,6 +48,24 @@ impl<'a> Headers<'a> {
         self.all(name).next().and_then(|value| core::str::from_utf8(value).ok())
     }
 
+    /// Copies the lines out of the receive buffer, all in one piece.
+    ///
+    /// ```
+    /// use prism_core::{Config, RecvBuffer, ServerHandshake};
+    ///
+    /// let mut input = RecvBuffer::new();
+    /// input.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.org\r\nCookie: a=b\r\n\r\n");
+    /// let request = ServerHandshake::new(&Config::default()).receive_request(&mut input);
+    /// let kept = request?.expect("a whole request").headers().into_owned();
+    /// input.clear();
+    /// assert_eq!(kept.as_headers().first("cookie"), Some("a=b"));
+    /// # Ok::<(), prism_core::HandshakeError>(())
+    /// ```
+    #[must_use]
+    pub fn into_owned(self) -> OwnedHeaders {
+        OwnedHeaders { lines: self.lines.into() }
+    }
+
     /// The value of the header of a name that must not be there twice.
     pub(super) fn only(self, name: &str) -> Only<'a> {
         let mut values = self.all(name);
@@ -55,6 +74,26 @@ impl<'a> Headers<'a> {
             (Some(value), None) => Only::One(value),
             (Some(_), Some(_)) => Only::Several,
         }
+    }
+}
+
+/// [`Headers`] that outlive the head they came in.
+#[derive(Clone)]
+pub struct OwnedHeaders {
+    lines: Box<[u8]>,
+}
+
+impl OwnedHeaders {
+    /// The same header lines, borrowed.
+    #[must_use]
+    pub const fn as_headers(&self) -> Headers<'_> {
+        Headers { lines: &self.lines }
+    }
+}
+
+impl fmt::Debug for OwnedHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_headers().fmt(f)
     }
 }
 

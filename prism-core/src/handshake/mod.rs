@@ -38,7 +38,7 @@ pub use client::{Accepted, Answer, ClientHandshake};
 pub use client_request::{ClientRequest, InvalidRequest};
 pub use error::HandshakeError;
 pub use fields::InvalidHeader;
-pub use headers::{Headers, HeadersIter};
+pub use headers::{Headers, HeadersIter, OwnedHeaders};
 pub use reply::Reply;
 pub use request::Request;
 pub use response::Response;
