@@ -55,6 +55,7 @@ mod halves;
 mod handler;
 mod id;
 mod link;
+mod listen;
 mod options;
 mod outbox;
 mod pool;
@@ -76,6 +77,11 @@ pub use greet::AcceptError;
 pub use halves::{RecvHalf, SendHalf};
 pub use handler::{Disconnect, Failure, Handler};
 pub use id::ConnectionId;
+#[cfg(all(
+    unix,
+    not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+))]
+pub use listen::shared_listeners;
 pub use options::Options;
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,

@@ -2,27 +2,24 @@
 
 use std::{
     io,
+    iter::Sum,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
     time::Duration,
 };
 
 use prism_core::{Reply, Request};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     greet::greet,
     handler::Handler,
+    listen::listen,
     options::Options,
     registry::{Registry, Seat},
     router::Router,
     runtime::{Network, undelayed, until},
     session::Session,
 };
-
-/// How many connections may wait to be accepted; the operating system may allow fewer. When many
-/// come at once, those that find no place try again after a second, and then after longer.
-const QUEUE: i32 = 4096;
 
 /// How long to wait when the operating system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -51,6 +48,16 @@ pub struct Shutdown {
     pub cut: usize,
 }
 
+/// Of several servers, all in all.
+impl Sum for Shutdown {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self { closed: 0, cut: 0 }, |sum, one| Self {
+            closed: sum.closed + one.closed,
+            cut: sum.cut + one.cut,
+        })
+    }
+}
+
 impl<N: Network> Server<N> {
     /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one. Cancel-safe:
     /// it is ready when it is first polled.
@@ -69,7 +76,27 @@ impl<N: Network> Server<N> {
     /// # Errors
     /// If the address can not be resolved or listened on.
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = listen(address)?;
+        Self::from_listener_on(network, listen(address)?)
+    }
+
+    /// Serves on a listener that is there already: one that the process was started with, or one of
+    /// [several](crate::shared_listeners).
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn from_listener(listener: TcpListener) -> io::Result<Self>
+    where
+        N: Default,
+    {
+        Self::from_listener_on(N::default(), listener)
+    }
+
+    /// As [`from_listener`](Self::from_listener), on a runtime that is a value.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         let (router, options) = (Router::new(), Options::default());
@@ -224,30 +251,6 @@ impl<N: Network, H: Handler> Endpoint<N> for H {
             drop(seat);
         });
     }
-}
-
-/// Listens on the first of the addresses that can be listened on.
-fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    for address in address.to_socket_addrs()? {
-        outcome = listen_on(address);
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome
-}
-
-/// As the standard library does it, but for the longer queue.
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that restarts need not wait for its old connections. (Windows means something else.)
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(QUEUE)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system

@@ -34,11 +34,12 @@
 
 mod io;
 mod runtime;
+mod shards;
 
 pub use prism_driver::*;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use crate::{io::Io, runtime::Tokio};
+pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded};
 
 /// A server of WebSocket routes, and of plain pages beside them, on tokio.
 pub type Server = prism_driver::Server<Tokio>;

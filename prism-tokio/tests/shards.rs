@@ -1,0 +1,62 @@
+//! Servers on threads of their own that share an address.
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    thread::{self, ThreadId},
+};
+
+use prism_tokio::{Connection, Disconnect, Handler, Message, OwnedMessage};
+use tokio::sync::oneshot;
+
+/// Echoes, and remembers on which threads.
+#[derive(Default)]
+struct Threads(Mutex<HashSet<ThreadId>>);
+
+impl Handler for Threads {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.0.lock().unwrap().insert(thread::current().id());
+        connection.send(message).await.unwrap();
+    }
+}
+
+#[test]
+fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
+    let threads = Arc::<Threads>::default();
+    let handler = threads.clone();
+    let listeners = prism_tokio::shared_listeners("127.0.0.1:0", 2).unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let serving = thread::spawn(move || {
+        let build = |server: prism_tokio::Server| server.web_socket("/", handler.clone());
+        prism_tokio::serve_sharded(listeners, build, async { drop(stopped.await) })
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut sockets = Vec::new();
+        // That one of two gets none of them is as likely as 64 tosses of a coin that are all heads.
+        for _ in 0..64 {
+            let socket = prism_tokio::connect(&format!("ws://{address}/")).await.unwrap();
+            socket.send("hello").await.unwrap();
+            assert_eq!(socket.recv().await.unwrap(), OwnedMessage::Text("hello".into()));
+            sockets.push(socket);
+        }
+        assert_eq!(threads.0.lock().unwrap().len(), 2);
+        stop.send(()).unwrap();
+        for socket in &sockets {
+            let ending = socket.recv().await.unwrap_err();
+            assert!(matches!(&ending, Disconnect::Peer { .. }), "{ending}");
+            assert_eq!(ending.code(), 1001);
+        }
+    });
+    let outcome = serving.join().unwrap().unwrap();
+    assert_eq!((outcome.closed, outcome.cut), (64, 0));
+}
+
+#[test]
+fn who_has_not_allowed_it_does_not_share_an_address() {
+    let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address: SocketAddr = alone.local_addr().unwrap();
+    assert!(prism_tokio::shared_listeners(address, 2).is_err());
+}
