@@ -83,6 +83,8 @@ impl Cell {
         match server.name {
             // It has larger buffers as well.
             "yawc-tuned" => self.kind != Kind::Handshakes,
+            // One shard is what Prism on tokio is.
+            "prism-tokio-sharded" => false,
             name => self.kind == Kind::DeepEcho || !name.ends_with("-tuned"),
         }
     }

@@ -44,6 +44,7 @@ pub struct Server {
 /// All of them.
 pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio", prism::echo_on_tokio).with_broadcast(prism::broadcast_on_tokio),
+    Server::new("prism-tokio-sharded", prism::echo_sharded_on_tokio),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
     Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),

@@ -18,6 +18,13 @@ pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     })?
 }
 
+pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    let listeners = prism_tokio::shared_listeners(address, threads)?;
+    announce(listeners[0].local_addr()?);
+    let build = |server: prism_tokio::Server| server.options(options()).web_socket("/", Echo);
+    prism_tokio::serve_sharded(listeners, build, pending()).map(drop)
+}
+
 pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::block_on(threads, async {
         serve(prism_tokio::Server::bind(address).await?, Broadcast::default()).await
@@ -46,10 +53,14 @@ pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()>
 
 async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
     announce(server.local_addr()?);
+    server.options(options()).web_socket("/", handler).serve().await;
+    Ok(())
+}
+
+fn options() -> Options {
     let mut options = Options::default();
     options.protocol.max_message_size = MAX_MESSAGE;
-    server.options(options).web_socket("/", handler).serve().await;
-    Ok(())
+    options
 }
 
 struct Echo;
