@@ -16,11 +16,12 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Row, Table, Timing, contestants, many_idle, measure, write_page,
+    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, write_page,
 };
 
-/// The name of what is measured once, at the end.
+/// The names of what is measured once, at the end.
 const MANY_IDLE: &str = "idle-50000";
+const IN_MEMORY: &str = "in-memory";
 
 struct Arguments {
     rounds: usize,
@@ -42,17 +43,30 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}: {}\n{table}", cell.name, cell.title);
         tables.push(table);
     }
-    let mut idle = None;
-    if arguments.is_everything() || (!arguments.only.is_empty() && arguments.includes(MANY_IDLE)) {
-        eprintln!("{MANY_IDLE}: about two minutes");
-        idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
-        idle.iter().for_each(|idle| println!("{idle}"));
-    }
+    let once = run_once(&arguments);
     if arguments.is_everything() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-        write_page(directory, &tables, idle, arguments.rounds, arguments.timing)?;
+        write_page(directory, &tables, &once, arguments.rounds, arguments.timing)?;
     }
     Ok(())
+}
+
+fn run_once(arguments: &Arguments) -> Once {
+    let wanted = |name| {
+        arguments.is_everything() || (!arguments.only.is_empty() && arguments.includes(name))
+    };
+    let mut once = Once::default();
+    if wanted(MANY_IDLE) {
+        eprintln!("{MANY_IDLE}: about two minutes");
+        once.idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
+        once.idle.iter().for_each(|idle| println!("{idle}"));
+    }
+    if wanted(IN_MEMORY) {
+        eprintln!("{IN_MEMORY}: about three minutes");
+        once.in_memory = in_memory().inspect_err(|error| eprintln!("failed: {error}")).ok();
+        once.in_memory.iter().for_each(|in_memory| println!("{in_memory}"));
+    }
+    once
 }
 
 /// All rounds of one cell: in each, every contestant has its turn.
@@ -73,13 +87,13 @@ fn run(cell: &'static Cell, arguments: &Arguments) -> Result<Table, Box<dyn Erro
     Ok(Table::new(cell, rows))
 }
 
-/// `cargo run` builds only this program, and this one needs the other two.
+/// `cargo run` builds only this program, and this one needs the others.
 fn build_programs() -> Result<(), Box<dyn Error>> {
     let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--manifest-path"]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    command.args(["--bin", "server", "--bin", "load"]);
+    command.args(["--bin", "server", "--bin", "load", "--bin", "codec", "--bin", "instructions"]);
     if !cfg!(feature = "peers") {
         command.arg("--no-default-features");
     }

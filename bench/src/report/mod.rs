@@ -3,6 +3,7 @@
 mod cells;
 mod contestants;
 mod idle;
+mod in_memory;
 mod machine;
 mod page;
 mod plots;
@@ -14,7 +15,8 @@ pub use self::{
     cells::{CELLS, Cell},
     contestants::{Contestant, contestants},
     idle::{ManyIdle, many_idle},
-    page::write_page,
+    in_memory::{InMemory, in_memory},
+    page::{Once, write_page},
     stats::Spread,
     table::{Row, Table},
     trial::{Timing, measure},

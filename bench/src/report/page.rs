@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    ManyIdle, Table, Timing,
+    InMemory, ManyIdle, Table, Timing,
     cells::Kind,
     machine::{machine, versions},
     plots,
@@ -43,6 +43,15 @@ const GROUPS: &[(&str, &str, Kind)] = &[
     ),
 ];
 
+/// What is measured once, and stands at the end of the page; what failed is left out.
+#[derive(Default)]
+pub struct Once {
+    /// The codecs.
+    pub in_memory: Option<InMemory>,
+    /// Many idle connections.
+    pub idle: Option<ManyIdle>,
+}
+
 /// Writes the page and its plots into the directory.
 ///
 /// # Errors
@@ -50,7 +59,7 @@ const GROUPS: &[(&str, &str, Kind)] = &[
 pub fn write_page(
     directory: &Path,
     tables: &[Table],
-    idle: Option<ManyIdle>,
+    once: &Once,
     rounds: usize,
     timing: Timing,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -69,8 +78,11 @@ pub fn write_page(
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;
         }
     }
-    if let Some(idle) = idle {
+    if let Some(idle) = &once.idle {
         writeln!(page, "\n## Many idle connections\n\n{idle}")?;
+    }
+    if let Some(in_memory) = &once.in_memory {
+        writeln!(page, "\n## Protocol code in memory\n\n{in_memory}")?;
     }
     Ok(fs::write(directory.join("RESULTS.md"), page)?)
 }
