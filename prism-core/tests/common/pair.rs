@@ -94,7 +94,8 @@ fn carry(from: &mut Machine, to: &mut Machine, size: usize, cut: bool) -> bool {
         }
         return true;
     }
-    if from.ws.wants_shutdown() && !from.shut && !cut {
+    // It shuts down when all has left.
+    if from.out.is_empty() && from.ws.wants_shutdown() && !from.shut && !cut {
         from.shut = true;
         if let Err(error) = to.ws.receive_eof() {
             note_news(to, vec![Seen::Error(error)]);
