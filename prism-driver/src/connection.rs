@@ -97,8 +97,9 @@ impl Connection {
     /// When this returns, the message is in the outbox, behind what was sent before and ahead of
     /// what is sent later; it will be written before any close frame.
     ///
-    /// It leaves by itself: at once if its task sleeps or it is large; from within a handler, when
-    /// the handler waits or is done, together with all else that was sent until then.
+    /// It leaves by itself: from within a handler, when the handler waits or is done, together with
+    /// all else that it has sent until then; from elsewhere, when the connection's task has its turn.
+    /// A large one does not wait for that.
     ///
     /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
