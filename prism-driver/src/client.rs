@@ -6,21 +6,20 @@ use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use http::Uri;
 use prism_core::{
-    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Inbound, InvalidRequest,
-    MaskKeys, Outbound, OwnedHeaders, RecvBuffer, Response,
+    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, InvalidRequest, MaskKeys,
+    RecvBuffer, Response,
 };
 
 use crate::{
-    connection::{Connection, Owned},
+    connection::Connection,
     dial::dial,
     greet::HEAD_READ,
     handler::{Disconnect, Handler},
     id::{fill_random, random_bytes},
     options::Options,
-    outbox::Outbox,
     request::RequestInfo,
     runtime::{Network, Runtime, Transport, until},
-    session::Session,
+    session::{Opened, Session},
     socket::Socket,
 };
 
@@ -150,13 +149,8 @@ impl<R: Runtime> Client<R> {
         let mut input = RecvBuffer::new();
         let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
-        let Opened { outbound, inbound, info, headers } =
-            opened.ok_or(ConnectError::TimedOut)??;
-        let mark = self.options.high_water_mark;
-        let outbox = Outbox::new(Box::new(io), outbound, BytesMut::new(), mark);
-        let connection = Connection::new(None, info, outbox);
-        connection.keep_headers(Some(headers));
-        Ok(Box::new(Session { connection: Owned::new(connection), inbound, input }))
+        let opened = opened.ok_or(ConnectError::TimedOut)??;
+        Ok(Session::new(opened, io, None, input, &self.options))
     }
 
     async fn handshake(
@@ -193,10 +187,10 @@ impl<R: Runtime> Client<R> {
             std::iter::empty(),
             accepted.protocol(),
         );
-        let headers = accepted.response().headers().into_owned();
+        let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
-        let (inbound, outbound) = accepted.into_websocket(&self.options.config(), keys).split();
-        Opened { inbound, outbound, info, headers }
+        let websocket = accepted.into_websocket(&self.options.config(), keys);
+        Opened { websocket, unsent: BytesMut::new(), info, headers }
     }
 }
 
@@ -231,14 +225,6 @@ impl<N: Network> Client<N> {
         let dialled = dial(&self.runtime, &self.host, self.port, deadline).await;
         self.open(dialled.map_err(ConnectError::Unreachable)?).await
     }
-}
-
-/// What a handshake leaves behind, beside the bytes behind the head.
-struct Opened {
-    inbound: Inbound,
-    outbound: Outbound,
-    info: RequestInfo,
-    headers: OwnedHeaders,
 }
 
 /// Why a client got no connection.

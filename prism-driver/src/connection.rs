@@ -42,8 +42,13 @@ struct Shared {
 }
 
 impl Connection {
-    pub(crate) fn new(peer_addr: Option<SocketAddr>, request: RequestInfo, outbox: Outbox) -> Self {
-        let headers = Mutex::new(None);
+    pub(crate) fn new(
+        peer_addr: Option<SocketAddr>,
+        request: RequestInfo,
+        headers: Option<OwnedHeaders>,
+        outbox: Outbox,
+    ) -> Self {
+        let headers = Mutex::new(headers);
         let id = ConnectionId::new();
         Self { shared: Arc::new(Shared { id, peer_addr, request, headers, outbox }) }
     }
@@ -179,9 +184,9 @@ impl Connection {
         &self.shared.outbox
     }
 
-    /// Those that it had until now.
-    pub(crate) fn keep_headers(&self, headers: Option<OwnedHeaders>) -> Option<OwnedHeaders> {
-        std::mem::replace(&mut *self.headers(), headers)
+    /// The headers, if they are still there; from now on they are not.
+    pub(crate) fn take_headers(&self) -> Option<OwnedHeaders> {
+        self.headers().take()
     }
 
     fn headers(&self) -> MutexGuard<'_, Option<OwnedHeaders>> {

@@ -4,18 +4,13 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_core::{
-    Accept, HandshakeError, Offer, OwnedHeaders, RecvBuffer, Reply, Request, ServerHandshake,
-    WebSocket,
-};
+use prism_core::{Accept, HandshakeError, Offer, RecvBuffer, Reply, Request, ServerHandshake};
 
 use crate::{
-    connection::{Connection, Owned},
     options::Options,
-    outbox::Outbox,
     request::RequestInfo,
     runtime::{Runtime, Transport, until},
-    session::Session,
+    session::{Opened, Session},
 };
 
 /// How much is read at once of a head.
@@ -89,10 +84,7 @@ impl From<HandshakeError> for PlainAnswer {
 pub(crate) struct Upgrade<E> {
     /// Where the connection goes.
     endpoint: E,
-    websocket: WebSocket,
-    answer: BytesMut,
-    info: RequestInfo,
-    headers: OwnedHeaders,
+    opened: Opened,
 }
 
 impl<E> Upgrade<E> {
@@ -107,24 +99,10 @@ impl<E> Upgrade<E> {
         let request = offer.request();
         let protocol = offer.select_protocol(protocols);
         let info = RequestInfo::new(request.path(), request.query(), params, protocol);
-        let headers = request.headers().into_owned();
-        let mut answer = BytesMut::new();
-        let websocket = offer.accept(&Accept::new(), &options.config(), &mut answer);
-        Self { endpoint, websocket, answer, info, headers }
-    }
-
-    fn open(
-        self,
-        io: impl Transport,
-        peer_addr: Option<SocketAddr>,
-        input: RecvBuffer,
-        options: &Options,
-    ) -> (Box<Session>, E) {
-        let (inbound, outbound) = self.websocket.split();
-        let outbox = Outbox::new(Box::new(io), outbound, self.answer, options.high_water_mark);
-        let connection = Connection::new(peer_addr, self.info, outbox);
-        connection.keep_headers(Some(self.headers));
-        (Box::new(Session { connection: Owned::new(connection), inbound, input }), self.endpoint)
+        let headers = Some(request.headers().into_owned());
+        let mut unsent = BytesMut::new();
+        let websocket = offer.accept(&Accept::new(), &options.config(), &mut unsent);
+        Self { endpoint, opened: Opened { websocket, unsent, info, headers } }
     }
 }
 
@@ -147,7 +125,9 @@ pub(crate) async fn greet<R: Runtime, E>(
         }),
     };
     let refusal = match decided {
-        Ok(upgrade) => return Ok(upgrade.open(io, peer_addr, input, options)),
+        Ok(Upgrade { endpoint, opened }) => {
+            return Ok((Session::new(opened, io, peer_addr, input, options), endpoint));
+        }
         Err(refusal) => refusal,
     };
     let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);

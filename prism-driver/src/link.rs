@@ -252,7 +252,7 @@ impl<'a, R: Runtime> Link<'a, R> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let (took, written) = self.connection.outbox().poll_write(cx);
+        let (took, written) = self.outbox().poll_write(cx);
         if took {
             self.took |= self.stalled_at.take().is_some();
         }

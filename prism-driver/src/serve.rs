@@ -4,21 +4,19 @@ use bytes::BytesMut;
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
-    connection::{Connection, Owned},
     greet::{AcceptError, PlainAnswer, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
-    outbox::Outbox,
     request::RequestInfo,
     runtime::{Runtime, Transport},
-    session::Session,
+    session::{Opened, Session},
 };
 
 /// Does a server's handshake on a connected transport, whatever path is asked for, then runs the
 /// handler on it until the connection is over.
 ///
 /// The connection lives in this future: whoever drops it early drops a handler half-way, and
-/// `on_disconnect` does not run. To have it closed, call [`Connection::close`].
+/// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).
 ///
 /// # Errors
 /// If the peer sent no valid handshake; it has been told why.
@@ -37,7 +35,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 }
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
-/// such as a web framework. The path is what [`Connection::path`] will say.
+/// such as a web framework. The path is what [`Connection::path`](crate::Connection::path) will
+/// say.
 ///
 /// As with [`serve_stream`], the connection lives in this future.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
@@ -47,10 +46,9 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> Disconnect {
-    let (inbound, outbound) = WebSocket::server(&options.config()).split();
+    let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::new(path, None, std::iter::empty(), None);
-    let outbox = Outbox::new(Box::new(io), outbound, BytesMut::new(), options.high_water_mark);
-    let connection = Owned::new(Connection::new(None, info, outbox));
-    let session = Box::new(Session { connection, inbound, input: RecvBuffer::new() });
+    let opened = Opened { websocket, unsent: BytesMut::new(), info, headers: None };
+    let session = Session::new(opened, io, None, RecvBuffer::new(), options);
     session.run(runtime, options, handler).await
 }

@@ -1,11 +1,13 @@
 //! [`Session`]: one connection's life after its handshake, from `on_connect` to `on_disconnect`.
 
 use std::{
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
 };
 
-use prism_core::{CloseCode, Event, Inbound, ProtocolError, RecvBuffer};
+use bytes::BytesMut;
+use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, RecvBuffer, WebSocket};
 
 use crate::{
     connection::{Connection, Owned},
@@ -13,8 +15,10 @@ use crate::{
     handler::{Disconnect, Failure, Handler},
     link::{Link, READS_PER_TURN},
     options::Options,
+    outbox::Outbox,
     pool,
-    runtime::Runtime,
+    request::RequestInfo,
+    runtime::{Runtime, Transport},
 };
 
 /// How many events in a row before other tasks get a turn: one read may bring ten thousand.
@@ -23,14 +27,23 @@ const EVENTS_PER_TURN: u32 = 256;
 /// How many events a read counts for.
 const EVENTS_PER_READ: u32 = EVENTS_PER_TURN / READS_PER_TURN;
 
+/// What a handshake leaves behind, beside the bytes behind the head.
+pub(crate) struct Opened {
+    pub(crate) websocket: WebSocket,
+    /// What is to be sent before any message: a server's answer.
+    pub(crate) unsent: BytesMut,
+    pub(crate) info: RequestInfo,
+    pub(crate) headers: Option<OwnedHeaders>,
+}
+
 /// A connection whose handshake is done; the answer to it may still be in the outbox.
 ///
 /// It lives in a box, because a future holds twice what it is given by value.
 pub(crate) struct Session {
     pub(crate) connection: Owned,
-    pub(crate) inbound: Inbound,
+    inbound: Inbound,
     /// What the peer sent behind its handshake.
-    pub(crate) input: RecvBuffer,
+    input: RecvBuffer,
 }
 
 /// Whoever comes next finds its buffer warm.
@@ -41,6 +54,20 @@ impl Drop for Session {
 }
 
 impl Session {
+    pub(crate) fn new(
+        opened: Opened,
+        io: impl Transport,
+        peer_addr: Option<SocketAddr>,
+        input: RecvBuffer,
+        options: &Options,
+    ) -> Box<Self> {
+        let Opened { websocket, unsent, info, headers } = opened;
+        let (inbound, outbound) = websocket.split();
+        let outbox = Outbox::new(Box::new(io), outbound, unsent, options.high_water_mark);
+        let connection = Connection::new(peer_addr, info, headers, outbox);
+        Box::new(Self { connection: Owned::new(connection), inbound, input })
+    }
+
     /// Runs the handler on the connection until it is over.
     pub(crate) fn run<R: Runtime, H: Handler>(
         self: Box<Self>,
@@ -67,7 +94,7 @@ async fn live<R: Runtime, H: Handler>(
         Ok(welcome) => life.link.attend(pin!(welcome)).await,
         Err(failure) => Err(failure),
     };
-    connection.keep_headers(None);
+    drop(connection.take_headers());
     let ended = match ended {
         Ok(()) => life.converse().await,
         Err(failure) => Err(failure),

@@ -4,6 +4,7 @@ mod common;
 
 use std::{
     future::poll_fn,
+    io::ErrorKind::HostUnreachable,
     pin::pin,
     sync::{
         Arc, Mutex,
@@ -13,6 +14,7 @@ use std::{
 
 use async_channel::{Receiver, bounded};
 use common::{
+    io_error,
     peer::{Peer, Seen},
     pipe::{Script, pipe},
     s,
@@ -209,15 +211,11 @@ fn a_transport_that_fails_under_it_ends_its_own_connection_with_the_error() {
     let mut member = join(&sim, &hub);
     sim.run(async {
         sim.settle().await;
-        broken.script.fail_to_client_once(std::io::ErrorKind::HostUnreachable);
+        broken.script.fail_to_client_once(HostUnreachable);
         publisher.peer.send("news").await;
         assert_eq!(member.peer.next().await, text("news"));
-        match broken.ended.recv().await.unwrap() {
-            Disconnect::Failed(Failure::Io(error)) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::HostUnreachable);
-            }
-            other => panic!("{other}"),
-        }
+        let ending = broken.ended.recv().await.unwrap();
+        assert_eq!(io_error(&ending), Some(HostUnreachable), "{ending}");
     });
 }
 

@@ -3,15 +3,18 @@
 
 mod common;
 
+use std::io::ErrorKind::HostUnreachable;
+
 use common::{
     binary, close,
     handlers::{Echo, HandOut},
+    io_error,
     peer::Seen,
     serve,
     sim::Sim,
     text,
 };
-use prism_driver::{Connection, Disconnect, Failure, Options};
+use prism_driver::{Connection, Options};
 
 const LARGE: usize = 100_000;
 
@@ -109,14 +112,10 @@ fn a_transport_that_fails_under_it_is_the_end_and_says_why() {
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
-        script.fail_to_client_once(std::io::ErrorKind::HostUnreachable);
+        script.fail_to_client_once(HostUnreachable);
         connection.try_send(&large(1)).unwrap();
-        match ended.recv().await.unwrap() {
-            Disconnect::Failed(Failure::Io(error)) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::HostUnreachable);
-            }
-            other => panic!("{other}"),
-        }
+        let ending = ended.recv().await.unwrap();
+        assert_eq!(io_error(&ending), Some(HostUnreachable), "{ending}");
     });
 }
 

@@ -8,22 +8,16 @@ use std::io;
 use common::{
     close,
     handlers::{Echo, HandOut, Recorder},
+    io_error,
     peer::{Peer, Seen},
     s, serve, serve_handshake,
     sim::Sim,
     text,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Client, Disconnect, Failure, Options, OwnedMessage, Runtime};
+use prism_driver::{Client, Disconnect, Options, OwnedMessage, Runtime};
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
-
-fn io_error(reason: &Disconnect) -> Option<io::ErrorKind> {
-    match reason {
-        Disconnect::Failed(Failure::Io(error)) => Some(error.kind()),
-        _ => None,
-    }
-}
 
 /// A short life: two messages, one of them long, a ping between them, and a close.
 async fn converse(mut peer: Peer) -> Vec<Seen> {

@@ -12,12 +12,12 @@ pub mod sim;
 pub mod sockets;
 pub mod torrent;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Connection, Disconnect, Handler, Options, Runtime, Transport, serve_stream,
-    serve_upgraded,
+    AcceptError, Connection, Disconnect, Failure, Handler, Options, Runtime, Transport,
+    serve_stream, serve_upgraded,
 };
 
 use self::{
@@ -82,6 +82,14 @@ pub fn serve_handshake(
         let _ = ended.try_send(result);
     });
     (client, script, end)
+}
+
+/// How the transport failed, if that was the end.
+pub fn io_error(ending: &Disconnect) -> Option<io::ErrorKind> {
+    match ending {
+        Disconnect::Failed(Failure::Io(error)) => Some(error.kind()),
+        _ => None,
+    }
 }
 
 pub fn text(text: &str) -> Seen {
