@@ -1,9 +1,14 @@
 //! Prism measured against other WebSocket libraries.
 
 pub mod codec;
+mod frame;
 #[cfg(feature = "servers")]
 pub mod load;
 #[cfg(feature = "servers")]
 pub mod report;
 #[cfg(feature = "servers")]
 pub mod servers;
+mod spread;
+mod xor;
+
+pub use spread::Spread;

@@ -3,7 +3,10 @@
 //! `codec [--tsv] [ROUNDS]`: a table of medians and half the distance between the quartiles; or
 //! lines with item, library, median, and both quartiles.
 
-use prism_bench::codec::{Row, measure, settle, table};
+use prism_bench::{
+    Spread,
+    codec::{Row, measure, settle, table},
+};
 
 fn main() -> std::io::Result<()> {
     settle()?;
@@ -32,7 +35,7 @@ fn print_tsv(rows: &[Row]) {
     println!("item\tlibrary\tmedian_ns\tlow_ns\thigh_ns");
     for row in rows {
         for cell in &row.cells {
-            let (median, low, high) = (cell.median, cell.low, cell.high);
+            let Spread { low, median, high } = cell.spread;
             println!("{}\t{}\t{median:.2}\t{low:.2}\t{high:.2}", row.item, cell.library);
         }
     }
@@ -42,7 +45,8 @@ fn print_table(rows: &[Row]) {
     let figure = |item: &str, library: &str| {
         let row = rows.iter().find(|row| row.item == item)?;
         let cell = row.cells.iter().find(|cell| cell.library == library)?;
-        Some(format!("{:.1} ±{:.1}", cell.median, (cell.high - cell.low) / 2.0))
+        let Spread { low, median, high } = cell.spread;
+        Some(format!("{median:.1} ±{:.1}", (high - low) / 2.0))
     };
     print!("{}", table("ns per message", figure));
 }

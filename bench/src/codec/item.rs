@@ -1,7 +1,9 @@
 //! [`Item`]: what there is to do, the same for every library.
 
-use bytes::Bytes;
-use prism_core::{Header, OpCode, Role, apply_mask};
+use bytes::{Bytes, BytesMut};
+use prism_core::{Header, Role};
+
+use crate::frame;
 
 /// A batch of messages that is decoded or encoded as a whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,22 +62,26 @@ impl Item {
 
     /// The batch as a client sends it. Each message has a mask key of its own.
     pub(super) fn masked_wire(&self) -> Bytes {
-        let payload = self.payload();
-        let mut wire = bytes::BytesMut::new();
-        for number in 0..self.messages {
-            let key = (0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes();
-            self.header(Some(key)).encode(&mut wire);
-            let begin = wire.len();
-            wire.extend_from_slice(&payload);
-            apply_mask(&mut wire[begin..], key);
-        }
-        wire.freeze()
+        self.wire(|number| Some((0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes()))
+    }
+
+    /// The batch as a server sends it.
+    pub(super) fn plain_wire(&self) -> Bytes {
+        self.wire(|_| None)
     }
 
     /// The header of each message's frame.
     pub(super) fn header(&self, mask: Option<[u8; 4]>) -> Header {
-        let opcode = if self.text { OpCode::Text } else { OpCode::Binary };
-        Header { fin: true, rsv1: false, opcode, mask, len: self.len as u64 }
+        frame::header(self.text, mask, self.len)
+    }
+
+    fn wire(&self, mask: impl Fn(usize) -> Option<[u8; 4]>) -> Bytes {
+        let payload = self.payload();
+        let mut wire = BytesMut::new();
+        for number in 0..self.messages {
+            frame::append(&mut wire, self.text, mask(number), &payload);
+        }
+        wire.freeze()
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     item::{ITEMS, Item},
     library::{Batch, LIBRARIES},
 };
+use crate::Spread;
 
 /// What an item costs each library.
 #[derive(Clone, Debug)]
@@ -24,12 +25,8 @@ pub struct Row {
 pub struct Cell {
     /// The library's name.
     pub library: &'static str,
-    /// The median over all rounds.
-    pub median: f64,
-    /// The first quartile.
-    pub low: f64,
-    /// The third quartile.
-    pub high: f64,
+    /// Over all rounds.
+    pub spread: Spread,
 }
 
 /// How long a library works in one round.
@@ -50,7 +47,7 @@ fn measure_item(item: &Item, rounds: usize) -> Row {
     for _ in 0..rounds {
         turns.iter_mut().for_each(Turns::take);
     }
-    let cells = turns.into_iter().map(|turns| turns.cell(item.messages)).collect();
+    let cells = turns.into_iter().filter_map(|turns| turns.cell(item.messages)).collect();
     Row { item: item.name, cells }
 }
 
@@ -82,14 +79,10 @@ impl Turns {
         self.times.push((now_ns() - began) / f64::from(self.batches));
     }
 
-    fn cell(mut self, messages: usize) -> Cell {
-        self.times.sort_by(f64::total_cmp);
-        let last = self.times.len().saturating_sub(1);
-        let at = |part: f64| {
-            let time = self.times.get((last as f64 * part).round() as usize);
-            time.map_or(f64::NAN, |time| time / messages as f64)
-        };
-        Cell { library: self.library, median: at(0.5), low: at(0.25), high: at(0.75) }
+    /// `None` if there was no round.
+    fn cell(self, messages: usize) -> Option<Cell> {
+        let each = self.times.into_iter().map(|time| time / messages as f64).collect();
+        Some(Cell { library: self.library, spread: Spread::of(each)? })
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use prism_tokio::{Connection, Handler, Message, Options, serve_upgraded};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -24,7 +24,7 @@ use super::{item::Item, library::Batch};
 /// The future of the connection is polled by hand: this is the driver's own work, without that of a
 /// runtime.
 pub(super) fn prepare(item: &Item) -> Batch {
-    let (input, answer) = (item.masked_wire(), answer(item));
+    let (input, answer) = (item.masked_wire(), item.plain_wire());
     let echoed = Arc::new(AtomicUsize::new(0));
     let io = Peer { input, answer: answer.clone(), brought: true, echoed: Arc::clone(&echoed) };
     // It is there for the connection's timer.
@@ -51,17 +51,6 @@ impl Handler for Echo {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         connection.send(message).await.expect("the connection is open");
     }
-}
-
-/// What a server sends back.
-fn answer(item: &Item) -> Bytes {
-    let payload = item.payload();
-    let mut wire = BytesMut::new();
-    for _ in 0..item.messages {
-        item.header(None).encode(&mut wire);
-        wire.extend_from_slice(&payload);
-    }
-    wire.freeze()
 }
 
 /// The other end: brings its batch whenever it is asked after it has let the reader wait once.

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 
 use super::{
-    floor,
     item::{Item, Work},
     library::Batch,
 };
+use crate::xor::xor;
 
 /// Copies the payloads once, all together.
 pub(super) fn copy(item: &Item) -> Option<Batch> {
@@ -17,7 +17,7 @@ pub(super) fn copy(item: &Item) -> Option<Batch> {
 pub(super) fn copy_and_xor(item: &Item) -> Option<Batch> {
     match item.work {
         Work::Encode(prism_core::Role::Server) => None,
-        _ => over_payloads(item, |bytes| floor::xor(bytes, black_box([1, 2, 3, 4]))),
+        _ => over_payloads(item, |bytes| xor(bytes, black_box([1, 2, 3, 4]))),
     }
 }
 

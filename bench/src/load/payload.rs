@@ -2,6 +2,10 @@
 
 use std::str::FromStr;
 
+use bytes::BytesMut;
+
+use crate::frame;
+
 /// The payload of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload {
@@ -17,8 +21,10 @@ const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 impl Payload {
     /// The whole frame, masked.
     pub(super) fn frame(self) -> Vec<u8> {
-        let (opcode, payload) = if self.text { (1, self.text()) } else { (2, self.binary()) };
-        frame(opcode, &payload)
+        let payload = if self.text { self.text() } else { self.binary() };
+        let mut wire = BytesMut::new();
+        frame::append(&mut wire, self.text, Some(MASK), &payload);
+        wire.into()
     }
 
     fn binary(self) -> Vec<u8> {
@@ -37,25 +43,6 @@ impl Payload {
         text.extend((text.len()..self.size).map(|_| '.'));
         text.into_bytes()
     }
-}
-
-/// A frame of this opcode as a client sends it.
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(len), _) if len < 126 => frame.push(0x80 | len),
-        (_, Ok(len)) => {
-            frame.push(0x80 | 126);
-            frame.extend(len.to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    frame.extend(MASK);
-    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    frame
 }
 
 impl FromStr for Payload {

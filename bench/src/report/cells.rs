@@ -9,8 +9,6 @@ pub struct Cell {
     pub name: &'static str,
     /// What it is, for a heading.
     pub title: &'static str,
-    /// What is counted, in the singular.
-    pub unit: &'static str,
     pub(super) kind: Kind,
     /// Arguments of the load generator: its mode, and what to send.
     load: &'static [&'static str],
@@ -30,42 +28,63 @@ pub(super) enum Kind {
 
 /// All of them, in the order of the page.
 pub const CELLS: &[Cell] = &[
-    echo("echo-32-x1", "Echo 32 B", &["echo", "--payload", "32"]),
-    echo("echo-512-x1", "Echo 512 B", &["echo", "--payload", "512"]),
-    echo("echo-4K-x1", "Echo 4 KiB", &["echo", "--payload", "4096"]),
-    echo("echo-64K-x1", "Echo 64 KiB", &["echo", "--payload", "65536"]),
-    echo("echo-1M-x1", "Echo 1 MiB", &["echo", "--payload", "1048576"]),
-    echo("text-64K-x1", "Echo text 64 KiB", &["echo", "--payload", "text-65536"]),
-    deep("echo-32-x16", "Echo 32 B, 16 in flight", &["echo", "--payload", "32", "--depth", "16"]),
-    deep(
+    cell("echo-32-x1", "Echo 32 B", Kind::Echo, &["echo", "--payload", "32"]),
+    cell("echo-512-x1", "Echo 512 B", Kind::Echo, &["echo", "--payload", "512"]),
+    cell("echo-4K-x1", "Echo 4 KiB", Kind::Echo, &["echo", "--payload", "4096"]),
+    cell("echo-64K-x1", "Echo 64 KiB", Kind::Echo, &["echo", "--payload", "65536"]),
+    cell("echo-1M-x1", "Echo 1 MiB", Kind::Echo, &["echo", "--payload", "1048576"]),
+    cell("text-64K-x1", "Echo text 64 KiB", Kind::Echo, &["echo", "--payload", "text-65536"]),
+    cell(
+        "echo-32-x16",
+        "Echo 32 B, 16 in flight",
+        Kind::DeepEcho,
+        &["echo", "--payload", "32", "--depth", "16"],
+    ),
+    cell(
         "echo-512-x16",
         "Echo 512 B, 16 in flight",
+        Kind::DeepEcho,
         &["echo", "--payload", "512", "--depth", "16"],
     ),
-    deep(
+    cell(
         "echo-4K-x16",
         "Echo 4 KiB, 16 in flight",
+        Kind::DeepEcho,
         &["echo", "--payload", "4096", "--depth", "16"],
     ),
-    Cell {
-        name: "handshakes",
-        title: "Handshakes",
-        unit: "handshake",
-        kind: Kind::Handshakes,
-        load: &["handshakes"],
-    },
-    broadcast("broadcast-x1", "Broadcast to 1,000", "1"),
-    broadcast("broadcast-x16", "Broadcast to 1,000, 16 in flight", "16"),
-    Cell {
-        name: "memory",
-        title: "Memory per idle connection",
-        unit: "connection",
-        kind: Kind::Memory,
-        load: &["memory", "--connections", "2000", "--payload", "16384"],
-    },
+    cell("handshakes", "Handshakes", Kind::Handshakes, &["handshakes"]),
+    cell(
+        "broadcast-x1",
+        "Broadcast to 1,000",
+        Kind::Broadcast,
+        &["broadcast", "--connections", "1000", "--payload", "512"],
+    ),
+    cell(
+        "broadcast-x16",
+        "Broadcast to 1,000, 16 in flight",
+        Kind::Broadcast,
+        &["broadcast", "--connections", "1000", "--payload", "512", "--depth", "16"],
+    ),
+    cell(
+        "memory",
+        "Memory per idle connection",
+        Kind::Memory,
+        &["memory", "--connections", "2000", "--payload", "16384"],
+    ),
 ];
 
 impl Cell {
+    /// What is counted, in the singular.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        match self.kind {
+            Kind::Echo | Kind::DeepEcho => "message",
+            Kind::Handshakes => "handshake",
+            Kind::Memory => "connection",
+            Kind::Broadcast => "delivery",
+        }
+    }
+
     /// Whether the server takes part in this.
     #[must_use]
     pub fn admits(&self, server: &Server) -> bool {
@@ -111,18 +130,11 @@ impl Cell {
     }
 }
 
-const fn echo(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Cell {
-    Cell { name, title, unit: "message", kind: Kind::Echo, load }
-}
-
-const fn deep(name: &'static str, title: &'static str, load: &'static [&'static str]) -> Cell {
-    Cell { name, title, unit: "message", kind: Kind::DeepEcho, load }
-}
-
-const fn broadcast(name: &'static str, title: &'static str, depth: &'static str) -> Cell {
-    let load: &'static [&'static str] = match depth.as_bytes() {
-        b"16" => &["broadcast", "--connections", "1000", "--payload", "512", "--depth", "16"],
-        _ => &["broadcast", "--connections", "1000", "--payload", "512"],
-    };
-    Cell { name, title, unit: "delivery", kind: Kind::Broadcast, load }
+const fn cell(
+    name: &'static str,
+    title: &'static str,
+    kind: Kind,
+    load: &'static [&'static str],
+) -> Cell {
+    Cell { name, title, kind, load }
 }

@@ -58,9 +58,9 @@ pub fn contestants(
             server,
         })
         .collect();
-    let prism = &SERVERS[0];
+    let prism = prism()?;
     for (label, program) in builds {
-        all.push(Contestant { label: label.clone(), program: program.clone(), server: prism });
+        all.push(Contestant { label: label.clone(), program: program.clone(), ..prism.clone() });
     }
     Ok(all)
 }

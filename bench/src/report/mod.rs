@@ -7,7 +7,6 @@ mod in_memory;
 mod machine;
 mod page;
 mod plots;
-mod stats;
 mod table;
 mod trial;
 
@@ -17,7 +16,6 @@ pub use self::{
     idle::{ManyIdle, many_idle},
     in_memory::{InMemory, in_memory},
     page::{Once, write_page},
-    stats::Spread,
     table::{Row, Table},
     trial::{Timing, measure},
 };

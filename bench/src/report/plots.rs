@@ -4,7 +4,8 @@ use std::{error::Error, path::Path};
 
 use plotters::{coord::Shift, prelude::*};
 
-use super::{Spread, Table, table::grouped};
+use super::{Table, table::grouped};
+use crate::Spread;
 
 /// Readable on white and on black alike.
 const INK: RGBColor = RGBColor(128, 134, 142);

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Cell, Contestant, Spread};
+use super::{Cell, Contestant};
+use crate::Spread;
 
 /// What one cell brought, best first.
 pub struct Table {
@@ -47,7 +48,7 @@ impl Table {
         if self.cell.is_memory() {
             vec![(0, "fresh".into()), (1, "after an echo".into())]
         } else {
-            vec![(0, format!("CPU ns per {}", self.cell.unit))]
+            vec![(0, format!("CPU ns per {}", self.cell.unit()))]
         }
     }
 
@@ -90,7 +91,7 @@ impl Table {
             return ["fresh, bytes", "to best peer", "after an echo, bytes", "to best peer"]
                 .map(str::to_owned);
         }
-        let unit = self.cell.unit;
+        let unit = self.cell.unit();
         [
             format!("CPU ns per {unit}"),
             "to best peer".into(),

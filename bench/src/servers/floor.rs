@@ -13,6 +13,7 @@ use std::{
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use super::on_tokio;
+use crate::xor::xor;
 
 /// The answer to the key that the load generator sends.
 pub(super) const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
@@ -142,7 +143,7 @@ impl Frames {
             if input != output {
                 buffer.copy_within(input..input + len, output);
             }
-            unmask(&mut buffer[output..output + len], self.mask);
+            xor(&mut buffer[output..output + len], self.mask);
             self.mask.rotate_left(len % 4);
             self.left -= len;
             input += len;
@@ -170,14 +171,4 @@ fn head(bytes: &[u8]) -> Option<(usize, usize)> {
         _ => (6, len),
     };
     (bytes.len() >= head).then_some((head, payload))
-}
-
-fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (chunks, rest) = bytes.as_chunks_mut::<8>();
-    for chunk in chunks {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ key).to_ne_bytes();
-    }
-    rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
 }

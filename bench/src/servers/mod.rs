@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 mod bare;
 #[cfg(feature = "peers")]
-mod batch;
+mod echo;
 #[cfg(feature = "peers")]
 mod fastwebsockets;
 mod floor;

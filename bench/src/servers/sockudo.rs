@@ -3,11 +3,10 @@
 
 use std::io;
 
-use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::{Config, Error, Message, Role, WebSocketStream, handshake::server_handshake};
 use tokio::net::TcpStream;
 
-use super::{MAX_MESSAGE, batch, on_tokio};
+use super::{MAX_MESSAGE, echo, on_tokio};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async { drop(session(stream).await) })
@@ -16,20 +15,13 @@ pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async {
         if let Ok(socket) = accept(stream).await {
-            let _ = batch::echo(socket, is_data).await;
+            let _ = echo::batched(socket, is_data).await;
         }
     })
 }
 
 async fn session(stream: TcpStream) -> Result<(), Error> {
-    let mut socket = accept(stream).await?;
-    while let Some(message) = socket.next().await {
-        let message = message?;
-        if is_data(&message) {
-            socket.send(message).await?;
-        }
-    }
-    Ok(())
+    echo::one_by_one(accept(stream).await?, is_data).await
 }
 
 async fn accept(mut stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {

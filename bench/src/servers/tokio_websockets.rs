@@ -2,11 +2,10 @@
 
 use std::io;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
-use super::{MAX_MESSAGE, batch, hub, on_tokio};
+use super::{MAX_MESSAGE, echo, hub, on_tokio};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| {
@@ -18,7 +17,7 @@ pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| {
         tokio::task::unconstrained(async {
             if let Ok(socket) = accept(stream, config().flush_threshold(64 * 1024)).await {
-                let _ = batch::echo(socket, is_data).await;
+                let _ = echo::batched(socket, is_data).await;
             }
         })
     })
@@ -37,14 +36,7 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
 }
 
 async fn session(stream: TcpStream) -> Result<(), Error> {
-    let mut socket = accept(stream, config()).await?;
-    while let Some(message) = socket.next().await {
-        let message = message?;
-        if is_data(&message) {
-            socket.send(message).await?;
-        }
-    }
-    Ok(())
+    echo::one_by_one(accept(stream, config()).await?, is_data).await
 }
 
 fn config() -> Config {

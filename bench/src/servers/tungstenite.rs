@@ -2,14 +2,13 @@
 
 use std::io;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
     tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
-use super::{MAX_MESSAGE, batch, hub, on_tokio};
+use super::{MAX_MESSAGE, echo, hub, on_tokio};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async { drop(session(stream).await) })
@@ -18,7 +17,7 @@ pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async {
         if let Ok(socket) = accept(stream).await {
-            let _ = batch::echo(socket, is_data).await;
+            let _ = echo::batched(socket, is_data).await;
         }
     })
 }
@@ -36,14 +35,7 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
 }
 
 async fn session(stream: TcpStream) -> Result<(), Error> {
-    let mut socket = accept(stream).await?;
-    while let Some(message) = socket.next().await {
-        let message = message?;
-        if is_data(&message) {
-            socket.send(message).await?;
-        }
-    }
-    Ok(())
+    echo::one_by_one(accept(stream).await?, is_data).await
 }
 
 async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {

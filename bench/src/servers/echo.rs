@@ -1,5 +1,4 @@
-//! What is ready answered with one flush: for the libraries whose sockets are a `Stream` and a
-//! `Sink` of messages.
+//! Echo for the libraries whose sockets are a `Stream` and a `Sink` of messages.
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 
@@ -7,11 +6,28 @@ use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 /// answers all the same.
 const BATCH: usize = 32;
 
-/// Echoes those messages that are data until the connection is over.
+/// Echoes those messages that are data until the connection is over, one by one.
+pub(super) async fn one_by_one<S, M, E>(
+    mut socket: S,
+    is_data: impl Fn(&M) -> bool,
+) -> Result<(), E>
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+{
+    while let Some(message) = socket.next().await {
+        let message = message?;
+        if is_data(&message) {
+            socket.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The same, but what is ready is answered with one flush.
 ///
 /// All that is ready is received before any of it is sent, because some sockets flush what is
 /// unsent whenever they are asked for a message.
-pub(super) async fn echo<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Result<(), E>
+pub(super) async fn batched<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Result<(), E>
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
 {
