@@ -166,6 +166,8 @@ mod inbound;
 mod keepalive;
 mod message;
 mod outbound;
+mod output;
+mod prepared;
 mod websocket;
 
 pub use buffer::RecvBuffer;
@@ -184,4 +186,6 @@ pub use handshake::{
 pub use inbound::Inbound;
 pub use message::{Event, Message, OwnedMessage};
 pub use outbound::Outbound;
+pub use output::Output;
+pub use prepared::PreparedMessage;
 pub use websocket::{Role, State, WebSocket};

@@ -11,8 +11,6 @@
 use alloc::{boxed::Box, string::ToString};
 use core::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::{
     close::{CloseCode, CloseFrame},
     config::Config,
@@ -23,6 +21,8 @@ use crate::{
     },
     keepalive::{Deadline, Keepalive, Tick},
     message::{Event, Message},
+    output::Output,
+    prepared::PreparedMessage,
     websocket::State,
 };
 
@@ -34,8 +34,8 @@ const PONGS_ANYHOW: usize = 1024;
 
 /// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
 ///
-/// Output is always appended to the caller's buffer; what the caller has sent it takes out at the
-/// front ([`BytesMut::advance`](bytes::Buf::advance)).
+/// Output is always appended to the caller's [`Output`], a [`BytesMut`](bytes::BytesMut) mostly; what
+/// the caller has sent it takes out at the front ([`advance`](bytes::Buf::advance)).
 #[derive(Debug)]
 pub struct Outbound {
     /// A client's keys. A server sends in the clear.
@@ -95,7 +95,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is not open any more.
-    pub fn send(&mut self, message: Message<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+    pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
         self.write(OpCode::of(message), message.as_bytes(), out);
         Ok(())
@@ -107,20 +107,43 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is not open any more.
-    pub fn send_head(&self, message: Message<'_>, out: &mut BytesMut) -> Result<bool, SendError> {
+    pub fn send_head(
+        &self,
+        message: Message<'_>,
+        out: &mut impl Output,
+    ) -> Result<bool, SendError> {
         self.ensure_open()?;
         if self.keys.is_some() {
             return Ok(false);
         }
-        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out);
+        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.own());
         Ok(true)
+    }
+
+    /// Appends a message that is encoded already: its own bytes, on a server. A client masks them
+    /// with a new key, and so copies them.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is not open any more.
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        out: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.ensure_open()?;
+        if self.keys.is_some() {
+            self.write(message.opcode(), message.payload(), out);
+        } else {
+            out.append(message.frame());
+        }
+        Ok(())
     }
 
     /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
     ///
     /// # Errors
     /// If the connection is not open, or the payload is longer than 125 bytes.
-    pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+    pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Ping, payload, out)
     }
 
@@ -128,7 +151,7 @@ impl Outbound {
     ///
     /// # Errors
     /// If the connection is not open, or the payload is longer than 125 bytes.
-    pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+    pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Pong, payload, out)
     }
 
@@ -141,7 +164,7 @@ impl Outbound {
         &mut self,
         code: CloseCode,
         reason: &str,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), SendError> {
         self.ensure_open()?;
         if reason.len() > MAX_CONTROL - 2 {
@@ -156,7 +179,7 @@ impl Outbound {
     }
 
     /// Answers what was received: a ping with a pong, a close frame with its echo.
-    pub fn answer(&mut self, event: &Event<'_>, out: &mut BytesMut) {
+    pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
             Event::Ping(payload) if self.phase == Phase::Open => self.write_pong(payload, out),
             Event::Close(frame) => {
@@ -171,7 +194,7 @@ impl Outbound {
     }
 
     /// Fails the connection for what the peer did (RFC 6455 §7.1.7): tells it, if it can be told.
-    pub fn fail(&mut self, error: ProtocolError, out: &mut BytesMut) {
+    pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
             Some(code) => self.abort(code, &error.to_string(), out),
             None => self.finish(),
@@ -180,7 +203,7 @@ impl Outbound {
 
     /// Fails the connection for a reason of ours: appends a close frame, and does not wait for the
     /// answer to it. A reason of more than 123 bytes is cut.
-    pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut BytesMut) {
+    pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.phase == Phase::Open {
             self.write_close(CloseFrame { code, reason }, out);
         }
@@ -215,7 +238,7 @@ impl Outbound {
         &mut self,
         now: Duration,
         heard: bool,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), ProtocolError> {
         self.poll_pong(out);
         if self.phase == Phase::Open {
@@ -224,7 +247,7 @@ impl Outbound {
                 Tick::Ping(payload) => {
                     // Where so much is unsent that the peer can not be reading, a ping adds
                     // nothing; that it is silent will show all the same.
-                    if out.len() <= self.pong_mark {
+                    if out.unsent() <= self.pong_mark {
                         self.write(OpCode::Ping, &payload, out);
                     }
                     Ok(())
@@ -233,14 +256,14 @@ impl Outbound {
             };
         }
         if matches!(self.close_deadline, Deadline::Pending) {
-            self.unsent = out.len();
+            self.unsent = out.unsent();
         }
         if !self.close_deadline.passed(now, self.close_timeout) {
             return Ok(());
         }
         // A peer that still takes what was sent before the close frame is not late.
-        if out.len() < self.unsent {
-            self.unsent = out.len();
+        if out.unsent() < self.unsent {
+            self.unsent = out.unsent();
             self.close_deadline = Deadline::At(now.saturating_add(self.close_timeout));
             return Ok(());
         }
@@ -251,8 +274,8 @@ impl Outbound {
 
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
-    pub fn poll_pong(&mut self, out: &mut BytesMut) {
-        if self.held_pong.is_some() && out.len() <= self.pong_mark {
+    pub fn poll_pong(&mut self, out: &mut impl Output) {
+        if self.held_pong.is_some() && out.unsent() <= self.pong_mark {
             self.write_held_pong(out);
         }
     }
@@ -307,7 +330,7 @@ impl Outbound {
         &mut self,
         opcode: OpCode,
         payload: &[u8],
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), SendError> {
         self.ensure_open()?;
         if payload.len() > MAX_CONTROL {
@@ -317,19 +340,19 @@ impl Outbound {
         Ok(())
     }
 
-    fn write_pong(&mut self, payload: &[u8], out: &mut BytesMut) {
-        self.pongs = self.pongs.min(out.len());
-        if out.len() > self.pong_mark && self.pongs > PONGS_ANYHOW {
+    fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {
+        self.pongs = self.pongs.min(out.unsent());
+        if out.unsent() > self.pong_mark && self.pongs > PONGS_ANYHOW {
             self.held_pong = Some(payload.into());
             return;
         }
         self.held_pong = None;
-        let before = out.len();
+        let before = out.unsent();
         self.write(OpCode::Pong, payload, out);
-        self.pongs += out.len() - before;
+        self.pongs += out.unsent() - before;
     }
 
-    fn write_held_pong(&mut self, out: &mut BytesMut) {
+    fn write_held_pong(&mut self, out: &mut impl Output) {
         if let Some(payload) = self.held_pong.take()
             && self.phase == Phase::Open
         {
@@ -338,7 +361,7 @@ impl Outbound {
     }
 
     /// A reason that is too long is cut, at the end of a character.
-    fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut BytesMut) {
+    fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {
         let mut payload = [0; MAX_CONTROL];
         let mut len = 0;
         if frame.code != CloseCode::NO_STATUS {
@@ -352,9 +375,10 @@ impl Outbound {
     }
 
     /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.
-    fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut BytesMut) {
+    fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let header = Header::whole(opcode, mask, payload.len());
+        let out = out.own();
         out.reserve(Header::MAX_LEN + payload.len());
         header.encode(out);
         let begin = out.len();

@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::{
     buffer::RecvBuffer,
     close::CloseCode,
@@ -13,6 +11,8 @@ use crate::{
     inbound::Inbound,
     message::{Event, Message},
     outbound::Outbound,
+    output::Output,
+    prepared::PreparedMessage,
 };
 
 /// Which end of the connection this is.
@@ -99,7 +99,7 @@ impl WebSocket {
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.outbound.poll_pong(out);
         let received = self.inbound.receive(input);
@@ -128,16 +128,28 @@ impl WebSocket {
     pub fn send<'m>(
         &mut self,
         message: impl Into<Message<'m>>,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), SendError> {
         self.outbound.send(message.into(), out)
+    }
+
+    /// Appends a message that is encoded already to `out`.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is not open any more.
+    pub fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        out: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.outbound.send_prepared(message, out)
     }
 
     /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
     ///
     /// # Errors
     /// If the connection is not open, or the payload is longer than 125 bytes.
-    pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+    pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.outbound.ping(payload, out)
     }
 
@@ -145,7 +157,7 @@ impl WebSocket {
     ///
     /// # Errors
     /// If the connection is not open, or the payload is longer than 125 bytes.
-    pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+    pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.outbound.pong(payload, out)
     }
 
@@ -159,7 +171,7 @@ impl WebSocket {
         &mut self,
         code: CloseCode,
         reason: &str,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), SendError> {
         self.outbound.close(code, reason, out)
     }
@@ -185,7 +197,7 @@ impl WebSocket {
     pub fn handle_timeout(
         &mut self,
         now: Duration,
-        out: &mut BytesMut,
+        out: &mut impl Output,
     ) -> Result<(), ProtocolError> {
         let heard = self.inbound.take_heard();
         let handled = self.outbound.handle_timeout(now, heard, out);

@@ -190,7 +190,7 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.config(), keys);
-        Opened { websocket, unsent: BytesMut::new(), info, headers }
+        Opened { websocket, unsent: None, info, headers }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use prism_core::{CloseCode, Message, OwnedHeaders, SendError};
+use prism_core::{CloseCode, Message, OwnedHeaders, PreparedMessage, SendError};
 
 use crate::{
     fan_out,
@@ -15,6 +15,7 @@ use crate::{
     outbox::{Duty, Outbox},
     request::RequestInfo,
     sending::{Queue, Sending},
+    wire::Outgoing,
 };
 
 /// A connection's address, in the sense of the actor model: clone it, store it, send to it from
@@ -112,7 +113,7 @@ impl Connection {
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
     /// waits.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
-        Sending::new(self, message.into(), Queue::InTurn)
+        Sending::new(self, Outgoing::Message(message.into()), Queue::InTurn)
     }
 
     /// Sends a message if there is room for it now.
@@ -120,8 +121,34 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        self.fulfil(self.outbox().try_send(message.into())?);
-        Ok(())
+        self.hand_over(Outgoing::Message(message.into()))
+    }
+
+    /// As [`send`](Self::send), a message that many connections get: its bytes are shared, not
+    /// copied, unless it is small.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Connection, PreparedMessage};
+    /// fn publish(to: &[Connection], text: &str) {
+    ///     let news = PreparedMessage::new(text);
+    ///     for connection in to {
+    ///         let _ = connection.try_send_prepared(&news); // who is full or gone misses it
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub const fn send_prepared<'m>(&self, message: &'m PreparedMessage) -> Sending<'_, 'm> {
+        Sending::new(self, Outgoing::Prepared(message), Queue::InTurn)
+    }
+
+    /// As [`try_send`](Self::try_send), a message that many connections get.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
+        self.hand_over(Outgoing::Prepared(message))
     }
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
@@ -170,6 +197,20 @@ impl Connection {
     /// Returns when the connection is over. Cancel-safe.
     pub async fn closed(&self) {
         self.outbox().ended().await;
+    }
+
+    /// Runs `hook`, once, when the connection is over, before `on_disconnect`: also after a panic of
+    /// the handler, and if the connection's task is dropped. At once if it is over already.
+    ///
+    /// For what must not outlive the connection, such as its place in a list. It runs in whatever
+    /// task or thread ends the connection, so it should be quick; a panic in it has no effect.
+    pub fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
+        self.outbox().on_end(hook);
+    }
+
+    pub(crate) fn hand_over(&self, message: Outgoing<'_>) -> Result<(), TrySendError> {
+        self.fulfil(self.outbox().try_send(message)?);
+        Ok(())
     }
 
     fn fulfil(&self, duty: Duty) {

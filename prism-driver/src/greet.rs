@@ -4,10 +4,13 @@ use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_core::{Accept, HandshakeError, Offer, RecvBuffer, Reply, Request, ServerHandshake};
+use prism_core::{
+    Accept, HandshakeError, Offer, Output, RecvBuffer, Reply, Request, ServerHandshake,
+};
 
 use crate::{
     options::Options,
+    pool,
     request::RequestInfo,
     runtime::{Runtime, Transport, until},
     session::{Opened, Session},
@@ -100,9 +103,9 @@ impl<E> Upgrade<E> {
         let protocol = offer.select_protocol(protocols);
         let info = RequestInfo::new(request.path(), request.query(), params, protocol);
         let headers = Some(request.headers().into_owned());
-        let mut unsent = BytesMut::new();
-        let websocket = offer.accept(&Accept::new(), &options.config(), &mut unsent);
-        Self { endpoint, opened: Opened { websocket, unsent, info, headers } }
+        let mut unsent = pool::take_send();
+        let websocket = offer.accept(&Accept::new(), &options.config(), unsent.own());
+        Self { endpoint, opened: Opened { websocket, unsent: Some(unsent), info, headers } }
     }
 }
 

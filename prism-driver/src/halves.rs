@@ -15,6 +15,7 @@ use crate::{
     connection::{Connection, TrySendError},
     handler::{Disconnect, Failure},
     sending::{Queue, Sending},
+    wire::Outgoing,
 };
 
 /// The sending half of a [`Socket`](crate::Socket).
@@ -109,7 +110,8 @@ impl Sink<OwnedMessage> for SendHalf {
             if let Some(before) = before {
                 before.await?;
             }
-            Sending::new(&connection, message.as_message(), Queue::OutOfTurn).await
+            Sending::new(&connection, Outgoing::Message(message.as_message()), Queue::OutOfTurn)
+                .await
         }));
         Ok(())
     }

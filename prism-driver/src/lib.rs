@@ -68,6 +68,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod unsent;
 mod wait;
 mod wire;
 
@@ -85,7 +86,7 @@ pub use listen::shared_listeners;
 pub use options::Options;
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
-    ProtocolError, Reply, Request, SendError,
+    PreparedMessage, ProtocolError, Reply, Request, SendError,
 };
 pub use runtime::{Network, Runtime, Transport};
 pub use sending::Sending;

@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,13 +15,17 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
 use event_listener::Event as Notice;
-use prism_core::{CloseCode, Event, Message, Outbound, ProtocolError, SendError, State};
+use prism_core::{CloseCode, Event, Outbound, ProtocolError, SendError, State};
 
 use crate::{
-    connection::TrySendError, fan_out, handler::Failure, runtime::Transport, wait::wait_until,
-    wire::Wire,
+    connection::TrySendError,
+    fan_out,
+    handler::Failure,
+    runtime::Transport,
+    unsent::Unsent,
+    wait::wait_until,
+    wire::{Outgoing, Wire},
 };
 
 pub(crate) struct Outbox {
@@ -51,7 +56,7 @@ impl Outbox {
     pub(crate) const fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
-        unsent: BytesMut,
+        unsent: Option<Box<Unsent>>,
         high_water_mark: usize,
     ) -> Self {
         Self {
@@ -68,7 +73,7 @@ impl Outbox {
     // ---- whoever sends
 
     /// Sends now, or says why not.
-    pub(crate) fn try_send(&self, message: Message<'_>) -> Result<Duty, TrySendError> {
+    pub(crate) fn try_send(&self, message: Outgoing<'_>) -> Result<Duty, TrySendError> {
         self.within_mark(|wire| wire.send(message))
     }
 
@@ -80,7 +85,7 @@ impl Outbox {
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.close(code, reason, out))?;
-        wire.closed_with = Some(Box::new((code, reason.to_owned())));
+        wire.more().closed_with = Some((code, reason.to_owned()));
         self.closed.store(true, Ordering::Release);
         // The owner has a deadline to set.
         wake_owner(wire);
@@ -133,6 +138,17 @@ impl Outbox {
     /// Returns when the connection is over.
     pub(crate) async fn ended(&self) {
         wait_until(&self.turned, || self.lock().ended).await;
+    }
+
+    /// Runs a hook when the connection is over: now, if it is.
+    pub(crate) fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
+        let mut wire = self.lock();
+        if wire.ended {
+            drop(wire);
+            hook();
+        } else {
+            wire.more().hooks.push(Box::new(hook));
+        }
     }
 
     /// Writes what is unsent in place of an owner that sleeps; it is woken only if that blocks, or
@@ -210,7 +226,7 @@ impl Outbox {
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.answer(event, out));
-        wire.closed_with.as_deref().cloned()
+        wire.more.as_ref()?.closed_with.clone()
     }
 
     /// We can not go on: closes without waiting for the peer's answer.
@@ -247,8 +263,9 @@ impl Outbox {
     /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
     /// accepted can still be flushed.
     pub(crate) fn end(&self) {
-        self.lock().ended = true;
-        self.notify_all();
+        let mut wire = self.lock();
+        wire.ended = true;
+        self.tell_end(wire);
     }
 
     /// The connection is over, and so is its transport.
@@ -256,9 +273,8 @@ impl Outbox {
         let mut wire = self.lock();
         wire.ended = true;
         let io = wire.give_up();
-        drop(wire);
+        self.tell_end(wire);
         drop(io);
-        self.notify_all();
     }
 
     fn within_mark(
@@ -280,6 +296,16 @@ impl Outbox {
         self.progress.notify(usize::MAX);
         if room {
             self.room.notify(1);
+        }
+    }
+
+    fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
+        let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
+        drop(wire);
+        self.notify_all();
+        for hook in hooks.into_iter().flatten() {
+            // One that panics has only itself to blame.
+            let _ = catch_unwind(AssertUnwindSafe(hook));
         }
     }
 

@@ -5,8 +5,9 @@
 
 use std::cell::RefCell;
 
-use bytes::BytesMut;
 use prism_core::RecvBuffer;
+
+use crate::unsent::Unsent;
 
 /// The size of a fresh receive buffer: what one read brings at most, until a message needs more.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
@@ -21,7 +22,7 @@ const KEPT: usize = 4 << 20;
 struct Pool {
     recv: Vec<RecvBuffer>,
     recv_bytes: usize,
-    send: Vec<BytesMut>,
+    send: Vec<Box<Unsent>>,
     send_bytes: usize,
 }
 
@@ -52,21 +53,18 @@ pub(crate) fn put_recv(mut buffer: RecvBuffer) {
 }
 
 /// An empty send buffer.
-pub(crate) fn take_send() -> BytesMut {
+pub(crate) fn take_send() -> Box<Unsent> {
     POOL.with_borrow_mut(|pool| {
         let buffer = pool.send.pop()?;
         pool.send_bytes -= buffer.capacity();
         Some(buffer)
     })
-    .unwrap_or_else(|| BytesMut::with_capacity(SEND_BUFFER))
+    .unwrap_or_else(|| Box::new(Unsent::with_capacity(SEND_BUFFER)))
 }
 
 /// Gives a send buffer back, whatever is in it.
-pub(crate) fn put_send(mut buffer: BytesMut) {
+pub(crate) fn put_send(mut buffer: Box<Unsent>) {
     buffer.clear();
-    // What was sent was cut off at the front; asked for more than there is behind it, the buffer
-    // makes it capacity again, and so all of it is counted.
-    let _ = buffer.try_reclaim(buffer.capacity() + 1);
     POOL.with_borrow_mut(|pool| {
         if buffer.capacity() >= SEND_BUFFER && pool.send_bytes + buffer.capacity() <= KEPT {
             pool.send_bytes += buffer.capacity();
@@ -77,15 +75,16 @@ pub(crate) fn put_send(mut buffer: BytesMut) {
 
 #[cfg(test)]
 mod tests {
-    use bytes::{Buf, BytesMut};
+    use prism_core::Output;
 
-    use super::{KEPT, put_send, take_send};
+    use super::{KEPT, Unsent, put_send, take_send};
 
     #[test]
     fn what_was_sent_counts_as_memory_that_is_kept() {
         const SIZE: usize = 240_000;
         for _ in 0..100 {
-            let mut buffer = BytesMut::zeroed(SIZE);
+            let mut buffer = Box::new(Unsent::with_capacity(SIZE));
+            buffer.own().resize(SIZE, 0);
             buffer.advance(SIZE / 2);
             put_send(buffer);
         }

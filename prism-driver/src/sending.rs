@@ -6,9 +6,12 @@ use std::{
 };
 
 use event_listener::EventListener;
-use prism_core::{Message, SendError};
+use prism_core::SendError;
 
-use crate::connection::{Connection, TrySendError};
+use crate::{
+    connection::{Connection, TrySendError},
+    wire::Outgoing,
+};
 
 /// What [`Connection::send`] gives: it sends the message when there is room. Dropped while it waits,
 /// it has sent nothing.
@@ -17,7 +20,7 @@ use crate::connection::{Connection, TrySendError};
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Sending<'c, 'm> {
     connection: &'c Connection,
-    message: Message<'m>,
+    message: Outgoing<'m>,
     queue: Queue,
     /// What it waits for.
     noticed: Option<EventListener>,
@@ -37,7 +40,7 @@ pub(crate) enum Queue {
 impl<'c, 'm> Sending<'c, 'm> {
     pub(crate) const fn new(
         connection: &'c Connection,
-        message: Message<'m>,
+        message: Outgoing<'m>,
         queue: Queue,
     ) -> Self {
         Self { connection, message, queue, noticed: None, waited: false }
@@ -70,7 +73,7 @@ impl Future for Sending<'_, '_> {
                 self.noticed = None;
                 self.waited = true;
             }
-            match self.connection.try_send(self.message) {
+            match self.connection.hand_over(self.message) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));

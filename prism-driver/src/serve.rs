@@ -1,6 +1,5 @@
 //! Serving a single transport, whatever it is and however it was accepted.
 
-use bytes::BytesMut;
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
@@ -48,7 +47,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::new(path, None, std::iter::empty(), None);
-    let opened = Opened { websocket, unsent: BytesMut::new(), info, headers: None };
+    let opened = Opened { websocket, unsent: None, info, headers: None };
     let session = Session::new(opened, io, None, RecvBuffer::new(), options);
     session.run(runtime, options, handler).await
 }

@@ -6,7 +6,6 @@ use std::{
     pin::pin,
 };
 
-use bytes::BytesMut;
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, RecvBuffer, WebSocket};
 
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
     pool,
     request::RequestInfo,
     runtime::{Runtime, Transport},
+    unsent::Unsent,
 };
 
 /// How many events in a row before other tasks get a turn: one read may bring ten thousand.
@@ -31,7 +31,7 @@ const EVENTS_PER_READ: u32 = EVENTS_PER_TURN / READS_PER_TURN;
 pub(crate) struct Opened {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
-    pub(crate) unsent: BytesMut,
+    pub(crate) unsent: Option<Box<Unsent>>,
     pub(crate) info: RequestInfo,
     pub(crate) headers: Option<OwnedHeaders>,
 }

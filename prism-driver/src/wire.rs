@@ -7,11 +7,14 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
-use prism_core::{CloseCode, Message, Outbound, SendError, State};
+use prism_core::{CloseCode, Message, Outbound, Output, PreparedMessage, SendError, State};
 
-use crate::{pool, runtime::Transport};
+use crate::{
+    pool,
+    runtime::Transport,
+    unsent::{PIECES, Unsent},
+};
 
 /// From this size on a payload goes to the transport from where it lies. Copying less is cheaper
 /// than what gathers in one write.
@@ -21,7 +24,8 @@ pub(crate) struct Wire {
     pub(crate) outbound: Outbound,
     /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
     io: Option<Box<dyn Transport>>,
-    unsent: BytesMut,
+    /// An idle connection has no memory for output: it is lent some.
+    unsent: Option<Box<Unsent>>,
     /// Whether the transport may hold back bytes that were written to it, as TLS does.
     unflushed: bool,
     /// Whether the transport has taken something since the owner last asked.
@@ -36,15 +40,27 @@ pub(crate) struct Wire {
     pub(crate) owner: Option<Waker>,
     /// The number of the last fan-out that this connection was part of.
     pub(crate) fanned_out: u64,
-    /// How we closed, if we did so first.
-    pub(crate) closed_with: Option<Box<(CloseCode, String)>>,
     pub(crate) cut: bool,
     pub(crate) ended: bool,
+    /// What few connections have.
+    pub(crate) more: Option<Box<More>>,
+}
+
+#[derive(Default)]
+pub(crate) struct More {
+    /// How we closed, if we did so first.
+    pub(crate) closed_with: Option<(CloseCode, String)>,
+    /// What is to be run when the connection is over.
+    pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Wire {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
-    pub(crate) const fn new(io: Box<dyn Transport>, outbound: Outbound, unsent: BytesMut) -> Self {
+    pub(crate) const fn new(
+        io: Box<dyn Transport>,
+        outbound: Outbound,
+        unsent: Option<Box<Unsent>>,
+    ) -> Self {
         Self {
             outbound,
             io: Some(io),
@@ -56,46 +72,44 @@ impl Wire {
             lost: 0,
             owner: None,
             fanned_out: 0,
-            closed_with: None,
             cut: false,
             ended: false,
+            more: None,
         }
+    }
+
+    pub(crate) fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
     // ---- what is to be sent
 
     /// Sends a message; one that is large is written at once, as far as the transport takes it.
-    pub(crate) fn send(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        let payload = message.as_bytes();
-        // Where something waits already, its owner may be waiting for the transport, too.
-        let at_once = payload.len() >= LARGE && self.is_idle();
-        if !at_once || !self.write(|outbound, out| outbound.send_head(message, out))? {
-            return self.write(|outbound, out| outbound.send(message, out));
+    pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+        match message {
+            Outgoing::Message(message) => self.send_message(message),
+            Outgoing::Prepared(message) => {
+                self.write(|outbound, out| outbound.send_prepared(message, out))
+            }
         }
-        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
-        let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
-            self.fail(error);
-        }
-        Ok(())
     }
 
-    /// Lets the sending half write. An idle connection has no memory for output: it is lent some.
-    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut BytesMut) -> T) -> T {
-        self.lend_memory();
-        let result = write(&mut self.outbound, &mut self.unsent);
+    /// Lets the sending half write.
+    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut Unsent) -> T) -> T {
+        let unsent = self.unsent.get_or_insert_with(pool::take_send);
+        let result = write(&mut self.outbound, unsent);
         self.return_memory();
         result
     }
 
     /// How many bytes are waiting to be sent.
     pub(crate) fn unsent(&self) -> usize {
-        self.unsent.len()
+        self.unsent.as_ref().map_or(0, |unsent| unsent.len())
     }
 
     /// Whether there is nothing to do for whoever owns the connection.
     pub(crate) fn is_idle(&self) -> bool {
-        self.unsent.is_empty() && !self.unflushed && self.failed.is_none()
+        self.unsent.is_none() && !self.unflushed && self.failed.is_none()
     }
 
     /// Whether the owner may sleep, if the transport would take no more from it.
@@ -110,7 +124,7 @@ impl Wire {
 
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
-        self.unsent.len() >= high_water_mark && self.outbound.state() == State::Open
+        self.unsent() >= high_water_mark && self.outbound.state() == State::Open
     }
 
     // ---- the transport
@@ -160,51 +174,71 @@ impl Wire {
     #[must_use]
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.outbound.receive_eof();
-        self.lost += self.unsent.len() as u64;
-        pool::put_send(std::mem::take(&mut self.unsent));
+        self.lost += self.unsent() as u64;
+        self.unsent.take().map(pool::put_send);
         self.io.take()
+    }
+
+    fn send_message(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let payload = message.as_bytes();
+        // Where something waits already, its owner may be waiting for the transport, too.
+        let at_once = payload.len() >= LARGE && self.is_idle();
+        if !at_once || !self.write(|outbound, out| outbound.send_head(message, out))? {
+            return self.write(|outbound, out| outbound.send(message, out));
+        }
+        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
+            self.fail(error);
+        }
+        Ok(())
     }
 
     /// Writes what is unsent, and then a payload that follows it directly; what the transport does
     /// not take of that is unsent then.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, mut tail: &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
-            if self.unsent.is_empty() && tail.is_empty() {
+            let front = self.unsent();
+            if front == 0 && tail.is_empty() {
                 break Poll::Ready(Ok(()));
             }
             match self.poll_write_once(cx, tail) {
-                Poll::Ready(Ok(count)) => {
-                    let front = count.min(self.unsent.len());
-                    self.unsent.advance(front);
-                    tail = &tail[count - front..];
-                    if tail.is_empty() {
-                        // Nothing may come between a head and its payload.
-                        self.outbound.poll_pong(&mut self.unsent);
-                    }
-                }
+                Poll::Ready(Ok(count)) => tail = &tail[count.saturating_sub(front)..],
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
+            if let Some(unsent) = &mut self.unsent
+                && tail.is_empty()
+            {
+                // Nothing may come between a head and its payload.
+                self.outbound.poll_pong(&mut **unsent);
+            }
         };
         if !tail.is_empty() {
-            self.lend_memory();
-            self.unsent.extend_from_slice(tail);
+            let unsent = self.unsent.get_or_insert_with(pool::take_send);
+            unsent.own().extend_from_slice(tail);
         }
         self.return_memory();
         outcome
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>, tail: &[u8]) -> Poll<io::Result<usize>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
+        let (Some(io), Some(unsent)) = (&mut self.io, &mut self.unsent) else {
+            return Poll::Pending;
+        };
         let io = Pin::new(io);
-        let written = if tail.is_empty() {
-            io.poll_write(cx, &self.unsent)
-        } else {
-            io.poll_write_vectored(cx, &[io::IoSlice::new(&self.unsent), io::IoSlice::new(tail)])
+        let written = match unsent.whole() {
+            Some(bytes) if tail.is_empty() => io.poll_write(cx, bytes),
+            _ => {
+                let mut pieces = [io::IoSlice::new(&[]); PIECES];
+                let count = unsent.pieces(tail, &mut pieces);
+                io.poll_write_vectored(cx, &pieces[..count])
+            }
         };
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
+                unsent.advance(count.min(unsent.len()));
                 self.written += count as u64;
                 self.unflushed = true;
                 self.took = true;
@@ -213,15 +247,16 @@ impl Wire {
         }
     }
 
-    fn lend_memory(&mut self) {
-        if self.unsent.capacity() == 0 {
-            self.unsent = pool::take_send();
-        }
-    }
-
     fn return_memory(&mut self) {
-        if self.unsent.is_empty() {
-            pool::put_send(std::mem::take(&mut self.unsent));
+        if let Some(unsent) = self.unsent.take_if(|unsent| unsent.is_empty()) {
+            pool::put_send(unsent);
         }
     }
+}
+
+/// What a sender hands over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outgoing<'m> {
+    Message(Message<'m>),
+    Prepared(&'m PreparedMessage),
 }

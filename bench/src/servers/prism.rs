@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_global_executor::GlobalExecutorConfig;
-use prism_driver::{Connection, Disconnect, Handler, Message, Network, Options, Server};
+use prism_driver::{Connection, Disconnect, Handler, Message, Network, Options, PreparedMessage, Server};
 
 use super::{MAX_MESSAGE, announce, on_tokio};
 
@@ -82,8 +82,9 @@ impl Handler for Broadcast {
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        let message = PreparedMessage::new(message);
         for connection in self.everyone.lock().unwrap().iter() {
-            let _ = connection.try_send(message); // who does not keep up misses it
+            let _ = connection.try_send_prepared(&message); // who does not keep up misses it
         }
     }
 

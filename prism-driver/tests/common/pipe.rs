@@ -280,6 +280,15 @@ impl AsyncWrite for End {
         Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let whole: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        self.poll_write(cx, &whole)
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut lane = lock(&self.outgoing);
         if let Some(error) = lane.flush_fails {

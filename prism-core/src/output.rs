@@ -1,0 +1,31 @@
+//! [`Output`]: where what is to be sent goes.
+
+use bytes::{Bytes, BytesMut};
+
+/// Where the machine's output goes. A [`BytesMut`] is all that most callers need: the machine appends
+/// to it, and what has been sent is taken out at the front ([`advance`](bytes::Buf::advance)).
+///
+/// A caller that sends the same [`PreparedMessage`](crate::PreparedMessage)s to many connections may
+/// bring an output of its own, that holds references to their bytes instead of copies.
+pub trait Output {
+    /// Where bytes are appended.
+    fn own(&mut self) -> &mut BytesMut;
+
+    /// How many bytes are unsent in all.
+    fn unsent(&self) -> usize;
+
+    /// Appends bytes that others may hold as well.
+    fn append(&mut self, bytes: &Bytes) {
+        self.own().extend_from_slice(bytes);
+    }
+}
+
+impl Output for BytesMut {
+    fn own(&mut self) -> &mut BytesMut {
+        self
+    }
+
+    fn unsent(&self) -> usize {
+        self.len()
+    }
+}

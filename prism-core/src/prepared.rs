@@ -1,0 +1,61 @@
+//! [`PreparedMessage`]: encoded once, sent to many.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    frame::header::{Header, OpCode},
+    message::Message,
+};
+
+/// A message that is encoded already, to be sent to any number of connections. A clone shares its
+/// bytes.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use prism_core::{Config, PreparedMessage, WebSocket};
+///
+/// let news = PreparedMessage::new("news");
+/// let mut servers = [0, 1, 2].map(|_| WebSocket::server(&Config::default()));
+/// for ws in &mut servers {
+///     let mut out = BytesMut::new();
+///     ws.send_prepared(&news, &mut out)?;
+///     assert_eq!(out[..], *b"\x81\x04news");
+/// }
+/// # Ok::<(), prism_core::SendError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedMessage {
+    opcode: OpCode,
+    /// As a server sends it.
+    frame: Bytes,
+    header: usize,
+}
+
+impl PreparedMessage {
+    /// Encodes a message.
+    #[must_use]
+    pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
+        let message = message.into();
+        let (opcode, payload) = (OpCode::of(message), message.as_bytes());
+        let mut frame = BytesMut::with_capacity(Header::MAX_LEN + payload.len());
+        Header::whole(opcode, None, payload.len()).encode(&mut frame);
+        let header = frame.len();
+        frame.extend_from_slice(payload);
+        Self { opcode, frame: frame.freeze(), header }
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.frame[self.header..]
+    }
+
+    pub(crate) const fn opcode(&self) -> OpCode {
+        self.opcode
+    }
+
+    /// The frame as a server sends it, unmasked.
+    pub(crate) const fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+}

@@ -1,0 +1,126 @@
+//! Messages that are encoded once and sent to many (RFC 6455 §5), and outputs that hold bytes of
+//! others.
+
+mod common;
+
+use core::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use common::{
+    frame::{Frame, wire},
+    machine::{Machine, quiet},
+};
+use prism_core::{
+    CloseCode, Message, Output, PreparedMessage, ProtocolError, RecvBuffer, Role, SendError,
+    WebSocket,
+};
+
+/// An output of the caller's own: it keeps the bytes of others for itself.
+#[derive(Default)]
+struct Keeping {
+    own: BytesMut,
+    kept: Vec<Bytes>,
+}
+
+impl Output for Keeping {
+    fn own(&mut self) -> &mut BytesMut {
+        &mut self.own
+    }
+
+    fn unsent(&self) -> usize {
+        self.own.len() + self.kept.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    fn append(&mut self, bytes: &Bytes) {
+        self.kept.push(bytes.clone());
+    }
+}
+
+#[test]
+fn it_is_sent_as_the_same_message_would_be() {
+    for len in [0, 1, 125, 126, 0xffff, 0x1_0000] {
+        let text = "x".repeat(len);
+        for message in [Message::Text(&text), Message::Binary(text.as_bytes())] {
+            let prepared = PreparedMessage::new(message);
+            assert_eq!(prepared.payload(), message.as_bytes());
+            for mut machine in Machine::both() {
+                machine.send(message).unwrap();
+                let sent = machine.says();
+                machine.ws.send_prepared(&prepared, &mut machine.out).unwrap();
+                assert_eq!(machine.says(), sent, "{:?}, {len} bytes", machine.role);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_masks_it_with_a_new_key_each_time() {
+    let mut client = Machine::client();
+    let prepared = PreparedMessage::new("the same");
+    let mut wires = [(); 2].map(|()| {
+        client.ws.send_prepared(&prepared, &mut client.out).unwrap();
+        client.out.split()
+    });
+    assert_ne!(wires[0], wires[1]);
+    for wire in &mut wires {
+        let mut server = Machine::server();
+        assert_eq!(server.hears(wire), [common::Seen::Text("the same".into())]);
+    }
+}
+
+#[test]
+fn it_is_refused_once_the_connection_is_closing() {
+    for mut machine in Machine::both() {
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        machine.says();
+        let sent = machine.ws.send_prepared(&PreparedMessage::new("late"), &mut machine.out);
+        assert_eq!((sent, machine.says()), (Err(SendError::Closed), vec![]));
+    }
+}
+
+#[test]
+fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
+    let prepared = PreparedMessage::new("news");
+    let mut outputs = [(); 2].map(|()| Keeping::default());
+    for out in &mut outputs {
+        let mut ws = WebSocket::server(&quiet());
+        ws.send_prepared(&prepared, out).unwrap();
+        assert!(out.own.is_empty());
+    }
+    let [first, second] = outputs.map(|out| out.kept[0].clone());
+    assert_eq!((&first[..], first.as_ptr()), (&b"\x81\x04news"[..], second.as_ptr()));
+}
+
+#[test]
+fn what_it_keeps_counts_as_unsent_for_pongs() {
+    let mut config = quiet();
+    config.pong_mark = 10_000;
+    let mut ws = WebSocket::server(&config);
+    let mut out = Keeping::default();
+    ws.send_prepared(&PreparedMessage::new(&vec![0; 10_000]), &mut out).unwrap();
+    let mut input = RecvBuffer::new();
+    input.extend_from_slice(&wire(Role::Client, (0..100).map(|_| Frame::ping([7; 100]))));
+    while ws.receive(&mut input, &mut out).unwrap().is_some() {}
+    assert!(out.own.len() < 1_200, "held back: {}", out.own.len());
+    out.kept.clear();
+    out.own.clear();
+    ws.receive(&mut input, &mut out).unwrap();
+    assert_eq!(out.own.len(), 102, "the last one is sent when there is room");
+}
+
+#[test]
+fn a_peer_that_still_takes_what_it_keeps_is_not_late_to_close() {
+    let mut config = quiet();
+    config.close_timeout = Duration::from_secs(5);
+    let at = Duration::from_secs;
+    let mut ws = WebSocket::server(&config);
+    let mut out = Keeping::default();
+    ws.send_prepared(&PreparedMessage::new(&vec![0; 1000]), &mut out).unwrap();
+    ws.close(CloseCode::NORMAL, "", &mut out).unwrap();
+    ws.handle_timeout(at(0), &mut out).unwrap();
+    for i in 1..4 {
+        out.kept[0].advance(100);
+        assert_eq!(ws.handle_timeout(at(5 * i), &mut out), Ok(()));
+    }
+    assert_eq!(ws.handle_timeout(at(20), &mut out), Err(ProtocolError::CloseTimeout));
+}

@@ -1,0 +1,199 @@
+//! [`Unsent`]: what waits to be written, in order: a connection's own bytes, and between them frames
+//! that other connections send as well.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+use prism_core::Output;
+
+/// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
+const SHARED: usize = 256;
+
+/// How many pieces one write takes.
+pub(crate) const PIECES: usize = 32;
+
+/// ```text
+///   own      |  after  |   after   |  behind all frames  |
+///                     ▲           ▲
+///   frames         frame       frame
+/// ```
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    own: BytesMut,
+    frames: VecDeque<Frame>,
+    /// The sum of the frames' `after`.
+    claimed: usize,
+    /// The sum of the frames' lengths.
+    framed: usize,
+}
+
+#[derive(Debug)]
+struct Frame {
+    /// How many own bytes lie between the frame before and this one.
+    after: usize,
+    bytes: Bytes,
+}
+
+impl Unsent {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { own: BytesMut::with_capacity(bytes), ..Self::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.own.len() + self.framed
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Everything, if it lies in one piece.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        self.frames.is_empty().then_some(&self.own)
+    }
+
+    /// The first pieces of everything, and of `tail` behind it; how many they are.
+    pub(crate) fn pieces<'a>(&'a self, tail: &'a [u8], into: &mut [IoSlice<'a>]) -> usize {
+        let mut own = &self.own[..];
+        let framed = self.frames.iter().flat_map(|frame| {
+            let after = own.split_off(..frame.after).unwrap_or_default();
+            [after, &frame.bytes[..]]
+        });
+        let behind = [&self.own[self.claimed..], tail];
+        let pieces = framed.chain(behind).filter(|piece| !piece.is_empty());
+        let mut count = 0;
+        for (slot, piece) in into.iter_mut().zip(pieces) {
+            *slot = IoSlice::new(piece);
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes what has been written out at the front.
+    pub(crate) fn advance(&mut self, mut count: usize) {
+        while let Some(frame) = self.frames.front_mut() {
+            let own = count.min(frame.after);
+            self.own.advance(own);
+            frame.after -= own;
+            self.claimed -= own;
+            count -= own;
+            let framed = count.min(frame.bytes.len());
+            frame.bytes.advance(framed);
+            self.framed -= framed;
+            count -= framed;
+            if !frame.bytes.is_empty() {
+                return;
+            }
+            self.frames.pop_front();
+        }
+        self.own.advance(count);
+    }
+
+    /// Forgets everything; keeps the memory, all of it.
+    pub(crate) fn clear(&mut self) {
+        self.frames.clear();
+        (self.claimed, self.framed) = (0, 0);
+        self.own.clear();
+        // What was sent was cut off at the front; asked for more than there is behind it, the buffer
+        // makes it capacity again.
+        let _ = self.own.try_reclaim(self.own.capacity() + 1);
+    }
+
+    /// How many bytes of memory it holds, empty as it is.
+    pub(crate) fn capacity(&self) -> usize {
+        self.own.capacity() + self.frames.capacity() * size_of::<Frame>()
+    }
+}
+
+impl Output for Unsent {
+    fn own(&mut self) -> &mut BytesMut {
+        &mut self.own
+    }
+
+    fn unsent(&self) -> usize {
+        self.len()
+    }
+
+    fn append(&mut self, bytes: &Bytes) {
+        if bytes.len() < SHARED {
+            self.own.extend_from_slice(bytes);
+            return;
+        }
+        let after = self.own.len() - self.claimed;
+        self.claimed += after;
+        self.framed += bytes.len();
+        self.frames.push_back(Frame { after, bytes: bytes.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use bytes::{Buf, Bytes};
+    use prism_core::Output;
+
+    use super::{PIECES, SHARED, Unsent};
+
+    /// Own bytes and shared frames, long and short, in turn; and all of it in one piece.
+    fn mixed() -> (Unsent, Vec<u8>) {
+        let (mut unsent, mut all) = (Unsent::default(), Vec::new());
+        for (i, len) in [SHARED, 3, SHARED + 7, SHARED, 1, SHARED * 2].into_iter().enumerate() {
+            let frame = vec![i as u8; len];
+            unsent.append(&Bytes::from(frame.clone()));
+            let own = vec![b'a' + i as u8; i % 3];
+            unsent.own().extend_from_slice(&own);
+            all.extend([frame, own].concat());
+        }
+        (unsent, all)
+    }
+
+    fn pieces_of(unsent: &Unsent, tail: &[u8]) -> Vec<u8> {
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let count = unsent.pieces(tail, &mut pieces);
+        pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect()
+    }
+
+    #[test]
+    fn the_pieces_are_everything_in_order_whatever_has_been_taken_out() {
+        let all = mixed().1;
+        for first in 0..=all.len() {
+            let mut unsent = mixed().0;
+            unsent.advance(first);
+            assert_eq!(unsent.len(), all.len() - first);
+            assert_eq!(pieces_of(&unsent, b"tail"), [&all[first..], b"tail"].concat());
+            unsent.advance((all.len() - first) / 2);
+            assert_eq!(pieces_of(&unsent, b"").len(), unsent.len());
+            unsent.advance(unsent.len());
+            assert!(unsent.is_empty() && unsent.whole() == Some(b""));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_in_one_write_is_left_for_the_next() {
+        let mut unsent = Unsent::default();
+        let frame = Bytes::from(vec![7; SHARED]);
+        let frames = PIECES + 3;
+        (0..frames).for_each(|_| unsent.append(&frame));
+        let mut writes = Vec::new();
+        while !unsent.is_empty() {
+            writes.push(pieces_of(&unsent, b"").len() / SHARED);
+            unsent.advance(pieces_of(&unsent, b"").len());
+        }
+        assert_eq!(writes, [PIECES, 3]);
+    }
+
+    #[test]
+    fn a_long_frame_is_not_copied_and_a_short_one_is_not_kept() {
+        let mut unsent = Unsent::default();
+        let (long, short) = (Bytes::from(vec![1; SHARED]), Bytes::from(vec![2; SHARED - 1]));
+        unsent.append(&long);
+        unsent.append(&short);
+        assert!(!long.is_unique() && short.is_unique());
+        unsent.advance(long.remaining());
+        assert!(long.is_unique(), "it has left");
+        unsent.append(&long);
+        unsent.clear();
+        assert!(long.is_unique() && unsent.is_empty());
+    }
+}

@@ -1,0 +1,137 @@
+//! What is run when a connection is over, however it ends.
+
+mod common;
+
+use std::io::ErrorKind::ConnectionReset;
+
+use common::{
+    handlers::{HandOut, Log, Recorder},
+    pipe::pipe,
+    serve, serve_on,
+    sim::Sim,
+};
+use futures_lite::future::poll_once;
+use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
+
+/// Leaves two hooks with each connection, then does as the recorder does.
+struct Hooked(Recorder, Log);
+
+impl Handler for Hooked {
+    async fn on_connect(&self, connection: &Connection) {
+        for name in ["first", "second"] {
+            let log = self.1.clone();
+            connection.on_end(move || log.add(format!("{name} hook")));
+        }
+        self.0.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.0.on_message(connection, message).await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.on_disconnect(connection, reason).await;
+    }
+}
+
+fn hooked() -> (Hooked, Log) {
+    let (recorder, log, _) = Recorder::new();
+    (Hooked(recorder, log.clone()), log)
+}
+
+#[test]
+fn hooks_run_once_and_before_on_disconnect() {
+    let sim = Sim::default();
+    let (handler, log) = hooked();
+    let (mut peer, _, ended) = serve(&sim, handler, Options::default());
+    sim.run(async {
+        peer.close(1000, "bye").await;
+        peer.all().await;
+        ended.recv().await.unwrap();
+        let lines = log.lines();
+        assert_eq!(lines[..3], ["connect", "first hook", "second hook"]);
+        assert!(lines[3].starts_with("disconnect") && lines.len() == 4, "{lines:?}");
+    });
+}
+
+#[test]
+fn hooks_run_after_a_panic_and_a_failure() {
+    for panics in [true, false] {
+        let sim = Sim::default();
+        let (handler, log) = hooked();
+        let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+        sim.run(async {
+            sim.settle().await;
+            if panics {
+                peer.send("panic").await;
+            } else {
+                script.break_to_server(ConnectionReset);
+            }
+            assert!(matches!(ended.recv().await, Ok(Disconnect::Failed(_))));
+            let hooks = log.lines().into_iter().filter(|line| line.ends_with("hook"));
+            assert_eq!(hooks.count(), 2);
+        });
+    }
+}
+
+#[test]
+fn hooks_run_when_the_connections_task_is_dropped() {
+    let sim = Sim::default();
+    let (handler, log) = hooked();
+    let (server, _client, _) = pipe();
+    sim.run(async {
+        let options = Options::default();
+        let serving = serve_upgraded(sim.clone(), server, "/", &options, &handler);
+        assert!(poll_once(serving).await.is_none(), "dropped");
+        assert_eq!(log.lines(), ["connect", "first hook", "second hook"]);
+    });
+}
+
+#[test]
+fn a_hook_that_comes_late_runs_at_once() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, _, ended) = serve(&sim, handler, Options::default());
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        peer.close(1000, "").await;
+        peer.all().await;
+        ended.recv().await.unwrap();
+        let log = Log::default();
+        let also = log.clone();
+        connection.on_end(move || also.add("hook"));
+        assert_eq!(log.lines(), ["hook"]);
+    });
+}
+
+#[test]
+fn a_hook_that_panics_keeps_nothing_else_from_happening() {
+    let sim = Sim::default();
+    let (handler, log) = hooked();
+    let (server, client, _) = pipe();
+    let ended = serve_on(&sim, server, Panicky(handler), Options::default());
+    sim.run(async {
+        sim.settle().await;
+        drop(client);
+        ended.recv().await.unwrap();
+        let lines = log.lines();
+        assert_eq!(lines[..3], ["connect", "first hook", "second hook"]);
+        assert_eq!(lines.len(), 4, "and the disconnect: {lines:?}");
+    });
+}
+
+/// Leaves a hook that panics before all others.
+struct Panicky(Hooked);
+
+impl Handler for Panicky {
+    async fn on_connect(&self, connection: &Connection) {
+        connection.on_end(|| panic!("on purpose"));
+        self.0.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.on_disconnect(connection, reason).await;
+    }
+}

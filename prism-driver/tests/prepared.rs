@@ -1,0 +1,132 @@
+//! Messages that are encoded once: many connections share their bytes.
+
+mod common;
+
+use common::{
+    binary, close,
+    handlers::{Ear, HandOut},
+    peer::Seen,
+    serve, serve_handshake,
+    sim::Sim,
+    stuck, text,
+};
+use futures_lite::future::poll_once;
+use prism_driver::{Client, CloseCode, Options, PreparedMessage, SendError, TrySendError};
+
+/// Long enough to be shared, not copied.
+const LONG: usize = 1000;
+
+fn long(byte: u8) -> Vec<u8> {
+    vec![byte; LONG]
+}
+
+fn prepared(byte: u8) -> PreparedMessage {
+    PreparedMessage::new(&long(byte))
+}
+
+#[test]
+fn they_leave_in_order_with_all_else_in_one_write() {
+    let sim = Sim::default();
+    let (handler, out) = HandOut::new();
+    let (mut peer, script, _) = serve(&sim, handler, Options::default());
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        sim.settle().await;
+        let writes = script.writes_to_client();
+        connection.try_send_prepared(&prepared(1)).unwrap();
+        connection.try_send("own").unwrap();
+        connection.try_send_prepared(&PreparedMessage::new("short")).unwrap();
+        connection.send_prepared(&prepared(2)).await.unwrap();
+        connection.send_prepared(&prepared(3)).await.unwrap();
+        connection.close(CloseCode::NORMAL, "done").unwrap();
+        let expected =
+            [binary(long(1)), text("own"), text("short"), binary(long(2)), binary(long(3))];
+        for seen in expected {
+            assert_eq!(peer.next_but_pings().await, seen);
+        }
+        assert_eq!(peer.next_but_pings().await, close(1000, "done"));
+        assert_eq!(script.writes_to_client(), writes + 1);
+    });
+}
+
+#[test]
+fn a_transport_that_takes_them_in_pieces_gets_every_byte_once() {
+    for piece in [1, 2, 7, 500, LONG, LONG + 5] {
+        let sim = Sim::default();
+        let (handler, out) = HandOut::new();
+        let (mut peer, script, _) = serve(&sim, handler, Options::default());
+        script.set_piece(piece);
+        sim.run(async {
+            let connection = out.recv().await.unwrap();
+            for i in 0..40 {
+                connection.try_send_prepared(&prepared(i)).unwrap();
+                connection.try_send(&[i][..]).unwrap();
+            }
+            for i in 0..40 {
+                assert_eq!(peer.next_but_pings().await, binary(long(i)), "{piece} at once");
+                assert_eq!(peer.next_but_pings().await, binary([i]), "{piece} at once");
+            }
+        });
+    }
+}
+
+#[test]
+fn they_count_as_what_they_are_and_wait_for_room_like_others() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, 2 * LONG);
+    sim.run(async {
+        let message = prepared(1);
+        connection.try_send_prepared(&message).unwrap();
+        assert_eq!(connection.buffered(), LONG + 4);
+        connection.try_send_prepared(&message).unwrap();
+        assert_eq!(connection.buffered(), 2 * (LONG + 4));
+        assert_eq!(connection.try_send_prepared(&message), Err(TrySendError::Full));
+        let mut waiting = Box::pin(connection.send_prepared(&message));
+        assert_eq!(poll_once(&mut waiting).await, None);
+        script.set_capacity_to_client(1 << 20);
+        waiting.await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(peer.next().await, binary(long(1)));
+        }
+        connection.flush().await.unwrap();
+        assert_eq!(connection.buffered(), 0);
+    });
+}
+
+#[test]
+fn once_the_connection_closes_they_are_refused_and_what_was_accepted_is_sent() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
+    sim.run(async {
+        connection.try_send_prepared(&prepared(1)).unwrap();
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        let refused = connection.send_prepared(&prepared(2)).await;
+        assert_eq!(refused, Err(SendError::Closed));
+        script.set_capacity_to_client(1 << 20);
+        let seen = [binary(long(1)), close(1000, ""), Seen::End(Ok(()))];
+        assert_eq!(peer.all().await, seen);
+    });
+}
+
+#[test]
+fn a_client_sends_them_too() {
+    let sim = Sim::default();
+    let (handler, log, _) = Ear::new();
+    let (io, _, _) = serve_handshake(&sim, handler, Options::default());
+    sim.run(async {
+        let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap();
+        let (handler, out) = HandOut::new();
+        let running = async {
+            client.run_stream(io, handler).await.unwrap();
+        };
+        let sending = async {
+            let connection = out.recv().await.unwrap();
+            let message = PreparedMessage::new("x".repeat(LONG).as_str());
+            connection.send_prepared(&message).await.unwrap();
+            connection.send_prepared(&message).await.unwrap();
+            connection.close(CloseCode::NORMAL, "").unwrap();
+        };
+        futures_lite::future::zip(running, sending).await;
+        assert_eq!(log.lines()[..2], ["x".repeat(LONG), "x".repeat(LONG)]);
+    });
+}
