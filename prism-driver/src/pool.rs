@@ -22,6 +22,10 @@ const KEPT: usize = 4 << 20;
 struct Pool {
     recv: Vec<RecvBuffer>,
     recv_bytes: usize,
+    #[expect(
+        clippy::vec_box,
+        reason = "lent as they are: a connection has room for a pointer only"
+    )]
     send: Vec<Box<Unsent>>,
     send_bytes: usize,
 }

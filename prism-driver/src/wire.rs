@@ -175,7 +175,9 @@ impl Wire {
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.outbound.receive_eof();
         self.lost += self.unsent() as u64;
-        self.unsent.take().map(pool::put_send);
+        if let Some(unsent) = self.unsent.take() {
+            pool::put_send(unsent);
+        }
         self.io.take()
     }
 

@@ -8,7 +8,9 @@ use std::{
 };
 
 use async_global_executor::GlobalExecutorConfig;
-use prism_driver::{Connection, Disconnect, Handler, Message, Network, Options, PreparedMessage, Server};
+use prism_driver::{
+    Connection, Disconnect, Handler, Message, Network, Options, PreparedMessage, Server,
+};
 
 use super::{MAX_MESSAGE, announce, on_tokio};
 
