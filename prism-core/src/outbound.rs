@@ -134,7 +134,7 @@ impl Outbound {
         if self.keys.is_some() {
             self.write(message.opcode(), message.payload(), out);
         } else {
-            out.append(message.frame());
+            out.append(message);
         }
         Ok(())
     }

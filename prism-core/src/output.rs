@@ -1,12 +1,14 @@
 //! [`Output`]: where what is to be sent goes.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+
+use crate::prepared::PreparedMessage;
 
 /// Where the machine's output goes. A [`BytesMut`] is all that most callers need: the machine appends
 /// to it, and what has been sent is taken out at the front ([`advance`](bytes::Buf::advance)).
 ///
-/// A caller that sends the same [`PreparedMessage`](crate::PreparedMessage)s to many connections may
-/// bring an output of its own, that holds references to their bytes instead of copies.
+/// A caller that sends the same [`PreparedMessage`]s to many connections may bring an output of its
+/// own, that holds clones of them instead of copies of their bytes.
 pub trait Output {
     /// Where bytes are appended.
     fn own(&mut self) -> &mut BytesMut;
@@ -14,9 +16,9 @@ pub trait Output {
     /// How many bytes are unsent in all.
     fn unsent(&self) -> usize;
 
-    /// Appends bytes that others may hold as well.
-    fn append(&mut self, bytes: &Bytes) {
-        self.own().extend_from_slice(bytes);
+    /// Appends the [frame](PreparedMessage::frame) of a message that others may hold as well.
+    fn append(&mut self, message: &PreparedMessage) {
+        self.own().extend_from_slice(message.frame());
     }
 }
 

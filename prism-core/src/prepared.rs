@@ -1,6 +1,8 @@
 //! [`PreparedMessage`]: encoded once, sent to many.
 
-use bytes::{Bytes, BytesMut};
+use alloc::{boxed::Box, sync::Arc};
+
+use bytes::BytesMut;
 
 use crate::{
     frame::header::{Header, OpCode},
@@ -24,11 +26,13 @@ use crate::{
 /// # Ok::<(), prism_core::SendError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedMessage {
+pub struct PreparedMessage(Arc<Prepared>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Prepared {
     opcode: OpCode,
-    /// As a server sends it.
-    frame: Bytes,
     header: usize,
+    frame: Box<[u8]>,
 }
 
 impl PreparedMessage {
@@ -41,21 +45,22 @@ impl PreparedMessage {
         Header::whole(opcode, None, payload.len()).encode(&mut frame);
         let header = frame.len();
         frame.extend_from_slice(payload);
-        Self { opcode, frame: frame.freeze(), header }
+        Self(Arc::new(Prepared { opcode, header, frame: frame[..].into() }))
     }
 
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.frame[self.header..]
+        &self.0.frame[self.0.header..]
     }
 
-    pub(crate) const fn opcode(&self) -> OpCode {
-        self.opcode
+    /// The whole frame as a server sends it, unmasked.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        &self.0.frame
     }
 
-    /// The frame as a server sends it, unmasked.
-    pub(crate) const fn frame(&self) -> &Bytes {
-        &self.frame
+    pub(crate) fn opcode(&self) -> OpCode {
+        self.0.opcode
     }
 }

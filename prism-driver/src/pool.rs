@@ -3,7 +3,7 @@
 //! A connection takes one when there are bytes and gives it back when there are none, so that a
 //! thread works in the same warm memory whichever connection it serves.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use prism_core::RecvBuffer;
 
@@ -32,6 +32,7 @@ struct Pool {
 
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A receive buffer with spare memory.
@@ -75,6 +76,15 @@ pub(crate) fn put_send(mut buffer: Box<Unsent>) {
             pool.send.push(buffer);
         }
     });
+}
+
+/// Lends memory for a moment, empty.
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let result = work(&mut scratch);
+    SCRATCH.set(scratch);
+    result
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use std::{collections::VecDeque, io::IoSlice};
 
-use bytes::{Buf, Bytes, BytesMut};
-use prism_core::Output;
+use bytes::{Buf, BytesMut};
+use prism_core::{Output, PreparedMessage};
 
 /// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
 const SHARED: usize = 256;
@@ -23,15 +23,17 @@ pub(crate) struct Unsent {
     frames: VecDeque<Frame>,
     /// The sum of the frames' `after`.
     claimed: usize,
-    /// The sum of the frames' lengths.
+    /// The sum of the frames' lengths, without what the first has lost.
     framed: usize,
+    /// How much of the first frame has been written.
+    written: usize,
 }
 
 #[derive(Debug)]
 struct Frame {
     /// How many own bytes lie between the frame before and this one.
     after: usize,
-    bytes: Bytes,
+    message: PreparedMessage,
 }
 
 impl Unsent {
@@ -55,9 +57,10 @@ impl Unsent {
     /// The first pieces of everything, and of `tail` behind it; how many they are.
     pub(crate) fn pieces<'a>(&'a self, tail: &'a [u8], into: &mut [IoSlice<'a>]) -> usize {
         let mut own = &self.own[..];
+        let mut written = self.written;
         let framed = self.frames.iter().flat_map(|frame| {
             let after = own.split_off(..frame.after).unwrap_or_default();
-            [after, &frame.bytes[..]]
+            [after, &frame.message.frame()[std::mem::take(&mut written)..]]
         });
         let behind = [&self.own[self.claimed..], tail];
         let pieces = framed.chain(behind).filter(|piece| !piece.is_empty());
@@ -77,13 +80,15 @@ impl Unsent {
             frame.after -= own;
             self.claimed -= own;
             count -= own;
-            let framed = count.min(frame.bytes.len());
-            frame.bytes.advance(framed);
-            self.framed -= framed;
-            count -= framed;
-            if !frame.bytes.is_empty() {
+            let left = frame.message.frame().len() - self.written;
+            if count < left {
+                self.framed -= count;
+                self.written += count;
                 return;
             }
+            self.framed -= left;
+            self.written = 0;
+            count -= left;
             self.frames.pop_front();
         }
         self.own.advance(count);
@@ -92,7 +97,7 @@ impl Unsent {
     /// Forgets everything; keeps the memory, all of it.
     pub(crate) fn clear(&mut self) {
         self.frames.clear();
-        (self.claimed, self.framed) = (0, 0);
+        (self.claimed, self.framed, self.written) = (0, 0, 0);
         self.own.clear();
         // What was sent was cut off at the front; asked for more than there is behind it, the buffer
         // makes it capacity again.
@@ -114,15 +119,16 @@ impl Output for Unsent {
         self.len()
     }
 
-    fn append(&mut self, bytes: &Bytes) {
-        if bytes.len() < SHARED {
-            self.own.extend_from_slice(bytes);
+    fn append(&mut self, message: &PreparedMessage) {
+        let frame = message.frame();
+        if frame.len() < SHARED {
+            self.own.extend_from_slice(frame);
             return;
         }
         let after = self.own.len() - self.claimed;
         self.claimed += after;
-        self.framed += bytes.len();
-        self.frames.push_back(Frame { after, bytes: bytes.clone() });
+        self.framed += frame.len();
+        self.frames.push_back(Frame { after, message: message.clone() });
     }
 }
 
@@ -130,8 +136,7 @@ impl Output for Unsent {
 mod tests {
     use std::io::IoSlice;
 
-    use bytes::{Buf, Bytes};
-    use prism_core::Output;
+    use prism_core::{Output, PreparedMessage};
 
     use super::{PIECES, SHARED, Unsent};
 
@@ -139,11 +144,11 @@ mod tests {
     fn mixed() -> (Unsent, Vec<u8>) {
         let (mut unsent, mut all) = (Unsent::default(), Vec::new());
         for (i, len) in [SHARED, 3, SHARED + 7, SHARED, 1, SHARED * 2].into_iter().enumerate() {
-            let frame = vec![i as u8; len];
-            unsent.append(&Bytes::from(frame.clone()));
+            let message = PreparedMessage::new(&vec![i as u8; len]);
+            unsent.append(&message);
             let own = vec![b'a' + i as u8; i % 3];
             unsent.own().extend_from_slice(&own);
-            all.extend([frame, own].concat());
+            all.extend([message.frame(), &own].concat());
         }
         (unsent, all)
     }
@@ -172,28 +177,26 @@ mod tests {
     #[test]
     fn what_does_not_fit_in_one_write_is_left_for_the_next() {
         let mut unsent = Unsent::default();
-        let frame = Bytes::from(vec![7; SHARED]);
-        let frames = PIECES + 3;
-        (0..frames).for_each(|_| unsent.append(&frame));
+        let message = PreparedMessage::new(&[7; SHARED]);
+        (0..PIECES + 3).for_each(|_| unsent.append(&message));
         let mut writes = Vec::new();
         while !unsent.is_empty() {
-            writes.push(pieces_of(&unsent, b"").len() / SHARED);
+            writes.push(pieces_of(&unsent, b"").len() / message.frame().len());
             unsent.advance(pieces_of(&unsent, b"").len());
         }
         assert_eq!(writes, [PIECES, 3]);
     }
 
     #[test]
-    fn a_long_frame_is_not_copied_and_a_short_one_is_not_kept() {
+    fn a_long_frame_is_not_copied_and_a_short_one_is() {
         let mut unsent = Unsent::default();
-        let (long, short) = (Bytes::from(vec![1; SHARED]), Bytes::from(vec![2; SHARED - 1]));
-        unsent.append(&long);
-        unsent.append(&short);
-        assert!(!long.is_unique() && short.is_unique());
-        unsent.advance(long.remaining());
-        assert!(long.is_unique(), "it has left");
-        unsent.append(&long);
+        unsent.append(&PreparedMessage::new(&[1; SHARED]));
+        unsent.append(&PreparedMessage::new(&[2; SHARED / 2]));
+        assert_eq!((unsent.frames.len(), unsent.own.len()), (1, 4 + SHARED / 2));
+        unsent.advance(SHARED + 4);
+        assert_eq!(unsent.frames.len(), 0, "it has left");
+        unsent.append(&PreparedMessage::new(&[1; SHARED]));
         unsent.clear();
-        assert!(long.is_unique() && unsent.is_empty());
+        assert!(unsent.frames.is_empty() && unsent.is_empty());
     }
 }

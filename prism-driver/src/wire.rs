@@ -20,6 +20,10 @@ use crate::{
 /// than what gathers in one write.
 const LARGE: usize = 16 << 10;
 
+/// Pieces that are this much together are copied into one: the kernel takes longer over many small
+/// ones than that costs, for they lie in memory that is warm.
+const GATHERED: usize = 32 << 10;
+
 pub(crate) struct Wire {
     pub(crate) outbound: Outbound,
     /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
@@ -234,7 +238,7 @@ impl Wire {
             _ => {
                 let mut pieces = [io::IoSlice::new(&[]); PIECES];
                 let count = unsent.pieces(tail, &mut pieces);
-                io.poll_write_vectored(cx, &pieces[..count])
+                write_pieces(io, cx, &pieces[..count])
             }
         };
         match ready!(written)? {
@@ -254,6 +258,21 @@ impl Wire {
             pool::put_send(unsent);
         }
     }
+}
+
+/// Writes several pieces at once: in one, unless that would be much to copy.
+fn write_pieces(
+    io: Pin<&mut Box<dyn Transport>>,
+    cx: &mut Context<'_>,
+    pieces: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if pieces.iter().map(|piece| piece.len()).sum::<usize>() > GATHERED {
+        return io.poll_write_vectored(cx, pieces);
+    }
+    pool::with_scratch(|scratch| {
+        pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
+        io.poll_write(cx, scratch)
+    })
 }
 
 /// What a sender hands over.
