@@ -6,36 +6,48 @@
 
 use core::time::Duration;
 
-/// A moment that may not have been given its time yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Deadline {
-    #[default]
-    Off,
-    /// Set; to be counted from the next `handle_timeout`.
-    Pending,
-    At(Duration),
-}
+/// A moment that may not have been given its time yet, in nanoseconds: every idle connection holds
+/// some, and a [`Duration`] takes twice the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline(u64);
 
 impl Deadline {
+    /// There is none.
+    pub(crate) const OFF: Self = Self(u64::MAX);
+    /// Set; to be counted from the next `handle_timeout`, and so due at once.
+    pub(crate) const PENDING: Self = Self(0);
+
+    /// At `now` and the span.
+    pub(crate) fn after(now: Duration, span: Span) -> Self {
+        Self(Span::new(now).0.saturating_add(span.0).clamp(1, u64::MAX - 1))
+    }
+
     /// When it is due.
     pub(crate) const fn due(self) -> Option<Duration> {
         match self {
-            Self::Off => None,
-            Self::Pending => Some(Duration::ZERO),
-            Self::At(moment) => Some(moment),
+            Self::OFF => None,
+            Self(nanos) => Some(Duration::from_nanos(nanos)),
         }
     }
 
     /// Whether it has passed; a pending one starts to run.
-    pub(crate) fn passed(&mut self, now: Duration, after: Duration) -> bool {
-        match *self {
-            Self::Off => false,
-            Self::Pending => {
-                *self = Self::At(now.saturating_add(after));
-                false
-            }
-            Self::At(moment) => moment <= now,
+    pub(crate) fn passed(&mut self, now: Duration, span: Span) -> bool {
+        if *self == Self::PENDING {
+            *self = Self::after(now, span);
+            return false;
         }
+        self.due().is_some_and(|moment| moment <= now)
+    }
+}
+
+/// A span of time in nanoseconds; some 580 years are as good as for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span(u64);
+
+impl Span {
+    pub(crate) const fn new(span: Duration) -> Self {
+        let nanos = span.as_nanos();
+        Self(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 })
     }
 }
 
@@ -43,8 +55,8 @@ impl Deadline {
 /// and takes a peer for dead that nothing was heard of since a ping.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
-    interval: Duration,
-    timeout: Duration,
+    interval: Span,
+    timeout: Span,
     next_ping: Deadline,
     /// When something must have been heard; off while no ping is waiting for that.
     answer: Deadline,
@@ -52,7 +64,7 @@ pub(crate) struct Keepalive {
 }
 
 /// An interval of zero would ping without an end.
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MIN_INTERVAL: Span = Span::new(Duration::from_millis(1));
 
 /// What the keepalive wants done.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,10 +78,11 @@ pub(crate) enum Tick {
 impl Keepalive {
     pub(crate) const fn new(interval: Option<Duration>, timeout: Duration) -> Self {
         let (interval, next_ping) = match interval {
-            Some(interval) => (interval, Deadline::Pending),
-            None => (Duration::MAX, Deadline::Off),
+            Some(interval) => (Span::new(interval), Deadline::PENDING),
+            None => (Span(0), Deadline::OFF),
         };
-        Self { interval, timeout, next_ping, answer: Deadline::Off, pings: 0 }
+        let timeout = Span::new(timeout);
+        Self { interval, timeout, next_ping, answer: Deadline::OFF, pings: 0 }
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
@@ -82,7 +95,7 @@ impl Keepalive {
     /// `heard`: whether anything came from the peer since the last call.
     pub(crate) fn tick(&mut self, now: Duration, heard: bool) -> Tick {
         if heard {
-            self.answer = Deadline::Off;
+            self.answer = Deadline::OFF;
         }
         if self.answer.passed(now, self.timeout) {
             return Tick::Dead;
@@ -91,9 +104,9 @@ impl Keepalive {
         if !self.next_ping.passed(now, interval) {
             return Tick::Nothing;
         }
-        self.next_ping = Deadline::At(now.saturating_add(interval));
-        if matches!(self.answer, Deadline::Off) {
-            self.answer = Deadline::At(now.saturating_add(self.timeout));
+        self.next_ping = Deadline::after(now, interval);
+        if self.answer == Deadline::OFF {
+            self.answer = Deadline::after(now, self.timeout);
         }
         self.pings = self.pings.wrapping_add(1);
         Tick::Ping(self.pings.to_be_bytes())

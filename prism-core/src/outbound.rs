@@ -19,7 +19,7 @@ use crate::{
         header::{Header, OpCode},
         mask::{MaskKeys, apply_mask},
     },
-    keepalive::{Deadline, Keepalive, Tick},
+    keepalive::{Deadline, Keepalive, Span, Tick},
     message::{Event, Message},
     output::Output,
     prepared::PreparedMessage,
@@ -43,7 +43,7 @@ pub struct Outbound {
     phase: Phase,
     keepalive: Keepalive,
     pong_mark: usize,
-    close_timeout: Duration,
+    close_timeout: Span,
     close_deadline: Deadline,
     /// How much of the unsent output was there when the close deadline was last looked at.
     unsent: usize,
@@ -83,8 +83,8 @@ impl Outbound {
             phase: Phase::Open,
             keepalive: Keepalive::new(config.ping_interval, config.pong_timeout),
             pong_mark: config.pong_mark,
-            close_timeout: config.close_timeout,
-            close_deadline: Deadline::Off,
+            close_timeout: Span::new(config.close_timeout),
+            close_deadline: Deadline::OFF,
             unsent: 0,
             pongs: 0,
             held_pong: None,
@@ -213,7 +213,7 @@ impl Outbound {
     /// Says that the transport has ended.
     pub const fn receive_eof(&mut self) {
         self.phase = Phase::Ended;
-        self.close_deadline = Deadline::Off;
+        self.close_deadline = Deadline::OFF;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock.
@@ -228,7 +228,8 @@ impl Outbound {
         }
     }
 
-    /// Says what time it is: a duration since any moment, the same one each time. Pings, or gives
+    /// Says what time it is: a duration since any moment, the same one each time, and less than 584
+    /// years ago. Pings, or gives
     /// up. `heard`: whether anything was received since the last call.
     ///
     /// # Errors
@@ -255,7 +256,7 @@ impl Outbound {
                 Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
             };
         }
-        if matches!(self.close_deadline, Deadline::Pending) {
+        if self.close_deadline == Deadline::PENDING {
             self.unsent = out.unsent();
         }
         if !self.close_deadline.passed(now, self.close_timeout) {
@@ -264,7 +265,7 @@ impl Outbound {
         // A peer that still takes what was sent before the close frame is not late.
         if out.unsent() < self.unsent {
             self.unsent = out.unsent();
-            self.close_deadline = Deadline::At(now.saturating_add(self.close_timeout));
+            self.close_deadline = Deadline::after(now, self.close_timeout);
             return Ok(());
         }
         let answered = self.phase != Phase::CloseSent;
@@ -321,7 +322,7 @@ impl Outbound {
     fn finish(&mut self) {
         if matches!(self.phase, Phase::Open | Phase::CloseSent) {
             self.phase = Phase::Closed;
-            self.close_deadline = Deadline::Pending;
+            self.close_deadline = Deadline::PENDING;
         }
         self.held_pong = None;
     }
@@ -371,7 +372,7 @@ impl Outbound {
             payload[2..len].copy_from_slice(reason.as_bytes());
         }
         self.write(OpCode::Close, &payload[..len], out);
-        self.close_deadline = Deadline::Pending;
+        self.close_deadline = Deadline::PENDING;
     }
 
     /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.

@@ -187,7 +187,8 @@ impl WebSocket {
         self.outbound.poll_timeout()
     }
 
-    /// Says what time it is: a duration since any moment, the same one each time.
+    /// Says what time it is: a duration since any moment, the same one each time, and less than 584
+    /// years ago.
     ///
     /// May be called early or late; only what is due is done: a ping is appended to `out`, a dead
     /// peer or an unfinished close is given up.
