@@ -229,8 +229,7 @@ impl Outbound {
     }
 
     /// Says what time it is: a duration since any moment, the same one each time, and less than 584
-    /// years ago. Pings, or gives
-    /// up. `heard`: whether anything was received since the last call.
+    /// years ago. Pings, or gives up. `heard`: whether anything was received since the last call.
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, [`ProtocolError::CloseTimeout`] if
