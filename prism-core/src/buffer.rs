@@ -40,13 +40,17 @@ pub struct RecvBuffer {
     head: usize,
     /// Where the received bytes end and the spare ones begin.
     tail: usize,
+    /// How many of the unparsed bytes have been looked at, and were not enough.
+    seen: usize,
+    /// How much of the message so far is known to be UTF-8.
+    valid: usize,
 }
 
 impl RecvBuffer {
     /// An empty buffer; allocates nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { data: Vec::new(), start: 0, joined: 0, head: 0, tail: 0 }
+        Self { data: Vec::new(), start: 0, joined: 0, head: 0, tail: 0, seen: 0, valid: 0 }
     }
 
     /// An empty buffer with room for `bytes` bytes.
@@ -84,6 +88,7 @@ impl RecvBuffer {
     /// Forgets everything received; keeps the memory.
     pub const fn clear(&mut self) {
         (self.start, self.joined, self.head, self.tail) = (0, 0, 0, 0);
+        (self.seen, self.valid) = (0, 0);
     }
 
     /// The bytes received that no parser has taken yet.
@@ -114,6 +119,7 @@ impl RecvBuffer {
         other.joined = other.tail;
         other.head = other.tail;
         other.extend_from_slice(self.unparsed());
+        (other.seen, other.valid) = (self.seen, self.valid);
         self.clear();
     }
 
@@ -126,6 +132,26 @@ impl RecvBuffer {
     /// How many bytes no parser has taken yet.
     pub(crate) const fn unparsed_len(&self) -> usize {
         self.tail - self.head
+    }
+
+    /// Whether more is unparsed than was at the last [`look`](Self::look).
+    pub(crate) const fn has_news(&self) -> bool {
+        self.unparsed_len() > self.seen
+    }
+
+    /// What is unparsed now is no news any more.
+    pub(crate) const fn look(&mut self) {
+        self.seen = self.unparsed_len();
+    }
+
+    /// What is not known to be UTF-8 of the message so far.
+    pub(crate) fn unchecked(&self) -> &[u8] {
+        &self.message()[self.valid..]
+    }
+
+    /// So much more of the message is UTF-8.
+    pub(crate) const fn checked(&mut self, count: usize) {
+        self.valid += count;
     }
 
     /// The unparsed bytes, to be unmasked in place.
@@ -162,6 +188,7 @@ impl RecvBuffer {
     pub(crate) fn lend(&mut self, count: usize) -> &mut [u8] {
         let from = self.head;
         self.skip(count);
+        self.seen = self.seen.saturating_sub(count);
         self.start_over();
         &mut self.data[from..from + count]
     }
@@ -169,7 +196,7 @@ impl RecvBuffer {
     /// Ends the message and lends its payload; it is gone with the next call.
     pub(crate) fn lend_message(&mut self) -> &[u8] {
         let message = self.start..self.start + self.joined;
-        self.joined = 0;
+        (self.joined, self.valid) = (0, 0);
         self.start = self.head;
         self.start_over();
         &self.data[message]

@@ -35,12 +35,8 @@ pub struct Inbound {
     stage: Stage,
     /// The kind of the message whose first fragment has come, but not its last.
     fragmented: Option<Kind>,
-    /// How much of the unfinished text message is known to be UTF-8.
-    valid: usize,
     empty_fragments: u32,
     heard: bool,
-    /// How many bytes the last look left unparsed: these are no news at the next one.
-    left: usize,
 }
 
 /// What the next bytes are.
@@ -84,10 +80,8 @@ impl Inbound {
             max_empty_fragments: config.max_empty_fragments,
             stage: Stage::Header,
             fragmented: None,
-            valid: 0,
             empty_fragments: 0,
             heard: false,
-            left: 0,
         }
     }
 
@@ -101,15 +95,15 @@ impl Inbound {
         &mut self,
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
-        self.heard |= input.unparsed_len() > self.left;
+        self.heard |= input.has_news();
         let ready = match self.take_whole(input) {
             Some(kind) => Ok(Some(Ready::Message(kind))),
             None => self.advance(input),
         };
-        self.left = input.unparsed_len();
+        input.look();
         let event = match ready {
             Ok(None) => return Ok(None),
-            Ok(Some(Ready::Message(kind))) => self.lend_message(kind, input),
+            Ok(Some(Ready::Message(kind))) => Self::lend_message(kind, input),
             Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
             Err(error) => Err(error),
         };
@@ -261,19 +255,13 @@ impl Inbound {
     }
 
     /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
-    fn check_text(&mut self, input: &RecvBuffer) -> Result<(), ProtocolError> {
-        // A caller that cleared its buffer half-way gets garbage, but no panic.
-        let unchecked = input.message().get(self.valid..).unwrap_or_default();
-        self.valid += utf8::valid_prefix(unchecked).map_err(|_| ProtocolError::InvalidUtf8)?;
+    fn check_text(&self, input: &mut RecvBuffer) -> Result<(), ProtocolError> {
+        let valid = utf8::valid_prefix(input.unchecked());
+        input.checked(valid.map_err(|_| ProtocolError::InvalidUtf8)?);
         Ok(())
     }
 
-    fn lend_message<'b>(
-        &mut self,
-        kind: Kind,
-        input: &'b mut RecvBuffer,
-    ) -> Result<Event<'b>, ProtocolError> {
-        self.valid = 0;
+    fn lend_message(kind: Kind, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
         let payload = input.lend_message();
         Ok(Event::Message(match kind {
             // Only this look at the whole can make a `str`; text that came in one piece has had no
@@ -292,7 +280,6 @@ impl Inbound {
     ) -> Result<Event<'b>, ProtocolError> {
         // `Header::parse` let no control frame of more than 125 bytes pass.
         let payload = input.lend(header.len as usize);
-        self.left -= payload.len();
         if let Some(key) = header.mask {
             apply_mask(payload, key);
         }

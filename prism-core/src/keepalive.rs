@@ -19,7 +19,8 @@ impl Deadline {
 
     /// At `now` and the span.
     pub(crate) fn after(now: Duration, span: Span) -> Self {
-        Self(Span::new(now).0.saturating_add(span.0).clamp(1, u64::MAX - 1))
+        let nanos = now.saturating_add(span.into()).as_nanos();
+        Self(u64::try_from(nanos).unwrap_or(u64::MAX).clamp(1, u64::MAX - 1))
     }
 
     /// When it is due.
@@ -40,14 +41,24 @@ impl Deadline {
     }
 }
 
-/// A span of time in nanoseconds; some 580 years are as good as for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Span(u64);
+/// A span of time in milliseconds; seven weeks are as good as for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span(u32);
 
 impl Span {
+    /// At least a millisecond: an interval of zero would ping without an end.
     pub(crate) const fn new(span: Duration) -> Self {
-        let nanos = span.as_nanos();
-        Self(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 })
+        match span.as_millis() {
+            0 => Self(1),
+            millis if millis > u32::MAX as u128 => Self(u32::MAX),
+            millis => Self(millis as u32),
+        }
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_millis(span.0.into())
     }
 }
 
@@ -55,34 +66,36 @@ impl Span {
 /// and takes a peer for dead that nothing was heard of since a ping.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
-    interval: Span,
-    timeout: Span,
     next_ping: Deadline,
     /// When something must have been heard; off while no ping is waiting for that.
     answer: Deadline,
-    pings: u32,
 }
 
-/// An interval of zero would ping without an end.
-const MIN_INTERVAL: Span = Span::new(Duration::from_millis(1));
+/// How often to ping, and how long to wait then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    interval: Span,
+    timeout: Span,
+}
+
+impl Pace {
+    pub(crate) const fn new(interval: Duration, timeout: Duration) -> Self {
+        Self { interval: Span::new(interval), timeout: Span::new(timeout) }
+    }
+}
 
 /// What the keepalive wants done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
     Nothing,
-    /// Send a ping with this payload.
-    Ping([u8; 4]),
+    Ping,
     Dead,
 }
 
 impl Keepalive {
-    pub(crate) const fn new(interval: Option<Duration>, timeout: Duration) -> Self {
-        let (interval, next_ping) = match interval {
-            Some(interval) => (Span::new(interval), Deadline::PENDING),
-            None => (Span(0), Deadline::OFF),
-        };
-        let timeout = Span::new(timeout);
-        Self { interval, timeout, next_ping, answer: Deadline::OFF, pings: 0 }
+    pub(crate) const fn new(pings: bool) -> Self {
+        let next_ping = if pings { Deadline::PENDING } else { Deadline::OFF };
+        Self { next_ping, answer: Deadline::OFF }
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
@@ -93,23 +106,57 @@ impl Keepalive {
     }
 
     /// `heard`: whether anything came from the peer since the last call.
-    pub(crate) fn tick(&mut self, now: Duration, heard: bool) -> Tick {
+    pub(crate) fn tick(&mut self, now: Duration, heard: bool, pace: Pace) -> Tick {
         if heard {
             self.answer = Deadline::OFF;
         }
-        if self.answer.passed(now, self.timeout) {
+        if self.answer.passed(now, pace.timeout) {
             return Tick::Dead;
         }
-        let interval = self.interval.max(MIN_INTERVAL);
-        if !self.next_ping.passed(now, interval) {
+        if !self.next_ping.passed(now, pace.interval) {
             return Tick::Nothing;
         }
-        self.next_ping = Deadline::after(now, interval);
+        self.next_ping = Deadline::after(now, pace.interval);
         if self.answer == Deadline::OFF {
-            self.answer = Deadline::after(now, self.timeout);
+            self.answer = Deadline::after(now, pace.timeout);
         }
-        self.pings = self.pings.wrapping_add(1);
-        Tick::Ping(self.pings.to_be_bytes())
+        Tick::Ping
+    }
+}
+
+/// The wait for a peer to finish closing. One that still takes what was sent before the close frame
+/// is not late.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closing {
+    deadline: Deadline,
+    /// How much was unsent when the deadline was last looked at.
+    unsent: usize,
+}
+
+impl Closing {
+    /// Begins with the next `handle_timeout`.
+    pub(crate) const fn new() -> Self {
+        Self { deadline: Deadline::PENDING, unsent: 0 }
+    }
+
+    pub(crate) const fn due(self) -> Option<Duration> {
+        self.deadline.due()
+    }
+
+    /// Whether the peer is late. `unsent`: how much it has not taken yet.
+    pub(crate) fn is_late(&mut self, now: Duration, unsent: usize, timeout: Span) -> bool {
+        if self.deadline == Deadline::PENDING {
+            self.unsent = unsent;
+        }
+        if !self.deadline.passed(now, timeout) {
+            return false;
+        }
+        if unsent < self.unsent {
+            self.unsent = unsent;
+            self.deadline = Deadline::after(now, timeout);
+            return false;
+        }
+        true
     }
 }
 
@@ -117,7 +164,7 @@ impl Keepalive {
 mod tests {
     use core::time::Duration;
 
-    use super::{Keepalive, Tick};
+    use super::{Keepalive, Pace, Tick};
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -125,39 +172,42 @@ mod tests {
 
     #[test]
     fn an_idle_peer_that_answers_is_pinged_at_each_interval() {
-        let mut keepalive = Keepalive::new(Some(s(20)), s(10));
-        assert_eq!((keepalive.due(), keepalive.tick(s(100), false)), (Some(s(0)), Tick::Nothing));
+        let (mut keepalive, pace) = (Keepalive::new(true), Pace::new(s(20), s(10)));
+        assert_eq!(
+            (keepalive.due(), keepalive.tick(s(100), false, pace)),
+            (Some(s(0)), Tick::Nothing)
+        );
         assert_eq!(keepalive.due(), Some(s(120)));
-        assert_eq!(keepalive.tick(s(119), false), Tick::Nothing);
-        assert_eq!(keepalive.tick(s(120), false), Tick::Ping([0, 0, 0, 1]));
+        assert_eq!(keepalive.tick(s(119), false, pace), Tick::Nothing);
+        assert_eq!(keepalive.tick(s(120), false, pace), Tick::Ping);
         assert_eq!(keepalive.due(), Some(s(130)));
-        assert_eq!(keepalive.tick(s(130), true), Tick::Nothing);
+        assert_eq!(keepalive.tick(s(130), true, pace), Tick::Nothing);
         assert_eq!(keepalive.due(), Some(s(140)));
-        assert_eq!(keepalive.tick(s(140), false), Tick::Ping([0, 0, 0, 2]));
+        assert_eq!(keepalive.tick(s(140), false, pace), Tick::Ping);
     }
 
     #[test]
     fn a_peer_that_is_silent_after_a_ping_is_dead() {
-        let mut keepalive = Keepalive::new(Some(s(20)), s(10));
-        keepalive.tick(s(0), false);
-        assert_eq!(keepalive.tick(s(20), true), Tick::Ping([0, 0, 0, 1]));
-        assert_eq!(keepalive.tick(s(29), false), Tick::Nothing);
-        assert_eq!(keepalive.tick(s(30), false), Tick::Dead);
+        let (mut keepalive, pace) = (Keepalive::new(true), Pace::new(s(20), s(10)));
+        keepalive.tick(s(0), false, pace);
+        assert_eq!(keepalive.tick(s(20), true, pace), Tick::Ping);
+        assert_eq!(keepalive.tick(s(29), false, pace), Tick::Nothing);
+        assert_eq!(keepalive.tick(s(30), false, pace), Tick::Dead);
     }
 
     #[test]
     fn a_timeout_longer_than_the_interval_counts_from_the_first_unanswered_ping() {
-        let mut keepalive = Keepalive::new(Some(s(10)), s(25));
-        keepalive.tick(s(0), false);
+        let (mut keepalive, pace) = (Keepalive::new(true), Pace::new(s(10), s(25)));
+        keepalive.tick(s(0), false, pace);
         for at in [10, 20, 30] {
-            assert!(matches!(keepalive.tick(s(at), false), Tick::Ping(_)));
+            assert_eq!(keepalive.tick(s(at), false, pace), Tick::Ping);
         }
-        assert_eq!(keepalive.tick(s(35), false), Tick::Dead);
+        assert_eq!(keepalive.tick(s(35), false, pace), Tick::Dead);
     }
 
     #[test]
     fn without_an_interval_there_is_nothing_to_wait_for() {
-        let mut keepalive = Keepalive::new(None, s(10));
-        assert_eq!((keepalive.due(), keepalive.tick(s(9), false)), (None, Tick::Nothing));
+        let (mut keepalive, pace) = (Keepalive::new(false), Pace::new(s(0), s(10)));
+        assert_eq!((keepalive.due(), keepalive.tick(s(9), false, pace)), (None, Tick::Nothing));
     }
 }

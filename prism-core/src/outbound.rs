@@ -19,7 +19,7 @@ use crate::{
         header::{Header, OpCode},
         mask::{MaskKeys, apply_mask},
     },
-    keepalive::{Deadline, Keepalive, Span, Tick},
+    keepalive::{Closing, Keepalive, Pace, Span, Tick},
     message::{Event, Message},
     output::Output,
     prepared::PreparedMessage,
@@ -41,25 +41,24 @@ pub struct Outbound {
     /// A client's keys. A server sends in the clear.
     keys: Option<MaskKeys>,
     phase: Phase,
-    keepalive: Keepalive,
-    pong_mark: usize,
+    pace: Pace,
     close_timeout: Span,
-    close_deadline: Deadline,
-    /// How much of the unsent output was there when the close deadline was last looked at.
-    unsent: usize,
+    /// How many pings have been sent.
+    pings: u32,
+    pong_mark: u32,
     /// How many bytes of pongs were written since the output was last shorter than that.
-    pongs: usize,
+    pongs: u32,
     held_pong: Option<Box<[u8]>>,
 }
 
 /// How far the close handshake has come (RFC 6455 §7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
-    Open,
+    Open(Keepalive),
     /// Our close frame is in the output, the peer's has not come.
-    CloseSent,
+    CloseSent(Closing),
     /// Both are through, or the connection has failed: only TCP is left to end.
-    Closed,
+    Closed(Closing),
     /// TCP has ended, or has been waited for long enough.
     Ended,
 }
@@ -78,14 +77,21 @@ impl Outbound {
     }
 
     const fn new(keys: Option<MaskKeys>, config: &Config) -> Self {
+        let (interval, pings) = match config.ping_interval {
+            Some(interval) => (interval, true),
+            None => (Duration::MAX, false),
+        };
         Self {
             keys,
-            phase: Phase::Open,
-            keepalive: Keepalive::new(config.ping_interval, config.pong_timeout),
-            pong_mark: config.pong_mark,
+            phase: Phase::Open(Keepalive::new(pings)),
+            pace: Pace::new(interval, config.pong_timeout),
             close_timeout: Span::new(config.close_timeout),
-            close_deadline: Deadline::OFF,
-            unsent: 0,
+            pings: 0,
+            pong_mark: if config.pong_mark > u32::MAX as usize {
+                u32::MAX
+            } else {
+                config.pong_mark as u32
+            },
             pongs: 0,
             held_pong: None,
         }
@@ -174,16 +180,16 @@ impl Outbound {
             return Err(SendError::ReasonWithoutCode);
         }
         self.write_close(CloseFrame { code, reason }, out);
-        self.phase = Phase::CloseSent;
+        self.phase = Phase::CloseSent(Closing::new());
         Ok(())
     }
 
     /// Answers what was received: a ping with a pong, a close frame with its echo.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
-            Event::Ping(payload) if self.phase == Phase::Open => self.write_pong(payload, out),
+            Event::Ping(payload) if self.is_open() => self.write_pong(payload, out),
             Event::Close(frame) => {
-                if self.phase == Phase::Open {
+                if self.is_open() {
                     // §5.5.1: the answer to a close frame echoes it.
                     self.write_close(frame, out);
                 }
@@ -204,7 +210,7 @@ impl Outbound {
     /// Fails the connection for a reason of ours: appends a close frame, and does not wait for the
     /// answer to it. A reason of more than 123 bytes is cut.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
-        if self.phase == Phase::Open {
+        if self.is_open() {
             self.write_close(CloseFrame { code, reason }, out);
         }
         self.finish();
@@ -213,7 +219,6 @@ impl Outbound {
     /// Says that the transport has ended.
     pub const fn receive_eof(&mut self) {
         self.phase = Phase::Ended;
-        self.close_deadline = Deadline::OFF;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock.
@@ -222,9 +227,10 @@ impl Outbound {
     /// that call starts the deadline's clock.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match self.phase {
-            Phase::Open => self.keepalive.due(),
-            _ => self.close_deadline.due(),
+        match &self.phase {
+            Phase::Open(keepalive) => keepalive.due(),
+            Phase::CloseSent(closing) | Phase::Closed(closing) => closing.due(),
+            Phase::Ended => None,
         }
     }
 
@@ -241,41 +247,42 @@ impl Outbound {
         out: &mut impl Output,
     ) -> Result<(), ProtocolError> {
         self.poll_pong(out);
-        if self.phase == Phase::Open {
-            return match self.keepalive.tick(now, heard) {
+        let unsent = out.unsent();
+        match &mut self.phase {
+            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.pace) {
                 Tick::Nothing => Ok(()),
-                Tick::Ping(payload) => {
+                Tick::Ping => {
+                    self.pings = self.pings.wrapping_add(1);
                     // Where so much is unsent that the peer can not be reading, a ping adds
                     // nothing; that it is silent will show all the same.
-                    if out.unsent() <= self.pong_mark {
-                        self.write(OpCode::Ping, &payload, out);
+                    if unsent <= self.pong_mark as usize {
+                        self.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
                     }
                     Ok(())
                 }
                 Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
-            };
+            },
+            Phase::CloseSent(closing) => {
+                if closing.is_late(now, unsent, self.close_timeout) {
+                    self.phase = Phase::Ended;
+                    return Err(ProtocolError::CloseTimeout);
+                }
+                Ok(())
+            }
+            Phase::Closed(closing) => {
+                if closing.is_late(now, unsent, self.close_timeout) {
+                    self.phase = Phase::Ended;
+                }
+                Ok(())
+            }
+            Phase::Ended => Ok(()),
         }
-        if self.close_deadline == Deadline::PENDING {
-            self.unsent = out.unsent();
-        }
-        if !self.close_deadline.passed(now, self.close_timeout) {
-            return Ok(());
-        }
-        // A peer that still takes what was sent before the close frame is not late.
-        if out.unsent() < self.unsent {
-            self.unsent = out.unsent();
-            self.close_deadline = Deadline::after(now, self.close_timeout);
-            return Ok(());
-        }
-        let answered = self.phase != Phase::CloseSent;
-        self.receive_eof();
-        if answered { Ok(()) } else { Err(ProtocolError::CloseTimeout) }
     }
 
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
-        if self.held_pong.is_some() && out.unsent() <= self.pong_mark {
+        if self.held_pong.is_some() && out.unsent() <= self.pong_mark as usize {
             self.write_held_pong(out);
         }
     }
@@ -287,8 +294,8 @@ impl Outbound {
     #[must_use]
     pub const fn wants_shutdown(&self) -> bool {
         match self.phase {
-            Phase::Open | Phase::CloseSent => false,
-            Phase::Closed => self.keys.is_none(),
+            Phase::Open(_) | Phase::CloseSent(_) => false,
+            Phase::Closed(_) => self.keys.is_none(),
             Phase::Ended => true,
         }
     }
@@ -303,25 +310,25 @@ impl Outbound {
     #[must_use]
     pub const fn state(&self) -> State {
         match self.phase {
-            Phase::Open => State::Open,
-            Phase::CloseSent | Phase::Closed => State::Closing,
+            Phase::Open(_) => State::Open,
+            Phase::CloseSent(_) | Phase::Closed(_) => State::Closing,
             Phase::Ended => State::Closed,
         }
     }
 
     const fn ensure_open(&self) -> Result<(), SendError> {
-        match self.phase {
-            Phase::Open => Ok(()),
-            _ => Err(SendError::Closed),
-        }
+        if self.is_open() { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
     }
 
     /// The close handshake is over, well or not; only TCP is left to end. Its deadline is set once,
     /// however often the peer is found at fault after that.
     fn finish(&mut self) {
-        if matches!(self.phase, Phase::Open | Phase::CloseSent) {
-            self.phase = Phase::Closed;
-            self.close_deadline = Deadline::PENDING;
+        if matches!(self.phase, Phase::Open(_) | Phase::CloseSent(_)) {
+            self.phase = Phase::Closed(Closing::new());
         }
         self.held_pong = None;
     }
@@ -341,20 +348,20 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {
-        self.pongs = self.pongs.min(out.unsent());
-        if out.unsent() > self.pong_mark && self.pongs > PONGS_ANYHOW {
+        let unsent = out.unsent();
+        let pongs = (self.pongs as usize).min(unsent);
+        if unsent > self.pong_mark as usize && pongs > PONGS_ANYHOW {
             self.held_pong = Some(payload.into());
             return;
         }
         self.held_pong = None;
-        let before = out.unsent();
         self.write(OpCode::Pong, payload, out);
-        self.pongs += out.unsent() - before;
+        self.pongs = u32::try_from(pongs + out.unsent() - unsent).unwrap_or(u32::MAX);
     }
 
     fn write_held_pong(&mut self, out: &mut impl Output) {
         if let Some(payload) = self.held_pong.take()
-            && self.phase == Phase::Open
+            && self.is_open()
         {
             self.write_pong(&payload, out);
         }
@@ -371,7 +378,6 @@ impl Outbound {
             payload[2..len].copy_from_slice(reason.as_bytes());
         }
         self.write(OpCode::Close, &payload[..len], out);
-        self.close_deadline = Deadline::PENDING;
     }
 
     /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.

@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{error::Error, fmt, io};
+use std::{convert::identity, error::Error, fmt, io, sync::Arc};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +11,7 @@ use prism_core::{
 };
 
 use crate::{
+    alarm::Timer,
     connection::Connection,
     dial::dial,
     greet::HEAD_READ,
@@ -121,12 +122,10 @@ impl<R: Runtime> Client<R> {
         Ok(self.socket(session))
     }
 
-    fn socket(self, session: Box<Session>) -> Socket {
+    fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
-        let Self { runtime, options, .. } = self;
-        runtime.clone().spawn(async move {
-            session.run(runtime, &options, &inbox).await;
-        });
+        let alarm = Timer::new(self.runtime.clone());
+        self.runtime.spawn(session.run(alarm, Arc::new(inbox), drop));
         socket
     }
 
@@ -142,10 +141,10 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(self.runtime, &self.options, &handler).await)
+        Ok(session.run(Timer::new(self.runtime), &handler, identity).await)
     }
 
-    async fn open(&self, mut io: impl Transport) -> Result<Box<Session>, ConnectError> {
+    async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
         let mut input = RecvBuffer::new();
         let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
@@ -190,7 +189,7 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.config(), keys);
-        Opened { websocket, unsent: None, info, headers }
+        Opened { websocket, unsent: None, info: Arc::new(info), headers }
     }
 }
 
@@ -212,10 +211,10 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(self.runtime, &self.options, &handler).await)
+        Ok(session.run(Timer::new(self.runtime), &handler, identity).await)
     }
 
-    async fn dial(&self) -> Result<Box<Session>, ConnectError> {
+    async fn dial(&self) -> Result<Session, ConnectError> {
         if self.secure {
             return Err(ConnectError::InvalidUrl(
                 "for wss:// connect a TLS stream, and give it to connect_stream",

@@ -1,17 +1,12 @@
 //! [`Connection`]: the handle that everybody has.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
-use prism_core::{CloseCode, Message, OwnedHeaders, PreparedMessage, SendError};
+use prism_core::{CloseCode, Message, PreparedMessage, SendError};
 
 use crate::{
     fan_out,
-    id::ConnectionId,
+    id::{ConnectionId, LocalId},
     outbox::{Duty, Outbox},
     request::RequestInfo,
     sending::{Queue, Sending},
@@ -34,30 +29,26 @@ pub struct Connection {
 }
 
 struct Shared {
-    id: ConnectionId,
+    id: LocalId,
     peer_addr: Option<SocketAddr>,
-    request: RequestInfo,
-    /// There until `on_connect` has run: idle connections should not hold a head each.
-    headers: Mutex<Option<OwnedHeaders>>,
+    request: Arc<RequestInfo>,
     outbox: Outbox,
 }
 
 impl Connection {
     pub(crate) fn new(
         peer_addr: Option<SocketAddr>,
-        request: RequestInfo,
-        headers: Option<OwnedHeaders>,
+        request: Arc<RequestInfo>,
         outbox: Outbox,
     ) -> Self {
-        let headers = Mutex::new(headers);
-        let id = ConnectionId::new();
-        Self { shared: Arc::new(Shared { id, peer_addr, request, headers, outbox }) }
+        let id = LocalId::new();
+        Self { shared: Arc::new(Shared { id, peer_addr, request, outbox }) }
     }
 
     /// Its name, unique across machines.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.shared.id
+        self.shared.id.global()
     }
 
     /// The peer's address; `None` on a transport that has none.
@@ -95,7 +86,7 @@ impl Connection {
     /// a [`Socket`](crate::Socket::header) keeps the answer's instead.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers().as_ref()?.as_headers().first(name).map(str::to_owned)
+        self.outbox().header(name)
     }
 
     /// Sends a message, after waiting for room in the outbox.
@@ -223,15 +214,6 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.shared.outbox
-    }
-
-    /// The headers, if they are still there; from now on they are not.
-    pub(crate) fn take_headers(&self) -> Option<OwnedHeaders> {
-        self.headers().take()
-    }
-
-    fn headers(&self) -> MutexGuard<'_, Option<OwnedHeaders>> {
-        self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The server's side of a handshake: reads a request's head, and answers with a 101 or a refusal.
 
-use std::{error::Error, fmt, io, net::SocketAddr, time::Duration};
+use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -95,13 +95,14 @@ impl<E> Upgrade<E> {
     pub(crate) fn accept<'p>(
         mut offer: Offer<'_>,
         endpoint: E,
+        plain: &Arc<RequestInfo>,
         params: impl Iterator<Item = (&'p str, &'p str)>,
         protocols: &[String],
         options: &Options,
     ) -> Self {
         let request = offer.request();
         let protocol = offer.select_protocol(protocols);
-        let info = RequestInfo::new(request.path(), request.query(), params, protocol);
+        let info = plain.shared(request.path(), request.query(), params, protocol);
         let headers = Some(request.headers().into_owned());
         let mut unsent = pool::take_send();
         let websocket = offer.accept(&Accept::new(), &options.config(), unsent.own());
@@ -116,7 +117,7 @@ pub(crate) async fn greet<R: Runtime, E>(
     peer_addr: Option<SocketAddr>,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<(Box<Session>, E), AcceptError> {
+) -> Result<(Session, E), AcceptError> {
     let mut input = RecvBuffer::new();
     let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);

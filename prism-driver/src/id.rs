@@ -15,22 +15,33 @@ use std::{
 pub struct ConnectionId(u128);
 
 impl ConnectionId {
-    /// A new one: the number of the connection in this process, shuffled so that no two begin alike,
-    /// and 64 bits that are the process's own. (The operating system's generator costs more than all
-    /// else that a connection is made of.)
-    pub(crate) fn new() -> Self {
-        static PROCESS: LazyLock<[u64; 2]> =
-            LazyLock::new(|| [random_bytes(), random_bytes()].map(u64::from_ne_bytes));
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let [start, process] = *PROCESS;
-        let number = start.wrapping_add(NUMBER.fetch_add(1, Ordering::Relaxed));
-        Self(u128::from(shuffle(number)) << 64 | u128::from(process))
-    }
-
     /// The id as a number.
     #[must_use]
     pub const fn as_u128(self) -> u128 {
         self.0
+    }
+}
+
+/// The half of an id that is not the same for all connections of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LocalId(u64);
+
+/// Random: where this process's numbers start, and its half of each id.
+static PROCESS: LazyLock<[u64; 2]> =
+    LazyLock::new(|| [random_bytes(), random_bytes()].map(u64::from_ne_bytes));
+
+impl LocalId {
+    /// A new one: the number of the connection in this process, shuffled so that no two begin alike.
+    /// (The operating system's generator costs more than all else that a connection is made of.)
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let [start, _] = *PROCESS;
+        Self(shuffle(start.wrapping_add(NUMBER.fetch_add(1, Ordering::Relaxed))))
+    }
+
+    pub(crate) fn global(self) -> ConnectionId {
+        let [_, process] = *PROCESS;
+        ConnectionId(u128::from(self.0) << 64 | u128::from(process))
     }
 }
 
@@ -69,7 +80,7 @@ pub(crate) fn fill_random(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::ConnectionId;
+    use super::{ConnectionId, LocalId};
 
     #[test]
     fn an_id_prints_in_full_and_in_short() {
@@ -80,7 +91,7 @@ mod tests {
 
     #[test]
     fn ids_differ_from_their_first_digits_on() {
-        let ids: Vec<_> = std::iter::repeat_with(ConnectionId::new).take(1000).collect();
+        let ids: Vec<_> = std::iter::repeat_with(|| LocalId::new().global()).take(1000).collect();
         let distinct = |digits: usize| {
             let printed = ids.iter().map(|id| format!("{id:.digits$}"));
             printed.collect::<std::collections::HashSet<_>>().len()

@@ -46,6 +46,7 @@
 //! there is written at once: by its task, or by the session of the handler that sent it, when that
 //! handler waits or is done. An idle connection holds no buffer.
 
+mod alarm;
 mod client;
 mod connection;
 mod dial;
@@ -53,9 +54,13 @@ mod fan_out;
 mod greet;
 mod halves;
 mod handler;
+mod house;
 mod id;
+mod input;
 mod link;
 mod listen;
+mod moment;
+mod notices;
 mod options;
 mod outbox;
 mod pool;
@@ -63,6 +68,7 @@ mod registry;
 mod request;
 mod router;
 mod runtime;
+mod seat;
 mod sending;
 mod serve;
 mod server;

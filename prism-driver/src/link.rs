@@ -3,21 +3,23 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use prism_core::{Inbound, ProtocolError, RecvBuffer};
+use pin_project_lite::pin_project;
+use prism_core::{Inbound, ProtocolError};
 
 use crate::{
+    alarm::Alarm,
     connection::Connection,
     handler::Failure,
-    options::Options,
+    input::Input,
+    moment::Moment,
     outbox::{Outbox, Rest},
-    pool,
-    runtime::Runtime,
 };
 
 /// How much spare memory a read is offered at least.
@@ -26,75 +28,54 @@ const MIN_READ: usize = 16 << 10;
 /// How many reads in a row before other tasks get a turn: not every runtime sees to that itself.
 pub(crate) const READS_PER_TURN: u32 = 32;
 
-pub(crate) struct Link<'a, R: Runtime> {
-    runtime: R,
-    connection: &'a Connection,
-    options: &'a Options,
+/// What is kept of a connection's deadlines.
+pub(crate) struct Clock<A> {
+    alarm: A,
+    /// When the alarm rings, if it is set.
+    set_for: Option<Moment>,
     /// When the peer must have taken something of what is waiting.
-    stalled_at: Option<Duration>,
+    stalled_at: Option<Moment>,
     /// Whether the peer has taken something that it had kept waiting: a sign of life.
     took: bool,
-    timer: Pin<&'a mut Option<R::Sleep>>,
-    timer_at: Option<Duration>,
 }
 
-impl<'a, R: Runtime> Link<'a, R> {
-    pub(crate) const fn new(
-        runtime: R,
-        connection: &'a Connection,
-        options: &'a Options,
-        timer: Pin<&'a mut Option<R::Sleep>>,
-    ) -> Self {
-        Self { runtime, connection, options, stalled_at: None, took: false, timer, timer_at: None }
+impl<A: Alarm> Clock<A> {
+    pub(crate) const fn new(alarm: A) -> Self {
+        Self { alarm, set_for: None, stalled_at: None, took: false }
+    }
+}
+
+/// Made anew for each use: what lasts is in the connection and the clock.
+pub(crate) struct Link<'a, A> {
+    connection: &'a Connection,
+    clock: &'a mut Clock<A>,
+}
+
+impl<'a, A: Alarm> Link<'a, A> {
+    pub(crate) const fn new(connection: &'a Connection, clock: &'a mut Clock<A>) -> Self {
+        Self { connection, clock }
     }
 
     /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep
     /// leaving, so that a handler that waits for room in its own outbox gets it; none are read.
-    pub(crate) fn attend<'l, F: Future<Output = ()>>(
-        &'l mut self,
-        mut handler: Pin<&'l mut F>,
-    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R, F> {
-        let mut failure = None;
-        let mut waited = false;
-        poll_fn(move |cx| {
-            loop {
-                // Whoever calls this is awake.
-                if std::mem::replace(&mut waited, true) {
-                    self.outbox().awake();
-                }
-                match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => {}
-                    Ok(Poll::Ready(())) => return Poll::Ready(failure.take().map_or(Ok(()), Err)),
-                    Err(_) => {
-                        let failure = failure.take().unwrap_or(Failure::HandlerPanicked);
-                        return Poll::Ready(Err(failure));
-                    }
-                }
-                if self.outbox().is_cut_off() {
-                    return Poll::Pending;
-                }
-                let Err(error) = ready!(self.poll_leave(cx));
-                // The handler goes on, but from now on its sends fail: let it see that.
-                self.give_up();
-                failure.get_or_insert(error);
-            }
-        })
+    pub(crate) const fn attend<F>(self, handler: F) -> Attend<'a, A, F> {
+        Attend { link: self, handler, failure: None, waited: false }
     }
 
     /// Writes what is waiting, and reads until bytes have come.
-    pub(crate) fn fill<'l>(
-        &'l mut self,
-        input: &'l mut RecvBuffer,
-        inbound: &'l mut Inbound,
-    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R> {
+    pub(crate) fn fill(
+        mut self,
+        input: &'a mut Input,
+        inbound: &'a mut Inbound,
+    ) -> impl Future<Output = Result<(), Failure>> + use<'a, A> {
         poll_fn(move |cx| self.poll_fill(cx, input, inbound))
     }
 
     /// Gives other tasks a turn.
-    pub(crate) fn pause<'l>(
-        &'l mut self,
-        inbound: &'l mut Inbound,
-    ) -> impl Future<Output = Result<(), Failure>> + use<'l, 'a, R> {
+    pub(crate) fn pause(
+        mut self,
+        inbound: &'a mut Inbound,
+    ) -> impl Future<Output = Result<(), Failure>> + use<'a, A> {
         let mut paused = false;
         poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {
@@ -108,20 +89,22 @@ impl<'a, R: Runtime> Link<'a, R> {
     /// Finishes: sends what is left, shuts the write side down when the protocol wants it, and
     /// waits for the peer to end its side, dropping what it still sends. (A socket that is closed
     /// with unread bytes is reset, and the reset destroys the close frame on its way.)
-    pub(crate) async fn linger(&mut self, input: &mut RecvBuffer) {
-        if self.outbox().is_cut_off() {
-            return;
-        }
+    pub(crate) fn linger(mut self, input: &'a mut Input) -> impl Future<Output = ()> + use<'a, A> {
         let mut shut = false;
-        // Whatever ends this, there is nobody left to tell.
-        let _ = poll_fn(|cx| self.poll_linger(cx, input, &mut shut)).await;
-        self.give_up();
+        poll_fn(move |cx| {
+            if !self.outbox().is_cut_off() {
+                // Whatever ends this, there is nobody left to tell.
+                let _ = ready!(self.poll_linger(cx, input, &mut shut));
+                self.give_up();
+            }
+            Poll::Ready(())
+        })
     }
 
     /// Drops the transport.
     pub(crate) fn give_up(&mut self) {
-        self.timer.set(None);
-        self.timer_at = None;
+        self.clock.alarm.clear();
+        self.clock.set_for = None;
         self.outbox().give_up();
     }
 
@@ -138,7 +121,7 @@ impl<'a, R: Runtime> Link<'a, R> {
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        input: &mut RecvBuffer,
+        input: &mut Input,
         inbound: &mut Inbound,
     ) -> Poll<Result<(), Failure>> {
         loop {
@@ -157,7 +140,7 @@ impl<'a, R: Runtime> Link<'a, R> {
     fn poll_linger(
         &mut self,
         cx: &mut Context<'_>,
-        input: &mut RecvBuffer,
+        input: &mut Input,
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
         for _ in 0..READS_PER_TURN {
@@ -207,17 +190,17 @@ impl<'a, R: Runtime> Link<'a, R> {
         };
         // A peer that nobody reads can not show that it has closed.
         let due = if watch.judges_close() || self.outbox().is_open() { due } else { None };
-        let now = ready!(self.poll_timer(cx, due));
+        let now = ready!(self.poll_alarm(cx, due));
         Poll::Ready(self.judge(now, &mut watch))
     }
 
     fn judge(&mut self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
-        if self.stalled_at.is_some_and(|deadline| deadline <= now) {
+        if self.clock.stalled_at.is_some_and(|deadline| deadline <= now.into()) {
             return Err(Failure::WriteStalled);
         }
         let heard = match watch {
             // A ping may be far behind in what such a peer has not taken yet.
-            Watch::Peer(inbound) => inbound.take_heard() | std::mem::take(&mut self.took),
+            Watch::Peer(inbound) => inbound.take_heard() | std::mem::take(&mut self.clock.took),
             Watch::Handler | Watch::Close => true,
         };
         let waited = self.outbox().wants().read;
@@ -230,31 +213,29 @@ impl<'a, R: Runtime> Link<'a, R> {
     }
 
     /// Ready with the time when a deadline has passed, or wants to be given its time.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, due: Option<Duration>) -> Poll<Duration> {
-        let due = match (due, self.stalled_at) {
+    fn poll_alarm(&mut self, cx: &mut Context<'_>, due: Option<Duration>) -> Poll<Duration> {
+        let clock = &mut *self.clock;
+        let due = match (due.map(Moment::from), clock.stalled_at) {
             (Some(due), Some(stalled)) => due.min(stalled),
             (Some(due), None) | (None, Some(due)) => due,
             (None, None) => return Poll::Pending,
         };
-        if due > Duration::ZERO {
-            // A timer that is set for earlier will do: it is set again when it fires.
-            if self.timer_at.is_none_or(|at| at > due) {
-                let span = due.saturating_sub(self.runtime.now());
-                self.timer.set(Some(self.runtime.sleep(span)));
-                self.timer_at = Some(due);
+        if due > Moment::BEGINNING {
+            // An alarm that is set for earlier will do: it is set again when it has rung.
+            if clock.set_for.is_none_or(|at| at > due) {
+                clock.alarm.set(due.into());
+                clock.set_for = Some(due);
             }
-            if let Some(timer) = self.timer.as_mut().as_pin_mut() {
-                ready!(timer.poll(cx));
-            }
-            self.timer_at = None;
+            ready!(clock.alarm.poll(self.connection, cx));
+            clock.set_for = None;
         }
-        Poll::Ready(self.runtime.now())
+        Poll::Ready(clock.alarm.now())
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let (took, written) = self.outbox().poll_write(cx);
         if took {
-            self.took |= self.stalled_at.take().is_some();
+            self.clock.took |= self.clock.stalled_at.take().is_some();
         }
         self.watch_stall(written.is_pending());
         written.map_err(Failure::from)
@@ -267,40 +248,71 @@ impl<'a, R: Runtime> Link<'a, R> {
     }
 
     fn watch_stall(&mut self, blocked: bool) {
-        if blocked && self.stalled_at.is_none() {
-            self.stalled_at = Some(self.runtime.now().saturating_add(self.options.write_timeout));
+        let clock = &mut *self.clock;
+        if blocked && clock.stalled_at.is_none() {
+            let timeout = self.connection.outbox().write_timeout();
+            clock.stalled_at = Some(clock.alarm.now().saturating_add(timeout).into());
         }
     }
 
     /// Reads once. While there is nothing to read, the connection holds as little memory as it can.
-    fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        input: &mut RecvBuffer,
-    ) -> Poll<std::io::Result<usize>> {
-        if input.capacity() < pool::RECV_BUFFER {
-            let mut small = std::mem::replace(input, pool::take_recv());
-            small.move_to(input);
+    fn poll_read(&self, cx: &mut Context<'_>, input: &mut Input) -> Poll<io::Result<usize>> {
+        let buffer = input.roomy();
+        let read = self.outbox().poll_read(cx, buffer.spare(MIN_READ));
+        match read {
+            Poll::Ready(Ok(count)) => buffer.received(count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => input.shrink(),
         }
-        match self.outbox().poll_read(cx, input.spare(MIN_READ)) {
-            Poll::Ready(Ok(count)) => {
-                input.received(count);
-                Poll::Ready(Ok(count))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => {
-                if input.len() <= input.capacity() / 4 {
-                    let mut small = RecvBuffer::with_capacity(input.len());
-                    input.move_to(&mut small);
-                    pool::put_recv(std::mem::replace(input, small));
-                }
-                Poll::Pending
-            }
-        }
+        read
     }
 
     fn outbox(&self) -> &'a Outbox {
         self.connection.outbox()
+    }
+}
+
+pin_project! {
+    /// See [`Link::attend`].
+    pub(crate) struct Attend<'a, A, F> {
+        link: Link<'a, A>,
+        #[pin]
+        handler: F,
+        // Boxed: a failure is rare, and this is part of every session.
+        failure: Option<Box<Failure>>,
+        waited: bool,
+    }
+}
+
+impl<A: Alarm, F: Future<Output = ()>> Future for Attend<'_, A, F> {
+    type Output = Result<(), Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (link, mut handler, failure) = (this.link, this.handler, this.failure);
+        loop {
+            // Whoever calls this is awake.
+            if std::mem::replace(this.waited, true) {
+                link.outbox().awake();
+            }
+            match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(())) => {
+                    return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
+                }
+                Err(_) => {
+                    let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
+                    return Poll::Ready(Err(failure));
+                }
+            }
+            if link.outbox().is_cut_off() {
+                return Poll::Pending;
+            }
+            let Err(error) = ready!(link.poll_leave(cx));
+            // The handler goes on, but from now on its sends fail: let it see that.
+            link.give_up();
+            failure.get_or_insert_with(|| Box::new(error));
+        }
     }
 }
 

@@ -8,20 +8,22 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use event_listener::Event as Notice;
-use prism_core::{CloseCode, Event, Outbound, ProtocolError, SendError, State};
+use prism_core::{CloseCode, Event, Outbound, OwnedHeaders, ProtocolError, SendError, State};
 
 use crate::{
     connection::TrySendError,
     fan_out,
     handler::Failure,
+    moment::Moment,
+    notices::Notices,
+    options::Options,
     runtime::Transport,
     unsent::Unsent,
     wait::wait_until,
@@ -32,13 +34,10 @@ pub(crate) struct Outbox {
     wire: Mutex<Wire>,
     /// We have closed.
     closed: AtomicBool,
-    /// There is room again, or never will be: for those who wait for it in turn.
-    pub(crate) room: Notice,
-    /// Bytes have left, or never will: for everybody else who waits.
-    pub(crate) progress: Notice,
-    /// We have closed, or the connection is over.
-    turned: Notice,
-    high_water_mark: usize,
+    /// The owner's alarm has rung.
+    rung: AtomicBool,
+    high_water_mark: u32,
+    write_timeout: Moment,
 }
 
 /// What is left to do for whoever has appended something, so that it leaves.
@@ -53,20 +52,20 @@ pub(crate) enum Duty {
 
 impl Outbox {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
         unsent: Option<Box<Unsent>>,
-        high_water_mark: usize,
+        headers: Option<OwnedHeaders>,
+        options: &Options,
     ) -> Self {
         Self {
-            wire: Mutex::new(Wire::new(io, outbound, unsent)),
+            wire: Mutex::new(Wire::new(io, outbound, unsent, headers)),
             closed: AtomicBool::new(false),
-            room: Notice::new(),
-            progress: Notice::new(),
-            turned: Notice::new(),
+            rung: AtomicBool::new(false),
             // At zero there would never be room.
-            high_water_mark: if high_water_mark == 0 { 1 } else { high_water_mark },
+            high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
+            write_timeout: Moment::from(options.write_timeout),
         }
     }
 
@@ -81,26 +80,37 @@ impl Outbox {
         self.within_mark(|wire| wire.write(|outbound, out| outbound.ping(payload, out)))
     }
 
+    /// The first of these headers, if they are still there.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.lock().more.as_ref()?.headers.as_ref()?.as_headers().first(name).map(str::to_owned)
+    }
+
+    /// The headers, if they are still there; from now on they are not.
+    pub(crate) fn take_headers(&self) -> Option<OwnedHeaders> {
+        self.lock().take_headers()
+    }
+
     /// Begins the close handshake, mark or no mark.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.close(code, reason, out))?;
         wire.more().closed_with = Some((code, reason.to_owned()));
         self.closed.store(true, Ordering::Release);
+        let notices = wire.notices();
         // The owner has a deadline to set.
         wake_owner(wire);
-        self.notify_all();
+        Notices::notify_all(notices);
         Ok(())
     }
 
     /// Returns when what is unsent now has been written, whatever comes after it.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
         let end = {
-            let wire = self.lock();
-            wire.written + wire.lost + wire.unsent() as u64
+            let mut wire = self.lock();
+            wire.written() + wire.lost() + wire.unsent() as u64
         };
-        let done = || self.lock().written >= end;
-        wait_until(&self.progress, || done() || self.lock().lost > 0).await;
+        let done = || self.lock().written() >= end;
+        wait_until(&self.notices().progress, || done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
@@ -122,7 +132,17 @@ impl Outbox {
 
     /// Whether a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.lock().is_full(self.high_water_mark)
+        self.lock().is_full(self.high_water_mark as usize)
+    }
+
+    /// How long the peer may take nothing of what is to be sent.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        self.write_timeout.into()
+    }
+
+    /// What to wait for. (Ask for it first, then look whether you have to wait.)
+    pub(crate) fn notices(&self) -> Arc<Notices> {
+        self.lock().more().notices.get_or_insert_default().clone()
     }
 
     /// Whether we have closed the connection.
@@ -132,12 +152,18 @@ impl Outbox {
 
     /// Returns when we have closed the connection.
     pub(crate) async fn closed_by_us(&self) {
-        wait_until(&self.turned, || self.is_closed_by_us()).await;
+        wait_until(&self.notices().turned, || self.is_closed_by_us()).await;
     }
 
     /// Returns when the connection is over.
     pub(crate) async fn ended(&self) {
-        wait_until(&self.turned, || self.lock().ended).await;
+        wait_until(&self.notices().turned, || self.lock().ended).await;
+    }
+
+    /// Rings the owner's alarm.
+    pub(crate) fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        wake_owner(self.lock());
     }
 
     /// Runs a hook when the connection is over: now, if it is.
@@ -193,6 +219,11 @@ impl Outbox {
             self.notify_progress(wire);
         }
         (took, written)
+    }
+
+    /// Whether the alarm has rung since this was last asked.
+    pub(crate) fn take_ring(&self) -> bool {
+        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel)
     }
 
     /// Reads once.
@@ -265,7 +296,7 @@ impl Outbox {
     pub(crate) fn end(&self) {
         let mut wire = self.lock();
         wire.ended = true;
-        self.tell_end(wire);
+        Self::tell_end(wire);
     }
 
     /// The connection is over, and so is its transport.
@@ -273,7 +304,7 @@ impl Outbox {
         let mut wire = self.lock();
         wire.ended = true;
         let io = wire.give_up();
-        self.tell_end(wire);
+        Self::tell_end(wire);
         drop(io);
     }
 
@@ -282,7 +313,7 @@ impl Outbox {
         send: impl FnOnce(&mut Wire) -> Result<(), SendError>,
     ) -> Result<Duty, TrySendError> {
         let mut wire = self.lock();
-        if wire.is_full(self.high_water_mark) {
+        if wire.is_full(self.high_water_mark as usize) {
             return Err(TrySendError::Full);
         }
         send(&mut wire).map_err(TrySendError::Refused)?;
@@ -291,27 +322,20 @@ impl Outbox {
 
     /// Bytes have left.
     fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
-        let room = !wire.is_full(self.high_water_mark);
+        let Some(notices) = wire.notices() else { return };
+        let room = !wire.is_full(self.high_water_mark as usize);
         drop(wire);
-        self.progress.notify(usize::MAX);
-        if room {
-            self.room.notify(1);
-        }
+        notices.notify_progress(room);
     }
 
-    fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
+    fn tell_end(mut wire: MutexGuard<'_, Wire>) {
         let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
+        let notices = wire.notices();
         drop(wire);
-        self.notify_all();
+        Notices::notify_all(notices);
         for hook in hooks.into_iter().flatten() {
             // One that panics has only itself to blame.
             let _ = catch_unwind(AssertUnwindSafe(hook));
-        }
-    }
-
-    fn notify_all(&self) {
-        for notice in [&self.room, &self.progress, &self.turned] {
-            notice.notify(usize::MAX);
         }
     }
 

@@ -20,7 +20,11 @@ const KEPT: usize = 4 << 20;
 
 #[derive(Default)]
 struct Pool {
-    recv: Vec<RecvBuffer>,
+    #[expect(
+        clippy::vec_box,
+        reason = "lent as they are: a connection has room for a pointer only"
+    )]
+    recv: Vec<Box<RecvBuffer>>,
     recv_bytes: usize,
     #[expect(
         clippy::vec_box,
@@ -36,17 +40,17 @@ thread_local! {
 }
 
 /// A receive buffer with spare memory.
-pub(crate) fn take_recv() -> RecvBuffer {
+pub(crate) fn take_recv() -> Box<RecvBuffer> {
     POOL.with_borrow_mut(|pool| {
         let buffer = pool.recv.pop()?;
         pool.recv_bytes -= buffer.capacity();
         Some(buffer)
     })
-    .unwrap_or_else(|| RecvBuffer::with_capacity(RECV_BUFFER))
+    .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
 }
 
 /// Gives a receive buffer back, whatever is in it.
-pub(crate) fn put_recv(mut buffer: RecvBuffer) {
+pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
     buffer.clear();
     POOL.with_borrow_mut(|pool| {
         // Smaller ones were made for one waiting fragment and would only make for small reads.

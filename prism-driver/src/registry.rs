@@ -1,12 +1,23 @@
 //! [`Registry`]: who is connected to a server; how it counts them, and how it says goodbye.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use event_listener::Event as Notice;
 use prism_core::CloseCode;
 use slab::Slab;
 
-use crate::{connection::Connection, wait::wait_until};
+use crate::{
+    connection::Connection,
+    moment::Moment,
+    runtime::{Runtime, until},
+    wait::wait_until,
+};
+
+/// How long alarms wait for others, so that many of them cost one look at all.
+const TOGETHER: Duration = Duration::from_millis(25);
 
 /// Everybody who is connected or in a handshake.
 #[derive(Debug, Default)]
@@ -16,32 +27,94 @@ pub(crate) struct Registry {
     left: Notice,
     /// The server shuts down.
     closing: Notice,
+    /// The watch has to look earlier than it knows, or never again.
+    watch: Notice,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
-    /// `None` for those still in a handshake.
-    seats: Slab<Option<Connection>>,
+    seats: Slab<Place>,
+    /// When the alarms have to be looked at.
+    due: Moment,
     closing: bool,
+    /// Nobody else will come.
+    last: bool,
 }
 
-/// A place in the registry, given up when dropped.
-pub(crate) struct Seat {
-    registry: Arc<Registry>,
-    key: usize,
+#[derive(Debug)]
+struct Place {
+    /// None while it is still in its handshake.
+    connection: Option<Connection>,
+    /// When to ring; at the end of time if never.
+    alarm: Moment,
 }
 
 impl Registry {
-    /// Takes a seat when fewer than `most` are taken.
-    pub(crate) async fn seat(self: &Arc<Self>, most: usize) -> Seat {
-        self.until_at_most(most.saturating_sub(1)).await;
-        let key = self.lock().seats.insert(None);
-        Seat { registry: self.clone(), key }
+    /// Takes a seat.
+    pub(crate) fn insert(&self) -> usize {
+        self.lock().seats.insert(Place { connection: None, alarm: Moment::END })
     }
 
-    /// Returns when no more than `count` are left.
-    pub(crate) async fn until_at_most(&self, count: usize) {
-        wait_until(&self.left, || self.len() <= count).await;
+    /// The handshake is done.
+    pub(crate) fn sit(&self, key: usize, connection: &Connection) {
+        let mut inner = self.lock();
+        inner.seats[key].connection = Some(connection.clone());
+        let closing = inner.closing;
+        drop(inner);
+        if closing {
+            close(connection);
+        }
+    }
+
+    /// Gives a seat up.
+    pub(crate) fn remove(&self, key: usize) {
+        let mut inner = self.lock();
+        let place = inner.seats.remove(key);
+        let last = inner.last;
+        drop(inner);
+        drop(place);
+        self.left.notify(usize::MAX);
+        if last {
+            self.watch.notify(1);
+        }
+    }
+
+    /// Sets the alarm of a seat, in place of what it was set for.
+    pub(crate) fn set_alarm(&self, key: usize, alarm: Moment) {
+        let mut inner = self.lock();
+        inner.seats[key].alarm = alarm;
+        if alarm < inner.due {
+            inner.due = alarm;
+            drop(inner);
+            self.watch.notify(1);
+        }
+    }
+
+    /// Nobody else will come: the watch ends when everybody has left.
+    pub(crate) fn expect_nobody(&self) {
+        self.lock().last = true;
+        self.watch.notify(1);
+    }
+
+    /// Returns when fewer than `count` are left, or none.
+    pub(crate) async fn until_fewer_than(&self, count: usize) {
+        wait_until(&self.left, || self.len() < count.max(1)).await;
+    }
+
+    /// Returns when the server shuts down.
+    pub(crate) async fn closing(&self) {
+        wait_until(&self.closing, || self.lock().closing).await;
+    }
+
+    /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
+    /// which is quickly looked through.
+    pub(crate) async fn watch(&self, runtime: &impl Runtime) {
+        while let Some(due) = self.next_look() {
+            let news = wait_until(&self.watch, || self.next_look().is_none_or(|it| it < due));
+            if until(runtime, due.into(), news).await.is_none() {
+                self.ring(runtime.now());
+            }
+        }
     }
 
     /// Gives handshakes up and closes every connection; how many connections that are.
@@ -62,8 +135,31 @@ impl Registry {
         connections.len()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.lock().seats.len()
+    }
+
+    /// When the watch has to look at the alarms; `None` if it is over.
+    fn next_look(&self) -> Option<Moment> {
+        let inner = self.lock();
+        if inner.last && inner.seats.is_empty() { None } else { Some(inner.due) }
+    }
+
+    /// Rings all alarms that are due.
+    fn ring(&self, now: Duration) {
+        let mut ringing = Vec::new();
+        let mut inner = self.lock();
+        let mut next = Moment::END;
+        for (_, place) in &mut inner.seats {
+            if place.alarm <= now.into() {
+                place.alarm = Moment::END;
+                ringing.extend(place.connection.clone());
+            }
+            next = next.min(place.alarm);
+        }
+        inner.due = next.max(now.saturating_add(TOGETHER).into());
+        drop(inner);
+        ringing.iter().for_each(|connection| connection.outbox().ring());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -71,34 +167,15 @@ impl Registry {
     }
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Self { seats: Slab::new(), due: Moment::END, closing: false, last: false }
+    }
+}
+
 impl Inner {
     fn connections(&self) -> impl Iterator<Item = &Connection> {
-        self.seats.iter().filter_map(|(_, connection)| connection.as_ref())
-    }
-}
-
-impl Seat {
-    /// Returns when the server shuts down.
-    pub(crate) async fn closing(&self) {
-        wait_until(&self.registry.closing, || self.registry.lock().closing).await;
-    }
-
-    /// The handshake is done.
-    pub(crate) fn sit(&self, connection: &Connection) {
-        let mut inner = self.registry.lock();
-        inner.seats[self.key] = Some(connection.clone());
-        let closing = inner.closing;
-        drop(inner);
-        if closing {
-            close(connection);
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.registry.lock().seats.remove(self.key);
-        self.registry.left.notify(usize::MAX);
+        self.seats.iter().filter_map(|(_, place)| place.connection.as_ref())
     }
 }
 

@@ -1,15 +1,11 @@
 //! [`RequestInfo`]: what a connection remembers of the request that opened it.
 
-/// The target, the route's parameters and the sub-protocol, in as little memory as they take.
+use std::sync::Arc;
+
+/// The target, the route's parameters and the sub-protocol.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
     path: Box<str>,
-    /// What most requests do not have.
-    more: Option<Box<More>>,
-}
-
-#[derive(Debug)]
-struct More {
     query: Option<Box<str>>,
     params: Box<[(Box<str>, Box<str>)]>,
     protocol: Option<Box<str>>,
@@ -22,13 +18,31 @@ impl RequestInfo {
         params: impl Iterator<Item = (&'p str, &'p str)>,
         protocol: Option<&str>,
     ) -> Self {
-        let more = More {
+        Self {
+            path: path.into(),
             query: query.map(Into::into),
             params: params.map(|(name, value)| (name.into(), value.into())).collect(),
             protocol: protocol.map(Into::into),
-        };
-        let any = more.query.is_some() || more.protocol.is_some() || !more.params.is_empty();
-        Self { path: path.into(), more: any.then(|| Box::new(more)) }
+        }
+    }
+
+    /// A path, and nothing else.
+    pub(crate) fn plain(path: &str) -> Arc<Self> {
+        Arc::new(Self::new(path, None, std::iter::empty(), None))
+    }
+
+    /// This one, where it says the same as a new one would: most of a route's connections share it.
+    pub(crate) fn shared<'p>(
+        self: &Arc<Self>,
+        path: &str,
+        query: Option<&str>,
+        params: impl Iterator<Item = (&'p str, &'p str)>,
+        protocol: Option<&str>,
+    ) -> Arc<Self> {
+        if *self.path == *path && query.is_none() && protocol.is_none() {
+            return self.clone();
+        }
+        Arc::new(Self::new(path, query, params, protocol))
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -36,15 +50,14 @@ impl RequestInfo {
     }
 
     pub(crate) fn query(&self) -> Option<&str> {
-        self.more.as_ref()?.query.as_deref()
+        self.query.as_deref()
     }
 
     pub(crate) fn param(&self, name: &str) -> Option<&str> {
-        let params = &self.more.as_ref()?.params;
-        params.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
+        self.params.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
     }
 
     pub(crate) fn protocol(&self) -> Option<&str> {
-        self.more.as_ref()?.protocol.as_deref()
+        self.protocol.as_deref()
     }
 }

@@ -1,6 +1,9 @@
 //! [`Router`]: what a request gets, by its path.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use matchit::Match;
 use prism_core::{HandshakeError, Reply, Request};
@@ -8,6 +11,7 @@ use prism_core::{HandshakeError, Reply, Request};
 use crate::{
     greet::{PlainAnswer, Upgrade},
     options::Options,
+    request::RequestInfo,
 };
 
 /// Makes the answer to a plain HTTP request.
@@ -18,10 +22,16 @@ pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send
 
 /// Routes to WebSocket endpoints (`E`) and to pages.
 pub(crate) struct Router<E> {
-    endpoints: matchit::Router<E>,
+    endpoints: matchit::Router<Route<E>>,
     pages: matchit::Router<Page>,
     pub(crate) protocols: Vec<String>,
     pub(crate) authorize: Option<Authorize>,
+}
+
+struct Route<E> {
+    endpoint: E,
+    /// What its connections remember of a request that had no more to say than its path.
+    info: Arc<RequestInfo>,
 }
 
 impl<E: Clone> Router<E> {
@@ -37,7 +47,7 @@ impl<E: Clone> Router<E> {
     /// # Panics
     /// If the path is malformed, or is taken already.
     pub(crate) fn web_socket(&mut self, path: &str, endpoint: E) {
-        insert(&mut self.endpoints, path, endpoint);
+        insert(&mut self.endpoints, path, Route { endpoint, info: RequestInfo::plain(path) });
     }
 
     /// # Panics
@@ -72,16 +82,16 @@ impl<E: Clone> Router<E> {
     fn upgrade(
         &self,
         request: Request<'_>,
-        found: Match<'_, '_, &E>,
+        found: Match<'_, '_, &Route<E>>,
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         if let Some(authorize) = &self.authorize {
             authorize(&request).map_err(|reply| PlainAnswer::new(&request, reply))?;
         }
-        let endpoint = found.value.clone();
+        let Route { endpoint, info } = found.value;
         let params = found.params.iter();
-        Ok(Upgrade::accept(offer, endpoint, params, &self.protocols, options))
+        Ok(Upgrade::accept(offer, endpoint.clone(), info, params, &self.protocols, options))
     }
 }
 

@@ -49,8 +49,8 @@ impl<'c, 'm> Sending<'c, 'm> {
     fn listen(&self) -> EventListener {
         let outbox = self.connection.outbox();
         match self.queue {
-            Queue::InTurn => outbox.room.listen(),
-            Queue::OutOfTurn => outbox.progress.listen(),
+            Queue::InTurn => outbox.notices().room.listen(),
+            Queue::OutOfTurn => outbox.notices().progress.listen(),
         }
     }
 
@@ -58,7 +58,7 @@ impl<'c, 'm> Sending<'c, 'm> {
     fn pass_on(&self) {
         let outbox = self.connection.outbox();
         if self.waited && self.queue == Queue::InTurn && !outbox.is_full() {
-            outbox.room.notify(1);
+            outbox.notices().room.notify(1);
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Serving a single transport, whatever it is and however it was accepted.
 
+use std::convert::identity;
+
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
+    alarm::Timer,
     greet::{AcceptError, PlainAnswer, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
@@ -27,10 +30,11 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 ) -> Result<Disconnect, AcceptError> {
     let (session, ()) = greet(&runtime, io, None, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
-        Ok(Upgrade::accept(offer, (), std::iter::empty(), &[], options))
+        let info = RequestInfo::plain(request.path());
+        Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
     })
     .await?;
-    Ok(session.run(runtime, options, handler).await)
+    Ok(session.run(Timer::new(runtime), handler, identity).await)
 }
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
@@ -46,8 +50,8 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     handler: &H,
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
-    let info = RequestInfo::new(path, None, std::iter::empty(), None);
+    let info = RequestInfo::plain(path);
     let opened = Opened { websocket, unsent: None, info, headers: None };
     let session = Session::new(opened, io, None, RecvBuffer::new(), options);
-    session.run(runtime, options, handler).await
+    session.run(Timer::new(runtime), handler, identity).await
 }

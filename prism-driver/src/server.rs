@@ -5,27 +5,18 @@ use std::{
     iter::Sum,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
-    time::Duration,
 };
 
 use prism_core::{Reply, Request};
 
 use crate::{
-    greet::greet,
     handler::Handler,
+    house::{Endpoint, House},
     listen::listen,
     options::Options,
-    registry::{Registry, Seat},
     router::Router,
-    runtime::{Network, undelayed, until},
-    session::Session,
+    runtime::Network,
 };
-
-/// How long to wait when the operating system has no more sockets to give.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long a shutdown waits for sessions that it has cut: they end at once, unless a handler hangs.
-const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// A server of WebSocket routes, and of plain pages beside them.
 ///
@@ -175,93 +166,9 @@ impl<N: Network> Server<N> {
     /// they go on closing, but nobody is cut after the grace time.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
         let Self { network, listener, router, options, .. } = self;
-        let registry = Arc::new(Registry::default());
-        let house = Arc::new(House { network, router, options });
-        futures_lite::future::or(shutdown, house.accept(&listener, &registry)).await;
+        let house = House::open(network, router, options);
+        futures_lite::future::or(shutdown, house.accept(&listener)).await;
         drop(listener);
-        house.close(&registry).await
+        house.close().await
     }
-}
-
-/// What the tasks of a server share.
-struct House<N: Network> {
-    network: N,
-    router: Router<Arc<dyn Endpoint<N>>>,
-    options: Options,
-}
-
-impl<N: Network> House<N> {
-    async fn accept(self: &Arc<Self>, listener: &N::Listener, registry: &Arc<Registry>) {
-        loop {
-            let seat = registry.seat(self.options.max_connections).await;
-            match self.network.accept(listener).await {
-                Ok((stream, peer_addr)) => {
-                    let house = self.clone();
-                    let stream = undelayed(&self.network, stream);
-                    self.network.spawn(house.greet(stream, peer_addr, seat));
-                }
-                Err(error) if concerns_one_connection(&error) => {}
-                Err(_) => {
-                    self.network.sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat) {
-        let decide = |request: Request<'_>| self.router.decide(request, &self.options);
-        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
-        let closing = async {
-            seat.closing().await;
-            None
-        };
-        // Who was refused has been told.
-        let greeted = futures_lite::future::or(async { greeted.await.ok() }, closing).await;
-        if let Some((session, endpoint)) = greeted {
-            seat.sit(&session.connection);
-            endpoint.start(self, session, seat);
-        }
-    }
-
-    async fn close(&self, registry: &Registry) -> Shutdown {
-        let all = registry.close_all();
-        let grace = self.network.now().saturating_add(self.options.shutdown_grace);
-        if until(&self.network, grace, registry.until_at_most(0)).await.is_some() {
-            return Shutdown { closed: all, cut: 0 };
-        }
-        let cut = registry.cut_all();
-        let grace = self.network.now().saturating_add(CUT_GRACE);
-        until(&self.network, grace, registry.until_at_most(0)).await;
-        Shutdown { closed: all.saturating_sub(cut), cut }
-    }
-}
-
-/// A handler of a type that the router does not know.
-trait Endpoint<N: Network>: Send + Sync {
-    /// Runs a session in a task of its own. (The one of the handshake ends: a connection that is
-    /// idle should not hold its memory.)
-    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Box<Session>, seat: Seat);
-}
-
-impl<N: Network, H: Handler> Endpoint<N> for H {
-    fn start(self: Arc<Self>, house: Arc<House<N>>, session: Box<Session>, seat: Seat) {
-        let network = house.network.clone();
-        network.spawn(async move {
-            session.run(house.network.clone(), &house.options, &*self).await;
-            drop(seat);
-        });
-    }
-}
-
-/// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system
-/// has no more descriptors or memory, and asking again at once would only burn time.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::TimedOut
-    )
 }

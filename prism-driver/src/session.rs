@@ -2,22 +2,24 @@
 
 use std::{
     net::SocketAddr,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    sync::Arc,
 };
 
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, RecvBuffer, WebSocket};
 
 use crate::{
+    alarm::Alarm,
     connection::{Connection, Owned},
     fan_out::InTurns,
     handler::{Disconnect, Failure, Handler},
-    link::{Link, READS_PER_TURN},
+    input::Input,
+    link::{Clock, Link, READS_PER_TURN},
     options::Options,
     outbox::Outbox,
-    pool,
     request::RequestInfo,
-    runtime::{Runtime, Transport},
+    runtime::Transport,
     unsent::Unsent,
 };
 
@@ -32,25 +34,16 @@ pub(crate) struct Opened {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
     pub(crate) unsent: Option<Box<Unsent>>,
-    pub(crate) info: RequestInfo,
+    pub(crate) info: Arc<RequestInfo>,
     pub(crate) headers: Option<OwnedHeaders>,
 }
 
 /// A connection whose handshake is done; the answer to it may still be in the outbox.
-///
-/// It lives in a box, because a future holds twice what it is given by value.
 pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
     /// What the peer sent behind its handshake.
-    input: RecvBuffer,
-}
-
-/// Whoever comes next finds its buffer warm.
-impl Drop for Session {
-    fn drop(&mut self) {
-        pool::put_recv(std::mem::take(&mut self.input));
-    }
+    input: Input,
 }
 
 impl Session {
@@ -60,88 +53,86 @@ impl Session {
         peer_addr: Option<SocketAddr>,
         input: RecvBuffer,
         options: &Options,
-    ) -> Box<Self> {
+    ) -> Self {
         let Opened { websocket, unsent, info, headers } = opened;
         let (inbound, outbound) = websocket.split();
-        let outbox = Outbox::new(Box::new(io), outbound, unsent, options.high_water_mark);
-        let connection = Connection::new(peer_addr, info, headers, outbox);
-        Box::new(Self { connection: Owned::new(connection), inbound, input })
+        let outbox = Outbox::new(Box::new(io), outbound, unsent, headers, options);
+        let connection = Owned::new(Connection::new(peer_addr, info, outbox));
+        Self { connection, inbound, input: Input::new(input) }
     }
 
-    /// Runs the handler on the connection until it is over.
-    pub(crate) fn run<R: Runtime, H: Handler>(
-        self: Box<Self>,
-        runtime: R,
-        options: &Options,
-        handler: &H,
-    ) -> impl Future<Output = Disconnect> {
-        InTurns::new(live(self, runtime, options, handler))
+    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason:
+    /// a task wants none.
+    pub(crate) fn run<H: Handler, T>(
+        self,
+        alarm: impl Alarm,
+        handler: impl Deref<Target = H>,
+        then: impl FnOnce(Disconnect) -> T,
+    ) -> impl Future<Output = T> {
+        let Self { connection, inbound, input } = self;
+        let mut life = Life { connection, clock: Clock::new(alarm), inbound, input, handler };
+        // Nothing is moved in here, nor is there a future around it: both would be there twice, in
+        // the memory of every idle connection.
+        InTurns::new(async move {
+            let ended = life.converse().await;
+            let reason = ended.unwrap_or_else(|failure| life.fail(failure));
+            life.finish(&reason).await;
+            then(reason)
+        })
     }
 }
 
-async fn live<R: Runtime, H: Handler>(
-    mut session: Box<Session>,
-    runtime: R,
-    options: &Options,
-    handler: &H,
-) -> Disconnect {
-    let timer = pin!(None);
-    let Session { connection, inbound, input } = &mut *session;
-    let link = Link::new(runtime, connection, options, timer);
-    let mut life = Life { link, connection, inbound, input, handler };
+/// What a session works with. It is every idle connection's memory.
+struct Life<A, D> {
+    connection: Owned,
+    clock: Clock<A>,
+    inbound: Inbound,
+    input: Input,
+    handler: D,
+}
 
-    let ended = match begin(|| handler.on_connect(connection)) {
-        Ok(welcome) => life.link.attend(pin!(welcome)).await,
-        Err(failure) => Err(failure),
-    };
-    drop(connection.take_headers());
-    let ended = match ended {
-        Ok(()) => life.converse().await,
-        Err(failure) => Err(failure),
-    };
-    let reason = ended.unwrap_or_else(|failure| life.fail(failure));
-    connection.outbox().end();
-    if let Ok(farewell) = begin(|| handler.on_disconnect(connection, reason.clone())) {
-        // A panic here ends nothing that is not over already.
-        let _ = life.link.attend(pin!(farewell)).await;
+impl<A: Alarm, H: Handler, D: Deref<Target = H>> Life<A, D> {
+    async fn connect(&mut self) -> Result<(), Failure> {
+        let welcomed = match begin(|| self.handler.on_connect(&self.connection)) {
+            Ok(welcome) => Link::new(&self.connection, &mut self.clock).attend(welcome).await,
+            Err(failure) => Err(failure),
+        };
+        drop(self.connection.outbox().take_headers());
+        welcomed
     }
-    life.link.linger(life.input).await;
-    reason
-}
 
-/// What a session works with.
-struct Life<'a, R: Runtime, H> {
-    link: Link<'a, R>,
-    connection: &'a Connection,
-    inbound: &'a mut Inbound,
-    input: &'a mut RecvBuffer,
-    handler: &'a H,
-}
-
-impl<R: Runtime, H: Handler> Life<'_, R, H> {
     /// Lends one event after the other to the handler, until a close frame or a failure.
     async fn converse(&mut self) -> Result<Disconnect, Failure> {
+        self.connect().await?;
         let mut events = 0;
         loop {
             if events >= EVENTS_PER_TURN {
                 events = 0;
-                self.link.pause(self.inbound).await?;
+                let link = Link::new(&self.connection, &mut self.clock);
+                link.pause(&mut self.inbound).await?;
             }
             events += 1;
-            match self.inbound.receive(self.input)? {
+            let connection = &*self.connection;
+            let event = match self.input.received() {
+                Some(input) => self.inbound.receive(input)?,
+                None => None,
+            };
+            match event {
                 None => {
-                    self.link.fill(self.input, self.inbound).await?;
+                    let link = Link::new(connection, &mut self.clock);
+                    link.fill(&mut self.input, &mut self.inbound).await?;
                     events += EVENTS_PER_READ;
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
-                    if !self.connection.outbox().is_closed_by_us() {
-                        let answer = begin(|| self.handler.on_message(self.connection, message))?;
-                        self.link.attend(pin!(answer)).await?;
+                    if !connection.outbox().is_closed_by_us() {
+                        let handler = &*self.handler;
+                        let answer = begin(move || handler.on_message(connection, message))?;
+                        Link::new(connection, &mut self.clock).attend(answer).await?;
                     }
                 }
                 Some(event) => {
-                    let ours = self.connection.outbox().answer(&event);
+                    let ours = connection.outbox().answer(&event);
                     if let Event::Close(frame) = event {
                         return Ok(match ours {
                             Some((code, reason)) => Disconnect::Local { code, reason },
@@ -155,6 +146,17 @@ impl<R: Runtime, H: Handler> Life<'_, R, H> {
         }
     }
 
+    /// Tells everybody that it is over, the handler last, and ends the transport.
+    async fn finish(&mut self, reason: &Disconnect) {
+        self.connection.outbox().end();
+        let told = reason.clone();
+        if let Ok(farewell) = begin(|| self.handler.on_disconnect(&self.connection, told)) {
+            // A panic here ends nothing that is not over already.
+            let _ = Link::new(&self.connection, &mut self.clock).attend(farewell).await;
+        }
+        Link::new(&self.connection, &mut self.clock).linger(&mut self.input).await;
+    }
+
     /// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
     fn fail(&mut self, failure: Failure) -> Disconnect {
         let outbox = self.connection.outbox();
@@ -165,7 +167,9 @@ impl<R: Runtime, H: Handler> Life<'_, R, H> {
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::CutOff
             | Failure::Io(_)
-            | Failure::WriteStalled => self.link.give_up(),
+            | Failure::WriteStalled => {
+                Link::new(&self.connection, &mut self.clock).give_up();
+            }
             Failure::Protocol(error) => outbox.fail(*error),
         }
         Disconnect::Failed(failure)

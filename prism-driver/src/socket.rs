@@ -55,7 +55,7 @@ impl Socket {
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
         let (sender, messages) = async_channel::bounded(WAITING);
         let ended = Arc::new(OnceLock::new());
-        let headers = connection.take_headers();
+        let headers = connection.outbox().take_headers();
         let inbox = Inbox { messages: sender, ended: ended.clone() };
         let sending = SendHalf::new(connection);
         let receiving = RecvHalf::new(&sending, messages, ended);

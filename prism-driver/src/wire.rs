@@ -4,13 +4,17 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use prism_core::{CloseCode, Message, Outbound, Output, PreparedMessage, SendError, State};
+use prism_core::{
+    CloseCode, Message, Outbound, Output, OwnedHeaders, PreparedMessage, SendError, State,
+};
 
 use crate::{
+    notices::Notices,
     pool,
     runtime::Transport,
     unsent::{PIECES, Unsent},
@@ -34,12 +38,6 @@ pub(crate) struct Wire {
     unflushed: bool,
     /// Whether the transport has taken something since the owner last asked.
     took: bool,
-    /// Why the transport took no more, if it was not the owner who tried.
-    failed: Option<io::Error>,
-    /// How many bytes have been written.
-    pub(crate) written: u64,
-    /// How many bytes were unsent when the transport went.
-    pub(crate) lost: u64,
     /// The task that owns the connection, while it sleeps.
     pub(crate) owner: Option<Waker>,
     /// The number of the last fan-out that this connection was part of.
@@ -52,18 +50,41 @@ pub(crate) struct Wire {
 
 #[derive(Default)]
 pub(crate) struct More {
+    /// There until `on_connect` has run: idle connections should not hold a head each.
+    pub(crate) headers: Option<OwnedHeaders>,
+    /// Why the transport took no more, if it was not the owner who tried.
+    failed: Option<io::Error>,
+    /// How many bytes have been written since somebody first asked.
+    written: Option<u64>,
+    /// How many bytes were unsent when the transport went.
+    lost: u64,
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, String)>,
+    pub(crate) notices: Option<Arc<Notices>>,
     /// What is to be run when the connection is over.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
+impl More {
+    fn is_empty(&self) -> bool {
+        let Self { headers, failed, written, lost, closed_with, notices, hooks } = self;
+        headers.is_none()
+            && failed.is_none()
+            && written.is_none()
+            && *lost == 0
+            && closed_with.is_none()
+            && notices.is_none()
+            && hooks.is_empty()
+    }
+}
+
 impl Wire {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
         unsent: Option<Box<Unsent>>,
+        headers: Option<OwnedHeaders>,
     ) -> Self {
         Self {
             outbound,
@@ -71,14 +92,11 @@ impl Wire {
             unsent,
             unflushed: false,
             took: false,
-            failed: None,
-            written: 0,
-            lost: 0,
             owner: None,
             fanned_out: 0,
             cut: false,
             ended: false,
-            more: None,
+            more: headers.is_some().then(|| Box::new(More { headers, ..More::default() })),
         }
     }
 
@@ -111,19 +129,42 @@ impl Wire {
         self.unsent.as_ref().map_or(0, |unsent| unsent.len())
     }
 
+    /// What others wait for, if somebody does.
+    pub(crate) fn notices(&self) -> Option<Arc<Notices>> {
+        self.more.as_ref()?.notices.clone()
+    }
+
+    /// How many bytes have been written since this was first called.
+    pub(crate) fn written(&mut self) -> u64 {
+        *self.more().written.get_or_insert(0)
+    }
+
+    /// How many bytes were unsent when the transport went.
+    pub(crate) fn lost(&self) -> u64 {
+        self.more.as_ref().map_or(0, |more| more.lost)
+    }
+
+    /// Takes the headers, if they are still there.
+    pub(crate) fn take_headers(&mut self) -> Option<OwnedHeaders> {
+        let headers = self.more.as_mut()?.headers.take();
+        // There is nothing else, unless `on_connect` was busy.
+        self.more.take_if(|more| more.is_empty());
+        headers
+    }
+
     /// Whether there is nothing to do for whoever owns the connection.
     pub(crate) fn is_idle(&self) -> bool {
-        self.unsent.is_none() && !self.unflushed && self.failed.is_none()
+        self.unsent.is_none() && !self.unflushed && !self.has_failed()
     }
 
     /// Whether the owner may sleep, if the transport would take no more from it.
     pub(crate) fn may_rest(&self, blocked: bool) -> bool {
-        if blocked { self.failed.is_none() } else { self.is_idle() }
+        if blocked { !self.has_failed() } else { self.is_idle() }
     }
 
     /// Keeps what went wrong for the owner.
     pub(crate) fn fail(&mut self, error: io::Error) {
-        self.failed = Some(error);
+        self.more().failed = Some(error);
     }
 
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
@@ -135,7 +176,7 @@ impl Wire {
 
     /// Writes what is unsent, and has the transport flush it; ready when nothing is left.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.more.as_mut().and_then(|more| more.failed.take()) {
             return Poll::Ready(Err(error));
         }
         ready!(self.poll_write_with(cx, &[]))?;
@@ -178,7 +219,10 @@ impl Wire {
     #[must_use]
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.outbound.receive_eof();
-        self.lost += self.unsent() as u64;
+        let lost = self.unsent() as u64;
+        if lost > 0 {
+            self.more().lost += lost;
+        }
         if let Some(unsent) = self.unsent.take() {
             pool::put_send(unsent);
         }
@@ -245,12 +289,18 @@ impl Wire {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
                 unsent.advance(count.min(unsent.len()));
-                self.written += count as u64;
+                if let Some(written) = self.more.as_mut().and_then(|more| more.written.as_mut()) {
+                    *written += count as u64;
+                }
                 self.unflushed = true;
                 self.took = true;
                 Poll::Ready(Ok(count))
             }
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.failed.is_some())
     }
 
     fn return_memory(&mut self) {

@@ -45,6 +45,7 @@ fn who_has_asked_when_the_shutdown_begins_and_is_answered_after_it_is_closed_as_
         drop(peer);
         let outcome = serving.await;
         assert_eq!((outcome.closed, outcome.cut, sim.now()), (0, 0, s(0)), "nobody was cut");
+        sim.settle().await;
     });
     assert_eq!(net.tasks(), 0);
 }

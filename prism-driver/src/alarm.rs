@@ -1,0 +1,61 @@
+//! [`Alarm`]: how a session learns that one of its deadlines has passed.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::{connection::Connection, runtime::Runtime};
+
+/// A session's clock. A session alone has a [timer](Timer) of its own; those of a server share one,
+/// because a timer is much memory for a connection that is idle.
+pub(crate) trait Alarm {
+    /// What time it is.
+    fn now(&self) -> Duration;
+
+    /// Sets the alarm, in place of what it was set for.
+    fn set(&mut self, due: Duration);
+
+    /// Turns it off.
+    fn clear(&mut self);
+
+    /// Ready once, when it has rung; some time after it was due.
+    fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A timer of the runtime's.
+pub(crate) struct Timer<R: Runtime> {
+    runtime: R,
+    sleep: Option<Pin<Box<R::Sleep>>>,
+}
+
+impl<R: Runtime> Timer<R> {
+    pub(crate) const fn new(runtime: R) -> Self {
+        Self { runtime, sleep: None }
+    }
+}
+
+impl<R: Runtime> Alarm for Timer<R> {
+    fn now(&self) -> Duration {
+        self.runtime.now()
+    }
+
+    fn set(&mut self, due: Duration) {
+        let span = due.saturating_sub(self.runtime.now());
+        self.sleep = Some(Box::pin(self.runtime.sleep(span)));
+    }
+
+    fn clear(&mut self) {
+        self.sleep = None;
+    }
+
+    fn poll(&mut self, _: &Connection, cx: &mut Context<'_>) -> Poll<()> {
+        let rung = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+        if rung {
+            self.sleep = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,131 @@
+//! [`House`]: what the tasks of a server share; accepts, greets, and closes.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use prism_core::Request;
+
+use crate::{
+    greet::greet,
+    handler::Handler,
+    options::Options,
+    registry::Registry,
+    router::Router,
+    runtime::{Network, undelayed, until},
+    seat::Seat,
+    server::Shutdown,
+    session::Session,
+};
+
+/// How long to wait when the operating system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a shutdown waits for sessions that it has cut: they end at once, unless a handler hangs.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+pub(crate) struct House<N: Network> {
+    pub(crate) network: N,
+    router: Router<Arc<dyn Endpoint<N>>>,
+    options: Options,
+    pub(crate) registry: Registry,
+}
+
+/// A house in the hands of whoever serves; when it is dropped, nobody else is let in.
+pub(crate) struct Opened<N: Network>(Arc<House<N>>);
+
+impl<N: Network> House<N> {
+    /// Opens one, with a task that watches the deadlines of who is in it.
+    pub(crate) fn open(
+        network: N,
+        router: Router<Arc<dyn Endpoint<N>>>,
+        options: Options,
+    ) -> Opened<N> {
+        let registry = Registry::default();
+        let house = Arc::new(Self { network, router, options, registry });
+        let watched = house.clone();
+        house.network.spawn(async move { watched.registry.watch(&watched.network).await });
+        Opened(house)
+    }
+
+    async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat<N>) {
+        let decide = |request: Request<'_>| self.router.decide(request, &self.options);
+        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
+        let closing = async {
+            self.registry.closing().await;
+            None
+        };
+        // Who was refused has been told.
+        let greeted = futures_lite::future::or(async { greeted.await.ok() }, closing).await;
+        if let Some((session, endpoint)) = greeted {
+            seat.sit(&session.connection);
+            endpoint.start(session, seat);
+        }
+    }
+}
+
+impl<N: Network> Opened<N> {
+    /// Lets connections in, for ever.
+    pub(crate) async fn accept(&self, listener: &N::Listener) {
+        let house = &self.0;
+        loop {
+            house.registry.until_fewer_than(house.options.max_connections).await;
+            let seat = Seat::take(house.clone());
+            match house.network.accept(listener).await {
+                Ok((stream, peer_addr)) => {
+                    let stream = undelayed(&house.network, stream);
+                    house.network.spawn(house.clone().greet(stream, peer_addr, seat));
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => {
+                    house.network.sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Closes all connections, and cuts those that have not ended after the grace time.
+    pub(crate) async fn close(self) -> Shutdown {
+        let House { network, options, registry, .. } = &*self.0;
+        let all = registry.close_all();
+        let grace = network.now().saturating_add(options.shutdown_grace);
+        if until(network, grace, registry.until_fewer_than(1)).await.is_some() {
+            return Shutdown { closed: all, cut: 0 };
+        }
+        let cut = registry.cut_all();
+        let grace = network.now().saturating_add(CUT_GRACE);
+        until(network, grace, registry.until_fewer_than(1)).await;
+        Shutdown { closed: all.saturating_sub(cut), cut }
+    }
+}
+
+impl<N: Network> Drop for Opened<N> {
+    fn drop(&mut self) {
+        self.0.registry.expect_nobody();
+    }
+}
+
+/// A handler of a type that the router does not know.
+pub(crate) trait Endpoint<N: Network>: Send + Sync {
+    /// Runs a session in a task of its own. (The one of the handshake ends: a connection that is
+    /// idle should not hold its memory.)
+    fn start(self: Arc<Self>, session: Session, seat: Seat<N>);
+}
+
+impl<N: Network, H: Handler> Endpoint<N> for H {
+    fn start(self: Arc<Self>, session: Session, seat: Seat<N>) {
+        let network = seat.network().clone();
+        network.spawn(session.run(seat, self, drop));
+    }
+}
+
+/// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system
+/// has no more descriptors or memory, and asking again at once would only burn time.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+    )
+}

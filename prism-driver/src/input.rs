@@ -1,0 +1,58 @@
+//! [`Input`]: what a connection has received and not dealt with. An idle one holds no buffer.
+
+use prism_core::RecvBuffer;
+
+use crate::pool;
+
+pub(crate) struct Input(Option<Box<RecvBuffer>>);
+
+impl Input {
+    /// What came behind a handshake's head.
+    pub(crate) fn new(received: RecvBuffer) -> Self {
+        Self((!received.is_empty()).then(|| Box::new(received)))
+    }
+
+    /// What there is, if there is anything.
+    pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
+        self.0.as_deref_mut()
+    }
+
+    /// A large buffer with what there is, to read into.
+    pub(crate) fn roomy(&mut self) -> &mut RecvBuffer {
+        let buffer = self.0.get_or_insert_with(pool::take_recv);
+        if buffer.capacity() < pool::RECV_BUFFER {
+            let mut small = std::mem::replace(buffer, pool::take_recv());
+            small.move_to(buffer);
+        }
+        buffer
+    }
+
+    /// Gives back memory that is not needed while nothing more comes.
+    pub(crate) fn shrink(&mut self) {
+        let Some(mut large) = self.0.take_if(|buffer| buffer.len() <= buffer.capacity() / 4) else {
+            return;
+        };
+        if !large.is_empty() {
+            let mut small = RecvBuffer::with_capacity(large.len());
+            large.move_to(&mut small);
+            self.0 = Some(Box::new(small));
+        }
+        pool::put_recv(large);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.clear();
+        }
+    }
+}
+
+/// Whoever comes next finds the buffer warm.
+impl Drop for Input {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.0.take() {
+            pool::put_recv(buffer);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! [`Seat`]: a connection's place in a server.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::{alarm::Alarm, connection::Connection, house::House, moment::Moment, runtime::Network};
+
+/// A place in the registry, given up when dropped. Its alarm is one of many that the house watches.
+pub(crate) struct Seat<N: Network> {
+    house: Arc<House<N>>,
+    key: usize,
+}
+
+impl<N: Network> Seat<N> {
+    pub(crate) fn take(house: Arc<House<N>>) -> Self {
+        let key = house.registry.insert();
+        Self { house, key }
+    }
+
+    /// The handshake is done.
+    pub(crate) fn sit(&self, connection: &Connection) {
+        self.house.registry.sit(self.key, connection);
+    }
+
+    pub(crate) fn network(&self) -> &N {
+        &self.house.network
+    }
+}
+
+impl<N: Network> Drop for Seat<N> {
+    fn drop(&mut self) {
+        self.house.registry.remove(self.key);
+    }
+}
+
+impl<N: Network> Alarm for Seat<N> {
+    fn now(&self) -> Duration {
+        self.network().now()
+    }
+
+    fn set(&mut self, due: Duration) {
+        self.house.registry.set_alarm(self.key, due.into());
+    }
+
+    fn clear(&mut self) {
+        self.house.registry.set_alarm(self.key, Moment::END);
+    }
+
+    fn poll(&mut self, connection: &Connection, _: &mut Context<'_>) -> Poll<()> {
+        // The waker is in the outbox: a session leaves it there whenever it sleeps.
+        if connection.outbox().take_ring() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
