@@ -17,11 +17,18 @@ use core::fmt;
 /// assert_eq!(whole, pieces);
 /// ```
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    // Vectors that lie across cache lines cost twice; short payloads are not worth the trouble.
+    let ahead = if bytes.len() < ALIGNED { 0 } else { bytes.as_ptr().align_offset(BLOCK) };
+    let (ahead, aligned) = bytes.split_at_mut(ahead.min(bytes.len()));
+    xor(aligned, xor(ahead, key))
+}
+
+fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
     let wide = u64::from(narrow) << 32 | u64::from(narrow);
     let turned = bytes.len() % 4;
     // The compiler makes vector code of a block, be there one or thousands; memory is the limit then.
-    let (blocks, rest) = bytes.as_chunks_mut::<32>();
+    let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
         for word in block.as_chunks_mut::<8>().0 {
             *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
@@ -34,10 +41,15 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
-    let mut key = key;
     key.rotate_left(turned);
     key
 }
+
+/// How many bytes are masked at once.
+const BLOCK: usize = 32;
+
+/// From this length on blocks are aligned.
+const ALIGNED: usize = 1024;
 
 /// Where a client's mask keys come from: a caller's function that fills memory with random bytes.
 ///
