@@ -188,7 +188,7 @@ impl RecvBuffer {
     pub(crate) fn lend(&mut self, count: usize) -> &mut [u8] {
         let from = self.head;
         self.skip(count);
-        self.seen = self.seen.saturating_sub(count);
+        self.look();
         self.start_over();
         &mut self.data[from..from + count]
     }

@@ -64,6 +64,15 @@ enum Kind {
     Binary,
 }
 
+/// A message that is there whole, in one frame.
+struct Whole {
+    kind: Kind,
+    /// How long its header is.
+    header: usize,
+    mask: Option<[u8; 4]>,
+    len: usize,
+}
+
 /// What there is to lend. It holds no borrow, so that the search for it can loop.
 enum Ready {
     Message(Kind),
@@ -96,14 +105,14 @@ impl Inbound {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.heard |= input.has_news();
-        let ready = match self.take_whole(input) {
-            Some(kind) => Ok(Some(Ready::Message(kind))),
-            None => self.advance(input),
-        };
+        if let Some(whole) = self.whole_message(input.unparsed()) {
+            return whole.lend(input).map(Some).inspect_err(|error| self.end(Err(*error)));
+        }
+        let ready = self.advance(input);
         input.look();
         let event = match ready {
             Ok(None) => return Ok(None),
-            Ok(Some(Ready::Message(kind))) => Self::lend_message(kind, input),
+            Ok(Some(Ready::Message(kind))) => kind.message(input.lend_message()),
             Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
             Err(error) => Err(error),
         };
@@ -134,28 +143,22 @@ impl Inbound {
 
     /// A message that is there whole, in one frame and as it should be, as nearly all are: it passes
     /// through no stage. Whatever else is there is for [`advance`](Self::advance) to judge.
-    fn take_whole(&self, input: &mut RecvBuffer) -> Option<Kind> {
+    fn whole_message(&self, unparsed: &[u8]) -> Option<Whole> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;
         }
-        let (header, len) = Header::parse(input.unparsed()).ok()??;
-        let kind = match header.opcode {
+        let (frame, header) = Header::parse(unparsed).ok()??;
+        let kind = match frame.opcode {
             OpCode::Text => Kind::Text,
             OpCode::Binary => Kind::Binary,
             _ => return None,
         };
-        let most = self.max_message_size.min(input.unparsed_len() - len) as u64;
-        let is_masked = header.mask.is_some();
-        if !header.fin || header.rsv1 || header.len > most || is_masked != self.expects_mask() {
+        let most = self.max_message_size.min(unparsed.len() - header) as u64;
+        let is_masked = frame.mask.is_some();
+        if !frame.fin || frame.rsv1 || frame.len > most || is_masked != self.expects_mask() {
             return None;
         }
-        input.skip(len);
-        let payload = header.len as usize;
-        if let Some(key) = header.mask {
-            apply_mask(&mut input.unparsed_mut()[..payload], key);
-        }
-        input.join(payload);
-        Some(kind)
+        Some(Whole { kind, header, mask: frame.mask, len: frame.len as usize })
     }
 
     // Apart, so that the compiler keeps what all messages need in registers.
@@ -261,18 +264,6 @@ impl Inbound {
         Ok(())
     }
 
-    fn lend_message(kind: Kind, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
-        let payload = input.lend_message();
-        Ok(Event::Message(match kind {
-            // Only this look at the whole can make a `str`; text that came in one piece has had no
-            // other. What came in pieces is looked at twice, which unsafe code alone could spare.
-            Kind::Text => {
-                Message::Text(utf8::text(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
-            }
-            Kind::Binary => Message::Binary(payload),
-        }))
-    }
-
     fn lend_control<'b>(
         &mut self,
         header: Header,
@@ -292,6 +283,30 @@ impl Inbound {
                 Ok(Event::Close(frame))
             }
         }
+    }
+}
+
+impl Whole {
+    fn lend(self, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
+        input.skip(self.header);
+        let payload = input.lend(self.len);
+        if let Some(key) = self.mask {
+            apply_mask(payload, key);
+        }
+        self.kind.message(payload)
+    }
+}
+
+impl Kind {
+    /// Only this look at the whole can make a `str`; text that came in one piece has had no other.
+    /// What came in pieces is looked at twice, which unsafe code alone could spare.
+    fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
+        Ok(Event::Message(match self {
+            Self::Text => {
+                Message::Text(utf8::text(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+            }
+            Self::Binary => Message::Binary(payload),
+        }))
     }
 }
 

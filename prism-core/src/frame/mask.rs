@@ -16,13 +16,21 @@ use core::fmt;
 /// apply_mask(&mut pieces[3..], key);
 /// assert_eq!(whole, pieces);
 /// ```
+#[inline]
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    // Vectors that lie across cache lines cost twice; short payloads are not worth the trouble.
-    let ahead = if bytes.len() < ALIGNED { 0 } else { bytes.as_ptr().align_offset(BLOCK) };
-    let (ahead, aligned) = bytes.split_at_mut(ahead.min(bytes.len()));
+    if bytes.len() < LONG { xor(bytes, key) } else { apply_aligned(bytes, key) }
+}
+
+/// Vectors that lie across cache lines cost twice: long payloads are worth the trouble of blocks that
+/// are aligned.
+#[inline(never)]
+fn apply_aligned(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    let ahead = bytes.as_ptr().align_offset(BLOCK).min(bytes.len());
+    let (ahead, aligned) = bytes.split_at_mut(ahead);
     xor(aligned, xor(ahead, key))
 }
 
+#[inline]
 fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
     let wide = u64::from(narrow) << 32 | u64::from(narrow);
@@ -49,7 +57,7 @@ fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
 const BLOCK: usize = 32;
 
 /// From this length on blocks are aligned.
-const ALIGNED: usize = 1024;
+const LONG: usize = 1024;
 
 /// Where a client's mask keys come from: a caller's function that fills memory with random bytes.
 ///
