@@ -328,15 +328,16 @@ impl Outbox {
         notices.notify_progress(room);
     }
 
+    /// First what must not outlive the connection, then those who wait for its end.
     fn tell_end(mut wire: MutexGuard<'_, Wire>) {
         let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
         let notices = wire.notices();
         drop(wire);
-        Notices::notify_all(notices);
         for hook in hooks.into_iter().flatten() {
             // One that panics has only itself to blame.
             let _ = catch_unwind(AssertUnwindSafe(hook));
         }
+        Notices::notify_all(notices);
     }
 
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.

@@ -19,7 +19,7 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// The lines behind the first one of a head that `httparse` has accepted.
     pub(super) fn of(head: &'a [u8]) -> Self {
-        let end = head.iter().position(|&byte| byte == b'\n').map_or(head.len(), |at| at + 1);
+        let end = line_end(head).map_or(head.len(), |at| at + 1);
         let lines = &head[end..];
         Self { lines: lines.strip_suffix(b"\r\n").unwrap_or(lines) }
     }
@@ -161,18 +161,34 @@ impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().position(|&byte| byte == b'\n')?;
+        let end = line_end(self.0)?;
         let (line, rest) = (&self.0[..end], &self.0[end + 1..]);
         self.0 = rest;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 }
 
+/// Where the first line ends. A head is walked for each header that is asked for, so this looks at
+/// eight bytes at once.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let passed = 8 * words.iter().take_while(|word| !has_line_feed(**word)).count();
+    bytes[passed..].iter().position(|&byte| byte == b'\n').map(|at| passed + at)
+}
+
+/// Whether one of the bytes is a line feed: whether subtracting one from each, less ten, borrows.
+const fn has_line_feed(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zeroed = u64::from_ne_bytes(word) ^ u64::from_ne_bytes([b'\n'; 8]);
+    zeroed.wrapping_sub(ONES) & !zeroed & TOPS != 0
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::{format, vec::Vec};
 
-    use super::Headers;
+    use super::{Headers, line_end};
 
     const HEAD: &[u8] =
         b"GET / HTTP/1.1\r\nHost:h\r\nx-A: \t1 2 \r\nEmpty:\r\nX-a:3:4\r\nOdd: \xff\x1b\r\n\r\n";
@@ -197,6 +213,19 @@ mod tests {
         assert_eq!(headers.all("X-A").collect::<Vec<_>>(), [&b"1 2"[..], b"3:4"]);
         assert_eq!(headers.first("x-a"), Some("1 2"));
         assert_eq!((headers.first("x"), headers.first("odd")), (None, None));
+    }
+
+    #[test]
+    fn a_line_ends_at_its_first_line_feed_wherever_that_is() {
+        for others in [0x00, 0x09, 0x0b, 0x8a, 0xff] {
+            for at in 0..40 {
+                let mut bytes = [others; 40];
+                assert_eq!(line_end(&bytes[..at]), None);
+                bytes[at] = b'\n';
+                bytes[39] = b'\n';
+                assert_eq!(line_end(&bytes), Some(at));
+            }
+        }
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(super) fn has_token<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, toke
 /// Whether each element is a token, and there is one at least: `1#token`. Also true where there is
 /// no such header.
 pub(super) fn are_tokens<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
-    elements(values.clone()).all(is_token)
-        && (values.clone().next().is_none() || elements(values).next().is_some())
+    values.clone().next().is_none()
+        || (elements(values.clone()).all(is_token) && elements(values).next().is_some())
 }
 
 /// Whether the values of `Sec-WebSocket-Extensions` follow the grammar of RFC 6455 §9.1. Also true
