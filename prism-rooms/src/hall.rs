@@ -1,0 +1,172 @@
+//! [`Hall`]: who is in which room. What [`Rooms`](crate::Rooms) says in terms of connections, for
+//! members of any kind.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use indexmap::IndexMap;
+
+use crate::{
+    directory::{Directory, Vacate},
+    seats::{Member, Rooms, Seats},
+    sync::Lock,
+};
+
+pub(crate) struct Hall<M: Member> {
+    /// For the hooks that members keep: they do not keep the hall.
+    this: Weak<Self>,
+    seats: Seats<M>,
+    rooms: Directory<Members<M>>,
+    everyone: Lock<Members<M>>,
+}
+
+/// The members of a room, close together in memory.
+pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
+
+impl<Id, M> Vacate for IndexMap<Id, M> {
+    fn is_vacant(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Whom something is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Whom<'a> {
+    Everyone,
+    /// Whoever is in at least one of these rooms.
+    In(Vec<&'a str>),
+}
+
+impl<M: Member> Hall<M> {
+    pub(crate) fn new(shards: usize) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            seats: Seats::new(shards),
+            rooms: Directory::new(shards),
+            everyone: Lock::new(Members::<M>::default()),
+        })
+    }
+
+    /// Whether the member is known now: not if it is over.
+    pub(crate) fn add(&self, member: &M) -> bool {
+        self.seated(member, |_| ()).is_some()
+    }
+
+    /// Whether the member has come in: not if it was in, or is over.
+    pub(crate) fn join(&self, member: &M, room: &str) -> bool {
+        let joined = self.seated(member, |rooms| {
+            if rooms.contains(room) {
+                return false;
+            }
+            self.rooms.enter(room, |name, members| {
+                members.insert(member.id(), member.clone());
+                rooms.insert(name.clone())
+            })
+        });
+        joined.unwrap_or(false)
+    }
+
+    /// Whether the member was in the room.
+    pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
+        let left = self.seats.visit_taken(id, |rooms| {
+            let was_in = rooms.remove(room);
+            if was_in {
+                self.take_out(id, room);
+            }
+            was_in
+        });
+        left.unwrap_or(false)
+    }
+
+    /// The rooms that the member was in.
+    pub(crate) fn leave_all(&self, id: M::Id) -> Vec<Arc<str>> {
+        let left = self.seats.visit_taken(id, |rooms| {
+            rooms.drain().inspect(|room| self.take_out(id, room)).collect()
+        });
+        left.unwrap_or_default()
+    }
+
+    /// The member with this id, if it is known.
+    pub(crate) fn member(&self, id: M::Id) -> Option<M> {
+        self.seats.member(id)
+    }
+
+    pub(crate) fn rooms_of(&self, id: M::Id) -> Vec<Arc<str>> {
+        let rooms = self.seats.visit_taken(id, |rooms| rooms.iter().cloned().collect());
+        rooms.unwrap_or_default()
+    }
+
+    pub(crate) fn contains(&self, room: &str, id: M::Id) -> bool {
+        self.seats.visit_taken(id, |rooms| rooms.contains(room)).unwrap_or(false)
+    }
+
+    /// The rooms that there are.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        self.rooms.names()
+    }
+
+    /// Lets `look` see who is in a room, while nobody comes or goes; `None` if there is no such room.
+    pub(crate) fn look<R>(&self, room: &str, look: impl FnOnce(&Members<M>) -> R) -> Option<R> {
+        self.rooms.visit(room, |members| look(members))
+    }
+
+    /// Tells each member that something is for, once; nobody comes or goes meanwhile.
+    pub(crate) fn each(&self, whom: &Whom<'_>, mut tell: impl FnMut(M::Id, &M)) {
+        let mut tell_all = |members: &Members<M>| members.iter().for_each(|(id, m)| tell(*id, m));
+        match whom {
+            Whom::Everyone => tell_all(&self.everyone.lock()),
+            Whom::In(rooms) => match rooms[..] {
+                [room] => self.look(room, tell_all).unwrap_or_default(),
+                _ => self.each_of_several(rooms.clone(), tell),
+            },
+        }
+    }
+
+    fn each_of_several(&self, mut rooms: Vec<&str>, mut tell: impl FnMut(M::Id, &M)) {
+        rooms.sort_unstable();
+        rooms.dedup();
+        self.rooms.look_at_all(&rooms, |rooms| {
+            let mut told = HashSet::new();
+            for (id, member) in rooms.iter().flat_map(|members| members.iter()) {
+                if told.insert(*id) {
+                    tell(*id, member);
+                }
+            }
+        });
+    }
+
+    fn seated<R>(&self, member: &M, visit: impl FnOnce(&mut Rooms) -> R) -> Option<R> {
+        let (this, id) = (self.this.clone(), member.id());
+        let end = move || {
+            if let Some(hall) = this.upgrade() {
+                hall.end(id);
+            }
+        };
+        let welcome = || drop(self.everyone.lock().insert(id, member.clone()));
+        self.seats.visit(member, end, welcome, visit)
+    }
+
+    fn end(&self, id: M::Id) {
+        self.seats.end(id, |rooms| {
+            for room in rooms {
+                self.take_out(id, &room);
+            }
+            self.everyone.lock().swap_remove(&id);
+        });
+    }
+
+    fn take_out(&self, id: M::Id, room: &str) {
+        let member = self.rooms.visit(room, |members| members.swap_remove(&id));
+        // Its last handle may be this one: it is dropped when others can come in again.
+        drop(member);
+    }
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(all(test, prism_loom))]
+mod races;
+#[cfg(all(test, not(prism_loom)))]
+mod tests;

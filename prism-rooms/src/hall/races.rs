@@ -1,0 +1,167 @@
+//! Every interleaving of those who join, leave, end and speak, by loom.
+//!
+//! One shard: which one a name is in is chance, and loom wants to see the same each time.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::{Hall, fake::Fake};
+
+const SHARDS: usize = 1;
+
+#[test]
+fn a_join_while_the_last_member_leaves_is_not_lost() {
+    loom::model(|| {
+        let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
+        hall.join(&ann, "tea");
+        let joins = thread::spawn({
+            let (hall, ben) = (hall.clone(), ben.clone());
+            move || assert!(hall.join(&ben, "tea"))
+        });
+        assert!(hall.leave(1, "tea"));
+        joins.join().unwrap();
+        assert_eq!(hall.members("tea"), [2]);
+        hall.say(&["tea"], 7);
+        assert_eq!((ann.heard(), ben.heard()), (vec![], vec![7]));
+        assert!(hall.leave(2, "tea"));
+        assert!(hall.names().is_empty());
+    });
+}
+
+#[test]
+fn three_come_and_go_and_no_room_is_left() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let hall = Hall::new(SHARDS);
+        let visit = |id| {
+            let hall = hall.clone();
+            move || {
+                let member = Fake::new(id);
+                assert!(hall.join(&member, "tea"));
+                assert!(hall.leave(id, "tea"));
+            }
+        };
+        let threads = [thread::spawn(visit(1)), thread::spawn(visit(2))];
+        visit(3)();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(hall.names().is_empty());
+    });
+}
+
+#[test]
+fn who_ends_while_it_joins_is_in_no_room() {
+    loom::model(|| {
+        let (hall, ann) = (Hall::new(SHARDS), Fake::new(1));
+        let ends = thread::spawn({
+            let ann = ann.clone();
+            move || ann.end()
+        });
+        hall.join(&ann, "tea");
+        ends.join().unwrap();
+        nothing_is_left_of(&ann, &hall);
+    });
+}
+
+/// Only one of the two hooks the end first: the other must not come in before.
+#[test]
+fn who_ends_while_two_let_it_in_is_in_no_room_when_its_end_has_been_told() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let (hall, ann) = (Hall::new(SHARDS), Fake::new(1));
+        let joins = thread::spawn({
+            let (hall, ann) = (hall.clone(), ann.clone());
+            move || {
+                hall.join(&ann, "tea");
+            }
+        });
+        let ends = thread::spawn({
+            let (hall, ann) = (hall.clone(), ann.clone());
+            move || {
+                hall.join(&ann, "tea");
+                ann.end();
+                // Now `on_disconnect` would be called.
+                assert_eq!(hall.members("tea"), []);
+            }
+        });
+        joins.join().unwrap();
+        ends.join().unwrap();
+        nothing_is_left_of(&ann, &hall);
+    });
+}
+
+#[test]
+fn all_hear_one_order_and_who_joins_meanwhile_hears_the_end_of_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
+        let late = Fake::new(3);
+        hall.join(&ann, "tea");
+        hall.join(&ben, "tea");
+        let speaks = thread::spawn({
+            let hall = hall.clone();
+            move || hall.say(&["tea"], 7)
+        });
+        let joins = thread::spawn({
+            let (hall, late) = (hall.clone(), late.clone());
+            move || assert!(hall.join(&late, "tea"))
+        });
+        hall.say(&["tea"], 8);
+        speaks.join().unwrap();
+        joins.join().unwrap();
+        assert_eq!(ann.heard().len(), 2);
+        assert_eq!(ann.heard(), ben.heard());
+        assert!(ann.heard().ends_with(&late.heard()), "{:?} {:?}", ann.heard(), late.heard());
+    });
+}
+
+#[test]
+fn unions_that_overlap_do_not_wait_for_each_other_and_nobody_hears_twice() {
+    loom::model(|| {
+        let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
+        hall.join(&ann, "tea");
+        hall.join(&ann, "milk");
+        hall.join(&ben, "milk");
+        let speaks = thread::spawn({
+            let hall = hall.clone();
+            move || hall.say(&["tea", "milk"], 7)
+        });
+        hall.say(&["milk", "tea", "milk"], 8);
+        speaks.join().unwrap();
+        assert_eq!(ann.heard().len(), 2);
+        assert_eq!(ann.heard(), ben.heard());
+    });
+}
+
+#[test]
+fn a_union_reaches_who_stays_while_a_room_of_it_vanishes_and_comes_back() {
+    loom::model(|| {
+        let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
+        hall.join(&ann, "milk");
+        hall.join(&ben, "tea");
+        let moves = thread::spawn({
+            let (hall, ben) = (hall.clone(), ben.clone());
+            move || {
+                hall.leave(2, "tea");
+                assert!(hall.join(&ben, "tea"));
+                hall.say(&["milk", "tea"], 8);
+            }
+        });
+        hall.say(&["milk", "tea"], 7);
+        moves.join().unwrap();
+        assert!(matches!(ann.heard()[..], [7, 8] | [8, 7]));
+        // Ben was out for a moment.
+        assert!(ann.heard() == ben.heard() || ben.heard() == [8]);
+        assert_eq!(hall.members("tea"), [2]);
+    });
+}
+
+fn nothing_is_left_of(member: &Fake, hall: &Arc<Hall<Fake>>) {
+    hall.say_to_everyone(9);
+    assert_eq!(member.heard(), []);
+    assert_eq!(hall.names().len(), 0);
+    assert!(!hall.add(member), "it is over");
+}

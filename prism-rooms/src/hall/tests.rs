@@ -1,0 +1,165 @@
+//! The hall under load, with members that are no connections.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Barrier},
+    thread,
+};
+
+use super::{Hall, fake::Fake};
+use crate::seats::Member;
+
+const ROOMS: [&str; 4] = ["tea", "milk", "water", "wine"];
+
+/// Numbers that look random, and are the same at each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((self.0 >> 33) % sides) as usize
+    }
+}
+
+#[test]
+fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
+    const REPEATS: u32 = 10_000;
+    let hall = Hall::new(1);
+    let (together, checked) = (Barrier::new(2), Barrier::new(2));
+    let (ann, ben) = (Fake::new(1), Fake::new(2));
+    // They take turns at being the one who leaves.
+    let part = |mine: &Fake, mut mine_leaves: bool| {
+        if mine_leaves {
+            assert!(hall.join(mine, "tea"));
+        }
+        for repeat in 0..REPEATS {
+            together.wait();
+            if mine_leaves {
+                assert!(hall.leave(mine.id(), "tea"), "repeat {repeat}");
+            } else {
+                assert!(hall.join(mine, "tea"), "repeat {repeat}");
+            }
+            if checked.wait().is_leader() {
+                assert_eq!(hall.members("tea").len(), 1, "repeat {repeat}");
+            }
+            mine_leaves = !mine_leaves;
+            // The next one begins when the leader has looked.
+            checked.wait();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| part(&ann, true));
+        part(&ben, false);
+    });
+    assert_eq!(hall.members("tea").len(), 1);
+    hall.leave_all(1);
+    hall.leave_all(2);
+    assert!(hall.names().is_empty());
+}
+
+/// What one thread does with its own members, and what must then be true of them.
+struct Actor {
+    dice: Dice,
+    hall: Arc<Hall<Fake>>,
+    members: Vec<(Fake, Option<BTreeSet<&'static str>>)>,
+    next_id: u32,
+}
+
+impl Actor {
+    fn new(number: u32, hall: &Arc<Hall<Fake>>) -> Self {
+        let dice = Dice(u64::from(number));
+        Self { dice, hall: hall.clone(), members: Vec::new(), next_id: number << 16 }
+    }
+
+    fn act(&mut self) {
+        if self.members.len() < 4 {
+            self.members.push((Fake::new(self.next_id), Some(BTreeSet::new())));
+            self.next_id += 1;
+        }
+        let one = self.dice.roll(self.members.len() as u64);
+        let (room, what) = (ROOMS[self.dice.roll(4)], self.dice.roll(16));
+        let (member, model) = &mut self.members[one];
+        let Some(rooms) = model else {
+            assert!(!self.hall.join(member, room), "it is over");
+            self.members.remove(one);
+            return;
+        };
+        match what {
+            0 => {
+                member.end();
+                assert!(self.hall.rooms_of(member.id()).is_empty());
+                *model = None;
+            }
+            1 => {
+                let left = self.hall.leave_all(member.id());
+                let left: BTreeSet<&str> = left.iter().map(|room| &**room).collect();
+                assert_eq!(left, *rooms);
+                rooms.clear();
+            }
+            2..8 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
+            8..14 => assert_eq!(self.hall.join(member, room), rooms.insert(room)),
+            _ => self.hall.say(&ROOMS[self.dice.roll(4)..], 0),
+        }
+    }
+}
+
+#[test]
+fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
+    const THREADS: usize = 4;
+    let hall = Hall::new(2);
+    let (stop, go) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    thread::scope(|scope| {
+        let (sender, models) = std::sync::mpsc::channel();
+        for number in 0..THREADS as u32 {
+            let (mut actor, sender) = (Actor::new(number, &hall), sender.clone());
+            let (stop, go) = (&stop, &go);
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    (0..200).for_each(|_| actor.act());
+                    sender.send(actor.members.clone()).unwrap();
+                    stop.wait();
+                    go.wait();
+                }
+            });
+        }
+        for _ in 0..50 {
+            stop.wait();
+            let members: Vec<_> = models.iter().take(THREADS).flatten().collect();
+            for room in ROOMS {
+                let in_it = |model: &Option<BTreeSet<&str>>| {
+                    model.as_ref().is_some_and(|rooms| rooms.contains(room))
+                };
+                let inside = members.iter().filter(|(_, model)| in_it(model));
+                let mut expected: Vec<u32> = inside.map(|(member, _)| member.id()).collect();
+                expected.sort_unstable();
+                assert_eq!(hall.members(room), expected);
+            }
+            go.wait();
+        }
+    });
+}
+
+#[test]
+fn everyone_is_who_is_known_and_not_over() {
+    let (hall, ann, ben) = (Hall::new(1), Fake::new(1), Fake::new(2));
+    assert!(hall.add(&ann));
+    hall.say_to_everyone(1);
+    hall.join(&ben, "tea");
+    hall.say_to_everyone(2);
+    hall.leave(2, "tea"); // in no room, and known all the same
+    hall.say_to_everyone(3);
+    ann.end();
+    hall.say_to_everyone(4);
+    assert_eq!((ann.heard(), ben.heard()), (vec![1, 2, 3], vec![2, 3, 4]));
+    assert!(hall.member(1).is_none() && hall.member(2).is_some());
+}
+
+#[test]
+fn members_do_not_keep_the_hall() {
+    let (hall, ann) = (Hall::new(1), Fake::new(1));
+    hall.join(&ann, "tea");
+    let weak = Arc::downgrade(&hall);
+    drop(hall);
+    assert!(weak.upgrade().is_none());
+    ann.end();
+}

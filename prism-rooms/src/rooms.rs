@@ -1,0 +1,151 @@
+//! [`Rooms`]: the public face of the [`Hall`].
+
+use std::{fmt, sync::Arc};
+
+use prism_driver::{Connection, ConnectionId};
+
+use crate::{
+    hall::{Hall, Whom},
+    seats::Member,
+    shards::MANY,
+    to::To,
+};
+
+impl Member for Connection {
+    type Id = ConnectionId;
+
+    fn id(&self) -> ConnectionId {
+        self.id()
+    }
+
+    fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
+        self.on_end(hook);
+    }
+}
+
+/// Rooms, and the connections in them. Cheap to clone: a clone is the same rooms.
+///
+/// A room is a name. It is there from when its first member joins until its last one has left. A
+/// connection can be in any number of rooms; it leaves them all when it ends, however it ends,
+/// before [`on_disconnect`](prism_driver::Handler::on_disconnect) is called.
+///
+/// ```no_run
+/// # fn example(connection: &prism_driver::Connection) {
+/// use prism_rooms::Rooms;
+///
+/// let rooms = Rooms::new();
+/// rooms.join(connection, "lobby");
+/// rooms.to("lobby").except(connection.id()).send("somebody came in");
+/// # }
+/// ```
+///
+/// Nothing in here waits for a peer, or is async: call it from anywhere.
+#[derive(Clone)]
+pub struct Rooms {
+    hall: Arc<Hall<Connection>>,
+}
+
+impl Rooms {
+    /// No rooms yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { hall: Hall::new(MANY) }
+    }
+
+    // ---- coming and going
+
+    /// Makes a connection known, so that it is among [`everyone`](Self::everyone), without it joining
+    /// a room. Whether it is known now: `false` if it is over.
+    pub fn add(&self, connection: &Connection) -> bool {
+        self.hall.add(connection)
+    }
+
+    /// Lets a connection into a room. Whether it has come in: `false` if it was in already, or is
+    /// over.
+    ///
+    /// What was sent to the room before is not repeated for it; what is sent after this has returned,
+    /// it gets.
+    pub fn join(&self, connection: &Connection, room: &str) -> bool {
+        self.hall.join(connection, room)
+    }
+
+    /// Takes a connection out of a room. Whether it was in.
+    pub fn leave(&self, connection: &Connection, room: &str) -> bool {
+        self.hall.leave(connection.id(), room)
+    }
+
+    /// Takes a connection out of all its rooms: those it was in. It is still among
+    /// [`everyone`](Self::everyone).
+    pub fn leave_all(&self, connection: &Connection) -> Vec<Arc<str>> {
+        self.hall.leave_all(connection.id())
+    }
+
+    // ---- sending
+
+    /// Whoever is in this room, to send to. A room that is not there has nobody in it.
+    pub fn to<'a>(&'a self, room: &'a str) -> To<'a> {
+        To::new(&self.hall, Whom::In(vec![room]))
+    }
+
+    /// Each connection that is known, to send to: from when it first joined a room, or was
+    /// [added](Self::add), until its end.
+    pub fn everyone(&self) -> To<'_> {
+        To::new(&self.hall, Whom::Everyone)
+    }
+
+    /// The known connection with this id.
+    #[must_use]
+    pub fn one(&self, id: ConnectionId) -> Option<Connection> {
+        self.hall.member(id)
+    }
+
+    // ---- what there is, at this moment
+
+    /// The rooms that there are, in no particular order.
+    #[must_use]
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.hall.names()
+    }
+
+    /// The rooms that a connection is in, in no particular order.
+    #[must_use]
+    pub fn rooms_of(&self, id: ConnectionId) -> Vec<Arc<str>> {
+        self.hall.rooms_of(id)
+    }
+
+    /// How many members a room has.
+    #[must_use]
+    pub fn len(&self, room: &str) -> usize {
+        self.hall.look(room, |members| members.len()).unwrap_or(0)
+    }
+
+    /// Whether a room has no members, that is, whether it is not there.
+    #[must_use]
+    pub fn is_empty(&self, room: &str) -> bool {
+        self.len(room) == 0
+    }
+
+    /// The members of a room, in no particular order.
+    #[must_use]
+    pub fn members(&self, room: &str) -> Vec<ConnectionId> {
+        self.hall.look(room, |members| members.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether a connection is in a room.
+    #[must_use]
+    pub fn contains(&self, room: &str, id: ConnectionId) -> bool {
+        self.hall.contains(room, id)
+    }
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rooms").field("names", &self.names()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! [`To`]: a message on its way to many, and its [`Delivery`].
+
+use std::fmt;
+
+use prism_driver::{
+    CloseCode, Connection, ConnectionId, Message, PreparedMessage, SendError, TrySendError,
+};
+
+use crate::hall::{Hall, Whom};
+
+/// Whom to send to: what [`Rooms::to`](crate::Rooms::to) and
+/// [`Rooms::everyone`](crate::Rooms::everyone) give.
+///
+/// ```no_run
+/// # fn example(rooms: prism_rooms::Rooms, me: prism_driver::ConnectionId) {
+/// let delivery = rooms.to("tea").and("coffee").except(me).send("the kettle is on");
+/// println!("{} heard it, {} were too slow", delivery.delivered, delivery.dropped);
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is sent before `send`"]
+pub struct To<'a> {
+    hall: &'a Hall<Connection>,
+    whom: Whom<'a>,
+    except: Vec<ConnectionId>,
+    or_close: bool,
+}
+
+/// What became of a message to many. (Who was closing already is in neither number.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// For how many it was accepted: it is in their outboxes, or on its way.
+    pub delivered: usize,
+    /// How many miss it, because their outboxes were full.
+    pub dropped: usize,
+}
+
+impl<'a> To<'a> {
+    pub(crate) const fn new(hall: &'a Hall<Connection>, whom: Whom<'a>) -> Self {
+        Self { hall, whom, except: Vec::new(), or_close: false }
+    }
+
+    /// And whoever is in this room, too. Nobody gets it twice.
+    pub fn and(mut self, room: &'a str) -> Self {
+        // Everyone is everyone already.
+        if let Whom::In(rooms) = &mut self.whom {
+            rooms.push(room);
+        }
+        self
+    }
+
+    /// But not this connection.
+    pub fn except(mut self, id: ConnectionId) -> Self {
+        self.except.push(id);
+        self
+    }
+
+    /// Members whose outbox is full are closed (1013, "try again later") instead of missing the
+    /// message: for what makes no sense with a gap in it.
+    pub const fn or_close(mut self) -> Self {
+        self.or_close = true;
+        self
+    }
+
+    /// Sends a message: encodes it once, and puts it into the outbox of each who is there. Waits for
+    /// nobody: who has no room for it misses it, unless told [otherwise](Self::or_close).
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
+        self.send_prepared(&PreparedMessage::new(message))
+    }
+
+    /// As [`send`](Self::send), with a message that is encoded already.
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut slow = Vec::new();
+        self.each(|member| match member.try_send_prepared(message) {
+            Ok(()) => delivery.delivered += 1,
+            Err(TrySendError::Full) => {
+                delivery.dropped += 1;
+                if self.or_close {
+                    slow.push(member.clone());
+                }
+            }
+            Err(TrySendError::Refused(_)) => {} // it is leaving
+        });
+        for member in slow {
+            let _ = member.close(CloseCode::TRY_AGAIN_LATER, "too slow"); // or it has gone
+        }
+        delivery
+    }
+
+    /// Closes the connections, as [`Connection::close`] does. How many were open.
+    ///
+    /// # Errors
+    /// If the reason can not be sent. Then none was closed.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<usize, SendError> {
+        let mut members = Vec::new();
+        self.each(|member| members.push(member.clone()));
+        let mut closed = 0;
+        for member in members {
+            match member.close(code, reason) {
+                Ok(()) => closed += 1,
+                Err(SendError::Closed) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(closed)
+    }
+
+    fn each(&self, mut tell: impl FnMut(&Connection)) {
+        self.hall.each(&self.whom, |id, member| {
+            if !self.except.contains(&id) {
+                tell(member);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for To<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hall: _, whom, except, or_close } = self;
+        let mut debug = f.debug_struct("To");
+        debug.field("whom", whom).field("except", except).field("or_close", or_close);
+        debug.finish_non_exhaustive()
+    }
+}
