@@ -2,6 +2,7 @@
 
 mod directory;
 mod hall;
+mod presence;
 mod rooms;
 mod seats;
 mod shards;
@@ -9,6 +10,7 @@ mod sync;
 mod to;
 
 pub use crate::{
+    presence::{Change, Person, Presence, Tracked, Watch},
     rooms::Rooms,
     to::{Delivery, To},
 };

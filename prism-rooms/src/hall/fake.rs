@@ -14,9 +14,11 @@ pub(super) struct Fake(Arc<Inner>);
 struct Inner {
     id: u32,
     /// There until it ends.
-    hooks: Lock<Option<Vec<Box<dyn FnOnce() + Send>>>>,
+    hooks: Lock<Option<Vec<Hook>>>,
     heard: Lock<Vec<u32>>,
 }
+
+type Hook = Box<dyn FnOnce() + Send>;
 
 impl Fake {
     pub(super) fn new(id: u32) -> Self {

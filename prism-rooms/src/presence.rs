@@ -1,0 +1,280 @@
+//! [`Presence`]: who is where, and those who want to know it.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_channel::{Receiver, Sender};
+use futures_lite::future::yield_now;
+use prism_driver::{Connection, ConnectionId, Runtime};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use crate::{directory::Directory, seats::Seats, shards::MANY};
+
+mod change;
+mod crowd;
+mod watch;
+
+use self::crowd::Crowd;
+pub use self::{
+    change::{Change, Person, Tracked},
+    watch::Watch,
+};
+
+/// How long changes gather before they are told. People take a tenth of a second for "at once"; and
+/// ten messages a second is what a watcher gets at most, however many come and go.
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// Who is present in which room, with what they want known of them. Cheap to clone: a clone is the
+/// same presence.
+///
+/// `M` is what is known of a connection: a name, a status, whether somebody is typing. It is told
+/// to [watchers](Self::watch) as JSON, and to your own program as it is.
+///
+/// ```no_run
+/// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), serde_json::Error> {
+/// use prism_rooms::Presence;
+/// use serde::Serialize;
+///
+/// #[derive(Serialize)]
+/// struct Status {
+///     typing: bool,
+/// }
+///
+/// let presence = Presence::new(runtime); // such as `prism_tokio::Tokio`
+/// presence.track(connection, "tea", "ada", Status { typing: false })?;
+/// presence.watch(connection, "tea"); // the browser now hears who comes and goes
+/// assert_eq!(presence.count("tea"), 1);
+/// # Ok(()) }
+/// ```
+///
+/// A connection is forgotten when it ends, however it ends: there are no ghosts. A person with
+/// several connections (tabs, devices) is one person, who is there until the last of them has gone.
+///
+/// It knows nothing of [`Rooms`](crate::Rooms): a room here is a name, too, and may be one of theirs.
+pub struct Presence<M> {
+    inner: Arc<Inner<M>>,
+}
+
+struct Inner<M> {
+    /// For the hooks that connections keep, and for the task: they do not keep this.
+    this: Weak<Self>,
+    seats: Seats<Connection>,
+    rooms: Directory<Crowd<M>>,
+    window: Duration,
+    now: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Rooms in which something has changed, and when to tell it.
+    due: Sender<(Arc<str>, Duration)>,
+    watches: AtomicU64,
+}
+
+impl<M: Serialize + Send + Sync + 'static> Presence<M> {
+    /// Nobody is present yet. Changes are told a tenth of a second after the first of them.
+    ///
+    /// The telling is done by a task, spawned here, so call this within the runtime. It sleeps while
+    /// nothing changes.
+    pub fn new(runtime: impl Runtime) -> Self {
+        Self::with_window(runtime, WINDOW)
+    }
+
+    /// As [`new`](Self::new), with another time for changes to gather in. Who is gone for less is not
+    /// told to have been away; the longer it is, the fewer messages, and the later.
+    pub fn with_window(runtime: impl Runtime, window: Duration) -> Self {
+        let (due, dues) = async_channel::unbounded();
+        let clock = runtime.clone();
+        let inner = Arc::new_cyclic(|this| Inner {
+            this: this.clone(),
+            seats: Seats::new(MANY),
+            rooms: Directory::new(MANY),
+            window,
+            now: Box::new(move || clock.now()),
+            due,
+            watches: AtomicU64::new(0),
+        });
+        runtime.spawn(tell_what_is_due(runtime.clone(), dues, Arc::downgrade(&inner)));
+        Self { inner }
+    }
+
+    // ---- being present
+
+    /// Shows a connection in a room, as one of this person's; or changes what is shown of it. Whether
+    /// it is shown now: `false` if it is over.
+    ///
+    /// # Errors
+    /// If `meta` can not be made JSON. Then nothing has changed.
+    pub fn track(
+        &self,
+        connection: &Connection,
+        room: &str,
+        person: &str,
+        meta: M,
+    ) -> Result<bool, serde_json::Error> {
+        let json = to_raw_value(&meta)?;
+        let tracked = Tracked { connection: connection.id(), meta: Arc::new(meta), json };
+        let shown = self.inner.change(connection, room, |_, crowd| crowd.track(person, tracked));
+        Ok(shown.is_some())
+    }
+
+    /// Does not show a connection in a room any more. Whether it was shown.
+    pub fn untrack(&self, connection: &Connection, room: &str) -> bool {
+        self.inner.withdraw(connection.id(), room, |crowd| crowd.untrack(connection.id()))
+    }
+
+    // ---- who is present, at this moment
+
+    /// The people in a room, by their keys.
+    #[must_use]
+    pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {
+        self.inner.rooms.visit(room, |crowd| crowd.people()).unwrap_or_default()
+    }
+
+    /// How many people are in a room.
+    #[must_use]
+    pub fn count(&self, room: &str) -> usize {
+        self.inner.rooms.visit(room, |crowd| crowd.count()).unwrap_or(0)
+    }
+
+    // ---- those who want to know it
+
+    /// Has a connection told who is in a room: everybody now, and then who comes, changes and goes, in
+    /// [messages of JSON](crate#what-a-watcher-is-told). Whether it watches now: `false` if it did
+    /// already, or is over.
+    pub fn watch(&self, connection: &Connection, room: &str) -> bool {
+        let watcher = connection.clone();
+        let watches = self.inner.change(connection, room, |room, crowd| crowd.watch(room, watcher));
+        watches.unwrap_or(false)
+    }
+
+    /// Does not tell a connection any more. Whether it was told.
+    pub fn unwatch(&self, connection: &Connection, room: &str) -> bool {
+        self.inner.withdraw(connection.id(), room, |crowd| crowd.unwatch(connection.id()))
+    }
+
+    /// As [`watch`](Self::watch), for your own program.
+    #[must_use]
+    pub fn watch_here(&self, room: &str) -> Watch<M> {
+        let number = self.inner.watches.fetch_add(1, Ordering::Relaxed);
+        let changes = self.inner.rooms.enter(room, |room, crowd| crowd.watch_here(room, number));
+        let this = self.inner.this.clone();
+        let room: Arc<str> = room.into();
+        Watch::new(changes, move || {
+            if let Some(inner) = this.upgrade() {
+                inner.rooms.visit(&room, |crowd| crowd.unwatch_here(number));
+            }
+        })
+    }
+}
+
+impl<M: Send + Sync + 'static> Inner<M> {
+    /// Lets a connection into a crowd, or change something there; `None` if it is over.
+    fn change<R>(
+        &self,
+        connection: &Connection,
+        room: &str,
+        change: impl FnOnce(&Arc<str>, &mut Crowd<M>) -> R,
+    ) -> Option<R> {
+        let (this, id) = (self.this.clone(), connection.id());
+        let end = move || {
+            if let Some(inner) = this.upgrade() {
+                inner.end(id);
+            }
+        };
+        self.seats.visit(
+            connection,
+            end,
+            || {},
+            |rooms| {
+                self.rooms.enter(room, |room, crowd| {
+                    rooms.insert(room.clone());
+                    let changed = change(room, crowd);
+                    self.tell_later(room, crowd);
+                    changed
+                })
+            },
+        )
+    }
+
+    /// Lets a connection take something back.
+    fn withdraw(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        withdraw: impl FnOnce(&mut Crowd<M>) -> bool,
+    ) -> bool {
+        let withdrawn = self.seats.visit_taken(id, |rooms| {
+            let room = rooms.get(room)?.clone();
+            self.rooms.visit(&room, |crowd| {
+                let withdrawn = withdraw(crowd);
+                if !crowd.knows(id) {
+                    rooms.remove(&room);
+                }
+                self.tell_later(&room, crowd);
+                withdrawn
+            })
+        });
+        withdrawn.flatten().unwrap_or(false)
+    }
+
+    fn end(&self, id: ConnectionId) {
+        self.seats.end(id, |rooms| {
+            for room in rooms {
+                self.rooms.visit(&room, |crowd| {
+                    crowd.unwatch(id);
+                    crowd.untrack(id);
+                    self.tell_later(&room, crowd);
+                });
+            }
+        });
+    }
+
+    fn tell(&self, room: &Arc<str>) {
+        self.rooms.visit(room, |crowd| {
+            crowd.tell(room);
+            self.tell_later(room, crowd);
+        });
+    }
+
+    /// If there is something to tell, and nobody has said so yet.
+    fn tell_later(&self, room: &Arc<str>, crowd: &mut Crowd<M>) {
+        if crowd.becomes_due() {
+            let at = (self.now)().saturating_add(self.window);
+            // Without the task, because its runtime has ended, nobody is told anything any more.
+            let _ = self.due.try_send((room.clone(), at));
+        }
+    }
+}
+
+/// All rooms wait for the same time, so they are due in the order in which they came.
+async fn tell_what_is_due<M: Send + Sync + 'static>(
+    runtime: impl Runtime,
+    dues: Receiver<(Arc<str>, Duration)>,
+    presence: Weak<Inner<M>>,
+) {
+    while let Ok((room, at)) = dues.recv().await {
+        if let Some(early) = at.checked_sub(runtime.now()) {
+            runtime.sleep(early).await;
+        }
+        let Some(presence) = presence.upgrade() else { return };
+        presence.tell(&room);
+        drop(presence);
+        yield_now().await; // a thousand rooms may be due
+    }
+}
+
+impl<M> Clone for Presence<M> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<M> fmt::Debug for Presence<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presence").field("window", &self.inner.window).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,105 @@
+//! [`Change`]: what watchers are told; and [`Person`], of whom. Serialized, they are
+//! [the JSON](crate#what-a-watcher-is-told) that browsers get.
+
+use std::{fmt, sync::Arc};
+
+use prism_driver::ConnectionId;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// What a watcher of a room is told.
+///
+/// First comes a [`State`](Self::State), and after it [`Diff`](Self::Diff)s, each with the number
+/// after the one before. A watcher that has missed something is told the state again.
+#[derive(Debug, Serialize)]
+#[serde(tag = "presence", rename_all = "lowercase", bound = "")]
+#[non_exhaustive]
+pub enum Change<M> {
+    /// Everybody who is present.
+    State {
+        /// Where.
+        room: Arc<str>,
+        /// The number of the last diff that is in it.
+        number: u64,
+        /// Everybody, by their keys.
+        people: Vec<Arc<Person<M>>>,
+    },
+    /// What has become different.
+    Diff {
+        /// Where.
+        room: Arc<str>,
+        /// One more than the number before.
+        number: u64,
+        /// Who was not there before.
+        joined: Vec<Arc<Person<M>>>,
+        /// Who was there, and is; with other connections, or something else shown of them.
+        updated: Vec<Arc<Person<M>>>,
+        /// The keys of those who are not there any more.
+        left: Vec<Arc<str>>,
+    },
+}
+
+/// Somebody who is present, with one connection or several.
+#[derive(Debug, Serialize)]
+#[serde(bound = "")]
+#[non_exhaustive]
+pub struct Person<M> {
+    /// Who it is.
+    pub key: Arc<str>,
+    /// At least one; the longest there first.
+    pub connections: Vec<Tracked<M>>,
+}
+
+/// A connection of somebody who is present.
+#[derive(Serialize)]
+#[serde(bound = "")]
+#[non_exhaustive]
+pub struct Tracked<M> {
+    /// Which one.
+    #[serde(rename = "id", serialize_with = "as_text")]
+    pub connection: ConnectionId,
+    /// What was said of it.
+    #[serde(skip)]
+    pub meta: Arc<M>,
+    /// The same, made JSON once, however many are told.
+    #[serde(rename = "meta")]
+    pub(super) json: Box<RawValue>,
+}
+
+impl<M> Person<M> {
+    /// Whether a watcher who knows one would learn nothing from the other.
+    pub(super) fn looks_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.connections, &other.connections);
+        ours.iter().map(Tracked::looks).eq(theirs.iter().map(Tracked::looks))
+    }
+}
+
+impl<M> Tracked<M> {
+    pub(super) fn looks(&self) -> (ConnectionId, &str) {
+        (self.connection, self.json.get())
+    }
+}
+
+impl<M> Clone for Person<M> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), connections: self.connections.clone() }
+    }
+}
+
+impl<M> Clone for Tracked<M> {
+    fn clone(&self) -> Self {
+        Self { connection: self.connection, meta: self.meta.clone(), json: self.json.clone() }
+    }
+}
+
+impl<M> fmt::Debug for Tracked<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Tracked");
+        debug.field("connection", &self.connection).field("meta", &self.json.get());
+        debug.finish_non_exhaustive()
+    }
+}
+
+fn as_text<S: Serializer>(id: &ConnectionId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}

@@ -1,0 +1,75 @@
+//! [`Guest`]: a connection with both its ends, in memory. With tokio's time paused, a window passes as
+//! soon as everybody waits for it.
+
+use prism_tokio::{
+    Client, Connection, Handler, Io, Message, Options, OwnedMessage, Socket, serve_stream,
+};
+use serde_json::Value;
+use tokio::{sync::mpsc, task::AbortHandle};
+
+pub(crate) struct Guest {
+    /// The server's end.
+    pub(crate) connection: Connection,
+    /// The browser's.
+    pub(crate) socket: Socket,
+    /// The server's task.
+    pub(crate) task: AbortHandle,
+}
+
+/// Hands its connection out, and panics if told so.
+struct HandOut(mpsc::UnboundedSender<Connection>);
+
+impl Handler for HandOut {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.send(connection.clone()).expect("the test waits for it");
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        assert_ne!(message, Message::Text("panic"), "on purpose");
+    }
+}
+
+impl Guest {
+    pub(crate) async fn new() -> Self {
+        let (sender, mut connections) = mpsc::unbounded_channel();
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let served = tokio::spawn(async move {
+            let _ = serve_stream(ours, &Options::default(), &HandOut(sender)).await; // the test ends it
+        });
+        let client = Client::new("ws://localhost/").expect("an address");
+        let socket = client.connect_stream(Io(theirs)).await.expect("the server accepts");
+        let connection = connections.recv().await.expect("a connection");
+        Self { connection, socket, task: served.abort_handle() }
+    }
+
+    /// What the browser is sent next.
+    pub(crate) async fn hears(&self) -> String {
+        match self.socket.recv().await.expect("a message") {
+            OwnedMessage::Text(text) => text,
+            OwnedMessage::Binary(_) => panic!("not text"),
+        }
+    }
+
+    /// The same, as JSON, with connections' ids replaced by 0.
+    pub(crate) async fn is_told(&self) -> Value {
+        let mut told = serde_json::from_str(&self.hears().await).expect("JSON");
+        hide_ids(&mut told);
+        told
+    }
+}
+
+fn hide_ids(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                if name == "id" {
+                    *value = 0.into();
+                } else {
+                    hide_ids(value);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(hide_ids),
+        _ => {}
+    }
+}

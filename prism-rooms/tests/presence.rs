@@ -1,0 +1,300 @@
+//! Presence, in virtual time: who is shown, and what watchers are told.
+
+mod common;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use common::Guest;
+use prism_rooms::{Change, Person, Presence};
+use prism_tokio::{CloseCode, Tokio};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+const WINDOW: Duration = Duration::from_millis(100);
+
+fn presence() -> Presence<&'static str> {
+    Presence::new(Tokio)
+}
+
+fn person(key: &str, metas: &[&str]) -> Value {
+    let connections: Vec<_> = metas.iter().map(|meta| json!({ "id": 0, "meta": meta })).collect();
+    json!({ "key": key, "connections": connections })
+}
+
+fn state(number: u64, people: &[Value]) -> Value {
+    json!({ "presence": "state", "room": "tea", "number": number, "people": people })
+}
+
+fn diff(number: u64, joined: &[Value], updated: &[Value], left: &[&str]) -> Value {
+    json!({
+        "presence": "diff", "room": "tea", "number": number,
+        "joined": joined, "updated": updated, "left": left,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_the_state_and_then_what_changes_in_numbers_without_a_gap() {
+    let presence = presence();
+    let (ann, ben) = (Guest::new().await, Guest::new().await);
+    assert!(presence.track(&ann.connection, "tea", "ann", "here").unwrap());
+    sleep(2 * WINDOW).await;
+    assert!(presence.watch(&ann.connection, "tea"));
+    assert!(!presence.watch(&ann.connection, "tea"), "it does already");
+    assert_eq!(ann.is_told().await, state(1, &[person("ann", &["here"])]));
+
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    assert_eq!(ann.is_told().await, diff(2, &[person("ben", &["here"])], &[], &[]));
+    presence.track(&ben.connection, "tea", "ben", "typing").unwrap();
+    assert_eq!(ann.is_told().await, diff(3, &[], &[person("ben", &["typing"])], &[]));
+    assert!(presence.untrack(&ben.connection, "tea"));
+    assert!(!presence.untrack(&ben.connection, "tea"), "it is not there");
+    assert_eq!(ann.is_told().await, diff(4, &[], &[], &["ben"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_told_when_the_window_has_passed_together_and_only_in_their_room() {
+    let presence = presence();
+    let (ann, ben, eve) = (Guest::new().await, Guest::new().await, Guest::new().await);
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    let began = Instant::now();
+    presence.track(&ben.connection, "tea", "ben", "1").unwrap();
+    presence.track(&ben.connection, "milk", "ben", "1").unwrap();
+    sleep(WINDOW / 2).await;
+    presence.track(&eve.connection, "tea", "eve", "1").unwrap();
+    presence.track(&ben.connection, "tea", "ben", "2").unwrap();
+    let both = [person("ben", &["2"]), person("eve", &["1"])];
+    assert_eq!(ann.is_told().await, diff(1, &both, &[], &[]));
+    let took = began.elapsed();
+    assert!(WINDOW <= took && took < WINDOW + WINDOW / 10, "{took:?}");
+    assert!(presence.unwatch(&ann.connection, "tea"));
+    presence.untrack(&ben.connection, "tea");
+    sleep(2 * WINDOW).await;
+    ann.connection.send("and nothing before this").await.unwrap();
+    assert_eq!(ann.hears().await, "and nothing before this");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_with_several_connections_is_one_until_the_last_has_gone() {
+    let presence = presence();
+    let (ann, laptop, phone) = (Guest::new().await, Guest::new().await, Guest::new().await);
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    presence.track(&laptop.connection, "tea", "ben", "laptop").unwrap();
+    presence.track(&phone.connection, "tea", "ben", "phone").unwrap();
+    assert_eq!(presence.count("tea"), 1);
+    let [ben] = &presence.list("tea")[..] else { panic!("not one person") };
+    assert_eq!(ben.connections[1].connection, phone.connection.id());
+    assert_eq!(*ben.connections[1].meta, "phone");
+    let both = person("ben", &["laptop", "phone"]);
+    assert_eq!(ann.is_told().await, diff(1, &[both], &[], &[]));
+    laptop.task.abort();
+    assert_eq!(ann.is_told().await, diff(2, &[], &[person("ben", &["phone"])], &[]));
+    phone.socket.close(CloseCode::NORMAL, "").await.unwrap();
+    assert_eq!(ann.is_told().await, diff(3, &[], &[], &["ben"]));
+    assert_eq!(presence.count("tea"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_back_within_the_window_has_not_been_away() {
+    let presence = presence();
+    let (ann, ben, again) = (Guest::new().await, Guest::new().await, Guest::new().await);
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    sleep(2 * WINDOW).await;
+    presence.watch(&ann.connection, "tea");
+    let before = ann.hears().await;
+    // With the same connection nothing has happened at all; so the next diff is another one.
+    presence.untrack(&ben.connection, "tea");
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    sleep(2 * WINDOW).await;
+    ben.task.abort();
+    presence.track(&again.connection, "tea", "ben", "here").unwrap();
+    let updated = ann.hears().await;
+    assert!(updated.contains(r#""number":2,"joined":[],"updated":[{"key":"ben""#), "{updated}");
+    assert!(updated.contains(&again.connection.id().to_string()), "{updated}");
+    assert!(before.contains(&ben.connection.id().to_string()), "{before}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_a_connection_ends_it_is_told_to_have_left_once() {
+    let presence = presence();
+    let ann = Guest::new().await;
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    let endings: [fn(&Guest); 4] = [
+        |guest| guest.task.abort(),
+        |guest| guest.connection.close(CloseCode::NORMAL, "").unwrap(),
+        |guest| guest.socket.connection().close(CloseCode::NORMAL, "").unwrap(),
+        |guest| guest.socket.connection().try_send("panic").unwrap(),
+    ];
+    for (round, end) in endings.iter().enumerate() {
+        let ben = Guest::new().await;
+        presence.watch(&ben.connection, "tea");
+        presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+        let number = 2 * round as u64 + 1;
+        assert_eq!(ann.is_told().await, diff(number, &[person("ben", &["here"])], &[], &[]));
+        end(&ben);
+        assert_eq!(ann.is_told().await, diff(number + 1, &[], &[], &["ben"]));
+        assert!(!presence.track(&ben.connection, "tea", "ben", "ghost").unwrap());
+        assert!(!presence.watch(&ben.connection, "tea"), "round {round}: it is over");
+        assert_eq!(presence.count("tea"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_tracked_as_somebody_else_is_that_person_from_then_on() {
+    let presence = presence();
+    let (ann, ben) = (Guest::new().await, Guest::new().await);
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    sleep(2 * WINDOW).await;
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(1, &[person("ben", &["here"])]));
+    presence.track(&ben.connection, "tea", "benjamin", "here").unwrap();
+    let joined = [person("benjamin", &["here"])];
+    assert_eq!(ann.is_told().await, diff(2, &joined, &[], &["ben"]));
+}
+
+/// Fills all that lies between a connection and a browser that does not read; with how many messages.
+async fn fill(guest: &Guest, filling: &str) -> usize {
+    let mut fillings = 0;
+    loop {
+        let before = fillings;
+        while guest.connection.try_send(filling).is_ok() {
+            fillings += 1;
+        }
+        if fillings == before {
+            return fillings;
+        }
+        sleep(WINDOW).await; // something may have moved on
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_does_not_keep_up_is_told_the_state_when_it_does() {
+    let presence = presence();
+    let (ann, ben) = (Guest::new().await, Guest::new().await);
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    let filling = "x".repeat(10_000);
+    let fillings = fill(&ann, &filling).await;
+    for meta in ["1", "2", "3"] {
+        presence.track(&ben.connection, "tea", "ben", meta).unwrap();
+        sleep(2 * WINDOW).await;
+    }
+    for _ in 0..fillings {
+        assert_eq!(ann.hears().await, filling);
+    }
+    assert_eq!(ann.is_told().await, state(3, &[person("ben", &["3"])]));
+    presence.untrack(&ben.connection, "tea");
+    assert_eq!(ann.is_told().await, diff(4, &[], &[], &["ben"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_program_itself_can_watch() {
+    let presence = presence();
+    let watch = presence.watch_here("tea");
+    let next = async || watch.recv().await.expect("the presence is there");
+    assert!(matches!(&*next().await, Change::State { number: 0, .. }));
+    let ben = Guest::new().await;
+    for number in 1..40_u64 {
+        let meta = if number % 2 == 0 { "even" } else { "odd" };
+        presence.track(&ben.connection, "tea", "ben", meta).unwrap();
+        sleep(2 * WINDOW).await;
+    }
+    // Sixteen changes have waited, and the rest were left out.
+    for expected in 1..=16 {
+        assert!(matches!(&*next().await, Change::Diff { number, .. } if *number == expected));
+    }
+    let change = next().await;
+    let Change::State { room, number: 39, people } = &*change else { panic!("{change:?}") };
+    assert_eq!((&**room, *people[0].connections[0].meta), ("tea", "odd"));
+    drop(presence);
+    assert!(watch.recv().await.is_none(), "nobody will tell it anything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_json_is_an_error_and_changes_nothing() {
+    let presence = Presence::new(Tokio);
+    let ben = Guest::new().await;
+    let keys_must_be_text = BTreeMap::from([((1, 2), 3)]);
+    assert!(presence.track(&ben.connection, "tea", "ben", keys_must_be_text).is_err());
+    assert!(presence.list("tea").is_empty());
+}
+
+/// A client as the documentation describes it.
+#[derive(Default)]
+struct Client {
+    number: u64,
+    people: BTreeMap<Arc<str>, Arc<Person<u32>>>,
+}
+
+impl Client {
+    fn hear(&mut self, change: &Change<u32>) {
+        match change {
+            Change::State { number, people, .. } => {
+                self.number = *number;
+                self.people = people.iter().map(|p| (p.key.clone(), p.clone())).collect();
+            }
+            Change::Diff { number, joined, updated, left, .. } => {
+                assert_eq!(*number, self.number + 1, "a gap");
+                self.number = *number;
+                for person in joined {
+                    let before = self.people.insert(person.key.clone(), person.clone());
+                    assert!(before.is_none(), "{person:?} joined twice");
+                }
+                for person in updated {
+                    let before = self.people.insert(person.key.clone(), person.clone());
+                    assert!(before.is_some(), "{person:?} was not there");
+                }
+                for key in left {
+                    assert!(self.people.remove(key).is_some(), "{key} left twice");
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn sees(&self) -> Vec<(String, Vec<u32>)> {
+        self.people.values().map(|person| seen(person)).collect()
+    }
+}
+
+fn seen(person: &Person<u32>) -> (String, Vec<u32>) {
+    (person.key.to_string(), person.connections.iter().map(|there| *there.meta).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_a_client_that_follows_sees_who_is_there() {
+    let presence = Presence::new(Tokio);
+    let watch = presence.watch_here("tea");
+    let mut client = Client::default();
+    let mut guests = Vec::new();
+    let mut dice = 1_u64;
+    let mut roll = |sides: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (dice >> 33) % sides
+    };
+    for round in 0..2000 {
+        if guests.len() < 8 {
+            guests.push(Guest::new().await);
+        }
+        let one = roll(guests.len() as u64) as usize;
+        match roll(8) {
+            0 => guests.remove(one).task.abort(),
+            1..3 => drop(presence.untrack(&guests[one].connection, "tea")),
+            _ => {
+                let key = ["ann", "ben", "eve"][roll(3) as usize];
+                let meta = roll(4) as u32;
+                presence.track(&guests[one].connection, "tea", key, meta).unwrap();
+            }
+        }
+        if roll(8) == 0 {
+            sleep(2 * WINDOW).await;
+            while let Some(change) = futures_lite::future::poll_once(watch.recv()).await {
+                client.hear(&change.expect("the presence is there"));
+            }
+            let there: Vec<_> = presence.list("tea").iter().map(|person| seen(person)).collect();
+            assert_eq!(client.sees(), there, "round {round}");
+        }
+    }
+}
