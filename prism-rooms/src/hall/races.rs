@@ -83,7 +83,7 @@ fn who_ends_while_two_let_it_in_is_in_no_room_when_its_end_has_been_told() {
                 hall.join(&ann, "tea");
                 ann.end();
                 // Now `on_disconnect` would be called.
-                assert_eq!(hall.members("tea"), []);
+                assert!(hall.members("tea").is_empty());
             }
         });
         joins.join().unwrap();
@@ -161,7 +161,7 @@ fn a_union_reaches_who_stays_while_a_room_of_it_vanishes_and_comes_back() {
 
 fn nothing_is_left_of(member: &Fake, hall: &Arc<Hall<Fake>>) {
     hall.say_to_everyone(9);
-    assert_eq!(member.heard(), []);
+    assert!(member.heard().is_empty());
     assert_eq!(hall.names().len(), 0);
     assert!(!hall.add(member), "it is over");
 }
