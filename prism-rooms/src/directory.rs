@@ -87,13 +87,10 @@ impl<T: Vacate> Directory<T> {
             names.is_sorted_by(|one, next| one < next),
             "or two could wait for each other"
         );
-        loop {
-            let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
-            let things: Vec<_> = entries.iter().map(|entry| entry.thing.lock()).collect();
-            if things.iter().all(|thing| !thing.is_vacant()) {
-                return look(&things);
-            }
-        }
+        let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        // One that has become vacant since is one that was not there for a moment.
+        let things: Vec<_> = entries.iter().map(|entry| entry.thing.lock()).collect();
+        look(&things)
     }
 
     /// The names of what is there, in no particular order.

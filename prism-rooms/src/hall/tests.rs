@@ -8,10 +8,14 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use super::{Hall, fake::Fake};
 use crate::seats::Member;
+
+/// How long the other thread may take before it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ROOMS: [&str; 4] = ["tea", "milk", "water", "wine"];
 
@@ -33,13 +37,16 @@ struct Meeting(AtomicU32);
 impl Meeting {
     fn wait(&self) {
         let both = self.0.fetch_add(1, Ordering::AcqRel) / 2 * 2 + 2;
-        let mut spins = 0_u32;
+        let began = Instant::now();
         while self.0.load(Ordering::Acquire) < both {
-            spins += 1;
-            if spins.is_multiple_of(1 << 16) {
-                thread::yield_now(); // the other one has no core
+            for _ in 0..1000 {
+                hint::spin_loop();
+                if self.0.load(Ordering::Acquire) >= both {
+                    return;
+                }
             }
-            hint::spin_loop();
+            assert!(began.elapsed() < PATIENCE, "the other one has failed");
+            thread::yield_now(); // it may need this core
         }
     }
 }
