@@ -13,6 +13,7 @@ use super::support::{
     PATIENCE,
     alone::{allow_descriptors, alone, descriptors, heap, threads},
     block_on,
+    dice::Dice,
     handlers::Gate,
     server::{Running, serve_echo},
     short, wait_until,
@@ -24,16 +25,6 @@ use crate::{
 
 const CROWD: usize = 5_000;
 const MESSAGES: u32 = 20;
-
-/// Numbers that look random, and are the same at each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        self.0 >> 33
-    }
-}
 
 /// Twice the longest message. To roll each byte of each message would take most of the test's time.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {

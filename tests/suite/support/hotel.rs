@@ -76,7 +76,12 @@ impl Open {
     #[track_caller]
     pub(crate) fn guest(&self) -> (Connection, Socket) {
         let socket = block_on(self.server.connect("/"));
-        (self.events.connected(), socket)
+        loop {
+            // Others may have gone before.
+            if let Seen::Connected(connection) = self.events.next() {
+                return (connection, socket);
+            }
+        }
     }
 }
 
