@@ -6,8 +6,8 @@
 // The browser is $CHROMIUM, or Debian's.
 
 import net from 'node:net';
-import { chromium } from 'playwright-core';
 import { assert, check, fail, finish, within } from './checks.mjs';
+import { launch } from './chromium.mjs';
 
 const [, , chat, echo, pinging] = process.argv;
 if (!pinging) {
@@ -168,11 +168,7 @@ function silence(url) {
 
 // ---- the run ------------------------------------------------------------------------------------------------------------
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update',
-    '--disable-sync', '--no-first-run'],
-});
+const browser = await launch();
 try {
   await within(120, (async () => {
     await twoPeople(browser);

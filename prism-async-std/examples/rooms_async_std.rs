@@ -1,0 +1,10 @@
+//! [The rooms](../../examples/rooms.rs) on async-std: run it, open the page in two windows, talk.
+
+use prism_async_std as prism;
+
+#[path = "../../examples/rooms.rs"]
+mod rooms;
+
+fn main() -> std::io::Result<()> {
+    async_std::task::block_on(rooms::serve(prism::AsyncStd))
+}

@@ -1,0 +1,10 @@
+//! [The rooms](../../examples/rooms.rs) on smol: run it, open the page in two windows, talk.
+
+use prism_smol as prism;
+
+#[path = "../../examples/rooms.rs"]
+mod rooms;
+
+fn main() -> std::io::Result<()> {
+    smol::block_on(rooms::serve(prism::Smol::default()))
+}

@@ -1,0 +1,181 @@
+// The rooms page before a real browser: two people who join, talk, see each other come and go, and outlive a restart of the server.
+//
+// node rooms.mjs ROOMS 127.0.0.1:PORT
+//
+// ROOMS is the example's program. The script starts it, and ends it.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { assert, check, fail, finish, within } from './checks.mjs';
+import { launch } from './chromium.mjs';
+
+const [, , program, address] = process.argv;
+if (!address) {
+  console.error('usage: node rooms.mjs ROOMS 127.0.0.1:PORT');
+  process.exit(2);
+}
+
+// ---- the server ---------------------------------------------------------------------------------------------------------
+
+let server;
+
+async function start() {
+  server = spawn(program, [address], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(createInterface(server.stdout), 'line');
+  assert(line.includes('listening on'), line);
+}
+
+async function stop() {
+  if (server.exitCode !== null || server.signalCode !== null) throw new Error('the server has ended by itself');
+  const ended = once(server, 'exit');
+  server.kill('SIGKILL');
+  await ended;
+}
+
+// ---- the people ---------------------------------------------------------------------------------------------------------
+
+/** A person: a browser context of their own, with the page open, connected, and a name said. */
+async function person(browser, name) {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(10_000);
+  const page = await open(context);
+  await connected(page);
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Your name').press('Enter');
+  await is(here(page, name), 1);
+  return { context, page };
+}
+
+async function open(context) {
+  const page = await context.newPage();
+  page.on('pageerror', error => fail('no error in the page', error));
+  page.on('console', ({ type, text }) => { if (type() === 'warning') fail('no warning in the page', text()); });
+  await page.goto(`http://${address}`);
+  return page;
+}
+
+const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
+const log = page => page.getByRole('log');
+const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
+const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
+/** Somebody in the list of those who are here, with what is said of them. */
+const here = (page, name, mark = '') =>
+  page.getByRole('complementary').getByRole('listitem').filter({ hasText: new RegExp(`^${name}(you)?${mark}$`) });
+
+async function is(locator, count) {
+  await (count ? locator.first().waitFor() : locator.first().waitFor({ state: 'detached' }));
+  assert(await locator.count() === count, `there are ${await locator.count()}, not ${count}`);
+}
+
+async function joins(page, name) {
+  await page.getByLabel('Room', { exact: true }).fill(name);
+  await page.getByRole('button', { name: 'Join' }).click();
+}
+
+async function says(page, text) {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.keyboard.press('Enter');
+}
+
+/** Waits for a message, and asserts who it is shown to be from. */
+async function hears(page, text, by) {
+  const item = log(page).getByRole('listitem').filter({ hasText: text }).last();
+  await item.waitFor();
+  assert(await item.textContent() === by + text, `“${text}” is shown as ${await item.textContent()}`);
+}
+
+async function twoPeople(browser) {
+  let ann, ben;
+  await check('two people are in the lobby, and see each other there', async () => {
+    ann = await person(browser, 'Ann');
+    ben = await person(browser, 'Ben');
+    await sees(ann.page, 'Ben joined');
+    for (const { page } of [ann, ben]) for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
+  });
+  await check('each sees what the other says, as it was typed', async () => {
+    await says(ann.page, 'Is anybody here?');
+    for (const { page } of [ann, ben]) await hears(page, 'Is anybody here?', 'Ann');
+    const html = '<img src="x" onerror="document.title = `pwned`"> 👋🏽 世界';
+    await says(ben.page, html);
+    await hears(ann.page, html, 'Ben');
+    assert(await log(ann.page).locator('img').count() === 0, 'it became an element');
+  });
+  await check('each sees that the other is typing, and that it has stopped', async () => {
+    await ben.page.getByLabel('Message', { exact: true }).fill('w');
+    await ann.page.getByText('Ben is typing', { exact: true }).waitFor();
+    await is(here(ann.page, 'Ben', 'typing'), 1);
+    await ben.page.getByLabel('Message', { exact: true }).fill('');
+    await ann.page.getByText('Ben is typing', { exact: true }).waitFor({ state: 'detached' });
+  });
+  await check('what is said in another room is marked there, and read there', async () => {
+    await joins(ann.page, 'tea');
+    await joins(ben.page, 'tea');
+    await sees(ann.page, 'Ben joined');
+    await room(ann.page, 'lobby').click();
+    await says(ben.page, 'the kettle is on');
+    await room(ann.page, 'tea').getByText('1', { exact: true }).waitFor();
+    assert(await ann.page.title() === '(1) Prism rooms', await ann.page.title());
+    assert(!(await log(ann.page).textContent()).includes('kettle'), 'it is in the wrong room');
+    await room(ann.page, 'tea').click();
+    await hears(ann.page, 'the kettle is on', 'Ben');
+    assert(await ann.page.title() === 'Prism rooms', await ann.page.title());
+  });
+  await check('a second tab is no second person, and the last tab that closes is seen to leave', async () => {
+    const second = await open(ben.context);
+    await connected(second);
+    await is(here(second, 'Ben'), 1);
+    await is(here(ann.page, 'Ben'), 1);
+    await second.close();
+    await says(ann.page, 'still there?');
+    await hears(ben.page, 'still there?', 'Ann');
+    await is(here(ann.page, 'Ben'), 1);
+    await ben.page.close();
+    await sees(ann.page, 'Ben left');
+    await is(here(ann.page, 'Ben'), 0);
+  });
+  await check('the page remembers its name and its rooms', async () => {
+    ben.page = await open(ben.context);
+    await connected(ben.page);
+    for (const name of ['lobby', 'tea']) await is(room(ben.page, name), 1);
+    await sees(ann.page, 'Ben joined');
+    await is(here(ann.page, 'Ben'), 1);
+  });
+  await check('both come back to their rooms after the server has restarted', async () => {
+    await stop();
+    for (const { page } of [ann, ben]) {
+      await sees(page, 'The connection was lost: what is said now, you miss');
+      await is(here(page, 'Ann'), 0);
+    }
+    await start();
+    for (const { page } of [ann, ben]) {
+      await connected(page);
+      for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
+    }
+    await says(ben.page, 'back again');
+    await hears(ann.page, 'back again', 'Ben');
+    await room(ann.page, 'lobby').click();
+    for (const name of ['Ann', 'Ben']) await is(here(ann.page, name), 1);
+  });
+  await check('who leaves a room is seen to leave it, and stays in the others', async () => {
+    await ben.page.getByRole('button', { name: 'Leave lobby' }).click();
+    await sees(ann.page, 'Ben left');
+    await is(here(ann.page, 'Ben'), 0);
+    await room(ann.page, 'tea').click();
+    await is(here(ann.page, 'Ben'), 1);
+  });
+}
+
+// ---- the run ------------------------------------------------------------------------------------------------------------
+
+await start();
+const browser = await launch();
+try {
+  await within(120, twoPeople(browser));
+} catch (error) {
+  fail('the run as a whole', error);
+} finally {
+  await browser.close();
+  await stop();
+}
+finish();
