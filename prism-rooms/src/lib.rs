@@ -1,4 +1,191 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
+//!
+//! [`Rooms`] says who hears what. [`Presence`] says who is there, and what they want known of them.
+//! Each can be used without the other.
+//!
+//! # Rooms
+//!
+//! A room is a name, and the connections that have joined it. Put one [`Rooms`] into your handler,
+//! and let connections in when it suits you:
+//!
+//! ```no_run
+//! use prism_rooms::Rooms;
+//! use prism_tokio::{Connection, Handler, Message, Server};
+//!
+//! struct Chat {
+//!     rooms: Rooms,
+//! }
+//!
+//! impl Handler for Chat {
+//!     async fn on_connect(&self, connection: &Connection) {
+//!         let room = connection.param("room").expect("the route has it");
+//!         self.rooms.join(connection, room);
+//!     }
+//!
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         let room = connection.param("room").expect("the route has it");
+//!         self.rooms.to(room).except(connection.id()).send(message);
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let chat = Chat { rooms: Rooms::new() };
+//!     Server::bind("127.0.0.1:8080").await?.web_socket("/chat/{room}", chat).serve().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! There is no `on_disconnect`, because there is nothing to do in it: a connection leaves its rooms
+//! when it ends. And there is no `create` or `delete`: a room is there while somebody is in it.
+//!
+//! A clone of [`Rooms`] is the same rooms, so that the rest of your program can speak, too:
+//!
+//! ```no_run
+//! # fn example(rooms: prism_rooms::Rooms, somebody: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
+//! use prism_driver::CloseCode;
+//!
+//! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
+//! println!("{} heard it, {} were too slow", delivery.delivered, delivery.dropped);
+//!
+//! rooms.everyone().send("the house closes in ten minutes");
+//! if let Some(connection) = rooms.one(somebody) {
+//!     connection.try_send("you left your umbrella")?;
+//! }
+//! rooms.to("tea").close(CloseCode::GOING_AWAY, "the kettle is empty")?;
+//! # Ok(()) }
+//! ```
+//!
+//! ## What you may rely on
+//!
+//! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost,
+//!    after a panic in its handler, or because its task was dropped. That is so before
+//!    `on_disconnect` is called, and it can not join again.
+//! 2. **A room is there exactly while it has a member**, also where the last one leaves just when
+//!    another joins: no join is lost, and no empty room remains.
+//! 3. **At most once.** Each member gets a message once or not at all, also one that is in several of
+//!    the rooms that it is for. Nothing is stored, and nothing is sent again: not to who was away, and
+//!    not to who comes later. "Delivered" means that it is in the member's outbox; whether it
+//!    arrives, only an answer of your own can tell.
+//! 4. **One order.** All members of a room get its messages in the same order. What is for several
+//!    rooms has its place in the order of each. Between rooms there is no order, except that one
+//!    sender's messages stay in the sender's.
+//! 5. **Who joins gets what is sent from then on**: all that is sent after [`join`](Rooms::join) has
+//!    returned, and nothing that was sent before it was called.
+//! 6. **Nobody waits for a slow member.** One that does not read fills its outbox (64 KiB, by
+//!    [default](prism_driver::Options::high_water_mark)); from then on it misses what does not fit,
+//!    until it has read. What it has missed is counted ([`Delivery::dropped`]), and is a whole
+//!    message each time. If a gap makes no sense, have it closed instead:
+//!    [`to(..).or_close()`](To::or_close). One that takes no byte at all is cut by the
+//!    [write timeout](prism_driver::Options::write_timeout).
+//!
+//! ## What it costs
+//!
+//! A message is encoded once, and large ones are shared, not copied. While it is put into the
+//! members' outboxes the room is locked, which makes the order; other rooms are not. A handler that
+//! sends to a room does not wake its members' tasks, but writes to their sockets itself, all that it
+//! has sent in one turn at once.
+//!
+//! # Presence
+//!
+//! A list of who is in a room, with a few words on each, that keeps itself up to date in every
+//! browser:
+//!
+//! ```no_run
+//! use prism_rooms::Presence;
+//! use prism_tokio::{Connection, Handler, Message, Server, Tokio};
+//! use serde::Serialize;
+//!
+//! #[derive(Serialize)]
+//! struct Status {
+//!     typing: bool,
+//! }
+//!
+//! struct Lobby {
+//!     presence: Presence<Status>,
+//! }
+//!
+//! impl Handler for Lobby {
+//!     async fn on_connect(&self, connection: &Connection) {
+//!         let name = connection.query().unwrap_or("somebody");
+//!         let status = Status { typing: false };
+//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
+//!         self.presence.watch(connection, "lobby");
+//!     }
+//!
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         let name = connection.query().unwrap_or("somebody");
+//!         let status = Status { typing: message == Message::Text("typing") };
+//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let lobby = Lobby { presence: Presence::new(Tokio) };
+//!     Server::bind("127.0.0.1:8080").await?.web_socket("/ws", lobby).serve().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A person is a key of your choice: the id of an account, say. Several connections with the same key
+//! are one person with several connections. To [`track`](Presence::track) a connection again changes
+//! what is shown of it.
+//!
+//! ## What a watcher is told
+//!
+//! A connection that [watches](Presence::watch) a room is sent text messages of JSON. First, everybody
+//! who is there:
+//!
+//! ```json
+//! {"presence": "state", "room": "lobby", "number": 7, "people": [
+//!     {"key": "ada", "connections": [{"id": "00abcdef...", "meta": {"typing": false}}]}
+//! ]}
+//! ```
+//!
+//! And then what has become different, each time with the next number:
+//!
+//! ```json
+//! {"presence": "diff", "room": "lobby", "number": 8,
+//!  "joined": [{"key": "ben", "connections": [{"id": "01234567...", "meta": {"typing": true}}]}],
+//!  "updated": [], "left": ["ada"]}
+//! ```
+//!
+//! In the browser that is a few lines:
+//!
+//! ```js
+//! let people = new Map(), number;
+//! function presence(news) {
+//!   if (news.presence === 'state') people = new Map(news.people.map(person => [person.key, person]));
+//!   else for (const person of [...news.joined, ...news.updated]) people.set(person.key, person);
+//!   for (const key of news.left ?? []) people.delete(key);
+//!   number = news.number;
+//! }
+//! ```
+//!
+//! Your own program can watch, too, without the JSON: [`Presence::watch_here`].
+//!
+//! ## What you may rely on here
+//!
+//! 1. **There are no ghosts.** Who is shown has a connection, and when that ends, it is not shown any
+//!    more. A peer that vanishes without a word is noticed by the
+//!    [keepalive](prism_driver::Config), within 40 seconds by default.
+//! 2. **The numbers have no gap.** Changes are gathered for a tenth of a second
+//!    ([or as you like](Presence::with_window)) and told in one diff, with the next number. Each
+//!    person is in it at most once. Who has gone and come back in that time has not moved: its
+//!    watchers see an update, if its connection is another one, or nothing.
+//! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
+//!    next thing that this watcher gets is the whole state, as soon as there is room. So a client
+//!    never has to ask; only a state may follow on a number that is not the one before.
+//! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
+//!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
+//!    [`count`](Presence::count) know them at once.
+//!
+//! # In several processes
+//!
+//! All this is local to the process. What would have to cross to others is there in one piece each:
+//! a message has an origin (a [connection's id](prism_driver::ConnectionId) is unique across
+//! machines), and its place in a room's order where the room's lock is held.
 
 mod directory;
 mod hall;
