@@ -31,9 +31,7 @@ fn a_join_while_the_last_member_leaves_is_not_lost() {
 
 #[test]
 fn three_come_and_go_and_no_room_is_left() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
-    model.check(|| {
+    all_but_the_most_torn(|| {
         let hall = Hall::new(SHARDS);
         let visit = |id| {
             let hall = hall.clone();
@@ -67,9 +65,7 @@ fn who_ends_while_it_joins_is_in_no_room() {
 /// Only one of the two hooks the end first: the other must not come in before.
 #[test]
 fn who_ends_while_two_let_it_in_is_in_no_room_when_its_end_has_been_told() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    all_but_the_most_torn(|| {
         let (hall, ann) = (Hall::new(SHARDS), Fake::new(1));
         let joins = thread::spawn({
             let (hall, ann) = (hall.clone(), ann.clone());
@@ -95,9 +91,7 @@ fn who_ends_while_two_let_it_in_is_in_no_room_when_its_end_has_been_told() {
 
 #[test]
 fn all_hear_one_order_and_who_joins_meanwhile_hears_the_end_of_it() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    all_but_the_most_torn(|| {
         let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
         let late = Fake::new(3);
         hall.join(&ann, "tea");
@@ -158,6 +152,14 @@ fn a_union_reaches_who_stays_while_a_room_of_it_vanishes_and_comes_back() {
         assert!(ann.heard() == ben.heard() || ben.heard() == [8]);
         assert_eq!(hall.members("tea"), [2]);
     });
+}
+
+/// Three threads have too many interleavings. Those in which at most four times one is interrupted
+/// take a second.
+fn all_but_the_most_torn(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(4);
+    builder.check(model);
 }
 
 fn nothing_is_left_of(member: &Fake, hall: &Arc<Hall<Fake>>) {
