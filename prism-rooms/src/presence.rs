@@ -83,8 +83,9 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         Self::with_window(runtime, WINDOW)
     }
 
-    /// As [`new`](Self::new), with another time for changes to gather in. Who is gone for less is not
-    /// told to have been away; the longer it is, the fewer messages, and the later.
+    /// As [`new`](Self::new), with another time for changes to gather in, a millisecond at least. Who is
+    /// gone for less is not told to have been away; the longer it is, the fewer messages, and the
+    /// later.
     pub fn with_window(runtime: impl Runtime, window: Duration) -> Self {
         let (due, dues) = async_channel::unbounded();
         let clock = runtime.clone();
@@ -92,7 +93,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
             this: this.clone(),
             seats: Seats::new(MANY),
             rooms: Directory::new(MANY),
-            window,
+            // Who is behind is tried again after it: with none at all that would never end.
+            window: window.max(Duration::from_millis(1)),
             now: Box::new(move || clock.now()),
             due,
             watches: AtomicU64::new(0),

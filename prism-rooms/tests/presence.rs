@@ -142,6 +142,44 @@ async fn however_a_connection_ends_it_is_told_to_have_left_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_stops_watching_and_then_ends_has_left() {
+    let presence = presence();
+    let (ann, ben) = (Guest::new().await, Guest::new().await);
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    presence.watch(&ben.connection, "tea");
+    assert!(presence.unwatch(&ben.connection, "tea"));
+    assert!(!presence.unwatch(&ben.connection, "tea"), "it does not watch");
+    assert_eq!(ann.is_told().await, diff(1, &[person("ben", &["here"])], &[], &[]));
+    ben.task.abort();
+    assert_eq!(ann.is_told().await, diff(2, &[], &[], &["ben"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_nobody_is_in_or_watches_is_forgotten() {
+    let presence = presence();
+    let (ann, ben) = (Guest::new().await, Guest::new().await);
+    let watch = presence.watch_here("tea");
+    presence.watch(&ann.connection, "tea");
+    presence.track(&ben.connection, "tea", "ben", "here").unwrap();
+    sleep(2 * WINDOW).await;
+    ann.task.abort();
+    ben.task.abort();
+    sleep(2 * WINDOW).await;
+    let number_now = async || {
+        let watch = presence.watch_here("tea");
+        match &*watch.recv().await.expect("the presence is there") {
+            Change::State { number, people, .. } if people.is_empty() => *number,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(number_now().await, 2, "somebody watches, who knows the number");
+    drop(watch);
+    assert_eq!(number_now().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_tracked_as_somebody_else_is_that_person_from_then_on() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
