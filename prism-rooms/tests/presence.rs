@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use common::Guest;
+use common::{Guest, soon};
 use prism_rooms::{Change, Person, Presence};
 use prism_tokio::{CloseCode, Tokio};
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ async fn a_room_that_nobody_is_in_or_watches_is_forgotten() {
     sleep(2 * WINDOW).await;
     let number_now = async || {
         let watch = presence.watch_here("tea");
-        match &*watch.recv().await.expect("the presence is there") {
+        match &*soon(watch.recv()).await.expect("the presence is there") {
             Change::State { number, people, .. } if people.is_empty() => *number,
             other => panic!("{other:?}"),
         }
@@ -231,7 +231,7 @@ async fn a_watcher_that_does_not_keep_up_is_told_the_state_when_it_does() {
 async fn the_program_itself_can_watch() {
     let presence = presence();
     let watch = presence.watch_here("tea");
-    let next = async || watch.recv().await.expect("the presence is there");
+    let next = async || soon(watch.recv()).await.expect("the presence is there");
     assert!(matches!(&*next().await, Change::State { number: 0, .. }));
     let ben = Guest::new().await;
     for number in 1..40_u64 {
@@ -247,7 +247,7 @@ async fn the_program_itself_can_watch() {
     let Change::State { room, number: 39, people } = &*change else { panic!("{change:?}") };
     assert_eq!((&**room, *people[0].connections[0].meta), ("tea", "odd"));
     drop(presence);
-    assert!(watch.recv().await.is_none(), "nobody will tell it anything");
+    assert!(soon(watch.recv()).await.is_none(), "nobody will tell it anything");
 }
 
 #[tokio::test(start_paused = true)]

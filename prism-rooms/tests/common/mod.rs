@@ -1,6 +1,8 @@
 //! [`Guest`]: a connection with both its ends, in memory. With tokio's time paused, a window passes as
 //! soon as everybody waits for it.
 
+use std::time::Duration;
+
 use prism_tokio::{
     Client, Connection, Handler, Io, Message, Options, OwnedMessage, Socket, serve_stream,
 };
@@ -44,7 +46,7 @@ impl Guest {
 
     /// What the browser is sent next.
     pub(crate) async fn hears(&self) -> String {
-        match self.socket.recv().await.expect("a message") {
+        match soon(self.socket.recv()).await.expect("a message") {
             OwnedMessage::Text(text) => text,
             OwnedMessage::Binary(_) => panic!("not text"),
         }
@@ -56,6 +58,12 @@ impl Guest {
         hide_ids(&mut told);
         told
     }
+}
+
+/// What comes about within a minute, which lasts no time where everybody only waits.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let minute = Duration::from_secs(60);
+    tokio::time::timeout(minute, future).await.expect("it comes about within a minute")
 }
 
 fn hide_ids(value: &mut Value) {
