@@ -15,7 +15,11 @@ use prism_driver::{Connection, ConnectionId, Runtime};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
-use crate::{directory::Directory, seats::Seats, shards::MANY};
+use crate::{
+    directory::Directory,
+    seats::{Rooms, Seats},
+    shards::MANY,
+};
 
 mod change;
 mod crowd;
@@ -57,7 +61,8 @@ const WINDOW: Duration = Duration::from_millis(100);
 /// A connection is forgotten when it ends, however it ends: there are no ghosts. A person with
 /// several connections (tabs, devices) is one person, who is there until the last of them has gone.
 ///
-/// It knows nothing of [`Rooms`](crate::Rooms): a room here is a name, too, and may be one of theirs.
+/// It knows nothing of [`Rooms`](crate::Rooms): a room here is a name, too, and may be one of theirs;
+/// but who leaves it there is shown here until it is [untracked](Self::untrack).
 pub struct Presence<M> {
     inner: Arc<Inner<M>>,
 }
@@ -187,19 +192,15 @@ impl<M: Send + Sync + 'static> Inner<M> {
                 inner.end(id);
             }
         };
-        self.seats.visit(
-            connection,
-            end,
-            || {},
-            |rooms| {
-                self.rooms.enter(room, |room, crowd| {
-                    rooms.insert(room.clone());
-                    let changed = change(room, crowd);
-                    self.tell_later(room, crowd);
-                    changed
-                })
-            },
-        )
+        let enter = |rooms: &mut Rooms| {
+            self.rooms.enter(room, |room, crowd| {
+                rooms.insert(room.clone());
+                let changed = change(room, crowd);
+                self.tell_later(room, crowd);
+                changed
+            })
+        };
+        self.seats.visit(connection, end, || {}, enter)
     }
 
     /// Lets a connection take something back.
