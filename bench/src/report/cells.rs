@@ -1,5 +1,6 @@
 //! What is measured: one cell is one kind of load.
 
+use super::trial::SERVER_CORE;
 use crate::servers::Server;
 
 /// One kind of load.
@@ -24,6 +25,8 @@ pub(super) enum Kind {
     Handshakes,
     Memory,
     Broadcast,
+    /// Prism alone, with one thread and with two.
+    Threads,
 }
 
 /// All of them, in the order of the page.
@@ -66,6 +69,30 @@ pub const CELLS: &[Cell] = &[
         &["broadcast", "--connections", "1000", "--payload", "512", "--depth", "16"],
     ),
     cell(
+        "broadcast-10K-x1",
+        "Broadcast to 10,000",
+        Kind::Broadcast,
+        &["broadcast", "--connections", "10000", "--payload", "512"],
+    ),
+    cell(
+        "broadcast-10K-x16",
+        "Broadcast to 10,000, 16 in flight",
+        Kind::Broadcast,
+        &["broadcast", "--connections", "10000", "--payload", "512", "--depth", "16"],
+    ),
+    cell(
+        "threads-x1",
+        "Echo 32 B with one thread and two",
+        Kind::Threads,
+        &["echo", "--payload", "32"],
+    ),
+    cell(
+        "threads-x16",
+        "Echo 32 B with one thread and two, 16 in flight",
+        Kind::Threads,
+        &["echo", "--payload", "32", "--depth", "16"],
+    ),
+    cell(
         "memory",
         "Memory per idle connection",
         Kind::Memory,
@@ -78,7 +105,7 @@ impl Cell {
     #[must_use]
     pub fn unit(&self) -> &'static str {
         match self.kind {
-            Kind::Echo | Kind::DeepEcho => "message",
+            Kind::Echo | Kind::DeepEcho | Kind::Threads => "message",
             Kind::Handshakes => "handshake",
             Kind::Memory => "connection",
             Kind::Broadcast => "delivery",
@@ -89,10 +116,12 @@ impl Cell {
     #[must_use]
     pub fn admits(&self, server: &Server) -> bool {
         let bare = server.name.starts_with("bare");
+        let echoes = server.echo.is_some();
         match self.kind {
-            Kind::Echo | Kind::DeepEcho | Kind::Handshakes => !bare,
-            Kind::Memory => true,
+            Kind::Echo | Kind::DeepEcho | Kind::Handshakes => echoes && !bare,
+            Kind::Memory => echoes,
             Kind::Broadcast => server.broadcast.is_some(),
+            Kind::Threads => server.name == "prism-tokio" || server.has_two_threads(),
         }
     }
 
@@ -102,9 +131,10 @@ impl Cell {
         match server.name {
             // It has larger buffers as well.
             "yawc-tuned" => self.kind != Kind::Handshakes,
-            // One shard is what Prism on tokio is.
-            "prism-tokio-sharded" => false,
-            name => self.kind == Kind::DeepEcho || !name.ends_with("-tuned"),
+            name => {
+                (self.kind == Kind::DeepEcho || !name.ends_with("-tuned"))
+                    && (self.kind == Kind::Threads || !server.has_two_threads())
+            }
         }
     }
 
@@ -117,6 +147,12 @@ impl Cell {
     /// Whether the server runs in its broadcast mode.
     pub(super) fn is_broadcast(&self) -> bool {
         self.kind == Kind::Broadcast
+    }
+
+    /// Which cores the server has. (The load generator has its own, and shares it with the second of
+    /// two threads: CPU time per message is what this is about.)
+    pub(super) fn server_cores(&self) -> &'static str {
+        if self.kind == Kind::Threads { "0,1" } else { SERVER_CORE }
     }
 
     /// The load generator's arguments, without address and process.

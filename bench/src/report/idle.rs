@@ -5,7 +5,7 @@ use std::{error::Error, fmt, process::Stdio};
 use super::{
     contestants::{Contestant, prism},
     table::grouped,
-    trial::Running,
+    trial::{Running, SERVER_CORE},
 };
 use crate::load::Sample;
 
@@ -61,7 +61,7 @@ pub fn many_idle(connections: usize) -> Result<ManyIdle, Box<dyn Error>> {
     for number in 0..PROCESSES {
         // Ports are for each address anew.
         let address = format!("127.0.0.{}:0", number + 1);
-        let server = Running::start(&contestant, false, &address)?;
+        let server = Running::start(&contestant, false, SERVER_CORE, &address)?;
         let share = connections / PROCESSES + usize::from(number < connections % PROCESSES);
         let load = server
             .load("idle")?

@@ -16,7 +16,8 @@ use super::{
 
 /// What the page says before its figures.
 const RULES: &str = "\
-Every server has one thread, pinned to one core, and the load generator another core. Servers take
+Every server has one thread, pinned to one core, and the load generator another core (but see *One
+thread and two*, where the names say how many threads there are, on both cores). Servers take
 turns, one short run each per round (A B C A B C), each run with a new server process. A value is the
 median over the rounds, with the quartiles behind it. CPU is that of the server's process, as the
 scheduler counts it; throughput means something where the server's core is fully used. No
@@ -35,7 +36,8 @@ const GROUPS: &[(&str, &str, Kind)] = &[
     ("Echo, 64 connections, one message in flight on each", "echo-x1.svg", Kind::Echo),
     ("Echo, 64 connections, 16 messages in flight on each", "echo-x16.svg", Kind::DeepEcho),
     ("Handshakes, 64 at once", "handshakes.svg", Kind::Handshakes),
-    ("Broadcast of 512 B to 1,000 connections", "broadcast.svg", Kind::Broadcast),
+    ("Broadcast of 512 B", "broadcast.svg", Kind::Broadcast),
+    ("One thread and two", "threads.svg", Kind::Threads),
     (
         "Memory of 2,000 idle connections, fresh and after one echo of 16 KiB",
         "memory.svg",

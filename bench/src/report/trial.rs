@@ -10,7 +10,8 @@ use std::{
 use super::{Cell, Contestant, contestants::sibling};
 use crate::load::Sample;
 
-const SERVER_CORE: &str = "0";
+/// Of a server with one thread.
+pub(super) const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
 
 /// How long a trial runs, in seconds.
@@ -33,7 +34,8 @@ pub fn measure(
     contestant: &Contestant,
     timing: Timing,
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let server = Running::start(contestant, cell.is_broadcast(), "127.0.0.1:0")?;
+    let server =
+        Running::start(contestant, cell.is_broadcast(), cell.server_cores(), "127.0.0.1:0")?;
     let (mode, arguments) = cell.load(contestant.server);
     let output = server.load(mode)?.args(arguments).args(timing.arguments()).output()?;
     if !output.status.success() {
@@ -57,10 +59,11 @@ impl Running {
     pub(super) fn start(
         contestant: &Contestant,
         broadcast: bool,
+        cores: &str,
         address: &str,
     ) -> Result<Self, Box<dyn Error>> {
         let mut child = Command::new("taskset")
-            .args(["-c", SERVER_CORE])
+            .args(["-c", cores])
             .arg(&contestant.program)
             .args([contestant.server.name, address])
             .args(broadcast.then_some("--broadcast"))

@@ -35,8 +35,8 @@ pub type Run = fn(&str, usize) -> io::Result<()>;
 pub struct Server {
     /// What it is called on the command line and in the tables.
     pub name: &'static str,
-    /// Echoes until the process is ended.
-    pub echo: Run,
+    /// Echoes until the process is ended; not every server has this.
+    pub echo: Option<Run>,
     /// Sends each message to all connections; not every server has this.
     pub broadcast: Option<Run>,
 }
@@ -44,7 +44,9 @@ pub struct Server {
 /// All of them.
 pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio", prism::echo_on_tokio).with_broadcast(prism::broadcast_on_tokio),
-    Server::new("prism-tokio-sharded", prism::echo_sharded_on_tokio),
+    Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
+    Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
+    Server::that_broadcasts("prism-rooms", prism::rooms_on_tokio),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
     Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),
@@ -81,13 +83,23 @@ pub const SERVERS: &[Server] = &[
 pub fn run(name: &str, address: &str, threads: usize, broadcast: bool) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no such server, or not in that mode: {name}"));
     let server = SERVERS.iter().find(|server| server.name == name).ok_or_else(unknown)?;
-    let run = if broadcast { server.broadcast.ok_or_else(unknown)? } else { server.echo };
+    let run = if broadcast { server.broadcast } else { server.echo }.ok_or_else(unknown)?;
     run(address, threads)
 }
 
 impl Server {
     const fn new(name: &'static str, echo: Run) -> Self {
-        Self { name, echo, broadcast: None }
+        Self { name, echo: Some(echo), broadcast: None }
+    }
+
+    const fn that_broadcasts(name: &'static str, run: Run) -> Self {
+        Self { name, echo: None, broadcast: Some(run) }
+    }
+
+    /// Whether it is there to be compared with itself, with one thread.
+    #[must_use]
+    pub fn has_two_threads(&self) -> bool {
+        self.name.ends_with("-2")
     }
 
     const fn with_broadcast(mut self, run: Run) -> Self {

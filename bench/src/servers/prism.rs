@@ -11,6 +11,7 @@ use async_global_executor::GlobalExecutorConfig;
 use prism_driver::{
     Connection, Disconnect, Handler, Message, Network, Options, PreparedMessage, Server,
 };
+use prism_rooms::Rooms;
 
 use super::{MAX_MESSAGE, announce, on_tokio};
 
@@ -30,6 +31,12 @@ pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result
 pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::block_on(threads, async {
         serve(prism_tokio::Server::bind(address).await?, Broadcast::default()).await
+    })?
+}
+
+pub(super) fn rooms_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        serve(prism_tokio::Server::bind(address).await?, Room(Rooms::new())).await
     })?
 }
 
@@ -70,6 +77,19 @@ struct Echo;
 impl Handler for Echo {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let _ = connection.send(message).await; // fails only if the connection is closing
+    }
+}
+
+/// As [`Broadcast`], the way that users have it.
+struct Room(Rooms);
+
+impl Handler for Room {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.join(connection, "room");
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        self.0.to("room").send(message);
     }
 }
 
