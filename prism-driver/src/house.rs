@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use prism_core::Request;
 
 use crate::{
@@ -54,7 +55,7 @@ impl<N: Network> House<N> {
             None
         };
         // Who was refused has been told.
-        let greeted = futures_lite::future::or(async { greeted.await.ok() }, closing).await;
+        let greeted = futures_lite::future::or(greeted.map(Result::ok), closing).await;
         if let Some((session, endpoint)) = greeted {
             seat.sit(&session.connection);
             endpoint.start(session, seat);

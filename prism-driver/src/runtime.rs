@@ -3,11 +3,14 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     sync::LazyLock,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use pin_project_lite::pin_project;
 
 /// The moment that [`Runtime::now`] counts from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -84,14 +87,33 @@ pub(crate) fn undelayed<N: Network>(network: &N, stream: N::Stream) -> N::Stream
 }
 
 /// The future's output, or `None` when the time has come.
-pub(crate) async fn until<R: Runtime, T>(
+pub(crate) fn until<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Duration,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let late = async {
-        runtime.sleep(deadline.saturating_sub(runtime.now())).await;
-        None
-    };
-    futures_lite::future::or(async { Some(future.await) }, late).await
+    future: F,
+) -> Until<F, R::Sleep> {
+    Until { future, sleep: runtime.sleep(deadline.saturating_sub(runtime.now())) }
+}
+
+pin_project! {
+    /// See [`until`]. (An `async` block around a future would hold it twice.)
+    #[must_use]
+    pub(crate) struct Until<F, S> {
+        #[pin]
+        future: F,
+        #[pin]
+        sleep: S,
+    }
+}
+
+impl<F: Future, S: Future> Future for Until<F, S> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => this.sleep.poll(cx).map(|_| None),
+        }
+    }
 }
