@@ -68,8 +68,9 @@
 //!    not to who comes later. "Delivered" means that it is in the member's outbox; whether it
 //!    arrives, only an answer of your own can tell.
 //! 4. **One order.** All members of a room get its messages in the same order. What is for several
-//!    rooms has its place in the order of each. Between rooms there is no order, except that one
-//!    sender's messages stay in the sender's.
+//!    rooms has its place in the order of each. Between rooms there is no order, nor between
+//!    what is for [everyone](Rooms::everyone) and what is for a room, except that one sender's
+//!    messages stay in the sender's.
 //! 5. **Who joins gets what is sent from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
 //! 6. **Nobody waits for a slow member.** One that does not read fills its outbox (64 KiB, by
