@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -51,11 +51,9 @@ impl<R: Runtime> Alarm for Timer<R> {
     }
 
     fn poll(&mut self, _: &Connection, cx: &mut Context<'_>) -> Poll<()> {
-        let rung = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
-        if rung {
-            self.sleep = None;
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
     }
 }

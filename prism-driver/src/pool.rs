@@ -18,68 +18,39 @@ const SEND_BUFFER: usize = 4 << 10;
 /// How much memory a thread keeps for receiving, and for sending.
 const KEPT: usize = 4 << 20;
 
-#[derive(Default)]
-struct Pool {
-    #[expect(
-        clippy::vec_box,
-        reason = "lent as they are: a connection has room for a pointer only"
-    )]
-    recv: Vec<Box<RecvBuffer>>,
-    recv_bytes: usize,
-    #[expect(
-        clippy::vec_box,
-        reason = "lent as they are: a connection has room for a pointer only"
-    )]
-    send: Vec<Box<Unsent>>,
-    send_bytes: usize,
-}
-
 thread_local! {
-    static POOL: RefCell<Pool> = RefCell::default();
+    static RECV: RefCell<Stack<RecvBuffer>> = const { RefCell::new(Stack::new()) };
+    static SEND: RefCell<Stack<Unsent>> = const { RefCell::new(Stack::new()) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// A receive buffer with spare memory.
 pub(crate) fn take_recv() -> Box<RecvBuffer> {
-    POOL.with_borrow_mut(|pool| {
-        let buffer = pool.recv.pop()?;
-        pool.recv_bytes -= buffer.capacity();
-        Some(buffer)
-    })
-    .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
+    RECV.with_borrow_mut(Stack::take)
+        .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
 }
 
 /// Gives a receive buffer back, whatever is in it.
 pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
     buffer.clear();
-    POOL.with_borrow_mut(|pool| {
-        // Smaller ones were made for one waiting fragment and would only make for small reads.
-        if buffer.capacity() >= RECV_BUFFER && pool.recv_bytes + buffer.capacity() <= KEPT {
-            pool.recv_bytes += buffer.capacity();
-            pool.recv.push(buffer);
-        }
-    });
+    // Smaller ones were made for one waiting fragment and would only make for small reads.
+    if buffer.capacity() >= RECV_BUFFER {
+        RECV.with_borrow_mut(|stack| stack.put(buffer.capacity(), buffer));
+    }
 }
 
 /// An empty send buffer.
 pub(crate) fn take_send() -> Box<Unsent> {
-    POOL.with_borrow_mut(|pool| {
-        let buffer = pool.send.pop()?;
-        pool.send_bytes -= buffer.capacity();
-        Some(buffer)
-    })
-    .unwrap_or_else(|| Box::new(Unsent::with_capacity(SEND_BUFFER)))
+    SEND.with_borrow_mut(Stack::take)
+        .unwrap_or_else(|| Box::new(Unsent::with_capacity(SEND_BUFFER)))
 }
 
 /// Gives a send buffer back, whatever is in it.
 pub(crate) fn put_send(mut buffer: Box<Unsent>) {
     buffer.clear();
-    POOL.with_borrow_mut(|pool| {
-        if buffer.capacity() >= SEND_BUFFER && pool.send_bytes + buffer.capacity() <= KEPT {
-            pool.send_bytes += buffer.capacity();
-            pool.send.push(buffer);
-        }
-    });
+    if buffer.capacity() >= SEND_BUFFER {
+        SEND.with_borrow_mut(|stack| stack.put(buffer.capacity(), buffer));
+    }
 }
 
 /// Lends memory for a moment, empty.
@@ -89,6 +60,31 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let result = work(&mut scratch);
     SCRATCH.set(scratch);
     result
+}
+
+/// Buffers that nobody needs just now, the last used on top, each with its size.
+struct Stack<B> {
+    buffers: Vec<(usize, Box<B>)>,
+    bytes: usize,
+}
+
+impl<B> Stack<B> {
+    const fn new() -> Self {
+        Self { buffers: Vec::new(), bytes: 0 }
+    }
+
+    fn take(&mut self) -> Option<Box<B>> {
+        let (bytes, buffer) = self.buffers.pop()?;
+        self.bytes -= bytes;
+        Some(buffer)
+    }
+
+    fn put(&mut self, bytes: usize, buffer: Box<B>) {
+        if self.bytes + bytes <= KEPT {
+            self.bytes += bytes;
+            self.buffers.push((bytes, buffer));
+        }
+    }
 }
 
 #[cfg(test)]

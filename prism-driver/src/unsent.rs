@@ -51,7 +51,13 @@ impl Unsent {
 
     /// Everything, if it lies in one piece.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
-        self.frames.is_empty().then_some(&self.own)
+        match self.frames.front() {
+            None => Some(&self.own),
+            Some(frame) if self.own.is_empty() && self.frames.len() == 1 => {
+                Some(&frame.message.frame()[self.written..])
+            }
+            Some(_) => None,
+        }
     }
 
     /// The first pieces of everything, and of `tail` behind it; how many they are.
@@ -172,6 +178,20 @@ mod tests {
             unsent.advance(unsent.len());
             assert!(unsent.is_empty() && unsent.whole() == Some(b""));
         }
+    }
+
+    #[test]
+    fn one_frame_alone_is_whole_where_it_lies_and_so_is_what_is_left_of_it() {
+        let mut unsent = Unsent::default();
+        let message = PreparedMessage::new(&[7; SHARED]);
+        unsent.append(&message);
+        for written in [0, 1, SHARED] {
+            unsent.advance(unsent.len() - message.frame()[written..].len());
+            let whole = unsent.whole().unwrap();
+            assert!(std::ptr::eq(whole, &message.frame()[written..]), "{written} written");
+        }
+        unsent.own().extend_from_slice(b"more");
+        assert_eq!(unsent.whole(), None);
     }
 
     #[test]

@@ -282,7 +282,13 @@ impl Wire {
             _ => {
                 let mut pieces = [io::IoSlice::new(&[]); PIECES];
                 let count = unsent.pieces(tail, &mut pieces);
-                write_pieces(io, cx, &pieces[..count])
+                let pieces = &pieces[..count];
+                let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+                if tail.is_empty() && bytes <= GATHERED {
+                    write_gathered(io, cx, pieces)
+                } else {
+                    io.poll_write_vectored(cx, pieces)
+                }
             }
         };
         match ready!(written)? {
@@ -310,15 +316,12 @@ impl Wire {
     }
 }
 
-/// Writes several pieces at once: in one, unless that would be much to copy.
-fn write_pieces(
+/// Writes several pieces as one.
+fn write_gathered(
     io: Pin<&mut Box<dyn Transport>>,
     cx: &mut Context<'_>,
     pieces: &[io::IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    if pieces.iter().map(|piece| piece.len()).sum::<usize>() > GATHERED {
-        return io.poll_write_vectored(cx, pieces);
-    }
     pool::with_scratch(|scratch| {
         pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
         io.poll_write(cx, scratch)
