@@ -1,8 +1,8 @@
 //! [`PreparedMessage`]: encoded once, sent to many.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::{
     frame::header::{Header, OpCode},
@@ -32,7 +32,7 @@ pub struct PreparedMessage(Arc<Prepared>);
 struct Prepared {
     opcode: OpCode,
     header: usize,
-    frame: Box<[u8]>,
+    frame: Bytes,
 }
 
 impl PreparedMessage {
@@ -45,7 +45,7 @@ impl PreparedMessage {
         Header::whole(opcode, None, payload.len()).encode(&mut frame);
         let header = frame.len();
         frame.extend_from_slice(payload);
-        Self(Arc::new(Prepared { opcode, header, frame: frame[..].into() }))
+        Self(Arc::new(Prepared { opcode, header, frame: frame.freeze() }))
     }
 
     /// The payload.
