@@ -171,7 +171,7 @@ impl Outbox {
         let mut wire = self.lock();
         if wire.ended {
             drop(wire);
-            hook();
+            run(hook);
         } else {
             wire.more().hooks.push(Box::new(hook));
         }
@@ -333,10 +333,7 @@ impl Outbox {
         let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
         let notices = wire.notices();
         drop(wire);
-        for hook in hooks.into_iter().flatten() {
-            // One that panics has only itself to blame.
-            let _ = catch_unwind(AssertUnwindSafe(hook));
-        }
+        hooks.into_iter().flatten().for_each(run);
         Notices::notify_all(notices);
     }
 
@@ -359,6 +356,11 @@ fn duty(wire: &mut Wire) -> Duty {
             Duty::FanOut
         }
     }
+}
+
+/// Runs a hook. One that panics has only itself to blame.
+fn run(hook: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(hook));
 }
 
 fn wake_owner(mut wire: MutexGuard<'_, Wire>) {

@@ -88,7 +88,7 @@ fn hooks_run_when_the_connections_task_is_dropped() {
 }
 
 #[test]
-fn a_hook_that_comes_late_runs_at_once() {
+fn a_hook_that_comes_late_runs_at_once_and_a_panic_in_it_has_no_effect() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let (mut peer, _, ended) = serve(&sim, handler, Options::default());
@@ -99,6 +99,7 @@ fn a_hook_that_comes_late_runs_at_once() {
         ended.recv().await.unwrap();
         let log = Log::default();
         let also = log.clone();
+        connection.on_end(|| panic!("on purpose"));
         connection.on_end(move || also.add("hook"));
         assert_eq!(log.lines(), ["hook"]);
     });
