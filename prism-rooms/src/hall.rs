@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use crate::{
     directory::{Directory, Vacate},
-    seats::{Member, Rooms, Seats},
+    seats::{Keeper, Member, Rooms, Seats},
     sync::Lock,
 };
 
@@ -138,16 +138,18 @@ impl<M: Member> Hall<M> {
     }
 
     fn seated<R>(&self, member: &M, visit: impl FnOnce(&mut Rooms) -> R) -> Option<R> {
-        let (this, id) = (self.this.clone(), member.id());
-        let end = move || {
-            if let Some(hall) = this.upgrade() {
-                hall.end(id);
-            }
-        };
-        let welcome = || drop(self.everyone.lock().insert(id, member.clone()));
-        self.seats.visit(member, end, welcome, visit)
+        let welcome = || drop(self.everyone.lock().insert(member.id(), member.clone()));
+        self.seats.visit(member, &self.this, welcome, visit)
     }
 
+    fn take_out(&self, id: M::Id, room: &str) {
+        let member = self.rooms.visit(room, |members| members.swap_remove(&id));
+        // Its last handle may be this one: it is dropped when others can come in again.
+        drop(member);
+    }
+}
+
+impl<M: Member> Keeper<M> for Hall<M> {
     fn end(&self, id: M::Id) {
         self.seats.end(id, |rooms| {
             for room in rooms {
@@ -155,12 +157,6 @@ impl<M: Member> Hall<M> {
             }
             self.everyone.lock().swap_remove(&id);
         });
-    }
-
-    fn take_out(&self, id: M::Id, room: &str) {
-        let member = self.rooms.visit(room, |members| members.swap_remove(&id));
-        // Its last handle may be this one: it is dropped when others can come in again.
-        drop(member);
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::value::to_raw_value;
 
 use crate::{
     directory::Directory,
-    seats::{Rooms, Seats},
+    seats::{Keeper, Rooms, Seats},
     shards::MANY,
 };
 
@@ -186,12 +186,6 @@ impl<M: Send + Sync + 'static> Inner<M> {
         room: &str,
         change: impl FnOnce(&Arc<str>, &mut Crowd<M>) -> R,
     ) -> Option<R> {
-        let (this, id) = (self.this.clone(), connection.id());
-        let end = move || {
-            if let Some(inner) = this.upgrade() {
-                inner.end(id);
-            }
-        };
         let enter = |rooms: &mut Rooms| {
             self.rooms.enter(room, |room, crowd| {
                 rooms.insert(room.clone());
@@ -200,7 +194,7 @@ impl<M: Send + Sync + 'static> Inner<M> {
                 changed
             })
         };
-        self.seats.visit(connection, end, || {}, enter)
+        self.seats.visit(connection, &self.this, || {}, enter)
     }
 
     /// Lets a connection take something back.
@@ -224,18 +218,6 @@ impl<M: Send + Sync + 'static> Inner<M> {
         withdrawn.flatten().unwrap_or(false)
     }
 
-    fn end(&self, id: ConnectionId) {
-        self.seats.end(id, |rooms| {
-            for room in rooms {
-                self.rooms.visit(&room, |crowd| {
-                    crowd.unwatch(id);
-                    crowd.untrack(id);
-                    self.tell_later(&room, crowd);
-                });
-            }
-        });
-    }
-
     fn tell(&self, room: &Arc<str>) {
         self.rooms.visit(room, |crowd| {
             crowd.tell(room);
@@ -250,6 +232,20 @@ impl<M: Send + Sync + 'static> Inner<M> {
             // Without the task, because its runtime has ended, nobody is told anything any more.
             let _ = self.due.try_send((room.clone(), at));
         }
+    }
+}
+
+impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
+    fn end(&self, id: ConnectionId) {
+        self.seats.end(id, |rooms| {
+            for room in rooms {
+                self.rooms.visit(&room, |crowd| {
+                    crowd.unwatch(id);
+                    crowd.untrack(id);
+                    self.tell_later(&room, crowd);
+                });
+            }
+        });
     }
 }
 

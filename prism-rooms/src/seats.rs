@@ -9,7 +9,11 @@
 //! overtake each other: either the end finds the join's room, or the join finds the seat over. A
 //! seat's lock comes before all others.
 
-use std::{collections::HashSet, hash::Hash, sync::Arc};
+use std::{
+    collections::HashSet,
+    hash::Hash,
+    sync::{Arc, Weak},
+};
 
 use crate::{shards::Shards, sync::Lock};
 
@@ -22,6 +26,12 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
     /// Runs the hook once, when the member is over: at once if it is over already. No lock is held
     /// where it runs, except those that the caller of this holds.
     fn on_end(&self, hook: impl FnOnce() + Send + 'static);
+}
+
+/// Who has the seats. The hooks that members keep do not keep it.
+pub(crate) trait Keeper<M: Member>: Send + Sync + 'static {
+    /// The member is over: this has to call [`Seats::end`].
+    fn end(&self, id: M::Id);
 }
 
 pub(crate) type Rooms = HashSet<Arc<str>>;
@@ -43,19 +53,24 @@ impl<M: Member> Seats<M> {
 
     /// Lets `visit` see, and change, which rooms a member is in; `None` if the member is over.
     ///
-    /// `end` is called at the member's end, seldom more than once, and has to call
-    /// [`end`](Self::end). `welcome` is called when the seat is taken.
+    /// `keeper` is told of the member's end, seldom more than once. `welcome` is called when the seat
+    /// is taken.
     pub(crate) fn visit<R>(
         &self,
         member: &M,
-        end: impl FnOnce() + Send + 'static,
+        keeper: &Weak<impl Keeper<M>>,
         welcome: impl FnOnce(),
         visit: impl FnOnce(&mut Rooms) -> R,
     ) -> Option<R> {
         let seat = self.seat(member);
         if matches!(*seat.lock(), Seat::New) {
+            let (keeper, id) = (keeper.clone(), member.id());
             // Two who come here at the same time both do this: neither may go on before it is done.
-            member.on_end(end);
+            member.on_end(move || {
+                if let Some(keeper) = keeper.upgrade() {
+                    keeper.end(id);
+                }
+            });
         }
         let mut seat = seat.lock();
         if matches!(*seat, Seat::New) {
