@@ -16,9 +16,7 @@ use prism_rooms::Rooms;
 use super::{MAX_MESSAGE, announce, on_tokio};
 
 pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    on_tokio::block_on(threads, async {
-        serve(prism_tokio::Server::bind(address).await?, Echo).await
-    })?
+    serve_on_tokio(address, threads, Echo)
 }
 
 pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result<()> {
@@ -29,15 +27,11 @@ pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result
 }
 
 pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    on_tokio::block_on(threads, async {
-        serve(prism_tokio::Server::bind(address).await?, Broadcast::default()).await
-    })?
+    serve_on_tokio(address, threads, Broadcast::default())
 }
 
 pub(super) fn rooms_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    on_tokio::block_on(threads, async {
-        serve(prism_tokio::Server::bind(address).await?, Room(Rooms::new())).await
-    })?
+    serve_on_tokio(address, threads, Room(Rooms::new()))
 }
 
 pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
@@ -58,6 +52,12 @@ pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()>
     async_std::task::block_on(async {
         serve(prism_async_std::Server::bind(address).await?, Echo).await
     })
+}
+
+fn serve_on_tokio(address: &str, threads: usize, handler: impl Handler) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        serve(prism_tokio::Server::bind(address).await?, handler).await
+    })?
 }
 
 async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
