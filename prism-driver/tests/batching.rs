@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    binary,
-    handlers::{Echo, HandOut, Recorder},
+    binary, handed_out,
+    handlers::{Echo, Recorder},
     peer::Seen,
     serve,
     sim::Sim,
@@ -55,10 +55,8 @@ fn pongs_leave_in_the_same_write_as_messages_and_in_their_order() {
 #[test]
 fn what_is_sent_while_the_connection_sleeps_leaves_in_one_write() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, script, _) = serve(&sim, handler, Options::default());
+    let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         sim.settle().await;
         for _ in 0..10 {
             connection.send("news").await.unwrap();
@@ -120,10 +118,8 @@ fn a_single_message_may_be_far_larger_than_the_high_water_mark() {
 #[test]
 fn a_handler_that_waits_for_room_in_an_outbox_that_others_filled_gets_it() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, script, _) = serve(&sim, handler, Options::default());
+    let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         script.set_capacity_to_client(0);
         let mut others = 0;
         while connection.try_send(&PART) != Err(TrySendError::Full) {
@@ -164,12 +160,10 @@ fn nothing_is_read_while_a_handler_runs() {
 #[test]
 fn a_peer_that_does_not_read_its_answers_is_not_read_either() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.high_water_mark = 5_000;
-    let (mut peer, script, _) = serve(&sim, handler, options);
+    let (mut peer, script, _, connection) = handed_out(&sim, options);
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         script.set_capacity_to_client(2_000);
         for _ in 0..500 {
             peer.send(&PART).await;

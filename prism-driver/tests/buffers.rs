@@ -4,14 +4,8 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{
-    handlers::{Echo, HandOut},
-    peer::Seen,
-    pipe::End,
-    serve,
-    sim::Sim,
-};
-use prism_driver::{Connection, Options};
+use common::{handed_out, handlers::Echo, peer::Seen, pipe::End, serve, sim::Sim};
+use prism_driver::Options;
 
 const CONNECTIONS: i64 = 50;
 
@@ -117,9 +111,7 @@ fn the_memory_of_a_large_message_returns() {
 #[test]
 fn the_memory_of_an_outbox_that_was_full_returns() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, script, _) = serve(&sim, handler, options());
-    let connection: Connection = sim.run(async { out.recv().await.unwrap() });
+    let (mut peer, script, _, connection) = handed_out(&sim, options());
     let large = vec![7; 10 << 20];
     let counted = measure(|| {
         sim.run(async {

@@ -5,14 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{
-    close,
-    handlers::{HandOut, Recorder},
-    peer::Seen,
-    s, serve,
-    sim::Sim,
-    text,
-};
+use common::{close, handed_out, handlers::Recorder, peer::Seen, s, serve, sim::Sim, text};
 use futures_lite::future::poll_once;
 use prism_driver::{Disconnect, Failure, Options, Runtime};
 
@@ -121,10 +114,8 @@ fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blam
 #[test]
 fn contract_8_the_handle_is_a_clone_that_sends_from_anywhere() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, _, _) = serve(&sim, handler, Options::default());
+    let (mut peer, _, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         let clone = connection.clone();
         sim.spawn(async move { clone.send("from a task").await.unwrap() });
         assert_eq!(peer.next().await, text("from a task"));

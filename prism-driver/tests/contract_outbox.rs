@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{handlers::HandOut, peer::Seen, serve, serve_handshake, sim::Sim, text};
+use common::{handed_out, handlers::HandOut, peer::Seen, serve, serve_handshake, sim::Sim, text};
 use futures_lite::future::poll_once;
 use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 
@@ -18,12 +18,10 @@ use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 #[test]
 fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.high_water_mark = 10;
-    let (mut peer, script, _) = serve(&sim, handler, options);
+    let (mut peer, script, _, connection) = handed_out(&sim, options);
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         script.set_capacity_to_client(0);
         connection.send("0123456789").await.unwrap();
         let waiting = connection.send("dropped");

@@ -4,8 +4,8 @@ mod common;
 
 use async_channel::Receiver;
 use common::{
-    binary, close,
-    handlers::{Echo, HandOut, Recorder},
+    binary, close, handed_out,
+    handlers::{Echo, Recorder},
     ms,
     peer::{Peer, Seen},
     pipe::Script,
@@ -18,12 +18,9 @@ use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, Protocol
 
 /// A connection without keepalive, so that nothing but the deadline in question ends it.
 fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
-    let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.protocol.ping_interval = None;
-    let (peer, script, ended) = serve(sim, handler, options);
-    let connection = sim.run(async { out.recv().await.unwrap() });
-    (peer, script, ended, connection)
+    handed_out(sim, options)
 }
 
 fn protocol_error(reason: &Disconnect) -> Option<ProtocolError> {

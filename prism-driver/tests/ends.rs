@@ -5,7 +5,8 @@ mod common;
 use std::io::ErrorKind::ConnectionReset;
 
 use common::{
-    handlers::{HandOut, Log, Recorder},
+    handed_out,
+    handlers::{Log, Recorder},
     pipe::pipe,
     serve, serve_on,
     sim::Sim,
@@ -90,10 +91,8 @@ fn hooks_run_when_the_connections_task_is_dropped() {
 #[test]
 fn a_hook_that_comes_late_runs_at_once_and_a_panic_in_it_has_no_effect() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, _, ended) = serve(&sim, handler, Options::default());
+    let (mut peer, _, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         peer.close(1000, "").await;
         peer.all().await;
         ended.recv().await.unwrap();

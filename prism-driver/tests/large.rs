@@ -6,7 +6,7 @@ mod common;
 use std::io::ErrorKind::HostUnreachable;
 
 use common::{
-    binary, close,
+    binary, close, handed_out,
     handlers::{Echo, HandOut},
     io_error,
     peer::Seen,
@@ -14,7 +14,7 @@ use common::{
     sim::Sim,
     text,
 };
-use prism_driver::{Connection, Options};
+use prism_driver::Options;
 
 const LARGE: usize = 100_000;
 
@@ -31,10 +31,8 @@ fn large(byte: u8) -> Vec<u8> {
 #[test]
 fn it_does_not_pass_through_the_outbox() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, _, _) = serve(&sim, handler, options());
+    let (mut peer, _, _, connection) = handed_out(&sim, options());
     sim.run(async {
-        let connection: Connection = out.recv().await.unwrap();
         sim.settle().await;
         connection.try_send(&large(1)).unwrap();
         assert_eq!(connection.buffered(), 0);
@@ -46,10 +44,8 @@ fn it_does_not_pass_through_the_outbox() {
 fn what_the_transport_does_not_take_waits_in_the_outbox() {
     for capacity in [0, 1, 9, 10, 11, 60_000, LARGE + 9] {
         let sim = Sim::default();
-        let (handler, out) = HandOut::new();
-        let (mut peer, script, _) = serve(&sim, handler, options());
+        let (mut peer, script, _, connection) = handed_out(&sim, options());
         sim.run(async {
-            let connection = out.recv().await.unwrap();
             sim.settle().await;
             script.set_capacity_to_client(capacity);
             connection.try_send(&large(1)).unwrap();
@@ -64,10 +60,8 @@ fn what_the_transport_does_not_take_waits_in_the_outbox() {
 fn small_and_large_messages_keep_their_order() {
     for capacity in [100, 150_000, 1 << 20] {
         let sim = Sim::default();
-        let (handler, out) = HandOut::new();
-        let (mut peer, script, _) = serve(&sim, handler, options());
+        let (mut peer, script, _, connection) = handed_out(&sim, options());
         sim.run(async {
-            let connection = out.recv().await.unwrap();
             script.set_capacity_to_client(capacity);
             connection.send("before").await.unwrap();
             connection.send(&large(1)).await.unwrap();
@@ -107,10 +101,8 @@ fn nothing_comes_between_its_pieces() {
 #[test]
 fn a_transport_that_fails_under_it_is_the_end_and_says_why() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (_peer, script, ended) = serve(&sim, handler, options());
+    let (_peer, script, ended, connection) = handed_out(&sim, options());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         sim.settle().await;
         script.fail_to_client_once(HostUnreachable);
         connection.try_send(&large(1)).unwrap();

@@ -5,11 +5,11 @@ mod common;
 
 use async_channel::{Receiver, unbounded};
 use common::{
-    binary, close,
+    binary, close, handed_out,
     handlers::HandOut,
     peer::{Peer, Seen},
     pipe::{Script, pipe},
-    s, serve,
+    s,
     sim::Sim,
     text,
 };
@@ -185,12 +185,10 @@ fn what_is_refused_wakes_nobody() {
 #[test]
 fn a_mark_of_zero_lets_one_message_wait_at_a_time() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.high_water_mark = 0;
-    let (mut peer, script, _) = serve(&sim, handler, options);
+    let (mut peer, script, _, connection) = handed_out(&sim, options);
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         script.set_capacity_to_client(0);
         connection.send("first").await.unwrap();
         assert_eq!(connection.try_send("second"), Err(TrySendError::Full));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    binary, close,
+    binary, close, handed_out,
     handlers::{Ear, HandOut},
     peer::Seen,
     serve, serve_handshake,
@@ -27,10 +27,8 @@ fn prepared(byte: u8) -> PreparedMessage {
 #[test]
 fn they_leave_in_order_with_all_else_in_one_write() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, script, _) = serve(&sim, handler, Options::default());
+    let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         sim.settle().await;
         let writes = script.writes_to_client();
         connection.try_send_prepared(&prepared(1)).unwrap();

@@ -6,8 +6,8 @@ mod common;
 use std::io;
 
 use common::{
-    close,
-    handlers::{Echo, HandOut, Recorder},
+    close, handed_out,
+    handlers::{Echo, Recorder},
     io_error,
     peer::{Peer, Seen},
     s, serve, serve_handshake,
@@ -163,10 +163,8 @@ fn a_transport_that_never_finishes_closing_is_given_up_after_the_write_timeout()
 #[test]
 fn a_write_error_does_not_hide_a_close_frame_that_has_come() {
     let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
-        let connection = out.recv().await.unwrap();
         sim.settle().await;
         // All at once: the peer closes and goes, and we have something to send.
         peer.close(4000, "bye").await;

@@ -38,14 +38,21 @@ pub fn serve(
     (Peer::open(client), script, ended)
 }
 
+/// A connection that is handed out, and sends back what it hears: its peer, the script, how it ended,
+/// and itself.
+pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    let (handler, out) = HandOut::new();
+    let (peer, script, ended) = serve(sim, handler, options);
+    let connection = sim.run(async { out.recv().await.unwrap() });
+    (peer, script, ended, connection)
+}
+
 /// A connection whose outbox has this mark, and whose peer takes nothing yet; it does not ping.
 pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Connection) {
-    let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.high_water_mark = mark;
     options.protocol.ping_interval = None;
-    let (peer, script, ended) = serve(sim, handler, options);
-    let connection = sim.run(async { out.recv().await.unwrap() });
+    let (peer, script, ended, connection) = handed_out(sim, options);
     script.set_capacity_to_client(0);
     (peer, script, ended, connection)
 }
