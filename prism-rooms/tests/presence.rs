@@ -5,6 +5,7 @@ mod common;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{Guest, soon};
+use fastrand::Rng;
 use prism_rooms::{Change, Person, Presence};
 use prism_tokio::{CloseCode, Tokio};
 use serde_json::{Value, json};
@@ -307,26 +308,22 @@ async fn whatever_happens_a_client_that_follows_sees_who_is_there() {
     let watch = presence.watch_here("tea");
     let mut client = Client::default();
     let mut guests = Vec::new();
-    let mut dice = 1_u64;
-    let mut roll = |sides: u64| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (dice >> 33) % sides
-    };
+    let mut dice = Rng::with_seed(1);
     for round in 0..2000 {
         if guests.len() < 8 {
             guests.push(Guest::new().await);
         }
-        let one = roll(guests.len() as u64) as usize;
-        match roll(8) {
+        let one = dice.usize(..guests.len());
+        match dice.u32(..8) {
             0 => guests.remove(one).task.abort(),
             1..3 => drop(presence.untrack(&guests[one].connection, "tea")),
             _ => {
-                let key = ["ann", "ben", "eve"][roll(3) as usize];
-                let meta = roll(4) as u32;
+                let key = ["ann", "ben", "eve"][dice.usize(..3)];
+                let meta = dice.u32(..4);
                 presence.track(&guests[one].connection, "tea", key, meta).unwrap();
             }
         }
-        if roll(8) == 0 {
+        if dice.u32(..8) == 0 {
             sleep(2 * WINDOW).await;
             while let Some(change) = futures_lite::future::poll_once(watch.recv()).await {
                 client.hear(&change.expect("the presence is there"));

@@ -1,19 +1,22 @@
 //! Many connections at once, each busy: nothing is lost, reordered or doubled, and when they have gone
 //! nothing of them is left.
 
-use std::sync::{
-    Arc, LazyLock,
-    atomic::{AtomicUsize, Ordering},
-    mpsc::channel,
+use std::{
+    iter,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::channel,
+    },
 };
 
+use fastrand::Rng;
 use futures_lite::future::try_zip;
 
 use super::support::{
     PATIENCE,
     alone::{allow_descriptors, alone, descriptors, heap, threads},
     block_on,
-    dice::Dice,
     handlers::Gate,
     server::{Running, serve_echo},
     short, wait_until,
@@ -28,18 +31,17 @@ const MESSAGES: u32 = 20;
 
 /// Twice the longest message. To roll each byte of each message would take most of the test's time.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut dice = Dice(0);
-    (0..32 << 10).map(|_| (dice.roll() >> 8) as u8).collect()
+    let mut dice = Rng::with_seed(0);
+    iter::repeat_with(|| dice.u8(..)).take(32 << 10).collect()
 });
 
 /// The message of this connection with this number: of a size that is its own, from nothing to 16
 /// KiB, small ones being as likely as large ones.
 fn message(connection: usize, number: u32) -> Vec<u8> {
-    let mut dice = Dice((connection as u64) << 8 | u64::from(number));
-    dice.roll();
-    let most = 1 << (dice.roll() % 15);
-    let size = (dice.roll() % most) as usize;
-    let start = (dice.roll() % (16 << 10)) as usize;
+    let mut dice = Rng::with_seed((connection as u64) << 8 | u64::from(number));
+    let most = 1 << dice.u32(..15);
+    let size = dice.usize(..most);
+    let start = dice.usize(..16 << 10);
     let name = format!("{connection}/{number}: ");
     [name.as_bytes(), &BYTES[start..start + size]].concat()
 }

@@ -6,9 +6,10 @@ use std::{
     sync::{Arc, mpsc::channel},
 };
 
+use fastrand::Rng;
+
 use super::support::{
     PATIENCE,
-    dice::Dice,
     handlers::Gate,
     hotel::{Open, hears, open},
 };
@@ -26,7 +27,7 @@ const ORDERS: usize = 50;
 struct Guest {
     connection: Connection,
     socket: Socket,
-    dice: Dice,
+    dice: Rng,
     rooms: BTreeSet<&'static str>,
     heard: Vec<String>,
     said: usize,
@@ -36,12 +37,12 @@ impl Guest {
     fn new(hotel: &Open, seed: u64) -> Self {
         let (connection, socket) = hotel.guest();
         let (rooms, heard) = (BTreeSet::new(), Vec::new());
-        Self { connection, socket, dice: Dice(seed), rooms, heard, said: 0 }
+        Self { connection, socket, dice: Rng::with_seed(seed), rooms, heard, said: 0 }
     }
 
     async fn act(&mut self) {
-        let room = ROOMS[self.dice.below(ROOMS.len())];
-        match self.dice.below(8) {
+        let room = ROOMS[self.dice.usize(..ROOMS.len())];
+        match self.dice.usize(..8) {
             0..3 => {
                 let is_new = self.rooms.insert(room); // others may be heard before the answer
                 assert_eq!(self.order(&format!("join {room}")).await, is_new.to_string());
@@ -96,7 +97,7 @@ fn act(guests: Vec<Guest>) -> Vec<Guest> {
             for _ in 0..ORDERS {
                 guest.act().await;
             }
-            if guest.dice.below(4) > 0 {
+            if guest.dice.usize(..4) > 0 {
                 tell.send(Some(guest)).expect("the scenario waits");
             } else {
                 guest.vanish().await;

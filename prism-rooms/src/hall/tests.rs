@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fastrand::Rng;
+
 use super::{Hall, fake::Fake};
 use crate::seats::Member;
 
@@ -18,16 +20,6 @@ use crate::seats::Member;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const ROOMS: [&str; 4] = ["tea", "milk", "water", "wine"];
-
-/// Numbers that look random, and are the same at each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        ((self.0 >> 33) % sides) as usize
-    }
-}
 
 /// Where two threads meet, each time for as short a moment as they can: a barrier that sleeps would
 /// let the one go long before the other.
@@ -95,7 +87,7 @@ fn who_is_in_several_rooms_of_a_union_hears_once() {
 
 /// What one thread does with its own members, and what must then be true of them.
 struct Actor {
-    dice: Dice,
+    dice: Rng,
     hall: Arc<Hall<Fake>>,
     members: Vec<(Fake, Option<BTreeSet<&'static str>>)>,
     next_id: u32,
@@ -103,7 +95,7 @@ struct Actor {
 
 impl Actor {
     fn new(number: u32, hall: &Arc<Hall<Fake>>) -> Self {
-        let dice = Dice(u64::from(number));
+        let dice = Rng::with_seed(number.into());
         Self { dice, hall: hall.clone(), members: Vec::new(), next_id: number << 16 }
     }
 
@@ -112,8 +104,8 @@ impl Actor {
             self.members.push((Fake::new(self.next_id), Some(BTreeSet::new())));
             self.next_id += 1;
         }
-        let one = self.dice.roll(self.members.len() as u64);
-        let (room, what) = (ROOMS[self.dice.roll(4)], self.dice.roll(16));
+        let one = self.dice.usize(..self.members.len());
+        let (room, what) = (ROOMS[self.dice.usize(..4)], self.dice.u32(..16));
         let (member, model) = &mut self.members[one];
         let Some(rooms) = model else {
             assert!(!self.hall.join(member, room), "it is over");
@@ -134,7 +126,7 @@ impl Actor {
             }
             2..8 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
             8..14 => assert_eq!(self.hall.join(member, room), rooms.insert(room)),
-            _ => self.hall.say(&ROOMS[self.dice.roll(4)..], 0),
+            _ => self.hall.say(&ROOMS[self.dice.usize(..4)..], 0),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What the scenarios are told with.
 
 pub(crate) mod alone;
-pub(crate) mod dice;
 pub(crate) mod handlers;
 pub(crate) mod head;
 pub(crate) mod hotel;
