@@ -184,9 +184,10 @@
 //!
 //! # In several processes
 //!
-//! All this is local to the process. What would have to cross to others is there in one piece each:
-//! a message has an origin (a [connection's id](prism_driver::ConnectionId) is unique across
-//! machines), and its place in a room's order where the room's lock is held.
+//! All this is local to the process, and a message carries neither its origin nor a number. What it
+//! would take to cross to others is there: a [connection's id](prism_driver::ConnectionId) is unique
+//! across machines, and a message gets its place in a room's order at one point, where the room is
+//! locked.
 
 mod directory;
 mod hall;

@@ -1,4 +1,4 @@
-//! [`Lock`]: the only means of synchronisation here, so that loom can put its own in its place.
+//! [`Lock`]: the only lock here, so that loom can put its own in its place.
 
 use std::sync::PoisonError;
 
