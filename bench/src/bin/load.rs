@@ -1,12 +1,14 @@
 //! Puts load on a server, and prints what it found.
 //!
 //! ```text
-//! load echo|handshakes|broadcast|memory|idle ADDR --pid PID [--connections N] [--payload BYTES]
-//!      [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
+//! load echo|handshakes|broadcast|slow|memory|idle ADDR --pid PID [--connections N] [--silent N]
+//!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
 //! ```
 //!
 //! It prints `COUNT SECONDS CPU_NS`; `memory` prints bytes per connection, fresh and after an echo
-//! (not with `--fresh`); `idle` adds the server's bytes of memory. A payload of text is `text-BYTES`.
+//! (not with `--fresh`); `idle` adds the server's bytes of memory; `slow` is a broadcast, and prints
+//! `P50_NS P99_NS`, how long the last reader waits for a message, and the server's bytes of memory.
+//! A payload of text is `text-BYTES`.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
@@ -17,6 +19,7 @@ struct Arguments {
     address: SocketAddr,
     server: Process,
     connections: usize,
+    silent: usize,
     payload: Payload,
     depth: usize,
     warm_up: Duration,
@@ -37,8 +40,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", Handshakes { warm_up, duration }.run(address, server)?);
         }
         "broadcast" => {
-            let broadcast = Broadcast { members: connections, payload, depth, warm_up, duration };
-            println!("{}", broadcast.run(address, server)?);
+            println!("{}", arguments.broadcast().run(address, server)?.sample);
+        }
+        "slow" => {
+            let mut lags = arguments.broadcast().run(address, server)?.lags;
+            lags.sort_unstable();
+            let at = |percent| lags.get(lags.len() * percent / 100).ok_or("nothing came");
+            let (p50, p99) = (at(50)?.as_nanos(), at(99)?.as_nanos());
+            println!("{p50} {p99} {}", server.memory()?);
         }
         "memory" => {
             let memory = Memory { connections, echo: (!arguments.fresh).then_some(payload) };
@@ -58,6 +67,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 impl Arguments {
+    const fn broadcast(&self) -> Broadcast {
+        let Self { connections: members, silent, payload, depth, warm_up, duration, .. } = *self;
+        Broadcast { members, silent, payload, depth, warm_up, duration }
+    }
+
     fn parse() -> Result<Self, Box<dyn Error>> {
         let mut words = std::env::args().skip(1);
         let mut arguments = Self {
@@ -65,6 +79,7 @@ impl Arguments {
             address: words.next().ok_or("which address?")?.parse()?,
             server: Process(0),
             connections: 64,
+            silent: 0,
             payload: Payload { size: 32, text: false },
             depth: 1,
             warm_up: Duration::from_millis(200),
@@ -76,6 +91,7 @@ impl Arguments {
             match word.as_str() {
                 "--pid" => arguments.server = Process(value()?.parse()?),
                 "--connections" => arguments.connections = value()?.parse()?,
+                "--silent" => arguments.silent = value()?.parse()?,
                 "--payload" => arguments.payload = value()?.parse()?,
                 "--depth" => arguments.depth = value()?.parse()?,
                 "--warm-up" => arguments.warm_up = Duration::from_secs_f64(value()?.parse()?),

@@ -16,11 +16,13 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, write_page,
+    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, slow,
+    write_page,
 };
 
 /// The names of what is measured once, at the end.
 const MANY_IDLE: &str = "idle-50000";
+const SLOW: &str = "slow-10000";
 const IN_MEMORY: &str = "in-memory";
 
 struct Arguments {
@@ -60,6 +62,11 @@ fn run_once(arguments: &Arguments) -> Once {
         eprintln!("{MANY_IDLE}: about two minutes");
         once.idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
         once.idle.iter().for_each(|idle| println!("{idle}"));
+    }
+    if wanted(SLOW) {
+        eprintln!("{SLOW}: about four minutes");
+        once.slow = slow().inspect_err(|error| eprintln!("failed: {error}")).ok();
+        once.slow.iter().for_each(|slow| println!("{slow}"));
     }
     if wanted(IN_MEMORY) {
         eprintln!("{IN_MEMORY}: about three minutes");

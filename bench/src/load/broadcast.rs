@@ -1,20 +1,28 @@
 //! One publishes, all receive.
 
-use std::{io, net::SocketAddr, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use mio::{Events, Poll};
 
 use super::{
     Payload, Process, Sample,
     client::{self, READ_SIZE},
+    silent,
     span::Span,
 };
 
 /// Messages from one connection to all, itself included.
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcast {
-    /// How many connections there are.
+    /// How many connections there are that read.
     pub members: usize,
+    /// And how many that do not.
+    pub silent: usize,
     /// What is published.
     pub payload: Payload,
     /// How many messages are under way: the next is published when all have an earlier one.
@@ -25,12 +33,22 @@ pub struct Broadcast {
     pub duration: Duration,
 }
 
+/// What came of it.
+#[derive(Debug)]
+pub struct Deliveries {
+    /// The deliveries.
+    pub sample: Sample,
+    /// For each message, from when it was published until the last of those that read had it.
+    pub lags: Vec<Duration>,
+}
+
 impl Broadcast {
-    /// Measures; what is counted is deliveries.
+    /// Measures.
     ///
     /// # Errors
     /// If the server fails a connection, or loses a message.
-    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Deliveries> {
+        let _silent = silent::open(address, self.silent)?;
         let mut poll = Poll::new()?;
         let mut clients = client::open(&mut poll, address, self.members)?;
         // A server may add a member to its list a little after it has answered.
@@ -41,9 +59,10 @@ impl Broadcast {
         let mut buffer = vec![0; READ_SIZE];
         clients[0].send(&pattern, pattern.len())?;
         let mut span = Span::start(server, self.warm_up, self.duration);
-        // How many have each of the messages under way: message `n` is at `n % depth`.
-        let mut delivered = vec![0; self.depth];
-        let mut count = 0;
+        // Of each of the messages under way, when it was published and how many have it: message `n`
+        // is at `n % depth`.
+        let mut underway = vec![(Instant::now(), 0); self.depth];
+        let (mut count, mut lags) = (0, Vec::new());
         loop {
             client::wait(&mut poll, &mut events)?;
             let mut done = 0;
@@ -52,18 +71,23 @@ impl Broadcast {
                 let first = client.messages;
                 client.receive(&mut buffer)?;
                 for message in first..client.messages {
-                    let delivered = &mut delivered[message as usize % self.depth];
+                    let (published, delivered) = &mut underway[message as usize % self.depth];
                     *delivered += 1;
                     if *delivered == self.members {
-                        *delivered = 0;
+                        let now = Instant::now();
+                        lags.push(now - *published);
+                        (*published, *delivered) = (now, 0);
                         done += 1;
                     }
                 }
                 count += client.messages - first;
             }
             clients[0].send(&pattern, done * frame.len())?;
+            if !span.counts() {
+                lags.clear();
+            }
             if let Some(sample) = span.tick(count)? {
-                return Ok(sample);
+                return Ok(Deliveries { sample, lags });
             }
         }
     }

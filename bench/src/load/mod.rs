@@ -9,10 +9,11 @@ mod payload;
 mod process;
 mod reader;
 mod sample;
+mod silent;
 mod span;
 
 pub use self::{
-    broadcast::Broadcast,
+    broadcast::{Broadcast, Deliveries},
     echo::Echo,
     handshakes::Handshakes,
     idle::{Idle, Memory},

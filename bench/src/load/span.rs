@@ -22,6 +22,11 @@ impl Span {
         Self { server, warm_up, duration, started: Instant::now(), begun: None }
     }
 
+    /// Whether the warm-up is over.
+    pub(super) const fn counts(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// The result, once the time is over; `count` is all that was done since the start.
     pub(super) fn tick(&mut self, count: u64) -> io::Result<Option<Sample>> {
         let now = Instant::now();

@@ -67,8 +67,18 @@ pub fn contestants(
 
 /// Prism on tokio, of this build.
 pub(super) fn prism() -> io::Result<Contestant> {
-    let server = &SERVERS[0];
-    Ok(Contestant { label: server.name.to_owned(), program: sibling("server")?, server })
+    named("prism-tokio")
+}
+
+/// Rooms on tokio, of this build.
+pub(super) fn rooms() -> io::Result<Contestant> {
+    named("prism-rooms")
+}
+
+fn named(name: &str) -> io::Result<Contestant> {
+    let server = SERVERS.iter().find(|server| server.name == name);
+    let server = server.ok_or(io::ErrorKind::NotFound)?;
+    Ok(Contestant { label: name.to_owned(), program: sibling("server")?, server })
 }
 
 /// Another program of this package, from the same build.

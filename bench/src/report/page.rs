@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    InMemory, ManyIdle, Table, Timing,
+    InMemory, ManyIdle, Slow, Table, Timing,
     cells::Kind,
     machine::{machine, versions},
     plots,
@@ -52,6 +52,8 @@ pub struct Once {
     pub in_memory: Option<InMemory>,
     /// Many idle connections.
     pub idle: Option<ManyIdle>,
+    /// Members that do not read.
+    pub slow: Option<Slow>,
 }
 
 /// Writes the page and its plots into the directory.
@@ -82,6 +84,9 @@ pub fn write_page(
     }
     if let Some(idle) = &once.idle {
         writeln!(page, "\n## Many idle connections\n\n{idle}")?;
+    }
+    if let Some(slow) = &once.slow {
+        writeln!(page, "\n## Members that do not read\n\n{slow}")?;
     }
     if let Some(in_memory) = &once.in_memory {
         writeln!(page, "\n## Protocol code in memory\n\n{in_memory}")?;
