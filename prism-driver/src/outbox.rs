@@ -27,7 +27,7 @@ use crate::{
     runtime::Transport,
     unsent::Unsent,
     wait::wait_until,
-    wire::{Outgoing, Wire},
+    wire::{End, Outgoing, Wire},
 };
 
 pub(crate) struct Outbox {
@@ -155,9 +155,9 @@ impl Outbox {
         wait_until(&self.notices().turned, || self.is_closed_by_us()).await;
     }
 
-    /// Returns when the connection is over.
+    /// Returns when the connection is over, and all hooks have run.
     pub(crate) async fn ended(&self) {
-        wait_until(&self.notices().turned, || self.lock().ended).await;
+        wait_until(&self.notices().turned, || self.lock().end == End::Told).await;
     }
 
     /// Rings the owner's alarm.
@@ -169,11 +169,11 @@ impl Outbox {
     /// Runs a hook when the connection is over: now, if it is.
     pub(crate) fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         let mut wire = self.lock();
-        if wire.ended {
+        if wire.end == End::Ahead {
+            wire.more().hooks.push(Box::new(hook));
+        } else {
             drop(wire);
             run(hook);
-        } else {
-            wire.more().hooks.push(Box::new(hook));
         }
     }
 
@@ -250,6 +250,7 @@ impl Outbox {
             return Ok(Rest::NotYet);
         }
         wire.owner = Some(cx.waker().clone());
+        wire.blocked = write_blocked;
         Ok(Rest::Until(wire.outbound.poll_timeout()))
     }
 
@@ -294,17 +295,14 @@ impl Outbox {
     /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
     /// accepted can still be flushed.
     pub(crate) fn end(&self) {
-        let mut wire = self.lock();
-        wire.ended = true;
-        Self::tell_end(wire);
+        self.tell_end(self.lock());
     }
 
     /// The connection is over, and so is its transport.
     pub(crate) fn give_up(&self) {
         let mut wire = self.lock();
-        wire.ended = true;
         let io = wire.give_up();
-        Self::tell_end(wire);
+        self.tell_end(wire);
         drop(io);
     }
 
@@ -329,11 +327,15 @@ impl Outbox {
     }
 
     /// First what must not outlive the connection, then those who wait for its end.
-    fn tell_end(mut wire: MutexGuard<'_, Wire>) {
+    fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
+        wire.end = End::Begun;
         let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
-        let notices = wire.notices();
         drop(wire);
         hooks.into_iter().flatten().for_each(run);
+        let mut wire = self.lock();
+        wire.end = End::Told;
+        let notices = wire.notices();
+        drop(wire);
         Notices::notify_all(notices);
     }
 
@@ -345,7 +347,7 @@ impl Outbox {
 
 /// What has to be done after something was appended.
 fn duty(wire: &mut Wire) -> Duty {
-    if wire.owner.is_none() || wire.is_idle() {
+    if wire.owner.is_none() || wire.blocked || wire.is_idle() {
         return Duty::Nothing;
     }
     match fan_out::number() {

@@ -40,12 +40,24 @@ pub(crate) struct Wire {
     took: bool,
     /// The task that owns the connection, while it sleeps.
     pub(crate) owner: Option<Waker>,
+    /// Whether the transport wakes the owner when it takes more.
+    pub(crate) blocked: bool,
     /// The number of the last fan-out that this connection was part of.
     pub(crate) fanned_out: u64,
     pub(crate) cut: bool,
-    pub(crate) ended: bool,
+    pub(crate) end: End,
     /// What few connections have.
     pub(crate) more: Option<Box<More>>,
+}
+
+/// How far the connection's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Ahead,
+    /// The hooks run.
+    Begun,
+    /// The hooks have run.
+    Told,
 }
 
 #[derive(Default)]
@@ -93,9 +105,10 @@ impl Wire {
             unflushed: false,
             took: false,
             owner: None,
+            blocked: false,
             fanned_out: 0,
             cut: false,
-            ended: false,
+            end: End::Ahead,
             more: headers.is_some().then(|| Box::new(More { headers, ..More::default() })),
         }
     }

@@ -11,7 +11,7 @@ use common::{
     serve, serve_on,
     sim::Sim,
 };
-use futures_lite::future::poll_once;
+use futures_lite::future::{block_on, poll_once};
 use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
 
 /// Leaves two hooks with each connection, then does as the recorder does.
@@ -73,6 +73,23 @@ fn hooks_run_after_a_panic_and_a_failure() {
             assert_eq!(hooks.count(), 2);
         });
     }
+}
+
+#[test]
+fn who_waits_for_the_end_finds_that_the_hooks_have_run() {
+    let sim = Sim::default();
+    let (mut peer, _, _, connection) = handed_out(&sim, Options::default());
+    let (log, late) = (Log::default(), connection.clone());
+    let told = log.clone();
+    connection.on_end(move || {
+        let is_over = block_on(poll_once(late.closed())).is_some();
+        told.add(format!("over: {is_over}"));
+    });
+    sim.run(async {
+        peer.close(1000, "").await;
+        connection.closed().await;
+        assert_eq!(log.lines(), ["over: false"]);
+    });
 }
 
 #[test]

@@ -187,6 +187,36 @@ fn a_member_that_can_not_take_it_now_gets_it_later_and_delays_nobody() {
 }
 
 #[test]
+fn a_member_that_can_not_take_more_is_woken_by_its_transport_alone() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut publisher = join(&sim, &hub);
+    let mut stuck = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        stuck.script.set_capacity_to_client(0);
+        publisher.peer.send("0").await;
+        sim.settle().await;
+        let before = hub.polls.load(Ordering::Relaxed);
+        for n in 1..10 {
+            publisher.peer.send(&n.to_string()).await;
+            sim.settle().await;
+        }
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 9, "the publisher's");
+        stuck.script.set_capacity_to_client(2);
+        for n in 0..10 {
+            assert_eq!(stuck.peer.next().await, text(&n.to_string()));
+        }
+        // And as before, now that it takes everything again.
+        stuck.script.set_capacity_to_client(100);
+        sim.settle().await;
+        let before = hub.polls.load(Ordering::Relaxed);
+        publisher.peer.send("more").await;
+        assert_eq!(stuck.peer.next().await, text("more"));
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "the publisher's");
+    });
+}
+
+#[test]
 fn a_member_that_never_takes_it_has_stalled() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
