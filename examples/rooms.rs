@@ -66,9 +66,9 @@ impl House {
     }
 
     fn leave(&self, connection: &Connection, room: &str) -> Value {
-        self.rooms.leave(connection, room);
-        self.presence.unwatch(connection, room);
-        self.presence.untrack(connection, room);
+        self.rooms.leave(connection.id(), room);
+        self.presence.unwatch(connection.id(), room);
+        self.presence.untrack(connection.id(), room);
         json!({ "left": room })
     }
 

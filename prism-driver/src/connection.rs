@@ -179,6 +179,13 @@ impl Connection {
         self.outbox().buffered()
     }
 
+    /// Whether as many bytes as the [high-water mark](crate::Options::high_water_mark) are waiting, so
+    /// that a [`send`](Self::send) would wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.outbox().is_full()
+    }
+
     /// Whether messages can be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -20,6 +20,19 @@ impl ConnectionId {
     pub const fn as_u128(self) -> u128 {
         self.0
     }
+
+    /// Which process the connection is in: the lower half of the id, the same for all connections of
+    /// that process; see [`origin`].
+    #[must_use]
+    pub const fn origin(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// This process's name among all that there are: 64 random bits, new with each start.
+#[must_use]
+pub fn origin() -> u64 {
+    PROCESS[1]
 }
 
 /// The half of an id that is not the same for all connections of this process.
@@ -40,8 +53,7 @@ impl LocalId {
     }
 
     pub(crate) fn global(self) -> ConnectionId {
-        let [_, process] = *PROCESS;
-        ConnectionId(u128::from(self.0) << 64 | u128::from(process))
+        ConnectionId(u128::from(self.0) << 64 | u128::from(origin()))
     }
 }
 
@@ -80,13 +92,18 @@ pub(crate) fn fill_random(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionId, LocalId};
+    use super::{ConnectionId, LocalId, origin};
 
     #[test]
     fn an_id_prints_in_full_and_in_short() {
         let id = ConnectionId(0x00ab_cdef << 96);
         assert_eq!(id.to_string(), "00abcdef000000000000000000000000");
         assert_eq!(format!("{id:.8}"), "00abcdef");
+    }
+
+    #[test]
+    fn an_id_tells_which_process_it_is_of() {
+        assert_eq!(LocalId::new().global().origin(), origin());
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub use connection::{Connection, TrySendError};
 pub use greet::AcceptError;
 pub use halves::{RecvHalf, SendHalf};
 pub use handler::{Disconnect, Failure, Handler};
-pub use id::ConnectionId;
+pub use id::{ConnectionId, origin};
 #[cfg(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))

@@ -11,7 +11,8 @@ use indexmap::IndexMap;
 use crate::{
     directory::{Directory, Vacate},
     seats::{Keeper, Member, Rooms, Seats},
-    sync::Lock,
+    stamp::Stamp,
+    sync::{Lock, Turnstile},
 };
 
 pub(crate) struct Hall<M: Member> {
@@ -20,6 +21,9 @@ pub(crate) struct Hall<M: Member> {
     seats: Seats<M>,
     rooms: Directory<Members<M>>,
     everyone: Lock<Members<M>>,
+    /// Passed by whatever is said: to rooms side by side, to everyone alone, so that this has its place
+    /// in the order of each room.
+    turnstile: Turnstile,
 }
 
 /// The members of a room, close together in memory.
@@ -46,6 +50,7 @@ impl<M: Member> Hall<M> {
             seats: Seats::new(shards),
             rooms: Directory::new(shards),
             everyone: Lock::new(Members::<M>::default()),
+            turnstile: Turnstile::new(),
         })
     }
 
@@ -112,29 +117,34 @@ impl<M: Member> Hall<M> {
         self.rooms.visit(room, |members| look(members))
     }
 
-    /// Tells each member that something is for, once; nobody comes or goes meanwhile.
-    pub(crate) fn each(&self, whom: &Whom<'_>, mut tell: impl FnMut(M::Id, &M)) {
-        let mut tell_all = |members: &Members<M>| members.iter().for_each(|(id, m)| tell(*id, m));
+    /// Tells each member that something is for, once; nobody comes or goes meanwhile. All hear what
+    /// they hear in the order of the stamps.
+    pub(crate) fn each(&self, whom: &Whom<'_>, tell: impl FnMut(M::Id, &M)) -> Stamp {
         match whom {
-            Whom::Everyone => tell_all(&self.everyone.lock()),
-            Whom::In(rooms) => match rooms[..] {
-                [room] => self.look(room, tell_all).unwrap_or_default(),
-                _ => self.each_of_several(rooms.clone(), tell),
-            },
+            Whom::Everyone => self.turnstile.alone(|| tell_all(&self.everyone.lock(), tell)),
+            Whom::In(rooms) => self
+                .turnstile
+                .side_by_side(|| match rooms[..] {
+                    [room] => self.look(room, |members| tell_all(members, tell)),
+                    _ => Some(self.each_of_several(rooms.clone(), tell)),
+                })
+                .unwrap_or_else(Stamp::next),
         }
     }
 
-    fn each_of_several(&self, mut rooms: Vec<&str>, mut tell: impl FnMut(M::Id, &M)) {
+    fn each_of_several(&self, mut rooms: Vec<&str>, mut tell: impl FnMut(M::Id, &M)) -> Stamp {
         rooms.sort_unstable();
         rooms.dedup();
         self.rooms.look_at_all(&rooms, |rooms| {
+            let stamp = Stamp::next();
             let mut told = HashSet::new();
             for (id, member) in rooms.iter().flat_map(|members| members.iter()) {
                 if told.insert(*id) {
                     tell(*id, member);
                 }
             }
-        });
+            stamp
+        })
     }
 
     fn seated<R>(&self, member: &M, visit: impl FnOnce(&mut Rooms) -> R) -> Option<R> {
@@ -158,6 +168,12 @@ impl<M: Member> Keeper<M> for Hall<M> {
             self.everyone.lock().swap_remove(&id);
         });
     }
+}
+
+fn tell_all<M: Member>(members: &Members<M>, mut tell: impl FnMut(M::Id, &M)) -> Stamp {
+    let stamp = Stamp::next();
+    members.iter().for_each(|(id, member)| tell(*id, member));
+    stamp
 }
 
 #[cfg(test)]

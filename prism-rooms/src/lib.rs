@@ -67,10 +67,10 @@
 //!    the rooms that it is for. Nothing is stored, and nothing is sent again: not to who was away, and
 //!    not to who comes later. "Delivered" means that it is in the member's outbox; whether it
 //!    arrives, only an answer of your own can tell.
-//! 4. **One order.** All members of a room get its messages in the same order. What is for several
-//!    rooms has its place in the order of each. Between rooms there is no order, nor between
-//!    what is for [everyone](Rooms::everyone) and what is for a room, except that one sender's
-//!    messages stay in the sender's.
+//! 4. **One order.** All members of a room get its messages in the same order, that of their
+//!    [stamps](Delivery::stamp). What is for several rooms, or for [everyone](Rooms::everyone), has its
+//!    place in the order of each. Between rooms there is no order, except that one sender's messages
+//!    stay in the sender's.
 //! 5. **Who joins gets what is sent from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
 //! 6. **Nobody waits for a slow member.** One that does not read fills its outbox (64 KiB, by
@@ -184,10 +184,9 @@
 //!
 //! # In several processes
 //!
-//! All this is local to the process, and a message carries neither its origin nor a number. What it
-//! would take to cross to others is there: a [connection's id](prism_driver::ConnectionId) is unique
-//! across machines, and a message gets its place in a room's order at one point, where the room is
-//! locked.
+//! All this is local to the process. What it takes to cross to others is there: the [`Stamp`] of a
+//! message says which process it comes from, and its place in the order of each room that it was for;
+//! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
 mod directory;
 mod hall;
@@ -195,11 +194,13 @@ mod presence;
 mod rooms;
 mod seats;
 mod shards;
+mod stamp;
 mod sync;
 mod to;
 
 pub use crate::{
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::Rooms,
+    stamp::Stamp,
     to::{Delivery, To},
 };

@@ -122,15 +122,15 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         person: &str,
         meta: M,
     ) -> Result<bool, serde_json::Error> {
-        let json = to_raw_value(&meta)?;
+        let json = to_raw_value(&meta)?.into();
         let tracked = Tracked { connection: connection.id(), meta: Arc::new(meta), json };
         let shown = self.inner.change(connection, room, |_, crowd| crowd.track(person, tracked));
         Ok(shown.is_some())
     }
 
     /// Does not show a connection in a room any more. Whether it was shown.
-    pub fn untrack(&self, connection: &Connection, room: &str) -> bool {
-        self.inner.withdraw(connection.id(), room, |crowd| crowd.untrack(connection.id()))
+    pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
+        self.inner.withdraw(id, room, |crowd| crowd.untrack(id))
     }
 
     // ---- who is present, at this moment
@@ -159,8 +159,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     }
 
     /// Does not tell a connection any more. Whether it was told.
-    pub fn unwatch(&self, connection: &Connection, room: &str) -> bool {
-        self.inner.withdraw(connection.id(), room, |crowd| crowd.unwatch(connection.id()))
+    pub fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
+        self.inner.withdraw(id, room, |crowd| crowd.unwatch(id))
     }
 
     /// As [`watch`](Self::watch), for your own program.

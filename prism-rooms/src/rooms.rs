@@ -70,14 +70,14 @@ impl Rooms {
     }
 
     /// Takes a connection out of a room. Whether it was in.
-    pub fn leave(&self, connection: &Connection, room: &str) -> bool {
-        self.hall.leave(connection.id(), room)
+    pub fn leave(&self, id: ConnectionId, room: &str) -> bool {
+        self.hall.leave(id, room)
     }
 
     /// Takes a connection out of all its rooms: those it was in. It is still among
     /// [`everyone`](Self::everyone).
-    pub fn leave_all(&self, connection: &Connection) -> Vec<Arc<str>> {
-        self.hall.leave_all(connection.id())
+    pub fn leave_all(&self, id: ConnectionId) -> Vec<Arc<str>> {
+        self.hall.leave_all(id)
     }
 
     // ---- sending

@@ -1,11 +1,11 @@
-//! [`Lock`]: the only lock here, so that loom can put its own in its place.
+//! The locks of this crate, so that loom can put its own in their place.
 
 use std::sync::PoisonError;
 
 #[cfg(prism_loom)]
-use loom::sync::{Mutex, MutexGuard};
+use loom::sync::{Mutex, MutexGuard, RwLock};
 #[cfg(not(prism_loom))]
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, RwLock};
 
 pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
 
@@ -20,5 +20,25 @@ impl<T> Lock<T> {
 
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What many do side by side, but not while one does it alone.
+#[derive(Debug)]
+pub(crate) struct Turnstile(RwLock<()>);
+
+impl Turnstile {
+    pub(crate) fn new() -> Self {
+        Self(RwLock::new(()))
+    }
+
+    pub(crate) fn side_by_side<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        act()
+    }
+
+    pub(crate) fn alone<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        act()
     }
 }

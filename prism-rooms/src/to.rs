@@ -6,7 +6,10 @@ use prism_driver::{
     CloseCode, Connection, ConnectionId, Message, PreparedMessage, SendError, TrySendError,
 };
 
-use crate::hall::{Hall, Whom};
+use crate::{
+    hall::{Hall, Whom},
+    stamp::Stamp,
+};
 
 /// Whom to send to: what [`Rooms::to`](crate::Rooms::to) and
 /// [`Rooms::everyone`](crate::Rooms::everyone) give.
@@ -27,9 +30,11 @@ pub struct To<'a> {
 }
 
 /// What became of a message to many. (Who was closing already is in neither number.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
+    /// Which message it was.
+    pub stamp: Stamp,
     /// For how many it was accepted: it is in their outboxes, or on its way.
     pub delivered: usize,
     /// How many miss it, because their outboxes were full.
@@ -71,12 +76,12 @@ impl<'a> To<'a> {
 
     /// As [`send`](Self::send), with a message that is encoded already.
     pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
-        let mut delivery = Delivery::default();
+        let (mut delivered, mut dropped) = (0, 0);
         let mut slow = Vec::new();
-        self.each(|member| match member.try_send_prepared(message) {
-            Ok(()) => delivery.delivered += 1,
+        let stamp = self.each(|member| match member.try_send_prepared(message) {
+            Ok(()) => delivered += 1,
             Err(TrySendError::Full) => {
-                delivery.dropped += 1;
+                dropped += 1;
                 if self.or_close {
                     slow.push(member.clone());
                 }
@@ -86,7 +91,7 @@ impl<'a> To<'a> {
         for member in slow {
             let _ = member.close(CloseCode::TRY_AGAIN_LATER, "too slow"); // or it has gone
         }
-        delivery
+        Delivery { stamp, delivered, dropped }
     }
 
     /// Closes the connections, as [`Connection::close`] does. How many were open.
@@ -107,12 +112,12 @@ impl<'a> To<'a> {
         Ok(closed)
     }
 
-    fn each(&self, mut tell: impl FnMut(&Connection)) {
+    fn each(&self, mut tell: impl FnMut(&Connection)) -> Stamp {
         self.hall.each(&self.whom, |id, member| {
             if !self.except.contains(&id) {
                 tell(member);
             }
-        });
+        })
     }
 }
 

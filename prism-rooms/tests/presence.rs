@@ -47,9 +47,29 @@ async fn a_watcher_is_told_the_state_and_then_what_changes_in_numbers_without_a_
     assert_eq!(ann.is_told().await, diff(2, &[person("ben", &["here"])], &[], &[]));
     presence.track(&ben.connection, "tea", "ben", "typing").unwrap();
     assert_eq!(ann.is_told().await, diff(3, &[], &[person("ben", &["typing"])], &[]));
-    assert!(presence.untrack(&ben.connection, "tea"));
-    assert!(!presence.untrack(&ben.connection, "tea"), "it is not there");
+    assert!(presence.untrack(ben.connection.id(), "tea"));
+    assert!(!presence.untrack(ben.connection.id(), "tea"), "it is not there");
     assert_eq!(ann.is_told().await, diff(4, &[], &[], &["ben"]));
+}
+
+/// Of which only the first field is told.
+#[derive(serde::Serialize)]
+struct Seat(&'static str, #[serde(skip)] u32);
+
+#[tokio::test(start_paused = true)]
+async fn what_watchers_are_not_told_is_kept_for_the_program_all_the_same() {
+    let presence = Presence::new(Tokio);
+    let ann = Guest::new().await;
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    presence.track(&ann.connection, "tea", "ann", Seat("window", 1)).unwrap();
+    let told = ann.is_told().await;
+    assert_eq!(told["joined"][0]["connections"][0]["meta"], json!(["window"]));
+    presence.track(&ann.connection, "tea", "ann", Seat("window", 2)).unwrap();
+    assert_eq!(presence.list("tea")[0].connections[0].meta.1, 2);
+    sleep(2 * WINDOW).await;
+    presence.track(&ann.connection, "tea", "ann", Seat("door", 2)).unwrap();
+    assert_eq!(ann.is_told().await["number"], 2, "there was nothing to tell between");
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,8 +88,8 @@ async fn changes_are_told_when_the_window_has_passed_together_and_only_in_their_
     assert_eq!(ann.is_told().await, diff(1, &both, &[], &[]));
     let took = began.elapsed();
     assert!(WINDOW <= took && took < WINDOW + WINDOW / 10, "{took:?}");
-    assert!(presence.unwatch(&ann.connection, "tea"));
-    presence.untrack(&ben.connection, "tea");
+    assert!(presence.unwatch(ann.connection.id(), "tea"));
+    presence.untrack(ben.connection.id(), "tea");
     sleep(2 * WINDOW).await;
     ann.connection.send("and nothing before this").await.unwrap();
     assert_eq!(ann.hears().await, "and nothing before this");
@@ -105,7 +125,7 @@ async fn who_is_back_within_the_window_has_not_been_away() {
     presence.watch(&ann.connection, "tea");
     let before = ann.hears().await;
     // With the same connection nothing has happened at all; so the next diff is another one.
-    presence.untrack(&ben.connection, "tea");
+    presence.untrack(ben.connection.id(), "tea");
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
     sleep(2 * WINDOW).await;
     ben.task.abort();
@@ -150,8 +170,8 @@ async fn who_stops_watching_and_then_ends_has_left() {
     assert_eq!(ann.is_told().await, state(0, &[]));
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
     presence.watch(&ben.connection, "tea");
-    assert!(presence.unwatch(&ben.connection, "tea"));
-    assert!(!presence.unwatch(&ben.connection, "tea"), "it does not watch");
+    assert!(presence.unwatch(ben.connection.id(), "tea"));
+    assert!(!presence.unwatch(ben.connection.id(), "tea"), "it does not watch");
     assert_eq!(ann.is_told().await, diff(1, &[person("ben", &["here"])], &[], &[]));
     ben.task.abort();
     assert_eq!(ann.is_told().await, diff(2, &[], &[], &["ben"]));
@@ -224,7 +244,7 @@ async fn a_watcher_that_does_not_keep_up_is_told_the_state_when_it_does() {
         assert_eq!(ann.hears().await, filling);
     }
     assert_eq!(ann.is_told().await, state(3, &[person("ben", &["3"])]));
-    presence.untrack(&ben.connection, "tea");
+    presence.untrack(ben.connection.id(), "tea");
     assert_eq!(ann.is_told().await, diff(4, &[], &[], &["ben"]));
 }
 
@@ -316,7 +336,7 @@ async fn whatever_happens_a_client_that_follows_sees_who_is_there() {
         let one = dice.usize(..guests.len());
         match dice.u32(..8) {
             0 => guests.remove(one).task.abort(),
-            1..3 => drop(presence.untrack(&guests[one].connection, "tea")),
+            1..3 => drop(presence.untrack(guests[one].connection.id(), "tea")),
             _ => {
                 let key = ["ann", "ben", "eve"][dice.usize(..3)];
                 let meta = dice.u32(..4);

@@ -77,7 +77,8 @@ fn who_is_in_several_rooms_hears_what_is_for_all_of_them_once() {
     all_hear(&[&ben_hears], "ben");
     all_hear(&[&ann_hears, &ben_hears, &eve_hears], "all");
 
-    let mut left: Vec<String> = rooms.leave_all(&ann).iter().map(|room| room.to_string()).collect();
+    let mut left: Vec<String> =
+        rooms.leave_all(ann.id()).iter().map(|room| room.to_string()).collect();
     left.sort_unstable();
     assert_eq!(left, ["milk", "tea"]);
     assert!(rooms.rooms_of(ann.id()).is_empty() && rooms.is_empty("tea"));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     hall::{Hall, Whom},
     seats::Member,
+    stamp::Stamp,
     sync::Lock,
 };
 
@@ -54,12 +55,12 @@ impl Member for Fake {
 }
 
 impl Hall<Fake> {
-    pub(super) fn say(&self, rooms: &[&str], word: u32) {
-        self.each(&Whom::In(rooms.to_vec()), |_, member| member.0.heard.lock().push(word));
+    pub(super) fn say(&self, rooms: &[&str], word: u32) -> Stamp {
+        self.each(&Whom::In(rooms.to_vec()), |_, member| member.0.heard.lock().push(word))
     }
 
-    pub(super) fn say_to_everyone(&self, word: u32) {
-        self.each(&Whom::Everyone, |_, member| member.0.heard.lock().push(word));
+    pub(super) fn say_to_everyone(&self, word: u32) -> Stamp {
+        self.each(&Whom::Everyone, |_, member| member.0.heard.lock().push(word))
     }
 
     /// Who is in the room, sorted. Panics where two records of the same thing differ.

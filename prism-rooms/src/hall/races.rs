@@ -114,6 +114,23 @@ fn all_hear_one_order_and_who_joins_meanwhile_hears_the_end_of_it() {
 }
 
 #[test]
+fn what_is_for_everyone_has_its_place_in_the_order_of_each_room() {
+    loom::model(|| {
+        let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));
+        hall.join(&ann, "tea");
+        hall.join(&ben, "tea");
+        let speaks = thread::spawn({
+            let hall = hall.clone();
+            move || hall.say_to_everyone(7)
+        });
+        let eight = hall.say(&["tea"], 8);
+        let seven = speaks.join().unwrap();
+        assert_eq!(ann.heard(), if seven < eight { [7, 8] } else { [8, 7] });
+        assert_eq!(ann.heard(), ben.heard());
+    });
+}
+
+#[test]
 fn unions_that_overlap_do_not_wait_for_each_other_and_nobody_hears_twice() {
     loom::model(|| {
         let (hall, ann, ben) = (Hall::new(SHARDS), Fake::new(1), Fake::new(2));

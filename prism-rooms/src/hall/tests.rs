@@ -124,9 +124,15 @@ impl Actor {
                 assert_eq!(left, *rooms);
                 rooms.clear();
             }
-            2..8 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
-            8..14 => assert_eq!(self.hall.join(member, room), rooms.insert(room)),
-            _ => self.hall.say(&ROOMS[self.dice.usize(..4)..], 0),
+            // They leave more often than they come: rooms vanish all the time.
+            2..12 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
+            12..14 => assert_eq!(self.hall.join(member, room), rooms.insert(room)),
+            14 => {
+                self.hall.say_to_everyone(0);
+            }
+            _ => {
+                self.hall.say(&ROOMS[self.dice.usize(..4)..], 0);
+            }
         }
     }
 }
@@ -136,6 +142,7 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
     const THREADS: usize = 4;
     let hall = Hall::new(2);
     let (stop, go) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    let mut empty = 0;
     thread::scope(|scope| {
         let (sender, models) = std::sync::mpsc::channel();
         for number in 0..THREADS as u32 {
@@ -160,11 +167,40 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
                 let inside = members.iter().filter(|(_, model)| in_it(model));
                 let mut expected: Vec<u32> = inside.map(|(member, _)| member.id()).collect();
                 expected.sort_unstable();
+                empty += usize::from(expected.is_empty());
                 assert_eq!(hall.members(room), expected);
             }
             go.wait();
         }
     });
+    assert!((20..180).contains(&empty), "{empty} of 200 times a room was not there");
+}
+
+#[test]
+fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_or_for_everyone() {
+    const EACH: u32 = 1000;
+    let (hall, members) = (Hall::new(2), [Fake::new(1), Fake::new(2)]);
+    for member in &members {
+        ROOMS.iter().for_each(|room| assert!(hall.join(member, room)));
+    }
+    let speak = |number: u32| {
+        let mut dice = Rng::with_seed(number.into());
+        let say = |word| match dice.u32(..3) {
+            0 => (hall.say_to_everyone(word), word),
+            1 => (hall.say(&ROOMS, word), word),
+            _ => (hall.say(&["tea"], word), word),
+        };
+        (number * EACH..(number + 1) * EACH).map(say).collect::<Vec<_>>()
+    };
+    let mut said: Vec<_> = thread::scope(|scope| {
+        let threads = [0, 1, 2].map(|number| scope.spawn(move || speak(number)));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    said.sort_unstable();
+    let words: Vec<u32> = said.iter().map(|(_, word)| *word).collect();
+    for member in &members {
+        assert!(member.heard() == words, "in another order");
+    }
 }
 
 #[test]

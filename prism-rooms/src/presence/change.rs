@@ -62,8 +62,8 @@ pub struct Tracked<M> {
     #[serde(skip)]
     pub meta: Arc<M>,
     /// The same, made JSON once, however many are told.
-    #[serde(rename = "meta")]
-    pub(super) json: Box<RawValue>,
+    #[serde(rename = "meta", serialize_with = "as_json")]
+    pub(super) json: Arc<RawValue>,
 }
 
 impl<M> Person<M> {
@@ -75,7 +75,7 @@ impl<M> Person<M> {
 }
 
 impl<M> Tracked<M> {
-    pub(super) fn looks(&self) -> (ConnectionId, &str) {
+    fn looks(&self) -> (ConnectionId, &str) {
         (self.connection, self.json.get())
     }
 }
@@ -102,4 +102,8 @@ impl<M> fmt::Debug for Tracked<M> {
 
 fn as_text<S: Serializer>(id: &ConnectionId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn as_json<S: Serializer>(json: &Arc<RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::serialize(json, serializer)
 }

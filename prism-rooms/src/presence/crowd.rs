@@ -38,6 +38,8 @@ pub(super) struct Crowd<M> {
     number: u64,
     /// What is shown, made ready for whoever needs it until the next diff.
     state: Option<Told<M>>,
+    /// A watcher may be behind.
+    behind: bool,
     /// Somebody has said that there is something to tell.
     due: bool,
 }
@@ -60,7 +62,6 @@ impl<M> Crowd<M> {
         }
         let (key, connections) = self.connections(person);
         match connections.iter_mut().find(|there| there.connection == id) {
-            Some(there) if there.looks() == tracked.looks() => return,
             Some(there) => *there = tracked,
             None => connections.push(tracked),
         }
@@ -122,29 +123,30 @@ impl<M> Crowd<M> {
 
     /// Whether there is something to tell, and this is the first to say so.
     pub(super) fn becomes_due(&mut self) -> bool {
-        let behind = || self.watchers.values().any(|watcher| watcher.is_behind);
-        let is_due = self.due || !self.changed.is_empty() || behind();
+        let is_due = self.behind || !self.changed.is_empty();
         is_due && !std::mem::replace(&mut self.due, true)
     }
 
     /// Tells what has changed to those who know what was before, and the state to the others.
     pub(super) fn tell(&mut self, room: &Arc<str>) {
-        self.due = false;
+        (self.due, self.behind) = (false, false);
         let diff = self.take_diff(room);
         let (shown, number) = (&self.shown, self.number);
         for watcher in self.watchers.values_mut() {
             if watcher.is_behind {
-                watcher.tell(self.state.get_or_insert_with(|| state(room, number, shown)));
+                watcher.catch_up(|| self.state.get_or_insert_with(|| state(room, number, shown)));
             } else if let Some(diff) = &diff {
                 watcher.tell(diff);
             }
+            self.behind |= watcher.is_behind;
         }
     }
 
     fn welcome(&mut self, room: &Arc<str>, id: WatcherId, to: Outlet<M>) {
         let mut watcher = Watcher::new(to);
         let (shown, number) = (&self.shown, self.number);
-        watcher.tell(self.state.get_or_insert_with(|| state(room, number, shown)));
+        watcher.catch_up(|| self.state.get_or_insert_with(|| state(room, number, shown)));
+        self.behind |= watcher.is_behind;
         self.watchers.insert(id, watcher);
     }
 
@@ -200,6 +202,7 @@ impl<M> Default for Crowd<M> {
             watchers: IndexMap::new(),
             number: 0,
             state: None,
+            behind: false,
             due: false,
         }
     }

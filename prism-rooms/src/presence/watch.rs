@@ -64,6 +64,20 @@ impl<M> Watcher<M> {
         Self { to, is_behind: true }
     }
 
+    /// Tells the state to one that is behind, if there is room for it: only then is it made.
+    pub(super) fn catch_up<'t>(&mut self, state: impl FnOnce() -> &'t Told<M>)
+    where
+        M: 't,
+    {
+        let is_full = match &self.to {
+            Outlet::Connection(connection) => connection.is_full(),
+            Outlet::Here(sender) => sender.is_full(),
+        };
+        if !is_full {
+            self.tell(state());
+        }
+    }
+
     pub(super) fn tell(&mut self, what: &Told<M>) {
         self.is_behind = match &self.to {
             Outlet::Connection(connection) => {

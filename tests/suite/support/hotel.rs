@@ -40,7 +40,7 @@ impl Hotel {
         let (what, room) = order.split_once(' ').unwrap_or((order, ""));
         match what {
             "join" => self.rooms.join(connection, room).to_string(),
-            "leave" => self.rooms.leave(connection, room).to_string(),
+            "leave" => self.rooms.leave(connection.id(), room).to_string(),
             "say" => {
                 let (room, text) = room.split_once(' ').expect("something to say");
                 let delivery = self.rooms.to(room).send(&format!("{room}: {text}"));
