@@ -9,7 +9,7 @@ use std::{
 use fastrand::Rng;
 
 use super::support::{
-    PATIENCE,
+    PATIENCE, block_on,
     handlers::Gate,
     hotel::{Open, hears, open},
 };
@@ -29,38 +29,70 @@ struct Guest {
     socket: Socket,
     dice: Rng,
     rooms: BTreeSet<&'static str>,
+    /// Those that it has been in since the round began.
+    stayed: BTreeSet<&'static str>,
+    /// What it has said, and heard, in this round.
+    said: Vec<String>,
     heard: Vec<String>,
-    said: usize,
+    words: usize,
 }
 
 impl Guest {
     fn new(hotel: &Open, seed: u64) -> Self {
         let (connection, socket) = hotel.guest();
-        let (rooms, heard) = (BTreeSet::new(), Vec::new());
-        Self { connection, socket, dice: Rng::with_seed(seed), rooms, heard, said: 0 }
+        Self {
+            connection,
+            socket,
+            dice: Rng::with_seed(seed),
+            rooms: BTreeSet::new(),
+            stayed: BTreeSet::new(),
+            said: Vec::new(),
+            heard: Vec::new(),
+            words: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.stayed.clone_from(&self.rooms);
+        self.said.clear();
+        self.heard.clear();
     }
 
     async fn act(&mut self) {
-        let room = ROOMS[self.dice.usize(..ROOMS.len())];
-        match self.dice.usize(..8) {
-            0..3 => {
+        let (room, other) = (self.dice.choice(ROOMS).unwrap(), self.dice.choice(ROOMS).unwrap());
+        match self.dice.usize(..16) {
+            0..6 => {
                 let is_new = self.rooms.insert(room); // others may be heard before the answer
                 assert_eq!(self.order(&format!("join {room}")).await, is_new.to_string());
             }
-            3..5 => {
+            6..9 => {
                 let answer = self.order(&format!("leave {room}")).await;
                 assert_eq!(answer, self.rooms.remove(room).to_string());
+                self.stayed.remove(room);
             }
-            _ => {
-                let text = format!("{} {}", self.connection.id(), self.said);
-                self.said += 1;
-                let before = self.heard.len();
-                let listeners = self.order(&format!("say {room} {text}")).await;
-                let line = format!("{room}: {text}");
-                let heard = self.heard[before..].iter().filter(|heard| **heard == line).count();
-                assert_eq!(heard, usize::from(self.rooms.contains(room)), "{listeners} heard it");
+            9 => {
+                assert_eq!(self.order("go").await, self.rooms.len().to_string());
+                self.rooms.clear();
+                self.stayed.clear();
             }
+            10 => self.say("shout", "everyone").await,
+            11 => self.say("tell", room).await,
+            12 => self.say("say", &format!("{room}+{other}")).await,
+            _ => self.say("say", room).await,
         }
+    }
+
+    async fn say(&mut self, how: &str, to: &str) {
+        let text = format!("{how} {} {}", self.connection.id(), self.words);
+        let line = format!("{to}: {text}");
+        self.words += 1;
+        let order =
+            if how == "shout" { format!("shout {text}") } else { format!("{how} {to} {text}") };
+        self.order(&order).await;
+        let heard = self.heard.iter().filter(|heard| **heard == line).count();
+        let is_for_me = how != "tell" && self.rooms.iter().any(|room| is_for(&line, room));
+        assert_eq!(heard, usize::from(is_for_me || how == "shout"), "{line}");
+        self.said.push(line);
     }
 
     /// Gives an order, and hears what is said until its answer.
@@ -68,10 +100,11 @@ impl Guest {
         self.socket.send(order).await.expect("an open connection");
         loop {
             let line = hears(&self.socket).await;
-            match line.split_once(": ") {
-                None => return line,
-                Some((room, _)) => assert!(self.rooms.contains(room), "what was said in {room}"),
+            if !line.contains(": ") {
+                return line;
             }
+            let is_for_me = self.rooms.iter().any(|room| is_for(&line, room));
+            assert!(is_for_me || is_for(&line, "everyone"), "heard {line}, in {:?}", self.rooms);
             self.heard.push(line);
         }
     }
@@ -110,14 +143,26 @@ fn act(guests: Vec<Guest>) -> Vec<Guest> {
     stayed.flatten().collect()
 }
 
+/// Whether a line is for who is in this room.
+fn is_for(line: &str, room: &str) -> bool {
+    let (to, _) = line.split_once(": ").expect("a line");
+    to == "everyone" || to.split('+').any(|name| name == room)
+}
+
 #[test]
 fn whatever_guests_do_the_rooms_are_those_of_a_simple_model() {
     let hotel = open(Options::default());
-    let mut guests: Vec<Guest> = Vec::new();
+    let (mut guests, mut heard): (Vec<Guest>, usize) = (Vec::new(), 0);
     for round in 0..ROUNDS {
         let missing = guests.len()..GUESTS;
         guests.extend(missing.map(|number| Guest::new(&hotel, (round * GUESTS + number) as u64)));
+        guests.iter_mut().for_each(Guest::begin);
         guests = act(guests);
+        for guest in &mut guests {
+            // All that was said to it is ahead of the answer.
+            assert_eq!(block_on(guest.order("join nothing")), "true");
+            block_on(guest.order("leave nothing"));
+        }
         for room in ROOMS {
             let inside = guests.iter().filter(|guest| guest.rooms.contains(room));
             let expected: HashSet<ConnectionId> =
@@ -128,29 +173,54 @@ fn whatever_guests_do_the_rooms_are_those_of_a_simple_model() {
             let is_there = hotel.rooms.names().contains(&Arc::from(room));
             assert_eq!(is_there, !expected.is_empty(), "{room}, round {round}");
         }
+        heard += assert_who_stayed_has_heard_everything_once(&guests);
         assert_all_have_heard_one_order(&guests);
     }
-    assert!(guests.iter().any(|guest| guest.heard.len() > 100), "nobody has heard much");
+    assert!(heard > 1000, "only {heard} lines were heard by who was there all the time");
 }
 
-/// What two guests have both heard in a room, they have heard in the same order.
+/// How many lines that is.
+fn assert_who_stayed_has_heard_everything_once(guests: &[Guest]) -> usize {
+    let mut count = 0;
+    for listener in guests {
+        let distinct: HashSet<&String> = listener.heard.iter().collect();
+        assert_eq!(distinct.len(), listener.heard.len(), "something was heard twice");
+        for speaker in guests {
+            for line in &speaker.said {
+                let to_others = line.contains(": tell ");
+                let is_itself = listener.connection.id() == speaker.connection.id();
+                let stayed = listener.stayed.iter().any(|room| is_for(line, room));
+                if (stayed || is_for(line, "everyone")) && !(to_others && is_itself) {
+                    assert!(distinct.contains(line), "{line} was not heard by all");
+                    count += 1;
+                }
+            }
+        }
+    }
+    count
+}
+
+/// What two guests have both heard that was for a room, they have heard in the same order.
 fn assert_all_have_heard_one_order(guests: &[Guest]) {
     for room in ROOMS {
         let heard: Vec<Vec<&str>> = guests
             .iter()
             .map(|guest| {
                 let lines = guest.heard.iter().map(String::as_str);
-                lines.filter(|line| line.starts_with(room)).collect()
+                lines.filter(|line| is_for(line, room)).collect()
             })
             .collect();
-        for (one, others) in heard.iter().enumerate().map(|(at, one)| (one, &heard[at + 1..])) {
-            let ones: HashSet<&str> = one.iter().copied().collect();
-            for other in others {
-                let both: Vec<&str> =
-                    other.iter().copied().filter(|line| ones.contains(line)).collect();
-                let others: HashSet<&str> = both.iter().copied().collect();
-                let the_same = one.iter().copied().filter(|line| others.contains(line));
-                assert!(the_same.eq(both.iter().copied()), "in {room}");
+        for (at, one) in heard.iter().enumerate() {
+            for other in &heard[at + 1..] {
+                let common = |these: &[&str], those: &[&str]| {
+                    let those: HashSet<&str> = those.iter().copied().collect();
+                    these
+                        .iter()
+                        .filter(|line| those.contains(**line))
+                        .map(|line| line.to_string())
+                        .collect::<Vec<_>>()
+                };
+                assert_eq!(common(one, other), common(other, one), "in {room}");
             }
         }
     }

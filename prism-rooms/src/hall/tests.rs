@@ -179,7 +179,8 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
 #[test]
 fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_or_for_everyone() {
     const EACH: u32 = 1000;
-    let (hall, members) = (Hall::new(2), [Fake::new(1), Fake::new(2)]);
+    // Enough of them that two who speak meet.
+    let (hall, members) = (Hall::new(2), (0..64).map(Fake::new).collect::<Vec<_>>());
     for member in &members {
         ROOMS.iter().for_each(|room| assert!(hall.join(member, room)));
     }

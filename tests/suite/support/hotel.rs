@@ -1,6 +1,6 @@
 //! [`Hotel`]: rooms that are entered, left and spoken to by messages.
 
-use prism_rooms::Rooms;
+use prism_rooms::{Rooms, To};
 
 use super::handlers::{Events, Recorder, Seen, recorder};
 use crate::prism::{Connection, Disconnect, Handler, Message, Options, Socket};
@@ -10,8 +10,9 @@ use super::{
     server::{Running, serve},
 };
 
-/// Does what it is told, such as `join tea`, `leave tea` or `say tea is ready`, and answers whether
-/// that has changed something, or how many have heard it. Tells the scenario who comes and goes.
+/// Does what it is told, such as `join tea`, `leave tea`, `go` (leave all), `say tea+milk is ready` or
+/// `shout fire`, and answers whether that has changed something, or how many have heard it. Tells the
+/// scenario who comes and goes.
 pub(crate) struct Hotel {
     rooms: Rooms,
     told: Recorder,
@@ -41,9 +42,19 @@ impl Hotel {
         match what {
             "join" => self.rooms.join(connection, room).to_string(),
             "leave" => self.rooms.leave(connection.id(), room).to_string(),
-            "say" => {
-                let (room, text) = room.split_once(' ').expect("something to say");
-                let delivery = self.rooms.to(room).send(&format!("{room}: {text}"));
+            "go" => self.rooms.leave_all(connection.id()).len().to_string(),
+            "say" | "tell" => {
+                let (rooms, text) = room.split_once(' ').expect("something to say");
+                let mut names = rooms.split('+');
+                let mut to = self.rooms.to(names.next().expect("a room"));
+                to = names.fold(to, To::and);
+                if what == "tell" {
+                    to = to.except(connection.id());
+                }
+                to.send(&format!("{rooms}: {text}")).delivered.to_string()
+            }
+            "shout" => {
+                let delivery = self.rooms.everyone().send(&format!("everyone: {room}"));
                 delivery.delivered.to_string()
             }
             _ => panic!("on purpose: {order}"),
