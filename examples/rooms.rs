@@ -25,8 +25,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::prism::{
-    Connection, ConnectionId, Disconnect, Handler, Message, Reply, Runtime, Server,
+    Connection, ConnectionId, Disconnect, Handler, Message, Options, Reply, Runtime, Server,
 };
+
+/// How many rooms one connection may be in, and how long what is sent may be, in bytes.
+const MOST_ROOMS: usize = 32;
+const LONGEST: usize = 4 << 10;
 
 struct House {
     rooms: Rooms,
@@ -58,11 +62,16 @@ impl House {
         json!({ "name": name })
     }
 
-    fn join(&self, connection: &Connection, room: &str) {
+    /// The answer, if there is one: who has come in hears who is there.
+    fn join(&self, connection: &Connection, room: &str) -> Option<Value> {
+        if self.rooms.rooms_of(connection.id()).len() >= MOST_ROOMS {
+            return Some(json!({ "error": format!("{MOST_ROOMS} rooms are enough") }));
+        }
         if self.rooms.join(connection, room) {
             self.show(connection, room, false);
             self.presence.watch(connection, room);
         }
+        None
     }
 
     fn leave(&self, connection: &Connection, room: &str) -> Value {
@@ -103,7 +112,7 @@ impl House {
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
             "/name" if is_name(rest) => return Some(self.call(connection, rest)),
-            "/join" if is_room(rest) => self.join(connection, rest),
+            "/join" if is_room(rest) => return self.join(connection, rest),
             "/leave" if is_in(rest) => return Some(self.leave(connection, rest)),
             "/who" => return Some(self.who(rest)),
             "/rooms" => return Some(self.all_rooms()),
@@ -149,8 +158,11 @@ impl Handler for House {
 
 pub(crate) async fn serve(runtime: impl Runtime) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let mut options = Options::default();
+    options.protocol.max_message_size = LONGEST;
     let server = Server::bind(address)
         .await?
+        .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
         .web_socket("/ws", House::new(runtime));
     println!("listening on http://{}", server.local_addr()?);

@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import WebSocket from 'ws';
 import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 
@@ -166,12 +167,60 @@ async function twoPeople(browser) {
   });
 }
 
+/** Somebody without the page: gives orders, one after the other, and finds the answer that has a field of this name. */
+function stranger() {
+  const socket = new WebSocket(`ws://${address}/ws`);
+  const waiting = [];
+  socket.onmessage = ({ data }) => {
+    const line = JSON.parse(data);
+    const at = waiting.findIndex(({ field }) => field in line);
+    if (at >= 0) waiting.splice(at, 1)[0].resolve(line);
+  };
+  const says = (field, ...orders) => new Promise(resolve => {
+    waiting.push({ field, resolve });
+    for (const order of orders) socket.send(order);
+  });
+  const opened = new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = () => reject(new Error('no connection')); });
+  const closed = new Promise(resolve => { socket.onclose = ({ code }) => resolve(code); });
+  return { opened, says, closed };
+}
+
+async function withoutThePage() {
+  await check('whoever has no page asks for what there is by hand', async () => {
+    const eve = stranger();
+    await eve.opened;
+    assert((await eve.says('name', '/name Eve')).name === 'Eve', 'it has another name');
+    assert((await eve.says('presence', '/join attic')).room === 'attic', 'it is told of another room');
+    const { people } = await eve.says('who', '/who attic');
+    assert(people.join() === 'Eve', `${people} are in the attic`);
+    const { rooms } = await eve.says('rooms', '/rooms');
+    const attic = rooms.find(({ room }) => room === 'attic');
+    assert(attic?.members === 1, `the rooms are ${JSON.stringify(rooms)}`);
+    assert((await eve.says('text', 'attic anybody?')).text === 'anybody?', 'it heard something else');
+    await eve.says('left', '/leave attic');
+    const after = await eve.says('rooms', '/rooms');
+    assert(!after.rooms.some(({ room }) => room === 'attic'), 'the room is still there');
+  });
+  await check('nobody is in more rooms than are good for all, or sends more than a page of text', async () => {
+    const eve = stranger();
+    await eve.opened;
+    const { error } = await eve.says('error', ...Array.from({ length: 33 }, (_, number) => `/join room-${number}`));
+    assert(error === '32 rooms are enough', error);
+    const refused = await eve.says('error', 'attic I am not there');
+    assert(refused.error.includes('not your room'), refused.error);
+    eve.says('nothing', `room-1 ${'x'.repeat(5000)}`);
+    const code = await eve.closed;
+    assert(code === 1009, `it was closed with ${code}`);
+  });
+}
+
 // ---- the run ------------------------------------------------------------------------------------------------------------
 
 await start();
 const browser = await launch();
 try {
   await within(120, twoPeople(browser));
+  await within(40, withoutThePage());
 } catch (error) {
   fail('the run as a whole', error);
 } finally {
