@@ -7,7 +7,7 @@ use prism_core::{CloseCode, Message, PreparedMessage, SendError};
 use crate::{
     fan_out,
     id::{ConnectionId, LocalId},
-    outbox::{Duty, Outbox},
+    outbox::{Duty, Outbox, Patience},
     request::RequestInfo,
     sending::{Queue, Sending},
     wire::Outgoing,
@@ -100,6 +100,8 @@ impl Connection {
     ///
     /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
+    /// If the handler wants slow peers to [miss messages](crate::Handler::when_slow), this never waits.
+    ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
     /// waits.
@@ -112,7 +114,7 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        self.hand_over(Outgoing::Message(message.into()))
+        self.hand_over(Outgoing::Message(message.into()), Patience::None)
     }
 
     /// As [`send`](Self::send), a message that many connections get: its bytes are shared, not
@@ -139,7 +141,7 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        self.hand_over(Outgoing::Prepared(message))
+        self.hand_over(Outgoing::Prepared(message), Patience::None)
     }
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
@@ -186,6 +188,14 @@ impl Connection {
         self.outbox().is_full()
     }
 
+    /// How many messages the peer has missed, because it did not keep up: those that
+    /// [`try_send`](Self::try_send) has refused as [full](TrySendError::Full), and those that were
+    /// dropped as the handler [wanted](crate::Handler::when_slow).
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.outbox().missed()
+    }
+
     /// Whether messages can be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -201,13 +211,18 @@ impl Connection {
     /// the handler, and if the connection's task is dropped. At once if it is over already.
     ///
     /// For what must not outlive the connection, such as its place in a list. It runs in whatever
-    /// task or thread ends the connection, so it should be quick; a panic in it has no effect.
+    /// task or thread ends the connection, so it should be quick; a panic in it has no effect. It can
+    /// not be taken back: leave one for a connection, not one for each thing that you do with it.
     pub fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.outbox().on_end(hook);
     }
 
-    pub(crate) fn hand_over(&self, message: Outgoing<'_>) -> Result<(), TrySendError> {
-        self.fulfil(self.outbox().try_send(message)?);
+    pub(crate) fn hand_over(
+        &self,
+        message: Outgoing<'_>,
+        patience: Patience,
+    ) -> Result<(), TrySendError> {
+        self.fulfil(self.outbox().send(message, patience)?);
         Ok(())
     }
 

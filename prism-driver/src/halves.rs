@@ -14,6 +14,7 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 use crate::{
     connection::{Connection, TrySendError},
     handler::{Disconnect, Failure},
+    outbox::Patience,
     sending::{Queue, Sending},
     wire::Outgoing,
 };
@@ -98,7 +99,8 @@ impl Sink<OwnedMessage> for SendHalf {
         self.flushing = None;
         let before = self.sending.take();
         if before.is_none() {
-            match self.connection().try_send(&message) {
+            let outgoing = Outgoing::Message(message.as_message());
+            match self.connection().hand_over(outgoing, Patience::Waits) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io, sync::Arc};
 
 use prism_core::{CloseCode, Message, ProtocolError};
 
-use crate::connection::Connection;
+use crate::{connection::Connection, when_slow::WhenSlow};
 
 /// What an application does with the connections of a route. One instance serves them all.
 ///
@@ -25,6 +25,13 @@ use crate::connection::Connection;
 /// What may be relied on is [the contract](crate#the-contract). An `Arc` of a handler is a handler
 /// too, so that you can keep one to call your own methods from elsewhere.
 pub trait Handler: Send + Sync + 'static {
+    /// What becomes of messages for a peer that does not keep up. Asked once, before all else; by
+    /// default, [`send`](Connection::send) waits.
+    fn when_slow(&self, connection: &Connection) -> WhenSlow {
+        let _ = connection;
+        WhenSlow::Wait
+    }
+
     /// A connection is open. Runs before any message; may send.
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
@@ -50,6 +57,10 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 impl<H: Handler> Handler for Arc<H> {
+    fn when_slow(&self, connection: &Connection) -> WhenSlow {
+        H::when_slow(self, connection)
+    }
+
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         H::on_connect(self, connection)
     }

@@ -25,7 +25,8 @@
 //! 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
 //!    `Clone`.
 //! 9. An outbox is never larger than its high-water mark plus one message (and a few control
-//!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full.
+//!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
+//!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).
 //!
 //! "Never" and "always" end with the task: a runtime that is dropped drops its tasks, and with them
 //! what ran in them.
@@ -76,6 +77,7 @@ mod session;
 mod socket;
 mod unsent;
 mod wait;
+mod when_slow;
 mod wire;
 
 pub use client::{Client, ConnectError, Refusal};
@@ -99,3 +101,4 @@ pub use sending::Sending;
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;
+pub use when_slow::WhenSlow;

@@ -27,6 +27,7 @@ use crate::{
     runtime::Transport,
     unsent::Unsent,
     wait::wait_until,
+    when_slow::WhenSlow,
     wire::{End, Outgoing, Wire},
 };
 
@@ -38,6 +39,13 @@ pub(crate) struct Outbox {
     rung: AtomicBool,
     high_water_mark: u32,
     write_timeout: Moment,
+}
+
+/// Whether a sender would wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Waits,
+    None,
 }
 
 /// What is left to do for whoever has appended something, so that it leaves.
@@ -71,13 +79,56 @@ impl Outbox {
 
     // ---- whoever sends
 
-    /// Sends now, or says why not.
-    pub(crate) fn try_send(&self, message: Outgoing<'_>) -> Result<Duty, TrySendError> {
-        self.within_mark(|wire| wire.send(message))
+    /// Sends now, or does what is to be done where there is no room: where the sender is to wait, it
+    /// is told `Full`, and nothing has been missed.
+    pub(crate) fn send(
+        &self,
+        message: Outgoing<'_>,
+        patience: Patience,
+    ) -> Result<Duty, TrySendError> {
+        let mut wire = self.lock();
+        let mark = self.high_water_mark as usize;
+        if wire.is_full(mark) && wire.when_slow == WhenSlow::DropOldest {
+            while wire.is_full(mark) && wire.drop_oldest() {}
+        }
+        if !wire.is_full(mark) {
+            wire.send(message).map_err(TrySendError::Refused)?;
+            return Ok(duty(&mut wire));
+        }
+        let waits = patience == Patience::Waits;
+        if !waits || wire.when_slow != WhenSlow::Wait {
+            wire.more().missed += 1;
+        }
+        match wire.when_slow {
+            WhenSlow::Close => {
+                drop(wire);
+                // Somebody else may do it just now.
+                let _ = self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+                Err(TrySendError::Refused(SendError::Closed))
+            }
+            WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(Duty::Nothing),
+            _ => Err(TrySendError::Full),
+        }
     }
 
     pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<Duty, TrySendError> {
-        self.within_mark(|wire| wire.write(|outbound, out| outbound.ping(payload, out)))
+        let mut wire = self.lock();
+        if wire.is_full(self.high_water_mark as usize) {
+            return Err(TrySendError::Full);
+        }
+        let written = wire.write(|outbound, out| outbound.ping(payload, out));
+        written.map_err(TrySendError::Refused)?;
+        Ok(duty(&mut wire))
+    }
+
+    /// How many messages found no room.
+    pub(crate) fn missed(&self) -> u64 {
+        self.lock().more.as_ref().map_or(0, |more| more.missed)
+    }
+
+    /// What is to become of messages that find no room.
+    pub(crate) fn set_when_slow(&self, when_slow: WhenSlow) {
+        self.lock().when_slow = when_slow;
     }
 
     /// The first of these headers, if they are still there.
@@ -109,7 +160,11 @@ impl Outbox {
             let mut wire = self.lock();
             wire.written() + wire.lost() + wire.unsent() as u64
         };
-        let done = || self.lock().written() >= end;
+        let done = || {
+            let mut wire = self.lock();
+            // What was dropped is never written: then the end is when nothing is left.
+            wire.written() >= end || (wire.unsent() == 0 && wire.lost() == 0)
+        };
         wait_until(&self.notices().progress, || done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
@@ -304,18 +359,6 @@ impl Outbox {
         let io = wire.give_up();
         self.tell_end(wire);
         drop(io);
-    }
-
-    fn within_mark(
-        &self,
-        send: impl FnOnce(&mut Wire) -> Result<(), SendError>,
-    ) -> Result<Duty, TrySendError> {
-        let mut wire = self.lock();
-        if wire.is_full(self.high_water_mark as usize) {
-            return Err(TrySendError::Full);
-        }
-        send(&mut wire).map_err(TrySendError::Refused)?;
-        Ok(duty(&mut wire))
     }
 
     /// Bytes have left.

@@ -10,6 +10,7 @@ use prism_core::SendError;
 
 use crate::{
     connection::{Connection, TrySendError},
+    outbox::Patience,
     wire::Outgoing,
 };
 
@@ -73,7 +74,7 @@ impl Future for Sending<'_, '_> {
                 self.noticed = None;
                 self.waited = true;
             }
-            match self.connection.hand_over(self.message) {
+            match self.connection.hand_over(self.message, Patience::Waits) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));

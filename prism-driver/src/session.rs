@@ -93,7 +93,12 @@ struct Life<A, D> {
 
 impl<A: Alarm, H: Handler, D: Deref<Target = H>> Life<A, D> {
     async fn connect(&mut self) -> Result<(), Failure> {
-        let welcomed = match begin(|| self.handler.on_connect(&self.connection)) {
+        let connection = &self.connection;
+        let welcome = || {
+            connection.outbox().set_when_slow(self.handler.when_slow(connection));
+            self.handler.on_connect(connection)
+        };
+        let welcomed = match begin(welcome) {
             Ok(welcome) => Link::new(&self.connection, &mut self.clock).attend(welcome).await,
             Err(failure) => Err(failure),
         };

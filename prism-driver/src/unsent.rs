@@ -100,6 +100,19 @@ impl Unsent {
         self.own.advance(count);
     }
 
+    /// Drops the oldest frame of which nothing has been written; whether there was one.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let oldest = usize::from(self.written > 0);
+        let Some(Frame { after, message }) = self.frames.remove(oldest) else { return false };
+        self.framed -= message.frame().len();
+        // The own bytes in front of it stay where they are.
+        match self.frames.get_mut(oldest) {
+            Some(next) => next.after += after,
+            None => self.claimed -= after,
+        }
+        true
+    }
+
     /// Forgets everything; keeps the memory, all of it.
     pub(crate) fn clear(&mut self) {
         self.frames.clear();
@@ -108,6 +121,13 @@ impl Unsent {
         // What was sent was cut off at the front; asked for more than there is behind it, the buffer
         // makes it capacity again.
         let _ = self.own.try_reclaim(self.own.capacity() + 1);
+    }
+
+    fn push(&mut self, message: &PreparedMessage) {
+        let after = self.own.len() - self.claimed;
+        self.claimed += after;
+        self.framed += message.frame().len();
+        self.frames.push_back(Frame { after, message: message.clone() });
     }
 
     /// How many bytes of memory it holds, empty as it is.
@@ -126,15 +146,28 @@ impl Output for Unsent {
     }
 
     fn append(&mut self, message: &PreparedMessage) {
-        let frame = message.frame();
-        if frame.len() < SHARED {
-            self.own.extend_from_slice(frame);
-            return;
+        if message.frame().len() < SHARED {
+            self.own.extend_from_slice(message.frame());
+        } else {
+            self.push(message);
         }
-        let after = self.own.len() - self.claimed;
-        self.claimed += after;
-        self.framed += frame.len();
-        self.frames.push_back(Frame { after, message: message.clone() });
+    }
+}
+
+/// Keeps each message apart from all else, so that it can be [dropped](Unsent::drop_oldest).
+pub(crate) struct Droppable<'a>(pub(crate) &'a mut Unsent);
+
+impl Output for Droppable<'_> {
+    fn own(&mut self) -> &mut BytesMut {
+        &mut self.0.own
+    }
+
+    fn unsent(&self) -> usize {
+        self.0.len()
+    }
+
+    fn append(&mut self, message: &PreparedMessage) {
+        self.0.push(message);
     }
 }
 
@@ -218,5 +251,28 @@ mod tests {
         unsent.append(&PreparedMessage::new(&[1; SHARED]));
         unsent.clear();
         assert!(unsent.frames.is_empty() && unsent.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_frames_are_dropped_and_what_is_our_own_stays() {
+        // What is left when the frames are dropped that have not begun to leave.
+        let all = mixed().1;
+        for first in 0..=all.len() {
+            let mut unsent = mixed().0;
+            unsent.advance(first);
+            let begun = unsent.frames.front().filter(|_| unsent.written > 0);
+            let begun = begun.map_or(&[][..], |frame| &frame.message.frame()[unsent.written..]);
+            let mut left = [begun, &unsent.own].concat();
+            left.sort_unstable();
+            while unsent.drop_oldest() {
+                assert_eq!(unsent.len(), pieces_of(&unsent, b"").len());
+            }
+            let mut pieces = pieces_of(&unsent, b"");
+            pieces.sort_unstable();
+            assert!(pieces == left, "after {first} bytes");
+            unsent.append(&PreparedMessage::new(&[9; SHARED]));
+            unsent.advance(unsent.len());
+            assert!(unsent.is_empty());
+        }
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     notices::Notices,
     pool,
     runtime::Transport,
-    unsent::{PIECES, Unsent},
+    unsent::{Droppable, PIECES, Unsent},
+    when_slow::WhenSlow,
 };
 
 /// From this size on a payload goes to the transport from where it lies. Copying less is cheaper
@@ -38,6 +39,7 @@ pub(crate) struct Wire {
     unflushed: bool,
     /// Whether the transport has taken something since the owner last asked.
     took: bool,
+    pub(crate) when_slow: WhenSlow,
     /// The task that owns the connection, while it sleeps.
     pub(crate) owner: Option<Waker>,
     /// Whether the transport wakes the owner when it takes more.
@@ -70,6 +72,8 @@ pub(crate) struct More {
     written: Option<u64>,
     /// How many bytes were unsent when the transport went.
     lost: u64,
+    /// How many messages found no room.
+    pub(crate) missed: u64,
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, String)>,
     pub(crate) notices: Option<Arc<Notices>>,
@@ -79,11 +83,12 @@ pub(crate) struct More {
 
 impl More {
     fn is_empty(&self) -> bool {
-        let Self { headers, failed, written, lost, closed_with, notices, hooks } = self;
+        let Self { headers, failed, written, lost, missed, closed_with, notices, hooks } = self;
         headers.is_none()
             && failed.is_none()
             && written.is_none()
             && *lost == 0
+            && *missed == 0
             && closed_with.is_none()
             && notices.is_none()
             && hooks.is_empty()
@@ -104,6 +109,7 @@ impl Wire {
             unsent,
             unflushed: false,
             took: false,
+            when_slow: WhenSlow::Wait,
             owner: None,
             blocked: false,
             fanned_out: 0,
@@ -121,12 +127,25 @@ impl Wire {
 
     /// Sends a message; one that is large is written at once, as far as the transport takes it.
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+        if self.when_slow == WhenSlow::DropOldest {
+            return self.send_droppable(message);
+        }
         match message {
             Outgoing::Message(message) => self.send_message(message),
             Outgoing::Prepared(message) => {
                 self.write(|outbound, out| outbound.send_prepared(message, out))
             }
         }
+    }
+
+    /// Drops the oldest message of which nothing has been written; whether there was one.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let dropped = self.unsent.as_mut().is_some_and(|unsent| unsent.drop_oldest());
+        if dropped {
+            self.more().missed += 1;
+            self.return_memory();
+        }
+        dropped
     }
 
     /// Lets the sending half write.
@@ -240,6 +259,18 @@ impl Wire {
             pool::put_send(unsent);
         }
         self.io.take()
+    }
+
+    fn send_droppable(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+        let encoded;
+        let message = match message {
+            Outgoing::Prepared(message) => message,
+            Outgoing::Message(message) => {
+                encoded = PreparedMessage::new(message);
+                &encoded
+            }
+        };
+        self.write(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
     }
 
     fn send_message(&mut self, message: Message<'_>) -> Result<(), SendError> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender, bounded, unbounded};
-use prism_driver::{CloseCode, Connection, Disconnect, Handler, Message};
+use prism_driver::{CloseCode, Connection, Disconnect, Handler, Message, WhenSlow};
 
 /// What has happened, line by line.
 #[derive(Clone, Default)]
@@ -72,18 +72,29 @@ impl Handler for Recorder {
 }
 
 /// Hands its connection out, and sends each message back.
-pub struct HandOut(Sender<Connection>);
+pub struct HandOut {
+    hand: Sender<Connection>,
+    when_slow: WhenSlow,
+}
 
 impl HandOut {
     pub fn new() -> (Self, Receiver<Connection>) {
+        Self::when_slow(WhenSlow::default())
+    }
+
+    pub fn when_slow(when_slow: WhenSlow) -> (Self, Receiver<Connection>) {
         let (hand, out) = bounded(1);
-        (Self(hand), out)
+        (Self { hand, when_slow }, out)
     }
 }
 
 impl Handler for HandOut {
+    fn when_slow(&self, _: &Connection) -> WhenSlow {
+        self.when_slow
+    }
+
     async fn on_connect(&self, connection: &Connection) {
-        self.0.send(connection.clone()).await.unwrap();
+        self.hand.send(connection.clone()).await.unwrap();
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {

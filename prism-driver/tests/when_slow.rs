@@ -1,0 +1,276 @@
+//! Peers that do not keep up, and what the handler wants them to miss.
+
+mod common;
+
+use async_channel::Receiver;
+use common::{
+    handlers::{Ear, HandOut},
+    peer::{Peer, Seen},
+    pipe::Script,
+    serve, serve_handshake,
+    sim::Sim,
+    text,
+};
+use fastrand::Rng;
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Client, CloseCode, Connection, Disconnect, Options, PreparedMessage, Runtime, SendError,
+    TrySendError, WhenSlow,
+};
+
+/// Room for two of the messages here, which are frames of 12 bytes.
+const MARK: usize = 20;
+
+fn message(number: usize) -> String {
+    format!("message {number:2}")
+}
+
+/// A connection whose peer takes nothing yet.
+fn stuck(
+    sim: &Sim,
+    when_slow: WhenSlow,
+    mark: usize,
+) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    let mut options = Options::default();
+    options.high_water_mark = mark;
+    options.protocol.ping_interval = None;
+    let (handler, out) = HandOut::when_slow(when_slow);
+    let (peer, script, ended) = serve(sim, handler, options);
+    let connection = sim.run(async { out.recv().await.unwrap() });
+    sim.run(sim.settle());
+    script.set_capacity_to_client(0);
+    (peer, script, ended, connection)
+}
+
+#[test]
+fn who_waits_misses_nothing_and_who_does_not_is_counted() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::Wait, MARK);
+    sim.run(async {
+        connection.send(&message(0)).await.unwrap();
+        connection.try_send(&message(1)).unwrap();
+        let mut waiting = Box::pin(async { connection.send(&message(2)).await });
+        assert!(poll_once(&mut waiting).await.is_none());
+        assert_eq!(connection.missed(), 0);
+        assert!(connection.is_full());
+        assert_eq!(connection.try_send(&message(3)), Err(TrySendError::Full));
+        assert_eq!(connection.missed(), 1);
+        script.set_capacity_to_client(1000);
+        waiting.await.unwrap();
+        for number in 0..3 {
+            assert_eq!(peer.next().await, text(&message(number)));
+        }
+        assert_eq!((connection.missed(), connection.is_full()), (1, false));
+    });
+}
+
+#[test]
+fn where_the_newest_is_dropped_nobody_waits_and_the_peer_gets_what_came_first() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
+    sim.run(async {
+        for number in 0..5 {
+            assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
+        }
+        assert_eq!(connection.try_send(&message(5)), Err(TrySendError::Full));
+        assert_eq!((connection.missed(), connection.buffered()), (4, 24));
+        script.set_capacity_to_client(1000);
+        sim.settle().await;
+        connection.send(&message(6)).await.unwrap();
+        for number in [0, 1, 6] {
+            assert_eq!(peer.next().await, text(&message(number)));
+        }
+    });
+}
+
+#[test]
+fn where_the_oldest_is_dropped_nobody_waits_and_the_peer_gets_what_came_last() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    sim.run(async {
+        for number in 0..4 {
+            assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
+        }
+        connection.try_send(&message(4)).unwrap();
+        connection.try_send_prepared(&PreparedMessage::new(&message(5))).unwrap();
+        assert_eq!((connection.missed(), connection.buffered()), (4, 24));
+        script.set_capacity_to_client(1000);
+        for number in [4, 5] {
+            assert_eq!(peer.next().await, text(&message(number)));
+        }
+    });
+}
+
+#[test]
+fn what_has_begun_to_leave_leaves_whole() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    sim.run(async {
+        script.set_capacity_to_client(5);
+        connection.send(&message(0)).await.unwrap();
+        sim.settle().await;
+        assert_eq!(connection.buffered(), 7);
+        for number in 1..6 {
+            connection.send(&message(number)).await.unwrap();
+        }
+        assert_eq!(connection.missed(), 3);
+        script.set_capacity_to_client(1000);
+        for number in [0, 4, 5] {
+            assert_eq!(peer.next().await, text(&message(number)));
+        }
+    });
+}
+
+#[test]
+fn where_nothing_can_be_dropped_the_newest_is() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    let large = "x".repeat(100);
+    sim.run(async {
+        script.set_capacity_to_client(5);
+        connection.send(&large).await.unwrap();
+        sim.settle().await;
+        connection.send(&message(1)).await.unwrap();
+        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Full));
+        assert_eq!((connection.missed(), connection.buffered()), (2, 97));
+        script.set_capacity_to_client(1000);
+        assert_eq!(peer.next().await, text(&large));
+        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(matches!(peer.next().await, Seen::Close(1000, _)), "and nothing between");
+    });
+}
+
+#[test]
+fn pongs_and_the_close_frame_are_not_dropped() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, 40);
+    sim.run(async {
+        for number in 0..9 {
+            connection.send(&message(number)).await.unwrap();
+            if number == 4 {
+                peer.ping(b"you?").await;
+                sim.settle().await;
+            }
+        }
+        connection.close(CloseCode::NORMAL, "done").unwrap();
+        script.set_capacity_to_client(1000);
+        let seen = peer.all().await;
+        let pong = Seen::Pong(b"you?".to_vec());
+        assert!(seen.contains(&pong), "{seen:?}");
+        let texts: Vec<&Seen> = seen.iter().filter(|seen| matches!(seen, Seen::Text(_))).collect();
+        assert_eq!(texts.len() + connection.missed() as usize, 9);
+        assert_eq!(*texts[texts.len() - 1], text(&message(8)));
+        assert!(matches!(seen[..], [.., Seen::Close(1000, _), Seen::End(Ok(()))]), "{seen:?}");
+    });
+}
+
+#[test]
+fn a_flush_is_done_though_something_was_dropped() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    sim.run(async {
+        connection.send(&"x".repeat(100)).await.unwrap();
+        let mut flushed = Box::pin(connection.flush());
+        assert!(poll_once(&mut flushed).await.is_none());
+        connection.send(&message(1)).await.unwrap();
+        assert_eq!(connection.missed(), 1);
+        assert!(poll_once(&mut flushed).await.is_none(), "nothing has left");
+        script.set_capacity_to_client(1000);
+        flushed.await.unwrap();
+        assert_eq!(peer.next().await, text(&message(1)));
+    });
+}
+
+#[test]
+fn where_a_gap_makes_no_sense_the_connection_is_closed_after_what_was_accepted() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = stuck(&sim, WhenSlow::Close, MARK);
+    sim.run(async {
+        connection.send(&message(0)).await.unwrap();
+        connection.send(&message(1)).await.unwrap();
+        assert_eq!(connection.send(&message(2)).await, Err(SendError::Closed));
+        let refused = connection.try_send(&message(3));
+        assert_eq!(refused, Err(TrySendError::Refused(SendError::Closed)));
+        assert_eq!(connection.missed(), 1, "the other one came too late");
+        script.set_capacity_to_client(1000);
+        for number in [0, 1] {
+            assert_eq!(peer.next().await, text(&message(number)));
+        }
+        assert_eq!(peer.next().await, Seen::Close(1013, "too slow".into()));
+        let code = ended.recv().await.unwrap();
+        assert!(matches!(code, Disconnect::Local { code: CloseCode::TRY_AGAIN_LATER, .. }));
+    });
+}
+
+#[test]
+fn a_client_that_would_drop_the_oldest_drops_the_newest() {
+    let sim = Sim::default();
+    let (ear, log, _) = Ear::new();
+    let (io, script, _) = serve_handshake(&sim, ear, Options::default());
+    let (handler, out) = HandOut::when_slow(WhenSlow::DropOldest);
+    let mut options = Options::default();
+    options.high_water_mark = MARK;
+    let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap().options(options);
+    sim.spawn(async move {
+        client.run_stream(io, handler).await.unwrap();
+    });
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        sim.settle().await;
+        script.allow_to_server(0);
+        for number in 0..4 {
+            connection.send(&message(number)).await.unwrap();
+        }
+        assert_eq!((connection.missed(), connection.buffered()), (2, 2 * (6 + 10)));
+        script.allow_to_server(usize::MAX);
+        sim.settle().await;
+        assert_eq!(log.lines(), [message(0), message(1)]);
+    });
+}
+
+#[test]
+fn whatever_is_sent_and_taken_all_of_it_is_accounted_for() {
+    for seed in 0..200 {
+        let (sim, mut dice) = (Sim::default(), Rng::with_seed(seed));
+        let mark = dice.usize(1..2000);
+        let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, mark);
+        let mut sent = Vec::new();
+        sim.run(async {
+            for number in 0..100 {
+                let payload = format!("{number} {}", "x".repeat(dice.usize(..600)));
+                let outcome = if dice.bool() {
+                    connection.try_send(&payload)
+                } else {
+                    connection.try_send_prepared(&PreparedMessage::new(&payload))
+                };
+                match outcome {
+                    Ok(()) => sent.push(payload),
+                    other => assert_eq!(other, Err(TrySendError::Full), "seed {seed}"),
+                }
+                assert!(connection.buffered() < mark + 4 + 610, "seed {seed}");
+                if dice.u8(..8) == 0 {
+                    let _ = connection.ping(b"!"); // or there is no room
+                }
+                if dice.bool() {
+                    script.allow_to_client(dice.usize(..700));
+                    script.set_capacity_to_client(usize::MAX);
+                    sim.settle().await;
+                }
+            }
+            script.allow_to_client(usize::MAX);
+            script.set_capacity_to_client(usize::MAX);
+            connection.close(CloseCode::NORMAL, "").unwrap();
+            let seen = peer.all().await;
+            let got = seen.iter().filter_map(|seen| match seen {
+                Seen::Text(text) => Some(text),
+                _ => None,
+            });
+            let got: Vec<&String> = got.collect();
+            assert_eq!(got.len() + connection.missed() as usize, 100, "seed {seed}");
+            let mut rest = sent.iter();
+            for text in got {
+                assert!(rest.any(|sent| sent == text), "seed {seed}: out of order, or twice");
+            }
+        });
+    }
+}
