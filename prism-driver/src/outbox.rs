@@ -5,7 +5,6 @@
 //! connection, which is woken only if it sleeps, or of the [session](crate::fan_out) that sent it.
 
 use std::{
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,12 +14,11 @@ use std::{
     time::Duration,
 };
 
-use prism_core::{CloseCode, Event, Outbound, OwnedHeaders, ProtocolError, SendError, State};
+use prism_core::{CloseCode, Outbound, OwnedHeaders, SendError, State};
 
 use crate::{
     connection::TrySendError,
     fan_out,
-    handler::Failure,
     moment::Moment,
     notices::Notices,
     options::Options,
@@ -30,6 +28,10 @@ use crate::{
     when_slow::WhenSlow,
     wire::{End, Outgoing, Wire},
 };
+
+mod owner;
+
+pub(crate) use self::owner::Rest;
 
 pub(crate) struct Outbox {
     wire: Mutex<Wire>,
@@ -76,8 +78,6 @@ impl Outbox {
             write_timeout: Moment::from(options.write_timeout),
         }
     }
-
-    // ---- whoever sends
 
     /// Sends now, or does what is to be done where there is no room: where the sender is to wait, it
     /// is told `Full`, and nothing has been missed.
@@ -256,130 +256,12 @@ impl Outbox {
         }
     }
 
-    // ---- the task that owns the connection
-
-    /// The owner is awake: senders need not wake it.
-    pub(crate) fn awake(&self) {
-        self.lock().owner = None;
-    }
-
-    /// Writes what is unsent; whether the transport has taken something since the last call, and
-    /// ready when nothing is left.
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<io::Result<()>>) {
-        let mut wire = self.lock();
-        wire.owner = None;
-        let written = wire.poll_write(cx);
-        let took = wire.take_took();
-        if took {
-            self.notify_progress(wire);
-        }
-        (took, written)
-    }
-
-    /// Whether the alarm has rung since this was last asked.
-    pub(crate) fn take_ring(&self) -> bool {
-        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel)
-    }
-
-    /// Reads once.
-    pub(crate) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.lock().poll_read(cx, buf)
-    }
-
-    /// Ends the transport's write side.
-    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().poll_shutdown(cx)
-    }
-
-    /// The owner has flushed, and would sleep until it is woken or a deadline passes.
-    pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
-        let mut wire = self.lock();
-        if wire.cut {
-            return Err(Failure::CutOff);
-        }
-        if !wire.may_rest(write_blocked) {
-            return Ok(Rest::NotYet);
-        }
-        wire.owner = Some(cx.waker().clone());
-        wire.blocked = write_blocked;
-        Ok(Rest::Until(wire.outbound.poll_timeout()))
-    }
-
-    /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
-    pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
-        let mut wire = self.lock();
-        wire.write(|outbound, out| outbound.answer(event, out));
-        wire.more.as_ref()?.closed_with.clone()
-    }
-
-    /// We can not go on: closes without waiting for the peer's answer.
-    pub(crate) fn abort(&self, code: CloseCode, reason: &str) {
-        self.lock().write(|outbound, out| outbound.abort(code, reason, out));
-    }
-
-    /// The peer broke the protocol.
-    pub(crate) fn fail(&self, error: ProtocolError) {
-        self.lock().write(|outbound, out| outbound.fail(error, out));
-    }
-
-    /// The transport has ended.
-    pub(crate) fn receive_eof(&self) {
-        self.lock().outbound.receive_eof();
-    }
-
-    /// Does what is due at `now`.
-    pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
-        self.lock().write(|outbound, out| outbound.handle_timeout(now, heard, out))
-    }
-
-    /// What the protocol wants done with the transport.
-    pub(crate) fn wants(&self) -> Wants {
-        let outbound = &self.lock().outbound;
-        Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
-    }
-
-    /// Whether the transport has been given up.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.lock().is_cut_off()
-    }
-
-    /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
-    /// accepted can still be flushed.
-    pub(crate) fn end(&self) {
-        self.tell_end(self.lock());
-    }
-
-    /// The connection is over, and so is its transport.
-    pub(crate) fn give_up(&self) {
-        let mut wire = self.lock();
-        let io = wire.give_up();
-        self.tell_end(wire);
-        drop(io);
-    }
-
     /// Bytes have left.
     fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
         let Some(notices) = wire.notices() else { return };
         let room = !wire.is_full(self.high_water_mark as usize);
         drop(wire);
         notices.notify_progress(room);
-    }
-
-    /// First what must not outlive the connection, then those who wait for its end.
-    fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
-        wire.end = End::Begun;
-        let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
-        drop(wire);
-        hooks.into_iter().flatten().for_each(run);
-        let mut wire = self.lock();
-        wire.end = End::Told;
-        let notices = wire.notices();
-        drop(wire);
-        Notices::notify_all(notices);
     }
 
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
@@ -414,19 +296,4 @@ fn wake_owner(mut wire: MutexGuard<'_, Wire>) {
     if let Some(owner) = owner {
         owner.wake();
     }
-}
-
-/// Whether the owner may sleep.
-#[derive(Debug)]
-pub(crate) enum Rest {
-    /// Something has come since it flushed.
-    NotYet,
-    /// Until it is woken, or this time.
-    Until(Option<Duration>),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wants {
-    pub(crate) read: bool,
-    pub(crate) shutdown: bool,
 }
