@@ -25,3 +25,4 @@ mod rooms_slow;
 mod shutdown;
 mod streams;
 mod support;
+mod when_slow;
