@@ -170,14 +170,17 @@
 //!
 //! 1. **There are no ghosts.** Who is shown has a connection, and when that ends, it is not shown any
 //!    more. A peer that vanishes without a word is noticed by the
-//!    [keepalive](prism_driver::Config), within 40 seconds by default.
+//!    [keepalive](prism_driver::Config), within 40 seconds by default; later, if its handler is busy
+//!    meanwhile: nobody reads then, so silence proves nothing.
 //! 2. **The numbers have no gap.** Changes are gathered for a tenth of a second
 //!    ([or as you like](Presence::with_window)) and told in one diff, with the next number. Each
 //!    person is in it at most once. Who has gone and come back in that time has not moved: its
 //!    watchers see an update, if its connection is another one, or nothing.
 //! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
 //!    next thing that this watcher gets is the whole state, as soon as there is room. So a client
-//!    never has to ask; only a state may follow on a number that is not the one before.
+//!    never has to ask; only a state may follow on a number that is not the one before. (Where a
+//!    handler has the [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be
+//!    among them: the gap shows it, and to watch anew brings the state.)
 //! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
 //!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
 //!    [`count`](Presence::count) know them at once.
