@@ -75,6 +75,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod sync;
 mod unsent;
 mod wait;
 mod when_slow;

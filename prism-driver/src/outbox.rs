@@ -6,10 +6,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -23,6 +20,7 @@ use crate::{
     notices::Notices,
     options::Options,
     runtime::Transport,
+    sync::{AtomicBool, Mutex, MutexGuard},
     unsent::Unsent,
     wait::wait_until,
     when_slow::WhenSlow,
@@ -30,6 +28,8 @@ use crate::{
 };
 
 mod owner;
+#[cfg(all(test, prism_loom))]
+mod races;
 
 pub(crate) use self::owner::Rest;
 

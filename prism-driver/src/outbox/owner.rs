@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{MutexGuard, atomic::Ordering},
+    sync::atomic::Ordering,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use super::{Outbox, run};
 use crate::{
     handler::Failure,
     notices::Notices,
+    sync::MutexGuard,
     wire::{End, Wire},
 };
 

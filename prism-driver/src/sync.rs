@@ -1,0 +1,6 @@
+//! The lock and the flags of an outbox, so that loom can put its own in their place.
+
+#[cfg(prism_loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};
+#[cfg(not(prism_loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
