@@ -2,12 +2,13 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use prism_core::Request;
 
 use crate::{
+    farewell::Farewell,
     greet::greet,
     handler::Handler,
+    lobby::{Guest, Lobby},
     options::Options,
     registry::Registry,
     router::Router,
@@ -15,6 +16,7 @@ use crate::{
     seat::Seat,
     server::Shutdown,
     session::Session,
+    stats::{ServerStats, Unopened},
 };
 
 /// How long to wait when the operating system has no more sockets to give.
@@ -27,7 +29,9 @@ pub(crate) struct House<N: Network> {
     pub(crate) network: N,
     router: Router<Arc<dyn Endpoint<N>>>,
     options: Options,
+    lobby: Arc<Lobby>,
     pub(crate) registry: Registry,
+    pub(crate) stats: ServerStats,
 }
 
 /// A house in the hands of whoever serves; when it is dropped, nobody else is let in.
@@ -39,26 +43,34 @@ impl<N: Network> House<N> {
         network: N,
         router: Router<Arc<dyn Endpoint<N>>>,
         options: Options,
+        stats: ServerStats,
     ) -> Opened<N> {
-        let registry = Registry::default();
-        let house = Arc::new(Self { network, router, options, registry });
+        let (lobby, registry) = (Arc::default(), Registry::default());
+        let house = Arc::new(Self { network, router, options, lobby, registry, stats });
         let watched = house.clone();
         house.network.spawn(async move { watched.registry.watch(&watched.network).await });
         Opened(house)
     }
 
-    async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat<N>) {
+    async fn greet(
+        self: Arc<Self>,
+        stream: N::Stream,
+        peer_addr: SocketAddr,
+        seat: Seat<N>,
+        guest: Guest,
+    ) {
         let decide = |request: Request<'_>| self.router.decide(request, &self.options);
         let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
-        let closing = async {
-            self.registry.closing().await;
-            None
-        };
-        // Who was refused has been told.
-        let greeted = futures_lite::future::or(greeted.map(Result::ok), closing).await;
-        if let Some((session, endpoint)) = greeted {
-            seat.sit(&session.connection);
-            endpoint.start(session, seat);
+        match guest.stay(greeted).await {
+            Some(Ok((session, endpoint))) => {
+                seat.sit(&session.connection);
+                endpoint.start(session, seat);
+            }
+            Some(Err(unopened)) => {
+                self.stats.unopened(unopened.why());
+                guest.stay(unopened.tell(&self.network)).await;
+            }
+            None => self.stats.unopened(Unopened::Evicted),
         }
     }
 }
@@ -73,7 +85,11 @@ impl<N: Network> Opened<N> {
             match house.network.accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let stream = undelayed(&house.network, stream);
-                    house.network.spawn(house.clone().greet(stream, peer_addr, seat));
+                    let most = house.options.max_handshakes;
+                    house.lobby.make_room(&house.network, most).await;
+                    let guest = house.lobby.enter(house.network.now());
+                    house.stats.accepted();
+                    house.network.spawn(house.clone().greet(stream, peer_addr, seat, guest));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(_) => {
@@ -85,9 +101,12 @@ impl<N: Network> Opened<N> {
 
     /// Closes all connections, and cuts those that have not ended after the grace time.
     pub(crate) async fn close(self) -> Shutdown {
-        let House { network, options, registry, .. } = &*self.0;
-        let all = registry.close_all();
+        let House { network, options, lobby, registry, .. } = &*self.0;
         let grace = network.now().saturating_add(options.shutdown_grace);
+        let farewell = Farewell::to(registry.begin_closing());
+        let all = farewell.len();
+        lobby.dismiss_all();
+        farewell.say(network, registry, options.farewell()).await;
         if until(network, grace, registry.until_fewer_than(1)).await.is_some() {
             return Shutdown { closed: all, cut: 0 };
         }

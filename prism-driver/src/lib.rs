@@ -51,6 +51,7 @@ mod client;
 mod connection;
 mod dial;
 mod fan_out;
+mod farewell;
 mod greet;
 mod halves;
 mod handler;
@@ -59,9 +60,11 @@ mod id;
 mod input;
 mod link;
 mod listen;
+mod lobby;
 mod moment;
 mod notices;
 mod options;
+mod origins;
 mod outbox;
 mod pool;
 mod registry;
@@ -74,6 +77,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod stats;
 mod unsent;
 mod wait;
 mod wire;
@@ -90,6 +94,7 @@ pub use id::ConnectionId;
 ))]
 pub use listen::shared_listeners;
 pub use options::Options;
+pub use origins::{InvalidOrigin, Origins};
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
     PreparedMessage, ProtocolError, Reply, Request, SendError,
@@ -99,3 +104,4 @@ pub use sending::Sending;
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;
+pub use stats::{Counts, Refused, ServerStats};

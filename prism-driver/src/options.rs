@@ -28,8 +28,27 @@ pub struct Options {
     /// How many connections a server has at once, handshakes included; further ones wait in the
     /// operating system's queue. Default: 65,536.
     pub max_connections: usize,
-    /// How long a server that shuts down waits for its connections to end. Default: 10 s.
+    /// How many handshakes a server has under way at once. Where there are as many, the oldest is
+    /// dropped in favour of whoever comes next, if it has had a quarter of a second; until then the
+    /// newcomer waits.
+    ///
+    /// If newcomers just waited, so many peers that say nothing would lock everybody out for the
+    /// [handshake timeout](Self::handshake_timeout), again and again. This way four times as many get
+    /// their turn each second. Default: 1,024, which is a few megabytes, and more than are under way at
+    /// once on a busy server: a good handshake takes a round trip.
+    pub max_handshakes: usize,
+    /// How long a server that shuts down waits for its connections to end, from the beginning.
+    /// Default: 10 s.
     pub shutdown_grace: Duration,
+    /// Over how long a server that shuts down tells its connections so, in a hundred equal steps; at
+    /// most half of the [grace time](Self::shutdown_grace). Zero tells all at once, and that is what
+    /// fewer than 65 connections are told in any case: a step is 64 of them at least.
+    ///
+    /// Everybody who is told connects anew somewhere else, and the handshakes of all at the same
+    /// instant are more than what a server does on a busy day. Default: 5 s, so that 50,000
+    /// connections come back at 10,000 a second, and the last of them still has its whole [close
+    /// timeout](Config::close_timeout) within the grace time.
+    pub shutdown_spread: Duration,
 }
 
 impl Default for Options {
@@ -41,7 +60,9 @@ impl Default for Options {
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),
             max_connections: 65_536,
+            max_handshakes: 1024,
             shutdown_grace: Duration::from_secs(10),
+            shutdown_spread: Duration::from_secs(5),
         }
     }
 }
@@ -52,5 +73,10 @@ impl Options {
         let mut config = self.protocol.clone();
         config.pong_mark = config.pong_mark.min(self.high_water_mark);
         config
+    }
+
+    /// Over how long a shutdown is told.
+    pub(crate) fn farewell(&self) -> Duration {
+        self.shutdown_spread.min(self.shutdown_grace / 2)
     }
 }

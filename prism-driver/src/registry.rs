@@ -6,11 +6,11 @@ use std::{
 };
 
 use event_listener::Event as Notice;
-use prism_core::CloseCode;
 use slab::Slab;
 
 use crate::{
     connection::Connection,
+    farewell::tell,
     moment::Moment,
     runtime::{Runtime, until},
     wait::wait_until,
@@ -25,8 +25,6 @@ pub(crate) struct Registry {
     inner: Mutex<Inner>,
     /// Somebody has left.
     left: Notice,
-    /// The server shuts down.
-    closing: Notice,
     /// The watch has to look earlier than it knows, or never again.
     watch: Notice,
 }
@@ -62,21 +60,23 @@ impl Registry {
         let closing = inner.closing;
         drop(inner);
         if closing {
-            close(connection);
+            tell(connection);
         }
     }
 
-    /// Gives a seat up.
-    pub(crate) fn remove(&self, key: usize) {
+    /// Gives a seat up; whether there was a connection on it.
+    pub(crate) fn remove(&self, key: usize) -> bool {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
         let last = inner.last;
         drop(inner);
+        let was_connected = place.connection.is_some();
         drop(place);
         self.left.notify(usize::MAX);
         if last {
             self.watch.notify(1);
         }
+        was_connected
     }
 
     /// Sets the alarm of a seat, in place of what it was set for.
@@ -101,11 +101,6 @@ impl Registry {
         wait_until(&self.left, || self.len() < count.max(1)).await;
     }
 
-    /// Returns when the server shuts down.
-    pub(crate) async fn closing(&self) {
-        wait_until(&self.closing, || self.lock().closing).await;
-    }
-
     /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
     /// which is quickly looked through.
     pub(crate) async fn watch(&self, runtime: &impl Runtime) {
@@ -117,15 +112,11 @@ impl Registry {
         }
     }
 
-    /// Gives handshakes up and closes every connection; how many connections that are.
-    pub(crate) fn close_all(&self) -> usize {
+    /// From now on who comes is closed at once. Those who are here, and are not yet.
+    pub(crate) fn begin_closing(&self) -> Vec<Connection> {
         let mut inner = self.lock();
         inner.closing = true;
-        let connections: Vec<_> = inner.connections().cloned().collect();
-        drop(inner);
-        self.closing.notify(usize::MAX);
-        connections.iter().for_each(close);
-        connections.len()
+        inner.connections().cloned().collect()
     }
 
     /// Ends what has not closed; how many that were.
@@ -177,9 +168,4 @@ impl Inner {
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.seats.iter().filter_map(|(_, place)| place.connection.as_ref())
     }
-}
-
-fn close(connection: &Connection) {
-    // One that is closing already needs no more.
-    let _ = connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }

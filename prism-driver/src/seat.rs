@@ -23,6 +23,7 @@ impl<N: Network> Seat<N> {
     /// The handshake is done.
     pub(crate) fn sit(&self, connection: &Connection) {
         self.house.registry.sit(self.key, connection);
+        self.house.stats.opened();
     }
 
     pub(crate) fn network(&self) -> &N {
@@ -32,7 +33,9 @@ impl<N: Network> Seat<N> {
 
 impl<N: Network> Drop for Seat<N> {
     fn drop(&mut self) {
-        self.house.registry.remove(self.key);
+        if self.house.registry.remove(self.key) {
+            self.house.stats.closed();
+        }
     }
 }
 

@@ -28,13 +28,15 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> Result<Disconnect, AcceptError> {
-    let (session, ()) = greet(&runtime, io, None, options, |request| {
+    let greeted = greet(&runtime, io, None, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
-    })
-    .await?;
-    Ok(session.run(Timer::new(runtime), handler, identity).await)
+    });
+    match greeted.await {
+        Ok((session, ())) => Ok(session.run(Timer::new(runtime), handler, identity).await),
+        Err(turned) => Err(turned.tell(&runtime).await),
+    }
 }
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
