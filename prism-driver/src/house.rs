@@ -10,6 +10,7 @@ use crate::{
     handler::Handler,
     lobby::{Guest, Lobby},
     options::Options,
+    pace::{Bucket, Unpaced},
     registry::Registry,
     router::Router,
     runtime::{Network, undelayed, until},
@@ -28,7 +29,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct House<N: Network> {
     pub(crate) network: N,
     router: Router<Arc<dyn Endpoint<N>>>,
-    options: Options,
+    pub(crate) options: Options,
     lobby: Arc<Lobby>,
     pub(crate) registry: Registry,
     pub(crate) stats: ServerStats,
@@ -133,7 +134,13 @@ pub(crate) trait Endpoint<N: Network>: Send + Sync {
 impl<N: Network, H: Handler> Endpoint<N> for H {
     fn start(self: Arc<Self>, session: Session, seat: Seat<N>) {
         let network = seat.network().clone();
-        network.spawn(session.run(seat, self, drop));
+        match seat.options().message_rate {
+            None => network.spawn(session.run(seat, Unpaced, self, drop)),
+            Some(rate) => {
+                let bucket = Bucket::new(network.clone(), rate);
+                network.spawn(session.run(seat, bucket, self, drop));
+            }
+        }
     }
 }
 

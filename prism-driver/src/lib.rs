@@ -66,6 +66,7 @@ mod notices;
 mod options;
 mod origins;
 mod outbox;
+mod pace;
 mod pool;
 mod registry;
 mod request;
@@ -95,6 +96,7 @@ pub use id::ConnectionId;
 pub use listen::shared_listeners;
 pub use options::Options;
 pub use origins::{InvalidOrigin, Origins};
+pub use pace::Rate;
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
     PreparedMessage, ProtocolError, Reply, Request, SendError,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use prism_core::Config;
 
+use crate::pace::Rate;
+
 /// The limits of a connection, each with a default that is safe on the open internet.
 ///
 /// ```
@@ -25,6 +27,15 @@ pub struct Options {
     pub high_water_mark: usize,
     /// How long the peer may take no byte of what is to be sent. Default: 30 s.
     pub write_timeout: Duration,
+    /// How many messages a server takes from each of its connections; `None` for as many as come.
+    /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
+    /// down by itself.
+    ///
+    /// A peer that sends more is not read from until its next message may be taken, so that it has to
+    /// wait, and nothing is lost. (Its pings and its close frame wait as well, as they do while a handler
+    /// runs.) It is not closed for it: most who send too much at once just come back from a tunnel. A
+    /// handler that would rather close counts by itself, and does so.
+    pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
     /// operating system's queue. Default: 65,536.
     pub max_connections: usize,
@@ -59,6 +70,7 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),
+            message_rate: None,
             max_connections: 65_536,
             max_handshakes: 1024,
             shutdown_grace: Duration::from_secs(10),

@@ -2,6 +2,7 @@
 
 use std::convert::identity;
 
+use futures_util::future::Either;
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     greet::{AcceptError, PlainAnswer, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
+    pace::{Bucket, Unpaced},
     request::RequestInfo,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
@@ -34,7 +36,7 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
         Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
     });
     match greeted.await {
-        Ok((session, ())) => Ok(session.run(Timer::new(runtime), handler, identity).await),
+        Ok((session, ())) => Ok(run(runtime, session, options, handler).await),
         Err(turned) => Err(turned.tell(&runtime).await),
     }
 }
@@ -55,5 +57,22 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     let info = RequestInfo::plain(path);
     let opened = Opened { websocket, unsent: None, info, headers: None };
     let session = Session::new(opened, io, None, RecvBuffer::new(), options);
-    session.run(Timer::new(runtime), handler, identity).await
+    run(runtime, session, options, handler).await
+}
+
+/// No `async fn`: it would hold the session twice.
+fn run<R: Runtime, H: Handler>(
+    runtime: R,
+    session: Session,
+    options: &Options,
+    handler: &H,
+) -> impl Future<Output = Disconnect> {
+    let timer = Timer::new(runtime.clone());
+    match options.message_rate {
+        None => Either::Left(session.run(timer, Unpaced, handler, identity)),
+        Some(rate) => {
+            let bucket = Bucket::new(runtime, rate);
+            Either::Right(session.run(timer, bucket, handler, identity))
+        }
+    }
 }
