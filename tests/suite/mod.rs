@@ -23,5 +23,6 @@ mod rooms_model;
 mod rooms_presence;
 mod rooms_slow;
 mod shutdown;
+mod signals;
 mod streams;
 mod support;
