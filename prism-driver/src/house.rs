@@ -32,7 +32,7 @@ pub(crate) struct House<N: Network> {
     pub(crate) options: Options,
     lobby: Arc<Lobby>,
     pub(crate) registry: Registry,
-    pub(crate) stats: ServerStats,
+    stats: ServerStats,
 }
 
 /// A house in the hands of whoever serves; when it is dropped, nobody else is let in.
@@ -46,7 +46,7 @@ impl<N: Network> House<N> {
         options: Options,
         stats: ServerStats,
     ) -> Opened<N> {
-        let (lobby, registry) = (Arc::default(), Registry::default());
+        let (lobby, registry) = (Arc::default(), Registry::new(stats.clone()));
         let house = Arc::new(Self { network, router, options, lobby, registry, stats });
         let watched = house.clone();
         house.network.spawn(async move { watched.registry.watch(&watched.network).await });

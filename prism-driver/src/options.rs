@@ -18,14 +18,18 @@ use crate::pace::Rate;
 pub struct Options {
     /// The limits and intervals of the protocol.
     pub protocol: Config,
-    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s.
+    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s:
+    /// on a bad line the first packet is sent three times, after one second and two more.
     pub connect_timeout: Duration,
-    /// How long a handshake may take in all. Default: 10 s.
+    /// How long a handshake may take in all, however its bytes trickle in. Default: 10 s: some lost
+    /// packets on a slow line, and no more, because a handshake takes a place from others.
     pub handshake_timeout: Duration,
     /// How many unsent bytes a connection may hold before senders wait; it may be exceeded by one
-    /// message. Default: 64 KiB.
+    /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
+    /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent. Default: 30 s.
+    /// How long the peer may take no byte of what is to be sent. Default: 30 s: longer than most
+    /// tunnels, and short enough that who reads nothing does not keep its memory for long.
     pub write_timeout: Duration,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
@@ -37,7 +41,8 @@ pub struct Options {
     /// handler that would rather close counts by itself, and does so.
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
-    /// operating system's queue. Default: 65,536.
+    /// operating system's queue. Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
+    /// takes a descriptor, of which the operating system often allows fewer.
     pub max_connections: usize,
     /// How many handshakes a server has under way at once. Where there are as many, the oldest is
     /// dropped in favour of whoever comes next, if it has had a quarter of a second; until then the
@@ -45,11 +50,11 @@ pub struct Options {
     ///
     /// If newcomers just waited, so many peers that say nothing would lock everybody out for the
     /// [handshake timeout](Self::handshake_timeout), again and again. This way four times as many get
-    /// their turn each second. Default: 1,024, which is a few megabytes, and more than are under way at
-    /// once on a busy server: a good handshake takes a round trip.
+    /// their turn each second. Default: 1,024: a few megabytes, and more than are under way at once on a
+    /// busy server, because a good handshake takes no more than a round trip.
     pub max_handshakes: usize,
     /// How long a server that shuts down waits for its connections to end, from the beginning.
-    /// Default: 10 s.
+    /// Default: 10 s: those who stop a service usually kill it after that, or after 30 s.
     pub shutdown_grace: Duration,
     /// Over how long a server that shuts down tells its connections so, in a hundred equal steps; at
     /// most half of the [grace time](Self::shutdown_grace). Zero tells all at once, and that is what

@@ -13,6 +13,7 @@ use crate::{
     farewell::tell,
     moment::Moment,
     runtime::{Runtime, until},
+    stats::ServerStats,
     wait::wait_until,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct Registry {
     left: Notice,
     /// The watch has to look earlier than it knows, or never again.
     watch: Notice,
+    stats: ServerStats,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,10 @@ struct Place {
 }
 
 impl Registry {
+    pub(crate) fn new(stats: ServerStats) -> Self {
+        Self { stats, ..Self::default() }
+    }
+
     /// Takes a seat.
     pub(crate) fn insert(&self) -> usize {
         self.lock().seats.insert(Place { connection: None, alarm: Moment::END })
@@ -57,6 +63,7 @@ impl Registry {
     pub(crate) fn sit(&self, key: usize, connection: &Connection) {
         let mut inner = self.lock();
         inner.seats[key].connection = Some(connection.clone());
+        self.stats.opened();
         let closing = inner.closing;
         drop(inner);
         if closing {
@@ -64,19 +71,20 @@ impl Registry {
         }
     }
 
-    /// Gives a seat up; whether there was a connection on it.
-    pub(crate) fn remove(&self, key: usize) -> bool {
+    /// Gives a seat up.
+    pub(crate) fn remove(&self, key: usize) {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
         let last = inner.last;
         drop(inner);
-        let was_connected = place.connection.is_some();
+        if place.connection.is_some() {
+            self.stats.closed();
+        }
         drop(place);
         self.left.notify(usize::MAX);
         if last {
             self.watch.notify(1);
         }
-        was_connected
     }
 
     /// Sets the alarm of a seat, in place of what it was set for.

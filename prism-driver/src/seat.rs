@@ -26,7 +26,6 @@ impl<N: Network> Seat<N> {
     /// The handshake is done.
     pub(crate) fn sit(&self, connection: &Connection) {
         self.house.registry.sit(self.key, connection);
-        self.house.stats.opened();
     }
 
     pub(crate) fn network(&self) -> &N {
@@ -40,9 +39,7 @@ impl<N: Network> Seat<N> {
 
 impl<N: Network> Drop for Seat<N> {
     fn drop(&mut self) {
-        if self.house.registry.remove(self.key) {
-            self.house.stats.closed();
-        }
+        self.house.registry.remove(self.key);
     }
 }
 

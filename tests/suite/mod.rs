@@ -4,6 +4,7 @@
 mod across;
 mod attacks;
 mod back_pressure;
+mod besieged;
 mod cancel;
 mod client;
 mod closing;
