@@ -115,30 +115,51 @@ impl<E> Upgrade<E> {
 /// A peer that gets no connection.
 pub(crate) enum Turned<T> {
     /// It is to be told.
-    Away { io: T, input: RecvBuffer, answer: PlainAnswer },
+    Away(Away<T>),
     /// It has gone.
     Gone(io::Error),
 }
 
-impl<T: Transport> Turned<T> {
+/// A peer that waits for its answer.
+pub(crate) struct Away<T> {
+    io: T,
+    input: RecvBuffer,
+    answer: PlainAnswer,
+}
+
+impl<T> Turned<T> {
     pub(crate) const fn why(&self) -> Unopened {
         match self {
-            Self::Away { answer, .. } => answer.why,
+            Self::Away(away) => away.answer.why,
             Self::Gone(_) => Unopened::Left,
         }
     }
+}
 
-    /// Sends the answer, and ends the transport.
-    pub(crate) async fn tell<R: Runtime>(self, runtime: &R) -> AcceptError {
-        match self {
-            Self::Away { mut io, mut input, answer } => {
-                let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
-                // However this ends, there is no more to be done for the peer.
-                let _ = until(runtime, deadline, refuse(&mut io, &mut input, &answer)).await;
-                AcceptError::Refused(answer.reply.status())
+impl<T: Transport> Away<T> {
+    /// Sends the answer, and ends the transport: first our side, then, when the peer has had time to
+    /// read it, the rest. Its status.
+    pub(crate) async fn tell<R: Runtime>(&mut self, runtime: &R) -> u16 {
+        let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
+        // However this ends, there is no more to be done for the peer.
+        let _ = until(runtime, deadline, self.refuse()).await;
+        self.answer.reply.status()
+    }
+
+    async fn refuse(&mut self) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        self.answer.reply.write(&mut bytes, self.answer.head_only);
+        self.io.write_all(&bytes).await?;
+        self.io.close().await?;
+        let mut dropped = 0;
+        while dropped < MAX_DROPPED {
+            self.input.clear();
+            match self.io.read(self.input.spare(HEAD_READ)).await? {
+                0 => break,
+                count => dropped += count,
             }
-            Self::Gone(error) => AcceptError::Io(error),
         }
+        Ok(())
     }
 }
 
@@ -165,7 +186,7 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
         Ok(Upgrade { endpoint, opened }) => {
             Ok((Session::new(opened, io, peer_addr, input, options), endpoint))
         }
-        Err(answer) => Err(Turned::Away { io, input, answer }),
+        Err(answer) => Err(Turned::Away(Away { io, input, answer })),
     }
 }
 
@@ -188,26 +209,4 @@ async fn read_request<E>(
             Err(error) => return Ok(Err(error.into())),
         }
     }
-}
-
-/// Sends the answer and ends the transport: first our side, then, when the peer has had time to
-/// read it, the rest.
-async fn refuse(
-    io: &mut impl Transport,
-    input: &mut RecvBuffer,
-    answer: &PlainAnswer,
-) -> io::Result<()> {
-    let mut bytes = BytesMut::new();
-    answer.reply.write(&mut bytes, answer.head_only);
-    io.write_all(&bytes).await?;
-    io.close().await?;
-    let mut dropped = 0;
-    while dropped < MAX_DROPPED {
-        input.clear();
-        match io.read(input.spare(HEAD_READ)).await? {
-            0 => break,
-            count => dropped += count,
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use prism_core::Request;
 
 use crate::{
     farewell::Farewell,
-    greet::greet,
+    greet::{Turned, greet},
     handler::Handler,
     lobby::{Guest, Lobby},
     options::Options,
@@ -67,9 +67,11 @@ impl<N: Network> House<N> {
                 seat.sit(&session.connection);
                 endpoint.start(session, seat);
             }
-            Some(Err(unopened)) => {
-                self.stats.unopened(unopened.why());
-                guest.stay(unopened.tell(&self.network)).await;
+            Some(Err(turned)) => {
+                self.stats.unopened(turned.why());
+                if let Turned::Away(mut away) = turned {
+                    guest.stay(away.tell(&self.network)).await;
+                }
             }
             None => self.stats.unopened(Unopened::Evicted),
         }

@@ -1,13 +1,10 @@
 //! [`Pace`]: how fast a peer's messages are taken.
 
-use std::{
-    future::{Future, Ready},
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures_util::{FutureExt, future::Map};
+use prism_core::Message;
 
-use crate::runtime::Runtime;
+use crate::{connection::Connection, handler::Handler, runtime::Runtime};
 
 /// How many messages a peer may send: so many per second, and so many at once after it has been quiet
 /// for long enough. (A token bucket: `burst` tokens fit into it, it fills with `per_second` of them,
@@ -29,21 +26,28 @@ pub struct Rate {
 
 /// How fast messages are taken. Sessions know it by its type, so that those without a rate have no
 /// memory for one, and no question to ask.
-pub(crate) trait Pace {
-    type Wait: Future<Output = ()>;
-
-    /// A message has come: what it has to wait for, if it has to.
-    fn take(&mut self) -> Option<Self::Wait>;
+pub(crate) trait Pace: Send {
+    /// Lends the handler a message, as soon as one may be taken; not at all if we have closed
+    /// meanwhile. (A message that waited in the session itself would be there in every idle one.)
+    fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// As fast as they come.
 pub(crate) struct Unpaced;
 
 impl Pace for Unpaced {
-    type Wait = Ready<()>;
-
-    fn take(&mut self) -> Option<Ready<()>> {
-        None
+    fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send {
+        handler.on_message(connection, message)
     }
 }
 
@@ -59,18 +63,31 @@ impl<R: Runtime> Bucket<R> {
     pub(crate) const fn new(runtime: R, rate: Rate) -> Self {
         Self { runtime, rate, full_at: Duration::ZERO }
     }
-}
 
-impl<R: Runtime> Pace for Bucket<R> {
-    type Wait = Map<R::Sleep, fn(<R::Sleep as Future>::Output)>;
-
-    /// Takes a token, be it one that is still to come.
-    fn take(&mut self) -> Option<Self::Wait> {
+    /// Takes a token, be it one that is still to come: how long until it is there.
+    fn take(&mut self) -> Duration {
         let now = self.runtime.now();
         let token = Duration::from_secs(1) / self.rate.per_second.max(1);
         self.full_at = now.max(self.full_at).saturating_add(token);
         let there_at = self.full_at.saturating_sub(token.saturating_mul(self.rate.burst.max(1)));
-        let missing = there_at.saturating_sub(now);
-        (!missing.is_zero()).then(|| self.runtime.sleep(missing).map(drop as fn(_)))
+        there_at.saturating_sub(now)
+    }
+}
+
+impl<R: Runtime> Pace for Bucket<R> {
+    /// As while a handler runs, nobody reads, and the peer is not judged.
+    async fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) {
+        let missing = self.take();
+        if !missing.is_zero() {
+            self.runtime.sleep(missing).await;
+        }
+        if !connection.outbox().is_closed_by_us() {
+            handler.on_message(connection, message).await;
+        }
     }
 }

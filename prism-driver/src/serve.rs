@@ -7,7 +7,7 @@ use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
     alarm::Timer,
-    greet::{AcceptError, PlainAnswer, Upgrade, greet},
+    greet::{AcceptError, PlainAnswer, Turned, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
     pace::{Bucket, Unpaced},
@@ -37,7 +37,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     });
     match greeted.await {
         Ok((session, ())) => Ok(run(runtime, session, options, handler).await),
-        Err(turned) => Err(turned.tell(&runtime).await),
+        Err(Turned::Away(mut away)) => Err(AcceptError::Refused(away.tell(&runtime).await)),
+        Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
     }
 }
 

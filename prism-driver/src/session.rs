@@ -129,19 +129,11 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
-                    if connection.outbox().is_closed_by_us() {
-                        continue;
+                    if !connection.outbox().is_closed_by_us() {
+                        let (handler, pace) = (&*self.handler, &mut self.pace);
+                        let answer = begin(move || pace.lend(handler, connection, message))?;
+                        Link::new(connection, &mut self.clock).attend(answer).await?;
                     }
-                    if let Some(token) = self.pace.take() {
-                        // As while a handler runs, nobody reads, and the peer is not judged.
-                        Link::new(connection, &mut self.clock).attend(token).await?;
-                        if connection.outbox().is_closed_by_us() {
-                            continue;
-                        }
-                    }
-                    let handler = &*self.handler;
-                    let answer = begin(move || handler.on_message(connection, message))?;
-                    Link::new(connection, &mut self.clock).attend(answer).await?;
                 }
                 Some(event) => {
                     let ours = connection.outbox().answer(&event);
