@@ -53,6 +53,19 @@ impl<N: Network> House<N> {
         Opened(house)
     }
 
+    const fn max_connections(&self) -> usize {
+        // At zero there would never be room.
+        if self.options.max_connections == 0 { 1 } else { self.options.max_connections }
+    }
+
+    /// Returns when there is room for somebody who has come, and has a seat already.
+    async fn make_room(&self) {
+        let (most, max) = (self.options.max_handshakes.max(1), self.max_connections());
+        self.lobby.make_room(&self.network, most, || self.registry.len() > max).await;
+        // Those who were in the lobby may have got in.
+        self.registry.until_fewer_than(max.saturating_add(1)).await;
+    }
+
     async fn greet(
         self: Arc<Self>,
         stream: N::Stream,
@@ -83,13 +96,12 @@ impl<N: Network> Opened<N> {
     pub(crate) async fn accept(&self, listener: &N::Listener) {
         let house = &self.0;
         loop {
-            house.registry.until_fewer_than(house.options.max_connections).await;
+            house.registry.until_fewer_connected_than(house.max_connections()).await;
             let seat = Seat::take(house.clone());
             match house.network.accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let stream = undelayed(&house.network, stream);
-                    let most = house.options.max_handshakes;
-                    house.lobby.make_room(&house.network, most).await;
+                    house.make_room().await;
                     let guest = house.lobby.enter(house.network.now());
                     house.stats.accepted();
                     house.network.spawn(house.clone().greet(stream, peer_addr, seat, guest));

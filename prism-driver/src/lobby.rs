@@ -50,16 +50,22 @@ pub(crate) struct Guest {
 }
 
 impl Lobby {
-    /// Returns when there is room for one more among `most`: at once; or when one has left; or when
-    /// the one who has been here for the longest has had its time, and has to leave.
-    pub(crate) async fn make_room(&self, runtime: &impl Runtime, most: usize) {
-        while let Some(since) = self.oldest_of(most.max(1)) {
+    /// Returns when the house is not full, and there is room for one more among `most`: at once; or
+    /// when one has left; or when the one who has been here for the longest has had its time, and has
+    /// to leave. Also when nobody is here any more.
+    pub(crate) async fn make_room(
+        &self,
+        runtime: &impl Runtime,
+        most: usize,
+        house_is_full: impl Fn() -> bool,
+    ) {
+        let in_the_way = || self.oldest_of(if house_is_full() { 1 } else { most });
+        while let Some(since) = in_the_way() {
             let due = since.saturating_add(FAIR_TIME);
             if due <= runtime.now() {
                 self.dismiss_oldest();
             } else {
-                let room = wait_until(&self.left, || self.oldest_of(most.max(1)).is_none());
-                until(runtime, due, room).await;
+                until(runtime, due, wait_until(&self.left, || in_the_way().is_none())).await;
             }
         }
     }

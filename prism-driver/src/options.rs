@@ -41,12 +41,13 @@ pub struct Options {
     /// handler that would rather close counts by itself, and does so.
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
-    /// operating system's queue. Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
+    /// operating system's queue, unless there are handshakes that have to [make
+    /// way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
     /// takes a descriptor, of which the operating system often allows fewer.
     pub max_connections: usize,
-    /// How many handshakes a server has under way at once. Where there are as many, the oldest is
-    /// dropped in favour of whoever comes next, if it has had a quarter of a second; until then the
-    /// newcomer waits.
+    /// How many handshakes a server has under way at once. Where there are as many, or no place is
+    /// left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
+    /// quarter of a second; until then the newcomer waits.
     ///
     /// If newcomers just waited, so many peers that say nothing would lock everybody out for the
     /// [handshake timeout](Self::handshake_timeout), again and again. This way four times as many get

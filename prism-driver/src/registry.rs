@@ -34,6 +34,8 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Inner {
     seats: Slab<Place>,
+    /// How many of them have a connection.
+    open: usize,
     /// When the alarms have to be looked at.
     due: Moment,
     closing: bool,
@@ -63,6 +65,7 @@ impl Registry {
     pub(crate) fn sit(&self, key: usize, connection: &Connection) {
         let mut inner = self.lock();
         inner.seats[key].connection = Some(connection.clone());
+        inner.open += 1;
         self.stats.opened();
         let closing = inner.closing;
         drop(inner);
@@ -75,11 +78,12 @@ impl Registry {
     pub(crate) fn remove(&self, key: usize) {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
-        let last = inner.last;
-        drop(inner);
         if place.connection.is_some() {
+            inner.open -= 1;
             self.stats.closed();
         }
+        let last = inner.last;
+        drop(inner);
         drop(place);
         self.left.notify(usize::MAX);
         if last {
@@ -102,6 +106,11 @@ impl Registry {
     pub(crate) fn expect_nobody(&self) {
         self.lock().last = true;
         self.watch.notify(1);
+    }
+
+    /// Returns when fewer than `count` are connected.
+    pub(crate) async fn until_fewer_connected_than(&self, count: usize) {
+        wait_until(&self.left, || self.lock().open < count).await;
     }
 
     /// Returns when fewer than `count` are left, or none.
@@ -134,7 +143,8 @@ impl Registry {
         connections.len()
     }
 
-    fn len(&self) -> usize {
+    /// How many are connected or in a handshake, or about to be.
+    pub(crate) fn len(&self) -> usize {
         self.lock().seats.len()
     }
 
@@ -168,7 +178,7 @@ impl Registry {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { seats: Slab::new(), due: Moment::END, closing: false, last: false }
+        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: false, last: false }
     }
 }
 

@@ -17,9 +17,13 @@ use prism_driver::{Options, Runtime, Server, ServerStats};
 
 /// A server that has room for so many handshakes.
 fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
-    let net = Net::new(sim);
     let mut options = Options::default();
     options.max_handshakes = max_handshakes;
+    server_with(sim, options)
+}
+
+fn server_with(sim: &Sim, options: Options) -> (Net, ServerStats) {
+    let net = Net::new(sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     let server = bound.options(options).web_socket("/chat", Echo);
     let stats = server.stats();
@@ -121,9 +125,57 @@ fn who_was_refused_and_does_not_leave_makes_way_too_and_is_counted_once() {
 }
 
 #[test]
+fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_do_not() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.max_connections = 3;
+    let (net, stats) = server_with(&sim, options);
+    sim.run(async {
+        let first = shake_hands(knock(&net)).await;
+        let _silent = [knock(&net), knock(&net)];
+        let _second = shake_hands(knock(&net)).await;
+        assert_eq!(sim.now(), ms(250));
+        let _third = shake_hands(knock(&net)).await;
+        assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 2));
+        // Now there are three.
+        let (mut waits, script) = net.knock().unwrap();
+        waits.write_all(REQUEST.as_bytes()).await.unwrap();
+        sim.pass(s(15)).await;
+        assert_eq!((script.unread_by_server(), stats.counts().open), (REQUEST.len(), 3));
+        drop(first);
+        assert!(read_head(&mut waits).await.starts_with("HTTP/1.1 101 "));
+        assert_eq!((sim.now(), stats.counts().open), (ms(15_250), 3));
+    });
+}
+
+#[test]
+fn two_who_finish_at_once_do_not_both_take_the_last_place() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.max_connections = 1;
+    let (net, stats) = server_with(&sim, options);
+    sim.run(async {
+        let mut first = knock(&net);
+        sim.settle().await;
+        let mut second = knock(&net);
+        second.write_all(REQUEST.as_bytes()).await.unwrap();
+        sim.settle().await;
+        first.write_all(REQUEST.as_bytes()).await.unwrap();
+        assert!(read_head(&mut first).await.starts_with("HTTP/1.1 101 "));
+        sim.pass(s(15)).await;
+        assert_eq!(stats.counts().open, 1);
+        drop(first);
+        assert!(read_head(&mut second).await.starts_with("HTTP/1.1 101 "));
+        assert_eq!((sim.now(), stats.counts().open), (s(15), 1));
+    });
+}
+
+#[test]
 fn a_server_has_room_for_one_handshake_whatever_it_is_told() {
     let sim = Sim::default();
-    let (net, _) = server(&sim, 0);
+    let mut options = Options::default();
+    (options.max_handshakes, options.max_connections) = (0, 0);
+    let (net, _) = server_with(&sim, options);
     sim.run(async {
         let _good = shake_hands(knock(&net)).await;
         assert_eq!(sim.now(), s(0));
