@@ -61,8 +61,9 @@ impl<N: Network> House<N> {
     /// Returns when there is room for somebody who has come, and has a seat already.
     async fn make_room(&self) {
         let (most, max) = (self.options.max_handshakes.max(1), self.max_connections());
-        self.lobby.make_room(&self.network, most, || self.registry.len() > max).await;
-        // Those who were in the lobby may have got in.
+        let is_full = |leaving| self.registry.len().saturating_sub(leaving) > max;
+        self.lobby.make_room(&self.network, most, is_full).await;
+        // Those who were in the lobby may have got in, or not have left yet.
         self.registry.until_fewer_than(max.saturating_add(1)).await;
     }
 
@@ -70,8 +71,9 @@ impl<N: Network> House<N> {
         self: Arc<Self>,
         stream: N::Stream,
         peer_addr: SocketAddr,
-        seat: Seat<N>,
         guest: Guest,
+        // Dropped first: who is no guest any more has no seat.
+        seat: Seat<N>,
     ) {
         let decide = |request: Request<'_>| self.router.decide(request, &self.options);
         let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
@@ -104,7 +106,7 @@ impl<N: Network> Opened<N> {
                     house.make_room().await;
                     let guest = house.lobby.enter(house.network.now());
                     house.stats.accepted();
-                    house.network.spawn(house.clone().greet(stream, peer_addr, seat, guest));
+                    house.network.spawn(house.clone().greet(stream, peer_addr, guest, seat));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(_) => {

@@ -34,6 +34,8 @@ pub(crate) struct Lobby {
 struct Inner {
     guests: BTreeMap<u64, Place>,
     next: u64,
+    /// How many have to leave, and have not left yet.
+    leaving: usize,
 }
 
 #[derive(Debug)]
@@ -52,14 +54,18 @@ pub(crate) struct Guest {
 impl Lobby {
     /// Returns when the house is not full, and there is room for one more among `most`: at once; or
     /// when one has left; or when the one who has been here for the longest has had its time, and has
-    /// to leave. Also when nobody is here any more.
+    /// to leave. Also when nobody is here any more. Whether the house is full is asked with the number of
+    /// those who are about to leave it.
     pub(crate) async fn make_room(
         &self,
         runtime: &impl Runtime,
         most: usize,
-        house_is_full: impl Fn() -> bool,
+        house_is_full: impl Fn(usize) -> bool,
     ) {
-        let in_the_way = || self.oldest_of(if house_is_full() { 1 } else { most });
+        let in_the_way = || {
+            let leaving = self.lock().leaving;
+            self.oldest_of(if house_is_full(leaving) { 1 } else { most })
+        };
         while let Some(since) = in_the_way() {
             let due = since.saturating_add(FAIR_TIME);
             if due <= runtime.now() {
@@ -80,13 +86,19 @@ impl Lobby {
 
     /// Everybody has to leave.
     pub(crate) fn dismiss_all(&self) {
-        let guests = std::mem::take(&mut self.lock().guests);
+        let mut inner = self.lock();
+        let guests = std::mem::take(&mut inner.guests);
+        inner.leaving += guests.len();
+        drop(inner);
         guests.into_values().filter_map(|place| place.waker).for_each(Waker::wake);
         self.left.notify(usize::MAX);
     }
 
     fn dismiss_oldest(&self) {
-        let oldest = self.lock().guests.pop_first();
+        let mut inner = self.lock();
+        let oldest = inner.guests.pop_first();
+        inner.leaving += usize::from(oldest.is_some());
+        drop(inner);
         if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
             waker.wake();
         }
@@ -127,7 +139,11 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.lobby.lock().guests.remove(&self.number);
+        let mut inner = self.lobby.lock();
+        if inner.guests.remove(&self.number).is_none() {
+            inner.leaving -= 1;
+        }
+        drop(inner);
         self.lobby.left.notify(1);
     }
 }

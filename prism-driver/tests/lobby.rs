@@ -134,7 +134,7 @@ fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_d
         let first = shake_hands(knock(&net)).await;
         let _silent = [knock(&net), knock(&net)];
         let _second = shake_hands(knock(&net)).await;
-        assert_eq!(sim.now(), ms(250));
+        assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 1));
         let _third = shake_hands(knock(&net)).await;
         assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 2));
         // Now there are three.
