@@ -93,9 +93,9 @@ async fn talk(url: String, tell: Sender<Duration>) {
     let socket = Client::new(&url).expect("a URL").connect().await.expect("a server");
     loop {
         let began = Instant::now();
-        socket.send("are you there?").await.expect("an open connection");
-        socket.recv().await.expect("an echo");
-        if tell.send(began.elapsed()).is_err() {
+        let sent = socket.send("are you there?").await;
+        // When all is over, the server's process is ended.
+        if sent.is_err() || socket.recv().await.is_err() || tell.send(began.elapsed()).is_err() {
             return;
         }
         Network::default().sleep(PAUSE).await;
