@@ -41,13 +41,14 @@ impl Handler for Chat {
     }
 }
 
-pub(crate) async fn serve() -> io::Result<()> {
+/// Serves until `shutdown` is ready, and everybody has left.
+pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let server = Server::bind(address)
         .await?
         .get("/", |_| Reply::html(include_str!("chat.html")))
         .web_socket("/ws", Chat::default());
     println!("listening on http://{}", server.local_addr()?);
-    server.serve().await;
+    server.serve_until(shutdown).await;
     Ok(())
 }

@@ -30,14 +30,18 @@ pub(crate) struct Arguments {
     options: Options,
 }
 
-/// Serves for ever.
-pub(crate) async fn serve(server: Server, arguments: Arguments) -> Result<(), Box<dyn Error>> {
+/// Serves until `shutdown` is ready, and everybody has left.
+pub(crate) async fn serve(
+    server: Server,
+    arguments: Arguments,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Box<dyn Error>> {
     println!("listening on ws://{}", server.local_addr()?);
     let server = server.options(arguments.options);
     if arguments.broadcast {
-        everywhere(server, Broadcast::default()).serve().await;
+        everywhere(server, Broadcast::default()).serve_until(shutdown).await;
     } else {
-        everywhere(server, Echo).serve().await;
+        everywhere(server, Echo).serve_until(shutdown).await;
     }
     Ok(())
 }

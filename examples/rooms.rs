@@ -156,7 +156,11 @@ impl Handler for House {
     }
 }
 
-pub(crate) async fn serve(runtime: impl Runtime) -> io::Result<()> {
+/// Serves until `shutdown` is ready, and everybody has left.
+pub(crate) async fn serve(
+    runtime: impl Runtime,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let mut options = Options::default();
     options.protocol.max_message_size = LONGEST;
@@ -166,6 +170,6 @@ pub(crate) async fn serve(runtime: impl Runtime) -> io::Result<()> {
         .get("/", |_| Reply::html(include_str!("rooms.html")))
         .web_socket("/ws", House::new(runtime));
     println!("listening on http://{}", server.local_addr()?);
-    server.serve().await;
+    server.serve_until(shutdown).await;
     Ok(())
 }

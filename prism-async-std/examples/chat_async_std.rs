@@ -4,7 +4,9 @@ use prism_async_std as prism;
 
 #[path = "../../examples/chat.rs"]
 mod chat;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> std::io::Result<()> {
-    async_std::task::block_on(chat::serve())
+    async_std::task::block_on(chat::serve(signals::asked_to_end()?))
 }

@@ -7,6 +7,8 @@ use prism_async_std as prism;
 
 #[path = "../../examples/echo.rs"]
 mod echo;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = echo::Arguments::parse()?;
@@ -14,6 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     init_with_config(threads.with_max_threads(arguments.threads));
     async_std::task::block_on(async {
         let server = prism::Server::bind(&arguments.address).await?;
-        echo::serve(server, arguments).await
+        echo::serve(server, arguments, signals::asked_to_end()?).await
     })
 }

@@ -4,7 +4,9 @@ use prism_async_std as prism;
 
 #[path = "../../examples/rooms.rs"]
 mod rooms;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> std::io::Result<()> {
-    async_std::task::block_on(rooms::serve(prism::AsyncStd))
+    async_std::task::block_on(rooms::serve(prism::AsyncStd, signals::asked_to_end()?))
 }

@@ -288,6 +288,21 @@ fn the_limits_of_the_configuration_count() {
 }
 
 #[test]
+fn sixty_four_header_lines_are_read_and_one_more_is_refused_with_431_as_soon_as_it_is_there() {
+    let lines: Vec<_> = (0..64 - 5).map(|n| format!("X-{n}: y")).collect();
+    let mut lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    assert_eq!(serve(&Config::default(), [&plus(&lines)[..]]).status(), 101);
+
+    lines.push("X-One-More: y");
+    let request = plus(&lines);
+    // Whatever would come behind it is not waited for.
+    let unfinished = &request[..request.len() - 2];
+    let refused = Outcome::Refused(HandshakeError::TooManyHeaders(64));
+    assert_eq!(serve(&Config::default(), [unfinished]), refused);
+    assert_eq!(refused.status(), 431);
+}
+
+#[test]
 fn a_plain_request_is_read_too() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();

@@ -18,6 +18,7 @@ use crate::{
     handler::{Disconnect, Handler},
     id::{fill_random, random_bytes},
     options::Options,
+    pace::Unpaced,
     request::RequestInfo,
     runtime::{Network, Runtime, Transport, until},
     session::{Opened, Session},
@@ -125,7 +126,7 @@ impl<R: Runtime> Client<R> {
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
         let alarm = Timer::new(self.runtime.clone());
-        self.runtime.spawn(session.run(alarm, Arc::new(inbox), drop));
+        self.runtime.spawn(session.run(alarm, Unpaced, Arc::new(inbox), drop));
         socket
     }
 
@@ -141,7 +142,7 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(Timer::new(self.runtime), &handler, identity).await)
+        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, identity).await)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
@@ -211,7 +212,7 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(Timer::new(self.runtime), &handler, identity).await)
+        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, identity).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

@@ -14,6 +14,7 @@ use crate::{
     request::RequestInfo,
     runtime::{Runtime, Transport, until},
     session::{Opened, Session},
+    stats::Unopened,
 };
 
 /// How much is read at once of a head.
@@ -64,22 +65,23 @@ pub(crate) struct PlainAnswer {
     reply: Reply,
     /// The answer to a HEAD request has no body.
     head_only: bool,
+    why: Unopened,
 }
 
 impl PlainAnswer {
-    pub(crate) fn new(request: &Request<'_>, reply: Reply) -> Self {
-        Self { reply, head_only: request.method() == "HEAD" }
+    pub(crate) fn new(request: &Request<'_>, reply: Reply, why: Unopened) -> Self {
+        Self { reply, head_only: request.method() == "HEAD", why }
     }
 
     /// The refusal of a request that is no good.
     pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
-        Self::new(request, error.reply())
+        Self::new(request, error.reply(), Unopened::BadRequest)
     }
 }
 
 impl From<HandshakeError> for PlainAnswer {
     fn from(error: HandshakeError) -> Self {
-        Self { reply: error.reply(), head_only: false }
+        Self { reply: error.reply(), head_only: false, why: Unopened::BadRequest }
     }
 }
 
@@ -110,34 +112,82 @@ impl<E> Upgrade<E> {
     }
 }
 
-/// Reads a request and does what `decide` says. A refusal is sent before this returns.
-pub(crate) async fn greet<R: Runtime, E>(
+/// A peer that gets no connection.
+pub(crate) enum Turned<T> {
+    /// It is to be told.
+    Away(Away<T>),
+    /// It has gone.
+    Gone(io::Error),
+}
+
+/// A peer that waits for its answer.
+pub(crate) struct Away<T> {
+    io: T,
+    input: RecvBuffer,
+    answer: PlainAnswer,
+}
+
+impl<T> Turned<T> {
+    pub(crate) const fn why(&self) -> Unopened {
+        match self {
+            Self::Away(away) => away.answer.why,
+            Self::Gone(_) => Unopened::Left,
+        }
+    }
+}
+
+impl<T: Transport> Away<T> {
+    /// Sends the answer, and ends the transport: first our side, then, when the peer has had time to
+    /// read it, the rest. Its status.
+    pub(crate) async fn tell<R: Runtime>(&mut self, runtime: &R) -> u16 {
+        let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
+        // However this ends, there is no more to be done for the peer.
+        let _ = until(runtime, deadline, self.refuse()).await;
+        self.answer.reply.status()
+    }
+
+    async fn refuse(&mut self) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        self.answer.reply.write(&mut bytes, self.answer.head_only);
+        self.io.write_all(&bytes).await?;
+        self.io.close().await?;
+        let mut dropped = 0;
+        while dropped < MAX_DROPPED {
+            self.input.clear();
+            match self.io.read(self.input.spare(HEAD_READ)).await? {
+                0 => break,
+                count => dropped += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a request and does what `decide` says. Who is turned away has not been told yet.
+pub(crate) async fn greet<R: Runtime, T: Transport, E>(
     runtime: &R,
-    mut io: impl Transport,
+    mut io: T,
     peer_addr: Option<SocketAddr>,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<(Session, E), AcceptError> {
+) -> Result<(Session, E), Turned<T>> {
     let mut input = RecvBuffer::new();
     let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);
     let decided = match until(runtime, deadline, request).await {
-        Some(decided) => decided?,
+        Some(decided) => decided.map_err(Turned::Gone)?,
         None => Err(PlainAnswer {
             reply: Reply::text(408, "no request came in time"),
             head_only: false,
+            why: Unopened::TimedOut,
         }),
     };
-    let refusal = match decided {
+    match decided {
         Ok(Upgrade { endpoint, opened }) => {
-            return Ok((Session::new(opened, io, peer_addr, input, options), endpoint));
+            Ok((Session::new(opened, io, peer_addr, input, options), endpoint))
         }
-        Err(refusal) => refusal,
-    };
-    let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
-    // However this ends, there is no more to be done for the peer.
-    let _ = until(runtime, deadline, refuse(&mut io, &mut input, &refusal)).await;
-    Err(AcceptError::Refused(refusal.reply.status()))
+        Err(answer) => Err(Turned::Away(Away { io, input, answer })),
+    }
 }
 
 async fn read_request<E>(
@@ -159,26 +209,4 @@ async fn read_request<E>(
             Err(error) => return Ok(Err(error.into())),
         }
     }
-}
-
-/// Sends the answer and ends the transport: first our side, then, when the peer has had time to
-/// read it, the rest.
-async fn refuse(
-    io: &mut impl Transport,
-    input: &mut RecvBuffer,
-    refusal: &PlainAnswer,
-) -> io::Result<()> {
-    let mut answer = BytesMut::new();
-    refusal.reply.write(&mut answer, refusal.head_only);
-    io.write_all(&answer).await?;
-    io.close().await?;
-    let mut dropped = 0;
-    while dropped < MAX_DROPPED {
-        input.clear();
-        match io.read(input.spare(HEAD_READ)).await? {
-            0 => break,
-            count => dropped += count,
-        }
-    }
-    Ok(())
 }

@@ -2,19 +2,22 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use prism_core::Request;
 
 use crate::{
-    greet::greet,
+    farewell::Farewell,
+    greet::{Turned, greet},
     handler::Handler,
+    lobby::{Guest, Lobby},
     options::Options,
+    pace::{Bucket, Unpaced},
     registry::Registry,
     router::Router,
     runtime::{Network, undelayed, until},
     seat::Seat,
     server::Shutdown,
     session::Session,
+    stats::{ServerStats, Unopened},
 };
 
 /// How long to wait when the operating system has no more sockets to give.
@@ -26,8 +29,10 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct House<N: Network> {
     pub(crate) network: N,
     router: Router<Arc<dyn Endpoint<N>>>,
-    options: Options,
+    pub(crate) options: Options,
+    lobby: Arc<Lobby>,
     pub(crate) registry: Registry,
+    stats: ServerStats,
 }
 
 /// A house in the hands of whoever serves; when it is dropped, nobody else is let in.
@@ -39,26 +44,51 @@ impl<N: Network> House<N> {
         network: N,
         router: Router<Arc<dyn Endpoint<N>>>,
         options: Options,
+        stats: ServerStats,
     ) -> Opened<N> {
-        let registry = Registry::default();
-        let house = Arc::new(Self { network, router, options, registry });
+        let (lobby, registry) = (Arc::default(), Registry::new(stats.clone()));
+        let house = Arc::new(Self { network, router, options, lobby, registry, stats });
         let watched = house.clone();
         house.network.spawn(async move { watched.registry.watch(&watched.network).await });
         Opened(house)
     }
 
-    async fn greet(self: Arc<Self>, stream: N::Stream, peer_addr: SocketAddr, seat: Seat<N>) {
+    const fn max_connections(&self) -> usize {
+        // At zero there would never be room.
+        if self.options.max_connections == 0 { 1 } else { self.options.max_connections }
+    }
+
+    /// Returns when there is room for somebody who has come, and has a seat already.
+    async fn make_room(&self) {
+        let (most, max) = (self.options.max_handshakes.max(1), self.max_connections());
+        let is_full = |leaving| self.registry.len().saturating_sub(leaving) > max;
+        self.lobby.make_room(&self.network, most, is_full).await;
+        // Those who were in the lobby may have got in, or not have left yet.
+        self.registry.until_fewer_than(max.saturating_add(1)).await;
+    }
+
+    async fn greet(
+        self: Arc<Self>,
+        stream: N::Stream,
+        peer_addr: SocketAddr,
+        guest: Guest,
+        // Dropped first: who is no guest any more has no seat.
+        seat: Seat<N>,
+    ) {
         let decide = |request: Request<'_>| self.router.decide(request, &self.options);
         let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
-        let closing = async {
-            self.registry.closing().await;
-            None
-        };
-        // Who was refused has been told.
-        let greeted = futures_lite::future::or(greeted.map(Result::ok), closing).await;
-        if let Some((session, endpoint)) = greeted {
-            seat.sit(&session.connection);
-            endpoint.start(session, seat);
+        match guest.stay(greeted).await {
+            Some(Ok((session, endpoint))) => {
+                seat.sit(&session.connection);
+                endpoint.start(session, seat);
+            }
+            Some(Err(turned)) => {
+                self.stats.unopened(turned.why());
+                if let Turned::Away(mut away) = turned {
+                    guest.stay(away.tell(&self.network)).await;
+                }
+            }
+            None => self.stats.unopened(Unopened::Evicted),
         }
     }
 }
@@ -68,12 +98,15 @@ impl<N: Network> Opened<N> {
     pub(crate) async fn accept(&self, listener: &N::Listener) {
         let house = &self.0;
         loop {
-            house.registry.until_fewer_than(house.options.max_connections).await;
+            house.registry.until_fewer_connected_than(house.max_connections()).await;
             let seat = Seat::take(house.clone());
             match house.network.accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let stream = undelayed(&house.network, stream);
-                    house.network.spawn(house.clone().greet(stream, peer_addr, seat));
+                    house.make_room().await;
+                    let guest = house.lobby.enter(house.network.now());
+                    house.stats.accepted();
+                    house.network.spawn(house.clone().greet(stream, peer_addr, guest, seat));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(_) => {
@@ -85,9 +118,12 @@ impl<N: Network> Opened<N> {
 
     /// Closes all connections, and cuts those that have not ended after the grace time.
     pub(crate) async fn close(self) -> Shutdown {
-        let House { network, options, registry, .. } = &*self.0;
-        let all = registry.close_all();
+        let House { network, options, lobby, registry, .. } = &*self.0;
         let grace = network.now().saturating_add(options.shutdown_grace);
+        let farewell = Farewell::to(registry.begin_closing());
+        let all = farewell.len();
+        lobby.dismiss_all();
+        farewell.say(network, registry, options.farewell()).await;
         if until(network, grace, registry.until_fewer_than(1)).await.is_some() {
             return Shutdown { closed: all, cut: 0 };
         }
@@ -114,7 +150,13 @@ pub(crate) trait Endpoint<N: Network>: Send + Sync {
 impl<N: Network, H: Handler> Endpoint<N> for H {
     fn start(self: Arc<Self>, session: Session, seat: Seat<N>) {
         let network = seat.network().clone();
-        network.spawn(session.run(seat, self, drop));
+        match seat.options().message_rate {
+            None => network.spawn(session.run(seat, Unpaced, self, drop)),
+            Some(rate) => {
+                let bucket = Bucket::new(network.clone(), rate);
+                network.spawn(session.run(seat, bucket, self, drop));
+            }
+        }
     }
 }
 

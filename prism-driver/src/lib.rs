@@ -52,6 +52,7 @@ mod client;
 mod connection;
 mod dial;
 mod fan_out;
+mod farewell;
 mod greet;
 mod halves;
 mod handler;
@@ -60,10 +61,13 @@ mod id;
 mod input;
 mod link;
 mod listen;
+mod lobby;
 mod moment;
 mod notices;
 mod options;
+mod origins;
 mod outbox;
+mod pace;
 mod pool;
 mod registry;
 mod request;
@@ -75,6 +79,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod stats;
 mod sync;
 mod unsent;
 mod wait;
@@ -93,6 +98,8 @@ pub use id::{ConnectionId, origin};
 ))]
 pub use listen::shared_listeners;
 pub use options::Options;
+pub use origins::{InvalidOrigin, Origins};
+pub use pace::Rate;
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
     PreparedMessage, ProtocolError, Reply, Request, SendError,
@@ -102,4 +109,5 @@ pub use sending::Sending;
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;
+pub use stats::{Counts, Refused, ServerStats};
 pub use when_slow::WhenSlow;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use prism_core::Config;
 
+use crate::pace::Rate;
+
 /// The limits of a connection, each with a default that is safe on the open internet.
 ///
 /// ```
@@ -16,20 +18,54 @@ use prism_core::Config;
 pub struct Options {
     /// The limits and intervals of the protocol.
     pub protocol: Config,
-    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s.
+    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s:
+    /// on a bad line the first packet is sent three times, after one second and two more.
     pub connect_timeout: Duration,
-    /// How long a handshake may take in all. Default: 10 s.
+    /// How long a handshake may take in all, however its bytes trickle in. Default: 10 s: some lost
+    /// packets on a slow line, and no more, because a handshake takes a place from others.
     pub handshake_timeout: Duration,
     /// How many unsent bytes a connection may hold before senders wait; it may be exceeded by one
-    /// message. Default: 64 KiB.
+    /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
+    /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent. Default: 30 s.
+    /// How long the peer may take no byte of what is to be sent. Default: 30 s: longer than most
+    /// tunnels, and short enough that who reads nothing does not keep its memory for long.
     pub write_timeout: Duration,
+    /// How many messages a server takes from each of its connections; `None` for as many as come.
+    /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
+    /// down by itself.
+    ///
+    /// A peer that sends more is not read from until its next message may be taken, so that it has to
+    /// wait, and nothing is lost. (Its pings and its close frame wait as well, as they do while a handler
+    /// runs.) It is not closed for it: most who send too much at once just come back from a tunnel. A
+    /// handler that would rather close counts by itself, and does so.
+    pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
-    /// operating system's queue. Default: 65,536.
+    /// operating system's queue, unless there are handshakes that have to [make
+    /// way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
+    /// takes a descriptor, of which the operating system often allows fewer.
     pub max_connections: usize,
-    /// How long a server that shuts down waits for its connections to end. Default: 10 s.
+    /// How many handshakes a server has under way at once. Where there are as many, or no place is
+    /// left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
+    /// quarter of a second; until then the newcomer waits.
+    ///
+    /// If newcomers just waited, so many peers that say nothing would lock everybody out for the
+    /// [handshake timeout](Self::handshake_timeout), again and again. This way four times as many get
+    /// their turn each second. Default: 1,024: a few megabytes, and more than are under way at once on a
+    /// busy server, because a good handshake takes no more than a round trip.
+    pub max_handshakes: usize,
+    /// How long a server that shuts down waits for its connections to end, from the beginning.
+    /// Default: 10 s: those who stop a service usually kill it after that, or after 30 s.
     pub shutdown_grace: Duration,
+    /// Over how long a server that shuts down tells its connections so, in a hundred equal steps; at
+    /// most half of the [grace time](Self::shutdown_grace). Zero tells all at once, and that is what
+    /// fewer than 65 connections are told in any case: a step is 64 of them at least.
+    ///
+    /// Everybody who is told connects anew somewhere else, and the handshakes of all at the same
+    /// instant are more than what a server does on a busy day. Default: 5 s, so that 50,000
+    /// connections come back at 10,000 a second, and the last of them still has its whole [close
+    /// timeout](Config::close_timeout) within the grace time.
+    pub shutdown_spread: Duration,
 }
 
 impl Default for Options {
@@ -40,8 +76,11 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),
+            message_rate: None,
             max_connections: 65_536,
+            max_handshakes: 1024,
             shutdown_grace: Duration::from_secs(10),
+            shutdown_spread: Duration::from_secs(5),
         }
     }
 }
@@ -52,5 +91,10 @@ impl Options {
         let mut config = self.protocol.clone();
         config.pong_mark = config.pong_mark.min(self.high_water_mark);
         config
+    }
+
+    /// Over how long a shutdown is told.
+    pub(crate) fn farewell(&self) -> Duration {
+        self.shutdown_spread.min(self.shutdown_grace / 2)
     }
 }

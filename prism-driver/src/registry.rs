@@ -6,13 +6,14 @@ use std::{
 };
 
 use event_listener::Event as Notice;
-use prism_core::CloseCode;
 use slab::Slab;
 
 use crate::{
     connection::Connection,
+    farewell::tell,
     moment::Moment,
     runtime::{Runtime, until},
+    stats::ServerStats,
     wait::wait_until,
 };
 
@@ -25,15 +26,16 @@ pub(crate) struct Registry {
     inner: Mutex<Inner>,
     /// Somebody has left.
     left: Notice,
-    /// The server shuts down.
-    closing: Notice,
     /// The watch has to look earlier than it knows, or never again.
     watch: Notice,
+    stats: ServerStats,
 }
 
 #[derive(Debug)]
 struct Inner {
     seats: Slab<Place>,
+    /// How many of them have a connection.
+    open: usize,
     /// When the alarms have to be looked at.
     due: Moment,
     closing: bool,
@@ -50,6 +52,10 @@ struct Place {
 }
 
 impl Registry {
+    pub(crate) fn new(stats: ServerStats) -> Self {
+        Self { stats, ..Self::default() }
+    }
+
     /// Takes a seat.
     pub(crate) fn insert(&self) -> usize {
         self.lock().seats.insert(Place { connection: None, alarm: Moment::END })
@@ -59,10 +65,12 @@ impl Registry {
     pub(crate) fn sit(&self, key: usize, connection: &Connection) {
         let mut inner = self.lock();
         inner.seats[key].connection = Some(connection.clone());
+        inner.open += 1;
+        self.stats.opened();
         let closing = inner.closing;
         drop(inner);
         if closing {
-            close(connection);
+            tell(connection);
         }
     }
 
@@ -70,6 +78,10 @@ impl Registry {
     pub(crate) fn remove(&self, key: usize) {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
+        if place.connection.is_some() {
+            inner.open -= 1;
+            self.stats.closed();
+        }
         let last = inner.last;
         drop(inner);
         drop(place);
@@ -96,14 +108,14 @@ impl Registry {
         self.watch.notify(1);
     }
 
+    /// Returns when fewer than `count` are connected.
+    pub(crate) async fn until_fewer_connected_than(&self, count: usize) {
+        wait_until(&self.left, || self.lock().open < count).await;
+    }
+
     /// Returns when fewer than `count` are left, or none.
     pub(crate) async fn until_fewer_than(&self, count: usize) {
         wait_until(&self.left, || self.len() < count.max(1)).await;
-    }
-
-    /// Returns when the server shuts down.
-    pub(crate) async fn closing(&self) {
-        wait_until(&self.closing, || self.lock().closing).await;
     }
 
     /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
@@ -117,15 +129,11 @@ impl Registry {
         }
     }
 
-    /// Gives handshakes up and closes every connection; how many connections that are.
-    pub(crate) fn close_all(&self) -> usize {
+    /// From now on who comes is closed at once. Those who are here, and are not yet.
+    pub(crate) fn begin_closing(&self) -> Vec<Connection> {
         let mut inner = self.lock();
         inner.closing = true;
-        let connections: Vec<_> = inner.connections().cloned().collect();
-        drop(inner);
-        self.closing.notify(usize::MAX);
-        connections.iter().for_each(close);
-        connections.len()
+        inner.connections().cloned().collect()
     }
 
     /// Ends what has not closed; how many that were.
@@ -135,7 +143,8 @@ impl Registry {
         connections.len()
     }
 
-    fn len(&self) -> usize {
+    /// How many are connected or in a handshake, or about to be.
+    pub(crate) fn len(&self) -> usize {
         self.lock().seats.len()
     }
 
@@ -169,7 +178,7 @@ impl Registry {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { seats: Slab::new(), due: Moment::END, closing: false, last: false }
+        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: false, last: false }
     }
 }
 
@@ -177,9 +186,4 @@ impl Inner {
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.seats.iter().filter_map(|(_, place)| place.connection.as_ref())
     }
-}
-
-fn close(connection: &Connection) {
-    // One that is closing already needs no more.
-    let _ = connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }

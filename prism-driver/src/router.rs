@@ -11,7 +11,9 @@ use prism_core::{HandshakeError, Reply, Request};
 use crate::{
     greet::{PlainAnswer, Upgrade},
     options::Options,
+    origins::Origins,
     request::RequestInfo,
+    stats::Unopened,
 };
 
 /// Makes the answer to a plain HTTP request.
@@ -25,6 +27,7 @@ pub(crate) struct Router<E> {
     endpoints: matchit::Router<Route<E>>,
     pages: matchit::Router<Page>,
     pub(crate) protocols: Vec<String>,
+    pub(crate) origins: Origins,
     pub(crate) authorize: Option<Authorize>,
 }
 
@@ -40,6 +43,7 @@ impl<E: Clone> Router<E> {
             endpoints: matchit::Router::new(),
             pages: matchit::Router::new(),
             protocols: Vec::new(),
+            origins: Origins::any(),
             authorize: None,
         }
     }
@@ -63,8 +67,10 @@ impl<E: Clone> Router<E> {
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let decided = catch_unwind(AssertUnwindSafe(|| self.route(request, options)));
-        decided
-            .unwrap_or_else(|_| Err(PlainAnswer::new(&request, Reply::text(500, "internal error"))))
+        decided.unwrap_or_else(|_| {
+            let reply = Reply::text(500, "internal error");
+            Err(PlainAnswer::new(&request, reply, Unopened::Failed))
+        })
     }
 
     /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
@@ -75,7 +81,10 @@ impl<E: Clone> Router<E> {
             (Ok(found), Err(_)) => self.upgrade(request, found, options),
             (Ok(found), Ok(_)) if request.wants_upgrade() => self.upgrade(request, found, options),
             (_, Ok(page)) => Err(serve_page(&request, page.value)),
-            (Err(_), Err(_)) => Err(PlainAnswer::new(&request, Reply::text(404, "no such page"))),
+            (Err(_), Err(_)) => {
+                let reply = Reply::text(404, "no such page");
+                Err(PlainAnswer::new(&request, reply, Unopened::NotFound))
+            }
         }
     }
 
@@ -86,8 +95,14 @@ impl<E: Clone> Router<E> {
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
+        if !self.origins.allow(&request) {
+            // It is not repeated: who reads this is not who sent it.
+            let reply = Reply::text(403, "pages of this origin may not connect here");
+            return Err(PlainAnswer::new(&request, reply, Unopened::Forbidden));
+        }
         if let Some(authorize) = &self.authorize {
-            authorize(&request).map_err(|reply| PlainAnswer::new(&request, reply))?;
+            let refusal = |reply| PlainAnswer::new(&request, reply, Unopened::Unauthorized);
+            authorize(&request).map_err(refusal)?;
         }
         let Route { endpoint, info } = found.value;
         let params = found.params.iter();
@@ -96,11 +111,10 @@ impl<E: Clone> Router<E> {
 }
 
 fn serve_page(request: &Request<'_>, page: &Page) -> PlainAnswer {
-    let reply = match request.method() {
-        "GET" | "HEAD" => page(request),
-        _ => HandshakeError::MethodNotAllowed.reply(),
-    };
-    PlainAnswer::new(request, reply)
+    match request.method() {
+        "GET" | "HEAD" => PlainAnswer::new(request, page(request), Unopened::Page),
+        _ => PlainAnswer::refusal(request, HandshakeError::MethodNotAllowed),
+    }
 }
 
 fn insert<V>(router: &mut matchit::Router<V>, path: &str, value: V) {

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{alarm::Alarm, connection::Connection, house::House, moment::Moment, runtime::Network};
+use crate::{
+    alarm::Alarm, connection::Connection, house::House, moment::Moment, options::Options,
+    runtime::Network,
+};
 
 /// A place in the registry, given up when dropped. Its alarm is one of many that the house watches.
 pub(crate) struct Seat<N: Network> {
@@ -27,6 +30,10 @@ impl<N: Network> Seat<N> {
 
     pub(crate) fn network(&self) -> &N {
         &self.house.network
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.house.options
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::convert::identity;
 
+use futures_util::future::Either;
 use prism_core::{RecvBuffer, WebSocket};
 
 use crate::{
     alarm::Timer,
-    greet::{AcceptError, PlainAnswer, Upgrade, greet},
+    greet::{AcceptError, PlainAnswer, Turned, Upgrade, greet},
     handler::{Disconnect, Handler},
     options::Options,
+    pace::{Bucket, Unpaced},
     request::RequestInfo,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
@@ -28,13 +30,16 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> Result<Disconnect, AcceptError> {
-    let (session, ()) = greet(&runtime, io, None, options, |request| {
+    let greeted = greet(&runtime, io, None, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
-    })
-    .await?;
-    Ok(session.run(Timer::new(runtime), handler, identity).await)
+    });
+    match greeted.await {
+        Ok((session, ())) => Ok(run(runtime, session, options, handler).await),
+        Err(Turned::Away(mut away)) => Err(AcceptError::Refused(away.tell(&runtime).await)),
+        Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
+    }
 }
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
@@ -53,5 +58,22 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     let info = RequestInfo::plain(path);
     let opened = Opened { websocket, unsent: None, info, headers: None };
     let session = Session::new(opened, io, None, RecvBuffer::new(), options);
-    session.run(Timer::new(runtime), handler, identity).await
+    run(runtime, session, options, handler).await
+}
+
+/// No `async fn`: it would hold the session twice.
+fn run<R: Runtime, H: Handler>(
+    runtime: R,
+    session: Session,
+    options: &Options,
+    handler: &H,
+) -> impl Future<Output = Disconnect> {
+    let timer = Timer::new(runtime.clone());
+    match options.message_rate {
+        None => Either::Left(session.run(timer, Unpaced, handler, identity)),
+        Some(rate) => {
+            let bucket = Bucket::new(runtime, rate);
+            Either::Right(session.run(timer, bucket, handler, identity))
+        }
+    }
 }

@@ -14,8 +14,10 @@ use crate::{
     house::{Endpoint, House},
     listen::listen,
     options::Options,
+    origins::Origins,
     router::Router,
     runtime::Network,
+    stats::ServerStats,
 };
 
 /// A server of WebSocket routes, and of plain pages beside them.
@@ -27,6 +29,7 @@ pub struct Server<N: Network> {
     local_addr: SocketAddr,
     router: Router<Arc<dyn Endpoint<N>>>,
     options: Options,
+    stats: ServerStats,
 }
 
 /// What became of the connections that there were when a server was shut down.
@@ -90,8 +93,8 @@ impl<N: Network> Server<N> {
         listener.set_nonblocking(true)?;
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
-        let (router, options) = (Router::new(), Options::default());
-        Ok(Self { network, listener, local_addr, router, options })
+        let (router, options, stats) = (Router::new(), Options::default(), ServerStats::default());
+        Ok(Self { network, listener, local_addr, router, options, stats })
     }
 
     /// The address that is listened on.
@@ -136,8 +139,27 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Judges each request before it becomes a connection: `Err` refuses it with that reply. The
-    /// place to check `Origin`, cookies and tokens.
+    /// Whose pages may open connections, by the `Origin` that their browsers send; others get a 403.
+    /// Pages may be read by anybody. Default: [`Origins::any`].
+    ///
+    /// If the server knows its users by cookies, or by where they are in the network, this is needed:
+    /// see [`Origins`].
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Origins, Server};
+    /// # fn example(server: Server<impl Network>) -> Result<(), prism_driver::InvalidOrigin> {
+    /// let server = server.origins(Origins::these(["https://example.org"])?);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.router.origins = origins;
+        self
+    }
+
+    /// Judges each request before it becomes a connection, after its
+    /// [origin](Self::origins): `Err` refuses it with that reply, whatever its status. The place to
+    /// check cookies and tokens: all of the request is there.
     #[must_use]
     pub fn authorize(
         mut self,
@@ -154,19 +176,26 @@ impl<N: Network> Server<N> {
         self
     }
 
+    /// What the server does, in numbers, from now on and while it serves.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.stats.clone()
+    }
+
     /// Serves for ever. Dropping this future stops accepting, and nothing else: connections go on.
     pub async fn serve(self) {
         self.serve_until(std::future::pending()).await;
     }
 
     /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
-    /// and waits for them for the [grace time](Options::shutdown_grace).
+    /// and waits for them for the [grace time](Options::shutdown_grace). Many connections are not
+    /// closed at the same instant, but [over some seconds](Options::shutdown_spread).
     ///
     /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
-    /// they go on closing, but nobody is cut after the grace time.
+    /// all of them are closed, and go on closing, but nobody is cut after the grace time.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, router, options, .. } = self;
-        let house = House::open(network, router, options);
+        let Self { network, listener, router, options, stats, .. } = self;
+        let house = House::open(network, router, options, stats);
         futures_lite::future::or(shutdown, house.accept(&listener)).await;
         drop(listener);
         house.close().await

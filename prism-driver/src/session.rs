@@ -18,6 +18,7 @@ use crate::{
     link::{Clock, Link, READS_PER_TURN},
     options::Options,
     outbox::Outbox,
+    pace::Pace,
     request::RequestInfo,
     runtime::Transport,
     unsent::Unsent,
@@ -66,11 +67,13 @@ impl Session {
     pub(crate) fn run<H: Handler, T>(
         self,
         alarm: impl Alarm,
+        pace: impl Pace,
         handler: impl Deref<Target = H>,
         then: impl FnOnce(Disconnect) -> T,
     ) -> impl Future<Output = T> {
         let Self { connection, inbound, input } = self;
-        let mut life = Life { connection, clock: Clock::new(alarm), inbound, input, handler };
+        let clock = Clock::new(alarm);
+        let mut life = Life { connection, clock, pace, inbound, input, handler };
         // Nothing is moved in here, nor is there a future around it: both would be there twice, in
         // the memory of every idle connection.
         InTurns::new(async move {
@@ -83,15 +86,16 @@ impl Session {
 }
 
 /// What a session works with. It is every idle connection's memory.
-struct Life<A, D> {
+struct Life<A, P, D> {
     connection: Owned,
     clock: Clock<A>,
+    pace: P,
     inbound: Inbound,
     input: Input,
     handler: D,
 }
 
-impl<A: Alarm, H: Handler, D: Deref<Target = H>> Life<A, D> {
+impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     async fn connect(&mut self) -> Result<(), Failure> {
         let connection = &self.connection;
         let welcome = || {
@@ -131,8 +135,8 @@ impl<A: Alarm, H: Handler, D: Deref<Target = H>> Life<A, D> {
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
-                        let handler = &*self.handler;
-                        let answer = begin(move || handler.on_message(connection, message))?;
+                        let (handler, pace) = (&*self.handler, &mut self.pace);
+                        let answer = begin(move || pace.lend(handler, connection, message))?;
                         Link::new(connection, &mut self.clock).attend(answer).await?;
                     }
                 }

@@ -4,7 +4,9 @@ use prism_smol as prism;
 
 #[path = "../../examples/chat.rs"]
 mod chat;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> std::io::Result<()> {
-    smol::block_on(chat::serve())
+    smol::block_on(chat::serve(signals::asked_to_end()?))
 }

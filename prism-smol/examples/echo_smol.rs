@@ -6,6 +6,8 @@ use prism_smol as prism;
 
 #[path = "../../examples/echo.rs"]
 mod echo;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = echo::Arguments::parse()?;
@@ -18,6 +20,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     smol::block_on(executor.run(async {
         let runtime = prism::Smol::on(executor.clone());
         let server = prism::Server::bind_on(runtime, &arguments.address).await?;
-        echo::serve(server, arguments).await
+        echo::serve(server, arguments, signals::asked_to_end()?).await
     }))
 }

@@ -4,7 +4,9 @@ use prism_smol as prism;
 
 #[path = "../../examples/rooms.rs"]
 mod rooms;
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
 
 fn main() -> std::io::Result<()> {
-    smol::block_on(rooms::serve(prism::Smol::default()))
+    smol::block_on(rooms::serve(prism::Smol::default(), signals::asked_to_end()?))
 }

@@ -4,8 +4,10 @@ use prism_tokio as prism;
 
 #[path = "../../examples/chat.rs"]
 mod chat;
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    chat::serve().await
+    chat::serve(signals::asked_to_end()?).await
 }

@@ -6,6 +6,8 @@ use prism_tokio as prism;
 
 #[path = "../../examples/echo.rs"]
 mod echo;
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = echo::Arguments::parse()?;
@@ -15,6 +17,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     runtime.worker_threads(arguments.threads).enable_all().build()?.block_on(async {
         let server = prism::Server::bind(&arguments.address).await?;
-        echo::serve(server, arguments).await
+        echo::serve(server, arguments, signals::asked_to_end()?).await
     })
 }

@@ -25,29 +25,49 @@ use prism_tokio::{
     CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Options, serve_upgraded,
 };
 
-/// Who listens under which name. A user may have several devices.
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
+
+/// Who listens, and under which name, once that is known. A user may have several devices.
 #[derive(Default)]
 struct Notifier {
-    devices: Mutex<HashMap<ConnectionId, (String, Connection)>>,
+    devices: Mutex<HashMap<ConnectionId, (Option<String>, Connection)>>,
 }
 
 impl Notifier {
     /// Tells all devices of a user; how many that were.
     fn notify(&self, user: &str, text: &str) -> usize {
         let devices = self.devices.lock().unwrap();
-        let of_user = devices.values().filter(|(name, _)| name == user);
+        let of_user = devices.values().filter(|(name, _)| name.as_deref() == Some(user));
         of_user.filter(|(_, device)| device.try_send(text).is_ok()).count()
+    }
+
+    /// Closes all connections, and waits for them; what a `Server` of Prism's would do by itself.
+    async fn shut_down(&self) {
+        let devices: Vec<_> = self.devices.lock().unwrap().values().cloned().collect();
+        for (_, device) in &devices {
+            let _ = device.close(CloseCode::GOING_AWAY, "the server is shutting down");
+        }
+        for (_, device) in &devices {
+            device.closed().await;
+        }
     }
 }
 
 impl Handler for Notifier {
+    async fn on_connect(&self, connection: &Connection) {
+        let device = (None, connection.clone());
+        self.devices.lock().unwrap().insert(connection.id(), device);
+    }
+
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let Message::Text(user) = message else {
             let _ = connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
             return;
         };
-        let device = (user.to_owned(), connection.clone());
-        self.devices.lock().unwrap().entry(connection.id()).or_insert(device);
+        if let Some((name, _)) = self.devices.lock().unwrap().get_mut(&connection.id()) {
+            name.get_or_insert_with(|| user.to_owned());
+        }
     }
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
@@ -58,13 +78,16 @@ impl Handler for Notifier {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let (asked_to_end, notifier) = (signals::asked_to_end()?, Arc::new(Notifier::default()));
     let routes = Router::new()
         .route("/ws", get(web_socket))
         .route("/notify/{user}", post(notify))
-        .with_state(Arc::new(Notifier::default()));
+        .with_state(notifier.clone());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, routes).await
+    axum::serve(listener, routes).with_graceful_shutdown(asked_to_end).await?;
+    notifier.shut_down().await;
+    Ok(())
 }
 
 async fn notify(

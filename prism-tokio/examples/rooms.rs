@@ -4,8 +4,10 @@ use prism_tokio as prism;
 
 #[path = "../../examples/rooms.rs"]
 mod rooms;
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    rooms::serve(prism::Tokio).await
+    rooms::serve(prism::Tokio, signals::asked_to_end()?).await
 }

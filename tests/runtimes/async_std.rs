@@ -14,6 +14,11 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
     task::block_on(timeout(limit, future)).expect("the scenario goes on")
 }
 
+/// Ready when somebody wants this process to end, as the examples on this runtime have it.
+pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+    super::smol::asked_to_end()
+}
+
 /// Runs a future on the runtime's own threads.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     task::spawn(future);

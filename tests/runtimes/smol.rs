@@ -10,6 +10,9 @@ use smol::{
 };
 use tokio::io::DuplexStream;
 
+#[path = "../../examples/signals_async_io.rs"]
+mod signals;
+
 /// The runtime, as the driver sees it.
 pub(crate) type Network = prism_smol::Smol;
 
@@ -21,6 +24,11 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
     };
     let limited = smol::block_on(or(async { Some(future.await) }, late));
     limited.expect("the scenario goes on")
+}
+
+/// Ready when somebody wants this process to end, as the examples on this runtime have it.
+pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+    signals::asked_to_end().expect("signals can be listened to")
 }
 
 /// Runs a future on the runtime's own threads.

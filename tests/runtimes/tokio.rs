@@ -9,6 +9,9 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
+
 /// The runtime, as the driver sees it.
 pub(crate) type Network = prism_tokio::Tokio;
 
@@ -21,6 +24,12 @@ static TOKIO: LazyLock<Runtime> = LazyLock::new(|| {
 pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
     let limited = TOKIO.block_on(async { tokio::time::timeout(limit, future).await });
     limited.expect("the scenario goes on")
+}
+
+/// Ready when somebody wants this process to end, as the examples on this runtime have it.
+pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+    let _context = TOKIO.enter();
+    signals::asked_to_end().expect("signals can be listened to")
 }
 
 /// Runs a future on the runtime's own threads.

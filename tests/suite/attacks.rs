@@ -49,6 +49,7 @@ fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() 
         allow_descriptors(count + 200);
         let mut options = Options::default();
         options.handshake_timeout = Duration::from_secs(2);
+        options.max_handshakes = count;
         let (recorder, events) = recorder();
         let server = serve(|server| server.options(options).web_socket("/", Doorman(recorder)));
 
@@ -161,6 +162,30 @@ fn connections_beyond_the_most_wait_in_the_queue_and_are_served_when_one_leaves(
     assert!(second.hears_nothing(), "served beyond the most");
     other.expect_gone_after_close();
     assert_eq!(second.head().status, 101);
+}
+
+#[test]
+fn peers_that_say_nothing_lock_nobody_out() {
+    let mut options = Options::default();
+    options.max_handshakes = 8;
+    options.handshake_timeout = Duration::from_secs(600);
+    let server = serve_echo(&options);
+    let mut before = server.open("/");
+    let silent: Vec<_> = (0..32).map(|_| server.dial()).collect();
+    // They wait in the queue before it; each gets its turn, and makes way.
+    let mut newcomer = server.open("/");
+    for peer in [&mut before, &mut newcomer] {
+        peer.send(TEXT, b"all is well");
+        peer.expect(TEXT, b"all is well");
+    }
+    // The last of them are still waited for.
+    let mut gone = silent;
+    let mut waiting = gone.split_off(32 - 7);
+    assert!(waiting.iter_mut().all(Peer::hears_nothing), "more had to leave than was needed");
+    for peer in gone {
+        peer.expect_gone();
+    }
+    assert_eq!(server.stats().counts().refused.evicted, 32 - 7);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::support::{
@@ -16,7 +16,8 @@ use super::support::{
     server::serve,
 };
 use crate::prism::{
-    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, SendError, TrySendError,
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, Rate, SendError,
+    TrySendError,
 };
 
 const MARK: usize = 64 << 10;
@@ -194,6 +195,27 @@ fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
         let expected = (number as u32).to_be_bytes().repeat(MESSAGE / 4);
         assert!(events.message().as_message().as_bytes() == expected, "message {number}");
     }
+}
+
+#[test]
+fn a_peer_that_sends_faster_than_its_rate_has_to_wait_and_loses_nothing() {
+    let mut options = Options::default();
+    options.message_rate = Some(Rate { per_second: 20, burst: 3 });
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let mut peer = server.open("/");
+    events.connected();
+    let began = Instant::now();
+    for number in 0..10 {
+        peer.send(TEXT, number.to_string().as_bytes());
+    }
+    for number in 0..10 {
+        assert_eq!(events.message().as_message(), Message::Text(&number.to_string()));
+    }
+    // Three at once, and then seven with a twentieth of a second before each.
+    assert!(began.elapsed() >= Duration::from_millis(7 * 50), "{:?}", began.elapsed());
+    peer.expect_gone_after_close();
+    assert_eq!(events.ended().code(), 1000);
 }
 
 /// Writes all, or says how much was taken before no more was.

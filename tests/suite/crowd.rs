@@ -97,6 +97,7 @@ fn patient() -> Options {
     let mut options = Options::default();
     options.connect_timeout = PATIENCE;
     options.handshake_timeout = PATIENCE;
+    options.max_handshakes = CROWD;
     options.write_timeout = PATIENCE;
     options.protocol.pong_timeout = PATIENCE;
     options.protocol.close_timeout = PATIENCE;

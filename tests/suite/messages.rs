@@ -320,6 +320,24 @@ fn what_breaks_the_protocol_ends_with_the_code_for_it() {
 }
 
 #[test]
+fn empty_fragments_in_a_row_end_with_1008_when_there_are_more_than_32() {
+    let server = serve(|server| server.web_socket("/", Echo));
+    let mut peer = server.open("/");
+    let message = |peer: &Peer, empty: usize| {
+        let begin = peer.encode(false, TEXT, b"");
+        let more = peer.encode(false, CONTINUATION, b"").repeat(empty - 1);
+        [begin, more, peer.encode(true, CONTINUATION, b"at last")].concat()
+    };
+    let bytes = message(&peer, 32);
+    peer.write(&bytes);
+    peer.expect(TEXT, b"at last");
+    let bytes = message(&peer, 33);
+    peer.write(&bytes);
+    peer.expect_close_for_a_reason(1008);
+    peer.expect_end();
+}
+
+#[test]
 fn a_server_that_masks_is_told_1002_by_the_client() {
     let (listener, url) = listen();
     let server = std::thread::spawn(move || {

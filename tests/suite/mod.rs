@@ -4,6 +4,7 @@
 mod across;
 mod attacks;
 mod back_pressure;
+mod besieged;
 mod cancel;
 mod client;
 mod closing;
@@ -23,6 +24,7 @@ mod rooms_model;
 mod rooms_presence;
 mod rooms_slow;
 mod shutdown;
+mod signals;
 mod streams;
 mod support;
 mod when_slow;

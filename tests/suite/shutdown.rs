@@ -42,6 +42,23 @@ fn everybody_is_told_1001_and_counted() {
 }
 
 #[test]
+fn many_are_told_one_after_the_other_and_all_of_them() {
+    let server = serve_echo(&Options::default());
+    let mut peers: Vec<_> = (0..200).map(|_| server.open("/")).collect();
+    server.begin_stop();
+    // 64 at once, and as many in each of the steps that follow; the order is the server's.
+    for peer in &mut peers {
+        peer.expect_close(1001, WHY);
+    }
+    for peer in peers {
+        peer.expect_gone_after_close();
+    }
+    assert_counts(server.stopped(), 200, 0);
+    let counts = server.stats().counts();
+    assert_eq!((counts.accepted, counts.open, counts.closed), (200, 0, 200));
+}
+
+#[test]
 fn a_server_without_connections_stops_at_once() {
     let server = serve_echo(&Options::default());
     assert_counts(server.stop(), 0, 0);

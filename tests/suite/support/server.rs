@@ -9,7 +9,7 @@ use socket2::{Domain, Type};
 
 use super::{PATIENCE, block_on, handlers::Echo, peer::Peer};
 use crate::{
-    prism::{Client, Options, Server, Shutdown, Socket},
+    prism::{Client, Options, Server, ServerStats, Shutdown, Socket},
     runtime::spawn,
 };
 
@@ -18,6 +18,7 @@ pub(crate) struct Running {
     address: SocketAddr,
     stop: async_channel::Sender<()>,
     outcome: Receiver<Shutdown>,
+    stats: ServerStats,
 }
 
 /// Runs a server with the routes that are given to it.
@@ -32,11 +33,12 @@ pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> 
     let server = block_on(Server::bind(address)).expect("a free port");
     let address = server.local_addr().expect("a bound listener");
     let server = routes(server);
+    let stats = server.stats();
     spawn(async move {
         let shutdown = async { while stopped.recv().await.is_ok() {} };
         let _ = sender.send(server.serve_until(shutdown).await); // nobody may wait for it
     });
-    Running { address, stop, outcome }
+    Running { address, stop, outcome, stats }
 }
 
 /// Runs an echo server with these limits, on `/`.
@@ -51,6 +53,10 @@ impl Running {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("ws://{}{path}", self.address)
+    }
+
+    pub(crate) fn stats(&self) -> &ServerStats {
+        &self.stats
     }
 
     /// A client of Prism's.

@@ -1,0 +1,93 @@
+//! [`Pace`]: how fast a peer's messages are taken.
+
+use std::time::Duration;
+
+use prism_core::Message;
+
+use crate::{connection::Connection, handler::Handler, runtime::Runtime};
+
+/// How many messages a peer may send: so many per second, and so many at once after it has been quiet
+/// for long enough. (A token bucket: `burst` tokens fit into it, it fills with `per_second` of them,
+/// and each message takes one.)
+///
+/// ```
+/// use prism_driver::{Options, Rate};
+///
+/// let mut options = Options::default();
+/// options.message_rate = Some(Rate { per_second: 20, burst: 100 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many messages per second, in the long run. Zero counts as one.
+    pub per_second: u32,
+    /// How many messages at once. Zero counts as one.
+    pub burst: u32,
+}
+
+/// How fast messages are taken. Sessions know it by its type, so that those without a rate have no
+/// memory for one, and no question to ask.
+pub(crate) trait Pace: Send {
+    /// Lends the handler a message, as soon as one may be taken; not at all if we have closed
+    /// meanwhile. (A message that waited in the session itself would be there in every idle one.)
+    fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// As fast as they come.
+pub(crate) struct Unpaced;
+
+impl Pace for Unpaced {
+    fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send {
+        handler.on_message(connection, message)
+    }
+}
+
+/// At a [`Rate`].
+pub(crate) struct Bucket<R> {
+    runtime: R,
+    rate: Rate,
+    /// When it is full again.
+    full_at: Duration,
+}
+
+impl<R: Runtime> Bucket<R> {
+    pub(crate) const fn new(runtime: R, rate: Rate) -> Self {
+        Self { runtime, rate, full_at: Duration::ZERO }
+    }
+
+    /// Takes a token, be it one that is still to come: how long until it is there.
+    fn take(&mut self) -> Duration {
+        let now = self.runtime.now();
+        let token = Duration::from_secs(1) / self.rate.per_second.max(1);
+        self.full_at = now.max(self.full_at).saturating_add(token);
+        let there_at = self.full_at.saturating_sub(token.saturating_mul(self.rate.burst.max(1)));
+        there_at.saturating_sub(now)
+    }
+}
+
+impl<R: Runtime> Pace for Bucket<R> {
+    /// As while a handler runs, nobody reads, and the peer is not judged.
+    async fn lend<H: Handler>(
+        &mut self,
+        handler: &H,
+        connection: &Connection,
+        message: Message<'_>,
+    ) {
+        let missing = self.take();
+        if !missing.is_zero() {
+            self.runtime.sleep(missing).await;
+        }
+        if !connection.outbox().is_closed_by_us() {
+            handler.on_message(connection, message).await;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! [`ServerStats`]: what a server has done so far, in numbers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// What a server has done so far, in numbers; see [`Server::stats`](crate::Server::stats). Clones
+/// count the same server, for as long as you like. Counting costs nothing but a few additions when a
+/// connection comes and goes.
+///
+/// ```no_run
+/// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
+/// let stats = server.stats();
+/// let page = move |_: &prism_driver::Request<'_>| {
+///     let counts = stats.counts();
+///     prism_driver::Reply::text(200, format!("open {}\naccepted {}\n", counts.open, counts.accepted))
+/// };
+/// server.get("/metrics", page).serve().await;
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ServerStats {
+    tally: Arc<Tally>,
+}
+
+/// Numbers that only grow: what is there now is the difference of two.
+#[derive(Debug, Default)]
+struct Tally {
+    accepted: AtomicU64,
+    opened: AtomicU64,
+    closed: AtomicU64,
+    unopened: [AtomicU64; Unopened::ALL],
+}
+
+/// How it ended with a peer that got no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unopened {
+    /// It got a page, which is all it wanted.
+    Page,
+    BadRequest,
+    Forbidden,
+    Unauthorized,
+    NotFound,
+    TimedOut,
+    Evicted,
+    Left,
+    Failed,
+}
+
+impl Unopened {
+    const ALL: usize = Self::Failed as usize + 1;
+}
+
+/// What [`ServerStats`] have counted, at one moment. A connection that is between two numbers at that
+/// moment may be missing or there twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// How many transports were accepted. Each of them is in one of the numbers below.
+    pub accepted: u64,
+    /// How many of them are in their handshake now.
+    pub in_handshake: u64,
+    /// How many connections are open now: a handler has them, or is about to.
+    pub open: u64,
+    /// How many connections were open, and are not any more.
+    pub closed: u64,
+    /// How many got a page.
+    pub pages: u64,
+    /// How many got neither, and why.
+    pub refused: Refused,
+}
+
+/// How many peers a server refused, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// What they sent was no good request: 400, 405, 426, 431, 505.
+    pub bad_request: u64,
+    /// Their [origin](crate::Server::origins) is not allowed: 403.
+    pub forbidden_origin: u64,
+    /// They were not [authorised](crate::Server::authorize), whatever they were answered.
+    pub unauthorized: u64,
+    /// Nothing is where they asked for something: 404.
+    pub not_found: u64,
+    /// Their request did not come within the [handshake
+    /// timeout](crate::Options::handshake_timeout): 408.
+    pub timed_out: u64,
+    /// They had to make way for others (see [`Options::max_handshakes`](crate::Options::max_handshakes)),
+    /// or the server shut down. They got no answer.
+    pub evicted: u64,
+    /// They left, or the transport failed, before there was a request.
+    pub left: u64,
+    /// A page or the authorisation panicked: 500.
+    pub failed: u64,
+}
+
+impl Refused {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.bad_request
+            + self.forbidden_origin
+            + self.unauthorized
+            + self.not_found
+            + self.timed_out
+            + self.evicted
+            + self.left
+            + self.failed
+    }
+}
+
+impl ServerStats {
+    /// The numbers, now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let unopened = |why: Unopened| self.tally.unopened[why as usize].load(Relaxed);
+        let refused = Refused {
+            bad_request: unopened(Unopened::BadRequest),
+            forbidden_origin: unopened(Unopened::Forbidden),
+            unauthorized: unopened(Unopened::Unauthorized),
+            not_found: unopened(Unopened::NotFound),
+            timed_out: unopened(Unopened::TimedOut),
+            evicted: unopened(Unopened::Evicted),
+            left: unopened(Unopened::Left),
+            failed: unopened(Unopened::Failed),
+        };
+        let pages = unopened(Unopened::Page);
+        let closed = self.tally.closed.load(Relaxed);
+        let opened = self.tally.opened.load(Relaxed);
+        let accepted = self.tally.accepted.load(Relaxed);
+        let greeted = opened + pages + refused.total();
+        Counts {
+            accepted,
+            // They are read one after the other, and by themselves they have no order.
+            in_handshake: accepted.saturating_sub(greeted),
+            open: opened.saturating_sub(closed),
+            closed,
+            pages,
+            refused,
+        }
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.tally.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn opened(&self) {
+        self.tally.opened.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.tally.closed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn unopened(&self, why: Unopened) {
+        self.tally.unopened[why as usize].fetch_add(1, Relaxed);
+    }
+}

@@ -1,0 +1,220 @@
+//! A rate of messages: who sends more has to wait, and neither loses a message nor its connection.
+
+mod common;
+
+use async_channel::{Receiver, bounded};
+use common::{
+    close,
+    handlers::Log,
+    http::shake_hands,
+    ms,
+    net::Net,
+    peer::{Peer, Seen},
+    pipe::Script,
+    s, serve, serve_handshake,
+    sim::Sim,
+};
+use futures_lite::future::or;
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Handler, Message, Options, ProtocolError, Rate, Runtime,
+    Server,
+};
+
+/// Writes down what it hears, and when.
+struct Listener(Sim, Log, async_channel::Sender<Connection>);
+
+impl Handler for Listener {
+    async fn on_connect(&self, connection: &Connection) {
+        // Not every scenario asks.
+        let _ = self.2.try_send(connection.clone());
+    }
+
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        self.1.add(format!("{} ms: {}", self.0.now().as_millis(), message.as_text().unwrap()));
+    }
+}
+
+fn listener(sim: &Sim) -> (Listener, Log, Receiver<Connection>) {
+    let (log, (hand, out)) = (Log::default(), bounded(1));
+    (Listener(sim.clone(), log.clone(), hand), log, out)
+}
+
+fn limited(per_second: u32, burst: u32) -> Options {
+    let mut options = Options::default();
+    options.message_rate = Some(Rate { per_second, burst });
+    options
+}
+
+fn connect(
+    sim: &Sim,
+    options: Options,
+) -> (Peer, Script, Receiver<Disconnect>, Log, Receiver<Connection>) {
+    let (listener, log, out) = listener(sim);
+    let (peer, script, ended) = serve(sim, listener, options);
+    (peer, script, ended, log, out)
+}
+
+#[test]
+fn a_burst_is_taken_at_once_and_what_is_beyond_it_at_the_rate() {
+    let sim = Sim::default();
+    let (mut peer, _, _, log, _) = connect(&sim, limited(10, 3));
+    sim.run(async {
+        peer.send_together(&["a", "b", "c", "d", "e"]).await;
+        sim.pass(s(1)).await;
+    });
+    assert_eq!(log.lines(), ["0 ms: a", "0 ms: b", "0 ms: c", "100 ms: d", "200 ms: e"]);
+}
+
+#[test]
+fn a_pause_makes_room_for_a_burst_and_for_no_more_than_one() {
+    let sim = Sim::default();
+    let (mut peer, _, _, log, _) = connect(&sim, limited(10, 2));
+    sim.run(async {
+        peer.send_together(&["a", "b"]).await;
+        sim.pass(ms(100)).await;
+        peer.send_together(&["c", "d"]).await;
+        sim.pass(s(15)).await;
+        peer.send_together(&["e", "f", "g"]).await;
+        sim.pass(s(1)).await;
+    });
+    let expected = [
+        "0 ms: a",
+        "0 ms: b",
+        "100 ms: c",
+        "200 ms: d",
+        "15100 ms: e",
+        "15100 ms: f",
+        "15200 ms: g",
+    ];
+    assert_eq!(log.lines(), expected);
+}
+
+#[test]
+fn a_peer_within_its_rate_never_waits() {
+    let sim = Sim::default();
+    let (mut peer, _, _, log, _) = connect(&sim, limited(10, 1));
+    sim.run(async {
+        for _ in 0..1000 {
+            peer.send("x").await;
+            sim.pass(ms(100)).await;
+        }
+    });
+    let expected: Vec<_> = (0..1000).map(|n| format!("{} ms: x", 100 * n)).collect();
+    assert_eq!(log.lines(), expected);
+}
+
+#[test]
+fn who_sends_too_fast_is_not_read_from_and_loses_nothing() {
+    let sim = Sim::default();
+    let (mut peer, script, _, log, _) = connect(&sim, limited(10, 1));
+    let message = "x".repeat(10_000);
+    sim.run(async {
+        for _ in 0..100 {
+            peer.send(&message).await;
+        }
+        sim.pass(s(1)).await;
+        assert!(script.unread_by_server() > 800_000, "{} bytes", script.unread_by_server());
+        sim.pass(s(9)).await;
+        assert_eq!((log.lines().len(), script.unread_by_server()), (100, 0));
+    });
+}
+
+#[test]
+fn a_peer_that_answers_is_not_taken_for_dead_although_its_pongs_wait_behind_its_messages() {
+    let sim = Sim::default();
+    let (mut peer, _, ended, log, _) = connect(&sim, limited(1, 1));
+    sim.run(async {
+        // An hour's worth of messages, all at once; whatever it answers comes behind them.
+        for n in 0..3600 {
+            peer.send(&n.to_string()).await;
+        }
+        let listening = async { panic!("nothing but pings: {:?}", peer.next_but_pings().await) };
+        or(listening, sim.pass(s(3600))).await;
+        assert_eq!(log.lines().len(), 3600);
+        assert!(ended.is_empty());
+    });
+}
+
+#[test]
+fn a_peer_that_is_dead_is_found_out_when_its_messages_have_been_taken() {
+    let sim = Sim::default();
+    let (mut peer, _, ended, log, _) = connect(&sim, limited(1, 1));
+    sim.run(async {
+        for n in 0..60 {
+            peer.send(&n.to_string()).await;
+        }
+        peer.mute();
+        let reason = ended.recv().await.unwrap();
+        let dead = ProtocolError::KeepaliveTimeout.to_string();
+        assert_eq!((reason.reason(), log.lines().len()), (dead, 60));
+        assert!(sim.now() < s(60 + 20 + 20 + 5 + 1), "{:?}", sim.now());
+    });
+}
+
+#[test]
+fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
+    let sim = Sim::default();
+    let (mut peer, _, ended, log, out) = connect(&sim, limited(1, 1));
+    sim.run(async {
+        peer.send_together(&["a", "b", "c"]).await;
+        let connection = out.recv().await.unwrap();
+        sim.pass(ms(500)).await;
+        connection.close(CloseCode::NORMAL, "enough").unwrap();
+        assert_eq!((peer.next().await, sim.now()), (close(1000, "enough"), ms(500)));
+        // What is behind it, the answer that ends it, waits for no token.
+        assert!(matches!(peer.next().await, Seen::End(Ok(()))));
+        drop(peer);
+        assert_eq!(ended.recv().await.unwrap().code(), 1000);
+        assert_eq!(sim.now(), s(1));
+    });
+    assert_eq!(log.lines(), ["0 ms: a"]);
+}
+
+#[test]
+fn a_rate_of_nothing_is_a_rate_of_one() {
+    let sim = Sim::default();
+    let (mut peer, _, _, log, _) = connect(&sim, limited(0, 0));
+    sim.run(async {
+        peer.send_together(&["a", "b"]).await;
+        sim.pass(s(2)).await;
+    });
+    assert_eq!(log.lines(), ["0 ms: a", "1000 ms: b"]);
+}
+
+#[test]
+fn without_a_rate_everything_is_taken_as_it_comes() {
+    let sim = Sim::default();
+    let (mut peer, _, _, log, _) = connect(&sim, Options::default());
+    sim.run(async {
+        for _ in 0..10_000 {
+            peer.send("x").await;
+        }
+        sim.settle().await;
+    });
+    assert_eq!(log.lines(), vec!["0 ms: x"; 10_000]);
+}
+
+#[test]
+fn the_rate_is_kept_behind_every_door() {
+    let expected = ["0 ms: a", "500 ms: b"];
+
+    let sim = Sim::default();
+    let (listener_, log, _out) = listener(&sim);
+    let (io, _, _) = serve_handshake(&sim, listener_, limited(2, 1));
+    sim.run(async {
+        shake_hands(io).await.send_together(&["a", "b"]).await;
+        sim.pass(s(2)).await;
+    });
+    assert_eq!(log.lines(), expected, "serve_stream");
+
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    let (listener_, log, _out) = listener(&sim);
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    sim.spawn(bound.options(limited(2, 1)).web_socket("/chat", listener_).serve());
+    sim.run(async {
+        shake_hands(net.knock().unwrap().0).await.send_together(&["a", "b"]).await;
+        sim.pass(s(2)).await;
+    });
+    assert_eq!(log.lines(), expected, "Server");
+}

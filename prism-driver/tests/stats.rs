@@ -1,0 +1,115 @@
+//! What a server counts: each peer once, by how it ended with it.
+
+mod common;
+
+use common::{
+    handlers::Echo,
+    http::{REQUEST, read_to_end, shake_hands},
+    ms,
+    net::Net,
+    pipe::End,
+    s,
+    sim::Sim,
+};
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Counts, Options, Origins, Reply, Request, Runtime, Server, ServerStats};
+
+/// A server at which everything can go wrong.
+fn server(sim: &Sim) -> (Net, ServerStats) {
+    let net = Net::new(sim);
+    let mut options = Options::default();
+    options.max_handshakes = 3;
+    let judge = |request: &Request<'_>| match request.header("X-Token") {
+        Some("abc") => Ok(()),
+        _ => Err(Reply::text(418, "who are you?")),
+    };
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    let server = bound
+        .options(options)
+        .origins(Origins::these(["https://example.org"]).unwrap())
+        .authorize(judge)
+        .web_socket("/chat", Echo)
+        .get("/page", |_| Reply::text(404, "a page of its own"))
+        .get("/panic", |_| panic!("on purpose"));
+    let stats = server.stats();
+    sim.spawn(server.serve());
+    (net, stats)
+}
+
+/// Each of them is in one place.
+fn check(counts: Counts) {
+    let ended = counts.closed + counts.pages + counts.refused.total();
+    assert_eq!(counts.accepted, counts.in_handshake + counts.open + ended, "{counts:?}");
+}
+
+async fn ask(net: &Net, request: &str) -> End {
+    let (mut io, _) = net.knock().unwrap();
+    io.write_all(request.as_bytes()).await.unwrap();
+    io
+}
+
+fn plain(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+#[test]
+fn connections_are_counted_when_they_come_and_when_they_go() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim);
+    assert_eq!(stats.counts(), Counts::default());
+    sim.run(async {
+        let (silent, _) = net.knock().unwrap();
+        let first = shake_hands(net.knock().unwrap().0).await;
+        let _second = shake_hands(net.knock().unwrap().0).await;
+        sim.settle().await;
+        let counts = stats.counts();
+        assert_eq!((counts.accepted, counts.in_handshake), (3, 1));
+        assert_eq!((counts.open, counts.closed), (2, 0));
+        check(counts);
+
+        drop((first, silent));
+        sim.settle().await;
+        let counts = stats.clone().counts();
+        assert_eq!((counts.accepted, counts.in_handshake), (3, 0));
+        assert_eq!((counts.open, counts.closed, counts.refused.left), (1, 1, 1));
+        check(counts);
+    });
+}
+
+#[test]
+fn each_refusal_is_counted_by_its_reason() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim);
+    let request = |from: &str, to: &str| REQUEST.replace(from, to);
+    let all = [
+        (plain("/page"), "404"),
+        (plain("/chat"), "426"),
+        (request("Version: 13", "Version: 8"), "426"),
+        (request("X-Token: abc", "Origin: https://evil.example"), "403"),
+        (request("X-Token: abc", "X-Token: abd"), "418"),
+        (request("X-Token: abc", "Origin: https://example.org"), "418"),
+        (request("X-Token: abc", "X-Token: \x1b[31m"), "400"),
+        (plain("/nowhere"), "404"),
+        (plain("/panic"), "500"),
+        ("GET / HT".to_owned(), "408"),
+    ];
+    sim.run(async {
+        for (request, status) in &all {
+            let mut io = ask(&net, request).await;
+            let answer = read_to_end(&mut io).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            assert!(!answer.contains("evil") && !answer.contains('\x1b'), "{answer}");
+        }
+        sim.pass(s(5)).await;
+        // And one who is driven out by three others.
+        let _silent = [(); 4].map(|()| net.knock().unwrap());
+        sim.pass(ms(300)).await;
+    });
+    let counts = stats.counts();
+    check(counts);
+    assert_eq!((counts.accepted, counts.pages, counts.in_handshake), (14, 1, 3));
+    let refused = counts.refused;
+    assert_eq!((refused.bad_request, refused.not_found, refused.failed), (3, 1, 1));
+    assert_eq!((refused.forbidden_origin, refused.unauthorized), (1, 2));
+    assert_eq!((refused.timed_out, refused.evicted, refused.left), (1, 1, 0));
+}

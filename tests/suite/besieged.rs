@@ -1,0 +1,178 @@
+//! A measurement, not one of the tests that always run: how a hundred good clients fare while twenty
+//! thousand others begin a handshake, never finish it, and come again as soon as they are dropped.
+//!
+//! ```text
+//! cargo test --release -p prism-tests --test tokio -- --ignored --nocapture besieged
+//! ```
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Lines},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+
+use super::support::{
+    alone::{again, allow_descriptors},
+    block_on,
+    handlers::Echo,
+};
+use crate::{
+    prism::{Client, Network as _, Runtime as _, Server},
+    runtime::{Network, spawn},
+};
+
+/// What a process is to be: `server`, or `flood ADDRESS`.
+const ROLE: &str = "PRISM_TESTS_ROLE";
+
+const GOOD: usize = 100;
+
+/// In each of two processes, because of their descriptors.
+const SILENT: usize = 10_000;
+
+/// How long the good clients are watched, before the flood and during it.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// How long a good client waits before its next message.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[test]
+#[ignore = "a measurement"]
+fn besieged() {
+    match env::var(ROLE) {
+        Ok(role) if role == "server" => return serve(),
+        Ok(role) => return flood(role.split_once(' ').expect("flood ADDRESS").1),
+        Err(_) => {}
+    }
+    let mut server = Part::start("server");
+    let address = server.hears("listening on ");
+    let (tell, told) = channel();
+    for _ in 0..GOOD {
+        spawn(talk(format!("ws://{address}/"), tell.clone()));
+    }
+    report("before the flood", &told);
+    let mut floods = [(); 2].map(|()| Part::start(&format!("flood {address}")));
+    floods.iter_mut().for_each(|flood| drop(flood.hears("all of us have come")));
+    report("during the flood", &told);
+    for _ in 0..5 {
+        let began = Instant::now();
+        let newcomer = block_on(Client::new(&format!("ws://{address}/")).expect("a URL").connect());
+        println!("a newcomer got in after {:?}: {}", began.elapsed(), newcomer.is_ok());
+    }
+    drop(floods);
+    println!("{}", server.hears("counted "));
+}
+
+/// The round trips of the next while.
+fn report(when: &str, told: &Receiver<Duration>) {
+    told.try_iter().for_each(drop);
+    thread::sleep(WATCH);
+    let mut trips: Vec<_> = told.try_iter().collect();
+    trips.sort_unstable();
+    let at = |share: f64| trips[((trips.len() - 1) as f64 * share) as usize];
+    println!(
+        "{when}: {} round trips, p50 {:?}, p99 {:?}, p99.9 {:?}, the longest {:?}",
+        trips.len(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
+}
+
+async fn talk(url: String, tell: Sender<Duration>) {
+    let socket = Client::new(&url).expect("a URL").connect().await.expect("a server");
+    loop {
+        let began = Instant::now();
+        let sent = socket.send("are you there?").await;
+        // When all is over, the server's process is ended.
+        if sent.is_err() || socket.recv().await.is_err() || tell.send(began.elapsed()).is_err() {
+            return;
+        }
+        Network::default().sleep(PAUSE).await;
+    }
+}
+
+fn serve() {
+    allow_descriptors(SILENT);
+    let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
+    println!("listening on {}", server.local_addr().expect("a bound listener"));
+    let stats = server.stats();
+    spawn(server.web_socket("/", Echo).serve());
+    let mut before = stats.counts();
+    // When nobody comes any more, it is over.
+    loop {
+        thread::sleep(Duration::from_secs(1));
+        let counts = stats.counts();
+        let came = counts.accepted - before.accepted;
+        if before.refused.evicted > 0 && came == 0 {
+            break println!("counted {counts:?}");
+        }
+        before = counts;
+    }
+}
+
+fn flood(address: &str) {
+    allow_descriptors(SILENT + 100);
+    let address: SocketAddr = address.parse().expect("an address");
+    let come = Arc::new(AtomicUsize::new(0));
+    for _ in 0..SILENT {
+        let come = come.clone();
+        spawn(async move {
+            let mut first = true;
+            loop {
+                let Ok(mut stream) = Network::default().connect(address).await else { continue };
+                if std::mem::take(&mut first) && come.fetch_add(1, Ordering::Relaxed) + 1 == SILENT
+                {
+                    println!("all of us have come");
+                }
+                // Until we are dropped, or it is all over.
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\n").await;
+                let _ = stream.read(&mut [0; 64]).await;
+            }
+        });
+    }
+    thread::park();
+}
+
+/// A process that plays a part, and does not outlive the measurement.
+struct Part {
+    process: Child,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+impl Part {
+    fn start(role: &str) -> Self {
+        let mut command = again(&besieged);
+        command.arg("--ignored").env(ROLE, role).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("this program runs again");
+        let says = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+        Self { process, says }
+    }
+
+    /// Waits for a line that has this in it; what is behind it.
+    fn hears(&mut self, word: &str) -> String {
+        loop {
+            let line = self.says.next().expect("it goes on").expect("text");
+            if let Some((_, rest)) = line.split_once(word) {
+                return rest.to_owned();
+            }
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
