@@ -1,0 +1,76 @@
+//! What must hold.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{Plan, figures::Figures, tally::Tally};
+
+/// What there was to see.
+pub(crate) struct Run {
+    /// Before anybody came.
+    pub(crate) before: Figures,
+    /// Each second.
+    pub(crate) looks: Vec<(Duration, Figures)>,
+    /// When all had gone.
+    pub(crate) after: Figures,
+    /// How many did not come to their end.
+    pub(crate) left_over: usize,
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// By how much the server's memory may grow after its first minute, in percent; and in bytes, which
+/// matters where it is small: threads keep buffers for reuse.
+const GROWTH: (usize, usize) = (10, 4 << 20);
+
+/// After this everything has happened that there is.
+const FIRST_MINUTE: Duration = Duration::from_secs(60);
+
+/// The rules that were broken. `stopped`: what the server said when it was told to stop.
+pub(crate) fn judge(plan: &Plan, run: &Run, stopped: Result<String, String>) -> Vec<String> {
+    let Run { before, looks, after, left_over, tally } = run;
+    let mut broken = tally.complaints();
+    let mut rule = |holds: bool, otherwise: String| {
+        if !holds {
+            broken.push(otherwise);
+        }
+    };
+    rule(*left_over == 0, format!("{left_over} clients did not come to their end"));
+    let most = looks.iter().map(|(_, figures)| figures.handled()).max().unwrap_or(0);
+    let enough = plan.connections * 3 / 4;
+    rule(most >= enough, format!("no more than {most} were connected, that is no load"));
+    rule(after.panics == 0, format!("{} panics", after.panics));
+    let gone = after.handled() == 0;
+    rule(gone, format!("on_connect ran {}, on_disconnect {}", after.connected, after.disconnected));
+    let returned = after.is_as_before(before);
+    rule(returned, format!("the server has not come back to what it was: {before}"));
+    for (what, of) in [("resident", RESIDENT), ("in use", IN_USE)] {
+        let [early, late] = memory(plan, looks, of);
+        println!("memory {what}: {} KiB in the beginning, {} KiB later", early >> 10, late >> 10);
+        let (percent, bytes) = GROWTH;
+        let flat = late <= early + (early * percent / 100).max(bytes);
+        rule(flat, format!("memory {what} has grown from {early} to {late} bytes"));
+    }
+    match stopped {
+        Ok(last) => println!("{last}"),
+        Err(what) => rule(false, format!("the server did not end well: {what}")),
+    }
+    broken
+}
+
+type Memory = fn(&Figures) -> usize;
+
+const RESIDENT: Memory = |figures| figures.resident;
+const IN_USE: Memory = |figures| figures.heap;
+
+/// The median of memory around the end of the first minute (or of the first half, if that is shorter),
+/// and in the second half. (The most would tell of the busiest second only.)
+fn memory(plan: &Plan, looks: &[(Duration, Figures)], of: Memory) -> [usize; 2] {
+    let half = plan.span / 2;
+    let beginning = FIRST_MINUTE.min(half);
+    let median = |from: Duration, to: Duration| {
+        let then = looks.iter().filter(|(at, _)| (from..to).contains(at));
+        let mut then: Vec<usize> = then.map(|(_, figures)| of(figures)).collect();
+        then.sort_unstable();
+        then.get(then.len() / 2).copied().unwrap_or(0)
+    };
+    [median(beginning / 2, beginning), median(half, Duration::MAX)]
+}
