@@ -155,7 +155,7 @@ fn floods_with_pings(abuser: &mut Abuser) -> Result<(), String> {
 }
 
 fn reads_nothing(abuser: &mut Abuser) -> Result<(), String> {
-    abuser.upgrade("/hose")?;
+    abuser.upgrade("/hose/abuser")?;
     // For longer than the server may write in vain, and much more than it may keep.
     for _ in 0..40 {
         if !abuser.say_frame(true, TEXT, b"more") {

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::Duration,
 };
@@ -52,12 +52,19 @@ impl Served {
         line.map_err(|_| "the server's process does not answer".to_owned())?.parse()
     }
 
-    /// Has it shut down, and says what it said last.
+    /// Has it shut down, and says what it said before it ended.
     pub(crate) fn stop(mut self) -> Result<String, String> {
         drop(self.questions.take());
-        let last = self.lines.recv_timeout(PATIENCE).map_err(|_| "no end".to_owned())?;
+        let mut said = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => said.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return Err("it does not end".to_owned()),
+            }
+        }
         let status = self.process.wait().map_err(|error| error.to_string())?;
-        if status.success() { Ok(last) } else { Err(status.to_string()) }
+        if status.success() { Ok(said.join("\n")) } else { Err(status.to_string()) }
     }
 }
 

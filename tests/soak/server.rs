@@ -2,10 +2,11 @@
 //! shuts down when there are no more lines.
 
 use std::{
+    collections::BTreeMap,
     io::stdin,
     panic,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -48,11 +49,14 @@ pub(crate) async fn serve<N: Network>(network: N) {
     let shutdown = server
         .options(options())
         .web_socket("/talk/{room}", Counting { handler: Talk(rooms), census: census.clone() })
-        .web_socket("/hose", Counting { handler: hose, census: census.clone() })
-        .web_socket("/quiet", Counting { handler: Quiet, census })
+        .web_socket("/hose/{who}", Counting { handler: hose, census: census.clone() })
+        .web_socket("/quiet", Counting { handler: Quiet, census: census.clone() })
         .serve_until(stopped)
         .await;
-    println!("{shutdown:?}");
+    println!("{shutdown:?}; how connections ended:");
+    for ((path, how), count) in &*census.endings.lock().expect("nobody panics in here") {
+        println!("{count:>8}  {path}: {how}");
+    }
 }
 
 /// What the handlers have seen.
@@ -60,6 +64,17 @@ pub(crate) async fn serve<N: Network>(network: N) {
 struct Census {
     connected: AtomicUsize,
     disconnected: AtomicUsize,
+    /// How often it ended how, by path.
+    endings: Mutex<BTreeMap<(String, String), usize>>,
+}
+
+impl Census {
+    fn ended(&self, connection: &Connection, reason: &Disconnect) {
+        // All rooms are one.
+        let path = connection.path().trim_end_matches(|it: char| it.is_ascii_digit());
+        let mut endings = self.endings.lock().expect("nobody panics in here");
+        *endings.entry((path.to_owned(), reason.to_string())).or_default() += 1;
+    }
 }
 
 /// Answers in a thread, whatever the runtime's do; the channel is closed at the end.
@@ -121,6 +136,7 @@ impl<H: Handler> Handler for Counting<H> {
     }
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.census.ended(connection, &reason);
         self.handler.on_disconnect(connection, reason).await;
         self.census.disconnected.fetch_add(1, Relaxed);
     }

@@ -36,7 +36,7 @@ async fn read_until<N: Network>(
     visitor: &Visitor,
     leave: Instant,
 ) -> Result<(), String> {
-    let url = format!("ws://{}/hose", visitor.address);
+    let url = format!("ws://{}/hose/slow", visitor.address);
     let client = Client::new_on(network.clone(), &url).expect("a good address");
     let mut socket =
         client.options(options()).connect().await.map_err(|error| error.to_string())?;

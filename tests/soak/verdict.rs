@@ -17,8 +17,8 @@ pub(crate) struct Run {
     pub(crate) tally: Arc<Tally>,
 }
 
-/// By how much the server's memory may grow after its first minute, in percent; and in bytes, which
-/// matters where it is small: threads keep buffers for reuse.
+/// By how much the server's memory may grow, in percent; and in bytes, which matters where it is small:
+/// threads keep buffers for reuse.
 const GROWTH: (usize, usize) = (10, 4 << 20);
 
 /// After this everything has happened that there is.
@@ -42,9 +42,8 @@ pub(crate) fn judge(plan: &Plan, run: &Run, stopped: Result<String, String>) -> 
     rule(gone, format!("on_connect ran {}, on_disconnect {}", after.connected, after.disconnected));
     let returned = after.is_as_before(before);
     rule(returned, format!("the server has not come back to what it was: {before}"));
-    for (what, of) in [("resident", RESIDENT), ("in use", IN_USE)] {
-        let [early, late] = memory(plan, looks, of);
-        println!("memory {what}: {} KiB in the beginning, {} KiB later", early >> 10, late >> 10);
+    for (what, [early, late]) in memory(plan.span, looks) {
+        println!("memory {what}: {} KiB, and later {} KiB", early >> 10, late >> 10);
         let (percent, bytes) = GROWTH;
         let flat = late <= early + (early * percent / 100).max(bytes);
         rule(flat, format!("memory {what} has grown from {early} to {late} bytes"));
@@ -56,21 +55,22 @@ pub(crate) fn judge(plan: &Plan, run: &Run, stopped: Result<String, String>) -> 
     broken
 }
 
-type Memory = fn(&Figures) -> usize;
-
-const RESIDENT: Memory = |figures| figures.resident;
-const IN_USE: Memory = |figures| figures.heap;
-
-/// The median of memory around the end of the first minute (or of the first half, if that is shorter),
-/// and in the second half. (The most would tell of the busiest second only.)
-fn memory(plan: &Plan, looks: &[(Duration, Figures)], of: Memory) -> [usize; 2] {
-    let half = plan.span / 2;
-    let beginning = FIRST_MINUTE.min(half);
-    let median = |from: Duration, to: Duration| {
+/// Medians of the server's memory, early and late. (The most would tell of the busiest second only.)
+///
+/// What is in use is settled within a minute. What the process holds follows the busiest moments, and so
+/// is given a quarter of the time.
+fn memory(span: Duration, looks: &[(Duration, Figures)]) -> [(&'static str, [usize; 2]); 2] {
+    let median = |of: fn(&Figures) -> usize, from: Duration, to: Duration| {
         let then = looks.iter().filter(|(at, _)| (from..to).contains(at));
         let mut then: Vec<usize> = then.map(|(_, figures)| of(figures)).collect();
         then.sort_unstable();
         then.get(then.len() / 2).copied().unwrap_or(0)
     };
-    [median(beginning / 2, beginning), median(half, Duration::MAX)]
+    let (half, minute) = (span / 2, FIRST_MINUTE.min(span / 2));
+    let in_use = |from, to| median(|figures| figures.heap, from, to);
+    let resident = |from, to| median(|figures| figures.resident, from, to);
+    [
+        ("in use", [in_use(minute / 2, minute), in_use(half, Duration::MAX)]),
+        ("resident", [resident(span / 4, half), resident(half + span / 4, Duration::MAX)]),
+    ]
 }
