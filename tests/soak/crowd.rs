@@ -87,7 +87,7 @@ impl Crowd {
                 match kind {
                     Kind::Prism | Kind::Faulty => network.spawn(talkers::prism(own, visitor)),
                     Kind::Tungstenite => runtimes::tokio::spawn(talkers::tungstenite(visitor)),
-                    Kind::Slow => network.spawn(slow::read(own, visitor)),
+                    Kind::Slow => runtimes::tokio::spawn(slow::read(visitor)),
                     Kind::Abuser => abusers::abuse(visitor),
                 }
             }
