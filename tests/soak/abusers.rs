@@ -102,10 +102,13 @@ impl Abuser {
         if heard.starts_with(expected.as_bytes()) { Ok(()) } else { Err(text(&heard)) }
     }
 
-    pub(crate) fn expect_close(&mut self, code: u16) -> Result<(), String> {
+    /// Expects a close frame with one of these codes, and the end.
+    pub(crate) fn expect_close(&mut self, codes: &[u16]) -> Result<(), String> {
         let heard = self.hear_to_the_end()?;
-        let close = |four: &[u8]| four[0] == 0x88 && four[2..] == code.to_be_bytes();
-        if heard.windows(4).any(close) { Ok(()) } else { Err(text(&heard)) }
+        let is_close = |four: &[u8]| {
+            four[0] == 0x88 && codes.contains(&u16::from_be_bytes([four[2], four[3]]))
+        };
+        if heard.windows(4).any(is_close) { Ok(()) } else { Err(text(&heard)) }
     }
 
     pub(crate) fn reset_when_dropped(&self) {
