@@ -12,3 +12,10 @@
 //! [`std::net::TcpStream`]s, so that Prism is not tested against itself only.
 //!
 //! `suite/interop/` has tungstenite as the peer, `interop/` those in other languages.
+//!
+//! Here are the parts that any program may use: a proxy through which things go wrong, frames
+//! made by hand, and what a process has. `soak/` is such a program: see `README.md`.
+
+pub mod process;
+pub mod proxy;
+pub mod raw;

@@ -384,8 +384,8 @@ impl Outbound {
     fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let header = Header::whole(opcode, mask, payload.len());
-        let out = out.own();
         out.reserve(Header::MAX_LEN + payload.len());
+        let out = out.own();
         header.encode(out);
         let begin = out.len();
         out.extend_from_slice(payload);

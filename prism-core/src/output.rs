@@ -13,6 +13,12 @@ pub trait Output {
     /// Where bytes are appended.
     fn own(&mut self) -> &mut BytesMut;
 
+    /// Makes room for so many more [own](Self::own) bytes, before they are appended; as it likes: this is
+    /// only so that the memory need not grow more than once for a frame, or by more than it should.
+    fn reserve(&mut self, bytes: usize) {
+        self.own().reserve(bytes);
+    }
+
     /// How many bytes are unsent in all.
     fn unsent(&self) -> usize;
 

@@ -9,6 +9,9 @@ use prism_core::{Output, PreparedMessage};
 /// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
 const SHARED: usize = 256;
 
+/// Up to this size a buffer doubles when it grows.
+const DOUBLED: usize = 16 << 10;
+
 /// How many pieces one write takes.
 pub(crate) const PIECES: usize = 32;
 
@@ -141,13 +144,28 @@ impl Output for Unsent {
         &mut self.own
     }
 
+    /// What a peer that does not read costs is what waits for it: a large buffer is not doubled, as that
+    /// could cost twice as much, but gets a sixteenth more than it needs.
+    fn reserve(&mut self, bytes: usize) {
+        let needed = self.own.len() + bytes;
+        if needed <= DOUBLED || needed <= self.own.capacity() || self.own.try_reclaim(bytes) {
+            self.own.reserve(bytes);
+            return;
+        }
+        let mut own = BytesMut::with_capacity(needed + needed / 16);
+        own.extend_from_slice(&self.own);
+        self.own = own;
+    }
+
     fn unsent(&self) -> usize {
         self.len()
     }
 
     fn append(&mut self, message: &PreparedMessage) {
-        if message.frame().len() < SHARED {
-            self.own.extend_from_slice(message.frame());
+        let frame = message.frame();
+        if frame.len() < SHARED {
+            self.reserve(frame.len());
+            self.own.extend_from_slice(frame);
         } else {
             self.push(message);
         }
@@ -177,7 +195,7 @@ mod tests {
 
     use prism_core::{Output, PreparedMessage};
 
-    use super::{PIECES, SHARED, Unsent};
+    use super::{DOUBLED, PIECES, SHARED, Unsent};
 
     /// Own bytes and shared frames, long and short, in turn; and all of it in one piece.
     fn mixed() -> (Unsent, Vec<u8>) {
@@ -238,6 +256,23 @@ mod tests {
             unsent.advance(pieces_of(&unsent, b"").len());
         }
         assert_eq!(writes, [PIECES, 3]);
+    }
+
+    #[test]
+    fn a_large_buffer_is_little_larger_than_what_is_in_it_however_that_came() {
+        for len in [1, 100, 5000, 40_000] {
+            let mut unsent = Unsent::default();
+            while unsent.len() < 200_000 {
+                unsent.reserve(len);
+                let room = unsent.own.capacity() - unsent.own.len();
+                assert!(room >= len, "{room} for {len}");
+                unsent.own().extend(std::iter::repeat_n(7, len));
+                let most = (unsent.len() * 17 / 16).max(DOUBLED * 2);
+                assert!(unsent.capacity() <= most, "{} for {}", unsent.capacity(), unsent.len());
+                unsent.advance(len / 7);
+            }
+            assert!(unsent.own.iter().all(|&byte| byte == 7), "it is still the same");
+        }
     }
 
     #[test]

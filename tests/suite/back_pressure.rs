@@ -86,6 +86,21 @@ fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
 }
 
 #[test]
+fn a_peer_that_reads_slowly_is_not_taken_for_one_that_takes_nothing() {
+    let mut options = Options::default();
+    options.write_timeout = Duration::from_secs(1);
+    let (flood, _fullest, events) = flood(MUCH / MESSAGE);
+    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let mut peer = server.open("/");
+    // A third of a megabyte each second, for several times the timeout: slow is what is tested.
+    for _ in 0..60 {
+        assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
+        thread::sleep(Duration::from_millis(75));
+    }
+    events.nothing_yet();
+}
+
+#[test]
 fn a_client_that_does_not_receive_holds_the_server_back() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);

@@ -10,7 +10,7 @@ use std::{
 use super::support::{
     PATIENCE,
     alone::{alone, peak_heap},
-    handlers::{Echo, recorder},
+    handlers::{Echo, Gate, recorder},
     pattern,
     peer::{BINARY, PING, Peer, TEXT},
     server::{Running, serve, serve_echo},
@@ -96,41 +96,79 @@ fn a_thousand_idle_connections_hold_no_buffers() {
     });
 }
 
-/// Sends without an end to a peer that does not read.
-struct Firehose(Sender<()>);
+/// Sends a message without an end, as soon as it may, to peers that do not read.
+struct Firehose {
+    message: Vec<u8>,
+    gate: Gate,
+    told: Sender<Told>,
+}
+
+enum Told {
+    /// That somebody has come.
+    Come,
+    /// That somebody has gone; and how much of the outbox was used at most.
+    Gone(usize),
+}
 
 impl Handler for Firehose {
     async fn on_connect(&self, connection: &Connection) {
-        let message = vec![b'x'; 32 << 10];
-        while connection.send(&message).await.is_ok() {}
-        self.0.send(()).expect("the scenario waits");
+        self.told.send(Told::Come).expect("the scenario waits");
+        self.gate.pass().await;
+        let mut most = 0;
+        while connection.send(&self.message).await.is_ok() {
+            most = most.max(connection.buffered());
+        }
+        self.told.send(Told::Gone(most)).expect("the scenario waits");
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-#[test]
-fn fifty_peers_that_do_not_read_cost_fifty_outboxes() {
-    alone(&fifty_peers_that_do_not_read_cost_fifty_outboxes, || {
-        let mut options = Options::default();
-        options.write_timeout = Duration::from_secs(1);
-        let (done, wait) = channel();
-        let server = serve(|server| {
-            server.options(options).web_socket("/", Echo).web_socket("/hose", Firehose(done))
-        });
-        let mut echo = server.open("/");
-        let cost = peak_heap(|| {
-            let peers: Vec<Peer> = (0..50).map(|_| server.open("/hose")).collect();
-            echo.send(TEXT, b"and the others are served");
-            echo.expect(TEXT, b"and the others are served");
-            for _ in &peers {
-                wait.recv_timeout(PATIENCE).expect("a peer that does not read is dropped");
-            }
-        });
-        // Mark and message, twice for how memory grows, and the handler's own message.
-        assert!(cost < 50 * (2 * (96 << 10) + (32 << 10)) + 4 * MIB, "it cost {cost} bytes");
-        eprintln!("fifty peers that do not read: {cost} bytes");
+/// What readers that stop cost, with messages of this length: less than a mark and a message each.
+fn readers_stop(len: usize) {
+    const READERS: usize = 50;
+    let mut options = Options::default();
+    options.write_timeout = Duration::from_secs(1);
+    let mark = options.high_water_mark;
+    let (told, tell) = channel();
+    let tell = || tell.recv_timeout(PATIENCE).expect("something happens");
+    let gate = Gate::closed();
+    let hose = Firehose { message: vec![b'x'; len], gate: gate.clone(), told };
+    let server =
+        serve(|server| server.options(options).web_socket("/", Echo).web_socket("/hose", hose));
+    let mut echo = server.open("/");
+    let peers: Vec<Peer> = (0..READERS).map(|_| server.open("/hose")).collect();
+    for _ in &peers {
+        assert!(matches!(tell(), Told::Come));
+    }
+    let cost = peak_heap(|| {
+        gate.open();
+        echo.send(TEXT, b"and the others are served");
+        echo.expect(TEXT, b"and the others are served");
+        for _ in &peers {
+            let Told::Gone(most) = tell() else { panic!("nobody else comes") };
+            assert!((mark..mark + len + 14).contains(&most), "{most} bytes were waiting");
+        }
     });
+    eprintln!("{READERS} readers that stop, messages of {len} bytes: {cost} bytes");
+    // A sixteenth more, so that buffers do not grow with each message; and whatever else there is.
+    let most = READERS * (mark + len) * 17 / 16 + MIB / 2;
+    assert!(cost < most, "it cost {cost} bytes, and {most} were to be enough");
+}
+
+#[test]
+fn readers_that_stop_cost_a_mark_each() {
+    alone(&readers_that_stop_cost_a_mark_each, || readers_stop(100));
+}
+
+#[test]
+fn readers_that_stop_cost_a_mark_and_a_message_each() {
+    alone(&readers_that_stop_cost_a_mark_and_a_message_each, || readers_stop(32 << 10));
+}
+
+#[test]
+fn readers_that_stop_cost_a_mark_and_a_large_message_each() {
+    alone(&readers_that_stop_cost_a_mark_and_a_large_message_each, || readers_stop(200 << 10));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod closing;
 mod contract;
 mod crowd;
 mod cuts;
+mod faults;
 mod floods;
 mod half_closed;
 mod handshake;

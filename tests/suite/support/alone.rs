@@ -3,12 +3,12 @@
 
 use std::{
     any::type_name_of_val,
-    env, fs,
+    env,
     process::{Command, Stdio},
 };
 
 use peak_alloc::PeakAlloc;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+pub(crate) use prism_tests::process::{allow_descriptors, descriptors, threads};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -37,31 +37,6 @@ pub(crate) fn again(test: &impl Fn()) -> Command {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args(["--exact", path, "--nocapture"]).stdin(Stdio::null());
     command
-}
-
-/// Lets this process, and those that it starts, have so many descriptors: the soft limit is often
-/// far below the hard one. Panics if that, too, is lower: a smaller scenario would be another one.
-pub(crate) fn allow_descriptors(count: usize) {
-    let count = count as u64;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|soft| soft >= count) {
-        return;
-    }
-    if let Some(hard) = limit.maximum {
-        assert!(hard >= count, "this needs {count} descriptors, and `ulimit -Hn` allows {hard}");
-    }
-    let raised = Rlimit { current: Some(count), ..limit };
-    setrlimit(Resource::Nofile, raised).expect("up to the hard limit it may be raised");
-}
-
-/// How many descriptors this process has.
-pub(crate) fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("Linux").count()
-}
-
-/// How many threads this process has.
-pub(crate) fn threads() -> usize {
-    fs::read_dir("/proc/self/task").expect("Linux").count()
 }
 
 /// How much heap this process has.

@@ -6,6 +6,9 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
 };
 
+pub(crate) use prism_tests::raw::encode;
+use prism_tests::raw::request;
+
 use super::{PATIENCE, head::Head, short};
 
 pub(crate) const CONTINUATION: u8 = 0;
@@ -14,9 +17,6 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
-
-/// Any key will do here.
-const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
@@ -75,11 +75,7 @@ impl Peer {
 
     /// A good request for a WebSocket.
     pub(crate) fn request(path: &str) -> String {
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Version: 13\r\n\r\n"
-        )
+        request(path)
     }
 
     // ---- what it says
@@ -248,30 +244,6 @@ impl Peer {
             Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload: unmasked.collect() };
         Some((frame, self.input.len() - rest.len() + len))
     }
-}
-
-/// A frame.
-pub(crate) fn encode(masked: bool, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![u8::from(fin) << 7 | opcode];
-    let mask_bit = u8::from(masked) << 7;
-    match payload.len() {
-        len @ 0..126 => frame.push(mask_bit | len as u8),
-        len @ 126..=0xffff => {
-            frame.push(mask_bit | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(mask_bit | 127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    if masked {
-        frame.extend(KEY);
-        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
-    } else {
-        frame.extend(payload);
-    }
-    frame
 }
 
 pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {

@@ -1,0 +1,91 @@
+//! [`Counted`]: a network that knows how many of its tasks there are.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use prism_driver::{Network, Runtime};
+
+#[derive(Clone)]
+pub(crate) struct Counted<N> {
+    network: N,
+    tasks: Arc<AtomicUsize>,
+}
+
+impl<N> Counted<N> {
+    pub(crate) fn new(network: N) -> Self {
+        Self { network, tasks: Arc::default() }
+    }
+
+    /// How many there are at this moment.
+    pub(crate) fn tasks(&self) -> Arc<AtomicUsize> {
+        self.tasks.clone()
+    }
+}
+
+impl<N: Network> Runtime for Counted<N> {
+    type Sleep = N::Sleep;
+
+    fn now(&self) -> Duration {
+        self.network.now()
+    }
+
+    fn sleep(&self, span: Duration) -> N::Sleep {
+        self.network.sleep(span)
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let alive = Alive::new(self.tasks.clone());
+        self.network.spawn(async move {
+            future.await;
+            drop(alive);
+        });
+    }
+}
+
+impl<N: Network> Network for Counted<N> {
+    type Stream = N::Stream;
+    type Listener = N::Listener;
+
+    fn listen(&self, listener: TcpListener) -> io::Result<N::Listener> {
+        self.network.listen(listener)
+    }
+
+    async fn accept(&self, listener: &N::Listener) -> io::Result<(N::Stream, SocketAddr)> {
+        self.network.accept(listener).await
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.network.resolve(host, port).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<N::Stream> {
+        self.network.connect(address).await
+    }
+
+    fn set_nodelay(&self, stream: &N::Stream) -> io::Result<()> {
+        self.network.set_nodelay(stream)
+    }
+}
+
+/// Counts for one until it is dropped: also with a task that has not run.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn new(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
