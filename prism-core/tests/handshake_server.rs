@@ -213,6 +213,7 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("an open quote", plus(&["Sec-WebSocket-Extensions: a; b=\"c"]), 400),
         // The limits.
         ("too many headers", plus(&["X: y"; 100]), 431),
+        ("a thousand headers", plus(&["X: y"; 1000]), 431),
         ("a header that is too large", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), 431),
         ("a target that is too large", format!("GET /{}", "a".repeat(16 << 10)).into(), 431),
         ("empty lines without end", b"\r\n".repeat(9 << 10), 431),
