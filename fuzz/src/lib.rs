@@ -5,6 +5,7 @@
 pub mod common;
 pub mod heads;
 mod stream;
+pub mod theirs;
 
 use common::{
     Seen,
