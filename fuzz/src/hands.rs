@@ -60,6 +60,7 @@ pub fn give(io: &mut End, bytes: &[u8]) -> usize {
             Poll::Ready(Err(_)) | Poll::Pending => break,
         }
     }
+    let _ = Pin::new(io).poll_flush(&mut cx);
     given
 }
 

@@ -99,6 +99,7 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("no body, said so", plus(&["Content-Length: 0"]), ""),
         ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
         ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
+        ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),
         ("an unknown sub-protocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
         (
             "a known sub-protocol",
