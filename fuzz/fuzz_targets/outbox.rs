@@ -48,8 +48,8 @@ enum Act {
     /// Everything happens that can.
     Settle,
     Wait(u8),
-    /// The pipe holds so many bytes.
-    Room(u16),
+    /// The pipe has room for so many bytes more, or for a lot.
+    Room(Option<u8>),
     /// It moves so many bytes at a time.
     Piece(u16),
     /// The peer takes so many bytes.
@@ -69,15 +69,8 @@ struct Load {
 }
 
 impl Load {
-    /// Mostly short; some long enough to be shared, or to leave from where they lie.
     fn message(self, filling: u8) -> OwnedMessage {
-        let len = match self.len % 4 {
-            0 => self.len % 8,
-            1 => self.len % 300,
-            2 => self.len % 1_024,
-            _ => self.len % 40_000,
-        };
-        let bytes = vec![b'a' + filling % 26; usize::from(len)];
+        let bytes = vec![b'a' + filling % 26; size(self.len)];
         if self.text {
             OwnedMessage::Text(String::from_utf8(bytes).expect("letters"))
         } else {
@@ -86,14 +79,28 @@ impl Load {
     }
 }
 
+/// A size of one of four orders: messages that are tiny, that are shared if they are prepared, and
+/// that leave from where they lie.
+fn size(any: u16) -> usize {
+    usize::from(match any % 4 {
+        0 => any % 8,
+        1 => any % 100,
+        2 => any % 1_024,
+        _ => any % 40_000,
+    })
+}
+
 fuzz_target!(|input: Input| {
-    let mut world = World::new(usize::from(input.mark));
+    let mut world = World::new(size(input.mark));
     for act in input.acts.into_iter().take(200) {
         world.perform(act);
         world.check();
     }
     world.finish();
 });
+
+/// What a pipe holds.
+const A_LOT: usize = 1 << 20;
 
 /// A control frame with its header, at most.
 const CONTROL: usize = 127;
@@ -164,7 +171,7 @@ impl World {
             taken: 0,
             mark: mark.max(1),
             largest: 0,
-            room: 1 << 20,
+            room: A_LOT,
             closed: false,
             disturbed: false,
             sent: 0,
@@ -210,8 +217,16 @@ impl World {
                 let _ = (0..turns).all(|_| self.sim.tick());
             }
             Act::Settle => self.settle(),
-            Act::Wait(seconds) => self.sim.run(self.sim.pass(s(u64::from(seconds)))),
-            Act::Room(bytes) => self.set_room(usize::from(bytes)),
+            Act::Wait(seconds) => {
+                self.settle();
+                // A peer that takes nothing is given up some time.
+                self.disturbed |= self.connection.buffered() > 0;
+                self.sim.run(self.sim.pass(s(seconds.into())));
+            }
+            Act::Room(None) => self.set_room(A_LOT),
+            Act::Room(Some(more)) => {
+                self.set_room(self.script.unread_by_client() + usize::from(more));
+            }
             Act::Piece(bytes) => self.script.set_piece(usize::from(bytes).max(1)),
             Act::Take(most) => self.take(usize::from(most)),
             Act::Break(bytes) => {

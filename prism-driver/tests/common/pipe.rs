@@ -159,7 +159,9 @@ impl Script {
     /// Both sides hold back what is written until it is flushed, as TLS and buffered writers do.
     pub fn hold_until_flushed(&self) {
         for lane in [&self.to_client, &self.to_server] {
-            change(lane, |lane| drop(lane.held.get_or_insert_default()));
+            change(lane, |lane| {
+                lane.held.get_or_insert_default();
+            });
         }
     }
 
