@@ -217,12 +217,7 @@ impl World {
                 let _ = (0..turns).all(|_| self.sim.tick());
             }
             Act::Settle => self.settle(),
-            Act::Wait(seconds) => {
-                self.settle();
-                // A peer that takes nothing is given up some time.
-                self.disturbed |= self.connection.buffered() > 0;
-                self.sim.run(self.sim.pass(s(seconds.into())));
-            }
+            Act::Wait(seconds) => self.wait(seconds),
             Act::Room(None) => self.set_room(A_LOT),
             Act::Room(Some(more)) => {
                 self.set_room(self.script.unread_by_client() + usize::from(more));
@@ -405,6 +400,15 @@ impl World {
         }
         let held_up = self.script.unread_by_client() >= self.room;
         assert!(waits == 0 || held_up, "{waits} bytes could leave");
+    }
+
+    /// A peer that takes nothing is given up, after 30 s or earlier.
+    fn wait(&mut self, seconds: u8) {
+        self.settle();
+        let stuck = self.connection.buffered() > 0;
+        self.disturbed |= stuck;
+        self.sim.run(self.sim.pass(s(seconds.into())));
+        assert!(!stuck || seconds <= 30 || !self.ended.is_empty(), "it is waited for");
     }
 
     /// Lets all leave that can, and the connection end.

@@ -232,6 +232,8 @@ impl World {
 
     fn carry(&mut self, most: usize) {
         let Some(peer) = &mut self.peer else { return };
+        // As with TCP, that destroys what was on its way back.
+        self.faulty |= self.script.dropped_by_server();
         let rest = &self.says[self.given..];
         self.given += give(peer, &rest[..most.min(rest.len())]);
     }
