@@ -50,7 +50,7 @@ enum Act {
     Wait(u8),
     /// The pipe has room for so many bytes more, or for a lot.
     Room(Option<u8>),
-    /// It moves so many bytes at a time.
+    /// It moves so many bytes at a time. (Few enough to tear a header; fewer would take too long.)
     Piece(u16),
     /// The peer takes so many bytes.
     Take(u16),
@@ -79,14 +79,14 @@ impl Load {
     }
 }
 
-/// A size of one of four orders: messages that are tiny, that are shared if they are prepared, and
-/// that leave from where they lie.
+/// A size of one of four orders: messages that are tiny, that are small, that are shared if they are
+/// prepared, and that leave from where they lie, or just not.
 fn size(any: u16) -> usize {
     usize::from(match any % 4 {
         0 => any % 8,
         1 => any % 100,
         2 => any % 1_024,
-        _ => any % 40_000,
+        _ => 16_000 + any % 1_000,
     })
 }
 
@@ -222,7 +222,7 @@ impl World {
             Act::Room(Some(more)) => {
                 self.set_room(self.script.unread_by_client() + usize::from(more));
             }
-            Act::Piece(bytes) => self.script.set_piece(usize::from(bytes).max(1)),
+            Act::Piece(bytes) => self.script.set_piece(usize::from(bytes).max(13)),
             Act::Take(most) => self.take(usize::from(most)),
             Act::Break(bytes) => {
                 self.disturbed = true;
