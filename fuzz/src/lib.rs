@@ -1,10 +1,16 @@
 //! What the fuzz targets share: what must hold of a machine (RFC 6455), whatever bytes it gets, and
-//! streams that are nearly right. The helpers are those of the tests of `prism-core`.
+//! streams that are nearly right. The helpers are those of the tests of `prism-core` and `prism-driver`.
 
+pub mod actor;
 #[path = "../../prism-core/tests/common/mod.rs"]
 pub mod common;
+pub mod courier;
+#[path = "../../prism-driver/tests/common/mod.rs"]
+pub mod driver;
+pub mod hands;
 pub mod heads;
 mod stream;
+pub mod theirs;
 
 use common::{
     Seen,

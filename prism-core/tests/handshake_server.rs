@@ -99,6 +99,7 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("no body, said so", plus(&["Content-Length: 0"]), ""),
         ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
         ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
+        ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),
         ("an unknown sub-protocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
         (
             "a known sub-protocol",
@@ -213,6 +214,7 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("an open quote", plus(&["Sec-WebSocket-Extensions: a; b=\"c"]), 400),
         // The limits.
         ("too many headers", plus(&["X: y"; 100]), 431),
+        ("a thousand headers", plus(&["X: y"; 1000]), 431),
         ("a header that is too large", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), 431),
         ("a target that is too large", format!("GET /{}", "a".repeat(16 << 10)).into(), 431),
         ("empty lines without end", b"\r\n".repeat(9 << 10), 431),

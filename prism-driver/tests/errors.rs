@@ -2,7 +2,9 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use prism_driver::{AcceptError, ConnectError, Disconnect, Failure, HandshakeError, ProtocolError};
+use prism_driver::{
+    AcceptError, CloseCode, ConnectError, Disconnect, Failure, HandshakeError, ProtocolError,
+};
 
 fn reset() -> io::Error {
     io::ErrorKind::ConnectionReset.into()
@@ -42,4 +44,16 @@ fn what_says_nothing_of_its_own_is_not_told_twice() {
     assert_eq!(failure.to_string(), ProtocolError::CloseTimeout.to_string());
     assert!(failure.source().is_none());
     assert!(Disconnect::Failed(failure).source().is_none());
+}
+
+/// What an error prints goes into logs, and a peer has chosen the reason of its close frame.
+#[test]
+fn a_peer_can_not_forge_a_line_in_a_log() {
+    let reason = "bye)\r\n2026-01-01 admin logged in\u{1b}[2K\0\u{202e}\u{2028}".to_owned();
+    let ending = Disconnect::Peer { code: CloseCode::NORMAL, reason };
+    for shown in [ending.to_string(), format!("{ending:?}")] {
+        let forged = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+        assert!(!shown.contains(forged), "{}", shown.escape_default());
+        assert!(shown.contains("admin logged in"), "it is escaped, and not lost");
+    }
 }

@@ -215,6 +215,34 @@ fn a_refusal_is_delivered_although_the_peer_still_sends() {
     });
 }
 
+/// RFC 9112 §11.2: what follows a refused request may be its body, so it is nobody's next request.
+#[test]
+fn nothing_behind_a_refused_request_is_taken_for_another() {
+    let bad = REQUEST.strip_suffix("\r\n").unwrap();
+    for refused_request in [
+        format!("{bad}Content-Length: {}\r\n\r\n", REQUEST.len()),
+        format!("{bad}Transfer-Encoding: chunked\r\n\r\n"),
+        format!("{bad}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        REQUEST.replace("Upgrade: websocket", "Upgrade: h2c"),
+        REQUEST.replace("Version: 13", "Version: 12"),
+        REQUEST.replace("GET", "POST"),
+    ] {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let (mut io, _, ended) = serve_handshake(&sim, recorder, Options::default());
+        sim.run(async {
+            io.write_all(&[refused_request.as_bytes(), REQUEST.as_bytes()].concat()).await.unwrap();
+            let answer = read_to_end(&mut io).await;
+            assert!(!answer.starts_with("HTTP/1.1 101 "), "{refused_request}: {answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{refused_request}: {answer}");
+            assert!(answer.contains("close\r\n"), "{refused_request}: {answer}");
+            drop(io);
+            assert!(refused(&ended.recv().await.unwrap()).is_some());
+        });
+        assert!(log.lines().is_empty(), "{:?}", log.lines());
+    }
+}
+
 #[test]
 fn a_refused_peer_is_left_after_five_seconds_whatever_it_sends() {
     let sim = Sim::default();
@@ -236,5 +264,19 @@ fn a_refused_peer_that_does_not_read_is_left_after_five_seconds() {
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
         assert_eq!(sim.now(), s(5));
+    });
+}
+
+#[test]
+fn a_refused_peer_that_pours_is_left_after_half_a_mebibyte() {
+    let sim = Sim::default();
+    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    sim.run(async {
+        io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let poured = io.write_all(&vec![b'x'; 1 << 20]).await;
+        assert!(poured.is_err(), "nobody takes all of it");
+        assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
+        assert_eq!(sim.now(), s(0), "its end is not waited for");
+        assert!(script.dropped_by_server());
     });
 }

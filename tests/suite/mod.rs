@@ -18,6 +18,7 @@ mod handshake;
 mod interop;
 mod memory;
 mod messages;
+mod origins;
 mod pages;
 mod rooms;
 mod rooms_members;

@@ -21,7 +21,9 @@ pub(crate) struct InvalidUtf8;
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidUtf8, valid_prefix};
+    use core::str::from_utf8;
+
+    use super::{InvalidUtf8, text, valid_prefix};
 
     #[test]
     fn a_begun_code_point_waits_and_a_hopeless_one_fails() {
@@ -32,5 +34,48 @@ mod tests {
         for hopeless in [&b"a\xff"[..], b"\xc0", b"\xed\xa0", b"\xf4\x90", b"\xe2\x28", b"\xf5"] {
             assert_eq!(valid_prefix(hopeless), Err(InvalidUtf8), "{hopeless:x?}");
         }
+    }
+
+    /// Byte by byte, every beginning that could still become a character.
+    #[test]
+    fn the_verdict_is_that_of_std_for_every_beginning_of_a_character() {
+        fn goes_on(begun: &[u8]) {
+            for byte in 0..=u8::MAX {
+                let bytes = &mut [0; 4][..=begun.len()];
+                bytes[..begun.len()].copy_from_slice(begun);
+                bytes[begun.len()] = byte;
+                if agrees_with_std(bytes) == Verdict::Begun {
+                    goes_on(bytes);
+                }
+            }
+        }
+        goes_on(&[]);
+    }
+
+    /// Takes nothing on trust: neither what is hopeless already, nor what follows a whole character.
+    #[test]
+    #[ignore = "a minute or two, and that with --release"]
+    fn the_verdict_is_that_of_std_for_every_four_bytes_there_are() {
+        for start in 0..=u32::MAX {
+            agrees_with_std(&start.to_be_bytes());
+        }
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Verdict {
+        Whole,
+        Begun,
+        Hopeless,
+    }
+
+    fn agrees_with_std(bytes: &[u8]) -> Verdict {
+        let (verdict, prefix) = match from_utf8(bytes) {
+            Ok(_) => (Verdict::Whole, Ok(bytes.len())),
+            Err(error) if error.error_len().is_none() => (Verdict::Begun, Ok(error.valid_up_to())),
+            Err(_) => (Verdict::Hopeless, Err(InvalidUtf8)),
+        };
+        assert_eq!(valid_prefix(bytes), prefix, "{bytes:x?}");
+        assert_eq!(text(bytes).is_ok(), verdict == Verdict::Whole, "{bytes:x?}");
+        verdict
     }
 }

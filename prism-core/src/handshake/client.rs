@@ -165,7 +165,7 @@ impl ClientHandshake {
                 State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
                 State::Head => {}
             }
-            if !starts_like_http(input.unparsed()) {
+            if !starts_like_http(self.reader.within_limit(input.unparsed())) {
                 return Err(HandshakeError::NotHttp);
             }
             let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };

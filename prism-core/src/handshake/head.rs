@@ -61,18 +61,24 @@ impl HeadReader {
 
     /// How long the head is that the unparsed bytes begin with; `None` while its end is missing.
     pub(super) fn find_end(&mut self, unparsed: &[u8]) -> Result<Option<usize>, HandshakeError> {
-        let limit = self.max_size.saturating_sub(self.skipped);
-        let window = &unparsed[..unparsed.len().min(limit)];
+        let window = self.within_limit(unparsed);
         for (at, &byte) in window.iter().enumerate().skip(self.scanned) {
             if self.is_end(at, byte)? {
                 return Ok(Some(at + 1));
             }
         }
         self.scanned = window.len();
-        if window.len() == limit {
+        if self.skipped + window.len() >= self.max_size {
             return Err(HandshakeError::HeadTooLarge(self.max_size));
         }
         Ok(None)
+    }
+
+    /// Those of the unparsed bytes that may belong to a head. No others count: they may not be there
+    /// yet.
+    pub(super) fn within_limit<'a>(&self, unparsed: &'a [u8]) -> &'a [u8] {
+        let limit = self.max_size.saturating_sub(self.skipped);
+        &unparsed[..unparsed.len().min(limit)]
     }
 
     /// Goes on to the next head, after one of `length` bytes that was skipped.

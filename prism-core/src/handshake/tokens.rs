@@ -212,12 +212,18 @@ mod tests {
         assert!(!are_extensions(lines(&["a;", "b"])));
     }
 
+    /// So long that only linear work is done within a lifetime. (A head's limit is far below.)
     #[test]
     fn long_lists_of_anything_end() {
-        for unit in [" ", "\"", "\\", ",", ";", "a;", "a,", "a;b=\"", "a;b=\"\\\\"] {
-            are_extensions(lines(&[&unit.repeat((64 << 10) / unit.len())]));
+        const LONG: usize = 1 << 20;
+        for unit in [" ", "\"", "\\", ",", ";", "a;", "a,", " ,", "a;b=\"", "a;b=\"\\\\", "a\t;"] {
+            for long in [unit.repeat(LONG / unit.len()), format!("a;b=\"{}", unit.repeat(LONG))] {
+                are_extensions(lines(&[&long]));
+                are_tokens(lines(&[&long]));
+                assert!(!has_token(lines(&[&long]), "upgrade"));
+            }
         }
-        let long = format!("a; b=\"{}\"", "c".repeat(64 << 10));
+        let long = format!("a; b=\"{}\"", "c".repeat(LONG));
         assert!(are_extensions(lines(&[&long])));
     }
 }

@@ -158,8 +158,11 @@ impl Script {
 
     /// Both sides hold back what is written until it is flushed, as TLS and buffered writers do.
     pub fn hold_until_flushed(&self) {
-        change(&self.to_client, |lane| lane.held = Some(Vec::new()));
-        change(&self.to_server, |lane| lane.held = Some(Vec::new()));
+        for lane in [&self.to_client, &self.to_server] {
+            change(lane, |lane| {
+                lane.held.get_or_insert_default();
+            });
+        }
     }
 
     /// The server may write so many bytes more, however fast the client reads; `usize::MAX`: all.

@@ -1,0 +1,26 @@
+//! The same bytes into Prism and into tungstenite: the same events, and the same verdict, but for the
+//! differences that are known.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use prism_core::Role;
+use prism_fuzz::{
+    Part,
+    theirs::{agree, ours, theirs},
+    wire,
+};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    to_client: bool,
+    parts: Vec<Part>,
+}
+
+fuzz_target!(|input: Input| {
+    let (role, sender) =
+        if input.to_client { (Role::Client, Role::Server) } else { (Role::Server, Role::Client) };
+    let stream = wire(sender, &input.parts);
+    let (ours, theirs) = (ours(role, &stream), theirs(role, &stream));
+    assert!(agree(&ours, &theirs), "ours: {ours:?}\ntheirs: {theirs:?}\nof {stream:02x?}");
+});

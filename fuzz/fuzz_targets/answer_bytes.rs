@@ -1,0 +1,10 @@
+//! Any bytes into a client's handshake: no panic, and the same verdict byte by byte.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prism_fuzz::heads::ask;
+
+fuzz_target!(|bytes: &[u8]| {
+    let whole = ask([bytes]);
+    assert_eq!(ask(bytes.chunks(1)), whole, "byte by byte");
+});

@@ -1,0 +1,100 @@
+//! Futures and pipes of the driver in the hands of the fuzzer: they go on when the input says so.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use prism_core::Header;
+
+use crate::driver::pipe::End;
+
+/// A future that is polled by hand, and remembers whether it was woken meanwhile.
+pub struct Held<T> {
+    future: Pin<Box<dyn Future<Output = T>>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<T> Held<T> {
+    /// Not polled yet.
+    pub fn new(future: impl Future<Output = T> + 'static) -> Self {
+        Self { future: Box::pin(future), woken: Arc::new(Woken(AtomicBool::new(true))) }
+    }
+
+    /// Polls it, woken or not.
+    pub fn poll(&mut self) -> Option<T> {
+        self.woken.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(self.woken.clone());
+        match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether it was woken since it was last polled.
+    pub fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Gives as much to an end of a pipe as it takes now; how much that was.
+pub fn give(io: &mut End, bytes: &[u8]) -> usize {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut given = 0;
+    while given < bytes.len() {
+        match Pin::new(&mut *io).poll_write(&mut cx, &bytes[given..]) {
+            Poll::Ready(Ok(count)) => given += count,
+            Poll::Ready(Err(_)) | Poll::Pending => break,
+        }
+    }
+    let _ = Pin::new(io).poll_flush(&mut cx);
+    given
+}
+
+/// Takes what an end of a pipe has now, at most so many bytes.
+pub fn take(io: &mut End, most: usize) -> Vec<u8> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut taken, mut buffer) = (Vec::new(), [0; 4096]);
+    while taken.len() < most {
+        let want = buffer.len().min(most - taken.len());
+        match Pin::new(&mut *io).poll_read(&mut cx, &mut buffer[..want]) {
+            Poll::Ready(Ok(count @ 1..)) => taken.extend(&buffer[..count]),
+            Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
+        }
+    }
+    taken
+}
+
+/// Ends one side of a pipe.
+pub fn end(io: &mut End) {
+    let _ = Pin::new(io).poll_close(&mut Context::from_waker(Waker::noop()));
+}
+
+/// The whole frames at the beginning of these bytes: the last one may be on its way still.
+///
+/// # Panics
+/// If what is there can not become a frame.
+pub fn whole_frames(bytes: &[u8]) -> &[u8] {
+    let mut whole = 0;
+    while let Some((header, len)) = Header::parse(&bytes[whole..]).expect("right headers only") {
+        let end = whole + len + usize::try_from(header.len).expect("no header lies");
+        if end > bytes.len() {
+            break;
+        }
+        whole = end;
+    }
+    &bytes[..whole]
+}

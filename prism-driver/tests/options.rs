@@ -1,0 +1,37 @@
+//! The limits are on by default, and these are the defaults: `SECURITY.md` promises them.
+
+use std::time::Duration;
+
+use prism_driver::Options;
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn every_limit_is_on_by_default_and_has_the_value_that_is_promised() {
+    let Options {
+        protocol,
+        connect_timeout,
+        handshake_timeout,
+        high_water_mark,
+        write_timeout,
+        max_connections,
+        shutdown_grace,
+        ..
+    } = Options::default();
+    assert_eq!(protocol.max_message_size, 1 << 20);
+    assert_eq!(protocol.max_empty_fragments, 32);
+    assert_eq!(protocol.max_head_size, 16 << 10);
+    assert_eq!(protocol.max_headers, 100);
+    assert_eq!(protocol.ping_interval, Some(s(20)));
+    assert_eq!(protocol.pong_timeout, s(20));
+    assert_eq!(protocol.pong_mark, 64 << 10);
+    assert_eq!(protocol.close_timeout, s(5));
+    assert_eq!(connect_timeout, s(10));
+    assert_eq!(handshake_timeout, s(10));
+    assert_eq!(high_water_mark, 64 << 10);
+    assert_eq!(write_timeout, s(30));
+    assert_eq!(max_connections, 65_536);
+    assert_eq!(shutdown_grace, s(10));
+}

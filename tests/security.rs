@@ -1,0 +1,71 @@
+//! What `SECURITY.md` says of tests is true: each that it names is in the file that it names, and
+//! each limit that there is has a row.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use prism_tokio::Options;
+
+const PAGE: &str = include_str!("../SECURITY.md");
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn rows() -> impl Iterator<Item = &'static str> {
+    PAGE.lines().filter(|line| line.starts_with('|'))
+}
+
+/// The code in a line: what stands between backquotes.
+fn code(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// The tests in a file, by name: those that are not ignored.
+fn tests(text: &str) -> HashSet<&str> {
+    let behind_attributes = text.split("#[test]\n").skip(1);
+    let names = behind_attributes
+        .filter_map(|text| text.trim_start().strip_prefix("fn ")?.split('(').next());
+    names.collect()
+}
+
+/// A test is named behind its file, in the same row: "`path/to/file.rs` `name_of_test`, `another`".
+#[test]
+fn every_test_that_the_page_names_is_in_the_file_that_it_names() {
+    let mut named = 0;
+    for row in rows() {
+        let mut file: Option<(&str, String)> = None;
+        for code in code(row) {
+            if code.ends_with(".rs") {
+                let text = fs::read_to_string(root().join(code))
+                    .unwrap_or_else(|error| panic!("{code}: {error}"));
+                file = Some((code, text));
+            } else if let Some((path, text)) = &file {
+                assert!(tests(text).contains(code), "{path} has no test {code}");
+                named += 1;
+            }
+        }
+        assert!(file.is_some() || !row.contains('`'), "no test: {row}");
+    }
+    assert!(named > 0, "the page has tables");
+}
+
+/// As the limits print, all of them: `Options { protocol: Config { max_message_size: 1048576, ...`.
+#[test]
+fn every_limit_that_there_is_has_a_row() {
+    let told: HashSet<_> = rows().flat_map(code).collect();
+    let options = format!("{:#?}", Options::default());
+    let limits: Vec<_> = options
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(": "))
+        .map(|(name, _)| name)
+        .filter(|name| *name != "protocol")
+        .collect();
+    assert!(limits.len() > 10, "{limits:?}");
+    for limit in limits {
+        assert!(told.contains(limit), "{limit} is not in SECURITY.md");
+    }
+}
