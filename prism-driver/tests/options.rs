@@ -1,4 +1,4 @@
-//! The limits are on by default, and these are the defaults: `SECURITY.md` promises them.
+//! The limits have the defaults that `SECURITY.md` promises.
 
 use std::time::Duration;
 
@@ -9,21 +9,24 @@ const fn s(seconds: u64) -> Duration {
 }
 
 #[test]
-fn every_limit_is_on_by_default_and_has_the_value_that_is_promised() {
+fn every_limit_has_the_default_that_is_promised() {
     let Options {
         protocol,
         connect_timeout,
         handshake_timeout,
         high_water_mark,
         write_timeout,
+        message_rate,
         max_connections,
+        max_handshakes,
         shutdown_grace,
+        shutdown_spread,
         ..
     } = Options::default();
     assert_eq!(protocol.max_message_size, 1 << 20);
     assert_eq!(protocol.max_empty_fragments, 32);
     assert_eq!(protocol.max_head_size, 16 << 10);
-    assert_eq!(protocol.max_headers, 100);
+    assert_eq!(protocol.max_headers, 64);
     assert_eq!(protocol.ping_interval, Some(s(20)));
     assert_eq!(protocol.pong_timeout, s(20));
     assert_eq!(protocol.pong_mark, 64 << 10);
@@ -32,6 +35,9 @@ fn every_limit_is_on_by_default_and_has_the_value_that_is_promised() {
     assert_eq!(handshake_timeout, s(10));
     assert_eq!(high_water_mark, 64 << 10);
     assert_eq!(write_timeout, s(30));
+    assert_eq!(message_rate, None);
     assert_eq!(max_connections, 65_536);
+    assert_eq!(max_handshakes, 1024);
     assert_eq!(shutdown_grace, s(10));
+    assert_eq!(shutdown_spread, s(5));
 }

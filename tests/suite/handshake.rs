@@ -148,33 +148,6 @@ fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
 }
 
 #[test]
-fn pages_of_other_origins_get_403_and_who_is_no_browser_gets_in() {
-    let ours = Origins::these(["https://example.org"]).expect("an origin");
-    let server = serve(|server| {
-        let page = |_: &Request<'_>| Reply::text(200, "for everybody");
-        server.origins(ours).authorize(members_only).web_socket("/free", Echo).get("/", page)
-    });
-    let from = |origin| {
-        let client = server.client("/free").header("Origin", origin).expect("a good header");
-        block_on(client.connect())
-    };
-    let refusal = refused(from("https://evil.example"));
-    assert_eq!(
-        (refusal.status, &refusal.body[..]),
-        (403, &b"pages of this origin may not connect here"[..])
-    );
-    assert_eq!(refused(from("null")).status, 403);
-    let _sockets =
-        [from("https://Example.org:443").expect("our page"), block_on(server.connect("/free"))];
-
-    let mut reader = server.dial();
-    reader.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n");
-    assert_eq!(reader.answer().0.status, 200);
-    let counts = server.stats().counts();
-    assert_eq!((counts.refused.forbidden_origin, counts.open, counts.pages), (2, 2, 1));
-}
-
-#[test]
 fn an_unknown_path_is_refused_with_404() {
     let server = serve_echo(&Options::default());
     assert_eq!(refused(block_on(server.client("/nowhere").connect())).status, 404);

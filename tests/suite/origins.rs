@@ -1,23 +1,16 @@
-//! Pages of other sites that open connections in a visitor's name (RFC 6455 §10.2): the hook sees
-//! each request whole before it becomes a connection, and can compare its origin.
+//! Pages of other sites that open connections in a visitor's name (RFC 6455 §10.2).
 
 use super::support::{
-    handlers::recorder,
+    block_on,
+    handlers::{Echo, recorder},
     peer::{Peer, TEXT},
     server::serve,
 };
-use crate::prism::{Reply, Request};
+use crate::prism::{Origins, Reply, Request};
 
 const OURS: &str = "https://app.example:8443";
 
-/// As `SECURITY.md` advises: one header, compared whole.
-fn ours_only(request: &Request<'_>) -> Result<(), Reply> {
-    let mut origins = request.headers().all("Origin");
-    match (origins.next(), origins.next()) {
-        (Some(origin), None) if origin == OURS.as_bytes() => Ok(()),
-        _ => Err(Reply::text(403, "not from here")),
-    }
-}
+const REFUSAL: &str = "pages of this origin may not connect here";
 
 fn request_from(origins: &[&str]) -> String {
     let lines: String = origins.iter().map(|origin| format!("Origin: {origin}\r\n")).collect();
@@ -27,7 +20,8 @@ fn request_from(origins: &[&str]) -> String {
 #[test]
 fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.authorize(ours_only).web_socket("/", recorder));
+    let ours = Origins::these([OURS]).expect("an origin").required();
+    let server = serve(|server| server.origins(ours).web_socket("/", recorder));
     for origins in [
         &[][..],
         &[""],
@@ -40,7 +34,6 @@ fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
         &["http://app.example:8443"],
         &["https://xapp.example:8443"],
         &["https://evil.example/https://app.example:8443"],
-        &["HTTPS://APP.EXAMPLE:8443"],
         &["https://evil.example", OURS],
         &[OURS, "https://evil.example"],
         &["https://evil.example https://app.example:8443"],
@@ -48,7 +41,7 @@ fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
         let mut peer = server.dial();
         peer.write(request_from(origins).as_bytes());
         let (head, body) = peer.answer();
-        assert_eq!((head.status, body.as_str()), (403, "not from here"), "{origins:?}");
+        assert_eq!((head.status, body.as_str()), (403, REFUSAL), "{origins:?}");
     }
     events.nothing_yet();
 
@@ -57,4 +50,26 @@ fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
     assert_eq!(peer.head().status, 101);
     events.connected();
     peer.send(TEXT, b"in");
+}
+
+#[test]
+fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() {
+    let ours = Origins::these([OURS]).expect("an origin");
+    let server = serve(|server| {
+        let page = |_: &Request<'_>| Reply::text(200, "for everybody");
+        server.origins(ours).web_socket("/ws", Echo).get("/", page)
+    });
+    let from = |origin| {
+        let client = server.client("/ws").header("Origin", origin).expect("a good header");
+        block_on(client.connect())
+    };
+    assert!(from("https://evil.example").is_err() && from("null").is_err());
+    let _sockets =
+        [from("HTTPS://App.example:8443").expect("our page"), block_on(server.connect("/ws"))];
+
+    let mut reader = server.dial();
+    reader.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n");
+    assert_eq!(reader.answer().0.status, 200);
+    let counts = server.stats().counts();
+    assert_eq!((counts.refused.forbidden_origin, counts.open, counts.pages), (2, 2, 1));
 }
