@@ -87,28 +87,12 @@ impl Outbox {
         patience: Patience,
     ) -> Result<Duty, TrySendError> {
         let mut wire = self.lock();
-        let mark = self.high_water_mark as usize;
-        if wire.is_full(mark) && wire.when_slow == WhenSlow::DropOldest {
-            while wire.is_full(mark) && wire.drop_oldest() {}
+        if wire.is_full(self.high_water_mark as usize) {
+            let Some(roomy) = self.make_room(wire, patience)? else { return Ok(Duty::Nothing) };
+            wire = roomy;
         }
-        if !wire.is_full(mark) {
-            wire.send(message).map_err(TrySendError::Refused)?;
-            return Ok(duty(&mut wire));
-        }
-        let waits = patience == Patience::Waits;
-        if !waits || wire.when_slow != WhenSlow::Wait {
-            wire.more().missed += 1;
-        }
-        match wire.when_slow {
-            WhenSlow::Close => {
-                drop(wire);
-                // Somebody else may do it just now.
-                let _ = self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-                Err(TrySendError::Refused(SendError::Closed))
-            }
-            WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(Duty::Nothing),
-            _ => Err(TrySendError::Full),
-        }
+        wire.send(message).map_err(TrySendError::Refused)?;
+        Ok(duty(&mut wire))
     }
 
     pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<Duty, TrySendError> {
@@ -253,6 +237,38 @@ impl Outbox {
         self.notify_progress(wire);
         if let Some(owner) = woken {
             owner.wake();
+        }
+    }
+
+    /// Does what is to be done for a message for which there is no room; `None` if that is to be missed
+    /// without a word.
+    #[cold]
+    fn make_room<'w>(
+        &self,
+        mut wire: MutexGuard<'w, Wire>,
+        patience: Patience,
+    ) -> Result<Option<MutexGuard<'w, Wire>>, TrySendError> {
+        let mark = self.high_water_mark as usize;
+        let (when_slow, waits) = (wire.when_slow, patience == Patience::Waits);
+        if when_slow == WhenSlow::Wait && waits {
+            return Err(TrySendError::Full);
+        }
+        if when_slow == WhenSlow::DropOldest {
+            while wire.is_full(mark) && wire.drop_oldest() {}
+            if !wire.is_full(mark) {
+                return Ok(Some(wire));
+            }
+        }
+        wire.more().missed += 1;
+        match when_slow {
+            WhenSlow::Close => {
+                drop(wire);
+                // Somebody else may do it just now.
+                let _ = self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+                Err(TrySendError::Refused(SendError::Closed))
+            }
+            WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(None),
+            _ => Err(TrySendError::Full),
         }
     }
 

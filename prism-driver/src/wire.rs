@@ -127,10 +127,8 @@ impl Wire {
 
     /// Sends a message; one that is large is written at once, as far as the transport takes it.
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
-        if self.when_slow == WhenSlow::DropOldest {
-            return self.send_droppable(message);
-        }
         match message {
+            message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
             Outgoing::Message(message) => self.send_message(message),
             Outgoing::Prepared(message) => {
                 self.write(|outbound, out| outbound.send_prepared(message, out))
@@ -261,6 +259,7 @@ impl Wire {
         self.io.take()
     }
 
+    #[inline(never)]
     fn send_droppable(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
         let encoded;
         let message = match message {

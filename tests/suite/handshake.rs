@@ -9,8 +9,8 @@ use super::support::{
     server::{closed, listen, serve, serve_echo},
 };
 use crate::prism::{
-    Client, ConnectError, Connection, Handler, HandshakeError, Message, Options, Origins,
-    OwnedMessage, Refusal, Reply, Request,
+    Client, ConnectError, Connection, Handler, HandshakeError, Message, Options, OwnedMessage,
+    Refusal, Reply, Request,
 };
 
 /// Tells on connect, and in answer to a message, what it knows of the request.
