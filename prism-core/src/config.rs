@@ -24,8 +24,8 @@ pub struct Config {
     /// KiB, as most servers have it: there is room for some large cookies and a token.
     pub max_head_size: usize,
     /// How many header lines a head may have, 128 at most; a head with more is refused with 431.
-    /// Default: 64. A browser sends fifteen to twenty, and proxies add their own to that; each costs
-    /// time whenever a header is looked for.
+    /// Default: 100, as most servers have it. A browser sends fifteen to twenty, and proxies add their
+    /// own to that; each costs time whenever a header is looked for.
     pub max_headers: usize,
     /// How often the peer is pinged; `None` for never. Default: 20 s: proxies and address translators
     /// forget a connection that was idle for a minute, some for half of one.
@@ -48,7 +48,7 @@ impl Default for Config {
             max_message_size: 1 << 20,
             max_empty_fragments: 32,
             max_head_size: 16 << 10,
-            max_headers: 64,
+            max_headers: 100,
             ping_interval: Some(Duration::from_secs(20)),
             pong_timeout: Duration::from_secs(20),
             pong_mark: 64 << 10,

@@ -26,7 +26,7 @@ fn every_limit_has_the_default_that_is_promised() {
     assert_eq!(protocol.max_message_size, 1 << 20);
     assert_eq!(protocol.max_empty_fragments, 32);
     assert_eq!(protocol.max_head_size, 16 << 10);
-    assert_eq!(protocol.max_headers, 64);
+    assert_eq!(protocol.max_headers, 100);
     assert_eq!(protocol.ping_interval, Some(s(20)));
     assert_eq!(protocol.pong_timeout, s(20));
     assert_eq!(protocol.pong_mark, 64 << 10);

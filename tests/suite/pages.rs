@@ -124,7 +124,7 @@ fn what_is_no_good_request_is_told_so() {
                 .replace("localhost", &"x".repeat(17 << 10)),
             431,
         ),
-        (good.replacen("\r\n", &("\r\n".to_owned() + &"X-Many: 1\r\n".repeat(60)), 1), 431),
+        (good.replacen("\r\n", &("\r\n".to_owned() + &"X-Many: 1\r\n".repeat(100)), 1), 431),
     ];
     for (request, status) in bad {
         let (head, body) = ask(&server, &request);
