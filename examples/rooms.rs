@@ -30,7 +30,7 @@ use crate::prism::{
 
 /// How many rooms one connection may be in, and how long what is sent may be, in bytes.
 const MOST_ROOMS: usize = 32;
-const LONGEST: usize = 4 << 10;
+const LONGEST: usize = 16 << 10;
 
 struct House {
     rooms: Rooms,

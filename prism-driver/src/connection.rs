@@ -100,7 +100,8 @@ impl Connection {
     ///
     /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
-    /// If the handler wants slow peers to [miss messages](crate::Handler::when_slow), this never waits.
+    /// If the handler wants slow peers to [miss messages](crate::Handler::when_slow), this never waits,
+    /// and a message that was accepted may still be missed.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this

@@ -226,13 +226,18 @@ impl Outbox {
         let woken = match written {
             Poll::Ready(Ok(())) => {
                 wire.owner = Some(owner);
+                // A transport that has taken something owes nobody a wake-up any more.
+                wire.blocked = false;
                 None
             }
             Poll::Ready(Err(error)) => {
                 wire.fail(error);
                 Some(owner)
             }
-            Poll::Pending => Some(owner),
+            Poll::Pending => {
+                wire.blocked = true;
+                Some(owner)
+            }
         };
         self.notify_progress(wire);
         if let Some(owner) = woken {
@@ -253,6 +258,17 @@ impl Outbox {
         if when_slow == WhenSlow::Wait && waits {
             return Err(TrySendError::Full);
         }
+        // What is there may have waited for nothing but the end of a turn. (Where the transport is to
+        // wake the owner, it must not be asked by anybody else.)
+        if !wire.blocked {
+            let written = wire.poll_write(&mut Context::from_waker(Waker::noop()));
+            if let Poll::Ready(Err(error)) = written {
+                wire.fail(error);
+            }
+            if !wire.is_full(mark) {
+                return Ok(Some(wire));
+            }
+        }
         if when_slow == WhenSlow::DropOldest {
             while wire.is_full(mark) && wire.drop_oldest() {}
             if !wire.is_full(mark) {
@@ -265,7 +281,11 @@ impl Outbox {
                 drop(wire);
                 // Somebody else may do it just now.
                 let _ = self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-                Err(TrySendError::Refused(SendError::Closed))
+                if waits {
+                    Err(TrySendError::Refused(SendError::Closed))
+                } else {
+                    Err(TrySendError::Full)
+                }
             }
             WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(None),
             _ => Err(TrySendError::Full),

@@ -9,7 +9,7 @@
 /// | `Wait` | waits for room | misses it, and is told |
 /// | `DropNewest` | returns at once, and misses it | misses it, and is told |
 /// | `DropOldest` | is accepted; older ones are missed | is accepted; older ones are missed |
-/// | `Close` | closes the connection | closes the connection |
+/// | `Close` | closes the connection | closes the connection, and is told that it was full |
 ///
 /// Messages are missed whole, and [counted](crate::Connection::missed).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub(crate) struct Wire {
     pub(crate) when_slow: WhenSlow,
     /// The task that owns the connection, while it sleeps.
     pub(crate) owner: Option<Waker>,
-    /// Whether the transport wakes the owner when it takes more.
+    /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
     /// The number of the last fan-out that this connection was part of.
     pub(crate) fanned_out: u64,

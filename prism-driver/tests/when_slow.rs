@@ -229,6 +229,25 @@ fn a_client_that_would_drop_the_oldest_drops_the_newest() {
 }
 
 #[test]
+fn a_peer_that_takes_everything_misses_nothing_however_much_is_sent_at_once() {
+    for when_slow in [WhenSlow::Wait, WhenSlow::DropNewest, WhenSlow::DropOldest, WhenSlow::Close] {
+        let sim = Sim::default();
+        let (mut peer, script, _, connection) = stuck(&sim, when_slow, MARK);
+        script.set_capacity_to_client(usize::MAX);
+        sim.run(async {
+            // Nobody else has a turn between them.
+            for number in 0..50 {
+                assert_eq!(connection.try_send(&message(number)), Ok(()), "{when_slow:?}");
+            }
+            assert_eq!(connection.missed(), 0);
+            for number in 0..50 {
+                assert_eq!(peer.next().await, text(&message(number)));
+            }
+        });
+    }
+}
+
+#[test]
 fn whatever_is_sent_and_taken_all_of_it_is_accounted_for() {
     for seed in 0..200 {
         let (sim, mut dice) = (Sim::default(), Rng::with_seed(seed));

@@ -77,7 +77,8 @@
 //!    [default](prism_driver::Options::high_water_mark)); from then on it misses what does not fit,
 //!    until it has read. What it has missed is counted ([`Delivery::dropped`]), and is a whole
 //!    message each time. If a gap makes no sense, have it closed instead:
-//!    [`to(..).or_close()`](To::or_close). One that takes no byte at all is cut by the
+//!    [`to(..).or_close()`](To::or_close). What a member's own handler wants to be
+//!    [missed](prism_driver::Handler::when_slow) comes first. One that takes no byte at all is cut by the
 //!    [write timeout](prism_driver::Options::write_timeout).
 //!
 //! ## What it costs

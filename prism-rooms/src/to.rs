@@ -37,7 +37,9 @@ pub struct Delivery {
     pub stamp: Stamp,
     /// For how many it was accepted: it is in their outboxes, or on its way.
     pub delivered: usize,
-    /// How many miss it, because their outboxes were full.
+    /// How many miss it, because their outboxes were full. (Where a handler has the
+    /// [oldest](prism_driver::WhenSlow::DropOldest) messages dropped there is always room, and others
+    /// are missed: [`Connection::missed`] counts those.)
     pub dropped: usize,
 }
 

@@ -208,7 +208,7 @@ async function withoutThePage() {
     assert(error === '32 rooms are enough', error);
     const refused = await eve.says('error', 'attic I am not there');
     assert(refused.error.includes('not your room'), refused.error);
-    eve.says('nothing', `room-1 ${'x'.repeat(5000)}`);
+    eve.says('nothing', `room-1 ${'x'.repeat(20_000)}`);
     const code = await eve.closed;
     assert(code === 1009, `it was closed with ${code}`);
   });

@@ -20,7 +20,9 @@ use crate::{
 impl Outbox {
     /// The owner is awake: senders need not wake it.
     pub(crate) fn awake(&self) {
-        self.lock().owner = None;
+        let mut wire = self.lock();
+        wire.owner = None;
+        wire.blocked = false;
     }
 
     /// Writes what is unsent; whether the transport has taken something since the last call, and
@@ -29,6 +31,7 @@ impl Outbox {
         let mut wire = self.lock();
         wire.owner = None;
         let written = wire.poll_write(cx);
+        wire.blocked = written.is_pending();
         let took = wire.take_took();
         if took {
             self.notify_progress(wire);
