@@ -9,6 +9,10 @@ use prism_core::{Output, PreparedMessage};
 /// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
 const SHARED: usize = 256;
 
+/// What a message costs beside its bytes that is kept [apart](Apart): its allocations, and its place
+/// in a queue that may be half empty.
+const APART: usize = 160;
+
 /// Up to this size a buffer doubles when it grows.
 const DOUBLED: usize = 16 << 10;
 
@@ -50,6 +54,11 @@ impl Unsent {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What it costs beside its bytes, at most, if each frame is a message that is kept [apart](Apart).
+    pub(crate) fn apart(&self) -> usize {
+        self.frames.len() * APART
     }
 
     /// Everything, if it lies in one piece.
@@ -181,11 +190,15 @@ impl Output for Unsent {
 }
 
 /// Keeps each message apart from all else, so that it can be [dropped](Unsent::drop_oldest).
-pub(crate) struct Droppable<'a>(pub(crate) &'a mut Unsent);
+pub(crate) struct Apart<'a>(pub(crate) &'a mut Unsent);
 
-impl Output for Droppable<'_> {
+impl Output for Apart<'_> {
     fn own(&mut self) -> &mut BytesMut {
         &mut self.0.own
+    }
+
+    fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
     }
 
     fn unsent(&self) -> usize {

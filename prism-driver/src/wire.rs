@@ -17,7 +17,7 @@ use crate::{
     notices::Notices,
     pool,
     runtime::Transport,
-    unsent::{Droppable, PIECES, Unsent},
+    unsent::{Apart, PIECES, Unsent},
     when_slow::WhenSlow,
 };
 
@@ -199,7 +199,9 @@ impl Wire {
 
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
-        self.unsent() >= high_water_mark && self.outbound.state() == State::Open
+        let Some(unsent) = &self.unsent else { return false };
+        let apart = if self.when_slow == WhenSlow::DropOldest { unsent.apart() } else { 0 };
+        unsent.len() + apart >= high_water_mark && self.outbound.state() == State::Open
     }
 
     // ---- the transport
@@ -269,7 +271,7 @@ impl Wire {
                 &encoded
             }
         };
-        self.write(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
+        self.write(|outbound, out| outbound.send_prepared(message, &mut Apart(out)))
     }
 
     fn send_message(&mut self, message: Message<'_>) -> Result<(), SendError> {

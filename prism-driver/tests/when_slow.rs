@@ -21,6 +21,9 @@ use prism_driver::{
 /// Room for two of the messages here, which are frames of 12 bytes.
 const MARK: usize = 20;
 
+/// The same where each of them is kept apart, which takes 160 bytes.
+const MARK_APART: usize = MARK + 2 * 160;
+
 fn message(number: usize) -> String {
     format!("message {number:2}")
 }
@@ -86,7 +89,7 @@ fn where_the_newest_is_dropped_nobody_waits_and_the_peer_gets_what_came_first() 
 #[test]
 fn where_the_oldest_is_dropped_nobody_waits_and_the_peer_gets_what_came_last() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         for number in 0..4 {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
@@ -104,7 +107,7 @@ fn where_the_oldest_is_dropped_nobody_waits_and_the_peer_gets_what_came_last() {
 #[test]
 fn what_has_begun_to_leave_leaves_whole() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         script.set_capacity_to_client(5);
         connection.send(&message(0)).await.unwrap();
@@ -124,15 +127,15 @@ fn what_has_begun_to_leave_leaves_whole() {
 #[test]
 fn where_nothing_can_be_dropped_the_newest_is() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
-    let large = "x".repeat(100);
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let large = "x".repeat(200);
     sim.run(async {
         script.set_capacity_to_client(5);
         connection.send(&large).await.unwrap();
         sim.settle().await;
         connection.send(&message(1)).await.unwrap();
         assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Full));
-        assert_eq!((connection.missed(), connection.buffered()), (2, 97));
+        assert_eq!((connection.missed(), connection.buffered()), (2, 199));
         script.set_capacity_to_client(1000);
         assert_eq!(peer.next().await, text(&large));
         connection.close(CloseCode::NORMAL, "").unwrap();
@@ -143,7 +146,7 @@ fn where_nothing_can_be_dropped_the_newest_is() {
 #[test]
 fn pongs_and_the_close_frame_are_not_dropped() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, 40);
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         for number in 0..9 {
             connection.send(&message(number)).await.unwrap();
@@ -167,9 +170,9 @@ fn pongs_and_the_close_frame_are_not_dropped() {
 #[test]
 fn a_flush_is_done_though_something_was_dropped() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK);
+    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
-        connection.send(&"x".repeat(100)).await.unwrap();
+        connection.send(&"x".repeat(200)).await.unwrap();
         let mut flushed = Box::pin(connection.flush());
         assert!(poll_once(&mut flushed).await.is_none());
         connection.send(&message(1)).await.unwrap();

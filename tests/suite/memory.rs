@@ -15,7 +15,9 @@ use super::support::{
     peer::{BINARY, PING, Peer, TEXT},
     server::{Running, serve, serve_echo},
 };
-use crate::prism::{Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError};
+use crate::prism::{
+    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, WhenSlow,
+};
 
 const MIB: usize = 1 << 20;
 
@@ -96,9 +98,11 @@ fn a_thousand_idle_connections_hold_no_buffers() {
     });
 }
 
-/// Sends a message without an end, as soon as it may, to peers that do not read.
+/// Sends a message without an end, as soon as it may, to peers that do not read; or, where it never has
+/// to wait, until many have been missed.
 struct Firehose {
     message: Vec<u8>,
+    when_slow: WhenSlow,
     gate: Gate,
     told: Sender<Told>,
 }
@@ -115,17 +119,21 @@ impl Handler for Firehose {
         self.told.send(Told::Come).expect("the scenario waits");
         self.gate.pass().await;
         let mut most = 0;
-        while connection.send(&self.message).await.is_ok() {
+        while connection.missed() < 10_000 && connection.send(&self.message).await.is_ok() {
             most = most.max(connection.buffered());
         }
         self.told.send(Told::Gone(most)).expect("the scenario waits");
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+
+    fn when_slow(&self, _: &Connection) -> WhenSlow {
+        self.when_slow
+    }
 }
 
 /// What readers that stop cost, with messages of this length: less than a mark and a message each.
-fn readers_stop(len: usize) {
+fn readers_stop(len: usize, when_slow: WhenSlow) {
     const READERS: usize = 50;
     let mut options = Options::default();
     options.write_timeout = Duration::from_secs(1);
@@ -133,7 +141,8 @@ fn readers_stop(len: usize) {
     let (told, tell) = channel();
     let tell = || tell.recv_timeout(PATIENCE).expect("something happens");
     let gate = Gate::closed();
-    let hose = Firehose { message: vec![b'x'; len], gate: gate.clone(), told };
+    let message = vec![b'x'; len];
+    let hose = Firehose { message, when_slow, gate: gate.clone(), told };
     let server =
         serve(|server| server.options(options).web_socket("/", Echo).web_socket("/hose", hose));
     let mut echo = server.open("/");
@@ -147,10 +156,12 @@ fn readers_stop(len: usize) {
         echo.expect(TEXT, b"and the others are served");
         for _ in &peers {
             let Told::Gone(most) = tell() else { panic!("nobody else comes") };
-            assert!((mark..mark + len + 14).contains(&most), "{most} bytes were waiting");
+            // Messages that can be dropped count more than their bytes.
+            let least = if when_slow == WhenSlow::DropOldest { 1 } else { mark };
+            assert!((least..mark + len + 14).contains(&most), "{most} bytes were waiting");
         }
     });
-    eprintln!("{READERS} readers that stop, messages of {len} bytes: {cost} bytes");
+    eprintln!("{READERS} readers that stop, {when_slow:?}, messages of {len} bytes: {cost} bytes");
     // A sixteenth more, so that buffers do not grow with each message; and whatever else there is.
     let most = READERS * (mark + len) * 17 / 16 + MIB / 2;
     assert!(cost < most, "it cost {cost} bytes, and {most} were to be enough");
@@ -158,17 +169,32 @@ fn readers_stop(len: usize) {
 
 #[test]
 fn readers_that_stop_cost_a_mark_each() {
-    alone(&readers_that_stop_cost_a_mark_each, || readers_stop(100));
+    alone(&readers_that_stop_cost_a_mark_each, || readers_stop(100, WhenSlow::Wait));
 }
 
 #[test]
 fn readers_that_stop_cost_a_mark_and_a_message_each() {
-    alone(&readers_that_stop_cost_a_mark_and_a_message_each, || readers_stop(32 << 10));
+    alone(&readers_that_stop_cost_a_mark_and_a_message_each, || {
+        readers_stop(32 << 10, WhenSlow::Wait)
+    });
 }
 
 #[test]
 fn readers_that_stop_cost_a_mark_and_a_large_message_each() {
-    alone(&readers_that_stop_cost_a_mark_and_a_large_message_each, || readers_stop(200 << 10));
+    alone(&readers_that_stop_cost_a_mark_and_a_large_message_each, || {
+        readers_stop(200 << 10, WhenSlow::Wait);
+    });
+}
+
+#[test]
+fn readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss() {
+    alone(&readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss, || {
+        for when_slow in [WhenSlow::DropNewest, WhenSlow::DropOldest, WhenSlow::Close] {
+            for len in [1, 100, 32 << 10] {
+                readers_stop(len, when_slow);
+            }
+        }
+    });
 }
 
 #[test]
