@@ -22,8 +22,9 @@ pub enum WhenSlow {
     /// The new message is missed: what the peer has not read yet is worth more.
     DropNewest,
     /// The oldest messages of which nothing has been written yet are missed, as many as it takes: for
-    /// prices, positions, and whatever else makes sooner ones worthless. (Where there are none, and in
-    /// clients, whose messages are masked, the new one is missed.)
+    /// prices, positions, and whatever else makes sooner ones worthless. Each waits apart from the
+    /// others, and counts 160 bytes more than its own towards the mark: that is what it costs. (Where
+    /// there are none, and in clients, whose messages are masked, the new one is missed.)
     DropOldest,
     /// The connection is closed with 1013, "try again later", as soon as it would miss something: for
     /// what makes no sense with a gap in it. What was accepted before is still sent.
