@@ -1,14 +1,15 @@
 //! Anything that can be done to a connection's outbox, by anybody, while its peer takes what it
-//! likes: the bytes that leave are those of all that was accepted, whole and in order, what waits is
-//! counted exactly, and nobody waits who need not.
+//! likes: the bytes that leave are those of all that was accepted, whole and in order, what is missed is
+//! what the handler wants missed and no more, what waits is counted exactly, and nobody waits who need
+//! not.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use async_channel::Receiver;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{
-    CloseCode, Connection, Disconnect, Options, OwnedMessage, PreparedMessage, SendError,
-    TrySendError,
+    CloseCode, Disconnect, Options, OwnedMessage, PreparedMessage, SendError, TrySendError,
+    WhenSlow,
 };
 use prism_fuzz::{
     common::frame::Frame,
@@ -16,16 +17,20 @@ use prism_fuzz::{
     driver::{
         self,
         handlers::HandOut,
-        pipe::{End, Script, pipe},
+        pipe::{End, pipe},
         s,
         sim::Sim,
     },
     hands::{Held, end, take},
+    ledger::{Fate, Ledger, Sender},
+    load::{self, Load, Slow, size},
+    view::{Attempt, Sight, View},
 };
 
 #[derive(Arbitrary, Debug)]
 struct Input {
     mark: u16,
+    when_slow: Slow,
     acts: Vec<Act>,
 }
 
@@ -61,37 +66,8 @@ enum Act {
     Vanish,
 }
 
-#[derive(Arbitrary, Clone, Copy, Debug)]
-struct Load {
-    prepared: bool,
-    text: bool,
-    len: u16,
-}
-
-impl Load {
-    fn message(self, filling: u8) -> OwnedMessage {
-        let bytes = vec![b'a' + filling % 26; size(self.len)];
-        if self.text {
-            OwnedMessage::Text(String::from_utf8(bytes).expect("letters"))
-        } else {
-            OwnedMessage::Binary(bytes)
-        }
-    }
-}
-
-/// A size of one of four orders: messages that are tiny, that are small, that are shared if they are
-/// prepared, and that leave from where they lie, or just not.
-fn size(any: u16) -> usize {
-    usize::from(match any % 4 {
-        0 => any % 8,
-        1 => any % 100,
-        2 => any % 1_024,
-        _ => 16_000 + any % 1_000,
-    })
-}
-
 fuzz_target!(|input: Input| {
-    let mut world = World::new(size(input.mark));
+    let mut world = World::new(size(input.mark), input.when_slow.into());
     for act in input.acts.into_iter().take(200) {
         world.perform(act);
         world.check();
@@ -108,17 +84,13 @@ const CONTROL: usize = 127;
 /// One connection, those who use it, and what is to be expected of it.
 struct World {
     sim: Sim,
-    connection: Connection,
-    script: Script,
+    view: View,
     ended: Receiver<Disconnect>,
     /// The peer, until it vanishes.
     peer: Option<End>,
-    courier: Courier,
+    courier: Courier<Vec<Attempt>>,
     waiting: Vec<Waiting>,
-    /// What was accepted, as it must leave.
-    accepted: Vec<u8>,
-    /// How much of it the peer has taken.
-    taken: usize,
+    ledger: Ledger,
     mark: usize,
     largest: usize,
     /// How much the pipe holds.
@@ -149,9 +121,9 @@ impl Waiting {
 }
 
 impl World {
-    fn new(mark: usize) -> Self {
+    fn new(mark: usize, when_slow: WhenSlow) -> Self {
         let sim = Sim::default();
-        let (handler, out) = HandOut::new();
+        let (handler, out) = HandOut::when_slow(when_slow);
         let (server, peer, script) = pipe();
         let mut options = quiet();
         options.high_water_mark = mark;
@@ -162,13 +134,11 @@ impl World {
         Self {
             courier: Courier::new(&sim, quiet()),
             sim,
-            connection,
-            script,
+            view: View { connection, script, taken: 0 },
             ended,
             peer: Some(peer),
             waiting,
-            accepted: Vec::new(),
-            taken: 0,
+            ledger: Ledger::new(mark, when_slow),
             mark: mark.max(1),
             largest: 0,
             room: A_LOT,
@@ -182,27 +152,16 @@ impl World {
         match act {
             Act::Send(load) => self.send(load),
             Act::TrySend(load) => {
-                let (message, expected) = (self.message(load), self.expected());
-                let result = try_send(&self.connection, &message, load.prepared);
-                assert_eq!(result, expected);
-                self.note(&message, result.is_ok());
+                let message = self.message(load);
+                let attempt = self.view.try_send(&message, load.prepared);
+                self.note(&message, attempt);
             }
             Act::FromSession(loads) => self.send_from_session(loads),
-            Act::Ping(len) => {
-                let payload = vec![b'p'; usize::from(len)];
-                let expected = self.expected().and(match payload.len() {
-                    0..=125 => Ok(()),
-                    len => Err(TrySendError::Refused(SendError::ControlTooLong(len))),
-                });
-                assert_eq!(self.connection.ping(&payload), expected);
-                if expected.is_ok() {
-                    self.accepted.extend(Frame::ping(payload).wire());
-                }
-            }
+            Act::Ping(len) => self.ping(len.into()),
             Act::Close(len) => self.close(len),
             Act::Flush => {
-                let connection = self.connection.clone();
-                let upto = self.accepted.len();
+                let connection = self.view.connection.clone();
+                let upto = self.ledger.accepted();
                 let flushing = Held::new(async move { connection.flush().await });
                 self.waiting.push(Waiting::Flush(upto, flushing));
                 self.look(self.waiting.len() - 1);
@@ -220,13 +179,13 @@ impl World {
             Act::Wait(seconds) => self.wait(seconds),
             Act::Room(None) => self.set_room(A_LOT),
             Act::Room(Some(more)) => {
-                self.set_room(self.script.unread_by_client() + usize::from(more));
+                self.set_room(self.view.script.unread_by_client() + usize::from(more));
             }
-            Act::Piece(bytes) => self.script.set_piece(usize::from(bytes).max(13)),
+            Act::Piece(bytes) => self.view.script.set_piece(usize::from(bytes).max(13)),
             Act::Take(most) => self.take(usize::from(most)),
             Act::Break(bytes) => {
                 self.disturbed = true;
-                self.script.break_to_client_after(bytes.into(), std::io::ErrorKind::TimedOut);
+                self.view.script.break_to_client_after(bytes.into(), std::io::ErrorKind::TimedOut);
             }
             Act::End => {
                 self.disturbed = true;
@@ -246,65 +205,78 @@ impl World {
         load.message(self.sent)
     }
 
-    /// What has to become of a message now.
-    fn expected(&self) -> Result<(), TrySendError> {
-        if !self.connection.is_open() {
-            Err(TrySendError::Refused(SendError::Closed))
-        } else if self.connection.buffered() >= self.mark {
-            Err(TrySendError::Full)
-        } else {
-            Ok(())
-        }
+    fn note(&mut self, message: &OwnedMessage, (result, before, after): Attempt) {
+        let fate = self.decide(Sender::Tries, message, before, after);
+        assert_eq!(Fate::Told(result), fate);
     }
 
-    fn note(&mut self, message: &OwnedMessage, accepted: bool) {
-        if accepted {
-            let frame = frame(message);
-            self.largest = self.largest.max(frame.len());
-            self.accepted.extend(frame);
-        }
+    fn decide(
+        &mut self,
+        sender: Sender,
+        message: &OwnedMessage,
+        before: Sight,
+        after: Sight,
+    ) -> Fate {
+        let frame = load::frame(message);
+        self.largest = self.largest.max(frame.len());
+        self.closed |= before.open && !after.open;
+        self.ledger.send(sender, frame, before, after)
     }
 
     fn send(&mut self, load: Load) {
         let message = self.message(load);
-        let (connection, loaded) = (self.connection.clone(), message.clone());
-        let sending = Held::new(async move {
+        let (connection, loaded) = (self.view.connection.clone(), message.clone());
+        let mut sending = Held::new(async move {
             if load.prepared {
                 connection.send_prepared(&PreparedMessage::new(&loaded)).await
             } else {
                 connection.send(&loaded).await
             }
         });
-        let expected = self.expected();
-        self.waiting.push(Waiting::Room(message, sending));
-        let waiting = self.waiting.len();
-        self.look(waiting - 1);
-        assert_eq!(self.waiting.len() == waiting, expected == Err(TrySendError::Full));
+        let before = self.view.sight();
+        let result = sending.poll();
+        let fate = self.decide(Sender::Waits, &message, before, self.view.sight());
+        match result {
+            Some(result) => assert_eq!(fate, Fate::Told(result.map_err(TrySendError::Refused))),
+            None => {
+                assert_eq!(fate, Fate::Waiting);
+                self.waiting.push(Waiting::Room(message, sending));
+            }
+        }
     }
 
     fn send_from_session(&mut self, loads: Vec<Load>) {
         let messages: Vec<_> =
             loads.iter().map(|load| (self.message(*load), load.prepared)).collect();
-        let (mark, connection, loaded) = (self.mark, self.connection.clone(), messages.clone());
-        let results = self.courier.run(&self.sim, move || {
-            let send = |(message, prepared): &(OwnedMessage, bool)| {
-                let full = connection.is_open() && connection.buffered() >= mark;
-                let result = try_send(&connection, message, *prepared);
-                assert_eq!(result == Err(TrySendError::Full), full);
-                result
-            };
-            loaded.iter().map(send).collect()
+        let (view, loaded) = (self.view.clone(), messages.clone());
+        let attempts = self.courier.run(&self.sim, move || {
+            loaded.iter().map(|(message, prepared)| view.try_send(message, *prepared)).collect()
         });
-        for ((message, _), result) in messages.iter().zip(results) {
-            self.note(message, result.is_ok());
+        for ((message, _), attempt) in messages.iter().zip(attempts) {
+            self.note(message, attempt);
+        }
+    }
+
+    fn ping(&mut self, len: usize) {
+        let payload = vec![b'p'; len];
+        let open = self.view.connection.is_open();
+        let expected = match len {
+            _ if !open => Err(TrySendError::Refused(SendError::Closed)),
+            _ if self.is_full() => Err(TrySendError::Full),
+            0..=125 => Ok(()),
+            len => Err(TrySendError::Refused(SendError::ControlTooLong(len))),
+        };
+        assert_eq!(self.view.connection.ping(&payload), expected);
+        if expected.is_ok() {
+            self.ledger.control(Frame::ping(payload).wire());
         }
     }
 
     fn close(&mut self, len: Option<u8>) {
-        let open = self.connection.is_open();
+        let open = self.view.connection.is_open();
         let reason = "r".repeat(len.unwrap_or(0).into());
         let code = if len.is_some() { CloseCode::NORMAL } else { CloseCode::NO_STATUS };
-        let result = self.connection.close(code, &reason);
+        let result = self.view.connection.close(code, &reason);
         let expected = match reason.len() {
             _ if !open => Err(SendError::Closed),
             0..=123 => Ok(()),
@@ -314,67 +286,64 @@ impl World {
         if result.is_ok() {
             self.closed = true;
             let frame = len.map_or_else(Frame::empty_close, |_| Frame::close(1000, &reason));
-            self.accepted.extend(frame.wire());
+            self.ledger.control(frame.wire());
         }
     }
 
     /// Polls one of those who wait, and lets it go when it is done.
     fn look(&mut self, which: usize) {
-        let (open, room) = (self.connection.is_open(), self.connection.buffered() < self.mark);
-        let written = self.written();
+        let (before, full) = (self.view.sight(), self.is_full());
         let Some(waiting) = self.waiting.get_mut(which) else { return };
         match waiting {
             Waiting::Room(message, held) => {
                 let Some(result) = held.poll() else { return };
-                assert_eq!(result, if open { Ok(()) } else { Err(SendError::Closed) });
-                assert!(room || !open);
+                assert!(!full || !before.open);
                 let message = message.clone();
-                self.note(&message, result.is_ok());
+                let fate = self.decide(Sender::Waits, &message, before, self.view.sight());
+                assert_eq!(fate, Fate::Told(result.map_err(TrySendError::Refused)));
             }
             Waiting::Flush(upto, held) => {
                 let Some(result) = held.poll() else { return };
-                assert_eq!(result.is_ok(), written >= *upto, "{written} of {upto} are written");
+                let done = before.written >= (*upto).min(self.ledger.accepted());
+                assert_eq!(result.is_ok(), done, "{} of {upto} are written", before.written);
             }
             Waiting::End(held) => {
                 if held.poll().is_none() {
                     return;
                 }
-                assert!(!open);
+                assert!(!before.open);
             }
         }
         self.waiting.swap_remove(which);
     }
 
-    // ---- the transport
-
-    /// How many bytes the transport has taken.
-    fn written(&self) -> usize {
-        self.taken + self.script.unread_by_client()
+    fn is_full(&self) -> bool {
+        self.ledger.is_full(self.view.written())
     }
+
+    // ---- the transport
 
     fn set_room(&mut self, bytes: usize) {
         self.room = bytes;
-        self.script.set_capacity_to_client(bytes);
+        self.view.script.set_capacity_to_client(bytes);
     }
 
     fn take(&mut self, most: usize) {
         let Some(peer) = &mut self.peer else { return };
-        let bytes = take(peer, most);
-        let expected = self.accepted.get(self.taken..self.taken + bytes.len());
-        assert_eq!(expected, Some(&bytes[..]), "what was accepted, in order");
-        self.taken += bytes.len();
+        self.ledger.take(&take(peer, most));
+        self.view.taken = self.ledger.taken();
     }
 
     // ---- what must hold
 
     /// At any time.
     fn check(&self) {
-        let (waits, gone) = (self.connection.buffered(), self.script.dropped_by_server());
-        let left = self.accepted.len() - self.written();
+        let (waits, gone) = (self.view.connection.buffered(), self.view.script.dropped_by_server());
+        let left = self.ledger.accepted() - self.view.written();
         assert_eq!(waits, if gone { 0 } else { left }, "gone: {gone}");
         assert!(waits < self.mark + self.largest.max(CONTROL) + CONTROL, "more than one above");
         if !self.disturbed {
-            assert_eq!(self.connection.is_open(), !self.closed);
+            assert_eq!(self.view.connection.is_open(), !self.closed);
         }
     }
 
@@ -388,24 +357,27 @@ impl World {
             }
         }
         self.check();
-        let waits = self.connection.buffered();
-        let full = self.connection.is_open() && waits >= self.mark;
+        let waits = self.view.connection.buffered();
+        let full = self.view.connection.is_open() && self.is_full();
         let over = !self.ended.is_empty();
         for waiting in &self.waiting {
             match waiting {
                 Waiting::Room(..) => assert!(full, "there is room, or never will be"),
-                Waiting::Flush(upto, _) => assert!(self.written() < *upto && !over),
+                Waiting::Flush(upto, _) => {
+                    let upto = (*upto).min(self.ledger.accepted());
+                    assert!(self.view.written() < upto && !over);
+                }
                 Waiting::End(_) => assert!(!over),
             }
         }
-        let held_up = self.script.unread_by_client() >= self.room;
+        let held_up = self.view.script.unread_by_client() >= self.room;
         assert!(waits == 0 || held_up, "{waits} bytes could leave");
     }
 
     /// A peer that takes nothing is given up, after 30 s or earlier.
     fn wait(&mut self, seconds: u8) {
         self.settle();
-        let stuck = self.connection.buffered() > 0;
+        let stuck = self.view.connection.buffered() > 0;
         self.disturbed |= stuck;
         self.sim.run(self.sim.pass(s(seconds.into())));
         assert!(!stuck || seconds <= 30 || !self.ended.is_empty(), "it is waited for");
@@ -413,12 +385,12 @@ impl World {
 
     /// Lets all leave that can, and the connection end.
     fn finish(mut self) {
-        self.script.set_piece(usize::MAX);
+        self.view.script.set_piece(usize::MAX);
         self.set_room(usize::MAX);
         self.settle();
         self.take(usize::MAX);
         if !self.disturbed {
-            assert_eq!(self.taken, self.accepted.len(), "all of it arrives");
+            assert_eq!(self.view.taken, self.ledger.accepted(), "all of it arrives");
         }
         self.perform(Act::Vanish);
         self.courier.leave();
@@ -426,7 +398,10 @@ impl World {
         assert!(!self.ended.is_empty(), "nothing keeps it");
         self.settle();
         assert!(self.waiting.is_empty());
-        assert_eq!(self.connection.try_send(""), Err(TrySendError::Refused(SendError::Closed)));
+        assert_eq!(
+            self.view.connection.try_send(""),
+            Err(TrySendError::Refused(SendError::Closed))
+        );
     }
 }
 
@@ -434,23 +409,4 @@ fn quiet() -> Options {
     let mut options = Options::default();
     options.protocol.ping_interval = None;
     options
-}
-
-fn try_send(
-    connection: &Connection,
-    message: &OwnedMessage,
-    prepared: bool,
-) -> Result<(), TrySendError> {
-    if prepared {
-        connection.try_send_prepared(&PreparedMessage::new(message))
-    } else {
-        connection.try_send(message)
-    }
-}
-
-fn frame(message: &OwnedMessage) -> Vec<u8> {
-    match message {
-        OwnedMessage::Text(text) => Frame::text(text).wire(),
-        OwnedMessage::Binary(bytes) => Frame::binary(bytes).wire(),
-    }
 }

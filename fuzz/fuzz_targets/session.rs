@@ -10,8 +10,8 @@ use futures_lite::future::or;
 use libfuzzer_sys::fuzz_target;
 use prism_core::Role;
 use prism_driver::{
-    AcceptError, Connection, Disconnect, Failure, Options, OwnedMessage, ProtocolError, Runtime,
-    serve_stream, serve_upgraded,
+    AcceptError, Connection, Disconnect, Failure, Options, OwnedMessage, ProtocolError, Rate,
+    Runtime, serve_stream, serve_upgraded,
 };
 use prism_fuzz::{
     LIMIT, Part,
@@ -36,6 +36,8 @@ struct Input {
     /// It begins with a handshake.
     shakes: bool,
     pings: bool,
+    /// How many messages are taken in a second, and at once.
+    rate: Option<(u8, u8)>,
     mark: u8,
     moods: Vec<Mood>,
     acts: Vec<Act>,
@@ -132,6 +134,9 @@ impl World {
         let mut options = Options::default();
         options.protocol = limited(LIMIT);
         options.high_water_mark = input.mark.into();
+        options.message_rate = input
+            .rate
+            .map(|(per_second, burst)| Rate { per_second: per_second.into(), burst: burst.into() });
         if input.pings {
             options.protocol.ping_interval = Some(s(20));
         }

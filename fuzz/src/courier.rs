@@ -1,7 +1,7 @@
 //! [`Courier`]: another connection, whose handler runs errands: it sends from within a session.
 
 use async_channel::{Receiver, Sender, unbounded};
-use prism_driver::{Connection, Handler, Message, Options, TrySendError};
+use prism_driver::{Connection, Handler, Message, Options};
 
 use crate::{
     common::frame::Frame,
@@ -13,31 +13,28 @@ use crate::{
     hands::give,
 };
 
-/// The connection. What its handler sends, its session writes.
-pub struct Courier {
+/// The connection. What its handler sends, its session writes. `R` is what comes of an errand.
+pub struct Courier<R> {
     peer: Option<End>,
-    errands: Sender<Errand>,
-    results: Receiver<Results>,
+    errands: Sender<Errand<R>>,
+    results: Receiver<R>,
 }
 
-/// What became of each message.
-pub type Results = Vec<Result<(), TrySendError>>;
+type Errand<R> = Box<dyn FnOnce() -> R + Send>;
 
-type Errand = Box<dyn FnOnce() -> Results + Send>;
-
-struct Runner {
-    errands: Receiver<Errand>,
-    results: Sender<Results>,
+struct Runner<R> {
+    errands: Receiver<Errand<R>>,
+    results: Sender<R>,
 }
 
-impl Handler for Runner {
+impl<R: Send + 'static> Handler for Runner<R> {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {
         let errand = self.errands.try_recv().expect("one for each message");
         self.results.try_send(errand()).expect("somebody waits for it");
     }
 }
 
-impl Courier {
+impl<R: Send + 'static> Courier<R> {
     /// Connected and idle.
     pub fn new(sim: &Sim, options: Options) -> Self {
         let (server, peer, _) = pipe();
@@ -51,7 +48,7 @@ impl Courier {
     ///
     /// # Panics
     /// If it has left, or does not come to it.
-    pub fn run(&mut self, sim: &Sim, errand: impl FnOnce() -> Results + Send + 'static) -> Results {
+    pub fn run(&mut self, sim: &Sim, errand: impl FnOnce() -> R + Send + 'static) -> R {
         self.errands.try_send(Box::new(errand)).expect("its handler lives");
         let call = Frame::text("").masked().wire();
         let peer = self.peer.as_mut().expect("it has not left");

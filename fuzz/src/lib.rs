@@ -9,8 +9,11 @@ pub mod courier;
 pub mod driver;
 pub mod hands;
 pub mod heads;
+pub mod ledger;
+pub mod load;
 mod stream;
 pub mod theirs;
+pub mod view;
 
 use common::{
     Seen,
