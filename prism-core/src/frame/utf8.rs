@@ -36,20 +36,43 @@ mod tests {
         }
     }
 
-    /// Byte by byte, every beginning that could still become a character.
-    #[test]
-    fn the_verdict_is_that_of_std_for_every_beginning_of_a_character() {
-        fn goes_on(begun: &[u8]) {
+    /// Byte by byte, every beginning that could still become a character, and what makes it hopeless.
+    fn for_every_beginning(check: &mut impl FnMut(&[u8]) -> Verdict) {
+        fn goes_on(begun: &[u8], check: &mut impl FnMut(&[u8]) -> Verdict) {
             for byte in 0..=u8::MAX {
                 let bytes = &mut [0; 4][..=begun.len()];
                 bytes[..begun.len()].copy_from_slice(begun);
                 bytes[begun.len()] = byte;
-                if agrees_with_std(bytes) == Verdict::Begun {
-                    goes_on(bytes);
+                if check(bytes) == Verdict::Begun {
+                    goes_on(bytes, check);
                 }
             }
         }
-        goes_on(&[]);
+        goes_on(&[], check);
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_std_for_every_beginning_of_a_character() {
+        for_every_beginning(&mut agrees_with_std);
+    }
+
+    /// Long text is judged by vectors of up to 64 bytes: each beginning lies in one, or across two, and
+    /// is the end or not.
+    #[test]
+    #[ignore = "minutes, but for --release"]
+    fn and_so_it_is_wherever_that_lies_in_long_text() {
+        let mut text = [b'x'; 160];
+        for_every_beginning(&mut |bytes| {
+            let verdict = agrees_with_std(bytes);
+            for start in [64 - bytes.len(), 61, 63, 127] {
+                let end = start + bytes.len();
+                text[start..end].copy_from_slice(bytes);
+                assert_eq!(agrees_with_std(&text[..end]), verdict);
+                agrees_with_std(&text);
+                text[start..end].fill(b'x');
+            }
+            verdict
+        });
     }
 
     /// Takes nothing on trust: neither what is hopeless already, nor what follows a whole character.
