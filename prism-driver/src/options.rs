@@ -43,10 +43,11 @@ pub struct Options {
     /// How many connections a server has at once, handshakes included; further ones wait in the
     /// operating system's queue, unless there are handshakes that have to [make
     /// way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
-    /// takes a descriptor, of which the operating system often allows fewer.
+    /// takes a descriptor, of which the operating system often allows fewer; where it has no more, it is
+    /// as if these were all.
     pub max_connections: usize,
-    /// How many handshakes a server has under way at once. Where there are as many, or no place is
-    /// left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
+    /// How many handshakes a server has under way at once. Where there are as many, or no place or
+    /// descriptor is left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
     /// quarter of a second; until then the newcomer waits.
     ///
     /// If newcomers just waited, so many peers that say nothing would lock everybody out for the

@@ -110,12 +110,17 @@ impl Registry {
 
     /// Returns when fewer than `count` are connected.
     pub(crate) async fn until_fewer_connected_than(&self, count: usize) {
-        wait_until(&self.left, || self.lock().open < count).await;
+        self.until(|| self.lock().open < count).await;
     }
 
     /// Returns when fewer than `count` are left, or none.
     pub(crate) async fn until_fewer_than(&self, count: usize) {
-        wait_until(&self.left, || self.len() < count.max(1)).await;
+        self.until(|| self.len() < count.max(1)).await;
+    }
+
+    /// Returns when `done`, which is asked whenever somebody has left.
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
+        wait_until(&self.left, done).await;
     }
 
     /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
