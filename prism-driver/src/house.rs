@@ -155,16 +155,13 @@ impl<N: Network> Opened<N> {
         let House { network, options, lobby, registry, .. } = &*self.0;
         let grace = network.now().saturating_add(options.shutdown_grace);
         let farewell = Farewell::to(registry.begin_closing());
-        let all = farewell.len();
         lobby.dismiss_all();
         farewell.say(network, registry, options.farewell()).await;
-        if until(network, grace, registry.until_fewer_than(1)).await.is_some() {
-            return Shutdown { closed: all, cut: 0 };
-        }
-        let cut = registry.cut_all();
+        until(network, grace, registry.until_fewer_than(1)).await;
+        let outcome = registry.cut_all();
         let grace = network.now().saturating_add(CUT_GRACE);
         until(network, grace, registry.until_fewer_than(1)).await;
-        Shutdown { closed: all.saturating_sub(cut), cut }
+        outcome
     }
 }
 
@@ -185,10 +182,10 @@ impl<N: Network, H: Handler> Endpoint<N> for H {
     fn start(self: Arc<Self>, session: Session, seat: Seat<N>) {
         let network = seat.network().clone();
         match seat.options().message_rate {
-            None => network.spawn(session.run(seat, Unpaced, self, drop)),
+            None => network.spawn(session.run(seat, Unpaced, self, Seat::stand)),
             Some(rate) => {
                 let bucket = Bucket::new(network.clone(), rate);
-                network.spawn(session.run(seat, bucket, self, drop));
+                network.spawn(session.run(seat, bucket, self, Seat::stand));
             }
         }
     }

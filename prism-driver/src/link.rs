@@ -43,6 +43,10 @@ impl<A: Alarm> Clock<A> {
     pub(crate) const fn new(alarm: A) -> Self {
         Self { alarm, set_for: None, stalled_at: None, took: false }
     }
+
+    pub(crate) const fn alarm(&self) -> &A {
+        &self.alarm
+    }
 }
 
 /// Made anew for each use: what lasts is in the connection and the clock.

@@ -55,8 +55,10 @@ pub struct Options {
     /// their turn each second. Default: 1,024: a few megabytes, and more than are under way at once on a
     /// busy server, because a good handshake takes no more than a round trip.
     pub max_handshakes: usize,
-    /// How long a server that shuts down waits for its connections to end, from the beginning.
-    /// Default: 10 s: those who stop a service usually kill it after that, or after 30 s.
+    /// How long a server that shuts down waits for its connections to end, from the beginning; what has
+    /// not ended then is cut. Peers that do not answer are not waited for that long: they have the [close
+    /// timeout](Config::close_timeout), from when they are told. Default: 10 s: those who stop a service
+    /// usually kill it after that, or after 30 s.
     pub shutdown_grace: Duration,
     /// Over how long a server that shuts down tells its connections so, in a hundred equal steps; at
     /// most half of the [grace time](Self::shutdown_grace). Zero tells all at once, and that is what

@@ -13,6 +13,7 @@ use crate::{
     farewell::tell,
     moment::Moment,
     runtime::{Runtime, until},
+    server::Shutdown,
     stats::ServerStats,
     wait::wait_until,
 };
@@ -38,7 +39,8 @@ struct Inner {
     open: usize,
     /// When the alarms have to be looked at.
     due: Moment,
-    closing: bool,
+    /// What has become of the connections since the server began to shut down.
+    closing: Option<Shutdown>,
     /// Nobody else will come.
     last: bool,
 }
@@ -67,11 +69,21 @@ impl Registry {
         inner.seats[key].connection = Some(connection.clone());
         inner.open += 1;
         self.stats.opened();
-        let closing = inner.closing;
+        let closing = inner.closing.is_some();
         drop(inner);
         if closing {
             tell(connection);
         }
+    }
+
+    /// The connection is over, well or not.
+    pub(crate) fn stand(&self, key: usize, well: bool) {
+        let mut inner = self.lock();
+        let connection = inner.seats[key].connection.take();
+        inner.stand(well);
+        self.stats.closed();
+        drop(inner);
+        drop(connection);
     }
 
     /// Gives a seat up.
@@ -79,7 +91,8 @@ impl Registry {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
         if place.connection.is_some() {
-            inner.open -= 1;
+            // Its task was dropped.
+            inner.stand(false);
             self.stats.closed();
         }
         let last = inner.last;
@@ -137,15 +150,18 @@ impl Registry {
     /// From now on who comes is closed at once. Those who are here, and are not yet.
     pub(crate) fn begin_closing(&self) -> Vec<Connection> {
         let mut inner = self.lock();
-        inner.closing = true;
+        inner.closing = Some(Shutdown::default());
         inner.connections().cloned().collect()
     }
 
-    /// Ends what has not closed; how many that were.
-    pub(crate) fn cut_all(&self) -> usize {
-        let connections: Vec<_> = self.lock().connections().cloned().collect();
+    /// Ends what has not closed; what has become of all.
+    pub(crate) fn cut_all(&self) -> Shutdown {
+        let inner = self.lock();
+        let connections: Vec<_> = inner.connections().cloned().collect();
+        let ended = inner.closing.unwrap_or_default();
+        drop(inner);
         connections.iter().for_each(|connection| connection.outbox().cut());
-        connections.len()
+        Shutdown { cut: connections.len(), ..ended }
     }
 
     /// How many are connected or in a handshake, or about to be.
@@ -183,11 +199,21 @@ impl Registry {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: false, last: false }
+        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: None, last: false }
     }
 }
 
 impl Inner {
+    /// Somebody's connection is over, well or not.
+    const fn stand(&mut self, well: bool) {
+        self.open -= 1;
+        match &mut self.closing {
+            Some(ended) if well => ended.closed += 1,
+            Some(ended) => ended.failed += 1,
+            None => {}
+        }
+    }
+
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.seats.iter().filter_map(|(_, place)| place.connection.as_ref())
     }

@@ -1,7 +1,5 @@
 //! Serving a single transport, whatever it is and however it was accepted.
 
-use std::convert::identity;
-
 use futures_util::future::Either;
 use prism_core::{RecvBuffer, WebSocket};
 
@@ -69,11 +67,12 @@ fn run<R: Runtime, H: Handler>(
     handler: &H,
 ) -> impl Future<Output = Disconnect> {
     let timer = Timer::new(runtime.clone());
+    let reason = |_: &Timer<R>, reason| reason;
     match options.message_rate {
-        None => Either::Left(session.run(timer, Unpaced, handler, identity)),
+        None => Either::Left(session.run(timer, Unpaced, handler, reason)),
         Some(rate) => {
             let bucket = Bucket::new(runtime, rate);
-            Either::Right(session.run(timer, bucket, handler, identity))
+            Either::Right(session.run(timer, bucket, handler, reason))
         }
     }
 }

@@ -62,14 +62,13 @@ impl Session {
         Self { connection, inbound, input: Input::new(input) }
     }
 
-    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason:
-    /// a task wants none.
-    pub(crate) fn run<H: Handler, T>(
+    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason.
+    pub(crate) fn run<A: Alarm, H: Handler, T>(
         self,
-        alarm: impl Alarm,
+        alarm: A,
         pace: impl Pace,
         handler: impl Deref<Target = H>,
-        then: impl FnOnce(Disconnect) -> T,
+        then: impl FnOnce(&A, Disconnect) -> T,
     ) -> impl Future<Output = T> {
         let Self { connection, inbound, input } = self;
         let clock = Clock::new(alarm);
@@ -80,7 +79,7 @@ impl Session {
             let ended = life.converse().await;
             let reason = ended.unwrap_or_else(|failure| life.fail(failure));
             life.finish(&reason).await;
-            then(reason)
+            then(life.clock.alarm(), reason)
         })
     }
 }

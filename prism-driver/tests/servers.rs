@@ -44,7 +44,7 @@ fn who_has_asked_when_the_shutdown_begins_and_is_answered_after_it_is_closed_as_
         assert_eq!(peer.next().await, Seen::End(Ok(())));
         drop(peer);
         let outcome = serving.await;
-        assert_eq!((outcome.closed, outcome.cut, sim.now()), (0, 0, s(0)), "nobody was cut");
+        assert_eq!((outcome.closed, outcome.failed, outcome.cut, sim.now()), (1, 0, 0, s(0)));
         sim.settle().await;
     });
     assert_eq!(net.tasks(), 0);

@@ -32,7 +32,7 @@ fn serve() {
         println!("listening on {}", server.local_addr().expect("a bound listener"));
         server.web_socket("/", Echo).serve_until(asked).await
     });
-    assert_eq!((outcome.closed, outcome.cut), (CLIENTS, 0));
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (CLIENTS, 0, 0));
 }
 
 /// Echoes for as long as there is a server; says when it has begun, and how it ended.
