@@ -22,8 +22,8 @@
 //!    server lives.
 //! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
 //!    everywhere.
-//! 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
-//!    `Clone`.
+//! 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
+//!    message lies in, 64 KiB at least. Spawn long work: the handle is `Clone`.
 //! 9. An outbox is never larger than its high-water mark plus one message (and a few control
 //!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
 //!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).

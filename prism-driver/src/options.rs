@@ -37,7 +37,8 @@ pub struct Options {
     ///
     /// A peer that sends more is not read from until its next message may be taken, so that it has to
     /// wait, and nothing is lost. (Its pings and its close frame wait as well, as they do while a handler
-    /// runs.) It is not closed for it: most who send too much at once just come back from a tunnel. A
+    /// runs. And as then, the buffer that a message came in is kept: 64 KiB, or what the message needs.) It
+    /// is not closed for it: most who send too much at once just come back from a tunnel. A
     /// handler that would rather close counts by itself, and does so.
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
