@@ -28,8 +28,9 @@ pub struct Options {
     /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
     /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent. Default: 30 s: longer than most
-    /// tunnels, and short enough that who reads nothing does not keep its memory for long.
+    /// How long the peer may take no byte of what is to be sent; if it has ended its side of the
+    /// transport, how long it may take for all that is left. Default: 30 s: longer than most tunnels, and
+    /// short enough that who reads nothing does not keep its memory for long.
     pub write_timeout: Duration,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
