@@ -63,3 +63,16 @@ fn each_stream_that_is_accepted_is_told_to_hold_nothing_back() {
         }
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_is_there_already_has_its_connections_hold_little_in_the_kernel() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let same = listener.try_clone().unwrap();
+    let _server = Server::from_listener_on(Net::new(&Sim::default()), listener).unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    same.set_nonblocking(false).unwrap();
+    let (accepted, _) = same.accept().unwrap();
+    assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 128 << 10);
+}
