@@ -107,7 +107,7 @@ struct Busy;
 
 impl Handler for Busy {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {
-        pending().await
+        pending::<()>().await;
     }
 }
 
