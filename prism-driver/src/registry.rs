@@ -12,6 +12,7 @@ use crate::{
     connection::Connection,
     farewell::tell,
     moment::Moment,
+    outbox::Cut,
     runtime::{Runtime, until},
     server::Shutdown,
     stats::ServerStats,
@@ -160,7 +161,7 @@ impl Registry {
         let connections: Vec<_> = inner.connections().cloned().collect();
         let ended = inner.closing.unwrap_or_default();
         drop(inner);
-        connections.iter().for_each(|connection| connection.outbox().cut());
+        connections.iter().for_each(|connection| connection.outbox().cut(Cut::Shutdown));
         Shutdown { cut: connections.len(), ..ended }
     }
 

@@ -12,7 +12,7 @@ use prism_core::{Reply, Request};
 use crate::{
     handler::Handler,
     house::{Endpoint, House},
-    listen::listen,
+    listen::{hold_little, listen},
     options::Options,
     origins::Origins,
     router::Router,
@@ -40,7 +40,7 @@ pub struct Shutdown {
     /// How many ended well within the grace time: both sides had closed.
     pub closed: usize,
     /// How many ended otherwise within the grace time ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not
-    /// answer the close frame in time, or was gone without an answer, or the handler panicked.
+    /// answer the close frame in time, or was gone without an answer, or the handler panicked or aborted it.
     pub failed: usize,
     /// How many had to be cut when the grace time was over.
     pub cut: usize,
@@ -96,6 +96,7 @@ impl<N: Network> Server<N> {
     /// What the operating system says.
     pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        hold_little(&listener)?;
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         let (router, options, stats) = (Router::new(), Options::default(), ServerStats::default());

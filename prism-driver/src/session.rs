@@ -172,7 +172,8 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
 
     /// Why it is over; everybody but the handler has been told.
     fn judge(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
-        let reason = ended.unwrap_or_else(|failure| self.fail(failure));
+        let cut = self.connection.outbox().failure_by_cut();
+        let reason = cut.map_or(ended, Err).unwrap_or_else(|failure| self.fail(failure));
         self.connection.outbox().end();
         reason
     }
@@ -185,6 +186,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             // The peer has ended its side only: it may still read what was accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) => outbox.receive_eof(),
             Failure::Protocol(ProtocolError::CloseTimeout)
+            | Failure::Aborted
             | Failure::CutOff
             | Failure::Io(_)
             | Failure::WriteStalled => {
