@@ -72,6 +72,12 @@ impl<N: Network> Server<N> {
 
     /// As [`bind`](Self::bind), on a runtime that is a value. Cancel-safe.
     ///
+    /// The network may be one of your own, whose [`accept`](Network::accept) gives streams that speak TLS
+    /// over those of an adapter, say. Let such a stream shake hands when it is first read, not in
+    /// `accept`: there it would hold up all others, while a read is one of the server's handshake, with its
+    /// [timeout](Options::handshake_timeout), and [makes way](Options::max_handshakes). The example `tls`
+    /// of prism-tokio is such a network.
+    ///
     /// # Errors
     /// If the address can not be resolved or listened on.
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
