@@ -14,8 +14,9 @@
 //! `suite/interop/` has tungstenite as the peer, `interop/` those in other languages.
 //!
 //! Here are the parts that any program may use: a proxy through which things go wrong, frames
-//! made by hand, and what a process has. `soak/` is such a program: see `README.md`.
+//! made by hand, what a process has, and processes that play a part. `soak/` is such a program: see `README.md`.
 
+pub mod part;
 pub mod process;
 pub mod proxy;
 pub mod raw;

@@ -39,6 +39,10 @@ pub struct Config {
     pub pong_mark: usize,
     /// How long the peer may take to answer a close frame and to close the transport. Default: 5 s:
     /// many round trips, for something that brings no more than a good ending.
+    ///
+    /// A peer that is still busy taking what was sent before the close frame has this long again and
+    /// again, but 24 times at most: two minutes, in which it can read a full outbox at a kilobyte a
+    /// second. So closing ends in time, whatever the peer does.
     pub close_timeout: Duration,
 }
 

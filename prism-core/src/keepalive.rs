@@ -124,19 +124,31 @@ impl Keepalive {
     }
 }
 
+/// How often the deadline for closing is set anew at most. Who takes a byte now and then would
+/// otherwise never have to end, though it was closed perhaps for just that; and in two minutes (the
+/// default timeout, so often) even who reads a kilobyte a second has read a full outbox.
+const TIMES: u32 = 23;
+
 /// The wait for a peer to finish closing. One that still takes what was sent before the close frame
-/// is not late.
+/// is not late, for some time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing {
     deadline: Deadline,
     /// How much was unsent when the deadline was last looked at.
-    unsent: usize,
+    unsent: u32,
+    /// How often it may still be set anew.
+    times: u32,
 }
 
 impl Closing {
     /// Begins with the next `handle_timeout`.
     pub(crate) const fn new() -> Self {
-        Self { deadline: Deadline::PENDING, unsent: 0 }
+        Self { deadline: Deadline::PENDING, unsent: 0, times: TIMES }
+    }
+
+    /// Begins anew with the next `handle_timeout`.
+    pub(crate) const fn renewed(self) -> Self {
+        Self { times: self.times.saturating_sub(1), ..Self::new() }
     }
 
     pub(crate) const fn due(self) -> Option<Duration> {
@@ -145,14 +157,16 @@ impl Closing {
 
     /// Whether the peer is late. `unsent`: how much it has not taken yet.
     pub(crate) fn is_late(&mut self, now: Duration, unsent: usize, timeout: Span) -> bool {
+        let unsent = u32::try_from(unsent).unwrap_or(u32::MAX);
         if self.deadline == Deadline::PENDING {
             self.unsent = unsent;
         }
         if !self.deadline.passed(now, timeout) {
             return false;
         }
-        if unsent < self.unsent {
+        if unsent < self.unsent && self.times > 0 {
             self.unsent = unsent;
+            self.times -= 1;
             self.deadline = Deadline::after(now, timeout);
             return false;
         }

@@ -327,8 +327,10 @@ impl Outbound {
     /// The close handshake is over, well or not; only TCP is left to end. Its deadline is set once,
     /// however often the peer is found at fault after that.
     fn finish(&mut self) {
-        if matches!(self.phase, Phase::Open(_) | Phase::CloseSent(_)) {
-            self.phase = Phase::Closed(Closing::new());
+        match self.phase {
+            Phase::Open(_) => self.phase = Phase::Closed(Closing::new()),
+            Phase::CloseSent(closing) => self.phase = Phase::Closed(closing.renewed()),
+            Phase::Closed(_) | Phase::Ended => {}
         }
         self.held_pong = None;
     }

@@ -389,3 +389,38 @@ fn pings_of_the_application_and_of_the_keepalive_do_not_disturb_each_other() {
     pair.advance(s(100));
     assert_eq!(pair.states(), [State::Open; 2]);
 }
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
+    for role in ROLES {
+        let mut machine = started(role, s(0));
+        machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
+        machine.close(CloseCode::NORMAL, "").unwrap();
+        machine.at(s(0)).unwrap();
+        for at in 1..24 {
+            machine.out.advance(1);
+            assert_eq!(machine.at(s(5 * at)), Ok(()), "it takes what it was sent");
+        }
+        machine.out.advance(1);
+        assert_eq!(machine.at(s(120)), Err(ProtocolError::CloseTimeout));
+    }
+}
+
+#[test]
+fn nor_does_one_that_has_answered_the_close_frame() {
+    let mut machine = started(Role::Server, s(0));
+    machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
+    machine.close(CloseCode::NORMAL, "").unwrap();
+    machine.at(s(0)).unwrap();
+    for at in 1..24 {
+        machine.out.advance(1);
+        if at == 10 {
+            machine.hears_frames([Frame::close(1000, "")]);
+        }
+        machine.at(s(5 * at)).unwrap();
+        assert_eq!(machine.state(), State::Closing, "at {} s", 5 * at);
+    }
+    machine.out.advance(1);
+    machine.at(s(120)).unwrap();
+    assert_eq!(machine.state(), State::Closed);
+}

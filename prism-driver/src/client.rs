@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{convert::identity, error::Error, fmt, io, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc};
 
 use bytes::BytesMut;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -126,7 +126,7 @@ impl<R: Runtime> Client<R> {
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
         let alarm = Timer::new(self.runtime.clone());
-        self.runtime.spawn(session.run(alarm, Unpaced, Arc::new(inbox), drop));
+        self.runtime.spawn(session.run(alarm, Unpaced, Arc::new(inbox), |_, _| ()));
         socket
     }
 
@@ -142,7 +142,7 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, identity).await)
+        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, |_, reason| reason).await)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
@@ -212,7 +212,7 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, identity).await)
+        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, |_, reason| reason).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

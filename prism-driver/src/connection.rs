@@ -7,7 +7,7 @@ use prism_core::{CloseCode, Message, PreparedMessage, SendError};
 use crate::{
     fan_out,
     id::{ConnectionId, LocalId},
-    outbox::{Duty, Outbox, Patience},
+    outbox::{Cut, Duty, Outbox, Patience},
     request::RequestInfo,
     sending::{Queue, Sending},
     wire::Outgoing,
@@ -174,6 +174,28 @@ impl Connection {
     /// [`SendError::Closed`] if it is closing already; other errors if the reason can not be sent.
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.outbox().close(code, reason)
+    }
+
+    /// Ends the connection at once: what was accepted and not written is lost, no close frame is sent,
+    /// and nothing is waited for. The handler hears no more messages, and `on_disconnect` with
+    /// [`Failure::Aborted`](crate::Failure::Aborted) when it is done with what it does; the hooks of
+    /// [`on_end`](Self::on_end) have run when this returns, so hold no lock that they need. The peer sees
+    /// its connection end, or reset (1006). Without effect on a connection that is over.
+    ///
+    /// For peers that have lost their claim to a good ending: [`close`](Self::close) waits for their
+    /// answer, and while they read slowly for longer than that.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{CloseCode, Connection};
+    /// fn ban(connection: &Connection) {
+    ///     let _ = connection.close(CloseCode::POLICY_VIOLATION, "banned"); // it may be closing already
+    ///     if connection.buffered() > 1024 {
+    ///         connection.abort(); // what it does not read should not wait here
+    ///     }
+    /// }
+    /// ```
+    pub fn abort(&self) {
+        self.outbox().cut(Cut::Abort);
     }
 
     /// How many bytes are waiting to be sent.

@@ -26,7 +26,8 @@ use crate::{connection::Connection, when_slow::WhenSlow};
 /// too, so that you can keep one to call your own methods from elsewhere.
 pub trait Handler: Send + Sync + 'static {
     /// What becomes of messages for a peer that does not keep up. Asked once, before all else; by
-    /// default, [`send`](Connection::send) waits.
+    /// default, [`send`](Connection::send) waits. After a panic in here nothing else of the handler is
+    /// called, and the connection is closed with 1011.
     fn when_slow(&self, connection: &Connection) -> WhenSlow {
         let _ = connection;
         WhenSlow::Wait
@@ -108,6 +109,8 @@ pub enum Disconnect {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Failure {
+    /// We [aborted](Connection::abort) it.
+    Aborted,
     /// The server's shutdown did not wait any longer.
     CutOff,
     /// The handler panicked. The peer was told 1011.
@@ -157,6 +160,7 @@ impl fmt::Display for Disconnect {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Aborted => f.write_str("aborted by us"),
             Self::CutOff => f.write_str("cut off by the server's shutdown"),
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),
@@ -181,7 +185,7 @@ impl Error for Failure {
         match self {
             Self::Io(error) => Some(&**error),
             Self::Protocol(error) => error.source(),
-            Self::CutOff | Self::HandlerPanicked | Self::WriteStalled => None,
+            Self::Aborted | Self::CutOff | Self::HandlerPanicked | Self::WriteStalled => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     stats::{ServerStats, Unopened},
 };
 
-/// How long to wait when the operating system has no more sockets to give.
+/// How long to wait when the operating system gives no sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a shutdown waits for sessions that it has cut: they end at once, unless a handler hangs.
@@ -58,13 +59,45 @@ impl<N: Network> House<N> {
         if self.options.max_connections == 0 { 1 } else { self.options.max_connections }
     }
 
-    /// Returns when there is room for somebody who has come, and has a seat already.
+    /// Returns when there is room for somebody who has come, and has a seat already. Until then those
+    /// in the lobby have to leave, one after the other, each when it has had its time.
     async fn make_room(&self) {
-        let (most, max) = (self.options.max_handshakes.max(1), self.max_connections());
-        let is_full = |leaving| self.registry.len().saturating_sub(leaving) > max;
-        self.lobby.make_room(&self.network, most, is_full).await;
-        // Those who were in the lobby may have got in, or not have left yet.
-        self.registry.until_fewer_than(max.saturating_add(1)).await;
+        let Self { network, lobby, registry, .. } = self;
+        while let Some(due) = self.next_to_leave() {
+            if due <= network.now() {
+                lobby.dismiss_oldest();
+                continue;
+            }
+            // Who was in the lobby may also have got in.
+            let changed = || self.next_to_leave() != Some(due);
+            until(network, due, or(lobby.until(changed), registry.until(changed))).await;
+        }
+    }
+
+    /// If there is no room: when the next in the lobby has to leave for that. Never, if there is none,
+    /// or enough are about to leave.
+    fn next_to_leave(&self) -> Option<Duration> {
+        let (crowd, seats) = (self.lobby.crowd(), self.registry.len());
+        let most = self.options.max_handshakes.max(1);
+        let is_full = |seats| seats > self.max_connections();
+        if crowd.guests >= most || is_full(seats.saturating_sub(crowd.leaving)) {
+            Some(crowd.next_due)
+        } else if is_full(seats) {
+            Some(Duration::MAX)
+        } else {
+            None
+        }
+    }
+
+    /// Waits until the operating system may have more sockets to give. If somebody in the lobby has had
+    /// its time, its socket is one.
+    async fn find_socket(&self) {
+        let Self { network, lobby, registry, .. } = self;
+        let (now, seats) = (network.now(), registry.len());
+        if lobby.crowd().next_due <= now {
+            lobby.dismiss_oldest();
+        }
+        until(network, now.saturating_add(ACCEPT_PAUSE), registry.until_fewer_than(seats)).await;
     }
 
     async fn greet(
@@ -109,6 +142,7 @@ impl<N: Network> Opened<N> {
                     house.network.spawn(house.clone().greet(stream, peer_addr, guest, seat));
                 }
                 Err(error) if concerns_one_connection(&error) => {}
+                Err(error) if is_exhaustion(&error) => house.find_socket().await,
                 Err(_) => {
                     house.network.sleep(ACCEPT_PAUSE).await;
                 }
@@ -121,16 +155,13 @@ impl<N: Network> Opened<N> {
         let House { network, options, lobby, registry, .. } = &*self.0;
         let grace = network.now().saturating_add(options.shutdown_grace);
         let farewell = Farewell::to(registry.begin_closing());
-        let all = farewell.len();
         lobby.dismiss_all();
         farewell.say(network, registry, options.farewell()).await;
-        if until(network, grace, registry.until_fewer_than(1)).await.is_some() {
-            return Shutdown { closed: all, cut: 0 };
-        }
-        let cut = registry.cut_all();
+        until(network, grace, registry.until_fewer_than(1)).await;
+        let outcome = registry.cut_all();
         let grace = network.now().saturating_add(CUT_GRACE);
         until(network, grace, registry.until_fewer_than(1)).await;
-        Shutdown { closed: all.saturating_sub(cut), cut }
+        outcome
     }
 }
 
@@ -151,17 +182,17 @@ impl<N: Network, H: Handler> Endpoint<N> for H {
     fn start(self: Arc<Self>, session: Session, seat: Seat<N>) {
         let network = seat.network().clone();
         match seat.options().message_rate {
-            None => network.spawn(session.run(seat, Unpaced, self, drop)),
+            None => network.spawn(session.run(seat, Unpaced, self, Seat::stand)),
             Some(rate) => {
                 let bucket = Bucket::new(network.clone(), rate);
-                network.spawn(session.run(seat, bucket, self, drop));
+                network.spawn(session.run(seat, bucket, self, Seat::stand));
             }
         }
     }
 }
 
-/// Whether a failed `accept` speaks of a peer that has gone again; otherwise the operating system
-/// has no more descriptors or memory, and asking again at once would only burn time.
+/// Whether a failed `accept` speaks of a peer that has gone again; after others, asking again at once
+/// would only burn time.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -171,4 +202,14 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::Interrupted
             | io::ErrorKind::TimedOut
     )
+}
+
+/// Whether the operating system has no descriptor or memory for one more connection.
+fn is_exhaustion(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    // Windows gives as many sockets as there is memory for: WSAEMFILE, WSAENOBUFS.
+    #[cfg(not(unix))]
+    const EXHAUSTED: [i32; 2] = [10_024, 10_055];
+    error.raw_os_error().is_some_and(|code| EXHAUSTED.contains(&code))
 }

@@ -18,12 +18,12 @@
 //! 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail instead.
 //! 5. What was accepted before `close()` is written before the close frame; after it `send` returns
 //!    `Closed`, and `on_message` is not called any more.
-//! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs; the
-//!    server lives.
+//! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
+//!    [`when_slow`](Handler::when_slow) panicked, before `on_connect`; the server lives.
 //! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
 //!    everywhere.
-//! 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
-//!    `Clone`.
+//! 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
+//!    message lies in, 64 KiB at least. Spawn long work: the handle is `Clone`.
 //! 9. An outbox is never larger than its high-water mark plus one message (and a few control
 //!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
 //!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).

@@ -43,6 +43,10 @@ impl<A: Alarm> Clock<A> {
     pub(crate) const fn new(alarm: A) -> Self {
         Self { alarm, set_for: None, stalled_at: None, took: false }
     }
+
+    pub(crate) const fn alarm(&self) -> &A {
+        &self.alarm
+    }
 }
 
 /// Made anew for each use: what lasts is in the connection and the clock.
@@ -144,8 +148,13 @@ impl<'a, A: Alarm> Link<'a, A> {
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
         for _ in 0..READS_PER_TURN {
+            let stalled_at = self.clock.stalled_at;
             let blocked = self.poll_write(cx)?.is_pending();
             let wants = self.outbox().wants();
+            if !wants.read {
+                // Who has ended its side may take what is left, but not a byte now and then for ever.
+                self.clock.stalled_at = stalled_at.or(self.clock.stalled_at);
+            }
             if !blocked && wants.shutdown && !*shut {
                 *shut = self.poll_shutdown(cx)?.is_ready();
             }

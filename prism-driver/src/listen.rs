@@ -56,7 +56,18 @@ fn first(
     outcome
 }
 
-/// As the standard library does it, but for the longer queue, and with less in the kernel.
+/// Has those that it accepts hold less in the kernel: they have it from this one.
+///
+/// # Errors
+/// What the operating system says.
+pub(crate) fn hold_little(listener: &TcpListener) -> io::Result<()> {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOT_SENT)?;
+    let _ = listener; // elsewhere there is nothing to be told
+    Ok(())
+}
+
+/// As the standard library does it, but for the longer queue.
 fn listen_on(
     address: SocketAddr,
     set_up: impl Fn(&Socket) -> io::Result<()>,
@@ -65,9 +76,6 @@ fn listen_on(
     // A server that restarts need not wait for its old connections. (Windows means something else.)
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
-    // Those that it accepts have it from this one.
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket.set_tcp_notsent_lowat(NOT_SENT)?;
     set_up(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(QUEUE)?;

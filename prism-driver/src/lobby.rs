@@ -12,10 +12,7 @@ use event_listener::Event as Notice;
 use futures_lite::future::or;
 use futures_util::FutureExt;
 
-use crate::{
-    runtime::{Runtime, until},
-    wait::wait_until,
-};
+use crate::wait::wait_until;
 
 /// How long each has, however many come: on a good line the request is there at once, and this is
 /// long enough for one lost packet to be sent again. A thousand places are then given away four
@@ -45,6 +42,16 @@ struct Place {
     waker: Option<Waker>,
 }
 
+/// Who is in the lobby, at one moment.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    pub(crate) guests: usize,
+    /// How many have to leave, and have not left yet.
+    pub(crate) leaving: usize,
+    /// When the guest who has been here for the longest has had its time; never if there is none.
+    pub(crate) next_due: Duration,
+}
+
 /// A place in the lobby, given up when dropped.
 pub(crate) struct Guest {
     lobby: Arc<Lobby>,
@@ -52,28 +59,19 @@ pub(crate) struct Guest {
 }
 
 impl Lobby {
-    /// Returns when the house is not full, and there is room for one more among `most`: at once; or
-    /// when one has left; or when the one who has been here for the longest has had its time, and has
-    /// to leave. Also when nobody is here any more. Whether the house is full is asked with the number of
-    /// those who are about to leave it.
-    pub(crate) async fn make_room(
-        &self,
-        runtime: &impl Runtime,
-        most: usize,
-        house_is_full: impl Fn(usize) -> bool,
-    ) {
-        let in_the_way = || {
-            let leaving = self.lock().leaving;
-            self.oldest_of(if house_is_full(leaving) { 1 } else { most })
-        };
-        while let Some(since) = in_the_way() {
-            let due = since.saturating_add(FAIR_TIME);
-            if due <= runtime.now() {
-                self.dismiss_oldest();
-            } else {
-                until(runtime, due, wait_until(&self.left, || in_the_way().is_none())).await;
-            }
+    pub(crate) fn crowd(&self) -> Crowd {
+        let inner = self.lock();
+        let oldest = inner.guests.first_key_value().map(|(_, place)| place.since);
+        Crowd {
+            guests: inner.guests.len(),
+            leaving: inner.leaving,
+            next_due: oldest.map_or(Duration::MAX, |since| since.saturating_add(FAIR_TIME)),
         }
+    }
+
+    /// Returns when `done`, which is asked whenever somebody has left.
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
+        wait_until(&self.left, done).await;
     }
 
     pub(crate) fn enter(self: &Arc<Self>, now: Duration) -> Guest {
@@ -94,7 +92,8 @@ impl Lobby {
         self.left.notify(usize::MAX);
     }
 
-    fn dismiss_oldest(&self) {
+    /// Who has been here for the longest has to leave.
+    pub(crate) fn dismiss_oldest(&self) {
         let mut inner = self.lock();
         let oldest = inner.guests.pop_first();
         inner.leaving += usize::from(oldest.is_some());
@@ -102,13 +101,6 @@ impl Lobby {
         if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
             waker.wake();
         }
-    }
-
-    /// If there are as many as that: since when the oldest has been here.
-    fn oldest_of(&self, most: usize) -> Option<Duration> {
-        let inner = self.lock();
-        let (_, oldest) = inner.guests.first_key_value()?;
-        (inner.guests.len() >= most).then_some(oldest.since)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

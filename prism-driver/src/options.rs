@@ -28,8 +28,9 @@ pub struct Options {
     /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
     /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent. Default: 30 s: longer than most
-    /// tunnels, and short enough that who reads nothing does not keep its memory for long.
+    /// How long the peer may take no byte of what is to be sent; if it has ended its side of the
+    /// transport, how long it may take for all that is left. Default: 30 s: longer than most tunnels, and
+    /// short enough that who reads nothing does not keep its memory for long.
     pub write_timeout: Duration,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
@@ -37,16 +38,18 @@ pub struct Options {
     ///
     /// A peer that sends more is not read from until its next message may be taken, so that it has to
     /// wait, and nothing is lost. (Its pings and its close frame wait as well, as they do while a handler
-    /// runs.) It is not closed for it: most who send too much at once just come back from a tunnel. A
+    /// runs. And as then, the buffer that a message came in is kept: 64 KiB, or what the message needs.) It
+    /// is not closed for it: most who send too much at once just come back from a tunnel. A
     /// handler that would rather close counts by itself, and does so.
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
     /// operating system's queue, unless there are handshakes that have to [make
     /// way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
-    /// takes a descriptor, of which the operating system often allows fewer.
+    /// takes a descriptor, of which the operating system often allows fewer; where it has no more, it is
+    /// as if these were all.
     pub max_connections: usize,
-    /// How many handshakes a server has under way at once. Where there are as many, or no place is
-    /// left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
+    /// How many handshakes a server has under way at once. Where there are as many, or no place or
+    /// descriptor is left for a connection, the oldest is dropped in favour of whoever comes next, if it has had a
     /// quarter of a second; until then the newcomer waits.
     ///
     /// If newcomers just waited, so many peers that say nothing would lock everybody out for the
@@ -54,8 +57,10 @@ pub struct Options {
     /// their turn each second. Default: 1,024: a few megabytes, and more than are under way at once on a
     /// busy server, because a good handshake takes no more than a round trip.
     pub max_handshakes: usize,
-    /// How long a server that shuts down waits for its connections to end, from the beginning.
-    /// Default: 10 s: those who stop a service usually kill it after that, or after 30 s.
+    /// How long a server that shuts down waits for its connections to end, from the beginning; what has
+    /// not ended then is cut. Peers that do not answer are not waited for that long: they have the [close
+    /// timeout](Config::close_timeout), from when they are told. Default: 10 s: those who stop a service
+    /// usually kill it after that, or after 30 s.
     pub shutdown_grace: Duration,
     /// Over how long a server that shuts down tells its connections so, in a hundred equal steps; at
     /// most half of the [grace time](Self::shutdown_grace). Zero tells all at once, and that is what

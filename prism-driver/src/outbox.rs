@@ -27,11 +27,12 @@ use crate::{
     wire::{End, Outgoing, Wire},
 };
 
+mod cut;
 mod owner;
 #[cfg(all(test, prism_loom))]
 mod races;
 
-pub(crate) use self::owner::Rest;
+pub(crate) use self::{cut::Cut, owner::Rest};
 
 pub(crate) struct Outbox {
     wire: Mutex<Wire>,
@@ -151,13 +152,6 @@ impl Outbox {
         };
         wait_until(&self.notices().progress, || done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
-    }
-
-    /// Ends the connection without any more ado.
-    pub(crate) fn cut(&self) {
-        let mut wire = self.lock();
-        wire.cut = true;
-        wake_owner(wire);
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -12,7 +12,9 @@ use crate::{
     connection::Connection,
     farewell::tell,
     moment::Moment,
+    outbox::Cut,
     runtime::{Runtime, until},
+    server::Shutdown,
     stats::ServerStats,
     wait::wait_until,
 };
@@ -38,7 +40,8 @@ struct Inner {
     open: usize,
     /// When the alarms have to be looked at.
     due: Moment,
-    closing: bool,
+    /// What has become of the connections since the server began to shut down.
+    closing: Option<Shutdown>,
     /// Nobody else will come.
     last: bool,
 }
@@ -67,11 +70,21 @@ impl Registry {
         inner.seats[key].connection = Some(connection.clone());
         inner.open += 1;
         self.stats.opened();
-        let closing = inner.closing;
+        let closing = inner.closing.is_some();
         drop(inner);
         if closing {
             tell(connection);
         }
+    }
+
+    /// The connection is over, well or not.
+    pub(crate) fn stand(&self, key: usize, well: bool) {
+        let mut inner = self.lock();
+        let connection = inner.seats[key].connection.take();
+        inner.stand(well);
+        self.stats.closed();
+        drop(inner);
+        drop(connection);
     }
 
     /// Gives a seat up.
@@ -79,7 +92,8 @@ impl Registry {
         let mut inner = self.lock();
         let place = inner.seats.remove(key);
         if place.connection.is_some() {
-            inner.open -= 1;
+            // Its task was dropped.
+            inner.stand(false);
             self.stats.closed();
         }
         let last = inner.last;
@@ -110,12 +124,17 @@ impl Registry {
 
     /// Returns when fewer than `count` are connected.
     pub(crate) async fn until_fewer_connected_than(&self, count: usize) {
-        wait_until(&self.left, || self.lock().open < count).await;
+        self.until(|| self.lock().open < count).await;
     }
 
     /// Returns when fewer than `count` are left, or none.
     pub(crate) async fn until_fewer_than(&self, count: usize) {
-        wait_until(&self.left, || self.len() < count.max(1)).await;
+        self.until(|| self.len() < count.max(1)).await;
+    }
+
+    /// Returns when `done`, which is asked whenever somebody has left.
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
+        wait_until(&self.left, done).await;
     }
 
     /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
@@ -132,15 +151,18 @@ impl Registry {
     /// From now on who comes is closed at once. Those who are here, and are not yet.
     pub(crate) fn begin_closing(&self) -> Vec<Connection> {
         let mut inner = self.lock();
-        inner.closing = true;
+        inner.closing = Some(Shutdown::default());
         inner.connections().cloned().collect()
     }
 
-    /// Ends what has not closed; how many that were.
-    pub(crate) fn cut_all(&self) -> usize {
-        let connections: Vec<_> = self.lock().connections().cloned().collect();
-        connections.iter().for_each(|connection| connection.outbox().cut());
-        connections.len()
+    /// Ends what has not closed; what has become of all.
+    pub(crate) fn cut_all(&self) -> Shutdown {
+        let inner = self.lock();
+        let connections: Vec<_> = inner.connections().cloned().collect();
+        let ended = inner.closing.unwrap_or_default();
+        drop(inner);
+        connections.iter().for_each(|connection| connection.outbox().cut(Cut::Shutdown));
+        Shutdown { cut: connections.len(), ..ended }
     }
 
     /// How many are connected or in a handshake, or about to be.
@@ -178,11 +200,21 @@ impl Registry {
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: false, last: false }
+        Self { seats: Slab::new(), open: 0, due: Moment::END, closing: None, last: false }
     }
 }
 
 impl Inner {
+    /// Somebody's connection is over, well or not.
+    const fn stand(&mut self, well: bool) {
+        self.open -= 1;
+        match &mut self.closing {
+            Some(ended) if well => ended.closed += 1,
+            Some(ended) => ended.failed += 1,
+            None => {}
+        }
+    }
+
     fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.seats.iter().filter_map(|(_, place)| place.connection.as_ref())
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    alarm::Alarm, connection::Connection, house::House, moment::Moment, options::Options,
-    runtime::Network,
+    alarm::Alarm, connection::Connection, handler::Disconnect, house::House, moment::Moment,
+    options::Options, runtime::Network,
 };
 
 /// A place in the registry, given up when dropped. Its alarm is one of many that the house watches.
@@ -26,6 +26,13 @@ impl<N: Network> Seat<N> {
     /// The handshake is done.
     pub(crate) fn sit(&self, connection: &Connection) {
         self.house.registry.sit(self.key, connection);
+    }
+
+    /// The connection is over.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody else wants it")]
+    pub(crate) fn stand(&self, reason: Disconnect) {
+        let well = !matches!(reason, Disconnect::Failed(_));
+        self.house.registry.stand(self.key, well);
     }
 
     pub(crate) fn network(&self) -> &N {

@@ -1,7 +1,5 @@
 //! Serving a single transport, whatever it is and however it was accepted.
 
-use std::convert::identity;
-
 use futures_util::future::Either;
 use prism_core::{RecvBuffer, WebSocket};
 
@@ -18,6 +16,12 @@ use crate::{
 
 /// Does a server's handshake on a connected transport, whatever path is asked for, then runs the
 /// handler on it until the connection is over.
+///
+/// What only a [`Server`](crate::Server) does is yours here: to judge the request's
+/// [origin](crate::Server::origins) and its [credentials](crate::Server::authorize) (the handler sees its
+/// headers in [`on_connect`](Handler::on_connect), and can close), to choose a sub-protocol, to limit how
+/// many connections and handshakes there are at once and let them make way for others, to shut down, and to
+/// count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
 ///
 /// The connection lives in this future: whoever drops it early drops a handler half-way, and
 /// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).
@@ -46,7 +50,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 /// such as a web framework. The path is what [`Connection::path`](crate::Connection::path) will
 /// say.
 ///
-/// As with [`serve_stream`], the connection lives in this future.
+/// As with [`serve_stream`], the connection lives in this future, and what a server would check is the
+/// caller's.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,
@@ -69,11 +74,12 @@ fn run<R: Runtime, H: Handler>(
     handler: &H,
 ) -> impl Future<Output = Disconnect> {
     let timer = Timer::new(runtime.clone());
+    let reason = |_: &Timer<R>, reason| reason;
     match options.message_rate {
-        None => Either::Left(session.run(timer, Unpaced, handler, identity)),
+        None => Either::Left(session.run(timer, Unpaced, handler, reason)),
         Some(rate) => {
             let bucket = Bucket::new(runtime, rate);
-            Either::Right(session.run(timer, bucket, handler, identity))
+            Either::Right(session.run(timer, bucket, handler, reason))
         }
     }
 }

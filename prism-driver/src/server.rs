@@ -12,7 +12,7 @@ use prism_core::{Reply, Request};
 use crate::{
     handler::Handler,
     house::{Endpoint, House},
-    listen::listen,
+    listen::{hold_little, listen},
     options::Options,
     origins::Origins,
     router::Router,
@@ -32,21 +32,26 @@ pub struct Server<N: Network> {
     stats: ServerStats,
 }
 
-/// What became of the connections that there were when a server was shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of the connections that there were when a server was shut down: each is in one of
+/// these numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// How many ended by themselves within the grace time.
+    /// How many ended well within the grace time: both sides had closed.
     pub closed: usize,
-    /// How many had to be cut.
+    /// How many ended otherwise within the grace time ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not
+    /// answer the close frame in time, or was gone without an answer, or the handler panicked or aborted it.
+    pub failed: usize,
+    /// How many had to be cut when the grace time was over.
     pub cut: usize,
 }
 
 /// Of several servers, all in all.
 impl Sum for Shutdown {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self { closed: 0, cut: 0 }, |sum, one| Self {
+        all.fold(Self::default(), |sum, one| Self {
             closed: sum.closed + one.closed,
+            failed: sum.failed + one.failed,
             cut: sum.cut + one.cut,
         })
     }
@@ -66,6 +71,12 @@ impl<N: Network> Server<N> {
     }
 
     /// As [`bind`](Self::bind), on a runtime that is a value. Cancel-safe.
+    ///
+    /// The network may be one of your own, whose [`accept`](Network::accept) gives streams that speak TLS
+    /// over those of an adapter, say. Let such a stream shake hands when it is first read, not in
+    /// `accept`: there it would hold up all others, while a read is one of the server's handshake, with its
+    /// [timeout](Options::handshake_timeout), and [makes way](Options::max_handshakes). The example `tls`
+    /// of prism-tokio is such a network.
     ///
     /// # Errors
     /// If the address can not be resolved or listened on.
@@ -91,6 +102,7 @@ impl<N: Network> Server<N> {
     /// What the operating system says.
     pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        hold_little(&listener)?;
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         let (router, options, stats) = (Router::new(), Options::default(), ServerStats::default());
@@ -190,6 +202,12 @@ impl<N: Network> Server<N> {
     /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
     /// and waits for them for the [grace time](Options::shutdown_grace). Many connections are not
     /// closed at the same instant, but [over some seconds](Options::shutdown_spread).
+    ///
+    /// Within the grace time the [close timeout](prism_core::Config::close_timeout) holds as it always
+    /// does: who has been told and does not answer within it is given up and has
+    /// [failed](Shutdown::failed), however much of the grace time is left. What is cut at the end of the
+    /// grace time is the rest: handlers that are still busy, and whoever takes longer than that in some
+    /// other way.
     ///
     /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
     /// all of them are closed, and go on closing, but nobody is cut after the grace time.

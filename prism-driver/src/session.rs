@@ -62,14 +62,13 @@ impl Session {
         Self { connection, inbound, input: Input::new(input) }
     }
 
-    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason:
-    /// a task wants none.
-    pub(crate) fn run<H: Handler, T>(
+    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason.
+    pub(crate) fn run<A: Alarm, H: Handler, T>(
         self,
-        alarm: impl Alarm,
+        alarm: A,
         pace: impl Pace,
         handler: impl Deref<Target = H>,
-        then: impl FnOnce(Disconnect) -> T,
+        then: impl FnOnce(&A, Disconnect) -> T,
     ) -> impl Future<Output = T> {
         let Self { connection, inbound, input } = self;
         let clock = Clock::new(alarm);
@@ -78,9 +77,10 @@ impl Session {
         // the memory of every idle connection.
         InTurns::new(async move {
             let ended = life.converse().await;
-            let reason = ended.unwrap_or_else(|failure| life.fail(failure));
-            life.finish(&reason).await;
-            then(reason)
+            let begun = !matches!(ended, Err(None));
+            let reason = life.judge(ended.map_err(|it| it.unwrap_or(Failure::HandlerPanicked)));
+            life.finish(begun.then_some(&reason)).await;
+            then(life.clock.alarm(), reason)
         })
     }
 }
@@ -96,13 +96,15 @@ struct Life<A, P, D> {
 }
 
 impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
+    /// What comes before `on_connect`.
+    fn prepare(&self) -> Result<(), Failure> {
+        let when_slow = begin(|| self.handler.when_slow(&self.connection))?;
+        self.connection.outbox().set_when_slow(when_slow);
+        Ok(())
+    }
+
     async fn connect(&mut self) -> Result<(), Failure> {
-        let connection = &self.connection;
-        let welcome = || {
-            connection.outbox().set_when_slow(self.handler.when_slow(connection));
-            self.handler.on_connect(connection)
-        };
-        let welcomed = match begin(welcome) {
+        let welcomed = match begin(|| self.handler.on_connect(&self.connection)) {
             Ok(welcome) => Link::new(&self.connection, &mut self.clock).attend(welcome).await,
             Err(failure) => Err(failure),
         };
@@ -110,8 +112,10 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
         welcomed
     }
 
-    /// Lends one event after the other to the handler, until a close frame or a failure.
-    async fn converse(&mut self) -> Result<Disconnect, Failure> {
+    /// Lends one event after the other to the handler, until a close frame or a failure. An error that
+    /// is none: the handler panicked before `on_connect`, and is to hear of nothing.
+    async fn converse(&mut self) -> Result<Disconnect, Option<Failure>> {
+        self.prepare().map_err(|_| None)?;
         self.connect().await?;
         let mut events = 0;
         loop {
@@ -123,7 +127,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             events += 1;
             let connection = &*self.connection;
             let event = match self.input.received() {
-                Some(input) => self.inbound.receive(input)?,
+                Some(input) => self.inbound.receive(input).map_err(Failure::from)?,
                 None => None,
             };
             match event {
@@ -155,15 +159,23 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
         }
     }
 
-    /// Tells everybody that it is over, the handler last, and ends the transport.
-    async fn finish(&mut self, reason: &Disconnect) {
-        self.connection.outbox().end();
-        let told = reason.clone();
-        if let Ok(farewell) = begin(|| self.handler.on_disconnect(&self.connection, told)) {
+    /// Tells the handler that it is over, if it is to hear of that, and ends the transport.
+    async fn finish(&mut self, reason: Option<&Disconnect>) {
+        if let Some(told) = reason.cloned()
+            && let Ok(farewell) = begin(|| self.handler.on_disconnect(&self.connection, told))
+        {
             // A panic here ends nothing that is not over already.
             let _ = Link::new(&self.connection, &mut self.clock).attend(farewell).await;
         }
         Link::new(&self.connection, &mut self.clock).linger(&mut self.input).await;
+    }
+
+    /// Why it is over; everybody but the handler has been told.
+    fn judge(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
+        let cut = self.connection.outbox().failure_by_cut();
+        let reason = cut.map_or(ended, Err).unwrap_or_else(|failure| self.fail(failure));
+        self.connection.outbox().end();
+        reason
     }
 
     /// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
@@ -174,6 +186,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             // The peer has ended its side only: it may still read what was accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) => outbox.receive_eof(),
             Failure::Protocol(ProtocolError::CloseTimeout)
+            | Failure::Aborted
             | Failure::CutOff
             | Failure::Io(_)
             | Failure::WriteStalled => {

@@ -63,7 +63,7 @@ pub struct Counts {
     pub in_handshake: u64,
     /// How many connections are open now: a handler has them, or is about to.
     pub open: u64,
-    /// How many connections were open, and are not any more.
+    /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
     /// How many got a page.
     pub pages: u64,

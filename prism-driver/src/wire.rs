@@ -15,6 +15,7 @@ use prism_core::{
 
 use crate::{
     notices::Notices,
+    outbox::Cut,
     pool,
     runtime::Transport,
     unsent::{Apart, PIECES, Unsent},
@@ -46,7 +47,7 @@ pub(crate) struct Wire {
     pub(crate) blocked: bool,
     /// The number of the last fan-out that this connection was part of.
     pub(crate) fanned_out: u64,
-    pub(crate) cut: bool,
+    pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
     /// What few connections have.
     pub(crate) more: Option<Box<More>>,
@@ -113,7 +114,7 @@ impl Wire {
             owner: None,
             blocked: false,
             fanned_out: 0,
-            cut: false,
+            cut: None,
             end: End::Ahead,
             more: headers.is_some().then(|| Box::new(More { headers, ..More::default() })),
         }

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::{future::pending, sync::Arc};
+
 use allocation_counter::measure;
 use common::{handed_out, handlers::Echo, peer::Seen, pipe::End, serve, sim::Sim};
-use prism_driver::Options;
+use prism_driver::{Connection, Handler, Message, Options, Rate};
 
 const CONNECTIONS: i64 = 50;
 
@@ -78,6 +80,46 @@ fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
     drop((first, others));
     let held = counted.bytes_current / CONNECTIONS;
     assert!((1_000..1_000 + IDLE).contains(&held), "{held} bytes each");
+}
+
+/// How much each of many connections holds, of which each has sent two messages, and one is not dealt
+/// with yet.
+fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> i64 {
+    let sim = Sim::default();
+    let begin = || {
+        let (mut peer, _, _) = serve(&sim, handler.clone(), options.clone());
+        sim.run(async {
+            peer.send_together(&["one", "another"]).await;
+            sim.settle().await;
+        });
+        peer.into_io()
+    };
+    let first = begin();
+    let mut others = Vec::with_capacity(CONNECTIONS as usize);
+    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin())));
+    drop((first, others));
+    counted.bytes_current / CONNECTIONS
+}
+
+/// Is never done with a message.
+#[derive(Clone)]
+struct Busy;
+
+impl Handler for Busy {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {
+        pending::<()>().await;
+    }
+}
+
+#[test]
+fn a_connection_whose_message_waits_holds_the_buffer_that_it_came_in_and_no_more() {
+    let mut paced = options();
+    paced.message_rate = Some(Rate { per_second: 1, burst: 1 });
+    let paced = held_by_each_that_waits(Arc::new(Echo), &paced);
+    let busy = held_by_each_that_waits(Busy, &options());
+    for held in [paced, busy] {
+        assert!((64 << 10..(64 << 10) + IDLE).contains(&held), "{held} bytes each");
+    }
 }
 
 #[test]

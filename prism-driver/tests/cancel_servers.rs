@@ -150,7 +150,7 @@ fn a_shutdown_that_is_dropped_goes_on_closing() {
             return; // as above
         }
         if let Some(outcome) = outcome {
-            assert_eq!((outcome.closed, outcome.cut), (3, 0));
+            assert_eq!((outcome.closed, outcome.failed, outcome.cut), (3, 0, 0));
         }
         assert!(net.knock().is_none(), "somebody listens");
         for socket in told.try_recv().unwrap() {

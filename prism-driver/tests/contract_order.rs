@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{close, handed_out, handlers::Recorder, peer::Seen, s, serve, sim::Sim, text};
 use futures_lite::future::poll_once;
-use prism_driver::{Disconnect, Failure, Options, Runtime};
+use prism_driver::{Connection, Disconnect, Failure, Handler, Message, Options, Runtime, WhenSlow};
 
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 
@@ -63,8 +63,8 @@ fn contract_2_different_connections_run_in_parallel() {
     assert_eq!(log.lines().last().unwrap(), "end wait");
 }
 
-// ---- 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs; the
-// ----    server lives.
+// ---- 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
+// ----    `when_slow` panicked, before `on_connect`; the server lives.
 
 #[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
@@ -87,8 +87,44 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
     assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
 }
 
-// ---- 8. A handler may be slow; while it runs its peer's pings wait. Spawn long work: the handle is
-// ----    `Clone`.
+/// Panics before `on_connect`.
+struct Unprepared(Recorder);
+
+impl Handler for Unprepared {
+    fn when_slow(&self, _: &Connection) -> WhenSlow {
+        panic!("on purpose")
+    }
+
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.0.on_message(connection, message).await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.0.on_disconnect(connection, reason).await;
+    }
+}
+
+#[test]
+fn contract_6_after_a_panic_before_on_connect_nothing_of_the_handler_runs() {
+    let sim = Sim::default();
+    let (recorder, log, _gate) = Recorder::new();
+    let (mut doomed, _, ended) = serve(&sim, Unprepared(recorder), Options::default());
+    sim.run(async {
+        assert_eq!(doomed.next().await, close(1011, "internal error"));
+        assert_eq!(doomed.next().await, Seen::End(Ok(())));
+        drop(doomed);
+        let reason = ended.recv().await.unwrap();
+        assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
+    });
+    assert!(log.lines().is_empty(), "{:?}", log.lines());
+}
+
+// ---- 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
+// ----    message lies in, 64 KiB at least. Spawn long work: the handle is `Clone`.
 
 #[test]
 fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {

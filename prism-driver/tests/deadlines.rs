@@ -176,6 +176,49 @@ fn a_peer_that_does_not_take_our_close_frame_is_given_up_after_the_close_timeout
     });
 }
 
+/// From now on the peer takes a byte every four seconds.
+fn trickle(sim: &Sim, script: &Script) {
+    let (clock, script) = (sim.clone(), script.clone());
+    sim.spawn(async move {
+        for taken in 1..1_000 {
+            script.set_capacity_to_client(taken);
+            clock.sleep(s(4)).await;
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
+    let sim = Sim::default();
+    let (_peer, script, ended, connection) = quiet(&sim);
+    sim.run(async {
+        script.set_capacity_to_client(0);
+        connection.send(&[7; 1_000]).await.unwrap();
+        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        trickle(&sim, &script);
+        let reason = ended.recv().await.unwrap();
+        assert_eq!(protocol_error(&reason), Some(ProtocolError::CloseTimeout));
+        assert_eq!(sim.now(), s(120));
+        assert!(script.dropped_by_server());
+    });
+}
+
+#[test]
+fn a_peer_that_has_ended_its_side_has_the_write_timeout_for_all_that_is_left() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = quiet(&sim);
+    sim.run(async {
+        script.set_capacity_to_client(0);
+        connection.send(&[7; 1_000]).await.unwrap();
+        peer.end().await;
+        trickle(&sim, &script);
+        let reason = ended.recv().await.unwrap();
+        assert_eq!(protocol_error(&reason), Some(ProtocolError::UnexpectedEof));
+        assert_eq!(sim.now(), s(30));
+        assert!(script.dropped_by_server());
+    });
+}
+
 #[test]
 fn a_peer_that_closes_but_never_ends_the_transport_is_left_after_the_close_timeout() {
     let sim = Sim::default();

@@ -28,6 +28,11 @@ impl Handler for Witness {
     }
 }
 
+/// How many closed, failed, and were cut.
+const fn counts(outcome: Shutdown) -> (usize, usize, usize) {
+    (outcome.closed, outcome.failed, outcome.cut)
+}
+
 struct Hall {
     sim: Sim,
     net: Net,
@@ -73,7 +78,7 @@ impl Hall {
         }
         self.stop.close();
         let outcome = sim.run(async { self.outcome.recv().await.unwrap() });
-        assert_eq!((outcome.closed, outcome.cut), (all, 0));
+        assert_eq!(counts(outcome), (all, 0, 0));
         let mut moments: Vec<(u64, usize)> = Vec::new();
         for line in self.ended.lines() {
             let (at, code) = line.split_once(": ").unwrap();
@@ -145,9 +150,29 @@ fn nobody_is_cut_before_the_grace_time_and_everybody_after_it() {
         assert_eq!(hall.sim.now(), ms(9_999));
         assert!(hall.ended.lines().is_empty(), "{:?}", hall.ended.lines());
         let outcome = hall.outcome.recv().await.unwrap();
-        assert_eq!((outcome.closed, outcome.cut, hall.sim.now()), (0, 100, s(10)));
+        assert_eq!((counts(outcome), hall.sim.now()), ((0, 0, 100), s(10)));
     });
     assert_eq!(hall.ended.lines(), vec!["10000: 1006"; 100]);
+}
+
+#[test]
+fn within_the_grace_time_who_does_not_answer_has_the_close_timeout_and_has_failed() {
+    let hall = hall(Options::default());
+    let mut peers = hall.sim.run(hall.open(3));
+    hall.stop.close();
+    hall.sim.run(async {
+        for peer in &mut peers[1..] {
+            peer.mute();
+        }
+        for peer in &mut peers {
+            assert!(matches!(peer.next().await, Seen::Close(1001, _)));
+        }
+        hall.sim.pass(s(1)).await;
+        drop(peers.pop()); // gone without an answer
+        let outcome = hall.outcome.recv().await.unwrap();
+        assert_eq!((counts(outcome), hall.sim.now()), ((1, 2, 0), s(5)));
+    });
+    assert_eq!(hall.ended.lines(), ["0: 1001", "1000: 1006", "5000: 1006"]);
 }
 
 #[test]
@@ -166,7 +191,7 @@ fn who_waits_to_be_told_is_served_until_then() {
         }
         assert_eq!(untold, 1);
         let outcome = hall.outcome.recv().await.unwrap();
-        assert_eq!((outcome.closed, outcome.cut), (65, 0));
+        assert_eq!(counts(outcome), (64, 1, 0), "the one who was not told left without a word");
     });
 }
 

@@ -149,6 +149,30 @@ fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_d
 }
 
 #[test]
+fn who_has_to_leave_but_gets_in_after_all_is_no_reason_to_wait_for_the_next() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.max_connections = 2;
+    let (net, stats) = server_with(&sim, options);
+    sim.run(async {
+        let mut first = knock(&net);
+        let _silent = knock(&net);
+        let newcomer = knock(&net);
+        // The first has been asked to leave, and has not heard of it, when its request comes.
+        while sim.now() < ms(250) {
+            sim.step();
+        }
+        sim.tick();
+        first.write_all(REQUEST.as_bytes()).await.unwrap();
+        assert!(read_head(&mut first).await.starts_with("HTTP/1.1 101 "));
+        let _newcomer = shake_hands(newcomer).await;
+        assert_eq!(sim.now(), ms(250));
+        let counts = stats.counts();
+        assert_eq!((counts.open, counts.refused.evicted), (2, 1));
+    });
+}
+
+#[test]
 fn two_who_finish_at_once_do_not_both_take_the_last_place() {
     let sim = Sim::default();
     let mut options = Options::default();
@@ -167,6 +191,41 @@ fn two_who_finish_at_once_do_not_both_take_the_last_place() {
         drop(first);
         assert!(read_head(&mut second).await.starts_with("HTTP/1.1 101 "));
         assert_eq!((sim.now(), stats.counts().open), (s(15), 1));
+    });
+}
+
+#[test]
+fn where_no_descriptor_is_left_handshakes_make_way_as_well() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, 1000);
+    net.set_descriptors(8);
+    sim.run(async {
+        let mut good = shake_hands(knock(&net)).await;
+        let _silent: Vec<_> = (0..14).map(|_| knock(&net)).collect();
+        let _newcomer = shake_hands(knock(&net)).await;
+        // Seven in the first quarter of a second, seven in the next; not ten seconds.
+        assert_eq!(sim.now(), ms(500));
+        let counts = stats.counts();
+        assert_eq!((counts.open, counts.refused.evicted, counts.in_handshake), (2, 8, 6));
+        good.send("still here").await;
+        assert_eq!(good.next().await, text("still here"));
+    });
+}
+
+#[test]
+fn where_no_descriptor_is_left_and_nobody_can_make_way_the_next_waits_until_one_leaves() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, 1000);
+    net.set_descriptors(1);
+    sim.run(async {
+        let first = shake_hands(knock(&net)).await;
+        let mut waits = knock(&net);
+        waits.write_all(REQUEST.as_bytes()).await.unwrap();
+        sim.pass(ms(15_025)).await;
+        assert_eq!(stats.counts().accepted, 1);
+        drop(first);
+        assert!(read_head(&mut waits).await.starts_with("HTTP/1.1 101 "));
+        assert_eq!((sim.now(), stats.counts().open), (ms(15_025), 1));
     });
 }
 

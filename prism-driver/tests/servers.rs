@@ -44,7 +44,7 @@ fn who_has_asked_when_the_shutdown_begins_and_is_answered_after_it_is_closed_as_
         assert_eq!(peer.next().await, Seen::End(Ok(())));
         drop(peer);
         let outcome = serving.await;
-        assert_eq!((outcome.closed, outcome.cut, sim.now()), (0, 0, s(0)), "nobody was cut");
+        assert_eq!((outcome.closed, outcome.failed, outcome.cut, sim.now()), (1, 0, 0, s(0)));
         sim.settle().await;
     });
     assert_eq!(net.tasks(), 0);
@@ -62,4 +62,17 @@ fn each_stream_that_is_accepted_is_told_to_hold_nothing_back() {
             assert_eq!(net.undelayed(), count);
         }
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_is_there_already_has_its_connections_hold_little_in_the_kernel() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let same = listener.try_clone().unwrap();
+    let _server = Server::from_listener_on(Net::new(&Sim::default()), listener).unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    same.set_nonblocking(false).unwrap();
+    let (accepted, _) = same.accept().unwrap();
+    assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 128 << 10);
 }

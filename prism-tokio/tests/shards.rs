@@ -51,7 +51,7 @@ fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
         }
     });
     let outcome = serving.join().unwrap().unwrap();
-    assert_eq!((outcome.closed, outcome.cut), (64, 0));
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (64, 0, 0));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    process::Stdio,
     time::Duration,
 };
+
+use prism_tests::part::Part;
 
 use super::support::{
     PATIENCE,
@@ -53,27 +54,17 @@ fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() 
         let (recorder, events) = recorder();
         let server = serve(|server| server.options(options).web_socket("/", Doorman(recorder)));
 
-        let mut clients = again(&this_test)
-            .env(FLOOD, format!("{} {count}", server.address()))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program runs again");
-        let mut told = BufReader::new(clients.stdout.take().expect("a pipe")).lines();
-        let mut wait_for = |word: &str| loop {
-            let line = told.next().expect("the clients go on").expect("text");
-            if line.ends_with(word) {
-                return;
-            }
-        };
+        let target = format!("{} {count}", server.address());
+        let clients = Part::start(again(&this_test).env(FLOOD, target));
 
-        wait_for("half of us are connected");
+        clients.hear("half of us are connected");
         let mut good = server.open("/");
         good.send(TEXT, b"in the middle of it");
         good.expect(TEXT, b"in the middle of it");
         events.connected();
 
-        wait_for("all of us were told 408, and cut");
-        assert!(clients.wait().expect("the clients end").success());
+        clients.hear("all of us were told 408, and cut");
+        assert!(clients.end().expect("they have said all").1.success());
         good.send(TEXT, b"after it");
         good.expect(TEXT, b"after it");
         events.nothing_yet(); // no other connection ever got to the handler

@@ -7,15 +7,14 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Lines},
     net::SocketAddr,
-    process::{Child, ChildStdout, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::{Duration, Instant},
 };
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_tests::part::Part;
 
 use super::support::{
     alone::{again, allow_descriptors},
@@ -49,15 +48,15 @@ fn besieged() {
         Ok(role) => return flood(role.split_once(' ').expect("flood ADDRESS").1),
         Err(_) => {}
     }
-    let mut server = Part::start("server");
-    let address = server.hears("listening on ");
+    let server = part("server");
+    let address = server.hear("listening on ");
     let (tell, told) = channel();
     for _ in 0..GOOD {
         spawn(talk(format!("ws://{address}/"), tell.clone()));
     }
     report("before the flood", &told);
-    let mut floods = [(); 2].map(|()| Part::start(&format!("flood {address}")));
-    floods.iter_mut().for_each(|flood| drop(flood.hears("we come")));
+    let floods = [(); 2].map(|()| part(&format!("flood {address}")));
+    floods.iter().for_each(|flood| drop(flood.hear("we come")));
     report("during the flood", &told);
     for _ in 0..5 {
         let began = Instant::now();
@@ -65,7 +64,11 @@ fn besieged() {
         println!("a newcomer got in after {:?}: {}", began.elapsed(), newcomer.is_ok());
     }
     drop(floods);
-    println!("{}", server.hears("counted "));
+    println!("{}", server.hear("counted "));
+}
+
+fn part(role: &str) -> Part {
+    Part::start(again(&besieged).arg("--ignored").env(ROLE, role))
 }
 
 /// The round trips of the next while.
@@ -131,37 +134,4 @@ fn flood(address: &str) {
         });
     }
     thread::park();
-}
-
-/// A process that plays a part, and does not outlive the measurement.
-struct Part {
-    process: Child,
-    says: Lines<BufReader<ChildStdout>>,
-}
-
-impl Part {
-    fn start(role: &str) -> Self {
-        let mut command = again(&besieged);
-        command.arg("--ignored").env(ROLE, role).stdout(Stdio::piped());
-        let mut process = command.spawn().expect("this program runs again");
-        let says = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        Self { process, says }
-    }
-
-    /// Waits for a line that has this in it; what is behind it.
-    fn hears(&mut self, word: &str) -> String {
-        loop {
-            let line = self.says.next().expect("it goes on").expect("text");
-            if let Some((_, rest)) = line.split_once(word) {
-                return rest.to_owned();
-            }
-        }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

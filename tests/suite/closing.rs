@@ -235,3 +235,33 @@ fn whoever_waits_for_the_end_of_a_connection_learns_it() {
     block_on(connection.closed());
     assert!(!connection.is_open());
 }
+
+#[test]
+fn an_abort_ends_the_connection_at_once_whatever_the_peer_does() {
+    let mut options = Options::default();
+    options.protocol.close_timeout = Duration::MAX;
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    connection.close(code(4005), "you do not answer").expect("an open connection");
+    peer.expect_close(4005, "you do not answer");
+    connection.abort();
+    peer.expect_gone();
+    let ending = events.ended();
+    assert!(matches!(ending, Disconnect::Failed(Failure::Aborted)), "{ending:?}");
+    let stopped = server.stop();
+    assert_eq!((stopped.closed, stopped.cut), (0, 0), "it did not end well, and it had ended");
+}
+
+#[test]
+fn a_client_can_abort_too() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let socket = block_on(server.connect("/"));
+    events.connected();
+    socket.connection().abort();
+    let ending = block_on(socket.recv()).expect_err("no message");
+    assert!(matches!(ending, Disconnect::Failed(Failure::Aborted)), "{ending:?}");
+    assert_protocol(&events.ended(), ProtocolError::UnexpectedEof);
+}

@@ -17,8 +17,8 @@ use crate::{
 const WHY: &str = "the server is shutting down";
 
 #[track_caller]
-fn assert_counts(outcome: Shutdown, closed: usize, cut: usize) {
-    assert_eq!((outcome.closed, outcome.cut), (closed, cut));
+fn assert_counts(outcome: Shutdown, closed: usize, failed: usize, cut: usize) {
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (closed, failed, cut));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn everybody_is_told_1001_and_counted() {
     for _ in &sockets {
         events.connected();
     }
-    assert_counts(server.stop(), 3, 0);
+    assert_counts(server.stop(), 3, 0, 0);
     for socket in &sockets {
         let ending = block_on(socket.recv()).expect_err("no message");
         assert!(matches!(ending, Disconnect::Peer { .. }), "{ending:?}");
@@ -53,7 +53,7 @@ fn many_are_told_one_after_the_other_and_all_of_them() {
     for peer in peers {
         peer.expect_gone_after_close();
     }
-    assert_counts(server.stopped(), 200, 0);
+    assert_counts(server.stopped(), 200, 0, 0);
     let counts = server.stats().counts();
     assert_eq!((counts.accepted, counts.open, counts.closed), (200, 0, 200));
 }
@@ -61,7 +61,7 @@ fn many_are_told_one_after_the_other_and_all_of_them() {
 #[test]
 fn a_server_without_connections_stops_at_once() {
     let server = serve_echo(&Options::default());
-    assert_counts(server.stop(), 0, 0);
+    assert_counts(server.stop(), 0, 0, 0);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn nobody_is_accepted_any_more() {
     let late = TcpStream::connect(server.address());
     assert!(late.is_err(), "somebody still listens");
     peer.expect_gone_after_close();
-    assert_counts(server.stopped(), 1, 0);
+    assert_counts(server.stopped(), 1, 0, 0);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
     let polite = block_on(server.connect("/"));
     events.connected();
     events.connected();
-    assert_counts(server.stop(), 1, 1);
+    assert_counts(server.stop(), 1, 0, 1);
     assert_eq!(block_on(polite.recv()).expect_err("no message").code(), 1001);
     stuck.expect_close(1001, WHY);
     stuck.expect_gone();
@@ -134,7 +134,7 @@ fn a_handler_that_is_busy_is_waited_for() {
     gate.open();
     peer.expect_end();
     drop(peer);
-    assert_counts(server.stopped(), 1, 0);
+    assert_counts(server.stopped(), 1, 0, 0);
     assert_eq!(events.message().as_message(), Message::Text("finished"));
     assert_eq!(events.ended().code(), 1001);
 }
@@ -150,7 +150,7 @@ fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped()
     let mut peer = server.open("/");
     peer.send(TEXT, b"work");
     events.message();
-    assert_counts(server.stop(), 0, 1);
+    assert_counts(server.stop(), 0, 0, 1);
     peer.expect_gone();
     events.nothing_yet();
     gate.open();
@@ -173,7 +173,7 @@ fn who_is_still_in_the_handshake_is_not_waited_for() {
     server.begin_stop();
     witness.expect_close(1001, WHY);
     witness.expect_gone_after_close();
-    assert_counts(server.stopped(), 1, 0);
+    assert_counts(server.stopped(), 1, 0, 0);
     peer.expect_gone();
 }
 
@@ -192,7 +192,7 @@ fn what_was_sent_before_the_shutdown_still_arrives() {
     }
     peer.expect_close(1001, WHY);
     peer.expect_gone_after_close();
-    assert_counts(server.stopped(), 1, 0);
+    assert_counts(server.stopped(), 1, 0, 0);
 }
 
 #[test]

@@ -3,12 +3,11 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
     sync::mpsc::{Receiver, channel},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use prism_tests::part::Part;
+use rustix::process::Signal;
 
 use super::support::{PATIENCE, alone::again, block_on, handlers::Echo};
 use crate::{
@@ -32,7 +31,7 @@ fn serve() {
         println!("listening on {}", server.local_addr().expect("a bound listener"));
         server.web_socket("/", Echo).serve_until(asked).await
     });
-    assert_eq!((outcome.closed, outcome.cut), (CLIENTS, 0));
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (CLIENTS, 0, 0));
 }
 
 /// Echoes for as long as there is a server; says when it has begun, and how it ended.
@@ -69,42 +68,25 @@ fn clients(url: &str) -> (Receiver<()>, Receiver<Disconnect>) {
     (begun, ended)
 }
 
-/// A process that does not outlive the scenario.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[track_caller]
 fn ends_well_under_load(test: &impl Fn(), signal: Signal) {
     if env::var_os(SERVER).is_some() {
         return serve();
     }
-    let server = again(test).env(SERVER, "1").stdout(Stdio::piped()).spawn();
-    let mut server = Process(server.expect("this program runs again"));
-    let mut told = BufReader::new(server.0.stdout.take().expect("a pipe")).lines();
-    let address = loop {
-        let line = told.next().expect("the server says where it is").expect("text");
-        if let Some((_, address)) = line.split_once("listening on ") {
-            break address.to_owned();
-        }
-    };
+    let server = Part::start(again(test).env(SERVER, "1"));
+    let address = server.hear("listening on ");
     let (begun, ended) = clients(&format!("ws://{address}/"));
     for _ in 0..CLIENTS {
         begun.recv_timeout(PATIENCE).expect("each has its echoes");
     }
-    kill_process(Pid::from_child(&server.0), signal).expect("nobody has waited for it");
+    server.signal(signal);
     for _ in 0..CLIENTS {
         let ending = ended.recv_timeout(PATIENCE).expect("each is told");
         assert!(matches!(ending, Disconnect::Peer { .. }), "{ending:?}");
         assert_eq!((ending.code(), ending.reason()), (1001, "the server is shutting down".into()));
     }
-    let status = server.0.wait().expect("the server ends");
-    assert_eq!(status.code(), Some(0), "{status}: {:?}", told.collect::<Vec<_>>());
+    let (said, status) = server.end().expect("the grace time is shorter than our patience");
+    assert_eq!(status.code(), Some(0), "{status}: {said:?}");
 }
 
 #[test]

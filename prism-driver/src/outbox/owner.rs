@@ -61,8 +61,8 @@ impl Outbox {
     /// The owner has flushed, and would sleep until it is woken or a deadline passes.
     pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
         let mut wire = self.lock();
-        if wire.cut {
-            return Err(Failure::CutOff);
+        if let Some(cut) = wire.cut {
+            return Err(cut.into());
         }
         if !wire.may_rest(write_blocked) {
             return Ok(Rest::NotYet);
@@ -125,7 +125,7 @@ impl Outbox {
     }
 
     /// First what must not outlive the connection, then those who wait for its end.
-    fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
+    pub(super) fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
         wire.end = End::Begun;
         let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
         drop(wire);

@@ -48,8 +48,10 @@ struct World {
     abandoned: BTreeSet<String>,
     tasks: usize,
     /// The queue of the listener.
-    door: Option<Sender<(End, SocketAddr)>>,
+    door: Option<Sender<(End, Script)>>,
     accepted: usize,
+    /// How many connections there can be at once, and those that were accepted.
+    descriptors: Option<(usize, Vec<Script>)>,
     undelayed: usize,
 }
 
@@ -113,9 +115,13 @@ impl Net {
     /// Connects to the listener: its pipe's end, unless nobody listens.
     pub fn knock(&self) -> Option<(End, Script)> {
         let (server, client, script) = pipe();
-        let from = SocketAddr::from(([127, 0, 0, 1], 50_000));
-        self.world().door.as_ref()?.try_send((server, from)).ok()?;
+        self.world().door.as_ref()?.try_send((server, script.clone())).ok()?;
         Some((client, script))
+    }
+
+    /// From now on so many connections take all descriptors that there are.
+    pub fn set_descriptors(&self, count: usize) {
+        self.world().descriptors = Some((count, Vec::new()));
     }
 
     /// How many connections were accepted.
@@ -162,13 +168,26 @@ impl Network for Net {
     fn listen(&self, _: TcpListener) -> io::Result<Door> {
         let (knock, queue) = unbounded();
         self.world().door = Some(knock);
-        Ok(Door(queue))
+        Ok(Door { queue, first: Mutex::default() })
     }
 
     async fn accept(&self, listener: &Door) -> io::Result<(End, SocketAddr)> {
-        let accepted = listener.0.recv().await.map_err(io::Error::other)?;
-        self.world().accepted += 1;
-        Ok(accepted)
+        let first = listener.first.lock().unwrap().take();
+        let (stream, script) = match first {
+            Some(first) => first,
+            None => listener.queue.recv().await.map_err(io::Error::other)?,
+        };
+        let mut world = self.world();
+        if let Some((count, taken)) = &mut world.descriptors {
+            taken.retain(|script| !script.dropped_by_server());
+            if taken.len() >= *count {
+                *listener.first.lock().unwrap() = Some((stream, script));
+                return Err(io::Error::from_raw_os_error(libc::EMFILE));
+            }
+            taken.push(script);
+        }
+        world.accepted += 1;
+        Ok((stream, SocketAddr::from(([127, 0, 0, 1], 50_000))))
     }
 
     async fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
@@ -207,12 +226,16 @@ impl Network for Net {
 }
 
 /// A listener. As with TCP, those who still wait in its queue are lost with it.
-pub struct Door(Receiver<(End, SocketAddr)>);
+pub struct Door {
+    queue: Receiver<(End, Script)>,
+    /// Who came for a descriptor in vain, and is still the first.
+    first: Mutex<Option<(End, Script)>>,
+}
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.0.close();
-        while self.0.try_recv().is_ok() {}
+        self.queue.close();
+        while self.queue.try_recv().is_ok() {}
     }
 }
 

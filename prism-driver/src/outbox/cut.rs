@@ -1,0 +1,45 @@
+//! Ending a connection without any more ado.
+
+use std::sync::atomic::Ordering;
+
+use super::Outbox;
+use crate::handler::Failure;
+
+/// Who would not wait for the close handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// The server's shutdown.
+    Shutdown,
+    /// The application.
+    Abort,
+}
+
+impl Outbox {
+    /// Ends the connection: its transport is gone when this returns, and whoever waits for the end has
+    /// been told. Its owner learns it when it would sleep.
+    pub(crate) fn cut(&self, cut: Cut) {
+        let mut wire = self.lock();
+        wire.cut.get_or_insert(cut);
+        self.closed.store(true, Ordering::Release);
+        let (io, owner) = (wire.give_up(), wire.owner.take());
+        self.tell_end(wire);
+        drop(io);
+        if let Some(owner) = owner {
+            owner.wake();
+        }
+    }
+
+    /// If it was cut: how it failed, whatever else came of it.
+    pub(crate) fn failure_by_cut(&self) -> Option<Failure> {
+        self.lock().cut.map(Failure::from)
+    }
+}
+
+impl From<Cut> for Failure {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Shutdown => Self::CutOff,
+            Cut::Abort => Self::Aborted,
+        }
+    }
+}

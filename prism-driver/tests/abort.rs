@@ -1,0 +1,156 @@
+//! Connections that are ended without any ado.
+
+mod common;
+
+use std::pin::pin;
+
+use common::{
+    close, handed_out,
+    handlers::{Log, Recorder},
+    peer::Seen,
+    s, serve,
+    sim::Sim,
+    stuck, text,
+};
+use futures_lite::future::poll_once;
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+    SendError,
+};
+
+fn is_aborted(reason: &Disconnect) -> bool {
+    matches!(reason, Disconnect::Failed(Failure::Aborted))
+}
+
+#[test]
+fn when_it_returns_the_transport_is_gone_and_everybody_has_been_told() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = stuck(&sim, 10);
+    let log = Log::default();
+    let hook = log.clone();
+    connection.on_end(move || hook.add("hook"));
+    sim.run(async {
+        connection.send("never written").await.unwrap();
+        let mut waiting = pin!(connection.send("for room"));
+        assert!(poll_once(&mut waiting).await.is_none());
+        connection.abort();
+        assert!(script.dropped_by_server());
+        assert_eq!(log.lines(), ["hook"]);
+        assert_eq!((connection.is_open(), connection.buffered()), (false, 0));
+        assert_eq!(poll_once(&mut waiting).await, Some(Err(SendError::Closed)));
+        assert_eq!(connection.close(CloseCode::NORMAL, ""), Err(SendError::Closed));
+        assert!(poll_once(pin!(connection.closed())).await.is_some());
+        assert!(poll_once(pin!(connection.flush())).await.is_some());
+        let reason = ended.recv().await.unwrap();
+        assert!(is_aborted(&reason), "{reason:?}");
+        assert_eq!((reason.code(), reason.reason()), (1006, "aborted by us".into()));
+        assert_eq!(peer.next().await, Seen::End(Err(ProtocolError::UnexpectedEof)));
+        assert_eq!((sim.now(), log.lines().len()), (s(0), 1));
+    });
+}
+
+/// Aborts when it is told so; writes down what it hears.
+struct Judge(Log);
+
+impl Handler for Judge {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.0.add(message.as_text().unwrap());
+        if message == Message::Text("abort") {
+            connection.abort();
+            self.0.add("goes on");
+        }
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        self.0.add(reason.to_string());
+    }
+}
+
+#[test]
+fn a_handler_that_aborts_goes_on_and_hears_nothing_of_what_has_come_already() {
+    // Messages, the peer's close frame, or what breaks the protocol.
+    for tail in [&b"\x81\x80\0\0\0\0"[..], b"\x88\x80\0\0\0\0", b"\x83\x80\0\0\0\0"] {
+        let (sim, log) = (Sim::default(), Log::default());
+        let (mut peer, script, ended) = serve(&sim, Judge(log.clone()), Options::default());
+        sim.run(async {
+            let together = [&b"\x81\x85\0\0\0\0hello\x81\x85\0\0\0\0abort"[..], tail].concat();
+            peer.raw(&together).await;
+            assert!(is_aborted(&ended.recv().await.unwrap()));
+            assert!(script.dropped_by_server());
+            assert_eq!(log.lines(), ["hello", "abort", "goes on", "aborted by us"]);
+        });
+    }
+}
+
+#[test]
+fn a_handler_that_is_busy_is_not_dropped() {
+    let sim = Sim::default();
+    let (recorder, log, gate) = Recorder::new();
+    let (hand, out) = async_channel::bounded(1);
+    let (mut peer, script, ended) = serve(&sim, Handing(hand, recorder), Options::default());
+    sim.run(async {
+        let connection = out.recv().await.unwrap();
+        assert_eq!(peer.next().await, text("welcome"));
+        peer.send("wait").await;
+        sim.settle().await;
+        connection.abort();
+        sim.pass(s(1_000)).await;
+        assert!(script.dropped_by_server());
+        assert_eq!(log.lines(), ["connect", "begin wait"]);
+        gate.send(()).await.unwrap();
+        assert!(is_aborted(&ended.recv().await.unwrap()));
+        let lines = ["connect", "begin wait", "end wait", "disconnect aborted by us"];
+        assert_eq!(log.lines(), lines);
+    });
+}
+
+/// Hands its connections out, and does as the recorder does.
+struct Handing(async_channel::Sender<Connection>, Recorder);
+
+impl Handler for Handing {
+    async fn on_connect(&self, connection: &Connection) {
+        self.0.send(connection.clone()).await.unwrap();
+        self.1.on_connect(connection).await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.1.on_message(connection, message).await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.1.on_disconnect(connection, reason).await;
+    }
+}
+
+#[test]
+fn a_close_that_is_not_answered_can_be_cut_short() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        peer.mute();
+        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert_eq!(peer.next().await, close(1000, "bye"));
+        sim.pass(s(1)).await;
+        connection.abort();
+        assert!(script.dropped_by_server());
+        assert!(is_aborted(&ended.recv().await.unwrap()));
+        assert_eq!(sim.now(), s(1));
+    });
+}
+
+#[test]
+fn once_both_have_closed_it_ends_the_transport_and_changes_nothing_else() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        peer.close(1000, "bye").await;
+        assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
+        assert!(!script.dropped_by_server(), "the peer has not ended its side");
+        connection.abort();
+        assert!(script.dropped_by_server());
+        let reason = ended.recv().await.unwrap();
+        assert!(matches!(reason, Disconnect::Peer { .. }), "{reason:?}");
+        connection.abort();
+        assert_eq!(sim.now(), s(0));
+    });
+}

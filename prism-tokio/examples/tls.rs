@@ -1,0 +1,60 @@
+//! An echo server for `wss://` addresses.
+//!
+//! ```text
+//! tls [ADDR] [CERTIFICATES.pem KEY.pem]
+//! ```
+//!
+//! Without a certificate it makes one for `localhost`, which nobody trusts until told to; where it lies
+//! is printed.
+
+use std::{env, error::Error, fs};
+
+// `prism_tokio::Server` is this one on tokio's own network.
+use prism_driver::Server;
+use prism_tokio as prism;
+use tokio_rustls::rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+#[path = "../../examples/echo_handler.rs"]
+mod echo_handler;
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
+#[path = "../../examples/tls_tokio.rs"]
+mod tls;
+
+type Certificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8443".into());
+    let (certificates, key) = match (arguments.next(), arguments.next()) {
+        (Some(certificates), Some(key)) => from_files(&certificates, &key)?,
+        (Some(_), None) => return Err("tls [ADDR] [CERTIFICATES.pem KEY.pem]".into()),
+        (None, _) => self_signed()?,
+    };
+    let config = ServerConfig::builder().with_no_client_auth();
+    let mut config = config.with_single_cert(certificates, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+
+    let server = Server::bind_on(tls::Tls::new(config), address).await?;
+    println!("listening on wss://{}", server.local_addr()?);
+    server.web_socket("/", echo_handler::Echo).serve_until(signals::asked_to_end()?).await;
+    Ok(())
+}
+
+fn from_files(certificates: &str, key: &str) -> Result<Certificate, Box<dyn Error>> {
+    let certificates = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
+    Ok((certificates, PrivateKeyDer::from_pem_file(key)?))
+}
+
+fn self_signed() -> Result<Certificate, Box<dyn Error>> {
+    let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()])?;
+    let file = env::temp_dir().join("prism-example-certificate.pem");
+    fs::write(&file, made.cert.pem())?;
+    println!("a certificate for localhost is in {}", file.display());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+    Ok((vec![made.cert.der().clone()], key))
+}
