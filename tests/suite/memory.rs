@@ -175,7 +175,7 @@ fn readers_that_stop_cost_a_mark_each() {
 #[test]
 fn readers_that_stop_cost_a_mark_and_a_message_each() {
     alone(&readers_that_stop_cost_a_mark_and_a_message_each, || {
-        readers_stop(32 << 10, WhenSlow::Wait)
+        readers_stop(32 << 10, WhenSlow::Wait);
     });
 }
 
