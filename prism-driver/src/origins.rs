@@ -46,6 +46,10 @@ impl Origins {
 
     /// Pages from the server's own host and port, as the request's `Host` names them; their scheme is
     /// not compared, because a server behind a proxy that does TLS does not know its own.
+    ///
+    /// Against a page whose name was made to mean this server's address (DNS rebinding) it is of no use,
+    /// for then both are that name: a server that only those near it may reach should name its hosts by
+    /// [`these`](Self::these).
     #[must_use]
     pub const fn same() -> Self {
         Self::new(Whose::OfTheSameHost)

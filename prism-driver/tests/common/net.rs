@@ -160,6 +160,9 @@ impl Runtime for Net {
     }
 }
 
+/// "Too many open files", on every Unix.
+const EMFILE: i32 = 24;
+
 impl Network for Net {
     type Stream = End;
     type Listener = Door;
@@ -182,7 +185,7 @@ impl Network for Net {
             taken.retain(|script| !script.dropped_by_server());
             if taken.len() >= *count {
                 *listener.first.lock().unwrap() = Some((stream, script));
-                return Err(io::Error::from_raw_os_error(libc::EMFILE));
+                return Err(io::Error::from_raw_os_error(EMFILE));
             }
             taken.push(script);
         }
