@@ -43,6 +43,7 @@ enum Act {
     FromSession(Vec<Load>),
     Ping(u8),
     Close(Option<u8>),
+    Abort,
     Flush,
     /// One of those who wait looks, whether it was woken or not.
     Look(u8),
@@ -159,6 +160,11 @@ impl World {
             Act::FromSession(loads) => self.send_from_session(loads),
             Act::Ping(len) => self.ping(len.into()),
             Act::Close(len) => self.close(len),
+            Act::Abort => {
+                self.disturbed = true;
+                self.view.connection.abort();
+                assert!(self.view.script.dropped_by_server());
+            }
             Act::Flush => {
                 let connection = self.view.connection.clone();
                 let upto = self.ledger.accepted();

@@ -15,7 +15,7 @@ use prism_driver::{
 };
 use prism_fuzz::{
     LIMIT, Part,
-    actor::{Actor, Mood},
+    actor::{Actor, Diary, Mood},
     common::{
         Seen,
         frame::{BINARY, CLOSE, Frame, PING, PONG, TEXT, said_by},
@@ -65,6 +65,7 @@ enum Act {
     Send(u16),
     Ping(u8),
     Close(u8),
+    Abort,
     Fail(Fault),
     /// Whoever serves the connection does so no more.
     Drop,
@@ -190,6 +191,7 @@ impl World {
                 let _ = self.cut.try_send(());
             }
             Act::Send(_) | Act::Ping(_) | Act::Close(_) => self.use_connection(act),
+            Act::Abort => self.abort(),
         }
         if let Ok(connection) = self.connected.try_recv() {
             self.connection = Some(connection);
@@ -215,6 +217,15 @@ impl World {
             Act::Close(code) => self.actor.close(&connection, code),
             _ => {}
         }
+    }
+
+    fn abort(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        self.faulty = true;
+        self.actor.diary().aborted = true;
+        connection.abort();
+        assert!(self.script.dropped_by_server() && !connection.is_open());
+        assert_eq!(self.actor.diary().ended, 1, "its hook has run");
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -312,16 +323,15 @@ impl World {
                 assert!(matches!(seen.last(), Some(Seen::Close(..))));
                 assert!(written || self.faulty);
             }
-            Disconnect::Failed(failure) => {
-                self.judge_failure(&failure, diary.panicked, &seen, all_heard)
-            }
+            Disconnect::Failed(failure) => self.judge_failure(&failure, &diary, &seen, all_heard),
             _ => panic!("not known: {reason}"),
         }
     }
 
-    fn judge_failure(&self, failure: &Failure, panicked: bool, seen: &[Seen], all_heard: bool) {
+    fn judge_failure(&self, failure: &Failure, diary: &Diary, seen: &[Seen], all_heard: bool) {
         match failure {
-            Failure::HandlerPanicked => assert!(panicked),
+            Failure::Aborted => assert!(diary.aborted),
+            Failure::HandlerPanicked => assert!(diary.panicked),
             Failure::Io(_) | Failure::WriteStalled => assert!(self.faulty),
             Failure::Protocol(ProtocolError::UnexpectedEof) => {
                 assert!(self.over && (all_heard || self.faulty));

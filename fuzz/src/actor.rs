@@ -47,6 +47,8 @@ pub struct Diary {
     pub accepted: Vec<OwnedMessage>,
     /// How we have closed, if we did so first.
     pub closed: Option<(CloseCode, String)>,
+    /// Whether somebody has aborted the connection.
+    pub aborted: bool,
     /// How many of the connection's hooks have run: there is one.
     pub ended: usize,
     /// Whether it has panicked.
@@ -182,6 +184,7 @@ impl Handler for Actor {
         let (mood, running) = self.begin(|diary| {
             assert!(diary.connected && diary.farewell.is_none());
             assert_eq!(diary.closed, None, "no message comes when we have closed");
+            assert!(!diary.aborted, "nor when we have aborted");
             diary.heard.push(message.into_owned());
         });
         async move {
