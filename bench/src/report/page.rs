@@ -23,7 +23,7 @@ median over the rounds, with the quartiles behind it. CPU is that of the server'
 scheduler counts it; throughput means something where the server's core is fully used. No
 compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
 yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
-ready. **Bold** is the best library. Less than 10 % is a tie.";
+ready; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";
 
 /// Fewer rounds are for trying the page out.
 const ROUNDS: usize = 10;
