@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    InMemory, ManyIdle, Slow, Table, Timing,
+    InMemory, ManyIdle, Sharing, Slow, Table, Timing,
     cells::Kind,
     machine::{machine, versions},
     plots,
@@ -54,6 +54,8 @@ pub struct Once {
     pub idle: Option<ManyIdle>,
     /// Members that do not read.
     pub slow: Option<Slow>,
+    /// Threads that share rooms.
+    pub sharing: Option<Sharing>,
 }
 
 /// Writes the page and its plots into the directory.
@@ -87,6 +89,9 @@ pub fn write_page(
     }
     if let Some(slow) = &once.slow {
         writeln!(page, "\n## Members that do not read\n\n{slow}")?;
+    }
+    if let Some(sharing) = &once.sharing {
+        writeln!(page, "\n## Rooms that threads share\n\n{sharing}")?;
     }
     if let Some(in_memory) = &once.in_memory {
         writeln!(page, "\n## Protocol code in memory\n\n{in_memory}")?;
