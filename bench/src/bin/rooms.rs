@@ -38,14 +38,25 @@ const BETWEEN_LOOKS: usize = 64;
 
 const WARM_UP: Duration = Duration::from_millis(20);
 
-/// How threads share what there is: for each thread, whose rooms it speaks to, which of them, and in
-/// steps of which size it goes through them.
-const MODES: &[(&str, &[(usize, Range<usize>, usize)])] = &[
-    ("one thread", &[(0, 0..ROOMS, 389)]),
-    ("two, the same rooms", &[(0, 0..ROOMS, 389), (0, 0..ROOMS, 571)]),
-    ("two, each half of the rooms", &[(0, 0..ROOMS / 2, 389), (0, ROOMS / 2..ROOMS, 389)]),
-    ("two, each a `Rooms` of its own", &[(0, 0..ROOMS, 389), (1, 0..ROOMS, 389)]),
+/// How threads share what there is.
+const MODES: &[(&str, &[Part])] = &[
+    ("one thread", &[part(0, 0..ROOMS, 389)]),
+    ("two, the same rooms", &[part(0, 0..ROOMS, 389), part(0, 0..ROOMS, 571)]),
+    ("two, each half of the rooms", &[part(0, 0..ROOMS / 2, 389), part(0, ROOMS / 2..ROOMS, 389)]),
+    ("two, each a `Rooms` of its own", &[part(0, 0..ROOMS, 389), part(1, 0..ROOMS, 389)]),
 ];
+
+/// What one thread speaks to.
+struct Part {
+    house: usize,
+    rooms: Range<usize>,
+    /// How far it is from one room to the next that it speaks to: so that it comes to all of them.
+    step: usize,
+}
+
+const fn part(house: usize, rooms: Range<usize>, step: usize) -> Part {
+    Part { house, rooms, step }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -54,8 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let houses = [House::new()?, House::new()?];
     let mut rates = vec![Vec::new(); MODES.len()];
     for _ in 0..rounds {
-        for ((_, shares), rates) in MODES.iter().zip(&mut rates) {
-            rates.push(speak(&houses, shares, Duration::from_secs_f64(seconds))?);
+        for ((_, parts), rates) in MODES.iter().zip(&mut rates) {
+            rates.push(speak(&houses, parts, Duration::from_secs_f64(seconds))?);
         }
     }
     println!("| | messages to a room per second | to one thread |\n|---|--:|--:|");
@@ -118,17 +129,14 @@ impl Handler for Member {
 }
 
 /// How many messages all threads together send in a second.
-fn speak(
-    houses: &[House],
-    shares: &[(usize, Range<usize>, usize)],
-    duration: Duration,
-) -> io::Result<f64> {
-    let start = Arc::new(Barrier::new(shares.len()));
-    let speaker = |(house, which, step): &(usize, Range<usize>, usize)| {
-        let House { rooms, names, .. } = &houses[*house];
-        let (names, start) = (names[which.clone()].to_vec(), start.clone());
+fn speak(houses: &[House], parts: &[Part], duration: Duration) -> io::Result<f64> {
+    let start = Arc::new(Barrier::new(parts.len()));
+    let speaker = |part: &Part| {
+        let House { rooms, names, .. } = &houses[part.house];
+        let (names, start) = (names[part.rooms.clone()].to_vec(), start.clone());
         let (told, mut rates) = unbounded_channel();
-        let speaker = Speaker { rooms: rooms.clone(), names, step: *step, start, duration, told };
+        let speaker =
+            Speaker { rooms: rooms.clone(), names, step: part.step, start, duration, told };
         thread::spawn(move || {
             Builder::new_current_thread().enable_all().build()?.block_on(async {
                 tokio::spawn(async move {
@@ -139,7 +147,7 @@ fn speak(
             })
         })
     };
-    let threads: Vec<_> = shares.iter().map(speaker).collect();
+    let threads: Vec<_> = parts.iter().map(speaker).collect();
     threads.into_iter().map(|thread| thread.join().expect("it does not panic")).sum()
 }
 
