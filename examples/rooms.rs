@@ -9,14 +9,17 @@
 //!
 //! ```text
 //! /name NAME           {"name": NAME}
-//! /join ROOM           {"presence": "state", ...}, and "diff"s from then on
+//! /join ROOM           {"presence": "state", ...}, and "diff"s from then on; again, the state again
 //! /leave ROOM          {"left": ROOM}
-//! /who ROOM            {"who": ROOM, "people": [NAME, ...]}
-//! /rooms               {"rooms": [{"room": ROOM, "members": NUMBER}, ...]}
+//! /who ROOM            {"who": ROOM, "people": [NAME, ...], "more": NUMBER}
+//! /rooms               {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "more": NUMBER}
 //! /typing ROOM         a "diff" to all who are in the room
 //! /quiet ROOM          the same, when there is no more typing
 //! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE}, to all who are in it
 //! ```
+//!
+//! Lists have an end: `more` is how many are left out. What is refused is answered with
+//! `{"error": WHY, "line": LINE}`.
 
 use std::{collections::HashMap, io, sync::Mutex};
 
@@ -28,8 +31,10 @@ use crate::prism::{
     Connection, ConnectionId, Disconnect, Handler, Message, Options, Reply, Runtime, Server,
 };
 
-/// How many rooms one connection may be in, and how long what is sent may be, in bytes.
+/// How many rooms one connection may be in, how many of anything are listed, and how long what is sent
+/// may be, in bytes.
 const MOST_ROOMS: usize = 32;
+const MOST_LISTED: usize = 100;
 const LONGEST: usize = 16 << 10;
 
 struct House {
@@ -62,16 +67,19 @@ impl House {
         json!({ "name": name })
     }
 
-    /// The answer, if there is one: who has come in hears who is there.
-    fn join(&self, connection: &Connection, room: &str) -> Option<Value> {
-        if self.rooms.rooms_of(connection.id()).len() >= MOST_ROOMS {
-            return Some(json!({ "error": format!("{MOST_ROOMS} rooms are enough") }));
-        }
-        if self.rooms.join(connection, room) {
+    /// Who comes in hears who is there; and hears it anew, if it was in.
+    fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
+        let id = connection.id();
+        if !self.rooms.contains(room, id) {
+            if self.rooms.rooms_of(id).len() >= MOST_ROOMS {
+                return Err(format!("{MOST_ROOMS} rooms are enough"));
+            }
+            self.rooms.join(connection, room);
             self.show(connection, room, false);
-            self.presence.watch(connection, room);
         }
-        None
+        self.presence.unwatch(id, room);
+        self.presence.watch(connection, room);
+        Ok(())
     }
 
     fn leave(&self, connection: &Connection, room: &str) -> Value {
@@ -95,38 +103,43 @@ impl House {
     }
 
     fn who(&self, room: &str) -> Value {
-        let people: Vec<_> = self.presence.list(room).iter().map(|p| p.key.to_string()).collect();
-        json!({ "who": room, "people": people })
+        let (people, more) = first(self.presence.list(room));
+        let people: Vec<_> = people.iter().map(|person| &*person.key).collect();
+        json!({ "who": room, "people": people, "more": more })
     }
 
     fn all_rooms(&self) -> Value {
         let mut names = self.rooms.names();
         names.sort();
+        let (names, more) = first(names);
         let room = |name| json!({ "room": name, "members": self.rooms.len(name) });
-        json!({ "rooms": names.iter().map(|name| room(name)).collect::<Vec<_>>() })
+        json!({ "rooms": names.iter().map(|name| room(name)).collect::<Vec<_>>(), "more": more })
     }
 
-    /// Does what a line asks for; the answer, if there is one.
-    fn obey(&self, connection: &Connection, line: &str) -> Option<Value> {
+    /// Does what a line asks for; the answer, if there is one, or why not.
+    fn obey(&self, connection: &Connection, line: &str) -> Result<Option<Value>, String> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
-            "/name" if is_name(rest) => return Some(self.call(connection, rest)),
-            "/join" if is_room(rest) => return self.join(connection, rest),
-            "/leave" if is_in(rest) => return Some(self.leave(connection, rest)),
-            "/who" => return Some(self.who(rest)),
-            "/rooms" => return Some(self.all_rooms()),
+            "/name" if is_name(rest) => return Ok(Some(self.call(connection, rest))),
+            "/join" if is_room(rest) => self.join(connection, rest)?,
+            "/leave" if is_in(rest) => return Ok(Some(self.leave(connection, rest))),
+            "/who" => return Ok(Some(self.who(rest))),
+            "/rooms" => return Ok(Some(self.all_rooms())),
             "/typing" if is_in(rest) => self.show(connection, rest, true),
             "/quiet" if is_in(rest) => self.show(connection, rest, false),
             room if is_in(room) => self.say(connection, room, rest),
-            _ => {
-                return Some(
-                    json!({ "error": format!("{word} {rest}: a bad name, or not your room") }),
-                );
-            }
+            _ => return Err("a bad name, or not your room".into()),
         }
-        None
+        Ok(None)
     }
+}
+
+/// As many as are listed, and how many there are more.
+fn first<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
+    let more = all.len().saturating_sub(MOST_LISTED);
+    all.truncate(MOST_LISTED);
+    (all, more)
 }
 
 fn is_name(name: &str) -> bool {
@@ -145,7 +158,8 @@ impl Handler for House {
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let line = message.as_text().unwrap_or_default();
-        if let Some(answer) = self.obey(connection, line) {
+        let refused = |error| Some(json!({ "error": error, "line": line }));
+        if let Some(answer) = self.obey(connection, line).unwrap_or_else(refused) {
             let _ = connection.send(&answer.to_string()).await; // or it is about to go
         }
     }

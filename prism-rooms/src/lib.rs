@@ -70,7 +70,8 @@
 //! 4. **One order.** All members of a room get its messages in the same order, that of their
 //!    [stamps](Delivery::stamp). What is for several rooms, or for [everyone](Rooms::everyone), has its
 //!    place in the order of each. Between rooms there is no order, except that one sender's messages
-//!    stay in the sender's.
+//!    stay in the sender's. Stamps are counted for all rooms together, so in one room's there are gaps
+//!    though nothing is missing.
 //! 5. **Who joins gets what is sent from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
 //! 6. **Nobody waits for a slow member.** One that does not read fills its outbox (64 KiB, by
@@ -84,9 +85,17 @@
 //! ## What it costs
 //!
 //! A message is encoded once, and large ones are shared, not copied. While it is put into the
-//! members' outboxes the room is locked, which makes the order; other rooms are not. A handler that
+//! members' outboxes the room is locked, which makes the order. Messages to other rooms pass side by
+//! side with it; only one to [everyone](Rooms::everyone) waits until it is alone, and all rooms wait for
+//! it: fit for a word now and then. No lock is held while anybody waits for a peer. A handler that
 //! sends to a room does not wake its members' tasks, but writes to their sockets itself, all that it
 //! has sent in one turn at once.
+//!
+//! All rooms share a turnstile, by which a message to everyone has its place in each order, and the
+//! counter of the stamps. On two cores that costs little: two threads that speak to a thousand small
+//! rooms, half of them each, get 1.88 times as many messages out as one, and 1.94 times if they have
+//! nothing in common. If they speak to the same rooms it is 1.5 times, because those and their members
+//! go from core to core. On more cores it was not measured.
 //!
 //! # Presence
 //!
@@ -159,11 +168,16 @@
 //! let people = new Map(), number;
 //! function presence(news) {
 //!   if (news.presence === 'state') people = new Map(news.people.map(person => [person.key, person]));
+//!   else if (news.number !== number + 1) return socket.send('the state, please'); // there is a gap
 //!   else for (const person of [...news.joined, ...news.updated]) people.set(person.key, person);
 //!   for (const key of news.left ?? []) people.delete(key);
 //!   number = news.number;
 //! }
 //! ```
+//!
+//! The gap is there only where your handler lets messages be dropped that were accepted
+//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). Then it should answer that line by
+//! [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which tells the state anew.
 //!
 //! Your own program can watch, too, without the JSON: [`Presence::watch_here`].
 //!
@@ -178,10 +192,11 @@
 //!    person is in it at most once. Who has gone and come back in that time has not moved: its
 //!    watchers see an update, if its connection is another one, or nothing.
 //! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
-//!    next thing that this watcher gets is the whole state, as soon as there is room. So a client
-//!    never has to ask; only a state may follow on a number that is not the one before. (Where a
-//!    handler has the [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be
-//!    among them: the gap shows it, and to watch anew brings the state.)
+//!    next thing that this watcher gets is the whole state, at the end of the first window (a tenth of a
+//!    second, with or without changes in it) at which there is room. So a client never has to ask; only
+//!    a state may follow on a number that is not the one before. (Where a handler has the
+//!    [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be among them: the gap
+//!    shows it, and to watch anew brings the state.)
 //! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
 //!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
 //!    [`count`](Presence::count) know them at once.

@@ -89,6 +89,9 @@ impl Rooms {
 
     /// Each connection that is known, to send to: from when it first joined a room, or was
     /// [added](Self::add), until its end.
+    ///
+    /// To have its place in the order of each room, what is sent to everyone waits until what is being
+    /// sent to rooms is in their members' outboxes, and what is sent to rooms meanwhile waits for it.
     pub fn everyone(&self) -> To<'_> {
         To::new(&self.hall, Whom::Everyone)
     }

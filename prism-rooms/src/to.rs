@@ -1,6 +1,6 @@
 //! [`To`]: a message on its way to many, and its [`Delivery`].
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use prism_driver::{
     CloseCode, Connection, ConnectionId, Message, PreparedMessage, SendError, TrySendError,
@@ -25,7 +25,7 @@ use crate::{
 pub struct To<'a> {
     hall: &'a Hall<Connection>,
     whom: Whom<'a>,
-    except: Vec<ConnectionId>,
+    except: BTreeSet<ConnectionId>,
     or_close: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct Delivery {
 
 impl<'a> To<'a> {
     pub(crate) const fn new(hall: &'a Hall<Connection>, whom: Whom<'a>) -> Self {
-        Self { hall, whom, except: Vec::new(), or_close: false }
+        Self { hall, whom, except: BTreeSet::new(), or_close: false }
     }
 
     /// And whoever is in this room, too. Nobody gets it twice.
@@ -57,14 +57,16 @@ impl<'a> To<'a> {
         self
     }
 
-    /// But not this connection.
+    /// But not this connection. Many can be left out, one by one.
     pub fn except(mut self, id: ConnectionId) -> Self {
-        self.except.push(id);
+        self.except.insert(id);
         self
     }
 
     /// Members whose outbox is full are closed (1013, "try again later") instead of missing the
-    /// message: for what makes no sense with a gap in it.
+    /// message: for what makes no sense with a gap in it. (Where a handler has the
+    /// [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, there is room as long as there is one
+    /// to drop: that member has the gap that it wants, and stays.)
     pub const fn or_close(mut self) -> Self {
         self.or_close = true;
         self

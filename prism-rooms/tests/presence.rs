@@ -4,7 +4,7 @@ mod common;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use common::{Guest, soon};
+use common::{Guest, silent, soon};
 use fastrand::Rng;
 use prism_rooms::{Change, Person, Presence};
 use prism_tokio::{CloseCode, Tokio};
@@ -163,6 +163,23 @@ async fn however_a_connection_ends_it_is_told_to_have_left_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_falls_silent_is_told_to_have_left_when_the_keepalive_and_the_window_have_passed() {
+    const KEEPALIVE: Duration = Duration::from_secs(20 + 20);
+    let presence = presence();
+    let ann = Guest::new().await;
+    presence.watch(&ann.connection, "tea");
+    assert_eq!(ann.is_told().await, state(0, &[]));
+    let (ben, _their_end) = silent().await;
+    let began = Instant::now();
+    presence.track(&ben, "tea", "ben", "here").unwrap();
+    assert_eq!(ann.is_told().await, diff(1, &[person("ben", &["here"])], &[], &[]));
+    assert_eq!(ann.is_told().await, diff(2, &[], &[], &["ben"]));
+    let took = began.elapsed();
+    assert!(KEEPALIVE <= took && took < KEEPALIVE + 2 * WINDOW, "{took:?}");
+    assert_eq!(presence.count("tea"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_stops_watching_and_then_ends_has_left() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
@@ -243,7 +260,9 @@ async fn a_watcher_that_does_not_keep_up_is_told_the_state_when_it_does() {
     for _ in 0..fillings {
         assert_eq!(ann.hears().await, filling);
     }
+    let roomy = Instant::now();
     assert_eq!(ann.is_told().await, state(3, &[person("ben", &["3"])]));
+    assert!(roomy.elapsed() < WINDOW + WINDOW / 10, "{:?}", roomy.elapsed());
     presence.untrack(ben.connection.id(), "tea");
     assert_eq!(ann.is_told().await, diff(4, &[], &[], &["ben"]));
 }

@@ -57,6 +57,13 @@ async function open(context) {
 }
 
 const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
+/** Ends the page's connection; it comes back by itself. */
+async function loses(page) {
+  await page.evaluate('socket.close()');
+  await sees(page, 'The connection was lost: what is said now, you miss');
+  await connected(page);
+}
+
 const log = page => page.getByRole('log');
 const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
@@ -165,6 +172,40 @@ async function twoPeople(browser) {
     await room(ann.page, 'tea').click();
     await is(here(ann.page, 'Ben'), 1);
   });
+  await check('a refused message is told, and it and what was said after it are not taken to be under way', async () => {
+    // The server, not the page: so it still thinks that it is in the room.
+    await ann.page.evaluate(`socket.send('/leave tea')`);
+    await says(ann.page, 'can you hear me?');
+    await sees(ann.page, 'tea can you hear me?: a bad name, or not your room');
+    await ann.page.evaluate(`socket.send('/join tea')`);
+    for (const text of ['and now?', 'and now?', 'good']) await says(ann.page, text);
+    await hears(ben.page, 'good', 'Ann');
+    await hears(ann.page, 'good', 'Ann');
+    await loses(ann.page);
+    const lines = await log(ann.page).textContent();
+    assert(!lines.includes('may not have arrived'), `it did not know what came back: ${lines}`);
+  });
+  await check('a message that was under way when the connection was lost is told', async () => {
+    // Gone before the server can answer: it is said and the connection closed in one turn of the page.
+    await ann.page.evaluate(`message.value = 'hello?'; say.requestSubmit(); socket.close()`);
+    await sees(ann.page, 'This may not have arrived: hello?');
+    await connected(ann.page);
+  });
+  await check('a room that the server refuses is neither shown nor remembered', async () => {
+    const eve = await person(browser, 'Eve');
+    for (let number = 1; number < 32; number++) await joins(eve.page, `room-${number}`);
+    await is(room(eve.page, 'room-31'), 1);
+    await joins(eve.page, 'one-more');
+    await sees(eve.page, '/join one-more: 32 rooms are enough');
+    await is(room(eve.page, 'one-more'), 0);
+    await eve.page.reload();
+    await connected(eve.page);
+    await sees(eve.page, 'You are in');
+    await is(room(eve.page, 'one-more'), 0);
+    await is(room(eve.page, 'lobby'), 1);
+    assert(await eve.page.getByRole('button', { name: /^Leave/ }).count() === 32, 'there are more rooms, or fewer');
+    await eve.context.close();
+  });
 }
 
 /** Somebody without the page: gives orders, one after the other, and finds the answer that has a field of this name. */
@@ -190,7 +231,11 @@ async function withoutThePage() {
     const eve = stranger();
     await eve.opened;
     assert((await eve.says('name', '/name Eve')).name === 'Eve', 'it has another name');
+    const shown = eve.says('joined'); // after the state, which may come before it is listened to
     assert((await eve.says('presence', '/join attic')).room === 'attic', 'it is told of another room');
+    await shown;
+    const again = await eve.says('people', '/join attic');
+    assert(again.presence === 'state' && again.people[0].key === 'Eve', `joining again is answered with ${JSON.stringify(again)}`);
     const { people } = await eve.says('who', '/who attic');
     assert(people.join() === 'Eve', `${people} are in the attic`);
     const { rooms } = await eve.says('rooms', '/rooms');
@@ -206,11 +251,26 @@ async function withoutThePage() {
     await eve.opened;
     const { error } = await eve.says('error', ...Array.from({ length: 33 }, (_, number) => `/join room-${number}`));
     assert(error === '32 rooms are enough', error);
+    assert((await eve.says('people', '/join room-7')).room === 'room-7', 'it is in that one already');
     const refused = await eve.says('error', 'attic I am not there');
     assert(refused.error.includes('not your room'), refused.error);
     eve.says('nothing', `room-1 ${'x'.repeat(20_000)}`);
     const code = await eve.closed;
     assert(code === 1009, `it was closed with ${code}`);
+  });
+}
+
+async function manyRooms() {
+  await check('who asks for a list gets no more of it than is good for all, and how much there is', async () => {
+    const guests = Array.from({ length: 4 }, stranger);
+    for (const [number, guest] of guests.entries()) {
+      await guest.opened;
+      const rooms = Array.from({ length: 32 }, (_, room) => `/join hall-${number}-${room}`);
+      await guest.says('who', ...rooms, '/who attic');
+    }
+    const { rooms, more } = await guests[0].says('rooms', '/rooms');
+    assert(rooms.length === 100, `${rooms.length} are listed`);
+    assert(more >= 28, `${more} are left out`);
   });
 }
 
@@ -221,6 +281,7 @@ const browser = await launch();
 try {
   await within(120, twoPeople(browser));
   await within(40, withoutThePage());
+  await within(40, manyRooms());
 } catch (error) {
   fail('the run as a whole', error);
 } finally {

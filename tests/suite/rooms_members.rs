@@ -60,6 +60,19 @@ fn who_is_in_a_room_hears_what_is_said_there_and_nobody_else() {
 }
 
 #[test]
+fn of_many_guests_all_hear_but_those_who_are_left_out() {
+    let hotel = open(Options::default());
+    let guests: Vec<_> = (0..20).map(|_| hotel.guest()).collect();
+    let (left_out, others) = guests.split_at(12);
+    let to = left_out.iter().fold(hotel.rooms.everyone(), |to, (guest, _)| to.except(guest.id()));
+    assert!(delivered(others.len(), 0)(&to.send("not for all")));
+    all_hear(&others.iter().map(|(_, hears)| hears).collect::<Vec<_>>(), "not for all");
+    assert!(delivered(guests.len(), 0)(&hotel.rooms.everyone().send("all")));
+    // And nothing before it.
+    all_hear(&guests.iter().map(|(_, hears)| hears).collect::<Vec<_>>(), "all");
+}
+
+#[test]
 fn who_is_in_several_rooms_hears_what_is_for_all_of_them_once() {
     let hotel = open(Options::default());
     let ((ann, ann_hears), (_, ben_hears), (_, eve_hears)) =

@@ -4,16 +4,13 @@
 use super::support::{
     block_on,
     handlers::{Events, Recorder, recorder},
+    numbered::{LEN, MANY, come_until, message, number},
     peer::{BINARY, Peer, close_payload},
     server::{Running, serve},
 };
 use crate::prism::{CloseCode, Connection, Disconnect, Handler, Message, SendError, WhenSlow};
 
 const MARK: usize = 64 << 10;
-const MESSAGE: usize = 24 << 10;
-
-/// Far more than the sockets of both ends can hold, in messages.
-const MANY: u32 = (128 << 20) / MESSAGE as u32;
 
 struct Choosy(WhenSlow, Recorder);
 
@@ -42,18 +39,6 @@ fn open(when_slow: WhenSlow) -> (Running, Events, Peer, Connection) {
     (server, events, peer, connection)
 }
 
-fn message(number: u32) -> Vec<u8> {
-    number.to_be_bytes().repeat(MESSAGE / 4)
-}
-
-/// The number of the next message, which has come whole.
-fn number(peer: &mut Peer) -> u32 {
-    let payload = peer.next().expect("a message").payload;
-    let number = u32::from_be_bytes(payload[..4].try_into().expect("four bytes"));
-    assert!(payload == message(number), "half a message");
-    number
-}
-
 /// Sends until the peer has missed so many; how many that were.
 fn send_until_missed(connection: &Connection, missed: u64) -> u32 {
     for sent in 0..MANY {
@@ -61,20 +46,9 @@ fn send_until_missed(connection: &Connection, missed: u64) -> u32 {
             return sent;
         }
         block_on(connection.send(&message(sent))).expect("an open connection");
-        assert!(connection.buffered() < MARK + MESSAGE + 14, "{} bytes", connection.buffered());
+        assert!(connection.buffered() < MARK + LEN + 14, "{} bytes", connection.buffered());
     }
     panic!("the outbox is never full");
-}
-
-/// How many messages come, each later than the one before, until this one has come.
-fn come_until(peer: &mut Peer, last: u32) -> u32 {
-    let (mut got, mut before) = (0, None);
-    while before != Some(last) {
-        let next = number(peer);
-        assert!(before < Some(next), "{next} after {before:?}");
-        (got, before) = (got + 1, Some(next));
-    }
-    got
 }
 
 #[test]

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! results [--rounds N] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
+//!         [--page DIRECTORY]
 //! ```
 //!
 //! With `--only` (parts of cells' names, with commas between), `--servers` (whole names) or
 //! `--prism-binary` (another build's server program, to compare with as NAME) it prints the tables
-//! and writes nothing.
+//! and writes nothing; with `--page` a page of that, into the directory.
 
 use std::{
     env,
@@ -16,13 +17,14 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, slow,
-    write_page,
+    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, sharing,
+    slow, write_page,
 };
 
 /// The names of what is measured once, at the end.
 const MANY_IDLE: &str = "idle-50000";
 const SLOW: &str = "slow-10000";
+const SHARING: &str = "shared-rooms";
 const IN_MEMORY: &str = "in-memory";
 
 struct Arguments {
@@ -31,6 +33,7 @@ struct Arguments {
     only: Vec<String>,
     servers: Vec<String>,
     builds: Vec<(String, PathBuf)>,
+    page: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -46,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         tables.push(table);
     }
     let once = run_once(&arguments);
-    if arguments.is_everything() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = arguments.is_everything().then_some(Path::new(env!("CARGO_MANIFEST_DIR")));
+    if let Some(directory) = arguments.page.as_deref().or(here) {
         write_page(directory, &tables, &once, arguments.rounds, arguments.timing)?;
     }
     Ok(())
@@ -67,6 +70,10 @@ fn run_once(arguments: &Arguments) -> Once {
         eprintln!("{SLOW}: about four minutes");
         once.slow = slow().inspect_err(|error| eprintln!("failed: {error}")).ok();
         once.slow.iter().for_each(|slow| println!("{slow}"));
+    }
+    if wanted(SHARING) {
+        once.sharing = sharing().inspect_err(|error| eprintln!("failed: {error}")).ok();
+        once.sharing.iter().for_each(|sharing| println!("{sharing}"));
     }
     if wanted(IN_MEMORY) {
         eprintln!("{IN_MEMORY}: about three minutes");
@@ -101,6 +108,7 @@ fn build_programs() -> Result<(), Box<dyn Error>> {
     command.args(["build", "--release", "--manifest-path"]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     command.args(["--bin", "server", "--bin", "load", "--bin", "codec", "--bin", "instructions"]);
+    command.args(["--bin", "rooms"]);
     if !cfg!(feature = "peers") {
         command.arg("--no-default-features");
     }
@@ -115,6 +123,7 @@ impl Arguments {
             only: Vec::new(),
             servers: Vec::new(),
             builds: Vec::new(),
+            page: None,
         };
         let mut words = env::args().skip(1);
         while let Some(word) = words.next() {
@@ -132,6 +141,7 @@ impl Arguments {
                     let (name, path) = value.split_once('=').ok_or("--prism-binary NAME=PATH")?;
                     arguments.builds.push((name.to_owned(), path.into()));
                 }
+                "--page" => arguments.page = Some(value()?.into()),
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }

@@ -15,8 +15,12 @@ const PAYLOAD: Payload = Payload { size: 64 << 10, text: false };
 /// takes before anybody reads.
 const FILL: u64 = (16 << 20) / PAYLOAD.size as u64;
 
-/// Opens so many, and publishes to them until all of them have missed something.
+/// Opens so many, and publishes to them until all of them have missed something; nothing, if there are
+/// to be none.
 pub(super) fn open(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let silent = client::open(&mut Poll::new()?, address, count)?;
     let mut poll = Poll::new()?;
     let publisher = &mut client::open(&mut poll, address, 1)?[0];

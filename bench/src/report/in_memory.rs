@@ -31,7 +31,7 @@ impl fmt::Display for InMemory {
     }
 }
 
-fn printed_by(program: &str) -> io::Result<String> {
+pub(super) fn printed_by(program: &str) -> io::Result<String> {
     let output = Command::new(sibling(program)?).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         io::stderr().write_all(&output.stdout)?;

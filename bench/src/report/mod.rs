@@ -7,6 +7,7 @@ mod in_memory;
 mod machine;
 mod page;
 mod plots;
+mod sharing;
 mod slow;
 mod table;
 mod trial;
@@ -17,6 +18,7 @@ pub use self::{
     idle::{ManyIdle, many_idle},
     in_memory::{InMemory, in_memory},
     page::{Once, write_page},
+    sharing::{Sharing, sharing},
     slow::{Slow, slow},
     table::{Row, Table},
     trial::{Timing, measure},

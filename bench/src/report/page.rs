@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    InMemory, ManyIdle, Slow, Table, Timing,
+    InMemory, ManyIdle, Sharing, Slow, Table, Timing,
     cells::Kind,
     machine::{machine, versions},
     plots,
@@ -23,7 +23,7 @@ median over the rounds, with the quartiles behind it. CPU is that of the server'
 scheduler counts it; throughput means something where the server's core is fully used. No
 compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
 yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
-ready. **Bold** is the best library. Less than 10 % is a tie.";
+ready; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";
 
 /// Fewer rounds are for trying the page out.
 const ROUNDS: usize = 10;
@@ -54,6 +54,8 @@ pub struct Once {
     pub idle: Option<ManyIdle>,
     /// Members that do not read.
     pub slow: Option<Slow>,
+    /// Threads that share rooms.
+    pub sharing: Option<Sharing>,
 }
 
 /// Writes the page and its plots into the directory.
@@ -87,6 +89,9 @@ pub fn write_page(
     }
     if let Some(slow) = &once.slow {
         writeln!(page, "\n## Members that do not read\n\n{slow}")?;
+    }
+    if let Some(sharing) = &once.sharing {
+        writeln!(page, "\n## Rooms that threads share\n\n{sharing}")?;
     }
     if let Some(in_memory) = &once.in_memory {
         writeln!(page, "\n## Protocol code in memory\n\n{in_memory}")?;

@@ -1,13 +1,18 @@
-//! Broadcast by `tokio::sync::broadcast`, for the libraries that have nothing of their own for it.
+//! Broadcast by `tokio::sync::broadcast`, for the libraries that have nothing of their own for it. A
+//! message is shared: to clone one is to count a reference.
+
+use std::io;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::{
+    net::TcpStream,
+    sync::broadcast::{self, error::RecvError},
+};
+
+use super::on_tokio;
 
 /// How many messages a member may be behind.
 const CAPACITY: usize = 1024;
-
-/// Where messages are published.
-pub(super) struct Hub<M>(broadcast::Sender<M>);
 
 /// One connection's way to publish, and to get what all published.
 pub(super) struct Member<M> {
@@ -15,57 +20,104 @@ pub(super) struct Member<M> {
     published: broadcast::Receiver<M>,
 }
 
-impl<M: Clone> Hub<M> {
-    pub(super) fn new() -> Self {
-        Self(broadcast::channel(CAPACITY).0)
-    }
-
-    pub(super) fn member(&self) -> Member<M> {
-        Member { publish: self.0.clone(), published: self.0.subscribe() }
-    }
+/// Runs a server that makes each connection a member.
+pub(super) fn serve<M, F>(
+    address: &str,
+    threads: usize,
+    connection: impl Fn(TcpStream, Member<M>) -> F,
+) -> io::Result<()>
+where
+    M: Clone,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (publish, _) = broadcast::channel(CAPACITY);
+    on_tokio::serve(address, threads, move |stream| {
+        let member = Member { publish: publish.clone(), published: publish.subscribe() };
+        connection(stream, member)
+    })
 }
 
 impl<M: Clone> Member<M> {
     /// Publishes what the socket receives, and sends what anybody published, with one flush for
-    /// all that is there.
+    /// all that is there: in one task, which waits for either.
     pub(super) async fn run<S, E>(
-        mut self,
+        self,
         mut socket: S,
         is_data: impl Fn(&M) -> bool,
     ) -> Result<(), E>
     where
         S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
     {
+        let Self { publish, mut published } = self;
         loop {
             tokio::select! {
                 received = socket.next() => match received {
-                    Some(message) => self.publish(message?, &is_data),
+                    Some(message) => publish_data(&publish, message?, &is_data),
                     None => return Ok(()),
                 },
-                published = self.published.recv() => match published {
-                    Ok(message) => self.send(message, &mut socket).await?,
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return Ok(()),
+                message = next(&mut published) => match message {
+                    Some(message) => send(message, &mut published, &mut socket).await?,
+                    None => return Ok(()),
                 },
             }
         }
     }
 
-    fn publish(&self, message: M, is_data: impl Fn(&M) -> bool) {
-        if is_data(&message) {
-            let _ = self.publish.send(message);
-        }
-    }
-
-    async fn send<S, E>(&mut self, message: M, socket: &mut S) -> Result<(), E>
+    /// The same with the socket split, and a task for each half: nobody looks for something to read
+    /// because there is something to send.
+    pub(super) async fn run_split<S, E>(
+        self,
+        socket: S,
+        is_data: impl Fn(&M) -> bool,
+    ) -> Result<(), E>
     where
-        S: Sink<M, Error = E> + Unpin,
+        M: Send + 'static,
+        S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Send + 'static,
+        E: Send + 'static,
     {
-        let mut next = Ok(message);
-        while let Ok(message) = next {
-            socket.feed(message).await?;
-            next = self.published.try_recv();
+        let Self { publish, mut published } = self;
+        let (mut sink, mut stream) = socket.split();
+        let writer = tokio::spawn(async move {
+            while let Some(message) = next(&mut published).await {
+                send(message, &mut published, &mut sink).await?;
+            }
+            Ok::<_, E>(())
+        });
+        while let Some(Ok(message)) = stream.next().await {
+            publish_data(&publish, message, &is_data);
         }
-        socket.flush().await
+        writer.abort();
+        Ok(())
     }
+}
+
+fn publish_data<M>(publish: &broadcast::Sender<M>, message: M, is_data: impl Fn(&M) -> bool) {
+    if is_data(&message) {
+        let _ = publish.send(message);
+    }
+}
+
+/// The next message that this member has not missed; `None` if there will be no more.
+async fn next<M: Clone>(published: &mut broadcast::Receiver<M>) -> Option<M> {
+    loop {
+        match published.recv().await {
+            Ok(message) => return Some(message),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// Sends a message and what was published meanwhile.
+async fn send<M: Clone, E>(
+    message: M,
+    published: &mut broadcast::Receiver<M>,
+    sink: &mut (impl Sink<M, Error = E> + Unpin),
+) -> Result<(), E> {
+    let mut next = Ok(message);
+    while let Ok(message) = next {
+        sink.feed(message).await?;
+        next = published.try_recv();
+    }
+    sink.flush().await
 }

@@ -62,10 +62,14 @@ pub const SERVERS: &[Server] = &[
     #[cfg(feature = "peers")]
     Server::new("tokio-tungstenite", tungstenite::echo).with_broadcast(tungstenite::broadcast),
     #[cfg(feature = "peers")]
+    Server::that_broadcasts("tokio-tungstenite-split", tungstenite::broadcast_split),
+    #[cfg(feature = "peers")]
     Server::new("tokio-tungstenite-tuned", tungstenite::echo_tuned),
     #[cfg(feature = "peers")]
     Server::new("tokio-websockets", tokio_websockets::echo)
         .with_broadcast(tokio_websockets::broadcast),
+    #[cfg(feature = "peers")]
+    Server::that_broadcasts("tokio-websockets-split", tokio_websockets::broadcast_split),
     #[cfg(feature = "peers")]
     Server::new("tokio-websockets-tuned", tokio_websockets::echo_tuned),
     #[cfg(feature = "peers")]

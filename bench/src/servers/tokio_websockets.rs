@@ -23,13 +23,23 @@ pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
+/// With one task for each connection, which waits for both the socket and the hub.
 pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
-    let hub = hub::Hub::new();
-    on_tokio::serve(address, threads, move |stream| {
-        let member = hub.member();
+    hub::serve(address, threads, |stream, member| {
         tokio::task::unconstrained(async {
             if let Ok(socket) = accept(stream, config()).await {
                 let _ = member.run(socket, is_data).await;
+            }
+        })
+    })
+}
+
+/// With two tasks, one for each half of the socket.
+pub(super) fn broadcast_split(address: &str, threads: usize) -> io::Result<()> {
+    hub::serve(address, threads, |stream, member| {
+        tokio::task::unconstrained(async {
+            if let Ok(socket) = accept(stream, config()).await {
+                let _ = member.run_split(socket, is_data).await;
             }
         })
     })

@@ -16,32 +16,43 @@ pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
 
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async {
-        if let Ok(socket) = accept(stream).await {
+        if let Ok(socket) = accept(stream, config()).await {
             let _ = echo::batched(socket, is_data).await;
         }
     })
 }
 
+/// With one task for each connection, which waits for both the socket and the hub.
 pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
-    let hub = hub::Hub::new();
-    on_tokio::serve(address, threads, move |stream| {
-        let member = hub.member();
-        async {
-            if let Ok(socket) = accept(stream).await {
-                let _ = member.run(socket, is_data).await;
-            }
+    hub::serve(address, threads, |stream, member| async {
+        if let Ok(socket) = accept(stream, config()).await {
+            let _ = member.run(socket, is_data).await;
+        }
+    })
+}
+
+/// With two tasks, one for each half of the socket; and with the small read buffer that the
+/// documentation advises for many connections, because all of it is zeroed for each read.
+pub(super) fn broadcast_split(address: &str, threads: usize) -> io::Result<()> {
+    hub::serve(address, threads, |stream, member| async {
+        if let Ok(socket) = accept(stream, config().read_buffer_size(4096)).await {
+            let _ = member.run_split(socket, is_data).await;
         }
     })
 }
 
 async fn session(stream: TcpStream) -> Result<(), Error> {
-    echo::one_by_one(accept(stream).await?, is_data).await
+    echo::one_by_one(accept(stream, config()).await?, is_data).await
 }
 
-async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE))
+}
+
+async fn accept(
+    stream: TcpStream,
+    config: WebSocketConfig,
+) -> Result<WebSocketStream<TcpStream>, Error> {
     accept_async_with_config(stream, Some(config)).await
 }
 

@@ -7,7 +7,11 @@ use prism_tokio::{
     Client, Connection, Handler, Io, Message, Options, OwnedMessage, Socket, serve_stream,
 };
 use serde_json::Value;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+    task::AbortHandle,
+};
 
 pub(crate) struct Guest {
     /// The server's end.
@@ -17,6 +21,10 @@ pub(crate) struct Guest {
     /// The server's task.
     pub(crate) task: AbortHandle,
 }
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Hands its connection out, and panics if told so.
 struct HandOut(mpsc::UnboundedSender<Connection>);
@@ -31,17 +39,30 @@ impl Handler for HandOut {
     }
 }
 
+/// A connection whose peer has asked for it by hand, and does nothing more; and the peer's end.
+pub(crate) async fn silent() -> (Connection, DuplexStream) {
+    let (mut connections, mut theirs, _) = serve();
+    theirs.write_all(REQUEST).await.expect("the server reads");
+    (connections.recv().await.expect("a connection"), theirs)
+}
+
+/// Serves one connection: the server's end will come, the other end is there; and the server's task.
+fn serve() -> (mpsc::UnboundedReceiver<Connection>, DuplexStream, AbortHandle) {
+    let (sender, connections) = mpsc::unbounded_channel();
+    let (ours, theirs) = tokio::io::duplex(1024);
+    let served = tokio::spawn(async move {
+        let _ = serve_stream(ours, &Options::default(), &HandOut(sender)).await; // the test ends it
+    });
+    (connections, theirs, served.abort_handle())
+}
+
 impl Guest {
     pub(crate) async fn new() -> Self {
-        let (sender, mut connections) = mpsc::unbounded_channel();
-        let (ours, theirs) = tokio::io::duplex(1024);
-        let served = tokio::spawn(async move {
-            let _ = serve_stream(ours, &Options::default(), &HandOut(sender)).await; // the test ends it
-        });
+        let (mut connections, theirs, task) = serve();
         let client = Client::new("ws://localhost/").expect("an address");
         let socket = client.connect_stream(Io(theirs)).await.expect("the server accepts");
         let connection = connections.recv().await.expect("a connection");
-        Self { connection, socket, task: served.abort_handle() }
+        Self { connection, socket, task }
     }
 
     /// What the browser is sent next.

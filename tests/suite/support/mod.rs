@@ -4,6 +4,7 @@ pub(crate) mod alone;
 pub(crate) mod handlers;
 pub(crate) mod head;
 pub(crate) mod hotel;
+pub(crate) mod numbered;
 pub(crate) mod peer;
 pub(crate) mod server;
 
