@@ -190,7 +190,10 @@ impl Outbox {
 
     /// Returns when the connection is over, and all hooks have run.
     pub(crate) async fn ended(&self) {
-        wait_until(&self.notices().turned, || self.lock().end == End::Told).await;
+        let is_told = || self.lock().end == End::Told;
+        if !is_told() {
+            wait_until(&self.notices().turned, is_told).await;
+        }
     }
 
     /// Rings the owner's alarm.

@@ -161,6 +161,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
 
     /// Tells the handler that it is over, if it is to hear of that, and ends the transport.
     async fn finish(&mut self, reason: Option<&Disconnect>) {
+        self.connection.outbox().ended().await;
         if let Some(told) = reason.cloned()
             && let Ok(farewell) = begin(|| self.handler.on_disconnect(&self.connection, told))
         {

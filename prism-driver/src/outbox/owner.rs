@@ -124,14 +124,17 @@ impl Outbox {
         drop(io);
     }
 
-    /// First what must not outlive the connection, then those who wait for its end.
-    pub(super) fn tell_end(&self, mut wire: MutexGuard<'_, Wire>) {
-        wire.end = End::Begun;
-        let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
-        drop(wire);
-        hooks.into_iter().flatten().for_each(run);
-        let mut wire = self.lock();
-        wire.end = End::Told;
+    /// First what must not outlive the connection, then those who wait for its end. If somebody else is
+    /// telling it, they know [later](Self::ended).
+    pub(super) fn tell_end<'w>(&'w self, mut wire: MutexGuard<'w, Wire>) {
+        if wire.end == End::Ahead {
+            wire.end = End::Begun;
+            let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
+            drop(wire);
+            hooks.into_iter().flatten().for_each(run);
+            wire = self.lock();
+            wire.end = End::Told;
+        }
         let notices = wire.notices();
         drop(wire);
         Notices::notify_all(notices);

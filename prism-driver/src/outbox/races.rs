@@ -16,7 +16,10 @@ use futures_lite::{
     future::{poll_fn, poll_once},
     pin,
 };
-use loom::thread::{self, Thread};
+use loom::{
+    sync::atomic::AtomicBool as LoomBool,
+    thread::{self, Thread},
+};
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
 use super::{Outbox, Rest};
@@ -301,5 +304,25 @@ fn whoever_waits_for_anything_learns_of_the_end_and_each_hook_runs_once() {
         waiter.join().unwrap();
         sender.join().unwrap();
         assert_eq!(hooked.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn whoever_cuts_a_connection_that_ends_the_hooks_have_run_before_anybody_is_told() {
+    loom::model(|| {
+        let sink = Sink::with_room(usize::MAX);
+        let connection = connection(&sink, 1);
+        let hooked = Arc::new(LoomBool::new(false));
+        let hook = hooked.clone();
+        connection.on_end(move || hook.store(true, Ordering::Relaxed));
+        let cutter = thread::spawn({
+            let connection = connection.clone();
+            move || connection.abort()
+        });
+        // Its owner, whose peer goes just now.
+        connection.outbox().give_up();
+        block_on(connection.closed());
+        assert!(hooked.load(Ordering::Relaxed), "it has run");
+        cutter.join().unwrap();
     });
 }
