@@ -9,31 +9,38 @@ use std::{
     time::Duration,
 };
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use futures_lite::future::yield_now;
 use prism_driver::{Connection, ConnectionId, Runtime};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use crate::{
-    directory::Directory,
+    directory::{Directory, Vacate},
     seats::{Keeper, Rooms, Seats},
     shards::MANY,
 };
 
 mod change;
 mod crowd;
+mod dues;
 mod watch;
 
-use self::crowd::Crowd;
 pub use self::{
     change::{Change, Person, Tracked},
     watch::Watch,
+};
+use self::{
+    crowd::Crowd,
+    dues::{Due, Dues},
 };
 
 /// How long changes gather before they are told. People take a tenth of a second for "at once"; and
 /// ten messages a second is what a watcher gets at most, however many come and go.
 const WINDOW: Duration = Duration::from_millis(100);
+
+/// To how many watchers, and about how many rooms, is told before other tasks get a turn.
+const TOLD_PER_TURN: usize = 256;
 
 /// Who is present in which room, with what they want known of them. Cheap to clone: a clone is the
 /// same presence.
@@ -74,8 +81,7 @@ struct Inner<M> {
     rooms: Directory<Crowd<M>>,
     window: Duration,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
-    /// Rooms in which something has changed, and when to tell it.
-    due: Sender<(Arc<str>, Duration)>,
+    dues: Dues,
     watches: AtomicU64,
 }
 
@@ -92,7 +98,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// gone for less is not told to have been away; the longer it is, the fewer messages, and the
     /// later.
     pub fn with_window(runtime: impl Runtime, window: Duration) -> Self {
-        let (due, dues) = async_channel::unbounded();
+        let (dues, bell) = Dues::new();
         let clock = runtime.clone();
         let inner = Arc::new_cyclic(|this| Inner {
             this: this.clone(),
@@ -101,10 +107,10 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
             // Who is behind is tried again after it: with none at all that would never end.
             window: window.max(Duration::from_millis(1)),
             now: Box::new(move || clock.now()),
-            due,
+            dues,
             watches: AtomicU64::new(0),
         });
-        runtime.spawn(tell_what_is_due(runtime.clone(), dues, Arc::downgrade(&inner)));
+        runtime.spawn(tell_what_is_due(runtime.clone(), bell, Arc::downgrade(&inner)));
         Self { inner }
     }
 
@@ -172,7 +178,10 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         let room: Arc<str> = room.into();
         Watch::new(changes, move || {
             if let Some(inner) = this.upgrade() {
-                inner.rooms.visit(&room, |crowd| crowd.unwatch_here(number));
+                inner.rooms.visit(&room, |crowd| {
+                    crowd.unwatch_here(number);
+                    inner.tell_later(&room, crowd);
+                });
             }
         })
     }
@@ -218,19 +227,37 @@ impl<M: Send + Sync + 'static> Inner<M> {
         withdrawn.flatten().unwrap_or(false)
     }
 
-    fn tell(&self, room: &Arc<str>) {
-        self.rooms.visit(room, |crowd| {
-            crowd.tell(room);
-            self.tell_later(room, crowd);
-        });
+    /// Tells what is due, but no more than is one turn's.
+    fn tell_some(&self) {
+        let (now, mut told) = ((self.now)(), 0);
+        while told < TOLD_PER_TURN
+            && let Some((due, room)) = self.dues.take(now)
+        {
+            told += 1 + self.tell(&room, due);
+        }
     }
 
-    /// If there is something to tell, and nobody has said so yet.
+    /// How many watchers were told.
+    fn tell(&self, room: &Arc<str>, due: Due) -> usize {
+        let told = self.rooms.visit(room, |crowd| {
+            // It may have vanished meanwhile, and come back, and be due later.
+            if !crowd.was_due(due) {
+                return 0;
+            }
+            crowd.tell(room);
+            self.tell_later(room, crowd);
+            crowd.watchers()
+        });
+        told.unwrap_or(0)
+    }
+
+    /// If there is something to tell, and somebody to be told.
     fn tell_later(&self, room: &Arc<str>, crowd: &mut Crowd<M>) {
-        if crowd.becomes_due() {
+        if crowd.is_vacant() {
+            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
+        } else if crowd.due.is_none() && crowd.has_news() {
             let at = (self.now)().saturating_add(self.window);
-            // Without the task, because its runtime has ended, nobody is told anything any more.
-            let _ = self.due.try_send((room.clone(), at));
+            crowd.due = Some(self.dues.add(room, at));
         }
     }
 }
@@ -249,20 +276,22 @@ impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
     }
 }
 
-/// All rooms wait for the same time, so they are due in the order in which they came.
 async fn tell_what_is_due<M: Send + Sync + 'static>(
     runtime: impl Runtime,
-    dues: Receiver<(Arc<str>, Duration)>,
+    bell: Receiver<()>,
     presence: Weak<Inner<M>>,
 ) {
-    while let Ok((room, at)) = dues.recv().await {
-        if let Some(early) = at.checked_sub(runtime.now()) {
-            runtime.sleep(early).await;
+    while bell.recv().await.is_ok() {
+        while let Some(at) = presence.upgrade().and_then(|presence| presence.dues.next()) {
+            let early = at.saturating_sub(runtime.now());
+            if early > Duration::ZERO {
+                runtime.sleep(early).await;
+            }
+            if let Some(presence) = presence.upgrade() {
+                presence.tell_some();
+            }
+            yield_now().await; // ten thousand may have to be told
         }
-        let Some(presence) = presence.upgrade() else { return };
-        presence.tell(&room);
-        drop(presence);
-        yield_now().await; // a thousand rooms may be due
     }
 }
 

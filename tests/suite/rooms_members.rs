@@ -13,7 +13,7 @@ use super::support::{
     wait_until,
 };
 use crate::{
-    prism::{Client, CloseCode, Disconnect, Options, SendError, Socket, serve_stream},
+    prism::{Client, CloseCode, Connection, Disconnect, Options, SendError, Socket, serve_stream},
     runtime::pipe,
 };
 
@@ -101,14 +101,24 @@ fn who_is_in_several_rooms_hears_what_is_for_all_of_them_once() {
 #[test]
 fn however_a_connection_ends_it_is_in_no_room_when_its_handler_hears_of_it() {
     let hotel = open(Options::default());
-    let endings: [fn(Peer); 4] = [
-        |mut peer| peer.send(TEXT, b"panic"),
-        |mut peer| {
+    let endings: [fn(Peer, &Connection); 6] = [
+        |mut peer, _| peer.send(TEXT, b"panic"),
+        |mut peer, _| {
             peer.send_close(1000, "");
             peer.expect_close(1000, "");
         },
-        |mut peer| peer.write(b"rubbish, not a frame"),
-        drop,
+        |mut peer, _| peer.write(b"rubbish, not a frame"),
+        |peer, _| drop(peer),
+        |mut peer, connection| {
+            connection.close(CloseCode::NORMAL, "").expect("it is open");
+            peer.expect_close(1000, "");
+            peer.send_close(1000, "");
+        },
+        |mut peer, connection| {
+            // Its task is awake when it is aborted, perhaps.
+            peer.send(TEXT, b"join coffee");
+            connection.abort();
+        },
     ];
     for end in endings {
         let mut peer = hotel.server.open("/");
@@ -118,7 +128,7 @@ fn however_a_connection_ends_it_is_in_no_room_when_its_handler_hears_of_it() {
             peer.expect(TEXT, b"true");
         }
         assert_eq!(hotel.rooms.rooms_of(connection.id()).len(), 2);
-        end(peer);
+        end(peer, &connection);
         // The handler looks, too, before it tells this.
         hotel.events.ended();
         assert!(hotel.rooms.names().is_empty(), "{:?}", hotel.rooms);

@@ -19,6 +19,7 @@ use prism_driver::{Connection, ConnectionId};
 
 use super::{
     change::{Change, Person, Tracked},
+    dues::Due,
     watch::{Outlet, Told, Watcher},
 };
 use crate::directory::Vacate;
@@ -40,8 +41,8 @@ pub(super) struct Crowd<M> {
     state: Option<Told<M>>,
     /// A watcher may be behind.
     behind: bool,
-    /// Somebody has said that there is something to tell.
-    due: bool,
+    /// Its place among those that are due.
+    pub(super) due: Option<Due>,
 }
 
 type People<M> = BTreeMap<Arc<str>, Arc<Person<M>>>;
@@ -121,15 +122,23 @@ impl<M> Crowd<M> {
 
     // ---- telling
 
-    /// Whether there is something to tell, and this is the first to say so.
-    pub(super) fn becomes_due(&mut self) -> bool {
-        let is_due = self.behind || !self.changed.is_empty();
-        is_due && !std::mem::replace(&mut self.due, true)
+    /// Whether there is something to tell.
+    pub(super) fn has_news(&self) -> bool {
+        self.behind || !self.changed.is_empty()
+    }
+
+    /// Whether it was this that was due. If so, it is no more.
+    pub(super) fn was_due(&mut self, due: Due) -> bool {
+        self.due.take_if(|it| *it == due).is_some()
+    }
+
+    pub(super) fn watchers(&self) -> usize {
+        self.watchers.len()
     }
 
     /// Tells what has changed to those who know what was before, and the state to the others.
     pub(super) fn tell(&mut self, room: &Arc<str>) {
-        (self.due, self.behind) = (false, false);
+        self.behind = false;
         let diff = self.take_diff(room);
         let (shown, number) = (&self.shown, self.number);
         for watcher in self.watchers.values_mut() {
@@ -203,7 +212,7 @@ impl<M> Default for Crowd<M> {
             number: 0,
             state: None,
             behind: false,
-            due: false,
+            due: None,
         }
     }
 }

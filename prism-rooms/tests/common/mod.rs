@@ -1,6 +1,8 @@
 //! [`Guest`]: a connection with both its ends, in memory. With tokio's time paused, a window passes as
 //! soon as everybody waits for it.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 use std::time::Duration;
 
 use prism_tokio::{

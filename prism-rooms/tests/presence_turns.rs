@@ -1,0 +1,62 @@
+//! Presence where much happens at once: nobody waits long for what others do.
+
+mod common;
+
+use std::{pin::pin, time::Duration};
+
+use common::Guest;
+use futures_lite::future::poll_once;
+use prism_rooms::Presence;
+use prism_tokio::Tokio;
+use tokio::{
+    task::yield_now,
+    time::{self, sleep},
+};
+
+const WINDOW: Duration = Duration::from_millis(100);
+
+/// How many turns others have until something comes.
+async fn turns_until(coming: impl Future) -> usize {
+    let mut coming = pin!(coming);
+    let mut turns = 0;
+    while poll_once(&mut coming).await.is_none() {
+        yield_now().await;
+        turns += 1;
+    }
+    turns
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_others_come_and_go_nobody_waits_for_what_is_over() {
+    let presence = Presence::new(Tokio);
+    let (ann, restless) = (Guest::new().await, Guest::new().await);
+    let tea = presence.watch_here("tea");
+    tea.recv().await.expect("the state");
+    for visit in 0..10_000 {
+        let room = format!("room {}", visit % 100);
+        presence.track(&restless.connection, &room, "restless", "here").unwrap();
+        presence.untrack(restless.connection.id(), &room);
+    }
+    presence.track(&ann.connection, "tea", "ann", "here").unwrap();
+    sleep(WINDOW - Duration::from_millis(1)).await;
+    assert!(poll_once(tea.recv()).await.is_none());
+    time::advance(Duration::from_millis(1)).await;
+    let turns = turns_until(tea.recv()).await;
+    assert!(turns < 5, "{turns} turns");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_rooms_are_told_in_few_turns() {
+    let presence = Presence::new(Tokio);
+    let ann = Guest::new().await;
+    for room in 0..1_000 {
+        presence.track(&ann.connection, &format!("room {room}"), "ann", "here").unwrap();
+    }
+    let tea = presence.watch_here("tea");
+    tea.recv().await.expect("the state");
+    presence.track(&ann.connection, "tea", "ann", "here").unwrap();
+    sleep(WINDOW - Duration::from_millis(1)).await;
+    time::advance(Duration::from_millis(1)).await;
+    let turns = turns_until(tea.recv()).await;
+    assert!(turns < 5, "{turns} turns");
+}
