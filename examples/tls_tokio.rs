@@ -15,7 +15,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{Accept, TlsAcceptor, rustls::ServerConfig, server::TlsStream};
+use tokio_rustls::{
+    Accept, TlsAcceptor,
+    rustls::{ServerConfig, ServerConnection},
+    server::TlsStream,
+};
+
+/// How many encrypted bytes may wait for a peer: one record of TLS.
+const ENCRYPTED: usize = 16 << 10;
 
 #[derive(Clone)]
 pub(crate) struct Tls {
@@ -56,7 +63,9 @@ impl Network for Tls {
     /// where the handshake timeout is kept, and where it makes way for others.
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<Stream>, SocketAddr)> {
         let (Io(tcp), peer_addr) = Tokio.accept(listener).await?;
-        Ok((Io(Stream::Greeting(self.acceptor.accept(tcp))), peer_addr))
+        // What is encrypted waits beside the outbox, which does not count it.
+        let set_up = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(ENCRYPTED));
+        Ok((Io(Stream::Greeting(self.acceptor.accept_with(tcp, set_up))), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -146,9 +146,12 @@ impl Closing {
         Self { deadline: Deadline::PENDING, unsent: 0, times: TIMES }
     }
 
-    /// Begins anew with the next `handle_timeout`.
+    /// Begins anew with the next `handle_timeout`, if it still may.
     pub(crate) const fn renewed(self) -> Self {
-        Self { times: self.times.saturating_sub(1), ..Self::new() }
+        match self.times.checked_sub(1) {
+            Some(times) => Self { times, ..Self::new() },
+            None => self,
+        }
     }
 
     pub(crate) const fn due(self) -> Option<Duration> {

@@ -179,8 +179,9 @@ impl Connection {
     /// Ends the connection at once: what was accepted and not written is lost, no close frame is sent,
     /// and nothing is waited for. The handler hears no more messages, and `on_disconnect` with
     /// [`Failure::Aborted`](crate::Failure::Aborted) when it is done with what it does; the hooks of
-    /// [`on_end`](Self::on_end) have run when this returns, so hold no lock that they need. The peer sees
-    /// its connection end, or reset (1006). Without effect on a connection that is over.
+    /// [`on_end`](Self::on_end) have run when this returns, unless the connection was ending already; so hold
+    /// no lock that they need. The peer sees its connection end, or reset (1006). If it is over for the handler, its reason stays what
+    /// it was, but what is still to be written, the answer to a close frame perhaps, is lost.
     ///
     /// For peers that have lost their claim to a good ending: [`close`](Self::close) waits for their
     /// answer, and while they read slowly for longer than that.

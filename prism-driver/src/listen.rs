@@ -56,15 +56,12 @@ fn first(
     outcome
 }
 
-/// Has those that it accepts hold less in the kernel: they have it from this one.
-///
-/// # Errors
-/// What the operating system says.
-pub(crate) fn hold_little(listener: &TcpListener) -> io::Result<()> {
+/// Has those that it accepts hold less in the kernel: they have it from this one. One that can not be told
+/// so serves as well.
+pub(crate) fn hold_little(listener: &TcpListener) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOT_SENT)?;
+    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOT_SENT);
     let _ = listener; // elsewhere there is nothing to be told
-    Ok(())
 }
 
 /// As the standard library does it, but for the longer queue.

@@ -30,7 +30,8 @@ pub struct Options {
     pub high_water_mark: usize,
     /// How long the peer may take no byte of what is to be sent; if it has ended its side of the
     /// transport, how long it may take for all that is left. Default: 30 s: longer than most tunnels, and
-    /// short enough that who reads nothing does not keep its memory for long.
+    /// short enough that who reads nothing does not keep its memory for long. (What a transport has in
+    /// buffers of its own, as TLS has, counts as taken when it has been flushed whole.)
     pub write_timeout: Duration,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer

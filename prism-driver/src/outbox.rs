@@ -24,7 +24,7 @@ use crate::{
     unsent::Unsent,
     wait::wait_until,
     when_slow::WhenSlow,
-    wire::{End, Outgoing, Wire},
+    wire::{End, Outgoing, Wire, nobody},
 };
 
 mod cut;
@@ -258,7 +258,7 @@ impl Outbox {
         // What is there may have waited for nothing but the end of a turn. (Where the transport is to
         // wake the owner, it must not be asked by anybody else.)
         if !wire.blocked {
-            let written = wire.poll_write(&mut Context::from_waker(Waker::noop()));
+            let written = wire.poll_write(&mut Context::from_waker(&nobody()));
             if let Poll::Ready(Err(error)) = written {
                 wire.fail(error);
             }

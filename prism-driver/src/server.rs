@@ -102,7 +102,7 @@ impl<N: Network> Server<N> {
     /// What the operating system says.
     pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        hold_little(&listener)?;
+        hold_little(&listener);
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         let (router, options, stats) = (Router::new(), Options::default(), ServerStats::default());

@@ -12,6 +12,10 @@
 /// | `Close` | closes the connection | closes the connection, and is told that it was full |
 ///
 /// Messages are missed whole, and [counted](crate::Connection::missed).
+///
+/// What is full is written first, as far as the transport takes it, so that nothing is missed for want of
+/// a turn. (But tokio lets nobody write for ever without giving others a turn: after a hundred such writes
+/// in one, a peer counts as slow that is not.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenSlow {

@@ -283,7 +283,8 @@ impl Wire {
             return self.write(|outbound, out| outbound.send(message, out));
         }
         // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
-        let mut cx = Context::from_waker(Waker::noop());
+        let nobody = nobody();
+        let mut cx = Context::from_waker(&nobody);
         if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
             self.fail(error);
         }
@@ -361,6 +362,12 @@ impl Wire {
             pool::put_send(unsent);
         }
     }
+}
+
+/// A waker that wakes nobody. (A clone, because tokio, which has others take a turn by and by, keeps each
+/// waker that is not the same as the last; and the original need not be the same as its clones.)
+pub(crate) fn nobody() -> Waker {
+    Waker::noop().clone()
 }
 
 /// Writes several pieces as one.

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io;
+
 use async_channel::Receiver;
 use common::{
     handlers::{Ear, HandOut},
@@ -14,8 +16,8 @@ use common::{
 use fastrand::Rng;
 use futures_lite::future::poll_once;
 use prism_driver::{
-    Client, CloseCode, Connection, Disconnect, Options, PreparedMessage, Runtime, SendError,
-    TrySendError, WhenSlow,
+    Client, CloseCode, Connection, Disconnect, Failure, Options, PreparedMessage, Runtime,
+    SendError, TrySendError, WhenSlow,
 };
 
 /// Room for two of the messages here, which are frames of 12 bytes.
@@ -248,6 +250,24 @@ fn a_peer_that_takes_everything_misses_nothing_however_much_is_sent_at_once() {
             }
         });
     }
+}
+
+#[test]
+fn a_write_that_fails_where_room_is_made_ends_the_connection() {
+    let sim = Sim::default();
+    let (_peer, script, ended, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
+    script.set_capacity_to_client(usize::MAX);
+    sim.run(async {
+        // Nobody else has a turn between them.
+        connection.try_send(&message(0)).unwrap();
+        connection.try_send(&message(1)).unwrap();
+        script.fail_to_client_once(io::ErrorKind::TimedOut);
+        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Full));
+        let reason = ended.recv().await.unwrap();
+        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        let failed = matches!(&reason, Disconnect::Failed(Failure::Io(it)) if timed_out(it));
+        assert!(failed, "{reason}");
+    });
 }
 
 #[test]
