@@ -87,9 +87,13 @@
 //! A message is encoded once, and large ones are shared, not copied. While it is put into the
 //! members' outboxes the room is locked, which makes the order. Messages to other rooms pass side by
 //! side with it; only one to [everyone](Rooms::everyone) waits until it is alone, and all rooms wait for
-//! it: fit for a word now and then. No lock is held while anybody waits for a peer. A handler that
-//! sends to a room does not wake its members' tasks, but writes to their sockets itself, all that it
-//! has sent in one turn at once.
+//! it: fit for a word now and then. No lock is held while anybody waits for a peer.
+//!
+//! A handler that sends to a room does not wake its members' tasks: its session writes to their sockets
+//! itself, all that was sent in one turn at once. Who sends from elsewhere, such as a ticker or a task
+//! that you spawned, wakes each member's task, and that writes for itself, which costs more: roughly 3 µs
+//! of CPU for a delivery to one of 500 members, where from a handler it was a little over 2 (by a rough
+//! measurement, on a busy machine).
 //!
 //! All rooms share a turnstile, by which a message to everyone has its place in each order, and the
 //! counter of the stamps. On two cores that costs little: two threads that speak to a thousand small

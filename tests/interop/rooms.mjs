@@ -260,6 +260,20 @@ async function withoutThePage() {
   });
 }
 
+async function badNames() {
+  await check('nobody, and no room, has a name with something in it that is not seen', async () => {
+    const eve = stranger();
+    await eve.opened;
+    for (const hidden of ['\0', '\n', '\x1b', '\x7f', '\x85', '\u00ad', '\u200b', '\u200f', '\u2028', '\u202e', '\u2066', '\ufeff'])
+      for (const order of ['/name', '/join']) {
+        const line = `${order} A${hidden}nn`;
+        const refused = await eve.says('line', line);
+        assert(refused.line === line && refused.error.startsWith('a bad name'), JSON.stringify(refused));
+      }
+    for (const name of ['Zoë', 'سارا', '👩\u200d💻', 'علی\u200cرضا']) assert((await eve.says('name', `/name ${name}`)).name === name, name);
+  });
+}
+
 async function manyRooms() {
   await check('who asks for a list gets no more of it than is good for all, and how much there is', async () => {
     const guests = Array.from({ length: 4 }, stranger);
@@ -271,6 +285,10 @@ async function manyRooms() {
     const { rooms, more } = await guests[0].says('rooms', '/rooms');
     assert(rooms.length === 100, `${rooms.length} are listed`);
     assert(more >= 28, `${more} are left out`);
+    const names = rooms.map(({ room }) => room);
+    assert(names.join() === names.toSorted().join(), `they are out of order: ${names}`);
+    const known = Array.from({ length: 4 }, (_, number) => Array.from({ length: 32 }, (_, room) => `hall-${number}-${room}`)).flat().sort();
+    assert(names.filter(name => name.startsWith('hall-')).every((name, at) => name === known[at]), `they are not the first: ${names}`);
   });
 }
 
@@ -281,6 +299,7 @@ const browser = await launch();
 try {
   await within(120, twoPeople(browser));
   await within(40, withoutThePage());
+  await within(40, badNames());
   await within(40, manyRooms());
 } catch (error) {
   fail('the run as a whole', error);

@@ -7,12 +7,13 @@
 //!
 //! It prints `COUNT SECONDS CPU_NS`; `memory` prints bytes per connection, fresh and after an echo
 //! (not with `--fresh`); `idle` adds the server's bytes of memory; `slow` is a broadcast, and prints
-//! `P50_NS P99_NS`, how long the last reader waits for a message, and the server's bytes of memory.
+//! `P50_NS P99_NS`, how long the last reader waits for a message, the server's bytes of memory, and how
+//! many deliveries were dropped.
 //! A payload of text is `text-BYTES`.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
-use prism_bench::load::{Broadcast, Echo, Handshakes, Idle, Memory, Payload, Process};
+use prism_bench::load::{Broadcast, Deliveries, Echo, Handshakes, Idle, Memory, Payload, Process};
 
 struct Arguments {
     mode: String,
@@ -43,11 +44,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", arguments.broadcast().run(address, server)?.sample);
         }
         "slow" => {
-            let mut lags = arguments.broadcast().run(address, server)?.lags;
+            let Deliveries { mut lags, memory, dropped, .. } =
+                arguments.broadcast().run(address, server)?;
             lags.sort_unstable();
             let at = |percent| lags.get(lags.len() * percent / 100).ok_or("nothing came");
             let (p50, p99) = (at(50)?.as_nanos(), at(99)?.as_nanos());
-            println!("{p50} {p99} {}", server.memory()?);
+            println!("{p50} {p99} {memory} {dropped}");
         }
         "memory" => {
             let memory = Memory { connections, echo: (!arguments.fresh).then_some(payload) };

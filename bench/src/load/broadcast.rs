@@ -12,7 +12,7 @@ use mio::{Events, Poll};
 use super::{
     Payload, Process, Sample,
     client::{self, READ_SIZE},
-    silent,
+    silent::Silent,
     span::Span,
 };
 
@@ -40,15 +40,19 @@ pub struct Deliveries {
     pub sample: Sample,
     /// For each message, from when it was published until the last of those that read had it.
     pub lags: Vec<Duration>,
+    /// The server's memory in bytes, when it was over.
+    pub memory: u64,
+    /// How many deliveries were dropped, all of them to those that do not read.
+    pub dropped: u64,
 }
 
 impl Broadcast {
     /// Measures.
     ///
     /// # Errors
-    /// If the server fails a connection, or loses a message.
+    /// If the server fails a connection, be it one that does not read, or loses a message.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Deliveries> {
-        let _silent = silent::open(address, self.silent)?;
+        let silent = Silent::open(address, self.silent)?;
         let mut poll = Poll::new()?;
         let mut clients = client::open(&mut poll, address, self.members)?;
         // A server may add a member to its list a little after it has answered.
@@ -63,6 +67,7 @@ impl Broadcast {
         // is at `n % depth`.
         let mut underway = vec![(Instant::now(), 0); self.depth];
         let (mut count, mut lags) = (0, Vec::new());
+        let mut published = self.depth as u64;
         loop {
             client::wait(&mut poll, &mut events)?;
             let mut done = 0;
@@ -83,11 +88,14 @@ impl Broadcast {
                 count += client.messages - first;
             }
             clients[0].send(&pattern, done * frame.len())?;
+            published += done as u64;
             if !span.counts() {
                 lags.clear();
             }
             if let Some(sample) = span.tick(count)? {
-                return Ok(Deliveries { sample, lags });
+                let memory = server.memory()?; // before the silent ones read
+                let dropped = silent.missed(published)?;
+                return Ok(Deliveries { sample, lags, memory, dropped });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Members that do not read, and to whom the server can send no more.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, thread, time::Duration};
 
 use mio::{Events, Poll};
 
@@ -15,24 +15,56 @@ const PAYLOAD: Payload = Payload { size: 64 << 10, text: false };
 /// takes before anybody reads.
 const FILL: u64 = (16 << 20) / PAYLOAD.size as u64;
 
-/// Opens so many, and publishes to them until all of them have missed something; nothing, if there are
-/// to be none.
-pub(super) fn open(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let silent = client::open(&mut Poll::new()?, address, count)?;
-    let mut poll = Poll::new()?;
-    let publisher = &mut client::open(&mut poll, address, 1)?[0];
-    let mut events = Events::with_capacity(1);
-    let (frame, mut buffer) = (PAYLOAD.frame(), vec![0; READ_SIZE]);
-    for published in 1..=FILL {
-        publisher.send(&frame, frame.len())?;
-        while publisher.messages < published {
-            client::wait(&mut poll, &mut events)?;
-            publisher.receive(&mut buffer)?;
-            publisher.send(&frame, 0)?;
+/// When nothing has come for so long, there is nothing more to come.
+const QUIET: Duration = Duration::from_millis(200);
+
+pub(super) struct Silent(Vec<Client>);
+
+impl Silent {
+    /// Opens so many, and publishes to them until all of them have missed something; nothing, if there
+    /// are to be none.
+    pub(super) fn open(address: SocketAddr, count: usize) -> io::Result<Self> {
+        if count == 0 {
+            return Ok(Self(Vec::new()));
         }
+        let silent = client::open(&mut Poll::new()?, address, count)?;
+        let mut poll = Poll::new()?;
+        let publisher = &mut client::open(&mut poll, address, 1)?[0];
+        let mut events = Events::with_capacity(1);
+        let (frame, mut buffer) = (PAYLOAD.frame(), vec![0; READ_SIZE]);
+        for published in 1..=FILL {
+            publisher.send(&frame, frame.len())?;
+            while publisher.messages < published {
+                client::wait(&mut poll, &mut events)?;
+                publisher.receive(&mut buffer)?;
+                publisher.send(&frame, 0)?;
+            }
+        }
+        Ok(Self(silent))
     }
-    Ok(silent)
+
+    /// Reads at last, and counts what they have missed, of so many messages since they were full and of
+    /// those that filled them.
+    ///
+    /// # Errors
+    /// If the server has closed one, or one has missed nothing: then it was not as silent as is said.
+    pub(super) fn missed(mut self, published: u64) -> io::Result<u64> {
+        let mut buffer = vec![0; READ_SIZE];
+        // Only behind all that was sent stands whether it was closed.
+        while self.receive(&mut buffer)? > 0 {
+            thread::sleep(QUIET);
+        }
+        let missed = |client: &Client| {
+            let missed = (FILL + published).checked_sub(client.messages).filter(|&count| count > 0);
+            missed.ok_or_else(|| io::Error::other("a silent member has missed nothing"))
+        };
+        self.0.iter().map(missed).sum()
+    }
+
+    /// How many messages have come to them.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let closed = |error| io::Error::other(format!("a silent member was closed: {error}"));
+        let receive = |client: &mut Client| Ok(client.receive(buffer).map_err(closed)?.messages);
+        self.0.iter_mut().map(receive).sum()
+    }
 }

@@ -111,30 +111,34 @@ fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))
 }
 
-/// Prism on tokio against the best peer, won or lost.
+/// Prism on tokio against the best peer, won or lost; where it has rooms, they as well.
 fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
     writeln!(page, "\n## Prism on tokio and the best peer\n")?;
     writeln!(page, "| | Prism | best peer | | ratio | |\n|---|--:|--:|---|--:|---|")?;
     for table in tables {
         for (column, what) in table.judged() {
-            let (Some(prism), Some((peer, best))) =
-                (table.value_of("prism-tokio", column), table.best_peer(column))
-            else {
-                continue;
-            };
-            let ratio = prism / best;
-            let verdict = match ratio {
-                ratio if ratio > TIE => "behind",
-                ratio if ratio * TIE < 1.0 => "ahead",
-                _ => "tie",
-            };
-            let (prism, best) = (grouped(prism), grouped(best));
-            let title = table.cell.title;
-            writeln!(
-                page,
-                "| {title}: {what} | {prism} | {best} | {peer} | {ratio:.2} | {verdict} |"
-            )?;
+            for (label, by) in [("prism-tokio", ""), ("prism-rooms", ", by `prism-rooms`")] {
+                let (Some(prism), Some(peer)) =
+                    (table.value_of(label, column), table.best_peer(column))
+                else {
+                    continue;
+                };
+                write!(page, "| {}{by}: {what} |", table.cell.title)?;
+                compare(page, prism, peer)?;
+            }
         }
     }
     Ok(())
+}
+
+/// The rest of a line of the summary.
+fn compare(page: &mut String, prism: f64, (peer, best): (&str, f64)) -> fmt::Result {
+    let ratio = prism / best;
+    let verdict = match ratio {
+        ratio if ratio > TIE => "behind",
+        ratio if ratio * TIE < 1.0 => "ahead",
+        _ => "tie",
+    };
+    let (prism, best) = (grouped(prism), grouped(best));
+    writeln!(page, " {prism} | {best} | {peer} | {ratio:.2} | {verdict} |")
 }

@@ -66,14 +66,16 @@ impl fmt::Display for Waits {
 /// If a process fails.
 pub fn slow() -> Result<Slow, Box<dyn Error>> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         without.push(measure("0")?);
-        with.push(measure(SILENT)?);
+        let measured @ [.., dropped] = measure(SILENT)?;
+        eprintln!("round {round} of {ROUNDS}: {} deliveries were dropped", grouped(dropped));
+        with.push(measured);
     }
     Ok(Slow { without: waits(&without)?, with: waits(&with)? })
 }
 
-fn waits(rounds: &[[f64; 3]]) -> Result<Waits, Box<dyn Error>> {
+fn waits(rounds: &[[f64; 4]]) -> Result<Waits, Box<dyn Error>> {
     let spread = |column: usize, unit: f64| {
         let values = rounds.iter().map(|round| round[column] / unit);
         Spread::of(values.collect()).ok_or("no round")
@@ -81,7 +83,8 @@ fn waits(rounds: &[[f64; 3]]) -> Result<Waits, Box<dyn Error>> {
     Ok(Waits { p50: spread(0, 1e6)?, p99: spread(1, 1e6)?, memory: spread(2, f64::from(1 << 20))? })
 }
 
-fn measure(silent: &str) -> Result<[f64; 3], Box<dyn Error>> {
+/// The quantiles, the memory, and how many deliveries were dropped.
+fn measure(silent: &str) -> Result<[f64; 4], Box<dyn Error>> {
     let server = Running::start(&rooms()?, true, SERVER_CORE, "127.0.0.1:0")?;
     let output = server
         .load("slow")?
