@@ -154,9 +154,9 @@ fn is_name(name: &str) -> bool {
     (1..=24).contains(&name.chars().count()) && name.trim() == name && !name.contains(is_hidden)
 }
 
-/// Whether a character is not seen, but may make a name look like another, or break a line of a log.
-/// (There are more of those, but emoji and some scripts need them; and names that look alike because
-/// their letters do, an application with accounts refuses by the account.)
+/// Whether a character is not seen, but makes a name look like another, or breaks a line of a log. (Not
+/// those that emoji and some scripts need. Letters that look alike are let through: to tell people apart
+/// for sure takes accounts.)
 fn is_hidden(c: char) -> bool {
     let turns_text = matches!(c, '\u{61C}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}');
     let is_nothing = matches!(c, '\u{AD}' | '\u{200B}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
