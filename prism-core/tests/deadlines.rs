@@ -409,19 +409,19 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
 #[test]
 fn nor_does_one_that_has_answered_the_close_frame_however_late() {
     // Its answer sets the deadline anew as well, if that may still be.
-    for (answers, ends) in [(10, 23), (23, 24)] {
+    for answers in [10, 23] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
         machine.close(CloseCode::NORMAL, "").unwrap();
         machine.at(s(0)).unwrap();
-        for at in 1..=ends {
+        for at in 1..=24 {
             machine.out.advance(1);
             machine.at(s(5 * at)).unwrap();
             if at == answers {
                 machine.hears_frames([Frame::close(1000, "")]);
-                machine.at(s(5 * at)).unwrap();
+                machine.at(s(5 * at + 4)).unwrap();
             }
-            let expected = if at < ends { State::Closing } else { State::Closed };
+            let expected = if at < 24 { State::Closing } else { State::Closed };
             assert_eq!(machine.state(), expected, "at {} s", 5 * at);
         }
     }
