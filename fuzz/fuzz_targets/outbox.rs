@@ -223,7 +223,7 @@ impl World {
         before: Sight,
         after: Sight,
     ) -> Fate {
-        let frame = load::frame(message);
+        let frame = load::frame(message).wire();
         self.largest = self.largest.max(frame.len());
         self.closed |= before.open && !after.open;
         self.ledger.send(sender, frame, before, after)

@@ -18,7 +18,7 @@ use prism_fuzz::{
     actor::{Actor, Diary, Mood},
     common::{
         Seen,
-        frame::{BINARY, CLOSE, Frame, PING, PONG, TEXT, said_by},
+        frame::{BINARY, CLOSE, PING, PONG, TEXT, said_by},
         machine::{Machine, limited},
     },
     driver::{
@@ -28,7 +28,7 @@ use prism_fuzz::{
         sim::Sim,
     },
     hands::{end, give, take, whole_frames},
-    wire,
+    load, wire,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -357,7 +357,7 @@ impl World {
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {
-                TEXT | BINARY => assert_eq!(sent.next().map(as_frame).as_ref(), Some(frame)),
+                TEXT | BINARY => assert_eq!(sent.next().map(load::frame).as_ref(), Some(frame)),
                 PONG => {
                     let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
                     assert!(pings.any(asked), "each pong answers a ping");
@@ -403,12 +403,5 @@ fn message(seen: &Seen) -> Option<OwnedMessage> {
         Seen::Text(text) => Some(OwnedMessage::Text(text.clone())),
         Seen::Binary(bytes) => Some(OwnedMessage::Binary(bytes.clone())),
         _ => None,
-    }
-}
-
-fn as_frame(message: &OwnedMessage) -> Frame {
-    match message {
-        OwnedMessage::Text(text) => Frame::text(text),
-        OwnedMessage::Binary(bytes) => Frame::binary(bytes),
     }
 }

@@ -37,10 +37,10 @@ pub fn size(any: u16) -> usize {
 }
 
 /// Its frame, as a server sends it.
-pub fn frame(message: &OwnedMessage) -> Vec<u8> {
+pub fn frame(message: &OwnedMessage) -> Frame {
     match message {
-        OwnedMessage::Text(text) => Frame::text(text).wire(),
-        OwnedMessage::Binary(bytes) => Frame::binary(bytes).wire(),
+        OwnedMessage::Text(text) => Frame::text(text),
+        OwnedMessage::Binary(bytes) => Frame::binary(bytes),
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Cut {
 
 impl Outbox {
     /// Ends the connection: its transport is gone when this returns, and whoever waits for the end has
-    /// been told. Its owner learns it when it would sleep.
+    /// been told, or is being told by somebody else. Its owner learns it when it would sleep.
     pub(crate) fn cut(&self, cut: Cut) {
         let mut wire = self.lock();
         wire.cut.get_or_insert(cut);
