@@ -149,8 +149,8 @@
 //!
 //! # Features
 //!
-//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, lets the check of
-//! UTF-8 find the CPU's vector units at run time; it changes nothing else.
+//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, lets masks and
+//! the check of UTF-8 find the CPU's vector units at run time; it changes nothing else.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 

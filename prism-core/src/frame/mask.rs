@@ -21,25 +21,44 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     if bytes.len() < LONG { xor(bytes, key) } else { apply_aligned(bytes, key) }
 }
 
-/// Vectors that lie across cache lines cost twice: long payloads are worth the trouble of blocks that
-/// are aligned.
+/// Long payloads are worth the trouble of wide vectors, and of aligning them: one that lies across
+/// cache lines costs twice.
 #[inline(never)]
 fn apply_aligned(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    let ahead = bytes.as_ptr().align_offset(BLOCK).min(bytes.len());
+    let ahead = bytes.as_ptr().align_offset(CACHE_LINE).min(bytes.len());
     let (ahead, aligned) = bytes.split_at_mut(ahead);
-    xor(aligned, xor(ahead, key))
+    let key = xor(ahead, key);
+    let (words, rest) = aligned.as_chunks_mut();
+    xor_words(words, double(key));
+    xor(rest, key)
+}
+
+/// With the widest vectors that this CPU has: the compiler makes them of the loop.
+#[cfg(feature = "std")]
+fn xor_words(words: &mut [[u8; 8]], key: u64) {
+    use fearless_simd::{Level, Simd, dispatch};
+
+    dispatch!(Level::new(), simd => simd.vectorize(
+        #[inline(always)]
+        || words.iter_mut().for_each(|word| xor_word(word, key)),
+    ));
+}
+
+/// With the vectors that every CPU of this kind has.
+#[cfg(not(feature = "std"))]
+fn xor_words(words: &mut [[u8; 8]], key: u64) {
+    words.iter_mut().for_each(|word| xor_word(word, key));
 }
 
 #[inline]
 fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
-    let wide = u64::from(narrow) << 32 | u64::from(narrow);
     let turned = bytes.len() % 4;
-    // The compiler makes vector code of a block, be there one or thousands; memory is the limit then.
+    // The compiler makes vector code of a block, be there one or thirty.
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
-        for word in block.as_chunks_mut::<8>().0 {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        for word in block.as_chunks_mut().0 {
+            xor_word(word, double(key));
         }
     }
     let (words, rest) = rest.as_chunks_mut::<4>();
@@ -53,11 +72,24 @@ fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     key
 }
 
-/// How many bytes are masked at once.
+#[inline(always)]
+const fn xor_word(word: &mut [u8; 8], key: u64) {
+    *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+}
+
+/// The key twice.
+const fn double(key: [u8; 4]) -> u64 {
+    let key = u32::from_ne_bytes(key) as u64;
+    key << 32 | key
+}
+
+/// How many bytes of a short payload are masked at once.
 const BLOCK: usize = 32;
 
-/// From this length on blocks are aligned.
+/// From this length on words are aligned.
 const LONG: usize = 1024;
+
+const CACHE_LINE: usize = 64;
 
 /// Where a client's mask keys come from: a caller's function that fills memory with random bytes.
 ///
@@ -115,7 +147,7 @@ impl fmt::Debug for MaskKeys {
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{MaskKeys, apply_mask};
+    use super::{CACHE_LINE, LONG, MaskKeys, apply_mask};
 
     #[test]
     fn every_length_and_phase_is_as_byte_by_byte() {
@@ -130,6 +162,20 @@ mod tests {
                     assert_eq!(*byte, i as u8 ^ key[i % 4], "byte {i} of {len}, cut at {cut}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn long_payloads_are_masked_wherever_they_lie_and_end() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for (at, more) in (0..CACHE_LINE).flat_map(|at| (0..CACHE_LINE).map(move |more| (at, more)))
+        {
+            let mut bytes: Vec<u8> = (0..at + LONG + more).map(|i| i as u8).collect();
+            let turned = apply_mask(&mut bytes[at..], key);
+            for (i, byte) in bytes[at..].iter().enumerate() {
+                assert_eq!(*byte, (at + i) as u8 ^ key[i % 4], "byte {i} of {more} more, at {at}");
+            }
+            assert_eq!(turned, [0, 1, 2, 3].map(|i| key[(more + i) % 4]));
         }
     }
 
