@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::tokens;
+use super::{
+    tokens,
+    words::{self, WORD},
+};
 
 /// The header lines of a [`Request`](crate::Request) or a [`Response`](crate::Response), in the
 /// order they came.
@@ -98,6 +101,7 @@ impl fmt::Debug for OwnedHeaders {
 }
 
 /// How often a header is there.
+#[derive(Clone, Copy)]
 pub(super) enum Only<'a> {
     None,
     One(&'a [u8]),
@@ -171,17 +175,9 @@ impl<'a> Iterator for Lines<'a> {
 /// Where the first line ends. A head is walked for each header that is asked for, so this looks at
 /// eight bytes at once.
 fn line_end(bytes: &[u8]) -> Option<usize> {
-    let (words, _) = bytes.as_chunks::<8>();
-    let passed = 8 * words.iter().take_while(|word| !has_line_feed(**word)).count();
+    let (words, _) = bytes.as_chunks();
+    let passed = WORD * words.iter().take_while(|word| !words::has(**word, b'\n')).count();
     bytes[passed..].iter().position(|&byte| byte == b'\n').map(|at| passed + at)
-}
-
-/// Whether one of the bytes is a line feed: whether subtracting one from each, less ten, borrows.
-const fn has_line_feed(word: [u8; 8]) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let zeroed = u64::from_ne_bytes(word) ^ u64::from_ne_bytes([b'\n'; 8]);
-    zeroed.wrapping_sub(ONES) & !zeroed & TOPS != 0
 }
 
 #[cfg(test)]

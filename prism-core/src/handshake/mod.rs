@@ -27,11 +27,13 @@ mod error;
 mod fields;
 mod head;
 mod headers;
+mod known;
 mod reply;
 mod request;
 mod response;
 mod server;
 mod tokens;
+mod words;
 
 pub use accept_key::{AcceptKey, accept_key};
 pub use client::{Accepted, Answer, ClientHandshake};

@@ -1,12 +1,13 @@
 //! [`Request`]: a request's head, and whether it is a good opening of a WebSocket.
 
-use core::mem::MaybeUninit;
+use core::{fmt, mem::MaybeUninit};
 
 use super::{
     accept_key::{accept_key, is_key},
     error::HandshakeError,
     head::{MAX_HEADERS, first_line, is_other_version},
     headers::{Headers, Only},
+    known::{Known, Name},
     server::Offer,
     tokens,
 };
@@ -15,11 +16,12 @@ use super::{
 ///
 /// Whatever it is for: [`wants_upgrade`](Self::wants_upgrade) tells a WebSocket from a plain page,
 /// and [`upgrade`](Self::upgrade) judges the rest of the handshake.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     method: &'a str,
     target: &'a str,
     headers: Headers<'a>,
+    known: Known<'a>,
 }
 
 impl<'a> Request<'a> {
@@ -75,7 +77,7 @@ impl<'a> Request<'a> {
     /// Whether the client would like a WebSocket: `Upgrade` has the token `websocket`.
     #[must_use]
     pub fn wants_upgrade(&self) -> bool {
-        tokens::has_token(self.headers.all("Upgrade"), "websocket")
+        tokens::has_token(self.values(Name::Upgrade), "websocket")
     }
 
     /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
@@ -90,21 +92,21 @@ impl<'a> Request<'a> {
         if self.method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
-        if !tokens::has_token(self.headers.all("Connection"), "upgrade") {
+        if !tokens::has_token(self.values(Name::Connection), "upgrade") {
             return Err(HandshakeError::MissingConnection);
         }
         self.check_version()?;
-        let Only::One(key) = self.headers.only("Sec-WebSocket-Key") else {
+        let Only::One(key) = self.known.only(Name::Key) else {
             return Err(HandshakeError::InvalidKey);
         };
         if !is_key(key) {
             return Err(HandshakeError::InvalidKey);
         }
         self.check_no_body()?;
-        if !tokens::are_extensions(self.headers.all("Sec-WebSocket-Extensions")) {
+        if !tokens::are_extensions(self.values(Name::Extensions)) {
             return Err(HandshakeError::InvalidExtensions);
         }
-        if !tokens::are_tokens(self.headers.all("Sec-WebSocket-Protocol")) {
+        if !tokens::are_tokens(self.values(Name::Protocol)) {
             return Err(HandshakeError::InvalidProtocols);
         }
         Ok(Offer::new(self, accept_key(key)))
@@ -130,17 +132,22 @@ impl<'a> Request<'a> {
         if !is_target(target) {
             return Err(HandshakeError::InvalidTarget);
         }
-        let request = Self { method, target, headers: Headers::of(head) };
+        let known = Known::among(parsed.headers);
+        let request = Self { method, target, headers: Headers::of(head), known };
         request.check_host()?;
         request.check_length()?;
         Ok(request)
+    }
+
+    fn values(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        self.known.values(name, self.headers)
     }
 
     /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
     /// request message that lacks a Host header field and to any request message that contains more
     /// than one Host header field line or a Host header field with an invalid field value."
     fn check_host(&self) -> Result<(), HandshakeError> {
-        match self.headers.only("Host") {
+        match self.known.only(Name::Host) {
             Only::One(host) if is_authority(host) => Ok(()),
             _ => Err(HandshakeError::InvalidHost),
         }
@@ -148,7 +155,7 @@ impl<'a> Request<'a> {
 
     /// RFC 9112 §6.3, 5: an invalid length is "an unrecoverable error", and so are different ones.
     fn check_length(&self) -> Result<(), HandshakeError> {
-        let mut lengths = self.headers.all("Content-Length");
+        let mut lengths = self.values(Name::ContentLength);
         let first = lengths.next();
         let is_number = first.is_none_or(|first| parse_length(first).is_some());
         if is_number && lengths.all(|other| Some(other) == first) {
@@ -161,9 +168,8 @@ impl<'a> Request<'a> {
     /// Frames follow a request for an upgrade, and it must be beyond doubt where they begin: what
     /// one hop takes for a body and the next one for frames can smuggle a request.
     fn check_no_body(&self) -> Result<(), HandshakeError> {
-        let has_coding = self.headers.all("Transfer-Encoding").next().is_some();
-        match self.headers.only("Content-Length") {
-            Only::None | Only::One(b"0") if !has_coding => Ok(()),
+        match (self.known.only(Name::TransferEncoding), self.known.only(Name::ContentLength)) {
+            (Only::None, Only::None | Only::One(b"0")) => Ok(()),
             _ => Err(HandshakeError::UnexpectedBody),
         }
     }
@@ -171,7 +177,7 @@ impl<'a> Request<'a> {
     /// RFC 6455 §4.2.1, 6: "A Sec-WebSocket-Version header field, with a value of 13". Another one
     /// gets "an appropriate HTTP error code (such as 426 Upgrade Required)" (§4.2.2, 4).
     fn check_version(&self) -> Result<(), HandshakeError> {
-        match self.headers.only("Sec-WebSocket-Version") {
+        match self.known.only(Name::Version) {
             Only::One(b"13") => Ok(()),
             Only::None => Err(HandshakeError::UnsupportedVersion),
             // §4.3: "version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)".
@@ -182,6 +188,16 @@ impl<'a> Request<'a> {
             ) => Err(HandshakeError::UnsupportedVersion),
             Only::One(_) | Only::Several => Err(HandshakeError::InvalidVersion),
         }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("target", &self.target)
+            .field("headers", &self.headers)
+            .finish()
     }
 }
 
