@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     item::{ITEMS, Item},
-    library::{Batch, LIBRARIES},
+    library::{LIBRARIES, Library},
 };
 use crate::Spread;
 
@@ -40,20 +40,18 @@ pub fn measure(rounds: usize) -> Vec<Row> {
 }
 
 fn measure_item(item: &Item, rounds: usize) -> Row {
-    let mut turns: Vec<_> = LIBRARIES
-        .iter()
-        .filter_map(|library| Some(Turns::new(library.name, library.prepare(item)?, rounds)))
-        .collect();
-    for _ in 0..rounds {
-        turns.iter_mut().for_each(Turns::take);
+    let mut turns: Vec<_> =
+        LIBRARIES.iter().filter_map(|library| Turns::new(library, item, rounds)).collect();
+    for round in 0..rounds {
+        let item = item.of_round(round);
+        turns.iter_mut().for_each(|turns| turns.take(&item));
     }
     let cells = turns.into_iter().filter_map(|turns| turns.cell(item.messages)).collect();
     Row { item: item.name, cells }
 }
 
 struct Turns {
-    library: &'static str,
-    batch: Batch,
+    library: &'static Library,
     /// How many batches fill a turn.
     batches: u32,
     /// Nanoseconds per batch.
@@ -61,20 +59,26 @@ struct Turns {
 }
 
 impl Turns {
-    fn new(library: &'static str, mut batch: Batch, rounds: usize) -> Self {
+    /// `None` if the library does not do the item.
+    fn new(library: &'static Library, item: &Item, rounds: usize) -> Option<Self> {
+        let mut batch = library.prepare(item)?;
         let began = now_ns();
         let mut batches = 0;
         while now_ns() - began < TURN_NS {
             batch();
             batches += 1;
         }
-        Self { library, batch, batches, times: Vec::with_capacity(rounds) }
+        Some(Self { library, batches, times: Vec::with_capacity(rounds) })
     }
 
-    fn take(&mut self) {
+    fn take(&mut self, item: &Item) {
+        // Each round has its own allocations: where they lie should not decide.
+        let mut batch = self.library.prepare(item).expect("it did before");
+        let warm_up = self.batches / 8;
+        (0..warm_up).for_each(|_| batch());
         let began = now_ns();
         for _ in 0..self.batches {
-            (self.batch)();
+            batch();
         }
         self.times.push((now_ns() - began) / f64::from(self.batches));
     }
@@ -82,7 +86,7 @@ impl Turns {
     /// `None` if there was no round.
     fn cell(self, messages: usize) -> Option<Cell> {
         let each = self.times.into_iter().map(|time| time / messages as f64).collect();
-        Some(Cell { library: self.library, spread: Spread::of(each)? })
+        Some(Cell { library: self.library.name, spread: Spread::of(each)? })
     }
 }
 

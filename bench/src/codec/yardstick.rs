@@ -25,10 +25,11 @@ fn over_payloads(item: &Item, then: impl Fn(&mut [u8]) + 'static) -> Option<Batc
     if matches!(item.work, Work::Echo | Work::Handshake) {
         return None;
     }
-    let from = item.payload().repeat(item.messages);
-    let mut to = from.clone();
+    let from = [vec![0; item.place], item.payload().repeat(item.messages)].concat();
+    let mut to = from[item.place..].to_vec();
+    let place = item.place;
     Some(Box::new(move || {
-        to.copy_from_slice(black_box(&from));
+        to.copy_from_slice(black_box(&from[place..]));
         then(&mut to);
         black_box(&to);
     }))
