@@ -69,7 +69,7 @@ impl Broadcast {
         let (mut count, mut lags) = (0, Vec::new());
         let mut published = self.depth as u64;
         loop {
-            client::wait(&mut poll, &mut events)?;
+            client::watch(&mut poll, &mut events)?;
             let mut done = 0;
             for event in &events {
                 let client = &mut clients[event.token().0];

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::SocketAddr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mio::{Events, Interest, Poll, Registry, Token, event::Event, net::TcpStream};
@@ -158,6 +158,21 @@ pub(super) fn open(poll: &mut Poll, address: SocketAddr, count: usize) -> io::Re
         }
     }
     Ok(clients)
+}
+
+/// Waits for events, but not for ever, and without going to sleep. Who writes to somebody asleep has to
+/// wake him, and on one machine that is the server's time; for a client elsewhere it would not be.
+pub(super) fn watch(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
+    let begin = Instant::now();
+    loop {
+        poll.poll(events, Some(Duration::ZERO))?;
+        if !events.is_empty() {
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
 }
 
 /// Waits for events, but not for ever.
