@@ -3,20 +3,20 @@
 use std::{error::Error, fmt, io, sync::Arc};
 
 use bytes::BytesMut;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::AsyncWriteExt;
 use http::Uri;
 use prism_core::{
     Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, InvalidRequest, MaskKeys,
-    RecvBuffer, Response,
+    Response,
 };
 
 use crate::{
     alarm::Timer,
     connection::Connection,
     dial::dial,
-    greet::HEAD_READ,
     handler::{Disconnect, Handler},
     id::{fill_random, random_bytes},
+    input::Input,
     options::Options,
     pace::Unpaced,
     request::RequestInfo,
@@ -146,7 +146,7 @@ impl<R: Runtime> Client<R> {
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
-        let mut input = RecvBuffer::new();
+        let mut input = Input::new();
         let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
         let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
         let opened = opened.ok_or(ConnectError::TimedOut)??;
@@ -156,7 +156,7 @@ impl<R: Runtime> Client<R> {
     async fn handshake(
         &self,
         io: &mut impl Transport,
-        input: &mut RecvBuffer,
+        input: &mut Input,
     ) -> Result<Opened, ConnectError> {
         let mut request = BytesMut::new();
         let protocol = &self.options.protocol;
@@ -165,12 +165,9 @@ impl<R: Runtime> Client<R> {
         io.write_all(&request).await?;
         io.flush().await?;
         loop {
-            let count = io.read(input.spare(HEAD_READ)).await?;
-            input.received(count);
-            let answer = if count == 0 {
-                Some(handshake.receive_eof(input)?)
-            } else {
-                handshake.receive(input)?
+            let answer = match input.fill(io).await? {
+                0 => Some(handshake.receive_eof(input.roomy())?),
+                _ => handshake.receive(input.roomy())?,
             };
             match answer {
                 None => {}

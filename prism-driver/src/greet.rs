@@ -3,12 +3,11 @@
 use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_core::{
-    Accept, HandshakeError, Offer, Output, RecvBuffer, Reply, Request, ServerHandshake,
-};
+use futures_lite::AsyncWriteExt;
+use prism_core::{Accept, HandshakeError, Offer, Output, Reply, Request, ServerHandshake};
 
 use crate::{
+    input::Input,
     options::Options,
     pool,
     request::RequestInfo,
@@ -16,9 +15,6 @@ use crate::{
     session::{Opened, Session},
     stats::Unopened,
 };
-
-/// How much is read at once of a head.
-pub(crate) const HEAD_READ: usize = 2 << 10;
 
 /// How much of a refused request's rest is dropped, so that the answer is not lost to a reset.
 const MAX_DROPPED: usize = 512 << 10;
@@ -123,7 +119,7 @@ pub(crate) enum Turned<T> {
 /// A peer that waits for its answer.
 pub(crate) struct Away<T> {
     io: T,
-    input: RecvBuffer,
+    input: Input,
     answer: PlainAnswer,
 }
 
@@ -154,7 +150,7 @@ impl<T: Transport> Away<T> {
         let mut dropped = 0;
         while dropped < MAX_DROPPED {
             self.input.clear();
-            match self.io.read(self.input.spare(HEAD_READ)).await? {
+            match self.input.fill(&mut self.io).await? {
                 0 => break,
                 count => dropped += count,
             }
@@ -171,7 +167,7 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
 ) -> Result<(Session, E), Turned<T>> {
-    let mut input = RecvBuffer::new();
+    let mut input = Input::new();
     let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);
     let decided = match until(runtime, deadline, request).await {
@@ -192,18 +188,16 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
 
 async fn read_request<E>(
     io: &mut impl Transport,
-    input: &mut RecvBuffer,
+    input: &mut Input,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
 ) -> io::Result<Result<Upgrade<E>, PlainAnswer>> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
-        let count = io.read(input.spare(HEAD_READ)).await?;
-        if count == 0 {
+        if input.fill(io).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        input.received(count);
-        match handshake.receive_request(input) {
+        match handshake.receive_request(input.roomy()) {
             Ok(None) => {}
             Ok(Some(request)) => return Ok(decide(request)),
             Err(error) => return Ok(Err(error.into())),

@@ -1,15 +1,39 @@
 //! [`Input`]: what a connection has received and not dealt with. An idle one holds no buffer.
 
+use std::{future::poll_fn, io, pin::Pin, task::Poll};
+
 use prism_core::RecvBuffer;
 
-use crate::pool;
+use crate::{pool, runtime::Transport};
+
+/// How much spare memory a read is offered at least.
+const MIN_READ: usize = 16 << 10;
 
 pub(crate) struct Input(Option<Box<RecvBuffer>>);
 
 impl Input {
-    /// What came behind a handshake's head.
-    pub(crate) fn new(received: RecvBuffer) -> Self {
-        Self((!received.is_empty()).then(|| Box::new(received)))
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Reads once. While there is nothing to read, it holds as little memory as it can.
+    pub(crate) fn poll_fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let buffer = self.roomy();
+        let read = read(buffer.spare(MIN_READ));
+        match read {
+            Poll::Ready(Ok(count)) => buffer.received(count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.shrink(),
+        }
+        read
+    }
+
+    /// Reads once from a transport that nobody else has.
+    pub(crate) async fn fill(&mut self, io: &mut impl Transport) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(|buf| Pin::new(&mut *io).poll_read(cx, buf))).await
     }
 
     /// What there is, if there is anything.

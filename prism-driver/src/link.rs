@@ -22,9 +22,6 @@ use crate::{
     outbox::{Outbox, Rest},
 };
 
-/// How much spare memory a read is offered at least.
-const MIN_READ: usize = 16 << 10;
-
 /// How many reads in a row before other tasks get a turn: not every runtime sees to that itself.
 pub(crate) const READS_PER_TURN: u32 = 32;
 
@@ -264,16 +261,8 @@ impl<'a, A: Alarm> Link<'a, A> {
         }
     }
 
-    /// Reads once. While there is nothing to read, the connection holds as little memory as it can.
     fn poll_read(&self, cx: &mut Context<'_>, input: &mut Input) -> Poll<io::Result<usize>> {
-        let buffer = input.roomy();
-        let read = self.outbox().poll_read(cx, buffer.spare(MIN_READ));
-        match read {
-            Poll::Ready(Ok(count)) => buffer.received(count),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => input.shrink(),
-        }
-        read
+        input.poll_fill(|buf| self.outbox().poll_read(cx, buf))
     }
 
     fn outbox(&self) -> &'a Outbox {

@@ -1,12 +1,13 @@
 //! Serving a single transport, whatever it is and however it was accepted.
 
 use futures_util::future::Either;
-use prism_core::{RecvBuffer, WebSocket};
+use prism_core::WebSocket;
 
 use crate::{
     alarm::Timer,
     greet::{AcceptError, PlainAnswer, Turned, Upgrade, greet},
     handler::{Disconnect, Handler},
+    input::Input,
     options::Options,
     pace::{Bucket, Unpaced},
     request::RequestInfo,
@@ -62,7 +63,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
     let opened = Opened { websocket, unsent: None, info, headers: None };
-    let session = Session::new(opened, io, None, RecvBuffer::new(), options);
+    let session = Session::new(opened, io, None, Input::new(), options);
     run(runtime, session, options, handler).await
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, RecvBuffer, WebSocket};
+use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
     alarm::Alarm,
@@ -52,14 +52,16 @@ impl Session {
         opened: Opened,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
-        input: RecvBuffer,
+        mut input: Input,
         options: &Options,
     ) -> Self {
+        // What came behind the head is not much, and `on_connect` may take its time.
+        input.shrink();
         let Opened { websocket, unsent, info, headers } = opened;
         let (inbound, outbound) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, unsent, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
-        Self { connection, inbound, input: Input::new(input) }
+        Self { connection, inbound, input }
     }
 
     /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason.

@@ -98,6 +98,32 @@ fn a_thousand_idle_connections_hold_no_buffers() {
     });
 }
 
+#[test]
+fn a_thousand_that_have_not_begun_hold_no_buffers() {
+    alone(&a_thousand_that_have_not_begun_hold_no_buffers, || {
+        let (told, tell) = channel();
+        let gate = Gate::closed();
+        let waits = Firehose { message: Vec::new(), when_slow: WhenSlow::Wait, gate, told };
+        let server = serve(|server| server.web_socket("/", Echo).web_socket("/waits", waits));
+        let mut peers = Vec::with_capacity(1000);
+        let cost = peak_heap(|| {
+            for _ in 0..500 {
+                let mut in_handshake = server.dial();
+                in_handshake.write(b"GET / HTTP/1.1\r\nHost: ");
+                let mut in_on_connect = server.dial();
+                let early = in_on_connect.encode(true, TEXT, b"what comes behind the request");
+                in_on_connect.write(&[Peer::request("/waits").as_bytes(), &early].concat());
+                in_on_connect.head();
+                peers.extend([in_handshake, in_on_connect]);
+                assert!(matches!(tell.recv_timeout(PATIENCE), Ok(Told::Come)));
+            }
+        });
+        // The raw peers are in this as well.
+        assert!(cost < 4 * MIB, "{cost} bytes for 1000 connections");
+        eprintln!("a thousand that have not begun, and their raw peers: {cost} bytes");
+    });
+}
+
 /// Sends a message without an end, as soon as it may, to peers that do not read; or, where it never has
 /// to wait, until many have been missed.
 struct Firehose {
