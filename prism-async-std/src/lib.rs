@@ -36,15 +36,11 @@
 //!
 //! What a handler may rely on is [the contract](prism_driver#the-contract).
 
-mod io;
 mod runtime;
 
 pub use prism_driver::*;
 
-pub use crate::{
-    io::{EndWrite, Io},
-    runtime::AsyncStd,
-};
+pub use crate::runtime::AsyncStd;
 
 /// A server of WebSocket routes, and of plain pages beside them, on async-std.
 pub type Server = prism_driver::Server<AsyncStd>;

@@ -2,14 +2,9 @@
 
 use std::{io, net, net::SocketAddr, time::Duration};
 
-use async_io::Timer;
-use async_std::{
-    net::{TcpListener, TcpStream, ToSocketAddrs},
-    task,
-};
-use prism_driver::{Network, Runtime};
-
-use crate::io::Io;
+use async_io::{Async, Timer};
+use async_std::{net::ToSocketAddrs, task};
+use prism_driver::{Io, Network, Runtime};
 
 /// The async-std runtime.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,15 +22,16 @@ impl Runtime for AsyncStd {
     }
 }
 
+// async-std's own sockets are these behind a pointer that is not needed here.
 impl Network for AsyncStd {
-    type Stream = Io<TcpStream>;
-    type Listener = TcpListener;
+    type Stream = Io<Async<net::TcpStream>>;
+    type Listener = Async<net::TcpListener>;
 
-    fn listen(&self, listener: net::TcpListener) -> io::Result<TcpListener> {
-        Ok(listener.into())
+    fn listen(&self, listener: net::TcpListener) -> io::Result<Self::Listener> {
+        Async::new_nonblocking(listener)
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<TcpStream>, SocketAddr)> {
+    async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
         Ok((Io(stream), peer_addr))
     }
@@ -44,11 +40,11 @@ impl Network for AsyncStd {
         Ok((host, port).to_socket_addrs().await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        Ok(Io(TcpStream::connect(address).await?))
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        Ok(Io(Async::<net::TcpStream>::connect(address).await?))
     }
 
-    fn set_nodelay(&self, stream: &Io<TcpStream>) -> io::Result<()> {
-        stream.0.set_nodelay(true)
+    fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.0.get_ref().set_nodelay(true)
     }
 }

@@ -59,6 +59,7 @@ mod handler;
 mod house;
 mod id;
 mod input;
+mod io;
 mod link;
 mod listen;
 mod lobby;
@@ -92,6 +93,7 @@ pub use greet::AcceptError;
 pub use halves::{RecvHalf, SendHalf};
 pub use handler::{Disconnect, Failure, Handler};
 pub use id::{ConnectionId, origin};
+pub use io::Io;
 #[cfg(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))

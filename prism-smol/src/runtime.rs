@@ -2,11 +2,8 @@
 
 use std::{fmt, io, net, net::SocketAddr, sync::Arc, time::Duration};
 
-use prism_driver::{Network, Runtime};
-use smol::{
-    Async, Executor, Timer,
-    net::{TcpListener, TcpStream, resolve},
-};
+use prism_driver::{Io, Network, Runtime};
+use smol::{Async, Executor, Timer, net::resolve};
 
 /// The smol runtime: an executor of yours, or the global one.
 ///
@@ -64,28 +61,30 @@ impl Runtime for Smol {
     }
 }
 
+// smol's own `TcpStream` is this with places for what waits for it: 290 bytes more for each connection.
 impl Network for Smol {
-    type Stream = TcpStream;
-    type Listener = TcpListener;
+    type Stream = Io<Async<net::TcpStream>>;
+    type Listener = Async<net::TcpListener>;
 
-    fn listen(&self, listener: net::TcpListener) -> io::Result<TcpListener> {
-        Ok(Async::new_nonblocking(listener)?.into())
+    fn listen(&self, listener: net::TcpListener) -> io::Result<Self::Listener> {
+        Async::new_nonblocking(listener)
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        listener.accept().await
+    async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
+        let (stream, peer_addr) = listener.accept().await?;
+        Ok((Io(stream), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         resolve((host, port)).await
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
+        Ok(Io(Async::<net::TcpStream>::connect(address).await?))
     }
 
-    fn set_nodelay(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)
+    fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()> {
+        stream.0.get_ref().set_nodelay(true)
     }
 }
 

@@ -1,5 +1,9 @@
-//! [`Io`]: async-std's sockets, with a close that ends their write side.
+//! [`Io`]: a socket with a close that ends its write side.
 
+#[cfg(unix)]
+use std::os::fd::AsFd as AsSocket;
+#[cfg(windows)]
+use std::os::windows::io::AsSocket;
 use std::{
     io,
     net::Shutdown,
@@ -7,37 +11,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use async_std::net::TcpStream;
 use futures_io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 
-/// A socket of async-std's whose `close` ends its write side, as other runtimes' do.
+/// A socket whose `close` ends its write side.
 ///
-/// On its own it would only flush, and a peer that waits for the end would wait until the socket is
-/// dropped.
+/// That of `async_io::Async`, and of async-std's sockets, only flushes, and a peer that waits for the end
+/// would wait until the socket is dropped. (smol's own sockets need this not.)
 #[derive(Debug)]
 pub struct Io<S>(pub S);
-
-/// A socket that can end its write side.
-pub trait EndWrite {
-    /// Ends the write side.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    fn end_write(&self) -> io::Result<()>;
-}
-
-impl EndWrite for TcpStream {
-    fn end_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
-
-#[cfg(unix)]
-impl EndWrite for async_std::os::unix::net::UnixStream {
-    fn end_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
     fn poll_read(
@@ -49,7 +31,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
     }
 }
 
-impl<S: AsyncWrite + EndWrite + Unpin> AsyncWrite for Io<S> {
+impl<S: AsyncWrite + AsSocket + Unpin> AsyncWrite for Io<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,6 +53,6 @@ impl<S: AsyncWrite + EndWrite + Unpin> AsyncWrite for Io<S> {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.end_write())
+        Poll::Ready(SockRef::from(&self.0).shutdown(Shutdown::Write))
     }
 }
