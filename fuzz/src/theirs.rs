@@ -38,7 +38,7 @@ pub enum End {
 pub fn ours(role: Role, stream: &[u8]) -> Verdict {
     let mut config = limited(LIMIT);
     // They have no such limit.
-    config.max_empty_fragments = u32::MAX;
+    config.max_empty_fragments = u16::MAX;
     let mut seen = Machine::new(role, &config).hears(stream);
     let end = match seen.pop() {
         Some(Seen::Error(error)) => End::Failed(Some(error)),

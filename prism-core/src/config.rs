@@ -19,7 +19,7 @@ pub struct Config {
     /// How many empty fragments may follow each other in a message before the connection ends with
     /// 1008. They cost the sender next to nothing and bring nothing. Default: 32, although nobody has
     /// a use for two.
-    pub max_empty_fragments: u32,
+    pub max_empty_fragments: u16,
     /// The largest request or response head, in bytes; a larger one is refused with 431. Default: 16
     /// KiB, as most servers have it: there is room for some large cookies and a token.
     pub max_head_size: usize,

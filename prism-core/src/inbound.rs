@@ -31,11 +31,11 @@ use crate::{
 pub struct Inbound {
     role: Role,
     max_message_size: usize,
-    max_empty_fragments: u32,
+    max_empty_fragments: u16,
     stage: Stage,
     /// The kind of the message whose first fragment has come, but not its last.
     fragmented: Option<Kind>,
-    empty_fragments: u32,
+    empty_fragments: u16,
     heard: bool,
 }
 
@@ -250,10 +250,10 @@ impl Inbound {
             self.empty_fragments = 0;
             return Ok(());
         }
-        self.empty_fragments += 1;
-        if self.empty_fragments > self.max_empty_fragments {
+        if self.empty_fragments >= self.max_empty_fragments {
             return Err(ProtocolError::TooManyEmptyFragments);
         }
+        self.empty_fragments += 1;
         Ok(())
     }
 

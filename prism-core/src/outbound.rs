@@ -8,7 +8,7 @@
 //!       └── fail(): Close with the error's code ─────────────┘
 //! ```
 
-use alloc::{boxed::Box, string::ToString};
+use alloc::{boxed::Box, string::ToString, vec::Vec};
 use core::time::Duration;
 
 use crate::{
@@ -48,7 +48,11 @@ pub struct Outbound {
     pong_mark: u32,
     /// How many bytes of pongs were written since the output was last shorter than that.
     pongs: u32,
-    held_pong: Option<Box<[u8]>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "its size is every connection's, and few ever have one"
+    )]
+    held_pong: Option<Box<Vec<u8>>>,
 }
 
 /// How far the close handshake has come (RFC 6455 §7.1).
@@ -353,7 +357,7 @@ impl Outbound {
         let unsent = out.unsent();
         let pongs = (self.pongs as usize).min(unsent);
         if unsent > self.pong_mark as usize && pongs > PONGS_ANYHOW {
-            self.held_pong = Some(payload.into());
+            self.held_pong = Some(Box::new(payload.to_vec()));
             return;
         }
         self.held_pong = None;

@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{connection::Connection, runtime::Runtime};
+use crate::{connection::Connection, options::Options, runtime::Runtime};
 
 /// A session's clock. A session alone has a [timer](Timer) of its own; those of a server share one,
 /// because a timer is much memory for a connection that is idle.
 pub(crate) trait Alarm {
+    /// How long the peer may take nothing of what is to be sent.
+    fn write_timeout(&self) -> Duration;
+
     /// What time it is.
     fn now(&self) -> Duration;
 
@@ -27,16 +30,21 @@ pub(crate) trait Alarm {
 /// A timer of the runtime's.
 pub(crate) struct Timer<R: Runtime> {
     runtime: R,
+    write_timeout: Duration,
     sleep: Option<Pin<Box<R::Sleep>>>,
 }
 
 impl<R: Runtime> Timer<R> {
-    pub(crate) const fn new(runtime: R) -> Self {
-        Self { runtime, sleep: None }
+    pub(crate) const fn new(runtime: R, options: &Options) -> Self {
+        Self { runtime, write_timeout: options.write_timeout, sleep: None }
     }
 }
 
 impl<R: Runtime> Alarm for Timer<R> {
+    fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
     fn now(&self) -> Duration {
         self.runtime.now()
     }

@@ -125,7 +125,7 @@ impl<R: Runtime> Client<R> {
 
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
-        let alarm = Timer::new(self.runtime.clone());
+        let alarm = Timer::new(self.runtime.clone(), &self.options);
         self.runtime.spawn(session.run(alarm, Unpaced, Arc::new(inbox), |_, _| ()));
         socket
     }
@@ -142,7 +142,8 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, |_, reason| reason).await)
+        let alarm = Timer::new(self.runtime, &self.options);
+        Ok(session.run(alarm, Unpaced, &handler, |_, reason| reason).await)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
@@ -209,7 +210,8 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(Timer::new(self.runtime), Unpaced, &handler, |_, reason| reason).await)
+        let alarm = Timer::new(self.runtime, &self.options);
+        Ok(session.run(alarm, Unpaced, &handler, |_, reason| reason).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

@@ -8,6 +8,7 @@ use crate::{
     fan_out,
     id::{ConnectionId, LocalId},
     outbox::{Cut, Duty, Outbox, Patience},
+    peer_addr::PeerAddr,
     request::RequestInfo,
     sending::{Queue, Sending},
     wire::Outgoing,
@@ -30,7 +31,7 @@ pub struct Connection {
 
 struct Shared {
     id: LocalId,
-    peer_addr: Option<SocketAddr>,
+    peer_addr: PeerAddr,
     request: Arc<RequestInfo>,
     outbox: Outbox,
 }
@@ -42,6 +43,7 @@ impl Connection {
         outbox: Outbox,
     ) -> Self {
         let id = LocalId::new();
+        let peer_addr = peer_addr.into();
         Self { shared: Arc::new(Shared { id, peer_addr, request, outbox }) }
     }
 
@@ -54,7 +56,7 @@ impl Connection {
     /// The peer's address; `None` on a transport that has none.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.shared.peer_addr
+        self.shared.peer_addr.into()
     }
 
     /// The path it was opened on, without the query.

@@ -69,6 +69,7 @@ mod options;
 mod origins;
 mod outbox;
 mod pace;
+mod peer_addr;
 mod pool;
 mod registry;
 mod request;

@@ -32,13 +32,11 @@ pub(crate) struct Clock<A> {
     set_for: Option<Moment>,
     /// When the peer must have taken something of what is waiting.
     stalled_at: Option<Moment>,
-    /// Whether the peer has taken something that it had kept waiting: a sign of life.
-    took: bool,
 }
 
 impl<A: Alarm> Clock<A> {
     pub(crate) const fn new(alarm: A) -> Self {
-        Self { alarm, set_for: None, stalled_at: None, took: false }
+        Self { alarm, set_for: None, stalled_at: None }
     }
 
     pub(crate) const fn alarm(&self) -> &A {
@@ -200,13 +198,13 @@ impl<'a, A: Alarm> Link<'a, A> {
         Poll::Ready(self.judge(now, &mut watch))
     }
 
-    fn judge(&mut self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
+    fn judge(&self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
         if self.clock.stalled_at.is_some_and(|deadline| deadline <= now.into()) {
             return Err(Failure::WriteStalled);
         }
         let heard = match watch {
             // A ping may be far behind in what such a peer has not taken yet.
-            Watch::Peer(inbound) => inbound.take_heard() | std::mem::take(&mut self.clock.took),
+            Watch::Peer(inbound) => inbound.take_heard() | self.outbox().take_relieved(),
             Watch::Handler | Watch::Close => true,
         };
         let waited = self.outbox().wants().read;
@@ -240,8 +238,8 @@ impl<'a, A: Alarm> Link<'a, A> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let (took, written) = self.outbox().poll_write(cx);
-        if took {
-            self.clock.took |= self.clock.stalled_at.take().is_some();
+        if took && self.clock.stalled_at.take().is_some() {
+            self.outbox().relieve();
         }
         self.watch_stall(written.is_pending());
         written.map_err(Failure::from)
@@ -256,7 +254,7 @@ impl<'a, A: Alarm> Link<'a, A> {
     fn watch_stall(&mut self, blocked: bool) {
         let clock = &mut *self.clock;
         if blocked && clock.stalled_at.is_none() {
-            let timeout = self.connection.outbox().write_timeout();
+            let timeout = clock.alarm.write_timeout();
             clock.stalled_at = Some(clock.alarm.now().saturating_add(timeout).into());
         }
     }

@@ -8,7 +8,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use prism_core::{CloseCode, Outbound, OwnedHeaders, SendError, State};
@@ -16,7 +15,6 @@ use prism_core::{CloseCode, Outbound, OwnedHeaders, SendError, State};
 use crate::{
     connection::TrySendError,
     fan_out,
-    moment::Moment,
     notices::Notices,
     options::Options,
     runtime::Transport,
@@ -40,8 +38,9 @@ pub(crate) struct Outbox {
     closed: AtomicBool,
     /// The owner's alarm has rung.
     rung: AtomicBool,
+    /// The peer has taken something that it had kept waiting.
+    relieved: AtomicBool,
     high_water_mark: u32,
-    write_timeout: Moment,
 }
 
 /// Whether a sender would wait for room.
@@ -74,9 +73,9 @@ impl Outbox {
             wire: Mutex::new(Wire::new(io, outbound, unsent, headers)),
             closed: AtomicBool::new(false),
             rung: AtomicBool::new(false),
+            relieved: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
-            write_timeout: Moment::from(options.write_timeout),
         }
     }
 
@@ -166,11 +165,6 @@ impl Outbox {
     /// Whether a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.lock().is_full(self.high_water_mark as usize)
-    }
-
-    /// How long the peer may take nothing of what is to be sent.
-    pub(crate) fn write_timeout(&self) -> Duration {
-        self.write_timeout.into()
     }
 
     /// What to wait for. (Ask for it first, then look whether you have to wait.)

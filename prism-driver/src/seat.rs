@@ -51,6 +51,10 @@ impl<N: Network> Drop for Seat<N> {
 }
 
 impl<N: Network> Alarm for Seat<N> {
+    fn write_timeout(&self) -> Duration {
+        self.options().write_timeout
+    }
+
     fn now(&self) -> Duration {
         self.network().now()
     }

@@ -74,7 +74,7 @@ fn run<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> impl Future<Output = Disconnect> {
-    let timer = Timer::new(runtime.clone());
+    let timer = Timer::new(runtime.clone(), options);
     let reason = |_: &Timer<R>, reason| reason;
     match options.message_rate {
         None => Either::Left(session.run(timer, Unpaced, handler, reason)),

@@ -33,9 +33,9 @@ impl Memory {
     /// If the server fails a connection.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, Option<f64>)> {
         let mut poll = Poll::new()?;
-        let mut first = client::open(&mut poll, address, 1)?;
+        // What a server sets up once is no connection's, nor is what it needs for as many as come at once.
+        let mut first = client::open(&mut poll, address, AT_ONCE)?;
         if let Some(payload) = self.echo {
-            // What a server sets up once is no connection's.
             echo_once(&mut poll, &mut first, payload)?;
         }
         let mut poll = Poll::new()?;

@@ -44,6 +44,16 @@ impl Outbox {
         self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel)
     }
 
+    /// The peer has taken something that it had kept waiting: a sign of life.
+    pub(crate) fn relieve(&self) {
+        self.relieved.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has since this was last asked.
+    pub(crate) fn take_relieved(&self) -> bool {
+        self.relieved.swap(false, Ordering::Relaxed)
+    }
+
     /// Reads once.
     pub(crate) fn poll_read(
         &self,
