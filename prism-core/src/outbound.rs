@@ -48,10 +48,7 @@ pub struct Outbound {
     pong_mark: u32,
     /// How many bytes of pongs were written since the output was last shorter than that.
     pongs: u32,
-    #[expect(
-        clippy::box_collection,
-        reason = "its size is every connection's, and few ever have one"
-    )]
+    #[expect(clippy::box_collection, reason = "few connections ever have one")]
     held_pong: Option<Box<Vec<u8>>>,
 }
 

@@ -5,10 +5,10 @@ use super::headers::{Headers, Only};
 /// The headers that a server must understand, as the parser came by them: to ask for one costs no
 /// walk over all the lines of a head.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a>([Only<'a>; NAMES.len()]);
+pub(super) struct Known<'a>([Only<'a>; Name::ALL.len()]);
 
 /// A header that decides about a handshake.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Name {
     Host,
     Upgrade,
@@ -21,27 +21,54 @@ pub(super) enum Name {
     ContentLength,
 }
 
-/// In the order of [`Name`].
-const NAMES: [&str; 9] = [
-    "Host",
-    "Upgrade",
-    "Connection",
-    "Sec-WebSocket-Version",
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Extensions",
-    "Sec-WebSocket-Protocol",
-    "Transfer-Encoding",
-    "Content-Length",
-];
+impl Name {
+    const ALL: [Self; 9] = [
+        Self::Host,
+        Self::Upgrade,
+        Self::Connection,
+        Self::Version,
+        Self::Key,
+        Self::Extensions,
+        Self::Protocol,
+        Self::TransferEncoding,
+        Self::ContentLength,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "Host",
+            Self::Upgrade => "Upgrade",
+            Self::Connection => "Connection",
+            Self::Version => "Sec-WebSocket-Version",
+            Self::Key => "Sec-WebSocket-Key",
+            Self::Extensions => "Sec-WebSocket-Extensions",
+            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::TransferEncoding => "Transfer-Encoding",
+            Self::ContentLength => "Content-Length",
+        }
+    }
+}
+
+/// The names, each at its place in [`Known`].
+const NAMES: [&str; Name::ALL.len()] = {
+    let mut names = [""; Name::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[Name::ALL[at] as usize] = Name::ALL[at].as_str();
+        at += 1;
+    }
+    names
+};
 
 impl<'a> Known<'a> {
     /// Those among the parsed headers.
     pub(super) fn among(headers: &[httparse::Header<'a>]) -> Self {
-        let mut known = Self([Only::None; NAMES.len()]);
+        let mut known = Self([Only::None; Name::ALL.len()]);
         for header in headers {
             let is_it = |name: &&str| name.eq_ignore_ascii_case(header.name);
             if let Some(at) = NAMES.iter().position(is_it) {
-                known.0[at] = match known.0[at] {
+                let only = &mut known.0[at];
+                *only = match only {
                     Only::None => Only::One(header.value),
                     Only::One(_) | Only::Several => Only::Several,
                 };
@@ -63,8 +90,63 @@ impl<'a> Known<'a> {
         let (one, several) = match self.only(name) {
             Only::None => (None, None),
             Only::One(value) => (Some(value), None),
-            Only::Several => (None, Some(all.all(NAMES[name as usize]))),
+            Only::Several => (None, Some(all.all(name.as_str()))),
         };
         one.into_iter().chain(several.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{Headers, Known, Name, Only};
+
+    /// Whether both ways find the same.
+    fn assert_same(head: &[u8]) {
+        let mut slots = [httparse::EMPTY_HEADER; 128];
+        let mut parsed = httparse::Request::new(&mut slots);
+        assert!(parsed.parse(head).is_ok_and(|status| status.is_complete()));
+        let (known, lines) = (Known::among(parsed.headers), Headers::of(head));
+        for name in Name::ALL {
+            let by_walking: Vec<_> = lines.all(name.as_str()).collect();
+            let at_once: Vec<_> = known.values(name, lines).collect();
+            assert_eq!(at_once, by_walking, "{name:?} in {}", head.escape_ascii());
+            let only = match known.only(name) {
+                Only::None => 0,
+                Only::One(_) => 1,
+                Only::Several => 2,
+            };
+            assert_eq!(only, by_walking.len().min(2), "{name:?} in {}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_what_a_walk_over_the_lines_finds() {
+        for value in ["", "a", " a", "a ", "\t a\t ", "a b", ",", "\u{e9}"] {
+            for other in ["", "Host", "Hos", "Hostt", "X-Host", "hOST"] {
+                for name in Name::ALL {
+                    let name = name.as_str();
+                    let (shout, whisper) = (name.to_uppercase(), name.to_lowercase());
+                    for others in [&[][..], &[shout.as_str()], &[whisper.as_str(), name]] {
+                        let mut head = alloc::format!("GET / HTTP/1.1\r\n{name}:{value}\r\n");
+                        for name in others
+                            .iter()
+                            .copied()
+                            .chain([other].into_iter().filter(|it| !it.is_empty()))
+                        {
+                            head += &alloc::format!("{name}: {value}x\r\n");
+                        }
+                        head += "\r\n";
+                        assert_same(head.as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_head_without_lines() {
+        assert_same(b"GET / HTTP/1.1\r\n\r\n");
     }
 }
