@@ -2,6 +2,7 @@
 //! of a test, and two machines joined in memory. Time is virtual all through.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
+pub mod clock;
 pub mod frame;
 pub mod heads;
 pub mod machine;

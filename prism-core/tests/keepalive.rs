@@ -1,48 +1,19 @@
-//! RFC 6455 §5.5.2 and §7.1.1: is the peer alive, and does it finish closing? Time is what the test
-//! says it is.
+//! RFC 6455 §5.5.2: is the peer alive? Time is what the test says it is.
 
 mod common;
 
 use core::time::Duration;
 
-use bytes::Buf;
 use common::{
-    Seen, close, error,
-    frame::{Frame, PING},
+    Seen,
+    clock::{ROLES, config, pings, s, started},
+    error,
+    frame::Frame,
     machine::{Machine, quiet},
     pair::Pair,
     ping, pong, text,
 };
-use prism_core::{CloseCode, Config, ProtocolError, Role, State};
-
-const ROLES: [Role; 2] = [Role::Server, Role::Client];
-
-const fn s(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// Pings every 20 s, waits 10 s for an answer, and 5 s for a close.
-fn config() -> Config {
-    let mut config = Config::default();
-    config.ping_interval = Some(s(20));
-    config.pong_timeout = s(10);
-    config.close_timeout = s(5);
-    config
-}
-
-/// A machine whose clock has been started at `now`.
-fn started(role: Role, now: Duration) -> Machine {
-    let mut machine = Machine::new(role, &config());
-    machine.at(now).unwrap();
-    machine
-}
-
-/// The pings that a machine has to say.
-fn pings(machine: &mut Machine) -> usize {
-    let said = machine.says();
-    assert!(said.iter().all(|frame| frame.opcode() == PING), "{said:?}");
-    said.len()
-}
+use prism_core::{ProtocolError, Role, State};
 
 #[test]
 fn a_fresh_deadline_is_due_at_once_and_starts_with_the_first_look_at_the_clock() {
@@ -261,125 +232,6 @@ fn the_end_of_all_time_is_no_overflow() {
 }
 
 #[test]
-fn a_close_that_is_not_answered_in_time_is_given_up() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "fresh: due at once");
-        machine.at(s(7)).unwrap();
-        assert_eq!(machine.ws.poll_timeout(), Some(s(12)), "and counted from then");
-        machine.at(Duration::from_millis(11_999)).unwrap();
-        assert!(!machine.ws.wants_shutdown());
-        assert_eq!(machine.at(s(12)), Err(ProtocolError::CloseTimeout));
-        assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
-        assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
-        assert_eq!(machine.says(), [Frame::close(1000, "")], "and no second close frame");
-        assert_eq!(
-            machine.hears_frames([Frame::close(1000, "")]),
-            [error(ProtocolError::CloseTimeout)]
-        );
-        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::CloseTimeout));
-    }
-}
-
-#[test]
-fn messages_do_not_put_off_the_close_timeout() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        for at in 0..5 {
-            machine.at(s(at)).unwrap();
-            assert_eq!(machine.hears_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
-        }
-        assert_eq!(machine.at(s(5)), Err(ProtocolError::CloseTimeout));
-    }
-}
-
-#[test]
-fn closing_stops_the_keepalive() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.at(s(20)).unwrap();
-        assert_eq!(pings(&mut machine), 1);
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        machine.says();
-        machine.at(s(28)).unwrap();
-        assert_eq!(machine.at(s(30)), Ok(()), "no judgement of the ping any more");
-        assert_eq!(machine.ws.poll_timeout(), Some(s(33)));
-        assert_eq!(machine.says(), []);
-    }
-}
-
-#[test]
-fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_ever() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::close(1000, "")]);
-        machine.at(s(3)).unwrap();
-        assert_eq!(machine.ws.poll_timeout(), Some(s(8)));
-        assert_eq!(machine.state(), State::Closing);
-        assert_eq!(machine.at(s(8)), Ok(()), "well closed: no error");
-        assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
-        assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
-        assert_eq!(machine.ws.receive_eof(), Ok(()));
-    }
-}
-
-#[test]
-fn after_an_error_the_transport_is_given_up_in_time() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::new(3, "")]);
-        machine.at(s(1)).unwrap();
-        assert_eq!(machine.at(s(6)), Ok(()));
-        assert_eq!(machine.state(), State::Closed);
-        assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))], "still fused");
-    }
-}
-
-#[test]
-fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.send(&vec![0; 10_000]).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        for at in [0, 5, 10, 15] {
-            assert_eq!(machine.at(s(at)), Ok(()), "it has taken something since");
-            machine.out.advance(1);
-        }
-        assert_eq!(machine.at(s(20)), Ok(()));
-        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it takes nothing more");
-    }
-}
-
-#[test]
-fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() {
-    for role in ROLES {
-        for last_words in [Frame::new(3, ""), Frame::close(1000, "")] {
-            let mut machine = started(role, s(0));
-            machine.hears_frames([last_words]);
-            for at in 1..6 {
-                machine.at(s(at)).unwrap();
-                machine.hears_frames([Frame::text("I go on and on")]);
-            }
-            assert_eq!(machine.at(s(6)), Ok(()));
-            assert_eq!(machine.state(), State::Closed);
-        }
-    }
-}
-
-#[test]
-fn a_pair_closes_in_no_time_when_both_answer() {
-    let mut pair = Pair::new(&config());
-    pair.advance(s(1));
-    pair.server.close(CloseCode::GOING_AWAY, "night").unwrap();
-    pair.advance(s(0));
-    assert_eq!(pair.states(), [State::Closed; 2]);
-    assert_eq!(pair.client.seen(), [close(1001, "night")]);
-    assert_eq!(pair.next_timeout(), None);
-}
-
-#[test]
 fn pings_of_the_application_and_of_the_keepalive_do_not_disturb_each_other() {
     let mut pair = Pair::new(&config());
     pair.advance(s(10));
@@ -388,41 +240,4 @@ fn pings_of_the_application_and_of_the_keepalive_do_not_disturb_each_other() {
     assert_eq!((pair.server.seen(), pair.client.seen()), (vec![ping("mine")], vec![pong("mine")]));
     pair.advance(s(100));
     assert_eq!(pair.states(), [State::Open; 2]);
-}
-
-#[test]
-fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
-    for role in ROLES {
-        let mut machine = started(role, s(0));
-        machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        machine.at(s(0)).unwrap();
-        for at in 1..24 {
-            machine.out.advance(1);
-            assert_eq!(machine.at(s(5 * at)), Ok(()), "it takes what it was sent");
-        }
-        machine.out.advance(1);
-        assert_eq!(machine.at(s(120)), Err(ProtocolError::CloseTimeout));
-    }
-}
-
-#[test]
-fn nor_does_one_that_has_answered_the_close_frame_however_late() {
-    // Its answer sets the deadline anew as well, if that may still be.
-    for answers in [10, 23] {
-        let mut machine = started(Role::Server, s(0));
-        machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
-        machine.at(s(0)).unwrap();
-        for at in 1..=24 {
-            machine.out.advance(1);
-            machine.at(s(5 * at)).unwrap();
-            if at == answers {
-                machine.hears_frames([Frame::close(1000, "")]);
-                machine.at(s(5 * at + 4)).unwrap();
-            }
-            let expected = if at < 24 { State::Closing } else { State::Closed };
-            assert_eq!(machine.state(), expected, "at {} s", 5 * at);
-        }
-    }
 }

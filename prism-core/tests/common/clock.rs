@@ -1,0 +1,36 @@
+//! Machines whose clock a test turns.
+
+use core::time::Duration;
+
+use prism_core::{Config, Role};
+
+use super::{frame::PING, machine::Machine};
+
+pub const ROLES: [Role; 2] = [Role::Server, Role::Client];
+
+pub const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Pings every 20 s, waits 10 s for an answer, and 5 s for a close.
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.ping_interval = Some(s(20));
+    config.pong_timeout = s(10);
+    config.close_timeout = s(5);
+    config
+}
+
+/// A machine whose clock has been started at `now`.
+pub fn started(role: Role, now: Duration) -> Machine {
+    let mut machine = Machine::new(role, &config());
+    machine.at(now).unwrap();
+    machine
+}
+
+/// The pings that a machine has to say.
+pub fn pings(machine: &mut Machine) -> usize {
+    let said = machine.says();
+    assert!(said.iter().all(|frame| frame.opcode() == PING), "{said:?}");
+    said.len()
+}
