@@ -58,7 +58,7 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 }
 
 /// Does a server's handshake on a connected stream of any kind, then runs the handler on it until
-/// the connection is over. async-std's own sockets go into an [`Io`]. No origin is checked and no
+/// the connection is over. async-std's own sockets go into a [`CloseWrite`]. No origin is checked and no
 /// server's limit is kept: see [`prism_driver::serve_stream`].
 ///
 /// # Errors

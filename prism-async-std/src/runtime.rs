@@ -4,7 +4,7 @@ use std::{io, net, net::SocketAddr, time::Duration};
 
 use async_io::{Async, Timer};
 use async_std::{net::ToSocketAddrs, task};
-use prism_driver::{Io, Network, Runtime};
+use prism_driver::{CloseWrite, Network, Runtime};
 
 /// The async-std runtime.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +24,7 @@ impl Runtime for AsyncStd {
 
 // async-std's own sockets are these behind a pointer that is not needed here.
 impl Network for AsyncStd {
-    type Stream = Io<Async<net::TcpStream>>;
+    type Stream = CloseWrite<Async<net::TcpStream>>;
     type Listener = Async<net::TcpListener>;
 
     fn listen(&self, listener: net::TcpListener) -> io::Result<Self::Listener> {
@@ -33,7 +33,7 @@ impl Network for AsyncStd {
 
     async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
-        Ok((Io(stream), peer_addr))
+        Ok((CloseWrite(stream), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -41,7 +41,7 @@ impl Network for AsyncStd {
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
-        Ok(Io(Async::<net::TcpStream>::connect(address).await?))
+        Ok(CloseWrite(Async::<net::TcpStream>::connect(address).await?))
     }
 
     fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()> {

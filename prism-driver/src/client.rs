@@ -125,8 +125,7 @@ impl<R: Runtime> Client<R> {
 
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
-        let alarm = Timer::new(self.runtime.clone(), &self.options);
-        self.runtime.spawn(session.run(alarm, Unpaced, Arc::new(inbox), |_, _| ()));
+        self.runtime.spawn(session.run(self.alarm(), Unpaced, Arc::new(inbox), |_, _| ()));
         socket
     }
 
@@ -142,8 +141,11 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        let alarm = Timer::new(self.runtime, &self.options);
-        Ok(session.run(alarm, Unpaced, &handler, |_, reason| reason).await)
+        Ok(session.run(self.alarm(), Unpaced, &handler, |_, reason| reason).await)
+    }
+
+    fn alarm(&self) -> Timer<R> {
+        Timer::new(self.runtime.clone(), &self.options)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
@@ -167,8 +169,8 @@ impl<R: Runtime> Client<R> {
         io.flush().await?;
         loop {
             let answer = match input.fill(io).await? {
-                0 => Some(handshake.receive_eof(input.roomy())?),
-                _ => handshake.receive(input.roomy())?,
+                0 => Some(handshake.receive_eof(input.buffer())?),
+                _ => handshake.receive(input.buffer())?,
             };
             match answer {
                 None => {}
@@ -210,8 +212,7 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        let alarm = Timer::new(self.runtime, &self.options);
-        Ok(session.run(alarm, Unpaced, &handler, |_, reason| reason).await)
+        Ok(session.run(self.alarm(), Unpaced, &handler, |_, reason| reason).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

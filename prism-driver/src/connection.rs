@@ -53,7 +53,7 @@ impl Connection {
         self.shared.id.global()
     }
 
-    /// The peer's address; `None` on a transport that has none.
+    /// The peer's address, without an IPv6 flow label; `None` on a transport that has none.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.shared.peer_addr.into()

@@ -143,6 +143,8 @@ impl<T: Transport> Away<T> {
     }
 
     async fn refuse(&mut self) -> io::Result<()> {
+        self.input.clear();
+        self.input.shrink(); // it may take long to send the answer
         let mut bytes = BytesMut::new();
         self.answer.reply.write(&mut bytes, self.answer.head_only);
         self.io.write_all(&bytes).await?;
@@ -197,7 +199,7 @@ async fn read_request<E>(
         if input.fill(io).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        match handshake.receive_request(input.roomy()) {
+        match handshake.receive_request(input.buffer()) {
             Ok(None) => {}
             Ok(Some(request)) => return Ok(decide(request)),
             Err(error) => return Ok(Err(error.into())),

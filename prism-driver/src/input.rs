@@ -9,6 +9,11 @@ use crate::{pool, runtime::Transport};
 /// How much spare memory a read is offered at least.
 const MIN_READ: usize = 16 << 10;
 
+/// How much a handshake reads at once: what comes behind the head can wait in the kernel.
+const HEAD_READ: usize = 4 << 10;
+
+/// What is there while more is waited for lies in as little memory as it takes. It is moved for that each
+/// time that something comes, 16 KiB of it at most: no more than a packet costs anyway.
 pub(crate) struct Input(Option<Box<RecvBuffer>>);
 
 impl Input {
@@ -21,7 +26,7 @@ impl Input {
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        let buffer = self.roomy();
+        let buffer = self.buffer();
         let read = read(buffer.spare(MIN_READ));
         match read {
             Poll::Ready(Ok(count)) => buffer.received(count),
@@ -31,9 +36,10 @@ impl Input {
         read
     }
 
-    /// Reads once from a transport that nobody else has.
+    /// Reads once for a handshake, from a transport that nobody else has.
     pub(crate) async fn fill(&mut self, io: &mut impl Transport) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_fill(|buf| Pin::new(&mut *io).poll_read(cx, buf))).await
+        poll_fn(|cx| self.poll_fill(|buf| Pin::new(&mut *io).poll_read(cx, &mut buf[..HEAD_READ])))
+            .await
     }
 
     /// What there is, if there is anything.
@@ -41,8 +47,8 @@ impl Input {
         self.0.as_deref_mut()
     }
 
-    /// A large buffer with what there is, to read into.
-    pub(crate) fn roomy(&mut self) -> &mut RecvBuffer {
+    /// A large buffer with what there is.
+    pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
         let buffer = self.0.get_or_insert_with(pool::take_recv);
         if buffer.capacity() < pool::RECV_BUFFER {
             let mut small = std::mem::replace(buffer, pool::take_recv());

@@ -49,6 +49,7 @@
 
 mod alarm;
 mod client;
+mod close_write;
 mod connection;
 mod dial;
 mod fan_out;
@@ -59,7 +60,6 @@ mod handler;
 mod house;
 mod id;
 mod input;
-mod io;
 mod link;
 mod listen;
 mod lobby;
@@ -89,12 +89,12 @@ mod when_slow;
 mod wire;
 
 pub use client::{Client, ConnectError, Refusal};
+pub use close_write::CloseWrite;
 pub use connection::{Connection, TrySendError};
 pub use greet::AcceptError;
 pub use halves::{RecvHalf, SendHalf};
 pub use handler::{Disconnect, Failure, Handler};
 pub use id::{ConnectionId, origin};
-pub use io::Io;
 #[cfg(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))

@@ -55,7 +55,7 @@ impl Session {
         mut input: Input,
         options: &Options,
     ) -> Self {
-        // What came behind the head is not much, and `on_connect` may take its time.
+        // `on_connect` may take its time.
         input.shrink();
         let Opened { websocket, unsent, info, headers } = opened;
         let (inbound, outbound) = websocket.split();
@@ -79,8 +79,8 @@ impl Session {
         // the memory of every idle connection.
         InTurns::new(async move {
             let ended = life.converse().await;
-            let begun = !matches!(ended, Err(None));
-            let reason = life.judge(ended.map_err(|it| it.unwrap_or(Failure::HandlerPanicked)));
+            let begun = !matches!(ended, Err(Broken::Unbegun));
+            let reason = life.judge(ended.map_err(Failure::from));
             life.finish(begun.then_some(&reason)).await;
             then(life.clock.alarm(), reason)
         })
@@ -99,8 +99,9 @@ struct Life<A, P, D> {
 
 impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     /// What comes before `on_connect`.
-    fn prepare(&self) -> Result<(), Failure> {
-        let when_slow = begin(|| self.handler.when_slow(&self.connection))?;
+    fn prepare(&self) -> Result<(), Broken> {
+        let when_slow = begin(|| self.handler.when_slow(&self.connection));
+        let when_slow = when_slow.map_err(|_| Broken::Unbegun)?;
         self.connection.outbox().set_when_slow(when_slow);
         Ok(())
     }
@@ -114,10 +115,9 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
         welcomed
     }
 
-    /// Lends one event after the other to the handler, until a close frame or a failure. An error that
-    /// is none: the handler panicked before `on_connect`, and is to hear of nothing.
-    async fn converse(&mut self) -> Result<Disconnect, Option<Failure>> {
-        self.prepare().map_err(|_| None)?;
+    /// Lends one event after the other to the handler, until a close frame or a failure.
+    async fn converse(&mut self) -> Result<Disconnect, Broken> {
+        self.prepare()?;
         self.connect().await?;
         let mut events = 0;
         loop {
@@ -198,6 +198,28 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             Failure::Protocol(error) => outbox.fail(*error),
         }
         Disconnect::Failed(failure)
+    }
+}
+
+/// Why a session broke off.
+enum Broken {
+    /// The handler panicked before `on_connect`: it is to hear of nothing.
+    Unbegun,
+    Failed(Failure),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unbegun => Self::HandlerPanicked,
+            Broken::Failed(failure) => failure,
+        }
     }
 }
 

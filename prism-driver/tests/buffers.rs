@@ -6,13 +6,25 @@ mod common;
 use std::{future::pending, sync::Arc};
 
 use allocation_counter::measure;
-use common::{handed_out, handlers::Echo, peer::Seen, pipe::End, serve, sim::Sim};
+use common::{
+    handed_out,
+    handlers::Echo,
+    http::REQUEST,
+    peer::Seen,
+    pipe::{End, Script},
+    serve, serve_handshake,
+    sim::Sim,
+};
+use futures_lite::AsyncWriteExt;
 use prism_driver::{Connection, Handler, Message, Options, Rate};
 
 const CONNECTIONS: i64 = 50;
 
 /// Below any buffer that a connection has while it works: the task, the handle, and the pipe.
 const IDLE: i64 = 4 << 10;
+
+/// The same for one whose future is for its handshake as well.
+const BEGUN: i64 = 8 << 10;
 
 fn options() -> Options {
     let mut options = Options::default();
@@ -119,6 +131,66 @@ fn a_connection_whose_message_waits_holds_the_buffer_that_it_came_in_and_no_more
     let busy = held_by_each_that_waits(Busy, &options());
     for held in [paced, busy] {
         assert!((64 << 10..(64 << 10) + IDLE).contains(&held), "{held} bytes each");
+    }
+}
+
+/// How much each of many holds that has begun like this. (What is unread lies in the pipe, and counts.)
+fn held_by_each_that_begins(
+    handler: impl Handler + Clone,
+    with: &[u8],
+    prepare: impl Fn(&Script),
+) -> i64 {
+    let sim = Sim::default();
+    let begin = || {
+        let (mut io, script, _) = serve_handshake(&sim, handler.clone(), Options::default());
+        prepare(&script);
+        sim.run(async {
+            io.write_all(with).await.unwrap();
+            sim.settle().await;
+        });
+        io
+    };
+    let first = begin();
+    let mut others = Vec::with_capacity(CONNECTIONS as usize);
+    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin())));
+    drop((first, others));
+    counted.bytes_current / CONNECTIONS
+}
+
+/// Is never done with its welcome.
+#[derive(Clone)]
+struct Welcoming;
+
+impl Handler for Welcoming {
+    async fn on_connect(&self, _: &Connection) {
+        pending::<()>().await;
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn who_is_in_the_handshake_holds_what_has_come_of_the_request() {
+    let request = REQUEST.replace("abc", &"abc".repeat(1_000));
+    let held = held_by_each_that_begins(Arc::new(Echo), &request.as_bytes()[..3_000], |_| ());
+    assert!((3_000..3_000 + BEGUN).contains(&held), "{held} bytes each");
+}
+
+#[test]
+fn who_is_welcomed_holds_no_buffer_however_much_came_behind_the_request() {
+    let more = [REQUEST.as_bytes(), &[0; 20 << 10]].concat();
+    let held = held_by_each_that_begins(Welcoming, &more, |_| ());
+    assert!((20 << 10..(20 << 10) + BEGUN).contains(&held), "{held} bytes each");
+}
+
+#[test]
+fn who_is_refused_holds_no_buffer_whether_it_takes_the_answer_or_not() {
+    let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let takes = held_by_each_that_begins(Arc::new(Echo), page, |_| ());
+    let does_not =
+        held_by_each_that_begins(Arc::new(Echo), page, |script| script.set_capacity_to_client(1));
+    for held in [takes, does_not] {
+        assert!((1..BEGUN).contains(&held), "{held} bytes each");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{net, time::Duration};
 
 use async_std::{future::timeout, net::TcpStream, os::unix::net::UnixStream, task};
-use prism_async_std::Io;
+use prism_async_std::CloseWrite;
 use tokio::io::DuplexStream;
 
 /// The runtime, as the driver sees it.
@@ -30,12 +30,12 @@ pub(crate) fn pipe() -> (prism_tokio::Io<DuplexStream>, prism_tokio::Io<DuplexSt
 }
 
 /// Two connected Unix sockets: the server's, and the client's.
-pub(crate) fn unix_pair() -> (Io<UnixStream>, Io<UnixStream>) {
+pub(crate) fn unix_pair() -> (CloseWrite<UnixStream>, CloseWrite<UnixStream>) {
     let (server, client) = UnixStream::pair().expect("two sockets");
-    (Io(server), Io(client))
+    (CloseWrite(server), CloseWrite(client))
 }
 
 /// A socket that somebody else has accepted, as one of the runtime's.
-pub(crate) fn adopt(stream: net::TcpStream) -> Io<TcpStream> {
-    Io(stream.into())
+pub(crate) fn adopt(stream: net::TcpStream) -> CloseWrite<TcpStream> {
+    CloseWrite(stream.into())
 }

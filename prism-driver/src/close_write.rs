@@ -1,4 +1,4 @@
-//! [`Io`]: a socket with a close that ends its write side.
+//! [`CloseWrite`]: a socket with a close that ends its write side.
 
 #[cfg(unix)]
 use std::os::fd::AsFd as AsSocket;
@@ -8,20 +8,22 @@ use std::{
     io,
     net::Shutdown,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-/// A socket whose `close` ends its write side.
+/// A socket whose `close` ends its write side, as Prism needs it.
 ///
-/// That of `async_io::Async`, and of async-std's sockets, only flushes, and a peer that waits for the end
-/// would wait until the socket is dropped. (smol's own sockets need this not.)
+/// That of `async_io::Async` (which is `smol::Async`) and of async-std's sockets only flushes, and a peer
+/// that waits for the end would wait until the socket is dropped. smol's own sockets do not need this.
+///
+/// For TLS put this around the socket, not around the TLS stream, whose own `close` says goodbye.
 #[derive(Debug)]
-pub struct Io<S>(pub S);
+pub struct CloseWrite<S>(pub S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CloseWrite<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -31,7 +33,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
     }
 }
 
-impl<S: AsyncWrite + AsSocket + Unpin> AsyncWrite for Io<S> {
+impl<S: AsyncWrite + AsSocket + Unpin> AsyncWrite for CloseWrite<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -52,7 +54,8 @@ impl<S: AsyncWrite + AsSocket + Unpin> AsyncWrite for Io<S> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
         Poll::Ready(SockRef::from(&self.0).shutdown(Shutdown::Write))
     }
 }
