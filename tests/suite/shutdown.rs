@@ -100,6 +100,35 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
     events.nothing_more();
 }
 
+#[test]
+fn in_a_busy_crowd_everybody_is_counted_once_however_it_ends() {
+    const OF_EACH: usize = 20;
+    let mut options = Options::default();
+    options.shutdown_grace = Duration::from_secs(2);
+    options.protocol.close_timeout = Duration::from_secs(600);
+    let server = serve_echo(&options);
+    for _ in 0..OF_EACH {
+        let talking = block_on(server.connect("/"));
+        spawn(async move {
+            while talking.send("and another thing").await.is_ok() && talking.recv().await.is_ok() {}
+        });
+    }
+    let leaving: Vec<_> = (0..OF_EACH).map(|_| server.open("/")).collect();
+    let mut stuck: Vec<_> = (0..OF_EACH).map(|_| server.open("/")).collect();
+    server.begin_stop();
+    for mut peer in leaving {
+        peer.expect_close(1001, WHY);
+        drop(peer); // without an answer
+    }
+    for peer in &mut stuck {
+        peer.expect_close(1001, WHY);
+    }
+    assert_counts(server.stopped(), OF_EACH, OF_EACH, OF_EACH);
+    stuck.into_iter().for_each(Peer::expect_gone);
+    let counts = server.stats().counts();
+    assert_eq!((counts.accepted, counts.open), (3 * OF_EACH as u64, 0));
+}
+
 /// Finishes what it is doing, at its own pace.
 struct Busy {
     gate: Gate,
