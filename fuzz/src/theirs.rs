@@ -37,7 +37,7 @@ pub enum End {
 /// What we make of a stream, up to the first close frame or error.
 pub fn ours(role: Role, stream: &[u8]) -> Verdict {
     let mut config = limited(LIMIT);
-    // They have no such limit.
+    // They have no such limit; ours is out of reach then.
     config.max_empty_fragments = u16::MAX;
     let mut seen = Machine::new(role, &config).hears(stream);
     let end = match seen.pop() {
