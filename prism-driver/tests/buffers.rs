@@ -46,37 +46,32 @@ fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
     peer.into_io()
 }
 
-/// How much each of many idle connections holds.
-fn held_by_each(messages: &[&[u8]]) -> i64 {
+/// How much each of many connections holds, begun like this.
+fn held_by_each(begin: impl Fn(&Sim) -> End) -> i64 {
     let sim = Sim::default();
     // The first one fills the pool that they share.
-    let first = idle(&sim, messages);
+    let first = begin(&sim);
     let mut others = Vec::with_capacity(CONNECTIONS as usize);
-    let counted = measure(|| {
-        for _ in 0..CONNECTIONS {
-            others.push(idle(&sim, messages));
-        }
-    });
+    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin(&sim))));
     drop((first, others));
     counted.bytes_current / CONNECTIONS
 }
 
 #[test]
 fn a_connection_that_was_never_used_holds_no_buffer() {
-    let held = held_by_each(&[]);
+    let held = held_by_each(|sim| idle(sim, &[]));
     assert!((1..IDLE).contains(&held), "{held} bytes each");
 }
 
 #[test]
 fn a_connection_that_has_echoed_holds_no_buffer() {
-    let held = held_by_each(&[&[7; 16 << 10]]);
+    let held = held_by_each(|sim| idle(sim, &[&[7; 16 << 10]]));
     assert!((1..IDLE).contains(&held), "{held} bytes each");
 }
 
 #[test]
 fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
-    let sim = Sim::default();
-    let begin = |sim: &Sim| {
+    let held = held_by_each(|sim| {
         let (mut peer, _, _) = serve(sim, Echo, options());
         sim.run(async {
             // 1,000 of 65,535 bytes.
@@ -85,32 +80,21 @@ fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
             sim.settle().await;
         });
         peer.into_io()
-    };
-    let first = begin(&sim);
-    let mut others = Vec::with_capacity(CONNECTIONS as usize);
-    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin(&sim))));
-    drop((first, others));
-    let held = counted.bytes_current / CONNECTIONS;
+    });
     assert!((1_000..1_000 + IDLE).contains(&held), "{held} bytes each");
 }
 
 /// How much each of many connections holds, of which each has sent two messages, and one is not dealt
 /// with yet.
 fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> i64 {
-    let sim = Sim::default();
-    let begin = || {
-        let (mut peer, _, _) = serve(&sim, handler.clone(), options.clone());
+    held_by_each(|sim| {
+        let (mut peer, _, _) = serve(sim, handler.clone(), options.clone());
         sim.run(async {
             peer.send_together(&["one", "another"]).await;
             sim.settle().await;
         });
         peer.into_io()
-    };
-    let first = begin();
-    let mut others = Vec::with_capacity(CONNECTIONS as usize);
-    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin())));
-    drop((first, others));
-    counted.bytes_current / CONNECTIONS
+    })
 }
 
 /// Is never done with a message.
@@ -140,21 +124,15 @@ fn held_by_each_that_begins(
     with: &[u8],
     prepare: impl Fn(&Script),
 ) -> i64 {
-    let sim = Sim::default();
-    let begin = || {
-        let (mut io, script, _) = serve_handshake(&sim, handler.clone(), Options::default());
+    held_by_each(|sim| {
+        let (mut io, script, _) = serve_handshake(sim, handler.clone(), Options::default());
         prepare(&script);
         sim.run(async {
             io.write_all(with).await.unwrap();
             sim.settle().await;
         });
         io
-    };
-    let first = begin();
-    let mut others = Vec::with_capacity(CONNECTIONS as usize);
-    let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin())));
-    drop((first, others));
-    counted.bytes_current / CONNECTIONS
+    })
 }
 
 /// Is never done with its welcome.
