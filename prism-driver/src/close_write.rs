@@ -1,9 +1,9 @@
 //! [`CloseWrite`]: a socket with a close that ends its write side.
 
 #[cfg(unix)]
-use std::os::fd::AsFd as AsSocket;
+pub(crate) use std::os::fd::AsFd as AsSocket;
 #[cfg(windows)]
-use std::os::windows::io::AsSocket;
+pub(crate) use std::os::windows::io::AsSocket;
 use std::{
     io,
     net::Shutdown,
@@ -16,8 +16,8 @@ use socket2::SockRef;
 
 /// A socket whose `close` ends its write side, as Prism needs it.
 ///
-/// That of `async_io::Async` (which is `smol::Async`) and of async-std's sockets only flushes, and a peer
-/// that waits for the end would wait until the socket is dropped. smol's own sockets do not need this.
+/// That of async-std's sockets only flushes, and a peer that waits for the end would wait until the socket
+/// is dropped. smol's and tokio's own do not need this.
 ///
 /// For TLS put this around the socket, not around the TLS stream, whose own `close` says goodbye.
 #[derive(Debug)]

@@ -48,6 +48,8 @@
 //! handler waits or is done. An idle connection holds no buffer.
 
 mod alarm;
+#[cfg(feature = "async-io")]
+mod async_io;
 mod client;
 mod close_write;
 mod connection;
@@ -88,6 +90,8 @@ mod wait;
 mod when_slow;
 mod wire;
 
+#[cfg(feature = "async-io")]
+pub use async_io::{AsyncIo, AsyncIoStream};
 pub use client::{Client, ConnectError, Refusal};
 pub use close_write::CloseWrite;
 pub use connection::{Connection, TrySendError};

@@ -57,8 +57,8 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 }
 
 /// Does a server's handshake on a connected stream of any kind, then runs the handler on it until
-/// the connection is over. Sockets of `smol::Async` go into a [`CloseWrite`]. No origin is checked and no
-/// server's limit is kept: see [`prism_driver::serve_stream`].
+/// the connection is over. Sockets of `smol::Async` go into an [`AsyncIoStream`]. No origin is checked and
+/// no server's limit is kept: see [`prism_driver::serve_stream`].
 ///
 /// # Errors
 /// If the peer sent no valid handshake; it has been told why.

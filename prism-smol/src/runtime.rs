@@ -1,9 +1,9 @@
 //! [`Smol`]: the runtime, as Prism's driver sees it.
 
-use std::{fmt, io, net, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use prism_driver::{CloseWrite, Network, Runtime};
-use smol::{Async, Executor, Timer, net::resolve};
+use prism_driver::{AsyncIo, Runtime};
+use smol::{Executor, Timer, net::resolve};
 
 /// The smol runtime: an executor of yours, or the global one.
 ///
@@ -61,31 +61,9 @@ impl Runtime for Smol {
     }
 }
 
-// smol's own `TcpStream` is this with a place for whoever waits: 290 bytes more for each connection. It
-// spares a read after each wait, which finds nothing.
-impl Network for Smol {
-    type Stream = CloseWrite<Async<net::TcpStream>>;
-    type Listener = Async<net::TcpListener>;
-
-    fn listen(&self, listener: net::TcpListener) -> io::Result<Self::Listener> {
-        Async::new_nonblocking(listener)
-    }
-
-    async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
-        let (stream, peer_addr) = listener.accept().await?;
-        Ok((CloseWrite(stream), peer_addr))
-    }
-
+impl AsyncIo for Smol {
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         resolve((host, port)).await
-    }
-
-    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
-        Ok(CloseWrite(Async::<net::TcpStream>::connect(address).await?))
-    }
-
-    fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()> {
-        stream.0.get_ref().set_nodelay(true)
     }
 }
 
