@@ -20,7 +20,7 @@ use crate::{
     options::Options,
     pace::Unpaced,
     request::RequestInfo,
-    runtime::{Network, Runtime, Transport, until},
+    runtime::{Network, Runtime, Transport, within},
     session::{Opened, Session},
     socket::Socket,
 };
@@ -150,8 +150,8 @@ impl<R: Runtime> Client<R> {
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
         let mut input = Input::new();
-        let deadline = self.runtime.now().saturating_add(self.options.handshake_timeout);
-        let opened = until(&self.runtime, deadline, self.handshake(&mut io, &mut input)).await;
+        let handshake = self.handshake(&mut io, &mut input);
+        let opened = within(&self.runtime, self.options.handshake_timeout, handshake).await;
         let opened = opened.ok_or(ConnectError::TimedOut)??;
         Ok(Session::new(opened, io, None, input, &self.options))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::runtime::{Network, undelayed, until};
+use crate::runtime::{Network, undelayed, until, within};
 
 /// How long an attempt is waited for before the next address is tried as well (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -51,8 +51,7 @@ async fn first<N: Network>(
         let number = attempts.len();
         attempts.push((address, None));
         pending.push(async move { (number, network.connect(address).await) });
-        let deadline = network.now().saturating_add(ATTEMPT_DELAY);
-        match until(network, deadline, pending.next()).await.flatten() {
+        match within(network, ATTEMPT_DELAY, pending.next()).await.flatten() {
             Some((_, Ok(stream))) => return Some(stream),
             Some((number, Err(error))) => attempts[number].1 = Some(error),
             None => {}

@@ -11,7 +11,7 @@ use crate::{
     options::Options,
     pool,
     request::RequestInfo,
-    runtime::{Runtime, Transport, until},
+    runtime::{Runtime, Transport, within},
     session::{Opened, Session},
     stats::Unopened,
 };
@@ -136,9 +136,8 @@ impl<T: Transport> Away<T> {
     /// Sends the answer, and ends the transport: first our side, then, when the peer has had time to
     /// read it, the rest. Its status.
     pub(crate) async fn tell<R: Runtime>(&mut self, runtime: &R) -> u16 {
-        let deadline = runtime.now().saturating_add(REFUSAL_TIMEOUT);
         // However this ends, there is no more to be done for the peer.
-        let _ = until(runtime, deadline, self.refuse()).await;
+        let _ = within(runtime, REFUSAL_TIMEOUT, self.refuse()).await;
         self.answer.reply.status()
     }
 
@@ -170,9 +169,8 @@ pub(crate) async fn greet<R: Runtime, T: Transport, E>(
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
 ) -> Result<(Session, E), Turned<T>> {
     let mut input = Input::new();
-    let deadline = runtime.now().saturating_add(options.handshake_timeout);
     let request = read_request(&mut io, &mut input, options, decide);
-    let decided = match until(runtime, deadline, request).await {
+    let decided = match within(runtime, options.handshake_timeout, request).await {
         Some(decided) => decided.map_err(Turned::Gone)?,
         None => Err(PlainAnswer {
             reply: Reply::text(408, "no request came in time"),

@@ -14,7 +14,7 @@ use crate::{
     pace::{Bucket, Unpaced},
     registry::Registry,
     router::Router,
-    runtime::{Network, undelayed, until},
+    runtime::{Network, undelayed, until, within},
     seat::Seat,
     server::Shutdown,
     session::Session,
@@ -93,11 +93,11 @@ impl<N: Network> House<N> {
     /// its time, its socket is one.
     async fn find_socket(&self) {
         let Self { network, lobby, registry, .. } = self;
-        let (now, seats) = (network.now(), registry.len());
-        if lobby.crowd().next_due <= now {
+        let seats = registry.len();
+        if lobby.crowd().next_due <= network.now() {
             lobby.dismiss_oldest();
         }
-        until(network, now.saturating_add(ACCEPT_PAUSE), registry.until_fewer_than(seats)).await;
+        within(network, ACCEPT_PAUSE, registry.until_fewer_than(seats)).await;
     }
 
     async fn greet(

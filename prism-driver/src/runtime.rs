@@ -94,29 +94,44 @@ pub(crate) fn until<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Duration,
     future: F,
-) -> Until<F, R::Sleep> {
-    Until { future, sleep: runtime.sleep(deadline.saturating_sub(runtime.now())) }
+) -> Within<'_, R, F> {
+    within(runtime, deadline.saturating_sub(runtime.now()), future)
+}
+
+/// The future's output, or `None` when it takes longer. No clock is asked if it is ready at once.
+pub(crate) const fn within<R: Runtime, F: Future>(
+    runtime: &R,
+    span: Duration,
+    future: F,
+) -> Within<'_, R, F> {
+    Within { future, runtime, span, sleep: None }
 }
 
 pin_project! {
-    /// See [`until`]. (An `async` block around a future would hold it twice.)
+    /// See [`within`]. (An `async` block around a future would hold it twice.)
     #[must_use]
-    pub(crate) struct Until<F, S> {
+    pub(crate) struct Within<'a, R: Runtime, F> {
         #[pin]
         future: F,
+        runtime: &'a R,
+        span: Duration,
         #[pin]
-        sleep: S,
+        sleep: Option<R::Sleep>,
     }
 }
 
-impl<F: Future, S: Future> Future for Until<F, S> {
+impl<R: Runtime, F: Future> Future for Within<'_, R, F> {
     type Output = Option<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.future.poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => this.sleep.poll(cx).map(|_| None),
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Some(output));
         }
+        if this.sleep.is_none() {
+            this.sleep.set(Some(this.runtime.sleep(*this.span)));
+        }
+        let Some(sleep) = this.sleep.as_pin_mut() else { return Poll::Pending };
+        sleep.poll(cx).map(|_| None)
     }
 }

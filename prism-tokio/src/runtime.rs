@@ -28,7 +28,10 @@ impl Runtime for Tokio {
 
     fn now(&self) -> Duration {
         let (epoch, now) = (*EPOCH, Instant::now());
-        (LONG_AGO + now.duration_since(epoch)).saturating_sub(epoch.duration_since(now))
+        match now.checked_duration_since(epoch) {
+            Some(span) => LONG_AGO + span,
+            None => LONG_AGO.saturating_sub(epoch.duration_since(now)),
+        }
     }
 
     fn sleep(&self, span: Duration) -> Sleep {
