@@ -4,6 +4,7 @@ use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::AsyncWriteExt;
+use futures_util::FutureExt;
 use prism_core::{Accept, HandshakeError, Offer, Output, Reply, Request, ServerHandshake};
 
 use crate::{
@@ -73,6 +74,43 @@ impl PlainAnswer {
     pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
         Self::new(request, error.reply(), Unopened::BadRequest)
     }
+
+    /// That no request came in time.
+    fn timeout() -> Self {
+        let reply = Reply::text(408, "no request came in time");
+        Self { reply, head_only: false, why: Unopened::TimedOut }
+    }
+
+    /// Sends it, and ends the transport: first our side, then, when the peer has had time to read it,
+    /// the rest. Its status.
+    pub(crate) async fn tell<R: Runtime>(
+        &self,
+        runtime: &R,
+        io: &mut impl Transport,
+        input: &mut Input,
+    ) -> u16 {
+        // However this ends, there is no more to be done for the peer.
+        let _ = within(runtime, REFUSAL_TIMEOUT, self.send(io, input)).await;
+        self.reply.status()
+    }
+
+    async fn send(&self, io: &mut impl Transport, input: &mut Input) -> io::Result<()> {
+        input.clear();
+        input.shrink(); // it may take long to send the answer
+        let mut bytes = BytesMut::new();
+        self.reply.write(&mut bytes, self.head_only);
+        io.write_all(&bytes).await?;
+        io.close().await?;
+        let mut dropped = 0;
+        while dropped < MAX_DROPPED {
+            input.clear();
+            match input.fill(io).await? {
+                0 => break,
+                count => dropped += count,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl From<HandshakeError> for PlainAnswer {
@@ -106,101 +144,79 @@ impl<E> Upgrade<E> {
         let websocket = offer.accept(&Accept::new(), &options.config(), unsent.own());
         Self { endpoint, opened: Opened { websocket, unsent: Some(unsent), info, headers } }
     }
+
+    /// The session that it is, and where it goes.
+    pub(crate) fn begin(
+        self,
+        io: impl Transport,
+        peer_addr: Option<SocketAddr>,
+        input: Input,
+        options: &Options,
+    ) -> (Session, E) {
+        (Session::new(self.opened, io, peer_addr, input, options), self.endpoint)
+    }
 }
 
 /// A peer that gets no connection.
-pub(crate) enum Turned<T> {
+pub(crate) enum Turned {
     /// It is to be told.
-    Away(Away<T>),
+    Away(PlainAnswer),
     /// It has gone.
     Gone(io::Error),
 }
 
-/// A peer that waits for its answer.
-pub(crate) struct Away<T> {
-    io: T,
-    input: Input,
-    answer: PlainAnswer,
-}
-
-impl<T> Turned<T> {
+impl Turned {
     pub(crate) const fn why(&self) -> Unopened {
         match self {
-            Self::Away(away) => away.answer.why,
+            Self::Away(answer) => answer.why,
             Self::Gone(_) => Unopened::Left,
         }
     }
 }
 
-impl<T: Transport> Away<T> {
-    /// Sends the answer, and ends the transport: first our side, then, when the peer has had time to
-    /// read it, the rest. Its status.
-    pub(crate) async fn tell<R: Runtime>(&mut self, runtime: &R) -> u16 {
-        // However this ends, there is no more to be done for the peer.
-        let _ = within(runtime, REFUSAL_TIMEOUT, self.refuse()).await;
-        self.answer.reply.status()
+impl From<PlainAnswer> for Turned {
+    fn from(answer: PlainAnswer) -> Self {
+        Self::Away(answer)
     }
+}
 
-    async fn refuse(&mut self) -> io::Result<()> {
-        self.input.clear();
-        self.input.shrink(); // it may take long to send the answer
-        let mut bytes = BytesMut::new();
-        self.answer.reply.write(&mut bytes, self.answer.head_only);
-        self.io.write_all(&bytes).await?;
-        self.io.close().await?;
-        let mut dropped = 0;
-        while dropped < MAX_DROPPED {
-            self.input.clear();
-            match self.input.fill(&mut self.io).await? {
-                0 => break,
-                count => dropped += count,
-            }
-        }
-        Ok(())
+impl From<io::Error> for Turned {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
     }
 }
 
 /// Reads a request and does what `decide` says. Who is turned away has not been told yet.
-pub(crate) async fn greet<R: Runtime, T: Transport, E>(
+pub(crate) fn greet<R: Runtime, E>(
     runtime: &R,
-    mut io: T,
-    peer_addr: Option<SocketAddr>,
-    options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<(Session, E), Turned<T>> {
-    let mut input = Input::new();
-    let request = read_request(&mut io, &mut input, options, decide);
-    let decided = match within(runtime, options.handshake_timeout, request).await {
-        Some(decided) => decided.map_err(Turned::Gone)?,
-        None => Err(PlainAnswer {
-            reply: Reply::text(408, "no request came in time"),
-            head_only: false,
-            why: Unopened::TimedOut,
-        }),
-    };
-    match decided {
-        Ok(Upgrade { endpoint, opened }) => {
-            Ok((Session::new(opened, io, peer_addr, input, options), endpoint))
-        }
-        Err(answer) => Err(Turned::Away(Away { io, input, answer })),
-    }
-}
-
-async fn read_request<E>(
     io: &mut impl Transport,
     input: &mut Input,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> io::Result<Result<Upgrade<E>, PlainAnswer>> {
+) -> impl Future<Output = Result<Upgrade<E>, Turned>> {
+    let request = read_request(io, input, options, decide);
+    let greeted = within(runtime, options.handshake_timeout, request);
+    greeted.map(|greeted| greeted.unwrap_or_else(|| Err(PlainAnswer::timeout().into())))
+}
+
+/// No `async fn`: it would hold what it is given twice.
+fn read_request<E>(
+    io: &mut impl Transport,
+    input: &mut Input,
+    options: &Options,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
+) -> impl Future<Output = Result<Upgrade<E>, Turned>> {
     let mut handshake = ServerHandshake::new(&options.protocol);
-    loop {
-        if input.fill(io).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match handshake.receive_request(input.buffer()) {
-            Ok(None) => {}
-            Ok(Some(request)) => return Ok(decide(request)),
-            Err(error) => return Ok(Err(error.into())),
+    async move {
+        loop {
+            if input.fill(io).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            match handshake.receive_request(input.buffer()) {
+                Ok(None) => {}
+                Ok(Some(request)) => return Ok(decide(request)?),
+                Err(error) => return Err(PlainAnswer::from(error).into()),
+            }
         }
     }
 }

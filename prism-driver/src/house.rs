@@ -9,6 +9,7 @@ use crate::{
     farewell::Farewell,
     greet::{Turned, greet},
     handler::Handler,
+    input::Input,
     lobby::{Guest, Lobby},
     options::Options,
     pace::{Bucket, Unpaced},
@@ -100,28 +101,39 @@ impl<N: Network> House<N> {
         within(network, ACCEPT_PAUSE, registry.until_fewer_than(seats)).await;
     }
 
-    async fn greet(
+    /// No `async fn`: it would hold what it is given twice.
+    fn greet(
         self: Arc<Self>,
-        stream: N::Stream,
+        mut stream: N::Stream,
         peer_addr: SocketAddr,
         guest: Guest,
-        // Dropped first: who is no guest any more has no seat.
         seat: Seat<N>,
-    ) {
-        let decide = |request: Request<'_>| self.router.decide(request, &self.options);
-        let greeted = greet(&self.network, stream, Some(peer_addr), &self.options, decide);
-        match guest.stay(greeted).await {
-            Some(Ok((session, endpoint))) => {
-                seat.sit(&session.connection);
-                endpoint.start(session, seat);
-            }
-            Some(Err(turned)) => {
-                self.stats.unopened(turned.why());
-                if let Turned::Away(mut away) = turned {
-                    guest.stay(away.tell(&self.network)).await;
+    ) -> impl Future<Output = ()> + Send {
+        let mut input = Input::new();
+        async move {
+            let seat = seat; // dropped before the guest: who is no guest any more has no seat
+            let Self { network, router, options, stats, .. } = &*self;
+            let decide = |request: Request<'_>| router.decide(request, options);
+            let greeted = greet(network, &mut stream, &mut input, options, decide);
+            match guest.stay(greeted).await {
+                Some(Ok(upgrade)) => {
+                    let (session, endpoint) =
+                        upgrade.begin(stream, Some(peer_addr), input, options);
+                    seat.sit(&session.connection);
+                    endpoint.start(session, seat);
                 }
+                Some(Err(turned)) => {
+                    stats.unopened(turned.why());
+                    if let Turned::Away(answer) = turned {
+                        let runtime = network.clone();
+                        network.spawn(async move {
+                            let _seat = seat; // as above
+                            guest.stay(answer.tell(&runtime, &mut stream, &mut input)).await;
+                        });
+                    }
+                }
+                None => stats.unopened(Unopened::Evicted),
             }
-            None => self.stats.unopened(Unopened::Evicted),
         }
     }
 }

@@ -31,18 +31,24 @@ use crate::{
 /// If the peer sent no valid handshake; it has been told why.
 pub async fn serve_stream<R: Runtime, H: Handler>(
     runtime: R,
-    io: impl Transport,
+    mut io: impl Transport,
     options: &Options,
     handler: &H,
 ) -> Result<Disconnect, AcceptError> {
-    let greeted = greet(&runtime, io, None, options, |request| {
+    let mut input = Input::new();
+    let greeted = greet(&runtime, &mut io, &mut input, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
     });
     match greeted.await {
-        Ok((session, ())) => Ok(run(runtime, session, options, handler).await),
-        Err(Turned::Away(mut away)) => Err(AcceptError::Refused(away.tell(&runtime).await)),
+        Ok(upgrade) => {
+            let (session, ()) = upgrade.begin(io, None, input, options);
+            Ok(run(runtime, session, options, handler).await)
+        }
+        Err(Turned::Away(answer)) => {
+            Err(AcceptError::Refused(answer.tell(&runtime, &mut io, &mut input).await))
+        }
         Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
     }
 }
