@@ -23,7 +23,7 @@ impl Runtime for AsyncStd {
 }
 
 impl AsyncIo for AsyncStd {
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok((host, port).to_socket_addrs().await?.collect())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
+    mem,
     net::{SocketAddr, TcpListener, TcpStream},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use async_io::{Async, IoSafe};
@@ -15,12 +16,12 @@ use crate::{
     runtime::{Network, Runtime},
 };
 
-/// A runtime whose [`Network`] is that of `async-io`, but for names, which it resolves itself.
+/// A runtime whose [`Network`] is that of `async-io`, but for names, which it looks up itself.
 ///
 /// With feature `async-io`.
 pub trait AsyncIo: Runtime {
-    /// See [`Network::resolve`].
-    fn resolve(
+    /// What [`Network::resolve`] gives.
+    fn look_up(
         &self,
         host: &str,
         port: u16,
@@ -40,8 +41,12 @@ impl<R: AsyncIo> Network for R {
         Ok((stream.into(), peer_addr))
     }
 
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        AsyncIo::resolve(self, host, port).await
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+        self.look_up(host, port)
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Stream> {
@@ -54,10 +59,11 @@ impl<R: AsyncIo> Network for R {
 }
 
 /// A stream socket of `async_io::Async` (which is `smol::Async`), for a connection's sake: its `close`
-/// ends its write side, and it does not read in vain.
+/// ends its write side, and it is not read in vain.
 ///
-/// `Async` itself reads before it waits, and again when it has waited, each of which finds nothing where
-/// a peer is waited for after each of its messages. This waits first if the last read left nothing.
+/// `Async` itself reads before it waits, and once more because the event that woke it last still counts.
+/// Where a peer is waited for after each of its messages, both find nothing. This waits first when the
+/// last read did not fill its buffer, so such a read is pending once although more may have come.
 ///
 /// With feature `async-io`.
 ///
@@ -73,8 +79,7 @@ impl<R: AsyncIo> Network for R {
 #[derive(Debug)]
 pub struct AsyncIoStream<T> {
     socket: CloseWrite<Async<T>>,
-    /// Nothing was left when it was read last: the reactor says when there is more, since it is asked
-    /// whether there is, not whether there is news.
+    /// The last read did not fill its buffer.
     drained: bool,
 }
 
@@ -97,15 +102,17 @@ impl<T: IoSafe + Read> AsyncRead for AsyncIoStream<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if self.drained {
-            ready!(self.socket.0.poll_readable(cx))?;
+        // Once, and whoever comes again looks: the reactor does not count every event that it wakes for.
+        if mem::take(&mut self.drained) {
+            // The event that woke us last is ready at once, and done with. What has come since then is
+            // another: the reactor is asked whether there is something, not whether there is news.
+            while let Poll::Ready(old) = self.socket.0.poll_readable(cx) {
+                old?;
+            }
+            return Poll::Pending;
         }
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        self.drained = match &read {
-            Poll::Ready(Ok(len)) => *len < buf.len(),
-            Poll::Ready(Err(_)) => false,
-            Poll::Pending => true,
-        };
+        self.drained = matches!(read, Poll::Ready(Ok(len)) if len < buf.len());
         read
     }
 }
@@ -138,59 +145,87 @@ impl<T: IoSafe + Write + AsSocket> AsyncWrite for AsyncIoStream<T> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::net::UnixStream;
+    use std::{net::Shutdown, os::unix::net::UnixStream};
 
     use futures_lite::{
-        AsyncReadExt,
+        AsyncReadExt, AsyncWriteExt,
         future::{block_on, poll_once},
     };
 
     use super::*;
 
+    /// A peer's socket, and ours.
     fn pair() -> (UnixStream, AsyncIoStream<UnixStream>) {
         let (peer, ours) = UnixStream::pair().expect("two sockets");
         (peer, Async::new(ours).expect("a reactor").into())
     }
 
-    /// One read as a connection does it: what there is, or none if it waits.
-    fn read_at_once(stream: &mut AsyncIoStream<UnixStream>) -> Option<String> {
+    async fn read(stream: &mut AsyncIoStream<UnixStream>) -> io::Result<String> {
         let mut buf = [0; 4];
-        let len = block_on(poll_once(stream.read(&mut buf)))?.expect("a good socket");
-        Some(String::from_utf8_lossy(&buf[..len]).into_owned())
+        let len = stream.read(&mut buf).await?;
+        Ok(String::from_utf8_lossy(&buf[..len]).into_owned())
     }
 
-    fn read(stream: &mut AsyncIoStream<UnixStream>) -> String {
-        let mut buf = [0; 4];
-        let len = block_on(stream.read(&mut buf)).expect("a good socket");
-        String::from_utf8_lossy(&buf[..len]).into_owned()
+    /// What a single poll reads, if it does not wait.
+    fn look(stream: &mut AsyncIoStream<UnixStream>) -> Option<String> {
+        block_on(poll_once(read(stream))).map(|read| read.expect("a good socket"))
     }
 
     #[test]
-    fn what_may_have_left_something_is_read_again_at_once() {
+    fn after_a_full_buffer_it_looks_for_more() {
         let (mut peer, mut stream) = pair();
         peer.write_all(b"abcdefg").expect("it is taken");
-        assert_eq!(read_at_once(&mut stream).as_deref(), Some("abcd"));
-        assert_eq!(read_at_once(&mut stream).as_deref(), Some("efg"));
+        assert_eq!(look(&mut stream).as_deref(), Some("abcd"));
+        assert_eq!(look(&mut stream).as_deref(), Some("efg"));
     }
 
     #[test]
-    fn one_event_is_one_read() {
+    fn after_less_it_waits_once_before_it_looks() {
         let (mut peer, mut stream) = pair();
-        assert_eq!(read_at_once(&mut stream), None);
-        peer.write_all(b"a").expect("it is taken");
-        assert_eq!(read(&mut stream), "a");
-        peer.write_all(b"b").expect("it is taken");
-        assert_eq!(read_at_once(&mut stream), None, "it waits for another event");
-        assert_eq!(read(&mut stream), "b");
+        for word in ["a", "b", "c"] {
+            peer.write_all(word.as_bytes()).expect("it is taken");
+            assert_eq!(look(&mut stream).as_deref(), Some(word));
+            peer.write_all(b"more").expect("it is taken");
+            assert_eq!(look(&mut stream), None, "it waits");
+            assert_eq!(look(&mut stream).as_deref(), Some("more"), "whoever woke it");
+            assert_eq!(look(&mut stream), None, "the buffer was full");
+        }
     }
 
     #[test]
-    fn after_the_last_byte_the_reactor_is_asked_first() {
+    fn what_came_before_it_waited_wakes_it() {
+        let (mut peer, mut stream) = pair();
+        // Again and again, since the reactor may or may not have counted the last event.
+        for _ in 0..100 {
+            peer.write_all(b"a").expect("it is taken");
+            assert_eq!(block_on(read(&mut stream)).expect("a good socket"), "a");
+        }
+        drop(peer);
+        for _ in 0..2 {
+            assert_eq!(block_on(read(&mut stream)).expect("the end"), "");
+        }
+    }
+
+    #[test]
+    fn a_reset_wakes_it() {
         let (mut peer, mut stream) = pair();
         peer.write_all(b"a").expect("it is taken");
-        assert_eq!(read_at_once(&mut stream).as_deref(), Some("a"));
-        peer.write_all(b"b").expect("it is taken");
-        assert_eq!(read_at_once(&mut stream), None, "it is not looked whether there is more");
-        assert_eq!(read(&mut stream), "b", "and what has come before it waited is not missed");
+        assert_eq!(look(&mut stream).as_deref(), Some("a"));
+        block_on(stream.write_all(b"never read")).expect("it is taken");
+        drop(peer);
+        let error = block_on(read(&mut stream)).expect_err("a reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn closing_it_ends_its_write_side_only() {
+        let (mut peer, mut stream) = pair();
+        block_on(stream.write_all(b"the last")).expect("it is taken");
+        block_on(stream.close()).expect("it is closed");
+        let mut all = String::new();
+        assert_eq!(peer.read_to_string(&mut all).expect("all"), 8);
+        peer.write_all(b"yes").expect("it is taken");
+        peer.shutdown(Shutdown::Write).expect("a good socket");
+        assert_eq!(block_on(read(&mut stream)).expect("a good socket"), "yes");
     }
 }

@@ -1,16 +1,13 @@
-//! [`House`]: what the tasks of a server share; accepts, greets, and closes.
+//! [`House`]: what the tasks of a server share; lets them in, and closes.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_lite::future::or;
-use prism_core::Request;
 
 use crate::{
     farewell::Farewell,
-    greet::{Turned, greet},
     handler::Handler,
-    input::Input,
-    lobby::{Guest, Lobby},
+    lobby::Lobby,
     options::Options,
     pace::{Bucket, Unpaced},
     registry::Registry,
@@ -19,7 +16,8 @@ use crate::{
     seat::Seat,
     server::Shutdown,
     session::Session,
-    stats::{ServerStats, Unopened},
+    stats::ServerStats,
+    visitor::Visitor,
 };
 
 /// How long to wait when the operating system gives no sockets.
@@ -30,11 +28,11 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) struct House<N: Network> {
     pub(crate) network: N,
-    router: Router<Arc<dyn Endpoint<N>>>,
+    pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
     pub(crate) options: Options,
     lobby: Arc<Lobby>,
     pub(crate) registry: Registry,
-    stats: ServerStats,
+    pub(crate) stats: ServerStats,
 }
 
 /// A house in the hands of whoever serves; when it is dropped, nobody else is let in.
@@ -100,42 +98,6 @@ impl<N: Network> House<N> {
         }
         within(network, ACCEPT_PAUSE, registry.until_fewer_than(seats)).await;
     }
-
-    /// No `async fn`: it would hold what it is given twice.
-    fn greet(
-        self: Arc<Self>,
-        mut stream: N::Stream,
-        peer_addr: SocketAddr,
-        guest: Guest,
-        seat: Seat<N>,
-    ) -> impl Future<Output = ()> + Send {
-        let mut input = Input::new();
-        async move {
-            let seat = seat; // dropped before the guest: who is no guest any more has no seat
-            let Self { network, router, options, stats, .. } = &*self;
-            let decide = |request: Request<'_>| router.decide(request, options);
-            let greeted = greet(network, &mut stream, &mut input, options, decide);
-            match guest.stay(greeted).await {
-                Some(Ok(upgrade)) => {
-                    let (session, endpoint) =
-                        upgrade.begin(stream, Some(peer_addr), input, options);
-                    seat.sit(&session.connection);
-                    endpoint.start(session, seat);
-                }
-                Some(Err(turned)) => {
-                    stats.unopened(turned.why());
-                    if let Turned::Away(answer) = turned {
-                        let runtime = network.clone();
-                        network.spawn(async move {
-                            let _seat = seat; // as above
-                            guest.stay(answer.tell(&runtime, &mut stream, &mut input)).await;
-                        });
-                    }
-                }
-                None => stats.unopened(Unopened::Evicted),
-            }
-        }
-    }
 }
 
 impl<N: Network> Opened<N> {
@@ -151,7 +113,8 @@ impl<N: Network> Opened<N> {
                     house.make_room().await;
                     let guest = house.lobby.enter(house.network.now());
                     house.stats.accepted();
-                    house.network.spawn(house.clone().greet(stream, peer_addr, guest, seat));
+                    let visitor = Visitor { stream, seat, guest, peer_addr };
+                    house.network.spawn(visitor.welcome());
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) if is_exhaustion(&error) => house.find_socket().await,

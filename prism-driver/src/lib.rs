@@ -86,6 +86,7 @@ mod socket;
 mod stats;
 mod sync;
 mod unsent;
+mod visitor;
 mod wait;
 mod when_slow;
 mod wire;

@@ -116,13 +116,15 @@ impl<'a, A: Alarm> Link<'a, A> {
     }
 
     /// First what is ours to send, then what there is to read; the clock is looked at last, so that
-    /// it never judges a peer whose bytes are waiting.
+    /// it never judges a peer whose bytes are waiting. When a deadline has passed it is read once more
+    /// before that: a transport may wait once before it looks (`AsyncIoStream`).
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         input: &mut Input,
         inbound: &mut Inbound,
     ) -> Poll<Result<(), Failure>> {
+        let mut passed = None;
         loop {
             let written = self.poll_write(cx);
             match self.poll_read(cx, input)? {
@@ -132,7 +134,10 @@ impl<'a, A: Alarm> Link<'a, A> {
                 Poll::Pending => {}
             }
             let blocked = written?.is_pending();
-            ready!(self.poll_wait(cx, blocked, Watch::Peer(inbound)))?;
+            if let Some(now) = passed.take() {
+                self.judge(now, &mut Watch::Peer(inbound))?;
+            }
+            passed = ready!(self.poll_deadline(cx, blocked, true))?;
         }
     }
 
@@ -189,13 +194,25 @@ impl<'a, A: Alarm> Link<'a, A> {
         blocked: bool,
         mut watch: Watch<'_>,
     ) -> Poll<Result<(), Failure>> {
+        match ready!(self.poll_deadline(cx, blocked, watch.judges_close()))? {
+            Some(now) => Poll::Ready(self.judge(now, &mut watch)),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Sleeps until there is more to write, or until a deadline has passed: then ready with the time.
+    fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        blocked: bool,
+        judges_close: bool,
+    ) -> Poll<Result<Option<Duration>, Failure>> {
         let Rest::Until(due) = self.outbox().rest(cx, blocked)? else {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(None));
         };
         // A peer that nobody reads can not show that it has closed.
-        let due = if watch.judges_close() || self.outbox().is_open() { due } else { None };
-        let now = ready!(self.poll_alarm(cx, due));
-        Poll::Ready(self.judge(now, &mut watch))
+        let due = if judges_close || self.outbox().is_open() { due } else { None };
+        self.poll_alarm(cx, due).map(|now| Ok(Some(now)))
     }
 
     fn judge(&self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {

@@ -131,7 +131,7 @@ impl<R: Runtime, F: Future> Future for Within<'_, R, F> {
         if this.sleep.is_none() {
             this.sleep.set(Some(this.runtime.sleep(*this.span)));
         }
-        let Some(sleep) = this.sleep.as_pin_mut() else { return Poll::Pending };
+        let sleep = this.sleep.as_pin_mut().expect("it was set");
         sleep.poll(cx).map(|_| None)
     }
 }

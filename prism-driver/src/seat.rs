@@ -35,6 +35,10 @@ impl<N: Network> Seat<N> {
         self.house.registry.stand(self.key, well);
     }
 
+    pub(crate) fn house(&self) -> &House<N> {
+        &self.house
+    }
+
     pub(crate) fn network(&self) -> &N {
         &self.house.network
     }

@@ -31,26 +31,12 @@ use crate::{
 /// If the peer sent no valid handshake; it has been told why.
 pub async fn serve_stream<R: Runtime, H: Handler>(
     runtime: R,
-    mut io: impl Transport,
+    io: impl Transport,
     options: &Options,
     handler: &H,
 ) -> Result<Disconnect, AcceptError> {
-    let mut input = Input::new();
-    let greeted = greet(&runtime, &mut io, &mut input, options, |request| {
-        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
-        let info = RequestInfo::plain(request.path());
-        Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
-    });
-    match greeted.await {
-        Ok(upgrade) => {
-            let (session, ()) = upgrade.begin(io, None, input, options);
-            Ok(run(runtime, session, options, handler).await)
-        }
-        Err(Turned::Away(answer)) => {
-            Err(AcceptError::Refused(answer.tell(&runtime, &mut io, &mut input).await))
-        }
-        Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
-    }
+    let session = open(&runtime, io, options).await?;
+    Ok(run(runtime, session, options, handler).await)
 }
 
 /// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
@@ -71,6 +57,26 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
     let opened = Opened { websocket, unsent: None, info, headers: None };
     let session = Session::new(opened, io, None, Input::new(), options);
     run(runtime, session, options, handler).await
+}
+
+async fn open<R: Runtime>(
+    runtime: &R,
+    mut io: impl Transport,
+    options: &Options,
+) -> Result<Session, AcceptError> {
+    let mut input = Input::new();
+    let greeted = greet(runtime, &mut io, &mut input, options, |request| {
+        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
+        let info = RequestInfo::plain(request.path());
+        Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
+    });
+    match greeted.await {
+        Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
+        Err(Turned::Away(answer)) => {
+            Err(AcceptError::Refused(answer.tell(runtime.clone(), io, input).await))
+        }
+        Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
+    }
 }
 
 /// No `async fn`: it would hold the session twice.

@@ -2,19 +2,22 @@
 
 mod common;
 
-use async_channel::Receiver;
+use async_channel::{Receiver, bounded};
 use common::{
     binary, close, handed_out,
     handlers::{Echo, Recorder},
+    http::shake_hands,
     ms,
     peer::{Peer, Seen},
     pipe::Script,
-    s, serve,
+    s, serve, serve_handshake,
     sim::Sim,
     text,
 };
 use futures_lite::{AsyncWriteExt, future::or};
-use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, ProtocolError, Runtime};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+};
 
 /// A connection without keepalive, so that nothing but the deadline in question ends it.
 fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
@@ -87,6 +90,43 @@ fn whatever_a_peer_says_shows_that_it_lives() {
         }
         assert_eq!(peer.next_but_pings().await, binary([b'x'; 40]));
         assert!(ended.is_empty());
+    });
+}
+
+/// Blocks its thread, which it should not, when it is let.
+struct Blocking {
+    sim: Sim,
+    gate: Receiver<()>,
+}
+
+impl Handler for Blocking {
+    async fn on_connect(&self, _: &Connection) {
+        self.gate.recv().await.unwrap();
+        self.sim.take(s(20));
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        connection.send(message).await.unwrap();
+    }
+}
+
+#[test]
+fn an_answer_that_has_come_is_seen_in_time_where_the_transport_waits_before_it_looks() {
+    let sim = Sim::default();
+    let (open, gate) = bounded(1);
+    let handler = Blocking { sim: sim.clone(), gate };
+    let (client, script, ended) = serve_handshake(&sim, handler, Options::default());
+    script.wait_before_looking();
+    sim.run(async {
+        let mut peer = shake_hands(client).await;
+        assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
+        sim.pass(s(5)).await;
+        // Its answer is there, unread, and at 40 s it would be too late.
+        open.send(()).await.unwrap();
+        sim.settle().await;
+        assert_eq!((sim.now(), ended.len()), (s(45), 0));
+        peer.send("well").await;
+        assert_eq!(peer.next_but_pings().await, text("well"));
     });
 }
 

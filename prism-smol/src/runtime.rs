@@ -62,7 +62,7 @@ impl Runtime for Smol {
 }
 
 impl AsyncIo for Smol {
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         resolve((host, port)).await
     }
 }

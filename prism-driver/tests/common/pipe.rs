@@ -41,6 +41,9 @@ struct Lane {
     writer: Option<Waker>,
     /// How many writes there were.
     writes: usize,
+    /// Whether the reader waits once before it looks, after a read that did not fill its buffer; and
+    /// whether it was one.
+    patient: Option<bool>,
 }
 
 impl Lane {
@@ -62,6 +65,7 @@ impl Lane {
             reader: None,
             writer: None,
             writes: 0,
+            patient: None,
         }))
     }
 
@@ -165,6 +169,12 @@ impl Script {
         }
     }
 
+    /// After a read that did not fill its buffer the server's end waits once before it looks, as sockets
+    /// do whose readiness has to be asked for.
+    pub fn wait_before_looking(&self) {
+        change(&self.to_server, |lane| lane.patient = Some(false));
+    }
+
     /// The server may write so many bytes more, however fast the client reads; `usize::MAX`: all.
     pub fn allow_to_client(&self, bytes: usize) {
         change(&self.to_client, |lane| lane.allowance = bytes);
@@ -251,6 +261,16 @@ impl AsyncRead for End {
         if let Some(error) = lane.broken {
             return Poll::Ready(Err(error.into()));
         }
+        if lane.patient == Some(true) {
+            lane.patient = Some(false);
+            // Somebody who waits for what is there already is woken at once.
+            if lane.bytes.is_empty() && !lane.closed {
+                lane.reader = Some(cx.waker().clone());
+            } else {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
         let count = buf.len().min(lane.piece).min(lane.bytes.len());
         if count == 0 && !lane.closed && !buf.is_empty() {
             lane.reader = Some(cx.waker().clone());
@@ -258,6 +278,9 @@ impl AsyncRead for End {
         }
         for byte in &mut buf[..count] {
             *byte = lane.bytes.pop_front().expect("counted");
+        }
+        if let Some(short) = &mut lane.patient {
+            *short = count < buf.len();
         }
         if lane.bytes.is_empty() {
             // An empty pipe holds no memory, so that what is counted is the driver's.
