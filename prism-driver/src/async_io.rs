@@ -102,10 +102,10 @@ impl<T: IoSafe + Read> AsyncRead for AsyncIoStream<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        // Once, and whoever comes again looks: the reactor does not count every event that it wakes for.
+        // Once: who comes again looks, since the reactor does not count every event that it wakes for.
         if mem::take(&mut self.drained) {
-            // The event that woke us last is ready at once, and done with. What has come since then is
-            // another: the reactor is asked whether there is something, not whether there is news.
+            // The event that woke us last may still count; it is done with. What has come since is not
+            // missed: the reactor is asked for a wake-up when there is something, not when there is more.
             while let Poll::Ready(old) = self.socket.0.poll_readable(cx) {
                 old?;
             }

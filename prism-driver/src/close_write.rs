@@ -17,7 +17,8 @@ use socket2::SockRef;
 /// A socket whose `close` ends its write side, as Prism needs it.
 ///
 /// That of async-std's sockets only flushes, and a peer that waits for the end would wait until the socket
-/// is dropped. smol's and tokio's own do not need this.
+/// is dropped. smol's and tokio's own do not need this; for those of `async_io::Async` there is
+/// `AsyncIoStream`.
 ///
 /// For TLS put this around the socket, not around the TLS stream, whose own `close` says goodbye.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! Users take an adapter (`prism-tokio`, `prism-smol`, `prism-async-std`), which gives these to a
 //! runtime and exports them again.
 //! Whoever has another runtime implements [`Runtime`], and [`Network`] if it has TCP: that is all
-//! that an adapter does.
+//! that an adapter does. (The network of a runtime on `async-io` is here, with the feature `async-io`.)
 //!
 //! # The contract
 //!

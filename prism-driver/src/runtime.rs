@@ -75,8 +75,8 @@ pub trait Network: Runtime {
 /// A stream of bytes in both directions: TCP, TLS, a Unix socket, a pipe in memory.
 ///
 /// Implemented by everything that has the traits of [`futures_io`]. Its `close` must end its write side
-/// (for sockets that do not do that, there is [`CloseWrite`](crate::CloseWrite)). One that is pending in
-/// `poll_write` has taken nothing: what it is offered next may be other bytes (see
+/// (for sockets that do not do that, there is [`CloseWrite`](crate::CloseWrite), and `AsyncIoStream`). One
+/// that is pending in `poll_write` has taken nothing: what it is offered next may be other bytes (see
 /// [`DropOldest`](crate::WhenSlow::DropOldest)).
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 

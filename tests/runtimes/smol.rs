@@ -3,11 +3,9 @@
 use std::{net, time::Duration};
 
 use futures_lite::future::or;
+use prism_smol::AsyncIoStream;
 use prism_tokio::Io;
-use smol::{
-    Timer,
-    net::{TcpStream, unix::UnixStream},
-};
+use smol::{Async, Timer, net::unix::UnixStream};
 use tokio::io::DuplexStream;
 
 #[path = "../../examples/signals_async_io.rs"]
@@ -47,7 +45,7 @@ pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().expect("two sockets")
 }
 
-/// A socket that somebody else has accepted, as one of the runtime's.
-pub(crate) fn adopt(stream: net::TcpStream) -> TcpStream {
-    TcpStream::try_from(stream).expect("a socket")
+/// A socket that somebody else has accepted, as one of the runtime's reactor.
+pub(crate) fn adopt(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
+    Async::new(stream).expect("a socket").into()
 }
