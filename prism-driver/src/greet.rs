@@ -83,34 +83,24 @@ impl PlainAnswer {
 
     /// Sends it, and ends the transport: first our side, then, when the peer has had time to read it,
     /// the rest. Its status.
-    pub(crate) fn tell<R: Runtime>(
-        self,
-        runtime: R,
-        mut io: impl Transport,
-        mut input: Input,
-    ) -> impl Future<Output = u16> {
-        // It may take long to send the answer.
-        input.clear();
-        input.shrink();
-        async move {
-            // However this ends, there is no more to be done for the peer.
-            let _ = within(&runtime, REFUSAL_TIMEOUT, self.send(&mut io, &mut input)).await;
-            self.reply.status()
-        }
+    pub(crate) async fn tell<R: Runtime>(&self, runtime: &R, io: &mut impl Transport) -> u16 {
+        // However this ends, there is no more to be done for the peer.
+        let _ = within(runtime, REFUSAL_TIMEOUT, self.send(io)).await;
+        self.reply.status()
     }
 
-    async fn send(&self, io: &mut impl Transport, input: &mut Input) -> io::Result<()> {
+    async fn send(&self, io: &mut impl Transport) -> io::Result<()> {
         let mut bytes = BytesMut::new();
         self.reply.write(&mut bytes, self.head_only);
         io.write_all(&bytes).await?;
         io.close().await?;
-        let mut dropped = 0;
+        let (mut input, mut dropped) = (Input::new(), 0);
         while dropped < MAX_DROPPED {
-            input.clear();
             match input.fill(io).await? {
                 0 => break,
                 count => dropped += count,
             }
+            input.clear();
         }
         Ok(())
     }

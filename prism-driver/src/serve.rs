@@ -73,7 +73,8 @@ async fn open<R: Runtime>(
     match greeted.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
         Err(Turned::Away(answer)) => {
-            Err(AcceptError::Refused(answer.tell(runtime.clone(), io, input).await))
+            drop(input); // it may take long to send the answer
+            Err(AcceptError::Refused(answer.tell(runtime, &mut io).await))
         }
         Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
     }

@@ -46,11 +46,10 @@ impl<N: Network> Visitor<N> {
                     house.stats.unopened(turned.why());
                     if let Turned::Away(answer) = turned {
                         let network = house.network.clone();
-                        let Self { stream, seat, guest, .. } = self;
-                        let telling = answer.tell(network.clone(), stream, input);
-                        network.spawn(async move {
-                            guest.stay(telling).await;
-                            drop(seat);
+                        let mut visitor = self;
+                        network.clone().spawn(async move {
+                            let telling = answer.tell(&network, &mut visitor.stream);
+                            visitor.guest.stay(telling).await;
                         });
                     }
                 }
