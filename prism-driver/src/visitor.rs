@@ -16,7 +16,7 @@ use crate::{
 /// A peer in its handshake.
 pub(crate) struct Visitor<N: Network> {
     // In this order they are dropped: when a seat is free, so is its socket, and who is no guest any
-    // more has no seat.
+    // more has no seat, unless it has got in.
     pub(crate) stream: N::Stream,
     pub(crate) seat: Seat<N>,
     pub(crate) guest: Guest,
@@ -24,8 +24,7 @@ pub(crate) struct Visitor<N: Network> {
 }
 
 impl<N: Network> Visitor<N> {
-    /// Gives it what it asks for: a session, which goes on in a task of its own, as does an answer that
-    /// is none.
+    /// Gives it what it asks for; a session goes on in a task of its own.
     pub(crate) fn welcome(mut self) -> impl Future<Output = ()> + Send {
         let mut input = Input::new();
         // No `async fn`: it would hold the visitor twice.
@@ -45,12 +44,9 @@ impl<N: Network> Visitor<N> {
                 Some(Err(turned)) => {
                     house.stats.unopened(turned.why());
                     if let Turned::Away(answer) = turned {
-                        let network = house.network.clone();
-                        let mut visitor = self;
-                        network.clone().spawn(async move {
-                            let telling = answer.tell(&network, &mut visitor.stream);
-                            visitor.guest.stay(telling).await;
-                        });
+                        drop(input); // it may take long to send the answer
+                        let telling = answer.tell(&house.network, &mut self.stream);
+                        self.guest.stay(telling).await;
                     }
                 }
                 None => house.stats.unopened(Unopened::Evicted),

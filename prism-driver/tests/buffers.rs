@@ -9,14 +9,15 @@ use allocation_counter::measure;
 use common::{
     handed_out,
     handlers::Echo,
-    http::REQUEST,
+    http::{REQUEST, read_to_end},
+    net::Net,
     peer::Seen,
     pipe::{End, Script},
     serve, serve_handshake,
     sim::Sim,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Connection, Handler, Message, Options, Rate};
+use prism_driver::{Connection, Handler, Message, Options, Rate, Runtime, Server};
 
 const CONNECTIONS: i64 = 50;
 
@@ -170,6 +171,33 @@ fn who_is_refused_holds_no_buffer_whether_it_takes_the_answer_or_not() {
     for held in [takes, does_not] {
         assert!((1..BEGUN).contains(&held), "{held} bytes each");
     }
+}
+
+#[test]
+fn those_whom_a_server_refuses_at_the_same_time_take_no_buffer_each() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    sim.spawn(server.serve());
+    sim.run(sim.settle());
+    let refuse = |ends: &mut Vec<End>, count| {
+        sim.run(async {
+            for _ in 0..count {
+                let (mut io, _) = net.knock().unwrap();
+                io.write_all(REQUEST.as_bytes()).await.unwrap();
+                ends.push(io);
+            }
+            sim.settle().await;
+        });
+    };
+    let (mut first, mut others) = (Vec::new(), Vec::with_capacity(CONNECTIONS as usize));
+    refuse(&mut first, 1);
+    let counted = measure(|| refuse(&mut others, CONNECTIONS));
+    for mut io in first.into_iter().chain(others) {
+        assert!(sim.run(read_to_end(&mut io)).starts_with("HTTP/1.1 404 "));
+    }
+    let most = counted.bytes_max / CONNECTIONS as u64;
+    assert!((1..BEGUN as u64).contains(&most), "{most} bytes each");
 }
 
 #[test]

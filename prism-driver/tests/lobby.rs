@@ -113,14 +113,45 @@ fn who_was_refused_and_does_not_leave_makes_way_too_and_is_counted_once() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 1);
     sim.run(async {
-        let mut refused = knock(&net);
-        refused.write_all(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let answer = read_to_end(&mut refused).await;
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        let _refused = refused(&net).await;
         let _good = shake_hands(knock(&net)).await;
         assert_eq!(sim.now(), ms(250));
         let counts = stats.counts();
         assert_eq!((counts.refused.not_found, counts.refused.evicted), (1, 0));
+    });
+}
+
+/// Somebody who gets a 404, and stays.
+async fn refused(net: &Net) -> End {
+    let mut refused = knock(net);
+    refused.write_all(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let answer = read_to_end(&mut refused).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    refused
+}
+
+#[test]
+fn who_was_refused_and_does_not_leave_takes_the_place_of_a_connection() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.max_connections = 1;
+    let (net, _) = server_with(&sim, options);
+    sim.run(async {
+        let _refused = refused(&net).await;
+        let _good = shake_hands(knock(&net)).await;
+        assert_eq!(sim.now(), ms(250));
+    });
+}
+
+#[test]
+fn who_was_refused_and_does_not_leave_takes_a_descriptor_and_is_heard_when_it_is_free() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, 1000);
+    net.set_descriptors(1);
+    sim.run(async {
+        let _refused = refused(&net).await;
+        let _good = shake_hands(knock(&net)).await;
+        assert_eq!(sim.now(), ms(250));
     });
 }
 

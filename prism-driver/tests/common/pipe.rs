@@ -41,8 +41,8 @@ struct Lane {
     writer: Option<Waker>,
     /// How many writes there were.
     writes: usize,
-    /// Whether the reader waits once before it looks, after a read that did not fill its buffer; and
-    /// whether it was one.
+    /// `None`: reads always look. Otherwise whether the last did not fill its buffer, so that the next
+    /// waits once.
     patient: Option<bool>,
 }
 
