@@ -4,7 +4,6 @@ use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_lite::AsyncWriteExt;
-use futures_util::FutureExt;
 use prism_core::{Accept, HandshakeError, Offer, Output, Reply, Request, ServerHandshake};
 
 use crate::{
@@ -180,36 +179,33 @@ impl From<io::Error> for Turned {
 }
 
 /// Reads a request and does what `decide` says. Who is turned away has not been told yet.
-pub(crate) fn greet<R: Runtime, E>(
+pub(crate) async fn greet<R: Runtime, E>(
     runtime: &R,
     io: &mut impl Transport,
     input: &mut Input,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> impl Future<Output = Result<Upgrade<E>, Turned>> {
+) -> Result<Upgrade<E>, Turned> {
     let request = read_request(io, input, options, decide);
-    let greeted = within(runtime, options.handshake_timeout, request);
-    greeted.map(|greeted| greeted.unwrap_or_else(|| Err(PlainAnswer::timeout().into())))
+    let greeted = within(runtime, options.handshake_timeout, request).await;
+    greeted.unwrap_or_else(|| Err(PlainAnswer::timeout().into()))
 }
 
-/// No `async fn`: it would hold what it is given twice.
-fn read_request<E>(
+async fn read_request<E>(
     io: &mut impl Transport,
     input: &mut Input,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> impl Future<Output = Result<Upgrade<E>, Turned>> {
+) -> Result<Upgrade<E>, Turned> {
     let mut handshake = ServerHandshake::new(&options.protocol);
-    async move {
-        loop {
-            if input.fill(io).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-            match handshake.receive_request(input.buffer()) {
-                Ok(None) => {}
-                Ok(Some(request)) => return Ok(decide(request)?),
-                Err(error) => return Err(PlainAnswer::from(error).into()),
-            }
+    loop {
+        if input.fill(io).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        match handshake.receive_request(input.buffer()) {
+            Ok(None) => {}
+            Ok(Some(request)) => return Ok(decide(request)?),
+            Err(error) => return Err(PlainAnswer::from(error).into()),
         }
     }
 }

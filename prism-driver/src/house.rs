@@ -134,8 +134,7 @@ impl<N: Network> Opened<N> {
         farewell.say(network, registry, options.farewell()).await;
         until(network, grace, registry.until_fewer_than(1)).await;
         let outcome = registry.cut_all();
-        let grace = network.now().saturating_add(CUT_GRACE);
-        until(network, grace, registry.until_fewer_than(1)).await;
+        within(network, CUT_GRACE, registry.until_fewer_than(1)).await;
         outcome
     }
 }
