@@ -111,7 +111,7 @@ impl Actor {
             1 => (CloseCode::NORMAL, "enough"),
             _ => (CloseCode::GOING_AWAY, "at once"),
         };
-        if connection.close(code, reason).is_ok() {
+        if connection.close(code, reason) {
             let before = self.diary().closed.replace((code, reason.to_owned()));
             assert_eq!(before, None, "closed once");
         }

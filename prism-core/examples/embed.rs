@@ -76,7 +76,10 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut questions = questions.iter();
     let mut ask_next = move |ws: &mut WebSocket, out: &mut BytesMut| match questions.next() {
         Some(question) => ws.send(*question, out),
-        None => ws.close(CloseCode::NORMAL, "no more questions", out),
+        None => {
+            ws.close(CloseCode::NORMAL, "no more questions", out);
+            Ok(())
+        }
     };
     ask_next(&mut ws, &mut end.out)?;
     end.converse(ws, |ws, event, out| {

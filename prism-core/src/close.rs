@@ -4,6 +4,9 @@ use core::fmt;
 
 use crate::error::ProtocolError;
 
+/// The longest reason: what a control frame's 125 bytes leave beside the code (RFC 6455 §5.5).
+const MAX_REASON: usize = 123;
+
 /// Why a connection is closed (RFC 6455 §7.4).
 ///
 /// Only codes that may travel in a close frame can be made, and [`NO_STATUS`](Self::NO_STATUS),
@@ -84,6 +87,23 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'a> CloseFrame<'a> {
+    /// Returns the frame that says as much of this as can be sent. A reason of more than 123 bytes is
+    /// cut at the end of a character; one without a code is left out (RFC 6455 §5.5.1).
+    ///
+    /// ```
+    /// use prism_core::{CloseCode, CloseFrame};
+    ///
+    /// let frame = CloseFrame::new(CloseCode::NORMAL, "done");
+    /// assert_eq!((frame.code, frame.reason), (CloseCode::NORMAL, "done"));
+    /// assert_eq!(CloseFrame::new(CloseCode::NORMAL, &"é".repeat(100)).reason.len(), 122);
+    /// assert_eq!(CloseFrame::new(CloseCode::NO_STATUS, "why").reason, "");
+    /// ```
+    #[must_use]
+    pub fn new(code: CloseCode, reason: &'a str) -> Self {
+        let most = if code == CloseCode::NO_STATUS { 0 } else { MAX_REASON };
+        Self { code, reason: &reason[..reason.floor_char_boundary(most)] }
+    }
+
     /// Reads a close frame's payload: nothing, or a code and a reason in UTF-8.
     pub(crate) fn parse(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         match payload {

@@ -106,10 +106,8 @@ impl core::error::Error for ProtocolError {}
 pub enum SendError {
     /// A close frame was sent or received, or the connection has failed: nothing may follow.
     Closed,
-    /// The payload of a control frame, of this many bytes, is over 125 (a close reason: 123).
+    /// The payload of a ping or a pong, of this many bytes, is over 125.
     ControlTooLong(usize),
-    /// A reason was given with [`CloseCode::NO_STATUS`], that is, without a code.
-    ReasonWithoutCode,
 }
 
 impl fmt::Display for SendError {
@@ -117,9 +115,8 @@ impl fmt::Display for SendError {
         match self {
             Self::Closed => f.write_str("the connection is closing or closed"),
             Self::ControlTooLong(len) => {
-                write!(f, "control payload of {len} bytes; 125 is the most, 123 for a close reason")
+                write!(f, "control payload of {len} bytes; 125 is the most")
             }
-            Self::ReasonWithoutCode => f.write_str("a close reason needs a close code"),
         }
     }
 }

@@ -70,9 +70,11 @@
 //!             }
 //!         }
 //!         // 2. Send what there is to send, and end our side when the protocol says so.
-//!         stream.write_all(&out.split())?;
+//!         if stream.write_all(&out.split()).is_err() {
+//!             ws.handle_write_error(); // what the peer has sent can still be read
+//!         }
 //!         if ws.wants_shutdown() && !shut {
-//!             stream.shutdown(Shutdown::Write)?;
+//!             let _ = stream.shutdown(Shutdown::Write); // fails if the peer has reset it
 //!             shut = true;
 //!         }
 //!         // 3. Read, but no longer than until the next deadline.
@@ -82,7 +84,7 @@
 //!             Ok(0) => ws.receive_eof()?,
 //!             Ok(count) => input.received(count),
 //!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-//!             Err(error) => return Err(error.into()),
+//!             Err(error) => ws.receive_eof().map_err(|_| error)?, // unless it had closed
 //!         }
 //!         // 4. Say what time it is: keepalive pings, dead peers, closes that take too long.
 //!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // an error ends `wants_read` soon
@@ -119,7 +121,7 @@
 //! #     while let Some(event) = ws.receive(&mut input, &mut out)? {
 //! #         seen.push(format!("{event:?}"));
 //! #         if let Event::Pong(_) = event {
-//! #             ws.close(CloseCode::NORMAL, "done", &mut out)?;
+//! #             ws.close(CloseCode::NORMAL, "done", &mut out);
 //! #         }
 //! #     }
 //! #     stream.write_all(&out.split())?;

@@ -162,27 +162,18 @@ impl Outbound {
         self.control(OpCode::Pong, payload, out)
     }
 
-    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent.
+    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent. Returns
+    /// whether this call was the one that closed: `false` if the connection is not open any more.
     ///
-    /// # Errors
-    /// If the connection is not open any more, the reason is longer than 123 bytes, or there is a
-    /// reason but no code.
-    pub fn close(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        out: &mut impl Output,
-    ) -> Result<(), SendError> {
-        self.ensure_open()?;
-        if reason.len() > MAX_CONTROL - 2 {
-            return Err(SendError::ControlTooLong(reason.len()));
+    /// A reason of more than 123 bytes is cut at the end of a character; with
+    /// [`CloseCode::NO_STATUS`] there is no room for one, and none is sent (RFC 6455 §5.5.1).
+    pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
+        let is_open = self.is_open();
+        if is_open {
+            self.write_close(CloseFrame::new(code, reason), out);
+            self.phase = Phase::CloseSent(Closing::new());
         }
-        if code == CloseCode::NO_STATUS && !reason.is_empty() {
-            return Err(SendError::ReasonWithoutCode);
-        }
-        self.write_close(CloseFrame { code, reason }, out);
-        self.phase = Phase::CloseSent(Closing::new());
-        Ok(())
+        is_open
     }
 
     /// Answers what was received: a ping with a pong, a close frame with its echo.
@@ -212,9 +203,20 @@ impl Outbound {
     /// answer to it. A reason of more than 123 bytes is cut.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
-            self.write_close(CloseFrame { code, reason }, out);
+            self.write_close(CloseFrame::new(code, reason), out);
         }
         self.finish();
+    }
+
+    /// Says that the transport takes no more bytes, because a write has failed. Nothing can be sent
+    /// any more, and what is in the output is lost. The peer may have sent something before its
+    /// side failed, a close frame even: that is still [wanted](Self::wants_read), for as long as the
+    /// close timeout.
+    pub fn handle_write_error(&mut self) {
+        if let Phase::Open(_) = self.phase {
+            self.phase = Phase::Closed(Closing::new());
+            self.held_pong = None;
+        }
     }
 
     /// Says that the transport has ended.
@@ -370,15 +372,13 @@ impl Outbound {
         }
     }
 
-    /// A reason that is too long is cut, at the end of a character.
     fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {
         let mut payload = [0; MAX_CONTROL];
         let mut len = 0;
         if frame.code != CloseCode::NO_STATUS {
-            let reason = &frame.reason[..frame.reason.floor_char_boundary(MAX_CONTROL - 2)];
-            len = 2 + reason.len();
+            len = 2 + frame.reason.len();
             payload[..2].copy_from_slice(&u16::from(frame.code).to_be_bytes());
-            payload[2..len].copy_from_slice(reason.as_bytes());
+            payload[2..len].copy_from_slice(frame.reason.as_bytes());
         }
         self.write(OpCode::Close, &payload[..len], out);
     }

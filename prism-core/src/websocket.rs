@@ -161,19 +161,34 @@ impl WebSocket {
         self.outbound.pong(payload, out)
     }
 
-    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent.
+    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent. Returns
+    /// whether this call was the one that closed: `false` if the connection is not open any more.
     /// Messages of the peer keep coming until its own close frame.
     ///
-    /// # Errors
-    /// If the connection is not open any more, the reason is longer than 123 bytes, or there is a
-    /// reason with [`CloseCode::NO_STATUS`].
-    pub fn close(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        out: &mut impl Output,
-    ) -> Result<(), SendError> {
+    /// A reason of more than 123 bytes is cut at the end of a character; with
+    /// [`CloseCode::NO_STATUS`] there is no room for one, and none is sent (RFC 6455 §5.5.1).
+    ///
+    /// ```
+    /// use prism_core::{CloseCode, Config, WebSocket};
+    ///
+    /// let (mut ws, mut out) = (WebSocket::server(&Config::default()), bytes::BytesMut::new());
+    /// assert!(ws.close(CloseCode::NORMAL, "done", &mut out));
+    /// assert_eq!(out[..], *b"\x88\x06\x03\xe8done");
+    /// assert!(!ws.close(CloseCode::NORMAL, "twice", &mut out), "it is closing already");
+    /// ```
+    pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         self.outbound.close(code, reason, out)
+    }
+
+    /// Says that the transport takes no more bytes, because a write has failed. Nothing can be sent
+    /// any more, and what is in the output is lost.
+    ///
+    /// An error in one direction does not end the other: the peer may have sent messages, and a
+    /// close frame, before its side failed, and its close frame decides how the connection ended
+    /// (RFC 6455 §7.1.5). So keep reading while [`wants_read`](Self::wants_read) says so, which is
+    /// for the close timeout at most.
+    pub fn handle_write_error(&mut self) {
+        self.outbound.handle_write_error();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None` for

@@ -17,7 +17,7 @@ use prism_core::{CloseCode, ProtocolError, Role, State};
 fn a_close_that_is_not_answered_in_time_is_given_up() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "fresh: due at once");
         machine.at(s(7)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(12)), "and counted from then");
@@ -39,7 +39,7 @@ fn a_close_that_is_not_answered_in_time_is_given_up() {
 fn messages_do_not_put_off_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         for at in 0..5 {
             machine.at(s(at)).unwrap();
             assert_eq!(machine.hears_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
@@ -54,7 +54,7 @@ fn closing_stops_the_keepalive() {
         let mut machine = started(role, s(0));
         machine.at(s(20)).unwrap();
         assert_eq!(pings(&mut machine), 1);
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         machine.says();
         machine.at(s(28)).unwrap();
         assert_eq!(machine.at(s(30)), Ok(()), "no judgement of the ping any more");
@@ -95,7 +95,7 @@ fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.send(&vec![0; 10_000]).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         for at in [0, 5, 10, 15] {
             assert_eq!(machine.at(s(at)), Ok(()), "it has taken something since");
             machine.out.advance(1);
@@ -125,7 +125,7 @@ fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() 
 fn a_pair_closes_in_no_time_when_both_answer() {
     let mut pair = Pair::new(&config());
     pair.advance(s(1));
-    pair.server.close(CloseCode::GOING_AWAY, "night").unwrap();
+    assert!(pair.server.close(CloseCode::GOING_AWAY, "night"));
     pair.advance(s(0));
     assert_eq!(pair.states(), [State::Closed; 2]);
     assert_eq!(pair.client.seen(), [close(1001, "night")]);
@@ -137,7 +137,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         machine.at(s(0)).unwrap();
         for at in 1..24 {
             machine.out.advance(1);
@@ -154,7 +154,7 @@ fn nor_does_one_that_has_answered_the_close_frame_however_late() {
     for answers in [10, 23] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         machine.at(s(0)).unwrap();
         for at in 1..=24 {
             machine.out.advance(1);

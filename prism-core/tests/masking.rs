@@ -86,7 +86,7 @@ fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
     client.ping(b"ping").unwrap();
     client.pong(b"").unwrap();
     client.hears_frames([Frame::ping("asked")]);
-    client.close(CloseCode::NORMAL, "bye").unwrap();
+    assert!(client.close(CloseCode::NORMAL, "bye"));
 
     let frames = parse(&client.out);
     let plain = [

@@ -73,7 +73,7 @@ fn a_client_masks_it_with_a_new_key_each_time() {
 #[test]
 fn it_is_refused_once_the_connection_is_closing() {
     for mut machine in Machine::both() {
-        machine.close(CloseCode::NORMAL, "").unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
         machine.says();
         let sent = machine.ws.send_prepared(&PreparedMessage::new("late"), &mut machine.out);
         assert_eq!((sent, machine.says()), (Err(SendError::Closed), vec![]));
@@ -118,7 +118,7 @@ fn a_peer_that_still_takes_what_it_keeps_is_not_late_to_close() {
     let mut ws = WebSocket::server(&config);
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 1000]), &mut out).unwrap();
-    ws.close(CloseCode::NORMAL, "", &mut out).unwrap();
+    assert!(ws.close(CloseCode::NORMAL, "", &mut out));
     ws.handle_timeout(at(0), &mut out).unwrap();
     for i in 1..4 {
         out.sent += 100;

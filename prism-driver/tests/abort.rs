@@ -128,7 +128,7 @@ fn a_close_that_is_not_answered_can_be_cut_short() {
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         peer.mute();
-        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "bye"));
         assert_eq!(peer.next().await, close(1000, "bye"));
         sim.pass(s(1)).await;
         connection.abort();

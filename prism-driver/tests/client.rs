@@ -68,7 +68,7 @@ fn after_the_end_recv_gives_what_had_come_and_then_keeps_giving_the_reason() {
     let (socket, connection, _, _) = connected(&sim);
     sim.run(async {
         connection.send("the last one").await.unwrap();
-        connection.close(CloseCode::GOING_AWAY, "maintenance").unwrap();
+        assert!(connection.close(CloseCode::GOING_AWAY, "maintenance"));
         sim.pass(s(60)).await;
         assert_eq!(socket.recv().await.unwrap(), owned("the last one"));
         for _ in 0..3 {
@@ -215,7 +215,7 @@ fn a_client_may_run_a_handler_too() {
         let connection = out.recv().await.unwrap();
         // The server echoes the client's welcome, which the client sends back, and so on.
         sim.take(s(1));
-        connection.close(CloseCode::NORMAL, "enough").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "enough"));
         assert_eq!(outcome.recv().await.unwrap().reason(), "enough");
     });
     let lines = log.lines();

@@ -171,7 +171,7 @@ impl Handler for Farewell {
         for text in ["one", "two", "three"] {
             connection.send(text).await.unwrap();
         }
-        connection.close(CloseCode::new(4000).unwrap(), "done").unwrap();
+        assert!(connection.close(CloseCode::new(4000).unwrap(), "done"));
         assert_eq!(connection.send("late").await, Err(SendError::Closed));
         assert_eq!(connection.try_send("late"), Err(TrySendError::Refused(SendError::Closed)));
     }

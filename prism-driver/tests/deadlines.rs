@@ -194,7 +194,7 @@ fn a_peer_that_never_answers_our_close_frame_is_given_up_after_the_close_timeout
     sim.run(async {
         sim.pass(s(100)).await;
         peer.mute();
-        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "bye"));
         assert_eq!(peer.next().await, close(1000, "bye"));
         let reason = ended.recv().await.unwrap();
         assert_eq!(protocol_error(&reason), Some(ProtocolError::CloseTimeout));
@@ -209,7 +209,7 @@ fn a_peer_that_does_not_take_our_close_frame_is_given_up_after_the_close_timeout
     let (_peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
         script.set_capacity_to_client(1);
-        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "bye"));
         let reason = ended.recv().await.unwrap();
         assert_eq!(protocol_error(&reason), Some(ProtocolError::CloseTimeout));
         assert_eq!(sim.now(), s(5));
@@ -234,7 +234,7 @@ fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
     sim.run(async {
         script.set_capacity_to_client(0);
         connection.send(&[7; 1_000]).await.unwrap();
-        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "bye"));
         trickle(&sim, &script);
         let reason = ended.recv().await.unwrap();
         assert_eq!(protocol_error(&reason), Some(ProtocolError::CloseTimeout));

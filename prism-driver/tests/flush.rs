@@ -129,7 +129,7 @@ fn a_flush_after_a_close_waits_for_the_close_frame() {
     let (mut peer, script, connection) = stuck(&sim);
     sim.run(async {
         connection.send("0123456789").await.unwrap();
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         let mut flushing = pin!(connection.flush());
         script.set_capacity_to_client(FRAME + 3);
         sim.settle().await;

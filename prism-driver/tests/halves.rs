@@ -41,7 +41,7 @@ fn one_task_sends_while_another_receives() {
         }
         // The receiver holds the connection, too, and ends when it is closed.
         let sending = told.recv().await.unwrap();
-        sending.close(CloseCode::NORMAL, "").unwrap();
+        assert!(sending.close(CloseCode::NORMAL, ""));
         assert!(hear.recv().await.is_err());
     });
 }
@@ -62,7 +62,7 @@ fn the_receiving_half_hears_how_the_sending_half_has_closed() {
     let (socket, _, _, ended) = connected(&sim);
     let (sending, receiving) = socket.split();
     sim.run(async {
-        sending.close(CloseCode::new(4000).unwrap(), "done").unwrap();
+        assert!(sending.close(CloseCode::new(4000).unwrap(), "done"));
         let ending = receiving.recv().await.unwrap_err();
         assert!(matches!(&ending, Disconnect::Local { reason, .. } if reason == "done"));
         assert_eq!(ended.recv().await.unwrap().unwrap().code(), 4000);
@@ -158,7 +158,7 @@ fn a_stream_gives_every_message_and_ends_when_the_peer_has_closed() {
     let sim = Sim::default();
     let (mut socket, connection) = with_three_messages(&sim);
     sim.run(async {
-        connection.close(CloseCode::GOING_AWAY, "maintenance").unwrap();
+        assert!(connection.close(CloseCode::GOING_AWAY, "maintenance"));
         let all: Vec<_> = socket.by_ref().try_collect().await.unwrap();
         assert_eq!(all, three());
         assert!(socket.next().await.is_none(), "it stays at its end");
@@ -172,7 +172,7 @@ fn a_stream_gives_what_had_come_and_ends_when_we_have_closed() {
     let (socket, _connection) = with_three_messages(&sim);
     let (sending, mut receiving) = socket.split();
     sim.run(async {
-        sending.close(CloseCode::NORMAL, "").unwrap();
+        assert!(sending.close(CloseCode::NORMAL, ""));
         let all: Vec<_> = receiving.by_ref().try_collect().await.unwrap();
         assert_eq!(all, three());
         assert!(receiving.next().await.is_none(), "it stays at its end");
@@ -209,7 +209,7 @@ fn a_stream_that_waits_is_woken_by_a_message_and_by_the_end() {
         sim.settle().await;
         connection.send("one").await.unwrap();
         sim.settle().await;
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         assert_eq!(told.recv().await.unwrap(), [owned("one")]);
     });
 }
@@ -243,7 +243,7 @@ fn an_echo_is_a_stream_forwarded_to_a_sink() {
             connection.send(&n.to_string()).await.unwrap();
         }
         sim.settle().await;
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         told.recv().await.unwrap().unwrap();
         ended.recv().await.unwrap().unwrap();
     });

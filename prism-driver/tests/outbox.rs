@@ -153,7 +153,7 @@ fn try_send_says_full_at_the_mark_and_refused_when_it_is_closing() {
         assert_eq!(connection.try_send(""), Err(TrySendError::Full));
         assert_eq!(connection.ping(b""), Err(TrySendError::Full));
         // Closing needs no room.
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         let refused = Err(TrySendError::Refused(SendError::Closed));
         assert_eq!(connection.try_send(""), refused);
         assert_eq!(connection.ping(b""), refused);
@@ -173,7 +173,7 @@ fn what_is_refused_wakes_nobody() {
         assert_eq!(connection.try_send("x"), Err(TrySendError::Full));
         assert_eq!(connection.ping(b""), Err(TrySendError::Full));
         assert!(!sim.tick(), "there is nothing more to write");
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         assert!(sim.tick());
         sim.settle().await;
         assert_eq!(connection.close(CloseCode::NORMAL, ""), Err(SendError::Closed));
@@ -245,7 +245,7 @@ fn closing_wakes_those_who_wait_for_room() {
         }
         sim.settle().await;
         assert!(result.is_empty(), "there is no room");
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         sim.settle().await;
         assert_eq!(sim.now(), s(0));
         for _ in 0..10 {
@@ -260,7 +260,7 @@ fn only_the_first_close_counts() {
     let (mut peer, script, ended, connection) = stuck(&sim);
     sim.run(async {
         script.set_capacity_to_client(1_000);
-        connection.close(CloseCode::NORMAL, "first").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "first"));
         let second = connection.close(CloseCode::GOING_AWAY, "second");
         assert_eq!(second, Err(SendError::Closed));
         assert_eq!(peer.all().await, [close(1000, "first"), Seen::End(Ok(()))]);
@@ -276,7 +276,7 @@ fn closed_resolves_when_the_connection_is_over_and_not_before() {
     sim.run(async {
         script.set_capacity_to_client(1_000);
         let mut closed = Box::pin(connection.closed());
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         sim.settle().await;
         assert_eq!(poll_once(&mut closed).await, None, "the peer has not agreed");
         assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);

@@ -159,7 +159,7 @@ fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
         peer.send_together(&["a", "b", "c"]).await;
         let connection = out.recv().await.unwrap();
         sim.pass(ms(500)).await;
-        connection.close(CloseCode::NORMAL, "enough").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "enough"));
         assert_eq!((peer.next().await, sim.now()), (close(1000, "enough"), ms(500)));
         // What is behind it, the answer that ends it, waits for no token.
         assert!(matches!(peer.next().await, Seen::End(Ok(()))));

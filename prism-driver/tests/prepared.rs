@@ -36,7 +36,7 @@ fn they_leave_in_order_with_all_else_in_one_write() {
         connection.try_send_prepared(&PreparedMessage::new("short")).unwrap();
         connection.send_prepared(&prepared(2)).await.unwrap();
         connection.send_prepared(&prepared(3)).await.unwrap();
-        connection.close(CloseCode::NORMAL, "done").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "done"));
         let expected =
             [binary(long(1)), text("own"), text("short"), binary(long(2)), binary(long(3))];
         for seen in expected {
@@ -97,7 +97,7 @@ fn once_the_connection_closes_they_are_refused_and_what_was_accepted_is_sent() {
     let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
     sim.run(async {
         connection.try_send_prepared(&prepared(1)).unwrap();
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         let refused = connection.send_prepared(&prepared(2)).await;
         assert_eq!(refused, Err(SendError::Closed));
         script.set_capacity_to_client(1 << 20);
@@ -122,7 +122,7 @@ fn a_client_sends_them_too() {
             let message = PreparedMessage::new("x".repeat(LONG).as_str());
             connection.send_prepared(&message).await.unwrap();
             connection.send_prepared(&message).await.unwrap();
-            connection.close(CloseCode::NORMAL, "").unwrap();
+            assert!(connection.close(CloseCode::NORMAL, ""));
         };
         futures_lite::future::zip(running, sending).await;
         assert_eq!(log.lines()[..2], ["x".repeat(LONG), "x".repeat(LONG)]);

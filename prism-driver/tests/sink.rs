@@ -263,7 +263,7 @@ fn closing_a_sink_waits_for_a_close_frame_that_somebody_else_has_begun() {
     sim.run(async {
         it.sending.feed(owned("short")).await.unwrap();
         assert_eq!(poll_once(it.sending.flush()).await, None, "it is flushed, up to here");
-        it.sending.connection().close(CloseCode::GOING_AWAY, "").unwrap();
+        assert!(it.sending.connection().close(CloseCode::GOING_AWAY, ""));
         it.script.allow_to_server(6 + 5);
         sim.settle().await;
         let mut closing = pin!(SinkExt::close(&mut it.sending));
@@ -318,7 +318,7 @@ fn a_message_that_the_connection_takes_no_more_is_reported_once() {
     sim.run(async {
         it.sending.feed(numbered(0)).await.unwrap();
         it.sending.feed(numbered(1)).await.unwrap();
-        it.receiving.connection().close(CloseCode::NORMAL, "").unwrap();
+        assert!(it.receiving.connection().close(CloseCode::NORMAL, ""));
         assert_eq!(it.sending.flush().await, Err(SendError::Closed), "the second one is not sent");
         let_go(&it.script);
         it.sending.flush().await.unwrap();

@@ -41,7 +41,7 @@ fn a_slow_reader_gets_all_that_was_accepted_before_the_close_frame_and_the_frame
     options.protocol.ping_interval = None;
     let (mut peer, connection) = slow(&sim, options);
     sim.run(async {
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         assert_eq!(read_slowly(&sim, &mut peer, usize::MAX).await, MESSAGE + 4 + 4);
     });
 }

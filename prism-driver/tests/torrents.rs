@@ -65,7 +65,7 @@ fn it_is_given_up_after_the_close_timeout_when_it_does_not_answer_our_close_fram
     let (mut peer, _, ended, connection) = torrent(&sim);
     sim.run(async {
         peer.mute();
-        connection.close(CloseCode::NORMAL, "bye").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "bye"));
         let reason = ended.recv().await.unwrap();
         let error = ProtocolError::CloseTimeout;
         assert!(

@@ -79,7 +79,7 @@ fn a_deadline_that_is_nearer_than_all_others_is_kept() {
         peer.mute();
         let connection = out.recv().await.unwrap();
         sim.pass(s(3)).await;
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         connection.closed().await;
         assert_eq!(sim.now(), s(3 + 5), "the close timeout, not the next ping");
         sim.settle().await;

@@ -140,7 +140,7 @@ fn where_nothing_can_be_dropped_the_newest_is() {
         assert_eq!((connection.missed(), connection.buffered()), (2, 199));
         script.set_capacity_to_client(1000);
         assert_eq!(peer.next().await, text(&large));
-        connection.close(CloseCode::NORMAL, "").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, ""));
         assert!(matches!(peer.next().await, Seen::Close(1000, _)), "and nothing between");
     });
 }
@@ -157,7 +157,7 @@ fn pongs_and_the_close_frame_are_not_dropped() {
                 sim.settle().await;
             }
         }
-        connection.close(CloseCode::NORMAL, "done").unwrap();
+        assert!(connection.close(CloseCode::NORMAL, "done"));
         script.set_capacity_to_client(1000);
         let seen = peer.all().await;
         let pong = Seen::Pong(b"you?".to_vec());
@@ -301,7 +301,7 @@ fn whatever_is_sent_and_taken_all_of_it_is_accounted_for() {
             }
             script.allow_to_client(usize::MAX);
             script.set_capacity_to_client(usize::MAX);
-            connection.close(CloseCode::NORMAL, "").unwrap();
+            assert!(connection.close(CloseCode::NORMAL, ""));
             let seen = peer.all().await;
             let got = seen.iter().filter_map(|seen| match seen {
                 Seen::Text(text) => Some(text),

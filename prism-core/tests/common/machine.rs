@@ -94,7 +94,7 @@ impl Machine {
         self.ws.pong(payload, &mut self.out)
     }
 
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> bool {
         self.ws.close(code, reason, &mut self.out)
     }
 

@@ -76,7 +76,7 @@ impl Peer {
 
     pub async fn close(&mut self, code: u16, reason: &str) {
         let code = CloseCode::new(code).unwrap();
-        self.ws.close(code, reason, &mut self.out).unwrap();
+        assert!(self.ws.close(code, reason, &mut self.out));
         self.flush().await;
     }
 

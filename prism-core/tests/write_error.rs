@@ -1,0 +1,80 @@
+//! RFC 6455 §7.1.5: how a connection ended is what the peer's close frame says, also where a write
+//! has failed before that frame was read.
+
+mod common;
+
+use common::{
+    close,
+    clock::{ROLES, s, started},
+    frame::Frame,
+    machine::Machine,
+    ping, text,
+};
+use prism_core::{CloseCode, ProtocolError, SendError, State};
+
+#[test]
+fn after_a_failed_write_what_the_peer_has_sent_is_still_received() {
+    for mut machine in Machine::both() {
+        machine.ws.handle_write_error();
+        assert_eq!(machine.state(), State::Closing);
+        assert!(machine.ws.wants_read());
+        let seen = machine.hears_frames([
+            Frame::text("one"),
+            Frame::ping("?"),
+            Frame::text("two"),
+            Frame::close(1000, "done"),
+        ]);
+        assert_eq!(seen, [text("one"), ping("?"), text("two"), close(1000, "done")]);
+        assert_eq!(machine.says(), [], "there is nobody who would take it");
+        assert_eq!(machine.ws.receive_eof(), Ok(()), "the peer had closed");
+    }
+}
+
+#[test]
+fn after_a_failed_write_nothing_can_be_sent() {
+    for mut machine in Machine::both() {
+        machine.ws.handle_write_error();
+        assert_eq!(machine.send("late"), Err(SendError::Closed));
+        assert_eq!(machine.ping(b""), Err(SendError::Closed));
+        assert!(!machine.close(CloseCode::NORMAL, "late"));
+        assert_eq!(machine.says(), []);
+    }
+}
+
+#[test]
+fn after_a_failed_write_a_peer_that_ends_without_a_close_frame_has_not_closed() {
+    for mut machine in Machine::both() {
+        machine.ws.handle_write_error();
+        assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
+    }
+}
+
+#[test]
+fn after_a_failed_write_the_peer_is_read_for_the_close_timeout_and_not_pinged() {
+    for role in ROLES {
+        let mut machine = started(role, s(0));
+        machine.ws.handle_write_error();
+        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "its clock starts at the next call");
+        assert_eq!(machine.at(s(19)), Ok(()));
+        assert_eq!(machine.ws.poll_timeout(), Some(s(24)));
+        assert_eq!(machine.hears_frames([Frame::text("late")]), [text("late")]);
+        assert_eq!(machine.at(s(24)), Ok(()));
+        assert!(!machine.ws.wants_read());
+        assert_eq!((machine.state(), machine.says()), (State::Closed, Vec::new()));
+    }
+}
+
+#[test]
+fn a_failed_write_changes_no_deadline_of_a_close_that_has_begun() {
+    for role in ROLES {
+        let mut machine = started(role, s(0));
+        assert!(machine.close(CloseCode::NORMAL, ""));
+        machine.says();
+        machine.at(s(1)).unwrap();
+        machine.ws.handle_write_error();
+        assert_eq!(machine.ws.poll_timeout(), Some(s(6)));
+        assert_eq!(machine.at(s(6)), Err(ProtocolError::CloseTimeout));
+        machine.ws.handle_write_error();
+        assert_eq!(machine.state(), State::Closed);
+    }
+}
