@@ -4,8 +4,8 @@
 mod common;
 
 use common::{
-    close,
     clock::{ROLES, s, started},
+    close,
     frame::Frame,
     machine::Machine,
     ping, text,

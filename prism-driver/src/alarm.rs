@@ -23,6 +23,9 @@ pub(crate) trait Alarm {
     /// Turns it off.
     fn clear(&mut self);
 
+    /// A handler still runs, though its connection's transport is gone.
+    fn note_stuck(&self, _connection: &Connection) {}
+
     /// Ready once, when it has rung; some time after it was due.
     fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
 }

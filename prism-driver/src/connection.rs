@@ -149,7 +149,7 @@ impl Connection {
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
     /// sent later. Seldom needed: what was accepted leaves by itself. To be sure that the peer has it,
-    /// [`close`](Self::close), and wait for the [end](Self::closed).
+    /// [`close`](Self::close), and wait for the [end](Self::closed), best outside of the handler.
     ///
     /// Cancel-safe.
     ///
@@ -170,11 +170,12 @@ impl Connection {
 
     /// Closes the connection: what was accepted is still sent, then the close frame, then nothing.
     /// The handler hears no more messages, and `on_disconnect` when the peer has agreed or the
-    /// close timeout has passed.
+    /// close timeout has passed. Returns whether this call was the one that closed: `false` if the
+    /// connection is closing already, or over.
     ///
-    /// # Errors
-    /// [`SendError::Closed`] if it is closing already; other errors if the reason can not be sent.
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    /// A reason of more than 123 bytes is cut at the end of a character. With
+    /// [`CloseCode::NO_STATUS`] none is sent (RFC 6455 §5.5.1).
+    pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.outbox().close(code, reason)
     }
 
@@ -191,7 +192,7 @@ impl Connection {
     /// ```no_run
     /// # use prism_driver::{CloseCode, Connection};
     /// fn ban(connection: &Connection) {
-    ///     let _ = connection.close(CloseCode::POLICY_VIOLATION, "banned"); // it may be closing already
+    ///     connection.close(CloseCode::POLICY_VIOLATION, "banned");
     ///     if connection.buffered() > 1024 {
     ///         connection.abort(); // what it does not read should not wait here
     ///     }
@@ -229,6 +230,11 @@ impl Connection {
     }
 
     /// Returns when the connection is over. Cancel-safe.
+    ///
+    /// A handler may wait for this after [`close`](Self::close), but while it does nothing of the peer's
+    /// is read, its answer neither: it waits for the whole [close
+    /// timeout](prism_core::Config::close_timeout). What the peer had sent by then still decides the
+    /// reason that `on_disconnect` hears.
     pub async fn closed(&self) {
         self.outbox().ended().await;
     }

@@ -65,6 +65,5 @@ impl Drop for Farewell {
 
 /// Closes a connection of a server that shuts down.
 pub(crate) fn tell(connection: &Connection) {
-    // One that is closing already needs no more.
-    let _ = connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
+    connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }

@@ -70,11 +70,9 @@ impl SendHalf {
         self.connection().send(message).await
     }
 
-    /// Closes the connection; the other half hears how it ended. See [`Connection::close`].
-    ///
-    /// # Errors
-    /// If it is closing already, or the reason can not be sent.
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    /// Closes the connection; the other half hears how it ended. Returns whether this call was the one
+    /// that closed. See [`Connection::close`].
+    pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.connection().close(code, reason)
     }
 
@@ -131,7 +129,7 @@ impl Sink<OwnedMessage> for SendHalf {
         ready!(self.as_mut().poll_ready(cx))?;
         // It may be closing already: then that close frame has to be written. A flush that was
         // begun before it does not count; one that begins anew waits no longer, as nothing follows.
-        let _ = self.close(CloseCode::NORMAL, "");
+        self.close(CloseCode::NORMAL, "");
         self.flushing = None;
         self.poll_flush(cx)
     }
@@ -199,7 +197,6 @@ impl fmt::Debug for RecvHalf {
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        // It may be closing or over already.
-        let _ = self.0.close(CloseCode::NORMAL, "");
+        self.0.close(CloseCode::NORMAL, "");
     }
 }

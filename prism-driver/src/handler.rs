@@ -123,6 +123,14 @@ pub enum Failure {
     WriteStalled,
 }
 
+impl Failure {
+    /// Whether the transport ended by itself, or was given up because the peer did not end it.
+    pub(crate) const fn is_end_of_transport(&self) -> bool {
+        use ProtocolError::{CloseTimeout, UnexpectedEof};
+        matches!(self, Self::Io(_) | Self::Protocol(CloseTimeout | UnexpectedEof))
+    }
+}
+
 impl Disconnect {
     /// The code, as a browser would report it: 1005 for a close frame without a code, 1006 if the
     /// connection failed.

@@ -42,6 +42,11 @@ impl<A: Alarm> Clock<A> {
     pub(crate) const fn alarm(&self) -> &A {
         &self.alarm
     }
+
+    fn clear(&mut self) {
+        self.alarm.clear();
+        self.set_for = None;
+    }
 }
 
 /// Made anew for each use: what lasts is in the connection and the clock.
@@ -56,7 +61,8 @@ impl<'a, A: Alarm> Link<'a, A> {
     }
 
     /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep
-    /// leaving, so that a handler that waits for room in its own outbox gets it; none are read.
+    /// leaving, so that a handler that waits for room in its own outbox gets it; none are read. When a
+    /// close takes too long the transport is dropped, so that one that waits for the end gets it.
     pub(crate) const fn attend<F>(self, handler: F) -> Attend<'a, A, F> {
         Attend { link: self, handler, failure: None, waited: false }
     }
@@ -92,8 +98,11 @@ impl<'a, A: Alarm> Link<'a, A> {
         let mut shut = false;
         poll_fn(move |cx| {
             if !self.outbox().is_cut_off() {
-                // Whatever ends this, there is nobody left to tell.
-                let _ = ready!(self.poll_linger(cx, input, &mut shut));
+                // Where a write has failed, no close frame is on its way that a reset could destroy.
+                if !self.outbox().has_write_failed() {
+                    // Whatever ends this, there is nobody left to tell.
+                    let _ = ready!(self.poll_linger(cx, input, &mut shut));
+                }
                 self.give_up();
             }
             Poll::Ready(())
@@ -102,16 +111,21 @@ impl<'a, A: Alarm> Link<'a, A> {
 
     /// Drops the transport.
     pub(crate) fn give_up(&mut self) {
-        self.clock.alarm.clear();
-        self.clock.set_for = None;
+        self.clock.clear();
         self.outbox().give_up();
+    }
+
+    /// Drops the transport while a handler runs, but keeps what the peer has sent.
+    fn give_up_unread(&mut self) {
+        self.clock.clear();
+        self.outbox().give_up_unread();
     }
 
     /// Writes, and watches the deadlines; ready only by a failure.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<Result<Infallible, Failure>> {
         loop {
-            let written = self.poll_write(cx)?;
-            ready!(self.poll_wait(cx, written.is_pending(), Watch::Handler))?;
+            let blocked = self.poll_write(cx).is_pending();
+            ready!(self.poll_wait(cx, blocked, Watch::Handler))?;
         }
     }
 
@@ -126,18 +140,16 @@ impl<'a, A: Alarm> Link<'a, A> {
     ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
         loop {
-            let written = self.poll_write(cx);
+            let blocked = self.poll_write(cx).is_pending();
             match self.poll_read(cx, input)? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
-                // Perhaps the close frame of a peer that takes nothing any more.
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
-            let blocked = written?.is_pending();
             if let Some(now) = passed.take() {
                 self.judge(now, &mut Watch::Peer(inbound))?;
             }
-            passed = ready!(self.poll_deadline(cx, blocked, true))?;
+            passed = ready!(self.poll_deadline(cx, blocked))?;
         }
     }
 
@@ -149,7 +161,7 @@ impl<'a, A: Alarm> Link<'a, A> {
     ) -> Poll<Result<(), Failure>> {
         for _ in 0..READS_PER_TURN {
             let stalled_at = self.clock.stalled_at;
-            let blocked = self.poll_write(cx)?.is_pending();
+            let blocked = self.poll_write(cx).is_pending();
             let wants = self.outbox().wants();
             if !wants.read {
                 // Who has ended its side may take what is left, but not a byte now and then for ever.
@@ -194,7 +206,7 @@ impl<'a, A: Alarm> Link<'a, A> {
         blocked: bool,
         mut watch: Watch<'_>,
     ) -> Poll<Result<(), Failure>> {
-        match ready!(self.poll_deadline(cx, blocked, watch.judges_close()))? {
+        match ready!(self.poll_deadline(cx, blocked))? {
             Some(now) => Poll::Ready(self.judge(now, &mut watch)),
             None => Poll::Ready(Ok(())),
         }
@@ -205,13 +217,10 @@ impl<'a, A: Alarm> Link<'a, A> {
         &mut self,
         cx: &mut Context<'_>,
         blocked: bool,
-        judges_close: bool,
     ) -> Poll<Result<Option<Duration>, Failure>> {
         let Rest::Until(due) = self.outbox().rest(cx, blocked)? else {
             return Poll::Ready(Ok(None));
         };
-        // A peer that nobody reads can not show that it has closed.
-        let due = if judges_close || self.outbox().is_open() { due } else { None };
         self.poll_alarm(cx, due).map(|now| Ok(Some(now)))
     }
 
@@ -253,13 +262,13 @@ impl<'a, A: Alarm> Link<'a, A> {
         Poll::Ready(clock.alarm.now())
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (took, written) = self.outbox().poll_write(cx);
         if took && self.clock.stalled_at.take().is_some() {
             self.outbox().relieve();
         }
         self.watch_stall(written.is_pending());
-        written.map_err(Failure::from)
+        written
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
@@ -319,28 +328,28 @@ impl<A: Alarm, F: Future<Output = ()>> Future for Attend<'_, A, F> {
                 }
             }
             if link.outbox().is_cut_off() {
+                link.clock.alarm.note_stuck(link.connection);
                 return Poll::Pending;
             }
-            let Err(error) = ready!(link.poll_leave(cx));
             // The handler goes on, but from now on its sends fail: let it see that.
-            link.give_up();
-            failure.get_or_insert_with(|| Box::new(error));
+            match ready!(link.poll_leave(cx)) {
+                Err(Failure::Protocol(ProtocolError::CloseTimeout)) => link.give_up_unread(),
+                Err(error) => {
+                    link.give_up();
+                    failure.get_or_insert_with(|| Box::new(error));
+                }
+            }
         }
     }
 }
 
 /// Whom the deadlines are for while the link waits.
 enum Watch<'a> {
-    /// A handler runs, nobody reads: the peer can not be blamed for silence.
+    /// A handler runs, nobody reads: the peer cannot be blamed for silence. But a close has to end: the
+    /// handler may be waiting for that.
     Handler,
     /// The peer is being read.
     Peer(&'a mut Inbound),
     /// Only the end of the transport is waited for.
     Close,
-}
-
-impl Watch<'_> {
-    const fn judges_close(&self) -> bool {
-        !matches!(self, Self::Handler)
-    }
 }

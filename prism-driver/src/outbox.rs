@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use prism_core::{CloseCode, Outbound, OwnedHeaders, SendError, State};
+use prism_core::{CloseCode, CloseFrame, Outbound, OwnedHeaders, SendError};
 
 use crate::{
     connection::TrySendError,
@@ -22,7 +22,7 @@ use crate::{
     unsent::Unsent,
     wait::wait_until,
     when_slow::WhenSlow,
-    wire::{End, Outgoing, Wire, nobody},
+    wire::{End, Outgoing, Wire, Written, nobody},
 };
 
 mod cut;
@@ -40,6 +40,8 @@ pub(crate) struct Outbox {
     rung: AtomicBool,
     /// The peer has taken something that it had kept waiting.
     relieved: AtomicBool,
+    /// The transport is gone, and a handler still runs.
+    stuck: AtomicBool,
     high_water_mark: u32,
 }
 
@@ -74,6 +76,7 @@ impl Outbox {
             closed: AtomicBool::new(false),
             rung: AtomicBool::new(false),
             relieved: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
         }
@@ -125,17 +128,17 @@ impl Outbox {
         self.lock().take_headers()
     }
 
-    /// Begins the close handshake, mark or no mark.
-    pub(crate) fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+    /// Begins the close handshake, mark or no mark; whether this call was the one that closed.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) -> bool {
         let mut wire = self.lock();
-        wire.write(|outbound, out| outbound.close(code, reason, out))?;
-        wire.more().closed_with = Some((code, reason.to_owned()));
+        if !wire.write(|outbound, out| outbound.close(code, reason, out)) {
+            return false;
+        }
+        let sent = CloseFrame::new(code, reason);
+        wire.more().closed_with = Some((sent.code, sent.reason.to_owned()));
         self.closed.store(true, Ordering::Release);
-        let notices = wire.notices();
-        // The owner has a deadline to set.
-        wake_owner(wire);
-        Notices::notify_all(notices);
-        Ok(())
+        tell_all(wire);
+        true
     }
 
     /// Returns when what is unsent now has been written, whatever comes after it.
@@ -154,7 +157,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().outbound.state() == State::Open
+        self.lock().is_open()
     }
 
     /// How many bytes are waiting to be sent.
@@ -215,16 +218,14 @@ impl Outbox {
         let Some(owner) = wire.owner.take() else { return };
         let written = wire.poll_write(&mut Context::from_waker(&owner));
         let woken = match written {
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Written::All) => {
                 wire.owner = Some(owner);
                 // A transport that has taken something owes nobody a wake-up any more.
                 wire.blocked = false;
                 None
             }
-            Poll::Ready(Err(error)) => {
-                wire.fail(error);
-                Some(owner)
-            }
+            // It has a deadline to set.
+            Poll::Ready(Written::Failed) => Some(owner),
             Poll::Pending => {
                 wire.blocked = true;
                 Some(owner)
@@ -253,8 +254,9 @@ impl Outbox {
         // wake the owner, it must not be asked by anybody else.)
         if !wire.blocked {
             let written = wire.poll_write(&mut Context::from_waker(&nobody()));
-            if let Poll::Ready(Err(error)) = written {
-                wire.fail(error);
+            if written == Poll::Ready(Written::Failed) {
+                tell_all(wire);
+                return Err(TrySendError::Refused(SendError::Closed));
             }
             if !wire.is_full(mark) {
                 return Ok(Some(wire));
@@ -270,8 +272,7 @@ impl Outbox {
         match when_slow {
             WhenSlow::Close => {
                 drop(wire);
-                // Somebody else may do it just now.
-                let _ = self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+                self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
                 if waits {
                     Err(TrySendError::Refused(SendError::Closed))
                 } else {
@@ -283,12 +284,16 @@ impl Outbox {
         }
     }
 
-    /// Bytes have left.
+    /// Bytes have left, or never will.
     fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
         let Some(notices) = wire.notices() else { return };
-        let room = !wire.is_full(self.high_water_mark as usize);
+        let (room, open) = (!wire.is_full(self.high_water_mark as usize), wire.is_open());
         drop(wire);
-        notices.notify_progress(room);
+        if open {
+            notices.notify_progress(room);
+        } else {
+            Notices::notify_all(Some(notices));
+        }
     }
 
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
@@ -299,7 +304,7 @@ impl Outbox {
 
 /// What has to be done after something was appended.
 fn duty(wire: &mut Wire) -> Duty {
-    if wire.owner.is_none() || wire.blocked || wire.is_idle() {
+    if wire.owner.is_none() || wire.blocked || (wire.is_idle() && !wire.has_write_failed()) {
         return Duty::Nothing;
     }
     match fan_out::number() {
@@ -315,6 +320,13 @@ fn duty(wire: &mut Wire) -> Duty {
 /// Runs a hook. One that panics has only itself to blame.
 fn run(hook: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(hook));
+}
+
+/// Something has changed for everybody: the owner has a deadline to set.
+fn tell_all(wire: MutexGuard<'_, Wire>) {
+    let notices = wire.notices();
+    wake_owner(wire);
+    Notices::notify_all(notices);
 }
 
 fn wake_owner(mut wire: MutexGuard<'_, Wire>) {

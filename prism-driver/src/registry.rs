@@ -82,9 +82,8 @@ impl Registry {
         let mut inner = self.lock();
         let connection = inner.seats[key].connection.take();
         inner.stand(well);
-        self.stats.closed();
         drop(inner);
-        drop(connection);
+        connection.iter().for_each(|connection| self.count_end(connection));
     }
 
     /// Gives a seat up.
@@ -94,10 +93,10 @@ impl Registry {
         if place.connection.is_some() {
             // Its task was dropped.
             inner.stand(false);
-            self.stats.closed();
         }
         let last = inner.last;
         drop(inner);
+        place.connection.iter().for_each(|connection| self.count_end(connection));
         drop(place);
         self.left.notify(usize::MAX);
         if last {
@@ -191,6 +190,10 @@ impl Registry {
         inner.due = next.max(now.saturating_add(TOGETHER).into());
         drop(inner);
         ringing.iter().for_each(|connection| connection.outbox().ring());
+    }
+
+    fn count_end(&self, connection: &Connection) {
+        self.stats.closed(connection.outbox().is_stuck());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

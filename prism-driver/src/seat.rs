@@ -71,6 +71,12 @@ impl<N: Network> Alarm for Seat<N> {
         self.house.registry.set_alarm(self.key, Moment::END);
     }
 
+    fn note_stuck(&self, connection: &Connection) {
+        if connection.outbox().set_stuck() {
+            self.house.stats.stuck();
+        }
+    }
+
     fn poll(&mut self, connection: &Connection, _: &mut Context<'_>) -> Poll<()> {
         // The waker is in the outbox: a session leaves it there whenever it sleeps.
         if connection.outbox().take_ring() { Poll::Ready(()) } else { Poll::Pending }

@@ -175,8 +175,13 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
 
     /// Why it is over; everybody but the handler has been told.
     fn judge(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
-        let cut = self.connection.outbox().failure_by_cut();
-        let reason = cut.map_or(ended, Err).unwrap_or_else(|failure| self.fail(failure));
+        let outbox = self.connection.outbox();
+        let ended = outbox.failure_by_cut().map_or(ended, Err).map_err(|failure| {
+            // Where a write had failed before, the rest followed from that.
+            let first = outbox.take_write_error().filter(|_| failure.is_end_of_transport());
+            first.map_or(failure, Failure::from)
+        });
+        let reason = ended.unwrap_or_else(|failure| self.fail(failure));
         self.connection.outbox().end();
         reason
     }
@@ -186,12 +191,13 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
         let outbox = self.connection.outbox();
         match &failure {
             Failure::HandlerPanicked => outbox.abort(CloseCode::INTERNAL_ERROR, "internal error"),
-            // The peer has ended its side only: it may still read what was accepted for it.
-            Failure::Protocol(ProtocolError::UnexpectedEof) => outbox.receive_eof(),
+            // Nothing more can be read, but the peer may still take what was accepted for it.
+            Failure::Protocol(ProtocolError::UnexpectedEof) | Failure::Io(_) => {
+                outbox.receive_eof()
+            }
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::Aborted
             | Failure::CutOff
-            | Failure::Io(_)
             | Failure::WriteStalled => {
                 Link::new(&self.connection, &mut self.clock).give_up();
             }

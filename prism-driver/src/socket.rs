@@ -80,18 +80,15 @@ impl Socket {
         self.receiving.recv().await
     }
 
-    /// Closes the connection and returns how it ended, when the peer has agreed. Messages that were
-    /// not received are dropped.
+    /// Closes the connection and returns how it ended, when the peer has agreed. If it is closing
+    /// already, this only waits. Messages that were not received are dropped.
     ///
     /// Cancel-safe: dropped while it waits, it has closed the connection all the same.
-    ///
-    /// # Errors
-    /// If it is closing already, or the reason can not be sent.
-    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<Disconnect, SendError> {
-        self.sending.close(code, reason)?;
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Disconnect {
+        self.sending.close(code, reason);
         loop {
             if let Err(ending) = self.recv().await {
-                return Ok(ending);
+                return ending;
             }
         }
     }

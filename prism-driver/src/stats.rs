@@ -30,6 +30,8 @@ struct Tally {
     accepted: AtomicU64,
     opened: AtomicU64,
     closed: AtomicU64,
+    stuck: AtomicU64,
+    unstuck: AtomicU64,
     unopened: [AtomicU64; Unopened::ALL],
 }
 
@@ -63,6 +65,11 @@ pub struct Counts {
     pub in_handshake: u64,
     /// How many connections are open now: a handler has them, or is about to.
     pub open: u64,
+    /// How many of these are over but for a handler that has not returned: the transport is gone, and
+    /// [`Connection::closed`](crate::Connection::closed) has. Each keeps its place among
+    /// [`max_connections`](crate::Options::max_connections) until its handler returns, so a number that
+    /// only grows shows a handler that hangs.
+    pub stuck: u64,
     /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
     /// How many got a page.
@@ -126,6 +133,8 @@ impl ServerStats {
             failed: unopened(Unopened::Failed),
         };
         let pages = unopened(Unopened::Page);
+        let unstuck = self.tally.unstuck.load(Relaxed);
+        let stuck = self.tally.stuck.load(Relaxed);
         let closed = self.tally.closed.load(Relaxed);
         let opened = self.tally.opened.load(Relaxed);
         let accepted = self.tally.accepted.load(Relaxed);
@@ -135,6 +144,7 @@ impl ServerStats {
             // They are read one after the other, and by themselves they have no order.
             in_handshake: accepted.saturating_sub(greeted),
             open: opened.saturating_sub(closed),
+            stuck: stuck.saturating_sub(unstuck),
             closed,
             pages,
             refused,
@@ -149,8 +159,16 @@ impl ServerStats {
         self.tally.opened.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn closed(&self) {
+    /// A connection is over; `stuck`: it was counted as such before.
+    pub(crate) fn closed(&self, stuck: bool) {
+        if stuck {
+            self.tally.unstuck.fetch_add(1, Relaxed);
+        }
         self.tally.closed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn stuck(&self) {
+        self.tally.stuck.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn unopened(&self, why: Unopened) {

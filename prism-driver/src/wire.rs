@@ -30,6 +30,9 @@ const LARGE: usize = 16 << 10;
 /// ones than that costs, for they lie in memory that is warm.
 const GATHERED: usize = 32 << 10;
 
+/// How much of what the peer has sent is kept when the transport is given up before it was read.
+const UNREAD: usize = 64 << 10;
+
 pub(crate) struct Wire {
     pub(crate) outbound: Outbound,
     /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
@@ -53,6 +56,15 @@ pub(crate) struct Wire {
     pub(crate) more: Option<Box<More>>,
 }
 
+/// What has become of what was unsent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// All of it has left.
+    All,
+    /// A write has failed: what was left is lost, and nothing more can be sent.
+    Failed,
+}
+
 /// How far the connection's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -67,8 +79,10 @@ pub(crate) enum End {
 pub(crate) struct More {
     /// There until `on_connect` has run: idle connections should not hold a head each.
     pub(crate) headers: Option<OwnedHeaders>,
-    /// Why the transport took no more, if it was not the owner who tried.
-    failed: Option<io::Error>,
+    /// Why the transport takes no more.
+    write_error: Option<io::Error>,
+    /// What the peer had sent when the transport was given up with a handler still running.
+    unread: Vec<u8>,
     /// How many bytes have been written since somebody first asked.
     written: Option<u64>,
     /// How many bytes were unsent when the transport went.
@@ -84,9 +98,20 @@ pub(crate) struct More {
 
 impl More {
     fn is_empty(&self) -> bool {
-        let Self { headers, failed, written, lost, missed, closed_with, notices, hooks } = self;
+        let Self {
+            headers,
+            write_error,
+            unread,
+            written,
+            lost,
+            missed,
+            closed_with,
+            notices,
+            hooks,
+        } = self;
         headers.is_none()
-            && failed.is_none()
+            && write_error.is_none()
+            && unread.is_empty()
             && written.is_none()
             && *lost == 0
             && *missed == 0
@@ -183,43 +208,44 @@ impl Wire {
         headers
     }
 
-    /// Whether there is nothing to do for whoever owns the connection.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.unsent.is_none() && !self.unflushed && !self.has_failed()
+    /// Whether there is nothing to write.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.unsent.is_none() && !self.unflushed
     }
 
-    /// Whether the owner may sleep, if the transport would take no more from it.
-    pub(crate) fn may_rest(&self, blocked: bool) -> bool {
-        if blocked { !self.has_failed() } else { self.is_idle() }
+    /// Whether the transport takes no more, because a write has failed.
+    pub(crate) fn has_write_failed(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.write_error.is_some())
     }
 
-    /// Keeps what went wrong for the owner.
-    pub(crate) fn fail(&mut self, error: io::Error) {
-        self.more().failed = Some(error);
+    /// Takes the error of the write that has failed, if one has.
+    pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
+        self.more.as_mut()?.write_error.take()
     }
 
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
         let Some(unsent) = &self.unsent else { return false };
         let apart = if self.when_slow == WhenSlow::DropOldest { unsent.apart() } else { 0 };
-        unsent.len() + apart >= high_water_mark && self.outbound.state() == State::Open
+        unsent.len() + apart >= high_water_mark && self.is_open()
+    }
+
+    /// Whether messages can be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outbound.state() == State::Open
     }
 
     // ---- the transport
 
-    /// Writes what is unsent, and has the transport flush it; ready when nothing is left.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(error) = self.more.as_mut().and_then(|more| more.failed.take()) {
-            return Poll::Ready(Err(error));
+    /// Writes what is unsent, and has the transport flush it; ready when there is nothing left to do.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
+        match ready!(self.poll_write_and_flush(cx)) {
+            Ok(()) => Poll::Ready(Written::All),
+            Err(error) => {
+                self.fail_writing(error);
+                Poll::Ready(Written::Failed)
+            }
         }
-        ready!(self.poll_write_with(cx, &[]))?;
-        if self.unflushed {
-            let Some(io) = &mut self.io else { return Poll::Pending };
-            ready!(Pin::new(io).poll_flush(cx))?;
-            self.unflushed = false;
-            self.took = true;
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Reads once.
@@ -228,8 +254,31 @@ impl Wire {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        Pin::new(io).poll_read(cx, buf)
+        match &mut self.io {
+            Some(io) => Pin::new(io).poll_read(cx, buf),
+            None => self.read_unread(buf).map_or(Poll::Pending, |count| Poll::Ready(Ok(count))),
+        }
+    }
+
+    /// Reads what is there, so that it can be received when the transport is gone.
+    pub(crate) fn keep_unread(&mut self) {
+        let Some(io) = &mut self.io else { return };
+        let (nobody, mut io) = (nobody(), Pin::new(io));
+        let mut cx = Context::from_waker(&nobody);
+        let (mut unread, mut len) = (vec![0; UNREAD], 0);
+        // A transport may wait once before it looks.
+        let mut looks = 0..2;
+        while looks.next().is_some() && len < unread.len() {
+            if let Poll::Ready(Ok(count @ 1..)) = io.as_mut().poll_read(&mut cx, &mut unread[len..])
+            {
+                (len, looks) = (len + count, 0..2);
+            }
+        }
+        if len > 0 {
+            unread.truncate(len);
+            unread.shrink_to_fit();
+            self.more().unread = unread;
+        }
     }
 
     /// Ends the transport's write side.
@@ -252,14 +301,45 @@ impl Wire {
     #[must_use]
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.outbound.receive_eof();
-        let lost = self.unsent() as u64;
-        if lost > 0 {
-            self.more().lost += lost;
-        }
-        if let Some(unsent) = self.unsent.take() {
-            pool::put_send(unsent);
-        }
+        self.lose_unsent();
         self.io.take()
+    }
+
+    /// Nothing can be sent any more. What the peer has sent can still be read: an error in one direction
+    /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455
+    /// §7.1.5).
+    fn fail_writing(&mut self, error: io::Error) {
+        self.outbound.handle_write_error();
+        self.lose_unsent();
+        self.unflushed = false;
+        self.more().write_error = Some(error);
+    }
+
+    fn lose_unsent(&mut self) {
+        let Some(unsent) = self.unsent.take() else { return };
+        if !unsent.is_empty() {
+            self.more().lost += unsent.len() as u64;
+        }
+        pool::put_send(unsent);
+    }
+
+    fn read_unread(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let unread = &mut self.more.as_mut()?.unread;
+        let count = unread.len().min(buf.len());
+        buf[..count].copy_from_slice(&unread[..count]);
+        unread.drain(..count);
+        (count > 0).then_some(count)
+    }
+
+    fn poll_write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_with(cx, &[]))?;
+        if self.unflushed {
+            let Some(io) = &mut self.io else { return Poll::Pending };
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.unflushed = false;
+            self.took = true;
+        }
+        Poll::Ready(Ok(()))
     }
 
     #[inline(never)]
@@ -286,7 +366,7 @@ impl Wire {
         let nobody = nobody();
         let mut cx = Context::from_waker(&nobody);
         if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
-            self.fail(error);
+            self.fail_writing(error);
         }
         Ok(())
     }
@@ -351,10 +431,6 @@ impl Wire {
                 Poll::Ready(Ok(count))
             }
         }
-    }
-
-    fn has_failed(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.failed.is_some())
     }
 
     fn return_memory(&mut self) {

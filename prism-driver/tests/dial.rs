@@ -233,7 +233,7 @@ struct CloseWith;
 impl Handler for CloseWith {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let reason = message.as_text().unwrap();
-        connection.close(prism_driver::CloseCode::NORMAL, reason).unwrap();
+        assert!(connection.close(prism_driver::CloseCode::NORMAL, reason), "an open connection");
     }
 }
 

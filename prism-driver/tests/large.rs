@@ -69,7 +69,10 @@ fn small_and_large_messages_keep_their_order() {
             connection.send(&large(2)).await.unwrap();
             connection.send(&large(3)).await.unwrap();
             connection.send("after").await.unwrap();
-            connection.close(prism_driver::CloseCode::NORMAL, "done").unwrap();
+            assert!(
+                connection.close(prism_driver::CloseCode::NORMAL, "done"),
+                "an open connection"
+            );
             assert_eq!(peer.next().await, text("before"));
             assert_eq!(peer.next().await, binary(large(1)));
             assert_eq!(peer.next().await, text("between"));

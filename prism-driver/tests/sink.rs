@@ -178,7 +178,7 @@ fn a_sink_that_waits_for_room_is_woken() {
 #[test]
 fn a_sink_that_waits_for_room_is_woken_when_there_will_never_be_any() {
     let ends: [fn(&Connection, &Script); 2] = [
-        |connection, _| connection.close(CloseCode::NORMAL, "").unwrap(),
+        |connection, _| assert!(connection.close(CloseCode::NORMAL, "")),
         |_, script| script.break_to_server(io::ErrorKind::ConnectionReset),
     ];
     for end in ends {

@@ -6,7 +6,7 @@ mod common;
 use std::io;
 
 use common::{
-    close, handed_out,
+    close,
     handlers::{Echo, Recorder},
     io_error,
     peer::{Peer, Seen},
@@ -15,7 +15,7 @@ use common::{
     text,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Client, Disconnect, Options, OwnedMessage, Runtime};
+use prism_driver::{Client, Options, OwnedMessage, Runtime};
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
@@ -102,26 +102,6 @@ fn a_write_that_fails_before_in_or_after_a_message_ends_the_connection_with_its_
 }
 
 #[test]
-fn a_write_that_fails_while_a_handler_runs_lets_it_finish_and_is_the_reason() {
-    let sim = Sim::default();
-    let (recorder, log, gate) = Recorder::new();
-    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        assert_eq!(peer.next().await, text("welcome"));
-        script.break_to_client(RESET);
-        peer.send_together(&["wait", "never heard"]).await;
-        // The keepalive's ping is what can not be written.
-        sim.pass(s(21)).await;
-        assert!(script.dropped_by_server());
-        assert_eq!(log.lines(), ["connect", "begin wait"]);
-        gate.send(()).await.unwrap();
-        assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
-    });
-    assert_eq!(log.lines()[1..3], ["begin wait", "end wait"]);
-    assert!(log.lines()[3].starts_with("disconnect the transport failed"), "{:?}", log.lines());
-}
-
-#[test]
 fn a_flush_that_fails_ends_the_connection_with_its_error() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
@@ -157,22 +137,6 @@ fn a_transport_that_never_finishes_closing_is_given_up_after_the_write_timeout()
         assert_eq!(ended.recv().await.unwrap().code(), 4000);
         assert_eq!(sim.now(), s(30));
         assert!(script.dropped_by_server());
-    });
-}
-
-#[test]
-fn a_write_error_does_not_hide_a_close_frame_that_has_come() {
-    let sim = Sim::default();
-    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
-    sim.run(async {
-        sim.settle().await;
-        // All at once: the peer closes and goes, and we have something to send.
-        peer.close(4000, "bye").await;
-        script.break_to_client(RESET);
-        connection.send("too late").await.unwrap();
-        let reason = ended.recv().await.unwrap();
-        assert!(matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"), "{reason}");
-        assert_eq!(reason.code(), 4000);
     });
 }
 

@@ -262,7 +262,7 @@ fn a_write_that_fails_where_room_is_made_ends_the_connection() {
         connection.try_send(&message(0)).unwrap();
         connection.try_send(&message(1)).unwrap();
         script.fail_to_client_once(io::ErrorKind::TimedOut);
-        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Full));
+        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Refused(SendError::Closed)));
         let reason = ended.recv().await.unwrap();
         let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
         let failed = matches!(&reason, Disconnect::Failed(Failure::Io(it)) if timed_out(it));

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use prism_driver::{
-    CloseCode, Connection, ConnectionId, Message, PreparedMessage, SendError, TrySendError,
-};
+use prism_driver::{CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError};
 
 use crate::{
     hall::{Hall, Whom},
@@ -93,27 +91,17 @@ impl<'a> To<'a> {
             Err(TrySendError::Refused(_)) => {} // it is leaving
         });
         for member in slow {
-            let _ = member.close(CloseCode::TRY_AGAIN_LATER, "too slow"); // or it has gone
+            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
         }
         Delivery { stamp, delivered, dropped }
     }
 
-    /// Closes the connections, as [`Connection::close`] does. How many were open.
-    ///
-    /// # Errors
-    /// If the reason can not be sent. Then none was closed.
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<usize, SendError> {
+    /// Closes the connections, as [`Connection::close`] does. Returns how many this call closed: those
+    /// that were open.
+    pub fn close(&self, code: CloseCode, reason: &str) -> usize {
         let mut members = Vec::new();
         self.each(|member| members.push(member.clone()));
-        let mut closed = 0;
-        for member in members {
-            match member.close(code, reason) {
-                Ok(()) => closed += 1,
-                Err(SendError::Closed) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(closed)
+        members.iter().filter(|member| member.close(code, reason)).count()
     }
 
     fn each(&self, mut tell: impl FnMut(&Connection)) -> Stamp {

@@ -111,7 +111,7 @@ async fn a_person_with_several_connections_is_one_until_the_last_has_gone() {
     assert_eq!(ann.is_told().await, diff(1, &[both], &[], &[]));
     laptop.task.abort();
     assert_eq!(ann.is_told().await, diff(2, &[], &[person("ben", &["phone"])], &[]));
-    phone.socket.close(CloseCode::NORMAL, "").await.unwrap();
+    phone.socket.close(CloseCode::NORMAL, "").await;
     assert_eq!(ann.is_told().await, diff(3, &[], &[], &["ben"]));
     assert_eq!(presence.count("tea"), 0);
 }
@@ -144,8 +144,8 @@ async fn however_a_connection_ends_it_is_told_to_have_left_once() {
     assert_eq!(ann.is_told().await, state(0, &[]));
     let endings: [fn(&Guest); 4] = [
         |guest| guest.task.abort(),
-        |guest| guest.connection.close(CloseCode::NORMAL, "").unwrap(),
-        |guest| guest.socket.connection().close(CloseCode::NORMAL, "").unwrap(),
+        |guest| assert!(guest.connection.close(CloseCode::NORMAL, "")),
+        |guest| assert!(guest.socket.connection().close(CloseCode::NORMAL, "")),
         |guest| guest.socket.connection().try_send("panic").unwrap(),
     ];
     for (round, end) in endings.iter().enumerate() {

@@ -29,9 +29,8 @@ impl End for Socket {
 
     async fn close(self) -> Result<(), String> {
         match Self::close(&self, CloseCode::NORMAL, "").await {
-            Ok(Disconnect::Local { .. }) => Ok(()),
-            Ok(ending) => Err(ending.to_string()),
-            Err(error) => Err(error.to_string()),
+            Disconnect::Local { .. } => Ok(()),
+            ending => Err(ending.to_string()),
         }
     }
 }

@@ -161,7 +161,7 @@ fn closing_makes_a_waiting_send_fail() {
         }
     });
     tell.recv_timeout(PATIENCE).expect("the outbox is full");
-    connection.close(CloseCode::NORMAL, "").expect("an open connection");
+    assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
     assert_eq!(sending.join().expect("no panic"), Err(SendError::Closed));
     drop(peer);
 }

@@ -94,7 +94,7 @@ struct Bouncer(Recorder);
 impl Handler for Bouncer {
     async fn on_connect(&self, connection: &Connection) {
         self.0.on_connect(connection).await;
-        connection.close(CloseCode::NORMAL, "full").expect("an open connection");
+        assert!(connection.close(CloseCode::NORMAL, "full"), "an open connection");
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}

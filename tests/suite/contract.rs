@@ -141,7 +141,7 @@ fn contract_3_on_disconnect_runs_once_last_with_the_reason() {
     assert_eq!((ended.code(), ended.reason()), (4001, "done".into()));
 
     let ended = assert_ends_once(|mut peer, connection| {
-        connection.close(CloseCode::POLICY_VIOLATION, "enough").expect("an open connection");
+        assert!(connection.close(CloseCode::POLICY_VIOLATION, "enough"), "an open connection");
         peer.expect_close(1008, "enough");
         peer.send_close(1008, "");
     });
@@ -283,7 +283,7 @@ fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
                 None => dropped += 1,
             }
         }
-        connection.close(CloseCode::NORMAL, "").expect("an open connection");
+        assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
     });
     assert!(dropped > 0, "every send found room");
     for number in sent {

@@ -66,7 +66,7 @@ async fn echo_all(socket: &Socket, connection: usize) -> Result<(), String> {
         Ok(())
     };
     try_zip(send, receive).await?;
-    match socket.close(CloseCode::NORMAL, "").await.map_err(|error| error.to_string())? {
+    match socket.close(CloseCode::NORMAL, "").await {
         Disconnect::Local { .. } => Ok(()),
         ending => Err(format!("closed, but {ending}")),
     }

@@ -65,7 +65,7 @@ fn a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_clo
             let peer = server.open("/");
             let connection = events.connected();
             flood(&peer, TEXT);
-            connection.close(CloseCode::NORMAL, "").expect("an open connection");
+            assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
             let ended = events.ended();
             let late = ProtocolError::CloseTimeout;
             assert!(

@@ -106,7 +106,7 @@ fn when_we_close_a_half_closed_peer_is_told_and_not_waited_for() {
     let mut peer = server.open("/");
     let connection = events.connected();
     // Close and end cross on the wire, in either order.
-    connection.close(CloseCode::NORMAL, "done").expect("an open connection");
+    assert!(connection.close(CloseCode::NORMAL, "done"), "an open connection");
     peer.send_eof();
     peer.expect_close(1000, "done");
     peer.expect_end();

@@ -14,7 +14,7 @@ use crate::{
     handler::Failure,
     notices::Notices,
     sync::MutexGuard,
-    wire::{End, Wire},
+    wire::{End, Wire, Written},
 };
 
 impl Outbox {
@@ -27,16 +27,16 @@ impl Outbox {
 
     /// Writes what is unsent; whether the transport has taken something since the last call, and
     /// ready when nothing is left.
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<io::Result<()>>) {
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut wire = self.lock();
         wire.owner = None;
         let written = wire.poll_write(cx);
         wire.blocked = written.is_pending();
         let took = wire.take_took();
-        if took {
+        if took || written == Poll::Ready(Written::Failed) {
             self.notify_progress(wire);
         }
-        (took, written)
+        (took, written.map(|_| ()))
     }
 
     /// Whether the alarm has rung since this was last asked.
@@ -74,7 +74,11 @@ impl Outbox {
         if let Some(cut) = wire.cut {
             return Err(cut.into());
         }
-        if !wire.may_rest(write_blocked) {
+        if wire.is_cut_off() {
+            // It was given up while a handler ran, and all that it had left behind has been read.
+            return Err(ProtocolError::CloseTimeout.into());
+        }
+        if !write_blocked && !wire.is_idle() {
             return Ok(Rest::NotYet);
         }
         wire.owner = Some(cx.waker().clone());
@@ -132,6 +136,33 @@ impl Outbox {
         let io = wire.give_up();
         self.tell_end(wire);
         drop(io);
+    }
+
+    /// As [`give_up`](Self::give_up), while a handler runs. What the peer has sent by now, perhaps its
+    /// close frame, can be read when the handler is done.
+    pub(crate) fn give_up_unread(&self) {
+        self.lock().keep_unread();
+        self.give_up();
+    }
+
+    /// Whether a write has failed, and its error has not been taken.
+    pub(crate) fn has_write_failed(&self) -> bool {
+        self.lock().has_write_failed()
+    }
+
+    /// Why the transport takes no more, if a write has failed.
+    pub(crate) fn take_write_error(&self) -> Option<io::Error> {
+        self.lock().take_write_error()
+    }
+
+    /// Notes that a handler still runs, though the transport is gone; whether that is new.
+    pub(crate) fn set_stuck(&self) -> bool {
+        !self.stuck.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether a handler was still running when the transport was gone.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// First what must not outlive the connection, then those who wait for its end. If somebody else is

@@ -60,7 +60,7 @@ impl Handler for Recorder {
         match text.as_str() {
             "wait" => self.gate.recv().await.unwrap(),
             "panic" => panic!("on purpose"),
-            "close" => connection.close(CloseCode::NORMAL, "enough").unwrap(),
+            "close" => assert!(connection.close(CloseCode::NORMAL, "enough")),
             _ => connection.send(message).await.unwrap(),
         }
         self.log.add(format!("end {text}"));

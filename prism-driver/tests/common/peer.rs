@@ -69,6 +69,14 @@ impl Peer {
         self.flush().await;
     }
 
+    /// Several messages and a close frame that arrive in one read.
+    pub async fn send_and_close(&mut self, messages: &[impl AsRef<str>], code: u16, reason: &str) {
+        for message in messages {
+            self.ws.send(message.as_ref(), &mut self.out).unwrap();
+        }
+        self.close(code, reason).await;
+    }
+
     pub async fn ping(&mut self, payload: &[u8]) {
         self.ws.ping(payload, &mut self.out).unwrap();
         self.flush().await;

@@ -93,7 +93,7 @@ fn their_client_is_closed_with_code_and_reason() {
         let server = serve(|server| server.web_socket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         let code = CloseCode::new(4002).expect("a code that may travel");
-        events.connected().close(code, "enough, schöne Grüße").expect("an open connection");
+        assert!(events.connected().close(code, "enough, schöne Grüße"), "an open connection");
         assert_eq!(client.expect_close(4002), "enough, schöne Grüße");
         client.expect_end();
         let ended = events.ended();

@@ -1,0 +1,261 @@
+//! An error in one direction does not end the other. After a failed write, what the peer has sent is
+//! still received, and its close frame decides how the connection ended (RFC 6455 §7.1.5); after a
+//! failed read, what was accepted is still sent.
+
+mod common;
+
+use std::{io, time::Duration};
+
+use common::{
+    handed_out,
+    handlers::{Ear, Log},
+    io_error, ms,
+    peer::Seen,
+    pipe::Script,
+    s, serve,
+    sim::Sim,
+    text,
+};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, Runtime, SendError,
+};
+
+const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
+
+/// Answers each message, takes its time over it, and notes what it has heard.
+struct Answering {
+    sim: Sim,
+    pause: Duration,
+    log: Log,
+}
+
+impl Handler for Answering {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let _ = connection.send(message).await; // it may have failed
+        self.sim.sleep(self.pause).await;
+        self.log.add(message.as_text().unwrap());
+    }
+}
+
+/// A peer sends a hundred messages and a close frame in one piece, and the answers fail. Returns how
+/// the connection ended, once all have been heard.
+fn hundred_and_gone(pause: Duration, fail: impl FnOnce(&Script)) -> Disconnect {
+    let (sim, log) = (Sim::default(), Log::default());
+    let handler = Answering { sim: sim.clone(), pause, log: log.clone() };
+    let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+    let messages: Vec<_> = (0..100).map(|number: u32| number.to_string()).collect();
+    let reason = sim.run(async {
+        sim.settle().await;
+        fail(&script);
+        peer.send_and_close(&messages, 1000, "done").await;
+        ended.recv().await.unwrap()
+    });
+    assert_eq!(log.lines(), messages);
+    reason
+}
+
+#[track_caller]
+fn assert_done(reason: &Disconnect) {
+    let peers = matches!(reason, Disconnect::Peer { reason, .. } if reason == "done");
+    assert!(peers && reason.code() == 1000, "{reason}");
+}
+
+#[test]
+fn messages_that_came_before_a_failed_write_are_all_heard_and_the_close_frame_decides() {
+    for pause in [ms(0), ms(5), s(1)] {
+        assert_done(&hundred_and_gone(pause, |script| script.break_to_client(RESET)));
+    }
+}
+
+#[test]
+fn it_does_not_matter_after_how_many_bytes_a_write_fails() {
+    for taken in 0..300 {
+        assert_done(&hundred_and_gone(ms(0), |script| script.break_to_client_after(taken, RESET)));
+    }
+}
+
+#[test]
+fn a_failed_flush_ends_no_reading_either() {
+    assert_done(&hundred_and_gone(ms(5), |script| script.break_flush(RESET)));
+}
+
+#[test]
+fn a_pong_that_cannot_be_written_ends_no_reading() {
+    let sim = Sim::default();
+    let (ear, log, _) = Ear::new();
+    let (mut peer, script, ended) = serve(&sim, ear, Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        peer.ping(b"are you there?").await;
+        sim.settle().await;
+        peer.send("one").await;
+        sim.pass(s(4)).await;
+        peer.send_and_close(&["two"], 1000, "done").await;
+        assert_done(&ended.recv().await.unwrap());
+        assert_eq!(log.lines(), ["one", "two", "closed by the peer with 1000 (done)"]);
+    });
+}
+
+#[test]
+fn a_write_that_fails_for_somebody_else_than_the_owner_ends_no_reading() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        // So large that its sender writes it.
+        connection.send(&[7; 100_000]).await.unwrap();
+        assert!(!connection.is_open());
+        assert_eq!(connection.send("late").await, Err(SendError::Closed));
+        peer.send_and_close(&["unanswered"], 1000, "done").await;
+        assert_done(&ended.recv().await.unwrap());
+        assert_eq!(sim.now(), s(0));
+    });
+}
+
+#[test]
+fn after_a_failed_write_a_peer_that_says_nothing_is_given_up_after_the_close_timeout() {
+    for large in [false, true] {
+        let sim = Sim::default();
+        let (_peer, script, ended, connection) = handed_out(&sim, Options::default());
+        sim.run(async {
+            sim.pass(s(10)).await;
+            script.break_to_client(RESET);
+            connection.send(&vec![7; if large { 100_000 } else { 1 }]).await.unwrap();
+            sim.pass(ms(4_999)).await;
+            assert!(!script.dropped_by_server());
+            let reason = ended.recv().await.unwrap();
+            assert_eq!((io_error(&reason), sim.now()), (Some(RESET), s(15)), "{reason}");
+            assert!(script.dropped_by_server());
+        });
+    }
+}
+
+#[test]
+fn after_a_failed_write_the_end_of_the_transport_without_a_close_frame_is_that_failure() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        connection.send("lost").await.unwrap();
+        sim.settle().await;
+        peer.end().await;
+        assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
+        assert_eq!(sim.now(), s(0));
+    });
+}
+
+#[test]
+fn those_who_wait_for_room_or_a_flush_learn_of_a_failed_write_at_once() {
+    let sim = Sim::default();
+    let (_peer, script, _, connection) = common::stuck(&sim, 100);
+    sim.run(async {
+        connection.send(&[7; 200]).await.unwrap();
+        let (flushing, sending) = (connection.clone(), connection.clone());
+        let waiting = futures_lite::future::zip(async { flushing.flush().await }, async {
+            sending.send("no room").await
+        });
+        let failing = async {
+            sim.settle().await;
+            script.break_to_client(RESET);
+        };
+        let (outcomes, ()) = futures_lite::future::zip(waiting, failing).await;
+        assert_eq!(outcomes, (Err(SendError::Closed), Err(SendError::Closed)));
+        assert_eq!(sim.now(), s(0));
+    });
+}
+
+#[test]
+fn a_handler_that_outlasts_the_close_timeout_is_followed_by_what_had_come() {
+    let (sim, log) = (Sim::default(), Log::default());
+    let handler = Answering { sim: sim.clone(), pause: s(30), log: log.clone() };
+    let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        peer.send("one").await;
+        sim.settle().await;
+        // They lie in the transport, unread, when that is dropped.
+        peer.send_and_close(&["two", "three"], 1000, "done").await;
+        sim.pass(ms(4_999)).await;
+        assert!(!script.dropped_by_server());
+        sim.pass(ms(1)).await;
+        assert!(script.dropped_by_server());
+        assert_done(&ended.recv().await.unwrap());
+        assert_eq!(
+            (log.lines(), sim.now()),
+            (["one", "two", "three"].map(str::to_owned).into(), s(90))
+        );
+    });
+}
+
+#[test]
+fn a_stall_and_an_abort_still_end_both_directions() {
+    let ends: [(&dyn Fn(&Script, &Connection), &str); 2] = [
+        (&|script, _| script.set_capacity_to_client(0), "the peer stopped reading"),
+        (&|_, connection| connection.abort(), "aborted by us"),
+    ];
+    for (end, expected) in ends {
+        let sim = Sim::default();
+        let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+        sim.run(async {
+            sim.settle().await;
+            end(&script, &connection);
+            let _ = connection.send("does not leave").await; // it may be over
+            sim.pass(s(31)).await;
+            assert!(script.dropped_by_server());
+            peer.close(1000, "late").await;
+            assert_eq!(ended.recv().await.unwrap().reason(), expected);
+        });
+    }
+}
+
+// ---- reads that fail
+
+#[test]
+fn after_a_failed_read_what_was_accepted_is_still_sent() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        script.set_capacity_to_client(1_000);
+        connection.send(&"x".repeat(10_000)).await.unwrap();
+        sim.settle().await;
+        script.break_to_server(RESET);
+        sim.pass(s(5)).await;
+        assert!(!connection.is_open());
+        assert!(peer.next().await == text(&"x".repeat(10_000)), "the message was cut off");
+        assert!(matches!(peer.next().await, Seen::End(_)));
+        assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
+    });
+}
+
+#[test]
+fn after_a_failed_read_a_peer_that_takes_nothing_is_given_up_after_the_write_timeout() {
+    let sim = Sim::default();
+    let (_peer, script, ended, connection) = common::stuck(&sim, 100);
+    sim.run(async {
+        connection.send("does not leave").await.unwrap();
+        script.break_to_server(RESET);
+        let reason = ended.recv().await.unwrap();
+        assert!(matches!(reason, Disconnect::Failed(Failure::Io(_))), "{reason}");
+        assert_eq!(sim.now(), s(30));
+    });
+}
+
+#[test]
+fn a_close_whose_frame_cannot_be_written_ends_with_what_the_peer_says() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        assert!(connection.close(CloseCode::GOING_AWAY, "we go"));
+        sim.settle().await;
+        peer.close(1000, "so do we").await;
+        let reason = ended.recv().await.unwrap();
+        assert_eq!((reason.code(), reason.reason()), (1001, "we go".to_owned()));
+        assert_eq!(sim.now(), s(0));
+    });
+}
