@@ -4,9 +4,10 @@ use std::{thread, time::Duration};
 
 use super::support::{
     block_on,
-    handlers::{Recorder, Seen, recorder},
-    peer::{BINARY, CLOSE, Peer, TEXT},
+    handlers::{Gate, Recorder, Seen, recorder},
+    peer::{BINARY, CLOSE, Peer, TEXT, close_payload},
     server::{listen, serve},
+    wait_until,
 };
 use crate::prism::{
     Client, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError,
@@ -264,4 +265,73 @@ fn a_client_can_abort_too() {
     let ending = block_on(socket.recv()).expect_err("no message");
     assert!(matches!(ending, Disconnect::Failed(Failure::Aborted)), "{ending:?}");
     assert_protocol(&events.ended(), ProtocolError::UnexpectedEof);
+}
+
+/// Closes at the first message, waits for the end, and then for the scenario.
+struct Waiting {
+    recorder: Recorder,
+    closed: Gate,
+    leave: Gate,
+}
+
+impl Handler for Waiting {
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        assert!(connection.close(CloseCode::NORMAL, "enough"), "an open connection");
+        connection.closed().await;
+        self.closed.open();
+        self.leave.pass().await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.recorder.on_disconnect(connection, reason).await;
+    }
+}
+
+/// A handler that waits for its own end, and a peer that answers its close frame, or does not.
+fn waits_for_its_own_end(peer_answers: bool) -> Disconnect {
+    let (recorder, events) = recorder();
+    let (closed, leave) = (Gate::closed(), Gate::closed());
+    let handler = Waiting { recorder, closed: closed.clone(), leave: leave.clone() };
+    let mut options = Options::default();
+    options.protocol.close_timeout = Duration::from_millis(100);
+    let server = serve(|server| server.options(options).web_socket("/", handler));
+    let mut peer = server.open("/");
+    peer.send(TEXT, b"close");
+    peer.expect(CLOSE, &close_payload(1000, "enough"));
+    if peer_answers {
+        peer.send_close(1000, "enough");
+    }
+    block_on(closed.pass());
+    peer.expect_gone();
+    wait_until("the handler is counted", || server.stats().counts().stuck == 1);
+    assert_eq!(server.stats().counts().open, 1, "it keeps its place");
+    events.nothing_yet();
+    leave.open();
+    let ended = events.ended();
+    wait_until("it has gone", || server.stats().counts().open == 0);
+    assert_eq!(server.stats().counts().stuck, 0);
+    ended
+}
+
+#[test]
+fn a_handler_that_closes_and_waits_for_the_end_gets_it_at_the_close_timeout() {
+    assert_protocol(&waits_for_its_own_end(false), ProtocolError::CloseTimeout);
+}
+
+#[test]
+fn what_the_peer_answered_while_a_handler_waited_for_the_end_is_the_reason() {
+    assert_local(&waits_for_its_own_end(true), 1000, "enough");
+}
+
+#[test]
+fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.web_socket("/", recorder));
+    let mut peer = server.open("/");
+    let connection = events.connected();
+    assert!(connection.close(code(4006), &"é".repeat(100)), "this call closed it");
+    assert!(!connection.close(code(4007), "again"), "this one found it closing");
+    peer.expect(CLOSE, &close_payload(4006, &"é".repeat(61)));
+    peer.send_close(4006, "");
+    assert_local(&events.ended(), 4006, &"é".repeat(61));
 }

@@ -31,3 +31,4 @@ mod signals;
 mod streams;
 mod support;
 mod when_slow;
+mod write_errors;

@@ -1,0 +1,197 @@
+//! Handlers that close and then wait for the end, or never return: the close timeout holds all the
+//! same, and the transport is dropped.
+
+mod common;
+
+use async_channel::{Receiver, Sender, bounded};
+use common::{
+    close, handlers::Log, http::shake_hands, ms, net::Net, peer::Seen, s, serve, sim::Sim, text,
+};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+    Server,
+};
+
+/// Closes, and waits for the end, where it is told to.
+struct Closing {
+    when: &'static str,
+    log: Log,
+}
+
+impl Closing {
+    async fn close_and_wait(&self, connection: &Connection, when: &str) {
+        self.log.add(when);
+        if when == self.when {
+            assert!(connection.close(CloseCode::GOING_AWAY, "enough"));
+            connection.closed().await;
+            self.log.add("closed");
+        }
+    }
+}
+
+impl Handler for Closing {
+    async fn on_connect(&self, connection: &Connection) {
+        self.close_and_wait(connection, "connect").await;
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.close_and_wait(connection, message.as_text().unwrap()).await;
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        connection.closed().await;
+        self.log.add(reason.to_string());
+    }
+}
+
+#[test]
+fn a_handler_that_closes_and_waits_for_the_end_gets_it_at_the_close_timeout() {
+    for when in ["connect", "now"] {
+        let (sim, log) = (Sim::default(), Log::default());
+        let (mut peer, script, ended) =
+            serve(&sim, Closing { when, log: log.clone() }, Options::default());
+        sim.run(async {
+            sim.settle().await;
+            peer.mute(); // it never answers the close frame
+            peer.send_together(&["now", "later"]).await;
+            assert_eq!(peer.next().await, close(1001, "enough"));
+            sim.pass(ms(4_999)).await;
+            assert!(!script.dropped_by_server() && !log.contains("closed"));
+            let reason = ended.recv().await.unwrap();
+            let late = ProtocolError::CloseTimeout;
+            assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(it)) if it == late));
+            assert!(script.dropped_by_server());
+            assert_eq!(sim.now(), s(5));
+        });
+        let lines = log.lines();
+        assert_eq!(lines[lines.len() - 2], "closed");
+        assert!(!lines.contains(&"later".to_owned()), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_the_peer_had_answered_by_then_still_decides_the_reason() {
+    for waits_before_looking in [false, true] {
+        let (sim, log) = (Sim::default(), Log::default());
+        let (mut peer, script, ended) =
+            serve(&sim, Closing { when: "now", log: log.clone() }, Options::default());
+        if waits_before_looking {
+            script.wait_before_looking();
+        }
+        sim.run(async {
+            peer.send("now").await;
+            assert_eq!(peer.next().await, close(1001, "enough"), "and it is answered");
+            let reason = ended.recv().await.unwrap();
+            assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
+            assert_eq!((reason.code(), sim.now()), (1001, s(5)));
+            assert!(script.dropped_by_server());
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_waited_for() {
+    let sim = Sim::default();
+    struct Flood(Log);
+    impl Handler for Flood {
+        async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+            connection.send(&"x".repeat(10_000)).await.unwrap();
+            connection.close(CloseCode::NORMAL, "");
+            connection.closed().await;
+            self.0.add("closed");
+        }
+    }
+    let log = Log::default();
+    let (mut peer, script, _ended) = serve(&sim, Flood(log.clone()), Options::default());
+    sim.run(async {
+        script.set_capacity_to_client(1_000);
+        peer.send("go").await;
+        for thousand in 1..10 {
+            sim.pass(s(4)).await;
+            script.set_capacity_to_client(1_000 * (thousand + 1));
+        }
+        assert!(log.lines().is_empty(), "36 s later");
+        assert!(peer.next().await == text(&"x".repeat(10_000)));
+        assert_eq!(peer.next().await, close(1000, ""));
+    });
+}
+
+/// Closes, and stays until the gate opens.
+struct Hanging {
+    gate: Receiver<()>,
+    log: Log,
+}
+
+impl Hanging {
+    fn new() -> (Self, Log, Sender<()>) {
+        let (log, (open, gate)) = (Log::default(), bounded(1));
+        (Self { gate, log: log.clone() }, log, open)
+    }
+}
+
+impl Handler for Hanging {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        match message.as_text().unwrap() {
+            "close" => assert!(connection.close(CloseCode::NORMAL, "")),
+            _ => connection.abort(),
+        }
+        let _ = self.gate.recv().await;
+        self.log.add("returned");
+    }
+
+    async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
+        self.log.add("disconnect");
+    }
+}
+
+#[test]
+fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_future() {
+    for order in ["close", "abort"] {
+        let sim = Sim::default();
+        let net = Net::new(&sim);
+        let (handler, log, open) = Hanging::new();
+        let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+        let server = bound.web_socket("/chat", handler);
+        let stats = server.stats();
+        sim.spawn(server.serve());
+        sim.run(async {
+            let (io, script) = net.knock().unwrap();
+            let mut peer = shake_hands(io).await;
+            peer.mute();
+            peer.send(order).await;
+            sim.settle().await;
+            let at_once = u64::from(order == "abort");
+            assert_eq!((stats.counts().open, stats.counts().stuck), (1, at_once));
+            sim.pass(ms(5_025)).await;
+            assert!(script.dropped_by_server());
+            assert_eq!((stats.counts().open, stats.counts().stuck), (1, 1));
+            sim.pass(s(3600)).await;
+            assert!(log.lines().is_empty(), "its future is neither dropped nor done");
+            open.send(()).await.unwrap();
+            sim.settle().await;
+            assert_eq!(log.lines(), ["returned", "disconnect"]);
+            let counts = stats.counts();
+            assert_eq!((counts.open, counts.stuck, counts.closed), (0, 0, 1));
+        });
+    }
+}
+
+#[test]
+fn an_on_disconnect_that_takes_long_does_not_keep_the_transport() {
+    struct Slow(Sim);
+    impl Handler for Slow {
+        async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+        async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
+            self.0.sleep(s(100)).await;
+        }
+    }
+    let sim = Sim::default();
+    let (mut peer, script, ended) = serve(&sim, Slow(sim.clone()), Options::default());
+    sim.run(async {
+        peer.close(1000, "bye").await;
+        assert_eq!(peer.next().await, close(1000, "bye"));
+        assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(5)));
+        assert!(script.dropped_by_server());
+        assert_eq!((ended.recv().await.unwrap().reason(), sim.now()), ("bye".to_owned(), s(100)));
+    });
+}
