@@ -15,7 +15,10 @@
 //!    parallel.
 //! 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason (code, reason
 //!    text, who closed, or the error).
-//! 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail instead.
+//! 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail instead. When
+//!    the close timeout passes while a handler runs, the transport is dropped and
+//!    [`closed`](Connection::closed) returns; a handler that hangs on keeps its place, and is
+//!    [counted](Counts::stuck).
 //! 5. What was accepted before `close()` is written before the close frame; after it `send` returns
 //!    `Closed`, and `on_message` is not called any more.
 //! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless

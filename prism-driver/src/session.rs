@@ -193,7 +193,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             Failure::HandlerPanicked => outbox.abort(CloseCode::INTERNAL_ERROR, "internal error"),
             // Nothing more can be read, but the peer may still take what was accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) | Failure::Io(_) => {
-                outbox.receive_eof()
+                outbox.receive_eof();
             }
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::Aborted

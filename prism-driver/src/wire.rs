@@ -3,35 +3,26 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
-use futures_io::{AsyncRead, AsyncWrite};
-use prism_core::{
-    CloseCode, Message, Outbound, Output, OwnedHeaders, PreparedMessage, SendError, State,
-};
+use prism_core::{CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, SendError, State};
 
 use crate::{
     notices::Notices,
     outbox::Cut,
     pool,
     runtime::Transport,
-    unsent::{Apart, PIECES, Unsent},
+    unsent::{Apart, Unsent},
     when_slow::WhenSlow,
 };
+
+mod transport;
 
 /// From this size on a payload goes to the transport from where it lies. Copying less is cheaper
 /// than what gathers in one write.
 const LARGE: usize = 16 << 10;
-
-/// Pieces that are this much together are copied into one: the kernel takes longer over many small
-/// ones than that costs, for they lie in memory that is warm.
-const GATHERED: usize = 32 << 10;
-
-/// How much of what the peer has sent is kept when the transport is given up before it was read.
-const UNREAD: usize = 64 << 10;
 
 pub(crate) struct Wire {
     pub(crate) outbound: Outbound,
@@ -213,16 +204,6 @@ impl Wire {
         self.unsent.is_none() && !self.unflushed
     }
 
-    /// Whether the transport takes no more, because a write has failed.
-    pub(crate) fn has_write_failed(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.write_error.is_some())
-    }
-
-    /// Takes the error of the write that has failed, if one has.
-    pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
-        self.more.as_mut()?.write_error.take()
-    }
-
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
         let Some(unsent) = &self.unsent else { return false };
@@ -233,113 +214,6 @@ impl Wire {
     /// Whether messages can be sent.
     pub(crate) fn is_open(&self) -> bool {
         self.outbound.state() == State::Open
-    }
-
-    // ---- the transport
-
-    /// Writes what is unsent, and has the transport flush it; ready when there is nothing left to do.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
-        match ready!(self.poll_write_and_flush(cx)) {
-            Ok(()) => Poll::Ready(Written::All),
-            Err(error) => {
-                self.fail_writing(error);
-                Poll::Ready(Written::Failed)
-            }
-        }
-    }
-
-    /// Reads once.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
-            Some(io) => Pin::new(io).poll_read(cx, buf),
-            None => self.read_unread(buf).map_or(Poll::Pending, |count| Poll::Ready(Ok(count))),
-        }
-    }
-
-    /// Reads what is there, so that it can be received when the transport is gone.
-    pub(crate) fn keep_unread(&mut self) {
-        let Some(io) = &mut self.io else { return };
-        let (nobody, mut io) = (nobody(), Pin::new(io));
-        let mut cx = Context::from_waker(&nobody);
-        let (mut unread, mut len) = (vec![0; UNREAD], 0);
-        // A transport may wait once before it looks.
-        let mut looks = 0..2;
-        while looks.next().is_some() && len < unread.len() {
-            if let Poll::Ready(Ok(count @ 1..)) = io.as_mut().poll_read(&mut cx, &mut unread[len..])
-            {
-                (len, looks) = (len + count, 0..2);
-            }
-        }
-        if len > 0 {
-            unread.truncate(len);
-            unread.shrink_to_fit();
-            self.more().unread = unread;
-        }
-    }
-
-    /// Ends the transport's write side.
-    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
-        Pin::new(io).poll_close(cx)
-    }
-
-    /// Whether the transport has taken something since this was last asked.
-    pub(crate) const fn take_took(&mut self) -> bool {
-        std::mem::replace(&mut self.took, false)
-    }
-
-    /// Whether the transport has been given up.
-    pub(crate) const fn is_cut_off(&self) -> bool {
-        self.io.is_none()
-    }
-
-    /// Gives the transport up: it is the caller's, to be dropped where nobody waits for the lock.
-    #[must_use]
-    pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
-        self.outbound.receive_eof();
-        self.lose_unsent();
-        self.io.take()
-    }
-
-    /// Nothing can be sent any more. What the peer has sent can still be read: an error in one direction
-    /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455
-    /// §7.1.5).
-    fn fail_writing(&mut self, error: io::Error) {
-        self.outbound.handle_write_error();
-        self.lose_unsent();
-        self.unflushed = false;
-        self.more().write_error = Some(error);
-    }
-
-    fn lose_unsent(&mut self) {
-        let Some(unsent) = self.unsent.take() else { return };
-        if !unsent.is_empty() {
-            self.more().lost += unsent.len() as u64;
-        }
-        pool::put_send(unsent);
-    }
-
-    fn read_unread(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let unread = &mut self.more.as_mut()?.unread;
-        let count = unread.len().min(buf.len());
-        buf[..count].copy_from_slice(&unread[..count]);
-        unread.drain(..count);
-        (count > 0).then_some(count)
-    }
-
-    fn poll_write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_with(cx, &[]))?;
-        if self.unflushed {
-            let Some(io) = &mut self.io else { return Poll::Pending };
-            ready!(Pin::new(io).poll_flush(cx))?;
-            self.unflushed = false;
-            self.took = true;
-        }
-        Poll::Ready(Ok(()))
     }
 
     #[inline(never)]
@@ -371,68 +245,6 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes what is unsent, and then a payload that follows it directly; what the transport does
-    /// not take of that is unsent then.
-    fn poll_write_with(&mut self, cx: &mut Context<'_>, mut tail: &[u8]) -> Poll<io::Result<()>> {
-        let outcome = loop {
-            let front = self.unsent();
-            if front == 0 && tail.is_empty() {
-                break Poll::Ready(Ok(()));
-            }
-            match self.poll_write_once(cx, tail) {
-                Poll::Ready(Ok(count)) => tail = &tail[count.saturating_sub(front)..],
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => break Poll::Pending,
-            }
-            if let Some(unsent) = &mut self.unsent
-                && tail.is_empty()
-            {
-                // Nothing may come between a head and its payload.
-                self.outbound.poll_pong(&mut **unsent);
-            }
-        };
-        if !tail.is_empty() {
-            let unsent = self.unsent.get_or_insert_with(pool::take_send);
-            unsent.reserve(tail.len());
-            unsent.own().extend_from_slice(tail);
-        }
-        self.return_memory();
-        outcome
-    }
-
-    fn poll_write_once(&mut self, cx: &mut Context<'_>, tail: &[u8]) -> Poll<io::Result<usize>> {
-        let (Some(io), Some(unsent)) = (&mut self.io, &mut self.unsent) else {
-            return Poll::Pending;
-        };
-        let io = Pin::new(io);
-        let written = match unsent.whole() {
-            Some(bytes) if tail.is_empty() => io.poll_write(cx, bytes),
-            _ => {
-                let mut pieces = [io::IoSlice::new(&[]); PIECES];
-                let count = unsent.pieces(tail, &mut pieces);
-                let pieces = &pieces[..count];
-                let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
-                if tail.is_empty() && bytes <= GATHERED {
-                    write_gathered(io, cx, pieces)
-                } else {
-                    io.poll_write_vectored(cx, pieces)
-                }
-            }
-        };
-        match ready!(written)? {
-            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            count => {
-                unsent.advance(count.min(unsent.len()));
-                if let Some(written) = self.more.as_mut().and_then(|more| more.written.as_mut()) {
-                    *written += count as u64;
-                }
-                self.unflushed = true;
-                self.took = true;
-                Poll::Ready(Ok(count))
-            }
-        }
-    }
-
     fn return_memory(&mut self) {
         if let Some(unsent) = self.unsent.take_if(|unsent| unsent.is_empty()) {
             pool::put_send(unsent);
@@ -444,18 +256,6 @@ impl Wire {
 /// waker that is not the same as the last; and the original need not be the same as its clones.)
 pub(crate) fn nobody() -> Waker {
     Waker::noop().clone()
-}
-
-/// Writes several pieces as one.
-fn write_gathered(
-    io: Pin<&mut Box<dyn Transport>>,
-    cx: &mut Context<'_>,
-    pieces: &[io::IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    pool::with_scratch(|scratch| {
-        pieces.iter().for_each(|piece| scratch.extend_from_slice(piece));
-        io.poll_write(cx, scratch)
-    })
 }
 
 /// What a sender hands over.

@@ -193,11 +193,10 @@ fn a_handler_that_outlasts_the_close_timeout_is_followed_by_what_had_come() {
 
 #[test]
 fn a_stall_and_an_abort_still_end_both_directions() {
-    let ends: [(&dyn Fn(&Script, &Connection), &str); 2] = [
-        (&|script, _| script.set_capacity_to_client(0), "the peer stopped reading"),
-        (&|_, connection| connection.abort(), "aborted by us"),
-    ];
-    for (end, expected) in ends {
+    type End = fn(&Script, &Connection);
+    let stall: End = |script, _| script.set_capacity_to_client(0);
+    let abort: End = |_, connection| connection.abort();
+    for (end, expected) in [(stall, "the peer stopped reading"), (abort, "aborted by us")] {
         let sim = Sim::default();
         let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
         sim.run(async {

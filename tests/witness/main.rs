@@ -1,0 +1,81 @@
+//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an end that answers each message, and
+//! says how many it has heard and how the connection ended, or why there was none. It is for peers
+//! that behave badly, in other languages too: `tests/interop/half_dead.mjs`, `half_dead.py`.
+
+#[path = "../runtimes/mod.rs"]
+mod runtimes;
+
+use std::{
+    env,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use prism_driver::{Client, Connection, Disconnect, Handler, Message, Network, Server};
+
+const USAGE: &str = "witness server [RUNTIME] | witness client URL [RUNTIME]";
+
+/// Whoever starts this ends it earlier.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Answers, and counts. One is for one connection at a time.
+#[derive(Default)]
+struct Witness {
+    heard: AtomicUsize,
+}
+
+impl Handler for Witness {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.flush().await;
+    }
+
+    async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
+        println!("heard {}, {reason}", self.heard.swap(0, Ordering::Relaxed));
+    }
+}
+
+async fn serve<N: Network>(network: N) {
+    let bound = Server::bind_on(network, "127.0.0.1:0").await;
+    let server = bound.expect("a free port").web_socket("/", Witness::default());
+    println!("listening on ws://{}", server.local_addr().expect("a bound listener"));
+    server.serve().await;
+}
+
+async fn connect<N: Network>(network: N, url: &str) {
+    let client = Client::new_on(network, url).expect("a good address");
+    if let Err(error) = client.run(Witness::default()).await {
+        println!("no connection: {error}");
+    }
+}
+
+macro_rules! on {
+    ($runtime:ident, $role:expr, $url:expr) => {
+        runtimes::$runtime::block_on(LIMIT, async {
+            let network = runtimes::$runtime::Network::default();
+            match $role {
+                "server" => serve(network).await,
+                _ => connect(network, $url).await,
+            }
+        })
+    };
+}
+
+fn main() {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (role, url, runtime) = match words[..] {
+        ["server"] => ("server", "", "tokio"),
+        ["server", runtime] => ("server", "", runtime),
+        ["client", url] => ("client", url, "tokio"),
+        ["client", url, runtime] => ("client", url, runtime),
+        _ => panic!("{USAGE}"),
+    };
+    match runtime {
+        "tokio" => on!(tokio, role, url),
+        "smol" => on!(smol, role, url),
+        "async-std" => on!(async_std, role, url),
+        other => panic!("no such runtime: {other}; {USAGE}"),
+    }
+}
