@@ -52,7 +52,11 @@ pub(crate) fn number() -> Option<u64> {
 
 /// Has the turn that the caller runs in write to a connection.
 pub(crate) fn touch(connection: &Connection) {
-    TOUCHED.with_borrow_mut(|touched| touched.push(connection.clone()));
+    let push = |touched: &RefCell<Vec<_>>| touched.borrow_mut().push(connection.clone());
+    if TOUCHED.try_with(push).is_err() {
+        // The thread ends: nobody gathers any more.
+        connection.outbox().fan_out();
+    }
 }
 
 pin_project! {
@@ -101,14 +105,15 @@ struct Entered {
 
 impl Entered {
     fn new() -> Self {
-        let theirs = TOUCHED.with_borrow(Vec::len);
+        let theirs = TOUCHED.try_with(|touched| touched.borrow().len()).unwrap_or(0);
         Self { outer: TURN.replace(Turn::Quiet), theirs }
     }
 
     fn touched(&self) -> Behind {
         if let Turn::Numbered(_) = TURN.get() {
-            let touched = TOUCHED.with_borrow_mut(|touched| touched.drain(self.theirs..).collect());
-            Behind(Some(Box::new(touched)))
+            let drain =
+                |touched: &RefCell<Vec<_>>| touched.borrow_mut().drain(self.theirs..).collect();
+            Behind(TOUCHED.try_with(drain).ok().map(Box::new))
         } else {
             Behind(None)
         }

@@ -3,7 +3,10 @@
 //! A connection takes one when there are bytes and gives it back when there are none, so that a
 //! thread works in the same warm memory whichever connection it serves.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    thread::LocalKey,
+};
 
 use prism_core::RecvBuffer;
 
@@ -26,7 +29,8 @@ thread_local! {
 
 /// A receive buffer with spare memory.
 pub(crate) fn take_recv() -> Box<RecvBuffer> {
-    RECV.with_borrow_mut(Stack::take)
+    with(&RECV, Stack::take)
+        .flatten()
         .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
 }
 
@@ -35,13 +39,14 @@ pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
     buffer.clear();
     // Smaller ones were made for one waiting fragment and would only make for small reads.
     if buffer.capacity() >= RECV_BUFFER {
-        RECV.with_borrow_mut(|stack| stack.put(buffer.capacity(), buffer));
+        with(&RECV, |stack| stack.put(buffer.capacity(), buffer));
     }
 }
 
 /// An empty send buffer.
 pub(crate) fn take_send() -> Box<Unsent> {
-    SEND.with_borrow_mut(Stack::take)
+    with(&SEND, Stack::take)
+        .flatten()
         .unwrap_or_else(|| Box::new(Unsent::with_capacity(SEND_BUFFER)))
 }
 
@@ -49,17 +54,26 @@ pub(crate) fn take_send() -> Box<Unsent> {
 pub(crate) fn put_send(mut buffer: Box<Unsent>) {
     buffer.clear();
     if buffer.capacity() >= SEND_BUFFER {
-        SEND.with_borrow_mut(|stack| stack.put(buffer.capacity(), buffer));
+        with(&SEND, |stack| stack.put(buffer.capacity(), buffer));
     }
 }
 
 /// Lends memory for a moment, empty.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    let mut scratch = SCRATCH.take();
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.clear();
     let result = work(&mut scratch);
-    SCRATCH.set(scratch);
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch)); // or the thread ends
     result
+}
+
+/// Works with a stack of this thread. A thread that ends has none any more, but may still drop
+/// connections: from the destructor of a thread-local, in which a panic would end the process.
+fn with<B, T>(
+    stack: &'static LocalKey<RefCell<Stack<B>>>,
+    work: impl FnOnce(&mut Stack<B>) -> T,
+) -> Option<T> {
+    stack.try_with(|stack| work(&mut stack.borrow_mut())).ok()
 }
 
 /// Buffers that nobody needs just now, the last used on top, each with its size.

@@ -4,13 +4,21 @@
 mod common;
 
 use std::{
+    any::Any,
+    cell::RefCell,
     future::{Pending, pending},
     sync::mpsc::channel,
+    task::{Context, Waker},
     thread,
     time::Duration,
 };
 
-use common::{binary, handlers::HandOut, peer::Peer, pipe::pipe};
+use common::{
+    binary,
+    handlers::{HandOut, Recorder},
+    peer::Peer,
+    pipe::pipe,
+};
 use futures_lite::future::block_on;
 use prism_driver::{Options, Runtime, serve_upgraded};
 
@@ -60,5 +68,41 @@ fn no_message_is_left_behind_when_its_sender_meets_an_owner_that_falls_asleep() 
     });
     for n in 0..MESSAGES {
         assert_eq!(arrivals.recv_timeout(PATIENCE), Ok(n), "it never came");
+    }
+}
+
+// ---- threads that end
+
+thread_local! {
+    /// What a thread leaves behind, dropped with its other thread-locals in one order or the other.
+    static FIRST: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+}
+
+/// A connection in the middle of everything: a handler holds its message, and the peer does not take
+/// what waits for it.
+fn busy() -> impl Any {
+    let (server, client, script) = pipe();
+    script.set_capacity_to_client(0);
+    let (recorder, log, gate) = Recorder::new();
+    let mut session = Box::pin(async move {
+        serve_upgraded(Timeless, server, "/", &Options::default(), &recorder).await
+    });
+    let mut peer = Peer::open(client);
+    block_on(peer.send_together(&["an echo", "wait", "unread"]));
+    let polled = session.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending() && log.contains("begin wait"));
+    (session, peer, gate)
+}
+
+#[test]
+fn a_thread_that_ends_may_drop_connections_last_of_all() {
+    for hold in [&FIRST, &LAST] {
+        let ending = thread::spawn(move || {
+            FIRST.with_borrow_mut(|_| ()); // older than the driver's own
+            hold.set(Some(Box::new(busy())));
+        });
+        // A panic in there would end the process.
+        ending.join().unwrap();
     }
 }
