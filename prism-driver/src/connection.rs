@@ -98,7 +98,8 @@ impl Connection {
     ///
     /// It leaves by itself: from within a handler, when the handler waits or is done, together with
     /// all else that it has sent until then; from elsewhere, when the connection's task has its turn.
-    /// A large one does not wait for that.
+    /// A large one does not wait for that. A handler that blocks its thread (`block_in_place`, `block_on`)
+    /// keeps all that it has sent until it returns, or until a [`flush`](Self::flush).
     ///
     /// Cancel-safe: dropped while it waits, it has sent nothing.
     ///
@@ -150,6 +151,10 @@ impl Connection {
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
     /// sent later. Seldom needed: what was accepted leaves by itself. To be sure that the peer has it,
     /// [`close`](Self::close), and wait for the [end](Self::closed), best outside of the handler.
+    ///
+    /// What the transport takes at once is written by this call. The rest is the connection's task to
+    /// write: a handler that blocks its thread on this waits in vain if it is its own connection's, and
+    /// the peer does not read.
     ///
     /// Cancel-safe.
     ///

@@ -141,7 +141,8 @@ impl Outbox {
         true
     }
 
-    /// Returns when what is unsent now has been written, whatever comes after it.
+    /// Returns when what is unsent now has been written, whatever comes after it. What the transport
+    /// takes at once is written here: the task that would do it may be blocked by the caller.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
         let end = {
             let mut wire = self.lock();
@@ -152,6 +153,7 @@ impl Outbox {
             // What was dropped is never written: then the end is when nothing is left.
             wire.written() >= end || (wire.unsent() == 0 && wire.lost() == 0)
         };
+        self.write_now();
         wait_until(&self.notices().progress, || done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
@@ -234,6 +236,21 @@ impl Outbox {
         self.notify_progress(wire);
         if let Some(owner) = woken {
             owner.wake();
+        }
+    }
+
+    /// Writes what is unsent, as far as the transport takes it, whoever owns the connection.
+    fn write_now(&self) {
+        let mut wire = self.lock();
+        if wire.owner.is_some() {
+            drop(wire);
+            self.fan_out();
+        } else if !wire.blocked {
+            // The owner is awake, and sees what is left.
+            match wire.poll_write(&mut Context::from_waker(&nobody())) {
+                Poll::Ready(Written::Failed) => tell_all(wire),
+                _ => self.notify_progress(wire),
+            }
         }
     }
 

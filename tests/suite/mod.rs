@@ -5,6 +5,7 @@ mod across;
 mod attacks;
 mod back_pressure;
 mod besieged;
+mod blocking;
 mod cancel;
 mod client;
 mod closing;
