@@ -57,6 +57,18 @@ impl Input {
         buffer
     }
 
+    /// Whether this has waited for bytes, or has never had any: it holds no large buffer.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.0.as_ref().is_none_or(|buffer| buffer.capacity() < pool::RECV_BUFFER)
+    }
+
+    /// Gives the buffer back if there is nothing in it.
+    pub(crate) fn give_back_empty(&mut self) {
+        if let Some(buffer) = self.0.take_if(|buffer| buffer.is_empty()) {
+            pool::put_recv(buffer);
+        }
+    }
+
     /// Gives back memory that is not needed while nothing more comes.
     pub(crate) fn shrink(&mut self) {
         let Some(mut large) = self.0.take_if(|buffer| buffer.len() <= buffer.capacity() / 4) else {

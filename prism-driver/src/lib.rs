@@ -88,6 +88,7 @@ mod session;
 mod socket;
 mod stats;
 mod sync;
+mod turn;
 mod unsent;
 mod visitor;
 mod wait;

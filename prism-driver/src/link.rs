@@ -20,10 +20,15 @@ use crate::{
     input::Input,
     moment::Moment,
     outbox::{Outbox, Rest},
+    turn::Turn,
 };
 
-/// How many reads in a row before other tasks get a turn: not every runtime sees to that itself.
-pub(crate) const READS_PER_TURN: u32 = 32;
+/// What a read has brought.
+pub(crate) struct Filled {
+    pub(crate) bytes: usize,
+    /// Whether it had to be waited for, so that others have had a turn.
+    pub(crate) waited: bool,
+}
 
 /// What is kept of a connection's deadlines.
 pub(crate) struct Clock<A> {
@@ -72,22 +77,23 @@ impl<'a, A: Alarm> Link<'a, A> {
         mut self,
         input: &'a mut Input,
         inbound: &'a mut Inbound,
-    ) -> impl Future<Output = Result<(), Failure>> + use<'a, A> {
+    ) -> impl Future<Output = Result<Filled, Failure>> + use<'a, A> {
         poll_fn(move |cx| self.poll_fill(cx, input, inbound))
     }
 
-    /// Gives other tasks a turn.
+    /// Gives other tasks a turn, and holds no empty buffer meanwhile.
     pub(crate) fn pause(
         mut self,
-        inbound: &'a mut Inbound,
+        input: &mut Input,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, A> {
+        input.give_back_empty();
         let mut paused = false;
         poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {
                 self.outbox().awake();
                 return Poll::Ready(Ok(()));
             }
-            self.poll_yield(cx, Watch::Peer(inbound))
+            self.poll_yield(cx, Watch::Busy)
         })
     }
 
@@ -125,7 +131,7 @@ impl<'a, A: Alarm> Link<'a, A> {
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<Result<Infallible, Failure>> {
         loop {
             let blocked = self.poll_write(cx).is_pending();
-            ready!(self.poll_wait(cx, blocked, Watch::Handler))?;
+            ready!(self.poll_wait(cx, blocked, Watch::Busy))?;
         }
     }
 
@@ -137,13 +143,15 @@ impl<'a, A: Alarm> Link<'a, A> {
         cx: &mut Context<'_>,
         input: &mut Input,
         inbound: &mut Inbound,
-    ) -> Poll<Result<(), Failure>> {
+    ) -> Poll<Result<Filled, Failure>> {
         let mut passed = None;
+        // One that has waited for bytes has done so without a buffer.
+        let waited = input.is_at_rest();
         loop {
             let blocked = self.poll_write(cx).is_pending();
             match self.poll_read(cx, input)? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Ready(bytes) => return Poll::Ready(Ok(Filled { bytes, waited })),
                 Poll::Pending => {}
             }
             if let Some(now) = passed.take() {
@@ -159,7 +167,8 @@ impl<'a, A: Alarm> Link<'a, A> {
         input: &mut Input,
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
-        for _ in 0..READS_PER_TURN {
+        let mut turn = Turn::new();
+        while !turn.is_over() {
             let stalled_at = self.clock.stalled_at;
             let blocked = self.poll_write(cx).is_pending();
             let wants = self.outbox().wants();
@@ -176,7 +185,10 @@ impl<'a, A: Alarm> Link<'a, A> {
             if wants.read {
                 input.clear();
                 match self.poll_read(cx, input) {
-                    Poll::Ready(Ok(1..)) => continue,
+                    Poll::Ready(Ok(bytes @ 1..)) => {
+                        turn.count_read(bytes);
+                        continue;
+                    }
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.outbox().receive_eof();
                         continue;
@@ -231,7 +243,7 @@ impl<'a, A: Alarm> Link<'a, A> {
         let heard = match watch {
             // A ping may be far behind in what such a peer has not taken yet.
             Watch::Peer(inbound) => inbound.take_heard() | self.outbox().take_relieved(),
-            Watch::Handler | Watch::Close => true,
+            Watch::Busy | Watch::Close => true,
         };
         let waited = self.outbox().wants().read;
         self.outbox().handle_timeout(now, heard)?;
@@ -345,9 +357,9 @@ impl<A: Alarm, F: Future<Output = ()>> Future for Attend<'_, A, F> {
 
 /// Whom the deadlines are for while the link waits.
 enum Watch<'a> {
-    /// A handler runs, nobody reads: the peer cannot be blamed for silence. But a close has to end: the
-    /// handler may be waiting for that.
-    Handler,
+    /// A handler runs, or what the peer has sent waits for its turn. Nobody reads: the peer cannot be
+    /// blamed for silence. But a close has to end: the handler may be waiting for that.
+    Busy,
     /// The peer is being read.
     Peer(&'a mut Inbound),
     /// Only the end of the transport is waited for.

@@ -242,15 +242,21 @@ impl Outbox {
     /// Writes what is unsent, as far as the transport takes it, whoever owns the connection.
     fn write_now(&self) {
         let mut wire = self.lock();
+        // Where the transport is to wake the owner, it must not be asked by anybody else.
+        if wire.blocked || wire.is_idle() {
+            return;
+        }
         if wire.owner.is_some() {
             drop(wire);
-            self.fan_out();
-        } else if !wire.blocked {
-            // The owner is awake, and sees what is left.
-            match wire.poll_write(&mut Context::from_waker(&nobody())) {
-                Poll::Ready(Written::Failed) => tell_all(wire),
-                _ => self.notify_progress(wire),
-            }
+            return self.fan_out();
+        }
+        // The owner is awake, and sees what is left.
+        let before = wire.unsent();
+        let written = wire.poll_write(&mut Context::from_waker(&nobody()));
+        if written == Poll::Ready(Written::Failed) {
+            tell_all(wire);
+        } else if wire.unsent() < before {
+            self.notify_progress(wire);
         }
     }
 

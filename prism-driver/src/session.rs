@@ -15,20 +15,15 @@ use crate::{
     fan_out::InTurns,
     handler::{Disconnect, Failure, Handler},
     input::Input,
-    link::{Clock, Link, READS_PER_TURN},
+    link::{Clock, Link},
     options::Options,
     outbox::Outbox,
     pace::Pace,
     request::RequestInfo,
     runtime::Transport,
+    turn::{FRAGMENTS_PER_TURN, Turn},
     unsent::Unsent,
 };
-
-/// How many events in a row before other tasks get a turn: one read may bring ten thousand.
-const EVENTS_PER_TURN: u32 = 256;
-
-/// How many events a read counts for.
-const EVENTS_PER_READ: u32 = EVENTS_PER_TURN / READS_PER_TURN;
 
 /// What a handshake leaves behind, beside the bytes behind the head.
 pub(crate) struct Opened {
@@ -119,26 +114,31 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     async fn converse(&mut self) -> Result<Disconnect, Broken> {
         self.prepare()?;
         self.connect().await?;
-        let mut events = 0;
+        self.inbound.hold_after(FRAGMENTS_PER_TURN);
+        let mut turn = Turn::new();
         loop {
-            if events >= EVENTS_PER_TURN {
-                events = 0;
+            if turn.is_over() {
+                turn = Turn::new();
+                self.inbound.hold_after(FRAGMENTS_PER_TURN);
                 let link = Link::new(&self.connection, &mut self.clock);
-                link.pause(&mut self.inbound).await?;
+                link.pause(&mut self.input).await?;
             }
-            events += 1;
             let connection = &*self.connection;
             let event = match self.input.received() {
                 Some(input) => self.inbound.receive(input).map_err(Failure::from)?,
                 None => None,
             };
             match event {
+                // There may be more to parse.
+                None if self.inbound.is_held() => turn.end(),
                 None => {
                     let link = Link::new(connection, &mut self.clock);
-                    link.fill(&mut self.input, &mut self.inbound).await?;
-                    events += EVENTS_PER_READ;
+                    let filled = link.fill(&mut self.input, &mut self.inbound).await?;
+                    turn.renew_if(filled.waited);
+                    turn.count_read(filled.bytes);
                 }
                 Some(Event::Message(message)) => {
+                    turn.count_event();
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
                         let (handler, pace) = (&*self.handler, &mut self.pace);
@@ -147,6 +147,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                     }
                 }
                 Some(event) => {
+                    turn.count_event();
                     let ours = connection.outbox().answer(&event);
                     if let Event::Close(frame) = event {
                         return Ok(match ours {
