@@ -9,6 +9,10 @@ use crate::{pool, runtime::Transport};
 /// How much spare memory a read is offered at least.
 const MIN_READ: usize = 16 << 10;
 
+/// How much a read brings at most, so that none is more than half a turn: the buffer of a message that
+/// is under way may be as large as that.
+const MAX_READ: usize = 256 << 10;
+
 /// How much a handshake reads at once: what comes behind the head can wait in the kernel.
 const HEAD_READ: usize = 4 << 10;
 
@@ -27,7 +31,9 @@ impl Input {
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let buffer = self.buffer();
-        let read = read(buffer.spare(MIN_READ));
+        let spare = buffer.spare(MIN_READ);
+        let most = spare.len().min(MAX_READ);
+        let read = read(&mut spare[..most]);
         match read {
             Poll::Ready(Ok(count)) => buffer.received(count),
             Poll::Ready(Err(_)) => {}

@@ -85,6 +85,30 @@ fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
     assert!((1_000..1_000 + IDLE).contains(&held), "{held} bytes each");
 }
 
+#[test]
+fn connections_that_all_talk_at_the_same_time_do_not_all_hold_a_buffer() {
+    const TALKERS: i64 = 1_000;
+    let sim = Sim::default();
+    let mut peers: Vec<_> = (0..TALKERS).map(|_| serve(&sim, Echo, options()).0).collect();
+    let idle = measure(|| sim.run(sim.settle())).bytes_current;
+    // As often as a session has to pause in one turn, and more.
+    let counted = measure(|| {
+        for _ in 0..100 {
+            sim.run(async {
+                for peer in &mut peers {
+                    peer.send("hello").await;
+                }
+                sim.settle().await;
+                for peer in &mut peers {
+                    assert_eq!(peer.next().await, Seen::Text("hello".to_owned()));
+                }
+            });
+        }
+    });
+    let held = (counted.bytes_max as i64 - idle) / TALKERS;
+    assert!(held < 5 << 10, "{held} bytes each");
+}
+
 /// How much each of many connections holds, of which each has sent two messages, and one is not dealt
 /// with yet.
 fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> i64 {

@@ -149,6 +149,11 @@ impl Script {
         change(&self.to_client, |lane| lane.capacity = bytes);
     }
 
+    /// From now on the pipe holds so many bytes towards the server.
+    pub fn set_capacity_to_server(&self, bytes: usize) {
+        change(&self.to_server, |lane| lane.capacity = bytes);
+    }
+
     /// The client may write so many bytes more, however fast the server reads; `usize::MAX`: all.
     pub fn allow_to_server(&self, bytes: usize) {
         change(&self.to_server, |lane| lane.allowance = bytes);
