@@ -5,11 +5,12 @@ use prism_core::WebSocket;
 
 use crate::{
     alarm::Timer,
-    greet::{AcceptError, PlainAnswer, Turned, Upgrade, greet},
+    greet::{AcceptError, Turned, Upgrade, greet},
     handler::{Disconnect, Handler},
     input::Input,
     options::Options,
     pace::{Bucket, Unpaced},
+    plain_answer::{PlainAnswer, linger},
     request::RequestInfo,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
@@ -74,7 +75,11 @@ async fn open<R: Runtime>(
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
         Err(Turned::Away(answer)) => {
             drop(input); // it may take long to send the answer
-            Err(AcceptError::Refused(answer.tell(runtime, &mut io).await))
+            let status = answer.status();
+            if answer.send(runtime, &mut io, options.write_limits()).await.is_ok() {
+                linger(runtime, &mut io).await;
+            }
+            Err(AcceptError::Refused(status))
         }
         Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
     }
