@@ -171,6 +171,22 @@ fn who_waits_for_a_place_gets_it_at_once_when_a_page_is_done() {
 }
 
 #[test]
+fn a_page_that_is_done_wakes_who_is_next_and_not_everybody_who_waits() {
+    let sim = Sim::default();
+    let site = site(&sim, |options| options.max_pages = 1);
+    sim.run(async {
+        let (first, _) = site.slow(&sim).await;
+        let mut waiting = Vec::new();
+        for _ in 0..100 {
+            waiting.push(site.slow(&sim).await);
+        }
+        drop(first);
+        let turns = std::iter::from_fn(|| sim.tick().then_some(())).count();
+        assert!(turns < 10, "{turns} tasks had something to do");
+    });
+}
+
+#[test]
 fn who_waits_for_a_place_is_next_in_the_order_of_coming_and_for_its_handshakes_time() {
     let sim = Sim::default();
     let site = site(&sim, |options| options.max_pages = 1);
@@ -227,6 +243,21 @@ fn where_no_place_is_left_for_a_connection_pages_make_way_as_handshakes_do() {
         assert_eq!((sim.now(), page.dropped_by_server()), (s(5), true));
         let counts = site.stats.counts();
         assert_eq!((counts.open, counts.incomplete, counts.refused.evicted), (2, 1, 1));
+    });
+}
+
+#[test]
+fn for_one_connection_one_page_makes_way() {
+    let sim = Sim::default();
+    let site = site(&sim, |options| options.max_connections = 2);
+    sim.run(async {
+        // Both have had their time at the same moment.
+        let (_oldest, cut) = site.slow(&sim).await;
+        let (second, _) = site.slow(&sim).await;
+        let _good = shake_hands(site.net.knock().unwrap().0).await;
+        assert_eq!((sim.now(), cut.dropped_by_server()), (s(5), true));
+        assert!(rest(second).await);
+        assert_eq!(site.incomplete(), 1);
     });
 }
 

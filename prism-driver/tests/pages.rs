@@ -219,6 +219,14 @@ fn nothing_is_held_of_a_page_that_was_taken_while_its_peer_stays() {
         assert!(read_to_end(&mut io).await.ends_with(&body));
         assert_eq!(dropped.load(Relaxed), 1);
         assert!(!script.dropped_by_server());
+        // Nor while the transport takes its time to end.
+        let (mut io, script) = ask(&net, 5000).await;
+        script.block_close();
+        read_head(&mut io).await;
+        io.read_exact(&mut [0; 10_000]).await.unwrap();
+        sim.settle().await;
+        assert_eq!(dropped.load(Relaxed), 2);
+        assert!(!script.dropped_by_server());
     });
 }
 
