@@ -334,9 +334,9 @@ fn a_page_that_is_asked_for_when_the_grace_time_is_over_is_cut_as_well() {
         let (mut io, script) = site.net.knock().unwrap();
         script.set_capacity_to_client(1000);
         sim.settle().await;
-        // The task of the handshake has its request and is told of the shutdown before its turn comes.
-        io.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        // The server's turn comes first, and then the handshake has its request after all.
         site.stop.close();
+        io.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         site.outcome.recv().await.unwrap();
         sim.settle().await;
         assert!(script.dropped_by_server());
