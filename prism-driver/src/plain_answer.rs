@@ -61,6 +61,18 @@ impl PlainAnswer {
         self.why
     }
 
+    /// [Sends](Self::send) it, and gives the peer time to read it.
+    pub(crate) async fn tell<R: Runtime>(
+        self,
+        runtime: &R,
+        io: &mut impl Transport,
+        limits: WriteLimits,
+    ) {
+        if self.send(runtime, io, limits).await.is_ok() {
+            linger(runtime, io).await;
+        }
+    }
+
     /// Sends it and ends our side of the transport, for as long as the peer takes it fast enough. When
     /// this is done, nothing is held of it.
     pub(crate) fn send<'a, R: Runtime, T: Transport>(

@@ -10,7 +10,7 @@ use crate::{
     input::Input,
     options::Options,
     pace::{Bucket, Unpaced},
-    plain_answer::{PlainAnswer, linger},
+    plain_answer::PlainAnswer,
     request::RequestInfo,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
@@ -76,9 +76,8 @@ async fn open<R: Runtime>(
         Err(Turned::Away(answer)) => {
             drop(input); // it may take long to send the answer
             let status = answer.status();
-            if answer.send(runtime, &mut io, options.write_limits()).await.is_ok() {
-                linger(runtime, &mut io).await;
-            }
+            // Boxed, so that a connection's future is no larger for it.
+            Box::pin(answer.tell(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
         Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
