@@ -1,26 +1,20 @@
-//! The server's side of a handshake: reads a request's head, and answers with a 101 or a refusal.
+//! The server's side of a handshake: reads a request's head, and has it become a connection or a
+//! [`PlainAnswer`].
 
-use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc};
 
-use bytes::BytesMut;
-use futures_lite::AsyncWriteExt;
-use prism_core::{Accept, HandshakeError, Offer, Output, Reply, Request, ServerHandshake};
+use prism_core::{Accept, Offer, Output, Request, ServerHandshake};
 
 use crate::{
     input::Input,
     options::Options,
+    plain_answer::PlainAnswer,
     pool,
     request::RequestInfo,
     runtime::{Runtime, Transport, within},
     session::{Opened, Session},
     stats::Unopened,
 };
-
-/// How much of a refused request's rest is dropped, so that the answer is not lost to a reset.
-const MAX_DROPPED: usize = 512 << 10;
-
-/// How long the peer of a refused request may take to read the answer and go.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a server opened no connection.
 #[derive(Debug)]
@@ -53,61 +47,6 @@ impl Error for AcceptError {
 impl From<io::Error> for AcceptError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-/// An answer that is no connection: a refusal, or a page.
-pub(crate) struct PlainAnswer {
-    reply: Reply,
-    /// The answer to a HEAD request has no body.
-    head_only: bool,
-    why: Unopened,
-}
-
-impl PlainAnswer {
-    pub(crate) fn new(request: &Request<'_>, reply: Reply, why: Unopened) -> Self {
-        Self { reply, head_only: request.method() == "HEAD", why }
-    }
-
-    /// The refusal of a request that is no good.
-    pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
-        Self::new(request, error.reply(), Unopened::BadRequest)
-    }
-
-    /// That no request came in time.
-    fn timeout() -> Self {
-        let reply = Reply::text(408, "no request came in time");
-        Self { reply, head_only: false, why: Unopened::TimedOut }
-    }
-
-    /// Sends it, and ends the transport: first our side, then, when the peer has had time to read it,
-    /// the rest. Its status.
-    pub(crate) async fn tell<R: Runtime>(&self, runtime: &R, io: &mut impl Transport) -> u16 {
-        // However this ends, there is no more to be done for the peer.
-        let _ = within(runtime, REFUSAL_TIMEOUT, self.send(io)).await;
-        self.reply.status()
-    }
-
-    async fn send(&self, io: &mut impl Transport) -> io::Result<()> {
-        let mut bytes = BytesMut::new();
-        self.reply.write(&mut bytes, self.head_only);
-        io.write_all(&bytes).await?;
-        io.close().await?;
-        let (mut input, mut dropped) = (Input::new(), 0);
-        while dropped < MAX_DROPPED {
-            match input.fill(io).await? {
-                0 => break,
-                count => dropped += count,
-            }
-            input.clear();
-        }
-        Ok(())
-    }
-}
-
-impl From<HandshakeError> for PlainAnswer {
-    fn from(error: HandshakeError) -> Self {
-        Self { reply: error.reply(), head_only: false, why: Unopened::BadRequest }
     }
 }
 
@@ -160,7 +99,7 @@ pub(crate) enum Turned {
 impl Turned {
     pub(crate) const fn why(&self) -> Unopened {
         match self {
-            Self::Away(answer) => answer.why,
+            Self::Away(answer) => answer.why(),
             Self::Gone(_) => Unopened::Left,
         }
     }

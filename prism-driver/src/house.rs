@@ -26,11 +26,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a shutdown waits for sessions that it has cut: they end at once, unless a handler hangs.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a handshake has, however many come: on a good line the request is there at once, and this
+/// is long enough for one lost packet to be sent again. A thousand places are then given away four
+/// thousand times in a second, which empties a listener's queue in one.
+const HANDSHAKE_FAIR_TIME: Duration = Duration::from_millis(250);
+
+/// How long a page has, however many are to be sent: half of a handshake's time, so that whoever finds
+/// all places taken by slow readers is still there when they have to leave.
+const PAGE_FAIR_TIME: Duration = Duration::from_secs(5);
+
 pub(crate) struct House<N: Network> {
     pub(crate) network: N,
     pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
     pub(crate) options: Options,
     lobby: Arc<Lobby>,
+    /// The places of pages that have to wait for their peers.
+    pub(crate) pages: Arc<Lobby>,
     pub(crate) registry: Registry,
     pub(crate) stats: ServerStats,
 }
@@ -46,8 +57,10 @@ impl<N: Network> House<N> {
         options: Options,
         stats: ServerStats,
     ) -> Opened<N> {
-        let (lobby, registry) = (Arc::default(), Registry::new(stats.clone()));
-        let house = Arc::new(Self { network, router, options, lobby, registry, stats });
+        let lobby = Lobby::new(options.max_handshakes, HANDSHAKE_FAIR_TIME);
+        let pages = Lobby::new(options.max_pages, PAGE_FAIR_TIME);
+        let registry = Registry::new(stats.clone());
+        let house = Arc::new(Self { network, router, options, lobby, pages, registry, stats });
         let watched = house.clone();
         house.network.spawn(async move { watched.registry.watch(&watched.network).await });
         Opened(house)
@@ -59,42 +72,51 @@ impl<N: Network> House<N> {
     }
 
     /// Returns when there is room for somebody who has come, and has a seat already. Until then those
-    /// in the lobby have to leave, one after the other, each when it has had its time.
+    /// in handshakes or with pages have to leave, one after the other, each when it has had its time.
     async fn make_room(&self) {
-        let Self { network, lobby, registry, .. } = self;
-        while let Some(due) = self.next_to_leave() {
+        let Self { network, lobby, pages, registry, .. } = self;
+        while let Some((due, place)) = self.next_to_leave() {
             if due <= network.now() {
-                lobby.dismiss_oldest();
+                place.dismiss_oldest();
                 continue;
             }
-            // Who was in the lobby may also have got in.
-            let changed = || self.next_to_leave() != Some(due);
-            until(network, due, or(lobby.until(changed), registry.until(changed))).await;
+            // Who was in a handshake may also have got in.
+            let changed = || self.next_to_leave().is_none_or(|(next, _)| next != due);
+            let left = or(lobby.until(changed), pages.until(changed));
+            until(network, due, or(left, registry.until(changed))).await;
         }
     }
 
-    /// If there is no room: when the next in the lobby has to leave for that. Never, if there is none,
+    /// If there is no room: when the next has to leave for that, and where. Never, if there is nobody,
     /// or enough are about to leave.
-    fn next_to_leave(&self) -> Option<Duration> {
-        let (crowd, seats) = (self.lobby.crowd(), self.registry.len());
-        let most = self.options.max_handshakes.max(1);
+    fn next_to_leave(&self) -> Option<(Duration, &Lobby)> {
+        let seats = self.registry.len();
+        let leaving = self.lobby.crowd().leaving + self.pages.crowd().leaving;
         let is_full = |seats| seats > self.max_connections();
-        if crowd.guests >= most || is_full(seats.saturating_sub(crowd.leaving)) {
-            Some(crowd.next_due)
-        } else if is_full(seats) {
-            Some(Duration::MAX)
+        if is_full(seats.saturating_sub(leaving)) {
+            Some(self.first_to_leave())
+        } else if let Some(due) = self.lobby.crowd().next_to_leave() {
+            Some((due, &self.lobby))
         } else {
-            None
+            is_full(seats).then_some((Duration::MAX, &self.lobby))
         }
     }
 
-    /// Waits until the operating system may have more sockets to give. If somebody in the lobby has had
-    /// its time, its socket is one.
+    /// Who has to leave first, whether for a place or for a socket.
+    fn first_to_leave(&self) -> (Duration, &Lobby) {
+        let due = |lobby: &Lobby| lobby.crowd().next_due;
+        let (handshake, page) = (due(&self.lobby), due(&self.pages));
+        if page < handshake { (page, &self.pages) } else { (handshake, &self.lobby) }
+    }
+
+    /// Waits until the operating system may have more sockets to give. If somebody in a handshake or
+    /// with a page has had its time, its socket is one.
     async fn find_socket(&self) {
-        let Self { network, lobby, registry, .. } = self;
+        let Self { network, registry, .. } = self;
         let seats = registry.len();
-        if lobby.crowd().next_due <= network.now() {
-            lobby.dismiss_oldest();
+        let (due, place) = self.first_to_leave();
+        if due <= network.now() {
+            place.dismiss_oldest();
         }
         within(network, ACCEPT_PAUSE, registry.until_fewer_than(seats)).await;
     }
@@ -111,9 +133,10 @@ impl<N: Network> Opened<N> {
                 Ok((stream, peer_addr)) => {
                     let stream = undelayed(&house.network, stream);
                     house.make_room().await;
-                    let guest = house.lobby.enter(house.network.now());
+                    let since = house.network.now();
+                    let guest = house.lobby.enter(since);
                     house.stats.accepted();
-                    let visitor = Visitor { stream, seat, guest, peer_addr };
+                    let visitor = Visitor { stream, seat, guest, peer_addr, since };
                     house.network.spawn(visitor.welcome());
                 }
                 Err(error) if concerns_one_connection(&error) => {}
@@ -125,14 +148,16 @@ impl<N: Network> Opened<N> {
         }
     }
 
-    /// Closes all connections, and cuts those that have not ended after the grace time.
+    /// Closes all connections, and cuts those that have not ended after the grace time. Pages that are
+    /// under way go on until then.
     pub(crate) async fn close(self) -> Shutdown {
-        let House { network, options, lobby, registry, .. } = &*self.0;
+        let House { network, options, lobby, pages, registry, .. } = &*self.0;
         let grace = network.now().saturating_add(options.shutdown_grace);
         let farewell = Farewell::to(registry.begin_closing());
         lobby.dismiss_all();
         farewell.say(network, registry, options.farewell()).await;
         until(network, grace, registry.until_fewer_than(1)).await;
+        pages.dismiss_all();
         let outcome = registry.cut_all();
         within(network, CUT_GRACE, registry.until_fewer_than(1)).await;
         outcome

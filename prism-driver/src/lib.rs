@@ -75,6 +75,7 @@ mod origins;
 mod outbox;
 mod pace;
 mod peer_addr;
+mod plain_answer;
 mod pool;
 mod registry;
 mod request;
@@ -94,6 +95,7 @@ mod visitor;
 mod wait;
 mod when_slow;
 mod wire;
+mod write_progress;
 
 #[cfg(feature = "async-io")]
 pub use async_io::{AsyncIo, AsyncIoStream};

@@ -1,4 +1,5 @@
-//! [`Lobby`]: who is in a handshake, and who has to leave it for others.
+//! [`Lobby`]: places of which there are only so many, and who has to leave theirs for others. A server
+//! has one for handshakes, and one for pages.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +13,23 @@ use event_listener::Event as Notice;
 use futures_lite::future::or;
 use futures_util::FutureExt;
 
-use crate::wait::wait_until;
+use crate::{
+    runtime::{Runtime, until},
+    wait::wait_until,
+};
 
-/// How long each has, however many come: on a good line the request is there at once, and this is
-/// long enough for one lost packet to be sent again. A thousand places are then given away four
-/// thousand times in a second, which empties a listener's queue in one.
-const FAIR_TIME: Duration = Duration::from_millis(250);
-
-/// Everybody who is in a handshake, by their coming.
-#[derive(Debug, Default)]
+/// Everybody who has a place, by their coming.
+#[derive(Debug)]
 pub(crate) struct Lobby {
+    /// How many may be here.
+    most: usize,
+    /// How long each may stay, however many come.
+    fair_time: Duration,
     inner: Mutex<Inner>,
     /// Somebody has left.
     left: Notice,
+    /// Nobody waits for a place any more, or somebody has one now.
+    next_in_line: Notice,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +38,10 @@ struct Inner {
     next: u64,
     /// How many have to leave, and have not left yet.
     leaving: usize,
+    /// Somebody is the first of those who wait for a place.
+    waited_for: bool,
+    /// Whoever comes from now on has to leave at once.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -42,30 +51,52 @@ struct Place {
     waker: Option<Waker>,
 }
 
-/// Who is in the lobby, at one moment.
+/// Who has a place, at one moment.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    pub(crate) guests: usize,
+    /// No place is free.
+    is_full: bool,
     /// How many have to leave, and have not left yet.
     pub(crate) leaving: usize,
     /// When the guest who has been here for the longest has had its time; never if there is none.
     pub(crate) next_due: Duration,
 }
 
-/// A place in the lobby, given up when dropped.
+/// A place, given up when dropped.
 pub(crate) struct Guest {
     lobby: Arc<Lobby>,
     number: u64,
 }
 
+/// The first of those who wait for a place, until dropped.
+struct FirstInLine<'a>(&'a Lobby);
+
+impl Crowd {
+    /// If no place is free: when the next has to leave for somebody who comes.
+    pub(crate) fn next_to_leave(&self) -> Option<Duration> {
+        self.is_full.then_some(self.next_due)
+    }
+}
+
 impl Lobby {
+    /// One place there is in any case: without it there would never be room.
+    pub(crate) fn new(most: usize, fair_time: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            most: most.max(1),
+            fair_time,
+            inner: Mutex::default(),
+            left: Notice::new(),
+            next_in_line: Notice::new(),
+        })
+    }
+
     pub(crate) fn crowd(&self) -> Crowd {
         let inner = self.lock();
         let oldest = inner.guests.first_key_value().map(|(_, place)| place.since);
         Crowd {
-            guests: inner.guests.len(),
+            is_full: inner.guests.len() >= self.most,
             leaving: inner.leaving,
-            next_due: oldest.map_or(Duration::MAX, |since| since.saturating_add(FAIR_TIME)),
+            next_due: oldest.map_or(Duration::MAX, |since| since.saturating_add(self.fair_time)),
         }
     }
 
@@ -74,17 +105,38 @@ impl Lobby {
         wait_until(&self.left, done).await;
     }
 
+    /// Takes a place, whether or not one is free.
     pub(crate) fn enter(self: &Arc<Self>, now: Duration) -> Guest {
         let mut inner = self.lock();
         let number = inner.next;
         inner.next += 1;
-        inner.guests.insert(number, Place { since: now, waker: None });
+        if inner.closed {
+            inner.leaving += 1;
+        } else {
+            inner.guests.insert(number, Place { since: now, waker: None });
+        }
         Guest { lobby: self.clone(), number }
     }
 
-    /// Everybody has to leave.
+    /// Takes a place when one is free, or when somebody has had theirs for long enough. Who comes first
+    /// is first; the others wait for nothing but that.
+    pub(crate) async fn enter_in_turn(self: &Arc<Self>, runtime: &impl Runtime) -> Guest {
+        let _first = self.stand_in_line().await;
+        while let Some(due) = self.crowd().next_to_leave() {
+            if due <= runtime.now() {
+                self.dismiss_oldest();
+                continue;
+            }
+            let changed = || self.crowd().next_to_leave() != Some(due);
+            until(runtime, due, self.until(changed)).await;
+        }
+        self.enter(runtime.now())
+    }
+
+    /// Everybody has to leave, and whoever comes from now on.
     pub(crate) fn dismiss_all(&self) {
         let mut inner = self.lock();
+        inner.closed = true;
         let guests = std::mem::take(&mut inner.guests);
         inner.leaving += guests.len();
         drop(inner);
@@ -101,6 +153,12 @@ impl Lobby {
         if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
             waker.wake();
         }
+    }
+
+    async fn stand_in_line(&self) -> FirstInLine<'_> {
+        let is_first = || !std::mem::replace(&mut self.lock().waited_for, true);
+        wait_until(&self.next_in_line, is_first).await;
+        FirstInLine(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -136,6 +194,14 @@ impl Drop for Guest {
             inner.leaving -= 1;
         }
         drop(inner);
-        self.lobby.left.notify(1);
+        // Two may listen: who waits for this place, and who waits for a connection's.
+        self.lobby.left.notify(usize::MAX);
+    }
+}
+
+impl Drop for FirstInLine<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waited_for = false;
+        self.0.next_in_line.notify(1);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prism_core::Config;
 
-use crate::pace::Rate;
+use crate::{pace::Rate, write_progress::WriteLimits};
 
 /// The limits of a connection, each with a default that is safe on the open internet.
 ///
@@ -28,11 +28,21 @@ pub struct Options {
     /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
     /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent; if it has ended its side of the
+    /// How long the peer may take no byte of what is to be sent, a page or messages; if it has ended its side of the
     /// transport, how long it may take for all that is left. Default: 30 s: longer than most tunnels, and
     /// short enough that who reads nothing does not keep its memory for long. (What a transport has in
     /// buffers of its own, as TLS has, counts as taken when it has been flushed whole.)
     pub write_timeout: Duration,
+    /// How many bytes per second the peer has to take at least while something is waiting for it all the
+    /// time, a page or messages; 0 for no such floor. It is judged over windows that are as long as the
+    /// [write timeout](Self::write_timeout): with the defaults, 7,200 bytes in each 30 s. Default: 240,
+    /// which is also the floor of Kestrel and of IIS: slower than any line in use, and 64 KiB are gone
+    /// in five minutes.
+    ///
+    /// The write timeout alone allows a byte every 29 s, for ever, while all that waits is held in
+    /// memory. What the operating system takes counts in the window in which it takes it; it takes
+    /// large pieces and then nothing for a while, which is why a window is not shorter.
+    pub min_write_rate: usize,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
     /// down by itself.
@@ -44,8 +54,8 @@ pub struct Options {
     /// handler that would rather close counts by itself, and does so.
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
-    /// operating system's queue, unless there are handshakes that have to [make
-    /// way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
+    /// operating system's queue, unless there are handshakes or [pages](Self::max_pages) that have to
+    /// [make way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
     /// takes a descriptor, of which the operating system often allows fewer; where it has no more, it is
     /// as if these were all.
     pub max_connections: usize,
@@ -58,8 +68,22 @@ pub struct Options {
     /// their turn each second. Default: 1,024: a few megabytes, and more than are under way at once on a
     /// busy server, because a good handshake takes no more than a round trip.
     pub max_handshakes: usize,
-    /// How long a server that shuts down waits for its connections to end, from the beginning; what has
-    /// not ended then is cut. Peers that do not answer are not waited for that long: they have the [close
+    /// How many plain HTTP answers, pages and refusals, a server has under way at once, apart from the
+    /// handshakes. An answer that the operating system takes at once is not under way; one that has to
+    /// wait for its peer is, until all of it is taken or the peer is [too slow](Self::min_write_rate).
+    ///
+    /// Where there are as many, the one that has been under way for longest is cut in favour of the
+    /// next, if it has had five seconds. Until then the next is sent from its handshake's place, with
+    /// what that means: it can be made to [make way](Self::max_handshakes), and is cut at the end of the
+    /// [handshake timeout](Self::handshake_timeout). Where no place or descriptor is left for a
+    /// connection, pages make way as handshakes do, after the same five seconds.
+    ///
+    /// So peers that read slowly on purpose keep nobody from a handshake, nor from a small page, and two
+    /// hundred large ones get their turn each second. Default: 1,024: a few megabytes, if the pages are
+    /// [shared](prism_core::Reply), and more downloads than most lines carry.
+    pub max_pages: usize,
+    /// How long a server that shuts down waits for its connections and pages to end, from the beginning;
+    /// what has not ended then is cut. Peers that do not answer are not waited for that long: they have the [close
     /// timeout](Config::close_timeout), from when they are told. Default: 10 s: those who stop a service
     /// usually kill it after that, or after 30 s.
     pub shutdown_grace: Duration,
@@ -82,9 +106,11 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),
+            min_write_rate: 240,
             message_rate: None,
             max_connections: 65_536,
             max_handshakes: 1024,
+            max_pages: 1024,
             shutdown_grace: Duration::from_secs(10),
             shutdown_spread: Duration::from_secs(5),
         }
@@ -97,6 +123,11 @@ impl Options {
         let mut config = self.protocol.clone();
         config.pong_mark = config.pong_mark.min(self.high_water_mark);
         config
+    }
+
+    /// How slowly a peer may take what is to be sent.
+    pub(crate) const fn write_limits(&self) -> WriteLimits {
+        WriteLimits { timeout: self.write_timeout, min_rate: self.min_write_rate }
     }
 
     /// Over how long a shutdown is told.

@@ -9,11 +9,8 @@ use matchit::Match;
 use prism_core::{HandshakeError, Reply, Request};
 
 use crate::{
-    greet::{PlainAnswer, Upgrade},
-    options::Options,
-    origins::Origins,
-    request::RequestInfo,
-    stats::Unopened,
+    greet::Upgrade, options::Options, origins::Origins, plain_answer::PlainAnswer,
+    request::RequestInfo, stats::Unopened,
 };
 
 /// Makes the answer to a plain HTTP request.

@@ -5,11 +5,12 @@ use prism_core::WebSocket;
 
 use crate::{
     alarm::Timer,
-    greet::{AcceptError, PlainAnswer, Turned, Upgrade, greet},
+    greet::{AcceptError, Turned, Upgrade, greet},
     handler::{Disconnect, Handler},
     input::Input,
     options::Options,
     pace::{Bucket, Unpaced},
+    plain_answer::PlainAnswer,
     request::RequestInfo,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
@@ -74,7 +75,10 @@ async fn open<R: Runtime>(
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
         Err(Turned::Away(answer)) => {
             drop(input); // it may take long to send the answer
-            Err(AcceptError::Refused(answer.tell(runtime, &mut io).await))
+            let status = answer.status();
+            // Boxed, so that a connection's future is no larger for it.
+            Box::pin(answer.tell(runtime, &mut io, options.write_limits())).await;
+            Err(AcceptError::Refused(status))
         }
         Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
     }

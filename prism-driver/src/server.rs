@@ -132,6 +132,32 @@ impl<N: Network> Server<N> {
 
     /// Answers plain GET and HEAD requests on a path.
     ///
+    /// `page` is called on the thread of the runtime that has read the request. It should not block:
+    /// other connections wait for that thread. If it panics, the answer is a 500. A page that is the
+    /// same for everybody is served without a copy if it is kept as `Bytes`, see [`Reply`]. What caches
+    /// may do with a page is for its headers to say; only [refusals](Reply#caching) say something by
+    /// themselves.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Reply, Server};
+    /// # fn example(server: Server<impl Network>, script: &'static [u8]) -> Result<(), prism_driver::InvalidHeader> {
+    /// let script = Reply::new(200).body("text/javascript", script)?.header("Cache-Control", "max-age=600")?;
+    /// let server = server
+    ///     .get("/", |_| Reply::html("<script src=chat.js></script>"))
+    ///     .get("/chat.js", move |_| script.clone());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Slow readers
+    ///
+    /// Sending a page takes as long as its peer takes to read it, whatever that is in all, within two
+    /// limits: a peer that reads nothing for the [write timeout](Options::write_timeout), or less than
+    /// the [least rate](Options::min_write_rate), is given up. And where as many pages are under way as
+    /// [there may be](Options::max_pages), the oldest is cut in favour of a new one. A page that was
+    /// cut ends before its `Content-Length`, and is [counted](crate::Counts::incomplete).
+    ///
+    /// Refusals are sent in the same way.
+    ///
     /// # Panics
     /// If the path is malformed, or conflicts with one given before.
     #[must_use]
@@ -201,13 +227,14 @@ impl<N: Network> Server<N> {
 
     /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
     /// and waits for them for the [grace time](Options::shutdown_grace). Many connections are not
-    /// closed at the same instant, but [over some seconds](Options::shutdown_spread).
+    /// closed at the same instant, but [over some seconds](Options::shutdown_spread). Pages that are
+    /// being sent go on; handshakes are dropped.
     ///
     /// Within the grace time the [close timeout](prism_core::Config::close_timeout) holds as it always
     /// does: who has been told and does not answer within it is given up and has
     /// [failed](Shutdown::failed), however much of the grace time is left. What is cut at the end of the
-    /// grace time is the rest: handlers that are still busy, and whoever takes longer than that in some
-    /// other way.
+    /// grace time is the rest: handlers that are still busy, pages that are still being sent, and whoever
+    /// takes longer than that in some other way.
     ///
     /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
     /// all of them are closed, and go on closing, but nobody is cut after the grace time.

@@ -32,6 +32,7 @@ struct Tally {
     closed: AtomicU64,
     stuck: AtomicU64,
     unstuck: AtomicU64,
+    incomplete: AtomicU64,
     unopened: [AtomicU64; Unopened::ALL],
 }
 
@@ -59,7 +60,8 @@ impl Unopened {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// How many transports were accepted. Each of them is in one of the numbers below.
+    /// How many transports were accepted. Each of them is in one of the numbers below, besides
+    /// [`incomplete`](Self::incomplete).
     pub accepted: u64,
     /// How many of them are in their handshake now.
     pub in_handshake: u64,
@@ -74,6 +76,11 @@ pub struct Counts {
     pub closed: u64,
     /// How many got a page.
     pub pages: u64,
+    /// How many of the pages and refusals were not sent whole: the peer took them [too
+    /// slowly](crate::Options::min_write_rate) or left, or they had to [make
+    /// way](crate::Options::max_pages), or were cut at the end of a shutdown. They are in the numbers
+    /// of pages and refusals as well.
+    pub incomplete: u64,
     /// How many got neither, and why.
     pub refused: Refused,
 }
@@ -147,6 +154,7 @@ impl ServerStats {
             stuck: stuck.saturating_sub(unstuck),
             closed,
             pages,
+            incomplete: self.tally.incomplete.load(Relaxed),
             refused,
         }
     }
@@ -169,6 +177,11 @@ impl ServerStats {
 
     pub(crate) fn stuck(&self) {
         self.tally.stuck.fetch_add(1, Relaxed);
+    }
+
+    /// A page or a refusal could not be sent whole.
+    pub(crate) fn incomplete(&self) {
+        self.tally.incomplete.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn unopened(&self, why: Unopened) {

@@ -256,14 +256,14 @@ fn a_refused_peer_is_left_after_five_seconds_whatever_it_sends() {
 }
 
 #[test]
-fn a_refused_peer_that_does_not_read_is_left_after_five_seconds() {
+fn a_refused_peer_that_does_not_read_is_left_after_the_write_timeout() {
     let sim = Sim::default();
     let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
         script.set_capacity_to_client(1);
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
-        assert_eq!(sim.now(), s(5));
+        assert_eq!(sim.now(), s(30));
     });
 }
 

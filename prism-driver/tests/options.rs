@@ -16,9 +16,11 @@ fn every_limit_has_the_default_that_is_promised() {
         handshake_timeout,
         high_water_mark,
         write_timeout,
+        min_write_rate,
         message_rate,
         max_connections,
         max_handshakes,
+        max_pages,
         shutdown_grace,
         shutdown_spread,
         ..
@@ -35,9 +37,11 @@ fn every_limit_has_the_default_that_is_promised() {
     assert_eq!(handshake_timeout, s(10));
     assert_eq!(high_water_mark, 64 << 10);
     assert_eq!(write_timeout, s(30));
+    assert_eq!(min_write_rate, 240);
     assert_eq!(message_rate, None);
     assert_eq!(max_connections, 65_536);
     assert_eq!(max_handshakes, 1024);
+    assert_eq!(max_pages, 1024);
     assert_eq!(shutdown_grace, s(10));
     assert_eq!(shutdown_spread, s(5));
 }

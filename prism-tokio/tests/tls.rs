@@ -136,7 +136,7 @@ fn who_stalls_in_the_handshake_of_tls_is_thrown_out_at_the_handshake_timeout() {
     for stream in [silent, begun] {
         assert_eq!(rest(stream), b"", "nobody could read an answer");
     }
-    house.run(async { house.open("https://good.example").await.unwrap() });
+    let _open = house.run(async { house.open("https://good.example").await.unwrap() });
     let counts = house.stats.counts();
     assert_eq!((counts.refused.timed_out, counts.open), (2, 1));
 }

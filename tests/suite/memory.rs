@@ -9,14 +9,14 @@ use std::{
 
 use super::support::{
     PATIENCE,
-    alone::{alone, peak_heap},
+    alone::{alone, heap, peak_heap},
     handlers::{Echo, Gate, recorder},
     pattern,
     peer::{BINARY, PING, Peer, TEXT},
     server::{Running, serve, serve_echo},
 };
 use crate::prism::{
-    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, WhenSlow,
+    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Reply, WhenSlow,
 };
 
 const MIB: usize = 1 << 20;
@@ -220,6 +220,54 @@ fn readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss() {
                 readers_stop(len, when_slow);
             }
         }
+    });
+}
+
+const READERS: usize = 100;
+
+/// A server with a page, to which as many as that ask for it and read its head only; and how much memory
+/// that takes.
+fn page_readers(page: impl Fn() -> Reply + Send + Sync + 'static) -> (Running, Vec<Peer>, usize) {
+    let server = serve(|server| server.get("/", move |_| page()));
+    let mut peers = Vec::with_capacity(READERS);
+    let mut ask = || {
+        let mut peer = server.dial();
+        peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(peer.head().status, 200);
+        peers.push(peer);
+    };
+    ask(); // so that threads, buffers and so on are there already
+    let cost = peak_heap(|| (1..READERS).for_each(|_| ask()));
+    eprintln!("{READERS} slow readers of a page, and their raw peers: {cost} bytes");
+    (server, peers, cost)
+}
+
+#[test]
+fn slow_readers_of_a_page_share_it() {
+    alone(&slow_readers_of_a_page_share_it, || {
+        let page = Reply::html(vec![b'x'; MIB]);
+        let (_server, peers, cost) = page_readers(move || page.clone());
+        // The raw peers' own buffers, of 16 KiB at most, are in this as well.
+        assert!(cost < READERS * (20 << 10) + MIB / 2, "it cost {cost} bytes");
+        drop(peers);
+    });
+}
+
+#[test]
+fn a_page_is_held_once_while_it_is_sent_and_not_at_all_when_it_was_taken() {
+    alone(&a_page_is_held_once_while_it_is_sent_and_not_at_all_when_it_was_taken, || {
+        let before = heap();
+        let (server, mut peers, cost) = page_readers(|| Reply::html(vec![b'x'; MIB]));
+        assert!(cost < READERS * (MIB + (20 << 10)) + MIB / 2, "it cost {cost} bytes");
+        for peer in &mut peers {
+            peer.take_input();
+            let rest = std::io::copy(&mut peer.stream, &mut std::io::sink()).expect("the rest");
+            assert!(rest > 0, "the page was taken before");
+        }
+        // They are all still there, and so is what the server has for each of them.
+        let held = heap() - before;
+        assert!(held < READERS * (20 << 10) + MIB / 2, "{held} bytes are held");
+        drop((server, peers));
     });
 }
 

@@ -29,6 +29,7 @@ mod rooms_slow;
 mod rooms_when_slow;
 mod shutdown;
 mod signals;
+mod slow_pages;
 mod streams;
 mod support;
 mod when_slow;

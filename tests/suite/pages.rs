@@ -16,6 +16,11 @@ fn site() -> Running {
             Reply::text(200, greeting(request.query().unwrap_or("?")))
         });
         server
+            .get("/cached", |_| {
+                Reply::text(404, "for a minute")
+                    .header("Cache-Control", "max-age=60")
+                    .expect("a header")
+            })
             .get("/both", |_| Reply::text(200, "a page"))
             .web_socket("/both", Echo)
             .web_socket("/ws", Echo)
@@ -51,6 +56,21 @@ fn a_head_request_gets_the_head_alone() {
     assert_eq!(body, "");
     let (head, body) = ask_for(&site(), "HEAD /nowhere");
     assert_eq!((head.status, body.as_str()), (404, ""));
+}
+
+#[test]
+fn a_refusal_is_not_to_be_stored_and_a_page_is_what_it_says() {
+    let server = site();
+    for (line, value) in [
+        ("GET /nowhere", Some("no-store")),
+        ("POST /", Some("no-store")),
+        ("GET /ws", Some("no-store")),
+        ("GET / HTTP/1.0", Some("no-store")),
+        ("GET /", None),
+        ("GET /cached", Some("max-age=60")),
+    ] {
+        assert_eq!(ask_for(&server, line).0.field("Cache-Control"), value, "{line}");
+    }
 }
 
 #[test]

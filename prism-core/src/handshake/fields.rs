@@ -56,6 +56,15 @@ impl Fields {
         }
     }
 
+    /// Whether there is a header of this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        let name = name.as_bytes();
+        // What is pushed has no line break, and each line its colon.
+        self.0.split(|&byte| byte == b'\n').any(|line| {
+            line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+        })
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -98,6 +107,19 @@ mod tests {
         assert_eq!(fields.push("X-A", "b\tc, \"é\""), Ok(()));
         assert_eq!(fields.push("X-A", ""), Ok(()));
         assert_eq!(fields.as_bytes(), "X-A: b\tc, \"é\"\r\nX-A: \r\n".as_bytes());
+    }
+
+    #[test]
+    fn a_header_is_found_by_its_whole_name_in_any_case() {
+        let mut fields = Fields::default();
+        assert!(!fields.contains("X-A"));
+        fields.push_own("X-A", "X-B: 1");
+        fields.push_own("x-c", "");
+        for (name, there) in
+            [("x-a", true), ("X-C", true), ("X-B", false), ("X", false), ("X-AB", false)]
+        {
+            assert_eq!(fields.contains(name), there, "{name}");
+        }
     }
 
     #[test]

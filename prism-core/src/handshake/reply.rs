@@ -1,16 +1,30 @@
 //! [`Reply`]: an HTTP answer that opens no connection.
 
-use alloc::vec::Vec;
 use core::fmt::Write;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fields::{Fields, InvalidHeader};
+
+/// How long a head is, more or less, without the headers that were added to it.
+const HEAD: usize = 256;
 
 /// An HTTP answer that opens no connection: a refusal, or a plain page.
 ///
 /// It says `Connection: close`, so that nothing behind the request is taken for another one. Send
 /// it, then close the transport.
+///
+/// Its body is shared: cloning a reply copies its headers and nothing else. A page that is the same
+/// for everybody is best kept as [`Bytes`], or comes from a `&'static str`, and is then served without
+/// a copy. What else becomes [`Bytes`] is a [`String`](alloc::string::String) or a
+/// [`Vec<u8>`](alloc::vec::Vec).
+///
+/// # Caching
+///
+/// A cache may keep a response that does not say otherwise, even some errors (RFC 9110 §15.1: 404,
+/// 405, 410, 414, 501). So a refusal, that is, a reply with a status of 400 or above, says
+/// `Cache-Control: no-store` unless it has a `Cache-Control` [header](Self::header) of its own. Other
+/// replies say what you have them say.
 ///
 /// ```
 /// use prism_core::Reply;
@@ -26,29 +40,30 @@ use super::fields::{Fields, InvalidHeader};
 pub struct Reply {
     status: u16,
     fields: Fields,
-    body: Vec<u8>,
+    /// Empty where the status allows no content.
+    content: Bytes,
 }
 
 impl Reply {
-    /// An answer without a body.
+    /// Creates an answer without a body.
     ///
     /// A `status` that ends no request, that is, any outside 200 to 599, becomes 500.
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
-        Self { status, fields: Fields::default(), body: Vec::new() }
+        Self { status, fields: Fields::default(), content: Bytes::new() }
     }
 
-    /// An answer with a text in UTF-8, `text/plain`.
+    /// Creates an answer with a text in UTF-8, `text/plain`.
     #[must_use]
-    pub fn text(status: u16, text: impl Into<Vec<u8>>) -> Self {
-        Self::new(status).content("text/plain; charset=utf-8", text.into())
+    pub fn text(status: u16, text: impl Into<Bytes>) -> Self {
+        Self::new(status).with_content("text/plain; charset=utf-8", text.into())
     }
 
-    /// A page in UTF-8, `text/html`, with status 200.
+    /// Creates a page in UTF-8, `text/html`, with status 200.
     #[must_use]
-    pub fn html(page: impl Into<Vec<u8>>) -> Self {
-        Self::new(200).content("text/html; charset=utf-8", page.into())
+    pub fn html(page: impl Into<Bytes>) -> Self {
+        Self::new(200).with_content("text/html; charset=utf-8", page.into())
     }
 
     /// Adds a header.
@@ -61,30 +76,53 @@ impl Reply {
         Ok(self)
     }
 
-    /// Sets the body, and adds the `Content-Type` that says what it is.
+    /// Sets the body, and adds the `Content-Type` that says what it is. A 204, a 205 and a 304 have no
+    /// body, whatever they are given.
+    ///
+    /// ```
+    /// use prism_core::Reply;
+    ///
+    /// const ICON: &[u8] = b"\0\0\x01\0"; // say, include_bytes!("favicon.ico")
+    /// let reply = Reply::new(200).body("image/x-icon", ICON)?.header("Cache-Control", "max-age=86400")?;
+    /// # Ok::<(), prism_core::InvalidHeader>(())
+    /// ```
     ///
     /// # Errors
     /// If the content type is malformed.
-    pub fn body(self, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Self, InvalidHeader> {
-        let mut reply = self.header("Content-Type", content_type)?;
-        reply.body = body.into();
-        Ok(reply)
+    pub fn body(self, content_type: &str, body: impl Into<Bytes>) -> Result<Self, InvalidHeader> {
+        Ok(self.header("Content-Type", content_type)?.set_content(body.into()))
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// Appends the answer to `out`; for a HEAD request without its body (RFC 9110 §9.3.2).
+    /// Returns the body as it follows the head. Cloning it copies nothing.
+    #[must_use]
+    pub const fn content(&self) -> &Bytes {
+        &self.content
+    }
+
+    /// Appends the answer to `out`, head and body; for a HEAD request without its body (RFC 9110
+    /// §9.3.2).
     ///
-    /// A 426 gets the `Upgrade` and the `Sec-WebSocket-Version` it must have.
+    /// To send a large body without this copy of it, write the [head](Self::write_head), and behind it
+    /// the [content](Self::content).
     pub fn write(&self, out: &mut BytesMut, head_only: bool) {
-        // RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with
-        // a status code of [...] 204", and §15.4.5: a 304 has no body.
-        let bodiless = matches!(self.status, 204 | 304);
-        out.reserve(256 + self.fields.as_bytes().len() + self.body.len());
+        let content = if head_only { &[][..] } else { &self.content };
+        out.reserve(HEAD + self.fields.as_bytes().len() + content.len());
+        self.write_head(out);
+        out.put_slice(content);
+    }
+
+    /// Appends the head to `out`: all that comes before the [content](Self::content).
+    ///
+    /// A 426 gets the `Upgrade` and the `Sec-WebSocket-Version` it must have, a refusal the
+    /// [`Cache-Control`](Self#caching).
+    pub fn write_head(&self, out: &mut BytesMut) {
+        out.reserve(HEAD + self.fields.as_bytes().len());
         put(out, format_args!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)));
         if self.status == 426 {
             // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response";
@@ -94,19 +132,29 @@ impl Reply {
         } else {
             out.put_slice(b"Connection: close\r\n");
         }
-        if !bodiless {
-            put(out, format_args!("Content-Length: {}\r\n", self.body.len()));
+        // RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with
+        // a status code of [...] 204". A 304 would have to give the length of the 200 in its place.
+        if !matches!(self.status, 204 | 304) {
+            put(out, format_args!("Content-Length: {}\r\n", self.content.len()));
+        }
+        if self.status >= 400 && !self.fields.contains("Cache-Control") {
+            out.put_slice(b"Cache-Control: no-store\r\n");
         }
         out.put_slice(self.fields.as_bytes());
         out.put_slice(b"\r\n");
-        if !bodiless && !head_only {
-            out.put_slice(&self.body);
-        }
     }
 
-    fn content(mut self, content_type: &'static str, body: Vec<u8>) -> Self {
+    fn with_content(mut self, content_type: &'static str, content: Bytes) -> Self {
         self.fields.push_own("Content-Type", content_type);
-        self.body = body;
+        self.set_content(content)
+    }
+
+    fn set_content(mut self, content: Bytes) -> Self {
+        // RFC 9112 §6.3: a 204 and a 304 end with their heads. RFC 9110 §15.3.6: "a server MUST NOT
+        // generate content in a 205 response".
+        if !matches!(self.status, 204 | 205 | 304) {
+            self.content = content;
+        }
         self
     }
 
@@ -158,9 +206,9 @@ const fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
+    use alloc::{string::String, vec};
 
-    use bytes::BytesMut;
+    use bytes::{Bytes, BytesMut};
 
     use super::{InvalidHeader, Reply};
 
@@ -185,15 +233,51 @@ mod tests {
         assert_eq!(
             written(&Reply::new(426), false),
             "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
-             Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n"
         );
     }
 
     #[test]
-    fn a_204_has_no_body() {
-        let reply = Reply::text(204, "x");
-        assert!(!written(&reply, false).contains("Content-Length"));
-        assert!(written(&reply, false).ends_with("\r\n\r\n"));
+    fn a_204_a_205_and_a_304_have_no_body() {
+        for (status, length) in [(204, false), (205, true), (304, false)] {
+            let answer = written(&Reply::text(status, "x"), false);
+            assert_eq!(answer.contains("Content-Length: 0\r\n"), length, "{answer}");
+            assert_eq!(answer.contains("Content-Length"), length, "{answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_not_to_be_stored_unless_it_says_otherwise() -> Result<(), InvalidHeader> {
+        const NO_STORE: &str = "\r\nCache-Control: no-store\r\n";
+        for status in [400, 404, 410, 426, 500, 599] {
+            assert!(written(&Reply::text(status, "no"), false).contains(NO_STORE), "{status}");
+            let reply = Reply::text(status, "no").header("X-Cache-Control", "x")?;
+            assert!(written(&reply, true).contains(NO_STORE), "{status}");
+            let kept = written(&reply.header("cache-control", "max-age=60")?, true);
+            assert!(!kept.contains(NO_STORE) && kept.contains("\r\ncache-control: max-age=60\r\n"));
+        }
+        for status in [200, 204, 302, 304, 399] {
+            assert!(!written(&Reply::text(status, "page"), false).contains("Cache-Control"));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_body_that_is_shared_already_is_not_copied() -> Result<(), InvalidHeader> {
+        let page = Bytes::from(vec![b'x'; 1000]);
+        for reply in [
+            Reply::html(page.clone()),
+            Reply::text(200, page.clone()),
+            Reply::new(200).body("text/css", page.clone())?.clone(),
+        ] {
+            assert_eq!(reply.content().as_ptr(), page.as_ptr());
+            let (mut head, mut whole) = (BytesMut::new(), BytesMut::new());
+            reply.write_head(&mut head);
+            reply.write(&mut whole, false);
+            assert_eq!(whole, [&head[..], reply.content()].concat());
+        }
+        Ok(())
     }
 
     #[test]

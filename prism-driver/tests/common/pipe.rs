@@ -316,7 +316,7 @@ impl AsyncWrite for End {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let whole: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        let whole = bufs.iter().map(|buf| &**buf).collect::<Vec<&[u8]>>().concat();
         self.poll_write(cx, &whole)
     }
 

@@ -127,6 +127,11 @@ impl Peer {
         }
     }
 
+    /// What came behind all that was read.
+    pub(crate) fn take_input(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
     /// Reads an answer that is no WebSocket: its head, and its body up to the end.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> (Head, String) {

@@ -1,0 +1,277 @@
+//! Plain HTTP answers that have to wait for their peers: how slowly they may be taken, and what is held
+//! of them.
+
+mod common;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use common::{
+    http::{read_head, read_to_end},
+    ms,
+    net::Net,
+    pipe::{End, Script},
+    s,
+    sim::Sim,
+};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
+use prism_driver::{Options, Reply, Runtime, Server, ServerStats};
+
+const LARGE: usize = 1 << 20;
+
+fn server(
+    sim: &Sim,
+    change: impl FnOnce(&mut Options),
+    page: impl Into<Bytes>,
+) -> (Net, ServerStats) {
+    let mut options = Options::default();
+    change(&mut options);
+    let page = page.into();
+    let net = Net::new(sim);
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    let server = bound.options(options).get("/page", move |_| Reply::html(page.clone()));
+    let stats = server.stats();
+    sim.spawn(server.serve());
+    sim.run(sim.settle());
+    (net, stats)
+}
+
+/// Somebody who has asked for the page, on a line that holds so many bytes.
+async fn ask(net: &Net, line: usize) -> (End, Script) {
+    let (mut io, script) = net.knock().unwrap();
+    script.set_capacity_to_client(line);
+    io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    (io, script)
+}
+
+/// Takes so many bytes each time that `pause` has passed, up to the end; how long the page was that came.
+async fn sip(sim: &Sim, io: &mut End, bytes: usize, pause: Duration) -> usize {
+    let (mut answer, mut sip) = (Vec::new(), vec![0; bytes]);
+    loop {
+        sim.pass(pause).await;
+        match io.read(&mut sip).await.unwrap() {
+            0 => break,
+            count => answer.extend_from_slice(&sip[..count]),
+        }
+    }
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    answer.len() - head - 4
+}
+
+// ---- how slowly
+
+#[test]
+fn a_page_that_is_taken_steadily_arrives_whole_however_long_that_takes() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
+    sim.run(async {
+        let (mut io, _) = ask(&net, 1 << 14).await;
+        assert_eq!(sip(&sim, &mut io, 1 << 12, s(1)).await, LARGE);
+        assert!(sim.now() > s(256));
+        let counts = stats.counts();
+        assert_eq!((counts.pages, counts.incomplete), (1, 0));
+    });
+}
+
+#[test]
+fn a_peer_that_takes_no_byte_of_a_page_is_left_after_the_write_timeout() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
+    sim.run(async {
+        let (_io, script) = ask(&net, 0).await;
+        sim.pass(s(30) - ms(1)).await;
+        assert!(!script.dropped_by_server());
+        assert_eq!((stats.counts().pages, stats.counts().incomplete), (1, 0));
+        sim.pass(ms(1)).await;
+        assert!(script.dropped_by_server());
+        assert_eq!((stats.counts().pages, stats.counts().incomplete), (1, 1));
+    });
+}
+
+#[test]
+fn a_peer_that_takes_a_page_at_less_than_the_least_rate_is_left_at_the_end_of_a_window() {
+    // What the line takes at once counts in its window, and in no other.
+    let cases = [(240, 239, Some(30)), (240, 240, None), (8000, 239, Some(60)), (8000, 240, None)];
+    for (line, bytes, end) in cases {
+        let sim = Sim::default();
+        let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
+        sim.run(async {
+            let (mut io, script) = ask(&net, line).await;
+            sim.pass(ms(500)).await;
+            let left = async {
+                while stats.counts().incomplete == 0 {
+                    sim.pass(ms(100)).await;
+                }
+                assert!(script.dropped_by_server());
+                Some(sim.now().as_secs())
+            };
+            let taken = async {
+                assert_eq!(sip(&sim, &mut io, bytes, s(1)).await, 30_000);
+                None
+            };
+            assert_eq!(or(taken, left).await, end, "{bytes} bytes per second");
+        });
+    }
+}
+
+#[test]
+fn without_a_least_rate_a_byte_now_and_then_is_enough() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, |options| options.min_write_rate = 0, "a small page");
+    sim.run(async {
+        let (mut io, _) = ask(&net, 1).await;
+        assert_eq!(sip(&sim, &mut io, 1, s(29)).await, "a small page".len());
+        assert!(sim.now() > s(29 * 100));
+    });
+}
+
+#[test]
+fn a_transport_that_does_not_end_its_side_is_left_after_the_write_timeout() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, |_| {}, "a small page");
+    sim.run(async {
+        let (mut io, script) = net.knock().unwrap();
+        script.block_close();
+        io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        sim.pass(s(30) - ms(1)).await;
+        assert!(!script.dropped_by_server());
+        sim.pass(ms(1)).await;
+        assert!(script.dropped_by_server());
+        assert_eq!(stats.counts().incomplete, 1);
+    });
+}
+
+#[test]
+fn a_peer_that_leaves_in_the_middle_of_a_page_is_counted() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
+    sim.run(async {
+        let (mut io, _) = ask(&net, 1 << 14).await;
+        read_head(&mut io).await;
+        drop(io);
+        sim.settle().await;
+        let counts = stats.counts();
+        assert_eq!((counts.pages, counts.incomplete, counts.in_handshake), (1, 1, 0));
+    });
+    assert_eq!((sim.now(), net.tasks()), (s(0), 1), "the server's own");
+}
+
+#[test]
+fn a_peer_that_has_its_page_and_stays_is_left_five_seconds_after_it_was_taken() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
+    sim.run(async {
+        let (mut io, script) = ask(&net, 1000).await;
+        let mut page = vec![0; 30_000];
+        read_head(&mut io).await;
+        io.read_exact(&mut page[..15_000]).await.unwrap();
+        sim.pass(s(20)).await;
+        io.read_exact(&mut page[15_000..]).await.unwrap();
+        assert_eq!(io.read(&mut [0]).await.unwrap(), 0);
+        sim.pass(s(5) - ms(1)).await;
+        assert!(!script.dropped_by_server());
+        sim.pass(ms(1)).await;
+        assert!(script.dropped_by_server());
+        assert_eq!(stats.counts().incomplete, 0);
+    });
+}
+
+// ---- what is sent, and held
+
+/// A page that says when it is dropped.
+struct Watched(Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &[b'x'; 10_000]
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn nothing_is_held_of_a_page_that_was_taken_while_its_peer_stays() {
+    let sim = Sim::default();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let net = Net::new(&sim);
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    let watched = dropped.clone();
+    let page = move |_: &prism_driver::Request<'_>| {
+        Reply::html(Bytes::from_owner(Watched(watched.clone())))
+    };
+    sim.spawn(bound.get("/page", page).serve());
+    sim.run(async {
+        sim.settle().await;
+        let (mut io, script) = ask(&net, 5000).await;
+        sim.settle().await;
+        assert_eq!(dropped.load(Relaxed), 0, "half of it is still to be sent");
+        let body = format!("\r\n\r\n{}", "x".repeat(10_000));
+        assert!(read_to_end(&mut io).await.ends_with(&body));
+        assert_eq!(dropped.load(Relaxed), 1);
+        assert!(!script.dropped_by_server());
+        // Nor while the transport takes its time to end.
+        let (mut io, script) = ask(&net, 5000).await;
+        script.block_close();
+        read_head(&mut io).await;
+        io.read_exact(&mut [0; 10_000]).await.unwrap();
+        sim.settle().await;
+        assert_eq!(dropped.load(Relaxed), 2);
+        assert!(!script.dropped_by_server());
+    });
+}
+
+#[test]
+fn head_and_body_leave_in_one_write() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, |_| {}, vec![b'x'; 100_000]);
+    sim.run(async {
+        let (mut io, script) = ask(&net, LARGE).await;
+        assert!(read_to_end(&mut io).await.ends_with("xxx"));
+        assert_eq!(script.writes_to_client(), 1);
+    });
+}
+
+#[test]
+fn a_page_arrives_whole_however_little_is_taken_at_once() {
+    let text: String = ('a'..='z').cycle().take(1000).collect();
+    for piece in [1, 2, 3, 63, 64, 65, 999] {
+        let sim = Sim::default();
+        let (net, _) = server(&sim, |_| {}, text.clone());
+        sim.run(async {
+            let (mut io, script) = ask(&net, LARGE).await;
+            script.set_piece(piece);
+            let answer = read_to_end(&mut io).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.ends_with(&format!("\r\n\r\n{text}")), "{answer}");
+        });
+    }
+}
+
+#[test]
+fn other_tasks_get_a_turn_while_a_page_is_taken_as_fast_as_it_is_sent() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, |_| {}, vec![b'x'; 1000]);
+    sim.run(async {
+        let (_io, script) = ask(&net, LARGE).await;
+        script.set_piece(1);
+        let mut before = 0;
+        while !script.closed_by_server() {
+            sim.step();
+            let writes = script.writes_to_client();
+            // 32 before it has a place among the pages, and 32 when it has one.
+            assert!(writes - before <= 64, "{} writes in one turn", writes - before);
+            before = writes;
+        }
+        assert!(before > 1000);
+    });
+}
