@@ -6,13 +6,15 @@ use std::{
     time::Duration,
 };
 
-use crate::{connection::Connection, options::Options, runtime::Runtime};
+use crate::{
+    connection::Connection, options::Options, runtime::Runtime, write_progress::WriteLimits,
+};
 
 /// A session's clock. A session alone has a [timer](Timer) of its own; those of a server share one,
 /// because a timer is much memory for a connection that is idle.
 pub(crate) trait Alarm {
-    /// How long the peer may take nothing of what is to be sent.
-    fn write_timeout(&self) -> Duration;
+    /// How slowly the peer may take what is to be sent.
+    fn write_limits(&self) -> WriteLimits;
 
     /// What time it is.
     fn now(&self) -> Duration;
@@ -33,19 +35,19 @@ pub(crate) trait Alarm {
 /// A timer of the runtime's.
 pub(crate) struct Timer<R: Runtime> {
     runtime: R,
-    write_timeout: Duration,
+    write_limits: WriteLimits,
     sleep: Option<Pin<Box<R::Sleep>>>,
 }
 
 impl<R: Runtime> Timer<R> {
     pub(crate) const fn new(runtime: R, options: &Options) -> Self {
-        Self { runtime, write_timeout: options.write_timeout, sleep: None }
+        Self { runtime, write_limits: options.write_limits(), sleep: None }
     }
 }
 
 impl<R: Runtime> Alarm for Timer<R> {
-    fn write_timeout(&self) -> Duration {
-        self.write_timeout
+    fn write_limits(&self) -> WriteLimits {
+        self.write_limits
     }
 
     fn now(&self) -> Duration {

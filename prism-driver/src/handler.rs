@@ -119,7 +119,9 @@ pub enum Failure {
     Io(Arc<io::Error>),
     /// The peer broke the protocol, went silent, or left without a close frame.
     Protocol(ProtocolError),
-    /// The peer took no byte for as long as the write timeout.
+    /// The peer took no byte of what waited for it for as long as the [write
+    /// timeout](crate::Options::write_timeout), or fewer than the [least
+    /// rate](crate::Options::min_write_rate).
     WriteStalled,
 }
 
@@ -173,7 +175,7 @@ impl fmt::Display for Failure {
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),
             Self::Protocol(error) => fmt::Display::fmt(error, f),
-            Self::WriteStalled => f.write_str("the peer stopped reading"),
+            Self::WriteStalled => f.write_str("the peer stopped reading, or reads too slowly"),
         }
     }
 }

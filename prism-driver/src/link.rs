@@ -21,6 +21,7 @@ use crate::{
     moment::Moment,
     outbox::{Outbox, Rest},
     turn::Turn,
+    write_progress::WriteProgress,
 };
 
 /// What a read has brought.
@@ -35,13 +36,19 @@ pub(crate) struct Clock<A> {
     alarm: A,
     /// When the alarm rings, if it is set.
     set_for: Option<Moment>,
-    /// When the peer must have taken something of what is waiting.
-    stalled_at: Option<Moment>,
+    /// How the peer takes what is waiting for it, while something is. Boxed: seldom there.
+    backlog: Option<Box<Backlog>>,
+}
+
+struct Backlog {
+    progress: WriteProgress,
+    /// How much had been written when it was last looked at.
+    written: u64,
 }
 
 impl<A: Alarm> Clock<A> {
     pub(crate) const fn new(alarm: A) -> Self {
-        Self { alarm, set_for: None, stalled_at: None }
+        Self { alarm, set_for: None, backlog: None }
     }
 
     pub(crate) const fn alarm(&self) -> &A {
@@ -51,6 +58,7 @@ impl<A: Alarm> Clock<A> {
     fn clear(&mut self) {
         self.alarm.clear();
         self.set_for = None;
+        self.backlog = None;
     }
 }
 
@@ -169,13 +177,12 @@ impl<'a, A: Alarm> Link<'a, A> {
     ) -> Poll<Result<(), Failure>> {
         let mut turn = Turn::new();
         while !turn.is_over() {
-            let stalled_at = self.clock.stalled_at;
-            let blocked = self.poll_write(cx).is_pending();
             let wants = self.outbox().wants();
-            if !wants.read {
-                // Who has ended its side may take what is left, but not a byte now and then for ever.
-                self.clock.stalled_at = stalled_at.or(self.clock.stalled_at);
-            }
+            let blocked = if wants.read {
+                self.poll_write(cx).is_pending()
+            } else {
+                self.poll_write_rest(cx).is_pending()
+            };
             if !blocked && wants.shutdown && !*shut {
                 *shut = self.poll_shutdown(cx)?.is_ready();
             }
@@ -236,8 +243,10 @@ impl<'a, A: Alarm> Link<'a, A> {
         self.poll_alarm(cx, due).map(|now| Ok(Some(now)))
     }
 
-    fn judge(&self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
-        if self.clock.stalled_at.is_some_and(|deadline| deadline <= now.into()) {
+    fn judge(&mut self, now: Duration, watch: &mut Watch<'_>) -> Result<(), Failure> {
+        let limits = self.clock.alarm.write_limits();
+        let backlog = self.clock.backlog.as_mut();
+        if backlog.is_some_and(|backlog| backlog.progress.is_too_slow(now, limits)) {
             return Err(Failure::WriteStalled);
         }
         let heard = match watch {
@@ -257,8 +266,9 @@ impl<'a, A: Alarm> Link<'a, A> {
     /// Ready with the time when a deadline has passed, or wants to be given its time.
     fn poll_alarm(&mut self, cx: &mut Context<'_>, due: Option<Duration>) -> Poll<Duration> {
         let clock = &mut *self.clock;
-        let due = match (due.map(Moment::from), clock.stalled_at) {
-            (Some(due), Some(stalled)) => due.min(stalled),
+        let slow_at = clock.backlog.as_ref().map(|backlog| backlog.progress.due().into());
+        let due = match (due.map(Moment::from), slow_at) {
+            (Some(due), Some(slow_at)) => due.min(slow_at),
             (Some(due), None) | (None, Some(due)) => due,
             (None, None) => return Poll::Pending,
         };
@@ -276,24 +286,51 @@ impl<'a, A: Alarm> Link<'a, A> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (took, written) = self.outbox().poll_write(cx);
-        if took && self.clock.stalled_at.take().is_some() {
+        if took && self.clock.backlog.is_some() {
             self.outbox().relieve();
+            self.count_taken(written.is_pending());
         }
-        self.watch_stall(written.is_pending());
+        self.watch_backlog(written.is_pending());
+        written
+    }
+
+    /// As [`poll_write`](Self::poll_write), for a peer that has ended its side: it may take what is left,
+    /// but a byte now and then puts nothing off.
+    fn poll_write_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (_, written) = self.outbox().poll_write(cx);
+        self.watch_backlog(written.is_pending());
         written
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let result = self.outbox().poll_shutdown(cx);
-        self.watch_stall(result.is_pending());
+        self.watch_backlog(result.is_pending());
         result.map_err(Failure::from)
     }
 
-    fn watch_stall(&mut self, blocked: bool) {
+    /// From when something has to wait for the peer.
+    fn watch_backlog(&mut self, blocked: bool) {
         let clock = &mut *self.clock;
-        if blocked && clock.stalled_at.is_none() {
-            let timeout = clock.alarm.write_timeout();
-            clock.stalled_at = Some(clock.alarm.now().saturating_add(timeout).into());
+        if blocked && clock.backlog.is_none() {
+            let progress = WriteProgress::begin(clock.alarm.now(), clock.alarm.write_limits());
+            let written = self.connection.outbox().count_written();
+            clock.backlog = Some(Box::new(Backlog { progress, written }));
+        }
+    }
+
+    /// The peer has taken something of what waits, or all of it.
+    fn count_taken(&mut self, blocked: bool) {
+        let (outbox, clock) = (self.connection.outbox(), &mut *self.clock);
+        match &mut clock.backlog {
+            Some(backlog) if blocked => {
+                let written = outbox.count_written();
+                let bytes = written - std::mem::replace(&mut backlog.written, written);
+                backlog.progress.took(bytes, clock.alarm.now(), clock.alarm.write_limits());
+            }
+            _ => {
+                clock.backlog = None;
+                outbox.stop_counting();
+            }
         }
     }
 

@@ -144,6 +144,7 @@ impl Outbox {
     /// Returns when what is unsent now has been written, whatever comes after it. What the transport
     /// takes at once is written here: the task that would do it may be blocked by the caller.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
+        let notices = self.notices(); // and whoever waits keeps the count of what is written
         let end = {
             let mut wire = self.lock();
             wire.written() + wire.lost() + wire.unsent() as u64
@@ -154,7 +155,7 @@ impl Outbox {
             wire.written() >= end || (wire.unsent() == 0 && wire.lost() == 0)
         };
         self.write_now();
-        wait_until(&self.notices().progress, || done() || self.lock().lost() > 0).await;
+        wait_until(&notices.progress, || done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 

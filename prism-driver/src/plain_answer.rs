@@ -89,7 +89,7 @@ impl PlainAnswer {
                 let step = poll_fn(|cx| poll_send(cx, io, &mut unsent));
                 match until(runtime, progress.due(), step).await {
                     Some(Ok(0)) => break,
-                    Some(taken) => progress.took(taken?, runtime.now(), limits),
+                    Some(taken) => progress.took(taken? as u64, runtime.now(), limits),
                     None if progress.is_too_slow(runtime.now(), limits) => {
                         return Err(io::ErrorKind::TimedOut.into());
                     }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     alarm::Alarm, connection::Connection, handler::Disconnect, house::House, moment::Moment,
-    options::Options, runtime::Network,
+    options::Options, runtime::Network, write_progress::WriteLimits,
 };
 
 /// A place in the registry, given up when dropped. Its alarm is one of many that the house watches.
@@ -55,8 +55,8 @@ impl<N: Network> Drop for Seat<N> {
 }
 
 impl<N: Network> Alarm for Seat<N> {
-    fn write_timeout(&self) -> Duration {
-        self.options().write_timeout
+    fn write_limits(&self) -> WriteLimits {
+        self.options().write_limits()
     }
 
     fn now(&self) -> Duration {

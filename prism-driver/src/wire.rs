@@ -186,6 +186,16 @@ impl Wire {
         *self.more().written.get_or_insert(0)
     }
 
+    /// Stops counting, unless somebody may be waiting for a flush.
+    pub(crate) fn stop_counting(&mut self) {
+        if let Some(more) = &mut self.more
+            && more.notices.is_none()
+        {
+            more.written = None;
+            self.more.take_if(|more| more.is_empty());
+        }
+    }
+
     /// How many bytes were unsent when the transport went.
     pub(crate) fn lost(&self) -> u64 {
         self.more.as_ref().map_or(0, |more| more.lost)

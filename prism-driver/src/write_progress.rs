@@ -60,10 +60,10 @@ impl WriteProgress {
     }
 
     /// The transport took so many bytes, and something still waits.
-    pub(crate) fn took(&mut self, bytes: usize, now: Duration, limits: WriteLimits) {
+    pub(crate) fn took(&mut self, bytes: u64, now: Duration, limits: WriteLimits) {
         if bytes > 0 {
             self.stalled_at = now.saturating_add(limits.timeout).into();
-            self.taken = self.taken.saturating_add(bytes as u64);
+            self.taken = self.taken.saturating_add(bytes);
         }
     }
 
@@ -189,8 +189,8 @@ mod tests {
     fn limits_of_any_size_are_no_trouble() {
         let never = WriteLimits { timeout: Duration::MAX, min_rate: usize::MAX };
         let mut progress = WriteProgress::begin(s(5), never);
-        progress.took(usize::MAX, s(6), never);
-        progress.took(usize::MAX, s(7), never);
+        progress.took(u64::MAX, s(6), never);
+        progress.took(u64::MAX, s(7), never);
         assert!(!progress.is_too_slow(s(1 << 30), never));
         let at_once = WriteLimits { timeout: Duration::ZERO, min_rate: usize::MAX };
         let mut progress = WriteProgress::begin(s(5), at_once);

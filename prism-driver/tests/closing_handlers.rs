@@ -107,10 +107,10 @@ fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_waited_for() 
         script.set_capacity_to_client(1_000);
         peer.send("go").await;
         for thousand in 1..10 {
-            sim.pass(s(4)).await;
+            sim.pass(s(3)).await;
             script.set_capacity_to_client(1_000 * (thousand + 1));
         }
-        assert!(log.lines().is_empty(), "36 s later");
+        assert!(log.lines().is_empty(), "27 s later");
         assert!(peer.next().await == text(&"x".repeat(10_000)));
         assert_eq!(peer.next().await, close(1000, ""));
     });

@@ -18,11 +18,21 @@ use futures_lite::{AsyncWriteExt, future::or};
 use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
 };
+use std::time::Duration;
 
 /// A connection without keepalive, so that nothing but the deadline in question ends it.
 fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    quiet_at_rate(sim, 240)
+}
+
+/// The same, whose peer has to take this many bytes per second.
+fn quiet_at_rate(
+    sim: &Sim,
+    min_write_rate: usize,
+) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     let mut options = Options::default();
     options.protocol.ping_interval = None;
+    options.min_write_rate = min_write_rate;
     handed_out(sim, options)
 }
 
@@ -165,9 +175,9 @@ fn a_peer_that_takes_no_byte_is_given_up_while_a_handler_runs_too() {
 }
 
 #[test]
-fn a_peer_that_takes_a_byte_now_and_then_is_not_given_up() {
+fn without_a_rate_a_peer_that_takes_a_byte_now_and_then_is_not_given_up() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = quiet(&sim);
+    let (_peer, script, ended, connection) = quiet_at_rate(&sim, 0);
     sim.run(async {
         script.set_capacity_to_client(0);
         connection.send("leaves slowly").await.unwrap();
@@ -182,6 +192,53 @@ fn a_peer_that_takes_a_byte_now_and_then_is_not_given_up() {
         let last = sim.now();
         ended.recv().await.unwrap();
         assert_eq!(sim.now() - last, s(30));
+    });
+}
+
+/// A peer takes so many bytes each second of a message that waits all the time: when it is given up, if
+/// it is within ten minutes.
+fn given_up_at(per_second: usize, min_write_rate: usize) -> Option<Duration> {
+    let sim = Sim::default();
+    let (_peer, script, ended, connection) = quiet_at_rate(&sim, min_write_rate);
+    sim.run(async {
+        script.set_capacity_to_client(0);
+        connection.send(&vec![7; 600 * 1_000]).await.unwrap();
+        for second in 1..=600 {
+            sim.pass(s(1)).await;
+            script.set_capacity_to_client(second * per_second);
+            sim.settle().await;
+            if let Ok(reason) = ended.try_recv() {
+                assert!(matches!(reason, Disconnect::Failed(Failure::WriteStalled)), "{reason:?}");
+                return Some(sim.now());
+            }
+        }
+        None
+    })
+}
+
+#[test]
+fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_given_up_at_the_end_of_a_window() {
+    // What is taken in the last second of a window counts in the next.
+    assert_eq!(given_up_at(239, 240), Some(s(30)));
+    assert_eq!(given_up_at(164, 240), Some(s(30)));
+    assert_eq!(given_up_at(249, 240), None);
+    assert_eq!(given_up_at(164, 0), None);
+}
+
+#[test]
+fn a_rate_is_judged_only_while_something_waits() {
+    let sim = Sim::default();
+    let (mut peer, script, ended, connection) = quiet(&sim);
+    sim.run(async {
+        for _ in 0..10 {
+            // A few bytes wait for 29 seconds, and then nothing does for a moment.
+            script.set_capacity_to_client(0);
+            connection.send("a few bytes").await.unwrap();
+            sim.pass(s(29)).await;
+            script.set_capacity_to_client(1_000);
+            assert_eq!(peer.next().await, text("a few bytes"));
+        }
+        assert!(ended.is_empty());
     });
 }
 
@@ -230,7 +287,7 @@ fn trickle(sim: &Sim, script: &Script) {
 #[test]
 fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = quiet(&sim);
+    let (_peer, script, ended, connection) = quiet_at_rate(&sim, 0);
     sim.run(async {
         script.set_capacity_to_client(0);
         connection.send(&[7; 1_000]).await.unwrap();

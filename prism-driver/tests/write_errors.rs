@@ -196,7 +196,9 @@ fn a_stall_and_an_abort_still_end_both_directions() {
     type End = fn(&Script, &Connection);
     let stall: End = |script, _| script.set_capacity_to_client(0);
     let abort: End = |_, connection| connection.abort();
-    for (end, expected) in [(stall, "the peer stopped reading"), (abort, "aborted by us")] {
+    for (end, expected) in
+        [(stall, "the peer stopped reading, or reads too slowly"), (abort, "aborted by us")]
+    {
         let sim = Sim::default();
         let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
         sim.run(async {

@@ -101,6 +101,22 @@ fn a_peer_that_reads_slowly_is_not_taken_for_one_that_takes_nothing() {
 }
 
 #[test]
+fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_dropped() {
+    let mut options = Options::default();
+    options.write_timeout = Duration::from_millis(500);
+    options.min_write_rate = 100 << 20;
+    let (flood, _fullest, events) = flood(MUCH / MESSAGE);
+    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let mut peer = server.open("/");
+    // It never pauses for as long as the timeout, and takes a third of a megabyte each second.
+    while peer.next_or_gone().is_some() {
+        thread::sleep(Duration::from_millis(75));
+    }
+    let ended = events.ended();
+    assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+}
+
+#[test]
 fn a_client_that_does_not_receive_holds_the_server_back() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);

@@ -25,18 +25,28 @@ impl Outbox {
         wire.blocked = false;
     }
 
-    /// Writes what is unsent; whether the transport has taken something since the last call, and
-    /// ready when nothing is left.
+    /// Writes what is unsent; whether the transport has taken something since the last call, or takes no
+    /// more, and ready when nothing is left.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut wire = self.lock();
         wire.owner = None;
         let written = wire.poll_write(cx);
         wire.blocked = written.is_pending();
-        let took = wire.take_took();
-        if took || written == Poll::Ready(Written::Failed) {
+        let took = wire.take_took() | (written == Poll::Ready(Written::Failed));
+        if took {
             self.notify_progress(wire);
         }
         (took, written.map(|_| ()))
+    }
+
+    /// How many bytes have been written since this was first called.
+    pub(crate) fn count_written(&self) -> u64 {
+        self.lock().written()
+    }
+
+    /// Nobody who owns the connection wants to know how many bytes are written.
+    pub(crate) fn stop_counting(&self) {
+        self.lock().stop_counting();
     }
 
     /// Whether the alarm has rung since this was last asked.
