@@ -2,7 +2,7 @@
 //! queue grows in between.
 
 use std::{
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -105,12 +105,16 @@ fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_dropped() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     options.min_write_rate = 100 << 20;
-    let (flood, _fullest, events) = flood(MUCH / MESSAGE);
-    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let (recorder, events) = recorder();
+    let server = serve(|server| server.options(options).web_socket("/", recorder));
     let mut peer = server.open("/");
-    // It never pauses for as long as the timeout, and takes a third of a megabyte each second.
-    while peer.next_or_gone().is_some() {
-        thread::sleep(Duration::from_millis(75));
+    // More than the kernel holds.
+    let large = vec![7; 32 << 20];
+    block_on(events.connected().send(&large)).expect("an open connection");
+    // It never pauses for as long as the timeout, and takes 6 MB each second at most.
+    let mut piece = vec![0; 64 << 10];
+    while matches!(peer.stream.read(&mut piece), Ok(1..)) {
+        thread::sleep(Duration::from_millis(10));
     }
     let ended = events.ended();
     assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");

@@ -156,21 +156,6 @@ impl Peer {
         }
     }
 
-    /// The next frame; `None` if the other end has gone, be it in the middle of one.
-    pub(crate) fn next_or_gone(&mut self) -> Option<Frame> {
-        loop {
-            if let Some((frame, len)) = self.parse() {
-                self.input.drain(..len);
-                return Some(frame);
-            }
-            let mut chunk = [0; 16 << 10];
-            match self.stream.read(&mut chunk) {
-                Ok(count @ 1..) => self.input.extend(&chunk[..count]),
-                Ok(0) | Err(_) => return None,
-            }
-        }
-    }
-
     #[track_caller]
     pub(crate) fn expect(&mut self, opcode: u8, payload: &[u8]) {
         let frame = self.next().expect("a frame, but the other end has ended");
