@@ -100,6 +100,19 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
         ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
         ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),
+        ("an empty sub-protocol", plus(&["Sec-WebSocket-Protocol:"]), ""),
+        (
+            "empty sub-protocols",
+            plus(&["Sec-WebSocket-Protocol: ,,", "Sec-WebSocket-Protocol:"]),
+            "",
+        ),
+        ("an empty extension", plus(&["Sec-WebSocket-Extensions: \t"]), ""),
+        ("empty extensions", plus(&["Sec-WebSocket-Extensions: , ,"]), ""),
+        (
+            "an empty and a known one",
+            plus(&["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: chat"]),
+            "Sec-WebSocket-Protocol: chat\r\n",
+        ),
         ("an unknown sub-protocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
         (
             "a known sub-protocol",
@@ -209,7 +222,6 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
         // 8 and 9: sub-protocols and extensions.
         ("a sub-protocol with a space", plus(&["Sec-WebSocket-Protocol: a b"]), 400),
         ("a sub-protocol in quotes", plus(&["Sec-WebSocket-Protocol: \"a\""]), 400),
-        ("empty sub-protocols", plus(&["Sec-WebSocket-Protocol: ,,"]), 400),
         ("a parameter without a name", plus(&["Sec-WebSocket-Extensions: deflate; =1"]), 400),
         ("an open quote", plus(&["Sec-WebSocket-Extensions: a; b=\"c"]), 400),
         // The limits.
