@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::routes::Params;
+
 /// The target, the route's parameters and the sub-protocol.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
@@ -12,16 +14,16 @@ pub(crate) struct RequestInfo {
 }
 
 impl RequestInfo {
-    pub(crate) fn new<'p>(
+    pub(crate) fn new(
         path: &str,
         query: Option<&str>,
-        params: impl Iterator<Item = (&'p str, &'p str)>,
+        params: impl IntoIterator<Item = (Box<str>, Box<str>)>,
         protocol: Option<&str>,
     ) -> Self {
         Self {
             path: path.into(),
             query: query.map(Into::into),
-            params: params.map(|(name, value)| (name.into(), value.into())).collect(),
+            params: params.into_iter().collect(),
             protocol: protocol.map(Into::into),
         }
     }
@@ -32,11 +34,11 @@ impl RequestInfo {
     }
 
     /// This one, where it says the same as a new one would: most of a route's connections share it.
-    pub(crate) fn shared<'p>(
+    pub(crate) fn shared(
         self: &Arc<Self>,
         path: &str,
         query: Option<&str>,
-        params: impl Iterator<Item = (&'p str, &'p str)>,
+        params: Params,
         protocol: Option<&str>,
     ) -> Arc<Self> {
         if *self.path == *path && query.is_none() && protocol.is_none() {

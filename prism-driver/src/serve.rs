@@ -11,6 +11,7 @@ use crate::{
     options::Options,
     pace::{Bucket, Unpaced},
     request::RequestInfo,
+    routes::Params,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
 };
@@ -68,7 +69,7 @@ async fn open<R: Runtime>(
     let greeted = greet(runtime, &mut io, &mut input, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
-        Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
+        Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
     });
     match greeted.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),

@@ -122,6 +122,14 @@ impl<N: Network> Server<N> {
     /// A path may have parameters, `/rooms/{room}`, and end in a catch-all, `/files/{*rest}` (which
     /// does not match `/files/` itself); see [`Connection::param`](crate::Connection::param).
     ///
+    /// Paths are compared in their one [normal spelling](crate::normalize_path): the route `/café` is
+    /// for `/caf%C3%A9`, and `/ws` also for `/%77s` and `/a/../ws`. [Pages](Self::get),
+    /// [authorisation](Self::authorize) and handlers see that spelling as well. A request with a
+    /// malformed escape gets a 400.
+    ///
+    /// On such a path, OPTIONS gets a 204 and GET without an upgrade a 426, with HTTP/1.0 too, which
+    /// has no upgrade. Other methods get a 405.
+    ///
     /// # Panics
     /// If the path is malformed, or conflicts with one given before.
     #[must_use]
@@ -130,7 +138,11 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Answers plain GET and HEAD requests on a path.
+    /// Answers plain GET and HEAD requests on a path, of HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
+    /// by itself.) Its path is [as that of a WebSocket](Self::web_socket), and may be the same.
+    ///
+    /// A proxy's health check needs a path that is there: HAProxy's `option httpchk` asks for
+    /// `OPTIONS /`, and `option httpchk GET /` for a page on `/`.
     ///
     /// # Panics
     /// If the path is malformed, or conflicts with one given before.
@@ -171,7 +183,9 @@ impl<N: Network> Server<N> {
 
     /// Judges each request before it becomes a connection, after its
     /// [origin](Self::origins): `Err` refuses it with that reply, whatever its status. The place to
-    /// check cookies and tokens: all of the request is there.
+    /// check cookies and tokens: all of the request is there. Its [`path`](Request::path) is the one
+    /// by which the route was found; its [`target`](Request::target) is as the client wrote it, so
+    /// do not decide by that.
     #[must_use]
     pub fn authorize(
         mut self,

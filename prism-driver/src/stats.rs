@@ -36,7 +36,7 @@ struct Tally {
 /// How it ended with a peer that got no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unopened {
-    /// It got a page, which is all it wanted.
+    /// It got a page, or what OPTIONS tells, which is all it wanted.
     Page,
     BadRequest,
     Forbidden,
@@ -65,7 +65,7 @@ pub struct Counts {
     pub open: u64,
     /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
-    /// How many got a page.
+    /// How many got a page, or the answer to OPTIONS.
     pub pages: u64,
     /// How many got neither, and why.
     pub refused: Refused,

@@ -65,7 +65,7 @@ impl ServerHandshake {
     /// What follows the head stays in `input`.
     ///
     /// # Errors
-    /// If it is not good HTTP/1.1, or over the limits, each as soon as it shows. After the request
+    /// If it is not good HTTP/1.1 or HTTP/1.0, or over the limits, each as soon as it shows. After the request
     /// [`HandshakeError::Finished`]: there is one per connection.
     pub fn receive_request<'b>(
         &mut self,
@@ -136,8 +136,8 @@ impl<'a> Offer<'a> {
 
     /// The request.
     #[must_use]
-    pub const fn request(&self) -> Request<'a> {
-        self.request
+    pub const fn request(&self) -> &Request<'a> {
+        &self.request
     }
 
     /// The sub-protocols that the client speaks, those it prefers first.
