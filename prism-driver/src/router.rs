@@ -27,6 +27,8 @@ pub(crate) struct Router<E> {
     endpoints: Routes<Route<E>>,
     pages: Routes<Page>,
     pub(crate) protocols: Vec<String>,
+    /// Whether a request without one of these is refused.
+    pub(crate) requires_subprotocol: bool,
     pub(crate) origins: Origins,
     pub(crate) authorize: Option<Authorize>,
 }
@@ -43,6 +45,7 @@ impl<E: Clone> Router<E> {
             endpoints: Routes::new(),
             pages: Routes::new(),
             protocols: Vec::new(),
+            requires_subprotocol: false,
             origins: Origins::any(),
             authorize: None,
         }
@@ -114,7 +117,9 @@ impl<E: Clone> Router<E> {
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
         let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
-        offer.select_protocol(&self.protocols);
+        if offer.select_protocol(&self.protocols).is_none() && self.requires_subprotocol {
+            return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
+        }
         if !self.origins.allow(request) {
             // It is not repeated: who reads this is not who sent it.
             let reply = Reply::text(403, "pages of this origin may not connect here");
@@ -126,6 +131,11 @@ impl<E: Clone> Router<E> {
         }
         let Route { endpoint, info } = found.value;
         Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
+    }
+
+    fn missing_subprotocol(&self) -> String {
+        let names = self.protocols.join(", ");
+        format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
     }
 }
 

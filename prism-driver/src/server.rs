@@ -156,10 +156,31 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// The sub-protocols that the server speaks, the preferred one first.
+    /// Sets the sub-protocols that the server speaks, the preferred one first, on all routes.
+    ///
+    /// The first of them that a client offers is agreed on, and is
+    /// [`Connection::protocol`](crate::Connection::protocol). A client that offers none of them is
+    /// accepted without one: the answer names none, on which browsers fail the connection if they
+    /// offered any. To refuse such a client, [require](Self::require_subprotocol) one.
     #[must_use]
     pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.router.protocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses requests with which no [sub-protocol](Self::protocols) is agreed on, because they
+    /// offer none of those that the server speaks, or none at all. They get a 400 that says which are
+    /// spoken. If the server speaks none, that is every request.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Handler, Network, Server};
+    /// # fn example(server: Server<impl Network>, broker: impl Handler) {
+    /// let server = server.protocols(["mqtt"]).require_subprotocol().web_socket("/mqtt", broker);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_subprotocol(mut self) -> Self {
+        self.router.requires_subprotocol = true;
         self
     }
 

@@ -112,6 +112,28 @@ fn the_server_chooses_the_sub_protocol_that_it_prefers() {
 }
 
 #[test]
+fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_are() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| {
+        let server = server.protocols(["mqtt", "v2.chat"]).require_subprotocol();
+        server.web_socket("/", recorder)
+    });
+    for offer in ["", "Sec-WebSocket-Protocol:\r\n", "Sec-WebSocket-Protocol: soap, MQTT\r\n"] {
+        let mut peer = server.dial();
+        peer.write(Peer::request("/").replacen("\r\n", &format!("\r\n{offer}"), 1).as_bytes());
+        let (head, body) = peer.answer();
+        assert_eq!(head.status, 400, "{offer}");
+        assert!(body.contains("\"mqtt, v2.chat\" in Sec-WebSocket-Protocol"), "{body}");
+    }
+    assert_eq!(server.stats().counts().refused.bad_request, 3);
+    events.nothing_yet();
+    let client = server.client("/").protocol("v2.chat").expect("a token");
+    let socket = block_on(client.connect()).expect("a connection");
+    assert_eq!(socket.connection().protocol(), Some("v2.chat"));
+    assert_eq!(events.connected().protocol(), Some("v2.chat"));
+}
+
+#[test]
 fn an_empty_list_of_subprotocols_or_extensions_counts_as_none() {
     let server = serve(|server| server.protocols(["chat"]).web_socket("/", Echo));
     for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
