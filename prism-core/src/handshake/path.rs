@@ -135,8 +135,22 @@ fn push_normal(normal: &mut String, segment: &str) -> Result<(), InvalidPath> {
 
 /// Whether the path is as it should be, as most are.
 fn is_normal(path: &str) -> bool {
-    let is_dots = |segment| matches!(segment, "." | "..");
-    has_normal_escapes(path.as_bytes()) && !path.split('/').any(is_dots)
+    is_plain(path) || (has_normal_escapes(path.as_bytes()) && !path.split('/').any(is_dots))
+}
+
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
+/// Whether there is no escape in it, and no segment that begins with a dot: each path that comes is
+/// asked this first.
+fn is_plain(path: &str) -> bool {
+    let mut last = 0;
+    path.bytes().all(|byte| {
+        let begins_with_dot = byte == b'.' && last == b'/';
+        last = byte;
+        PLAIN[usize::from(byte)] && !begins_with_dot
+    })
 }
 
 fn has_normal_escapes(mut rest: &[u8]) -> bool {
@@ -150,14 +164,26 @@ fn has_normal_escapes(mut rest: &[u8]) -> bool {
 }
 
 /// Whether the `byte` that is meant first in `rest` is spelled as it should be there.
-const fn is_spelled_normally(byte: u8, rest: &[u8]) -> bool {
+fn is_spelled_normally(byte: u8, rest: &[u8]) -> bool {
     match rest {
         [b'%', high, low, ..] => {
             !is_unreserved(byte) && !high.is_ascii_lowercase() && !low.is_ascii_lowercase()
         }
-        _ => is_unreserved(byte) || is_delimiter(byte) || byte == b'/',
+        _ => PLAIN[usize::from(byte)],
     }
 }
+
+/// What stands in a path as it is.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < plain.len() {
+        plain[byte] =
+            is_unreserved(byte as u8) || is_delimiter(byte as u8) || byte == b'/' as usize;
+        byte += 1;
+    }
+    plain
+};
 
 /// RFC 3986 §2.3: escaped or not, they mean the same.
 const fn is_unreserved(byte: u8) -> bool {

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use core::{fmt, mem::MaybeUninit};
 
 use super::{
-    accept_key::{accept_key, is_key},
+    accept_key::{AcceptKey, accept_key, is_key},
     error::HandshakeError,
     head::{MAX_HEADERS, first_line, is_other_version},
     headers::{Headers, Only},
@@ -103,6 +103,11 @@ impl<'a> Request<'a> {
     /// # Errors
     /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
+        Ok(Offer::new(self.clone(), self.check_upgrade()?))
+    }
+
+    /// As [`upgrade`](Self::upgrade): the answer to its key.
+    pub(super) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
         // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
@@ -130,7 +135,7 @@ impl<'a> Request<'a> {
         if !tokens::are_tokens(self.values(Name::Protocol)) {
             return Err(HandshakeError::InvalidProtocols);
         }
-        Ok(Offer::new(self.clone(), accept_key(key)))
+        Ok(accept_key(key))
     }
 
     /// Parses a whole head.
@@ -263,7 +268,8 @@ fn parse_path<'a>(method: &str, target: &'a str) -> Result<Cow<'a, str>, Handsha
     if !is_target_text(target) || !is_host {
         return Err(HandshakeError::InvalidTarget);
     }
-    let path = match rest.split_once('?').map_or(rest, |(path, _)| path) {
+    let end = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
+    let path = match &rest[..end] {
         // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
         "" if authority.is_some() => "/",
         path => path,

@@ -94,11 +94,13 @@ impl ServerHandshake {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Offer<'b>>, HandshakeError> {
         let Some(request) = self.receive_request(input)? else { return Ok(None) };
-        let offer = request.upgrade();
-        if let Err(error) = offer {
-            self.ended = Some(error);
+        match request.check_upgrade() {
+            Ok(answer) => Ok(Some(Offer::new(request, answer))),
+            Err(error) => {
+                self.ended = Some(error);
+                Err(error)
+            }
         }
-        offer.map(Some)
     }
 
     fn read<'b>(
