@@ -65,6 +65,7 @@ fn a_path_has_one_spelling() {
         ("/a%2fb", "/a%2Fb"),
         ("/%2561", "/%2561"),
         ("/%40@", "/%40@"),
+        ("/%3a:%3A", "/%3A:%3A"),
         // Dot segments, escaped or not.
         ("/a/./b", "/a/b"),
         ("/a/../b", "/b"),
