@@ -63,3 +63,28 @@ impl RequestInfo {
         self.protocol.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Params, RequestInfo};
+
+    #[test]
+    fn connections_that_say_no_more_than_their_path_share_what_it_says() {
+        let route = RequestInfo::plain("/caf%C3%A9");
+        let shared = route.shared("/caf%C3%A9", None, Params::new(), None);
+        assert!(Arc::ptr_eq(&route, &shared));
+
+        let params = || vec![("room".into(), "a b".into())];
+        for other in [
+            route.shared("/caf%C3%A9", Some(""), Params::new(), None),
+            route.shared("/caf%C3%A9", None, Params::new(), Some("chat")),
+            route.shared("/rooms/a%20b", None, params(), None),
+        ] {
+            assert!(!Arc::ptr_eq(&route, &other), "{other:?}");
+        }
+        let room = route.shared("/rooms/a%20b", None, params(), None);
+        assert_eq!((room.path(), room.param("room")), ("/rooms/a%20b", Some("a b")));
+    }
+}
