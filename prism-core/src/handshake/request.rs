@@ -103,10 +103,11 @@ impl<'a> Request<'a> {
     /// # Errors
     /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
-        Ok(Offer::new(self.clone(), self.check_upgrade()?))
+        let answer = self.check_upgrade()?;
+        Ok(Offer::new(self.clone(), answer))
     }
 
-    /// As [`upgrade`](Self::upgrade): the answer to its key.
+    /// As [`upgrade`](Self::upgrade), but gives only the answer to its key.
     pub(super) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
         // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
