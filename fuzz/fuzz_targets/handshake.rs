@@ -1,9 +1,10 @@
-//! A request into a server, an answer into a client: no panic, and the same verdict however it is cut.
+//! A request into a server, an answer into a client: no panic, and the same verdict however it is cut. A path has one
+//! spelling.
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use prism_fuzz::heads::{Head, Verdict, ask, serve};
+use prism_fuzz::heads::{Head, Verdict, ask, check_path, serve};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -12,6 +13,10 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
+    if let Some(target) = input.head.target() {
+        check_path(target);
+        check_path(&format!("/{target}"));
+    }
     for (is_request, receive) in [(true, server as fn(&[&[u8]]) -> Verdict), (false, client)] {
         let wire = input.head.wire(is_request);
         let whole = receive(&[&wire]);

@@ -4,7 +4,7 @@ use arbitrary::Arbitrary;
 use bytes::BytesMut;
 use prism_core::{
     Accept, Answer, ClientHandshake, ClientRequest, Config, HandshakeError, RecvBuffer,
-    ServerHandshake,
+    ServerHandshake, normalize_path,
 };
 
 const GOOD_REQUEST: [&str; 6] = [
@@ -67,6 +67,11 @@ enum Line {
 }
 
 impl Head {
+    /// The target that it has on purpose.
+    pub fn target(&self) -> Option<&str> {
+        if let Start::Target(target) = &self.start { Some(target) } else { None }
+    }
+
     /// The bytes, as a request or as an answer.
     pub fn wire(&self, is_request: bool) -> Vec<u8> {
         let good = if is_request { &GOOD_REQUEST[..] } else { &GOOD_ANSWER };
@@ -157,6 +162,7 @@ pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
                 continue;
             }
             Ok(Some(mut offer)) => {
+                check_path(offer.request().path());
                 let shown =
                     format!("{:?} {:?}", offer.request(), offer.protocols().collect::<Vec<_>>());
                 let chosen = offer.select_protocol(["superchat", "chat"]).map(str::to_owned);
@@ -177,6 +183,18 @@ pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
         return Verdict::Open(shown, behind(&input, pieces));
     }
     Verdict::Waits
+}
+
+/// Checks what must hold of the normal spelling of a path, if it has one.
+///
+/// # Panics
+/// If it does not hold.
+pub fn check_path(path: &str) {
+    let Ok(normal) = normalize_path(path) else { return };
+    assert!(normal.starts_with('/') && normal.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(!normal.contains(['?', '#', '"', '\\']), "{normal}");
+    assert!(!normal.split('/').any(|segment| matches!(segment, "." | "..")), "{normal}");
+    assert_eq!(normalize_path(&normal).as_deref(), Ok(&*normal), "twice is as once");
 }
 
 /// A client that reads these pieces, and then the end of the transport.

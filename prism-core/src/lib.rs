@@ -182,8 +182,8 @@ pub use frame::{
 };
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
-    HeadersIter, InvalidHeader, InvalidRequest, Offer, OwnedHeaders, Reply, Request, Response,
-    ServerHandshake, accept_key,
+    HeadersIter, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders, Reply, Request,
+    Response, ServerHandshake, accept_key, normalize_path, percent_decode,
 };
 pub use inbound::Inbound;
 pub use message::{Event, Message, OwnedMessage};

@@ -9,7 +9,7 @@ use common::{
     frame::{Claim, Frame, KEY, masked},
     machine::{limited, mask_keys, quiet},
 };
-use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, WebSocket};
+use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, ServerHandshake, WebSocket};
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
@@ -315,4 +315,18 @@ fn an_owned_message_is_the_only_copy_a_receiver_makes() {
         drop(message.into_owned());
     });
     assert_eq!((info.count_total, info.bytes_total), (1, 1000));
+}
+
+#[test]
+fn what_a_request_says_once_and_plainly_is_lent() {
+    let request = b"GET /rooms/blue%20one?a HTTP/1.1\r\nHost: h\r\nX: 1\r\nY: 2\r\nY: 3\r\n\r\n";
+    let mut input = RecvBuffer::with_capacity(request.len());
+    input.extend_from_slice(request);
+    let mut handshake = ServerHandshake::new(&Config::default());
+    assert_none(measure(|| {
+        let request = handshake.receive_request(&mut input).expect("good").expect("whole");
+        assert_eq!(request.path(), "/rooms/blue%20one");
+        assert_eq!(request.header("X").as_deref(), Some("1"));
+        assert!(request.header_all("Y").eq(["2", "3"]));
+    }));
 }

@@ -1,13 +1,13 @@
 //! [`Client`]: opens a connection to a `ws://` address.
 
-use std::{error::Error, fmt, io, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, io, sync::Arc};
 
 use bytes::BytesMut;
 use futures_lite::AsyncWriteExt;
 use http::Uri;
 use prism_core::{
-    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, InvalidRequest, MaskKeys,
-    Response,
+    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers, InvalidRequest,
+    MaskKeys, Response,
 };
 
 use crate::{
@@ -262,11 +262,21 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The first header of this name, if it is text.
+    /// Returns a header; several lines of it are joined as for [`Connection::header`].
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(value).ok()
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        Headers::join(name, self.values(name))
+    }
+
+    /// Returns the value of each line of a header, in their order: also of `Set-Cookie`, whose lines
+    /// cannot be joined.
+    pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.values(name).map(String::from_utf8_lossy)
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let is_it = move |(own, _): &&(String, _)| own.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(is_it).map(|(_, value)| &**value)
     }
 }
 

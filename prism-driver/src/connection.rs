@@ -1,8 +1,8 @@
 //! [`Connection`]: the handle that everybody has.
 
-use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
+use std::{borrow::Cow, fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
-use prism_core::{CloseCode, Message, PreparedMessage, SendError};
+use prism_core::{CloseCode, Headers, Message, PreparedMessage, SendError};
 
 use crate::{
     fan_out,
@@ -53,25 +53,36 @@ impl Connection {
         self.shared.id.global()
     }
 
-    /// The peer's address, without an IPv6 flow label; `None` on a transport that has none.
+    /// Returns the peer's address, without an IPv6 flow label; `None` on a transport that has none.
+    /// An IPv4 peer has an IPv4 address, on a listener for IPv6 as well. Behind a proxy the peer is
+    /// the proxy: see [`header`](Self::header).
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.shared.peer_addr.into()
     }
 
-    /// The path it was opened on, without the query.
+    /// Returns the path it was opened on, without the query, in its one [normal
+    /// spelling](crate::normalize_path), which [authorisation](crate::Server::authorize) has seen as
+    /// well.
     #[must_use]
     pub fn path(&self) -> &str {
         self.shared.request.path()
     }
 
-    /// The query behind the path, as it was sent.
+    /// Returns the query behind the path, as it was sent. Take it apart, then decode its parts by
+    /// [`percent_decode`](crate::percent_decode).
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.shared.request.query()
     }
 
-    /// A parameter of the route: with the route `/rooms/{room}`, `param("room")`.
+    /// Returns a parameter of the route, decoded: with the route `/rooms/{room}`, a connection to
+    /// `/rooms/caf%C3%A9` has the `room` `café`.
+    ///
+    /// It is text without control characters, does not begin with `/` or `\`, and has no segments `.`
+    /// or `..` between those: what would have was refused with 400. `{room}` may have a `/` inside, if
+    /// the client wrote `%2F`; in `{*rest}` each `/` was one of the path, because there `%2F` is
+    /// refused.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.shared.request.param(name)
@@ -83,12 +94,36 @@ impl Connection {
         self.shared.request.protocol()
     }
 
-    /// The first header of this name in the opening request (or, for a handler that a client runs,
-    /// in the answer), if it is text. Only until [`on_connect`](crate::Handler::on_connect) has run;
-    /// a [`Socket`](crate::Socket::header) keeps the answer's instead.
+    /// Returns a header of the opening request (or, for a handler that a client runs, of the
+    /// answer). Several lines of it are joined with `", "`, those of `Cookie` with `"; "`; those of
+    /// `Set-Cookie` cannot be taken apart again then, so use [`header_all`](Self::header_all). What is
+    /// not UTF-8 is replaced by U+FFFD.
+    ///
+    /// Only until [`on_connect`](crate::Handler::on_connect) has run: then the headers are dropped. A
+    /// [`Socket`](crate::Socket::header) keeps the answer's instead.
+    ///
+    /// Proxies append to what the client has sent. Of `X-Forwarded-For` only so many elements count,
+    /// from the end, as there are proxies of yours:
+    ///
+    /// ```no_run
+    /// # use prism_driver::Connection;
+    /// /// The client's address, as our one proxy has seen it.
+    /// fn client(connection: &Connection) -> Option<String> {
+    ///     let seen = connection.header("X-Forwarded-For")?;
+    ///     seen.rsplit(',').next().map(|last| last.trim().to_owned())
+    /// }
+    /// ```
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.outbox().header(name)
+        self.outbox().in_headers(|headers| headers.joined(name).map(Cow::into_owned))?
+    }
+
+    /// Returns the value of each line of a header, in their order; otherwise as
+    /// [`header`](Self::header).
+    #[must_use]
+    pub fn header_all(&self, name: &str) -> Vec<String> {
+        let all = |headers: Headers<'_>| headers.all_text(name).map(Cow::into_owned).collect();
+        self.outbox().in_headers(all).unwrap_or_default()
     }
 
     /// Sends a message, after waiting for room in the outbox.

@@ -11,6 +11,7 @@ use crate::{
     plain_answer::PlainAnswer,
     pool,
     request::RequestInfo,
+    routes::Params,
     runtime::{Runtime, Transport, within},
     session::{Opened, Session},
     stats::Unopened,
@@ -58,18 +59,16 @@ pub(crate) struct Upgrade<E> {
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer, with the first of the server's `protocols` that the client offered.
-    pub(crate) fn accept<'p>(
-        mut offer: Offer<'_>,
+    /// Accepts an offer, with the sub-protocol that was selected.
+    pub(crate) fn accept(
+        offer: Offer<'_>,
         endpoint: E,
         plain: &Arc<RequestInfo>,
-        params: impl Iterator<Item = (&'p str, &'p str)>,
-        protocols: &[String],
+        params: Params,
         options: &Options,
     ) -> Self {
         let request = offer.request();
-        let protocol = offer.select_protocol(protocols);
-        let info = plain.shared(request.path(), request.query(), params, protocol);
+        let info = plain.shared(request.path(), request.query(), params, offer.protocol());
         let headers = Some(request.headers().into_owned());
         let mut unsent = pool::take_send();
         let websocket = offer.accept(&Accept::new(), &options.config(), unsent.own());

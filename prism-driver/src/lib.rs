@@ -80,6 +80,7 @@ mod pool;
 mod registry;
 mod request;
 mod router;
+mod routes;
 mod runtime;
 mod seat;
 mod sending;
@@ -115,8 +116,9 @@ pub use options::Options;
 pub use origins::{InvalidOrigin, Origins};
 pub use pace::Rate;
 pub use prism_core::{
-    CloseCode, Config, HandshakeError, InvalidHeader, InvalidRequest, Message, OwnedMessage,
-    PreparedMessage, ProtocolError, Reply, Request, SendError,
+    CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Message,
+    OwnedMessage, PreparedMessage, ProtocolError, Reply, Request, SendError, normalize_path,
+    percent_decode,
 };
 pub use runtime::{Network, Runtime, Transport};
 pub use sending::Sending;

@@ -18,9 +18,9 @@ use prism_core::Request;
 /// ```
 /// use prism_driver::Origins;
 ///
-/// let ours = Origins::these(["https://example.org", "http://localhost:3000"])?;
+/// let ours = Origins::these(["https://example.org", "https://*.example.org", "http://localhost:3000"])?;
 /// let error = Origins::these(["https://example.org/chat"]).unwrap_err();
-/// assert!(error.to_string().contains("is no origin"));
+/// assert!(error.to_string().contains("is not an origin"));
 /// # Ok::<(), prism_driver::InvalidOrigin>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Origins {
 enum Whose {
     Anybodys,
     OfTheSameHost,
-    These(Box<[Origin]>),
+    These(Box<[Listed]>),
 }
 
 impl Origins {
@@ -55,19 +55,26 @@ impl Origins {
         Self::new(Whose::OfTheSameHost)
     }
 
-    /// Pages of these origins, such as `https://example.org` or `http://localhost:3000`. `null`, which
-    /// is what pages without an origin of their own have, such as local files and sandboxed frames, is
-    /// allowed only if it is listed: any page can make itself such a frame.
+    /// Pages of these origins, such as `https://example.org` or `http://localhost:3000`.
+    ///
+    /// `https://*.example.org` is all hosts below `example.org`, however deep, such as
+    /// `https://app.example.org` and `https://a.b.example.org`; not `https://example.org` itself. Who
+    /// may put pages on any of them may connect. A `*` may stand nowhere else.
+    ///
+    /// `null`, which is what pages without an origin of their own have, such as local files and
+    /// sandboxed frames, is allowed only if it is listed: any page can make itself such a frame.
+    /// `file://`, which applications made with Cordova or Electron send, is allowed only if it is listed:
+    /// a browser may send it for any file that its user opens.
     ///
     /// # Errors
-    /// If one of them is no origin: it has no scheme, or a path, even if that is only a `/`. A name
-    /// that is not ASCII has to be written as browsers send it (`xn--...`).
+    /// If one of them is not an origin: it has no scheme, or a path, even if that is only a `/`, or a `*`
+    /// that is not its host's first label. A name that is not ASCII has to be written as browsers send it
+    /// (`xn--...`).
     pub fn these(
         origins: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, InvalidOrigin> {
-        let parse = |origin: &str| {
-            Origin::parse(origin.as_bytes()).ok_or_else(|| InvalidOrigin(origin.to_owned()))
-        };
+        let parse =
+            |origin: &str| Listed::parse(origin).ok_or_else(|| InvalidOrigin(origin.to_owned()));
         let origins = origins.into_iter().map(|origin| parse(origin.as_ref()));
         Ok(Self::new(Whose::These(origins.collect::<Result<_, _>>()?)))
     }
@@ -93,7 +100,9 @@ impl Origins {
         match &self.whose {
             Whose::Anybodys => true,
             Whose::OfTheSameHost => origin.is_some_and(|origin| origin.is_at(request.host())),
-            Whose::These(these) => origin.is_some_and(|origin| these.contains(&origin)),
+            Whose::These(these) => {
+                origin.is_some_and(|origin| these.iter().any(|listed| listed.covers(&origin)))
+            }
         }
     }
 
@@ -102,10 +111,51 @@ impl Origins {
     }
 }
 
+/// What is listed: an origin, or the hosts below one.
+#[derive(Clone, Debug)]
+enum Listed {
+    Exactly(Origin),
+    /// The origin of which only the subdomains are meant.
+    Below(Origin),
+}
+
+impl Listed {
+    fn parse(listed: &str) -> Option<Self> {
+        let Some((scheme, parent)) = listed.split_once("://*.") else {
+            return Origin::parse(listed.as_bytes()).map(Self::Exactly);
+        };
+        let parent = Origin::parse(format!("{scheme}://{parent}").as_bytes())?;
+        // Below an address there is nothing, but `127.0.0.1` ends in `.0.0.1`.
+        let is_name = |host: &str| {
+            let last = host.rsplit('.').next().unwrap_or_default();
+            !host.starts_with('[') && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+        };
+        matches!(&parent, Origin::Of { host, .. } if is_name(host)).then_some(Self::Below(parent))
+    }
+
+    fn covers(&self, origin: &Origin) -> bool {
+        match (self, origin) {
+            (Self::Exactly(listed), origin) => listed == origin,
+            (
+                Self::Below(Origin::Of { scheme, host, port }),
+                Origin::Of { scheme: their_scheme, host: their_host, port: their_port },
+            ) => {
+                let labels =
+                    their_host.strip_suffix(&**host).and_then(|rest| rest.strip_suffix('.'));
+                let is_below = labels.is_some_and(|rest| rest.split('.').all(|it| !it.is_empty()));
+                is_below && scheme == their_scheme && port == their_port
+            }
+            (Self::Below(_), _) => false,
+        }
+    }
+}
+
 /// As RFC 6454 §4 has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Origin {
     Null,
+    /// `file://`: it has no host.
+    File,
     /// Scheme and host are in lower case; the port is the scheme's, where it has one and none is
     /// written.
     Of {
@@ -117,15 +167,18 @@ enum Origin {
 
 impl Origin {
     fn parse(origin: &[u8]) -> Option<Self> {
-        if origin == b"null" {
-            return Some(Self::Null);
+        match origin {
+            b"null" => return Some(Self::Null),
+            b"file://" => return Some(Self::File),
+            _ => {}
         }
         let origin = str::from_utf8(origin).ok()?.to_ascii_lowercase();
         let (scheme, rest) = origin.split_once("://")?;
         let scheme: Scheme = scheme.parse().ok()?;
         let (host, port) = split_port(rest)?;
         let port = port.or_else(|| default_port(&scheme));
-        Some(Self::Of { scheme, host, port })
+        // No host has one, and what is listed with one would never be seen.
+        (!host.contains('*')).then_some(Self::Of { scheme, host, port })
     }
 
     /// Whether this is where a request for this host was sent to.
@@ -155,13 +208,15 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
     }
 }
 
-/// What was meant for an origin is none.
+/// What was given as an origin is not one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidOrigin(String);
 
 impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no origin; expected \"https://example.org\", or \"null\"", self.0)
+        let expected =
+            "\"https://example.org\", \"https://*.example.org\", \"file://\" or \"null\"";
+        write!(f, "{:?} is not an origin; expected {expected}", self.0)
     }
 }
 
@@ -263,6 +318,53 @@ mod tests {
     }
 
     #[test]
+    fn a_star_is_for_one_label_or_more_below_a_host_and_not_for_the_host_itself() {
+        let origins = Origins::these(["https://*.Example.org", "http://*.a.test:3000"]).unwrap();
+        for good in [
+            "https://app.example.org",
+            "https://a.b.example.org",
+            "HTTPS://APP.EXAMPLE.ORG:443",
+            "https://xn--caf-dma.example.org",
+            "http://b.a.test:3000",
+        ] {
+            assert!(allows_origin(&origins, "h", good), "{good}");
+        }
+        for bad in [
+            "https://example.org",
+            "https://evilexample.org",
+            "https://.example.org",
+            "https://a..example.org",
+            "https://*.example.org",
+            "https://app.example.org.",
+            "https://app.example.org.evil.example",
+            "https://evil.example/.example.org",
+            "https://a@app.example.org",
+            "https://app.example.org:8443",
+            "https://app.example.org/",
+            "http://app.example.org",
+            "http://a.test:3000",
+            "http://b.a.test",
+            "https://[::1].example.org",
+            "file://",
+            "null",
+            "",
+        ] {
+            assert!(!allows_origin(&origins, "h", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_local_file_is_allowed_only_if_it_is_listed_and_as_it_is_sent() {
+        let origins = Origins::these(["file://"]).unwrap();
+        assert!(allows_origin(&origins, "h", "file://"));
+        for bad in ["file:///", "file:", "file://h", "FILE://", "null", "http://file", ""] {
+            assert!(!allows_origin(&origins, "h", bad), "{bad}");
+        }
+        assert!(!allows_origin(&Origins::these(["null"]).unwrap(), "h", "file://"));
+        assert!(!allows_origin(&Origins::same(), "h", "file://"));
+    }
+
+    #[test]
     fn two_origins_are_none() {
         let twice = "Origin: https://h\r\nOrigin: https://h\r\n";
         assert!(!allows(&Origins::same(), "h", twice));
@@ -271,7 +373,31 @@ mod tests {
 
     #[test]
     fn what_is_listed_has_to_be_an_origin() {
-        for bad in ["example.org", "https://example.org/", "https://", "*", "https://*\r\n", ""] {
+        for bad in [
+            "example.org",
+            "https://example.org/",
+            "https://",
+            "",
+            "file:///",
+            "file://*",
+            "*",
+            "*://example.org",
+            "*.example.org",
+            "https://*",
+            "https://*.",
+            "https://*\r\n",
+            "https://*:8443",
+            "https://*example.org",
+            "https://a*.example.org",
+            "https://**.example.org",
+            "https://*.*.example.org",
+            "https://a.*.example.org",
+            "https://*.example.*",
+            "https://*.0.0.1",
+            "https://*.[::1]",
+            "https://*.example.org/",
+            "https://*.example.org:x",
+        ] {
             let error = Origins::these([bad]).map(drop).unwrap_err();
             assert_eq!(error, InvalidOrigin(bad.to_owned()));
             assert!(!error.to_string().contains('\n'), "{error}");

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use prism_core::{CloseCode, CloseFrame, Outbound, OwnedHeaders, SendError};
+use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
 
 use crate::{
     connection::TrySendError,
@@ -118,9 +118,9 @@ impl Outbox {
         self.lock().when_slow = when_slow;
     }
 
-    /// The first of these headers, if they are still there.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        self.lock().more.as_ref()?.headers.as_ref()?.as_headers().first(name).map(str::to_owned)
+    /// What is found in the headers, if they are still there.
+    pub(crate) fn in_headers<T>(&self, find: impl FnOnce(Headers<'_>) -> T) -> Option<T> {
+        Some(find(self.lock().more.as_ref()?.headers.as_ref()?.as_headers()))
     }
 
     /// The headers, if they are still there; from now on they are not.

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// An `Option<SocketAddr>` without the flow label, which is the packets' and not the peer's.
+/// An `Option<SocketAddr>` without the flow label, which is the packets' and not the peer's. An
+/// IPv4 address is one, however it came.
 #[derive(Clone, Copy)]
 pub(crate) enum PeerAddr {
     None,
@@ -15,9 +16,11 @@ impl From<Option<SocketAddr>> for PeerAddr {
         match addr {
             None => Self::None,
             Some(SocketAddr::V4(addr)) => Self::V4 { ip: *addr.ip(), port: addr.port() },
-            Some(SocketAddr::V6(addr)) => {
-                Self::V6 { ip: *addr.ip(), scope_id: addr.scope_id(), port: addr.port() }
-            }
+            // On a listener for both, IPv4 peers have IPv6 addresses (RFC 4291 §2.5.5.2).
+            Some(SocketAddr::V6(addr)) => match addr.ip().to_ipv4_mapped() {
+                Some(ip) => Self::V4 { ip, port: addr.port() },
+                None => Self::V6 { ip: *addr.ip(), scope_id: addr.scope_id(), port: addr.port() },
+            },
         }
     }
 }
@@ -43,11 +46,18 @@ mod tests {
     #[test]
     fn an_address_comes_back_as_it_was() {
         let local = SocketAddrV6::new("fe80::1".parse().unwrap(), 8, 0, 3);
-        let others = ["1.2.3.4:5", "[::ffff:1.2.3.4]:6", "[2001:db8::7]:65535"];
+        let others = ["1.2.3.4:5", "[::1.2.3.4]:6", "[2001:db8::7]:65535"];
         let others = others.map(|addr| Some(addr.parse().unwrap()));
         for addr in [None, Some(SocketAddr::from(local))].into_iter().chain(others) {
             assert_eq!(Option::<SocketAddr>::from(PeerAddr::from(addr)), addr);
         }
         assert!(size_of::<PeerAddr>() <= 24);
+    }
+
+    #[test]
+    fn an_ipv4_address_is_one_also_on_a_listener_for_ipv6() {
+        let mapped: SocketAddr = "[::ffff:1.2.3.4]:6".parse().unwrap();
+        let expected = Some("1.2.3.4:6".parse().unwrap());
+        assert_eq!(Option::<SocketAddr>::from(PeerAddr::from(Some(mapped))), expected);
     }
 }

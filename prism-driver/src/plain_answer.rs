@@ -1,6 +1,7 @@
 //! [`PlainAnswer`]: an HTTP response that opens no connection, and how it is sent.
 
 use std::{
+    fmt,
     future::poll_fn,
     io,
     pin::Pin,
@@ -45,6 +46,11 @@ impl PlainAnswer {
     /// The refusal of a request that is no good.
     pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
         Self::new(request, error.reply(), Unopened::BadRequest)
+    }
+
+    /// The refusal of a request that is no good here: a 400 that says why.
+    pub(crate) fn malformed(request: &Request<'_>, why: impl fmt::Display) -> Self {
+        Self::new(request, Reply::text(400, format!("{why}\n")), Unopened::BadRequest)
     }
 
     /// That no request came in time.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::routes::Params;
+
 /// The target, the route's parameters and the sub-protocol.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
@@ -12,16 +14,16 @@ pub(crate) struct RequestInfo {
 }
 
 impl RequestInfo {
-    pub(crate) fn new<'p>(
+    pub(crate) fn new(
         path: &str,
         query: Option<&str>,
-        params: impl Iterator<Item = (&'p str, &'p str)>,
+        params: impl IntoIterator<Item = (Box<str>, Box<str>)>,
         protocol: Option<&str>,
     ) -> Self {
         Self {
             path: path.into(),
             query: query.map(Into::into),
-            params: params.map(|(name, value)| (name.into(), value.into())).collect(),
+            params: params.into_iter().collect(),
             protocol: protocol.map(Into::into),
         }
     }
@@ -32,11 +34,11 @@ impl RequestInfo {
     }
 
     /// This one, where it says the same as a new one would: most of a route's connections share it.
-    pub(crate) fn shared<'p>(
+    pub(crate) fn shared(
         self: &Arc<Self>,
         path: &str,
         query: Option<&str>,
-        params: impl Iterator<Item = (&'p str, &'p str)>,
+        params: Params,
         protocol: Option<&str>,
     ) -> Arc<Self> {
         if *self.path == *path && query.is_none() && protocol.is_none() {
@@ -59,5 +61,30 @@ impl RequestInfo {
 
     pub(crate) fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Params, RequestInfo};
+
+    #[test]
+    fn connections_that_say_no_more_than_their_path_share_what_it_says() {
+        let route = RequestInfo::plain("/caf%C3%A9");
+        let shared = route.shared("/caf%C3%A9", None, Params::new(), None);
+        assert!(Arc::ptr_eq(&route, &shared));
+
+        let params = || vec![("room".into(), "a b".into())];
+        for other in [
+            route.shared("/caf%C3%A9", Some(""), Params::new(), None),
+            route.shared("/caf%C3%A9", None, Params::new(), Some("chat")),
+            route.shared("/rooms/a%20b", None, params(), None),
+        ] {
+            assert!(!Arc::ptr_eq(&route, &other), "{other:?}");
+        }
+        let room = route.shared("/rooms/a%20b", None, params(), None);
+        assert_eq!((room.path(), room.param("room")), ("/rooms/a%20b", Some("a b")));
     }
 }

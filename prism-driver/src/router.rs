@@ -5,12 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use matchit::Match;
-use prism_core::{HandshakeError, Reply, Request};
+use prism_core::{Reply, Request};
 
 use crate::{
-    greet::Upgrade, options::Options, origins::Origins, plain_answer::PlainAnswer,
-    request::RequestInfo, stats::Unopened,
+    greet::Upgrade,
+    options::Options,
+    origins::Origins,
+    plain_answer::PlainAnswer,
+    request::RequestInfo,
+    routes::{Found, Routes},
+    stats::Unopened,
 };
 
 /// Makes the answer to a plain HTTP request.
@@ -21,9 +25,11 @@ pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send
 
 /// Routes to WebSocket endpoints (`E`) and to pages.
 pub(crate) struct Router<E> {
-    endpoints: matchit::Router<Route<E>>,
-    pages: matchit::Router<Page>,
+    endpoints: Routes<Route<E>>,
+    pages: Routes<Page>,
     pub(crate) protocols: Vec<String>,
+    /// Whether a request without one of these is refused.
+    pub(crate) requires_subprotocol: bool,
     pub(crate) origins: Origins,
     pub(crate) authorize: Option<Authorize>,
 }
@@ -37,9 +43,10 @@ struct Route<E> {
 impl<E: Clone> Router<E> {
     pub(crate) fn new() -> Self {
         Self {
-            endpoints: matchit::Router::new(),
-            pages: matchit::Router::new(),
+            endpoints: Routes::new(),
+            pages: Routes::new(),
             protocols: Vec::new(),
+            requires_subprotocol: false,
             origins: Origins::any(),
             authorize: None,
         }
@@ -48,13 +55,13 @@ impl<E: Clone> Router<E> {
     /// # Panics
     /// If the path is malformed, or is taken already.
     pub(crate) fn web_socket(&mut self, path: &str, endpoint: E) {
-        insert(&mut self.endpoints, path, Route { endpoint, info: RequestInfo::plain(path) });
+        self.endpoints.insert(path, |path| Route { endpoint, info: RequestInfo::plain(path) });
     }
 
     /// # Panics
     /// If the path is malformed, or is taken already.
     pub(crate) fn page(&mut self, path: &str, page: Page) {
-        insert(&mut self.pages, path, page);
+        self.pages.insert(path, |_| page);
     }
 
     /// What the request gets: 500 if a page or the authorisation panics.
@@ -63,7 +70,7 @@ impl<E: Clone> Router<E> {
         request: Request<'_>,
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.route(request, options)));
+        let decided = catch_unwind(AssertUnwindSafe(|| self.route(&request, options)));
         decided.unwrap_or_else(|_| {
             let reply = Reply::text(500, "internal error");
             Err(PlainAnswer::new(&request, reply, Unopened::Failed))
@@ -71,51 +78,75 @@ impl<E: Clone> Router<E> {
     }
 
     /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
-    fn route(&self, request: Request<'_>, options: &Options) -> Result<Upgrade<E>, PlainAnswer> {
+    fn route(&self, request: &Request<'_>, options: &Options) -> Result<Upgrade<E>, PlainAnswer> {
         let endpoint = self.endpoints.at(request.path());
         let page = self.pages.at(request.path());
-        match (endpoint, page) {
-            (Ok(found), Err(_)) => self.upgrade(request, found, options),
-            (Ok(found), Ok(_)) if request.wants_upgrade() => self.upgrade(request, found, options),
-            (_, Ok(page)) => Err(serve_page(&request, page.value)),
-            (Err(_), Err(_)) => {
+        let allowed = match (&endpoint, &page) {
+            // RFC 9110 §9.3.7: "the OPTIONS request applies to the server in general".
+            _ if request.path() == "*" => "GET, HEAD, OPTIONS",
+            (_, Some(_)) => "GET, HEAD, OPTIONS",
+            (Some(_), None) => "GET, OPTIONS",
+            (None, None) => {
                 let reply = Reply::text(404, "no such page");
-                Err(PlainAnswer::new(&request, reply, Unopened::NotFound))
+                return Err(PlainAnswer::new(request, reply, Unopened::NotFound));
+            }
+        };
+        match (request.method(), endpoint, page) {
+            ("OPTIONS", ..) => {
+                let reply = allow(Reply::new(204), allowed);
+                Err(PlainAnswer::new(request, reply, Unopened::Page))
+            }
+            ("GET", Some(found), None) => self.upgrade(request, &found, options),
+            ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
+                self.upgrade(request, &found, options)
+            }
+            ("GET" | "HEAD", _, Some(found)) => Err(serve_page(request, &found)),
+            _ => {
+                // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
+                let text = format!("method not allowed; expected one of {allowed}\n");
+                let reply = allow(Reply::text(405, text), allowed);
+                Err(PlainAnswer::new(request, reply, Unopened::BadRequest))
             }
         }
     }
 
     fn upgrade(
         &self,
-        request: Request<'_>,
-        found: Match<'_, '_, &Route<E>>,
+        request: &Request<'_>,
+        found: &Found<'_, '_, Route<E>>,
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
-        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
-        if !self.origins.allow(&request) {
+        let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
+        let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
+        if offer.select_protocol(&self.protocols).is_none() && self.requires_subprotocol {
+            return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
+        }
+        if !self.origins.allow(request) {
             // It is not repeated: who reads this is not who sent it.
             let reply = Reply::text(403, "pages of this origin may not connect here");
-            return Err(PlainAnswer::new(&request, reply, Unopened::Forbidden));
+            return Err(PlainAnswer::new(request, reply, Unopened::Forbidden));
         }
         if let Some(authorize) = &self.authorize {
-            let refusal = |reply| PlainAnswer::new(&request, reply, Unopened::Unauthorized);
-            authorize(&request).map_err(refusal)?;
+            let refusal = |reply| PlainAnswer::new(request, reply, Unopened::Unauthorized);
+            authorize(request).map_err(refusal)?;
         }
         let Route { endpoint, info } = found.value;
-        let params = found.params.iter();
-        Ok(Upgrade::accept(offer, endpoint.clone(), info, params, &self.protocols, options))
+        Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
+    }
+
+    fn missing_subprotocol(&self) -> String {
+        let names = self.protocols.join(", ");
+        format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
     }
 }
 
-fn serve_page(request: &Request<'_>, page: &Page) -> PlainAnswer {
-    match request.method() {
-        "GET" | "HEAD" => PlainAnswer::new(request, page(request), Unopened::Page),
-        _ => PlainAnswer::refusal(request, HandshakeError::MethodNotAllowed),
+fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainAnswer {
+    match found.params() {
+        Ok(_) => PlainAnswer::new(request, (found.value)(request), Unopened::Page),
+        Err(error) => PlainAnswer::malformed(request, error),
     }
 }
 
-fn insert<V>(router: &mut matchit::Router<V>, path: &str, value: V) {
-    if let Err(error) = router.insert(path, value) {
-        panic!("route {path:?}: {error}");
-    }
+fn allow(reply: Reply, methods: &str) -> Reply {
+    reply.header("Allow", methods).expect("the name is a token, and the methods are ours")
 }

@@ -12,6 +12,7 @@ use crate::{
     pace::{Bucket, Unpaced},
     plain_answer::PlainAnswer,
     request::RequestInfo,
+    routes::Params,
     runtime::{Runtime, Transport},
     session::{Opened, Session},
 };
@@ -69,7 +70,7 @@ async fn open<R: Runtime>(
     let greeted = greet(runtime, &mut io, &mut input, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
-        Ok(Upgrade::accept(offer, (), &info, std::iter::empty(), &[], options))
+        Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
     });
     match greeted.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),

@@ -122,6 +122,14 @@ impl<N: Network> Server<N> {
     /// A path may have parameters, `/rooms/{room}`, and end in a catch-all, `/files/{*rest}` (which
     /// does not match `/files/` itself); see [`Connection::param`](crate::Connection::param).
     ///
+    /// Paths are compared in their one [normal spelling](crate::normalize_path): the route `/café` is
+    /// for `/caf%C3%A9`, and `/ws` also for `/%77s` and `/a/../ws`. [Pages](Self::get),
+    /// [authorisation](Self::authorize) and handlers see that spelling as well. A request with a
+    /// malformed escape gets a 400.
+    ///
+    /// On such a path, OPTIONS gets a 204 and GET without an upgrade a 426, with HTTP/1.0 too, which
+    /// has no upgrade. Other methods get a 405.
+    ///
     /// # Panics
     /// If the path is malformed, or conflicts with one given before.
     #[must_use]
@@ -130,7 +138,11 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Answers plain GET and HEAD requests on a path.
+    /// Answers plain GET and HEAD requests on a path, of HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
+    /// by itself.) Its path is [as that of a WebSocket](Self::web_socket), and may be the same.
+    ///
+    /// A proxy's health check needs a path that is there: HAProxy's `option httpchk` asks for
+    /// `OPTIONS /`, and `option httpchk GET /` for a page on `/`.
     ///
     /// `page` is called on the thread of the runtime that has read the request. It should not block:
     /// other connections wait for that thread. If it panics, the answer is a 500. A page that is the
@@ -170,10 +182,31 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// The sub-protocols that the server speaks, the preferred one first.
+    /// Sets the sub-protocols that the server speaks, the preferred one first, on all routes.
+    ///
+    /// The first of them that a client offers is agreed on, and is
+    /// [`Connection::protocol`](crate::Connection::protocol). A client that offers none of them is
+    /// accepted without one: the answer names none, on which browsers fail the connection if they
+    /// offered any. To refuse such a client, [require](Self::require_subprotocol) one.
     #[must_use]
     pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.router.protocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Refuses requests with which no [sub-protocol](Self::protocols) is agreed on, because they
+    /// offer none of those that the server speaks, or none at all. They get a 400 that says which are
+    /// spoken. If the server speaks none, that is every request.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Handler, Network, Server};
+    /// # fn example(server: Server<impl Network>, broker: impl Handler) {
+    /// let server = server.protocols(["mqtt"]).require_subprotocol().web_socket("/mqtt", broker);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_subprotocol(mut self) -> Self {
+        self.router.requires_subprotocol = true;
         self
     }
 
@@ -197,7 +230,9 @@ impl<N: Network> Server<N> {
 
     /// Judges each request before it becomes a connection, after its
     /// [origin](Self::origins): `Err` refuses it with that reply, whatever its status. The place to
-    /// check cookies and tokens: all of the request is there.
+    /// check cookies and tokens: all of the request is there. Its [`path`](Request::path) is the one
+    /// by which the route was found; its [`target`](Request::target) is as the client wrote it, so
+    /// do not decide by that.
     #[must_use]
     pub fn authorize(
         mut self,

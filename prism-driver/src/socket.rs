@@ -1,6 +1,7 @@
 //! [`Socket`]: a connection to `send` and `recv` on, for those who need no handler.
 
 use std::{
+    borrow::Cow,
     fmt,
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -93,11 +94,17 @@ impl Socket {
         }
     }
 
-    /// The first header of this name in the server's answer to the handshake, if it is text. The
-    /// socket keeps them; its halves do not.
+    /// Returns a header of the server's answer to the handshake; several lines of it are joined as
+    /// for [`Connection::header`]. The socket keeps them; its halves do not.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.as_ref()?.as_headers().first(name)
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.as_ref()?.as_headers().joined(name)
+    }
+
+    /// Returns the value of each line of a header of the server's answer, in their order: also of
+    /// `Set-Cookie`, whose lines cannot be joined.
+    pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.headers.iter().flat_map(move |headers| headers.as_headers().all_text(name))
     }
 
     /// The connection's handle, to clone and to send with from elsewhere.

@@ -39,7 +39,7 @@ struct Tally {
 /// How it ended with a peer that got no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unopened {
-    /// It got a page, which is all it wanted.
+    /// It got a page, or what OPTIONS tells, which is all it wanted.
     Page,
     BadRequest,
     Forbidden,
@@ -74,7 +74,7 @@ pub struct Counts {
     pub stuck: u64,
     /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
-    /// How many got a page.
+    /// How many got a page, or the answer to OPTIONS.
     pub pages: u64,
     /// How many of the pages and refusals were not sent whole: the peer took them [too
     /// slowly](crate::Options::min_write_rate) or left, or they had to [make

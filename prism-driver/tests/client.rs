@@ -248,7 +248,7 @@ fn a_refusal_reaches_the_caller_with_status_headers_and_body() {
         assert_eq!(error.to_string(), "the server refused with 401");
         let ConnectError::Refused(refusal) = error else { panic!("{error:?}") };
         assert_eq!((refusal.status, &refusal.body[..]), (401, &b"who are you?"[..]));
-        assert_eq!(refusal.header("www-authenticate"), Some("Basic"));
+        assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Basic"));
         assert_eq!(sim.now(), s(0), "it does not wait for the server to leave");
     });
 }

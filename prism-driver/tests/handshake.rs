@@ -179,7 +179,8 @@ fn what_is_no_good_request_is_refused_with_its_status() {
         ("GET /chat HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426),
         (REQUEST.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400),
         (REQUEST.replace("Version: 13", "Version: 8"), 426),
-        (REQUEST.replace("HTTP/1.1", "HTTP/1.0"), 505),
+        (REQUEST.replace("HTTP/1.1", "HTTP/1.0"), 426),
+        (REQUEST.replace("HTTP/1.1", "HTTP/2.0"), 505),
         (REQUEST.replace("abc", &"x".repeat(20_000)), 431),
         ("\x16\x03\x01".to_owned(), 400),
     ];

@@ -19,7 +19,7 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
     let net = Net::new(sim);
     let mut options = Options::default();
     options.max_handshakes = 3;
-    let judge = |request: &Request<'_>| match request.header("X-Token") {
+    let judge = |request: &Request<'_>| match request.header("X-Token").as_deref() {
         Some("abc") => Ok(()),
         _ => Err(Reply::text(418, "who are you?")),
     };

@@ -191,7 +191,7 @@ fn a_socket_keeps_the_headers_of_the_servers_answer() {
     let socket = block_on(prism::connect(&url)).expect("a connection");
     // Whatever has come to the connection's task meanwhile.
     assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
-    assert_eq!(socket.header("x-server"), Some("7"));
+    assert_eq!(socket.header("x-server").as_deref(), Some("7"));
     assert_eq!(socket.header("x-client"), None);
     drop(socket);
     server.join().expect("the client has left");

@@ -47,7 +47,7 @@ fn a_handler_knows_path_query_parameters_and_until_connected_the_headers() {
     block_on(async {
         let client = server.client("/rooms/blue%20one/chat?since=5&x=?");
         let socket = client.header("X-Ticket", "42").unwrap().connect().await.unwrap();
-        let known = r#"path=/rooms/blue%20one/chat query=Some("since=5&x=?") room=Some("blue%20one") protocol=None"#;
+        let known = r#"path=/rooms/blue%20one/chat query=Some("since=5&x=?") room=Some("blue one") protocol=None"#;
         let told = socket.recv().await.unwrap();
         assert_eq!(text(&told), format!(r#"{known} x-ticket=Some("42")"#));
         socket.send("again").await.unwrap();
@@ -111,8 +111,44 @@ fn the_server_chooses_the_sub_protocol_that_it_prefers() {
     assert_eq!(offer(&[]), None);
 }
 
+#[test]
+fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_are() {
+    let (recorder, events) = recorder();
+    let server = serve(|server| {
+        let server = server.protocols(["mqtt", "v2.chat"]).require_subprotocol();
+        server.web_socket("/", recorder)
+    });
+    for offer in ["", "Sec-WebSocket-Protocol:\r\n", "Sec-WebSocket-Protocol: soap, MQTT\r\n"] {
+        let mut peer = server.dial();
+        peer.write(Peer::request("/").replacen("\r\n", &format!("\r\n{offer}"), 1).as_bytes());
+        let (head, body) = peer.answer();
+        assert_eq!(head.status, 400, "{offer}");
+        assert!(body.contains("\"mqtt, v2.chat\" in Sec-WebSocket-Protocol"), "{body}");
+    }
+    assert_eq!(server.stats().counts().refused.bad_request, 3);
+    events.nothing_yet();
+    let client = server.client("/").protocol("v2.chat").expect("a token");
+    let socket = block_on(client.connect()).expect("a connection");
+    assert_eq!(socket.connection().protocol(), Some("v2.chat"));
+    assert_eq!(events.connected().protocol(), Some("v2.chat"));
+}
+
+#[test]
+fn an_empty_list_of_subprotocols_or_extensions_counts_as_none() {
+    let server = serve(|server| server.protocols(["chat"]).web_socket("/", Echo));
+    for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+        for value in ["", " \t", ",", ", ,"] {
+            let line = format!("\r\n{name}:{value}\r\n");
+            let mut peer = server.dial();
+            peer.write(Peer::request("/").replacen("\r\n", &line, 1).as_bytes());
+            let head = peer.head();
+            assert_eq!((head.status, head.field("Sec-WebSocket-Protocol")), (101, None), "{line}");
+        }
+    }
+}
+
 fn members_only(request: &Request<'_>) -> Result<(), Reply> {
-    if request.path() == "/free" || request.header("Authorization") == Some("Bearer 7") {
+    if request.path() == "/free" || request.header("Authorization").as_deref() == Some("Bearer 7") {
         return Ok(());
     }
     let reply = Reply::text(401, "who are you?").header("WWW-Authenticate", "Bearer");
@@ -135,7 +171,7 @@ fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
     });
     let refusal = refused(block_on(server.client("/").connect()));
     assert_eq!(refusal.status, 401);
-    assert_eq!(refusal.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Bearer"));
     assert_eq!(refusal.body, b"who are you?");
 
     let member = server.client("/").header("Authorization", "Bearer 7").unwrap();
@@ -167,7 +203,7 @@ fn any_other_servers_refusal_reaches_the_client_with_its_headers_and_body() {
     });
     let refusal = refused(block_on(Client::new(&url).unwrap().connect()));
     assert_eq!(refusal.status, 302);
-    assert_eq!(refusal.header("location"), Some("ws://elsewhere.example/"));
+    assert_eq!(refusal.header("location").as_deref(), Some("ws://elsewhere.example/"));
     assert_eq!(refusal.body, b"there");
     server.join().expect("the client has left");
 }

@@ -21,6 +21,8 @@ mod memory;
 mod messages;
 mod origins;
 mod pages;
+mod paths;
+mod proxied;
 mod rooms;
 mod rooms_members;
 mod rooms_model;

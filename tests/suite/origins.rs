@@ -73,3 +73,22 @@ fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() 
     let counts = server.stats().counts();
     assert_eq!((counts.refused.forbidden_origin, counts.open, counts.pages), (2, 2, 1));
 }
+
+#[test]
+fn pages_below_a_host_and_local_files_get_in_where_they_are_listed() {
+    let ours = Origins::these(["https://*.app.example", "file://"]).expect("origins");
+    let server = serve(|server| server.origins(ours).web_socket("/", Echo));
+    for (origin, status) in [
+        ("https://eu.app.example", 101),
+        ("https://a.eu.app.example:443", 101),
+        ("file://", 101),
+        ("https://app.example", 403),
+        ("https://evilapp.example", 403),
+        ("https://eu.app.example.evil.example", 403),
+        ("null", 403),
+    ] {
+        let mut peer = server.dial();
+        peer.write(request_from(&[origin]).as_bytes());
+        assert_eq!(peer.head().status, status, "{origin}");
+    }
+}

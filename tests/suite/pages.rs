@@ -101,11 +101,12 @@ fn a_method_that_a_page_does_not_have_is_405_and_says_which_it_has() {
     let server = site();
     for method in ["POST", "PUT", "DELETE", "get"] {
         let (head, _) = ask_for(&server, &format!("{method} /"));
-        assert_eq!((head.status, head.field("Allow")), (405, Some("GET")), "{method}");
+        let allowed = Some("GET, HEAD, OPTIONS");
+        assert_eq!((head.status, head.field("Allow")), (405, allowed), "{method}");
     }
     let request = Peer::request("/ws").replacen("GET", "POST", 1);
     let (head, _) = ask(&server, &request);
-    assert_eq!((head.status, head.field("Allow")), (405, Some("GET")));
+    assert_eq!((head.status, head.field("Allow")), (405, Some("GET, OPTIONS")));
 }
 
 #[test]

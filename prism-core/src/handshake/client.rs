@@ -303,7 +303,11 @@ impl<'b> Accepted<'b> {
     /// The sub-protocol that the server selected, one of those offered.
     #[must_use]
     pub fn protocol(&self) -> Option<&'b str> {
-        self.response.header("Sec-WebSocket-Protocol")
+        // It is there once, and one of ours, or the answer would not have been accepted.
+        self.response
+            .headers()
+            .all("Sec-WebSocket-Protocol")
+            .find_map(|name| core::str::from_utf8(name).ok())
     }
 
     /// Opens the connection. What the server sent behind its answer is still in the receive buffer.

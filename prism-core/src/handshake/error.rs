@@ -28,6 +28,8 @@ pub enum HandshakeError {
     InvalidAccept,
     /// `Content-Length` was no number, or there were different ones (RFC 9112 §6.3).
     InvalidContentLength,
+    /// A `%` in the path of a request was not followed by two hexadecimal digits (RFC 3986 §2.1).
+    InvalidEscape,
     /// `Sec-WebSocket-Extensions` was malformed (RFC 6455 §9.1).
     InvalidExtensions,
     /// A header line was malformed (RFC 9112 §5).
@@ -65,10 +67,12 @@ pub enum HandshakeError {
     UnexpectedExtension,
     /// The server agreed to a sub-protocol that was not offered, or to several (RFC 6455 §4.1).
     UnexpectedProtocol,
-    /// Another version of HTTP than 1.1 (RFC 6455 §4.2.1).
+    /// Another version of HTTP than 1.1, or 1.0 in a request (RFC 9110 §15.6.6).
     UnsupportedHttpVersion,
     /// Another version of WebSocket than 13, or none (RFC 6455 §4.4).
     UnsupportedVersion,
+    /// The request was HTTP/1.0, which has no upgrade (RFC 9110 §7.8, RFC 6455 §4.2.1).
+    UpgradeOfHttp10,
 }
 
 impl HandshakeError {
@@ -82,6 +86,7 @@ impl HandshakeError {
             | Self::ControlCharacter
             | Self::FoldedHeader
             | Self::InvalidContentLength
+            | Self::InvalidEscape
             | Self::InvalidExtensions
             | Self::InvalidHeader
             | Self::InvalidHost
@@ -97,8 +102,12 @@ impl HandshakeError {
             // RFC 9110 §15.5.22: "the server refuses to perform the request using the current
             // protocol but might be willing to do so after the client upgrades". A request whose
             // Connection lacks the token asks for no upgrade either, whatever its Upgrade says
-            // (RFC 9110 §7.8): a proxy that does not know WebSocket drops just these.
-            Self::MissingConnection | Self::MissingUpgrade | Self::UnsupportedVersion => 426,
+            // (RFC 9110 §7.8): a proxy that does not know WebSocket drops just these, and may speak
+            // HTTP/1.0, in which there is no upgrade at all.
+            Self::MissingConnection
+            | Self::MissingUpgrade
+            | Self::UnsupportedVersion
+            | Self::UpgradeOfHttp10 => 426,
             Self::HeadTooLarge(_) | Self::TooManyHeaders(_) => 431,
             Self::Finished => 500,
             Self::InvalidAccept
@@ -130,6 +139,9 @@ impl fmt::Display for HandshakeError {
             Self::HeadTooLarge(limit) => return write!(f, "head of more than {limit} bytes"),
             Self::InvalidAccept => "Sec-WebSocket-Accept is not the one answer to our key",
             Self::InvalidContentLength => "invalid Content-Length; expected one number",
+            Self::InvalidEscape => {
+                "malformed escape in the path; expected \"%\" and two hexadecimal digits"
+            }
             Self::InvalidExtensions => "malformed Sec-WebSocket-Extensions",
             Self::InvalidHeader => "malformed header line; expected \"Name: value\"",
             Self::InvalidHost => "expected exactly one Host header, with a host",
@@ -151,6 +163,9 @@ impl fmt::Display for HandshakeError {
             Self::UnsupportedHttpVersion => "unsupported version of HTTP; expected HTTP/1.1",
             Self::UnsupportedVersion => {
                 "unsupported version of WebSocket; expected \"Sec-WebSocket-Version: 13\""
+            }
+            Self::UpgradeOfHttp10 => {
+                "HTTP/1.0 cannot be upgraded to a WebSocket; expected HTTP/1.1, also from a proxy"
             }
         })
     }

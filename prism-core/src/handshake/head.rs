@@ -98,19 +98,23 @@ impl HeadReader {
         (self.scanned, self.last, self.line, self.lines) = (0, 0, 0, 0);
     }
 
-    /// Passes a word that stands within a line, and in which nothing is of any interest.
+    /// Passes the words that stand within a line, and in which nothing is of any interest.
     fn skip_plain(&mut self, ahead: &[u8]) -> bool {
-        let Some(&word) = ahead.first_chunk() else { return false };
-        let is_within_line = self.last >= b' ';
-        if !is_within_line || words::has_below(word, b' ') || words::has(word, 0x7f) {
+        // Not within a line.
+        if self.last < b' ' {
             return false;
         }
+        let is_plain =
+            |word: &&[u8; WORD]| !words::has_below(**word, b' ') && !words::has(**word, 0x7f);
+        let (words, _) = ahead.as_chunks();
+        let plain = words.iter().take_while(is_plain).count();
+        let Some(last) = words[..plain].last() else { return false };
         #[cfg(test)]
         {
-            self.steps += 1;
+            self.steps += plain;
         }
-        self.last = word[WORD - 1];
-        self.scanned += WORD;
+        self.last = last[WORD - 1];
+        self.scanned += plain * WORD;
         true
     }
 

@@ -1,6 +1,6 @@
 //! [`Headers`]: the header lines of a request or an answer.
 
-use alloc::boxed::Box;
+use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::fmt;
 
 use super::{
@@ -33,7 +33,7 @@ impl<'a> Headers<'a> {
         HeadersIter { lines: Lines(self.lines) }
     }
 
-    /// The values of all headers of a name.
+    /// Returns the value of each line of a name, as it came.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         Lines(self.lines).filter_map(move |line| {
             // Most lines have another name: only those that have this one are taken apart.
@@ -43,12 +43,50 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// The value of the first header of a name.
-    ///
-    /// `None` also where the value is not UTF-8: [`all`](Self::all) has the bytes.
+    /// Returns the value of a name: of its one line, or of all its lines, [joined](Self::join).
+    /// `None` only where there is no such line.
     #[must_use]
-    pub fn first(self, name: &str) -> Option<&'a str> {
-        self.all(name).next().and_then(|value| core::str::from_utf8(value).ok())
+    pub fn joined(self, name: &str) -> Option<Cow<'a, str>> {
+        Self::join(name, self.all(name))
+    }
+
+    /// Joins the values of all lines of a name to one, in their order: with `", "` (RFC 9110 §5.3),
+    /// those of `Cookie` with `"; "` (RFC 9113 §8.2.3). `None` where there is no value; one alone is
+    /// lent, if it is UTF-8. What is not UTF-8 is replaced as by [`String::from_utf8_lossy`], so
+    /// that a line which nobody can read does not hide the others, nor itself.
+    ///
+    /// `Set-Cookie` is joined too, as Fetch does in browsers, but cannot be taken apart again,
+    /// because its values have commas: go through [`all`](Self::all) of them instead.
+    ///
+    /// ```
+    /// use prism_core::Headers;
+    ///
+    /// let lines = ["203.0.113.9", "10.0.0.1"].map(str::as_bytes);
+    /// assert_eq!(Headers::join("X-Forwarded-For", lines).unwrap(), "203.0.113.9, 10.0.0.1");
+    /// ```
+    #[must_use]
+    pub fn join<'v>(
+        name: &str,
+        values: impl IntoIterator<Item = &'v [u8]>,
+    ) -> Option<Cow<'v, str>> {
+        let mut values = values.into_iter();
+        let mut joined = String::from_utf8_lossy(values.next()?);
+        for value in values {
+            let separator = if name.eq_ignore_ascii_case("Cookie") { "; " } else { ", " };
+            let joined = joined.to_mut();
+            joined.push_str(separator);
+            joined.push_str(&String::from_utf8_lossy(value));
+        }
+        Some(joined)
+    }
+
+    /// Returns the value of each line of a name, as text; what is not UTF-8 is replaced as by
+    /// [`String::from_utf8_lossy`].
+    pub fn all_text<'n>(
+        self,
+        name: &'n str,
+    ) -> impl Iterator<Item = Cow<'a, str>> + Clone + use<'a, 'n> {
+        self.all(name).map(String::from_utf8_lossy)
     }
 
     /// Copies the lines out of the receive buffer, all in one piece.
@@ -61,7 +99,7 @@ impl<'a> Headers<'a> {
     /// let request = ServerHandshake::new(&Config::default()).receive_request(&mut input);
     /// let kept = request?.expect("a whole request").headers().into_owned();
     /// input.clear();
-    /// assert_eq!(kept.as_headers().first("cookie"), Some("a=b"));
+    /// assert_eq!(kept.as_headers().joined("cookie").as_deref(), Some("a=b"));
     /// # Ok::<(), prism_core::HandshakeError>(())
     /// ```
     #[must_use]
@@ -182,7 +220,7 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{format, vec::Vec};
+    use alloc::{borrow::Cow, format, vec::Vec};
 
     use super::{Headers, line_end};
 
@@ -207,8 +245,32 @@ mod tests {
     fn names_compare_in_any_case() {
         let headers = Headers::of(HEAD);
         assert_eq!(headers.all("X-A").collect::<Vec<_>>(), [&b"1 2"[..], b"3:4"]);
-        assert_eq!(headers.first("x-a"), Some("1 2"));
-        assert_eq!((headers.first("x"), headers.first("odd")), (None, None));
+        assert_eq!((headers.joined("x"), headers.joined("Hos")), (None, None));
+    }
+
+    #[test]
+    fn the_lines_of_a_name_are_joined_and_one_alone_is_lent() {
+        let headers = Headers::of(HEAD);
+        assert_eq!(headers.joined("x-a").as_deref(), Some("1 2, 3:4"));
+        assert!(matches!(headers.joined("HOST"), Some(Cow::Borrowed("h"))));
+        assert!(matches!(headers.joined("empty"), Some(Cow::Borrowed(""))));
+        let texts: Vec<_> = headers.all_text("x-a").collect();
+        assert_eq!(texts, ["1 2", "3:4"]);
+    }
+
+    #[test]
+    fn cookies_are_joined_as_cookies() {
+        let values = ["a=b; c=d", "e=f"].map(str::as_bytes);
+        assert_eq!(Headers::join("cookie", values).as_deref(), Some("a=b; c=d; e=f"));
+        assert_eq!(Headers::join("Set-Cookie", values).as_deref(), Some("a=b; c=d, e=f"));
+    }
+
+    #[test]
+    fn a_line_that_is_not_text_hides_nothing() {
+        let headers = Headers::of(HEAD);
+        assert_eq!(headers.joined("odd").as_deref(), Some("\u{fffd}\x1b"));
+        let values = [&b"\xff"[..], b"10.0.0.1"];
+        assert_eq!(Headers::join("X", values).as_deref(), Some("\u{fffd}, 10.0.0.1"));
     }
 
     #[test]

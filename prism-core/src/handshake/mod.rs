@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4): one HTTP/1.1 request, and its answer.
+//! The opening handshake (RFC 6455 §4): one HTTP request, and its answer.
 //!
 //! ```text
 //!   ClientRequest                                                     Config
@@ -28,6 +28,7 @@ mod fields;
 mod head;
 mod headers;
 mod known;
+mod path;
 mod reply;
 mod request;
 mod response;
@@ -41,6 +42,7 @@ pub use client_request::{ClientRequest, InvalidRequest};
 pub use error::HandshakeError;
 pub use fields::InvalidHeader;
 pub use headers::{Headers, HeadersIter, OwnedHeaders};
+pub use path::{InvalidPath, normalize_path, percent_decode};
 pub use reply::Reply;
 pub use request::Request;
 pub use response::Response;

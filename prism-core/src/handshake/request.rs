@@ -1,25 +1,29 @@
 //! [`Request`]: a request's head, and whether it is a good opening of a WebSocket.
 
+use alloc::borrow::Cow;
 use core::{fmt, mem::MaybeUninit};
 
 use super::{
-    accept_key::{accept_key, is_key},
+    accept_key::{AcceptKey, accept_key, is_key},
     error::HandshakeError,
     head::{MAX_HEADERS, first_line, is_other_version},
     headers::{Headers, Only},
     known::{Known, Name},
+    path::{InvalidPath, normalize_path},
     server::Offer,
     tokens,
 };
 
-/// The head of a request that is good HTTP/1.1. It borrows the receive buffer.
+/// The head of a request that is good HTTP/1.1 or HTTP/1.0. It borrows the receive buffer.
 ///
 /// Whatever it is for: [`wants_upgrade`](Self::wants_upgrade) tells a WebSocket from a plain page,
 /// and [`upgrade`](Self::upgrade) judges the rest of the handshake.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Request<'a> {
     method: &'a str,
     target: &'a str,
+    path: Cow<'a, str>,
+    version: Version,
     headers: Headers<'a>,
     known: Known<'a>,
 }
@@ -31,35 +35,36 @@ impl<'a> Request<'a> {
         self.method
     }
 
-    /// The target as it came: `/path?query`, or an absolute address. Visible ASCII.
+    /// Returns the target as it came: `/path?query`, or an absolute address. Visible ASCII.
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.target
     }
 
-    /// The target's path: from its first `/` on, without the query. Escapes are left as they are.
+    /// Returns the target's path, without the query, in its one [normal spelling](normalize_path):
+    /// `/%61dmin` is `/admin`, and so is `/a/../admin`. `*` for `OPTIONS *` (RFC 9110 §9.3.7).
     #[must_use]
-    pub fn path(&self) -> &'a str {
-        let (_, rest) = split_target(self.target);
-        match rest.split_once('?').map_or(rest, |(path, _)| path) {
-            // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
-            "" => "/",
-            path => path,
-        }
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
-    /// What follows the target's first `?`.
+    /// Returns what follows the target's first `?`, as it came.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
     /// The host and port that the client wanted, as it wrote them: the `Host` header, or the
-    /// authority of an absolute target, which counts for more (RFC 9112 §3.2.2).
+    /// authority of an absolute target, which counts for more (RFC 9112 §3.2.2). Empty if it said
+    /// neither, as only HTTP/1.0 may.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        let (authority, _) = split_target(self.target);
-        authority.or_else(|| self.header("Host")).unwrap_or_default()
+        match (split_target(self.target).0, self.known.only(Name::Host)) {
+            (Some(authority), _) => authority,
+            // One that was accepted is ASCII.
+            (None, Only::One(host)) => core::str::from_utf8(host).unwrap_or_default(),
+            (None, Only::None | Only::Several) => "",
+        }
     }
 
     /// The header lines.
@@ -68,29 +73,51 @@ impl<'a> Request<'a> {
         self.headers
     }
 
-    /// The value of the first header of a name; `None` also where it is not UTF-8.
+    /// Returns a header's value: that of its one line, or of all its lines,
+    /// [joined](Headers::join).
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers.first(name)
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.headers.joined(name)
+    }
+
+    /// Returns the value of each line of a header.
+    pub fn header_all<'n>(
+        &self,
+        name: &'n str,
+    ) -> impl Iterator<Item = Cow<'a, str>> + Clone + use<'a, 'n> {
+        self.headers.all_text(name)
     }
 
     /// Whether the client would like a WebSocket: `Upgrade` has the token `websocket`.
+    ///
+    /// Never with HTTP/1.0: "A server MUST ignore an Upgrade header field that is received in an
+    /// HTTP/1.0 request" (RFC 9110 §7.8).
     #[must_use]
     pub fn wants_upgrade(&self) -> bool {
-        tokens::has_token(self.values(Name::Upgrade), "websocket")
+        self.version == Version::Http11
+            && tokens::has_token(self.values(Name::Upgrade), "websocket")
     }
 
     /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
     ///
     /// # Errors
     /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
-    pub fn upgrade(self) -> Result<Offer<'a>, HandshakeError> {
-        if !self.wants_upgrade() {
-            return Err(HandshakeError::MissingUpgrade);
-        }
-        // "The method of the request MUST be GET" (RFC 6455 §4.1, 2).
+    pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
+        let answer = self.check_upgrade()?;
+        Ok(Offer::new(self.clone(), answer))
+    }
+
+    /// As [`upgrade`](Self::upgrade), but gives only the answer to its key.
+    pub(super) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
+        // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
+        }
+        if self.version == Version::Http10 {
+            return Err(HandshakeError::UpgradeOfHttp10);
+        }
+        if !self.wants_upgrade() {
+            return Err(HandshakeError::MissingUpgrade);
         }
         if !tokens::has_token(self.values(Name::Connection), "upgrade") {
             return Err(HandshakeError::MissingConnection);
@@ -109,7 +136,7 @@ impl<'a> Request<'a> {
         if !tokens::are_tokens(self.values(Name::Protocol)) {
             return Err(HandshakeError::InvalidProtocols);
         }
-        Ok(Offer::new(self, accept_key(key)))
+        Ok(accept_key(key))
     }
 
     /// Parses a whole head.
@@ -125,15 +152,10 @@ impl<'a> Request<'a> {
         else {
             return Err(HandshakeError::InvalidRequestLine);
         };
-        // RFC 6455 §4.2.1, 1: "An HTTP/1.1 or higher GET request"; those higher have other heads.
-        if version != 1 {
-            return Err(HandshakeError::UnsupportedHttpVersion);
-        }
-        if !is_target(target) {
-            return Err(HandshakeError::InvalidTarget);
-        }
+        let version = if version == 0 { Version::Http10 } else { Version::Http11 };
+        let path = parse_path(method, target)?;
         let known = Known::among(parsed.headers);
-        let request = Self { method, target, headers: Headers::of(head), known };
+        let request = Self { method, target, path, version, headers: Headers::of(head), known };
         request.check_host()?;
         request.check_length()?;
         Ok(request)
@@ -149,6 +171,7 @@ impl<'a> Request<'a> {
     fn check_host(&self) -> Result<(), HandshakeError> {
         match self.known.only(Name::Host) {
             Only::One(host) if is_authority(host) => Ok(()),
+            Only::None if self.version == Version::Http10 => Ok(()),
             _ => Err(HandshakeError::InvalidHost),
         }
     }
@@ -201,6 +224,13 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
+/// The version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
 /// A `Content-Length`: digits and nothing else (RFC 9110 §8.6).
 pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
     let text = core::str::from_utf8(value).ok()?;
@@ -228,13 +258,27 @@ pub(super) fn is_target_text(target: &str) -> bool {
     target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// Whether this is an origin-form or an absolute-form (RFC 9112 §3.2.1, §3.2.2).
-fn is_target(target: &str) -> bool {
-    is_target_text(target)
-        && match split_target(target) {
-            (None, path) => path.starts_with('/'),
-            (Some(authority), _) => is_authority(authority.as_bytes()),
-        }
+/// The normal path of an origin-form, an absolute-form, or an asterisk-form, which only OPTIONS may
+/// have (RFC 9112 §3.2.1, §3.2.2, §3.2.4).
+fn parse_path<'a>(method: &str, target: &'a str) -> Result<Cow<'a, str>, HandshakeError> {
+    if method == "OPTIONS" && target == "*" {
+        return Ok(Cow::Borrowed(target));
+    }
+    let (authority, rest) = split_target(target);
+    let is_host = authority.is_none_or(|authority| is_authority(authority.as_bytes()));
+    if !is_target_text(target) || !is_host {
+        return Err(HandshakeError::InvalidTarget);
+    }
+    let end = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
+    let path = match &rest[..end] {
+        // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
+        "" if authority.is_some() => "/",
+        path => path,
+    };
+    normalize_path(path).map_err(|error| match error {
+        InvalidPath::Escape => HandshakeError::InvalidEscape,
+        InvalidPath::Relative | InvalidPath::NotUtf8 => HandshakeError::InvalidTarget,
+    })
 }
 
 /// The authority of an absolute target, and the path and query of any.
@@ -293,6 +337,8 @@ mod tests {
             ("ws://x", "x", "/", None),
             ("WSS://x:2?q", "x:2", "/", Some("q")),
             ("http://[::1]:80/a%20b?", "[::1]:80", "/a%20b", Some("")),
+            ("/%61?%61/../%zz", "h:1", "/a", Some("%61/../%zz")),
+            ("ws://x/a/..", "x", "/", None),
         ] {
             with_target(target, |request| {
                 let request = request.expect(target);

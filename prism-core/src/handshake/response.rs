@@ -1,8 +1,7 @@
 //! [`Response`]: a server's answer.
 
-use core::mem::MaybeUninit;
-
-use core::fmt;
+use alloc::borrow::Cow;
+use core::{fmt, mem::MaybeUninit};
 
 use super::{
     error::HandshakeError,
@@ -38,10 +37,19 @@ impl<'a> Response<'a> {
         self.headers
     }
 
-    /// The value of the first header of a name; `None` also where it is not UTF-8.
+    /// Returns a header's value: that of its one line, or of all its lines,
+    /// [joined](Headers::join).
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers.first(name)
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.headers.joined(name)
+    }
+
+    /// Returns the value of each line of a header.
+    pub fn header_all<'n>(
+        &self,
+        name: &'n str,
+    ) -> impl Iterator<Item = Cow<'a, str>> + Clone + use<'a, 'n> {
+        self.headers.all_text(name)
     }
 
     /// The body of a refusal: its first 8 KiB, or less where the transport ended earlier. Empty for

@@ -65,7 +65,7 @@ impl ServerHandshake {
     /// What follows the head stays in `input`.
     ///
     /// # Errors
-    /// If it is not good HTTP/1.1, or over the limits, each as soon as it shows. After the request
+    /// If it is not good HTTP/1.1 or HTTP/1.0, or over the limits, each as soon as it shows. After the request
     /// [`HandshakeError::Finished`]: there is one per connection.
     pub fn receive_request<'b>(
         &mut self,
@@ -94,11 +94,13 @@ impl ServerHandshake {
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Offer<'b>>, HandshakeError> {
         let Some(request) = self.receive_request(input)? else { return Ok(None) };
-        let offer = request.upgrade();
-        if let Err(error) = offer {
-            self.ended = Some(error);
+        match request.check_upgrade() {
+            Ok(answer) => Ok(Some(Offer::new(request, answer))),
+            Err(error) => {
+                self.ended = Some(error);
+                Err(error)
+            }
         }
-        offer.map(Some)
     }
 
     fn read<'b>(
@@ -136,8 +138,8 @@ impl<'a> Offer<'a> {
 
     /// The request.
     #[must_use]
-    pub const fn request(&self) -> Request<'a> {
-        self.request
+    pub const fn request(&self) -> &Request<'a> {
+        &self.request
     }
 
     /// The sub-protocols that the client speaks, those it prefers first.

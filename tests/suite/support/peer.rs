@@ -135,10 +135,14 @@ impl Peer {
     /// Reads an answer that is no WebSocket: its head, and its body up to the end.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> (Head, String) {
-        let head = self.head();
+        (self.head(), self.rest())
+    }
+
+    /// Reads what still comes, up to the end.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> String {
         while self.fill() {}
-        let body = String::from_utf8(std::mem::take(&mut self.input)).expect("text");
-        (head, body)
+        String::from_utf8(std::mem::take(&mut self.input)).expect("text")
     }
 
     /// The next frame; `None` if the other end has ended its direction.

@@ -1,0 +1,205 @@
+//! Paths of requests: one spelling for each ([`normalize_path`]), and what their escapes mean
+//! ([`percent_decode`]).
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+use core::fmt;
+
+/// Why a path cannot be normalized, or a part of it not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidPath {
+    /// A `%` was not followed by two hexadecimal digits (RFC 3986 §2.1).
+    Escape,
+    /// What the escapes mean is not UTF-8.
+    NotUtf8,
+    /// The path does not begin with `/`.
+    Relative,
+}
+
+impl fmt::Display for InvalidPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Escape => "malformed escape; expected \"%\" and two hexadecimal digits",
+            Self::NotUtf8 => "the escapes are not UTF-8",
+            Self::Relative => "expected a path that begins with \"/\"",
+        })
+    }
+}
+
+impl core::error::Error for InvalidPath {}
+
+/// Returns the one normal spelling of a path (RFC 3986 §6.2.2). Paths that mean the same are equal
+/// afterwards, so that a router and a check of permissions cannot disagree about what is asked for.
+///
+/// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2); all others stay, in
+///   upper case (§6.2.2.1). So `%2f` becomes `%2F`, and never a separator.
+/// - Characters that must not stand in a path (§3.3), such as `é`, `"` or a space, are escaped, as
+///   UTF-8.
+/// - Segments `.` and `..` are removed (§5.2.4), also those that were escaped. A `..` at the root
+///   stays there.
+/// - Empty segments stay: `/a//b` is another path than `/a/b`.
+///
+/// A normal path is returned as it is, borrowed. Time is linear in the path's length.
+///
+/// ```
+/// use prism_core::{InvalidPath, normalize_path};
+///
+/// assert_eq!(normalize_path("/%61/./b/%2E%2e/caf%c3%a9")?, "/a/caf%C3%A9");
+/// assert_eq!(normalize_path("/a/café")?, "/a/caf%C3%A9");
+/// assert_eq!(normalize_path("/100%"), Err(InvalidPath::Escape));
+/// # Ok::<(), InvalidPath>(())
+/// ```
+///
+/// # Errors
+/// If the path does not begin with `/`, or an escape is malformed.
+pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
+    let Some(segments) = path.strip_prefix('/') else { return Err(InvalidPath::Relative) };
+    if is_normal(path) {
+        return Ok(Cow::Borrowed(path));
+    }
+    let mut normal = String::with_capacity(path.len());
+    let mut ends_in_dots = false;
+    for segment in segments.split('/') {
+        let parent = normal.len();
+        normal.push('/');
+        push_normal(&mut normal, segment)?;
+        ends_in_dots = true;
+        match &normal[parent..] {
+            "/." => normal.truncate(parent),
+            // What is searched is removed, so all searches together take linear time.
+            "/.." => normal.truncate(normal[..parent].rfind('/').unwrap_or(0)),
+            _ => ends_in_dots = false,
+        }
+    }
+    if ends_in_dots {
+        normal.push('/');
+    }
+    Ok(Cow::Owned(normal))
+}
+
+/// Decodes all escapes of a part of a path, or of a query (RFC 3986 §2.1). A `+` stays a `+`.
+///
+/// Take a path apart first, and decode its parts: a decoded `%2F` cannot be told from a separator.
+///
+/// ```
+/// use prism_core::{InvalidPath, percent_decode};
+///
+/// assert_eq!(percent_decode("caf%C3%A9%2f1")?, "café/1");
+/// assert_eq!(percent_decode("caf%E9"), Err(InvalidPath::NotUtf8));
+/// # Ok::<(), InvalidPath>(())
+/// ```
+///
+/// # Errors
+/// If an escape is malformed, or what they mean is not UTF-8.
+pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, InvalidPath> {
+    let Some(first) = text.find('%') else { return Ok(Cow::Borrowed(text)) };
+    let (plain, mut rest) = text.as_bytes().split_at(first);
+    let mut decoded = Vec::with_capacity(text.len());
+    decoded.extend_from_slice(plain);
+    while let Some((byte, behind)) = next_byte(rest)? {
+        decoded.push(byte);
+        rest = behind;
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| InvalidPath::NotUtf8)
+}
+
+/// The first byte that is meant, and what is behind it.
+const fn next_byte(text: &[u8]) -> Result<Option<(u8, &[u8])>, InvalidPath> {
+    match text {
+        [] => Ok(None),
+        [b'%', high, low, rest @ ..] => match (hex(*high), hex(*low)) {
+            (Some(high), Some(low)) => Ok(Some((high << 4 | low, rest))),
+            _ => Err(InvalidPath::Escape),
+        },
+        [b'%', ..] => Err(InvalidPath::Escape),
+        [byte, rest @ ..] => Ok(Some((*byte, rest))),
+    }
+}
+
+/// Appends a segment in its normal spelling.
+fn push_normal(normal: &mut String, segment: &str) -> Result<(), InvalidPath> {
+    let mut rest = segment.as_bytes();
+    while let Some((byte, behind)) = next_byte(rest)? {
+        let was_escaped = rest.len() - behind.len() > 1;
+        if is_unreserved(byte) || (!was_escaped && is_delimiter(byte)) {
+            normal.push(char::from(byte));
+        } else {
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            let digit = |value: u8| char::from(DIGITS[usize::from(value & 0xf)]);
+            normal.extend(['%', digit(byte >> 4), digit(byte)]);
+        }
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// Whether the path is as it should be, as most are.
+fn is_normal(path: &str) -> bool {
+    is_plain(path) || (has_normal_escapes(path.as_bytes()) && !path.split('/').any(is_dots))
+}
+
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+}
+
+/// Whether there is no escape in it, and no segment that begins with a dot: each path that comes is
+/// asked this first.
+fn is_plain(path: &str) -> bool {
+    let mut last = 0;
+    path.bytes().all(|byte| {
+        let begins_with_dot = byte == b'.' && last == b'/';
+        last = byte;
+        PLAIN[usize::from(byte)] && !begins_with_dot
+    })
+}
+
+fn has_normal_escapes(mut rest: &[u8]) -> bool {
+    loop {
+        match next_byte(rest) {
+            Ok(None) => return true,
+            Ok(Some((byte, behind))) if is_spelled_normally(byte, rest) => rest = behind,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether the `byte` that is meant first in `rest` is spelled as it should be there.
+fn is_spelled_normally(byte: u8, rest: &[u8]) -> bool {
+    match rest {
+        [b'%', high, low, ..] => {
+            !is_unreserved(byte) && !high.is_ascii_lowercase() && !low.is_ascii_lowercase()
+        }
+        _ => PLAIN[usize::from(byte)],
+    }
+}
+
+/// What stands in a path as it is.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < plain.len() {
+        plain[byte] =
+            is_unreserved(byte as u8) || is_delimiter(byte as u8) || byte == b'/' as usize;
+        byte += 1;
+    }
+    plain
+};
+
+/// RFC 3986 §2.3: escaped or not, they mean the same.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 §3.3: what else may stand in a segment unescaped: `sub-delims / ":" / "@"`.
+const fn is_delimiter(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}

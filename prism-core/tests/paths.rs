@@ -1,0 +1,183 @@
+//! RFC 3986 §6.2.2: a path has one spelling, whoever spells it.
+
+use std::borrow::Cow;
+
+use prism_core::{InvalidPath, normalize_path, percent_decode};
+use proptest::prelude::*;
+
+fn normal(path: &str) -> String {
+    normalize_path(path).expect(path).into_owned()
+}
+
+/// §5.2.4, word for word, on a path without escapes.
+fn remove_dot_segments(path: &str) -> String {
+    let (mut input, mut output) = (path.to_owned(), String::new());
+    while !input.is_empty() {
+        if input.starts_with("/./") || input == "/." {
+            input = format!("/{}", &input[(input.len()).min(3)..]);
+        } else if input.starts_with("/../") || input == "/.." {
+            input = format!("/{}", &input[(input.len()).min(4)..]);
+            output.truncate(output.rfind('/').unwrap_or(0));
+        } else {
+            let end = input[1..].find('/').map_or(input.len(), |at| at + 1);
+            output.extend(input.drain(..end));
+        }
+    }
+    output
+}
+
+/// What these are spelled like (§6.2.2.1, §6.2.2.2).
+const ESCAPES: [(&str, &str); 5] =
+    [("%2e", "."), ("%2f", "%2F"), ("%61", "a"), ("%c3", "%C3"), ("%25", "%25")];
+
+/// What must hold of any path at all.
+#[track_caller]
+fn check(path: &str) {
+    let Ok(normal) = normalize_path(path) else {
+        let is_escaped_badly = path.split('%').skip(1).any(|behind| {
+            let digits = behind.as_bytes().get(..2);
+            !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        });
+        assert!(!path.starts_with('/') || is_escaped_badly, "{path}");
+        return;
+    };
+    assert!(normal.starts_with('/') && normal.is_ascii(), "{path}: {normal}");
+    assert!(!normal.contains(['?', '#', ' ', '"', '\\', '{', '|']), "{path}: {normal}");
+    assert!(!normal.split('/').any(|segment| [".", ".."].contains(&segment)), "{path}: {normal}");
+    // Once is enough, and costs nothing more.
+    assert!(matches!(normalize_path(&normal), Ok(Cow::Borrowed(again)) if again == normal));
+    assert_eq!(matches!(normal, Cow::Borrowed(_)), normal == path, "{path}: {normal}");
+}
+
+#[test]
+fn a_path_has_one_spelling() {
+    for (path, expected) in [
+        ("/", "/"),
+        ("/a//b/", "/a//b/"),
+        ("/%61dmin", "/admin"),
+        ("/%77s", "/ws"),
+        ("/%7euser/a%2Db", "/~user/a-b"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/caf\u{e9}", "/caf%C3%A9"),
+        ("/a b\"c", "/a%20b%22c"),
+        ("/%7c|", "/%7C%7C"),
+        // Other escapes stay what they are: they mean no separator, and no other escape.
+        ("/a%2fb", "/a%2Fb"),
+        ("/%2561", "/%2561"),
+        ("/%40@", "/%40@"),
+        ("/%3a:%3A", "/%3A:%3A"),
+        // Dot segments, escaped or not.
+        ("/a/./b", "/a/b"),
+        ("/a/../b", "/b"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/a/.%2e", "/"),
+        ("/a/b/..", "/a/"),
+        ("/a/b/.", "/a/b/"),
+        ("/../../a", "/a"),
+        ("/..", "/"),
+        ("/a//../b", "/a/b"),
+        ("//..", "/"),
+        ("/a%2F..%2Fb", "/a%2F..%2Fb"),
+        ("/.well-known/...", "/.well-known/..."),
+    ] {
+        assert_eq!(normal(path), expected, "{path}");
+        check(path);
+    }
+}
+
+#[test]
+fn a_malformed_escape_has_no_spelling() {
+    for path in ["/%", "/%4", "/%zz", "/%4g", "/%%41", "/a%2", "/%/41", "/%-1", "/%+1", "/%\u{e9}"]
+    {
+        assert_eq!(normalize_path(path), Err(InvalidPath::Escape), "{path}");
+        check(path);
+    }
+    for path in ["", "a", "*", "%2Fa", "../a"] {
+        assert_eq!(normalize_path(path), Err(InvalidPath::Relative), "{path}");
+    }
+}
+
+/// All paths of up to seven characters out of those that matter.
+#[test]
+fn what_is_normal_stays_as_it_is_on_all_short_paths() {
+    const CHARACTERS: [char; 8] = ['/', '.', '%', '2', 'e', 'F', '5', '|'];
+    let mut paths = vec!["/".to_owned()];
+    for _ in 0..6 {
+        paths = paths
+            .iter()
+            .flat_map(|path| CHARACTERS.iter().map(move |next| format!("{path}{next}")))
+            .inspect(|path| check(path))
+            .collect();
+    }
+    assert_eq!(paths.len(), 8_usize.pow(6));
+}
+
+/// All paths of up to five of these, against the words of the RFC.
+#[test]
+fn short_paths_become_what_the_rfc_says() {
+    let plain = ["/", ".", "..", "a"].map(|piece| (piece, piece));
+    let pieces: Vec<_> = plain.into_iter().chain(ESCAPES).collect();
+    // As it is written, and as it is spelled.
+    let mut paths = vec![("/".to_owned(), "/".to_owned())];
+    for _ in 0..5 {
+        let longer = |(path, spelled): &(String, String)| {
+            let more = |(piece, meant)| (format!("{path}{piece}"), format!("{spelled}{meant}"));
+            pieces.iter().copied().map(more).collect::<Vec<_>>()
+        };
+        paths = paths.iter().flat_map(longer).collect();
+        for (path, spelled) in &paths {
+            assert_eq!(normal(path), remove_dot_segments(spelled), "{path}");
+        }
+    }
+    assert_eq!(paths.len(), 9_usize.pow(5));
+}
+
+/// So long that only linear work is done within a lifetime. (A head's limit is far below.)
+#[test]
+fn long_paths_of_anything_end() {
+    const LONG: usize = 1 << 18;
+    for unit in ["/", "/.", "/..", "/a/..", "/%2e%2E", "/a", "a/", "%61", "%2f", "|", "\u{e9}", "%"]
+    {
+        let long = unit.repeat(LONG / unit.len());
+        for path in [format!("/{long}"), format!("{}{}", "/a".repeat(LONG), long)] {
+            check(&path);
+            let _ = percent_decode(&path);
+        }
+    }
+}
+
+#[test]
+fn escapes_are_decoded_to_text() {
+    assert!(matches!(percent_decode("a+b/c"), Ok(Cow::Borrowed("a+b/c"))));
+    for (text, expected) in [
+        ("", Ok("")),
+        ("%C3%a9t%c3%A9", Ok("\u{e9}t\u{e9}")),
+        ("%2F%00%25", Ok("/\0%")),
+        ("\u{e9}%41", Ok("\u{e9}A")),
+        ("%E9", Err(InvalidPath::NotUtf8)),
+        ("%C3", Err(InvalidPath::NotUtf8)),
+        ("%ED%A0%80", Err(InvalidPath::NotUtf8)),
+        ("%4", Err(InvalidPath::Escape)),
+        ("a%", Err(InvalidPath::Escape)),
+        ("%%41", Err(InvalidPath::Escape)),
+    ] {
+        assert_eq!(percent_decode(text).as_deref().map_err(|error| *error), expected, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_path_is_its_normal_form_is_normal(path in "/(\\PC|[/.%]|%2[eEfF]|%[0-9a-f]{2}){0,40}") {
+        check(&path);
+    }
+
+    /// Whatever name a segment has, a client that escapes it well asks for it.
+    #[test]
+    fn a_name_that_was_escaped_is_decoded_to_itself(name in "\\PC{1,20}") {
+        let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let path = normal(&format!("/{escaped}"));
+        prop_assume!(![".", ".."].contains(&&*name));
+        prop_assert_eq!(percent_decode(&path[1..]).unwrap(), &*name);
+        prop_assert_eq!(percent_decode(&escaped).unwrap(), name);
+    }
+}

@@ -1,0 +1,155 @@
+//! RFC 9110 and 9112: what a server reads that is not for a WebSocket.
+
+mod common;
+
+use common::heads::head;
+use prism_core::{Config, HandshakeError, RecvBuffer, Request, ServerHandshake};
+
+/// What is read of a request in these pieces: its method, target, path and host.
+fn read<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Option<[String; 4]>, HandshakeError> {
+    let mut handshake = ServerHandshake::new(&Config::default());
+    let mut input = RecvBuffer::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        if let Some(request) = handshake.receive_request(&mut input)? {
+            let parts = [request.method(), request.target(), request.path(), request.host()];
+            return Ok(Some(parts.map(str::to_owned)));
+        }
+    }
+    Ok(None)
+}
+
+#[track_caller]
+fn with_request(lines: &[&str], test: impl FnOnce(&Request<'_>)) {
+    let mut handshake = ServerHandshake::new(&Config::default());
+    let mut input = RecvBuffer::new();
+    input.extend_from_slice(&head(lines.iter().copied()));
+    test(&handshake.receive_request(&mut input).expect("a good request").expect("a whole one"));
+}
+
+const HOST: &str = "Host: a.b";
+
+/// Requests, and the path and host that they are for.
+const GOOD: [(&[&str], &str, &str); 16] = [
+    (&["GET / HTTP/1.1", HOST], "/", "a.b"),
+    // As a proxy or its health check asks that knows nothing newer.
+    (&["GET / HTTP/1.0"], "/", ""),
+    (&["GET / HTTP/1.0", "Connection: close", HOST], "/", "a.b"),
+    (&["OPTIONS / HTTP/1.0"], "/", ""),
+    (&["HEAD /a?b HTTP/1.0"], "/a", ""),
+    (&["POST http://c:1/a HTTP/1.0", HOST], "/a", "c:1"),
+    (&["GET / HTTP/1.0", "Upgrade: websocket", "Connection: Upgrade"], "/", ""),
+    // RFC 9110 §9.3.7.
+    (&["OPTIONS * HTTP/1.1", HOST], "*", "a.b"),
+    (&["OPTIONS * HTTP/1.0"], "*", ""),
+    (&["OPTIONS http://c HTTP/1.1", HOST], "/", "c"),
+    // RFC 3986 §6.2.2.
+    (&["GET /%61dmin/%c3%A9?%61 HTTP/1.1", HOST], "/admin/%C3%A9", "a.b"),
+    (&["GET /a/../b/%2e%2e/c HTTP/1.1", HOST], "/c", "a.b"),
+    (&["GET /../../etc/passwd HTTP/1.1", HOST], "/etc/passwd", "a.b"),
+    (&["GET /a%2f..%2fb HTTP/1.1", HOST], "/a%2F..%2Fb", "a.b"),
+    (&["GET http://c/%7Ea/. HTTP/1.1", HOST], "/~a/", "c"),
+    (&["GET /{a}|b HTTP/1.1", HOST], "/%7Ba%7D%7Cb", "a.b"),
+];
+
+const BAD: [(&[&str], HandshakeError); 21] = [
+    (&["GET / HTTP/1.1"], HandshakeError::InvalidHost),
+    (&["OPTIONS * HTTP/1.1"], HandshakeError::InvalidHost),
+    (&["GET / HTTP/1.0", HOST, HOST], HandshakeError::InvalidHost),
+    (&["GET / HTTP/1.0", "Host:"], HandshakeError::InvalidHost),
+    (&["GET / HTTP/1.0", "Host: a/b"], HandshakeError::InvalidHost),
+    (
+        &["GET / HTTP/1.0", "Content-Length: 1", "Content-Length: 2"],
+        HandshakeError::InvalidContentLength,
+    ),
+    (&["GET / HTTP/2.0", HOST], HandshakeError::UnsupportedHttpVersion),
+    (&["GET / HTTP/0.9"], HandshakeError::UnsupportedHttpVersion),
+    (&["GET / HTTP/3.0"], HandshakeError::UnsupportedHttpVersion),
+    (&["GET /"], HandshakeError::InvalidRequestLine),
+    (&["GET * HTTP/1.1", HOST], HandshakeError::InvalidTarget),
+    (&["options * HTTP/1.1", HOST], HandshakeError::InvalidTarget),
+    (&["OPTIONS *? HTTP/1.1", HOST], HandshakeError::InvalidTarget),
+    (&["OPTIONS a HTTP/1.1", HOST], HandshakeError::InvalidTarget),
+    (&["GET %2F HTTP/1.1", HOST], HandshakeError::InvalidTarget),
+    (&["GET /%zz HTTP/1.1", HOST], HandshakeError::InvalidEscape),
+    (&["GET /% HTTP/1.1", HOST], HandshakeError::InvalidEscape),
+    (&["GET /%4 HTTP/1.1", HOST], HandshakeError::InvalidEscape),
+    (&["GET /%4?1 HTTP/1.1", HOST], HandshakeError::InvalidEscape),
+    (&["GET /a/%%41/b HTTP/1.0"], HandshakeError::InvalidEscape),
+    (&["GET http://c/%g0 HTTP/1.1", HOST], HandshakeError::InvalidEscape),
+];
+
+#[test]
+fn http_1_0_needs_no_host_and_a_path_has_one_spelling() {
+    for (lines, path, host) in GOOD {
+        let read = read([&head(lines.iter().copied())[..]]).expect(lines[0]).expect(lines[0]);
+        assert_eq!([&read[2], &read[3]], [path, host], "{lines:?}");
+        assert!(lines[0].starts_with(&format!("{} {} ", read[0], read[1])), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_is_no_good_request_of_either_version_is_an_error() {
+    for (lines, error) in BAD {
+        assert_eq!(read([&head(lines.iter().copied())[..]]), Err(error), "{lines:?}");
+        let status = if error == HandshakeError::UnsupportedHttpVersion { 505 } else { 400 };
+        assert_eq!(error.status(), status, "{error}");
+    }
+}
+
+#[test]
+fn how_a_request_is_cut_makes_no_difference() {
+    let good = GOOD.map(|(lines, ..)| lines);
+    for lines in good.into_iter().chain(BAD.map(|(lines, _)| lines)) {
+        let request = head(lines.iter().copied());
+        let whole = read([&request[..]]);
+        assert_eq!(read(request.chunks(1)), whole, "{lines:?}, byte by byte");
+        for cut in 0..request.len() {
+            let (first, second) = request.split_at(cut);
+            assert_eq!(read([first, second]), whole, "{lines:?}, cut at {cut}");
+        }
+    }
+}
+
+/// RFC 9110 §7.8: "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0
+/// request".
+#[test]
+fn http_1_0_is_never_upgraded() {
+    let lines = [
+        "GET / HTTP/1.0",
+        HOST,
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ];
+    with_request(&lines, |request| {
+        assert!(!request.wants_upgrade());
+        assert_eq!(request.upgrade().err(), Some(HandshakeError::UpgradeOfHttp10));
+        assert_eq!(HandshakeError::UpgradeOfHttp10.status(), 426);
+    });
+    let mut newer = lines;
+    newer[0] = "GET / HTTP/1.1";
+    with_request(&newer, |request| assert!(request.wants_upgrade() && request.upgrade().is_ok()));
+}
+
+#[test]
+fn all_lines_of_a_header_are_there() {
+    let lines = [
+        "GET / HTTP/1.1",
+        HOST,
+        "X-Forwarded-For: 6.6.6.6",
+        "Cookie: a=b",
+        "x-forwarded-for: 10.0.0.1",
+        "cookie: session=c",
+    ];
+    with_request(&lines, |request| {
+        let header = |name| request.header(name).map(String::from);
+        assert_eq!(header("X-Forwarded-For").as_deref(), Some("6.6.6.6, 10.0.0.1"));
+        assert_eq!(header("Cookie").as_deref(), Some("a=b; session=c"));
+        assert_eq!((header("host").as_deref(), header("X")), (Some("a.b"), None));
+        assert!(request.header_all("x-forwarded-for").eq(["6.6.6.6", "10.0.0.1"]));
+    });
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Looks at Prism's example `chat` through HAProxy and nginx, as `.ci/proxies` sets them up.
+
+proxies.py HAPROXY_STATS_SOCKET HAPROXY NGINX NGINX_WITHOUT_UPGRADE   the last three as HOST:PORT
+
+Exits 1 if a check failed or none ran.
+"""
+
+import asyncio
+import csv
+import io
+import socket
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+PATIENCE = 20  # seconds
+PAGE = (Path(__file__).parent / "../../examples/chat.html").read_bytes()
+
+
+def statistics(path):
+    """What HAProxy says of each server, by backend."""
+    with socket.socket(socket.AF_UNIX) as haproxy:
+        haproxy.settimeout(PATIENCE)
+        haproxy.connect(path)
+        haproxy.sendall(b"show stat\n")
+        text = b"".join(iter(lambda: haproxy.recv(65536), b"")).decode()
+    rows = csv.DictReader(io.StringIO(text.removeprefix("# ")))
+    return {row["pxname"]: row for row in rows if row["svname"] == "prism"}
+
+
+def health(path, backend, expected):
+    """Waits until a check has had its result: before, HAProxy takes a server to be up. After that `* L7OK` is a check under way."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        row = statistics(path)[backend]
+        if row["check_status"] not in ("", "INI"):
+            break
+        assert time.monotonic() < deadline, "no check was made"
+        time.sleep(0.05)
+    found = (row["status"], row["check_status"].removeprefix("* "), row["check_code"])
+    assert found == expected, found
+
+
+def page(address):
+    with urllib.request.urlopen(f"http://{address}/", timeout=PATIENCE) as answer:
+        assert (answer.status, answer.read()) == (200, PAGE), answer.status
+
+
+async def chat(address):
+    async with connect(f"ws://{address}/ws", open_timeout=PATIENCE, close_timeout=PATIENCE) as ws:
+        async with asyncio.timeout(PATIENCE):
+            assert (await ws.recv()).endswith(" joined")
+            await ws.send("hello")
+            assert (await ws.recv()).endswith(": hello")
+
+
+async def refused(address):
+    try:
+        async with connect(f"ws://{address}/ws", open_timeout=PATIENCE):
+            raise AssertionError("a WebSocket without an upgrade")
+    except InvalidStatus as refusal:
+        found = (refusal.response.status_code, b"HTTP/1.1" in refusal.response.body)
+        assert found == (426, True), found
+
+
+def main(statistics_socket, haproxy, nginx, without_upgrade):
+    up, down = ("UP", "L7OK"), ("DOWN", "L7STS")
+    checks = [
+        ("HAProxy, option httpchk", lambda: health(statistics_socket, "bare", (*up, "204"))),
+        ("HAProxy, option httpchk GET /", lambda: health(statistics_socket, "page", (*up, "200"))),
+        ("HAProxy, a page that is not there", lambda: health(statistics_socket, "nowhere", (*down, "404"))),
+        ("HAProxy, the page", lambda: page(haproxy)),
+        ("HAProxy, a WebSocket", lambda: asyncio.run(chat(haproxy))),
+        ("nginx, the page", lambda: page(nginx)),
+        ("nginx, a WebSocket", lambda: asyncio.run(chat(nginx))),
+        ("nginx without upgrade, the page", lambda: page(without_upgrade)),
+        ("nginx without upgrade, no WebSocket", lambda: asyncio.run(refused(without_upgrade))),
+    ]
+    failed = 0
+    for name, check in checks:
+        try:
+            check()
+            print(f"ok      {name}")
+        except Exception as error:  # whatever it is, it is this check's failure
+            failed += 1
+            print(f"FAILED  {name}: {error!r}")
+    print(f"{len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
