@@ -32,6 +32,7 @@ mod reply;
 mod request;
 mod response;
 mod server;
+mod status_line;
 mod tokens;
 mod words;
 
