@@ -20,6 +20,7 @@ mod memory;
 mod messages;
 mod origins;
 mod pages;
+mod refusals;
 mod rooms;
 mod rooms_members;
 mod rooms_model;
