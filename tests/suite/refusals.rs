@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use super::support::{
     block_on,
-    peer::{Peer, TEXT},
+    peer::{CLOSE, Peer, TEXT, close_payload},
     server::listen,
 };
 use crate::{
@@ -98,7 +98,7 @@ fn a_sub_protocol_without_a_name_is_none() {
         let empty = "\r\nSec-WebSocket-Protocol: \r\nSec-WebSocket-Extensions:\r\n\r\n";
         peer.write(Peer::acceptance(&request).replace("\r\n\r\n", empty).as_bytes());
         peer.send(TEXT, b"hello");
-        peer.expect_gone_after_close();
+        peer.expect(CLOSE, &close_payload(1000, ""));
     });
     let client = Client::new(&url).unwrap().protocol("chat").unwrap();
     let socket = block_on(client.connect()).expect("a connection");
