@@ -225,10 +225,17 @@ pub fn ask<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
             }
         }
     }
+    let known = handshake.is_refused();
     match handshake.receive_eof(&mut input) {
-        Ok(Answer::Refused(response)) => refused(&response),
+        Ok(Answer::Refused(response)) => {
+            assert!(known, "its head was there");
+            refused(&response)
+        }
         Ok(answer) => panic!("it was there before the end: {answer:?}"),
-        Err(error) => Verdict::Failed(error),
+        Err(error) => {
+            assert!(!known, "a refusal stays one");
+            Verdict::Failed(error)
+        }
     }
 }
 

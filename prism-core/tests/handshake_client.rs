@@ -1,33 +1,19 @@
 //! RFC 6455 §4.1, and what RFC 9110 and 9112 say of an answer: the client's side of the opening
 //! handshake.
 
+#[path = "common/answers.rs"]
+mod answers;
 mod common;
 
+use answers::{Ends, bad_answers, good_answers, plus, refusals};
 use bytes::BytesMut;
-use common::heads::{self, head};
+use common::heads::head;
 use prism_core::{
     Accept, Answer, ClientHandshake, ClientRequest, Config, Event, HandshakeError, InvalidHeader,
     InvalidRequest, MaskKeys, Message, RecvBuffer, ServerHandshake,
 };
 
 const NONCE: [u8; 16] = *b"the sample nonce";
-
-const GOOD: [&str; 4] = [
-    "HTTP/1.1 101 Switching Protocols",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
-];
-
-/// The good answer, with more lines.
-fn plus(lines: &[&str]) -> Vec<u8> {
-    heads::plus(&GOOD, lines)
-}
-
-/// The good answer, with lines in place of the one that begins with `start`.
-fn with(start: &str, lines: &[&str]) -> Vec<u8> {
-    heads::with(&GOOD, start, lines)
-}
 
 fn keys() -> MaskKeys {
     MaskKeys::new(|bytes| bytes.fill(0))
@@ -90,120 +76,6 @@ fn hear_whole(answer: &[u8]) -> Outcome {
     hear(&Config::default(), [answer], false)
 }
 
-/// The answers that open the connection, each with its sub-protocol.
-fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
-    let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
-    vec![
-        ("the RFC's example", plus(&[]), None),
-        ("names and values in odd case", with("Upgrade", &["uPgRaDe: WebSocket"]), None),
-        ("a list", with("Connection", &["CONNECTION: keep-alive, upgrade"]), None),
-        ("no phrase", with("HTTP", &["HTTP/1.1 101 "]), None),
-        ("no phrase and no space", with("HTTP", &["HTTP/1.1 101"]), None),
-        ("another phrase", with("HTTP", &["HTTP/1.1 101 caf\u{e9} \t!"]), None),
-        (
-            "white space",
-            with("Sec", &["Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "]),
-            None,
-        ),
-        ("a sub-protocol", plus(&["Sec-WebSocket-Protocol: v2.chat"]), Some("v2.chat")),
-        ("interim answers before", [&interim[..], &plus(&[])].concat(), None),
-    ]
-}
-
-/// The answers that do not, each with its error.
-fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
-    use HandshakeError::*;
-    let accept = |value| with("Sec", &[&format!("Sec-WebSocket-Accept: {value}")]);
-    vec![
-        // RFC 9112 §2.2, §4, §5: the syntax of a head.
-        ("garbage", b"\x00\xff\x13garbage\r\n\r\n".to_vec(), NotHttp),
-        ("another protocol", b"HTTX".to_vec(), NotHttp),
-        ("an empty line before", [b"\r\n", &plus(&[])[..]].concat(), NotHttp),
-        ("HTTP/1.0", with("HTTP", &["HTTP/1.0 101 Switching Protocols"]), UnsupportedHttpVersion),
-        ("HTTP/2.0", with("HTTP", &["HTTP/2.0 101 Switching Protocols"]), UnsupportedHttpVersion),
-        ("HTTP/1.0 400", with("HTTP", &["HTTP/1.0 400 Bad Request"]), UnsupportedHttpVersion),
-        ("no status", with("HTTP", &["HTTP/1.1 "]), InvalidStatusLine),
-        ("a status of four digits", with("HTTP", &["HTTP/1.1 1010 x"]), InvalidStatusLine),
-        ("a status of two digits", with("HTTP", &["HTTP/1.1 10 x"]), InvalidStatusLine),
-        ("status 000", with("HTTP", &["HTTP/1.1 000 x"]), InvalidStatusLine),
-        ("two spaces", with("HTTP", &["HTTP/1.1  101 x"]), InvalidStatusLine),
-        ("LF alone", b"HTTP/1.1 101 Switching Protocols\n".to_vec(), BareNewline),
-        ("CR alone", plus(&["X-A: a\rb"]), BareNewline),
-        ("a line folded", plus(&["X-A: a", "\tb"]), FoldedHeader),
-        ("NUL", plus(&["X-A: a\0b"]), ControlCharacter),
-        ("ESC in the phrase", with("HTTP", &["HTTP/1.1 101 \x1b[31m"]), ControlCharacter),
-        ("a space before the colon", plus(&["X-A : b"]), InvalidHeader),
-        ("no name", plus(&[": b"]), InvalidHeader),
-        ("no colon", plus(&["X-A"]), InvalidHeader),
-        // RFC 6455 §4.1, 2 to 6: what a 101 must say.
-        ("no Upgrade", with("Upgrade", &[]), MissingUpgrade),
-        ("another Upgrade", with("Upgrade", &["Upgrade: websocketx"]), MissingUpgrade),
-        ("two Upgrades", with("Upgrade", &["Upgrade: websocket, h2c"]), MissingUpgrade),
-        ("no Connection", with("Connection", &[]), MissingConnection),
-        ("close", with("Connection", &["Connection: close"]), MissingConnection),
-        ("no accept", with("Sec", &[]), InvalidAccept),
-        ("an accept for another key", accept("AAAAAAAAAAAAAAAAAAAAAAAAAAA="), InvalidAccept),
-        ("an accept cut short", accept("s3pPLMBiTxaQ9kYGzzhZRbK+xOo"), InvalidAccept),
-        ("an accept in another case", accept("S3PPLMBITXAQ9KYGZZHZRBK+XOO="), InvalidAccept),
-        (
-            "two accepts",
-            plus(&["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]),
-            InvalidAccept,
-        ),
-        ("an extension", plus(&["Sec-WebSocket-Extensions: x-surprise"]), UnexpectedExtension),
-        ("an empty extension", plus(&["Sec-WebSocket-Extensions:"]), UnexpectedExtension),
-        ("another sub-protocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedProtocol),
-        ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedProtocol),
-        ("an empty sub-protocol", plus(&["Sec-WebSocket-Protocol:"]), UnexpectedProtocol),
-        ("two in one line", plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]), UnexpectedProtocol),
-        ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedProtocol),
-        // The limits.
-        ("too many headers", plus(&["X: y"; 98]), TooManyHeaders(100)),
-        ("a large head", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), HeadTooLarge(16 << 10)),
-        (
-            "interim answers without end",
-            b"HTTP/1.1 100 x\r\n\r\n".repeat(911),
-            HeadTooLarge(16 << 10),
-        ),
-    ]
-}
-
-/// When a refusal is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
-    ByItself,
-    WithTheTransport,
-}
-
-/// The answers that refuse, each with what comes of it, and when.
-fn refusals() -> Vec<(&'static str, Vec<u8>, Outcome, Ends)> {
-    use Ends::{ByItself, WithTheTransport};
-    let answer = |lines: &[&str], body: &[u8]| [&head(lines.iter().copied())[..], body].concat();
-    let refused = |status, body: &[u8]| Outcome::Refused(status, body.into());
-    let long = [b'x'; 8 << 10];
-    let ok = ["HTTP/1.1 200 OK", "Content-Length: 0"];
-    let found = ["HTTP/1.1 302 Found", "Location: /", "Content-Length: 2"];
-    let failed = ["HTTP/1.1 500 Oh", "Content-Length: 9"];
-    let large = ["HTTP/1.1 400 x", "Content-Length: 99999"];
-    let chunked = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: chunked"];
-    let chunks = b"3\r\nsor\r\n2;x\r\nry\r\n0\r\n";
-    let wordy = b"1;aaaaaaaaaaaaaaaaaaaaaaaaa\r\nz\r\n".repeat(600);
-    let large_chunk = [b"ffffffff\r\n", &long[..]].concat();
-    vec![
-        ("otherwise good", with("HTTP", &ok), refused(200, b""), ByItself),
-        ("a redirection", answer(&found, b"hi"), refused(302, b"hi"), ByItself),
-        ("no length", answer(&failed[..1], b"sorry"), refused(500, b"sorry"), WithTheTransport),
-        ("half", answer(&failed, b"sorry"), refused(500, b"sorry"), WithTheTransport),
-        ("no body by its status", answer(&["HTTP/1.1 204"], b""), refused(204, b""), ByItself),
-        ("a large body", answer(&large, &long), refused(400, &long), ByItself),
-        ("the same without length", answer(&large[..1], &long), refused(400, &long), ByItself),
-        ("chunks", answer(&chunked, chunks), refused(403, b"sorry"), ByItself),
-        ("a chunk cut off", answer(&chunked, b"8\r\nsor"), refused(403, b"sor"), WithTheTransport),
-        ("wordy chunks", answer(&chunked, &wordy), refused(403, &[b'z'; 512]), ByItself),
-        ("a large chunk", answer(&chunked, &large_chunk), refused(403, &long), ByItself),
-    ]
-}
-
 #[test]
 fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
     let request = ClientRequest::new("server.example.com", "/chat?a=b")?
@@ -236,7 +108,8 @@ fn nothing_can_be_injected_into_a_request() {
     {
         assert_eq!(ClientRequest::new("h", target).err(), Some(Target), "{target:?}");
     }
-    for host in ["", "a b", "a\r\nX: y", "a/b", "u@a", "a#", "\u{e9}", "a\0"] {
+    let zones = ["[fe80::1%25eth0]", "[fe80::1%eth0]:80"];
+    for host in ["", "a b", "a\r\nX: y", "a/b", "u@a", "a#", "\u{e9}", "a\0"].iter().chain(&zones) {
         assert_eq!(ClientRequest::new(host, "/").err(), Some(Host), "{host:?}");
     }
     let request = || ClientRequest::new("[::1]:80", "/").unwrap();
@@ -244,7 +117,7 @@ fn nothing_can_be_injected_into_a_request() {
         assert_eq!(request().protocol(protocol).err(), Some(Protocol), "{protocol:?}");
     }
     let twice = request().protocol("a").and_then(|request| request.protocol("a"));
-    assert_eq!(twice.err(), Some(Protocol));
+    assert_eq!(twice.err(), Some(InvalidRequest::DuplicateProtocol));
     let value = Some(Header(InvalidHeader::Value));
     assert_eq!(request().header("X", "a\r\nY: b").err(), value);
     assert_eq!(request().origin("a\nb").err(), value);
@@ -271,10 +144,52 @@ fn bad_answers_do_not() {
 
 #[test]
 fn refusals_come_with_the_start_of_their_body() {
-    for (name, answer, refused, ends) in refusals() {
+    for (name, answer, (status, body), ends) in refusals() {
+        let refused = Outcome::Refused(status, body);
         let at_once = if ends == Ends::ByItself { refused.clone() } else { Outcome::NeedsMore };
         assert_eq!(hear_whole(&answer), at_once, "{name}");
         assert_eq!(hear(&Config::default(), [&answer[..]], true), refused, "{name}");
+    }
+}
+
+/// The head decides. What is behind it changes nothing, and so is not waited for without end.
+#[test]
+fn a_refusal_is_known_from_its_head_on_and_given_with_what_has_come_of_its_body() {
+    for (name, answer, (status, whole), _) in refusals() {
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 97 == 0) {
+            let (mut handshake, mut input) = (start(&Config::default()), RecvBuffer::new());
+            input.extend_from_slice(&answer[..cut]);
+            if handshake.receive(&mut input).unwrap().is_some() {
+                break;
+            }
+            assert_eq!(handshake.is_refused(), cut >= head, "{name}, {cut}");
+            match handshake.receive_eof(&mut input).map(Outcome::from) {
+                Ok(Outcome::Refused(known, body)) => {
+                    assert!(cut >= head, "{name}, {cut}");
+                    assert!(known == status && whole.starts_with(&body), "{name}, {cut}: {body:?}");
+                }
+                other => {
+                    assert_eq!((other, cut < head), (Err(HandshakeError::UnexpectedEof), true));
+                }
+            }
+            assert!(!handshake.is_refused(), "{name}, {cut}: it is over");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_become_good_is_not_read_to_its_end() {
+    for (start, error) in [
+        ("SSH-", HandshakeError::NotHttp),
+        ("HTTP/2.0", HandshakeError::UnsupportedHttpVersion),
+        ("HTTP/1.0 101 ", HandshakeError::UnsupportedHttpVersion),
+        ("HTTP/1.1 1010", HandshakeError::InvalidStatusLine),
+    ] {
+        assert_eq!(hear_whole(start.as_bytes()), Outcome::Error(error), "{start}");
+        let before = &start.as_bytes()[..start.len() - 1];
+        let expected = if start == "SSH-" { Outcome::Error(error) } else { Outcome::NeedsMore };
+        assert_eq!(hear_whole(before), expected, "{start}");
     }
 }
 

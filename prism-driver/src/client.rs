@@ -1,28 +1,25 @@
-//! [`Client`]: opens a connection to a `ws://` address.
+//! [`Client`]: opens a connection to a `ws://` URL.
 
-use std::{borrow::Cow, error::Error, fmt, io, sync::Arc};
+use std::sync::Arc;
 
-use bytes::BytesMut;
-use futures_lite::AsyncWriteExt;
-use http::Uri;
-use prism_core::{
-    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers, InvalidRequest,
-    MaskKeys, Response,
-};
+use prism_core::{Accepted, ClientRequest, MaskKeys};
 
 use crate::{
     alarm::Timer,
+    connect_error::ConnectError,
     connection::Connection,
     dial::dial,
+    exchange::Exchange,
     handler::{Disconnect, Handler},
-    id::{fill_random, random_bytes},
+    id::fill_random,
     input::Input,
     options::Options,
     pace::Unpaced,
     request::RequestInfo,
-    runtime::{Network, Runtime, Transport, within},
+    runtime::{Network, Runtime, Transport},
     session::{Opened, Session},
     socket::Socket,
+    url::{Endpoint, InvalidUrl, Url},
 };
 
 /// What to connect to, and how.
@@ -30,22 +27,25 @@ use crate::{
 /// Use `connect` or `Client` of your runtime's adapter; this is what they share.
 pub struct Client<R> {
     runtime: R,
-    host: String,
-    port: u16,
     secure: bool,
-    uri: Uri,
+    endpoint: Endpoint,
     request: ClientRequest,
     options: Options,
 }
 
 impl<R: Runtime> Client<R> {
-    /// A client for an address such as `ws://example.org:8080/chat?room=1`.
+    /// Returns a client for a URL such as `ws://example.org:8080/chat?room=1`.
     ///
-    /// A `wss://` address is understood, but the TLS is yours: connect a TLS stream, and give it to
+    /// What path and query may not have in them, such as spaces and `ü`, is percent-encoded as a browser
+    /// does it; [`Connection::path`] and [`query`](Connection::query) are what is sent. A host that is
+    /// not ASCII has to be written as IDNA encodes it (`xn--...`). The address of an interface may have
+    /// its zone, which is not sent: `ws://[fe80::1%25eth0]/`, or `%eth0`.
+    ///
+    /// A `wss://` URL is understood, but the TLS is yours: connect a TLS stream, and give it to
     /// [`connect_stream`](Self::connect_stream).
     ///
     /// # Errors
-    /// [`ConnectError::InvalidUrl`] if it is no such address.
+    /// [`ConnectError::InvalidUrl`] if it is not such a URL; its text says what is wrong, and where.
     pub fn new(url: &str) -> Result<Self, ConnectError>
     where
         R: Default,
@@ -56,36 +56,11 @@ impl<R: Runtime> Client<R> {
     /// As [`new`](Self::new), on a runtime that is a value.
     ///
     /// # Errors
-    /// [`ConnectError::InvalidUrl`] if it is no such address.
+    /// As [`new`](Self::new).
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
-        let invalid = |what| ConnectError::InvalidUrl(what);
-        if url.contains('#') {
-            return Err(invalid("fragments mean nothing to WebSocket (RFC 6455 §3)"));
-        }
-        let uri: Uri = url.parse().map_err(|_| invalid("it can not be parsed"))?;
-        let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
-        let (secure, default_port) = match scheme.as_deref() {
-            Some("ws") => (false, 80),
-            Some("wss") => (true, 443),
-            _ => return Err(invalid("expected ws:// or wss://")),
-        };
-        let authority = uri.authority().ok_or_else(|| invalid("there is no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(invalid("user names belong in an Authorization header"));
-        }
-        if authority.host().is_empty() {
-            return Err(invalid("there is no host"));
-        }
-        let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let port = match authority.as_str().get(authority.host().len()..) {
-            None | Some("" | ":") => default_port,
-            Some(_) => authority.port_u16().ok_or_else(|| invalid("the port is none"))?,
-        };
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let target = if target.starts_with('?') { format!("/{target}") } else { target.to_owned() };
-        let request = ClientRequest::new(authority.as_str(), &target)?;
-        let options = Options::default();
-        Ok(Self { runtime, host, port, secure, uri, request, options })
+        let Url { secure, endpoint, authority, target } = Url::parse(url)?;
+        let request = ClientRequest::new(&authority, &target)?;
+        Ok(Self { runtime, secure, endpoint, request, options: Options::default() })
     }
 
     /// Adds a header to the request.
@@ -117,7 +92,8 @@ impl<R: Runtime> Client<R> {
     /// transport, and leaves nothing behind.
     ///
     /// # Errors
-    /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout.
+    /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout. A refusal
+    /// is told a second after its head at the latest, even if its body never ends.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
         let session = self.open(io).await?;
         Ok(self.socket(session))
@@ -150,43 +126,19 @@ impl<R: Runtime> Client<R> {
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
         let mut input = Input::new();
-        let handshake = self.handshake(&mut io, &mut input);
-        let opened = within(&self.runtime, self.options.handshake_timeout, handshake).await;
-        let opened = opened.ok_or(ConnectError::TimedOut)??;
+        let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options);
+        let opened = exchange.run(&self.runtime, &self.options, |accepted| self.opened(accepted));
+        let opened = opened.await?;
         Ok(Session::new(opened, io, None, input, &self.options))
     }
 
-    async fn handshake(
-        &self,
-        io: &mut impl Transport,
-        input: &mut Input,
-    ) -> Result<Opened, ConnectError> {
-        let mut request = BytesMut::new();
-        let protocol = &self.options.protocol;
-        let mut handshake =
-            ClientHandshake::start(protocol, &self.request, random_bytes(), &mut request);
-        io.write_all(&request).await?;
-        io.flush().await?;
-        loop {
-            let answer = match input.fill(io).await? {
-                0 => Some(handshake.receive_eof(input.buffer())?),
-                _ => handshake.receive(input.buffer())?,
-            };
-            match answer {
-                None => {}
-                Some(Answer::Refused(response)) => return Err(Refusal::from(&response).into()),
-                Some(Answer::Accepted(accepted)) => return Ok(self.opened(accepted)),
-            }
-        }
-    }
-
     fn opened(&self, accepted: Accepted<'_>) -> Opened {
-        let info = RequestInfo::new(
-            self.uri.path(),
-            self.uri.query(),
-            std::iter::empty(),
-            accepted.protocol(),
-        );
+        let target = self.request.target();
+        let (path, query) = match target.split_once('?') {
+            None => (target, None),
+            Some((path, query)) => (path, Some(query)),
+        };
+        let info = RequestInfo::new(path, query, std::iter::empty(), accepted.protocol());
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.config(), keys);
@@ -198,8 +150,9 @@ impl<N: Network> Client<N> {
     /// Opens a connection. Dropped early, it gives up what it has begun, and leaves nothing behind.
     ///
     /// # Errors
-    /// If the server can not be reached within the connect timeout, refuses, breaks the protocol,
-    /// or takes longer than the handshake timeout; if the address is `wss://`.
+    /// If the server cannot be reached within the connect timeout, refuses, breaks the protocol, or
+    /// takes longer than the handshake timeout; if the URL is `wss://`. As with
+    /// [`connect_stream`](Self::connect_stream), a refusal does not wait for the end of its body.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))
@@ -217,126 +170,10 @@ impl<N: Network> Client<N> {
 
     async fn dial(&self) -> Result<Session, ConnectError> {
         if self.secure {
-            return Err(ConnectError::InvalidUrl(
-                "for wss:// connect a TLS stream, and give it to connect_stream",
-            ));
+            return Err(InvalidUrl::needs_tls().into());
         }
         let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        let dialled = dial(&self.runtime, &self.host, self.port, deadline).await;
+        let dialled = dial(&self.runtime, &self.endpoint, deadline).await;
         self.open(dialled.map_err(ConnectError::Unreachable)?).await
-    }
-}
-
-/// Why a client got no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The server's answer was no valid handshake.
-    Handshake(HandshakeError),
-    /// A header or sub-protocol can not be sent.
-    InvalidRequest(InvalidRequest),
-    /// The address can not be connected to, for this reason.
-    InvalidUrl(&'static str),
-    /// The transport failed or ended during the handshake.
-    Io(io::Error),
-    /// The server refused: it asks for a login, redirects, has no such path ... Prism follows no
-    /// redirect and answers no challenge: what the server said is in here, for you to act on.
-    Refused(Refusal),
-    /// The handshake took longer than the handshake timeout.
-    TimedOut,
-    /// The host has no address, or none at which somebody answered within the connect timeout. The
-    /// error names each address that was tried.
-    Unreachable(io::Error),
-}
-
-/// A server's answer other than "switching protocols".
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Refusal {
-    /// The status, such as 401 or 302.
-    pub status: u16,
-    /// The header lines.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The start of the body.
-    pub body: Vec<u8>,
-}
-
-impl Refusal {
-    /// Returns a header; several lines of it are joined as for [`Connection::header`].
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        Headers::join(name, self.values(name))
-    }
-
-    /// Returns the value of each line of a header, in their order: also of `Set-Cookie`, whose lines
-    /// cannot be joined.
-    pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        self.values(name).map(String::from_utf8_lossy)
-    }
-
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let is_it = move |(own, _): &&(String, _)| own.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(is_it).map(|(_, value)| &**value)
-    }
-}
-
-impl From<&Response<'_>> for Refusal {
-    fn from(response: &Response<'_>) -> Self {
-        let headers =
-            response.headers().iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
-        Self {
-            status: response.status(),
-            headers: headers.collect(),
-            body: response.body().to_vec(),
-        }
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Handshake(error) => write!(f, "not a WebSocket server: {error}"),
-            Self::InvalidRequest(error) => fmt::Display::fmt(error, f),
-            Self::InvalidUrl(why) => write!(f, "not an address to connect to: {why}"),
-            Self::Io(error) => write!(f, "the transport failed: {error}"),
-            Self::Refused(refusal) => write!(f, "the server refused with {}", refusal.status),
-            Self::TimedOut => f.write_str("the server did not answer the handshake in time"),
-            Self::Unreachable(error) => write!(f, "the server can not be reached: {error}"),
-        }
-    }
-}
-
-impl Error for ConnectError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Handshake(error) => Some(error),
-            Self::InvalidRequest(error) => error.source(),
-            Self::Io(error) | Self::Unreachable(error) => Some(error),
-            Self::InvalidUrl(_) | Self::Refused(_) | Self::TimedOut => None,
-        }
-    }
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<HandshakeError> for ConnectError {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-impl From<InvalidRequest> for ConnectError {
-    fn from(error: InvalidRequest) -> Self {
-        Self::InvalidRequest(error)
-    }
-}
-
-impl From<Refusal> for ConnectError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
     }
 }

@@ -1,14 +1,13 @@
 //! Connecting to a host, which may have several addresses (RFC 8305, "Happy Eyeballs").
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::runtime::{Network, undelayed, until, within};
+use crate::{
+    runtime::{Network, undelayed, until, within},
+    url::Endpoint,
+};
 
 /// How long an attempt is waited for before the next address is tried as well (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -21,22 +20,35 @@ type Attempt = (SocketAddr, Option<io::Error>);
 /// there is none.
 pub(crate) async fn dial<N: Network>(
     network: &N,
-    host: &str,
-    port: u16,
+    endpoint: &Endpoint,
     deadline: Duration,
 ) -> io::Result<N::Stream> {
-    let addresses = match host.parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => until(network, deadline, network.resolve(host, port))
-            .await
-            .unwrap_or_else(|| Err(silence()))
-            .map_err(|error| about(host, &error))?,
+    let addresses = match endpoint {
+        Endpoint::Address(address) => vec![*address],
+        Endpoint::Named { host, port } => look_up(network, host, *port, deadline).await?,
     };
     let mut attempts = Vec::new();
     let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
     match connected.flatten() {
         Some(stream) => Ok(undelayed(network, stream)),
-        None => Err(all(host, attempts)),
+        None => Err(all(attempts)),
+    }
+}
+
+/// The addresses of a host, of which there is one at least.
+async fn look_up<N: Network>(
+    network: &N,
+    host: &str,
+    port: u16,
+    deadline: Duration,
+) -> io::Result<Vec<SocketAddr>> {
+    let found = until(network, deadline, network.resolve(host, port)).await;
+    match found.unwrap_or_else(|| Err(silence())) {
+        Ok(addresses) if addresses.is_empty() => {
+            Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
+        }
+        Ok(addresses) => Ok(addresses),
+        Err(error) => Err(about(host, &error)),
     }
 }
 
@@ -93,16 +105,14 @@ fn silence() -> io::Error {
 }
 
 /// That each address failed, and how; of the kind of the last failure, but a silence outweighs it.
-fn all(host: &str, attempts: Vec<Attempt>) -> io::Error {
+fn all(attempts: Vec<Attempt>) -> io::Error {
     let failures: Vec<_> = attempts
         .into_iter()
         .map(|(address, failure)| about(&address.to_string(), &failure.unwrap_or_else(silence)))
         .collect();
-    let Some(last) = failures.last() else {
-        return io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    };
-    let mut kinds = failures.iter().map(io::Error::kind);
-    let kind = kinds.find(|kind| *kind == io::ErrorKind::TimedOut).unwrap_or_else(|| last.kind());
+    let kinds = || failures.iter().map(io::Error::kind);
+    let silent = kinds().find(|kind| *kind == io::ErrorKind::TimedOut);
+    let kind = silent.or_else(|| kinds().next_back()).unwrap_or(io::ErrorKind::TimedOut);
     let each: Vec<_> = failures.iter().map(ToString::to_string).collect();
     io::Error::new(kind, each.join("; "))
 }

@@ -1,6 +1,11 @@
 //! [`Input`]: what a connection has received and not dealt with. An idle one holds no buffer.
 
-use std::{future::poll_fn, io, pin::Pin, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use prism_core::RecvBuffer;
 
@@ -44,8 +49,16 @@ impl Input {
 
     /// Reads once for a handshake, from a transport that nobody else has.
     pub(crate) async fn fill(&mut self, io: &mut impl Transport) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_fill(|buf| Pin::new(&mut *io).poll_read(cx, &mut buf[..HEAD_READ])))
-            .await
+        poll_fn(|cx| self.poll_fill_head(io, cx)).await
+    }
+
+    /// See [`fill`](Self::fill).
+    pub(crate) fn poll_fill_head(
+        &mut self,
+        io: &mut impl Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_fill(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]))
     }
 
     /// What there is, if there is anything.

@@ -245,7 +245,7 @@ fn a_refusal_reaches_the_caller_with_status_headers_and_body() {
             Content-Length: 12\r\n\r\nwho are you?";
         server.write_all(answer).await.unwrap();
         let error = outcome.recv().await.unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "the server refused with 401");
+        assert_eq!(error.to_string(), "the server refused with status 401; expected 101");
         let ConnectError::Refused(refusal) = error else { panic!("{error:?}") };
         assert_eq!((refusal.status, &refusal.body[..]), (401, &b"who are you?"[..]));
         assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Basic"));
@@ -284,6 +284,7 @@ fn a_server_that_leaves_or_speaks_something_else_is_an_error_of_its_own() {
         (&b""[..], "the transport ended"),
         (b"SSH-2.0-OpenSSH\r\n", "HTTP"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "Upgrade"),
+        (b"HTTP/2.0 503 Service Unavailable\r\n\r\n", "expected HTTP/1.1"),
     ] {
         let sim = Sim::default();
         let (mut server, outcome) = connecting(&sim);
@@ -299,49 +300,69 @@ fn a_server_that_leaves_or_speaks_something_else_is_an_error_of_its_own() {
 }
 
 #[test]
-fn an_address_that_can_not_be_connected_to_says_why() {
+fn a_url_that_cannot_be_connected_to_says_why() {
     for (url, why) in [
-        ("", "it can not be parsed"),
-        ("ws://", "it can not be parsed"),
-        ("ws://exa mple.org/", "it can not be parsed"),
-        ("http://example.org/", "expected ws:// or wss://"),
-        ("https://example.org/", "expected ws:// or wss://"),
-        ("example.org", "expected ws:// or wss://"),
-        ("/chat", "expected ws:// or wss://"),
-        ("ws://user:secret@example.org/", "user names belong in an Authorization header"),
+        ("http://example.org/", "expected \"ws://\" or \"wss://\" at its start"),
+        ("ws://exa mple.org/", "' ' (U+0020) at character 9 cannot be in a host"),
         ("ws://:80/", "there is no host"),
-        ("ws://example.org/#top", "fragments mean nothing to WebSocket (RFC 6455 §3)"),
+        ("ws://example.org:99999/", "the port 99999 is above 65535"),
+        ("ws://example.org/a\r\nX: y", "'\\r' (U+000D) at character 19 is a control character"),
     ] {
         let error = Client::new_on(Sim::default(), url).map(drop).expect_err(url);
-        let expected = format!("not an address to connect to: {why}");
-        assert_eq!(error.to_string(), expected, "{url:?}");
+        assert_eq!(error.to_string(), format!("invalid URL: {why}"), "{url:?}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(
+            (cause.as_deref(), matches!(error, ConnectError::InvalidUrl(_))),
+            (Some(why), true)
+        );
     }
 }
 
-#[test]
-fn a_port_that_is_none_is_an_error() {
-    for port in ["99999", "65536", "http", "-1"] {
-        let url = format!("ws://example.org:{port}/");
-        let error = Client::new_on(Sim::default(), &url).map(drop).expect_err(&url);
-        assert!(matches!(error, ConnectError::InvalidUrl(_)), "{url}: {error}");
-    }
+/// What a client sends to the server of a URL: the request's first two lines.
+fn request_to(url: &str) -> (String, String) {
+    let sim = Sim::default();
+    let (mut server, io, _) = pipe();
+    let client = Client::new_on(sim.clone(), url).unwrap_or_else(|error| panic!("{url}: {error}"));
+    sim.spawn(async move { drop(client.connect_stream(io).await) });
+    let request = sim.run(read_head(&mut server));
+    let mut lines = request.lines().map(str::to_owned);
+    (lines.next().unwrap(), lines.next().unwrap())
 }
 
 #[test]
-fn addresses_may_be_short_and_have_ports_and_be_numbers() {
-    for url in [
-        "ws://example.org",
-        "ws://example.org?room=1",
-        "wss://example.org/",
-        "ws://example.org:8080/chat?room=1",
-        "ws://127.0.0.1/",
-        "ws://[::1]:8080/",
+fn the_request_names_the_host_without_a_default_port_and_without_a_zone() {
+    for (url, host) in [
+        ("ws://example.org", "example.org"),
+        ("ws://example.org:80/", "example.org"),
+        ("ws://example.org:443/", "example.org:443"),
+        ("wss://example.org:443/", "example.org"),
+        ("wss://example.org:80/", "example.org:80"),
+        ("ws://127.0.0.1:80/", "127.0.0.1"),
+        ("ws://[::1]:80/", "[::1]"),
+        ("ws://[fe80::1%25eth0]/", "[fe80::1]"),
+        ("ws://[fe80::1%eth0]:8080/", "[fe80::1]:8080"),
     ] {
-        assert!(Client::new_on(Sim::default(), url).is_ok(), "{url}");
+        assert_eq!(request_to(url).1, format!("Host: {host}"), "{url}");
     }
 }
 
 #[test]
-fn a_scheme_may_be_in_capitals() {
-    assert!(Client::new_on(Sim::default(), "WS://example.org/").is_ok());
+fn path_and_query_are_what_was_sent() {
+    for (target, path, query) in [
+        ("", "/", None),
+        ("?room=1", "/", Some("room=1")),
+        ("/?", "/", Some("")),
+        ("/a b/ü?c d=\"e\"", "/a%20b/%C3%BC", Some("c%20d=%22e%22")),
+        ("/a%20b?c%20d?e", "/a%20b", Some("c%20d?e")),
+    ] {
+        let url = format!("ws://example.org{target}");
+        let sent = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        assert_eq!(request_to(&url).0, format!("GET {sent} HTTP/1.1"));
+
+        let sim = Sim::default();
+        let (io, _, _) = serve_handshake(&sim, Echo, Options::default());
+        let client = Client::new_on(sim.clone(), &url).unwrap();
+        let socket = sim.run(client.connect_stream(io)).unwrap();
+        assert_eq!((socket.connection().path(), socket.connection().query()), (path, query));
+    }
 }

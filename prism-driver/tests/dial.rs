@@ -82,6 +82,8 @@ fn an_address_is_not_looked_up() {
         ("ws://[::1]:9000/chat", "[::1]:9000"),
         ("ws://127.0.0.1", "127.0.0.1:80"),
         ("ws://[::1]", "[::1]:80"),
+        ("ws://[fe80::1%253]", "[fe80::1%3]:80"),
+        ("ws://[fe80::1%3]:9000", "[fe80::1%3]:9000"),
     ] {
         let sim = Sim::default();
         let net = Net::new(&sim);
@@ -97,6 +99,20 @@ fn a_name_is_looked_up_once() {
     let (sim, net, outcome) = dial("example.org", &[("[::1]:80", After(AT_ONCE))]);
     assert_reached(&sim, outcome, "[::1]:80");
     assert_eq!(net.lookups(), ["example.org"]);
+}
+
+#[test]
+fn an_address_with_the_name_of_an_interface_is_looked_up_with_it() {
+    for url in ["ws://[fe80::1%25eth0]/", "ws://[FE80:0::1%eth0]/"] {
+        let sim = Sim::default();
+        let net = Net::new(&sim);
+        net.name("fe80::1%eth0", &[("[fe80::1%7]:80", After(AT_ONCE))]);
+        let outcome = connect(&sim, &net, url, Options::default());
+        assert_reached(&sim, outcome, "[fe80::1%7]:80");
+    }
+    let sim = Sim::default();
+    let outcome = connect(&sim, &Net::new(&sim), "ws://[fe80::1%25no]/", Options::default());
+    assert_eq!(unreachable(outcome).to_string(), "fe80::1%no: no such name");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub type Client = prism_driver::Client<Tokio>;
 /// limits, or to run a handler, see [`Client`].
 ///
 /// # Errors
-/// If the address is none, or the server can not be reached, refuses, or is no WebSocket server.
+/// If the URL is invalid, or the server cannot be reached, refuses, or is not a WebSocket server.
 pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
     Client::new(url)?.connect().await
 }

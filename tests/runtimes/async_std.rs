@@ -39,3 +39,8 @@ pub(crate) fn unix_pair() -> (CloseWrite<UnixStream>, CloseWrite<UnixStream>) {
 pub(crate) fn adopt(stream: net::TcpStream) -> CloseWrite<TcpStream> {
     CloseWrite(stream.into())
 }
+
+/// A connected socket, as a client takes it.
+pub(crate) fn transport(stream: net::TcpStream) -> CloseWrite<TcpStream> {
+    adopt(stream)
+}

@@ -49,3 +49,8 @@ pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
 pub(crate) fn adopt(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
     Async::new(stream).expect("a socket").into()
 }
+
+/// A connected socket, as a client takes it.
+pub(crate) fn transport(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
+    adopt(stream)
+}

@@ -56,3 +56,8 @@ pub(crate) fn adopt(stream: net::TcpStream) -> TcpStream {
     stream.set_nonblocking(true).expect("a socket");
     TcpStream::from_std(stream).expect("a socket")
 }
+
+/// A connected socket, as a client takes it.
+pub(crate) fn transport(stream: net::TcpStream) -> Io<TcpStream> {
+    Io(adopt(stream))
+}

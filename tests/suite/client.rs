@@ -3,8 +3,8 @@
 
 use std::{
     error::Error,
-    io,
-    net::{self, SocketAddr, TcpStream},
+    fs, io,
+    net::{self, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     thread,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use super::support::{
     server::{Running, closed, listen, serve_at, serve_echo},
 };
 use crate::{
-    prism::{self, ConnectError, Options, OwnedMessage, SendError},
+    prism::{self, ConnectError, HandshakeError, Options, OwnedMessage, SendError},
     runtime,
 };
 
@@ -174,6 +174,46 @@ fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
     assert!(outcome.is_err(), "the server has gone without an answer");
     let request = server.join().expect("a request came");
     assert_eq!(request.field("Host"), Some(authority.as_str()));
+}
+
+/// The link-local addresses of this machine, each with the name of its interface.
+fn link_local() -> Vec<(Ipv6Addr, String)> {
+    let table = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let addresses = table.lines().filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [address, _, _, _, flags, interface] = fields[..] else { return None };
+        // One that is tentative, or a duplicate, is not an address yet.
+        let is_assigned = u32::from_str_radix(flags, 16).ok()? & 0x48 == 0;
+        let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
+        is_assigned.then(|| (address, interface.to_owned()))
+    });
+    addresses.filter(|(address, _)| address.is_unicast_link_local()).collect()
+}
+
+#[test]
+fn an_address_with_a_zone_is_connected_to_and_the_zone_is_not_sent() {
+    // The loopback interface is the first of any system; it has an address everywhere.
+    let loopback = (Ipv6Addr::LOCALHOST, "1".to_owned());
+    for (address, zone) in link_local().into_iter().chain([loopback]) {
+        let any = format!("{address}%{zone}");
+        let mut any = (any.as_str(), 0).to_socket_addrs().expect("an interface of this machine");
+        let listener = net::TcpListener::bind(any.next().expect("its address"));
+        let listener = listener.expect("a free port");
+        let port = listener.local_addr().expect("a bound listener").port();
+        let server = thread::spawn(move || [(); 2].map(|()| Peer::accept(&listener).1));
+        for percent in ["%25", "%"] {
+            let url = format!("ws://[{address}{percent}{zone}]:{port}/");
+            let outcome = block_on(prism::connect(&url)).map(drop);
+            let ended = HandshakeError::UnexpectedEof;
+            assert!(
+                matches!(outcome, Err(ConnectError::Handshake(e)) if e == ended),
+                "{outcome:?}"
+            );
+        }
+        for request in server.join().expect("two requests came") {
+            assert_eq!(request.field("Host"), Some(format!("[{address}]:{port}").as_str()));
+        }
+    }
 }
 
 // ---- using the connection

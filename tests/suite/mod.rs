@@ -23,6 +23,7 @@ mod origins;
 mod pages;
 mod paths;
 mod proxied;
+mod refusals;
 mod rooms;
 mod rooms_members;
 mod rooms_model;

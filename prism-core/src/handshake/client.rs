@@ -13,6 +13,7 @@ use super::{
     headers::Only,
     request::parse_length,
     response::Response,
+    status_line::parse_status,
     tokens,
 };
 use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
@@ -114,11 +115,12 @@ impl ClientHandshake {
     /// Reads the answer. `None` means that more bytes are needed.
     ///
     /// Interim answers (1xx) are skipped. What follows the head of a 101 stays in `input`. A
-    /// refusal is given with its body, up to 8 KiB of it.
+    /// refusal is given with its body, up to 8 KiB of it. Such a body may never end: once
+    /// [`is_refused`](Self::is_refused) says so, wait for no more than a moment.
     ///
     /// # Errors
-    /// If it is not good HTTP/1.1, or over the limits, each as soon as it shows, or a 101 that does
-    /// not fit the request. After the answer [`HandshakeError::Finished`].
+    /// If it is not good HTTP/1, or over the limits, each as soon as it shows, or a 101 that does not
+    /// fit the request, or is not HTTP/1.1. After the answer [`HandshakeError::Finished`].
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -126,10 +128,35 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Says that the transport has ended, and gives a refusal whose body ended with it.
+    /// Returns whether the server has refused, and only the rest of the body is still to come: no
+    /// byte of it changes that there is no connection.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use prism_core::{Answer, ClientHandshake, ClientRequest, Config, RecvBuffer};
+    ///
+    /// let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
+    /// let request = ClientRequest::new("example.org", "/chat")?;
+    /// let nonce = *b"the sample nonce";
+    /// let mut handshake = ClientHandshake::start(&Config::default(), &request, nonce, &mut out);
+    /// input.extend_from_slice(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 12\r\n\r\nwho are");
+    /// assert!(handshake.receive(&mut input)?.is_none());
+    /// assert!(handshake.is_refused());
+    /// // A second later:
+    /// let Answer::Refused(response) = handshake.receive_eof(&mut input)? else { panic!() };
+    /// assert_eq!((response.status(), response.body()), (401, &b"who are"[..]));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
+    /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
+    /// longer. Gives a refusal with as much of its body as has come.
     ///
     /// # Errors
-    /// [`HandshakeError::UnexpectedEof`] if the answer was not finished, and the errors of
+    /// [`HandshakeError::UnexpectedEof`] if the head of the answer was not finished, and the errors of
     /// [`receive`](Self::receive).
     pub fn receive_eof<'b>(
         &mut self,
@@ -165,9 +192,8 @@ impl ClientHandshake {
                 State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
                 State::Head => {}
             }
-            if !starts_like_http(self.reader.within_limit(input.unparsed())) {
-                return Err(HandshakeError::NotHttp);
-            }
+            // It is judged before the rest of the head is there, and is no reason to wait for that.
+            parse_status(self.reader.within_limit(input.unparsed()))?;
             let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
             let response = Response::parse(&input.unparsed()[..length])?;
             match response.status() {
@@ -202,19 +228,19 @@ impl ClientHandshake {
             _ => return Err(HandshakeError::InvalidAccept),
         }
         // We offer no extension so far, so there is none to agree to.
-        if headers.all("Sec-WebSocket-Extensions").next().is_some() {
+        if tokens::elements(headers.all("Sec-WebSocket-Extensions")).next().is_some() {
             return Err(HandshakeError::UnexpectedExtension);
         }
-        match headers.only("Sec-WebSocket-Protocol") {
-            Only::None => Ok(()),
-            Only::One(name) if self.offered(name) => Ok(()),
+        let mut protocols = agreed_protocols(response);
+        match (protocols.next(), protocols.next()) {
+            (None, _) => Ok(()),
+            (Some(name), None) if self.offered(name) => Ok(()),
             _ => Err(HandshakeError::UnexpectedProtocol),
         }
     }
 
     fn offered(&self, name: &[u8]) -> bool {
-        !name.is_empty()
-            && core::str::from_utf8(name).is_ok_and(|name| offers(&self.protocols, name))
+        core::str::from_utf8(name).is_ok_and(|name| offers(&self.protocols, name))
     }
 }
 
@@ -303,11 +329,8 @@ impl<'b> Accepted<'b> {
     /// The sub-protocol that the server selected, one of those offered.
     #[must_use]
     pub fn protocol(&self) -> Option<&'b str> {
-        // It is there once, and one of ours, or the answer would not have been accepted.
-        self.response
-            .headers()
-            .all("Sec-WebSocket-Protocol")
-            .find_map(|name| core::str::from_utf8(name).ok())
+        let agreed = agreed_protocols(&self.response).next()?;
+        core::str::from_utf8(agreed).ok()
     }
 
     /// Opens the connection. What the server sent behind its answer is still in the receive buffer.
@@ -317,9 +340,8 @@ impl<'b> Accepted<'b> {
     }
 }
 
-/// Whether the bytes begin as a status line does, as far as they are there: who speaks something
-/// else should not have to be waited for.
-fn starts_like_http(bytes: &[u8]) -> bool {
-    let start = &bytes[..bytes.len().min(5)];
-    b"HTTP/".starts_with(start)
+/// The sub-protocols that an answer names. The grammar has no header without one, but servers send it
+/// all the same, where they agree to none: it says no more than no header does.
+fn agreed_protocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+    response.headers().all("Sec-WebSocket-Protocol").filter(|name| !name.is_empty())
 }

@@ -41,9 +41,11 @@ impl ClientRequest {
     ///
     /// # Errors
     /// If the host is empty or has more in it than host and port, or if the target does not begin
-    /// with `/` or has characters in it that had to be escaped.
+    /// with `/` or has characters in it that had to be escaped. The zone of an IPv6 address
+    /// (`fe80::1%eth0`) means something on this machine only, and must not be sent (RFC 6874 §4).
     pub fn new(host: &str, target: &str) -> Result<Self, InvalidRequest> {
-        if !is_authority(host.as_bytes()) {
+        let has_zone = host.starts_with('[') && host.contains('%');
+        if has_zone || !is_authority(host.as_bytes()) {
             return Err(InvalidRequest::Host);
         }
         if !target.starts_with('/') || !is_target_text(target) {
@@ -51,6 +53,12 @@ impl ClientRequest {
         }
         let (host, target) = (host.into(), target.into());
         Ok(Self { host, target, protocols: String::new(), fields: Fields::default() })
+    }
+
+    /// Returns the target: path and query, as they are sent.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
     }
 
     /// Adds a header.
@@ -75,8 +83,11 @@ impl ClientRequest {
     /// # Errors
     /// If it is no token, or was offered already: "elements [...] MUST all be unique strings".
     pub fn protocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
-        if !is_token(name.as_bytes()) || offers(&self.protocols, name) {
+        if !is_token(name.as_bytes()) {
             return Err(InvalidRequest::Protocol);
+        }
+        if offers(&self.protocols, name) {
+            return Err(InvalidRequest::DuplicateProtocol);
         }
         if !self.protocols.is_empty() {
             self.protocols.push_str(", ");
@@ -112,11 +123,13 @@ pub(super) fn offers(protocols: &str, name: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// A header can not be sent.
+    /// The sub-protocol was offered already (RFC 6455 §4.1, 10).
+    DuplicateProtocol,
+    /// A header cannot be sent.
     Header(InvalidHeader),
-    /// The host is empty, or no host and port.
+    /// The host is empty, has a zone, or is not a host with or without a port.
     Host,
-    /// The sub-protocol is no token, or was offered already.
+    /// The sub-protocol is not a token (RFC 9110 §5.6.2).
     Protocol,
     /// The target does not begin with `/`, or has a character that must be escaped.
     Target,
@@ -126,9 +139,16 @@ impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(error) => error.fmt(f),
-            Self::Host => f.write_str("the host is not of the form \"host\" or \"host:port\""),
-            Self::Protocol => f.write_str("the sub-protocol is no token, or is offered twice"),
-            Self::Target => f.write_str("the target is not of the form \"/path?query\", escaped"),
+            Self::DuplicateProtocol => {
+                f.write_str("sub-protocol offered twice; expected each name once")
+            }
+            Self::Host => f.write_str("invalid host; expected \"host\" or \"host:port\""),
+            Self::Protocol => f.write_str(
+                "invalid sub-protocol; expected letters, digits and !#$%&'*+-.^_`|~ only",
+            ),
+            Self::Target => f.write_str(
+                "invalid target; expected \"/path?query\", with other characters percent-encoded",
+            ),
         }
     }
 }

@@ -67,7 +67,7 @@ pub enum HandshakeError {
     UnexpectedExtension,
     /// The server agreed to a sub-protocol that was not offered, or to several (RFC 6455 §4.1).
     UnexpectedProtocol,
-    /// Another version of HTTP than 1.1, or 1.0 in a request (RFC 9110 §15.6.6).
+    /// Another version of HTTP than 1.1, or 1.0 in a request or a refusal (RFC 9110 §15.6.6).
     UnsupportedHttpVersion,
     /// Another version of WebSocket than 13, or none (RFC 6455 §4.4).
     UnsupportedVersion,
@@ -137,7 +137,7 @@ impl fmt::Display for HandshakeError {
             Self::Finished => "the handshake is over; there is one per connection",
             Self::FoldedHeader => "header line that begins with a space; each must fit in one line",
             Self::HeadTooLarge(limit) => return write!(f, "head of more than {limit} bytes"),
-            Self::InvalidAccept => "Sec-WebSocket-Accept is not the one answer to our key",
+            Self::InvalidAccept => "expected exactly one Sec-WebSocket-Accept, that for our key",
             Self::InvalidContentLength => "invalid Content-Length; expected one number",
             Self::InvalidEscape => {
                 "malformed escape in the path; expected \"%\" and two hexadecimal digits"
@@ -157,9 +157,9 @@ impl fmt::Display for HandshakeError {
             Self::NotHttp => "the first bytes are not HTTP",
             Self::TooManyHeaders(limit) => return write!(f, "more than {limit} header lines"),
             Self::UnexpectedBody => "request for an upgrade with a body; expected none",
-            Self::UnexpectedEof => "the transport ended in the middle of the handshake",
-            Self::UnexpectedExtension => "the server uses an extension that was not offered",
-            Self::UnexpectedProtocol => "the server chose a sub-protocol that was not offered",
+            Self::UnexpectedEof => "the transport ended before the whole head of an answer came",
+            Self::UnexpectedExtension => "extension that was not offered; expected none",
+            Self::UnexpectedProtocol => "expected one of the sub-protocols offered, or none",
             Self::UnsupportedHttpVersion => "unsupported version of HTTP; expected HTTP/1.1",
             Self::UnsupportedVersion => {
                 "unsupported version of WebSocket; expected \"Sec-WebSocket-Version: 13\""

@@ -33,6 +33,7 @@ mod reply;
 mod request;
 mod response;
 mod server;
+mod status_line;
 mod tokens;
 mod words;
 

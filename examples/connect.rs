@@ -1,0 +1,31 @@
+//! Connects to each URL and tells what came of it: the server's decision, or what went wrong.
+//!
+//! ```text
+//! connect [ws://127.0.0.1:8080/ws ...]
+//! ```
+
+use std::error::Error;
+
+use crate::prism::{CloseCode, ConnectError, connect};
+
+pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
+    let mut urls: Vec<_> = std::env::args().skip(1).collect();
+    if urls.is_empty() {
+        urls.push("ws://127.0.0.1:8080/ws".into());
+    }
+    for url in urls {
+        match connect(&url).await {
+            Ok(socket) => {
+                println!("connected, sub-protocol {:?}", socket.connection().protocol());
+                socket.close(CloseCode::NORMAL, "").await;
+            }
+            // Another attempt would be refused as well, unless the status says "later".
+            Err(ConnectError::Refused(refusal)) => {
+                let body = String::from_utf8_lossy(&refusal.body);
+                println!("refused with {}: {:?}", refusal.status, body.trim_end());
+            }
+            Err(error) => println!("failed: {error}"),
+        }
+    }
+    Ok(())
+}

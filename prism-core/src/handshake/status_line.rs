@@ -1,0 +1,115 @@
+//! The first line of an answer (RFC 9112 §4).
+
+use super::error::HandshakeError;
+
+/// How much of it is judged: `HTTP/1.1 101`, and what follows. The phrase may be anything.
+const LENGTH: usize = "HTTP/1.1 101 ".len();
+
+/// Reads the status out of the start of an answer. `None` while more is needed.
+///
+/// The verdict comes with the first wrong byte: neither a server that speaks something else nor one
+/// that speaks another version of HTTP has to be waited for.
+pub(super) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> {
+    let start = &bytes[..bytes.len().min(LENGTH)];
+    for (at, &byte) in start.iter().enumerate() {
+        if !is_expected(at, byte) {
+            return judge(at, byte);
+        }
+        if at == 7 && start[5] != b'1' {
+            return Err(HandshakeError::UnsupportedHttpVersion);
+        }
+    }
+    if start.len() < LENGTH {
+        return Ok(None);
+    }
+    let status = start[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    // RFC 6455 §4.2.2 switches protocols in HTTP/1.1, and RFC 9110 §15.2 says why: "HTTP/1.0 did not
+    // define any 1xx status codes". Elsewhere the minor version makes no difference (RFC 9110 §2.5).
+    if status == 101 && start[7] != b'1' {
+        return Err(HandshakeError::UnsupportedHttpVersion);
+    }
+    Ok(Some(status))
+}
+
+/// `status-line = HTTP-version SP status-code SP [ reason-phrase ]`
+fn is_expected(at: usize, byte: u8) -> bool {
+    match at {
+        0..=4 => byte == b"HTTP/"[at],
+        6 => byte == b'.',
+        8 => byte == b' ',
+        // RFC 9110 §15: "All valid status codes are within the range of 100 to 599"; what is above
+        // counts as a server's error.
+        9 => matches!(byte, b'1'..=b'9'),
+        // RFC 9112 §4 wants the space even where there is no phrase; not every server does.
+        12 => matches!(byte, b' ' | b'\r'),
+        _ => byte.is_ascii_digit(),
+    }
+}
+
+/// What a wrong byte means. Of control characters and bare line ends the reader of the head says
+/// more.
+const fn judge(at: usize, byte: u8) -> Result<Option<u16>, HandshakeError> {
+    match byte {
+        _ if at < 5 => Err(HandshakeError::NotHttp),
+        b'\t' | b'\r' | b' '..=b'~' | 0x80.. => Err(HandshakeError::InvalidStatusLine),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        HandshakeError::{self, *},
+        parse_status,
+    };
+
+    fn status(line: &str) -> Result<Option<u16>, HandshakeError> {
+        parse_status(line.as_bytes())
+    }
+
+    #[test]
+    fn any_status_but_101_may_come_in_any_http_1() {
+        for minor in 0..=9 {
+            for code in [100, 200, 401, 503, 599, 999] {
+                assert_eq!(status(&alloc::format!("HTTP/1.{minor} {code} ")), Ok(Some(code)));
+            }
+            let expected = if minor == 1 { Ok(Some(101)) } else { Err(UnsupportedHttpVersion) };
+            assert_eq!(status(&alloc::format!("HTTP/1.{minor} 101\r")), expected);
+        }
+    }
+
+    /// Each line, where it is wrong, and how.
+    #[test]
+    fn the_first_wrong_byte_decides_and_no_byte_before_it() {
+        for (line, at, error) in [
+            ("SSH-2.0-OpenSSH", 0, NotHttp),
+            ("HTTX", 3, NotHttp),
+            ("\r\nHTTP/1.1 101 ", 0, NotHttp),
+            ("HTTP/2.0 200 OK", 7, UnsupportedHttpVersion),
+            ("HTTP/0.9 200 OK", 7, UnsupportedHttpVersion),
+            ("HTTP/2 200 OK", 6, InvalidStatusLine),
+            ("HTTP/1.10 200 OK", 8, InvalidStatusLine),
+            ("HTTP/1.1\r\n", 8, InvalidStatusLine),
+            ("HTTP/1.1\t101 ", 8, InvalidStatusLine),
+            ("HTTP/1.1  101 ", 9, InvalidStatusLine),
+            ("HTTP/1.1 099 ", 9, InvalidStatusLine),
+            ("HTTP/1.1 10 OK", 11, InvalidStatusLine),
+            ("HTTP/1.1 1010 ", 12, InvalidStatusLine),
+            ("HTTP/1.1 101\u{e9}", 12, InvalidStatusLine),
+            ("HTTP/1.0 101 Switching", 12, UnsupportedHttpVersion),
+        ] {
+            for end in 0..=line.len() {
+                let Some(start) = line.get(..end) else { continue };
+                let expected = if end > at { Err(error) } else { Ok(None) };
+                assert_eq!(status(start), expected, "{start:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_control_characters_the_reader_says_more() {
+        for line in ["HTTP/1.1\n", "HTTP/1.1 1\x0001 ", "HTTP/1.1 101\n", "HTTP/1.\x7f 101 "] {
+            assert_eq!(status(line), Ok(None), "{line:?}");
+        }
+    }
+}
