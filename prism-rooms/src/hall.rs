@@ -76,21 +76,18 @@ impl<M: Member> Hall<M> {
     /// Whether the member was in the room.
     pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
         let left = self.seats.visit_taken(id, |rooms| {
-            let was_in = rooms.remove(room);
-            if was_in {
-                self.take_out(id, room);
-            }
-            was_in
+            if rooms.remove(room) { self.take_out(id, room) } else { None }
         });
-        left.unwrap_or(false)
+        left.flatten().is_some()
     }
 
     /// The rooms that the member was in.
     pub(crate) fn leave_all(&self, id: M::Id) -> Vec<Arc<str>> {
         let left = self.seats.visit_taken(id, |rooms| {
-            rooms.drain().inspect(|room| self.take_out(id, room)).collect()
+            let rooms: Vec<_> = rooms.drain().collect();
+            (self.take_out_of_all(id, &rooms), rooms)
         });
-        left.unwrap_or_default()
+        left.map_or_else(Vec::new, |(_members, rooms)| rooms)
     }
 
     /// The member with this id, if it is known.
@@ -148,24 +145,36 @@ impl<M: Member> Hall<M> {
     }
 
     fn seated<R>(&self, member: &M, visit: impl FnOnce(&mut Rooms) -> R) -> Option<R> {
-        let welcome = || drop(self.everyone.lock().insert(member.id(), member.clone()));
+        let welcome = || {
+            self.everyone.lock().insert(member.id(), member.clone());
+        };
         self.seats.visit(member, &self.this, welcome, visit)
     }
 
-    fn take_out(&self, id: M::Id, room: &str) {
-        let member = self.rooms.visit(room, |members| members.swap_remove(&id));
-        // Its last handle may be this one: it is dropped when others can come in again.
-        drop(member);
+    /// Gives back the member that was in the room: it may be the last handle of a connection, and that
+    /// is not to be dropped under a lock, here or in the caller.
+    #[must_use]
+    fn take_out(&self, id: M::Id, room: &str) -> Option<M> {
+        self.rooms.visit(room, |members| members.swap_remove(&id)).flatten()
+    }
+
+    /// As [`take_out`](Self::take_out), one for each room.
+    #[must_use]
+    fn take_out_of_all<'r>(
+        &self,
+        id: M::Id,
+        rooms: impl IntoIterator<Item = &'r Arc<str>>,
+    ) -> Vec<M> {
+        rooms.into_iter().filter_map(|room| self.take_out(id, room)).collect()
     }
 }
 
 impl<M: Member> Keeper<M> for Hall<M> {
     fn end(&self, id: M::Id) {
+        let mut taken_out = Vec::new();
         self.seats.end(id, |rooms| {
-            for room in rooms {
-                self.take_out(id, &room);
-            }
-            self.everyone.lock().swap_remove(&id);
+            taken_out = self.take_out_of_all(id, rooms);
+            taken_out.extend(self.everyone.lock().swap_remove(&id));
         });
     }
 }

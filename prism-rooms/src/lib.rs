@@ -211,6 +211,7 @@
 //! message says which process it comes from, and its place in the order of each room that it was for;
 //! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
+mod contain;
 mod directory;
 mod hall;
 mod presence;

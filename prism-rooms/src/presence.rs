@@ -24,6 +24,7 @@ use crate::{
 mod change;
 mod crowd;
 mod dues;
+mod later;
 mod watch;
 
 pub use self::{
@@ -33,6 +34,7 @@ pub use self::{
 use self::{
     crowd::Crowd,
     dues::{Due, Dues},
+    later::Later,
 };
 
 /// How long changes gather before they are told. People take a tenth of a second for "at once"; and
@@ -64,6 +66,9 @@ const TOLD_PER_TURN: usize = 256;
 /// assert_eq!(presence.count("tea"), 1);
 /// # Ok(()) }
 /// ```
+///
+/// It is dropped while nothing is locked, so its destructor may ask presence for anything; a panic in it
+/// has no effect on anything else.
 ///
 /// A connection is forgotten when it ends, however it ends: there are no ghosts. A person with
 /// several connections (tabs, devices) is one person, who is there until the last of them has gone.
@@ -129,14 +134,16 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         meta: M,
     ) -> Result<bool, serde_json::Error> {
         let json = to_raw_value(&meta)?.into();
-        let tracked = Tracked { connection: connection.id(), meta: Arc::new(meta), json };
-        let shown = self.inner.change(connection, room, |_, crowd| crowd.track(person, tracked));
+        let tracked = Tracked::new(connection.id(), meta, json);
+        let shown = self.inner.change(connection, room, |_, crowd, later| {
+            crowd.track(person, tracked, later);
+        });
         Ok(shown.is_some())
     }
 
     /// Does not show a connection in a room any more. Whether it was shown.
     pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd| crowd.untrack(id))
+        self.inner.withdraw(id, room, |crowd, later| crowd.untrack(id, later))
     }
 
     // ---- who is present, at this moment
@@ -160,30 +167,34 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// already, or is over.
     pub fn watch(&self, connection: &Connection, room: &str) -> bool {
         let watcher = connection.clone();
-        let watches = self.inner.change(connection, room, |room, crowd| crowd.watch(room, watcher));
+        let watches = self
+            .inner
+            .change(connection, room, |room, crowd, later| crowd.watch(room, watcher, later));
         watches.unwrap_or(false)
     }
 
     /// Does not tell a connection any more. Whether it was told.
     pub fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd| crowd.unwatch(id))
+        self.inner.withdraw(id, room, |crowd, later| crowd.unwatch(id, later))
     }
 
     /// As [`watch`](Self::watch), for your own program.
     #[must_use]
     pub fn watch_here(&self, room: &str) -> Watch<M> {
         let number = self.inner.watches.fetch_add(1, Ordering::Relaxed);
-        let changes = self.inner.rooms.enter(room, |room, crowd| crowd.watch_here(room, number));
-        let this = self.inner.this.clone();
-        let room: Arc<str> = room.into();
-        Watch::new(changes, move || {
+        let (mut watch, outlet) = Watch::new();
+        let mut later = self.inner.later();
+        self.inner.rooms.enter(room, |room, crowd| {
+            crowd.watch_here(room, number, outlet, &mut later);
+        });
+        let (this, room) = (self.inner.this.clone(), Arc::from(room));
+        watch.on_drop(move || {
             if let Some(inner) = this.upgrade() {
-                inner.rooms.visit(&room, |crowd| {
-                    crowd.unwatch_here(number);
-                    inner.tell_later(&room, crowd);
-                });
+                let mut later = inner.later();
+                inner.visit(&room, &mut later, |crowd, later| crowd.unwatch_here(number, later));
             }
-        })
+        });
+        watch
     }
 }
 
@@ -193,13 +204,14 @@ impl<M: Send + Sync + 'static> Inner<M> {
         &self,
         connection: &Connection,
         room: &str,
-        change: impl FnOnce(&Arc<str>, &mut Crowd<M>) -> R,
+        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> R,
     ) -> Option<R> {
+        let mut later = self.later();
         let enter = |rooms: &mut Rooms| {
             self.rooms.enter(room, |room, crowd| {
                 rooms.insert(room.clone());
-                let changed = change(room, crowd);
-                self.tell_later(room, crowd);
+                let changed = change(room, crowd, &mut later);
+                self.settle(room, crowd, &mut later);
                 changed
             })
         };
@@ -211,20 +223,49 @@ impl<M: Send + Sync + 'static> Inner<M> {
         &self,
         id: ConnectionId,
         room: &str,
-        withdraw: impl FnOnce(&mut Crowd<M>) -> bool,
+        withdraw: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> bool,
     ) -> bool {
+        let mut later = self.later();
         let withdrawn = self.seats.visit_taken(id, |rooms| {
             let room = rooms.get(room)?.clone();
-            self.rooms.visit(&room, |crowd| {
-                let withdrawn = withdraw(crowd);
+            self.visit(&room, &mut later, |crowd, later| {
+                let withdrawn = withdraw(crowd, later);
                 if !crowd.knows(id) {
                     rooms.remove(&room);
                 }
-                self.tell_later(&room, crowd);
                 withdrawn
             })
         });
         withdrawn.flatten().unwrap_or(false)
+    }
+
+    /// Lets `visit` see, and change, who is in a room, if anybody is.
+    fn visit<R>(
+        &self,
+        room: &Arc<str>,
+        later: &mut Later<M>,
+        visit: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> R,
+    ) -> Option<R> {
+        self.rooms.visit(room, |crowd| {
+            let seen = visit(crowd, later);
+            self.settle(room, crowd, later);
+            seen
+        })
+    }
+
+    fn later(&self) -> Later<M> {
+        Later::new((self.now)())
+    }
+
+    /// At the end of a visit: sees to it that what has become different is told, if there is somebody to
+    /// be told.
+    fn settle(&self, room: &Arc<str>, crowd: &mut Crowd<M>, later: &mut Later<M>) {
+        if crowd.is_vacant() {
+            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
+            crowd.clear(later);
+        } else if crowd.due.is_none() && crowd.has_news() {
+            crowd.due = Some(self.dues.add(room, later.now.saturating_add(self.window), later));
+        }
     }
 
     /// Tells what is due, but no more than is one turn's.
@@ -239,37 +280,27 @@ impl<M: Send + Sync + 'static> Inner<M> {
 
     /// How many watchers were told.
     fn tell(&self, room: &Arc<str>, due: Due) -> usize {
-        let told = self.rooms.visit(room, |crowd| {
+        let mut later = self.later();
+        let told = self.visit(room, &mut later, |crowd, later| {
             // It may have vanished meanwhile, and come back, and be due later.
             if !crowd.was_due(due) {
                 return 0;
             }
-            crowd.tell(room);
-            self.tell_later(room, crowd);
+            crowd.tell(room, later);
             crowd.watchers()
         });
         told.unwrap_or(0)
-    }
-
-    /// If there is something to tell, and somebody to be told.
-    fn tell_later(&self, room: &Arc<str>, crowd: &mut Crowd<M>) {
-        if crowd.is_vacant() {
-            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
-        } else if crowd.due.is_none() && crowd.has_news() {
-            let at = (self.now)().saturating_add(self.window);
-            crowd.due = Some(self.dues.add(room, at));
-        }
     }
 }
 
 impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
     fn end(&self, id: ConnectionId) {
+        let mut later = self.later();
         self.seats.end(id, |rooms| {
             for room in rooms {
-                self.rooms.visit(&room, |crowd| {
-                    crowd.unwatch(id);
-                    crowd.untrack(id);
-                    self.tell_later(&room, crowd);
+                self.visit(room, &mut later, |crowd, later| {
+                    crowd.unwatch(id, later);
+                    crowd.untrack(id, later);
                 });
             }
         });

@@ -66,7 +66,7 @@ async fn what_watchers_are_not_told_is_kept_for_the_program_all_the_same() {
     let told = ann.is_told().await;
     assert_eq!(told["joined"][0]["connections"][0]["meta"], json!(["window"]));
     presence.track(&ann.connection, "tea", "ann", Seat("window", 2)).unwrap();
-    assert_eq!(presence.list("tea")[0].connections[0].meta.1, 2);
+    assert_eq!(presence.list("tea")[0].connections[0].meta().1, 2);
     sleep(2 * WINDOW).await;
     presence.track(&ann.connection, "tea", "ann", Seat("door", 2)).unwrap();
     assert_eq!(ann.is_told().await["number"], 2, "there was nothing to tell between");
@@ -106,7 +106,7 @@ async fn a_person_with_several_connections_is_one_until_the_last_has_gone() {
     assert_eq!(presence.count("tea"), 1);
     let [ben] = &presence.list("tea")[..] else { panic!("not one person") };
     assert_eq!(ben.connections[1].connection, phone.connection.id());
-    assert_eq!(*ben.connections[1].meta, "phone");
+    assert_eq!(*ben.connections[1].meta(), "phone");
     let both = person("ben", &["laptop", "phone"]);
     assert_eq!(ann.is_told().await, diff(1, &[both], &[], &[]));
     laptop.task.abort();
@@ -285,7 +285,7 @@ async fn the_program_itself_can_watch() {
     }
     let change = next().await;
     let Change::State { room, number: 39, people } = &*change else { panic!("{change:?}") };
-    assert_eq!((&**room, *people[0].connections[0].meta), ("tea", "odd"));
+    assert_eq!((&**room, *people[0].connections[0].meta()), ("tea", "odd"));
     drop(presence);
     assert!(soon(watch.recv()).await.is_none(), "nobody will tell it anything");
 }
@@ -338,7 +338,7 @@ impl Client {
 }
 
 fn seen(person: &Person<u32>) -> (String, Vec<u32>) {
-    (person.key.to_string(), person.connections.iter().map(|there| *there.meta).collect())
+    (person.key.to_string(), person.connections.iter().map(|there| *there.meta()).collect())
 }
 
 #[tokio::test(start_paused = true)]

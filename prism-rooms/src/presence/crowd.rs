@@ -10,22 +10,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
     sync::Arc,
 };
 
-use async_channel::Receiver;
 use indexmap::IndexMap;
 use prism_driver::{Connection, ConnectionId};
 
 use super::{
     change::{Change, Person, Tracked},
     dues::Due,
+    later::Later,
     watch::{Outlet, Told, Watcher},
 };
 use crate::directory::Vacate;
-
-/// How many changes wait in a [`Watch`](super::Watch) that nobody receives from.
-const WAITING: usize = 16;
 
 pub(super) struct Crowd<M> {
     people: People<M>,
@@ -56,26 +54,26 @@ enum WatcherId {
 impl<M> Crowd<M> {
     // ---- who is here
 
-    pub(super) fn track(&mut self, person: &str, tracked: Tracked<M>) {
+    pub(super) fn track(&mut self, person: &str, tracked: Tracked<M>, later: &mut Later<M>) {
         let id = tracked.connection;
         if self.keys.get(&id).is_some_and(|key| **key != *person) {
-            self.untrack(id);
+            self.untrack(id, later);
         }
-        let (key, connections) = self.connections(person);
+        let (key, connections) = self.connections(person, later);
         match connections.iter_mut().find(|there| there.connection == id) {
-            Some(there) => *there = tracked,
+            Some(there) => later.connections.push(mem::replace(there, tracked)),
             None => connections.push(tracked),
         }
         self.keys.insert(id, key.clone());
         self.changed.insert(key);
     }
 
-    pub(super) fn untrack(&mut self, id: ConnectionId) -> bool {
+    pub(super) fn untrack(&mut self, id: ConnectionId, later: &mut Later<M>) -> bool {
         let Some(key) = self.keys.remove(&id) else { return false };
-        let (_, connections) = self.connections(&key);
-        connections.retain(|there| there.connection != id);
+        let (_, connections) = self.connections(&key, later);
+        later.connections.extend(connections.extract_if(.., |there| there.connection == id));
         if connections.is_empty() {
-            self.people.remove(&key);
+            later.people.extend(self.people.remove(&key));
         }
         self.changed.insert(key);
         true
@@ -92,27 +90,39 @@ impl<M> Crowd<M> {
     // ---- who is told
 
     /// Whether it did not watch before.
-    pub(super) fn watch(&mut self, room: &Arc<str>, connection: Connection) -> bool {
+    pub(super) fn watch(
+        &mut self,
+        room: &Arc<str>,
+        connection: Connection,
+        later: &mut Later<M>,
+    ) -> bool {
         let id = WatcherId::Connection(connection.id());
-        if self.watchers.contains_key(&id) {
-            return false;
+        let is_new = !self.watchers.contains_key(&id);
+        let watcher = Watcher::new(Outlet::Connection(connection));
+        if is_new {
+            self.welcome(room, id, watcher, later);
+        } else {
+            later.watchers.push(watcher);
         }
-        self.welcome(room, id, Outlet::Connection(connection));
-        true
+        is_new
     }
 
-    pub(super) fn unwatch(&mut self, id: ConnectionId) -> bool {
-        self.watchers.swap_remove(&WatcherId::Connection(id)).is_some()
+    pub(super) fn unwatch(&mut self, id: ConnectionId, later: &mut Later<M>) -> bool {
+        self.remove_watcher(WatcherId::Connection(id), later)
     }
 
-    pub(super) fn watch_here(&mut self, room: &Arc<str>, number: u64) -> Receiver<Arc<Change<M>>> {
-        let (sender, receiver) = async_channel::bounded(WAITING);
-        self.welcome(room, WatcherId::Here(number), Outlet::Here(sender));
-        receiver
+    pub(super) fn watch_here(
+        &mut self,
+        room: &Arc<str>,
+        number: u64,
+        outlet: Outlet<M>,
+        later: &mut Later<M>,
+    ) {
+        self.welcome(room, WatcherId::Here(number), Watcher::new(outlet), later);
     }
 
-    pub(super) fn unwatch_here(&mut self, number: u64) {
-        self.watchers.swap_remove(&WatcherId::Here(number));
+    pub(super) fn unwatch_here(&mut self, number: u64, later: &mut Later<M>) {
+        self.remove_watcher(WatcherId::Here(number), later);
     }
 
     /// Whether a connection is shown here, or told.
@@ -137,62 +147,94 @@ impl<M> Crowd<M> {
     }
 
     /// Tells what has changed to those who know what was before, and the state to the others.
-    pub(super) fn tell(&mut self, room: &Arc<str>) {
+    pub(super) fn tell(&mut self, room: &Arc<str>, later: &mut Later<M>) {
         self.behind = false;
-        let diff = self.take_diff(room);
+        let diff = self.take_diff(room, later);
         let (shown, number) = (&self.shown, self.number);
         for watcher in self.watchers.values_mut() {
             if watcher.is_behind {
-                watcher.catch_up(|| self.state.get_or_insert_with(|| state(room, number, shown)));
+                // Only then is the state made.
+                if watcher.has_room() {
+                    let state = self.state.get_or_insert_with(|| state(room, number, shown));
+                    watcher.tell(state, later);
+                }
             } else if let Some(diff) = &diff {
-                watcher.tell(diff);
+                watcher.tell(diff, later);
             }
             self.behind |= watcher.is_behind;
         }
+        later.told.extend(diff);
     }
 
-    fn welcome(&mut self, room: &Arc<str>, id: WatcherId, to: Outlet<M>) {
-        let mut watcher = Watcher::new(to);
-        let (shown, number) = (&self.shown, self.number);
-        watcher.catch_up(|| self.state.get_or_insert_with(|| state(room, number, shown)));
+    /// Takes out all that is left where nobody is.
+    pub(super) fn clear(&mut self, later: &mut Later<M>) {
+        later.people.extend(mem::take(&mut self.shown).into_values());
+        later.told.extend(self.state.take());
+    }
+
+    fn welcome(
+        &mut self,
+        room: &Arc<str>,
+        id: WatcherId,
+        mut watcher: Watcher<M>,
+        later: &mut Later<M>,
+    ) {
+        if watcher.has_room() {
+            let (shown, number) = (&self.shown, self.number);
+            let state = self.state.get_or_insert_with(|| state(room, number, shown));
+            watcher.tell(state, later);
+        }
         self.behind |= watcher.is_behind;
-        self.watchers.insert(id, watcher);
+        later.watchers.extend(self.watchers.insert(id, watcher));
     }
 
-    fn take_diff(&mut self, room: &Arc<str>) -> Option<Told<M>> {
+    fn remove_watcher(&mut self, id: WatcherId, later: &mut Later<M>) -> bool {
+        let removed = self.watchers.swap_remove(&id);
+        let was_there = removed.is_some();
+        later.watchers.extend(removed);
+        was_there
+    }
+
+    fn take_diff(&mut self, room: &Arc<str>, later: &mut Later<M>) -> Option<Told<M>> {
         let (mut joined, mut updated, mut left) = (Vec::new(), Vec::new(), Vec::new());
-        for key in std::mem::take(&mut self.changed) {
+        for key in mem::take(&mut self.changed) {
             let is = self.people.get(&key).cloned();
             let was = match &is {
                 Some(is) => self.shown.insert(key.clone(), is.clone()),
                 None => self.shown.remove(&key),
             };
-            match (was, is) {
+            match (&was, is) {
                 (None, None) => {}
                 (None, Some(is)) => joined.push(is),
                 (Some(was), Some(is)) if was.looks_like(&is) => {}
                 (Some(_), Some(is)) => updated.push(is),
                 (Some(_), None) => left.push(key),
             }
+            later.people.extend(was);
         }
         if joined.is_empty() && updated.is_empty() && left.is_empty() {
             return None;
         }
         self.number += 1;
-        self.state = None;
+        later.told.extend(self.state.take());
         let (room, number) = (room.clone(), self.number);
         Some(Told::new(Change::Diff { room, number, joined, updated, left }))
     }
 
     /// The connections of somebody, who may have come just now; and their key.
-    fn connections(&mut self, key: &str) -> (Arc<str>, &mut Vec<Tracked<M>>) {
+    fn connections(&mut self, key: &str, later: &mut Later<M>) -> (Arc<str>, &mut Vec<Tracked<M>>) {
         let key = self.people.get_key_value(key).map_or_else(|| key.into(), |(key, _)| key.clone());
         let person = self
             .people
             .entry(key.clone())
             .or_insert_with(|| Arc::new(Person { key: key.clone(), connections: Vec::new() }));
         // What watchers know stays as it is.
-        (key, &mut Arc::make_mut(person).connections)
+        if Arc::get_mut(person).is_none() {
+            let copy = Arc::new(Person::clone(person));
+            later.people.push(mem::replace(person, copy));
+        }
+        let person = Arc::get_mut(person).expect("nobody else has it yet");
+        (key, &mut person.connections)
     }
 }
 
