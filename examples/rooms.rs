@@ -18,12 +18,17 @@
 //! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE}, to all who are in it
 //! ```
 //!
-//! Lists have an end: `more` is how many are left out. What is refused is answered with
+//! Those who are in a room are told `{"room": ROOM, "came": NAME}` when somebody has joined it, and
+//! `{"room": ROOM, "gone": NAME}` when that person's last connection has left it, or has ended. Lists have an end: `more` is how many are left out. What is refused is answered with
 //! `{"error": WHY, "line": LINE}`.
 
-use std::{collections::HashMap, io, sync::Mutex};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex},
+};
 
-use prism_rooms::{Presence, Rooms};
+use prism_rooms::{Departure, Presence, Rooms};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -44,6 +49,10 @@ const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
 struct House {
     rooms: Rooms,
+    people: Arc<People>,
+}
+
+struct People {
     presence: Presence<Status>,
     names: Mutex<HashMap<ConnectionId, String>>,
 }
@@ -54,20 +63,57 @@ struct Status {
     typing: bool,
 }
 
-impl House {
-    fn new(runtime: impl Runtime) -> Self {
-        let (rooms, names) = (Rooms::new(), Mutex::default());
-        Self { rooms, presence: Presence::new(runtime), names }
-    }
-
+impl People {
     fn name(&self, connection: &Connection) -> String {
         self.names.lock().unwrap()[&connection.id()].clone()
     }
 
+    /// All who watch the room see this person in it.
+    fn show(&self, connection: &Connection, room: &str, typing: bool) {
+        let name = self.name(connection);
+        let shown = self.presence.track(connection, room, &name, Status { typing });
+        shown.expect("a status is JSON");
+    }
+
+    fn is_in(&self, room: &str, name: &str) -> bool {
+        self.presence.person(room, name).is_some()
+    }
+
+    /// Called whenever a connection has left rooms, by itself or because it has ended. (Of one that has
+    /// ended, presence knows or will know by itself. Here it has to, for the others' sake.)
+    fn part(&self, departure: &Departure<'_>) {
+        let (id, name) = (departure.connection.id(), self.name(departure.connection));
+        for room in departure.left {
+            self.presence.unwatch(id, room);
+            self.presence.untrack(id, room);
+            // Unless there is another tab.
+            if !self.is_in(room, &name) {
+                tell(departure.rooms, room, "gone", &name);
+            }
+        }
+    }
+}
+
+impl House {
+    fn new(runtime: impl Runtime) -> Self {
+        let (presence, names) = (Presence::new(runtime), Mutex::default());
+        let (rooms, people) = (Rooms::new(), Arc::new(People { presence, names }));
+        rooms.on_leave({
+            let people = people.clone();
+            move |departure| people.part(departure)
+        });
+        Self { rooms, people }
+    }
+
     fn call(&self, connection: &Connection, name: &str) -> Value {
-        self.names.lock().unwrap().insert(connection.id(), name.to_owned());
+        let before = self.people.names.lock().unwrap().insert(connection.id(), name.to_owned());
         for room in self.rooms.rooms_of(connection.id()) {
-            self.show(connection, &room, false);
+            self.show(connection, &room);
+            if let Some(before) = &before
+                && !self.people.is_in(&room, before)
+            {
+                tell(&self.rooms, &room, "gone", before);
+            }
         }
         json!({ "name": name })
     }
@@ -80,35 +126,31 @@ impl House {
                 return Err(format!("{MOST_ROOMS} rooms are enough"));
             }
             self.rooms.join(connection, room);
-            self.show(connection, room, false);
+            self.show(connection, room);
         }
-        self.presence.unwatch(id, room);
-        self.presence.watch(connection, room);
+        self.people.presence.unwatch(id, room);
+        self.people.presence.watch(connection, room);
         Ok(())
     }
 
-    fn leave(&self, connection: &Connection, room: &str) -> Value {
-        self.rooms.leave(connection.id(), room);
-        self.presence.unwatch(connection.id(), room);
-        self.presence.untrack(connection.id(), room);
-        json!({ "left": room })
+    /// Shows a person who may have come just now.
+    fn show(&self, connection: &Connection, room: &str) {
+        let name = self.people.name(connection);
+        let was_in = self.people.is_in(room, &name);
+        self.people.show(connection, room, false);
+        if !was_in {
+            tell(&self.rooms, room, "came", &name);
+        }
     }
 
     fn say(&self, connection: &Connection, room: &str, text: &str) {
-        let line = json!({ "room": room, "from": self.name(connection), "text": text });
+        let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
         self.rooms.to(room).send(&line.to_string());
-        self.show(connection, room, false);
-    }
-
-    /// All who watch the room see this person in it.
-    fn show(&self, connection: &Connection, room: &str, typing: bool) {
-        let name = self.name(connection);
-        let shown = self.presence.track(connection, room, &name, Status { typing });
-        shown.expect("a status is JSON");
+        self.people.show(connection, room, false);
     }
 
     fn who(&self, room: &str) -> Value {
-        let (people, more) = first(self.presence.list(room));
+        let (people, more) = first(self.people.presence.list(room));
         let people: Vec<_> = people.iter().map(|person| &*person.key).collect();
         json!({ "who": room, "people": people, "more": more })
     }
@@ -131,16 +173,24 @@ impl House {
         match word {
             "/name" if is_name(rest) => return Ok(Some(self.call(connection, rest))),
             "/join" if is_room(rest) => self.join(connection, rest)?,
-            "/leave" if is_in(rest) => return Ok(Some(self.leave(connection, rest))),
+            "/leave" if is_in(rest) => {
+                self.rooms.leave(connection.id(), rest);
+                return Ok(Some(json!({ "left": rest })));
+            }
             "/who" => return Ok(Some(self.who(rest))),
             "/rooms" => return Ok(Some(self.all_rooms())),
-            "/typing" if is_in(rest) => self.show(connection, rest, true),
-            "/quiet" if is_in(rest) => self.show(connection, rest, false),
+            "/typing" if is_in(rest) => self.people.show(connection, rest, true),
+            "/quiet" if is_in(rest) => self.people.show(connection, rest, false),
             room if is_in(room) => self.say(connection, room, rest),
             _ => return Err("a bad name, or not your room".into()),
         }
         Ok(None)
     }
+}
+
+/// Tells all who are in a room what somebody has done.
+fn tell(rooms: &Rooms, room: &str, what: &str, name: &str) {
+    rooms.to(room).send(&json!({ "room": room, what: name }).to_string());
 }
 
 /// As many as are listed, and how many there are more.
@@ -181,9 +231,9 @@ impl Handler for House {
         }
     }
 
-    // It has left its rooms already, and is not shown any more.
+    // It has left its rooms already, and that has been told.
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.names.lock().unwrap().remove(&connection.id());
+        self.people.names.lock().unwrap().remove(&connection.id());
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use indexmap::IndexMap;
 
 use crate::{
+    contain::contain,
     directory::{Directory, Vacate},
     seats::{Keeper, Member, Rooms, Seats},
     stamp::Stamp,
@@ -24,7 +25,13 @@ pub(crate) struct Hall<M: Member> {
     /// Passed by whatever is said: to rooms side by side, to everyone alone, so that this has its place
     /// in the order of each room.
     turnstile: Turnstile,
+    /// What is to be called when a member has left rooms. Copied when one is added, so that they are
+    /// called while nothing is locked.
+    on_leave: Lock<Arc<Vec<OnLeave<M>>>>,
 }
+
+/// Told the member, the rooms that it has left (at least one), and whether it has because it is over.
+type OnLeave<M> = Arc<dyn Fn(&M, &[Arc<str>], bool) + Send + Sync>;
 
 /// The members of a room, close together in memory.
 pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
@@ -51,7 +58,15 @@ impl<M: Member> Hall<M> {
             rooms: Directory::new(shards),
             everyone: Lock::new(Members::<M>::default()),
             turnstile: Turnstile::new(),
+            on_leave: Lock::new(Arc::default()),
         })
+    }
+
+    /// Calls `hook` whenever a member has left rooms, from now on.
+    pub(crate) fn on_leave(&self, hook: impl Fn(&M, &[Arc<str>], bool) + Send + Sync + 'static) {
+        let mut hooks = self.on_leave.lock();
+        let more = hooks.iter().cloned().chain([Arc::new(hook) as OnLeave<M>]).collect();
+        *hooks = Arc::new(more);
     }
 
     /// Whether the member is known now: not if it is over.
@@ -76,9 +91,12 @@ impl<M: Member> Hall<M> {
     /// Whether the member was in the room.
     pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
         let left = self.seats.visit_taken(id, |rooms| {
-            if rooms.remove(room) { self.take_out(id, room) } else { None }
+            let room = rooms.take(room)?;
+            Some((self.take_out(id, &room)?, room))
         });
-        left.flatten().is_some()
+        let Some((member, room)) = left.flatten() else { return false };
+        self.tell_departure(&member, &[room], false);
+        true
     }
 
     /// The rooms that the member was in.
@@ -87,7 +105,11 @@ impl<M: Member> Hall<M> {
             let rooms: Vec<_> = rooms.drain().collect();
             (self.take_out_of_all(id, &rooms), rooms)
         });
-        left.map_or_else(Vec::new, |(_members, rooms)| rooms)
+        let Some((members, rooms)) = left else { return Vec::new() };
+        if let Some(member) = members.first() {
+            self.tell_departure(member, &rooms, false);
+        }
+        rooms
     }
 
     /// The member with this id, if it is known.
@@ -167,15 +189,28 @@ impl<M: Member> Hall<M> {
     ) -> Vec<M> {
         rooms.into_iter().filter_map(|room| self.take_out(id, room)).collect()
     }
+
+    /// Tells whoever wants to know it. No lock may be held.
+    fn tell_departure(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
+        let hooks = self.on_leave.lock().clone();
+        for hook in hooks.iter() {
+            contain(|| hook(member, rooms, ended));
+        }
+    }
 }
 
 impl<M: Member> Keeper<M> for Hall<M> {
     fn end(&self, id: M::Id) {
         let mut taken_out = Vec::new();
-        self.seats.end(id, |rooms| {
+        let ended = self.seats.end(id, |rooms| {
             taken_out = self.take_out_of_all(id, rooms);
             taken_out.extend(self.everyone.lock().swap_remove(&id));
         });
+        if let Some((member, rooms)) = ended
+            && !rooms.is_empty()
+        {
+            self.tell_departure(&member, &rooms.into_iter().collect::<Vec<_>>(), true);
+        }
     }
 }
 

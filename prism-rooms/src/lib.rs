@@ -16,6 +16,22 @@
 //!     rooms: Rooms,
 //! }
 //!
+//! fn name(connection: &Connection) -> &str {
+//!     connection.query().unwrap_or("somebody")
+//! }
+//!
+//! impl Chat {
+//!     fn new() -> Self {
+//!         let rooms = Rooms::new();
+//!         rooms.on_leave(|departure| {
+//!             for room in departure.left {
+//!                 departure.rooms.to(room).send(&format!("{} left", name(departure.connection)));
+//!             }
+//!         });
+//!         Self { rooms }
+//!     }
+//! }
+//!
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
@@ -30,14 +46,15 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     let chat = Chat { rooms: Rooms::new() };
+//!     let chat = Chat::new();
 //!     Server::bind("127.0.0.1:8080").await?.web_socket("/chat/{room}", chat).serve().await;
 //!     Ok(())
 //! }
 //! ```
 //!
 //! There is no `on_disconnect`, because there is nothing to do in it: a connection leaves its rooms
-//! when it ends. And there is no `create` or `delete`: a room is there while somebody is in it.
+//! when it ends, and a hook ([`Rooms::on_leave`]) announces that, however it ended. And there is no
+//! `create` or `delete`: a room is there while somebody is in it.
 //!
 //! A clone of [`Rooms`] is the same rooms, so that the rest of your program can speak, too:
 //!
@@ -60,7 +77,8 @@
 //!
 //! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost,
 //!    after a panic in its handler, or because its task was dropped. That is so before
-//!    `on_disconnect` is called, and it can not join again.
+//!    `on_disconnect` is called, and it can not join again. Between the two, the hooks of
+//!    [`on_leave`](Rooms::on_leave) are told once which rooms it was in.
 //! 2. **A room is there exactly while it has a member**, also where the last one leaves just when
 //!    another joins: no join is lost, and no empty room remains.
 //! 3. **At most once.** Each member gets a message once or not at all, also one that is in several of
@@ -212,6 +230,7 @@
 //! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
 mod contain;
+mod departure;
 mod directory;
 mod hall;
 mod presence;
@@ -223,6 +242,7 @@ mod sync;
 mod to;
 
 pub use crate::{
+    departure::Departure,
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::Rooms,
     stamp::Stamp,

@@ -154,6 +154,12 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         self.inner.rooms.visit(room, |crowd| crowd.people()).unwrap_or_default()
     }
 
+    /// Returns the person with this key, if they are in the room.
+    #[must_use]
+    pub fn person(&self, room: &str, key: &str) -> Option<Arc<Person<M>>> {
+        self.inner.rooms.visit(room, |crowd| crowd.person(key)).flatten()
+    }
+
     /// How many people are in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use prism_driver::{Connection, ConnectionId};
 
 use crate::{
+    departure::Departure,
     hall::{Hall, Whom},
     seats::Member,
     shards::MANY,
@@ -78,6 +79,49 @@ impl Rooms {
     /// [`everyone`](Self::everyone).
     pub fn leave_all(&self, id: ConnectionId) -> Vec<Arc<str>> {
         self.hall.leave_all(id)
+    }
+
+    /// Has `hook` called whenever a connection has left one of its rooms or several: by
+    /// [`leave`](Self::leave), by [`leave_all`](Self::leave_all), or because it has ended, however it
+    /// ended. So each time that a connection has joined a room is followed by one departure from it.
+    ///
+    /// ```no_run
+    /// # use prism_rooms::Rooms;
+    /// let rooms = Rooms::new();
+    /// rooms.on_leave(|departure| {
+    ///     let name = departure.connection.query().unwrap_or("somebody");
+    ///     for room in departure.left {
+    ///         departure.rooms.to(room).send(&format!("{name} left"));
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// When it is called, the connection is in none of these rooms any more. Of a connection that has
+    /// ended, there is one call for all its rooms, before
+    /// [`on_disconnect`](prism_driver::Handler::on_disconnect) (and in place of it, if the connection's
+    /// task was dropped), and none if it was in no room. Otherwise the call is made before `leave` or
+    /// `leave_all` returns.
+    ///
+    /// The hook runs in the task or thread where the departure happens. No lock of these rooms is held
+    /// there, so it may send, ask, and let other connections join or leave; what it makes leave is told
+    /// in turn. It should be quick: it keeps the connection's end waiting. A panic in it has no effect on
+    /// anything else.
+    ///
+    /// Several hooks are called one after the other, in the order in which they were left. A hook cannot
+    /// be taken back; it is dropped with the last clone of these rooms.
+    ///
+    /// If many connections end at once, as they do at a shutdown, all of their departures are told to
+    /// those who are still there, which is quadratic. For large rooms there is
+    /// [`Presence`](crate::Presence), which tells them together. It knows nothing of this hook: when a
+    /// connection ends, it may or may not still be [listed](crate::Presence::list) while the hook runs.
+    pub fn on_leave(&self, hook: impl Fn(&Departure<'_>) + Send + Sync + 'static) {
+        let hall = Arc::downgrade(&self.hall);
+        self.hall.on_leave(move |connection, left, ended| {
+            // It is there: somebody is calling a method of it.
+            if let Some(hall) = hall.upgrade() {
+                hook(&Departure { rooms: &Self { hall }, connection, left, ended });
+            }
+        });
     }
 
     // ---- sending

@@ -107,6 +107,8 @@ async fn a_person_with_several_connections_is_one_until_the_last_has_gone() {
     let [ben] = &presence.list("tea")[..] else { panic!("not one person") };
     assert_eq!(ben.connections[1].connection, phone.connection.id());
     assert_eq!(*ben.connections[1].meta(), "phone");
+    assert!(Arc::ptr_eq(ben, &presence.person("tea", "ben").expect("he is there")));
+    assert!(presence.person("tea", "eve").is_none() && presence.person("milk", "ben").is_none());
     let both = person("ben", &["laptop", "phone"]);
     assert_eq!(ann.is_told().await, diff(1, &[both], &[], &[]));
     laptop.task.abort();

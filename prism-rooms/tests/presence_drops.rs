@@ -1,25 +1,20 @@
 //! Metadata whose destructor asks for everything that can be asked: whichever way it is dropped, no lock
-//! is held then. Each scenario has a thread of its own, so that a lock that is taken twice is a failure
-//! and does not hang the test.
+//! is held then.
 
 mod common;
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
-    thread,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{Guest, soon};
+use common::{Guest, soon, without_hanging};
 use prism_rooms::{Change, Presence, Rooms};
 use prism_tokio::{Connection, Tokio};
 use serde::Serialize;
-use tokio::{runtime::Builder, time::sleep};
+use tokio::time::sleep;
 
 const WINDOW: Duration = Duration::from_millis(100);
-
-/// How long a scenario may take before it has failed. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Metadata that looks around when it is dropped.
 #[derive(Serialize)]
@@ -111,22 +106,9 @@ impl World {
     }
 }
 
-/// Runs a scenario in virtual time, for as long as there is [`PATIENCE`].
 #[track_caller]
 fn in_a_world(scenario: impl AsyncFnOnce(World) + Send + 'static) {
-    let (tell, told) = mpsc::channel();
-    let running = thread::spawn(move || {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
-        runtime.expect("a runtime").block_on(async { scenario(World::new().await).await });
-        tell.send(()).expect("the test waits");
-    });
-    match told.recv_timeout(PATIENCE) {
-        Ok(()) => {}
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("a lock is held where user code runs"),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            running.join().expect("the scenario succeeds");
-        }
-    }
+    without_hanging(async || scenario(World::new().await).await);
 }
 
 #[test]

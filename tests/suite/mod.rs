@@ -21,6 +21,7 @@ mod messages;
 mod origins;
 mod pages;
 mod rooms;
+mod rooms_departures;
 mod rooms_members;
 mod rooms_model;
 mod rooms_presence;

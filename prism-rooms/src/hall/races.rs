@@ -7,6 +7,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::{Hall, fake::Fake};
+use crate::sync::Lock;
 
 const SHARDS: usize = 1;
 
@@ -85,6 +86,62 @@ fn who_ends_while_two_let_it_in_is_in_no_room_when_its_end_has_been_told() {
         });
         joins.join().unwrap();
         ends.join().unwrap();
+        nothing_is_left_of(&ann, &hall);
+    });
+}
+
+#[test]
+fn a_departure_is_told_once_and_before_the_end_is_over_whoever_let_the_member_in() {
+    all_but_the_most_torn(|| {
+        let (hall, ann) = (Hall::new(SHARDS), Fake::new(1));
+        let told = Arc::new(Lock::new(Vec::new()));
+        hall.on_leave({
+            let told = told.clone();
+            move |_, rooms, ended| told.lock().push((rooms.len(), ended))
+        });
+        let joins = thread::spawn({
+            let (hall, ann) = (hall.clone(), ann.clone());
+            move || hall.join(&ann, "tea")
+        });
+        let ends = thread::spawn({
+            let (hall, ann, told) = (hall.clone(), ann.clone(), told.clone());
+            move || {
+                let joined = hall.join(&ann, "milk");
+                ann.end();
+                // Now `on_disconnect` would be called.
+                (joined, told.lock().clone())
+            }
+        });
+        let in_tea = joins.join().unwrap();
+        let (in_milk, told_before) = ends.join().unwrap();
+        assert!(in_milk);
+        assert_eq!(told_before, [(1 + usize::from(in_tea), true)]);
+        assert_eq!(*told.lock(), told_before);
+        nothing_is_left_of(&ann, &hall);
+    });
+}
+
+#[test]
+fn a_departure_is_told_once_by_whoever_leaves_or_by_the_end() {
+    loom::model(|| {
+        let (hall, ann) = (Hall::new(SHARDS), Fake::new(1));
+        let told = Arc::new(Lock::new(0));
+        hall.on_leave({
+            let (told, hall) = (told.clone(), Arc::downgrade(&hall));
+            move |_, rooms, _| {
+                let hall = hall.upgrade().unwrap();
+                assert!(!hall.contains("tea", 1) && hall.members("tea").is_empty());
+                *told.lock() += rooms.len();
+            }
+        });
+        hall.join(&ann, "tea");
+        let leaves = thread::spawn({
+            let hall = hall.clone();
+            move || hall.leave(1, "tea")
+        });
+        ann.end();
+        leaves.join().unwrap();
+        assert_eq!(*told.lock(), 1);
         nothing_is_left_of(&ann, &hall);
     });
 }

@@ -83,6 +83,10 @@ impl<M> Crowd<M> {
         self.people.values().cloned().collect()
     }
 
+    pub(super) fn person(&self, key: &str) -> Option<Arc<Person<M>>> {
+        self.people.get(key).cloned()
+    }
+
     pub(super) fn count(&self) -> usize {
         self.people.len()
     }
