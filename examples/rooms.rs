@@ -11,15 +11,16 @@
 //! /name NAME           {"name": NAME}
 //! /join ROOM           {"presence": "state", ...}, and "diff"s from then on; again, the state again
 //! /leave ROOM          {"left": ROOM}
-//! /who ROOM            {"who": ROOM, "people": [NAME, ...], "more": NUMBER}
-//! /rooms               {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "more": NUMBER}
+//! /who ROOM            {"who": ROOM, "people": [NAME, ...], "of": NUMBER}
+//! /rooms [AFTER]       {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "of": NUMBER}
 //! /typing ROOM         a "diff" to all who are in the room
 //! /quiet ROOM          the same, when there is no more typing
 //! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE}, to all who are in it
 //! ```
 //!
 //! Those who are in a room are told `{"room": ROOM, "came": NAME}` when somebody has joined it, and
-//! `{"room": ROOM, "gone": NAME}` when that person's last connection has left it, or has ended. Lists have an end: `more` is how many are left out. What is refused is answered with
+//! `{"room": ROOM, "gone": NAME}` when that person's last connection has left it, or has ended. Lists are
+//! a page long: `of` is how many there are in all. What is refused is answered with
 //! `{"error": WHY, "line": LINE}`.
 
 use std::{
@@ -28,7 +29,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use prism_rooms::{Departure, Presence, Rooms};
+use prism_rooms::{Departure, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -68,11 +69,11 @@ impl People {
         self.names.lock().unwrap()[&connection.id()].clone()
     }
 
-    /// All who watch the room see this person in it.
-    fn show(&self, connection: &Connection, room: &str, typing: bool) {
+    /// All who watch the room see this person in it, unless it is full.
+    fn show(&self, connection: &Connection, room: &str, typing: bool) -> Result<(), String> {
         let name = self.name(connection);
         let shown = self.presence.track(connection, room, &name, Status { typing });
-        shown.expect("a status is JSON");
+        shown.map_err(|error| error.to_string())
     }
 
     fn is_in(&self, room: &str, name: &str) -> bool {
@@ -96,8 +97,11 @@ impl People {
 
 impl House {
     fn new(runtime: impl Runtime) -> Self {
-        let (presence, names) = (Presence::new(runtime), Mutex::default());
-        let (rooms, people) = (Rooms::new(), Arc::new(People { presence, names }));
+        let options = PresenceOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let presence = Presence::with_options(runtime, options);
+        let people = Arc::new(People { presence, names: Mutex::default() });
+        let options = RoomsOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let rooms = Rooms::with_options(options);
         rooms.on_leave({
             let people = people.clone();
             move |departure| people.part(departure)
@@ -105,65 +109,63 @@ impl House {
         Self { rooms, people }
     }
 
-    fn call(&self, connection: &Connection, name: &str) -> Value {
+    fn call(&self, connection: &Connection, name: &str) -> Result<Value, String> {
         let before = self.people.names.lock().unwrap().insert(connection.id(), name.to_owned());
         for room in self.rooms.rooms_of(connection.id()) {
-            self.show(connection, &room);
+            self.show(connection, &room)?;
             if let Some(before) = &before
                 && !self.people.is_in(&room, before)
             {
                 tell(&self.rooms, &room, "gone", before);
             }
         }
-        json!({ "name": name })
+        Ok(json!({ "name": name }))
     }
 
-    /// Who comes in hears who is there; and hears it anew, if it was in.
+    /// Whoever comes in hears who is there; and hears it again, if it was in.
     fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
-        let id = connection.id();
-        if !self.rooms.contains(room, id) {
-            if self.rooms.rooms_of(id).len() >= MOST_ROOMS {
-                return Err(format!("{MOST_ROOMS} rooms are enough"));
-            }
-            self.rooms.join(connection, room);
-            self.show(connection, room);
+        let joined = self.rooms.join(connection, room).map_err(|error| match error {
+            JoinError::TooManyRooms { limit } => format!("{limit} rooms are enough"),
+            other => other.to_string(),
+        });
+        if joined? && let Err(full) = self.show(connection, room) {
+            self.rooms.leave(connection.id(), room);
+            return Err(full);
         }
-        self.people.presence.unwatch(id, room);
-        self.people.presence.watch(connection, room);
-        Ok(())
+        self.people.presence.unwatch(connection.id(), room);
+        let watches = self.people.presence.watch(connection, room);
+        watches.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// Shows a person who may have come just now.
-    fn show(&self, connection: &Connection, room: &str) {
+    fn show(&self, connection: &Connection, room: &str) -> Result<(), String> {
         let name = self.people.name(connection);
         let was_in = self.people.is_in(room, &name);
-        self.people.show(connection, room, false);
+        self.people.show(connection, room, false)?;
         if !was_in {
             tell(&self.rooms, room, "came", &name);
         }
+        Ok(())
     }
 
-    fn say(&self, connection: &Connection, room: &str, text: &str) {
+    fn say(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
         let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
         self.rooms.to(room).send(&line.to_string());
-        self.people.show(connection, room, false);
+        self.people.show(connection, room, false)
     }
 
     fn who(&self, room: &str) -> Value {
-        let (people, more) = first(self.people.presence.list(room));
+        let people = self.people.presence.list_after(room, None, MOST_LISTED);
         let people: Vec<_> = people.iter().map(|person| &*person.key).collect();
-        json!({ "who": room, "people": people, "more": more })
+        json!({ "who": room, "people": people, "of": self.people.presence.count(room) })
     }
 
-    fn all_rooms(&self) -> Value {
-        let mut names = self.rooms.names();
-        if names.len() > MOST_LISTED {
-            names.select_nth_unstable(MOST_LISTED); // of very many, only those that are listed are sorted
-        }
-        let (mut names, more) = first(names);
-        names.sort();
+    /// The first rooms, or the first behind one of them.
+    fn some_rooms(&self, after: &str) -> Value {
         let room = |name| json!({ "room": name, "members": self.rooms.len(name) });
-        json!({ "rooms": names.iter().map(|name| room(name)).collect::<Vec<_>>(), "more": more })
+        let names = self.rooms.names_after(Some(after), MOST_LISTED);
+        let rooms: Vec<_> = names.iter().map(|name| room(name)).collect();
+        json!({ "rooms": rooms, "of": self.rooms.room_count() })
     }
 
     /// Does what a line asks for; the answer, if there is one, or why not.
@@ -171,17 +173,17 @@ impl House {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
-            "/name" if is_name(rest) => return Ok(Some(self.call(connection, rest))),
+            "/name" if is_name(rest) => return self.call(connection, rest).map(Some),
             "/join" if is_room(rest) => self.join(connection, rest)?,
             "/leave" if is_in(rest) => {
                 self.rooms.leave(connection.id(), rest);
                 return Ok(Some(json!({ "left": rest })));
             }
             "/who" => return Ok(Some(self.who(rest))),
-            "/rooms" => return Ok(Some(self.all_rooms())),
-            "/typing" if is_in(rest) => self.people.show(connection, rest, true),
-            "/quiet" if is_in(rest) => self.people.show(connection, rest, false),
-            room if is_in(room) => self.say(connection, room, rest),
+            "/rooms" => return Ok(Some(self.some_rooms(rest))),
+            "/typing" if is_in(rest) => self.people.show(connection, rest, true)?,
+            "/quiet" if is_in(rest) => self.people.show(connection, rest, false)?,
+            room if is_in(room) => self.say(connection, room, rest)?,
             _ => return Err("a bad name, or not your room".into()),
         }
         Ok(None)
@@ -191,13 +193,6 @@ impl House {
 /// Tells all who are in a room what somebody has done.
 fn tell(rooms: &Rooms, room: &str, what: &str, name: &str) {
     rooms.to(room).send(&json!({ "room": room, what: name }).to_string());
-}
-
-/// As many as are listed, and how many there are more.
-fn first<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
-    let more = all.len().saturating_sub(MOST_LISTED);
-    all.truncate(MOST_LISTED);
-    (all, more)
 }
 
 fn is_name(name: &str) -> bool {
@@ -219,7 +214,8 @@ fn is_room(room: &str) -> bool {
 
 impl Handler for House {
     async fn on_connect(&self, connection: &Connection) {
-        let answer = self.call(connection, &format!("guest-{:.4}", connection.id()));
+        let name = format!("guest-{:.4}", connection.id());
+        let answer = self.call(connection, &name).expect("it is in no room");
         let _ = connection.send(&answer.to_string()).await; // or it has gone already
     }
 

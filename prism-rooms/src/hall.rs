@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use crate::{
     contain::contain,
     directory::{Directory, Vacate},
+    error::JoinError,
     seats::{Keeper, Member, Rooms, Seats},
     stamp::Stamp,
     sync::{Lock, Turnstile},
@@ -25,6 +26,8 @@ pub(crate) struct Hall<M: Member> {
     /// Passed by whatever is said: to rooms side by side, to everyone alone, so that this has its place
     /// in the order of each room.
     turnstile: Turnstile,
+    /// How many rooms a member may be in.
+    max_rooms: usize,
     /// What is to be called when a member has left rooms. Copied when one is added, so that they are
     /// called while nothing is locked.
     on_leave: Lock<Arc<Vec<OnLeave<M>>>>,
@@ -51,13 +54,14 @@ pub(crate) enum Whom<'a> {
 }
 
 impl<M: Member> Hall<M> {
-    pub(crate) fn new(shards: usize) -> Arc<Self> {
+    pub(crate) fn new(shards: usize, max_rooms: usize) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             seats: Seats::new(shards),
             rooms: Directory::new(shards),
             everyone: Lock::new(Members::<M>::default()),
             turnstile: Turnstile::new(),
+            max_rooms,
             on_leave: Lock::new(Arc::default()),
         })
     }
@@ -74,18 +78,22 @@ impl<M: Member> Hall<M> {
         self.seated(member, |_| ()).is_some()
     }
 
-    /// Whether the member has come in: not if it was in, or is over.
-    pub(crate) fn join(&self, member: &M, room: &str) -> bool {
+    /// Whether the member has come in: not if it was in.
+    pub(crate) fn join(&self, member: &M, room: &str) -> Result<bool, JoinError> {
         let joined = self.seated(member, |rooms| {
             if rooms.contains(room) {
-                return false;
+                return Ok(false);
+            }
+            if rooms.len() >= self.max_rooms {
+                return Err(JoinError::TooManyRooms { limit: self.max_rooms });
             }
             self.rooms.enter(room, |name, members| {
                 members.insert(member.id(), member.clone());
-                rooms.insert(name.clone())
-            })
+                rooms.insert(name.clone());
+            });
+            Ok(true)
         });
-        joined.unwrap_or(false)
+        joined.unwrap_or(Err(JoinError::Ended))
     }
 
     /// Whether the member was in the room.
@@ -127,8 +135,13 @@ impl<M: Member> Hall<M> {
     }
 
     /// The rooms that there are.
-    pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        self.rooms.names()
+    pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
+        &self.rooms
+    }
+
+    /// How many members are known.
+    pub(crate) fn known(&self) -> usize {
+        self.everyone.lock().len()
     }
 
     /// Lets `look` see who is in a room, while nobody comes or goes; `None` if there is no such room.

@@ -35,7 +35,7 @@
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
-//!         self.rooms.join(connection, room);
+//!         let _ = self.rooms.join(connection, room); // or it has gone already
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -142,14 +142,15 @@
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let name = connection.query().unwrap_or("somebody");
 //!         let status = Status { typing: false };
-//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
-//!         self.presence.watch(connection, "lobby");
+//!         // Either fails if there are too many, or the connection has gone already.
+//!         let _ = self.presence.track(connection, "lobby", name, status);
+//!         let _ = self.presence.watch(connection, "lobby");
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
 //!         let name = connection.query().unwrap_or("somebody");
 //!         let status = Status { typing: message == Message::Text("typing") };
-//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
+//!         let _ = self.presence.track(connection, "lobby", name, status);
 //!     }
 //! }
 //!
@@ -210,7 +211,7 @@
 //!    [keepalive](prism_driver::Config), within 40 seconds by default; later, if its handler is busy
 //!    meanwhile: nobody reads then, so silence proves nothing.
 //! 2. **The numbers have no gap.** Changes are gathered for a tenth of a second
-//!    ([or as you like](Presence::with_window)) and told in one diff, with the next number. Each
+//!    ([or as you like](PresenceOptions::window)) and told in one diff, with the next number. Each
 //!    person is in it at most once. Who has gone and come back in that time has not moved: its
 //!    watchers see an update, if its connection is another one, or nothing.
 //! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
@@ -232,7 +233,9 @@
 mod contain;
 mod departure;
 mod directory;
+mod error;
 mod hall;
+mod options;
 mod presence;
 mod rooms;
 mod seats;
@@ -243,6 +246,8 @@ mod to;
 
 pub use crate::{
     departure::Departure,
+    error::{JoinError, TrackError},
+    options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::Rooms,
     stamp::Stamp,

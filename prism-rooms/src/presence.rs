@@ -17,6 +17,8 @@ use serde_json::value::to_raw_value;
 
 use crate::{
     directory::{Directory, Vacate},
+    error::{JoinError, TrackError},
+    options::PresenceOptions,
     seats::{Keeper, Rooms, Seats},
     shards::MANY,
 };
@@ -25,6 +27,7 @@ mod change;
 mod crowd;
 mod dues;
 mod later;
+mod size;
 mod watch;
 
 pub use self::{
@@ -37,10 +40,6 @@ use self::{
     later::Later,
 };
 
-/// How long changes gather before they are told. People take a tenth of a second for "at once"; and
-/// ten messages a second is what a watcher gets at most, however many come and go.
-const WINDOW: Duration = Duration::from_millis(100);
-
 /// To how many watchers, and about how many rooms, is told before other tasks get a turn.
 const TOLD_PER_TURN: usize = 256;
 
@@ -51,7 +50,7 @@ const TOLD_PER_TURN: usize = 256;
 /// to [watchers](Self::watch) as JSON, and to your own program as it is.
 ///
 /// ```no_run
-/// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), serde_json::Error> {
+/// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), Box<dyn std::error::Error>> {
 /// use prism_rooms::Presence;
 /// use serde::Serialize;
 ///
@@ -62,7 +61,7 @@ const TOLD_PER_TURN: usize = 256;
 ///
 /// let presence = Presence::new(runtime); // such as `prism_tokio::Tokio`
 /// presence.track(connection, "tea", "ada", Status { typing: false })?;
-/// presence.watch(connection, "tea"); // the browser now hears who comes and goes
+/// presence.watch(connection, "tea")?; // the browser now hears who comes and goes
 /// assert_eq!(presence.count("tea"), 1);
 /// # Ok(()) }
 /// ```
@@ -84,7 +83,7 @@ struct Inner<M> {
     this: Weak<Self>,
     seats: Seats<Connection>,
     rooms: Directory<Crowd<M>>,
-    window: Duration,
+    options: PresenceOptions,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     dues: Dues,
     watches: AtomicU64,
@@ -96,21 +95,20 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// The telling is done by a task, spawned here, so call this within the runtime. It sleeps while
     /// nothing changes.
     pub fn new(runtime: impl Runtime) -> Self {
-        Self::with_window(runtime, WINDOW)
+        Self::with_options(runtime, PresenceOptions::default())
     }
 
-    /// As [`new`](Self::new), with another time for changes to gather in, a millisecond at least. Who is
-    /// gone for less is not told to have been away; the longer it is, the fewer messages, and the
-    /// later.
-    pub fn with_window(runtime: impl Runtime, window: Duration) -> Self {
+    /// As [`new`](Self::new), with other limits, or another time for changes to gather in.
+    pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
+        // Whoever is behind is tried again after it: with none at all that would never end.
+        let options = options.window(options.window.max(Duration::from_millis(1)));
         let (dues, bell) = Dues::new();
         let clock = runtime.clone();
         let inner = Arc::new_cyclic(|this| Inner {
             this: this.clone(),
             seats: Seats::new(MANY),
             rooms: Directory::new(MANY),
-            // Who is behind is tried again after it: with none at all that would never end.
-            window: window.max(Duration::from_millis(1)),
+            options,
             now: Box::new(move || clock.now()),
             dues,
             watches: AtomicU64::new(0),
@@ -121,24 +119,28 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     // ---- being present
 
-    /// Shows a connection in a room, as one of this person's; or changes what is shown of it. Whether
-    /// it is shown now: `false` if it is over.
+    /// Shows a connection in a room, as one of this person's; or changes what is shown of it.
     ///
     /// # Errors
-    /// If `meta` can not be made JSON. Then nothing has changed.
+    /// If the connection has ended, `meta` cannot be made JSON, or it is against one of the
+    /// [limits](PresenceOptions). Then nothing has changed: what was shown before still is.
     pub fn track(
         &self,
         connection: &Connection,
         room: &str,
         person: &str,
         meta: M,
-    ) -> Result<bool, serde_json::Error> {
-        let json = to_raw_value(&meta)?.into();
-        let tracked = Tracked::new(connection.id(), meta, json);
-        let shown = self.inner.change(connection, room, |_, crowd, later| {
-            crowd.track(person, tracked, later);
-        });
-        Ok(shown.is_some())
+    ) -> Result<(), TrackError> {
+        let json = to_raw_value(&meta).map_err(TrackError::NotJson)?;
+        let (size, limit) = (json.get().len(), self.inner.options.max_meta_size);
+        if size > limit {
+            return Err(TrackError::MetaTooLarge { size, limit });
+        }
+        let tracked = Tracked::new(connection.id(), meta, json.into());
+        let limits = &self.inner.options;
+        self.inner.change(connection, room, |room, crowd, later| {
+            crowd.track(room, person, tracked, limits, later)
+        })
     }
 
     /// Does not show a connection in a room any more. Whether it was shown.
@@ -151,7 +153,16 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// The people in a room, by their keys.
     #[must_use]
     pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {
-        self.inner.rooms.visit(room, |crowd| crowd.people()).unwrap_or_default()
+        self.list_after(room, None, usize::MAX)
+    }
+
+    /// Returns a page of the people in a room, in the order of their keys: at most `most`, from the first
+    /// behind `after`. To go on, give the key of the last one of the page before. The cost grows with the
+    /// page, not with the room.
+    #[must_use]
+    pub fn list_after(&self, room: &str, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
+        let page = self.inner.rooms.visit(room, |crowd| crowd.people_after(after, most));
+        page.unwrap_or_default()
     }
 
     /// Returns the person with this key, if they are in the room.
@@ -169,14 +180,16 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     // ---- those who want to know it
 
     /// Has a connection told who is in a room: everybody now, and then who comes, changes and goes, in
-    /// [messages of JSON](crate#what-a-watcher-is-told). Whether it watches now: `false` if it did
-    /// already, or is over.
-    pub fn watch(&self, connection: &Connection, room: &str) -> bool {
+    /// [messages of JSON](crate#what-a-watcher-is-told). Returns whether that is new: `false` if it did
+    /// watch already.
+    ///
+    /// # Errors
+    /// If the connection has ended, or is shown in and watches as many rooms as it
+    /// [may](PresenceOptions::max_rooms_per_connection).
+    pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         let watcher = connection.clone();
-        let watches = self
-            .inner
-            .change(connection, room, |room, crowd, later| crowd.watch(room, watcher, later));
-        watches.unwrap_or(false)
+        self.inner
+            .change(connection, room, |room, crowd, later| Ok(crowd.watch(room, watcher, later)))
     }
 
     /// Does not tell a connection any more. Whether it was told.
@@ -205,23 +218,33 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 }
 
 impl<M: Send + Sync + 'static> Inner<M> {
-    /// Lets a connection into a crowd, or change something there; `None` if it is over.
-    fn change<R>(
+    /// Lets a connection into a crowd, or change something there.
+    fn change<R, E: From<JoinError>>(
         &self,
         connection: &Connection,
         room: &str,
-        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> R,
-    ) -> Option<R> {
+        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let mut later = self.later();
+        // It holds metadata: if it is not called, it is dropped here, and not under a lock.
+        let mut change = Some(change);
         let enter = |rooms: &mut Rooms| {
+            let limit = self.options.max_rooms_per_connection;
+            if !rooms.contains(room) && rooms.len() >= limit {
+                return Err(JoinError::TooManyRooms { limit }.into());
+            }
             self.rooms.enter(room, |room, crowd| {
-                rooms.insert(room.clone());
+                let change = change.take().expect("a room is entered once");
                 let changed = change(room, crowd, &mut later);
+                if crowd.knows(connection.id()) {
+                    rooms.insert(room.clone());
+                }
                 self.settle(room, crowd, &mut later);
                 changed
             })
         };
-        self.seats.visit(connection, &self.this, || {}, enter)
+        let changed = self.seats.visit(connection, &self.this, || {}, enter);
+        changed.unwrap_or_else(|| Err(JoinError::Ended.into()))
     }
 
     /// Lets a connection take something back.
@@ -270,7 +293,8 @@ impl<M: Send + Sync + 'static> Inner<M> {
             crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
             crowd.clear(later);
         } else if crowd.due.is_none() && crowd.has_news() {
-            crowd.due = Some(self.dues.add(room, later.now.saturating_add(self.window), later));
+            crowd.due =
+                Some(self.dues.add(room, later.now.saturating_add(self.options.window), later));
         }
     }
 
@@ -340,6 +364,6 @@ impl<M> Clone for Presence<M> {
 
 impl<M> fmt::Debug for Presence<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presence").field("window", &self.inner.window).finish_non_exhaustive()
+        f.debug_struct("Presence").field("options", &self.inner.options).finish_non_exhaustive()
     }
 }

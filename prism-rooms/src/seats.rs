@@ -10,7 +10,7 @@
 //! seat's lock comes before all others, but for the one under which its end is hooked.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Weak},
 };
@@ -37,7 +37,7 @@ pub(crate) trait Keeper<M: Member>: Send + Sync + 'static {
 pub(crate) type Rooms = HashSet<Arc<str>>;
 
 pub(crate) struct Seats<M: Member> {
-    seats: Shards<M::Id, Arc<Seat<M>>>,
+    seats: Shards<HashMap<M::Id, Arc<Seat<M>>>>,
 }
 
 struct Seat<M> {

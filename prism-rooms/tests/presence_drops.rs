@@ -9,7 +9,7 @@ use std::{
 };
 
 use common::{Guest, soon, without_hanging};
-use prism_rooms::{Change, Presence, Rooms};
+use prism_rooms::{Change, Presence, PresenceOptions, Rooms, TrackError};
 use prism_tokio::{Connection, Tokio};
 use serde::Serialize;
 use tokio::time::sleep;
@@ -46,8 +46,9 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
-        let (presence, rooms, dropped) = (Presence::new(Tokio), Rooms::new(), Arc::default());
+    async fn new(options: PresenceOptions) -> Self {
+        let presence = Presence::with_options(Tokio, options);
+        let (rooms, dropped) = (Rooms::new(), Arc::default());
         let (ann, ben) = (Arc::new(Guest::new().await), Arc::new(Guest::new().await));
         Self { presence, rooms, ann, ben, dropped }
     }
@@ -57,8 +58,7 @@ impl World {
     }
 
     fn show(&self, guest: &Guest, room: &str, person: &str, word: &'static str) {
-        let shown = self.presence.track(&guest.connection, room, person, self.nosy(word));
-        assert!(shown.expect("a word is JSON"), "it is there");
+        self.presence.track(&guest.connection, room, person, self.nosy(word)).expect("it is there");
     }
 
     fn hide(&self, guest: &Guest, room: &str) {
@@ -108,7 +108,12 @@ impl World {
 
 #[track_caller]
 fn in_a_world(scenario: impl AsyncFnOnce(World) + Send + 'static) {
-    without_hanging(async || scenario(World::new().await).await);
+    in_a_world_with(PresenceOptions::default(), scenario);
+}
+
+#[track_caller]
+fn in_a_world_with(options: PresenceOptions, scenario: impl AsyncFnOnce(World) + Send + 'static) {
+    without_hanging(async move || scenario(World::new(options).await).await);
 }
 
 #[test]
@@ -139,7 +144,7 @@ fn what_is_withdrawn_is_dropped_outside_the_locks() {
 #[test]
 fn what_watchers_knew_is_dropped_outside_the_locks_when_they_are_told_of_the_change() {
     in_a_world(async |world| {
-        world.presence.watch(&world.ann.connection, "tea");
+        world.presence.watch(&world.ann.connection, "tea").unwrap();
         world.show(&world.ben, "tea", "ben", "first");
         sleep(2 * WINDOW).await;
         world.show(&world.ben, "tea", "ben", "second");
@@ -214,7 +219,7 @@ fn what_an_ended_connection_leaves_behind_is_dropped_outside_the_locks() {
         for room in ["tea", "milk"] {
             world.show(&world.ann, room, "ann", "stays");
             world.show(&world.ben, room, "ben", "goes");
-            world.presence.watch(&world.ben.connection, room);
+            world.presence.watch(&world.ben.connection, room).unwrap();
         }
         world.show(&world.ben, "nobody else is here", "ben", "goes");
         world.ben.task.abort();
@@ -222,8 +227,39 @@ fn what_an_ended_connection_leaves_behind_is_dropped_outside_the_locks() {
         world.expect_dropped(&["goes"; 3]);
         // It is refused now.
         let refused = world.presence.track(&world.ben.connection, "tea", "ben", world.nosy("late"));
-        assert!(!matches!(refused, Ok(true)));
+        assert!(matches!(refused, Err(TrackError::Ended)));
         world.expect_dropped(&["goes", "goes", "goes", "late"]);
+    });
+}
+
+#[test]
+fn what_is_refused_is_dropped_outside_the_locks() {
+    let options = PresenceOptions::default().max_meta_size(30).max_state_size(300);
+    in_a_world_with(options.max_people_per_room(2).max_rooms_per_connection(2), async |world| {
+        let track = |room: &str, key: &str, word| {
+            let refused = world.presence.track(&world.ben.connection, room, key, world.nosy(word));
+            refused.expect_err("it is beyond a limit")
+        };
+        let too_large = track("tea", "ben", "more than is good for metadata");
+        assert!(matches!(too_large, TrackError::MetaTooLarge { .. }));
+        world.expect_dropped(&["more than is good for metadata"]);
+        world.dropped.lock().unwrap().clear();
+        world.show(&world.ann, "tea", "ann", "stays");
+        let long = "x".repeat(300);
+        // Where nobody is yet, and where somebody is.
+        for room in ["nobody is here", "tea"] {
+            let too_large = track(room, &long, "long key");
+            assert!(matches!(too_large, TrackError::StateTooLarge { .. }));
+        }
+        world.expect_dropped(&["long key"; 2]);
+        let eve = Guest::new().await;
+        world.show(&eve, "tea", "eve", "stays");
+        assert!(matches!(track("tea", "ben", "full"), TrackError::TooManyPeople { .. }));
+        world.show(&world.ben, "milk", "ben", "stays");
+        world.show(&world.ben, "water", "ben", "stays");
+        assert!(matches!(track("wine", "ben", "many"), TrackError::TooManyRooms { .. }));
+        world.expect_dropped(&["long key", "long key", "full", "many"]);
+        assert_eq!(world.presence.count("wine") + world.presence.count("nobody is here"), 0);
     });
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_lite::future::or;
-use prism_rooms::{Departure, Rooms};
+use prism_rooms::{Departure, JoinError, Rooms};
 
 use super::support::{
     PATIENCE, block_on,
@@ -66,8 +66,7 @@ fn announce(departure: &Departure<'_>, tell: &Sender<Event>) {
     assert_eq!(rooms.one(connection.id()).is_none(), ended);
     if ended {
         assert!(rooms.rooms_of(connection.id()).is_empty());
-        rooms.join(connection, "afterlife");
-        assert!(rooms.is_empty("afterlife"), "it is over");
+        assert_eq!(rooms.join(connection, "afterlife"), Err(JoinError::Ended));
     }
     let mut left: Vec<_> = left.iter().map(ToString::to_string).collect();
     left.sort_unstable();
@@ -77,7 +76,7 @@ fn announce(departure: &Departure<'_>, tell: &Sender<Event>) {
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
         for room in ["lobby", connection.param("room").unwrap_or("room")] {
-            self.rooms.join(connection, room);
+            let _ = self.rooms.join(connection, room); // or it has gone
         }
         let _ = connection.send("welcome").await; // or it has gone
     }

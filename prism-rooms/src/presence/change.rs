@@ -136,6 +136,9 @@ impl<M> fmt::Debug for Tracked<M> {
     }
 }
 
+/// Why what is told can always be made JSON.
+pub(super) const IS_JSON: &str = "text, numbers, and JSON that was made already";
+
 fn as_text<S: Serializer>(id: &ConnectionId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }

@@ -11,6 +11,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     mem,
+    ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
@@ -21,15 +22,18 @@ use super::{
     change::{Change, Person, Tracked},
     dues::Due,
     later::Later,
+    size,
     watch::{Outlet, Told, Watcher},
 };
-use crate::directory::Vacate;
+use crate::{directory::Vacate, error::TrackError, options::PresenceOptions};
 
 pub(super) struct Crowd<M> {
     people: People<M>,
     shown: People<M>,
     /// The keys of those who may differ in the two.
     changed: BTreeSet<Arc<str>>,
+    /// How large the state is as JSON, at most, when all of these people are shown.
+    size: usize,
     /// Whose a connection is.
     keys: HashMap<ConnectionId, Arc<str>>,
     watchers: IndexMap<WatcherId, Watcher<M>>,
@@ -45,6 +49,13 @@ pub(super) struct Crowd<M> {
 
 type People<M> = BTreeMap<Arc<str>, Arc<Person<M>>>;
 
+/// What would be less without a connection.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    people: usize,
+    size: usize,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum WatcherId {
     Connection(ConnectionId),
@@ -54,10 +65,22 @@ enum WatcherId {
 impl<M> Crowd<M> {
     // ---- who is here
 
-    pub(super) fn track(&mut self, person: &str, tracked: Tracked<M>, later: &mut Later<M>) {
+    /// Shows a connection as one of this person's, unless that is against the limits.
+    pub(super) fn track(
+        &mut self,
+        room: &Arc<str>,
+        person: &str,
+        tracked: Tracked<M>,
+        limits: &PresenceOptions,
+        later: &mut Later<M>,
+    ) -> Result<(), TrackError> {
+        if let Err(error) = self.admit(room, person, &tracked, limits) {
+            later.connections.push(tracked);
+            return Err(error);
+        }
         let id = tracked.connection;
         if self.keys.get(&id).is_some_and(|key| **key != *person) {
-            self.untrack(id, later);
+            self.remove(id, later);
         }
         let (key, connections) = self.connections(person, later);
         match connections.iter_mut().find(|there| there.connection == id) {
@@ -66,21 +89,19 @@ impl<M> Crowd<M> {
         }
         self.keys.insert(id, key.clone());
         self.changed.insert(key);
+        Ok(())
     }
 
     pub(super) fn untrack(&mut self, id: ConnectionId, later: &mut Later<M>) -> bool {
-        let Some(key) = self.keys.remove(&id) else { return false };
-        let (_, connections) = self.connections(&key, later);
-        later.connections.extend(connections.extract_if(.., |there| there.connection == id));
-        if connections.is_empty() {
-            later.people.extend(self.people.remove(&key));
-        }
-        self.changed.insert(key);
-        true
+        self.size -= self.share(id).size;
+        self.remove(id, later)
     }
 
-    pub(super) fn people(&self) -> Vec<Arc<Person<M>>> {
-        self.people.values().cloned().collect()
+    /// The first people behind `after`, if it is given, by their keys.
+    pub(super) fn people_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
+        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+        let people = self.people.range::<str, _>(behind).take(most);
+        people.map(|(_, person)| person.clone()).collect()
     }
 
     pub(super) fn person(&self, key: &str) -> Option<Arc<Person<M>>> {
@@ -176,6 +197,61 @@ impl<M> Crowd<M> {
         later.told.extend(self.state.take());
     }
 
+    /// Whether a connection may be shown as one of this person's. If so, the size is that with it.
+    fn admit(
+        &mut self,
+        room: &str,
+        person: &str,
+        tracked: &Tracked<M>,
+        limits: &PresenceOptions,
+    ) -> Result<(), TrackError> {
+        if self.people.is_empty() {
+            self.size = size::of_state(room);
+        }
+        let before = self.share(tracked.connection);
+        // It may be there with this connection only, which is shown anew.
+        let is_there = self.people.get(person).is_some_and(|person| {
+            person.connections.iter().any(|there| there.connection != tracked.connection)
+        });
+        let mut size = self.size - before.size + size::of_connection(tracked);
+        if !is_there {
+            size += size::of_person(person);
+            let limit = limits.max_people_per_room;
+            if self.people.len() - before.people >= limit {
+                return Err(TrackError::TooManyPeople { limit });
+            }
+        }
+        let limit = limits.max_state_size;
+        if size > limit {
+            return Err(TrackError::StateTooLarge { limit });
+        }
+        self.size = size;
+        Ok(())
+    }
+
+    /// What a connection is of all that is shown.
+    fn share(&self, id: ConnectionId) -> Share {
+        let person = self.keys.get(&id).and_then(|key| self.people.get(key));
+        let Some(person) = person else { return Share::default() };
+        let its_own = person.connections.iter().filter(|there| there.connection == id);
+        let size = its_own.map(size::of_connection).sum();
+        match person.connections.len() {
+            1 => Share { people: 1, size: size + size::of_person(&person.key) },
+            _ => Share { people: 0, size },
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId, later: &mut Later<M>) -> bool {
+        let Some(key) = self.keys.remove(&id) else { return false };
+        let (_, connections) = self.connections(&key, later);
+        later.connections.extend(connections.extract_if(.., |there| there.connection == id));
+        if connections.is_empty() {
+            later.people.extend(self.people.remove(&key));
+        }
+        self.changed.insert(key);
+        true
+    }
+
     fn welcome(
         &mut self,
         room: &Arc<str>,
@@ -253,6 +329,7 @@ impl<M> Default for Crowd<M> {
             people: People::new(),
             shown: People::new(),
             changed: BTreeSet::new(),
+            size: 0,
             keys: HashMap::new(),
             watchers: IndexMap::new(),
             number: 0,

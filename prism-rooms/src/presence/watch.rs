@@ -5,7 +5,10 @@ use std::{cell::OnceCell, collections::VecDeque, fmt, sync::Arc};
 use async_channel::{Receiver, Sender};
 use prism_driver::{Connection, PreparedMessage, TrySendError};
 
-use super::{change::Change, later::Later};
+use super::{
+    change::{Change, IS_JSON},
+    later::Later,
+};
 use crate::sync::Lock;
 
 /// How many changes wait in a [`Watch`] that nobody receives from.
@@ -85,7 +88,7 @@ impl<M> Watcher<M> {
     pub(super) fn has_room(&self) -> bool {
         match &self.to {
             Outlet::Connection(connection) => !connection.is_full(),
-            Outlet::Here { waiting, .. } => waiting.lock().len() < WAITING,
+            Outlet::Here { waiting, .. } => !is_full(&waiting.lock()),
         }
     }
 
@@ -97,7 +100,7 @@ impl<M> Watcher<M> {
             }
             Outlet::Here { waiting, bell } => {
                 let mut waiting = waiting.lock();
-                let is_full = waiting.len() >= WAITING;
+                let is_full = is_full(&waiting);
                 if !is_full {
                     waiting.push_back(what.change.clone());
                     later.ring(bell);
@@ -106,6 +109,10 @@ impl<M> Watcher<M> {
             }
         };
     }
+}
+
+fn is_full<M>(waiting: &VecDeque<Arc<Change<M>>>) -> bool {
+    waiting.len() >= WAITING
 }
 
 /// A change, encoded at most once, for all who are told it.
@@ -122,8 +129,7 @@ impl<M> Told<M> {
     fn json(&self) -> &PreparedMessage {
         self.json.get_or_init(|| {
             let json = serde_json::to_string(&*self.change);
-            let json = json.expect("text, numbers, and JSON that was made already");
-            PreparedMessage::new(&json)
+            PreparedMessage::new(&json.expect(IS_JSON))
         })
     }
 }
