@@ -219,10 +219,37 @@
 //!    second, with or without changes in it) at which there is room. So a client never has to ask; only
 //!    a state may follow on a number that is not the one before. (Where a handler has the
 //!    [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be among them: the gap
-//!    shows it, and to watch anew brings the state.)
+//!    shows it, and to watch anew brings the state.) A state of more than 64 KiB is made once a second at
+//!    most, so whoever needs one may wait that long while there are changes.
 //! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
 //!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
 //!    [`count`](Presence::count) know them at once.
+//!
+//! # Limits
+//!
+//! What one member can make all others hold or hear is limited, so that nobody can make it more than it is
+//! worth. [`RoomsOptions`] and [`PresenceOptions`] say how many rooms one connection may be in, how many
+//! people may be in a room, and how large what is known of them may be. What is beyond a limit is refused,
+//! with a [`JoinError`] or a [`TrackError`] that names it, and nothing has changed.
+//!
+//! ```no_run
+//! # fn example(rooms: &prism_rooms::Rooms, connection: &prism_driver::Connection) {
+//! use prism_rooms::JoinError;
+//!
+//! match rooms.join(connection, "tea") {
+//!     Ok(true) => {
+//!         rooms.to("tea").send("somebody came in");
+//!     }
+//!     Ok(false) | Err(JoinError::Ended) => {} // it was in already, or has gone
+//!     Err(error) => {
+//!         let _ = connection.try_send(&error.to_string()); // such as: it is in too many rooms
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Whatever your handler does because a peer asks for it should cost no more than the answer: so there are
+//! counts, and lists by the page ([`Rooms::names_after`], [`Presence::list_after`]).
 //!
 //! # In several processes
 //!

@@ -7,9 +7,12 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
 use common::{Guest, soon};
 use fastrand::Rng;
-use prism_rooms::{Change, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions, TrackError};
+use futures_lite::future::poll_once;
+use prism_rooms::{
+    Change, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions, TrackError, Watch,
+};
 use prism_tokio::Tokio;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const WINDOW: Duration = Duration::from_millis(100);
 
@@ -210,6 +213,52 @@ async fn the_limit_of_a_state_is_exact_however_often_it_is_reached() {
     let refused = track(&tight).unwrap_err();
     assert!(matches!(refused, TrackError::StateTooLarge { limit } if limit == size - 1));
     assert_eq!(tight.count("tea"), 0);
+}
+
+/// Tells who comes the state once a second at most, while it changes all the time.
+#[tokio::test(start_paused = true)]
+async fn a_state_of_more_than_an_outbox_is_made_once_a_second_at_most_and_told_to_all_who_wait() {
+    let presence = presence(PresenceOptions::default());
+    let guests: [Guest; 17] = guests().await;
+    let change = |number: usize, len| {
+        let shown =
+            presence.track(&guests[number].connection, "tea", &number.to_string(), meta(len));
+        shown.unwrap();
+    };
+    (1..16).for_each(|number| change(number, 4096));
+    sleep(2 * WINDOW).await;
+    // Smaller, it is made as often as somebody comes.
+    for round in 0..4 {
+        change(1, 4000 + round);
+        sleep(2 * WINDOW).await;
+        let watch = presence.watch_here("tea");
+        assert!(poll_once(watch.recv()).await.is_some(), "round {round}");
+    }
+    change(16, 4096);
+    sleep(Duration::from_secs(1)).await;
+    let first = presence.watch_here("tea");
+    let made = Instant::now();
+    assert!(poll_once(first.recv()).await.is_some());
+    assert!(poll_once(presence.watch_here("tea").recv()).await.is_some(), "it is still the same");
+    // Whoever comes within a second of that, waits while there are changes.
+    let (mut waiting, mut told) = (Vec::new(), Vec::new());
+    for round in 0..8 {
+        change(1, 4000 + round);
+        sleep(2 * WINDOW).await;
+        for watch in &waiting {
+            told.extend(poll_once(Watch::recv(watch)).await.flatten());
+        }
+        if told.is_empty() {
+            waiting.push(presence.watch_here("tea"));
+        } else {
+            break;
+        }
+    }
+    let second = Duration::from_secs(1);
+    assert!((second..second + 3 * WINDOW).contains(&made.elapsed()), "{:?}", made.elapsed());
+    assert!(told.len() == waiting.len() && told.len() >= 4, "{} of {}", told.len(), waiting.len());
+    assert!(told.iter().all(|state| Arc::ptr_eq(state, &told[0])), "all are told the same one");
+    assert!(matches!(&*told[0], Change::State { people, .. } if people.len() == 16));
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ mod rooms_departures;
 mod rooms_members;
 mod rooms_model;
 mod rooms_presence;
+mod rooms_presence_slow;
 mod rooms_slow;
 mod rooms_when_slow;
 mod shutdown;

@@ -13,6 +13,7 @@ use std::{
     mem,
     ops::Bound::{Excluded, Unbounded},
     sync::Arc,
+    time::Duration,
 };
 
 use indexmap::IndexMap;
@@ -26,6 +27,14 @@ use super::{
     watch::{Outlet, Told, Watcher},
 };
 use crate::{directory::Vacate, error::TrackError, options::PresenceOptions};
+
+/// A state that is larger is made [seldom](PAUSE). So much an outbox holds of anything, by default.
+const LARGE: usize = 64 << 10;
+
+/// How long after a large state the next one is made at the earliest. A watcher that does not read keeps
+/// the one that it was told; so all of them together keep no more than were made until they are cut off,
+/// and not one each.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Crowd<M> {
     people: People<M>,
@@ -41,6 +50,8 @@ pub(super) struct Crowd<M> {
     number: u64,
     /// What is shown, made ready for whoever needs it until the next diff.
     state: Option<Told<M>>,
+    /// When the last state was made.
+    made_at: Option<Duration>,
     /// A watcher may be behind.
     behind: bool,
     /// Its place among those that are due.
@@ -175,19 +186,16 @@ impl<M> Crowd<M> {
     pub(super) fn tell(&mut self, room: &Arc<str>, later: &mut Later<M>) {
         self.behind = false;
         let diff = self.take_diff(room, later);
-        let (shown, number) = (&self.shown, self.number);
-        for watcher in self.watchers.values_mut() {
+        let mut watchers = mem::take(&mut self.watchers);
+        for watcher in watchers.values_mut() {
             if watcher.is_behind {
-                // Only then is the state made.
-                if watcher.has_room() {
-                    let state = self.state.get_or_insert_with(|| state(room, number, shown));
-                    watcher.tell(state, later);
-                }
+                self.catch_up(room, watcher, later);
             } else if let Some(diff) = &diff {
                 watcher.tell(diff, later);
             }
             self.behind |= watcher.is_behind;
         }
+        self.watchers = watchers;
         later.told.extend(diff);
     }
 
@@ -259,13 +267,33 @@ impl<M> Crowd<M> {
         mut watcher: Watcher<M>,
         later: &mut Later<M>,
     ) {
-        if watcher.has_room() {
-            let (shown, number) = (&self.shown, self.number);
-            let state = self.state.get_or_insert_with(|| state(room, number, shown));
-            watcher.tell(state, later);
+        // Those who wait for a large one are told it together, at the end of a window: whoever comes does
+        // not have the next one made before that.
+        if self.state.is_some() || !self.behind || self.size <= LARGE {
+            self.catch_up(room, &mut watcher, later);
         }
         self.behind |= watcher.is_behind;
         later.watchers.extend(self.watchers.insert(id, watcher));
+    }
+
+    /// Tells the state to a watcher that is behind. It is made only if there is room for it.
+    fn catch_up(&mut self, room: &Arc<str>, watcher: &mut Watcher<M>, later: &mut Later<M>) {
+        if !watcher.has_room() {
+            return;
+        }
+        if self.state.is_none() {
+            let next = self.made_at.map_or(Duration::ZERO, |at| at.saturating_add(PAUSE));
+            if self.size > LARGE && later.now < next {
+                return;
+            }
+            let people = self.shown.values().cloned().collect();
+            let (room, number) = (room.clone(), self.number);
+            self.state = Some(Told::new(Change::State { room, number, people }));
+            self.made_at = Some(later.now);
+        }
+        if let Some(state) = &self.state {
+            watcher.tell(state, later);
+        }
     }
 
     fn remove_watcher(&mut self, id: WatcherId, later: &mut Later<M>) -> bool {
@@ -318,11 +346,6 @@ impl<M> Crowd<M> {
     }
 }
 
-fn state<M>(room: &Arc<str>, number: u64, shown: &People<M>) -> Told<M> {
-    let people = shown.values().cloned().collect();
-    Told::new(Change::State { room: room.clone(), number, people })
-}
-
 impl<M> Default for Crowd<M> {
     fn default() -> Self {
         Self {
@@ -334,6 +357,7 @@ impl<M> Default for Crowd<M> {
             watchers: IndexMap::new(),
             number: 0,
             state: None,
+            made_at: None,
             behind: false,
             due: None,
         }
