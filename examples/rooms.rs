@@ -122,7 +122,7 @@ impl House {
         Ok(json!({ "name": name }))
     }
 
-    /// Whoever comes in hears who is there; and hears it again, if it was in.
+    /// Lets a connection in and tells it who is there; tells it again if it was in.
     fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
         let joined = self.rooms.join(connection, room).map_err(|error| match error {
             JoinError::TooManyRooms { limit } => format!("{limit} rooms are enough"),

@@ -10,11 +10,11 @@ use crate::rooms::Rooms;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Departure<'a> {
-    /// The rooms that the hook was left with, to send to the others with. A hook that held a clone of
-    /// them instead would keep them for ever.
+    /// The rooms that the hook is registered with. Send to the other members through this: a hook that
+    /// captured a clone instead would keep itself, and all rooms, alive.
     pub rooms: &'a Rooms,
-    /// Who has left. If it has [ended](Self::ended), it cannot be sent to, or join, any more; its id,
-    /// path, parameters and query are still known.
+    /// The connection that has left. Once it has [ended](Self::ended) it can neither be sent to nor join
+    /// a room; its id, path, parameters and query are still known.
     pub connection: &'a Connection,
     /// The names of the rooms that it has left: at least one, in no particular order.
     pub left: &'a [Arc<str>],

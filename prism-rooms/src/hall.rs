@@ -203,7 +203,7 @@ impl<M: Member> Hall<M> {
         rooms.into_iter().filter_map(|room| self.take_out(id, room)).collect()
     }
 
-    /// Tells whoever wants to know it. No lock may be held.
+    /// Calls the hooks. No lock may be held.
     fn tell_departure(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
         let hooks = self.on_leave.lock().clone();
         for hook in hooks.iter() {

@@ -77,7 +77,7 @@
 //!
 //! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost,
 //!    after a panic in its handler, or because its task was dropped. That is so before
-//!    `on_disconnect` is called, and it can not join again. Between the two, the hooks of
+//!    `on_disconnect` is called, and it cannot join again. Between the two, the hooks of
 //!    [`on_leave`](Rooms::on_leave) are told once which rooms it was in.
 //! 2. **A room is there exactly while it has a member**, also where the last one leaves just when
 //!    another joins: no join is lost, and no empty room remains.
@@ -220,7 +220,7 @@
 //!    a state may follow on a number that is not the one before. (Where a handler has the
 //!    [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be among them: the gap
 //!    shows it, and to watch anew brings the state.) A state of more than 64 KiB is made once a second at
-//!    most, so whoever needs one may wait that long while there are changes.
+//!    most, so a watcher that needs one may wait that long while there are changes.
 //! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
 //!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
 //!    [`count`](Presence::count) know them at once.

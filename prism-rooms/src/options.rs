@@ -16,8 +16,9 @@ pub struct RoomsOptions {
 }
 
 impl RoomsOptions {
-    /// Sets how many rooms one connection may be in. Default: 1,024: more than anybody follows, and at its
-    /// end a connection leaves so many in about a millisecond, for which its thread does nothing else.
+    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than anybody follows. A
+    /// connection leaves that many rooms in about a millisecond when it ends, and blocks its thread for as
+    /// long.
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
@@ -49,10 +50,10 @@ pub struct PresenceOptions {
 }
 
 impl PresenceOptions {
-    /// Sets how long changes gather before they are told, a millisecond at least. Whoever is gone for less
-    /// is not told to have been away; the longer it is, the fewer messages, and the later. Default: 100 ms:
-    /// people take it for "at once", and a watcher gets at most ten messages a second from a room, however
-    /// many come and go.
+    /// Sets how long changes are gathered before they are sent, at least a millisecond. A person who is
+    /// away for less is not reported as gone. A longer window means fewer messages, and later ones.
+    /// Default: 100 ms, which people perceive as immediate: a watcher gets at most ten messages a second
+    /// from a room, however many people come and go.
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
@@ -65,25 +66,28 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets how many people may be in a room. (How many connections a person has does not count here, but
-    /// for the [state's size](Self::max_state_size).) Default: 1,000: a longer list is not read, and where
-    /// all of them watch, each change is told to a thousand.
+    /// Sets how many people may be in a room. (Connections of the same person count only towards the
+    /// [size of the state](Self::max_state_size).) Default: 1,000: nobody reads a longer list, and if all of
+    /// them watch, each change is sent a thousand times.
     pub const fn max_people_per_room(mut self, limit: usize) -> Self {
         self.max_people_per_room = limit;
         self
     }
 
-    /// Sets how large the metadata of one connection may be as JSON, in bytes. Default: 4 KiB: much for a
-    /// status and the address of a picture. Each change of it is sent to all who watch.
+    /// Sets how large the metadata of one connection may be as JSON, in bytes. Default: 4 KiB, which is
+    /// plenty for a status and the address of a picture. Each change is sent to every watcher.
     pub const fn max_meta_size(mut self, limit: usize) -> Self {
         self.max_meta_size = limit;
         self
     }
 
-    /// Sets how large the state of a room may be as JSON, in bytes: the message that tells all of its
-    /// people. A diff is at most twice that. Default: 256 KiB: a thousand people with 150 bytes of
-    /// metadata each, and no more than four full [outboxes](prism_driver::Options::high_water_mark),
-    /// because a watcher that does not read may hold a state of its own.
+    /// Sets how large the state of a room may be as JSON, in bytes: the message that lists all of its
+    /// people. A diff is at most twice as large. Default: 256 KiB, which is enough for a thousand people
+    /// with 150 bytes of metadata each, and no more than four full
+    /// [outboxes](prism_driver::Options::high_water_mark): a watcher that does not read holds one state.
+    ///
+    /// A state of more than 64 KiB is encoded at most once a second, so that watchers which do not read
+    /// share it. A watcher that needs one may wait that long while there are changes.
     pub const fn max_state_size(mut self, limit: usize) -> Self {
         self.max_state_size = limit;
         self

@@ -100,7 +100,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     /// As [`new`](Self::new), with other limits, or another time for changes to gather in.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
-        // Whoever is behind is tried again after it: with none at all that would never end.
+        // A watcher that is behind is tried again after it: with none at all that would never end.
         let options = options.window(options.window.max(Duration::from_millis(1)));
         let (dues, bell) = Dues::new();
         let clock = runtime.clone();

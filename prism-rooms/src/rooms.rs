@@ -93,9 +93,9 @@ impl Rooms {
         self.hall.leave_all(id)
     }
 
-    /// Has `hook` called whenever a connection has left one of its rooms or several: by
+    /// Registers a hook that is called when a connection has left one or more rooms: by
     /// [`leave`](Self::leave), by [`leave_all`](Self::leave_all), or because it has ended, however it
-    /// ended. So each time that a connection has joined a room is followed by one departure from it.
+    /// ended. Each time a connection has joined a room is matched by one departure from it.
     ///
     /// ```no_run
     /// # use prism_rooms::Rooms;
@@ -108,24 +108,24 @@ impl Rooms {
     /// });
     /// ```
     ///
-    /// When it is called, the connection is in none of these rooms any more. Of a connection that has
-    /// ended, there is one call for all its rooms, before
-    /// [`on_disconnect`](prism_driver::Handler::on_disconnect) (and in place of it, if the connection's
-    /// task was dropped), and none if it was in no room. Otherwise the call is made before `leave` or
-    /// `leave_all` returns.
+    /// The connection has been taken out of these rooms before the call. When a connection ends, the hook is
+    /// called once with all of its rooms, before
+    /// [`on_disconnect`](prism_driver::Handler::on_disconnect) (which does not run if the connection's task
+    /// was dropped; the hook does). It is not called if the connection was in no room. Otherwise it is
+    /// called before `leave` or `leave_all` returns.
     ///
-    /// The hook runs in the task or thread where the departure happens. No lock of these rooms is held
-    /// there, so it may send, ask, and let other connections join or leave; what it makes leave is told
-    /// in turn. It should be quick: it keeps the connection's end waiting. A panic in it has no effect on
-    /// anything else.
+    /// The hook runs in the task or thread in which the departure happens, while no lock of these rooms is
+    /// held. So it may send, ask anything, and let other connections join or leave; departures that it
+    /// causes call it again. Keep it quick, because it delays the end of the connection. A panic in it has
+    /// no effect on anything else.
     ///
-    /// Several hooks are called one after the other, in the order in which they were left. A hook cannot
-    /// be taken back; it is dropped with the last clone of these rooms.
+    /// Any number of hooks can be registered; they are called in that order. A hook cannot be removed: it is
+    /// dropped with the last clone of these rooms.
     ///
-    /// If many connections end at once, as they do at a shutdown, all of their departures are told to
-    /// those who are still there, which is quadratic. For large rooms there is
-    /// [`Presence`](crate::Presence), which tells them together. It knows nothing of this hook: when a
-    /// connection ends, it may or may not still be [listed](crate::Presence::list) while the hook runs.
+    /// If many members of a room leave at the same time, as in a shutdown, announcing each departure to those
+    /// who remain takes quadratic time. For large rooms use [`Presence`](crate::Presence), which gathers
+    /// changes. Presence and rooms do not wait for each other: when a connection ends, it may or may not be
+    /// [listed](crate::Presence::list) there while the hook runs.
     pub fn on_leave(&self, hook: impl Fn(&Departure<'_>) + Send + Sync + 'static) {
         let hall = Arc::downgrade(&self.hall);
         self.hall.on_leave(move |connection, left, ended| {

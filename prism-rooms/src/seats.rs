@@ -60,7 +60,7 @@ impl<M: Member> Seats<M> {
 
     /// Lets `visit` see, and change, which rooms a member is in; `None` if the member is over.
     ///
-    /// `keeper` is told of the member's end, once, by whoever ends it. `welcome` is called when the seat
+    /// `keeper` is told of the member's end, once, in the thread that ends it. `welcome` is called when the seat
     /// is taken.
     pub(crate) fn visit<R>(
         &self,
@@ -107,7 +107,7 @@ impl<M: Member> Seats<M> {
     }
 
     /// A member is over: `leave` has to take it out of its rooms. When this returns, that is done,
-    /// whoever does it. Returns the member and the rooms that it was in to the one that has done it.
+    /// by this call or by another. Returns the member and the rooms that it was in, if it was by this one.
     pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(&Rooms)) -> Option<(M, Rooms)> {
         let seat = self.find(id)?;
         let was = {

@@ -123,7 +123,7 @@ async fn as_many_people_are_in_a_room_as_may_be_and_no_more() {
     // A second connection is no second person.
     track(&phone, "tea", "ann").unwrap();
     track(&ann, "tea", "ann").unwrap();
-    // Who is somebody else from now on has been one of the two; but not where the first one stays.
+    // A new name takes the place of the old one; but not where the old one stays with another connection.
     track(&ben, "tea", "benjamin").unwrap();
     assert!(is_full(track(&phone, "tea", "anna")));
     assert_eq!(presence.person("tea", "ann").expect("she is there").connections.len(), 2);
@@ -240,7 +240,7 @@ async fn a_state_of_more_than_an_outbox_is_made_once_a_second_at_most_and_told_t
     let made = Instant::now();
     assert!(poll_once(first.recv()).await.is_some());
     assert!(poll_once(presence.watch_here("tea").recv()).await.is_some(), "it is still the same");
-    // Whoever comes within a second of that, waits while there are changes.
+    // Watchers that come within a second of that wait while there are changes.
     let (mut waiting, mut told) = (Vec::new(), Vec::new());
     for round in 0..8 {
         change(1, 4000 + round);

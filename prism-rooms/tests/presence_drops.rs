@@ -263,7 +263,7 @@ fn what_is_refused_is_dropped_outside_the_locks() {
     });
 }
 
-/// It is the program's own panic, so the hook prints it; nobody else notices.
+/// The panic hook still prints the panic.
 #[test]
 fn a_destructor_that_panics_has_no_effect_on_anybody() {
     in_a_world(async |world| {

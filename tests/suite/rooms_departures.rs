@@ -1,5 +1,5 @@
-//! Departures: whoever leaves a room, in whichever way, is announced there once, by a hook that is called
-//! when the connection has left its rooms and before `on_disconnect`.
+//! Departures: a connection that leaves a room, in whichever way, is announced there once, by a hook that is
+//! called when it has left its rooms and before `on_disconnect`.
 
 use std::{
     pin::pin,

@@ -1,4 +1,4 @@
-//! Watchers that do not read: they share what they are told, and it is not made anew for each.
+//! Watchers that do not read: they share what they are told, and it is not encoded for each.
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +22,8 @@ const META: usize = (4 << 10) - 2;
 /// As large as a state may be.
 const STATE: usize = 256 << 10;
 
-/// Shows whoever says something as a person of its own, with as much metadata as there may be, which is
-/// different each time; and has whoever comes to `/?watch` watch.
+/// Shows each connection that says something as a person of its own, with as much metadata as there may
+/// be, made of what it says; and has each that asks for `/?watch` watch.
 struct Lobby {
     presence: Presence<String>,
     told: Recorder,
@@ -103,7 +103,7 @@ impl Open {
 
     /// Has one person look different, and waits until that has been told.
     fn change(&mut self, number: usize) {
-        let word = if number % 2 == 0 { "b" } else { "c" };
+        let word = if number.is_multiple_of(2) { "b" } else { "c" };
         self.people[0].send(TEXT, word.as_bytes());
         self.people[0].expect(TEXT, b"shown");
         until_told(&self.watch);

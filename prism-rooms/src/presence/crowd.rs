@@ -217,7 +217,7 @@ impl<M> Crowd<M> {
             self.size = size::of_state(room);
         }
         let before = self.share(tracked.connection);
-        // It may be there with this connection only, which is shown anew.
+        // It may be there with this connection only, which is replaced.
         let is_there = self.people.get(person).is_some_and(|person| {
             person.connections.iter().any(|there| there.connection != tracked.connection)
         });
@@ -267,7 +267,7 @@ impl<M> Crowd<M> {
         mut watcher: Watcher<M>,
         later: &mut Later<M>,
     ) {
-        // Those who wait for a large one are told it together, at the end of a window: whoever comes does
+        // Those who wait for a large one are told it together, at the end of a window: a newcomer does
         // not have the next one made before that.
         if self.state.is_some() || !self.behind || self.size <= LARGE {
             self.catch_up(room, &mut watcher, later);

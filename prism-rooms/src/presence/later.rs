@@ -10,9 +10,9 @@ use super::{
 };
 use crate::sync::assert_none_is_held;
 
-/// It is made before the first lock is taken, and dropped after the last one was let go. Then it wakes
-/// whoever waits for the change, and drops what was taken out. Both run code of the application's: its
-/// wakers, and the destructors of its metadata, which may ask presence for anything.
+/// It is made before the first lock is taken, and dropped after the last one has been released. Then it
+/// wakes the tasks that wait for the change, and drops what was taken out. Both run the application's
+/// code: its wakers, and the destructors of its metadata, which may ask presence for anything.
 ///
 /// Whatever holds metadata, and could be the last to do so, has to go in here.
 pub(super) struct Later<M> {
