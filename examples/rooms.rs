@@ -11,19 +11,25 @@
 //! /name NAME           {"name": NAME}
 //! /join ROOM           {"presence": "state", ...}, and "diff"s from then on; again, the state again
 //! /leave ROOM          {"left": ROOM}
-//! /who ROOM            {"who": ROOM, "people": [NAME, ...], "more": NUMBER}
-//! /rooms               {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "more": NUMBER}
+//! /who ROOM            {"who": ROOM, "people": [NAME, ...], "of": NUMBER}
+//! /rooms [AFTER]       {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "of": NUMBER}
 //! /typing ROOM         a "diff" to all who are in the room
 //! /quiet ROOM          the same, when there is no more typing
 //! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE}, to all who are in it
 //! ```
 //!
-//! Lists have an end: `more` is how many are left out. What is refused is answered with
+//! Those who are in a room are told `{"room": ROOM, "came": NAME}` when somebody has joined it, and
+//! `{"room": ROOM, "gone": NAME}` when that person's last connection has left it, or has ended. Lists are
+//! a page long: `of` is how many there are in all. What is refused is answered with
 //! `{"error": WHY, "line": LINE}`.
 
-use std::{collections::HashMap, io, sync::Mutex};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex},
+};
 
-use prism_rooms::{Presence, Rooms};
+use prism_rooms::{Departure, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -44,6 +50,10 @@ const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
 struct House {
     rooms: Rooms,
+    people: Arc<People>,
+}
+
+struct People {
     presence: Presence<Status>,
     names: Mutex<HashMap<ConnectionId, String>>,
 }
@@ -54,74 +64,108 @@ struct Status {
     typing: bool,
 }
 
-impl House {
-    fn new(runtime: impl Runtime) -> Self {
-        let (rooms, names) = (Rooms::new(), Mutex::default());
-        Self { rooms, presence: Presence::new(runtime), names }
-    }
-
+impl People {
     fn name(&self, connection: &Connection) -> String {
         self.names.lock().unwrap()[&connection.id()].clone()
     }
 
-    fn call(&self, connection: &Connection, name: &str) -> Value {
-        self.names.lock().unwrap().insert(connection.id(), name.to_owned());
-        for room in self.rooms.rooms_of(connection.id()) {
-            self.show(connection, &room, false);
-        }
-        json!({ "name": name })
+    /// All who watch the room see this person in it, unless it is full.
+    fn show(&self, connection: &Connection, room: &str, typing: bool) -> Result<(), String> {
+        let name = self.name(connection);
+        let shown = self.presence.track(connection, room, &name, Status { typing });
+        shown.map_err(|error| error.to_string())
     }
 
-    /// Who comes in hears who is there; and hears it anew, if it was in.
-    fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
-        let id = connection.id();
-        if !self.rooms.contains(room, id) {
-            if self.rooms.rooms_of(id).len() >= MOST_ROOMS {
-                return Err(format!("{MOST_ROOMS} rooms are enough"));
+    fn is_in(&self, room: &str, name: &str) -> bool {
+        self.presence.person(room, name).is_some()
+    }
+
+    /// Called whenever a connection has left rooms, by itself or because it has ended. (Of one that has
+    /// ended, presence knows or will know by itself. Here it has to, for the others' sake.)
+    fn part(&self, departure: &Departure<'_>) {
+        let (id, name) = (departure.connection.id(), self.name(departure.connection));
+        for room in departure.left {
+            self.presence.unwatch(id, room);
+            self.presence.untrack(id, room);
+            // Unless there is another tab.
+            if !self.is_in(room, &name) {
+                tell(departure.rooms, room, "gone", &name);
             }
-            self.rooms.join(connection, room);
-            self.show(connection, room, false);
         }
-        self.presence.unwatch(id, room);
-        self.presence.watch(connection, room);
+    }
+}
+
+impl House {
+    fn new(runtime: impl Runtime) -> Self {
+        let options = PresenceOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let presence = Presence::with_options(runtime, options);
+        let people = Arc::new(People { presence, names: Mutex::default() });
+        let options = RoomsOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let rooms = Rooms::with_options(options);
+        rooms.on_leave({
+            let people = people.clone();
+            move |departure| people.part(departure)
+        });
+        Self { rooms, people }
+    }
+
+    fn call(&self, connection: &Connection, name: &str) -> Result<Value, String> {
+        let before = self.people.names.lock().unwrap().insert(connection.id(), name.to_owned());
+        for room in self.rooms.rooms_of(connection.id()) {
+            self.show(connection, &room)?;
+            if let Some(before) = &before
+                && !self.people.is_in(&room, before)
+            {
+                tell(&self.rooms, &room, "gone", before);
+            }
+        }
+        Ok(json!({ "name": name }))
+    }
+
+    /// Lets a connection in and tells it who is there; tells it again if it was in.
+    fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
+        let joined = self.rooms.join(connection, room).map_err(|error| match error {
+            JoinError::TooManyRooms { limit } => format!("{limit} rooms are enough"),
+            other => other.to_string(),
+        });
+        if joined? && let Err(full) = self.show(connection, room) {
+            self.rooms.leave(connection.id(), room);
+            return Err(full);
+        }
+        self.people.presence.unwatch(connection.id(), room);
+        let watches = self.people.presence.watch(connection, room);
+        watches.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Shows a person who may have come just now.
+    fn show(&self, connection: &Connection, room: &str) -> Result<(), String> {
+        let name = self.people.name(connection);
+        let was_in = self.people.is_in(room, &name);
+        self.people.show(connection, room, false)?;
+        if !was_in {
+            tell(&self.rooms, room, "came", &name);
+        }
         Ok(())
     }
 
-    fn leave(&self, connection: &Connection, room: &str) -> Value {
-        self.rooms.leave(connection.id(), room);
-        self.presence.unwatch(connection.id(), room);
-        self.presence.untrack(connection.id(), room);
-        json!({ "left": room })
-    }
-
-    fn say(&self, connection: &Connection, room: &str, text: &str) {
-        let line = json!({ "room": room, "from": self.name(connection), "text": text });
+    fn say(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
+        let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
         self.rooms.to(room).send(&line.to_string());
-        self.show(connection, room, false);
-    }
-
-    /// All who watch the room see this person in it.
-    fn show(&self, connection: &Connection, room: &str, typing: bool) {
-        let name = self.name(connection);
-        let shown = self.presence.track(connection, room, &name, Status { typing });
-        shown.expect("a status is JSON");
+        self.people.show(connection, room, false)
     }
 
     fn who(&self, room: &str) -> Value {
-        let (people, more) = first(self.presence.list(room));
+        let people = self.people.presence.list_after(room, None, MOST_LISTED);
         let people: Vec<_> = people.iter().map(|person| &*person.key).collect();
-        json!({ "who": room, "people": people, "more": more })
+        json!({ "who": room, "people": people, "of": self.people.presence.count(room) })
     }
 
-    fn all_rooms(&self) -> Value {
-        let mut names = self.rooms.names();
-        if names.len() > MOST_LISTED {
-            names.select_nth_unstable(MOST_LISTED); // of very many, only those that are listed are sorted
-        }
-        let (mut names, more) = first(names);
-        names.sort();
+    /// The first rooms, or the first behind one of them.
+    fn some_rooms(&self, after: &str) -> Value {
         let room = |name| json!({ "room": name, "members": self.rooms.len(name) });
-        json!({ "rooms": names.iter().map(|name| room(name)).collect::<Vec<_>>(), "more": more })
+        let names = self.rooms.names_after(Some(after), MOST_LISTED);
+        let rooms: Vec<_> = names.iter().map(|name| room(name)).collect();
+        json!({ "rooms": rooms, "of": self.rooms.room_count() })
     }
 
     /// Does what a line asks for; the answer, if there is one, or why not.
@@ -129,25 +173,26 @@ impl House {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
-            "/name" if is_name(rest) => return Ok(Some(self.call(connection, rest))),
+            "/name" if is_name(rest) => return self.call(connection, rest).map(Some),
             "/join" if is_room(rest) => self.join(connection, rest)?,
-            "/leave" if is_in(rest) => return Ok(Some(self.leave(connection, rest))),
+            "/leave" if is_in(rest) => {
+                self.rooms.leave(connection.id(), rest);
+                return Ok(Some(json!({ "left": rest })));
+            }
             "/who" => return Ok(Some(self.who(rest))),
-            "/rooms" => return Ok(Some(self.all_rooms())),
-            "/typing" if is_in(rest) => self.show(connection, rest, true),
-            "/quiet" if is_in(rest) => self.show(connection, rest, false),
-            room if is_in(room) => self.say(connection, room, rest),
+            "/rooms" => return Ok(Some(self.some_rooms(rest))),
+            "/typing" if is_in(rest) => self.people.show(connection, rest, true)?,
+            "/quiet" if is_in(rest) => self.people.show(connection, rest, false)?,
+            room if is_in(room) => self.say(connection, room, rest)?,
             _ => return Err("a bad name, or not your room".into()),
         }
         Ok(None)
     }
 }
 
-/// As many as are listed, and how many there are more.
-fn first<T>(mut all: Vec<T>) -> (Vec<T>, usize) {
-    let more = all.len().saturating_sub(MOST_LISTED);
-    all.truncate(MOST_LISTED);
-    (all, more)
+/// Tells all who are in a room what somebody has done.
+fn tell(rooms: &Rooms, room: &str, what: &str, name: &str) {
+    rooms.to(room).send(&json!({ "room": room, what: name }).to_string());
 }
 
 fn is_name(name: &str) -> bool {
@@ -169,7 +214,8 @@ fn is_room(room: &str) -> bool {
 
 impl Handler for House {
     async fn on_connect(&self, connection: &Connection) {
-        let answer = self.call(connection, &format!("guest-{:.4}", connection.id()));
+        let name = format!("guest-{:.4}", connection.id());
+        let answer = self.call(connection, &name).expect("it is in no room");
         let _ = connection.send(&answer.to_string()).await; // or it has gone already
     }
 
@@ -181,9 +227,9 @@ impl Handler for House {
         }
     }
 
-    // It has left its rooms already, and is not shown any more.
+    // It has left its rooms already, and that has been told.
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.names.lock().unwrap().remove(&connection.id());
+        self.people.names.lock().unwrap().remove(&connection.id());
     }
 }
 

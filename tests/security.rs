@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use prism_rooms::{PresenceOptions, RoomsOptions};
 use prism_tokio::Options;
 
 const PAGE: &str = include_str!("../SECURITY.md");
@@ -26,9 +27,12 @@ fn code(line: &str) -> impl Iterator<Item = &str> {
 
 /// The tests in a file, by name: those that are not ignored.
 fn tests(text: &str) -> HashSet<&str> {
-    let behind_attributes = text.split("#[test]\n").skip(1);
-    let names = behind_attributes
-        .filter_map(|text| text.trim_start().strip_prefix("fn ")?.split('(').next());
+    let attributes = ["#[test]\n", "#[tokio::test(start_paused = true)]\n"];
+    let behind_attributes = attributes.iter().flat_map(|attribute| text.split(attribute).skip(1));
+    let names = behind_attributes.filter_map(|text| {
+        let text = text.trim_start();
+        text.strip_prefix("async ").unwrap_or(text).strip_prefix("fn ")?.split('(').next()
+    });
     names.collect()
 }
 
@@ -57,7 +61,8 @@ fn every_test_that_the_page_names_is_in_the_file_that_it_names() {
 #[test]
 fn every_limit_that_there_is_has_a_row() {
     let told: HashSet<_> = rows().flat_map(code).collect();
-    let options = format!("{:#?}", Options::default());
+    let (rooms, presence) = (RoomsOptions::default(), PresenceOptions::default());
+    let options = format!("{:#?}\n{rooms:#?}\n{presence:#?}", Options::default());
     let limits: Vec<_> = options
         .lines()
         .filter_map(|line| line.trim_start().split_once(": "))

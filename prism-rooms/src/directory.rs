@@ -13,7 +13,11 @@
 //! Locks are taken in this order: entries by name, then a shard. Nobody waits for an entry while
 //! holding a shard.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, BinaryHeap, HashMap},
+    ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
+};
 
 use crate::{
     shards::Shards,
@@ -27,7 +31,13 @@ pub(crate) trait Vacate: Default {
 }
 
 pub(crate) struct Directory<T> {
-    entries: Shards<Arc<str>, Arc<Entry<T>>>,
+    shards: Shards<Shard<T>>,
+}
+
+struct Shard<T> {
+    entries: HashMap<Arc<str>, Arc<Entry<T>>>,
+    /// The keys of that, in order: to find one by its hash is quicker, to list some takes an order.
+    names: BTreeSet<Arc<str>>,
 }
 
 struct Entry<T> {
@@ -37,20 +47,19 @@ struct Entry<T> {
 
 impl<T: Vacate> Directory<T> {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { entries: Shards::new(shards) }
+        Self { shards: Shards::new(shards) }
     }
 
     /// Lets `visit` see the thing with this name; makes it if there is none. `visit` may run while a
     /// shard is locked.
     pub(crate) fn enter<R>(&self, name: &str, visit: impl FnOnce(&Arc<str>, &mut T) -> R) -> R {
         loop {
-            let mut shard = self.entries.of(name);
-            let Some(entry) = shard.get(name).cloned() else {
+            let mut shard = self.shards.of(name);
+            let Some(entry) = shard.entries.get(name).cloned() else {
                 let (name, mut thing) = (Arc::from(name), T::default());
                 let seen = visit(&name, &mut thing);
                 if !thing.is_vacant() {
-                    let thing = Lock::new(thing);
-                    shard.insert(name.clone(), Arc::new(Entry { name, thing }));
+                    shard.insert(Entry { name, thing: Lock::new(thing) });
                 }
                 return seen;
             };
@@ -93,19 +102,62 @@ impl<T: Vacate> Directory<T> {
         look(&things)
     }
 
+    /// How many things there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.all().map(|shard| shard.entries.len()).sum()
+    }
+
     /// The names of what is there, in no particular order.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        self.entries.all().flat_map(|shard| shard.keys().cloned().collect::<Vec<_>>()).collect()
+        let names = |shard: Guard<'_, Shard<T>>| shard.names.iter().cloned().collect::<Vec<_>>();
+        self.shards.all().flat_map(names).collect()
+    }
+
+    /// The first names of what is there, in their order, behind `after`, if it is given.
+    pub(crate) fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
+        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+        // Those that are first of what was seen, the last of them on top.
+        let mut first = BinaryHeap::<Arc<str>>::new();
+        for shard in self.shards.all() {
+            for name in shard.names.range::<str, _>(behind) {
+                if first.len() >= most {
+                    match first.peek() {
+                        Some(last) if name < last => first.pop(),
+                        _ => break,
+                    };
+                }
+                first.push(name.clone());
+            }
+        }
+        first.into_sorted_vec()
     }
 
     fn find(&self, name: &str) -> Option<Arc<Entry<T>>> {
-        self.entries.of(name).get(name).cloned()
+        self.shards.of(name).entries.get(name).cloned()
     }
 
     /// At the end of a visit: what was left vacant vanishes.
     fn tidy(&self, entry: &Entry<T>, thing: Guard<'_, T>) {
         if thing.is_vacant() {
-            self.entries.of(&entry.name).remove(&entry.name);
+            self.shards.of(&*entry.name).remove(&entry.name);
         }
+    }
+}
+
+impl<T> Shard<T> {
+    fn insert(&mut self, entry: Entry<T>) {
+        self.names.insert(entry.name.clone());
+        self.entries.insert(entry.name.clone(), Arc::new(entry));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.names.remove(name);
+        self.entries.remove(name);
+    }
+}
+
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), names: BTreeSet::new() }
     }
 }

@@ -9,7 +9,9 @@ use std::{
 use indexmap::IndexMap;
 
 use crate::{
+    contain::contain,
     directory::{Directory, Vacate},
+    error::JoinError,
     seats::{Keeper, Member, Rooms, Seats},
     stamp::Stamp,
     sync::{Lock, Turnstile},
@@ -24,7 +26,15 @@ pub(crate) struct Hall<M: Member> {
     /// Passed by whatever is said: to rooms side by side, to everyone alone, so that this has its place
     /// in the order of each room.
     turnstile: Turnstile,
+    /// How many rooms a member may be in.
+    max_rooms: usize,
+    /// What is to be called when a member has left rooms. Copied when one is added, so that they are
+    /// called while nothing is locked.
+    on_leave: Lock<Arc<Vec<OnLeave<M>>>>,
 }
+
+/// Told the member, the rooms that it has left (at least one), and whether it has because it is over.
+type OnLeave<M> = Arc<dyn Fn(&M, &[Arc<str>], bool) + Send + Sync>;
 
 /// The members of a room, close together in memory.
 pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
@@ -44,14 +54,23 @@ pub(crate) enum Whom<'a> {
 }
 
 impl<M: Member> Hall<M> {
-    pub(crate) fn new(shards: usize) -> Arc<Self> {
+    pub(crate) fn new(shards: usize, max_rooms: usize) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             seats: Seats::new(shards),
             rooms: Directory::new(shards),
             everyone: Lock::new(Members::<M>::default()),
             turnstile: Turnstile::new(),
+            max_rooms,
+            on_leave: Lock::new(Arc::default()),
         })
+    }
+
+    /// Calls `hook` whenever a member has left rooms, from now on.
+    pub(crate) fn on_leave(&self, hook: impl Fn(&M, &[Arc<str>], bool) + Send + Sync + 'static) {
+        let mut hooks = self.on_leave.lock();
+        let more = hooks.iter().cloned().chain([Arc::new(hook) as OnLeave<M>]).collect();
+        *hooks = Arc::new(more);
     }
 
     /// Whether the member is known now: not if it is over.
@@ -59,38 +78,46 @@ impl<M: Member> Hall<M> {
         self.seated(member, |_| ()).is_some()
     }
 
-    /// Whether the member has come in: not if it was in, or is over.
-    pub(crate) fn join(&self, member: &M, room: &str) -> bool {
+    /// Whether the member has come in: not if it was in.
+    pub(crate) fn join(&self, member: &M, room: &str) -> Result<bool, JoinError> {
         let joined = self.seated(member, |rooms| {
             if rooms.contains(room) {
-                return false;
+                return Ok(false);
+            }
+            if rooms.len() >= self.max_rooms {
+                return Err(JoinError::TooManyRooms { limit: self.max_rooms });
             }
             self.rooms.enter(room, |name, members| {
                 members.insert(member.id(), member.clone());
-                rooms.insert(name.clone())
-            })
+                rooms.insert(name.clone());
+            });
+            Ok(true)
         });
-        joined.unwrap_or(false)
+        joined.unwrap_or(Err(JoinError::Ended))
     }
 
     /// Whether the member was in the room.
     pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
         let left = self.seats.visit_taken(id, |rooms| {
-            let was_in = rooms.remove(room);
-            if was_in {
-                self.take_out(id, room);
-            }
-            was_in
+            let room = rooms.take(room)?;
+            Some((self.take_out(id, &room)?, room))
         });
-        left.unwrap_or(false)
+        let Some((member, room)) = left.flatten() else { return false };
+        self.tell_departure(&member, &[room], false);
+        true
     }
 
     /// The rooms that the member was in.
     pub(crate) fn leave_all(&self, id: M::Id) -> Vec<Arc<str>> {
         let left = self.seats.visit_taken(id, |rooms| {
-            rooms.drain().inspect(|room| self.take_out(id, room)).collect()
+            let rooms: Vec<_> = rooms.drain().collect();
+            (self.take_out_of_all(id, &rooms), rooms)
         });
-        left.unwrap_or_default()
+        let Some((members, rooms)) = left else { return Vec::new() };
+        if let Some(member) = members.first() {
+            self.tell_departure(member, &rooms, false);
+        }
+        rooms
     }
 
     /// The member with this id, if it is known.
@@ -108,8 +135,13 @@ impl<M: Member> Hall<M> {
     }
 
     /// The rooms that there are.
-    pub(crate) fn names(&self) -> Vec<Arc<str>> {
-        self.rooms.names()
+    pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
+        &self.rooms
+    }
+
+    /// How many members are known.
+    pub(crate) fn known(&self) -> usize {
+        self.everyone.lock().len()
     }
 
     /// Lets `look` see who is in a room, while nobody comes or goes; `None` if there is no such room.
@@ -148,25 +180,50 @@ impl<M: Member> Hall<M> {
     }
 
     fn seated<R>(&self, member: &M, visit: impl FnOnce(&mut Rooms) -> R) -> Option<R> {
-        let welcome = || drop(self.everyone.lock().insert(member.id(), member.clone()));
+        let welcome = || {
+            self.everyone.lock().insert(member.id(), member.clone());
+        };
         self.seats.visit(member, &self.this, welcome, visit)
     }
 
-    fn take_out(&self, id: M::Id, room: &str) {
-        let member = self.rooms.visit(room, |members| members.swap_remove(&id));
-        // Its last handle may be this one: it is dropped when others can come in again.
-        drop(member);
+    /// Gives back the member that was in the room: it may be the last handle of a connection, and that
+    /// is not to be dropped under a lock, here or in the caller.
+    #[must_use]
+    fn take_out(&self, id: M::Id, room: &str) -> Option<M> {
+        self.rooms.visit(room, |members| members.swap_remove(&id)).flatten()
+    }
+
+    /// As [`take_out`](Self::take_out), one for each room.
+    #[must_use]
+    fn take_out_of_all<'r>(
+        &self,
+        id: M::Id,
+        rooms: impl IntoIterator<Item = &'r Arc<str>>,
+    ) -> Vec<M> {
+        rooms.into_iter().filter_map(|room| self.take_out(id, room)).collect()
+    }
+
+    /// Calls the hooks. No lock may be held.
+    fn tell_departure(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
+        let hooks = self.on_leave.lock().clone();
+        for hook in hooks.iter() {
+            contain(|| hook(member, rooms, ended));
+        }
     }
 }
 
 impl<M: Member> Keeper<M> for Hall<M> {
     fn end(&self, id: M::Id) {
-        self.seats.end(id, |rooms| {
-            for room in rooms {
-                self.take_out(id, &room);
-            }
-            self.everyone.lock().swap_remove(&id);
+        let mut taken_out = Vec::new();
+        let ended = self.seats.end(id, |rooms| {
+            taken_out = self.take_out_of_all(id, rooms);
+            taken_out.extend(self.everyone.lock().swap_remove(&id));
         });
+        if let Some((member, rooms)) = ended
+            && !rooms.is_empty()
+        {
+            self.tell_departure(&member, &rooms.into_iter().collect::<Vec<_>>(), true);
+        }
     }
 }
 

@@ -16,10 +16,26 @@
 //!     rooms: Rooms,
 //! }
 //!
+//! fn name(connection: &Connection) -> &str {
+//!     connection.query().unwrap_or("somebody")
+//! }
+//!
+//! impl Chat {
+//!     fn new() -> Self {
+//!         let rooms = Rooms::new();
+//!         rooms.on_leave(|departure| {
+//!             for room in departure.left {
+//!                 departure.rooms.to(room).send(&format!("{} left", name(departure.connection)));
+//!             }
+//!         });
+//!         Self { rooms }
+//!     }
+//! }
+//!
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
-//!         self.rooms.join(connection, room);
+//!         let _ = self.rooms.join(connection, room); // or it has gone already
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -30,14 +46,15 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     let chat = Chat { rooms: Rooms::new() };
+//!     let chat = Chat::new();
 //!     Server::bind("127.0.0.1:8080").await?.web_socket("/chat/{room}", chat).serve().await;
 //!     Ok(())
 //! }
 //! ```
 //!
 //! There is no `on_disconnect`, because there is nothing to do in it: a connection leaves its rooms
-//! when it ends. And there is no `create` or `delete`: a room is there while somebody is in it.
+//! when it ends, and a hook ([`Rooms::on_leave`]) announces that, however it ended. And there is no
+//! `create` or `delete`: a room is there while somebody is in it.
 //!
 //! A clone of [`Rooms`] is the same rooms, so that the rest of your program can speak, too:
 //!
@@ -60,7 +77,8 @@
 //!
 //! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost,
 //!    after a panic in its handler, or because its task was dropped. That is so before
-//!    `on_disconnect` is called, and it can not join again.
+//!    `on_disconnect` is called, and it cannot join again. Between the two, the hooks of
+//!    [`on_leave`](Rooms::on_leave) are told once which rooms it was in.
 //! 2. **A room is there exactly while it has a member**, also where the last one leaves just when
 //!    another joins: no join is lost, and no empty room remains.
 //! 3. **At most once.** Each member gets a message once or not at all, also one that is in several of
@@ -124,14 +142,15 @@
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let name = connection.query().unwrap_or("somebody");
 //!         let status = Status { typing: false };
-//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
-//!         self.presence.watch(connection, "lobby");
+//!         // Either fails if there are too many, or the connection has gone already.
+//!         let _ = self.presence.track(connection, "lobby", name, status);
+//!         let _ = self.presence.watch(connection, "lobby");
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
 //!         let name = connection.query().unwrap_or("somebody");
 //!         let status = Status { typing: message == Message::Text("typing") };
-//!         self.presence.track(connection, "lobby", name, status).expect("a status is JSON");
+//!         let _ = self.presence.track(connection, "lobby", name, status);
 //!     }
 //! }
 //!
@@ -192,7 +211,7 @@
 //!    [keepalive](prism_driver::Config), within 40 seconds by default; later, if its handler is busy
 //!    meanwhile: nobody reads then, so silence proves nothing.
 //! 2. **The numbers have no gap.** Changes are gathered for a tenth of a second
-//!    ([or as you like](Presence::with_window)) and told in one diff, with the next number. Each
+//!    ([or as you like](PresenceOptions::window)) and told in one diff, with the next number. Each
 //!    person is in it at most once. Who has gone and come back in that time has not moved: its
 //!    watchers see an update, if its connection is another one, or nothing.
 //! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
@@ -200,10 +219,37 @@
 //!    second, with or without changes in it) at which there is room. So a client never has to ask; only
 //!    a state may follow on a number that is not the one before. (Where a handler has the
 //!    [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be among them: the gap
-//!    shows it, and to watch anew brings the state.)
+//!    shows it, and to watch anew brings the state.) A state of more than 64 KiB is made once a second at
+//!    most, so a watcher that needs one may wait that long while there are changes.
 //! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
 //!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
 //!    [`count`](Presence::count) know them at once.
+//!
+//! # Limits
+//!
+//! What one member can make all others hold or hear is limited, so that nobody can make it more than it is
+//! worth. [`RoomsOptions`] and [`PresenceOptions`] say how many rooms one connection may be in, how many
+//! people may be in a room, and how large what is known of them may be. What is beyond a limit is refused,
+//! with a [`JoinError`] or a [`TrackError`] that names it, and nothing has changed.
+//!
+//! ```no_run
+//! # fn example(rooms: &prism_rooms::Rooms, connection: &prism_driver::Connection) {
+//! use prism_rooms::JoinError;
+//!
+//! match rooms.join(connection, "tea") {
+//!     Ok(true) => {
+//!         rooms.to("tea").send("somebody came in");
+//!     }
+//!     Ok(false) | Err(JoinError::Ended) => {} // it was in already, or has gone
+//!     Err(error) => {
+//!         let _ = connection.try_send(&error.to_string()); // such as: it is in too many rooms
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Whatever your handler does because a peer asks for it should cost no more than the answer: so there are
+//! counts, and lists by the page ([`Rooms::names_after`], [`Presence::list_after`]).
 //!
 //! # In several processes
 //!
@@ -211,8 +257,12 @@
 //! message says which process it comes from, and its place in the order of each room that it was for;
 //! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
+mod contain;
+mod departure;
 mod directory;
+mod error;
 mod hall;
+mod options;
 mod presence;
 mod rooms;
 mod seats;
@@ -222,6 +272,9 @@ mod sync;
 mod to;
 
 pub use crate::{
+    departure::Departure,
+    error::{JoinError, TrackError},
+    options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::Rooms,
     stamp::Stamp,

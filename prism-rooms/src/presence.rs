@@ -17,6 +17,8 @@ use serde_json::value::to_raw_value;
 
 use crate::{
     directory::{Directory, Vacate},
+    error::{JoinError, TrackError},
+    options::PresenceOptions,
     seats::{Keeper, Rooms, Seats},
     shards::MANY,
 };
@@ -24,6 +26,8 @@ use crate::{
 mod change;
 mod crowd;
 mod dues;
+mod later;
+mod size;
 mod watch;
 
 pub use self::{
@@ -33,11 +37,8 @@ pub use self::{
 use self::{
     crowd::Crowd,
     dues::{Due, Dues},
+    later::Later,
 };
-
-/// How long changes gather before they are told. People take a tenth of a second for "at once"; and
-/// ten messages a second is what a watcher gets at most, however many come and go.
-const WINDOW: Duration = Duration::from_millis(100);
 
 /// To how many watchers, and about how many rooms, is told before other tasks get a turn.
 const TOLD_PER_TURN: usize = 256;
@@ -49,7 +50,7 @@ const TOLD_PER_TURN: usize = 256;
 /// to [watchers](Self::watch) as JSON, and to your own program as it is.
 ///
 /// ```no_run
-/// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), serde_json::Error> {
+/// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), Box<dyn std::error::Error>> {
 /// use prism_rooms::Presence;
 /// use serde::Serialize;
 ///
@@ -60,10 +61,13 @@ const TOLD_PER_TURN: usize = 256;
 ///
 /// let presence = Presence::new(runtime); // such as `prism_tokio::Tokio`
 /// presence.track(connection, "tea", "ada", Status { typing: false })?;
-/// presence.watch(connection, "tea"); // the browser now hears who comes and goes
+/// presence.watch(connection, "tea")?; // the browser now hears who comes and goes
 /// assert_eq!(presence.count("tea"), 1);
 /// # Ok(()) }
 /// ```
+///
+/// It is dropped while nothing is locked, so its destructor may ask presence for anything; a panic in it
+/// has no effect on anything else.
 ///
 /// A connection is forgotten when it ends, however it ends: there are no ghosts. A person with
 /// several connections (tabs, devices) is one person, who is there until the last of them has gone.
@@ -79,7 +83,7 @@ struct Inner<M> {
     this: Weak<Self>,
     seats: Seats<Connection>,
     rooms: Directory<Crowd<M>>,
-    window: Duration,
+    options: PresenceOptions,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     dues: Dues,
     watches: AtomicU64,
@@ -91,21 +95,20 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// The telling is done by a task, spawned here, so call this within the runtime. It sleeps while
     /// nothing changes.
     pub fn new(runtime: impl Runtime) -> Self {
-        Self::with_window(runtime, WINDOW)
+        Self::with_options(runtime, PresenceOptions::default())
     }
 
-    /// As [`new`](Self::new), with another time for changes to gather in, a millisecond at least. Who is
-    /// gone for less is not told to have been away; the longer it is, the fewer messages, and the
-    /// later.
-    pub fn with_window(runtime: impl Runtime, window: Duration) -> Self {
+    /// As [`new`](Self::new), with other limits, or another time for changes to gather in.
+    pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
+        // A watcher that is behind is tried again after it: with none at all that would never end.
+        let options = options.window(options.window.max(Duration::from_millis(1)));
         let (dues, bell) = Dues::new();
         let clock = runtime.clone();
         let inner = Arc::new_cyclic(|this| Inner {
             this: this.clone(),
             seats: Seats::new(MANY),
             rooms: Directory::new(MANY),
-            // Who is behind is tried again after it: with none at all that would never end.
-            window: window.max(Duration::from_millis(1)),
+            options,
             now: Box::new(move || clock.now()),
             dues,
             watches: AtomicU64::new(0),
@@ -116,27 +119,33 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     // ---- being present
 
-    /// Shows a connection in a room, as one of this person's; or changes what is shown of it. Whether
-    /// it is shown now: `false` if it is over.
+    /// Shows a connection in a room, as one of this person's; or changes what is shown of it.
     ///
     /// # Errors
-    /// If `meta` can not be made JSON. Then nothing has changed.
+    /// If the connection has ended, `meta` cannot be made JSON, or it is against one of the
+    /// [limits](PresenceOptions). Then nothing has changed: what was shown before still is.
     pub fn track(
         &self,
         connection: &Connection,
         room: &str,
         person: &str,
         meta: M,
-    ) -> Result<bool, serde_json::Error> {
-        let json = to_raw_value(&meta)?.into();
-        let tracked = Tracked { connection: connection.id(), meta: Arc::new(meta), json };
-        let shown = self.inner.change(connection, room, |_, crowd| crowd.track(person, tracked));
-        Ok(shown.is_some())
+    ) -> Result<(), TrackError> {
+        let json = to_raw_value(&meta).map_err(TrackError::NotJson)?;
+        let (size, limit) = (json.get().len(), self.inner.options.max_meta_size);
+        if size > limit {
+            return Err(TrackError::MetaTooLarge { size, limit });
+        }
+        let tracked = Tracked::new(connection.id(), meta, json.into());
+        let limits = &self.inner.options;
+        self.inner.change(connection, room, |room, crowd, later| {
+            crowd.track(room, person, tracked, limits, later)
+        })
     }
 
     /// Does not show a connection in a room any more. Whether it was shown.
     pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd| crowd.untrack(id))
+        self.inner.withdraw(id, room, |crowd, later| crowd.untrack(id, later))
     }
 
     // ---- who is present, at this moment
@@ -144,7 +153,22 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// The people in a room, by their keys.
     #[must_use]
     pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {
-        self.inner.rooms.visit(room, |crowd| crowd.people()).unwrap_or_default()
+        self.list_after(room, None, usize::MAX)
+    }
+
+    /// Returns a page of the people in a room, in the order of their keys: at most `most`, from the first
+    /// behind `after`. To go on, give the key of the last one of the page before. The cost grows with the
+    /// page, not with the room.
+    #[must_use]
+    pub fn list_after(&self, room: &str, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
+        let page = self.inner.rooms.visit(room, |crowd| crowd.people_after(after, most));
+        page.unwrap_or_default()
+    }
+
+    /// Returns the person with this key, if they are in the room.
+    #[must_use]
+    pub fn person(&self, room: &str, key: &str) -> Option<Arc<Person<M>>> {
+        self.inner.rooms.visit(room, |crowd| crowd.person(key)).flatten()
     }
 
     /// How many people are in a room.
@@ -156,54 +180,71 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     // ---- those who want to know it
 
     /// Has a connection told who is in a room: everybody now, and then who comes, changes and goes, in
-    /// [messages of JSON](crate#what-a-watcher-is-told). Whether it watches now: `false` if it did
-    /// already, or is over.
-    pub fn watch(&self, connection: &Connection, room: &str) -> bool {
+    /// [messages of JSON](crate#what-a-watcher-is-told). Returns whether that is new: `false` if it did
+    /// watch already.
+    ///
+    /// # Errors
+    /// If the connection has ended, or is shown in and watches as many rooms as it
+    /// [may](PresenceOptions::max_rooms_per_connection).
+    pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         let watcher = connection.clone();
-        let watches = self.inner.change(connection, room, |room, crowd| crowd.watch(room, watcher));
-        watches.unwrap_or(false)
+        self.inner
+            .change(connection, room, |room, crowd, later| Ok(crowd.watch(room, watcher, later)))
     }
 
     /// Does not tell a connection any more. Whether it was told.
     pub fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd| crowd.unwatch(id))
+        self.inner.withdraw(id, room, |crowd, later| crowd.unwatch(id, later))
     }
 
     /// As [`watch`](Self::watch), for your own program.
     #[must_use]
     pub fn watch_here(&self, room: &str) -> Watch<M> {
         let number = self.inner.watches.fetch_add(1, Ordering::Relaxed);
-        let changes = self.inner.rooms.enter(room, |room, crowd| crowd.watch_here(room, number));
-        let this = self.inner.this.clone();
-        let room: Arc<str> = room.into();
-        Watch::new(changes, move || {
+        let (mut watch, outlet) = Watch::new();
+        let mut later = self.inner.later();
+        self.inner.rooms.enter(room, |room, crowd| {
+            crowd.watch_here(room, number, outlet, &mut later);
+        });
+        let (this, room) = (self.inner.this.clone(), Arc::from(room));
+        watch.on_drop(move || {
             if let Some(inner) = this.upgrade() {
-                inner.rooms.visit(&room, |crowd| {
-                    crowd.unwatch_here(number);
-                    inner.tell_later(&room, crowd);
-                });
+                let mut later = inner.later();
+                inner.visit(&room, &mut later, |crowd, later| crowd.unwatch_here(number, later));
             }
-        })
+        });
+        watch
     }
 }
 
 impl<M: Send + Sync + 'static> Inner<M> {
-    /// Lets a connection into a crowd, or change something there; `None` if it is over.
-    fn change<R>(
+    /// Lets a connection into a crowd, or change something there.
+    fn change<R, E: From<JoinError>>(
         &self,
         connection: &Connection,
         room: &str,
-        change: impl FnOnce(&Arc<str>, &mut Crowd<M>) -> R,
-    ) -> Option<R> {
+        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut later = self.later();
+        // It holds metadata: if it is not called, it is dropped here, and not under a lock.
+        let mut change = Some(change);
         let enter = |rooms: &mut Rooms| {
+            let limit = self.options.max_rooms_per_connection;
+            if !rooms.contains(room) && rooms.len() >= limit {
+                return Err(JoinError::TooManyRooms { limit }.into());
+            }
             self.rooms.enter(room, |room, crowd| {
-                rooms.insert(room.clone());
-                let changed = change(room, crowd);
-                self.tell_later(room, crowd);
+                let change = change.take().expect("a room is entered once");
+                let changed = change(room, crowd, &mut later);
+                if crowd.knows(connection.id()) {
+                    rooms.insert(room.clone());
+                }
+                self.settle(room, crowd, &mut later);
                 changed
             })
         };
-        self.seats.visit(connection, &self.this, || {}, enter)
+        let changed = self.seats.visit(connection, &self.this, || {}, enter);
+        changed.unwrap_or_else(|| Err(JoinError::Ended.into()))
     }
 
     /// Lets a connection take something back.
@@ -211,20 +252,50 @@ impl<M: Send + Sync + 'static> Inner<M> {
         &self,
         id: ConnectionId,
         room: &str,
-        withdraw: impl FnOnce(&mut Crowd<M>) -> bool,
+        withdraw: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> bool,
     ) -> bool {
+        let mut later = self.later();
         let withdrawn = self.seats.visit_taken(id, |rooms| {
             let room = rooms.get(room)?.clone();
-            self.rooms.visit(&room, |crowd| {
-                let withdrawn = withdraw(crowd);
+            self.visit(&room, &mut later, |crowd, later| {
+                let withdrawn = withdraw(crowd, later);
                 if !crowd.knows(id) {
                     rooms.remove(&room);
                 }
-                self.tell_later(&room, crowd);
                 withdrawn
             })
         });
         withdrawn.flatten().unwrap_or(false)
+    }
+
+    /// Lets `visit` see, and change, who is in a room, if anybody is.
+    fn visit<R>(
+        &self,
+        room: &Arc<str>,
+        later: &mut Later<M>,
+        visit: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> R,
+    ) -> Option<R> {
+        self.rooms.visit(room, |crowd| {
+            let seen = visit(crowd, later);
+            self.settle(room, crowd, later);
+            seen
+        })
+    }
+
+    fn later(&self) -> Later<M> {
+        Later::new((self.now)())
+    }
+
+    /// At the end of a visit: sees to it that what has become different is told, if there is somebody to
+    /// be told.
+    fn settle(&self, room: &Arc<str>, crowd: &mut Crowd<M>, later: &mut Later<M>) {
+        if crowd.is_vacant() {
+            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
+            crowd.clear(later);
+        } else if crowd.due.is_none() && crowd.has_news() {
+            crowd.due =
+                Some(self.dues.add(room, later.now.saturating_add(self.options.window), later));
+        }
     }
 
     /// Tells what is due, but no more than is one turn's.
@@ -239,37 +310,27 @@ impl<M: Send + Sync + 'static> Inner<M> {
 
     /// How many watchers were told.
     fn tell(&self, room: &Arc<str>, due: Due) -> usize {
-        let told = self.rooms.visit(room, |crowd| {
+        let mut later = self.later();
+        let told = self.visit(room, &mut later, |crowd, later| {
             // It may have vanished meanwhile, and come back, and be due later.
             if !crowd.was_due(due) {
                 return 0;
             }
-            crowd.tell(room);
-            self.tell_later(room, crowd);
+            crowd.tell(room, later);
             crowd.watchers()
         });
         told.unwrap_or(0)
-    }
-
-    /// If there is something to tell, and somebody to be told.
-    fn tell_later(&self, room: &Arc<str>, crowd: &mut Crowd<M>) {
-        if crowd.is_vacant() {
-            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
-        } else if crowd.due.is_none() && crowd.has_news() {
-            let at = (self.now)().saturating_add(self.window);
-            crowd.due = Some(self.dues.add(room, at));
-        }
     }
 }
 
 impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
     fn end(&self, id: ConnectionId) {
+        let mut later = self.later();
         self.seats.end(id, |rooms| {
             for room in rooms {
-                self.rooms.visit(&room, |crowd| {
-                    crowd.unwatch(id);
-                    crowd.untrack(id);
-                    self.tell_later(&room, crowd);
+                self.visit(room, &mut later, |crowd, later| {
+                    crowd.unwatch(id, later);
+                    crowd.untrack(id, later);
                 });
             }
         });
@@ -303,6 +364,6 @@ impl<M> Clone for Presence<M> {
 
 impl<M> fmt::Debug for Presence<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presence").field("window", &self.inner.window).finish_non_exhaustive()
+        f.debug_struct("Presence").field("options", &self.inner.options).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use prism_driver::{Connection, ConnectionId};
 
 use crate::{
+    departure::Departure,
+    error::JoinError,
     hall::{Hall, Whom},
+    options::RoomsOptions,
     seats::Member,
     shards::MANY,
     to::To,
@@ -34,8 +37,9 @@ impl Member for Connection {
 /// use prism_rooms::Rooms;
 ///
 /// let rooms = Rooms::new();
-/// rooms.join(connection, "lobby");
-/// rooms.to("lobby").except(connection.id()).send("somebody came in");
+/// if rooms.join(connection, "lobby") == Ok(true) {
+///     rooms.to("lobby").except(connection.id()).send("somebody came in");
+/// }
 /// # }
 /// ```
 ///
@@ -49,7 +53,13 @@ impl Rooms {
     /// No rooms yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { hall: Hall::new(MANY) }
+        Self::with_options(RoomsOptions::default())
+    }
+
+    /// As [`new`](Self::new), with other limits.
+    #[must_use]
+    pub fn with_options(options: RoomsOptions) -> Self {
+        Self { hall: Hall::new(MANY, options.max_rooms_per_connection) }
     }
 
     // ---- coming and going
@@ -60,12 +70,15 @@ impl Rooms {
         self.hall.add(connection)
     }
 
-    /// Lets a connection into a room. Whether it has come in: `false` if it was in already, or is
-    /// over.
+    /// Lets a connection into a room. Returns whether it has come in: `false` if it was in already.
     ///
     /// What was sent to the room before is not repeated for it; what is sent after this has returned,
     /// it gets.
-    pub fn join(&self, connection: &Connection, room: &str) -> bool {
+    ///
+    /// # Errors
+    /// If the connection has ended, or is in as many rooms as it
+    /// [may be](RoomsOptions::max_rooms_per_connection).
+    pub fn join(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         self.hall.join(connection, room)
     }
 
@@ -78,6 +91,49 @@ impl Rooms {
     /// [`everyone`](Self::everyone).
     pub fn leave_all(&self, id: ConnectionId) -> Vec<Arc<str>> {
         self.hall.leave_all(id)
+    }
+
+    /// Registers a hook that is called when a connection has left one or more rooms: by
+    /// [`leave`](Self::leave), by [`leave_all`](Self::leave_all), or because it has ended, however it
+    /// ended. Each time a connection has joined a room is matched by one departure from it.
+    ///
+    /// ```no_run
+    /// # use prism_rooms::Rooms;
+    /// let rooms = Rooms::new();
+    /// rooms.on_leave(|departure| {
+    ///     let name = departure.connection.query().unwrap_or("somebody");
+    ///     for room in departure.left {
+    ///         departure.rooms.to(room).send(&format!("{name} left"));
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// The connection has been taken out of these rooms before the call. When a connection ends, the hook is
+    /// called once with all of its rooms, before
+    /// [`on_disconnect`](prism_driver::Handler::on_disconnect) (which does not run if the connection's task
+    /// was dropped; the hook does). It is not called if the connection was in no room. Otherwise it is
+    /// called before `leave` or `leave_all` returns.
+    ///
+    /// The hook runs in the task or thread in which the departure happens, while no lock of these rooms is
+    /// held. So it may send, ask anything, and let other connections join or leave; departures that it
+    /// causes call it again. Keep it quick, because it delays the end of the connection. A panic in it has
+    /// no effect on anything else.
+    ///
+    /// Any number of hooks can be registered; they are called in that order. A hook cannot be removed: it is
+    /// dropped with the last clone of these rooms.
+    ///
+    /// If many members of a room leave at the same time, as in a shutdown, announcing each departure to those
+    /// who remain takes quadratic time. For large rooms use [`Presence`](crate::Presence), which gathers
+    /// changes. Presence and rooms do not wait for each other: when a connection ends, it may or may not be
+    /// [listed](crate::Presence::list) there while the hook runs.
+    pub fn on_leave(&self, hook: impl Fn(&Departure<'_>) + Send + Sync + 'static) {
+        let hall = Arc::downgrade(&self.hall);
+        self.hall.on_leave(move |connection, left, ended| {
+            // It is there: somebody is calling a method of it.
+            if let Some(hall) = hall.upgrade() {
+                hook(&Departure { rooms: &Self { hall }, connection, left, ended });
+            }
+        });
     }
 
     // ---- sending
@@ -104,10 +160,43 @@ impl Rooms {
 
     // ---- what there is, at this moment
 
-    /// The rooms that there are, in no particular order.
+    /// Returns how many rooms there are.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.hall.rooms().len()
+    }
+
+    /// Returns how many connections are known, that is, how many are among
+    /// [`everyone`](Self::everyone).
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.hall.known()
+    }
+
+    /// Returns the names of the rooms that there are, in no particular order. It copies all of them:
+    /// where there may be very many, or anybody may ask, use [`names_after`](Self::names_after).
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
-        self.hall.names()
+        self.hall.rooms().names()
+    }
+
+    /// Returns a page of the names of the rooms that there are, in the order of their bytes: at most
+    /// `most`, from the first behind `after`. To go on, give the last one of the page before.
+    ///
+    /// The cost grows with the page, and hardly with how many rooms there are. A room that is there
+    /// while all pages are asked for is in one of them, once; one that comes or goes meanwhile may or may
+    /// not be.
+    ///
+    /// ```no_run
+    /// # use prism_rooms::Rooms;
+    /// # fn example(rooms: &Rooms) {
+    /// let first = rooms.names_after(None, 100);
+    /// let second = rooms.names_after(first.last().map(|name| &**name), 100);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
+        self.hall.rooms().names_after(after, most)
     }
 
     /// The rooms that a connection is in, in no particular order.
@@ -149,6 +238,8 @@ impl Default for Rooms {
 
 impl fmt::Debug for Rooms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rooms").field("names", &self.names()).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Rooms");
+        debug.field("rooms", &self.room_count()).field("connections", &self.connection_count());
+        debug.finish_non_exhaustive()
     }
 }

@@ -5,12 +5,12 @@
 //!    └───────────────────── it has ended already ────────────────────────┘
 //! ```
 //!
-//! All that a member does is done under its seat's lock, so a join and the member's end can not
+//! All that a member does is done under its seat's lock, so a join and the member's end cannot
 //! overtake each other: either the end finds the join's room, or the join finds the seat over. A
-//! seat's lock comes before all others.
+//! seat's lock comes before all others, but for the one under which its end is hooked.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Weak},
 };
@@ -37,10 +37,17 @@ pub(crate) trait Keeper<M: Member>: Send + Sync + 'static {
 pub(crate) type Rooms = HashSet<Arc<str>>;
 
 pub(crate) struct Seats<M: Member> {
-    seats: Shards<M::Id, Arc<Lock<Seat<M>>>>,
+    seats: Shards<HashMap<M::Id, Arc<Seat<M>>>>,
 }
 
-enum Seat<M> {
+struct Seat<M> {
+    state: Lock<State<M>>,
+    /// Whether the member has the hook: it gets one at most. Held while it is given that, so that of
+    /// two who come at the same time neither goes on before it is done.
+    hooked: Lock<bool>,
+}
+
+enum State<M> {
     New,
     Taken { member: M, rooms: Rooms },
     Over,
@@ -53,7 +60,7 @@ impl<M: Member> Seats<M> {
 
     /// Lets `visit` see, and change, which rooms a member is in; `None` if the member is over.
     ///
-    /// `keeper` is told of the member's end, seldom more than once. `welcome` is called when the seat
+    /// `keeper` is told of the member's end, once, in the thread that ends it. `welcome` is called when the seat
     /// is taken.
     pub(crate) fn visit<R>(
         &self,
@@ -63,23 +70,17 @@ impl<M: Member> Seats<M> {
         visit: impl FnOnce(&mut Rooms) -> R,
     ) -> Option<R> {
         let seat = self.seat(member);
-        if matches!(*seat.lock(), Seat::New) {
-            let (keeper, id) = (keeper.clone(), member.id());
-            // Two who come here at the same time both do this: neither may go on before it is done.
-            member.on_end(move || {
-                if let Some(keeper) = keeper.upgrade() {
-                    keeper.end(id);
-                }
-            });
+        if matches!(*seat.state.lock(), State::New) {
+            seat.hook(member, keeper);
         }
-        let mut seat = seat.lock();
-        if matches!(*seat, Seat::New) {
-            *seat = Seat::Taken { member: member.clone(), rooms: Rooms::new() };
+        let mut state = seat.state.lock();
+        if matches!(*state, State::New) {
+            *state = State::Taken { member: member.clone(), rooms: Rooms::new() };
             welcome();
         }
-        match &mut *seat {
-            Seat::Taken { rooms, .. } => Some(visit(rooms)),
-            Seat::New | Seat::Over => None,
+        match &mut *state {
+            State::Taken { rooms, .. } => Some(visit(rooms)),
+            State::New | State::Over => None,
         }
     }
 
@@ -90,42 +91,67 @@ impl<M: Member> Seats<M> {
         visit: impl FnOnce(&mut Rooms) -> R,
     ) -> Option<R> {
         let seat = self.find(id)?;
-        match &mut *seat.lock() {
-            Seat::Taken { rooms, .. } => Some(visit(rooms)),
-            Seat::New | Seat::Over => None,
+        match &mut *seat.state.lock() {
+            State::Taken { rooms, .. } => Some(visit(rooms)),
+            State::New | State::Over => None,
         }
     }
 
     /// The member with this id, if it has a seat.
     pub(crate) fn member(&self, id: M::Id) -> Option<M> {
         let seat = self.find(id)?;
-        match &*seat.lock() {
-            Seat::Taken { member, .. } => Some(member.clone()),
-            Seat::New | Seat::Over => None,
+        match &*seat.state.lock() {
+            State::Taken { member, .. } => Some(member.clone()),
+            State::New | State::Over => None,
         }
     }
 
     /// A member is over: `leave` has to take it out of its rooms. When this returns, that is done,
-    /// whoever does it: several may be told of one end at once.
-    pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(Rooms)) {
-        let Some(seat) = self.find(id) else { return };
-        let mut state = seat.lock();
-        if let Seat::Taken { rooms, .. } = std::mem::replace(&mut *state, Seat::Over) {
-            leave(rooms);
-        }
-        drop(state);
+    /// by this call or by another. Returns the member and the rooms that it was in, if it was by this one.
+    pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(&Rooms)) -> Option<(M, Rooms)> {
+        let seat = self.find(id)?;
+        let was = {
+            let mut state = seat.state.lock();
+            let was = std::mem::replace(&mut *state, State::Over);
+            if let State::Taken { rooms, .. } = &was {
+                leave(rooms);
+            }
+            was
+        };
         let mut seats = self.seats.of(&id);
         if seats.get(&id).is_some_and(|found| Arc::ptr_eq(found, &seat)) {
             seats.remove(&id);
         }
+        match was {
+            State::Taken { member, rooms } => Some((member, rooms)),
+            State::New | State::Over => None,
+        }
     }
 
-    fn find(&self, id: M::Id) -> Option<Arc<Lock<Seat<M>>>> {
+    fn find(&self, id: M::Id) -> Option<Arc<Seat<M>>> {
         self.seats.of(&id).get(&id).cloned()
     }
 
-    fn seat(&self, member: &M) -> Arc<Lock<Seat<M>>> {
+    fn seat(&self, member: &M) -> Arc<Seat<M>> {
         let mut seats = self.seats.of(&member.id());
-        seats.entry(member.id()).or_insert_with(|| Arc::new(Lock::new(Seat::New))).clone()
+        let new = || Seat { state: Lock::new(State::New), hooked: Lock::new(false) };
+        seats.entry(member.id()).or_insert_with(|| Arc::new(new())).clone()
+    }
+}
+
+impl<M: Member> Seat<M> {
+    /// Sees to it that the member's end is told.
+    fn hook(&self, member: &M, keeper: &Weak<impl Keeper<M>>) {
+        let mut hooked = self.hooked.lock();
+        if std::mem::replace(&mut *hooked, true) {
+            return;
+        }
+        let (keeper, id) = (keeper.clone(), member.id());
+        // It runs here if the member is over. Then nobody is in a room yet, and nothing is to be told.
+        member.on_end(move || {
+            if let Some(keeper) = keeper.upgrade() {
+                keeper.end(id);
+            }
+        });
     }
 }

@@ -1,38 +1,32 @@
 //! [`Shards`]: a map in pieces, each with a lock of its own, so that cores do not fight for one.
 
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    hash::{BuildHasher, Hash, RandomState},
-};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::sync::{Guard, Lock};
 
 /// Enough that two cores rarely meet, on any machine of today.
 pub(crate) const MANY: usize = 64;
 
-pub(crate) struct Shards<K, V> {
+/// Pieces of a map, such as a `HashMap` each.
+pub(crate) struct Shards<P> {
     hasher: RandomState,
-    shards: Box<[Lock<HashMap<K, V>>]>,
+    pieces: Box<[Lock<P>]>,
 }
 
-impl<K: Hash + Eq, V> Shards<K, V> {
+impl<P: Default> Shards<P> {
     pub(crate) fn new(count: usize) -> Self {
-        let shards = (0..count.max(1)).map(|_| Lock::new(HashMap::new())).collect();
-        Self { hasher: RandomState::new(), shards }
+        let pieces = (0..count.max(1)).map(|_| Lock::new(P::default())).collect();
+        Self { hasher: RandomState::new(), pieces }
     }
 
     /// The piece that a key is in.
-    pub(crate) fn of<Q: Hash + ?Sized>(&self, key: &Q) -> Guard<'_, HashMap<K, V>>
-    where
-        K: Borrow<Q>,
-    {
+    pub(crate) fn of<Q: Hash + ?Sized>(&self, key: &Q) -> Guard<'_, P> {
         let hash = self.hasher.hash_one(key) as usize;
-        self.shards[hash % self.shards.len()].lock()
+        self.pieces[hash % self.pieces.len()].lock()
     }
 
     /// All pieces, one after the other.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Guard<'_, HashMap<K, V>>> {
-        self.shards.iter().map(Lock::lock)
+    pub(crate) fn all(&self) -> impl Iterator<Item = Guard<'_, P>> {
+        self.pieces.iter().map(Lock::lock)
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use common::{Guest, silent, soon};
 use fastrand::Rng;
-use prism_rooms::{Change, Person, Presence};
+use prism_rooms::{Change, JoinError, Person, Presence, TrackError};
 use prism_tokio::{CloseCode, Tokio};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -37,10 +37,10 @@ fn diff(number: u64, joined: &[Value], updated: &[Value], left: &[&str]) -> Valu
 async fn a_watcher_is_told_the_state_and_then_what_changes_in_numbers_without_a_gap() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
-    assert!(presence.track(&ann.connection, "tea", "ann", "here").unwrap());
+    presence.track(&ann.connection, "tea", "ann", "here").unwrap();
     sleep(2 * WINDOW).await;
-    assert!(presence.watch(&ann.connection, "tea"));
-    assert!(!presence.watch(&ann.connection, "tea"), "it does already");
+    assert_eq!(presence.watch(&ann.connection, "tea"), Ok(true));
+    assert_eq!(presence.watch(&ann.connection, "tea"), Ok(false), "it does already");
     assert_eq!(ann.is_told().await, state(1, &[person("ann", &["here"])]));
 
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
@@ -60,13 +60,13 @@ struct Seat(&'static str, #[serde(skip)] u32);
 async fn what_watchers_are_not_told_is_kept_for_the_program_all_the_same() {
     let presence = Presence::new(Tokio);
     let ann = Guest::new().await;
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     presence.track(&ann.connection, "tea", "ann", Seat("window", 1)).unwrap();
     let told = ann.is_told().await;
     assert_eq!(told["joined"][0]["connections"][0]["meta"], json!(["window"]));
     presence.track(&ann.connection, "tea", "ann", Seat("window", 2)).unwrap();
-    assert_eq!(presence.list("tea")[0].connections[0].meta.1, 2);
+    assert_eq!(presence.list("tea")[0].connections[0].meta().1, 2);
     sleep(2 * WINDOW).await;
     presence.track(&ann.connection, "tea", "ann", Seat("door", 2)).unwrap();
     assert_eq!(ann.is_told().await["number"], 2, "there was nothing to tell between");
@@ -76,7 +76,7 @@ async fn what_watchers_are_not_told_is_kept_for_the_program_all_the_same() {
 async fn changes_are_told_when_the_window_has_passed_together_and_only_in_their_room() {
     let presence = presence();
     let (ann, ben, eve) = (Guest::new().await, Guest::new().await, Guest::new().await);
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     let began = Instant::now();
     presence.track(&ben.connection, "tea", "ben", "1").unwrap();
@@ -99,14 +99,16 @@ async fn changes_are_told_when_the_window_has_passed_together_and_only_in_their_
 async fn a_person_with_several_connections_is_one_until_the_last_has_gone() {
     let presence = presence();
     let (ann, laptop, phone) = (Guest::new().await, Guest::new().await, Guest::new().await);
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     presence.track(&laptop.connection, "tea", "ben", "laptop").unwrap();
     presence.track(&phone.connection, "tea", "ben", "phone").unwrap();
     assert_eq!(presence.count("tea"), 1);
     let [ben] = &presence.list("tea")[..] else { panic!("not one person") };
     assert_eq!(ben.connections[1].connection, phone.connection.id());
-    assert_eq!(*ben.connections[1].meta, "phone");
+    assert_eq!(*ben.connections[1].meta(), "phone");
+    assert!(Arc::ptr_eq(ben, &presence.person("tea", "ben").expect("he is there")));
+    assert!(presence.person("tea", "eve").is_none() && presence.person("milk", "ben").is_none());
     let both = person("ben", &["laptop", "phone"]);
     assert_eq!(ann.is_told().await, diff(1, &[both], &[], &[]));
     laptop.task.abort();
@@ -122,7 +124,7 @@ async fn who_is_back_within_the_window_has_not_been_away() {
     let (ann, ben, again) = (Guest::new().await, Guest::new().await, Guest::new().await);
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
     sleep(2 * WINDOW).await;
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     let before = ann.hears().await;
     // With the same connection nothing has happened at all; so the next diff is another one.
     presence.untrack(ben.connection.id(), "tea");
@@ -140,7 +142,7 @@ async fn who_is_back_within_the_window_has_not_been_away() {
 async fn however_a_connection_ends_it_is_told_to_have_left_once() {
     let presence = presence();
     let ann = Guest::new().await;
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     let endings: [fn(&Guest); 4] = [
         |guest| guest.task.abort(),
@@ -150,14 +152,15 @@ async fn however_a_connection_ends_it_is_told_to_have_left_once() {
     ];
     for (round, end) in endings.iter().enumerate() {
         let ben = Guest::new().await;
-        presence.watch(&ben.connection, "tea");
+        presence.watch(&ben.connection, "tea").unwrap();
         presence.track(&ben.connection, "tea", "ben", "here").unwrap();
         let number = 2 * round as u64 + 1;
         assert_eq!(ann.is_told().await, diff(number, &[person("ben", &["here"])], &[], &[]));
         end(&ben);
         assert_eq!(ann.is_told().await, diff(number + 1, &[], &[], &["ben"]));
-        assert!(!presence.track(&ben.connection, "tea", "ben", "ghost").unwrap());
-        assert!(!presence.watch(&ben.connection, "tea"), "round {round}: it is over");
+        let refused = presence.track(&ben.connection, "tea", "ben", "ghost");
+        assert!(matches!(refused, Err(TrackError::Ended)), "round {round}: {refused:?}");
+        assert_eq!(presence.watch(&ben.connection, "tea"), Err(JoinError::Ended));
         assert_eq!(presence.count("tea"), 0);
     }
 }
@@ -167,7 +170,7 @@ async fn who_falls_silent_is_told_to_have_left_when_the_keepalive_and_the_window
     const KEEPALIVE: Duration = Duration::from_secs(20 + 20);
     let presence = presence();
     let ann = Guest::new().await;
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     let (ben, _their_end) = silent().await;
     let began = Instant::now();
@@ -183,10 +186,10 @@ async fn who_falls_silent_is_told_to_have_left_when_the_keepalive_and_the_window
 async fn who_stops_watching_and_then_ends_has_left() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
-    presence.watch(&ben.connection, "tea");
+    presence.watch(&ben.connection, "tea").unwrap();
     assert!(presence.unwatch(ben.connection.id(), "tea"));
     assert!(!presence.unwatch(ben.connection.id(), "tea"), "it does not watch");
     assert_eq!(ann.is_told().await, diff(1, &[person("ben", &["here"])], &[], &[]));
@@ -199,7 +202,7 @@ async fn a_room_that_nobody_is_in_or_watches_is_forgotten() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
     let watch = presence.watch_here("tea");
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
     sleep(2 * WINDOW).await;
     ann.task.abort();
@@ -223,7 +226,7 @@ async fn who_is_tracked_as_somebody_else_is_that_person_from_then_on() {
     let (ann, ben) = (Guest::new().await, Guest::new().await);
     presence.track(&ben.connection, "tea", "ben", "here").unwrap();
     sleep(2 * WINDOW).await;
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(1, &[person("ben", &["here"])]));
     presence.track(&ben.connection, "tea", "benjamin", "here").unwrap();
     let joined = [person("benjamin", &["here"])];
@@ -249,13 +252,16 @@ async fn fill(guest: &Guest, filling: &str) -> usize {
 async fn a_watcher_that_does_not_keep_up_is_told_the_state_when_it_does() {
     let presence = presence();
     let (ann, ben) = (Guest::new().await, Guest::new().await);
-    presence.watch(&ann.connection, "tea");
+    presence.watch(&ann.connection, "tea").unwrap();
     assert_eq!(ann.is_told().await, state(0, &[]));
     let filling = "x".repeat(10_000);
     let fillings = fill(&ann, &filling).await;
+    let before = ann.connection.missed();
     for meta in ["1", "2", "3"] {
         presence.track(&ben.connection, "tea", "ben", meta).unwrap();
         sleep(2 * WINDOW).await;
+        // The first diff. After it, nothing is made for ann while there is no room.
+        assert_eq!(ann.connection.missed(), before + 1);
     }
     for _ in 0..fillings {
         assert_eq!(ann.hears().await, filling);
@@ -285,7 +291,7 @@ async fn the_program_itself_can_watch() {
     }
     let change = next().await;
     let Change::State { room, number: 39, people } = &*change else { panic!("{change:?}") };
-    assert_eq!((&**room, *people[0].connections[0].meta), ("tea", "odd"));
+    assert_eq!((&**room, *people[0].connections[0].meta()), ("tea", "odd"));
     drop(presence);
     assert!(soon(watch.recv()).await.is_none(), "nobody will tell it anything");
 }
@@ -295,7 +301,8 @@ async fn what_is_no_json_is_an_error_and_changes_nothing() {
     let presence = Presence::new(Tokio);
     let ben = Guest::new().await;
     let keys_must_be_text = BTreeMap::from([((1, 2), 3)]);
-    assert!(presence.track(&ben.connection, "tea", "ben", keys_must_be_text).is_err());
+    let refused = presence.track(&ben.connection, "tea", "ben", keys_must_be_text);
+    assert!(matches!(refused, Err(TrackError::NotJson(_))), "{refused:?}");
     assert!(presence.list("tea").is_empty());
 }
 
@@ -338,7 +345,7 @@ impl Client {
 }
 
 fn seen(person: &Person<u32>) -> (String, Vec<u32>) {
-    (person.key.to_string(), person.connections.iter().map(|there| *there.meta).collect())
+    (person.key.to_string(), person.connections.iter().map(|there| *there.meta()).collect())
 }
 
 #[tokio::test(start_paused = true)]

@@ -147,7 +147,7 @@ struct Talk(Rooms);
 
 impl Handler for Talk {
     async fn on_connect(&self, connection: &Connection) {
-        self.0.join(connection, connection.param("room").expect("a room"));
+        let _ = self.0.join(connection, connection.param("room").expect("a room")); // or it has gone
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {

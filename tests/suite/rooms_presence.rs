@@ -28,7 +28,8 @@ impl Handler for Lobby {
         let name = message.as_text().expect("text");
         assert_ne!(name, "panic", "on purpose");
         let known = self.0.track(connection, "tea", name, "here".to_owned());
-        assert!(known.expect("text is JSON") && self.0.watch(connection, "tea"));
+        known.expect("text is JSON");
+        assert_eq!(self.0.watch(connection, "tea"), Ok(true));
     }
 }
 

@@ -25,7 +25,7 @@ impl Handler for Guests {
     }
 
     async fn on_connect(&self, connection: &Connection) {
-        assert!(self.rooms.join(connection, "tea"));
+        assert_eq!(self.rooms.join(connection, "tea"), Ok(true));
         self.told.on_connect(connection).await;
     }
 

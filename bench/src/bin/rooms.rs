@@ -121,7 +121,7 @@ struct Member {
 
 impl Handler for Member {
     async fn on_connect(&self, connection: &Connection) {
-        self.rooms.join(connection, &self.room);
+        self.rooms.join(connection, &self.room).expect("it has just come");
         self.joined.fetch_add(1, Ordering::Relaxed);
     }
 

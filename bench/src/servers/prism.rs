@@ -85,7 +85,7 @@ struct Room(Rooms);
 
 impl Handler for Room {
     async fn on_connect(&self, connection: &Connection) {
-        self.0.join(connection, "room");
+        let _ = self.0.join(connection, "room"); // or it has gone
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {

@@ -69,7 +69,7 @@ impl Hall<Fake> {
         let mut members: Vec<u32> = members.unwrap_or_default();
         members.sort_unstable();
         assert!(members.iter().all(|id| self.contains(room, *id)), "a member does not know it");
-        let there = self.names().iter().any(|name| **name == *room);
+        let there = self.rooms().names().iter().any(|name| **name == *room);
         assert_eq!(there, !members.is_empty(), "the room {room} of {members:?} is there: {there}");
         members
     }

@@ -14,7 +14,7 @@ use std::{
 use fastrand::Rng;
 
 use super::{Hall, fake::Fake};
-use crate::seats::Member;
+use crate::{error::JoinError, seats::Member};
 
 /// How long the other thread may take before it has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ impl Meeting {
 #[test]
 fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
     const REPEATS: u32 = 10_000;
-    let (hall, meeting) = (Hall::new(1), Meeting::default());
+    let (hall, meeting) = (Hall::new(1, usize::MAX), Meeting::default());
     // They take turns at being the one who leaves; how long before, differs.
     let part = |mine: &Fake, mut mine_leaves: bool| {
         for repeat in 0..REPEATS {
@@ -56,7 +56,7 @@ fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
             if mine_leaves {
                 assert!(hall.leave(mine.id(), "tea"), "repeat {repeat}");
             } else {
-                assert!(hall.join(mine, "tea"), "repeat {repeat}");
+                assert_eq!(hall.join(mine, "tea"), Ok(true), "repeat {repeat}");
             }
             meeting.wait();
             let there = hall.members("tea");
@@ -65,22 +65,22 @@ fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
         }
     };
     let (ann, ben) = (Fake::new(1), Fake::new(2));
-    hall.join(&ann, "tea");
+    hall.join(&ann, "tea").unwrap();
     thread::scope(|scope| {
         scope.spawn(|| part(&ann, true));
         part(&ben, false);
     });
     hall.leave_all(1);
     hall.leave_all(2);
-    assert!(hall.names().is_empty());
+    assert!(hall.rooms().names().is_empty());
 }
 
 #[test]
 fn who_is_in_several_rooms_of_a_union_hears_once() {
-    let (hall, ann, ben) = (Hall::new(1), Fake::new(1), Fake::new(2));
-    hall.join(&ann, "tea");
-    hall.join(&ann, "milk");
-    hall.join(&ben, "milk");
+    let (hall, ann, ben) = (Hall::new(1, usize::MAX), Fake::new(1), Fake::new(2));
+    hall.join(&ann, "tea").unwrap();
+    hall.join(&ann, "milk").unwrap();
+    hall.join(&ben, "milk").unwrap();
     hall.say(&["milk", "tea", "milk", "wine"], 7);
     assert_eq!((ann.heard(), ben.heard()), (vec![7], vec![7]));
 }
@@ -108,7 +108,7 @@ impl Actor {
         let (room, what) = (ROOMS[self.dice.usize(..4)], self.dice.u32(..16));
         let (member, model) = &mut self.members[one];
         let Some(rooms) = model else {
-            assert!(!self.hall.join(member, room), "it is over");
+            assert_eq!(self.hall.join(member, room), Err(JoinError::Ended));
             self.members.remove(one);
             return;
         };
@@ -126,7 +126,7 @@ impl Actor {
             }
             // They leave more often than they come: rooms vanish all the time.
             2..12 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
-            12..14 => assert_eq!(self.hall.join(member, room), rooms.insert(room)),
+            12..14 => assert_eq!(self.hall.join(member, room), Ok(rooms.insert(room))),
             14 => {
                 self.hall.say_to_everyone(0);
             }
@@ -140,7 +140,7 @@ impl Actor {
 #[test]
 fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
     const THREADS: usize = 4;
-    let hall = Hall::new(2);
+    let hall = Hall::new(2, usize::MAX);
     let (stop, go) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
     let mut empty = 0;
     thread::scope(|scope| {
@@ -180,9 +180,9 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
 fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_or_for_everyone() {
     const EACH: u32 = 1000;
     // Enough of them that two who speak meet.
-    let (hall, members) = (Hall::new(2), (0..64).map(Fake::new).collect::<Vec<_>>());
+    let (hall, members) = (Hall::new(2, usize::MAX), (0..64).map(Fake::new).collect::<Vec<_>>());
     for member in &members {
-        ROOMS.iter().for_each(|room| assert!(hall.join(member, room)));
+        ROOMS.iter().for_each(|room| assert_eq!(hall.join(member, room), Ok(true)));
     }
     let speak = |number: u32| {
         let mut dice = Rng::with_seed(number.into());
@@ -206,10 +206,10 @@ fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_o
 
 #[test]
 fn everyone_is_who_is_known_and_not_over() {
-    let (hall, ann, ben) = (Hall::new(1), Fake::new(1), Fake::new(2));
+    let (hall, ann, ben) = (Hall::new(1, usize::MAX), Fake::new(1), Fake::new(2));
     assert!(hall.add(&ann));
     hall.say_to_everyone(1);
-    hall.join(&ben, "tea");
+    hall.join(&ben, "tea").unwrap();
     hall.say_to_everyone(2);
     hall.leave(2, "tea"); // in no room, and known all the same
     hall.say_to_everyone(3);
@@ -221,8 +221,8 @@ fn everyone_is_who_is_known_and_not_over() {
 
 #[test]
 fn members_do_not_keep_the_hall() {
-    let (hall, ann) = (Hall::new(1), Fake::new(1));
-    hall.join(&ann, "tea");
+    let (hall, ann) = (Hall::new(1, usize::MAX), Fake::new(1));
+    hall.join(&ann, "tea").unwrap();
     let weak = Arc::downgrade(&hall);
     drop(hall);
     assert!(weak.upgrade().is_none());

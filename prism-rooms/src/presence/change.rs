@@ -1,11 +1,13 @@
 //! [`Change`]: what watchers are told; and [`Person`], of whom. Serialized, they are
 //! [the JSON](crate#what-a-watcher-is-told) that browsers get.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use prism_driver::ConnectionId;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::contain::contain;
 
 /// What a watcher of a room is told.
 ///
@@ -60,11 +62,15 @@ pub struct Tracked<M> {
     pub connection: ConnectionId,
     /// What was said of it.
     #[serde(skip)]
-    pub meta: Arc<M>,
+    meta: Meta<M>,
     /// The same, made JSON once, however many are told.
     #[serde(rename = "meta", serialize_with = "as_json")]
-    pub(super) json: Arc<RawValue>,
+    json: Arc<RawValue>,
 }
+
+/// Metadata, whose destructor is the application's: it runs where no lock is held, and does no harm if it
+/// panics, however many of them are dropped together.
+struct Meta<M>(Option<Arc<M>>);
 
 impl<M> Person<M> {
     /// Whether a watcher who knows one would learn nothing from the other.
@@ -75,6 +81,16 @@ impl<M> Person<M> {
 }
 
 impl<M> Tracked<M> {
+    pub(super) fn new(connection: ConnectionId, meta: M, json: Arc<RawValue>) -> Self {
+        Self { connection, meta: Meta(Some(Arc::new(meta))), json }
+    }
+
+    /// What was said of it.
+    #[must_use]
+    pub fn meta(&self) -> &M {
+        &self.meta
+    }
+
     fn looks(&self) -> (ConnectionId, &str) {
         (self.connection, self.json.get())
     }
@@ -92,6 +108,26 @@ impl<M> Clone for Tracked<M> {
     }
 }
 
+impl<M> Deref for Meta<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.0.as_deref().expect("there until it is dropped")
+    }
+}
+
+impl<M> Clone for Meta<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> Drop for Meta<M> {
+    fn drop(&mut self) {
+        contain(|| self.0 = None);
+    }
+}
+
 impl<M> fmt::Debug for Tracked<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Tracked");
@@ -99,6 +135,9 @@ impl<M> fmt::Debug for Tracked<M> {
         debug.finish_non_exhaustive()
     }
 }
+
+/// Why what is told can always be made JSON.
+pub(super) const IS_JSON: &str = "text, numbers, and JSON that was made already";
 
 fn as_text<S: Serializer>(id: &ConnectionId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)

@@ -1,17 +1,16 @@
 //! [`Dues`]: the rooms in which something is to be told, and when.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_channel::{Receiver, Sender};
+
+use super::later::Later;
+use crate::sync::Lock;
 
 /// Each room is in it once at most, and only while there is somebody in it: what is due can not become
 /// more than what there is, however fast people come and go.
 pub(super) struct Dues {
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
     bell: Sender<()>,
 }
 
@@ -32,42 +31,34 @@ impl Dues {
     /// With a bell that rings when something is due again.
     pub(super) fn new() -> (Self, Receiver<()>) {
         let (bell, rings) = async_channel::bounded(1);
-        (Self { inner: Mutex::default(), bell }, rings)
+        (Self { inner: Lock::new(Inner::default()), bell }, rings)
     }
 
-    pub(super) fn add(&self, room: &Arc<str>, at: Duration) -> Due {
-        let mut inner = self.lock();
+    pub(super) fn add<M>(&self, room: &Arc<str>, at: Duration, later: &mut Later<M>) -> Due {
+        let mut inner = self.inner.lock();
         let due = Due { at, number: inner.number };
         inner.number += 1;
         inner.rooms.insert(due, room.clone());
-        let is_first = inner.rooms.len() == 1;
-        drop(inner);
-        if is_first {
-            // One that has rung and not been heard is as good. Without the task, because its runtime has
-            // ended, nobody is told anything any more.
-            let _ = self.bell.try_send(());
+        if inner.rooms.len() == 1 {
+            later.ring(&self.bell);
         }
         due
     }
 
     /// There is nobody to tell any more.
     pub(super) fn cancel(&self, due: Due) {
-        self.lock().rooms.remove(&due);
+        self.inner.lock().rooms.remove(&due);
     }
 
     /// When the first is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.lock().rooms.first_key_value().map(|(due, _)| due.at)
+        self.inner.lock().rooms.first_key_value().map(|(due, _)| due.at)
     }
 
     /// Takes the first out, if it is due.
     pub(super) fn take(&self, now: Duration) -> Option<(Due, Arc<str>)> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let first = inner.rooms.first_entry().filter(|first| first.key().at <= now)?;
         Some(first.remove_entry())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

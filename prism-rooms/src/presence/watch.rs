@@ -1,25 +1,44 @@
 //! Those who are told: a connection, or a [`Watch`] in this program.
 
-use std::{cell::OnceCell, fmt, sync::Arc};
+use std::{cell::OnceCell, collections::VecDeque, fmt, sync::Arc};
 
-use async_channel::{Receiver, Sender, TrySendError};
-use prism_driver::{self as driver, Connection, PreparedMessage};
+use async_channel::{Receiver, Sender};
+use prism_driver::{Connection, PreparedMessage, TrySendError};
 
-use super::change::Change;
+use super::{
+    change::{Change, IS_JSON},
+    later::Later,
+};
+use crate::sync::Lock;
+
+/// How many changes wait in a [`Watch`] that nobody receives from.
+const WAITING: usize = 16;
 
 /// What a room tells your own program; see [`Presence::watch_here`](super::Presence::watch_here).
 /// Dropped, it is told no more.
 pub struct Watch<M> {
-    changes: Receiver<Arc<Change<M>>>,
+    waiting: Waiting<M>,
+    rings: Receiver<()>,
     end: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
+/// What has been told and not received. It is not in the channel itself, because a channel wakes its
+/// receiver at once, and a room tells while it is locked: the channel is [rung](Later::ring) once for each
+/// change in here.
+type Waiting<M> = Arc<Lock<VecDeque<Arc<Change<M>>>>>;
+
 impl<M> Watch<M> {
-    pub(super) fn new(
-        changes: Receiver<Arc<Change<M>>>,
-        end: impl FnOnce() + Send + Sync + 'static,
-    ) -> Self {
-        Self { changes, end: Some(Box::new(end)) }
+    /// One that is told by the outlet, and not yet by anybody.
+    pub(super) fn new() -> (Self, Outlet<M>) {
+        let waiting: Waiting<M> = Arc::new(Lock::new(VecDeque::new()));
+        let (bell, rings) = async_channel::bounded(WAITING);
+        let outlet = Outlet::Here { waiting: waiting.clone(), bell };
+        (Self { waiting, rings, end: None }, outlet)
+    }
+
+    /// What is to be called when it is dropped.
+    pub(super) fn on_drop(&mut self, end: impl FnOnce() + Send + Sync + 'static) {
+        self.end = Some(Box::new(end));
     }
 
     /// What comes next: first the state, then what changes. `None` when the presence is there no
@@ -28,7 +47,8 @@ impl<M> Watch<M> {
     /// A few changes wait until they are received; if more come, they are left out, and the state
     /// comes next.
     pub async fn recv(&self) -> Option<Arc<Change<M>>> {
-        self.changes.recv().await.ok()
+        self.rings.recv().await.ok()?;
+        self.waiting.lock().pop_front()
     }
 }
 
@@ -42,7 +62,7 @@ impl<M> Drop for Watch<M> {
 
 impl<M> fmt::Debug for Watch<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("waiting", &self.changes.len()).finish_non_exhaustive()
+        f.debug_struct("Watch").field("waiting", &self.rings.len()).finish_non_exhaustive()
     }
 }
 
@@ -55,7 +75,7 @@ pub(super) struct Watcher<M> {
 
 pub(super) enum Outlet<M> {
     Connection(Connection),
-    Here(Sender<Arc<Change<M>>>),
+    Here { waiting: Waiting<M>, bell: Sender<()> },
 }
 
 impl<M> Watcher<M> {
@@ -64,32 +84,35 @@ impl<M> Watcher<M> {
         Self { to, is_behind: true }
     }
 
-    /// Tells the state to one that is behind, if there is room for it: only then is it made.
-    pub(super) fn catch_up<'t>(&mut self, state: impl FnOnce() -> &'t Told<M>)
-    where
-        M: 't,
-    {
-        let is_full = match &self.to {
-            Outlet::Connection(connection) => connection.is_full(),
-            Outlet::Here(sender) => sender.is_full(),
-        };
-        if !is_full {
-            self.tell(state());
+    /// Whether it could be told something now.
+    pub(super) fn has_room(&self) -> bool {
+        match &self.to {
+            Outlet::Connection(connection) => !connection.is_full(),
+            Outlet::Here { waiting, .. } => !is_full(&waiting.lock()),
         }
     }
 
-    pub(super) fn tell(&mut self, what: &Told<M>) {
+    pub(super) fn tell(&mut self, what: &Told<M>, later: &mut Later<M>) {
         self.is_behind = match &self.to {
             Outlet::Connection(connection) => {
                 let told = connection.try_send_prepared(what.json());
-                told == Err(driver::TrySendError::Full)
+                told == Err(TrySendError::Full)
             }
-            Outlet::Here(sender) => {
-                let told = sender.try_send(what.change.clone());
-                matches!(told, Err(TrySendError::Full(_)))
+            Outlet::Here { waiting, bell } => {
+                let mut waiting = waiting.lock();
+                let is_full = is_full(&waiting);
+                if !is_full {
+                    waiting.push_back(what.change.clone());
+                    later.ring(bell);
+                }
+                is_full
             }
         };
     }
+}
+
+fn is_full<M>(waiting: &VecDeque<Arc<Change<M>>>) -> bool {
+    waiting.len() >= WAITING
 }
 
 /// A change, encoded at most once, for all who are told it.
@@ -106,8 +129,7 @@ impl<M> Told<M> {
     fn json(&self) -> &PreparedMessage {
         self.json.get_or_init(|| {
             let json = serde_json::to_string(&*self.change);
-            let json = json.expect("text, numbers, and JSON that was made already");
-            PreparedMessage::new(&json)
+            PreparedMessage::new(&json.expect(IS_JSON))
         })
     }
 }

@@ -3,7 +3,11 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
-use std::time::Duration;
+use std::{
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread,
+    time::Duration,
+};
 
 use prism_tokio::{
     Client, Connection, Handler, Io, Message, Options, OwnedMessage, Socket, serve_stream,
@@ -11,6 +15,7 @@ use prism_tokio::{
 use serde_json::Value;
 use tokio::{
     io::{AsyncWriteExt, DuplexStream},
+    runtime::Builder,
     sync::mpsc,
     task::AbortHandle,
 };
@@ -80,6 +85,26 @@ impl Guest {
         let mut told = serde_json::from_str(&self.hears().await).expect("JSON");
         hide_ids(&mut told);
         told
+    }
+}
+
+/// How long a scenario in a thread of its own may take before it has failed. Nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a scenario in virtual time and in a thread of its own, so that a lock that is taken twice is a
+/// failure and does not hang the test.
+#[track_caller]
+pub(crate) fn without_hanging(scenario: impl AsyncFnOnce() + Send + 'static) {
+    let (tell, told) = channel();
+    let running = thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.expect("a runtime").block_on(scenario());
+        tell.send(()).expect("the test waits");
+    });
+    match told.recv_timeout(PATIENCE) {
+        Ok(()) => {}
+        Err(RecvTimeoutError::Timeout) => panic!("a lock is held where user code runs"),
+        Err(RecvTimeoutError::Disconnected) => running.join().expect("the scenario succeeds"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Hotel`]: rooms that are entered, left and spoken to by messages.
 
-use prism_rooms::{Rooms, To};
+use prism_rooms::{JoinError, Rooms, To};
 
 use super::handlers::{Events, Recorder, Seen, recorder};
 use crate::prism::{Connection, Disconnect, Handler, Message, Options, Socket};
@@ -40,7 +40,7 @@ impl Hotel {
     fn obey(&self, connection: &Connection, order: &str) -> String {
         let (what, room) = order.split_once(' ').unwrap_or((order, ""));
         match what {
-            "join" => self.rooms.join(connection, room).to_string(),
+            "join" => self.rooms.join(connection, room).is_ok_and(|is_new| is_new).to_string(),
             "leave" => self.rooms.leave(connection.id(), room).to_string(),
             "go" => self.rooms.leave_all(connection.id()).len().to_string(),
             "say" | "tell" => {
@@ -76,7 +76,7 @@ impl Handler for Hotel {
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
         let id = connection.id();
         assert!(self.rooms.rooms_of(id).is_empty() && self.rooms.one(id).is_none());
-        assert!(!self.rooms.join(connection, "afterlife"), "it is over");
+        assert_eq!(self.rooms.join(connection, "afterlife"), Err(JoinError::Ended));
         // Not told by those who have failed here.
         self.told.on_disconnect(connection, reason).await;
     }

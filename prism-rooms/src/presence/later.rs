@@ -1,0 +1,56 @@
+//! [`Later`]: what a change leaves to be done when no lock is held any more.
+
+use std::{sync::Arc, time::Duration};
+
+use async_channel::Sender;
+
+use super::{
+    change::{Person, Tracked},
+    watch::{Told, Watcher},
+};
+use crate::sync::assert_none_is_held;
+
+/// It is made before the first lock is taken, and dropped after the last one has been released. Then it
+/// wakes the tasks that wait for the change, and drops what was taken out. Both run the application's
+/// code: its wakers, and the destructors of its metadata, which may ask presence for anything.
+///
+/// Whatever holds metadata, and could be the last to do so, has to go in here.
+pub(super) struct Later<M> {
+    /// When the change was begun: the runtime's clock is not ours either.
+    pub(super) now: Duration,
+    bells: Vec<Sender<()>>,
+    pub(super) people: Vec<Arc<Person<M>>>,
+    pub(super) connections: Vec<Tracked<M>>,
+    pub(super) told: Vec<Told<M>>,
+    pub(super) watchers: Vec<Watcher<M>>,
+}
+
+impl<M> Later<M> {
+    pub(super) const fn new(now: Duration) -> Self {
+        Self {
+            now,
+            bells: Vec::new(),
+            people: Vec::new(),
+            connections: Vec::new(),
+            told: Vec::new(),
+            watchers: Vec::new(),
+        }
+    }
+
+    /// Rings a bell later.
+    pub(super) fn ring(&mut self, bell: &Sender<()>) {
+        self.bells.push(bell.clone());
+    }
+}
+
+impl<M> Drop for Later<M> {
+    fn drop(&mut self) {
+        assert_none_is_held();
+        // First, because a destructor may take its time.
+        for bell in self.bells.drain(..) {
+            // One that has rung as often as can be heard need not ring. Without anybody to hear it there is
+            // nobody to tell.
+            let _ = bell.try_send(());
+        }
+    }
+}
