@@ -38,8 +38,7 @@ async fn who_is_left_out_is_sent_nothing() {
     }
     let [ann_id, ben_id] = [&ann, &ben].map(|guest| guest.connection.id());
     for to in [rooms.to("tea"), rooms.to("tea").and("milk"), rooms.everyone()] {
-        assert_eq!(to.clone().except(ann_id).except(ben_id).send("for eve").delivered, 1);
-        assert_eq!(to.except(ann_id).close(CloseCode::NORMAL, &"x".repeat(200)).ok(), None);
+        assert_eq!(to.except(ann_id).except(ben_id).send("for eve").delivered, 1);
     }
     assert_eq!(rooms.to("tea").send("for all").delivered, 3);
     for guest in [&ann, &ben] {
@@ -48,7 +47,7 @@ async fn who_is_left_out_is_sent_nothing() {
     for _ in 0..3 {
         assert_eq!(eve.hears().await, "for eve");
     }
-    assert_eq!(rooms.to("tea").except(ann_id).close(CloseCode::NORMAL, "bye"), Ok(2));
+    assert_eq!(rooms.to("tea").except(ann_id).close(CloseCode::NORMAL, "bye"), 2);
     soon(ben.connection.closed()).await;
     assert_eq!(rooms.members("tea"), [ann_id]);
 }

@@ -90,7 +90,7 @@ impl Handler for Chat {
                 return;
             }
             "close" => {
-                connection.close(CloseCode::NORMAL, "").expect("it is open");
+                assert!(connection.close(CloseCode::NORMAL, ""), "it is open");
                 return;
             }
             word => panic!("on purpose: {word}"),
