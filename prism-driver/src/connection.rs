@@ -11,6 +11,7 @@ use crate::{
     peer_addr::PeerAddr,
     request::RequestInfo,
     sending::{Queue, Sending},
+    wakeups,
     wire::Outgoing,
 };
 
@@ -301,7 +302,7 @@ impl Connection {
     fn fulfil(&self, duty: Duty) {
         match duty {
             Duty::Nothing => {}
-            Duty::Wake(owner) => owner.wake(),
+            Duty::Wake(owner) => wakeups::wake(owner),
             Duty::FanOut => fan_out::touch(self),
         }
     }

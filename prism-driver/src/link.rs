@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,6 +15,7 @@ use prism_core::{Inbound, ProtocolError};
 use crate::{
     alarm::Alarm,
     connection::Connection,
+    contain::contain,
     handler::Failure,
     input::Input,
     moment::Moment,
@@ -366,12 +366,12 @@ impl<A: Alarm, F: Future<Output = ()>> Future for Attend<'_, A, F> {
             if std::mem::replace(this.waited, true) {
                 link.outbox().awake();
             }
-            match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(())) => {
+            match contain(|| handler.as_mut().poll(cx)) {
+                Some(Poll::Pending) => {}
+                Some(Poll::Ready(())) => {
                     return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
                 }
-                Err(_) => {
+                None => {
                     let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
                     return Poll::Ready(Err(failure));
                 }

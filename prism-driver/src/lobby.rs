@@ -177,12 +177,19 @@ impl Guest {
     }
 
     fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<()> {
+        let known = |place: &Place| place.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+        match self.lobby.lock().guests.get(&self.number) {
+            None => return Poll::Ready(()),
+            Some(place) if known(place) => return Poll::Pending,
+            Some(_) => {}
+        }
+        // It is not ours: it is neither cloned nor dropped where the lobby is locked.
+        let waker = cx.waker().clone();
         let mut inner = self.lobby.lock();
         let Some(place) = inner.guests.get_mut(&self.number) else { return Poll::Ready(()) };
-        match &mut place.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        let before = place.waker.replace(waker);
+        drop(inner);
+        drop(before);
         Poll::Pending
     }
 }
@@ -190,10 +197,12 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         let mut inner = self.lobby.lock();
-        if inner.guests.remove(&self.number).is_none() {
+        let place = inner.guests.remove(&self.number);
+        if place.is_none() {
             inner.leaving -= 1;
         }
         drop(inner);
+        drop(place); // with a waker, which is not ours
         // Two may listen: who waits for this place, and who waits for a connection's.
         self.lobby.left.notify(usize::MAX);
     }

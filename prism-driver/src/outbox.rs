@@ -5,15 +5,15 @@
 //! connection, which is woken only if it sleeps, or of the [session](crate::fan_out) that sent it.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
 
 use crate::{
     connection::TrySendError,
+    contain::contain,
     fan_out,
     notices::Notices,
     options::Options,
@@ -21,6 +21,7 @@ use crate::{
     sync::{AtomicBool, Mutex, MutexGuard},
     unsent::Unsent,
     wait::wait_until,
+    wakeups,
     when_slow::WhenSlow,
     wire::{End, Outgoing, Wire, Written, nobody},
 };
@@ -209,7 +210,7 @@ impl Outbox {
             wire.more().hooks.push(Box::new(hook));
         } else {
             drop(wire);
-            run(hook);
+            contain(hook);
         }
     }
 
@@ -219,7 +220,7 @@ impl Outbox {
         let mut wire = self.lock();
         // One that is awake writes by itself.
         let Some(owner) = wire.owner.take() else { return };
-        let written = wire.poll_write(&mut Context::from_waker(&owner));
+        let written = wire.write_for_owner(&owner);
         let woken = match written {
             Poll::Ready(Written::All) => {
                 wire.owner = Some(owner);
@@ -236,7 +237,7 @@ impl Outbox {
         };
         self.notify_progress(wire);
         if let Some(owner) = woken {
-            owner.wake();
+            wakeups::wake(owner);
         }
     }
 
@@ -253,7 +254,7 @@ impl Outbox {
         }
         // The owner is awake, and sees what is left.
         let before = wire.unsent();
-        let written = wire.poll_write(&mut Context::from_waker(&nobody()));
+        let written = wire.write_for_owner(&nobody());
         if written == Poll::Ready(Written::Failed) {
             tell_all(wire);
         } else if wire.unsent() < before {
@@ -277,7 +278,7 @@ impl Outbox {
         // What is there may have waited for nothing but the end of a turn. (Where the transport is to
         // wake the owner, it must not be asked by anybody else.)
         if !wire.blocked {
-            let written = wire.poll_write(&mut Context::from_waker(&nobody()));
+            let written = wire.write_for_owner(&nobody());
             if written == Poll::Ready(Written::Failed) {
                 tell_all(wire);
                 return Err(TrySendError::Refused(SendError::Closed));
@@ -316,7 +317,7 @@ impl Outbox {
         if open {
             notices.notify_progress(room);
         } else {
-            Notices::notify_all(Some(notices));
+            wakeups::notify_all(Some(notices));
         }
     }
 
@@ -341,22 +342,17 @@ fn duty(wire: &mut Wire) -> Duty {
     }
 }
 
-/// Runs a hook. One that panics has only itself to blame.
-fn run(hook: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(hook));
-}
-
 /// Something has changed for everybody: the owner has a deadline to set.
 fn tell_all(wire: MutexGuard<'_, Wire>) {
     let notices = wire.notices();
     wake_owner(wire);
-    Notices::notify_all(notices);
+    wakeups::notify_all(notices);
 }
 
 fn wake_owner(mut wire: MutexGuard<'_, Wire>) {
     let owner = wire.owner.take();
     drop(wire);
     if let Some(owner) = owner {
-        owner.wake();
+        wakeups::wake(owner);
     }
 }

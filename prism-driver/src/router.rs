@@ -1,13 +1,11 @@
 //! [`Router`]: what a request gets, by its path.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use prism_core::{Reply, Request};
 
 use crate::{
+    contain::contain,
     greet::Upgrade,
     options::Options,
     origins::Origins,
@@ -70,8 +68,7 @@ impl<E: Clone> Router<E> {
         request: Request<'_>,
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.route(&request, options)));
-        decided.unwrap_or_else(|_| {
+        contain(|| self.route(&request, options)).unwrap_or_else(|| {
             let reply = Reply::text(500, "internal error");
             Err(PlainAnswer::new(&request, reply, Unopened::Failed))
         })

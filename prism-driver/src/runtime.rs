@@ -78,6 +78,10 @@ pub trait Network: Runtime {
 /// (for sockets that do not do that, there is [`CloseWrite`](crate::CloseWrite), and `AsyncIoStream`). One
 /// that is pending in `poll_write` has taken nothing: what it is offered next may be other bytes (see
 /// [`DropOldest`](crate::WhenSlow::DropOldest)).
+///
+/// It is polled while its connection's outbox is locked, by whoever sends, and by senders that hold locks of
+/// their own. So it must not send to connections, nor ask them for anything. A panic in it is a failed write,
+/// or the end of the connection's task.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}

@@ -1,17 +1,13 @@
 //! [`Session`]: one connection's life after its handshake, from `on_connect` to `on_disconnect`.
 
-use std::{
-    net::SocketAddr,
-    ops::Deref,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
     alarm::Alarm,
     connection::{Connection, Owned},
+    contain::contain,
     fan_out::InTurns,
     handler::{Disconnect, Failure, Handler},
     input::Input,
@@ -232,5 +228,5 @@ impl From<Broken> for Failure {
 
 /// Calls a handler. Not only its future may panic, also the function that makes it.
 fn begin<F>(call: impl FnOnce() -> F) -> Result<F, Failure> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Failure::HandlerPanicked)
+    contain(call).ok_or(Failure::HandlerPanicked)
 }

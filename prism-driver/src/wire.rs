@@ -1,11 +1,7 @@
 //! [`Wire`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
 //! them.
 
-use std::{
-    io,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::{io, sync::Arc, task::Waker};
 
 use prism_core::{CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, SendError, State};
 
@@ -248,10 +244,7 @@ impl Wire {
         }
         // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
         let nobody = nobody();
-        let mut cx = Context::from_waker(&nobody);
-        if let Poll::Ready(Err(error)) = self.poll_write_with(&mut cx, payload) {
-            self.fail_writing(error);
-        }
+        self.write_tail_for_owner(&nobody, payload);
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use prism_driver::{CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError};
+use prism_driver::{
+    CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError, hold_wakeups,
+};
 
 use crate::{
     hall::{Hall, Whom},
@@ -79,6 +81,7 @@ impl<'a> To<'a> {
     /// As [`send`](Self::send), with a message that is encoded already.
     pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
         let (mut delivered, mut dropped) = (0, 0);
+        let _wakeups = hold_wakeups(); // until no room is locked any more
         let mut slow = Vec::new();
         let stamp = self.each(|member| match member.try_send_prepared(message) {
             Ok(()) => delivered += 1,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Outbox;
-use crate::handler::Failure;
+use crate::{handler::Failure, wakeups};
 
 /// Who would not wait for the close handshake.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl Outbox {
         self.tell_end(wire);
         drop(io);
         if let Some(owner) = owner {
-            owner.wake();
+            wakeups::wake(owner);
         }
     }
 

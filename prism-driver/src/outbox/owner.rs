@@ -9,11 +9,12 @@ use std::{
 
 use prism_core::{CloseCode, Event, ProtocolError};
 
-use super::{Outbox, run};
+use super::Outbox;
 use crate::{
+    contain::contain,
     handler::Failure,
-    notices::Notices,
     sync::MutexGuard,
+    wakeups,
     wire::{End, Wire, Written},
 };
 
@@ -21,21 +22,26 @@ impl Outbox {
     /// The owner is awake: senders need not wake it.
     pub(crate) fn awake(&self) {
         let mut wire = self.lock();
-        wire.owner = None;
+        let owner = wire.owner.take();
         wire.blocked = false;
+        drop(wire);
+        drop(owner); // it is not ours: it may run anything
     }
 
     /// Writes what is unsent; whether the transport has taken something since the last call, or takes no
     /// more, and ready when nothing is left.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut wire = self.lock();
-        wire.owner = None;
+        let owner = wire.owner.take();
         let written = wire.poll_write(cx);
         wire.blocked = written.is_pending();
         let took = wire.take_took() | (written == Poll::Ready(Written::Failed));
         if took {
             self.notify_progress(wire);
+        } else {
+            drop(wire);
         }
+        drop(owner);
         (took, written.map(|_| ()))
     }
 
@@ -80,6 +86,7 @@ impl Outbox {
 
     /// The owner has flushed, and would sleep until it is woken or a deadline passes.
     pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
+        let owner = cx.waker().clone();
         let mut wire = self.lock();
         if let Some(cut) = wire.cut {
             return Err(cut.into());
@@ -91,9 +98,12 @@ impl Outbox {
         if !write_blocked && !wire.is_idle() {
             return Ok(Rest::NotYet);
         }
-        wire.owner = Some(cx.waker().clone());
+        let before = wire.owner.replace(owner);
         wire.blocked = write_blocked;
-        Ok(Rest::Until(wire.outbound.poll_timeout()))
+        let due = wire.outbound.poll_timeout();
+        drop(wire);
+        drop(before);
+        Ok(Rest::Until(due))
     }
 
     /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
@@ -143,9 +153,9 @@ impl Outbox {
     /// The connection is over, and so is its transport.
     pub(crate) fn give_up(&self) {
         let mut wire = self.lock();
-        let io = wire.give_up();
+        let (io, owner) = (wire.give_up(), wire.owner.take());
         self.tell_end(wire);
-        drop(io);
+        drop((io, owner));
     }
 
     /// As [`give_up`](Self::give_up), while a handler runs. What the peer has sent by now, perhaps its
@@ -182,13 +192,15 @@ impl Outbox {
             wire.end = End::Begun;
             let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
             drop(wire);
-            hooks.into_iter().flatten().for_each(run);
+            for hook in hooks.into_iter().flatten() {
+                contain(hook);
+            }
             wire = self.lock();
             wire.end = End::Told;
         }
         let notices = wire.notices();
         drop(wire);
-        Notices::notify_all(notices);
+        wakeups::notify_all(notices);
     }
 }
 

@@ -3,14 +3,14 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_core::Output;
 
 use super::{Wire, Written, nobody};
-use crate::{pool, runtime::Transport, unsent::PIECES};
+use crate::{contain::contain_locked, pool, runtime::Transport, unsent::PIECES};
 
 /// Pieces that are this much together are copied into one: the kernel takes longer over many small
 /// ones than that costs, for they lie in memory that is warm.
@@ -28,6 +28,23 @@ impl Wire {
                 self.fail_writing(error);
                 Poll::Ready(Written::Failed)
             }
+        }
+    }
+
+    /// As [`poll_write`](Self::poll_write), in the place of the owner: a panic of its transport is a failed
+    /// write, and must not end whoever sends to it.
+    pub(crate) fn write_for_owner(&mut self, waker: &Waker) -> Poll<Written> {
+        let written = contain_locked(|| self.poll_write(&mut Context::from_waker(waker)));
+        written.unwrap_or_else(|| self.fail_by_panic())
+    }
+
+    /// Writes what is unsent, and then a payload that follows it directly, in the place of the owner.
+    pub(super) fn write_tail_for_owner(&mut self, waker: &Waker, tail: &[u8]) {
+        let mut cx = Context::from_waker(waker);
+        match contain_locked(|| self.poll_write_with(&mut cx, tail)) {
+            Some(Poll::Ready(Err(error))) => self.fail_writing(error),
+            Some(_) => {}
+            None => drop(self.fail_by_panic()),
         }
     }
 
@@ -101,11 +118,16 @@ impl Wire {
     /// Nothing can be sent any more. What the peer has sent can still be read: an error in one direction
     /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455
     /// §7.1.5).
-    pub(super) fn fail_writing(&mut self, error: io::Error) {
+    fn fail_writing(&mut self, error: io::Error) {
         self.outbound.handle_write_error();
         self.lose_unsent();
         self.unflushed = false;
         self.more().write_error = Some(error);
+    }
+
+    fn fail_by_panic(&mut self) -> Poll<Written> {
+        self.fail_writing(io::Error::other("the transport panicked"));
+        Poll::Ready(Written::Failed)
     }
 
     fn lose_unsent(&mut self) {
@@ -137,11 +159,7 @@ impl Wire {
 
     /// Writes what is unsent, and then a payload that follows it directly; what the transport does
     /// not take of that is unsent then.
-    pub(super) fn poll_write_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut tail: &[u8],
-    ) -> Poll<io::Result<()>> {
+    fn poll_write_with(&mut self, cx: &mut Context<'_>, mut tail: &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
             let front = self.unsent();
             if front == 0 && tail.is_empty() {

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_channel::Sender;
 
+use prism_driver::{HeldWakeups, hold_wakeups};
+
 use super::{
     change::{Person, Tracked},
     watch::{Told, Watcher},
@@ -23,10 +25,12 @@ pub(super) struct Later<M> {
     pub(super) connections: Vec<Tracked<M>>,
     pub(super) told: Vec<Told<M>>,
     pub(super) watchers: Vec<Watcher<M>>,
+    /// Of those who are told.
+    _wakeups: HeldWakeups,
 }
 
 impl<M> Later<M> {
-    pub(super) const fn new(now: Duration) -> Self {
+    pub(super) fn new(now: Duration) -> Self {
         Self {
             now,
             bells: Vec::new(),
@@ -34,6 +38,7 @@ impl<M> Later<M> {
             connections: Vec::new(),
             told: Vec::new(),
             watchers: Vec::new(),
+            _wakeups: hold_wakeups(),
         }
     }
 

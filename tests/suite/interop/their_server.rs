@@ -107,7 +107,6 @@ fn our_client_closes_with_code_and_reason() {
             server.expect_end();
             closing.join().expect("the socket closes")
         });
-        let ending = ending;
         assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
         assert_eq!((ending.code(), ending.reason()), (4003, "thanks, schöne Grüße".into()));
     });
