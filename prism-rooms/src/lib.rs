@@ -69,7 +69,7 @@
 //! if let Some(connection) = rooms.one(somebody) {
 //!     connection.try_send("you left your umbrella")?;
 //! }
-//! rooms.to("tea").close(CloseCode::GOING_AWAY, "the kettle is empty")?;
+//! rooms.to("tea").close(CloseCode::GOING_AWAY, "the kettle is empty");
 //! # Ok(()) }
 //! ```
 //!

@@ -46,7 +46,7 @@ impl Notifier {
     async fn shut_down(&self) {
         let devices: Vec<_> = self.devices.lock().unwrap().values().cloned().collect();
         for (_, device) in &devices {
-            let _ = device.close(CloseCode::GOING_AWAY, "the server is shutting down");
+            device.close(CloseCode::GOING_AWAY, "the server is shutting down");
         }
         for (_, device) in &devices {
             device.closed().await;
@@ -62,7 +62,7 @@ impl Handler for Notifier {
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let Message::Text(user) = message else {
-            let _ = connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
+            connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
             return;
         };
         if let Some((name, _)) = self.devices.lock().unwrap().get_mut(&connection.id()) {

@@ -52,7 +52,7 @@ impl Handler for Chat {
                 self.say(room(connection), &format!("{}: {text}", name(connection)));
             }
             Message::Binary(_) => {
-                let _ = connection.close(CloseCode::UNSUPPORTED_DATA, "words, please");
+                connection.close(CloseCode::UNSUPPORTED_DATA, "words, please");
             }
         }
     }
