@@ -1,7 +1,6 @@
 //! [`Link`]: a connection's transport and its clock. Moves bytes both ways and judges deadlines.
 
 use std::{
-    convert::Infallible,
     future::poll_fn,
     io,
     pin::Pin,
@@ -23,6 +22,14 @@ use crate::{
     turn::Turn,
     write_progress::WriteProgress,
 };
+
+/// What is left to do on our side of the transport.
+struct Left {
+    /// Something waits for the peer.
+    blocked: bool,
+    /// Both sides have ended.
+    over: bool,
+}
 
 /// What a read has brought.
 pub(crate) struct Filled {
@@ -77,7 +84,7 @@ impl<'a, A: Alarm> Link<'a, A> {
     /// leaving, so that a handler that waits for room in its own outbox gets it; none are read. When a
     /// close takes too long the transport is dropped, so that one that waits for the end gets it.
     pub(crate) const fn attend<F>(self, handler: F) -> Attend<'a, A, F> {
-        Attend { link: self, handler, failure: None, waited: false }
+        Attend { link: self, handler, failure: None, waited: false, shut: false }
     }
 
     /// Writes what is waiting, and reads until bytes have come.
@@ -135,12 +142,26 @@ impl<'a, A: Alarm> Link<'a, A> {
         self.outbox().give_up_unread();
     }
 
-    /// Writes, and watches the deadlines; ready only by a failure.
-    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<Result<Infallible, Failure>> {
+    /// Writes, ends our side when the protocol wants it, and watches the deadlines; ready when there is no
+    /// more to be done for the peer, or by a failure.
+    fn poll_leave(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> Poll<Result<(), Failure>> {
         loop {
-            let blocked = self.poll_write(cx).is_pending();
+            let Left { blocked, over } = self.poll_write_out(cx, shut);
+            if over {
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_wait(cx, blocked, Watch::Busy))?;
         }
+    }
+
+    /// Writes what is left, and ends our side when the protocol wants it.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> Left {
+        let wants = self.outbox().wants();
+        let written = if wants.read { self.poll_write(cx) } else { self.poll_write_rest(cx) };
+        if written.is_ready() && wants.shutdown && !*shut {
+            *shut = self.poll_shutdown(cx).is_ready();
+        }
+        Left { blocked: written.is_pending(), over: *shut && !wants.read }
     }
 
     /// First what is ours to send, then what there is to read; the clock is looked at last, so that
@@ -177,19 +198,11 @@ impl<'a, A: Alarm> Link<'a, A> {
     ) -> Poll<Result<(), Failure>> {
         let mut turn = Turn::new();
         while !turn.is_over() {
-            let wants = self.outbox().wants();
-            let blocked = if wants.read {
-                self.poll_write(cx).is_pending()
-            } else {
-                self.poll_write_rest(cx).is_pending()
-            };
-            if !blocked && wants.shutdown && !*shut {
-                *shut = self.poll_shutdown(cx)?.is_ready();
-            }
-            if *shut && !wants.read {
+            let Left { blocked, over } = self.poll_write_out(cx, shut);
+            if over {
                 return Poll::Ready(Ok(()));
             }
-            if wants.read {
+            if self.outbox().wants().read {
                 input.clear();
                 match self.poll_read(cx, input) {
                     Poll::Ready(Ok(bytes @ 1..)) => {
@@ -211,6 +224,9 @@ impl<'a, A: Alarm> Link<'a, A> {
     /// Gives other tasks a turn. A peer that never pauses escapes no deadline by that.
     fn poll_yield(&mut self, cx: &mut Context<'_>, watch: Watch<'_>) -> Poll<Result<(), Failure>> {
         cx.waker().wake_by_ref();
+        if self.outbox().is_cut_off() {
+            return Poll::Pending; // there may still be something to hear
+        }
         match self.poll_wait(cx, true, watch) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
@@ -302,10 +318,11 @@ impl<'a, A: Alarm> Link<'a, A> {
         written
     }
 
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let result = self.outbox().poll_shutdown(cx);
-        self.watch_backlog(result.is_pending());
-        result.map_err(Failure::from)
+    /// Ends our side. A transport that fails to do so has ended it as well.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shut = self.outbox().poll_shutdown(cx).map(|_| ());
+        self.watch_backlog(shut.is_pending());
+        shut
     }
 
     /// From when something has to wait for the peer.
@@ -352,6 +369,8 @@ pin_project! {
         // Boxed: a failure is rare, and this is part of every session.
         failure: Option<Box<Failure>>,
         waited: bool,
+        // Whether our side of the transport has ended.
+        shut: bool,
     }
 }
 
@@ -381,7 +400,8 @@ impl<A: Alarm, F: Future<Output = ()>> Future for Attend<'_, A, F> {
                 return Poll::Pending;
             }
             // The handler goes on, but from now on its sends fail: let it see that.
-            match ready!(link.poll_leave(cx)) {
+            match ready!(link.poll_leave(cx, this.shut)) {
+                Ok(()) => link.give_up(),
                 Err(Failure::Protocol(ProtocolError::CloseTimeout)) => link.give_up_unread(),
                 Err(error) => {
                     link.give_up();

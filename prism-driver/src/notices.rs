@@ -4,6 +4,15 @@ use std::sync::Arc;
 
 use event_listener::Event as Notice;
 
+/// How much room there is in an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    None,
+    Some,
+    /// It is empty.
+    All,
+}
+
 /// Made by the first who waits, because on most connections nobody ever does. Whoever changes
 /// something with the outbox locked, and finds none, has nobody to tell: who waits asks for these
 /// first, and then looks whether it has to.
@@ -18,11 +27,14 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Bytes have left, and perhaps made room.
-    pub(crate) fn notify_progress(&self, room: bool) {
+    /// Bytes have left, and perhaps made room. When nothing is left, everybody who waits for room is told:
+    /// whoever was told alone may be a future that nobody polls, and would keep it from the others.
+    pub(crate) fn notify_progress(&self, room: Room) {
         self.progress.notify(usize::MAX);
-        if room {
-            self.room.notify(1);
+        match room {
+            Room::None => {}
+            Room::Some => drop(self.room.notify(1)),
+            Room::All => drop(self.room.notify(usize::MAX)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     connection::TrySendError,
     contain::contain,
     fan_out,
-    notices::Notices,
+    notices::{Notices, Room},
     options::Options,
     runtime::Transport,
     sync::{AtomicBool, Mutex, MutexGuard},
@@ -222,14 +222,15 @@ impl Outbox {
         let Some(owner) = wire.owner.take() else { return };
         let written = wire.write_for_owner(&owner);
         let woken = match written {
-            Poll::Ready(Written::All) => {
+            // A write of a sender's may have failed before.
+            Poll::Ready(Written::All) if !wire.has_write_failed() => {
                 wire.owner = Some(owner);
                 // A transport that has taken something owes nobody a wake-up any more.
                 wire.blocked = false;
                 None
             }
             // It has a deadline to set.
-            Poll::Ready(Written::Failed) => Some(owner),
+            Poll::Ready(_) => Some(owner),
             Poll::Pending => {
                 wire.blocked = true;
                 Some(owner)
@@ -312,7 +313,12 @@ impl Outbox {
     /// Bytes have left, or never will.
     fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
         let Some(notices) = wire.notices() else { return };
-        let (room, open) = (!wire.is_full(self.high_water_mark as usize), wire.is_open());
+        let open = wire.is_open();
+        let room = match wire.is_full(self.high_water_mark as usize) {
+            true => Room::None,
+            false if wire.unsent() == 0 => Room::All,
+            false => Room::Some,
+        };
         drop(wire);
         if open {
             notices.notify_progress(room);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_lite::future::or;
 use prism_core::Message;
 
 use crate::{connection::Connection, handler::Handler, runtime::Runtime};
@@ -84,7 +85,8 @@ impl<R: Runtime> Pace for Bucket<R> {
     ) {
         let missing = self.take();
         if !missing.is_zero() {
-            self.runtime.sleep(missing).await;
+            let slept = async { drop(self.runtime.sleep(missing).await) };
+            or(slept, connection.outbox().closed_by_us()).await;
         }
         if !connection.outbox().is_closed_by_us() {
             handler.on_message(connection, message).await;

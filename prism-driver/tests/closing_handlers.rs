@@ -176,22 +176,41 @@ fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_futu
     }
 }
 
-#[test]
-fn an_on_disconnect_that_takes_long_does_not_keep_the_transport() {
-    struct Slow(Sim);
-    impl Handler for Slow {
-        async fn on_message(&self, _: &Connection, _: Message<'_>) {}
-        async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
-            self.0.sleep(s(100)).await;
-        }
+/// Takes a hundred seconds to take note of the end.
+struct Slow(Sim);
+
+impl Handler for Slow {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
+        self.0.sleep(s(100)).await;
     }
+}
+
+#[test]
+fn an_on_disconnect_that_takes_long_keeps_neither_our_end_back_nor_the_transport() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Slow(sim.clone()), Options::default());
     sim.run(async {
         peer.close(1000, "bye").await;
         assert_eq!(peer.next().await, close(1000, "bye"));
-        assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(5)));
+        assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(0)));
+        // The peer does not end its side.
+        sim.pass(s(5)).await;
         assert!(script.dropped_by_server());
         assert_eq!((ended.recv().await.unwrap().reason(), sim.now()), ("bye".to_owned(), s(100)));
+    });
+}
+
+#[test]
+fn where_the_peer_has_ended_its_side_the_transport_is_dropped_at_once() {
+    let sim = Sim::default();
+    let (mut peer, script, ended) = serve(&sim, Slow(sim.clone()), Options::default());
+    sim.run(async {
+        peer.end().await;
+        assert!(matches!((peer.next().await, sim.now()), (Seen::End(_), now) if now == s(0)));
+        sim.settle().await;
+        assert!(script.dropped_by_server());
+        assert_eq!((ended.recv().await.unwrap().code(), sim.now()), (1006, s(100)));
     });
 }

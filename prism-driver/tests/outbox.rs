@@ -101,18 +101,41 @@ fn senders_that_are_dropped_when_their_turn_has_come_pass_it_on() {
                 sent.send(()).await.unwrap();
             });
             sim.settle().await;
-            // Exactly one flush: what was there leaves, and one waiter is told.
-            script.set_capacity_to_client(1_000);
+            // Exactly one write: half of what was there leaves, and one waiter is told.
+            script.set_capacity_to_client(50);
             sim.settle().await;
             assert!(was_sent.is_empty(), "the impatient ones came first");
             drop(impatient);
             was_sent.recv().await.unwrap();
+            script.set_capacity_to_client(1_000);
             sim.settle().await;
             assert_eq!(peer.next().await, text(&filling));
             assert_eq!(peer.next().await, text(&numbered(round)));
             script.set_capacity_to_client(0);
             connection.send(&filling).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_sender_that_nobody_polls_keeps_no_room_from_others_for_longer_than_the_outbox_has_something() {
+    let sim = Sim::default();
+    let (mut peer, script, _, connection) = stuck(&sim);
+    sim.run(async {
+        connection.send(&[7; 100]).await.unwrap();
+        // As behind a `select!` whose other branch goes on to send.
+        let mut set_aside = Box::pin(connection.send("set aside"));
+        assert_eq!(poll_once(&mut set_aside).await, None);
+        let waiting = async { connection.send("goes on").await.unwrap() };
+        let reading = async {
+            sim.settle().await;
+            script.set_capacity_to_client(1_000);
+            assert_eq!(peer.next().await, binary([7; 100]));
+            assert_eq!(peer.next().await, text("goes on"));
+        };
+        futures_lite::future::zip(waiting, reading).await;
+        set_aside.await.unwrap();
+        assert_eq!((peer.next().await, sim.now()), (text("set aside"), s(0)));
     });
 }
 

@@ -165,7 +165,7 @@ fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
         assert!(matches!(peer.next().await, Seen::End(Ok(()))));
         drop(peer);
         assert_eq!(ended.recv().await.unwrap().code(), 1000);
-        assert_eq!(sim.now(), s(1));
+        assert_eq!(sim.now(), ms(500));
     });
     assert_eq!(log.lines(), ["0 ms: a"]);
 }

@@ -114,6 +114,47 @@ fn a_write_that_fails_for_somebody_else_than_the_owner_ends_no_reading() {
     });
 }
 
+/// Sends a large message to another connection.
+struct Neighbour(Connection);
+
+impl Handler for Neighbour {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {
+        self.0.send(&[7; 100_000]).await.unwrap();
+    }
+}
+
+#[test]
+fn a_write_that_fails_for_the_session_of_another_connection_is_known_to_its_owner() {
+    let sim = Sim::default();
+    let mut options = Options::default();
+    options.protocol.ping_interval = None;
+    let (_peer, script, ended, connection) = handed_out(&sim, options);
+    let (mut neighbour, _, _) = serve(&sim, Neighbour(connection), Options::default());
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        neighbour.send("go").await;
+        let reason = ended.recv().await.unwrap();
+        assert_eq!((io_error(&reason), sim.now()), (Some(RESET), s(5)), "{reason}");
+    });
+}
+
+#[test]
+fn a_slow_handler_hears_all_that_had_come_when_the_transport_was_dropped() {
+    let (sim, log) = (Sim::default(), Log::default());
+    let handler = Answering { sim: sim.clone(), pause: s(1), log: log.clone() };
+    let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+    // More than a read brings.
+    let messages = vec!["x".repeat(10_000); 50];
+    sim.run(async {
+        sim.settle().await;
+        script.break_to_client(RESET);
+        peer.send_and_close(&messages, 1000, "done").await;
+        assert_done(&ended.recv().await.unwrap());
+    });
+    assert_eq!(log.lines().len(), 50);
+}
+
 #[test]
 fn after_a_failed_write_a_peer_that_says_nothing_is_given_up_after_the_close_timeout() {
     for large in [false, true] {

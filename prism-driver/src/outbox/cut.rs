@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Outbox;
-use crate::{handler::Failure, wakeups};
+use crate::{contain::contain, handler::Failure, wakeups};
 
 /// Who would not wait for the close handshake.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,8 @@ impl Outbox {
         self.closed.store(true, Ordering::Release);
         let (io, owner) = (wire.give_up(), wire.owner.take());
         self.tell_end(wire);
-        drop(io);
+        // Whatever a transport does when it is dropped, the owner has to learn of it.
+        contain(|| drop(io));
         if let Some(owner) = owner {
             wakeups::wake(owner);
         }

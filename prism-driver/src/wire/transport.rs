@@ -16,8 +16,12 @@ use crate::{contain::contain_locked, pool, runtime::Transport, unsent::PIECES};
 /// ones than that costs, for they lie in memory that is warm.
 const GATHERED: usize = 32 << 10;
 
-/// How much of what the peer has sent is kept when the transport is given up before it was read.
-const UNREAD: usize = 64 << 10;
+/// How much of what the peer has sent is kept when the transport is given up before it was read: as much as
+/// a message may be, unless it is configured.
+const UNREAD: usize = 1 << 20;
+
+/// How much of it is read at once.
+const UNREAD_AT_ONCE: usize = 64 << 10;
 
 impl Wire {
     /// Writes what is unsent, and has the transport flush it; ready when there is nothing left to do.
@@ -65,10 +69,11 @@ impl Wire {
         let Some(io) = &mut self.io else { return };
         let (nobody, mut io) = (nobody(), Pin::new(io));
         let mut cx = Context::from_waker(&nobody);
-        let (mut unread, mut len) = (vec![0; UNREAD], 0);
+        let (mut unread, mut len) = (Vec::new(), 0);
         // A transport may wait once before it looks.
         let mut looks = 0..2;
-        while looks.next().is_some() && len < unread.len() {
+        while looks.next().is_some() && len < UNREAD {
+            unread.resize(len + UNREAD_AT_ONCE, 0);
             if let Poll::Ready(Ok(count @ 1..)) = io.as_mut().poll_read(&mut cx, &mut unread[len..])
             {
                 (len, looks) = (len + count, 0..2);
