@@ -69,6 +69,10 @@ impl Ledger {
             if self.when_slow == WhenSlow::Wait && sender == Sender::Waits {
                 return Fate::Waiting;
             }
+            if !after.open && after.missed == self.missed {
+                // The write that was to make room has failed.
+                return Fate::Told(Err(TrySendError::Refused(SendError::Closed)));
+            }
             // What had waited for nothing but a turn has left, and then perhaps some of this one.
             let written = after.written.min(self.accepted);
             if self.is_full(written) && !self.drops(written) {
