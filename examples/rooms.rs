@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use prism_rooms::{Departure, JoinError, Presence, PresenceOptions, Rooms, RoomsOptions};
+use prism_rooms::{Departure, Presence, PresenceOptions, Rooms, RoomsOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -109,14 +109,31 @@ impl House {
         Self { rooms, people }
     }
 
+    /// Gives a connection a name in all its rooms; if one of them refuses it, the old name back in all.
     fn call(&self, connection: &Connection, name: &str) -> Result<Value, String> {
-        let before = self.people.names.lock().unwrap().insert(connection.id(), name.to_owned());
-        for room in self.rooms.rooms_of(connection.id()) {
-            self.show(connection, &room)?;
-            if let Some(before) = &before
-                && !self.people.is_in(&room, before)
-            {
-                tell(&self.rooms, &room, "gone", before);
+        let id = connection.id();
+        let set = |name: &str| self.people.names.lock().unwrap().insert(id, name.to_owned());
+        let before = set(name).unwrap_or_else(|| name.to_owned());
+        let rooms = self.rooms.rooms_of(id);
+        let was_in: Vec<_> = rooms.iter().map(|room| self.people.is_in(room, name)).collect();
+        let shown = rooms.iter().try_for_each(|room| self.people.show(connection, room, false));
+        if let Err(refused) = shown {
+            set(&before);
+            for room in &rooms {
+                // Its place may have gone to somebody else: then it is in that room no longer.
+                if self.people.show(connection, room, false).is_err() {
+                    self.rooms.leave(id, room);
+                    let _ = connection.try_send(&json!({ "left": room }).to_string());
+                }
+            }
+            return Err(refused);
+        }
+        for (room, was_in) in rooms.iter().zip(was_in) {
+            if !was_in {
+                tell(&self.rooms, room, "came", name);
+            }
+            if !self.people.is_in(room, &before) {
+                tell(&self.rooms, room, "gone", &before);
             }
         }
         Ok(json!({ "name": name }))
@@ -124,28 +141,23 @@ impl House {
 
     /// Lets a connection in and tells it who is there; tells it again if it was in.
     fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
-        let joined = self.rooms.join(connection, room).map_err(|error| match error {
-            JoinError::TooManyRooms { limit } => format!("{limit} rooms are enough"),
-            other => other.to_string(),
-        });
-        if joined? && let Err(full) = self.show(connection, room) {
-            self.rooms.leave(connection.id(), room);
-            return Err(full);
+        let (id, presence) = (connection.id(), &self.people.presence);
+        if !self.rooms.contains(room, id) {
+            let name = self.people.name(connection);
+            let was_in = self.people.is_in(room, &name);
+            // Shown first: if there is no place, it has never been in the room, and nobody is told that it
+            // has left.
+            self.people.show(connection, room, false)?;
+            if let Err(error) = self.rooms.join(connection, room) {
+                presence.untrack(id, room);
+                return Err(error.to_string());
+            }
+            if !was_in {
+                tell(&self.rooms, room, "came", &name);
+            }
         }
-        self.people.presence.unwatch(connection.id(), room);
-        let watches = self.people.presence.watch(connection, room);
-        watches.map(|_| ()).map_err(|error| error.to_string())
-    }
-
-    /// Shows a person who may have come just now.
-    fn show(&self, connection: &Connection, room: &str) -> Result<(), String> {
-        let name = self.people.name(connection);
-        let was_in = self.people.is_in(room, &name);
-        self.people.show(connection, room, false)?;
-        if !was_in {
-            tell(&self.rooms, room, "came", &name);
-        }
-        Ok(())
+        presence.unwatch(id, room);
+        presence.watch(connection, room).map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn say(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {

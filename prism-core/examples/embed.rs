@@ -21,6 +21,9 @@ use prism_core::{
     RecvBuffer, SendError, ServerHandshake, WebSocket,
 };
 
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (ours, theirs) = Line::pair();
     let server = thread::spawn(move || serve(theirs).map_err(|error| error.to_string()));
@@ -34,11 +37,20 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
     let config = Config::default();
     let mut end = End::on(line);
     let mut handshake = ServerHandshake::new(&config);
+    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
     let ws = loop {
-        end.more()?;
-        if let Some(offer) = handshake.receive(&mut end.input)? {
-            println!("server: {} is asked for", offer.request().path());
-            break offer.accept(&Accept::new(), &config, &mut end.out);
+        end.more(deadline)?;
+        match handshake.receive(&mut end.input) {
+            Ok(Some(offer)) => {
+                println!("server: {} is asked for", offer.request().path());
+                break offer.accept(&Accept::new(), &config, &mut end.out);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                error.reply().write(&mut end.out, false); // 400, 426 ..., and why
+                end.write();
+                return Err(error.into());
+            }
         }
     };
     end.converse(ws, |ws, event, out| match event {
@@ -61,8 +73,9 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     let mut handshake =
         ClientHandshake::start(&config, &request, *b"an example nonce", &mut end.out);
     end.write();
+    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
     let mut ws = loop {
-        end.more()?;
+        end.more(deadline)?;
         match handshake.receive(&mut end.input)? {
             None => {}
             Some(Answer::Accepted(accepted)) => {
@@ -135,8 +148,11 @@ impl End {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ws.receive_eof()?,
             }
-            // 4. What time it is. An error here means that the peer is gone.
-            ws.handle_timeout(start.elapsed(), &mut self.out)?;
+            // 4. What time it is. An error here means that the peer is gone: its close frame is in `out`, to be
+            // sent as well, and `wants_read` ends soon.
+            if let Err(error) = ws.handle_timeout(start.elapsed(), &mut self.out) {
+                broken = broken.and(Err(error.into()));
+            }
         }
         broken
     }
@@ -145,9 +161,10 @@ impl End {
         self.line.write(&self.out.split());
     }
 
-    /// Waits for more of a handshake.
-    fn more(&mut self) -> Result<(), Box<dyn Error>> {
-        self.input.extend_from_slice(&self.line.read(None)?);
+    /// Waits for more of a handshake, until the deadline of all of it.
+    fn more(&mut self, deadline: Instant) -> Result<(), Box<dyn Error>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.input.extend_from_slice(&self.line.read(Some(left))?);
         Ok(())
     }
 }

@@ -41,14 +41,20 @@
 //!     let config = Config::default();
 //!     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
 //!
-//!     // The handshake: read until the request is there, accept it.
+//!     stream.set_write_timeout(Some(Duration::from_secs(30)))?; // for a peer that takes nothing
+//!
+//!     // The handshake: read until the request is there, for ten seconds in all, and accept it.
+//!     let start = Instant::now();
 //!     let mut handshake = ServerHandshake::new(&config);
 //!     let mut ws: WebSocket = loop {
-//!         let count = stream.read(input.spare(4096))?;
-//!         if count == 0 {
-//!             return Ok(());
+//!         let left = Duration::from_secs(10).saturating_sub(start.elapsed());
+//!         stream.set_read_timeout(Some(left))?; // an error if there is no time left
+//!         match stream.read(input.spare(4096)) {
+//!             Ok(0) => return Ok(()),
+//!             Ok(count) => input.received(count),
+//!             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+//!             Err(error) => return Err(error.into()),
 //!         }
-//!         input.received(count);
 //!         match handshake.receive(&mut input) {
 //!             Ok(Some(offer)) => break offer.accept(&Accept::new(), &config, &mut out),
 //!             Ok(None) => {}
@@ -60,7 +66,6 @@
 //!         }
 //!     };
 //!
-//!     let start = Instant::now();
 //!     let mut shut = false;
 //!     while ws.wants_read() {
 //!         // 1. Deal with what has arrived. An error has put its close frame into `out`.
@@ -79,12 +84,15 @@
 //!         }
 //!         // 3. Read, but no longer than until the next deadline.
 //!         let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
-//!         stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+//!         // (This fails where the peer has reset the connection: what it had sent can still be read.)
+//!         let _ = stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))));
 //!         match stream.read(input.spare(4096)) {
 //!             Ok(0) => ws.receive_eof()?,
 //!             Ok(count) => input.received(count),
-//!             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-//!             Err(error) => ws.receive_eof().map_err(|_| error)?, // unless it had closed
+//!             Err(error) => match error.kind() {
+//!                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
+//!                 _ => ws.receive_eof().map_err(|_| error)?, // unless it had closed
+//!             },
 //!         }
 //!         // 4. Say what time it is: keepalive pings, dead peers, closes that take too long.
 //!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // an error ends `wants_read` soon

@@ -109,6 +109,10 @@ impl<R: Runtime> Client<R> {
     /// the connection is over. It lives in this future: dropped early, a handler is dropped
     /// half-way, and `on_disconnect` does not run.
     ///
+    /// It returns when the transport has ended too, which may be up to the [close
+    /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect). What has
+    /// to be known earlier is known there.
+    ///
     /// # Errors
     /// As [`connect_stream`](Self::connect_stream).
     pub async fn run_stream(
@@ -159,7 +163,8 @@ impl<N: Network> Client<N> {
     }
 
     /// Opens a connection, runs a handler on it, and returns when the connection is over. As with
-    /// [`run_stream`](Self::run_stream), it lives in this future.
+    /// [`run_stream`](Self::run_stream), it lives in this future, which returns when the transport has ended
+    /// too.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

@@ -276,6 +276,10 @@ impl Connection {
     /// is read, its answer neither: it waits for the whole [close
     /// timeout](prism_core::Config::close_timeout). What the peer had sent by then still decides the
     /// reason that `on_disconnect` hears.
+    ///
+    /// In a handler of a connection that nobody has closed it waits for as long as the peer stays, since
+    /// the peer's close frame is not read either. A hook of [`on_end`](Self::on_end) that blocks its thread
+    /// until this returns never returns.
     pub async fn closed(&self) {
         self.outbox().ended().await;
     }

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::{
+    attempts::{about, none_worked},
     runtime::{Network, undelayed, until, within},
     url::Endpoint,
 };
@@ -31,7 +32,10 @@ pub(crate) async fn dial<N: Network>(
     let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
     match connected.flatten() {
         Some(stream) => Ok(undelayed(network, stream)),
-        None => Err(all(attempts)),
+        None => {
+            let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(silence));
+            Err(none_worked(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
+        }
     }
 }
 
@@ -96,25 +100,8 @@ fn in_turn(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-fn about(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
-}
-
 fn silence() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
-}
-
-/// That each address failed, and how; of the kind of the last failure, but a silence outweighs it.
-fn all(attempts: Vec<Attempt>) -> io::Error {
-    let failures: Vec<_> = attempts
-        .into_iter()
-        .map(|(address, failure)| about(&address.to_string(), &failure.unwrap_or_else(silence)))
-        .collect();
-    let kinds = || failures.iter().map(io::Error::kind);
-    let silent = kinds().find(|kind| *kind == io::ErrorKind::TimedOut);
-    let kind = silent.or_else(|| kinds().next_back()).unwrap_or(io::ErrorKind::TimedOut);
-    let each: Vec<_> = failures.iter().map(ToString::to_string).collect();
-    io::Error::new(kind, each.join("; "))
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@
 mod alarm;
 #[cfg(feature = "async-io")]
 mod async_io;
+mod attempts;
 mod client;
 mod close_write;
 mod connect_error;

@@ -7,6 +7,8 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::attempts::none_worked;
+
 /// How many connections may wait to be accepted; the operating system may allow fewer. When many
 /// come at once, those that find no place try again after a second, and then after longer.
 const QUEUE: i32 = 4096;
@@ -18,11 +20,12 @@ const QUEUE: i32 = 4096;
 const NOT_SENT: u32 = 128 << 10;
 
 /// Several listeners on one address, for as many servers: the operating system shares the
-/// connections out among them (`SO_REUSEPORT`). Port 0 takes any free port, the same for all.
+/// connections out among them (`SO_REUSEPORT`). Port 0 takes any free port, the same for all. Of a name with
+/// several addresses, all listen on the first that works.
 ///
 /// # Errors
-/// If the address can not be resolved or listened on; also if somebody else listens there who has
-/// not allowed this.
+/// If the name cannot be resolved, or none of its addresses can be listened on: the error names each address
+/// and what was wrong with it. Also if another process listens there that has not allowed this.
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
 pub fn shared_listeners(address: impl ToSocketAddrs, count: usize) -> io::Result<Vec<TcpListener>> {
     let share = |socket: &Socket| socket.set_reuse_port(true);
@@ -46,14 +49,17 @@ fn first(
     address: impl ToSocketAddrs,
     listen: impl Fn(SocketAddr) -> io::Result<TcpListener>,
 ) -> io::Result<TcpListener> {
-    let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut failures = Vec::new();
     for address in address.to_socket_addrs()? {
-        outcome = listen(address);
-        if outcome.is_ok() {
-            break;
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failures.push((address, error)),
         }
     }
-    outcome
+    if failures.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    }
+    Err(none_worked(&failures))
 }
 
 /// Has those that it accepts hold less in the kernel: they have it from this one. One that can not be told
@@ -77,4 +83,42 @@ fn listen_on(
     socket.bind(&address.into())?;
     socket.listen(QUEUE)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, ErrorKind},
+        net::{SocketAddr, TcpListener},
+    };
+
+    use super::listen;
+
+    /// A listener, and its address, on which nobody else can listen.
+    fn taken() -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    #[test]
+    fn the_first_address_that_works_is_listened_on() -> io::Result<()> {
+        let ((_listener, taken), free) = (taken()?, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let listener = listen(&[taken, free, taken][..])?;
+        assert_ne!(listener.local_addr()?, taken);
+        Ok(())
+    }
+
+    #[test]
+    fn if_no_address_works_each_is_named_with_what_was_wrong() -> io::Result<()> {
+        let ((_one, first), (_other, second)) = (taken()?, taken()?);
+        let error = listen(&[first, second][..]).expect_err("both are taken");
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        let text = error.to_string();
+        let (one, other) = text.split_once("; ").expect("two failures");
+        assert!(one.starts_with(&format!("{first}: ")), "{text}");
+        assert!(other.starts_with(&format!("{second}: ")), "{text}");
+        assert_eq!(listen(&[][..]).expect_err("no address").kind(), ErrorKind::NotFound);
+        Ok(())
+    }
 }

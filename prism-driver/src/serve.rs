@@ -29,8 +29,13 @@ use crate::{
 /// The connection lives in this future: whoever drops it early drops a handler half-way, and
 /// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).
 ///
+/// It returns when the transport has ended too, which may be up to the [close
+/// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect). What
+/// has to be known earlier is known there.
+///
 /// # Errors
-/// If the peer sent no valid handshake; it has been told why.
+/// If the peer sent no valid handshake; it has been told why. A refusal is returned up to five seconds after
+/// the peer has taken the answer.
 pub async fn serve_stream<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,
@@ -45,8 +50,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 /// such as a web framework. The path is what [`Connection::path`](crate::Connection::path) will
 /// say.
 ///
-/// As with [`serve_stream`], the connection lives in this future, and what a server would check is the
-/// caller's.
+/// As with [`serve_stream`], the connection lives in this future, it returns when the transport has ended
+/// too, and what a server would check is the caller's.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,

@@ -61,8 +61,12 @@ impl<N: Network> Server<N> {
     /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one. Cancel-safe:
     /// it is ready when it is first polled.
     ///
+    /// Of a name with several addresses, such as `"localhost:8080"`, it listens on the first that works, and
+    /// on no other; [`local_addr`](Self::local_addr) tells which one that is.
+    ///
     /// # Errors
-    /// If the address can not be resolved or listened on.
+    /// If the name cannot be resolved, or none of its addresses can be listened on: the error names each
+    /// address and what was wrong with it.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self>
     where
         N: Default,
@@ -79,7 +83,7 @@ impl<N: Network> Server<N> {
     /// of prism-tokio is such a network.
     ///
     /// # Errors
-    /// If the address can not be resolved or listened on.
+    /// As [`bind`](Self::bind).
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
         Self::from_listener_on(network, listen(address)?)
     }

@@ -33,6 +33,9 @@ pub struct HeldWakeups {
 /// and drops the guard when the lock is free again. (The hooks of [`on_end`](crate::Connection::on_end)
 /// are not kept back: do not [abort](crate::Connection::abort) anything meanwhile.)
 ///
+/// Wait for nothing while you hold the guard, neither by blocking nor with `.await`: the wake-up that would
+/// end the wait may be among those that are kept back.
+///
 /// ```no_run
 /// use std::sync::Mutex;
 ///

@@ -6,10 +6,16 @@
 //! ```text
 //! curl -d 'your parcel is here' http://127.0.0.1:8080/notify/ada
 //! ```
+//!
+//! What a `Server` of Prism's does by itself is done here in few words: connections are limited, HTTP has
+//! deadlines, and a shutdown tells everybody. But no connection makes way for a newcomer, as it does there,
+//! and no [origin](prism_tokio::Server::origins) is checked.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -18,46 +24,73 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::Listener,
 };
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use prism_core::accept_key;
 use prism_tokio::{
-    CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Options, serve_upgraded,
+    CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Options, hold_wakeups,
+    serve_upgraded,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    time::timeout,
 };
 
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 
+/// How many connections there may be: a file descriptor each, of which a process often has 1024.
+const MOST_HTTP: u32 = 256;
+const MOST_WEB_SOCKETS: u32 = 512;
+
+/// How long a connection may speak HTTP, and how long what is under way may take once that is over, or the
+/// process is to end.
+const HTTP_TIME: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(10);
+
+struct Notifier {
+    devices: Mutex<Devices>,
+    /// A permit for each WebSocket, from the answer to its handshake until its transport has ended.
+    places: Arc<Semaphore>,
+}
+
 /// Who listens, and under which name, once that is known. A user may have several devices.
 #[derive(Default)]
-struct Notifier {
-    devices: Mutex<HashMap<ConnectionId, (Option<String>, Connection)>>,
+struct Devices {
+    connected: HashMap<ConnectionId, (Option<String>, Connection)>,
+    shutting_down: bool,
 }
 
 impl Notifier {
     /// Tells all devices of a user; how many that were.
     fn notify(&self, user: &str, text: &str) -> usize {
+        let _wakeups = hold_wakeups(); // dropped last, when the lock is free again
         let devices = self.devices.lock().unwrap();
-        let of_user = devices.values().filter(|(name, _)| name.as_deref() == Some(user));
+        let connected = devices.connected.values();
+        let of_user = connected.filter(|(name, _)| name.as_deref() == Some(user));
         of_user.filter(|(_, device)| device.try_send(text).is_ok()).count()
     }
 
-    /// Closes all connections, and waits for them; what a `Server` of Prism's would do by itself.
-    async fn shut_down(&self) {
-        let devices: Vec<_> = self.devices.lock().unwrap().values().cloned().collect();
-        for (_, device) in &devices {
-            device.close(CloseCode::GOING_AWAY, "the server is shutting down");
-        }
-        for (_, device) in &devices {
-            device.closed().await;
-        }
+    /// Closes all connections, and those that are still to come.
+    fn close_all(&self) {
+        let _wakeups = hold_wakeups();
+        let mut devices = self.devices.lock().unwrap();
+        devices.shutting_down = true;
+        devices.connected.values().for_each(|(_, device)| go_away(device));
     }
 }
 
 impl Handler for Notifier {
     async fn on_connect(&self, connection: &Connection) {
-        let device = (None, connection.clone());
-        self.devices.lock().unwrap().insert(connection.id(), device);
+        let _wakeups = hold_wakeups();
+        let mut devices = self.devices.lock().unwrap();
+        devices.connected.insert(connection.id(), (None, connection.clone()));
+        if devices.shutting_down {
+            go_away(connection);
+        }
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -65,29 +98,72 @@ impl Handler for Notifier {
             connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
             return;
         };
-        if let Some((name, _)) = self.devices.lock().unwrap().get_mut(&connection.id()) {
+        let mut devices = self.devices.lock().unwrap();
+        if let Some((name, _)) = devices.connected.get_mut(&connection.id()) {
             name.get_or_insert_with(|| user.to_owned());
         }
     }
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.devices.lock().unwrap().remove(&connection.id());
+        self.devices.lock().unwrap().connected.remove(&connection.id());
     }
+}
+
+fn go_away(device: &Connection) {
+    device.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    let (asked_to_end, notifier) = (signals::asked_to_end()?, Arc::new(Notifier::default()));
+    let mut asked_to_end = pin!(signals::asked_to_end()?);
+    let places = Arc::new(Semaphore::new(MOST_WEB_SOCKETS as usize));
+    let notifier = Arc::new(Notifier { devices: Mutex::default(), places: places.clone() });
     let routes = Router::new()
         .route("/ws", get(web_socket))
         .route("/notify/{user}", post(notify))
         .with_state(notifier.clone());
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let mut listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, routes).with_graceful_shutdown(asked_to_end).await?;
-    notifier.shut_down().await;
+
+    let http_places = Arc::new(Semaphore::new(MOST_HTTP as usize));
+    let (running, shutdown) = watch::channel(());
+    loop {
+        let accepted = async {
+            let place = http_places.clone().acquire_owned().await.expect("it is not closed");
+            (place, Listener::accept(&mut listener).await.0) // tries again after an error
+        };
+        let (place, stream) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut asked_to_end => break,
+        };
+        let (routes, shutdown) = (routes.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            speak_http(stream, routes, shutdown).await;
+            drop(place);
+        });
+    }
+
+    // Both sides end at the same time. What is left after it ends with the runtime.
+    drop((listener, running));
+    notifier.close_all();
+    let http_has_ended = http_places.acquire_many(MOST_HTTP);
+    let web_sockets_have_ended = places.acquire_many(MOST_WEB_SOCKETS);
+    let _ = timeout(GRACE, async { tokio::join!(http_has_ended, web_sockets_have_ended) }).await;
     Ok(())
+}
+
+/// Serves HTTP on a connection until it becomes a WebSocket, its time is over, or the process is to end.
+async fn speak_http(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<()>) {
+    let _ = stream.set_nodelay(true); // notifications are small, and should not wait
+    let service = TowerToHyperService::new(routes);
+    let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut http = pin!(http.with_upgrades());
+    tokio::select! {
+        _ = &mut http => return,
+        _ = timeout(HTTP_TIME, shutdown.changed()) => http.as_mut().graceful_shutdown(),
+    }
+    let _ = timeout(GRACE, http).await; // a request that is under way is answered
 }
 
 async fn notify(
@@ -103,8 +179,19 @@ async fn notify(
 
 /// Answers the handshake, and hands the stream to Prism when axum is done with it.
 async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
-    let Some(key) = web_socket_key(request.headers()) else {
-        return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")]).into_response();
+    let key = match web_socket_key(request.headers()) {
+        Ok(key) => key,
+        Err((status, why)) => {
+            let expected = [
+                (header::CONNECTION, "Upgrade"),
+                (header::UPGRADE, "websocket"),
+                (header::SEC_WEBSOCKET_VERSION, "13"),
+            ];
+            return (status, expected, why).into_response();
+        }
+    };
+    let Ok(place) = notifier.places.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is full\n").into_response();
     };
     let accept = HeaderValue::from_str(accept_key(key).as_str()).expect("base64");
     let headers = [
@@ -118,12 +205,13 @@ async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request)
             let options = Options::default();
             serve_upgraded(TokioIo::new(stream), "/ws", &options, &notifier).await;
         }
+        drop(place);
     });
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// The key of a request that asks for a WebSocket (RFC 6455 §4.2.1).
-fn web_socket_key(headers: &HeaderMap) -> Option<&HeaderValue> {
+/// The key of a request that asks for a WebSocket (RFC 6455 §4.2.1), or the refusal.
+fn web_socket_key(headers: &HeaderMap) -> Result<&HeaderValue, (StatusCode, &'static str)> {
     let has = |name: HeaderName, token: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let mut tokens = values.flat_map(|value| value.split(','));
@@ -132,6 +220,11 @@ fn web_socket_key(headers: &HeaderMap) -> Option<&HeaderValue> {
     let asks = has(header::CONNECTION, "upgrade")
         && has(header::UPGRADE, "websocket")
         && has(header::SEC_WEBSOCKET_VERSION, "13");
-    // 16 bytes in base64.
-    headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| asks && key.len() == 24)
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    match (keys.next(), keys.next()) {
+        _ if !asks => Err((StatusCode::UPGRADE_REQUIRED, "expected a WebSocket\n")),
+        // 16 bytes in base64.
+        (Some(key), None) if key.len() == 24 => Ok(key),
+        _ => Err((StatusCode::BAD_REQUEST, "expected one Sec-WebSocket-Key\n")),
+    }
 }

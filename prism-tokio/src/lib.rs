@@ -74,7 +74,8 @@ where
 }
 
 /// Runs the handler on a stream whose handshake somebody else has done, such as a web framework;
-/// `path` is what [`Connection::path`] will say.
+/// `path` is what [`Connection::path`] will say. It returns when the transport has ended too: see
+/// [`prism_driver::serve_stream`].
 pub async fn serve_upgraded<T>(
     stream: T,
     path: &str,

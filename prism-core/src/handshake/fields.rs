@@ -58,11 +58,14 @@ impl Fields {
 
     /// Whether there is a header of this name.
     pub(super) fn contains(&self, name: &str) -> bool {
-        let name = name.as_bytes();
         // What is pushed has no line break, and each line its colon.
-        self.0.split(|&byte| byte == b'\n').any(|line| {
-            line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
-        })
+        self.0.split(|&byte| byte == b'\n').any(|line| has_name(line, name))
+    }
+
+    /// Removes each header of this name.
+    pub(super) fn remove(&mut self, name: &str) {
+        let lines = self.0.split_inclusive(|&byte| byte == b'\n');
+        self.0 = lines.filter(|line| !has_name(line, name)).flatten().copied().collect();
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -74,6 +77,11 @@ impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
     }
+}
+
+fn has_name(line: &[u8], name: &str) -> bool {
+    let name = name.as_bytes();
+    line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
 }
 
 /// The headers that decide what the message means, and so are not the user's.
@@ -120,6 +128,18 @@ mod tests {
         {
             assert_eq!(fields.contains(name), there, "{name}");
         }
+    }
+
+    #[test]
+    fn a_header_is_removed_with_all_its_lines_and_no_other() {
+        let mut fields = Fields::default();
+        for (name, value) in [("X-A", "1"), ("X-AB", "X-A: 2"), ("x-a", "3"), ("X", "4")] {
+            fields.push_own(name, value);
+        }
+        fields.remove("X-a");
+        assert_eq!(fields.as_bytes(), b"X-AB: X-A: 2\r\nX: 4\r\n");
+        fields.remove("X-C");
+        assert_eq!(fields.as_bytes(), b"X-AB: X-A: 2\r\nX: 4\r\n");
     }
 
     #[test]

@@ -66,17 +66,23 @@ impl Reply {
         Self::new(200).with_content("text/html; charset=utf-8", page.into())
     }
 
-    /// Adds a header.
+    /// Adds a header. A `Content-Type` replaces the one that the reply has; of any other name a reply may
+    /// have several.
     ///
     /// # Errors
     /// If it is malformed, or one that the answer sets itself: `Connection`, `Upgrade`,
     /// `Content-Length` and their like.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        // RFC 9110 §5.3: "A sender MUST NOT generate multiple field lines with the same name", unless they
+        // make a list; of several content types recipients pick one, and not all the same (§8.3).
+        if name.eq_ignore_ascii_case("Content-Type") {
+            self.fields.remove(name);
+        }
         self.fields.push(name, value)?;
         Ok(self)
     }
 
-    /// Sets the body, and adds the `Content-Type` that says what it is. A 204, a 205 and a 304 have no
+    /// Sets the body, and the `Content-Type` that says what it is, in place of those it had. A 204, a 205 and a 304 have no
     /// body, whatever they are given.
     ///
     /// ```
@@ -225,6 +231,28 @@ mod tests {
                     Content-Type: text/html\r\n\r\n";
         assert_eq!(written(&reply, true), head);
         assert_eq!(written(&reply, false), String::from(head) + "<p>hi");
+        Ok(())
+    }
+
+    #[test]
+    fn a_later_content_type_replaces_the_earlier() -> Result<(), InvalidHeader> {
+        for reply in [
+            Reply::html("{}").body("a/b", "{}")?,
+            Reply::text(200, "{}").header("content-type", "a/b")?,
+            Reply::new(200).header("Content-Type", "x/y")?.body("a/b", "{}")?,
+        ] {
+            let answer = written(&reply.header("X-Content-Type", "c/d")?, false);
+            let types: vec::Vec<_> = answer
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .filter(|(name, _)| name.eq_ignore_ascii_case("Content-Type"))
+                .collect();
+            assert_eq!(types.len(), 1, "{answer}");
+            assert_eq!(types[0].1, "a/b");
+            assert!(
+                answer.contains("\r\nX-Content-Type: c/d\r\n") && answer.ends_with("\r\n\r\n{}")
+            );
+        }
         Ok(())
     }
 
