@@ -213,6 +213,10 @@ impl<M: Member> Hall<M> {
 }
 
 impl<M: Member> Keeper<M> for Hall<M> {
+    fn seats(&self) -> &Seats<M> {
+        &self.seats
+    }
+
     fn end(&self, id: M::Id) {
         let mut taken_out = Vec::new();
         let ended = self.seats.end(id, |rooms| {

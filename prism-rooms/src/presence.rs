@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use crate::{
+    contain::contain,
     directory::{Directory, Vacate},
     error::{JoinError, TrackError},
     options::PresenceOptions,
@@ -300,18 +301,17 @@ impl<M: Send + Sync + 'static> Inner<M> {
 
     /// Tells what is due, but no more than is one turn's.
     fn tell_some(&self) {
-        let (now, mut told) = ((self.now)(), 0);
-        while told < TOLD_PER_TURN
-            && let Some((due, room)) = self.dues.take(now)
-        {
-            told += 1 + self.tell(&room, due);
+        let mut told = 0;
+        while told < TOLD_PER_TURN {
+            let mut later = self.later();
+            let Some((due, room)) = self.dues.take(later.now) else { break };
+            told += 1 + self.tell(&room, due, &mut later);
         }
     }
 
     /// How many watchers were told.
-    fn tell(&self, room: &Arc<str>, due: Due) -> usize {
-        let mut later = self.later();
-        let told = self.visit(room, &mut later, |crowd, later| {
+    fn tell(&self, room: &Arc<str>, due: Due, later: &mut Later<M>) -> usize {
+        let told = self.visit(room, later, |crowd, later| {
             // It may have vanished meanwhile, and come back, and be due later.
             if !crowd.was_due(due) {
                 return 0;
@@ -324,6 +324,10 @@ impl<M: Send + Sync + 'static> Inner<M> {
 }
 
 impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
+    fn seats(&self) -> &Seats<Connection> {
+        &self.seats
+    }
+
     fn end(&self, id: ConnectionId) {
         let mut later = self.later();
         self.seats.end(id, |rooms| {
@@ -349,7 +353,8 @@ async fn tell_what_is_due<M: Send + Sync + 'static>(
                 runtime.sleep(early).await;
             }
             if let Some(presence) = presence.upgrade() {
-                presence.tell_some();
+                // It wakes tasks and drops metadata, and this task is the only one that tells.
+                contain(move || presence.tell_some());
             }
             yield_now().await; // ten thousand may have to be told
         }

@@ -30,7 +30,9 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
 
 /// Who has the seats. The hooks that members keep do not keep it.
 pub(crate) trait Keeper<M: Member>: Send + Sync + 'static {
-    /// The member is over: this has to call [`Seats::end`].
+    fn seats(&self) -> &Seats<M>;
+
+    /// The member, which has taken its seat, is over: this has to call [`Seats::end`]. No lock is held.
     fn end(&self, id: M::Id);
 }
 
@@ -106,6 +108,20 @@ impl<M: Member> Seats<M> {
         }
     }
 
+    /// A member is over: ends its seat if nobody has taken it, so that there is nothing to tell. Whether that
+    /// is so; otherwise [`end`](Self::end) has to follow. Runs no code of the application's.
+    fn end_untaken(&self, id: M::Id) -> bool {
+        let Some(seat) = self.find(id) else { return true };
+        let mut state = seat.state.lock();
+        match &*state {
+            State::Taken { .. } => return false,
+            State::New | State::Over => *state = State::Over,
+        }
+        drop(state);
+        self.remove(id, &seat);
+        true
+    }
+
     /// A member is over: `leave` has to take it out of its rooms. When this returns, that is done,
     /// by this call or by another. Returns the member and the rooms that it was in, if it was by this one.
     pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(&Rooms)) -> Option<(M, Rooms)> {
@@ -118,13 +134,17 @@ impl<M: Member> Seats<M> {
             }
             was
         };
-        let mut seats = self.seats.of(&id);
-        if seats.get(&id).is_some_and(|found| Arc::ptr_eq(found, &seat)) {
-            seats.remove(&id);
-        }
+        self.remove(id, &seat);
         match was {
             State::Taken { member, rooms } => Some((member, rooms)),
             State::New | State::Over => None,
+        }
+    }
+
+    fn remove(&self, id: M::Id, seat: &Arc<Seat<M>>) {
+        let mut seats = self.seats.of(&id);
+        if seats.get(&id).is_some_and(|found| Arc::ptr_eq(found, seat)) {
+            seats.remove(&id);
         }
     }
 
@@ -147,9 +167,12 @@ impl<M: Member> Seat<M> {
             return;
         }
         let (keeper, id) = (keeper.clone(), member.id());
-        // It runs here if the member is over. Then nobody is in a room yet, and nothing is to be told.
+        // If the member is over, this runs here, under our lock. But the seat is taken only after that, so
+        // its keeper, who runs the application's code, is not told.
         member.on_end(move || {
-            if let Some(keeper) = keeper.upgrade() {
+            if let Some(keeper) = keeper.upgrade()
+                && !keeper.seats().end_untaken(id)
+            {
                 keeper.end(id);
             }
         });

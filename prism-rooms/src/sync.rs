@@ -1,7 +1,11 @@
 //! The locks of this crate, so that loom can put its own in their place.
 //!
-//! No code of the application's runs while one of them is held, not even a destructor. In debug builds
-//! each thread counts the locks that it holds, so that this can be asserted where such code runs.
+//! No code of the application's runs while one of them is held, not even a destructor; with one exception.
+//! A member's [`Transport`](prism_driver::Transport) may be polled by whoever sends to a room. That is why it
+//! must not call connections or rooms. The driver contains its panics.
+//!
+//! In debug builds each thread counts the locks that it holds, so that this can be asserted where such code
+//! runs.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -13,7 +17,8 @@ use loom::sync::{Mutex, MutexGuard, RwLock};
 #[cfg(not(prism_loom))]
 use std::sync::{Mutex, MutexGuard, RwLock};
 
-/// A mutex that does not mind poison: nothing in this crate panics half-way through a change.
+/// A mutex that ignores poison: nothing in this crate panics half-way through a change, and the one thing
+/// that is not ours, a member's transport, is polled where the driver catches its panics.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(Mutex<T>);
 

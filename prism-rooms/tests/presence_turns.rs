@@ -2,9 +2,15 @@
 
 mod common;
 
-use std::{pin::pin, time::Duration};
+use std::{
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
-use common::Guest;
+use common::{Guest, soon};
 use futures_lite::future::{poll_once, yield_now};
 use prism_rooms::{Presence, Watch};
 use prism_tokio::Tokio;
@@ -57,4 +63,32 @@ async fn many_rooms_are_told_in_few_turns() {
     presence.track(&ann.connection, "tea", "ann", "here").unwrap();
     let turns = turns_until_told(tea).await;
     assert!(turns < 5, "{turns} turns");
+}
+
+/// Panics when it is woken.
+struct Unwakeable;
+
+impl Wake for Unwakeable {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+/// The panic hook still prints the panics.
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_keeps_nobody_else_from_being_told() {
+    let presence = Presence::new(Tokio);
+    let (ann, waker) = (Guest::new().await, Waker::from(Arc::new(Unwakeable)));
+    let (first, second) = (presence.watch_here("tea"), presence.watch_here("tea"));
+    for watch in [&first, &second] {
+        soon(watch.recv()).await.expect("the state");
+    }
+    let mut waits = Box::pin(first.recv());
+    assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    presence.track(&ann.connection, "tea", "ann", "here").unwrap();
+    soon(second.recv()).await.expect("somebody has come");
+    presence.track(&ann.connection, "tea", "ann", "away").unwrap();
+    soon(second.recv()).await.expect("she has changed");
+    // What waits is of no use to anybody now: its channel is in the middle of that wake-up.
+    mem::forget(waits);
 }

@@ -22,9 +22,17 @@ use prism_tokio::Tokio;
 /// How long anything may take before it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A peer that says nothing, and takes what it is sent, or nothing.
+/// A peer that says nothing.
 struct Silent {
-    takes: bool,
+    takes: Takes,
+}
+
+/// What becomes of what it is sent.
+enum Takes {
+    All,
+    Nothing,
+    /// What is small; it panics at the rest.
+    Small,
 }
 
 impl AsyncRead for Silent {
@@ -43,7 +51,14 @@ impl AsyncWrite for Silent {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.takes { Poll::Ready(Ok(bytes.len())) } else { Poll::Pending }
+        match self.takes {
+            Takes::Nothing => Poll::Pending,
+            Takes::Small => {
+                assert!(bytes.len() < 1000, "on purpose");
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Takes::All => Poll::Ready(Ok(bytes.len())),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -93,7 +108,7 @@ impl Wake for Curious {
 /// Runs `act` while a member sleeps; how often it was woken. Panics if that hangs.
 #[track_caller]
 fn woken_by(
-    takes: bool,
+    takes: Takes,
     when_slow: WhenSlow,
     act: impl FnOnce(&Rooms, &Presence<()>) + Send + 'static,
 ) -> usize {
@@ -120,9 +135,9 @@ fn a_message_to_a_room_wakes_its_members_when_the_room_is_free_again() {
     let to_one = |rooms: &Rooms, _: &Presence<()>| _ = rooms.to("tea").send("hello");
     let to_two = |rooms: &Rooms, _: &Presence<()>| _ = rooms.to("tea").and("milk").send("hello");
     let to_all = |rooms: &Rooms, _: &Presence<()>| _ = rooms.everyone().send("hello");
-    assert_eq!(woken_by(true, WhenSlow::Wait, to_one), 1);
-    assert_eq!(woken_by(true, WhenSlow::Wait, to_two), 1);
-    assert_eq!(woken_by(true, WhenSlow::Wait, to_all), 1);
+    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_one), 1);
+    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_two), 1);
+    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_all), 1);
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn a_member_that_is_too_slow_is_closed_and_woken_when_the_room_is_free_again() {
             let _ = rooms.to("tea").send(&[7; 60_000]);
         }
     };
-    assert!(woken_by(false, WhenSlow::Close, fill) > 0);
+    assert!(woken_by(Takes::Nothing, WhenSlow::Close, fill) > 0);
 }
 
 #[test]
@@ -142,5 +157,20 @@ fn a_state_that_is_told_wakes_its_watcher_when_the_room_is_free_again() {
         assert!(presence.unwatch(member.id(), "tea"));
         assert!(presence.watch(&member, "tea").unwrap());
     };
-    assert_eq!(woken_by(true, WhenSlow::Wait, watch), 1);
+    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, watch), 1);
+}
+
+/// The panic hook still prints the panic. The first message fills the outbox; for the second, the sender
+/// writes to the transport while the room is locked.
+#[test]
+fn a_transport_that_panics_in_a_send_to_its_room_is_a_failed_write_of_its_own_connection() {
+    let fill = |rooms: &Rooms, presence: &Presence<()>| {
+        let delivered = [(); 3].map(|()| rooms.to("tea").send(&[7; 80_000]).delivered);
+        assert_eq!(delivered, [1, 0, 0]);
+        let member = rooms.one(rooms.members("tea")[0]).unwrap();
+        assert!(!member.is_open());
+        assert!(presence.unwatch(member.id(), "tea") && rooms.leave(member.id(), "tea"));
+        assert!(rooms.is_empty("tea"));
+    };
+    assert!(woken_by(Takes::Small, WhenSlow::Wait, fill) > 0);
 }

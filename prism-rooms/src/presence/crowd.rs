@@ -186,16 +186,14 @@ impl<M> Crowd<M> {
     pub(super) fn tell(&mut self, room: &Arc<str>, later: &mut Later<M>) {
         self.behind = false;
         let diff = self.take_diff(room, later);
-        let mut watchers = mem::take(&mut self.watchers);
-        for watcher in watchers.values_mut() {
-            if watcher.is_behind {
-                self.catch_up(room, watcher, later);
+        for at in 0..self.watchers.len() {
+            if self.watchers[at].is_behind {
+                self.catch_up(room, at, later);
             } else if let Some(diff) = &diff {
-                watcher.tell(diff, later);
+                self.watchers[at].tell(diff, later);
             }
-            self.behind |= watcher.is_behind;
+            self.behind |= self.watchers[at].is_behind;
         }
-        self.watchers = watchers;
         later.told.extend(diff);
     }
 
@@ -264,21 +262,23 @@ impl<M> Crowd<M> {
         &mut self,
         room: &Arc<str>,
         id: WatcherId,
-        mut watcher: Watcher<M>,
+        watcher: Watcher<M>,
         later: &mut Later<M>,
     ) {
+        let (at, replaced) = self.watchers.insert_full(id, watcher);
+        later.watchers.extend(replaced);
         // Those who wait for a large one are told it together, at the end of a window: a newcomer does
         // not have the next one made before that.
         if self.state.is_some() || !self.behind || self.size <= LARGE {
-            self.catch_up(room, &mut watcher, later);
+            self.catch_up(room, at, later);
         }
-        self.behind |= watcher.is_behind;
-        later.watchers.extend(self.watchers.insert(id, watcher));
+        self.behind |= self.watchers[at].is_behind;
     }
 
-    /// Tells the state to a watcher that is behind. It is made only if there is room for it.
-    fn catch_up(&mut self, room: &Arc<str>, watcher: &mut Watcher<M>, later: &mut Later<M>) {
-        if !watcher.has_room() {
+    /// Tells the state to the watcher at this index, which is behind. It is made only if there is room
+    /// for it.
+    fn catch_up(&mut self, room: &Arc<str>, at: usize, later: &mut Later<M>) {
+        if !self.watchers[at].has_room() {
             return;
         }
         if self.state.is_none() {
@@ -292,7 +292,7 @@ impl<M> Crowd<M> {
             self.made_at = Some(later.now);
         }
         if let Some(state) = &self.state {
-            watcher.tell(state, later);
+            self.watchers[at].tell(state, later);
         }
     }
 

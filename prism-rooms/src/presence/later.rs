@@ -10,7 +10,7 @@ use super::{
     change::{Person, Tracked},
     watch::{Told, Watcher},
 };
-use crate::sync::assert_none_is_held;
+use crate::{contain::contain, sync::assert_none_is_held};
 
 /// It is made before the first lock is taken, and dropped after the last one has been released. Then it
 /// wakes the tasks that wait for the change, and drops what was taken out. Both run the application's
@@ -54,8 +54,8 @@ impl<M> Drop for Later<M> {
         // First, because a destructor may take its time.
         for bell in self.bells.drain(..) {
             // One that has rung as often as can be heard need not ring. Without anybody to hear it there is
-            // nobody to tell.
-            let _ = bell.try_send(());
+            // nobody to tell. A waker that panics keeps no other from being woken.
+            contain(|| _ = bell.try_send(()));
         }
     }
 }
