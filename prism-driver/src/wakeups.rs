@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, marker::PhantomData, sync::Arc, task::Waker};
 
-use crate::notices::Notices;
+use crate::{contain::contain, notices::Notices};
 
 thread_local! {
     static HELD: RefCell<Held> = const {
@@ -88,8 +88,13 @@ impl Drop for HeldWakeups {
             is_last.then(|| (std::mem::take(&mut held.tasks), std::mem::take(&mut held.notices)))
         };
         if let Ok(Some((tasks, notices))) = HELD.try_with(release) {
-            tasks.into_iter().for_each(Waker::wake);
-            notices.into_iter().for_each(|notices| Notices::notify_all(Some(notices)));
+            // One that panics keeps the others from nothing.
+            for task in tasks {
+                contain(|| task.wake());
+            }
+            for notices in notices {
+                contain(|| Notices::notify_all(Some(notices)));
+            }
         }
     }
 }

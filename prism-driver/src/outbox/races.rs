@@ -238,7 +238,7 @@ fn what_is_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
         });
         let closer = thread::spawn({
             let connection = connection.clone();
-            move || connection.close(CloseCode::NORMAL, "").unwrap()
+            move || assert!(connection.close(CloseCode::NORMAL, ""))
         });
         write_until(&connection, || sink.bytes().ends_with(&CLOSE));
         closer.join().unwrap();
