@@ -44,13 +44,24 @@ pub struct RecvBuffer {
     seen: usize,
     /// How much of the message so far is known to be UTF-8.
     valid: usize,
+    /// How many fragments may still be joined; any number if there is none.
+    fragments_left: Option<u32>,
 }
 
 impl RecvBuffer {
     /// An empty buffer; allocates nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { data: Vec::new(), start: 0, joined: 0, head: 0, tail: 0, seen: 0, valid: 0 }
+        Self {
+            data: Vec::new(),
+            start: 0,
+            joined: 0,
+            head: 0,
+            tail: 0,
+            seen: 0,
+            valid: 0,
+            fragments_left: None,
+        }
     }
 
     /// An empty buffer with room for `bytes` bytes.
@@ -85,7 +96,8 @@ impl RecvBuffer {
         self.tail += bytes.len();
     }
 
-    /// Forgets everything received; keeps the memory.
+    /// Forgets everything received; keeps the memory, and the number of
+    /// [fragments](Self::hold_after).
     pub const fn clear(&mut self) {
         (self.start, self.joined, self.head, self.tail) = (0, 0, 0, 0);
         (self.seen, self.valid) = (0, 0);
@@ -120,7 +132,52 @@ impl RecvBuffer {
         other.head = other.tail;
         other.extend_from_slice(self.unparsed());
         (other.seen, other.valid) = (self.seen, self.valid);
+        other.fragments_left = self.fragments_left;
         self.clear();
+    }
+
+    /// Has the machine that works in this buffer pause when it has joined so many fragments, of which
+    /// 64 KiB can hold ten thousand: for a caller that has others to serve as well. `receive` then gives
+    /// `None`, though there may be more in here. It goes on when it is given a new number. At first there
+    /// is none.
+    ///
+    /// ```
+    /// use prism_core::{Config, Event, Inbound, Message, RecvBuffer, Role};
+    ///
+    /// let (mut inbound, mut input) = (Inbound::new(Role::Client, &Config::default()), RecvBuffer::new());
+    /// input.extend_from_slice(b"\x01\x01a\x00\x01b\x80\x01c");
+    /// input.hold_after(2);
+    /// assert_eq!(inbound.receive(&mut input)?, None);
+    /// assert!(input.is_held(), "it needs no more bytes");
+    /// input.hold_after(2);
+    /// assert_eq!(inbound.receive(&mut input)?, Some(Event::Message(Message::Text("abc"))));
+    /// # Ok::<(), prism_core::ProtocolError>(())
+    /// ```
+    pub const fn hold_after(&mut self, fragments: u32) {
+        self.fragments_left = Some(fragments);
+    }
+
+    /// Takes the number of fragments away: as many as there are may be joined.
+    pub const fn hold_never(&mut self) {
+        self.fragments_left = None;
+    }
+
+    /// Whether the machine waits for a new number of [fragments](Self::hold_after), and not for bytes.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self.fragments_left, Some(0))
+    }
+
+    /// How many fragments may still be joined, if there is a [number](Self::hold_after).
+    #[must_use]
+    pub const fn fragments_left(&self) -> Option<u32> {
+        self.fragments_left
+    }
+
+    pub(crate) const fn count_fragment(&mut self) {
+        if let Some(left @ 1..) = &mut self.fragments_left {
+            *left -= 1;
+        }
     }
 
     /// How many bytes of memory are held.

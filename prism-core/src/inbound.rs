@@ -37,12 +37,7 @@ pub struct Inbound {
     fragmented: Option<Kind>,
     empty_fragments: u16,
     heard: bool,
-    /// How many fragments may be joined before the caller is given its turn.
-    fragments_left: u32,
 }
-
-/// As many fragments as come.
-const UNLIMITED: u32 = u32::MAX;
 
 /// What the next bytes are.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +91,6 @@ impl Inbound {
             fragmented: None,
             empty_fragments: 0,
             heard: false,
-            fragments_left: UNLIMITED,
         }
     }
 
@@ -137,32 +131,6 @@ impl Inbound {
         Err(ProtocolError::UnexpectedEof)
     }
 
-    /// Has [`receive`](Self::receive) return `None` after so many fragments, though there may be more in
-    /// the input, of which 64 KiB can hold ten thousand: for a caller that has others to serve as well.
-    /// It goes on when it is given a new number. At first there is none.
-    ///
-    /// ```
-    /// use prism_core::{Config, Event, Inbound, Message, RecvBuffer, Role};
-    ///
-    /// let (mut inbound, mut input) = (Inbound::new(Role::Client, &Config::default()), RecvBuffer::new());
-    /// input.extend_from_slice(b"\x01\x01a\x00\x01b\x80\x01c");
-    /// inbound.hold_after(2);
-    /// assert_eq!(inbound.receive(&mut input)?, None);
-    /// assert!(inbound.is_held(), "it needs no more bytes");
-    /// inbound.hold_after(2);
-    /// assert_eq!(inbound.receive(&mut input)?, Some(Event::Message(Message::Text("abc"))));
-    /// # Ok::<(), prism_core::ProtocolError>(())
-    /// ```
-    pub const fn hold_after(&mut self, fragments: u32) {
-        self.fragments_left = fragments;
-    }
-
-    /// Whether it waits for a new number of [fragments](Self::hold_after), and not for bytes.
-    #[must_use]
-    pub const fn is_held(&self) -> bool {
-        self.fragments_left == 0
-    }
-
     /// Whether anything was received since the last call: the keepalive's question.
     pub const fn take_heard(&mut self) -> bool {
         core::mem::replace(&mut self.heard, false)
@@ -196,7 +164,7 @@ impl Inbound {
     // Apart, so that the compiler keeps what all messages need in registers.
     #[inline(never)]
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
-        while !self.is_held() {
+        while !input.is_held() {
             let mut frame = match self.stage {
                 Stage::Header => match self.begin_frame(input)? {
                     Some(Stage::Data(frame)) => frame,
@@ -233,9 +201,7 @@ impl Inbound {
                 self.stage = Stage::Data(frame);
                 return Ok(None);
             }
-            if self.fragments_left != UNLIMITED {
-                self.fragments_left -= 1;
-            }
+            input.count_fragment();
         }
         Ok(None)
     }

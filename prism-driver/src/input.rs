@@ -9,7 +9,7 @@ use std::{
 
 use prism_core::RecvBuffer;
 
-use crate::{pool, runtime::Transport};
+use crate::{pool, runtime::Transport, turn};
 
 /// How much spare memory a read is offered at least.
 const MIN_READ: usize = 16 << 10;
@@ -74,6 +74,26 @@ impl Input {
             small.move_to(buffer);
         }
         buffer
+    }
+
+    /// Begins a turn.
+    pub(crate) fn begin_turn(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.hold_after(turn::WORK);
+        }
+    }
+
+    /// Counts work as done in this turn.
+    pub(crate) fn count(&mut self, work: u32) {
+        if let Some(buffer) = &mut self.0 {
+            let left = buffer.fragments_left().unwrap_or(turn::WORK);
+            buffer.hold_after(left.saturating_sub(work));
+        }
+    }
+
+    /// Whether others should have their turn before anything else is read or parsed.
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.0.as_ref().is_some_and(|buffer| buffer.is_held())
     }
 
     /// Whether this has waited for bytes, or has never had any: it holds no large buffer.

@@ -19,7 +19,7 @@ use crate::{
     input::Input,
     moment::Moment,
     outbox::{Outbox, Rest},
-    turn::Turn,
+    turn,
     write_progress::WriteProgress,
 };
 
@@ -156,8 +156,8 @@ impl<'a, A: Alarm> Link<'a, A> {
 
     /// Writes what is left, and ends our side when the protocol wants it.
     fn poll_write_out(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> Left {
+        let written = self.poll_write(cx);
         let wants = self.outbox().wants();
-        let written = if wants.read { self.poll_write(cx) } else { self.poll_write_rest(cx) };
         if written.is_ready() && wants.shutdown && !*shut {
             *shut = self.poll_shutdown(cx).is_ready();
         }
@@ -196,8 +196,8 @@ impl<'a, A: Alarm> Link<'a, A> {
         input: &mut Input,
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
-        let mut turn = Turn::new();
-        while !turn.is_over() {
+        let mut left = turn::WORK;
+        while left > 0 {
             let Left { blocked, over } = self.poll_write_out(cx, shut);
             if over {
                 return Poll::Ready(Ok(()));
@@ -206,7 +206,7 @@ impl<'a, A: Alarm> Link<'a, A> {
                 input.clear();
                 match self.poll_read(cx, input) {
                     Poll::Ready(Ok(bytes @ 1..)) => {
-                        turn.count_read(bytes);
+                        left = left.saturating_sub(turn::cost_of_read(bytes));
                         continue;
                     }
                     Poll::Ready(Ok(0) | Err(_)) => {
@@ -306,14 +306,6 @@ impl<'a, A: Alarm> Link<'a, A> {
             self.outbox().relieve();
             self.count_taken(written.is_pending());
         }
-        self.watch_backlog(written.is_pending());
-        written
-    }
-
-    /// As [`poll_write`](Self::poll_write), for a peer that has ended its side: it may take what is left,
-    /// but a byte now and then puts nothing off.
-    fn poll_write_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (_, written) = self.outbox().poll_write(cx);
         self.watch_backlog(written.is_pending());
         written
     }

@@ -17,7 +17,7 @@ use crate::{
     pace::Pace,
     request::RequestInfo,
     runtime::Transport,
-    turn::{FRAGMENTS_PER_TURN, Turn},
+    turn,
     unsent::Unsent,
 };
 
@@ -110,12 +110,10 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     async fn converse(&mut self) -> Result<Disconnect, Broken> {
         self.prepare()?;
         self.connect().await?;
-        self.inbound.hold_after(FRAGMENTS_PER_TURN);
-        let mut turn = Turn::new();
+        self.input.begin_turn();
         loop {
-            if turn.is_over() {
-                turn = Turn::new();
-                self.inbound.hold_after(FRAGMENTS_PER_TURN);
+            if self.input.is_turn_over() {
+                self.input.begin_turn();
                 let link = Link::new(&self.connection, &mut self.clock);
                 link.pause(&mut self.input).await?;
             }
@@ -125,25 +123,27 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                 None => None,
             };
             match event {
-                // There may be more to parse.
-                None if self.inbound.is_held() => turn.end(),
                 None => {
+                    if self.input.is_turn_over() {
+                        continue; // there may be more to parse
+                    }
                     let link = Link::new(connection, &mut self.clock);
                     let filled = link.fill(&mut self.input, &mut self.inbound).await?;
-                    turn.renew_if(filled.waited);
-                    turn.count_read(filled.bytes);
+                    if filled.waited {
+                        self.input.begin_turn();
+                    }
+                    self.input.count(turn::cost_of_read(filled.bytes));
                 }
                 Some(Event::Message(message)) => {
-                    turn.count_event();
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
                         let (handler, pace) = (&*self.handler, &mut self.pace);
                         let answer = begin(move || pace.lend(handler, connection, message))?;
                         Link::new(connection, &mut self.clock).attend(answer).await?;
                     }
+                    self.input.count(turn::EVENT);
                 }
                 Some(event) => {
-                    turn.count_event();
                     let ours = connection.outbox().answer(&event);
                     if let Event::Close(frame) = event {
                         return Ok(match ours {
@@ -153,6 +153,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                             }
                         });
                     }
+                    self.input.count(turn::EVENT);
                 }
             }
         }
