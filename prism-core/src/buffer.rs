@@ -44,9 +44,12 @@ pub struct RecvBuffer {
     seen: usize,
     /// How much of the message so far is known to be UTF-8.
     valid: usize,
-    /// How many fragments may still be joined; any number if there is none.
-    fragments_left: Option<u32>,
+    /// How many fragments may still be joined.
+    fragments_left: u32,
 }
+
+/// As many fragments as come.
+const UNLIMITED: u32 = u32::MAX;
 
 impl RecvBuffer {
     /// An empty buffer; allocates nothing yet.
@@ -60,7 +63,7 @@ impl RecvBuffer {
             tail: 0,
             seen: 0,
             valid: 0,
-            fragments_left: None,
+            fragments_left: UNLIMITED,
         }
     }
 
@@ -154,29 +157,23 @@ impl RecvBuffer {
     /// # Ok::<(), prism_core::ProtocolError>(())
     /// ```
     pub const fn hold_after(&mut self, fragments: u32) {
-        self.fragments_left = Some(fragments);
+        self.fragments_left = fragments;
     }
 
-    /// Takes the number of fragments away: as many as there are may be joined.
-    pub const fn hold_never(&mut self) {
-        self.fragments_left = None;
+    /// Lets the machine join this many fragments less before it pauses.
+    pub const fn hold_earlier(&mut self, fragments: u32) {
+        self.fragments_left = self.fragments_left.saturating_sub(fragments);
     }
 
     /// Whether the machine waits for a new number of [fragments](Self::hold_after), and not for bytes.
     #[must_use]
     pub const fn is_held(&self) -> bool {
-        matches!(self.fragments_left, Some(0))
-    }
-
-    /// How many fragments may still be joined, if there is a [number](Self::hold_after).
-    #[must_use]
-    pub const fn fragments_left(&self) -> Option<u32> {
-        self.fragments_left
+        self.fragments_left == 0
     }
 
     pub(crate) const fn count_fragment(&mut self) {
-        if let Some(left @ 1..) = &mut self.fragments_left {
-            *left -= 1;
+        if self.fragments_left != UNLIMITED {
+            self.fragments_left -= 1;
         }
     }
 

@@ -30,8 +30,8 @@ impl Input {
         Self(None)
     }
 
-    /// Reads once. While there is nothing to read, it holds as little memory as it can.
-    pub(crate) fn poll_fill(
+    /// Reads once. Where that has to be waited for, [give back](Self::shrink) what is not needed.
+    pub(crate) fn poll_read(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
@@ -39,10 +39,8 @@ impl Input {
         let spare = buffer.spare(MIN_READ);
         let most = spare.len().min(MAX_READ);
         let read = read(&mut spare[..most]);
-        match read {
-            Poll::Ready(Ok(count)) => buffer.received(count),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.shrink(),
+        if let Poll::Ready(Ok(count)) = read {
+            buffer.received(count);
         }
         read
     }
@@ -58,7 +56,11 @@ impl Input {
         io: &mut impl Transport,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_fill(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]))
+        let read = self.poll_read(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]));
+        if read.is_pending() {
+            self.shrink();
+        }
+        read
     }
 
     /// What there is, if there is anything.
@@ -86,8 +88,7 @@ impl Input {
     /// Counts work as done in this turn.
     pub(crate) fn count(&mut self, work: u32) {
         if let Some(buffer) = &mut self.0 {
-            let left = buffer.fragments_left().unwrap_or(turn::WORK);
-            buffer.hold_after(left.saturating_sub(work));
+            buffer.hold_earlier(work);
         }
     }
 

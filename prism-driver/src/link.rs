@@ -93,7 +93,13 @@ impl<'a, A: Alarm> Link<'a, A> {
         input: &'a mut Input,
         inbound: &'a mut Inbound,
     ) -> impl Future<Output = Result<Filled, Failure>> + use<'a, A> {
-        poll_fn(move |cx| self.poll_fill(cx, input, inbound))
+        poll_fn(move |cx| {
+            let filled = self.poll_fill(cx, input, inbound);
+            if filled.is_pending() {
+                input.shrink();
+            }
+            filled
+        })
     }
 
     /// Gives other tasks a turn, and holds no empty buffer meanwhile.
@@ -122,7 +128,10 @@ impl<'a, A: Alarm> Link<'a, A> {
                 // Where a write has failed, no close frame is on its way that a reset could destroy.
                 if !self.outbox().has_write_failed() {
                     // Whatever ends this, there is nobody left to tell.
-                    let _ = ready!(self.poll_linger(cx, input, &mut shut));
+                    if self.poll_linger(cx, input, &mut shut).is_pending() {
+                        input.shrink();
+                        return Poll::Pending;
+                    }
                 }
                 self.give_up();
             }
@@ -344,7 +353,7 @@ impl<'a, A: Alarm> Link<'a, A> {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, input: &mut Input) -> Poll<io::Result<usize>> {
-        input.poll_fill(|buf| self.outbox().poll_read(cx, buf))
+        input.poll_read(|buf| self.outbox().poll_read(cx, buf))
     }
 
     fn outbox(&self) -> &'a Outbox {

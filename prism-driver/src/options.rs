@@ -28,8 +28,7 @@ pub struct Options {
     /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
     /// ten thousand peers that do not read hold no more than 640 MB.
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent, a page or messages; if it has ended its side of the
-    /// transport, how long it may take for all that is left. Default: 30 s: longer than most tunnels, and
+    /// How long the peer may take no byte of what is to be sent, a page or messages. Default: 30 s: longer than most tunnels, and
     /// short enough that who reads nothing does not keep its memory for long. (What a transport has in
     /// buffers of its own, as TLS has, counts as taken when it has been flushed whole.)
     pub write_timeout: Duration,

@@ -37,7 +37,7 @@ pub(crate) fn take_recv() -> Box<RecvBuffer> {
 /// Gives a receive buffer back, whatever is in it.
 pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
     buffer.clear();
-    buffer.hold_never();
+    buffer.hold_after(u32::MAX);
     // Smaller ones were made for one waiting fragment and would only make for small reads.
     if buffer.capacity() >= RECV_BUFFER {
         with(&RECV, |stack| stack.put(buffer.capacity(), buffer));

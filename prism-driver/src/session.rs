@@ -130,7 +130,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                     let link = Link::new(connection, &mut self.clock);
                     let filled = link.fill(&mut self.input, &mut self.inbound).await?;
                     if filled.waited {
-                        self.input.begin_turn();
+                        self.input.begin_turn(); // others have had theirs
                     }
                     self.input.count(turn::cost_of_read(filled.bytes));
                 }

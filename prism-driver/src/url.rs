@@ -154,6 +154,10 @@ impl Kind {
             Self::Name(host) => Endpoint::Named { host, port },
             Self::Zoned(address, zone) => match parse_number(&zone) {
                 Some(index) => Endpoint::Address(SocketAddrV6::new(address, port, 0, index).into()),
+                // It tells apart what is on several links (RFC 4007 §6), and the resolver knows no other.
+                None if !address.is_unicast_link_local() => {
+                    Endpoint::Address(SocketAddr::new(address.into(), port))
+                }
                 None => Endpoint::Named { host: format!("{address}%{zone}"), port },
             },
         }
@@ -296,6 +300,7 @@ mod tests {
         ] {
             assert_parsed(&format!("ws://[fe80::1{zone}]/"), [endpoint, "[fe80::1]", "/"]);
         }
+        assert_parsed("ws://[::1%25lo]/", ["[::1]:80", "[::1]", "/"]);
         assert_parsed("ws://[fe80::1%25eth0]:8080/", ["fe80::1%eth0 8080", "[fe80::1]:8080", "/"]);
     }
 
