@@ -212,7 +212,7 @@ impl<'a> Iterator for Lines<'a> {
 
 /// Where the first line ends. A head is walked for each header that is asked for, so this looks at
 /// eight bytes at once.
-pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+fn line_end(bytes: &[u8]) -> Option<usize> {
     let (words, _) = bytes.as_chunks();
     let passed = WORD * words.iter().take_while(|word| !words::has(**word, b'\n')).count();
     bytes[passed..].iter().position(|&byte| byte == b'\n').map(|at| passed + at)

@@ -7,7 +7,6 @@ use super::{
     error::HandshakeError,
     fields::{Fields, InvalidHeader},
     head::HeadReader,
-    headers::line_end,
     request::Request,
     tokens,
 };
@@ -118,22 +117,7 @@ impl ServerHandshake {
             _ => {}
         }
         let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
-        let head = input.lend(length);
-        take_minor_version(head);
-        Request::parse(head).map(Some)
-    }
-}
-
-/// Takes a later HTTP/1 for HTTP/1.1, which is all that the parser knows. RFC 9110 §2.5: a message of a
-/// higher minor version is to be processed "as if it was in the highest minor version within that major
-/// version to which the recipient is conformant".
-fn take_minor_version(head: &mut [u8]) {
-    const SHORTEST: usize = "GET / HTTP/1.".len();
-    let end = head.get(SHORTEST..).and_then(line_end).map_or(0, |end| SHORTEST + end);
-    if let [line @ .., minor @ b'2'..=b'9', b'\r'] = &mut head[..end]
-        && line.ends_with(b"HTTP/1.")
-    {
-        *minor = b'1';
+        Request::parse(input.lend(length)).map(Some)
     }
 }
 
