@@ -235,6 +235,16 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
 }
 
 #[test]
+fn a_later_http_1_is_taken_for_http_1_1() {
+    for version in ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"] {
+        let mut input = RecvBuffer::new();
+        input.extend_from_slice(format!("GET /a {version}\r\nHost: h\r\n\r\n").as_bytes());
+        let request = ServerHandshake::new(&Config::default()).receive_request(&mut input);
+        assert_eq!(request.unwrap().expect("a whole request").path(), "/a", "{version}");
+    }
+}
+
+#[test]
 fn good_requests_are_accepted() {
     for (name, request, added) in good_requests() {
         let answer = format!("{ANSWER}{added}\r\n");

@@ -67,7 +67,7 @@ pub enum HandshakeError {
     UnexpectedExtension,
     /// The server agreed to a sub-protocol that was not offered, or to several (RFC 6455 §4.1).
     UnexpectedProtocol,
-    /// Another version of HTTP than 1.1, or 1.0 in a request or a refusal (RFC 9110 §15.6.6).
+    /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or HTTP/1.0 switches protocols (§15.2).
     UnsupportedHttpVersion,
     /// Another version of WebSocket than 13, or none (RFC 6455 §4.4).
     UnsupportedVersion,

@@ -161,6 +161,25 @@ pub(super) fn is_other_version(bytes: &[u8]) -> bool {
         && bytes != b"HTTP/1.1"
 }
 
+/// Whether a request's first line ends in a version of HTTP/1 that came after HTTP/1.1.
+#[inline(never)] // each handshake comes by here: its caller's code gets slower by more than the call
+pub(super) fn is_later_http1(head: &[u8]) -> bool {
+    const BEFORE_MINOR: usize = "GET / HTTP/1".len();
+    let Some(rest) = head.get(BEFORE_MINOR..) else { return false };
+    let end = rest.iter().position(|&byte| byte == b'\r').unwrap_or(0);
+    matches!(rest[..end], [.., b'.', b'2'..=b'9'])
+        && first_line(head)[..BEFORE_MINOR + end - 1].ends_with(b" HTTP/1.")
+}
+
+/// Makes it HTTP/1.1.
+#[cold]
+pub(super) fn lower_minor_version(head: &mut [u8]) {
+    let end = first_line(head).len();
+    if let Some(minor) = head[..end].last_mut() {
+        *minor = b'1';
+    }
+}
+
 /// The first line of a head, without its end.
 pub(super) fn first_line(head: &[u8]) -> &[u8] {
     head.split(|&byte| byte == b'\r').next().unwrap_or_default()

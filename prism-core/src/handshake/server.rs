@@ -6,7 +6,7 @@ use super::{
     accept_key::AcceptKey,
     error::HandshakeError,
     fields::{Fields, InvalidHeader},
-    head::HeadReader,
+    head::{HeadReader, is_later_http1, lower_minor_version},
     request::Request,
     tokens,
 };
@@ -117,7 +117,13 @@ impl ServerHandshake {
             _ => {}
         }
         let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
-        Request::parse(input.lend(length)).map(Some)
+        let head = input.lend(length);
+        if is_later_http1(head) {
+            // RFC 9110 §2.5: it is to be processed "as if it was in the highest minor version within
+            // that major version to which the recipient is conformant"; the parser knows that alone.
+            lower_minor_version(head);
+        }
+        Request::parse(head).map(Some)
     }
 }
 

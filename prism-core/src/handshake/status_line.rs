@@ -23,9 +23,9 @@ pub(super) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> 
         return Ok(None);
     }
     let status = start[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    // RFC 6455 §4.2.2 switches protocols in HTTP/1.1, and RFC 9110 §15.2 says why: "HTTP/1.0 did not
-    // define any 1xx status codes". Elsewhere the minor version makes no difference (RFC 9110 §2.5).
-    if status == 101 && start[7] != b'1' {
+    // RFC 9110 §15.2: "HTTP/1.0 did not define any 1xx status codes". Otherwise the minor version makes
+    // no difference (RFC 9110 §2.5).
+    if status == 101 && start[7] == b'0' {
         return Err(HandshakeError::UnsupportedHttpVersion);
     }
     Ok(Some(status))
@@ -68,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn any_status_but_101_may_come_in_any_http_1() {
+    fn any_status_may_come_in_any_http_1_but_101_in_http_1_0() {
         for minor in 0..=9 {
             for code in [100, 200, 401, 503, 599, 999] {
                 assert_eq!(status(&alloc::format!("HTTP/1.{minor} {code} ")), Ok(Some(code)));
             }
-            let expected = if minor == 1 { Ok(Some(101)) } else { Err(UnsupportedHttpVersion) };
+            let expected = if minor == 0 { Err(UnsupportedHttpVersion) } else { Ok(Some(101)) };
             assert_eq!(status(&alloc::format!("HTTP/1.{minor} 101\r")), expected);
         }
     }
