@@ -57,9 +57,9 @@ impl Origins {
 
     /// Pages of these origins, such as `https://example.org` or `http://localhost:3000`.
     ///
-    /// `https://*.example.org` is all hosts below `example.org`, however deep, such as
-    /// `https://app.example.org` and `https://a.b.example.org`; not `https://example.org` itself. Who
-    /// may put pages on any of them may connect. A `*` may stand nowhere else.
+    /// In `https://*.example.org` the `*` is any one label, as in a certificate (RFC 9525 §6.3):
+    /// `https://app.example.org` is covered, `https://example.org` and `https://a.b.example.org` are not.
+    /// Anyone who may put pages on one of these hosts can have them connect. A `*` may stand nowhere else.
     ///
     /// `null`, which is what pages without an origin of their own have, such as local files and
     /// sandboxed frames, is allowed only if it is listed: any page can make itself such a frame.
@@ -111,7 +111,7 @@ impl Origins {
     }
 }
 
-/// What is listed: an origin, or the hosts below one.
+/// What is listed: an origin, or the hosts that are one label below one.
 #[derive(Clone, Debug)]
 enum Listed {
     Exactly(Origin),
@@ -140,9 +140,9 @@ impl Listed {
                 Self::Below(Origin::Of { scheme, host, port }),
                 Origin::Of { scheme: their_scheme, host: their_host, port: their_port },
             ) => {
-                let labels =
-                    their_host.strip_suffix(&**host).and_then(|rest| rest.strip_suffix('.'));
-                let is_below = labels.is_some_and(|rest| rest.split('.').all(|it| !it.is_empty()));
+                let is_below = their_host
+                    .split_once('.')
+                    .is_some_and(|(label, parent)| !label.is_empty() && parent == host);
                 is_below && scheme == their_scheme && port == their_port
             }
             (Self::Below(_), _) => false,
@@ -318,11 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_for_one_label_or_more_below_a_host_and_not_for_the_host_itself() {
+    fn a_star_is_any_one_label_of_a_host_and_no_more() {
         let origins = Origins::these(["https://*.Example.org", "http://*.a.test:3000"]).unwrap();
         for good in [
             "https://app.example.org",
-            "https://a.b.example.org",
             "HTTPS://APP.EXAMPLE.ORG:443",
             "https://xn--caf-dma.example.org",
             "http://b.a.test:3000",
@@ -334,6 +333,7 @@ mod tests {
             "https://evilexample.org",
             "https://.example.org",
             "https://a..example.org",
+            "https://a.b.example.org",
             "https://*.example.org",
             "https://app.example.org.",
             "https://app.example.org.evil.example",
