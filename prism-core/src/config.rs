@@ -41,8 +41,8 @@ pub struct Config {
     /// many round trips, for something that brings no more than a good ending.
     ///
     /// A peer that is still busy taking what was sent before the close frame has this long again and
-    /// again, but 24 times at most: two minutes, in which it can read a full outbox at a kilobyte a
-    /// second. So closing ends in time, whatever the peer does.
+    /// again: as long as it takes a kilobyte a second, and if it takes less, 24 times at most, which is
+    /// two minutes. So closing ends in time, whatever the peer does.
     pub close_timeout: Duration,
 }
 

@@ -54,6 +54,11 @@ impl Span {
             millis => Self(millis as u32),
         }
     }
+
+    /// How much that is of something of which there is so much each second; at least 1.
+    fn times_per_second(self, rate: u64) -> u64 {
+        (u64::from(self.0) * rate / 1000).max(1)
+    }
 }
 
 impl From<Span> for Duration {
@@ -124,10 +129,13 @@ impl Keepalive {
     }
 }
 
-/// How often the deadline for closing is set anew at most. Who takes a byte now and then would
-/// otherwise never have to end, though it was closed perhaps for just that; and in two minutes (the
-/// default timeout, so often) even who reads a kilobyte a second has read a full outbox.
+/// How often a peer that takes less than [`FLOW`] has the close timeout again. Without an end to that, one
+/// that takes a byte now and then would never have to end, though it was closed perhaps for just that.
 const TIMES: u32 = 23;
+
+/// How many bytes per second a peer has to take to have the close timeout again in any case: what was
+/// sent before the close frame has an end, and comes to it.
+const FLOW: u64 = 1024;
 
 /// The wait for a peer to finish closing. One that still takes what was sent before the close frame
 /// is not late, for some time.
@@ -167,13 +175,16 @@ impl Closing {
         if !self.deadline.passed(now, timeout) {
             return false;
         }
-        if unsent < self.unsent && self.times > 0 {
-            self.unsent = unsent;
+        let taken = self.unsent.saturating_sub(unsent);
+        if u64::from(taken) < timeout.times_per_second(FLOW) {
+            if taken == 0 || self.times == 0 {
+                return true;
+            }
             self.times -= 1;
-            self.deadline = Deadline::after(now, timeout);
-            return false;
         }
-        true
+        self.unsent = unsent;
+        self.deadline = Deadline::after(now, timeout);
+        false
     }
 }
 

@@ -149,6 +149,25 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
 }
 
 #[test]
+fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close() {
+    for (each_time, gets_all) in [(5 * 1024, true), (5 * 1024 - 1, false)] {
+        let mut machine = started(Role::Server, s(0));
+        machine.ws.send(&[7; 1 << 20], &mut machine.out).unwrap();
+        assert!(machine.close(CloseCode::NORMAL, ""));
+        machine.at(s(0)).unwrap();
+        let ended = (1..).find(|at| {
+            let taken = each_time.min(machine.out.len());
+            machine.out.advance(taken);
+            machine.at(s(5 * at)).is_err()
+        });
+        // It has the close timeout once more to answer the close frame.
+        let expected = if gets_all { (1 << 20) / (5 * 1024) + 2 } else { 24 };
+        assert_eq!(ended, Some(expected));
+        assert_eq!(machine.out.is_empty(), gets_all);
+    }
+}
+
+#[test]
 fn nor_does_one_that_has_answered_the_close_frame_however_late() {
     // Its answer sets the deadline anew as well, if that may still be.
     for answers in [10, 23] {

@@ -301,7 +301,7 @@ fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
 }
 
 #[test]
-fn a_peer_that_has_ended_its_side_has_the_write_timeout_for_all_that_is_left() {
+fn a_peer_that_has_ended_its_side_is_given_up_below_the_least_write_rate() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
