@@ -152,10 +152,11 @@ fn refusals_come_with_the_start_of_their_body() {
     }
 }
 
-/// The head decides. What is behind it changes nothing, and so is not waited for without end.
+/// The status decides. What is behind it changes nothing, and so is not waited for without end.
 #[test]
-fn a_refusal_is_known_from_its_head_on_and_given_with_what_has_come_of_its_body() {
+fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_body() {
     for (name, answer, (status, whole), _) in refusals() {
+        let known_from = "HTTP/1.1 503 ".len();
         let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 97 == 0) {
             let (mut handshake, mut input) = (start(&Config::default()), RecvBuffer::new());
@@ -166,14 +167,37 @@ fn a_refusal_is_known_from_its_head_on_and_given_with_what_has_come_of_its_body(
             assert_eq!(handshake.is_refused(), cut >= head, "{name}, {cut}");
             match handshake.receive_eof(&mut input).map(Outcome::from) {
                 Ok(Outcome::Refused(known, body)) => {
-                    assert!(cut >= head, "{name}, {cut}");
+                    assert!(cut >= known_from, "{name}, {cut}");
                     assert!(known == status && whole.starts_with(&body), "{name}, {cut}: {body:?}");
                 }
                 other => {
-                    assert_eq!((other, cut < head), (Err(HandshakeError::UnexpectedEof), true));
+                    assert_eq!(other, Err(HandshakeError::UnexpectedEof));
+                    assert!(cut < known_from, "{name}, {cut}");
                 }
             }
             assert!(!handshake.is_refused(), "{name}, {cut}: it is over");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_whose_head_is_bad_or_too_large_has_neither_headers_nor_a_body() {
+    let large = format!("Set-Cookie: {}", "y".repeat(16 << 10));
+    for line in ["Retry After: 5", " folded: 1", "X: \0", "X: a\nb", &large] {
+        let answer = head(["HTTP/1.1 503 Busy", "Content-Length: 2", line]);
+        let answer = [&answer[..], b"no"].concat();
+        for pieces in [vec![&answer[..]], answer.chunks(1).collect()] {
+            let (mut handshake, mut input) = (start(&Config::default()), RecvBuffer::new());
+            let refused = pieces.iter().any(|piece| {
+                input.extend_from_slice(piece);
+                let Some(Answer::Refused(response)) = handshake.receive(&mut input).unwrap() else {
+                    return false;
+                };
+                assert_eq!((response.status(), response.body()), (503, &b""[..]));
+                assert_eq!(response.headers().iter().count(), 0);
+                true
+            });
+            assert!(refused, "{line:?}");
         }
     }
 }

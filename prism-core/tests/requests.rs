@@ -32,10 +32,11 @@ fn with_request(lines: &[&str], test: impl FnOnce(&Request<'_>)) {
 const HOST: &str = "Host: a.b";
 
 /// Requests, and the path and host that they are for.
-const GOOD: [(&[&str], &str, &str); 16] = [
+const GOOD: [(&[&str], &str, &str); 17] = [
     (&["GET / HTTP/1.1", HOST], "/", "a.b"),
     // As a proxy or its health check asks that knows nothing newer.
     (&["GET / HTTP/1.0"], "/", ""),
+    (&["GET / HTTP/1.0", "Host:"], "/", ""),
     (&["GET / HTTP/1.0", "Connection: close", HOST], "/", "a.b"),
     (&["OPTIONS / HTTP/1.0"], "/", ""),
     (&["HEAD /a?b HTTP/1.0"], "/a", ""),
@@ -56,9 +57,9 @@ const GOOD: [(&[&str], &str, &str); 16] = [
 
 const BAD: [(&[&str], HandshakeError); 21] = [
     (&["GET / HTTP/1.1"], HandshakeError::InvalidHost),
+    (&["GET / HTTP/1.1", "Host:"], HandshakeError::InvalidHost),
     (&["OPTIONS * HTTP/1.1"], HandshakeError::InvalidHost),
     (&["GET / HTTP/1.0", HOST, HOST], HandshakeError::InvalidHost),
-    (&["GET / HTTP/1.0", "Host:"], HandshakeError::InvalidHost),
     (&["GET / HTTP/1.0", "Host: a/b"], HandshakeError::InvalidHost),
     (
         &["GET / HTTP/1.0", "Content-Length: 1", "Content-Length: 2"],

@@ -9,7 +9,7 @@ use crate::url::InvalidUrl;
 /// Why a client got no connection.
 ///
 /// It tells whether another attempt makes sense. What the server has decided is
-/// [`Refused`](Self::Refused), however the server goes on, or goes away, after the head of its answer.
+/// [`Refused`](Self::Refused), however the server goes on, or goes away, after the status of its answer.
 ///
 /// ```
 /// use std::time::Duration;

@@ -19,8 +19,9 @@
 //!    the close timeout passes while a handler runs, the transport is dropped and
 //!    [`closed`](Connection::closed) returns; a handler that hangs on keeps its place, and is
 //!    [counted](Counts::stuck).
-//! 5. What was accepted before `close()` is written before the close frame; after it `send` returns
-//!    `Closed`, and `on_message` is not called any more.
+//! 5. What was accepted before `close()` is written before the close frame, unless
+//!    [`when_slow`](Handler::when_slow) drops it; after it `send` returns `Closed`, and `on_message` is
+//!    not called any more.
 //! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
 //!    [`when_slow`](Handler::when_slow) panicked, before `on_connect`; the server lives.
 //! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe

@@ -136,7 +136,7 @@ impl Outbox {
             return false;
         }
         let sent = CloseFrame::new(code, reason);
-        wire.more().closed_with = Some((sent.code, sent.reason.to_owned()));
+        wire.more().closed_with = Some((sent.code, sent.reason.into()));
         self.closed.store(true, Ordering::Release);
         tell_all(wire);
         true

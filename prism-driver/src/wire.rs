@@ -68,8 +68,9 @@ pub(crate) struct More {
     pub(crate) headers: Option<OwnedHeaders>,
     /// Why the transport takes no more.
     write_error: Option<io::Error>,
-    /// What the peer had sent when the transport was given up with a handler still running.
-    unread: Vec<u8>,
+    /// What the peer had sent when the transport was given up with a handler still running. Boxed: each
+    /// handshake leaves some of this behind, and very few have it.
+    unread: Option<Box<io::Cursor<Vec<u8>>>>,
     /// How many bytes have been written since somebody first asked.
     written: Option<u64>,
     /// How many bytes were unsent when the transport went.
@@ -77,7 +78,7 @@ pub(crate) struct More {
     /// How many messages found no room.
     pub(crate) missed: u64,
     /// How we closed, if we did so first.
-    pub(crate) closed_with: Option<(CloseCode, String)>,
+    pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
     pub(crate) notices: Option<Arc<Notices>>,
     /// What is to be run when the connection is over.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
@@ -98,7 +99,7 @@ impl More {
         } = self;
         headers.is_none()
             && write_error.is_none()
-            && unread.is_empty()
+            && unread.is_none()
             && written.is_none()
             && *lost == 0
             && *missed == 0

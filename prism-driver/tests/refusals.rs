@@ -163,26 +163,33 @@ fn chunks_that_are_malformed_end_the_body_at_once() {
 }
 
 #[test]
-fn a_transport_that_ends_within_the_head_is_no_refusal() {
-    for cut in [true, false] {
+fn a_head_that_is_cut_off_behind_its_status_is_a_refusal_without_headers() {
+    for (reset, decided_at) in [(true, s(0)), (false, s(10))] {
         let mut scene = scene(Options::default());
         scene.sim.clone().run(async {
             read_head(&mut scene.server).await;
             scene.server.write_all(&UNAUTHORIZED[..UNAUTHORIZED.len() - 1]).await.unwrap();
             scene.sim.settle().await;
-            if cut {
+            if reset {
                 scene.script.break_to_client(ErrorKind::ConnectionReset);
-                let error = scene.error().await;
-                assert!(
-                    matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::ConnectionReset)
-                );
-            } else {
-                let error = scene.error().await;
-                assert!(matches!(error, ConnectError::TimedOut), "{error}");
-                assert_eq!(scene.sim.now(), s(10));
             }
+            let refusal = scene.refusal().await;
+            assert_eq!((refusal.status, refusal.header("WWW-Authenticate")), (401, None));
+            assert_eq!(scene.sim.now(), decided_at);
         });
     }
+}
+
+#[test]
+fn a_head_that_is_malformed_behind_its_status_is_a_refusal_at_once() {
+    let mut scene = scene(Options::default());
+    scene.sim.clone().run(async {
+        read_head(&mut scene.server).await;
+        scene.server.write_all(b"HTTP/1.1 503 Busy\r\nRetry After: 5\r\n\r\n").await.unwrap();
+        let refusal = scene.refusal().await;
+        assert_eq!((refusal.status, &refusal.body[..]), (503, &b""[..]));
+        assert_eq!(scene.sim.now(), s(0));
+    });
 }
 
 #[test]

@@ -116,11 +116,12 @@ impl ClientHandshake {
     ///
     /// Interim answers (1xx) are skipped. What follows the head of a 101 stays in `input`. A
     /// refusal is given with its body, up to 8 KiB of it. Such a body may never end: once
-    /// [`is_refused`](Self::is_refused) says so, wait for no more than a moment.
+    /// [`is_refused`](Self::is_refused) says so, wait for no more than a moment. A refusal whose head is
+    /// not good HTTP/1, or over the limits, is given without headers and body: its status is there.
     ///
     /// # Errors
-    /// If it is not good HTTP/1, or over the limits, each as soon as it shows, or a 101 that does not
-    /// fit the request, or is not HTTP/1.1. After the answer [`HandshakeError::Finished`].
+    /// If it is neither a refusal nor a good 101: that does not fit the request, is not good HTTP/1.1, or
+    /// over the limits, each as soon as it shows. After the answer [`HandshakeError::Finished`].
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -153,10 +154,11 @@ impl ClientHandshake {
     }
 
     /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
-    /// longer. Gives a refusal with as much of its body as has come.
+    /// longer. Gives a refusal with as much of its body as has come, or without headers, if its head was
+    /// not finished.
     ///
     /// # Errors
-    /// [`HandshakeError::UnexpectedEof`] if the head of the answer was not finished, and the errors of
+    /// [`HandshakeError::UnexpectedEof`] if the answer was not even that, and the errors of
     /// [`receive`](Self::receive).
     pub fn receive_eof<'b>(
         &mut self,
@@ -193,9 +195,14 @@ impl ClientHandshake {
                 State::Head => {}
             }
             // It is judged before the rest of the head is there, and is no reason to wait for that.
-            parse_status(self.reader.within_limit(input.unparsed()))?;
-            let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
-            let response = Response::parse(&input.unparsed()[..length])?;
+            let status = parse_status(self.reader.within_limit(input.unparsed()))?;
+            let bare_refusal = status.filter(|status| *status >= 200).map(Found::bare_refusal);
+            let (length, response) = match self.find_head(input.unparsed()) {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(bare_refusal.filter(|_| eof)),
+                // The server has refused all the same.
+                Err(error) => return bare_refusal.map(Some).ok_or(error),
+            };
             match response.status() {
                 101 => {
                     self.check(&response)?;
@@ -210,6 +217,15 @@ impl ClientHandshake {
                 _ => self.state = State::Body(Refusal::new(&response, length)),
             }
         }
+    }
+
+    /// How long the head is, and what it says; `None` while its end is missing.
+    fn find_head<'b>(
+        &mut self,
+        unparsed: &'b [u8],
+    ) -> Result<Option<(usize, Response<'b>)>, HandshakeError> {
+        let Some(length) = self.reader.find_end(unparsed)? else { return Ok(None) };
+        Ok(Some((length, Response::parse(&unparsed[..length])?)))
     }
 
     /// RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to 6.
@@ -287,6 +303,11 @@ impl Refusal {
 }
 
 impl Found {
+    /// A refusal whose head is not good, or was cut off.
+    const fn bare_refusal(status: u16) -> Self {
+        Self::Refused { status, head: 0, body: 0, chunked: false }
+    }
+
     fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
         match self {
             Self::Accepted { head } => {

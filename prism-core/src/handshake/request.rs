@@ -171,7 +171,7 @@ impl<'a> Request<'a> {
     fn check_host(&self) -> Result<(), HandshakeError> {
         match self.known.only(Name::Host) {
             Only::One(host) if is_authority(host) => Ok(()),
-            Only::None if self.version == Version::Http10 => Ok(()),
+            Only::None | Only::One(b"") if self.version == Version::Http10 => Ok(()),
             _ => Err(HandshakeError::InvalidHost),
         }
     }

@@ -110,7 +110,8 @@ impl Outbox {
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
         let mut wire = self.lock();
         wire.write(|outbound, out| outbound.answer(event, out));
-        wire.more.as_ref()?.closed_with.clone()
+        let (code, reason) = wire.more.as_ref()?.closed_with.as_ref()?;
+        Some((*code, reason.to_string()))
     }
 
     /// We can not go on: closes without waiting for the peer's answer.

@@ -1,7 +1,7 @@
 //! What a [`Wire`] does with its transport: writes, reads, and gives it up.
 
 use std::{
-    io,
+    io::{self, Read},
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -82,7 +82,7 @@ impl Wire {
         if len > 0 {
             unread.truncate(len);
             unread.shrink_to_fit();
-            self.more().unread = unread;
+            self.more().unread = Some(Box::new(io::Cursor::new(unread)));
         }
     }
 
@@ -144,10 +144,8 @@ impl Wire {
     }
 
     fn read_unread(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let unread = &mut self.more.as_mut()?.unread;
-        let count = unread.len().min(buf.len());
-        buf[..count].copy_from_slice(&unread[..count]);
-        unread.drain(..count);
+        let unread = self.more.as_mut()?.unread.as_mut()?;
+        let count = unread.read(buf).unwrap_or_default();
         (count > 0).then_some(count)
     }
 
