@@ -215,7 +215,6 @@ impl Outbound {
     pub fn handle_write_error(&mut self) {
         if let Phase::Open(_) = self.phase {
             self.phase = Phase::Closed(Closing::new());
-            self.held_pong = None;
         }
     }
 
@@ -335,7 +334,6 @@ impl Outbound {
             Phase::CloseSent(closing) => self.phase = Phase::Closed(closing.renewed()),
             Phase::Closed(_) | Phase::Ended => {}
         }
-        self.held_pong = None;
     }
 
     fn control(

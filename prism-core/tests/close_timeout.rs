@@ -79,6 +79,22 @@ fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_
 }
 
 #[test]
+fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_transport() {
+    for role in ROLES {
+        let mut machine = started(role, s(0));
+        assert!(machine.close(CloseCode::NORMAL, ""));
+        machine.at(s(0)).unwrap();
+        machine.hears_frames([Frame::close(1000, "")]);
+        machine.at(s(4)).unwrap();
+        assert_eq!(machine.ws.poll_timeout(), Some(s(9)));
+        machine.at(s(8)).unwrap();
+        assert_eq!(machine.state(), State::Closing);
+        machine.at(s(9)).unwrap();
+        assert_eq!(machine.state(), State::Closed);
+    }
+}
+
+#[test]
 fn after_an_error_the_transport_is_given_up_in_time() {
     for role in ROLES {
         let mut machine = started(role, s(0));
