@@ -5,11 +5,14 @@ mod common;
 use std::{
     future::poll_fn,
     io::ErrorKind::HostUnreachable,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Waker},
+    time::Duration,
 };
 
 use async_channel::{Receiver, bounded};
@@ -32,6 +35,7 @@ struct Hub {
     gate: Option<Receiver<()>>,
     /// How often tasks of connections have run.
     polls: AtomicUsize,
+    clock_is_broken: AtomicBool,
 }
 
 impl Handler for Hub {
@@ -47,6 +51,7 @@ impl Handler for Hub {
         }
         match message.as_text() {
             Some("panic") => panic!("on purpose"),
+            Some("break the clock") => self.clock_is_broken.store(true, Ordering::Relaxed),
             Some("wait") => self.gate.as_ref().unwrap().recv().await.unwrap(),
             _ => {}
         }
@@ -277,6 +282,54 @@ fn a_session_that_is_dropped_has_sent_what_its_handler_sent() {
             assert!(futures_lite::future::poll_once(&mut serving).await.is_none());
         }
         assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
+    });
+}
+
+/// A runtime whose clock breaks when the hub is told to break it.
+#[derive(Clone)]
+struct Broken {
+    sim: Sim,
+    hub: Arc<Hub>,
+}
+
+impl Runtime for Broken {
+    type Sleep = <Sim as Runtime>::Sleep;
+
+    fn now(&self) -> Duration {
+        assert!(!self.hub.clock_is_broken.load(Ordering::Relaxed), "on purpose");
+        self.sim.now()
+    }
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        self.sim.sleep(span)
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.sim.spawn(future);
+    }
+}
+
+#[test]
+fn a_session_that_panics_has_sent_what_its_handler_sent() {
+    let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
+    let mut member = join(&sim, &hub);
+    sim.run(async {
+        sim.settle().await;
+        let (server, client, _) = pipe();
+        let options = Options::default();
+        let runtime = Broken { sim: sim.clone(), hub: hub.clone() };
+        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, &hub));
+        let mut publisher = Peer::open(client);
+        publisher.send("break the clock").await;
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(&mut cx).is_ready()));
+        assert!(polled.is_err(), "the clock is asked after the handler");
+        assert_eq!(member.peer.next().await, text("break the clock"));
+        // Whoever runs on this thread next is not taken for a part of that session.
+        let connection = hub.members.lock().unwrap()[0].clone();
+        connection.try_send("from anywhere").unwrap();
+        assert_eq!(member.peer.next().await, text("from anywhere"));
+        assert_eq!(sim.now(), s(0), "neither had to wait for anything");
     });
 }
 

@@ -28,6 +28,19 @@ fn numbered(n: usize) -> String {
     format!("{n:030}")
 }
 
+#[test]
+fn an_outbox_is_full_when_it_holds_as_many_bytes_as_the_mark_and_not_before() {
+    for (payload, full) in [(97, false), (98, true)] {
+        let sim = Sim::default();
+        let (_peer, _script, _, connection) = stuck(&sim);
+        sim.run(async {
+            // With a header of two bytes.
+            connection.try_send(&"f".repeat(payload)).unwrap();
+            assert_eq!(connection.try_send("") == Err(TrySendError::Full), full, "{payload}");
+        });
+    }
+}
+
 // ---- everyone's turn
 
 #[test]
