@@ -1,9 +1,9 @@
-//! The errors, by who is at fault: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
+//! The errors, by who is at fault: the peer ([`ProtocolError`], [`HandshakeError`](crate::HandshakeError)) or the caller
 //! ([`SendError`]).
 
 use core::fmt;
 
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 
 /// The peer broke the protocol, or is gone. The connection is over.
 ///

@@ -11,7 +11,7 @@
 
 use crate::{
     buffer::RecvBuffer,
-    close::CloseFrame,
+    close_frame::CloseFrame,
     config::Config,
     error::ProtocolError,
     frame::{
@@ -20,7 +20,7 @@ use crate::{
         utf8,
     },
     message::{Event, Message},
-    websocket::Role,
+    state::Role,
 };
 
 /// The receiving half of a connection. It answers nothing by itself: whoever drives it hands each

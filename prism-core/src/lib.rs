@@ -167,7 +167,8 @@
 extern crate alloc;
 
 mod buffer;
-mod close;
+mod close_code;
+mod close_frame;
 mod config;
 mod error;
 mod frame;
@@ -178,10 +179,12 @@ mod message;
 mod outbound;
 mod output;
 mod prepared;
+mod state;
 mod websocket;
 
 pub use buffer::RecvBuffer;
-pub use close::{CloseCode, CloseFrame};
+pub use close_code::CloseCode;
+pub use close_frame::CloseFrame;
 pub use config::Config;
 pub use error::{ProtocolError, SendError};
 pub use frame::{
@@ -198,4 +201,5 @@ pub use message::{Event, Message, OwnedMessage};
 pub use outbound::Outbound;
 pub use output::Output;
 pub use prepared::PreparedMessage;
-pub use websocket::{Role, State, WebSocket};
+pub use state::{Role, State};
+pub use websocket::WebSocket;

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::close::CloseFrame;
+use crate::close_frame::CloseFrame;
 
 /// A message: text or binary, borrowed.
 ///

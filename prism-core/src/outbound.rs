@@ -12,7 +12,8 @@ use alloc::{boxed::Box, string::ToString, vec::Vec};
 use core::time::Duration;
 
 use crate::{
-    close::{CloseCode, CloseFrame},
+    close_code::CloseCode,
+    close_frame::CloseFrame,
     config::Config,
     error::{ProtocolError, SendError},
     frame::{
@@ -23,7 +24,7 @@ use crate::{
     message::{Event, Message},
     output::Output,
     prepared::PreparedMessage,
-    websocket::State,
+    state::State,
 };
 
 /// The longest payload of a control frame (RFC 6455 §5.5).

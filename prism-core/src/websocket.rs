@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::{
     buffer::RecvBuffer,
-    close::CloseCode,
+    close_code::CloseCode,
     config::Config,
     error::{ProtocolError, SendError},
     frame::mask::MaskKeys,
@@ -13,27 +13,8 @@ use crate::{
     outbound::Outbound,
     output::Output,
     prepared::PreparedMessage,
+    state::{Role, State},
 };
-
-/// Which end of the connection this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The end that accepted the connection.
-    Server,
-    /// The end that opened it, and masks what it sends.
-    Client,
-}
-
-/// How far a connection's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Messages may be sent.
-    Open,
-    /// A close frame was sent or received, or the connection has failed.
-    Closing,
-    /// The transport has ended, or has been given up.
-    Closed,
-}
 
 /// A WebSocket connection after its handshake, as a pure state machine.
 ///

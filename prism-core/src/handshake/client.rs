@@ -6,15 +6,17 @@ use bytes::BytesMut;
 
 use super::{
     accept_key::{AcceptKey, accept_key, key_of},
-    chunks::{self, Chunks},
     client_request::{ClientRequest, offers},
     error::HandshakeError,
-    head::HeadReader,
-    headers::Only,
+    http::{
+        chunked::{self, Chunks},
+        head::HeadReader,
+        headers::Only,
+        status_line::parse_status,
+        tokens,
+    },
     request::parse_length,
     response::Response,
-    status_line::parse_status,
-    tokens,
 };
 use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
 
@@ -316,7 +318,7 @@ impl Found {
             }
             Self::Refused { status, head, body, chunked } => {
                 let (head, body) = input.lend(head + body).split_at_mut(head);
-                let length = if chunked { chunks::join(body) } else { body.len() };
+                let length = if chunked { chunked::join(body) } else { body.len() };
                 let body = &body[..length.min(MAX_BODY)];
                 Answer::Refused(Response::of(status, head, body))
             }

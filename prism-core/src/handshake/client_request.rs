@@ -5,9 +5,9 @@ use core::fmt;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{
-    fields::{Fields, InvalidHeader},
-    request::{is_authority, is_target_text},
+use super::http::{
+    header_block::{HeaderBlock, InvalidHeader},
+    target::{is_authority, is_target_text},
     tokens::is_token,
 };
 
@@ -32,7 +32,7 @@ pub struct ClientRequest {
     target: String,
     /// A comma list.
     protocols: String,
-    fields: Fields,
+    fields: HeaderBlock,
 }
 
 impl ClientRequest {
@@ -52,7 +52,7 @@ impl ClientRequest {
             return Err(InvalidRequest::Target);
         }
         let (host, target) = (host.into(), target.into());
-        Ok(Self { host, target, protocols: String::new(), fields: Fields::default() })
+        Ok(Self { host, target, protocols: String::new(), fields: HeaderBlock::default() })
     }
 
     /// Returns the target: path and query, as they are sent.

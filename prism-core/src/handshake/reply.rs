@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::fields::{Fields, InvalidHeader};
+use super::http::header_block::{HeaderBlock, InvalidHeader};
 
 /// How long a head is, more or less, without the headers that were added to it.
 const HEAD: usize = 256;
@@ -39,7 +39,7 @@ const HEAD: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Reply {
     status: u16,
-    fields: Fields,
+    fields: HeaderBlock,
     /// Empty where the status allows no content.
     content: Bytes,
 }
@@ -51,7 +51,7 @@ impl Reply {
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
-        Self { status, fields: Fields::default(), content: Bytes::new() }
+        Self { status, fields: HeaderBlock::default(), content: Bytes::new() }
     }
 
     /// Creates an answer with a text in UTF-8, `text/plain`.
@@ -200,7 +200,7 @@ const fn reason(status: u16) -> &'static str {
         421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
+        431 => "Request Header HeaderBlock Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",

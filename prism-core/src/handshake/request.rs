@@ -6,12 +6,13 @@ use core::{fmt, mem::MaybeUninit};
 use super::{
     accept_key::{AcceptKey, accept_key, is_key},
     error::HandshakeError,
-    head::{MAX_HEADERS, first_line, is_other_version},
-    headers::{Headers, Only},
-    known::{Known, Name},
-    path::{InvalidPath, normalize_path},
-    server::Offer,
-    tokens,
+    http::{
+        head::{MAX_HEADERS, first_line, is_other_version},
+        headers::{Headers, Only},
+        known::{Known, Name},
+        target::{is_authority, parse_path, split_target},
+        tokens,
+    },
 };
 
 /// The head of a request that is good HTTP/1.1 or HTTP/1.0. It borrows the receive buffer.
@@ -41,7 +42,7 @@ impl<'a> Request<'a> {
         self.target
     }
 
-    /// Returns the target's path, without the query, in its one [normal spelling](normalize_path):
+    /// Returns the target's path, without the query, in its one [normal spelling](crate::normalize_path):
     /// `/%61dmin` is `/admin`, and so is `/a/../admin`. `*` for `OPTIONS *` (RFC 9110 §9.3.7).
     #[must_use]
     pub fn path(&self) -> &str {
@@ -96,15 +97,6 @@ impl<'a> Request<'a> {
     pub fn wants_upgrade(&self) -> bool {
         self.version == Version::Http11
             && tokens::has_token(self.values(Name::Upgrade), "websocket")
-    }
-
-    /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
-    ///
-    /// # Errors
-    /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
-    pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
-        let answer = self.check_upgrade()?;
-        Ok(Offer::new(self.clone(), answer))
     }
 
     /// As [`upgrade`](Self::upgrade), but gives only the answer to its key.
@@ -235,66 +227,6 @@ enum Version {
 pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
     let text = core::str::from_utf8(value).ok()?;
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
-}
-
-/// Whether this may be the host and port of an address (RFC 3986 §3.2): no user, no path.
-///
-/// It must not be empty: "A recipient that processes such a URI reference MUST reject it as
-/// invalid" (RFC 9110 §4.2.1).
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
-    let is_allowed = |byte: &u8| match byte {
-        b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']' => true,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
-        byte => byte.is_ascii_alphanumeric(),
-    };
-    !bytes.is_empty() && bytes.iter().all(is_allowed)
-}
-
-/// Whether this may stand in a target (RFC 9112 §3.2): visible ASCII, and no fragment.
-///
-/// RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT
-/// be used on these URIs."
-pub(super) fn is_target_text(target: &str) -> bool {
-    target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
-}
-
-/// The normal path of an origin-form, an absolute-form, or an asterisk-form, which only OPTIONS may
-/// have (RFC 9112 §3.2.1, §3.2.2, §3.2.4).
-fn parse_path<'a>(method: &str, target: &'a str) -> Result<Cow<'a, str>, HandshakeError> {
-    if method == "OPTIONS" && target == "*" {
-        return Ok(Cow::Borrowed(target));
-    }
-    let (authority, rest) = split_target(target);
-    let is_host = authority.is_none_or(|authority| is_authority(authority.as_bytes()));
-    if !is_target_text(target) || !is_host {
-        return Err(HandshakeError::InvalidTarget);
-    }
-    let end = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
-    let path = match &rest[..end] {
-        // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
-        "" if authority.is_some() => "/",
-        path => path,
-    };
-    normalize_path(path).map_err(|error| match error {
-        InvalidPath::Escape => HandshakeError::InvalidEscape,
-        InvalidPath::Relative | InvalidPath::NotUtf8 => HandshakeError::InvalidTarget,
-    })
-}
-
-/// The authority of an absolute target, and the path and query of any.
-fn split_target(target: &str) -> (Option<&str>, &str) {
-    if target.starts_with('/') {
-        return (None, target);
-    }
-    match target.split_once("://") {
-        Some((scheme, rest))
-            if ["ws", "wss", "http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) =>
-        {
-            let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            (Some(authority), path)
-        }
-        _ => (None, target),
-    }
 }
 
 /// What the parser's error means.

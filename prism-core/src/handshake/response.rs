@@ -5,9 +5,11 @@ use core::fmt;
 
 use super::{
     error::HandshakeError,
-    head::{MAX_HEADERS, first_line},
-    headers::Headers,
-    status_line::parse_status,
+    http::{
+        head::{MAX_HEADERS, first_line},
+        headers::Headers,
+        status_line::parse_status,
+    },
 };
 
 /// The answer of a server to a request for an upgrade. It borrows the receive buffer.

@@ -1,16 +1,12 @@
 //! [`ServerHandshake`]: reads a request and makes a connection of it (RFC 6455 §4.2).
 
-use bytes::{BufMut, BytesMut};
-
 use super::{
-    accept_key::AcceptKey,
     error::HandshakeError,
-    fields::{Fields, InvalidHeader},
-    head::{HeadReader, is_later_http1, lower_minor_version},
+    http::head::{HeadReader, is_later_http1, lower_minor_version},
+    offer::Offer,
     request::Request,
-    tokens,
 };
-use crate::{buffer::RecvBuffer, config::Config, websocket::WebSocket};
+use crate::{buffer::RecvBuffer, config::Config};
 
 /// The server's side of the opening handshake.
 ///
@@ -124,101 +120,5 @@ impl ServerHandshake {
             lower_minor_version(head);
         }
         Request::parse(head).map(Some)
-    }
-}
-
-/// A good request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
-///
-/// To refuse it, write a [`Reply`](crate::Reply) in its place.
-#[derive(Debug)]
-pub struct Offer<'a> {
-    request: Request<'a>,
-    answer: AcceptKey,
-    protocol: Option<&'a str>,
-}
-
-impl<'a> Offer<'a> {
-    pub(super) const fn new(request: Request<'a>, answer: AcceptKey) -> Self {
-        Self { request, answer, protocol: None }
-    }
-
-    /// The request.
-    #[must_use]
-    pub const fn request(&self) -> &Request<'a> {
-        &self.request
-    }
-
-    /// The sub-protocols that the client speaks, those it prefers first.
-    pub fn protocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
-            .filter_map(|token| core::str::from_utf8(token).ok())
-    }
-
-    /// Selects the sub-protocol: the first of the server's `own` that the client offered, if any
-    /// (RFC 6455 §4.2.2). Their case counts.
-    ///
-    /// The answer will name it, and only it: nothing that the client did not offer can be selected.
-    pub fn select_protocol<P: AsRef<str>>(
-        &mut self,
-        own: impl IntoIterator<Item = P>,
-    ) -> Option<&'a str> {
-        let find = |own: P| self.protocols().find(|&offered| offered == own.as_ref());
-        self.protocol = own.into_iter().find_map(find);
-        self.protocol
-    }
-
-    /// The sub-protocol selected.
-    #[must_use]
-    pub const fn protocol(&self) -> Option<&'a str> {
-        self.protocol
-    }
-
-    /// Appends the answer to `out`, and opens the connection. What the client sent behind its
-    /// request is still in the receive buffer.
-    pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        out.reserve(192 + accept.fields.as_bytes().len());
-        out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        out.put_slice(self.answer.as_bytes());
-        out.put_slice(b"\r\n");
-        if let Some(protocol) = self.protocol {
-            out.put_slice(b"Sec-WebSocket-Protocol: ");
-            out.put_slice(protocol.as_bytes());
-            out.put_slice(b"\r\n");
-        }
-        out.put_slice(accept.fields.as_bytes());
-        out.put_slice(b"\r\n");
-        WebSocket::server(config)
-    }
-}
-
-/// What a server adds to the answer that [accepts](Offer::accept).
-///
-/// ```
-/// use prism_core::{Accept, InvalidHeader};
-///
-/// let accept = Accept::new().header("Set-Cookie", "seen=1")?;
-/// assert_eq!(Accept::new().header("X-Name", "a\r\nb").err(), Some(InvalidHeader::Value));
-/// # Ok::<(), InvalidHeader>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Accept {
-    fields: Fields,
-}
-
-impl Accept {
-    /// Adds nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a header.
-    ///
-    /// # Errors
-    /// If it is malformed, or one that the handshake sets itself.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
-        self.fields.push(name, value)?;
-        Ok(self)
     }
 }

@@ -1,11 +1,6 @@
-//! Close codes, and the close frame's payload (RFC 6455 §5.5.1, §7.4).
+//! [`CloseCode`]: why a connection is closed (RFC 6455 §7.4).
 
 use core::fmt;
-
-use crate::error::ProtocolError;
-
-/// The longest reason: what a control frame's 125 bytes leave beside the code (RFC 6455 §5.5).
-const MAX_REASON: usize = 123;
 
 /// Why a connection is closed (RFC 6455 §7.4).
 ///
@@ -77,53 +72,9 @@ impl fmt::Debug for CloseCode {
     }
 }
 
-/// What a close frame says: a code, and a reason for people to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloseFrame<'a> {
-    /// The code; [`CloseCode::NO_STATUS`] where the frame was empty.
-    pub code: CloseCode,
-    /// The reason: at most 123 bytes, often empty.
-    pub reason: &'a str,
-}
-
-impl<'a> CloseFrame<'a> {
-    /// Returns the frame that says as much of this as can be sent. A reason of more than 123 bytes is
-    /// cut at the end of a character; one without a code is left out (RFC 6455 §5.5.1).
-    ///
-    /// ```
-    /// use prism_core::{CloseCode, CloseFrame};
-    ///
-    /// let frame = CloseFrame::new(CloseCode::NORMAL, "done");
-    /// assert_eq!((frame.code, frame.reason), (CloseCode::NORMAL, "done"));
-    /// assert_eq!(CloseFrame::new(CloseCode::NORMAL, &"é".repeat(100)).reason.len(), 122);
-    /// assert_eq!(CloseFrame::new(CloseCode::NO_STATUS, "why").reason, "");
-    /// ```
-    #[must_use]
-    pub fn new(code: CloseCode, reason: &'a str) -> Self {
-        let most = if code == CloseCode::NO_STATUS { 0 } else { MAX_REASON };
-        Self { code, reason: &reason[..reason.floor_char_boundary(most)] }
-    }
-
-    /// Reads a close frame's payload: nothing, or a code and a reason in UTF-8.
-    pub(crate) fn parse(payload: &'a [u8]) -> Result<Self, ProtocolError> {
-        match payload {
-            [] => Ok(Self { code: CloseCode::NO_STATUS, reason: "" }),
-            [_] => Err(ProtocolError::TruncatedCloseCode),
-            [high, low, reason @ ..] => {
-                let code = u16::from_be_bytes([*high, *low]);
-                let code = CloseCode::new(code).ok_or(ProtocolError::InvalidCloseCode(code))?;
-                let reason =
-                    core::str::from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
-                Ok(Self { code, reason })
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CloseCode, CloseFrame};
-    use crate::error::ProtocolError;
+    use super::CloseCode;
 
     #[test]
     fn the_codes_that_may_travel_are_exactly_these() {
@@ -133,16 +84,5 @@ mod tests {
             let free = (3000..5000).contains(&code);
             assert_eq!(CloseCode::new(code).is_some(), defined || free, "{code}");
         }
-    }
-
-    #[test]
-    fn a_payload_is_nothing_or_a_code_and_a_reason() {
-        let parse = CloseFrame::parse;
-        assert_eq!(parse(b""), Ok(CloseFrame { code: CloseCode::NO_STATUS, reason: "" }));
-        assert_eq!(parse(b"\x03\xe8"), Ok(CloseFrame { code: CloseCode::NORMAL, reason: "" }));
-        assert_eq!(parse(b"\x03\xe8bye").map(|frame| frame.reason), Ok("bye"));
-        assert_eq!(parse(b"\x03"), Err(ProtocolError::TruncatedCloseCode));
-        assert_eq!(parse(b"\x03\xee"), Err(ProtocolError::InvalidCloseCode(1006)));
-        assert_eq!(parse(b"\x03\xe8\xff"), Err(ProtocolError::InvalidCloseReason));
     }
 }

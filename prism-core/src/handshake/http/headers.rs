@@ -4,8 +4,8 @@ use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::fmt;
 
 use super::{
+    swar::{self, WORD},
     tokens,
-    words::{self, WORD},
 };
 
 /// The header lines of a [`Request`](crate::Request) or a [`Response`](crate::Response), in the
@@ -21,7 +21,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// The lines behind the first one of a head that `httparse` has accepted.
-    pub(super) fn of(head: &'a [u8]) -> Self {
+    pub(crate) fn of(head: &'a [u8]) -> Self {
         let end = line_end(head).map_or(head.len(), |at| at + 1);
         let lines = &head[end..];
         Self { lines: lines.strip_suffix(b"\r\n").unwrap_or(lines) }
@@ -108,7 +108,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The value of the header of a name that must not be there twice.
-    pub(super) fn only(self, name: &str) -> Only<'a> {
+    pub(crate) fn only(self, name: &str) -> Only<'a> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (None, _) => Only::None,
@@ -140,7 +140,7 @@ impl fmt::Debug for OwnedHeaders {
 
 /// How often a header is there.
 #[derive(Clone, Copy)]
-pub(super) enum Only<'a> {
+pub(crate) enum Only<'a> {
     None,
     One(&'a [u8]),
     Several,
@@ -214,7 +214,7 @@ impl<'a> Iterator for Lines<'a> {
 /// eight bytes at once.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     let (words, _) = bytes.as_chunks();
-    let passed = WORD * words.iter().take_while(|word| !words::has(**word, b'\n')).count();
+    let passed = WORD * words.iter().take_while(|word| !swar::has(**word, b'\n')).count();
     bytes[passed..].iter().position(|&byte| byte == b'\n').map(|at| passed + at)
 }
 

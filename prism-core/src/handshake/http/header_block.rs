@@ -31,11 +31,11 @@ impl core::error::Error for InvalidHeader {}
 
 /// Header lines as they are sent, each with its CR LF.
 #[derive(Clone, Default)]
-pub(super) struct Fields(Vec<u8>);
+pub(crate) struct HeaderBlock(Vec<u8>);
 
-impl Fields {
+impl HeaderBlock {
     /// Adds a user's header.
-    pub(super) fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
+    pub(crate) fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
         if !is_token(name.as_bytes()) {
             return Err(InvalidHeader::Name);
         }
@@ -50,30 +50,30 @@ impl Fields {
     }
 
     /// Adds a header of our own.
-    pub(super) fn push_own(&mut self, name: &str, value: &str) {
+    pub(crate) fn push_own(&mut self, name: &str, value: &str) {
         for part in [name, ": ", value, "\r\n"] {
             self.0.extend_from_slice(part.as_bytes());
         }
     }
 
     /// Whether there is a header of this name.
-    pub(super) fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         // What is pushed has no line break, and each line its colon.
         self.0.split(|&byte| byte == b'\n').any(|line| has_name(line, name))
     }
 
     /// Removes each header of this name.
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         let lines = self.0.split_inclusive(|&byte| byte == b'\n');
         self.0 = lines.filter(|line| !has_name(line, name)).flatten().copied().collect();
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl fmt::Debug for Fields {
+impl fmt::Debug for HeaderBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
     }
@@ -101,17 +101,17 @@ fn is_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        Fields,
+        HeaderBlock,
         InvalidHeader::{self, *},
     };
 
     fn push(name: &str, value: &str) -> Result<(), InvalidHeader> {
-        Fields::default().push(name, value)
+        HeaderBlock::default().push(name, value)
     }
 
     #[test]
     fn a_header_becomes_one_line() {
-        let mut fields = Fields::default();
+        let mut fields = HeaderBlock::default();
         assert_eq!(fields.push("X-A", "b\tc, \"é\""), Ok(()));
         assert_eq!(fields.push("X-A", ""), Ok(()));
         assert_eq!(fields.as_bytes(), "X-A: b\tc, \"é\"\r\nX-A: \r\n".as_bytes());
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_header_is_found_by_its_whole_name_in_any_case() {
-        let mut fields = Fields::default();
+        let mut fields = HeaderBlock::default();
         assert!(!fields.contains("X-A"));
         fields.push_own("X-A", "X-B: 1");
         fields.push_own("x-c", "");
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_header_is_removed_with_all_its_lines_and_no_other() {
-        let mut fields = Fields::default();
+        let mut fields = HeaderBlock::default();
         for (name, value) in [("X-A", "1"), ("X-AB", "X-A: 2"), ("x-a", "3"), ("X", "4")] {
             fields.push_own(name, value);
         }

@@ -20,31 +20,27 @@
 //! Whatever the peer sent behind its head stays there, for the [`WebSocket`](crate::WebSocket).
 
 mod accept_key;
-mod chunks;
 mod client;
 mod client_request;
 mod error;
-mod fields;
-mod head;
-mod headers;
-mod known;
-mod path;
+mod http;
+mod offer;
 mod reply;
 mod request;
 mod response;
 mod server;
-mod status_line;
-mod tokens;
-mod words;
 
 pub use accept_key::{AcceptKey, accept_key};
 pub use client::{Accepted, Answer, ClientHandshake};
 pub use client_request::{ClientRequest, InvalidRequest};
 pub use error::HandshakeError;
-pub use fields::InvalidHeader;
-pub use headers::{Headers, HeadersIter, OwnedHeaders};
-pub use path::{InvalidPath, normalize_path, percent_decode};
+pub use http::{
+    header_block::InvalidHeader,
+    headers::{Headers, HeadersIter, OwnedHeaders},
+    path::{InvalidPath, normalize_path, percent_decode},
+};
+pub use offer::{Accept, Offer};
 pub use reply::Reply;
 pub use request::Request;
 pub use response::Response;
-pub use server::{Accept, Offer, ServerHandshake};
+pub use server::ServerHandshake;

@@ -1,7 +1,7 @@
 //! Tokens, and comma lists of them over several header lines (RFC 9110 §5.6; RFC 6455 §9.1).
 
 /// RFC 9110 §5.6.2: `token = 1*tchar`.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_tchar)
 }
 
@@ -14,7 +14,7 @@ const fn is_tchar(byte: u8) -> bool {
 }
 
 /// RFC 9110 §5.6.3: without the optional white space around.
-pub(super) const fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) const fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
@@ -22,7 +22,7 @@ pub(super) const fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// The elements of a comma list. Empty ones are skipped (RFC 9110 §5.6.1.2).
-pub(super) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
+pub(crate) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
     values: V,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
     values
@@ -32,20 +32,20 @@ pub(super) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
 }
 
 /// Whether a list has a token, in any case.
-pub(super) fn has_token<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, token: &str) -> bool {
+pub(crate) fn has_token<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, token: &str) -> bool {
     elements(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Whether each element is a token. Also true where there is no element: real clients send an empty
 /// `Sec-WebSocket-Protocol`, and an empty list offers as much as no list (RFC 9110 §5.6.1.2: "A
 /// recipient MUST parse and ignore a reasonable number of empty list elements").
-pub(super) fn are_tokens<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+pub(crate) fn are_tokens<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
     elements(values).all(is_token)
 }
 
 /// Whether the values of `Sec-WebSocket-Extensions` follow the grammar of RFC 6455 §9.1, with empty
 /// elements ignored. Also true where there is no extension.
-pub(super) fn are_extensions<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
+pub(crate) fn are_extensions<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.all(|value| Cursor(value).are_extensions().is_some())
 }
 

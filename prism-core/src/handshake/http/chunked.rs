@@ -7,7 +7,7 @@ use httparse::{Status, parse_chunk_size};
 /// A server that refuses may keep the connection open, and then only the last chunk tells where
 /// its words end.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     /// Where the next chunk begins.
     next: usize,
     /// How much payload the chunks before it have.
@@ -20,7 +20,7 @@ const MAX_LINE: usize = 64;
 impl Chunks {
     /// Whether `body`, which has grown since the last call, holds the last chunk, or `limit` bytes
     /// of payload, or is malformed from there on.
-    pub(super) fn are_over(&mut self, body: &[u8], limit: usize) -> bool {
+    pub(crate) fn are_over(&mut self, body: &[u8], limit: usize) -> bool {
         while self.payload < limit {
             let Some(rest) = body.get(self.next..) else { return false };
             match size_line(rest) {
@@ -61,7 +61,7 @@ fn size_line(rest: &[u8]) -> Line {
 }
 
 /// Moves the payload of all chunks that are there to the front; how long it is.
-pub(super) fn join(body: &mut [u8]) -> usize {
+pub(crate) fn join(body: &mut [u8]) -> usize {
     let (mut from, mut to) = (0, 0);
     while let Some(rest) = body.get(from..)
         && let Line::Chunk { line, size } = size_line(rest)

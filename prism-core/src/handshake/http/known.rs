@@ -5,11 +5,11 @@ use super::headers::{Headers, Only};
 /// The headers that a server must understand, as the parser came by them: to ask for one costs no
 /// walk over all the lines of a head.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a>([Only<'a>; Name::ALL.len()]);
+pub(crate) struct Known<'a>([Only<'a>; Name::ALL.len()]);
 
 /// A header that decides about a handshake.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Name {
+pub(crate) enum Name {
     Host,
     Upgrade,
     Connection,
@@ -62,7 +62,7 @@ const NAMES: [&str; Name::ALL.len()] = {
 
 impl<'a> Known<'a> {
     /// Those among the parsed headers.
-    pub(super) fn among(headers: &[httparse::Header<'a>]) -> Self {
+    pub(crate) fn among(headers: &[httparse::Header<'a>]) -> Self {
         let mut known = Self([Only::None; Name::ALL.len()]);
         for header in headers {
             let is_it = |name: &&str| name.eq_ignore_ascii_case(header.name);
@@ -77,12 +77,12 @@ impl<'a> Known<'a> {
         known
     }
 
-    pub(super) const fn only(self, name: Name) -> Only<'a> {
+    pub(crate) const fn only(self, name: Name) -> Only<'a> {
         self.0[name as usize]
     }
 
     /// The values of a header that may be there several times, among `all`.
-    pub(super) fn values(
+    pub(crate) fn values(
         self,
         name: Name,
         all: Headers<'a>,

@@ -1,13 +1,10 @@
 //! Finds the end of a request's or an answer's head in bytes that arrive in pieces.
 
-use super::{
-    error::HandshakeError,
-    words::{self, WORD},
-};
-use crate::{buffer::RecvBuffer, config::Config};
+use super::swar::{self, WORD};
+use crate::{buffer::RecvBuffer, config::Config, handshake::error::HandshakeError};
 
 /// As many header lines as can be parsed.
-pub(super) const MAX_HEADERS: usize = 128;
+pub(crate) const MAX_HEADERS: usize = 128;
 
 /// Looks at each byte of a head once, however it arrives, so that a head that trickles in costs no
 /// more than one that comes whole. Only when the end is there the head is parsed, also once.
@@ -15,7 +12,7 @@ pub(super) const MAX_HEADERS: usize = 128;
 /// It refuses as soon as the byte arrives that makes the head bad: what is too long, and what the
 /// parser would let pass but must not be in a head. So the bytes decide, never how they were cut.
 #[derive(Debug)]
-pub(super) struct HeadReader {
+pub(crate) struct HeadReader {
     max_size: usize,
     max_headers: usize,
     /// The bytes of earlier heads, and of empty lines. They count as well.
@@ -28,11 +25,11 @@ pub(super) struct HeadReader {
     line: usize,
     lines: usize,
     #[cfg(test)]
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl HeadReader {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             max_size: config.max_head_size,
             max_headers: config.max_headers.min(MAX_HEADERS),
@@ -48,7 +45,7 @@ impl HeadReader {
 
     /// RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore
     /// at least one empty line (CRLF) received prior to the request-line".
-    pub(super) fn skip_empty_lines(
+    pub(crate) fn skip_empty_lines(
         &mut self,
         input: &mut RecvBuffer,
     ) -> Result<(), HandshakeError> {
@@ -63,7 +60,7 @@ impl HeadReader {
     }
 
     /// How long the head is that the unparsed bytes begin with; `None` while its end is missing.
-    pub(super) fn find_end(&mut self, unparsed: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    pub(crate) fn find_end(&mut self, unparsed: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let window = self.within_limit(unparsed);
         while let Some(ahead @ [_, ..]) = window.get(self.scanned..) {
             if self.skip_plain(ahead) {
@@ -87,13 +84,13 @@ impl HeadReader {
 
     /// Those of the unparsed bytes that may belong to a head. No others count: they may not be there
     /// yet.
-    pub(super) fn within_limit<'a>(&self, unparsed: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn within_limit<'a>(&self, unparsed: &'a [u8]) -> &'a [u8] {
         let limit = self.max_size.saturating_sub(self.skipped);
         &unparsed[..unparsed.len().min(limit)]
     }
 
     /// Goes on to the next head, after one of `length` bytes that was skipped.
-    pub(super) fn next_head(&mut self, length: usize) {
+    pub(crate) fn next_head(&mut self, length: usize) {
         self.skipped += length;
         (self.scanned, self.last, self.line, self.lines) = (0, 0, 0, 0);
     }
@@ -105,7 +102,7 @@ impl HeadReader {
             return false;
         }
         let is_plain =
-            |word: &&[u8; WORD]| !words::has_below(**word, b' ') && !words::has(**word, 0x7f);
+            |word: &&[u8; WORD]| !swar::has_below(**word, b' ') && !swar::has(**word, 0x7f);
         let (words, _) = ahead.as_chunks();
         let plain = words.iter().take_while(is_plain).count();
         let Some(last) = words[..plain].last() else { return false };
@@ -156,14 +153,14 @@ impl HeadReader {
 }
 
 /// Whether this is a version of HTTP, but not ours: `HTTP/` and two digits (RFC 9112 §2.3).
-pub(super) fn is_other_version(bytes: &[u8]) -> bool {
+pub(crate) fn is_other_version(bytes: &[u8]) -> bool {
     matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
         && bytes != b"HTTP/1.1"
 }
 
 /// Whether a request's first line ends in a version of HTTP/1 that came after HTTP/1.1.
 #[inline(never)] // each handshake comes by here: its caller's code gets slower by more than the call
-pub(super) fn is_later_http1(head: &[u8]) -> bool {
+pub(crate) fn is_later_http1(head: &[u8]) -> bool {
     const BEFORE_MINOR: usize = "GET / HTTP/1".len();
     let Some(rest) = head.get(BEFORE_MINOR..) else { return false };
     let end = rest.iter().position(|&byte| byte == b'\r').unwrap_or(0);
@@ -173,7 +170,7 @@ pub(super) fn is_later_http1(head: &[u8]) -> bool {
 
 /// Makes it HTTP/1.1.
 #[cold]
-pub(super) fn lower_minor_version(head: &mut [u8]) {
+pub(crate) fn lower_minor_version(head: &mut [u8]) {
     let end = first_line(head).len();
     if let Some(minor) = head[..end].last_mut() {
         *minor = b'1';
@@ -181,7 +178,7 @@ pub(super) fn lower_minor_version(head: &mut [u8]) {
 }
 
 /// The first line of a head, without its end.
-pub(super) fn first_line(head: &[u8]) -> &[u8] {
+pub(crate) fn first_line(head: &[u8]) -> &[u8] {
     head.split(|&byte| byte == b'\r').next().unwrap_or_default()
 }
 

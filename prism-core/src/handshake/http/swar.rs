@@ -1,17 +1,17 @@
 //! Looking at eight bytes at once.
 
 /// As many bytes as are looked at at once.
-pub(super) const WORD: usize = 8;
+pub(crate) const WORD: usize = 8;
 
 /// Whether one of the bytes is `byte`.
-pub(super) const fn has(word: [u8; WORD], byte: u8) -> bool {
+pub(crate) const fn has(word: [u8; WORD], byte: u8) -> bool {
     // Those that are it become zero, and nothing but zero is below one.
     let zeroed = u64::from_ne_bytes(word) ^ u64::from_ne_bytes([byte; WORD]);
     has_below(zeroed.to_ne_bytes(), 1)
 }
 
 /// Whether one of the bytes is below `bound`, which is 128 at most.
-pub(super) const fn has_below(word: [u8; WORD], bound: u8) -> bool {
+pub(crate) const fn has_below(word: [u8; WORD], bound: u8) -> bool {
     const TOPS: u64 = u64::from_ne_bytes([0x80; WORD]);
     let word = u64::from_ne_bytes(word);
     // Subtracting the bound borrows from a byte's top bit, unless that is set. (So may a byte whose

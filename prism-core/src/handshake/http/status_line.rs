@@ -1,6 +1,6 @@
 //! The first line of an answer (RFC 9112 §4).
 
-use super::error::HandshakeError;
+use crate::handshake::error::HandshakeError;
 
 /// How much of it is judged: `HTTP/1.1 101`, and what follows. The phrase may be anything.
 const LENGTH: usize = "HTTP/1.1 101 ".len();
@@ -9,7 +9,7 @@ const LENGTH: usize = "HTTP/1.1 101 ".len();
 ///
 /// The verdict comes with the first wrong byte: neither a server that speaks something else nor one
 /// that speaks another version of HTTP has to be waited for.
-pub(super) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> {
+pub(crate) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> {
     let start = &bytes[..bytes.len().min(LENGTH)];
     for (at, &byte) in start.iter().enumerate() {
         if !is_expected(at, byte) {

@@ -1,0 +1,69 @@
+//! A request's target (RFC 9112 §3.2).
+
+use alloc::borrow::Cow;
+
+use super::path::{InvalidPath, normalize_path};
+use crate::handshake::error::HandshakeError;
+
+/// Whether this may be the host and port of an address (RFC 3986 §3.2): no user, no path.
+///
+/// It must not be empty: "A recipient that processes such a URI reference MUST reject it as
+/// invalid" (RFC 9110 §4.2.1).
+pub(crate) fn is_authority(bytes: &[u8]) -> bool {
+    let is_allowed = |byte: &u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']' => true,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    !bytes.is_empty() && bytes.iter().all(is_allowed)
+}
+
+/// Whether this may stand in a target (RFC 9112 §3.2): visible ASCII, and no fragment.
+///
+/// RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT
+/// be used on these URIs."
+pub(crate) fn is_target_text(target: &str) -> bool {
+    target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// The normal path of an origin-form, an absolute-form, or an asterisk-form, which only OPTIONS may
+/// have (RFC 9112 §3.2.1, §3.2.2, §3.2.4).
+pub(crate) fn parse_path<'a>(
+    method: &str,
+    target: &'a str,
+) -> Result<Cow<'a, str>, HandshakeError> {
+    if method == "OPTIONS" && target == "*" {
+        return Ok(Cow::Borrowed(target));
+    }
+    let (authority, rest) = split_target(target);
+    let is_host = authority.is_none_or(|authority| is_authority(authority.as_bytes()));
+    if !is_target_text(target) || !is_host {
+        return Err(HandshakeError::InvalidTarget);
+    }
+    let end = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
+    let path = match &rest[..end] {
+        // RFC 9110 §4.2.3: "an empty path component is equivalent to an absolute path of "/"".
+        "" if authority.is_some() => "/",
+        path => path,
+    };
+    normalize_path(path).map_err(|error| match error {
+        InvalidPath::Escape => HandshakeError::InvalidEscape,
+        InvalidPath::Relative | InvalidPath::NotUtf8 => HandshakeError::InvalidTarget,
+    })
+}
+
+/// The authority of an absolute target, and the path and query of any.
+pub(crate) fn split_target(target: &str) -> (Option<&str>, &str) {
+    if target.starts_with('/') {
+        return (None, target);
+    }
+    match target.split_once("://") {
+        Some((scheme, rest))
+            if ["ws", "wss", "http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) =>
+        {
+            let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), path)
+        }
+        _ => (None, target),
+    }
+}
