@@ -157,14 +157,13 @@ fn refusals_come_with_the_start_of_their_body() {
 fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_body() {
     for (name, answer, (status, whole), _) in refusals() {
         let known_from = "HTTP/1.1 503 ".len();
-        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 97 == 0) {
             let (mut handshake, mut input) = (start(&Config::default()), RecvBuffer::new());
             input.extend_from_slice(&answer[..cut]);
             if handshake.receive(&mut input).unwrap().is_some() {
                 break;
             }
-            assert_eq!(handshake.is_refused(), cut >= head, "{name}, {cut}");
+            assert_eq!(handshake.is_refused(), cut >= known_from, "{name}, {cut}");
             match handshake.receive_eof(&mut input).map(Outcome::from) {
                 Ok(Outcome::Refused(known, body)) => {
                     assert!(cut >= known_from, "{name}, {cut}");

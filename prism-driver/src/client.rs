@@ -93,7 +93,7 @@ impl<R: Runtime> Client<R> {
     ///
     /// # Errors
     /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout. A refusal
-    /// is told a second after its head at the latest, even if its body never ends.
+    /// is told a second after its status at the latest, even if its body never ends.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
         let session = self.open(io).await?;
         Ok(self.socket(session))

@@ -56,7 +56,7 @@ pub enum ConnectError {
 
 /// A server's answer other than "101 Switching Protocols".
 ///
-/// It is given as soon as it is there, or a second after its head, with what has come of its body. So
+/// It is given as soon as it is there, or a second after its status, with what has come of the rest. So
 /// a server that never ends the body keeps nobody waiting, and hides nothing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

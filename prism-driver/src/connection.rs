@@ -80,10 +80,10 @@ impl Connection {
     /// Returns a parameter of the route, decoded: with the route `/rooms/{room}`, a connection to
     /// `/rooms/caf%C3%A9` has the `room` `café`.
     ///
-    /// It is text without control characters, does not begin with `/` or `\`, and has no segments `.`
-    /// or `..` between those: what would have was refused with 400. `{room}` may have a `/` inside, if
-    /// the client wrote `%2F`; in `{*rest}` each `/` was one of the path, because there `%2F` is
-    /// refused.
+    /// It is text without control characters, does not begin with `/`, `\` or a drive such as `C:/`, and
+    /// has no segments `.` or `..` between those: a request with any of that was refused with 400.
+    /// `{room}` may have a `/` inside, if the client wrote `%2F`; in `{*rest}` each `/` was one of the
+    /// path and there is no `\`, because there `%2F` and `%5C` are refused.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.shared.request.param(name)

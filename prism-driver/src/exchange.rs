@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long the rest is waited for once it is decided that there is no connection: what it was decided
-/// for, or the end of a refusal's body.
+/// for, or the rest of a refusal.
 const REST: Duration = Duration::from_secs(1);
 
 /// A request under way, and the answer to it.
@@ -30,11 +30,11 @@ const REST: Duration = Duration::from_secs(1);
 ///             head of a 101, good or bad
 ///   Deciding ────────────────────────────► done
 ///      │                                    ▲
-///      │ head of a refusal, or a failed     │ body whole, end or failure of the
+///      │ status of a refusal, or a failed   │ answer whole, end or failure of the
 ///      └ write ──────────► Decided ─────────┘ transport, or a second has passed
 /// ```
 ///
-/// The handshake timeout ends both. Whatever ends it, a refusal whose head is there is what comes of it.
+/// The handshake timeout ends both. Whatever ends it, a refusal whose status is there is what comes of it.
 ///
 /// It reads while it writes: a server may answer before it has read the whole request, and then
 /// perhaps reads no more of it.
@@ -162,7 +162,7 @@ impl<'a, T: Transport> Exchange<'a, T> {
         }
     }
 
-    /// What comes of it when nothing more does: a refusal whose head is there counts for more than what
+    /// What comes of it when nothing more does: a refusal whose status is there counts for more than what
     /// has happened since, and what kept the request from being sent for more than the silence after.
     fn cut_off(&mut self, why: ConnectError) -> ConnectError {
         if let Ok(Answer::Refused(response)) = self.handshake.receive_eof(self.input.buffer()) {

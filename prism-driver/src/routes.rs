@@ -68,7 +68,7 @@ impl<V> Found<'_, '_, V> {
 /// fall for: once decoded it is a name, and must not be more.
 fn decode(value: &str, is_rest: bool) -> Result<Cow<'_, str>, InvalidParam> {
     // Decoded, it would be a separator among others: another path than the one that was authorised.
-    if is_rest && value.contains("%2F") {
+    if is_rest && (value.contains("%2F") || value.contains("%5C")) {
         return Err(InvalidParam::Separator);
     }
     // The path is in its normal spelling, so its escapes are well-formed.
@@ -77,10 +77,15 @@ fn decode(value: &str, is_rest: bool) -> Result<Cow<'_, str>, InvalidParam> {
         return Err(InvalidParam::Control);
     }
     let is_dots = |segment| matches!(segment, "." | "..");
-    if value.starts_with(SEPARATORS) || value.split(SEPARATORS).any(is_dots) {
+    if value.starts_with(SEPARATORS) || has_drive(&value) || value.split(SEPARATORS).any(is_dots) {
         return Err(InvalidParam::Traversal);
     }
     Ok(value)
+}
+
+/// Whether it begins with a drive, as `C:\` does: on Windows such a path is absolute.
+fn has_drive(value: &str) -> bool {
+    matches!(value.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
 /// What file systems take for one.
@@ -100,7 +105,7 @@ impl fmt::Display for InvalidParam {
         f.write_str(match self {
             Self::Control => "control character in the path",
             Self::NotUtf8 => "escapes in the path that are not UTF-8",
-            Self::Separator => "escaped \"/\" in a part of the path that has separators",
+            Self::Separator => "escaped \"/\" or \"\\\" in a part of the path that has separators",
             Self::Traversal => "part of the path that leads elsewhere; expected a name",
         })
     }
@@ -292,7 +297,11 @@ mod tests {
             ("/users/%2Fetc", InvalidParam::Traversal),
             ("/users/%5C%5Chost", InvalidParam::Traversal),
             ("/rooms/a//etc", InvalidParam::Traversal),
-            ("/rooms/a/b/..%5Cc", InvalidParam::Traversal),
+            ("/users/C:%5Cx", InvalidParam::Traversal),
+            ("/users/c:%2Fx", InvalidParam::Traversal),
+            ("/rooms/a/b/..%5Cc", InvalidParam::Separator),
+            ("/rooms/a/C:%5Cx", InvalidParam::Separator),
+            ("/rooms/a/C:/x", InvalidParam::Traversal),
             ("/rooms/a/..%2F..", InvalidParam::Separator),
             ("/rooms/a/b%2Fc", InvalidParam::Separator),
             ("/rooms/%FF/a", InvalidParam::NotUtf8),

@@ -236,7 +236,9 @@ impl<N: Network> Server<N> {
     /// [origin](Self::origins): `Err` refuses it with that reply, whatever its status. The place to
     /// check cookies and tokens: all of the request is there. Its [`path`](Request::path) is the one
     /// by which the route was found; its [`target`](Request::target) is as the client wrote it, so
-    /// do not decide by that.
+    /// do not decide by that. A name within the path has to be
+    /// [decoded](prism_core::percent_decode) first, as a [parameter](crate::Connection::param) is:
+    /// `/users/a%40b` is the user `a@b`.
     #[must_use]
     pub fn authorize(
         mut self,

@@ -65,7 +65,8 @@ pub struct ClientHandshake {
 /// How far the answer has come.
 #[derive(Debug)]
 enum State {
-    Head,
+    /// The status of a refusal may be there already.
+    Head { refused: bool },
     /// The head of a refusal is there, and stays in the buffer until its body is.
     Body(Refusal),
     /// What every further call gives.
@@ -110,7 +111,7 @@ impl ClientHandshake {
             reader: HeadReader::new(config),
             answer: accept_key(key),
             protocols: request.protocols().to_owned(),
-            state: State::Head,
+            state: State::Head { refused: false },
         }
     }
 
@@ -131,8 +132,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, and only the rest of the body is still to come: no
-    /// byte of it changes that there is no connection.
+    /// Returns whether the server has refused, and only the rest of its answer is still to come: no
+    /// byte of that changes that there is no connection.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -152,7 +153,7 @@ impl ClientHandshake {
     /// ```
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.state, State::Body(_))
+        matches!(self.state, State::Head { refused: true } | State::Body(_))
     }
 
     /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
@@ -194,14 +195,17 @@ impl ClientHandshake {
             match &mut self.state {
                 State::Ended(error) => return Err(*error),
                 State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
-                State::Head => {}
+                State::Head { .. } => {}
             }
             // It is judged before the rest of the head is there, and is no reason to wait for that.
             let status = parse_status(self.reader.within_limit(input.unparsed()))?;
             let bare_refusal = status.filter(|status| *status >= 200).map(Found::bare_refusal);
             let (length, response) = match self.find_head(input.unparsed()) {
                 Ok(Some(found)) => found,
-                Ok(None) => return Ok(bare_refusal.filter(|_| eof)),
+                Ok(None) => {
+                    self.state = State::Head { refused: bare_refusal.is_some() };
+                    return Ok(bare_refusal.filter(|_| eof));
+                }
                 // The server has refused all the same.
                 Err(error) => return bare_refusal.map(Some).ok_or(error),
             };
@@ -268,9 +272,11 @@ impl Length {
             return Self::Known(0);
         }
         let headers = response.headers();
-        let length = match (headers.only("Transfer-Encoding"), headers.only("Content-Length")) {
-            (Only::None, Only::One(length)) => parse_length(length),
-            (Only::One(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
+        // RFC 9112 §6.3, 4: "chunked" is the coding that was applied last.
+        let coding = tokens::elements(headers.all("Transfer-Encoding")).last();
+        let length = match (coding, headers.only("Content-Length")) {
+            (None, Only::One(length)) => parse_length(length),
+            (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
                 return Self::Chunked(Chunks::default());
             }
             _ => None,
@@ -366,5 +372,5 @@ impl<'b> Accepted<'b> {
 /// The sub-protocols that an answer names. The grammar has no header without one, but servers send it
 /// all the same, where they agree to none: it says no more than no header does.
 fn agreed_protocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-    response.headers().all("Sec-WebSocket-Protocol").filter(|name| !name.is_empty())
+    tokens::elements(response.headers().all("Sec-WebSocket-Protocol"))
 }

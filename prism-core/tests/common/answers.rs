@@ -31,6 +31,7 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
         ("the RFC's example", plus(&[]), None),
         ("names and values in odd case", with("Upgrade", &["uPgRaDe: WebSocket"]), None),
         ("a list", with("Connection", &["CONNECTION: keep-alive, upgrade"]), None),
+        ("a list of no sub-protocols", plus(&["Sec-WebSocket-Protocol: , ,"]), None),
         ("a later HTTP/1", with("HTTP", &["HTTP/1.2 101 Switching Protocols"]), None),
         ("no phrase", with("HTTP", &["HTTP/1.1 101 "]), None),
         ("no phrase and no space", with("HTTP", &["HTTP/1.1 101"]), None),
@@ -104,7 +105,6 @@ pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
         ),
         ("another sub-protocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedProtocol),
         ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedProtocol),
-        ("a list of no sub-protocols", plus(&["Sec-WebSocket-Protocol: ,"]), UnexpectedProtocol),
         ("two in one line", plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]), UnexpectedProtocol),
         ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedProtocol),
         // The limits.
@@ -139,6 +139,7 @@ pub(crate) fn refusals() -> Vec<Refusal> {
     let failed = ["HTTP/1.1 500 Oh", "Content-Length: 9"];
     let large = ["HTTP/1.1 400 x", "Content-Length: 99999"];
     let chunked = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: chunked"];
+    let coded = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: gzip, Chunked"];
     let length = "Content-Length: 2";
     let old = ["HTTP/1.0 503 Service Unavailable"];
     let old_length = [old[0], "Content-Length: 5"];
@@ -165,6 +166,7 @@ pub(crate) fn refusals() -> Vec<Refusal> {
             refused(403, b"sor"),
             ByItself,
         ),
+        ("chunks of something", answer(&coded, chunks), refused(403, b"sorry"), ByItself),
         ("a chunk without end", answer(&chunked, &endless), refused(403, b""), ByItself),
         ("a chunk cut off", answer(&chunked, b"8\r\nsor"), refused(403, b"sor"), WithTheTransport),
         ("wordy chunks", answer(&chunked, &wordy), refused(403, &[b'z'; 512]), ByItself),

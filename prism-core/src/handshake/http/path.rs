@@ -28,8 +28,12 @@ impl fmt::Display for InvalidPath {
 
 impl core::error::Error for InvalidPath {}
 
-/// Returns the one normal spelling of a path (RFC 3986 §6.2.2). Paths that mean the same are equal
-/// afterwards, so that a router and a check of permissions cannot disagree about what is asked for.
+/// Returns the one normal spelling of a path (RFC 3986 §6.2.2). Paths that RFC 3986 calls equivalent are
+/// equal afterwards, so that a router and a check of permissions cannot disagree about what is asked for.
+///
+/// Escaped delimiters stay apart from plain ones (§2.2): `/a%40b` is another path than `/a@b`, though
+/// both [decode](percent_decode) to `a@b`. So compare a name in a path with another name only when both
+/// are decoded.
 ///
 /// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2); all others stay, in
 ///   upper case (§6.2.2.1). So `%2f` becomes `%2F`, and never a separator.

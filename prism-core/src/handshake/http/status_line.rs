@@ -40,8 +40,9 @@ fn is_expected(at: usize, byte: u8) -> bool {
         // RFC 9110 §15: "All valid status codes are within the range of 100 to 599"; what is above
         // counts as a server's error.
         9 => matches!(byte, b'1'..=b'9'),
-        // RFC 9112 §4 wants the space even where there is no phrase; not every server does.
-        12 => matches!(byte, b' ' | b'\r'),
+        // RFC 9112 §4 wants the space even where there is no phrase; not every server does. What is wrong
+        // with a LF alone, the reader of the head says.
+        12 => matches!(byte, b' ' | b'\r' | b'\n'),
         _ => byte.is_ascii_digit(),
     }
 }
@@ -107,8 +108,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_ends_behind_the_status_has_one_whatever_ends_it() {
+        for line in ["HTTP/1.1 401\r", "HTTP/1.1 401\n", "HTTP/1.1 401 "] {
+            assert_eq!(status(line), Ok(Some(401)), "{line:?}");
+        }
+    }
+
+    #[test]
     fn of_control_characters_the_reader_says_more() {
-        for line in ["HTTP/1.1\n", "HTTP/1.1 1\x0001 ", "HTTP/1.1 101\n", "HTTP/1.\x7f 101 "] {
+        for line in ["HTTP/1.1\n", "HTTP/1.1 1\x0001 ", "HTTP/1.\x7f 101 "] {
             assert_eq!(status(line), Ok(None), "{line:?}");
         }
     }
