@@ -14,8 +14,10 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 use crate::{
     connection::{Connection, TrySendError},
     handler::{Disconnect, Failure},
+    notice::{DeferredWaker, Deferring},
     outbox::Patience,
     sending::{Queue, Sending},
+    wakeups::hold_wakeups,
     wire::Outgoing,
 };
 
@@ -48,6 +50,8 @@ type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
 pub struct RecvHalf {
     connection: Arc<Leave>,
     messages: Pin<Box<Receiver<OwnedMessage>>>,
+    /// Of the task that polls the stream.
+    waker: Arc<DeferredWaker>,
     ended: Arc<OnceLock<Disconnect>>,
     /// Whether the stream has given the failure.
     failed: bool,
@@ -142,7 +146,8 @@ impl RecvHalf {
         ended: Arc<OnceLock<Disconnect>>,
     ) -> Self {
         let connection = sending.connection.clone();
-        Self { connection, messages: Box::pin(messages), ended, failed: false }
+        let messages = Box::pin(messages);
+        Self { connection, messages, waker: Arc::default(), ended, failed: false }
     }
 
     /// The next message. Cancel-safe: a message is taken only when it is returned.
@@ -151,7 +156,7 @@ impl RecvHalf {
     /// Why the connection is over, when all that came before has been received. From then on each
     /// call says the same.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
-        self.messages.recv().await.map_err(|_| self.ending())
+        Deferring::new(self.messages.recv()).await.map_err(|_| self.ending())
     }
 
     /// The connection's handle, to clone and to send with.
@@ -170,7 +175,8 @@ impl Stream for RecvHalf {
     type Item = Result<OwnedMessage, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(message) = ready!(self.messages.as_mut().poll_next(cx)) {
+        let Self { messages, waker, .. } = &mut *self;
+        if let Some(message) = ready!(waker.poll(cx, |cx| messages.as_mut().poll_next(cx))) {
             return Poll::Ready(Some(Ok(message)));
         }
         match self.ending() {
@@ -192,6 +198,13 @@ impl fmt::Debug for SendHalf {
 impl fmt::Debug for RecvHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RecvHalf").field(self.connection()).finish()
+    }
+}
+
+impl Drop for RecvHalf {
+    fn drop(&mut self) {
+        let _wakeups = hold_wakeups(); // the connection's task may wait for room
+        self.messages.close();
     }
 }
 

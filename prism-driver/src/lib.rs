@@ -74,6 +74,7 @@ mod link;
 mod listen;
 mod lobby;
 mod moment;
+mod notice;
 mod notices;
 mod options;
 mod origins;
@@ -100,7 +101,6 @@ mod turn;
 mod unsent;
 mod url;
 mod visitor;
-mod wait;
 mod wakeups;
 mod when_slow;
 mod wire;
@@ -123,6 +123,8 @@ pub use id::{ConnectionId, origin};
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
 ))]
 pub use listen::shared_listeners;
+#[doc(hidden)] // for prism-rooms
+pub use notice::Deferring;
 pub use options::Options;
 pub use origins::{InvalidOrigin, Origins};
 pub use pace::Rate;

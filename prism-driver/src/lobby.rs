@@ -9,13 +9,12 @@ use std::{
     time::Duration,
 };
 
-use event_listener::Event as Notice;
 use futures_lite::future::or;
 use futures_util::FutureExt;
 
 use crate::{
+    notice::Notice,
     runtime::{Runtime, until},
-    wait::wait_until,
 };
 
 /// Everybody who has a place, by their coming.
@@ -102,7 +101,7 @@ impl Lobby {
 
     /// Returns when `done`, which is asked whenever somebody has left.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
-        wait_until(&self.left, done).await;
+        self.left.wait_until(done).await;
     }
 
     /// Takes a place, whether or not one is free.
@@ -157,7 +156,7 @@ impl Lobby {
 
     async fn stand_in_line(&self) -> FirstInLine<'_> {
         let is_first = || !std::mem::replace(&mut self.lock().waited_for, true);
-        wait_until(&self.next_in_line, is_first).await;
+        self.next_in_line.wait_until(is_first).await;
         FirstInLine(self)
     }
 

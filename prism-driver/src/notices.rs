@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event_listener::Event as Notice;
+use crate::notice::Notice;
 
 /// How much room there is in an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Notices {
         self.progress.notify(usize::MAX);
         match room {
             Room::None => {}
-            Room::Some => drop(self.room.notify(1)),
-            Room::All => drop(self.room.notify(usize::MAX)),
+            Room::Some => self.room.notify(1),
+            Room::All => self.room.notify(usize::MAX),
         }
     }
 

@@ -20,7 +20,6 @@ use crate::{
     runtime::Transport,
     sync::{AtomicBool, Mutex, MutexGuard},
     unsent::Unsent,
-    wait::wait_until,
     wakeups,
     when_slow::WhenSlow,
     wire::{End, Outgoing, Wire, Written, nobody},
@@ -156,7 +155,7 @@ impl Outbox {
             wire.written() >= end || (wire.unsent() == 0 && wire.lost() == 0)
         };
         self.write_now();
-        wait_until(&notices.progress, || done() || self.lock().lost() > 0).await;
+        notices.progress.wait_until(|| done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
@@ -186,14 +185,14 @@ impl Outbox {
 
     /// Returns when we have closed the connection.
     pub(crate) async fn closed_by_us(&self) {
-        wait_until(&self.notices().turned, || self.is_closed_by_us()).await;
+        self.notices().turned.wait_until(|| self.is_closed_by_us()).await;
     }
 
     /// Returns when the connection is over, and all hooks have run.
     pub(crate) async fn ended(&self) {
         let is_told = || self.lock().end == End::Told;
         if !is_told() {
-            wait_until(&self.notices().turned, is_told).await;
+            self.notices().turned.wait_until(is_told).await;
         }
     }
 
@@ -323,7 +322,7 @@ impl Outbox {
         if open {
             notices.notify_progress(room);
         } else {
-            wakeups::notify_all(Some(notices));
+            Notices::notify_all(Some(notices));
         }
     }
 
@@ -352,7 +351,7 @@ fn duty(wire: &mut Wire) -> Duty {
 fn tell_all(wire: MutexGuard<'_, Wire>) {
     let notices = wire.notices();
     wake_owner(wire);
-    wakeups::notify_all(notices);
+    Notices::notify_all(notices);
 }
 
 fn wake_owner(mut wire: MutexGuard<'_, Wire>) {

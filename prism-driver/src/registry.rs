@@ -5,18 +5,17 @@ use std::{
     time::Duration,
 };
 
-use event_listener::Event as Notice;
 use slab::Slab;
 
 use crate::{
     connection::Connection,
     farewell::tell,
     moment::Moment,
+    notice::Notice,
     outbox::Cut,
     runtime::{Runtime, until},
     server::Shutdown,
     stats::ServerStats,
-    wait::wait_until,
 };
 
 /// How long alarms wait for others, so that many of them cost one look at all.
@@ -133,14 +132,14 @@ impl Registry {
 
     /// Returns when `done`, which is asked whenever somebody has left.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
-        wait_until(&self.left, done).await;
+        self.left.wait_until(done).await;
     }
 
     /// Rings the alarms, until everybody has left. One timer does for all, and a list of moments,
     /// which is quickly looked through.
     pub(crate) async fn watch(&self, runtime: &impl Runtime) {
         while let Some(due) = self.next_look() {
-            let news = wait_until(&self.watch, || self.next_look().is_none_or(|it| it < due));
+            let news = self.watch.wait_until(|| self.next_look().is_none_or(|it| it < due));
             if until(runtime, due.into(), news).await.is_none() {
                 self.ring(runtime.now());
             }

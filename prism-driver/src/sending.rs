@@ -5,11 +5,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use event_listener::EventListener;
 use prism_core::SendError;
 
 use crate::{
     connection::{Connection, TrySendError},
+    notice::Listening,
     outbox::Patience,
     wire::Outgoing,
 };
@@ -24,7 +24,7 @@ pub struct Sending<'c, 'm> {
     message: Outgoing<'m>,
     queue: Queue,
     /// What it waits for.
-    noticed: Option<EventListener>,
+    noticed: Option<Listening>,
     waited: bool,
 }
 
@@ -47,7 +47,7 @@ impl<'c, 'm> Sending<'c, 'm> {
         Self { connection, message, queue, noticed: None, waited: false }
     }
 
-    fn listen(&self) -> EventListener {
+    fn listen(&self) -> Listening {
         let outbox = self.connection.outbox();
         match self.queue {
             Queue::InTurn => outbox.notices().room.listen(),
@@ -70,7 +70,7 @@ impl Future for Sending<'_, '_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             if let Some(noticed) = &mut self.noticed {
-                ready!(Pin::new(noticed).poll(cx));
+                ready!(noticed.as_mut().poll(cx));
                 self.noticed = None;
                 self.waited = true;
             }

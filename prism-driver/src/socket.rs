@@ -17,6 +17,8 @@ use crate::{
     connection::Connection,
     halves::{RecvHalf, SendHalf},
     handler::{Disconnect, Failure, Handler},
+    notice::Deferring,
+    wakeups::hold_wakeups,
 };
 
 /// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
@@ -169,7 +171,7 @@ impl Handler for Inbox {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let deliver = async {
             // It fails when nobody receives any more.
-            let _ = self.messages.send(message.into_owned()).await;
+            let _ = Deferring::new(self.messages.send(message.into_owned())).await;
         };
         // Who has closed is owed no more messages, and must not wait for somebody to receive them.
         or(deliver, connection.outbox().closed_by_us()).await;
@@ -177,6 +179,20 @@ impl Handler for Inbox {
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
         let _ = self.ended.set(reason);
+        self.close();
+    }
+}
+
+impl Inbox {
+    /// There will be no more messages.
+    fn close(&self) {
+        let _wakeups = hold_wakeups(); // somebody may wait for one
         self.messages.close();
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.close();
     }
 }

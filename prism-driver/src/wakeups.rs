@@ -1,12 +1,12 @@
 //! [`hold_wakeups`]: for senders that hold a lock.
 
-use std::{cell::RefCell, marker::PhantomData, sync::Arc, task::Waker};
+use std::{cell::RefCell, marker::PhantomData, task::Waker};
 
-use crate::{contain::contain, notices::Notices};
+use crate::contain::contain;
 
 thread_local! {
     static HELD: RefCell<Held> = const {
-        RefCell::new(Held { guards: 0, tasks: Vec::new(), notices: Vec::new() })
+        RefCell::new(Held { guards: 0, tasks: Vec::new() })
     };
 }
 
@@ -14,7 +14,6 @@ thread_local! {
 struct Held {
     guards: usize,
     tasks: Vec<Waker>,
-    notices: Vec<Arc<Notices>>,
 }
 
 /// Keeps wake-ups back until dropped; see [`hold_wakeups`].
@@ -52,31 +51,18 @@ pub fn hold_wakeups() -> HeldWakeups {
     HeldWakeups { _thread: PhantomData }
 }
 
-/// Wakes a task, now or when no guard is left.
+/// Wakes a task, now or when no guard is left. A waker that panics keeps nobody else from anything.
 pub(crate) fn wake(task: Waker) {
     let mut task = Some(task);
-    hold(|held| held.tasks.extend(task.take()));
-    if let Some(task) = task {
-        task.wake();
-    }
-}
-
-/// Tells those who wait, now or when no guard is left, that everything has changed.
-pub(crate) fn notify_all(notices: Option<Arc<Notices>>) {
-    let Some(notices) = notices else { return };
-    let mut notices = Some(notices);
-    hold(|held| held.notices.extend(notices.take()));
-    Notices::notify_all(notices);
-}
-
-/// Lets `keep` put something where it is held, if there is a guard.
-fn hold(keep: impl FnOnce(&mut Held)) {
     let _ = HELD.try_with(|held| {
         let mut held = held.borrow_mut();
         if held.guards > 0 {
-            keep(&mut held);
+            held.tasks.extend(task.take());
         }
     });
+    if let Some(task) = task {
+        contain(|| task.wake());
+    }
 }
 
 impl Drop for HeldWakeups {
@@ -85,15 +71,11 @@ impl Drop for HeldWakeups {
             let mut held = held.borrow_mut();
             held.guards -= 1;
             let is_last = held.guards == 0;
-            is_last.then(|| (std::mem::take(&mut held.tasks), std::mem::take(&mut held.notices)))
+            is_last.then(|| std::mem::take(&mut held.tasks))
         };
-        if let Ok(Some((tasks, notices))) = HELD.try_with(release) {
-            // One that panics keeps the others from nothing.
+        if let Ok(Some(tasks)) = HELD.try_with(release) {
             for task in tasks {
                 contain(|| task.wake());
-            }
-            for notices in notices {
-                contain(|| Notices::notify_all(Some(notices)));
             }
         }
     }

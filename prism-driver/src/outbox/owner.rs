@@ -13,8 +13,8 @@ use super::Outbox;
 use crate::{
     contain::contain,
     handler::Failure,
+    notices::Notices,
     sync::MutexGuard,
-    wakeups,
     wire::{End, Wire, Written},
 };
 
@@ -201,7 +201,7 @@ impl Outbox {
         }
         let notices = wire.notices();
         drop(wire);
-        wakeups::notify_all(notices);
+        Notices::notify_all(notices);
     }
 }
 

@@ -1,0 +1,159 @@
+//! Wakers are the application's: they may drop or poll what waits, and they may panic.
+
+mod common;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::channel,
+    },
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use async_channel::{Sender, unbounded};
+use common::{serve, sim::Sim, sockets::connected, stuck};
+use prism_driver::{Connection, Disconnect, Handler, Message, Options};
+
+/// How long anything may take before it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a task does when it is woken, with what it waits for.
+#[derive(Clone, Copy, Debug)]
+enum Woken {
+    /// As the tasks of an executor that has gone.
+    DropsIt,
+    /// As an executor that runs its tasks where they are woken.
+    PollsIt,
+    Panics,
+}
+
+struct Task {
+    woken: Woken,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        let waiting = self.waiting.lock().unwrap().take();
+        match self.woken {
+            Woken::DropsIt => drop(waiting),
+            Woken::PollsIt => {
+                let mut cx = Context::from_waker(Waker::noop());
+                let _ = waiting.map(|mut waiting| waiting.as_mut().poll(&mut cx));
+            }
+            Woken::Panics => panic!("on purpose"),
+        }
+    }
+}
+
+/// Has a task wait for something that has not come about yet.
+fn wait(woken: Woken, waiting: impl Future<Output = ()> + Send + 'static) -> Arc<Task> {
+    let task = Arc::new(Task { woken, waiting: Mutex::new(None) });
+    let mut waiting: Waiting = Box::pin(waiting);
+    let waker = Waker::from(task.clone());
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    *task.waiting.lock().unwrap() = Some(waiting);
+    task
+}
+
+/// Panics if this hangs.
+#[track_caller]
+fn in_time(act: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = channel();
+    thread::spawn(move || {
+        act();
+        let _ = done.send(());
+    });
+    assert!(is_done.recv_timeout(PATIENCE).is_ok(), "a waker ran under a lock");
+}
+
+/// Two tasks that wait for the end of a connection.
+fn wait_for_the_end(woken: Woken, connection: &Connection) -> [Arc<Task>; 2] {
+    [connection.clone(), connection.clone()]
+        .map(|connection| wait(woken, async move { connection.closed().await }))
+}
+
+#[test]
+fn a_waker_may_drop_or_poll_what_waits_for_a_connection() {
+    for woken in [Woken::DropsIt, Woken::PollsIt, Woken::Panics] {
+        let sim = Sim::default();
+        let (_peer, _script, ended, connection) = stuck(&sim, 10);
+        connection.try_send("fills the outbox").unwrap();
+        let (sender, flusher) = (connection.clone(), connection.clone());
+        let [one, two] = wait_for_the_end(woken, &connection);
+        let tasks = [
+            wait(woken, async move { _ = sender.send("for room").await }),
+            wait(woken, async move { _ = flusher.flush().await }),
+            one,
+            two,
+        ];
+        in_time(move || connection.abort());
+        for task in tasks {
+            let is_left = task.waiting.lock().unwrap().is_some();
+            assert!(!is_left, "{woken:?}: it was woken");
+        }
+        sim.run(async { ended.recv().await.unwrap() });
+    }
+}
+
+/// Hands its connection out, and counts how often it is told of the end.
+struct Counting {
+    out: Sender<Connection>,
+    ends: Arc<AtomicUsize>,
+}
+
+impl Handler for Counting {
+    async fn on_connect(&self, connection: &Connection) {
+        let _ = self.out.try_send(connection.clone());
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_waker_that_panics_does_not_keep_the_end_from_the_handler() {
+    let sim = Sim::default();
+    let ends = Arc::<AtomicUsize>::default();
+    let (out, handed_out) = unbounded();
+    let (mut peer, _script, ended) =
+        serve(&sim, Counting { out, ends: ends.clone() }, Options::default());
+    sim.run(async {
+        let connection = handed_out.recv().await.unwrap();
+        let _tasks = wait_for_the_end(Woken::Panics, &connection);
+        peer.close(1000, "bye").await;
+        peer.end().await;
+        assert_eq!(ended.recv().await.unwrap().code(), 1000);
+        assert_eq!(ends.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_waker_may_drop_or_poll_what_waits_for_a_socket() {
+    for woken in [Woken::DropsIt, Woken::PollsIt, Woken::Panics] {
+        let sim = Sim::default();
+        let (socket, other, _, _) = connected(&sim);
+        let socket = Arc::new(socket);
+        let receiver = socket.clone();
+        let task = wait(woken, async move { drop(receiver.recv().await) });
+        let woken_by_end = wait(woken, async move { while socket.recv().await.is_ok() {} });
+        in_time(move || {
+            other.try_send("hello").unwrap();
+            sim.run(async { sim.settle().await });
+            other.abort();
+            sim.run(async { sim.settle().await });
+        });
+        for task in [task, woken_by_end] {
+            assert!(task.waiting.lock().unwrap().is_none(), "{woken:?}: it was woken");
+        }
+    }
+}
