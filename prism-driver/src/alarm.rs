@@ -25,7 +25,7 @@ pub(crate) trait Alarm {
     /// Turns it off.
     fn clear(&mut self);
 
-    /// The transport takes no more for now.
+    /// Notes that the transport takes no more, and something is unsent.
     fn note_stalled(&self, _connection: &Connection) {}
 
     /// A handler still runs, though its connection's transport is gone.

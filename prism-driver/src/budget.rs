@@ -40,9 +40,6 @@ const STALLED: usize = 512;
 pub(crate) struct Budget {
     most: usize,
     account: Mutex<Account>,
-    /// Held by the thread that evicts, so that no two of them evict where one was enough. It comes
-    /// before all other locks.
-    eviction: Mutex<()>,
     stats: ServerStats,
 }
 
@@ -84,7 +81,6 @@ impl Budget {
             // A full outbox has to fit, or every connection that has to wait would be evicted.
             most: options.max_buffered.max(options.high_water_mark),
             account: Mutex::default(),
-            eviction: Mutex::default(),
             stats,
         })
     }
@@ -94,23 +90,16 @@ impl Budget {
     ///
     /// May wake tasks, so no lock may be held that an outbox or a waker needs.
     pub(crate) fn enforce(&self) {
-        if !self.is_over() {
-            return;
-        }
-        let mut evicted = Vec::new();
-        let turn = self.eviction.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((number, connection)) = self.next_to_evict() {
+        while self.is_over() {
+            let Some((number, connection)) = self.next_to_evict() else { break };
             // One that is being dropped leaves by itself.
             let Some(connection) = connection.upgrade() else { break };
-            // Its peer may have taken something meanwhile: then another is the next.
+            // Another thread may have evicted it, or its peer has taken something: then another is the
+            // next. It is counted until it has left, so no two threads evict where one was enough.
             if connection.evict(number) {
                 self.stats.evicted();
-                evicted.push(connection);
+                contain(|| connection.tell());
             }
-        }
-        drop(turn);
-        for connection in evicted {
-            contain(|| connection.tell());
         }
     }
 

@@ -310,7 +310,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The transport takes no more: counts what is unsent in a budget, from now on until nothing is.
+    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
+    /// more.
     pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
         self.outbox().count_in(budget, || {
             let shared: Weak<Shared> = Arc::downgrade(&self.shared);

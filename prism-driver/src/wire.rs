@@ -177,7 +177,7 @@ impl Wire {
         self.unsent.as_ref().map_or(0, |unsent| unsent.len())
     }
 
-    /// Its place in the server's budget, while the peer keeps something waiting.
+    /// Returns its place in the server's budget, while the peer keeps something waiting.
     pub(crate) fn place(&self) -> Option<&Place> {
         self.unsent.as_ref()?.place()
     }

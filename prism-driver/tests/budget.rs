@@ -37,10 +37,11 @@ const MARK: usize = 40_000;
 static MESSAGE: [u8; 24_000] = [7; 24_000];
 
 /// Hands its connections out, and writes down whose connection ended, and how. At a message it sends
-/// until it is refused.
+/// until it is refused; at `gate`, a message behind all that waits, when the gate has opened.
 struct Guide {
     log: Log,
     hand: Sender<Connection>,
+    gate: Receiver<()>,
     when_slow: WhenSlow,
 }
 
@@ -53,7 +54,12 @@ impl Handler for Guide {
         self.hand.send(connection.clone()).await.unwrap();
     }
 
-    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        if message == Message::Text("gate") {
+            self.gate.recv().await.unwrap();
+            connection.flush().await.unwrap();
+            return connection.send(&MESSAGE).await.unwrap();
+        }
         self.log.add("message");
         while connection.send(&MESSAGE).await.is_ok() {}
         self.log.add("refused");
@@ -70,6 +76,7 @@ struct World {
     stats: ServerStats,
     log: Log,
     out: Receiver<Connection>,
+    gate: Sender<()>,
 }
 
 /// A connection, and its peer, which takes nothing unless it is allowed to.
@@ -82,7 +89,7 @@ struct Guest {
 impl World {
     fn new(when_slow: WhenSlow) -> Self {
         let (sim, log) = (Sim::default(), Log::default());
-        let (hand, out) = unbounded();
+        let ((hand, out), (open, gate)) = (unbounded(), unbounded());
         let net = Net::new(&sim);
         let mut options = Options::default();
         (options.max_buffered, options.high_water_mark) = (MOST, MARK);
@@ -90,9 +97,9 @@ impl World {
         let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
         let server = server.options(options);
         let stats = server.stats();
-        let guide = Guide { log: log.clone(), hand, when_slow };
+        let guide = Guide { log: log.clone(), hand, gate, when_slow };
         sim.spawn(server.web_socket("/chat", guide).serve());
-        Self { sim, net, stats, log, out }
+        Self { sim, net, stats, log, out, gate: open }
     }
 
     async fn open(&self, name: &str) -> Guest {
@@ -342,6 +349,26 @@ fn a_peer_that_reads_slowly_is_counted_while_something_waits_and_gets_everything
         }
         told.recv().await.unwrap();
         assert!(most > 0);
+        world.check(0).await;
+    });
+}
+
+#[test]
+fn one_that_stalls_again_before_its_task_has_seen_that_all_was_taken_is_counted_again() {
+    let world = World::new(WhenSlow::Wait);
+    world.sim.run(async {
+        let mut guest = world.open_stalled("a").await;
+        guest.peer.send("gate").await;
+        world.sim.settle().await;
+        assert!(world.stats.counts().buffered > 0);
+        // The handler flushes, and sends again, before its session looks.
+        guest.script.allow_to_client(MESSAGE.len() + 4);
+        guest.script.set_capacity_to_client(usize::MAX);
+        world.gate.send(()).await.unwrap();
+        world.sim.settle().await;
+        assert_eq!(guest.connection.buffered(), MESSAGE.len() + 4);
+        assert!(world.stats.counts().buffered > 0);
+        assert!(guest.take_all(&world.sim).await == [binary(MESSAGE), binary(MESSAGE)]);
         world.check(0).await;
     });
 }

@@ -32,9 +32,10 @@ impl Outbox {
         }
     }
 
-    /// As an abort, but that the owner drops the transport and runs the hooks: whoever sends may hold
-    /// locks that those need. What is unsent is gone when this returns. Whether it was counted with this
-    /// number; if so, its owner has to be [told](Self::tell_evicted).
+    /// Ends the connection if its place in the budget still has this number, and returns whether it has.
+    /// What is unsent is gone when this returns. The rest of an abort, that is to drop the transport and to
+    /// run the hooks, is left to the owner, which has to be [told](Self::tell_evicted): a thread that sends
+    /// may hold locks that those need.
     pub(crate) fn evict(&self, number: u64) -> bool {
         let mut wire = self.lock();
         let is_counted = wire.place().is_some_and(|place| place.number() == number);
@@ -46,7 +47,7 @@ impl Outbox {
         is_counted
     }
 
-    /// Has the owner end a connection that was evicted.
+    /// Wakes the owner of a connection that was evicted, and those who wait for room.
     pub(crate) fn tell_evicted(&self) {
         tell_all(self.lock());
     }

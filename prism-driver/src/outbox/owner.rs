@@ -46,7 +46,8 @@ impl Outbox {
         (took, written.map(|_| ()))
     }
 
-    /// The transport takes no more: counts what is unsent in a budget, from now on until nothing is.
+    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
+    /// more.
     pub(crate) fn count_in(
         &self,
         budget: &Arc<Budget>,

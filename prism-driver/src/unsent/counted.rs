@@ -8,7 +8,7 @@ use super::{SHARED, Unsent};
 use crate::budget::{Budget, Evict, Place};
 
 impl Unsent {
-    /// Counts it in a budget until it is empty, if it is not there already.
+    /// Counts it in a budget until it is empty, if it is not counted already.
     pub(crate) fn count_in(
         &mut self,
         budget: &Arc<Budget>,
@@ -21,7 +21,7 @@ impl Unsent {
         }
     }
 
-    /// Its place in a budget, if it is counted in one.
+    /// Returns its place in a budget, if it is counted in one.
     pub(crate) const fn place(&self) -> Option<&Place> {
         self.place.as_ref()
     }
@@ -42,12 +42,13 @@ impl Unsent {
         }
     }
 
-    /// The frames in it, in order.
+    /// Returns the messages whose frames it holds, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &PreparedMessage> {
         self.frames.iter().map(|frame| &frame.message)
     }
 
-    /// Gives back what it has too much of, as a buffer from a pool has: it will be kept for a while.
+    /// Gives back memory that it does not need, such as a pooled buffer has: a stalled connection may keep
+    /// it for long.
     fn shrink(&mut self) {
         if self.own.capacity() + self.dead > 4 * self.own.len() + SHARED {
             self.move_to(self.own.len());
