@@ -25,6 +25,9 @@ pub(crate) trait Alarm {
     /// Turns it off.
     fn clear(&mut self);
 
+    /// Notes that the transport takes no more, and something is unsent.
+    fn note_stalled(&self, _connection: &Connection) {}
+
     /// A handler still runs, though its connection's transport is gone.
     fn note_stuck(&self, _connection: &Connection) {}
 

@@ -1,10 +1,17 @@
 //! [`Connection`]: the handle that everybody has.
 
-use std::{borrow::Cow, fmt, net::SocketAddr, ops::Deref, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::SocketAddr,
+    ops::Deref,
+    sync::{Arc, Weak},
+};
 
 use prism_core::{CloseCode, Headers, Message, PreparedMessage, SendError};
 
 use crate::{
+    budget::{Budget, Evict},
     fan_out,
     id::{ConnectionId, LocalId},
     outbox::{Cut, Duty, Outbox, Patience},
@@ -303,16 +310,42 @@ impl Connection {
         Ok(())
     }
 
+    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
+    /// more.
+    pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
+        self.outbox().count_in(budget, || {
+            let shared: Weak<Shared> = Arc::downgrade(&self.shared);
+            shared
+        });
+    }
+
+    /// Apart from the rest, which is inlined where handlers send.
+    #[cold]
+    fn enforce_budget(&self) {
+        self.outbox().enforce_budget();
+    }
+
     fn fulfil(&self, duty: Duty) {
         match duty {
             Duty::Nothing => {}
             Duty::Wake(owner) => wakeups::wake(owner),
             Duty::FanOut => fan_out::touch(self),
+            Duty::Enforce => self.enforce_budget(),
         }
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.shared.outbox
+    }
+}
+
+impl Evict for Shared {
+    fn evict(&self, number: u64) -> bool {
+        self.outbox.evict(number)
+    }
+
+    fn tell(&self) {
+        self.outbox.tell_evicted();
     }
 }
 

@@ -113,6 +113,9 @@ pub enum Failure {
     Aborted,
     /// The server's shutdown did not wait any longer.
     CutOff,
+    /// The server held [too much](crate::Options::max_buffered) for peers that did not take it, and
+    /// this peer had taken nothing for longest.
+    Evicted,
     /// The handler panicked. The peer was told 1011.
     HandlerPanicked,
     /// The transport failed.
@@ -172,6 +175,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Aborted => f.write_str("aborted by us"),
             Self::CutOff => f.write_str("cut off by the server's shutdown"),
+            Self::Evicted => f.write_str("the server held too much for peers that do not read"),
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),
             Self::Protocol(error) => fmt::Display::fmt(error, f),
@@ -195,7 +199,11 @@ impl Error for Failure {
         match self {
             Self::Io(error) => Some(&**error),
             Self::Protocol(error) => error.source(),
-            Self::Aborted | Self::CutOff | Self::HandlerPanicked | Self::WriteStalled => None,
+            Self::Aborted
+            | Self::CutOff
+            | Self::Evicted
+            | Self::HandlerPanicked
+            | Self::WriteStalled => None,
         }
     }
 }

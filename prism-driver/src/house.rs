@@ -5,6 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use futures_lite::future::or;
 
 use crate::{
+    budget::Budget,
     farewell::Farewell,
     handler::Handler,
     lobby::Lobby,
@@ -43,6 +44,7 @@ pub(crate) struct House<N: Network> {
     /// The places of pages that have to wait for their peers.
     pub(crate) pages: Arc<Lobby>,
     pub(crate) registry: Registry,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) stats: ServerStats,
 }
 
@@ -60,7 +62,9 @@ impl<N: Network> House<N> {
         let lobby = Lobby::new(options.max_handshakes, HANDSHAKE_FAIR_TIME);
         let pages = Lobby::new(options.max_pages, PAGE_FAIR_TIME);
         let registry = Registry::new(stats.clone());
-        let house = Arc::new(Self { network, router, options, lobby, pages, registry, stats });
+        let budget = Budget::new(&options, stats.clone());
+        let house =
+            Arc::new(Self { network, router, options, lobby, pages, registry, budget, stats });
         let watched = house.clone();
         house.network.spawn(async move { watched.registry.watch(&watched.network).await });
         Opened(house)

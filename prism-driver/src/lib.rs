@@ -31,6 +31,8 @@
 //! 9. An outbox is never larger than its high-water mark plus one message (and a few control
 //!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
 //!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).
+//!    What all connections of a server hold for peers that do not read is [bounded
+//!    together](Options::max_buffered): beyond that, the one that has stalled for longest is aborted.
 //!
 //! "Never" and "always" end with the task: a runtime that is dropped drops its tasks, and with them
 //! what ran in them.
@@ -55,6 +57,7 @@ mod alarm;
 #[cfg(feature = "async-io")]
 mod async_io;
 mod attempts;
+mod budget;
 mod client;
 mod close_write;
 mod connect_error;

@@ -329,7 +329,11 @@ impl<'a, A: Alarm> Link<'a, A> {
     /// From when something has to wait for the peer.
     fn watch_backlog(&mut self, blocked: bool) {
         let clock = &mut *self.clock;
-        if blocked && clock.backlog.is_none() {
+        if !blocked {
+            return;
+        }
+        clock.alarm.note_stalled(self.connection);
+        if clock.backlog.is_none() {
             let progress = WriteProgress::begin(clock.alarm.now(), clock.alarm.write_limits());
             let written = self.connection.outbox().count_written();
             clock.backlog = Some(Box::new(Backlog { progress, written }));

@@ -25,8 +25,12 @@ pub struct Options {
     /// packets on a slow line, and no more, because a handshake takes a place from others.
     pub handshake_timeout: Duration,
     /// How many unsent bytes a connection may hold before senders wait; it may be exceeded by one
-    /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy, and
-    /// ten thousand peers that do not read hold no more than 640 MB.
+    /// message. Default: 64 KiB: beside what the operating system holds, it keeps a fast line busy.
+    ///
+    /// A message that is sent has no limit of its own ([`max_message_size`](Config::max_message_size) is
+    /// for those that come), so what one connection holds is bounded by this mark and the largest message
+    /// that you send. What all connections of a server hold is bounded by
+    /// [`max_buffered`](Self::max_buffered).
     pub high_water_mark: usize,
     /// How long the peer may take no byte of what is to be sent, a page or messages. Default: 30 s: longer than most tunnels, and
     /// short enough that who reads nothing does not keep its memory for long. (What a transport has in
@@ -42,6 +46,25 @@ pub struct Options {
     /// memory. What the operating system takes counts in the window in which it takes it; it takes
     /// large pieces and then nothing for a while, which is why a window is not shorter.
     pub min_write_rate: usize,
+    /// How many bytes of memory a server holds in all for peers that do not take what is sent to them.
+    /// When more waits, the connection whose peer has taken nothing for longest is aborted
+    /// ([`Failure::Evicted`](crate::Failure::Evicted)), then the next, until the rest fits. Senders to other
+    /// connections notice nothing. Default: 256 MiB: almost four thousand full
+    /// [outboxes](Self::high_water_mark), and far more where they hold the same messages.
+    ///
+    /// A connection is counted from when its task finds that the transport takes no more until nothing
+    /// waits for the peer. What counts is the memory of its outbox, and half a kilobyte for what else it
+    /// costs. A [prepared message](crate::PreparedMessage) that waits in many outboxes is in memory once,
+    /// so it counts once. See [`Counts::buffered`](crate::Counts::buffered) for the sum, and
+    /// [`Counts::evicted`](crate::Counts::evicted) for the number of connections that were aborted.
+    ///
+    /// It should be many times as large as the largest message that you send. Peers that read, but more
+    /// slowly than you send, are counted as well: where a few large messages fill all of it, they are
+    /// aborted although they read. A value below the high-water mark counts as that mark, and a connection
+    /// is not aborted while it is the only one that waits.
+    ///
+    /// Each server has a bound of its own. Clients and [single streams](crate::serve_stream) have none.
+    pub max_buffered: usize,
     /// How many messages a server takes from each of its connections; `None` for as many as come.
     /// Default: `None`: what is much depends on the application, and a slow handler slows its peer
     /// down by itself.
@@ -54,7 +77,8 @@ pub struct Options {
     pub message_rate: Option<Rate>,
     /// How many connections a server has at once, handshakes included; further ones wait in the
     /// operating system's queue, unless there are handshakes or [pages](Self::max_pages) that have to
-    /// [make way](Self::max_handshakes). Default: 65,536: should all their outboxes be full, they hold 4 GiB. Each
+    /// [make way](Self::max_handshakes). Default: 65,536: idle, they take about 80 MB, and what waits for
+    /// their peers is [bounded](Self::max_buffered) for all together. Each
     /// takes a descriptor, of which the operating system often allows fewer; where it has no more, it is
     /// as if these were all.
     pub max_connections: usize,
@@ -106,6 +130,7 @@ impl Default for Options {
             high_water_mark: 64 << 10,
             write_timeout: Duration::from_secs(30),
             min_write_rate: 240,
+            max_buffered: 256 << 20,
             message_rate: None,
             max_connections: 65_536,
             max_handshakes: 1024,

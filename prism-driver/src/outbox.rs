@@ -60,6 +60,8 @@ pub(crate) enum Duty {
     Wake(Waker),
     /// The owner sleeps, and may go on sleeping: the session that sends writes by itself.
     FanOut,
+    /// The owner waits for the transport, and its server holds too much for such connections.
+    Enforce,
 }
 
 impl Outbox {
@@ -334,8 +336,13 @@ impl Outbox {
 
 /// What has to be done after something was appended.
 fn duty(wire: &mut Wire) -> Duty {
-    if wire.owner.is_none() || wire.blocked || (wire.is_idle() && !wire.has_write_failed()) {
+    // An owner that is awake writes, and enforces the budget.
+    if wire.owner.is_none() || (wire.is_idle() && !wire.has_write_failed()) {
         return Duty::Nothing;
+    }
+    if wire.blocked {
+        let is_over = wire.place().is_some_and(|place| place.budget().is_over());
+        return if is_over { Duty::Enforce } else { Duty::Nothing };
     }
     match fan_out::number() {
         None => wire.owner.take().map_or(Duty::Nothing, Duty::Wake),

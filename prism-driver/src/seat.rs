@@ -71,6 +71,10 @@ impl<N: Network> Alarm for Seat<N> {
         self.house.registry.set_alarm(self.key, Moment::END);
     }
 
+    fn note_stalled(&self, connection: &Connection) {
+        connection.count_in(&self.house.budget);
+    }
+
     fn note_stuck(&self, connection: &Connection) {
         if connection.outbox().set_stuck() {
             self.house.stats.stuck();

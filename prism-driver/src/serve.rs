@@ -23,8 +23,8 @@ use crate::{
 /// What only a [`Server`](crate::Server) does is yours here: to judge the request's
 /// [origin](crate::Server::origins) and its [credentials](crate::Server::authorize) (the handler sees its
 /// headers in [`on_connect`](Handler::on_connect), and can close), to choose a sub-protocol, to limit how
-/// many connections and handshakes there are at once and let them make way for others, to shut down, and to
-/// count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
+/// many connections and handshakes there are at once and let them make way for others, to bound [what all
+/// of them hold](crate::Options::max_buffered), to shut down, and to count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
 ///
 /// The connection lives in this future: whoever drops it early drops a handler half-way, and
 /// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).

@@ -196,6 +196,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::Aborted
             | Failure::CutOff
+            | Failure::Evicted
             | Failure::WriteStalled => {
                 Link::new(&self.connection, &mut self.clock).give_up();
             }

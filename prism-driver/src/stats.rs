@@ -24,7 +24,7 @@ pub struct ServerStats {
     tally: Arc<Tally>,
 }
 
-/// Numbers that only grow: what is there now is the difference of two.
+/// Numbers that only grow, but for one: what is there now is the difference of two.
 #[derive(Debug, Default)]
 struct Tally {
     accepted: AtomicU64,
@@ -33,6 +33,9 @@ struct Tally {
     stuck: AtomicU64,
     unstuck: AtomicU64,
     incomplete: AtomicU64,
+    evicted: AtomicU64,
+    /// What is there now.
+    buffered: AtomicU64,
     unopened: [AtomicU64; Unopened::ALL],
 }
 
@@ -74,6 +77,13 @@ pub struct Counts {
     pub stuck: u64,
     /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
+    /// How many connections were aborted because the server held [too
+    /// much](crate::Options::max_buffered) for peers that did not take it. Once their handlers have
+    /// returned they are in the number of [closed](Self::closed) ones as well.
+    pub evicted: u64,
+    /// How many bytes of memory are held now for peers that do not take what is sent to them; see
+    /// [`Options::max_buffered`](crate::Options::max_buffered). Zero while every peer keeps up.
+    pub buffered: u64,
     /// How many got a page, or the answer to OPTIONS.
     pub pages: u64,
     /// How many of the pages and refusals were not sent whole: the peer took them [too
@@ -153,6 +163,8 @@ impl ServerStats {
             open: opened.saturating_sub(closed),
             stuck: stuck.saturating_sub(unstuck),
             closed,
+            evicted: self.tally.evicted.load(Relaxed),
+            buffered: self.buffered(),
             pages,
             incomplete: self.tally.incomplete.load(Relaxed),
             refused,
@@ -182,6 +194,20 @@ impl ServerStats {
     /// A page or a refusal could not be sent whole.
     pub(crate) fn incomplete(&self) {
         self.tally.incomplete.fetch_add(1, Relaxed);
+    }
+
+    /// A connection had to be aborted, for what is held in all.
+    pub(crate) fn evicted(&self) {
+        self.tally.evicted.fetch_add(1, Relaxed);
+    }
+
+    /// How many bytes are held for peers that do not take them.
+    pub(crate) fn buffered(&self) -> u64 {
+        self.tally.buffered.load(Relaxed)
+    }
+
+    pub(crate) fn set_buffered(&self, bytes: u64) {
+        self.tally.buffered.store(bytes, Relaxed);
     }
 
     pub(crate) fn unopened(&self, why: Unopened) {

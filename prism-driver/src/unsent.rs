@@ -6,6 +6,10 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::{Buf, BytesMut};
 use prism_core::{Output, PreparedMessage};
 
+use crate::budget::Place;
+
+mod counted;
+
 /// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
 const SHARED: usize = 256;
 
@@ -34,6 +38,10 @@ pub(crate) struct Unsent {
     framed: usize,
     /// How much of the first frame has been written.
     written: usize,
+    /// How much of the own bytes' memory lies before them, where others have been written.
+    dead: usize,
+    /// Its place in the server's budget, while the peer keeps it waiting.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -45,7 +53,9 @@ struct Frame {
 
 impl Unsent {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { own: BytesMut::with_capacity(bytes), ..Self::default() }
+        let mut unsent = Self::default();
+        unsent.own.reserve(bytes);
+        unsent
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -92,9 +102,13 @@ impl Unsent {
 
     /// Takes what has been written out at the front.
     pub(crate) fn advance(&mut self, mut count: usize) {
+        if let Some(place) = &mut self.place {
+            place.progress();
+        }
         while let Some(frame) = self.frames.front_mut() {
             let own = count.min(frame.after);
             self.own.advance(own);
+            self.dead += own;
             frame.after -= own;
             self.claimed -= own;
             count -= own;
@@ -107,9 +121,13 @@ impl Unsent {
             self.framed -= left;
             self.written = 0;
             count -= left;
+            if let Some(place) = &self.place {
+                place.release(&frame.message);
+            }
             self.frames.pop_front();
         }
         self.own.advance(count);
+        self.dead += count;
     }
 
     /// Drops the oldest frame of which nothing has been written; whether there was one.
@@ -117,6 +135,9 @@ impl Unsent {
         let oldest = usize::from(self.written > 0);
         let Some(Frame { after, message }) = self.frames.remove(oldest) else { return false };
         self.framed -= message.frame().len();
+        if let Some(place) = &self.place {
+            place.release(&message);
+        }
         // The own bytes in front of it stay where they are.
         match self.frames.get_mut(oldest) {
             Some(next) => next.after += after,
@@ -127,8 +148,11 @@ impl Unsent {
 
     /// Forgets everything; keeps the memory, all of it.
     pub(crate) fn clear(&mut self) {
+        if self.place.is_some() {
+            self.leave();
+        }
         self.frames.clear();
-        (self.claimed, self.framed, self.written) = (0, 0, 0);
+        (self.claimed, self.framed, self.written, self.dead) = (0, 0, 0, 0);
         self.own.clear();
         // What was sent was cut off at the front; asked for more than there is behind it, the buffer
         // makes it capacity again.
@@ -139,14 +163,21 @@ impl Unsent {
     /// could cost twice as much, but gets a sixteenth more than it needs.
     #[cold]
     fn grow(&mut self, bytes: usize) {
-        let needed = self.own.len() + bytes;
-        if needed <= DOUBLED {
-            self.own.reserve(bytes);
-        } else if !self.own.try_reclaim(bytes) {
-            let mut own = BytesMut::with_capacity(needed + needed / 16);
-            own.extend_from_slice(&self.own);
-            self.own = own;
+        if self.own.try_reclaim(bytes) {
+            self.dead = 0;
+            return;
         }
+        let needed = self.own.len() + bytes;
+        let more = if needed <= DOUBLED { self.own.capacity() } else { needed / 16 };
+        self.move_to(needed + more);
+        self.settle();
+    }
+
+    /// Moves the own bytes to memory of this size.
+    fn move_to(&mut self, capacity: usize) {
+        let mut own = BytesMut::with_capacity(capacity);
+        own.extend_from_slice(&self.own);
+        (self.own, self.dead) = (own, 0);
     }
 
     fn push(&mut self, message: &PreparedMessage) {
@@ -154,11 +185,15 @@ impl Unsent {
         self.claimed += after;
         self.framed += message.frame().len();
         self.frames.push_back(Frame { after, message: message.clone() });
+        if let Some(place) = &self.place {
+            place.hold(message);
+            self.settle();
+        }
     }
 
-    /// How many bytes of memory it holds, empty as it is.
+    /// How many bytes of memory it has, apart from the frames.
     pub(crate) fn capacity(&self) -> usize {
-        self.own.capacity() + self.frames.capacity() * size_of::<Frame>()
+        self.own.capacity() + self.dead + self.frames.capacity() * size_of::<Frame>()
     }
 }
 

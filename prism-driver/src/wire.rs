@@ -1,11 +1,16 @@
 //! [`Wire`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
 //! them.
 
-use std::{io, sync::Arc, task::Waker};
+use std::{
+    io,
+    sync::{Arc, Weak},
+    task::Waker,
+};
 
 use prism_core::{CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, SendError, State};
 
 use crate::{
+    budget::{Budget, Evict, Place},
     notices::Notices,
     outbox::Cut,
     pool,
@@ -171,6 +176,22 @@ impl Wire {
     /// How many bytes are waiting to be sent.
     pub(crate) fn unsent(&self) -> usize {
         self.unsent.as_ref().map_or(0, |unsent| unsent.len())
+    }
+
+    /// Returns its place in the server's budget, while the peer keeps something waiting.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.unsent.as_ref()?.place()
+    }
+
+    /// Counts what is unsent in a budget, from now on until nothing is.
+    pub(crate) fn count_in(
+        &mut self,
+        budget: &Arc<Budget>,
+        connection: impl FnOnce() -> Weak<dyn Evict>,
+    ) {
+        if let Some(unsent) = &mut self.unsent {
+            unsent.count_in(budget, connection);
+        }
     }
 
     /// What others wait for, if somebody does.

@@ -17,6 +17,7 @@ fn every_limit_has_the_default_that_is_promised() {
         high_water_mark,
         write_timeout,
         min_write_rate,
+        max_buffered,
         message_rate,
         max_connections,
         max_handshakes,
@@ -38,6 +39,7 @@ fn every_limit_has_the_default_that_is_promised() {
     assert_eq!(high_water_mark, 64 << 10);
     assert_eq!(write_timeout, s(30));
     assert_eq!(min_write_rate, 240);
+    assert_eq!(max_buffered, 256 << 20);
     assert_eq!(message_rate, None);
     assert_eq!(max_connections, 65_536);
     assert_eq!(max_handshakes, 1024);

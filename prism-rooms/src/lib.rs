@@ -98,7 +98,8 @@
 //!    message each time. If a gap makes no sense, have it closed instead:
 //!    [`to(..).or_close()`](To::or_close). What a member's own handler wants to be
 //!    [missed](prism_driver::Handler::when_slow) comes first. One that takes no byte at all is cut by the
-//!    [write timeout](prism_driver::Options::write_timeout).
+//!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds [too
+//!    much](prism_driver::Options::max_buffered) for all such members.
 //!
 //! ## What it costs
 //!

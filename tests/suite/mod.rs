@@ -6,6 +6,7 @@ mod attacks;
 mod back_pressure;
 mod besieged;
 mod blocking;
+mod budget;
 mod cancel;
 mod client;
 mod closing;

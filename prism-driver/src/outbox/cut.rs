@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Outbox;
+use super::{Outbox, tell_all};
 use crate::{contain::contain, handler::Failure, wakeups};
 
 /// Who would not wait for the close handshake.
@@ -12,6 +12,8 @@ pub(crate) enum Cut {
     Shutdown,
     /// The application.
     Abort,
+    /// The server's [budget](crate::budget).
+    Eviction,
 }
 
 impl Outbox {
@@ -30,6 +32,26 @@ impl Outbox {
         }
     }
 
+    /// Ends the connection if its place in the budget still has this number, and returns whether it has.
+    /// What is unsent is gone when this returns. The rest of an abort, that is to drop the transport and to
+    /// run the hooks, is left to the owner, which has to be [told](Self::tell_evicted): a thread that sends
+    /// may hold locks that those need.
+    pub(crate) fn evict(&self, number: u64) -> bool {
+        let mut wire = self.lock();
+        let is_counted = wire.place().is_some_and(|place| place.number() == number);
+        if is_counted {
+            wire.cut.get_or_insert(Cut::Eviction);
+            wire.give_up_sending();
+            self.closed.store(true, Ordering::Release);
+        }
+        is_counted
+    }
+
+    /// Wakes the owner of a connection that was evicted, and those who wait for room.
+    pub(crate) fn tell_evicted(&self) {
+        tell_all(self.lock());
+    }
+
     /// If it was cut: how it failed, whatever else came of it.
     pub(crate) fn failure_by_cut(&self) -> Option<Failure> {
         self.lock().cut.map(Failure::from)
@@ -41,6 +63,7 @@ impl From<Cut> for Failure {
         match cut {
             Cut::Shutdown => Self::CutOff,
             Cut::Abort => Self::Aborted,
+            Cut::Eviction => Self::Evicted,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::atomic::Ordering,
+    sync::{Arc, Weak, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,6 +11,7 @@ use prism_core::{CloseCode, Event, ProtocolError};
 
 use super::Outbox;
 use crate::{
+    budget::{Budget, Evict},
     contain::contain,
     handler::Failure,
     notices::Notices,
@@ -43,6 +44,25 @@ impl Outbox {
         }
         drop(owner);
         (took, written.map(|_| ()))
+    }
+
+    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
+    /// more.
+    pub(crate) fn count_in(
+        &self,
+        budget: &Arc<Budget>,
+        connection: impl FnOnce() -> Weak<dyn Evict>,
+    ) {
+        self.lock().count_in(budget, connection);
+        budget.enforce();
+    }
+
+    /// Enforces the budget that what is unsent is counted in.
+    pub(crate) fn enforce_budget(&self) {
+        let budget = self.lock().place().map(|place| place.budget().clone());
+        if let Some(budget) = budget {
+            budget.enforce();
+        }
     }
 
     /// How many bytes have been written since this was first called.

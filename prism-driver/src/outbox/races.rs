@@ -30,6 +30,8 @@ use crate::{
     request::RequestInfo,
 };
 
+mod budget;
+
 /// A frame with one letter.
 const FRAME: usize = 3;
 

@@ -105,9 +105,14 @@ impl Wire {
     /// Gives the transport up: it is the caller's, to be dropped where nobody waits for the lock.
     #[must_use]
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
+        self.give_up_sending();
+        self.io.take()
+    }
+
+    /// Nothing can be sent any more, whatever the peer still sends.
+    pub(crate) fn give_up_sending(&mut self) {
         self.outbound.receive_eof();
         self.lose_unsent();
-        self.io.take()
     }
 
     /// Whether the transport takes no more, because a write has failed.
