@@ -32,7 +32,8 @@ pub struct Options {
     /// that you send. What all connections of a server hold is bounded by
     /// [`max_buffered`](Self::max_buffered).
     pub high_water_mark: usize,
-    /// How long the peer may take no byte of what is to be sent, a page or messages. Default: 30 s: longer than most tunnels, and
+    /// How long the operating system may take no byte of what is to be sent, a page or messages, because the peer
+    /// reads nothing. Default: 30 s: longer than most tunnels, and
     /// short enough that who reads nothing does not keep its memory for long. (What a transport has in
     /// buffers of its own, as TLS has, counts as taken when it has been flushed whole.)
     pub write_timeout: Duration,

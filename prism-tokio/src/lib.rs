@@ -35,11 +35,12 @@
 mod io;
 mod runtime;
 mod shards;
+mod tcp;
 
 pub use prism_driver::*;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded};
+pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, tcp::Tcp};
 
 /// A server of WebSocket routes, and of plain pages beside them, on tokio.
 pub type Server = prism_driver::Server<Tokio>;

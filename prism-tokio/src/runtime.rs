@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use crate::io::Io;
+use crate::tcp::Tcp;
 
 /// The tokio runtime that the calling task runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,28 +44,28 @@ impl Runtime for Tokio {
 }
 
 impl Network for Tokio {
-    type Stream = Io<TcpStream>;
+    type Stream = Tcp;
     type Listener = TcpListener;
 
     fn listen(&self, listener: net::TcpListener) -> io::Result<TcpListener> {
         TcpListener::from_std(listener)
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<TcpStream>, SocketAddr)> {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Tcp, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
-        Ok((Io(stream), peer_addr))
+        Ok((stream.into(), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(lookup_host((host, port)).await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        Ok(Io(TcpStream::connect(address).await?))
+    async fn connect(&self, address: SocketAddr) -> io::Result<Tcp> {
+        Ok(TcpStream::connect(address).await?.into())
     }
 
-    fn set_nodelay(&self, stream: &Io<TcpStream>) -> io::Result<()> {
-        stream.0.set_nodelay(true)
+    fn set_nodelay(&self, stream: &Tcp) -> io::Result<()> {
+        stream.get_ref().set_nodelay(true)
     }
 }
 

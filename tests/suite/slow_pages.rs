@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::support::{
     handlers::Echo,
-    peer::{Peer, TEXT},
+    peer::{BINARY, Peer, TEXT},
     server::{Running, serve},
     wait_until,
 };
@@ -88,6 +88,45 @@ fn a_large_page_arrives_whole_although_that_takes_several_times_the_write_timeou
     assert!(began.elapsed() > Duration::from_millis(1200), "{:?}", began.elapsed());
     let counts = server.stats().counts();
     assert_eq!((counts.pages, counts.incomplete), (1, 0));
+}
+
+/// A peer with as little memory for what comes as the kernel allows.
+fn small_socket(server: &Running) -> Peer {
+    let address = server.address();
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(0).expect("a socket");
+    socket.connect(&address.into()).expect("a server listens");
+    Peer::on(TcpStream::from(socket), true)
+}
+
+/// Reads a KiB every 50 ms: 20 KiB a second, which the operating system sees go in pieces of some KiB.
+fn read_steadily(peer: &mut Peer, span: Duration) {
+    let (began, mut piece) = (Instant::now(), [0; 1024]);
+    while began.elapsed() < span {
+        thread::sleep(Duration::from_millis(50));
+        peer.stream.read_exact(&mut piece).expect("the server goes on");
+    }
+}
+
+#[test]
+fn a_peer_that_reads_slowly_but_steadily_is_not_given_up() {
+    let mut options = Options::default();
+    // In that time it takes 20 KiB, which is less than any operating system tells a poller of.
+    options.write_timeout = Duration::from_secs(1);
+    let server = site(options);
+    let mut page = small_socket(&server);
+    page.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut echo = small_socket(&server);
+    echo.write(Peer::request("/ws").as_bytes());
+    assert_eq!(echo.head().status, 101);
+    echo.send(BINARY, &vec![0; 1 << 20]);
+    thread::scope(|scope| {
+        for peer in [&mut page, &mut echo] {
+            scope.spawn(|| read_steadily(peer, Duration::from_secs(4)));
+        }
+    });
+    let counts = server.stats().counts();
+    assert_eq!((counts.incomplete, counts.open), (0, 1));
 }
 
 #[test]
