@@ -83,6 +83,7 @@ mod percent;
 mod plain_answer;
 mod pool;
 mod registry;
+mod repeats;
 mod request;
 mod router;
 mod routes;
