@@ -17,7 +17,7 @@ struct Chat {
 impl Chat {
     fn say(&self, text: &str) {
         for person in self.people.lock().unwrap().values() {
-            // Nobody waits for somebody who does not keep up: they miss a line.
+            // Nobody waits for somebody who does not keep up: they miss a line. The others share its bytes.
             let _ = person.try_send(text);
         }
     }

@@ -15,8 +15,9 @@ use alloc::vec::Vec;
 ///   |  dead  |  message so far  |   hole    |  unparsed  |   spare   |
 /// ```
 ///
-/// Memory grows with what has arrived, at most to a small multiple of it, and never with what a
-/// frame header claims. All work is linear in the bytes received.
+/// Memory grows with what has arrived, at most to a small multiple of it (half as much again for what is
+/// large), and never with what a frame header claims: a claim can only make it less. All work is linear in
+/// the bytes received.
 ///
 /// While [`is_empty`](Self::is_empty) is true nothing of value is inside: the buffer may be shared
 /// with other connections, dropped, or replaced by another one.
@@ -46,10 +47,15 @@ pub struct RecvBuffer {
     valid: usize,
     /// How many fragments may still be joined.
     fragments_left: u32,
+    /// How many bytes more will end the message so far, if they come; 0 if that is not known.
+    missing: usize,
 }
 
 /// As many fragments as come.
 const UNLIMITED: u32 = u32::MAX;
+
+/// Up to this size a buffer doubles when it grows; a larger one grows by a half.
+const DOUBLED: usize = 256 << 10;
 
 impl RecvBuffer {
     /// An empty buffer; allocates nothing yet.
@@ -64,6 +70,7 @@ impl RecvBuffer {
             seen: 0,
             valid: 0,
             fragments_left: UNLIMITED,
+            missing: 0,
         }
     }
 
@@ -102,8 +109,8 @@ impl RecvBuffer {
     /// Forgets everything received; keeps the memory, and the number of
     /// [fragments](Self::hold_after).
     pub const fn clear(&mut self) {
-        (self.start, self.joined, self.head, self.tail) = (0, 0, 0, 0);
-        (self.seen, self.valid) = (0, 0);
+        self.rewind();
+        self.missing = 0;
     }
 
     /// The bytes received that no parser has taken yet.
@@ -135,7 +142,7 @@ impl RecvBuffer {
         other.head = other.tail;
         other.extend_from_slice(self.unparsed());
         (other.seen, other.valid) = (self.seen, self.valid);
-        other.fragments_left = self.fragments_left;
+        (other.fragments_left, other.missing) = (self.fragments_left, self.missing);
         self.clear();
     }
 
@@ -191,6 +198,11 @@ impl RecvBuffer {
     /// Whether more is unparsed than was at the last [`look`](Self::look).
     pub(crate) const fn has_news(&self) -> bool {
         self.unparsed_len() > self.seen
+    }
+
+    /// Notes how many bytes more will end the message so far; 0 if that is not known.
+    pub(crate) const fn miss(&mut self, bytes: usize) {
+        self.missing = bytes;
     }
 
     /// What is unparsed now is no news any more.
@@ -259,12 +271,18 @@ impl RecvBuffer {
     /// Goes back to the front where that costs nothing.
     const fn start_over(&mut self) {
         if self.is_empty() {
-            self.clear();
+            self.rewind();
         }
     }
 
+    const fn rewind(&mut self) {
+        (self.start, self.joined, self.head, self.tail) = (0, 0, 0, 0);
+        (self.seen, self.valid) = (0, 0);
+    }
+
     /// Reclaims what is dead, where moving costs no more than it frees (so that all moves together
-    /// stay linear), and otherwise doubles.
+    /// stay linear), and otherwise grows.
+    #[cold]
     fn make_room(&mut self, at_least: usize) {
         let end = self.start + self.joined;
         let hole = self.head - end;
@@ -280,8 +298,24 @@ impl RecvBuffer {
             self.start = 0;
         }
         if self.data.len() - self.tail < at_least {
-            self.data.resize((self.tail + at_least).max(self.data.len() * 2), 0);
+            let size = self.grown(at_least);
+            // A vector doubles, unless it is told not to.
+            self.data.reserve_exact(size - self.data.len());
+            self.data.resize(size, 0);
         }
+    }
+
+    /// The size to grow to: by a part of what there is, so that all growth together stays linear, but by no
+    /// more than the message needs. (To believe what a header claims would be something else.)
+    fn grown(&self, at_least: usize) -> usize {
+        let needed = self.tail + at_least;
+        let len = self.data.len();
+        let grown = if len < DOUBLED { len * 2 } else { len + len / 2 };
+        let grown = match self.missing {
+            0 => grown,
+            missing => grown.min(needed.saturating_add(missing)),
+        };
+        grown.max(needed)
     }
 }
 

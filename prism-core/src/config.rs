@@ -14,7 +14,8 @@ use core::time::Duration;
 pub struct Config {
     /// The largest message accepted, in bytes, all fragments together; a larger one ends the
     /// connection with 1009 as soon as a header announces it. Default: 1 MiB: more than messages
-    /// usually have, and a thousand peers in the middle of one hold a gigabyte at most.
+    /// usually have, and a thousand peers in the middle of one hold a gigabyte at most, or half as much
+    /// again if it comes in fragments.
     pub max_message_size: usize,
     /// How many empty fragments may follow each other in a message before the connection ends with
     /// 1008. They cost the sender next to nothing and bring nothing. Default: 32, although nobody has

@@ -188,6 +188,8 @@ impl Inbound {
                 }
             };
             let finished = frame.take(input);
+            // Of the other fragments nobody knows how long they will be.
+            input.miss(if frame.fin { frame.remaining } else { 0 });
             if finished {
                 self.stage = Stage::Header;
                 if frame.fin {

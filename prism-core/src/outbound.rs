@@ -24,7 +24,7 @@ use crate::{
     message::{Event, Message},
     output::Output,
     prepared::PreparedMessage,
-    state::State,
+    state::{Role, State},
 };
 
 /// The longest payload of a control frame (RFC 6455 §5.5).
@@ -97,6 +97,20 @@ impl Outbound {
             pongs: 0,
             held_pong: None,
         }
+    }
+
+    /// Returns which end of the connection this is.
+    ///
+    /// ```
+    /// use prism_core::{Config, MaskKeys, Outbound, Role};
+    ///
+    /// let (config, keys) = (Config::default(), MaskKeys::new(|bytes| bytes.fill(7)));
+    /// assert_eq!(Outbound::server(&config).role(), Role::Server);
+    /// assert_eq!(Outbound::client(&config, keys).role(), Role::Client);
+    /// ```
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
     /// Appends a message to `out`.

@@ -260,9 +260,41 @@ fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
         let most = 3 * total as u64 + 64;
         assert!(info.bytes_max <= most, "{} bytes at the most, by {drip}", info.bytes_max);
         assert!(info.bytes_current <= 2 * total as i64 + 64, "{} bytes held", info.bytes_current);
-        // Doubling: all growth together is as much as the last size again.
+        // All growth together is as much as the last size again, or twice that.
         assert!(info.bytes_total <= 4 * total as u64 + 4096, "{} bytes in all", info.bytes_total);
     }
+}
+
+#[test]
+fn of_the_end_of_a_message_no_more_memory_is_made_than_is_missing() {
+    let mut server = Bare::new(Role::Server, &quiet());
+    let total = (1 << 20) - 1;
+    let wire = Frame::binary(vec![7; total]).masked().wire();
+    let info = measure(|| {
+        for piece in wire[..wire.len() - 1].chunks(1460) {
+            server.hears(piece);
+        }
+    });
+    assert!(info.bytes_current <= total as i64 + 2 * 1460, "{} bytes held", info.bytes_current);
+    assert_eq!(server.hears(&wire[wire.len() - 1..]), 1);
+}
+
+#[test]
+fn growth_stays_linear_though_the_length_of_each_fragment_is_known() {
+    let total = 10 << 20;
+    let mut server = Bare::new(Role::Server, &limited(total));
+    let fragment = Frame::continuation(vec![7; 64 << 10]).more().masked().wire();
+    let info = measure(|| {
+        server.hears(&Frame::binary("").more().masked().wire());
+        for _ in 0..total / (64 << 10) {
+            for piece in fragment.chunks(1460) {
+                server.hears(piece);
+            }
+        }
+    });
+    // By a half each time: all growth together is as much as twice the last size again.
+    assert!(info.bytes_total <= 5 * total as u64, "{} bytes in all", info.bytes_total);
+    assert!(info.bytes_current <= total as i64 * 3 / 2, "{} bytes held", info.bytes_current);
 }
 
 #[test]

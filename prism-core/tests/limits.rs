@@ -197,6 +197,54 @@ fn a_big_message_that_drips_is_kept_in_a_small_multiple_of_what_has_come() {
     }
 }
 
+/// Has a machine receive a message by reads, as from a socket; the most memory that it had. That is never
+/// much more than half as much again as what has come.
+fn receives_by_reads(wire: &[u8], len: usize) -> usize {
+    const READ: usize = 16 << 10;
+    let mut machine = Machine::server();
+    let (mut come, mut most, mut seen) = (0, 0, Vec::new());
+    for read in wire.chunks(READ) {
+        machine.input.spare(READ)[..read.len()].copy_from_slice(read);
+        machine.input.received(read.len());
+        come += read.len();
+        let capacity = machine.input.capacity();
+        let enough = if come < 256 << 10 { come * 2 } else { come + come / 2 };
+        assert!(capacity <= enough + 2 * READ, "{capacity} bytes for {come}");
+        most = most.max(capacity);
+        seen.extend(machine.receives());
+    }
+    assert!(matches!(&seen[..], [Seen::Binary(bytes)] if bytes.len() == len));
+    most
+}
+
+#[test]
+fn a_message_that_is_as_large_as_it_may_be_takes_little_more_memory_than_it_is_long() {
+    // A buffer that only doubles would hold 2 MiB and more.
+    let len = (1 << 20) - 1;
+    let payload = vec![7; len];
+    let whole = Frame::binary(&payload).masked().wire();
+    let most = receives_by_reads(&whole, len);
+    assert!(most <= len + (32 << 10), "{most} bytes at the most");
+}
+
+#[test]
+fn a_message_in_fragments_takes_at_most_half_as_much_memory_again_as_has_come() {
+    let len = (1 << 20) - 1;
+    let payload = vec![7; len];
+    for size in [1000, 4096, 64 << 10, 300_000, len - 1] {
+        let mut pieces = payload.chunks(size);
+        let mut wire = Frame::binary(pieces.next().unwrap()).more().masked().wire();
+        let count = pieces.len();
+        for (nth, piece) in pieces.enumerate() {
+            let frame = Frame::continuation(piece);
+            let frame = if nth + 1 < count { frame.more() } else { frame };
+            wire.extend(frame.masked().wire());
+        }
+        let most = receives_by_reads(&wire, len);
+        assert!(most <= len * 3 / 2 + (32 << 10), "{most} bytes at the most, by {size}");
+    }
+}
+
 #[test]
 fn a_thousand_big_messages_take_the_memory_of_one() {
     for role in ROLES {

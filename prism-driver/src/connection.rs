@@ -158,21 +158,40 @@ impl Connection {
 
     /// Sends a message if there is room for it now.
     ///
+    /// A loop that sends the same message to several connections need not prepare it. From 256 bytes on,
+    /// whatever those connections do not take at once they share, from the second on: one copy for all of
+    /// them, as with [`try_send_prepared`](Self::try_send_prepared). It is noticed by the place and the
+    /// length of the message, if it is the same memory each time, and no other message of that size is sent
+    /// between; the bytes are compared before they are shared. The same is true of [`send`](Self::send). A
+    /// client's connections share nothing, because each masks what it sends.
+    ///
+    /// ```no_run
+    /// # use prism_driver::Connection;
+    /// fn publish(to: &[Connection], text: &str) {
+    ///     for connection in to {
+    ///         let _ = connection.try_send(text); // whoever is full or gone misses it
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
         self.hand_over(Outgoing::Message(message.into()), Patience::None)
     }
 
-    /// As [`send`](Self::send), a message that many connections get: its bytes are shared, not
-    /// copied, unless it is small.
+    /// Sends a message that many connections get, as [`send`](Self::send) does: its bytes are shared, not
+    /// copied, unless it is small (a frame of less than 256 bytes).
+    ///
+    /// A loop over [`try_send`](Self::try_send) shares by itself what lies in one place. Prepare a message
+    /// if it is sent again later, to connections that get other messages between, or from several threads.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, PreparedMessage};
     /// fn publish(to: &[Connection], text: &str) {
     ///     let news = PreparedMessage::new(text);
     ///     for connection in to {
-    ///         let _ = connection.try_send_prepared(&news); // who is full or gone misses it
+    ///         let _ = connection.try_send_prepared(&news); // whoever is full or gone misses it
     ///     }
     /// }
     /// ```
@@ -183,7 +202,8 @@ impl Connection {
         Sending::new(self, Outgoing::Prepared(message), Queue::InTurn)
     }
 
-    /// As [`try_send`](Self::try_send), a message that many connections get.
+    /// Sends a message that many connections get, as [`try_send`](Self::try_send) does; see
+    /// [`send_prepared`](Self::send_prepared) for what is shared.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send).

@@ -14,7 +14,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, repeats};
 
 /// How many connections a session writes to before other tasks get a turn.
 const WRITES_PER_TURN: usize = 64;
@@ -125,6 +125,7 @@ impl Drop for Entered {
         // There are none left, unless the session has panicked.
         drop(self.touched());
         TURN.set(self.outer);
+        repeats::forget();
     }
 }
 

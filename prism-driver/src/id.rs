@@ -11,6 +11,9 @@ use std::{
 /// A connection's name: 128 bits, unique across machines. It is no secret.
 ///
 /// It prints as 32 hexadecimal digits; `{:.8}` prints the first eight, enough for people.
+///
+/// A process that forks has to do so before its first connection, and before its first call of [`origin`]:
+/// behind that, both processes go on with the same origin, and may give the same ids.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u128);
 
@@ -29,7 +32,8 @@ impl ConnectionId {
     }
 }
 
-/// This process's name among all that there are: 64 random bits, new with each start.
+/// This process's name among all that there are: 64 random bits, new with each start, though not with a
+/// [fork](ConnectionId) that comes later than the first call of this.
 #[must_use]
 pub fn origin() -> u64 {
     PROCESS[1]

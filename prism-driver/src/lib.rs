@@ -23,7 +23,8 @@
 //!    [`when_slow`](Handler::when_slow) drops it; after it `send` returns `Closed`, and `on_message` is
 //!    not called any more.
 //! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
-//!    [`when_slow`](Handler::when_slow) panicked, before `on_connect`; the server lives.
+//!    [`when_slow`](Handler::when_slow) panicked, before `on_connect`; the server lives. That takes
+//!    unwinding: a program built with `panic = "abort"` ends at its first panic.
 //! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
 //!    everywhere.
 //! 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
@@ -88,6 +89,7 @@ mod percent;
 mod plain_answer;
 mod pool;
 mod registry;
+mod repeats;
 mod request;
 mod router;
 mod routes;

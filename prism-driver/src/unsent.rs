@@ -11,7 +11,7 @@ use crate::budget::Place;
 mod counted;
 
 /// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
-const SHARED: usize = 256;
+pub(crate) const SHARED: usize = 256;
 
 /// What a message costs beside its bytes that is kept [apart](Apart): its allocations, and its place
 /// in a queue that may be half empty.
@@ -98,6 +98,16 @@ impl Unsent {
             count += 1;
         }
         count
+    }
+
+    /// Appends what is left of a message, where nothing else is unsent but perhaps a part of its header, and
+    /// so many bytes of its payload.
+    pub(crate) fn append_rest(&mut self, message: &PreparedMessage, payload: usize) {
+        let left = self.own.len() + payload;
+        debug_assert!(self.frames.is_empty() && left <= message.frame().len());
+        self.own.clear();
+        self.push(message);
+        self.advance(message.frame().len() - left);
     }
 
     /// Takes what has been written out at the front.

@@ -7,15 +7,17 @@ use std::{
     task::Waker,
 };
 
-use prism_core::{CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, SendError, State};
+use prism_core::{
+    CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, Role, SendError, State,
+};
 
 use crate::{
     budget::{Budget, Evict, Place},
     notices::Notices,
     outbox::Cut,
-    pool,
+    pool, repeats,
     runtime::Transport,
-    unsent::{Apart, Unsent},
+    unsent::{Apart, SHARED, Unsent},
     when_slow::WhenSlow,
 };
 
@@ -148,7 +150,10 @@ impl Wire {
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
-            Outgoing::Message(message) => self.send_message(message),
+            Outgoing::Message(message) if message.as_bytes().len() >= SHARED => {
+                self.send_long(message)
+            }
+            Outgoing::Message(message) => self.write(|outbound, out| outbound.send(message, out)),
             Outgoing::Prepared(message) => {
                 self.write(|outbound, out| outbound.send_prepared(message, out))
             }
@@ -250,24 +255,37 @@ impl Wire {
         let message = match message {
             Outgoing::Prepared(message) => message,
             Outgoing::Message(message) => {
-                encoded = PreparedMessage::new(message);
+                encoded = self.share(message).unwrap_or_else(|| PreparedMessage::new(message));
                 &encoded
             }
         };
         self.write(|outbound, out| outbound.send_prepared(message, &mut Apart(out)))
     }
 
-    fn send_message(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        let payload = message.as_bytes();
+    /// Sends a message that is long enough to be shared.
+    #[inline(never)]
+    fn send_long(&mut self, message: Message<'_>) -> Result<(), SendError> {
         // Where something waits already, its owner may be waiting for the transport, too.
-        let at_once = payload.len() >= LARGE && self.is_idle();
-        if !at_once || !self.write(|outbound, out| outbound.send_head(message, out))? {
-            return self.write(|outbound, out| outbound.send(message, out));
+        let at_once = message.as_bytes().len() >= LARGE && self.is_idle();
+        if at_once && self.write(|outbound, out| outbound.send_head(message, out))? {
+            self.write_payload_for_owner(message);
+            return Ok(());
         }
-        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
-        let nobody = nobody();
-        self.write_tail_for_owner(&nobody, payload);
-        Ok(())
+        match self.share(message) {
+            Some(shared) => self.write(|outbound, out| outbound.send_prepared(&shared, out)),
+            None => self.write(|outbound, out| outbound.send(message, out)),
+        }
+    }
+
+    /// What to send in the place of a message that others get as well.
+    fn share(&self, message: Message<'_>) -> Option<PreparedMessage> {
+        match self.outbound.role() {
+            Role::Server if message.as_bytes().len() >= SHARED => {
+                repeats::share(message, std::ptr::from_ref(self).addr())
+            }
+            // What is short is not worth it, and a client masks with a key of its own.
+            Role::Server | Role::Client => None,
+        }
     }
 
     fn return_memory(&mut self) {

@@ -25,6 +25,7 @@ mod pages;
 mod paths;
 mod proxied;
 mod refusals;
+mod repeats;
 mod rooms;
 mod rooms_departures;
 mod rooms_members;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use prism_core::Output;
+use prism_core::{Message, Output};
 
 use super::{Wire, Written, nobody};
 use crate::{contain::contain_locked, pool, runtime::Transport, unsent::PIECES};
@@ -42,10 +42,15 @@ impl Wire {
         written.unwrap_or_else(|| self.fail_by_panic())
     }
 
-    /// Writes what is unsent, and then a payload that follows it directly, in the place of the owner.
-    pub(super) fn write_tail_for_owner(&mut self, waker: &Waker, tail: &[u8]) {
-        let mut cx = Context::from_waker(waker);
-        match contain_locked(|| self.poll_write_with(&mut cx, tail)) {
+    /// Writes the head of a message, which alone is unsent, and then its payload from where it lies, in the
+    /// place of the owner.
+    pub(super) fn write_payload_for_owner(&mut self, message: Message<'_>) {
+        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
+        let nobody = nobody();
+        let (mut cx, mut payload) = (Context::from_waker(&nobody), message.as_bytes());
+        let written = contain_locked(|| self.poll_write_with(&mut cx, &mut payload));
+        self.keep_rest(message, payload);
+        match written {
             Some(Poll::Ready(Err(error))) => self.fail_writing(error),
             Some(_) => {}
             None => drop(self.fail_by_panic()),
@@ -155,7 +160,7 @@ impl Wire {
     }
 
     fn poll_write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_with(cx, &[]))?;
+        ready!(self.poll_write_with(cx, &mut &[][..]))?;
         if self.unflushed {
             let Some(io) = &mut self.io else { return Poll::Pending };
             ready!(Pin::new(io).poll_flush(cx))?;
@@ -165,16 +170,16 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is unsent, and then a payload that follows it directly; what the transport does
-    /// not take of that is unsent then.
-    fn poll_write_with(&mut self, cx: &mut Context<'_>, mut tail: &[u8]) -> Poll<io::Result<()>> {
+    /// Writes what is unsent, and then a payload that follows it directly; `tail` is what the transport
+    /// has not taken of that.
+    fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
             let front = self.unsent();
             if front == 0 && tail.is_empty() {
                 break Poll::Ready(Ok(()));
             }
             match self.poll_write_once(cx, tail) {
-                Poll::Ready(Ok(count)) => tail = &tail[count.saturating_sub(front)..],
+                Poll::Ready(Ok(count)) => *tail = &tail[count.saturating_sub(front)..],
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
@@ -185,13 +190,23 @@ impl Wire {
                 self.outbound.poll_pong(&mut **unsent);
             }
         };
-        if !tail.is_empty() {
-            let unsent = self.unsent.get_or_insert_with(pool::take_send);
-            unsent.reserve(tail.len());
-            unsent.own().extend_from_slice(tail);
-        }
         self.return_memory();
         outcome
+    }
+
+    /// Keeps what the transport has not taken of a message.
+    fn keep_rest(&mut self, message: Message<'_>, payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
+        let shared = self.share(message);
+        let unsent = self.unsent.get_or_insert_with(pool::take_send);
+        if let Some(shared) = shared {
+            unsent.append_rest(&shared, payload.len());
+        } else {
+            unsent.reserve(payload.len());
+            unsent.own().extend_from_slice(payload);
+        }
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>, tail: &[u8]) -> Poll<io::Result<usize>> {

@@ -1,0 +1,196 @@
+//! A message that is sent to one connection after another: they share its bytes, and each gets exactly
+//! what it was sent. Counted by the allocator; all is one thread, so that what is counted is ours.
+
+mod common;
+
+use allocation_counter::measure;
+use common::{
+    binary,
+    handlers::HandOut,
+    peer::{Peer, Seen},
+    pipe::Script,
+    serve,
+    sim::Sim,
+    text,
+};
+use fastrand::Rng;
+use prism_driver::{CloseCode, Connection, Handler, Message, Options, PreparedMessage, WhenSlow};
+
+const MEMBERS: usize = 20;
+
+/// Messages that are just long enough to be shared, and that go to the transport from where they lie.
+const LENGTHS: [usize; 4] = [256, 5_000, 16 << 10, 100_000];
+
+/// What a connection costs that has something to send: its buffer, and the like.
+const EACH: i64 = 6 << 10;
+
+struct Member {
+    peer: Peer,
+    script: Script,
+    connection: Connection,
+}
+
+fn join(sim: &Sim, when_slow: WhenSlow) -> Member {
+    let mut options = Options::default();
+    options.protocol.ping_interval = None;
+    options.high_water_mark = 1 << 20;
+    let (handler, out) = HandOut::when_slow(when_slow);
+    let (peer, script, _) = serve(sim, handler, options);
+    let connection = sim.run(async { out.recv().await.unwrap() });
+    sim.run(sim.settle());
+    Member { peer, script, connection }
+}
+
+/// Connections whose transports take so many bytes.
+fn join_all(sim: &Sim, when_slow: WhenSlow, capacity: usize) -> Vec<Member> {
+    let members: Vec<_> = (0..MEMBERS).map(|_| join(sim, when_slow)).collect();
+    members.iter().for_each(|member| member.script.set_capacity_to_client(capacity));
+    members
+}
+
+#[test]
+fn members_that_do_not_read_hold_two_copies_together_however_much_their_transports_took() {
+    for when_slow in [WhenSlow::Wait, WhenSlow::DropOldest] {
+        for len in LENGTHS {
+            // Nothing, a part of the head, the head, and parts of the payload.
+            for capacity in [0, 1, 3, 4, 10, 11, len / 2, len] {
+                let sim = Sim::default();
+                let mut members = join_all(&sim, when_slow, capacity);
+                let message = vec![7; len];
+                let held = measure(|| {
+                    for member in &members {
+                        member.connection.try_send(&message).unwrap();
+                    }
+                });
+                // What the transports took is in memory here, too.
+                let taken: usize =
+                    members.iter().map(|member| member.script.unread_by_client()).sum();
+                let most = 2 * (len + taken) as i64 + MEMBERS as i64 * EACH;
+                assert!(held.bytes_current < most, "{} bytes for {len}", held.bytes_current);
+                sim.run(async {
+                    for Member { peer, script, .. } in &mut members {
+                        script.set_capacity_to_client(1 << 20);
+                        // Not compared by `assert_eq`, which would print all of it.
+                        assert!(peer.next().await == binary(&*message), "{len}, {capacity} first");
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Sends what it hears to all that it has been given.
+struct Publisher(Vec<Connection>);
+
+impl Handler for Publisher {
+    async fn on_message(&self, _: &Connection, message: Message<'_>) {
+        for member in &self.0 {
+            member.try_send(message).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_kept_when_the_handler_is_done_and_all_is_written() {
+    for &len in &LENGTHS[1..] {
+        let sim = Sim::default();
+        let mut members = join_all(&sim, WhenSlow::Wait, 1 << 20);
+        let to = members.iter().map(|member| member.connection.clone()).collect();
+        let (mut speaker, _, _) = serve(&sim, Publisher(to), Options::default());
+        let mut publish = |message: &[u8]| {
+            sim.run(async {
+                speaker.send(message).await;
+                sim.settle().await;
+                for member in &mut members {
+                    assert!(member.peer.next().await == binary(message));
+                }
+                sim.settle().await;
+            });
+        };
+        // So that the pools have their buffers, and what was kept before would be small.
+        for len in [len, len, LENGTHS[0]] {
+            publish(&vec![7; len]);
+        }
+        let message = vec![7; len];
+        let held = measure(|| publish(&message)).bytes_current;
+        assert!(held < len as i64 / 2, "{held} bytes of {len} are kept");
+    }
+}
+
+#[test]
+fn who_is_sent_it_first_is_not_told_apart_from_the_others() {
+    let sim = Sim::default();
+    let mut members = join_all(&sim, WhenSlow::Wait, 0);
+    let message = "x".repeat(1000);
+    sim.run(async {
+        for member in &members {
+            member.connection.try_send(&message).unwrap();
+            assert_eq!(member.connection.buffered(), 4 + 1000);
+            assert!(member.connection.close(CloseCode::NORMAL, ""));
+        }
+        for Member { peer, script, .. } in &mut members {
+            script.set_capacity_to_client(1 << 20);
+            assert_eq!(peer.next().await, text(&message));
+            assert_eq!(peer.next().await, Seen::Close(1000, String::new()));
+        }
+    });
+}
+
+/// Sends what is in a few buffers, which change now and then, to some of the members, in each of the ways
+/// that there are; what each of them is to see.
+fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
+    let mut expected: Vec<Vec<Seen>> = members.iter().map(|_| Vec::new()).collect();
+    let mut buffers = [vec![b'a'; 100], vec![b'a'; 300], vec![b'a'; 20_000]];
+    for _ in 0..40 {
+        let buffer = random.choice(&mut buffers).unwrap();
+        for (member, expected) in members.iter().zip(&mut expected) {
+            if random.u8(..8) == 0 {
+                let at = random.usize(..buffer.len());
+                buffer[at] = random.u8(b'a'..=b'z');
+            }
+            if random.u8(..8) == 0 {
+                continue; // and the others get it
+            }
+            let message = match random.bool() {
+                true => Message::Text(str::from_utf8(buffer).unwrap()),
+                false => Message::Binary(buffer),
+            };
+            let sent = match random.u8(..8) {
+                0 => member.connection.try_send_prepared(&PreparedMessage::new(message)),
+                _ => member.connection.try_send(message),
+            };
+            sent.expect("there is room for all of them");
+            expected.push(match message {
+                Message::Text(text) => Seen::Text(text.to_owned()),
+                Message::Binary(bytes) => binary(bytes),
+            });
+        }
+    }
+    expected
+}
+
+#[test]
+fn whatever_is_sent_to_whomever_comes_out_byte_for_byte() {
+    for seed in 0..40 {
+        let mut random = Rng::with_seed(seed);
+        let sim = Sim::default();
+        let kinds = [WhenSlow::Wait, WhenSlow::DropOldest];
+        let mut members: Vec<_> =
+            (0..4).map(|_| join(&sim, kinds[usize::from(random.u8(..4) == 0)])).collect();
+        for member in &members {
+            // Much, little, or in small pieces.
+            member.script.set_capacity_to_client([1 << 20, 0, 10, 30_000][random.usize(..4)]);
+            member.script.set_piece([usize::MAX, 5000, 700][random.usize(..3)]);
+        }
+        let expected = send_at_random(&mut random, &members);
+        sim.run(async {
+            for (member, expected) in members.iter_mut().zip(expected) {
+                member.script.set_capacity_to_client(1 << 20);
+                for (nth, expected) in expected.into_iter().enumerate() {
+                    let seen = member.peer.next().await;
+                    assert!(seen == expected, "seed {seed}, message {nth}");
+                }
+            }
+        });
+    }
+}
