@@ -63,7 +63,7 @@ fn no_poll_parses_more_than_a_turn_of_fragments_and_none_is_left_behind() {
 }
 
 #[test]
-fn no_poll_reads_more_than_half_a_megabyte() {
+fn no_poll_reads_more_than_a_quarter_of_a_megabyte() {
     let sim = Sim::default();
     let (server, client, script) = pipe();
     let (mut options, count) = (Options::default(), Count::default());
@@ -77,7 +77,8 @@ fn no_poll_reads_more_than_half_a_megabyte() {
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
             let read = unread - script.unread_by_server();
-            assert!((1..=(512 << 10) + (64 << 10)).contains(&read), "{read} bytes");
+            // And one small read, in the buffer that is there first.
+            assert!((1..=(256 << 10) + (64 << 10)).contains(&read), "{read} bytes");
             unread -= read;
         }
     });
