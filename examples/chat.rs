@@ -6,7 +6,9 @@
 
 use std::{collections::HashMap, io, sync::Mutex};
 
-use crate::prism::{Connection, ConnectionId, Disconnect, Handler, Message, Reply, Server};
+use crate::prism::{
+    Connection, ConnectionId, Disconnect, Handler, Message, PreparedMessage, Reply, Server,
+};
 
 /// Everybody who is in the chat.
 #[derive(Default)]
@@ -16,9 +18,11 @@ struct Chat {
 
 impl Chat {
     fn say(&self, text: &str) {
+        // Encoded once, and kept once for all who do not take it yet.
+        let line = PreparedMessage::new(text);
         for person in self.people.lock().unwrap().values() {
             // Nobody waits for somebody who does not keep up: they miss a line.
-            let _ = person.try_send(text);
+            let _ = person.try_send_prepared(&line);
         }
     }
 }
