@@ -27,6 +27,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use prism_rooms::{Departure, Presence, PresenceOptions, Rooms, RoomsOptions};
@@ -48,9 +49,14 @@ const LONGEST: usize = 16 << 10;
 /// its rooms at once, and that should not have to wait.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-struct House {
+/// How long a connection that was told a list waits before its next line is read. A list of rooms costs as
+/// much as a hundred lines, and a connection that has just come could ask for a hundred lists at once.
+const AFTER_LIST: Duration = Duration::from_millis(50);
+
+struct House<R> {
     rooms: Rooms,
     people: Arc<People>,
+    runtime: R,
 }
 
 struct People {
@@ -95,10 +101,10 @@ impl People {
     }
 }
 
-impl House {
-    fn new(runtime: impl Runtime) -> Self {
+impl<R: Runtime> House<R> {
+    fn new(runtime: R) -> Self {
         let options = PresenceOptions::default().max_rooms_per_connection(MOST_ROOMS);
-        let presence = Presence::with_options(runtime, options);
+        let presence = Presence::with_options(runtime.clone(), options);
         let people = Arc::new(People { presence, names: Mutex::default() });
         let options = RoomsOptions::default().max_rooms_per_connection(MOST_ROOMS);
         let rooms = Rooms::with_options(options);
@@ -106,7 +112,7 @@ impl House {
             let people = people.clone();
             move |departure| people.part(departure)
         });
-        Self { rooms, people }
+        Self { rooms, people, runtime }
     }
 
     /// Gives a connection a name in all its rooms; if one of them refuses it, the old name back in all.
@@ -224,7 +230,11 @@ fn is_room(room: &str) -> bool {
     is_name(room) && !room.contains(char::is_whitespace) && !room.starts_with('/')
 }
 
-impl Handler for House {
+fn is_for_list(line: &str) -> bool {
+    matches!(line.split(' ').next(), Some("/rooms" | "/who"))
+}
+
+impl<R: Runtime> Handler for House<R> {
     async fn on_connect(&self, connection: &Connection) {
         let name = format!("guest-{:.4}", connection.id());
         let answer = self.call(connection, &name).expect("it is in no room");
@@ -236,6 +246,9 @@ impl Handler for House {
         let refused = |error| Some(json!({ "error": error, "line": line }));
         if let Some(answer) = self.obey(connection, line).unwrap_or_else(refused) {
             let _ = connection.send(&answer.to_string()).await; // or it is about to go
+        }
+        if is_for_list(line) {
+            let _ = self.runtime.sleep(AFTER_LIST).await;
         }
     }
 

@@ -62,10 +62,13 @@ impl Network for Tls {
     /// Waits for TCP only: TLS shakes hands when the server reads, in a task of the connection's own,
     /// where the handshake timeout is kept, and where it makes way for others.
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<Stream>, SocketAddr)> {
-        let (Io(tcp), peer_addr) = Tokio.accept(listener).await?;
+        let (stream, peer_addr) = Tokio.accept(listener).await?;
         // What is encrypted waits beside the outbox, which does not count it.
         let set_up = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(ENCRYPTED));
-        Ok((Io(Stream::Greeting(self.acceptor.accept_with(tcp, set_up))), peer_addr))
+        Ok((
+            Io(Stream::Greeting(self.acceptor.accept_with(stream.into_inner(), set_up))),
+            peer_addr,
+        ))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

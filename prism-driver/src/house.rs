@@ -28,8 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a handshake has, however many come: on a good line the request is there at once, and this
-/// is long enough for one lost packet to be sent again. A thousand places are then given away four
-/// thousand times in a second, which empties a listener's queue in one.
+/// is long enough for one lost packet to be sent again. With as many places as a listener's queue has, the
+/// queue is empty after that time.
 const HANDSHAKE_FAIR_TIME: Duration = Duration::from_millis(250);
 
 /// How long a page has, however many are to be sent: half of a handshake's time, so that whoever finds

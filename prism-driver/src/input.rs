@@ -16,7 +16,7 @@ const MIN_READ: usize = 16 << 10;
 
 /// How much a read brings at most, so that none is more than half a turn: the buffer of a message that
 /// is under way may be as large as that.
-const MAX_READ: usize = 256 << 10;
+const MAX_READ: usize = 128 << 10;
 
 /// How much a handshake reads at once: what comes behind the head can wait in the kernel.
 const HEAD_READ: usize = 4 << 10;

@@ -16,8 +16,10 @@ pub(crate) const EVENT: u32 = 8;
 /// What a read costs: a system call.
 const READ: u32 = 64;
 
-/// So many of the bytes that a read brings cost a unit to copy, unmask and check.
-const BYTES_PER_UNIT: usize = 256;
+/// So many of the bytes that a read brings cost a unit to copy, unmask and check, and to be sent back, as
+/// most of what is large is. Tokio looks for I/O only after 61 turns of others, which are to be some
+/// milliseconds for messages of a megabyte, too.
+const BYTES_PER_UNIT: usize = 128;
 
 /// What it costs to read so many bytes. (No buffer is so large that this could overflow.)
 pub(crate) const fn cost_of_read(bytes: usize) -> u32 {

@@ -42,7 +42,7 @@ fn every_limit_has_the_default_that_is_promised() {
     assert_eq!(max_buffered, 256 << 20);
     assert_eq!(message_rate, None);
     assert_eq!(max_connections, 65_536);
-    assert_eq!(max_handshakes, 1024);
+    assert_eq!(max_handshakes, 4096);
     assert_eq!(max_pages, 1024);
     assert_eq!(shutdown_grace, s(10));
     assert_eq!(shutdown_spread, s(5));

@@ -77,8 +77,9 @@ fn no_poll_reads_more_than_a_turn_and_the_read_that_ends_it() {
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
             let read = unread - script.unread_by_server();
-            // A turn is half a megabyte, and one read at most half of that, however large the buffer is.
-            assert!((1..(512 << 10) + (256 << 10)).contains(&read), "{read} bytes");
+            // A turn is a quarter of a megabyte, and one read at most half of that, however large the
+            // buffer is.
+            assert!((1..(256 << 10) + (128 << 10)).contains(&read), "{read} bytes");
             unread -= read;
         }
     });

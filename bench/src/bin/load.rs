@@ -1,19 +1,34 @@
 //! Puts load on a server, and prints what it found.
 //!
 //! ```text
-//! load echo|handshakes|broadcast|slow|memory|idle ADDR --pid PID [--connections N] [--silent N]
+//! load echo|handshakes|broadcast|slow|memory|idle|crowd ADDR --pid PID [--connections N] [--silent N]
 //!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
+//! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
+//!      [--seconds SECONDS]
+//! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
+//! load residents|renewals ADDR [--connections N] [--seconds SECONDS]
+//! load askers ADDR [--connections N] [--depth N] [--seconds SECONDS]
+//! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
 //! It prints `COUNT SECONDS CPU_NS`; `memory` prints bytes per connection, fresh and after an echo
 //! (not with `--fresh`); `idle` adds the server's bytes of memory; `slow` is a broadcast, and prints
 //! `P50_NS P99_NS`, how long the last reader waits for a message, the server's bytes of memory, and how
-//! many deliveries were dropped.
+//! many deliveries were dropped; `crowd` prints bytes per connection at the peak, in all and over idle. `talk`,
+//! `ping` and `arrivals` print `COUNT P50_NS P99_NS MAX_NS BUSY`, the last being the share of a core that
+//! the server used. `flood` prints bytes a second, `askers` answers a second, `renewals` how many were
+//! dropped; each says first that it has begun. `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //! A payload of text is `text-BYTES`.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
-use prism_bench::load::{Broadcast, Deliveries, Echo, Handshakes, Idle, Memory, Payload, Process};
+use prism_bench::load::{
+    ATTACKS, Arrivals, Askers, Broadcast, Crowd, Deliveries, Echo, Flood, Handshakes, Idle,
+    Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
+};
+
+/// How long the last handshakes are waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 struct Arguments {
     mode: String,
@@ -26,12 +41,15 @@ struct Arguments {
     warm_up: Duration,
     duration: Duration,
     fresh: bool,
+    kind: String,
+    path: String,
+    every: Duration,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
-    let Arguments { address, server, connections, payload, depth, warm_up, duration, .. } =
-        arguments;
+    let &Arguments { address, server, connections, payload, depth, warm_up, duration, .. } =
+        &arguments;
     match arguments.mode.as_str() {
         "echo" => {
             let echo = Echo { connections, payload, depth, warm_up, duration };
@@ -63,7 +81,30 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (sample, memory) = idle.run(address, server)?;
             println!("{sample} {memory}");
         }
-        mode => return Err(format!("unknown mode {mode}").into()),
+        "crowd" => {
+            let (peak, over_idle) = Crowd { connections, payload }.run(address, server)?;
+            println!("{peak} {over_idle}");
+        }
+        "flood" => {
+            let kind = arguments.kind.parse()?;
+            println!("{}", Flood { kind, attackers: connections, duration }.run(address)?);
+        }
+        "residents" => Residents { connections, duration }.run(address)?,
+        "askers" => {
+            let askers = Askers { attackers: connections, questions: depth, duration };
+            println!("{}", askers.run(address)?);
+        }
+        "renewals" => println!("{}", Renewals { peers: connections, duration }.run(address)?),
+        "attack" => {
+            let attack = ATTACKS.iter().find(|attack| attack.name == arguments.kind);
+            let attack = attack.ok_or_else(|| format!("no attack is called {}", arguments.kind))?;
+            let (sent, memory) = attack.run(address, server)?;
+            println!("{sent} {memory}");
+        }
+        _ => {
+            let (latency, sample) = arguments.latency()?;
+            println!("{latency} {}", sample.busy());
+        }
     }
     Ok(())
 }
@@ -72,6 +113,19 @@ impl Arguments {
     const fn broadcast(&self) -> Broadcast {
         let Self { connections: members, silent, payload, depth, warm_up, duration, .. } = *self;
         Broadcast { members, silent, payload, depth, warm_up, duration }
+    }
+
+    /// How long the server takes to answer.
+    fn latency(&self) -> Result<(Latency, Sample), Box<dyn Error>> {
+        let &Self { address, server, every, warm_up, duration, .. } = self;
+        let talk =
+            |payload| Talk { payload, every, warm_up, duration }.run(address, &self.path, server);
+        match self.mode.as_str() {
+            "talk" => Ok(talk(Some(self.payload))?),
+            "ping" => Ok(talk(None)?),
+            "arrivals" => Ok(Arrivals { every, duration, grace: GRACE }.run(address, server)?),
+            mode => Err(format!("unknown mode {mode}").into()),
+        }
     }
 
     fn parse() -> Result<Self, Box<dyn Error>> {
@@ -87,6 +141,9 @@ impl Arguments {
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
             fresh: false,
+            kind: String::new(),
+            path: "/".into(),
+            every: Duration::from_millis(5),
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -98,6 +155,9 @@ impl Arguments {
                 "--depth" => arguments.depth = value()?.parse()?,
                 "--warm-up" => arguments.warm_up = Duration::from_secs_f64(value()?.parse()?),
                 "--seconds" => arguments.duration = Duration::from_secs_f64(value()?.parse()?),
+                "--kind" => arguments.kind = value()?,
+                "--path" => arguments.path = value()?,
+                "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
                 "--fresh" => arguments.fresh = true,
                 _ => return Err(format!("unknown argument {word}").into()),
             }

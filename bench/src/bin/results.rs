@@ -17,15 +17,8 @@ use std::{
 };
 
 use prism_bench::report::{
-    CELLS, Cell, Once, Row, Table, Timing, contestants, in_memory, many_idle, measure, sharing,
-    slow, write_page,
+    CELLS, Cell, ONCE, Row, Section, Table, Timing, contestants, measure, write_page,
 };
-
-/// The names of what is measured once, at the end.
-const MANY_IDLE: &str = "idle-50000";
-const SLOW: &str = "slow-10000";
-const SHARING: &str = "shared-rooms";
-const IN_MEMORY: &str = "in-memory";
 
 struct Arguments {
     rounds: usize,
@@ -48,39 +41,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}: {}\n{table}", cell.name, cell.title);
         tables.push(table);
     }
-    let once = run_once(&arguments);
+    let sections = run_once(&arguments);
     let here = arguments.is_everything().then_some(Path::new(env!("CARGO_MANIFEST_DIR")));
     if let Some(directory) = arguments.page.as_deref().or(here) {
-        write_page(directory, &tables, &once, arguments.rounds, arguments.timing)?;
+        write_page(directory, &tables, &sections, arguments.rounds, arguments.timing)?;
     }
     Ok(())
 }
 
-fn run_once(arguments: &Arguments) -> Once {
+/// What is measured once; what failed is left out.
+fn run_once(arguments: &Arguments) -> Vec<Section> {
     let wanted = |name| {
         arguments.is_everything() || (!arguments.only.is_empty() && arguments.includes(name))
     };
-    let mut once = Once::default();
-    if wanted(MANY_IDLE) {
-        eprintln!("{MANY_IDLE}: about two minutes");
-        once.idle = many_idle(50_000).inspect_err(|error| eprintln!("failed: {error}")).ok();
-        once.idle.iter().for_each(|idle| println!("{idle}"));
+    let mut sections = Vec::new();
+    for once in ONCE.iter().filter(|once| wanted(once.name)) {
+        eprintln!("{}: about {}", once.name, once.takes);
+        match once.run() {
+            Ok(section) => {
+                println!("{}\n", section.text);
+                sections.push(section);
+            }
+            Err(error) => eprintln!("failed: {error}"),
+        }
     }
-    if wanted(SLOW) {
-        eprintln!("{SLOW}: about four minutes");
-        once.slow = slow().inspect_err(|error| eprintln!("failed: {error}")).ok();
-        once.slow.iter().for_each(|slow| println!("{slow}"));
-    }
-    if wanted(SHARING) {
-        once.sharing = sharing().inspect_err(|error| eprintln!("failed: {error}")).ok();
-        once.sharing.iter().for_each(|sharing| println!("{sharing}"));
-    }
-    if wanted(IN_MEMORY) {
-        eprintln!("{IN_MEMORY}: about three minutes");
-        once.in_memory = in_memory().inspect_err(|error| eprintln!("failed: {error}")).ok();
-        once.in_memory.iter().for_each(|in_memory| println!("{in_memory}"));
-    }
-    once
+    sections
 }
 
 /// All rounds of one cell: in each, every contestant has its turn.
@@ -108,9 +93,9 @@ fn build_programs() -> Result<(), Box<dyn Error>> {
     command.args(["build", "--release", "--manifest-path"]);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     command.args(["--bin", "server", "--bin", "load", "--bin", "codec", "--bin", "instructions"]);
-    command.args(["--bin", "rooms"]);
+    command.args(["--bin", "rooms", "--bin", "example-chat", "--bin", "example-rooms"]);
     if !cfg!(feature = "peers") {
-        command.arg("--no-default-features");
+        command.args(["--no-default-features", "--features", "servers"]);
     }
     if command.status()?.success() { Ok(()) } else { exit(1) }
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::SocketAddr,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -19,9 +20,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What one `read` takes at most.
 pub(super) const READ_SIZE: usize = 256 << 10;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\
-    Upgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// Where a server is, and the request that opens a connection there.
+#[derive(Clone)]
+pub(super) struct Site {
+    address: SocketAddr,
+    request: Rc<[u8]>,
+}
 
 /// Empty, and masked with zeros.
 const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
@@ -35,35 +39,58 @@ pub(super) struct Client {
     at: usize,
     /// How many messages it has received.
     pub(super) messages: u64,
+    /// How many bytes it has sent, its request included.
+    pub(super) sent: u64,
 }
 
 enum Stage {
-    Connecting,
+    /// With the request that is to be sent.
+    Connecting(Rc<[u8]>),
     /// What has come of the response.
     Asked(Vec<u8>),
     Open,
 }
 
+impl Site {
+    /// A route of a server.
+    pub(super) fn new(address: SocketAddr, path: &str) -> Self {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n\
+             Upgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        Self { address, request: request.into_bytes().into() }
+    }
+}
+
+/// The servers of this package have one route.
+impl From<SocketAddr> for Site {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address, "/")
+    }
+}
+
 impl Client {
     /// Begins to connect.
-    pub(super) fn connect(address: SocketAddr, poll: &Registry, token: usize) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+    pub(super) fn connect(site: &Site, poll: &Registry, token: usize) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(site.address)?;
         poll.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-        let stage = Stage::Connecting;
-        Ok(Self { stream, reader: Reader::default(), stage, due: 0, at: 0, messages: 0 })
+        let stage = Stage::Connecting(site.request.clone());
+        Ok(Self { stream, reader: Reader::default(), stage, due: 0, at: 0, messages: 0, sent: 0 })
     }
 
     /// Goes on with the handshake; whether it is done.
     pub(super) fn advance(&mut self, event: &Event, buffer: &mut [u8]) -> io::Result<bool> {
         match &mut self.stage {
-            Stage::Connecting if event.is_writable() => {
+            Stage::Connecting(request) if event.is_writable() => {
                 if let Some(error) = self.stream.take_error()? {
                     return Err(error);
                 }
                 self.stream.set_nodelay(true)?;
-                if self.stream.write(REQUEST)? < REQUEST.len() {
+                if self.stream.write(request)? < request.len() {
                     return Err(io::Error::other("a request did not fit a fresh socket"));
                 }
+                self.sent += request.len() as u64;
                 self.stage = Stage::Asked(Vec::new());
                 Ok(false)
             }
@@ -81,7 +108,7 @@ impl Client {
                 if !response.starts_with(b"HTTP/1.1 101") {
                     return Err(io::Error::other("a handshake was refused"));
                 }
-                self.reader.take(&response[end + 4..])?;
+                self.messages += self.reader.take(&response[end + 4..])?.messages as u64;
                 self.stage = Stage::Open;
                 Ok(true)
             }
@@ -101,6 +128,7 @@ impl Client {
                     self.messages += seen.messages as u64;
                     all.messages += seen.messages;
                     all.pings += seen.pings;
+                    all.pongs += seen.pongs;
                     // A short read of a TCP socket means that it is empty: epoll(7).
                     if len < buffer.len() {
                         return Ok(all);
@@ -119,33 +147,62 @@ impl Client {
         Ok(pings)
     }
 
+    /// Reads all there is, and drops it unseen; how much it was.
+    pub(super) fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut all = 0;
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(len) if len < buffer.len() => return Ok(all + len),
+                Ok(len) => all += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(all),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Sends so many bytes more of the pattern, which is repeated without end; as much as fits
     /// now, the rest when this is called again.
     pub(super) fn send(&mut self, pattern: &[u8], more: usize) -> io::Result<()> {
         self.due += more;
-        while self.due > 0 {
-            let end = pattern.len().min(self.at + self.due);
-            match self.stream.write(&pattern[self.at..end]) {
-                Ok(len) => {
-                    self.due -= len;
-                    self.at = (self.at + len) % pattern.len();
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
+        while self.due > 0 && self.push(pattern, self.due)? > 0 {}
         Ok(())
+    }
+
+    /// Sends the next bytes of the pattern, by one write: as many as fit, and at most so many. How many
+    /// those were.
+    pub(super) fn push(&mut self, pattern: &[u8], most: usize) -> io::Result<usize> {
+        let end = pattern.len().min(self.at + most);
+        let len = match self.stream.write(&pattern[self.at..end]) {
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        self.due = self.due.saturating_sub(len);
+        self.at = (self.at + len) % pattern.len();
+        self.sent += len as u64;
+        Ok(len)
+    }
+
+    /// Whether all that was to be sent has been.
+    pub(super) const fn has_sent(&self) -> bool {
+        self.due == 0
     }
 }
 
 /// Opens so many connections.
-pub(super) fn open(poll: &mut Poll, address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
+pub(super) fn open(
+    poll: &mut Poll,
+    site: impl Into<Site>,
+    count: usize,
+) -> io::Result<Vec<Client>> {
+    let site = site.into();
     let mut events = Events::with_capacity(1024);
     let mut buffer = [0; 4096];
     let (mut clients, mut opened) = (Vec::<Client>::with_capacity(count), 0);
     while opened < count {
         while clients.len() < count.min(opened + AT_ONCE) {
-            clients.push(Client::connect(address, poll.registry(), clients.len())?);
+            clients.push(Client::connect(&site, poll.registry(), clients.len())?);
         }
         wait(poll, &mut events)?;
         for event in &events {

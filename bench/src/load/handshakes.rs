@@ -6,7 +6,7 @@ use mio::{Events, Poll};
 
 use super::{
     Process, Sample,
-    client::{self, AT_ONCE, Client},
+    client::{self, AT_ONCE, Client, Site},
     span::Span,
 };
 
@@ -25,11 +25,11 @@ impl Handshakes {
     /// # Errors
     /// If the server refuses, or the ports run out.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
-        let mut poll = Poll::new()?;
+        let (mut poll, site) = (Poll::new()?, Site::from(address));
         let mut events = Events::with_capacity(1024);
         let mut buffer = [0; 4096];
         let mut clients = (0..AT_ONCE)
-            .map(|token| Client::connect(address, poll.registry(), token))
+            .map(|token| Client::connect(&site, poll.registry(), token))
             .collect::<io::Result<Vec<_>>>()?;
         let mut span = Span::start(server, self.warm_up, self.duration);
         let mut count = 0;
@@ -38,7 +38,7 @@ impl Handshakes {
             for event in &events {
                 let token = event.token().0;
                 if clients[token].advance(event, &mut buffer)? {
-                    clients[token] = Client::connect(address, poll.registry(), token)?;
+                    clients[token] = Client::connect(&site, poll.registry(), token)?;
                     count += 1;
                 }
             }

@@ -1,23 +1,39 @@
 //! The load generator: one thread, one epoll, frames made beforehand, replies counted and dropped.
 
+mod amplify;
+mod arrivals;
 mod broadcast;
 mod client;
+mod crowd;
 mod echo;
+mod flood;
 mod handshakes;
 mod idle;
+mod latency;
 mod payload;
 mod process;
 mod reader;
+mod renewals;
+mod rooms;
 mod sample;
 mod silent;
 mod span;
+mod talk;
 
 pub use self::{
+    amplify::{ATTACKS, Attack},
+    arrivals::Arrivals,
     broadcast::{Broadcast, Deliveries},
+    crowd::Crowd,
     echo::Echo,
+    flood::{Flood, Kind},
     handshakes::Handshakes,
     idle::{Idle, Memory},
+    latency::Latency,
     payload::Payload,
     process::Process,
+    renewals::Renewals,
+    rooms::{Askers, Residents},
     sample::Sample,
+    talk::Talk,
 };

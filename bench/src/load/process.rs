@@ -2,6 +2,8 @@
 
 use std::{fs, io};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process that is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Process(pub u32);
@@ -29,6 +31,33 @@ impl Process {
     /// If there is no such process any more.
     pub fn memory(self) -> io::Result<u64> {
         kilobytes(&format!("/proc/{}/smaps_rollup", self.0), "Pss_Anon:")
+    }
+
+    /// Forgets the [peak](Self::peak) so far.
+    ///
+    /// # Errors
+    /// If there is no such process any more, or it is somebody else's.
+    pub fn forget_peak(self) -> io::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.0), "5")
+    }
+
+    /// The most memory that it has had, without that of files as it is now.
+    ///
+    /// # Errors
+    /// If there is no such process any more.
+    pub fn peak(self) -> io::Result<u64> {
+        let status = format!("/proc/{}/status", self.0);
+        let files = kilobytes(&status, "RssFile:")? + kilobytes(&status, "RssShmem:")?;
+        Ok(kilobytes(&status, "VmHWM:")?.saturating_sub(files))
+    }
+
+    /// Stops it, or lets it go on.
+    ///
+    /// # Errors
+    /// If there is no such process any more, or it is somebody else's.
+    pub fn signal(self, signal: Signal) -> io::Result<()> {
+        let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.ok_or(io::ErrorKind::NotFound)?, signal)?)
     }
 }
 

@@ -9,6 +9,7 @@ pub(super) struct Reader {
     left: usize,
     ends_message: bool,
     is_ping: bool,
+    is_pong: bool,
     head: [u8; 10],
     head_len: usize,
 }
@@ -18,6 +19,7 @@ pub(super) struct Reader {
 pub(super) struct Seen {
     pub(super) messages: usize,
     pub(super) pings: usize,
+    pub(super) pongs: usize,
 }
 
 impl Reader {
@@ -33,6 +35,7 @@ impl Reader {
             }
             seen.messages += usize::from(std::mem::take(&mut self.ends_message));
             seen.pings += usize::from(std::mem::take(&mut self.is_ping));
+            seen.pongs += usize::from(std::mem::take(&mut self.is_pong));
             if bytes.is_empty() || !self.head(&mut bytes)? {
                 return Ok(seen);
             }
@@ -51,7 +54,7 @@ impl Reader {
             match self.head[0] & 0x0F {
                 8 => return Err(io::Error::other("the server closed a connection")),
                 9 => self.is_ping = true,
-                10 => {}
+                10 => self.is_pong = true,
                 _ => self.ends_message = self.head[0] & 0x80 != 0,
             }
             return Ok(true);
@@ -76,16 +79,17 @@ mod tests {
 
     #[test]
     fn counts_the_same_however_the_stream_is_cut() {
-        let mut stream = vec![0x82, 3, 1, 2, 3, 0x89, 0, 0x01, 1, b'a', 0x80, 126, 0, 200];
+        let mut stream = vec![0x82, 3, 1, 2, 3, 0x89, 0, 0x8A, 0, 0x01, 1, b'a', 0x80, 126, 0, 200];
         stream.extend([0; 200]);
         for piece in 1..stream.len() {
-            let (mut reader, mut messages, mut pings) = (Reader::default(), 0, 0);
+            let (mut reader, mut counts) = (Reader::default(), [0; 3]);
             for bytes in stream.chunks(piece) {
                 let seen = reader.take(bytes).unwrap();
-                messages += seen.messages;
-                pings += seen.pings;
+                counts[0] += seen.messages;
+                counts[1] += seen.pings;
+                counts[2] += seen.pongs;
             }
-            assert_eq!((messages, pings), (2, 1), "in pieces of {piece}");
+            assert_eq!(counts, [2, 1, 1], "in pieces of {piece}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is measured: one cell is one kind of load.
 
-use super::trial::SERVER_CORE;
+use super::running::SERVER_CORE;
 use crate::servers::Server;
 
 /// One kind of load.
@@ -24,6 +24,8 @@ pub(super) enum Kind {
     DeepEcho,
     Handshakes,
     Memory,
+    /// All connections talk at the same moment.
+    Crowd,
     Broadcast,
     /// Prism alone, with one thread and with two.
     Threads,
@@ -98,6 +100,12 @@ pub const CELLS: &[Cell] = &[
         Kind::Memory,
         &["memory", "--connections", "2000", "--payload", "16384"],
     ),
+    cell(
+        "crowd",
+        "Memory of a crowd that talks in step",
+        Kind::Crowd,
+        &["crowd", "--connections", "4096", "--payload", "5"],
+    ),
 ];
 
 impl Cell {
@@ -107,7 +115,7 @@ impl Cell {
         match self.kind {
             Kind::Echo | Kind::DeepEcho | Kind::Threads => "message",
             Kind::Handshakes => "handshake",
-            Kind::Memory => "connection",
+            Kind::Memory | Kind::Crowd => "connection",
             Kind::Broadcast => "delivery",
         }
     }
@@ -118,7 +126,7 @@ impl Cell {
         let bare = server.name.starts_with("bare");
         let echoes = server.echo.is_some();
         match self.kind {
-            Kind::Echo | Kind::DeepEcho | Kind::Handshakes => echoes && !bare,
+            Kind::Echo | Kind::DeepEcho | Kind::Handshakes | Kind::Crowd => echoes && !bare,
             Kind::Memory => echoes,
             Kind::Broadcast => server.broadcast.is_some(),
             Kind::Threads => server.name == "prism-tokio" || server.has_two_threads(),
@@ -138,9 +146,19 @@ impl Cell {
         }
     }
 
-    /// Whether the outcome is memory, rather than time.
+    /// Which memory of a connection is looked at, if the outcome is memory, rather than time.
     #[must_use]
-    pub fn is_memory(&self) -> bool {
+    pub fn memory(&self) -> Option<[&'static str; 2]> {
+        match self.kind {
+            Kind::Memory => Some(["fresh", "after an echo"]),
+            Kind::Crowd => Some(["at the peak", "beyond idle"]),
+            _ => None,
+        }
+    }
+
+    /// Whether both of those are compared. (Who has all that it needs when it is idle takes nothing beyond
+    /// that.)
+    pub(super) fn judges_both(&self) -> bool {
         self.kind == Kind::Memory
     }
 
@@ -159,7 +177,7 @@ impl Cell {
     pub(super) fn load(&self, server: &Server) -> (&'static str, Vec<&'static str>) {
         let (mode, rest) = self.load.split_first().expect("a mode");
         let mut rest = rest.to_vec();
-        if self.is_memory() && server.name.starts_with("bare") {
+        if self.kind == Kind::Memory && server.name.starts_with("bare") {
             rest.push("--fresh"); // it echoes nothing
         }
         (mode, rest)

@@ -75,7 +75,11 @@ pub(super) fn rooms() -> io::Result<Contestant> {
     named("prism-rooms")
 }
 
-fn named(name: &str) -> io::Result<Contestant> {
+/// Prism on each runtime, of this build: echo.
+pub(super) const RUNTIMES: [&str; 3] = ["prism-tokio", "prism-smol", "prism-async-std"];
+
+/// A server of this build.
+pub(super) fn named(name: &str) -> io::Result<Contestant> {
     let server = SERVERS.iter().find(|server| server.name == name);
     let server = server.ok_or(io::ErrorKind::NotFound)?;
     Ok(Contestant { label: name.to_owned(), program: sibling("server")?, server })

@@ -4,8 +4,8 @@ use std::{error::Error, fmt, process::Stdio};
 
 use super::{
     contestants::{Contestant, prism},
+    running::{Running, SERVER_CORE},
     table::grouped,
-    trial::{Running, SERVER_CORE},
 };
 use crate::load::Sample;
 
@@ -20,7 +20,7 @@ const SECONDS: &str = "40";
 
 /// What many idle connections cost.
 #[derive(Clone, Copy, Debug)]
-pub struct ManyIdle {
+pub(super) struct ManyIdle {
     /// How many there were.
     pub connections: usize,
     /// Over how many server processes.
@@ -55,7 +55,7 @@ impl fmt::Display for ManyIdle {
 ///
 /// # Errors
 /// If a process fails.
-pub fn many_idle(connections: usize) -> Result<ManyIdle, Box<dyn Error>> {
+pub(super) fn many_idle(connections: usize) -> Result<ManyIdle, Box<dyn Error>> {
     let contestant: Contestant = prism()?;
     let (mut servers, mut loads) = (Vec::new(), Vec::new());
     for number in 0..PROCESSES {

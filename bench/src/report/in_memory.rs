@@ -9,7 +9,7 @@ use std::{
 use super::contestants::sibling;
 
 /// The tables of the codecs.
-pub struct InMemory {
+pub(super) struct InMemory {
     time: String,
     instructions: String,
 }
@@ -18,7 +18,7 @@ pub struct InMemory {
 ///
 /// # Errors
 /// If one can not be run, or fails: counting instructions takes valgrind.
-pub fn in_memory() -> io::Result<InMemory> {
+pub(super) fn in_memory() -> io::Result<InMemory> {
     Ok(InMemory { time: printed_by("codec")?, instructions: printed_by("instructions")? })
 }
 

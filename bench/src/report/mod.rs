@@ -1,13 +1,19 @@
 //! Runs everything, in turn and often, and says what came out.
 
+mod amplification;
 mod cells;
 mod contestants;
+mod floods;
 mod idle;
 mod in_memory;
 mod machine;
+mod once;
 mod page;
 mod plots;
+mod questions;
+mod running;
 mod sharing;
+mod silence;
 mod slow;
 mod table;
 mod trial;
@@ -15,11 +21,8 @@ mod trial;
 pub use self::{
     cells::{CELLS, Cell},
     contestants::{Contestant, contestants},
-    idle::{ManyIdle, many_idle},
-    in_memory::{InMemory, in_memory},
-    page::{Once, write_page},
-    sharing::{Sharing, sharing},
-    slow::{Slow, slow},
+    once::{ONCE, Once, Section},
+    page::write_page,
     table::{Row, Table},
     trial::{Timing, measure},
 };

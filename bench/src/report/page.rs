@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    InMemory, ManyIdle, Sharing, Slow, Table, Timing,
+    Table, Timing,
     cells::Kind,
     machine::{machine, versions},
+    once::Section,
     plots,
     table::grouped,
 };
@@ -43,20 +44,8 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         "memory.svg",
         Kind::Memory,
     ),
+    ("Memory of 4,096 connections that all echo 5 bytes at once", "crowd.svg", Kind::Crowd),
 ];
-
-/// What is measured once, and stands at the end of the page; what failed is left out.
-#[derive(Default)]
-pub struct Once {
-    /// The codecs.
-    pub in_memory: Option<InMemory>,
-    /// Many idle connections.
-    pub idle: Option<ManyIdle>,
-    /// Members that do not read.
-    pub slow: Option<Slow>,
-    /// Threads that share rooms.
-    pub sharing: Option<Sharing>,
-}
 
 /// Writes the page and its plots into the directory.
 ///
@@ -65,7 +54,7 @@ pub struct Once {
 pub fn write_page(
     directory: &Path,
     tables: &[Table],
-    once: &Once,
+    sections: &[Section],
     rounds: usize,
     timing: Timing,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -84,17 +73,8 @@ pub fn write_page(
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;
         }
     }
-    if let Some(idle) = &once.idle {
-        writeln!(page, "\n## Many idle connections\n\n{idle}")?;
-    }
-    if let Some(slow) = &once.slow {
-        writeln!(page, "\n## Members that do not read\n\n{slow}")?;
-    }
-    if let Some(sharing) = &once.sharing {
-        writeln!(page, "\n## Rooms that threads share\n\n{sharing}")?;
-    }
-    if let Some(in_memory) = &once.in_memory {
-        writeln!(page, "\n## Protocol code in memory\n\n{in_memory}")?;
+    for Section { heading, text } in sections {
+        writeln!(page, "\n## {heading}\n\n{text}")?;
     }
     Ok(fs::write(directory.join("RESULTS.md"), page)?)
 }

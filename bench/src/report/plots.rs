@@ -36,7 +36,7 @@ pub(super) fn draw(path: &Path, tables: &[&Table]) -> Result<(), Box<dyn Error>>
     let mut panels = Vec::new();
     for table in tables {
         for (column, what) in table.judged() {
-            let axis = if table.cell.is_memory() {
+            let axis = if table.cell.memory().is_some() {
                 format!("bytes per connection, {what}")
             } else {
                 format!("{what} (median, quartiles)")

@@ -5,13 +5,13 @@ use std::{fmt, io};
 use super::in_memory::printed_by;
 
 /// Its table.
-pub struct Sharing(String);
+pub(super) struct Sharing(String);
 
 /// Measures, in a process of its own.
 ///
 /// # Errors
 /// If that can not be run, or fails.
-pub fn sharing() -> io::Result<Sharing> {
+pub(super) fn sharing() -> io::Result<Sharing> {
     printed_by("rooms").map(Sharing)
 }
 

@@ -4,8 +4,8 @@ use std::{error::Error, fmt};
 
 use super::{
     contestants::rooms,
+    running::{Running, SERVER_CORE},
     table::grouped,
-    trial::{Running, SERVER_CORE},
 };
 use crate::Spread;
 
@@ -23,7 +23,7 @@ const ROUNDS: usize = 5;
 
 /// How long the last reader waits for a message, with and without members that do not read.
 #[derive(Clone, Copy, Debug)]
-pub struct Slow {
+pub(super) struct Slow {
     without: Waits,
     with: Waits,
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Waits {
 ///
 /// # Errors
 /// If a process fails.
-pub fn slow() -> Result<Slow, Box<dyn Error>> {
+pub(super) fn slow() -> Result<Slow, Box<dyn Error>> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         without.push(measure("0")?);

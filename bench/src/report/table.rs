@@ -45,10 +45,12 @@ impl Table {
     /// The columns that are compared with others, less being better, and what they are.
     #[must_use]
     pub fn judged(&self) -> Vec<(usize, String)> {
-        if self.cell.is_memory() {
-            vec![(0, "fresh".into()), (1, "after an echo".into())]
-        } else {
-            vec![(0, format!("CPU ns per {}", self.cell.unit()))]
+        match self.cell.memory() {
+            Some([first, second]) if self.cell.judges_both() => {
+                vec![(0, first.into()), (1, second.into())]
+            }
+            Some([first, _]) => vec![(0, first.into())],
+            None => vec![(0, format!("CPU ns per {}", self.cell.unit()))],
         }
     }
 
@@ -81,15 +83,16 @@ impl Table {
     }
 
     fn more_is_better(&self, column: usize) -> bool {
-        !self.cell.is_memory() && column == 1
+        self.cell.memory().is_none() && column == 1
     }
 
     /// The titles of the columns, and which values they show; the share of the core that the server
     /// used is no achievement.
     fn columns(&self) -> [String; 4] {
-        if self.cell.is_memory() {
-            return ["fresh, bytes", "to best peer", "after an echo, bytes", "to best peer"]
-                .map(str::to_owned);
+        if let Some([first, second]) = self.cell.memory() {
+            let [first, second] = [first, second].map(|when| format!("{when}, bytes"));
+            let judged = if self.cell.judges_both() { "to best peer" } else { "" };
+            return [first, "to best peer".into(), second, judged.into()];
         }
         let unit = self.cell.unit();
         [
@@ -102,8 +105,9 @@ impl Table {
 
     fn line(&self, row: &Row) -> [String; 4] {
         let ratio = |column| self.ratio(row, column);
-        if self.cell.is_memory() {
-            return [self.value(row, 0), ratio(0), self.value(row, 1), ratio(1)];
+        if self.cell.memory().is_some() {
+            let second = if self.cell.judges_both() { ratio(1) } else { String::new() };
+            return [self.value(row, 0), ratio(0), self.value(row, 1), second];
         }
         let busy = row.median(2).map_or_else(String::new, |busy| format!("{:.0} %", busy * 100.0));
         [self.value(row, 0), ratio(0), self.value(row, 1), busy]

@@ -1,18 +1,9 @@
 //! One measurement of one server: two processes, each on a core of its own.
 
-use std::{
-    error::Error,
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-};
+use std::error::Error;
 
-use super::{Cell, Contestant, contestants::sibling};
+use super::{Cell, Contestant, running::Running};
 use crate::load::Sample;
-
-/// Of a server with one thread.
-pub(super) const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
 
 /// How long a trial runs, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -42,57 +33,11 @@ pub fn measure(
         return Err(String::from_utf8_lossy(&output.stderr).trim().into());
     }
     let line = String::from_utf8(output.stdout)?;
-    if cell.is_memory() {
+    if cell.memory().is_some() {
         return Ok(line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?);
     }
     let sample: Sample = line.parse()?;
     Ok(vec![sample.cpu_ns_each(), sample.per_second(), sample.busy()])
-}
-
-/// A server that runs, until this is dropped.
-pub(super) struct Running {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Running {
-    pub(super) fn start(
-        contestant: &Contestant,
-        broadcast: bool,
-        cores: &str,
-        address: &str,
-    ) -> Result<Self, Box<dyn Error>> {
-        let mut child = Command::new("taskset")
-            .args(["-c", cores])
-            .arg(&contestant.program)
-            .args([contestant.server.name, address])
-            .args(broadcast.then_some("--broadcast"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().ok_or("no output of the server")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address =
-            line.trim().strip_prefix("listening on ").ok_or("the server did not start")?;
-        let address = address.parse()?;
-        Ok(Self { child, address })
-    }
-
-    /// The load generator, with all it needs to find the server.
-    pub(super) fn load(&self, mode: &str) -> Result<Command, Box<dyn Error>> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", LOAD_CORE]).arg(sibling("load")?);
-        command.args([mode, &self.address.to_string(), "--pid", &self.child.id().to_string()]);
-        Ok(command)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Timing {

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+mod attacked;
 mod bare;
 #[cfg(feature = "peers")]
 mod echo;
@@ -39,6 +40,8 @@ pub struct Server {
     pub echo: Option<Run>,
     /// Sends each message to all connections; not every server has this.
     pub broadcast: Option<Run>,
+    /// Does something else, and is there to be attacked.
+    pub attacked: Option<Run>,
 }
 
 /// All of them.
@@ -47,6 +50,8 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
     Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
     Server::that_broadcasts("prism-rooms", prism::rooms_on_tokio),
+    Server::that_is_attacked("prism-busy", attacked::busy),
+    Server::that_is_attacked("prism-presence", attacked::presence),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
     Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),
@@ -87,17 +92,22 @@ pub const SERVERS: &[Server] = &[
 pub fn run(name: &str, address: &str, threads: usize, broadcast: bool) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no such server, or not in that mode: {name}"));
     let server = SERVERS.iter().find(|server| server.name == name).ok_or_else(unknown)?;
-    let run = if broadcast { server.broadcast } else { server.echo }.ok_or_else(unknown)?;
+    let run = if broadcast { server.broadcast } else { server.echo.or(server.attacked) };
+    let run = run.ok_or_else(unknown)?;
     run(address, threads)
 }
 
 impl Server {
     const fn new(name: &'static str, echo: Run) -> Self {
-        Self { name, echo: Some(echo), broadcast: None }
+        Self { name, echo: Some(echo), broadcast: None, attacked: None }
     }
 
     const fn that_broadcasts(name: &'static str, run: Run) -> Self {
-        Self { name, echo: None, broadcast: Some(run) }
+        Self { name, echo: None, broadcast: Some(run), attacked: None }
+    }
+
+    const fn that_is_attacked(name: &'static str, run: Run) -> Self {
+        Self { name, echo: None, broadcast: None, attacked: Some(run) }
     }
 
     /// Whether it is there to be compared with itself, with one thread.

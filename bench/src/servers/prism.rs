@@ -1,6 +1,7 @@
 //! Prism on each of its runtimes.
 
 use std::{
+    env,
     future::pending,
     io,
     sync::{Arc, Mutex},
@@ -66,9 +67,13 @@ async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Resu
     Ok(())
 }
 
+/// The defaults, but for large messages, and for what the environment says: how many handshakes there may
+/// be at once.
 fn options() -> Options {
     let mut options = Options::default();
     options.protocol.max_message_size = MAX_MESSAGE;
+    let handshakes = env::var("PRISM_MAX_HANDSHAKES").ok().and_then(|word| word.parse().ok());
+    options.max_handshakes = handshakes.unwrap_or(options.max_handshakes);
     options
 }
 

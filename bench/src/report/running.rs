@@ -1,0 +1,157 @@
+//! The processes of a measurement: servers, the load on them, and attackers.
+
+use std::{
+    error::Error,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use super::{Contestant, contestants::sibling};
+use crate::load::Process;
+
+/// Of a server with one thread.
+pub(super) const SERVER_CORE: &str = "0";
+const LOAD_CORE: &str = "1";
+
+/// A server that runs, until this is dropped.
+pub(super) struct Running {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    pub(super) fn start(
+        contestant: &Contestant,
+        broadcast: bool,
+        cores: &str,
+        address: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut command = pinned(cores);
+        command.arg(&contestant.program).args([contestant.server.name, address]);
+        Self::spawn(command.args(broadcast.then_some("--broadcast")))
+    }
+
+    /// One with its echo, which says to the environment how many handshakes it may have at once.
+    pub(super) fn start_with_handshakes(
+        contestant: &Contestant,
+        handshakes: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut command = pinned(SERVER_CORE);
+        command.arg(&contestant.program).args([contestant.server.name, "127.0.0.1:0"]);
+        Self::spawn(command.env("PRISM_MAX_HANDSHAKES", handshakes))
+    }
+
+    /// One that has the other core when the load leaves it, so that whoever floods it has as much to do as
+    /// if it were the one that is measured.
+    pub(super) fn start_aside(contestant: &Contestant) -> Result<Self, Box<dyn Error>> {
+        let mut command = yielding();
+        command.arg(&contestant.program).args([contestant.server.name, "127.0.0.1:0"]);
+        Self::spawn(&mut command)
+    }
+
+    /// One of Prism's examples, on tokio.
+    pub(super) fn start_example(name: &str) -> Result<Self, Box<dyn Error>> {
+        let mut command = pinned(SERVER_CORE);
+        command.arg(sibling(&format!("example-{name}"))?).arg("127.0.0.1:0");
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self, Box<dyn Error>> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("no output of the server")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address =
+            line.trim().strip_prefix("listening on ").ok_or("the server did not start")?;
+        let address = address.trim_start_matches("http://").parse()?;
+        Ok(Self { child, address })
+    }
+
+    /// The load generator, with all it needs to find the server.
+    pub(super) fn load(&self, mode: &str) -> Result<Command, Box<dyn Error>> {
+        let mut command = pinned(LOAD_CORE);
+        self.find(command.arg(sibling("load")?), mode);
+        Ok(command)
+    }
+
+    /// The load generator as attackers: they have its core when nobody else wants it.
+    pub(super) fn attackers(&self, mode: &str) -> Result<Command, Box<dyn Error>> {
+        let mut command = yielding();
+        self.find(command.arg(sibling("load")?), mode);
+        Ok(command)
+    }
+
+    pub(super) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    fn find(&self, command: &mut Command, mode: &str) {
+        command.args([mode, &self.address.to_string(), "--pid", &self.child.id().to_string()]);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A program that goes on beside others, until it is over or this is dropped.
+pub(super) struct Beside {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Beside {
+    /// Starts it, and waits until it says that it has begun.
+    pub(super) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let stdout = child.stdout.take().ok_or("no output of the load")?;
+        let mut this = Self { child, lines: BufReader::new(stdout) };
+        this.line()?;
+        Ok(this)
+    }
+
+    /// Waits for what it says next.
+    pub(super) fn line(&mut self) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line)? {
+            0 => Err("the load has failed".into()),
+            _ => Ok(line.trim().to_owned()),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// What a program says in its one line.
+pub(super) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn pinned(cores: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", cores]);
+    command
+}
+
+/// On the load's core, whenever nobody else wants it. (`SCHED_IDLE`, which needs no rights.)
+fn yielding() -> Command {
+    let mut command = pinned(LOAD_CORE);
+    command.args(["chrt", "--idle", "0"]);
+    command
+}

@@ -1,0 +1,52 @@
+//! Servers of Prism that do what an attacker would want.
+
+use std::{future::pending, io};
+
+use prism_driver::{Connection, Handler, Message};
+use prism_rooms::Presence;
+
+use super::{announce, on_tokio};
+
+/// Its handler never returns.
+pub(super) fn busy(address: &str, threads: usize) -> io::Result<()> {
+    serve(address, threads, || Busy)
+}
+
+/// Shows each connection in a room, with what it has said last; those that say `watch` are told who is
+/// there, from the beginning.
+pub(super) fn presence(address: &str, threads: usize) -> io::Result<()> {
+    serve(address, threads, || Shown(Presence::new(prism_tokio::Tokio)))
+}
+
+/// With default options: those of the benchmarks allow larger messages.
+fn serve<H: Handler>(address: &str, threads: usize, handler: impl FnOnce() -> H) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        let server = prism_tokio::Server::bind(address).await?;
+        announce(server.local_addr()?);
+        server.web_socket("/", handler()).serve().await;
+        Ok(())
+    })?
+}
+
+struct Busy;
+
+impl Handler for Busy {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {
+        pending().await
+    }
+}
+
+struct Shown(Presence<String>);
+
+impl Handler for Shown {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let text = message.as_text().unwrap_or_default();
+        // A limit that is reached is what is measured.
+        if text == "watch" {
+            self.0.unwatch(connection.id(), "room");
+            let _ = self.0.watch(connection, "room");
+        } else {
+            let _ = self.0.track(connection, "room", &connection.id().to_string(), text.into());
+        }
+    }
+}
