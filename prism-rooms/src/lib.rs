@@ -261,22 +261,17 @@ mod contain;
 mod departure;
 mod directory;
 mod error;
-mod hall;
+mod member_records;
 mod options;
 mod presence;
 mod rooms;
-mod seats;
 mod shards;
-mod stamp;
 mod sync;
-mod to;
 
 pub use crate::{
     departure::Departure,
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::Rooms,
-    stamp::Stamp,
-    to::{Delivery, To},
+    rooms::{Delivery, Rooms, Stamp, To},
 };

@@ -19,16 +19,16 @@ use crate::{
     contain::contain,
     directory::{Directory, Vacate},
     error::{JoinError, TrackError},
+    member_records::{Keeper, Rooms, Seats},
     options::PresenceOptions,
-    seats::{Keeper, Rooms, Seats},
     shards::MANY,
 };
 
 mod change;
-mod crowd;
-mod dues;
-mod later;
-mod size;
+mod deferred;
+mod json_size;
+mod notify_schedule;
+mod room_presence;
 mod watch;
 
 pub use self::{
@@ -36,9 +36,9 @@ pub use self::{
     watch::Watch,
 };
 use self::{
-    crowd::Crowd,
-    dues::{Due, Dues},
-    later::Later,
+    deferred::Later,
+    notify_schedule::{Due, Dues},
+    room_presence::Crowd,
 };
 
 /// To how many watchers, and about how many rooms, is told before other tasks get a turn.

@@ -5,13 +5,18 @@ use std::{fmt, sync::Arc};
 use prism_driver::{Connection, ConnectionId};
 
 use crate::{
-    departure::Departure,
-    error::JoinError,
-    hall::{Hall, Whom},
-    options::RoomsOptions,
-    seats::Member,
+    departure::Departure, error::JoinError, member_records::Member, options::RoomsOptions,
     shards::MANY,
-    to::To,
+};
+
+mod membership;
+mod recipients;
+mod stamp;
+
+use self::membership::{Hall, Whom};
+pub use self::{
+    recipients::{Delivery, To},
+    stamp::Stamp,
 };
 
 impl Member for Connection {

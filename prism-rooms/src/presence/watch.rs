@@ -7,7 +7,7 @@ use prism_driver::{Connection, PreparedMessage, TrySendError};
 
 use super::{
     change::{Change, IS_JSON},
-    later::Later,
+    deferred::Later,
 };
 use crate::sync::Lock;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{Hall, fake::Fake};
+use super::{Hall, fake_member::Fake};
 use crate::sync::Lock;
 
 const SHARDS: usize = 1;

@@ -21,9 +21,9 @@ use prism_driver::{Connection, ConnectionId};
 
 use super::{
     change::{Change, Person, Tracked},
-    dues::Due,
-    later::Later,
-    size,
+    deferred::Later,
+    json_size as size,
+    notify_schedule::Due,
     watch::{Outlet, Told, Watcher},
 };
 use crate::{directory::Vacate, error::TrackError, options::PresenceOptions};

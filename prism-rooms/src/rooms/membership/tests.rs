@@ -13,8 +13,8 @@ use std::{
 
 use fastrand::Rng;
 
-use super::{Hall, fake::Fake};
-use crate::{error::JoinError, seats::Member};
+use super::{Hall, fake_member::Fake};
+use crate::{error::JoinError, member_records::Member};
 
 /// How long the other thread may take before it has failed.
 const PATIENCE: Duration = Duration::from_secs(60);

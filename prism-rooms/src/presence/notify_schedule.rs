@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_channel::{Receiver, Sender};
 
-use super::later::Later;
+use super::deferred::Later;
 use crate::sync::Lock;
 
 /// Each room is in it once at most, and only while there is somebody in it: what is due can not become

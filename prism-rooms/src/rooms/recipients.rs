@@ -6,8 +6,8 @@ use prism_driver::{
     CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError, hold_wakeups,
 };
 
-use crate::{
-    hall::{Hall, Whom},
+use super::{
+    membership::{Hall, Whom},
     stamp::Stamp,
 };
 

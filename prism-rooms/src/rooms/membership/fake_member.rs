@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{
-    hall::{Hall, Whom},
-    seats::Member,
-    stamp::Stamp,
-    sync::Lock,
-};
+use super::{Hall, Stamp, Whom};
+use crate::{member_records::Member, sync::Lock};
 
 #[derive(Clone)]
 pub(super) struct Fake(Arc<Inner>);

@@ -8,12 +8,12 @@ use std::{
 
 use indexmap::IndexMap;
 
+use super::stamp::Stamp;
 use crate::{
     contain::contain,
     directory::{Directory, Vacate},
     error::JoinError,
-    seats::{Keeper, Member, Rooms, Seats},
-    stamp::Stamp,
+    member_records::{Keeper, Member, Rooms, Seats},
     sync::{Lock, Turnstile},
 };
 
@@ -238,7 +238,7 @@ fn tell_all<M: Member>(members: &Members<M>, mut tell: impl FnMut(M::Id, &M)) ->
 }
 
 #[cfg(test)]
-mod fake;
+mod fake_member;
 #[cfg(all(test, prism_loom))]
 mod races;
 #[cfg(all(test, not(prism_loom)))]
