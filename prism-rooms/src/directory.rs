@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What a [`Directory`] holds.
-pub(crate) trait Vacate: Default {
+pub(crate) trait Vacancy: Default {
     /// Whether there is no more reason to be there.
     fn is_vacant(&self) -> bool;
 }
@@ -42,75 +42,75 @@ struct Shard<T> {
 
 struct Entry<T> {
     name: Arc<str>,
-    thing: Lock<T>,
+    value: Lock<T>,
 }
 
-impl<T: Vacate> Directory<T> {
+impl<T: Vacancy> Directory<T> {
     pub(crate) fn new(shards: usize) -> Self {
         Self { shards: Shards::new(shards) }
     }
 
     /// Lets `visit` see the thing with this name; makes it if there is none. `visit` may run while a
     /// shard is locked.
-    pub(crate) fn enter<R>(&self, name: &str, visit: impl FnOnce(&Arc<str>, &mut T) -> R) -> R {
+    pub(crate) fn with_or_default<R>(
+        &self,
+        name: &str,
+        visit: impl FnOnce(&Arc<str>, &mut T) -> R,
+    ) -> R {
         loop {
-            let mut shard = self.shards.of(name);
+            let mut shard = self.shards.lock(name);
             let Some(entry) = shard.entries.get(name).cloned() else {
-                let (name, mut thing) = (Arc::from(name), T::default());
-                let seen = visit(&name, &mut thing);
-                if !thing.is_vacant() {
-                    shard.insert(Entry { name, thing: Lock::new(thing) });
+                let (name, mut value) = (Arc::from(name), T::default());
+                let returned = visit(&name, &mut value);
+                if !value.is_vacant() {
+                    shard.insert(Entry { name, value: Lock::new(value) });
                 }
-                return seen;
+                return returned;
             };
             drop(shard);
-            let mut thing = entry.thing.lock();
-            if !thing.is_vacant() {
-                let seen = visit(&entry.name, &mut thing);
-                self.tidy(&entry, thing);
-                return seen;
+            let mut value = entry.value.lock();
+            if !value.is_vacant() {
+                let returned = visit(&entry.name, &mut value);
+                self.remove_if_vacant(&entry, value);
+                return returned;
             }
         }
     }
 
     /// Lets `visit` see the thing with this name, if there is one.
-    pub(crate) fn visit<R>(&self, name: &str, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
+    pub(crate) fn with<R>(&self, name: &str, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
         let entry = self.find(name)?;
-        let mut thing = entry.thing.lock();
-        if thing.is_vacant() {
+        let mut value = entry.value.lock();
+        if value.is_vacant() {
             return None;
         }
-        let seen = visit(&mut thing);
-        self.tidy(&entry, thing);
-        Some(seen)
+        let returned = visit(&mut value);
+        self.remove_if_vacant(&entry, value);
+        Some(returned)
     }
 
     /// Lets `look` see those of the things with these names that there are, all at one moment. The
     /// names have to be sorted, each there once.
-    pub(crate) fn look_at_all<R>(
-        &self,
-        names: &[&str],
-        look: impl FnOnce(&[Guard<'_, T>]) -> R,
-    ) -> R {
+    pub(crate) fn with_all<R>(&self, names: &[&str], read: impl FnOnce(&[Guard<'_, T>]) -> R) -> R {
         debug_assert!(
             names.is_sorted_by(|one, next| one < next),
             "or two could wait for each other"
         );
         let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
         // One that has become vacant since is one that was not there for a moment.
-        let things: Vec<_> = entries.iter().map(|entry| entry.thing.lock()).collect();
-        look(&things)
+        let values: Vec<_> = entries.iter().map(|entry| entry.value.lock()).collect();
+        read(&values)
     }
 
     /// How many things there are.
     pub(crate) fn len(&self) -> usize {
-        self.shards.all().map(|shard| shard.entries.len()).sum()
+        self.shards.lock_each().map(|shard| shard.entries.len()).sum()
     }
 
     /// The names of what is there, in no particular order.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         let names = |shard: Guard<'_, Shard<T>>| shard.names.iter().cloned().collect::<Vec<_>>();
-        self.shards.all().flat_map(names).collect()
+        self.shards.lock_each().flat_map(names).collect()
     }
 
     /// The first names of what is there, in their order, behind `after`, if it is given.
@@ -118,7 +118,7 @@ impl<T: Vacate> Directory<T> {
         let behind = (after.map_or(Unbounded, Excluded), Unbounded);
         // Those that are first of what was seen, the last of them on top.
         let mut first = BinaryHeap::<Arc<str>>::new();
-        for shard in self.shards.all() {
+        for shard in self.shards.lock_each() {
             for name in shard.names.range::<str, _>(behind) {
                 if first.len() >= most {
                     match first.peek() {
@@ -133,13 +133,13 @@ impl<T: Vacate> Directory<T> {
     }
 
     fn find(&self, name: &str) -> Option<Arc<Entry<T>>> {
-        self.shards.of(name).entries.get(name).cloned()
+        self.shards.lock(name).entries.get(name).cloned()
     }
 
     /// At the end of a visit: what was left vacant vanishes.
-    fn tidy(&self, entry: &Entry<T>, thing: Guard<'_, T>) {
-        if thing.is_vacant() {
-            self.shards.of(&*entry.name).remove(&entry.name);
+    fn remove_if_vacant(&self, entry: &Entry<T>, value: Guard<'_, T>) {
+        if value.is_vacant() {
+            self.shards.lock(&*entry.name).remove(&entry.name);
         }
     }
 }

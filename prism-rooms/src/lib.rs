@@ -96,7 +96,7 @@
 //!    [default](prism_driver::Options::high_water_mark)); from then on it misses what does not fit,
 //!    until it has read. What it has missed is counted ([`Delivery::dropped`]), and is a whole
 //!    message each time. If a gap makes no sense, have it closed instead:
-//!    [`to(..).or_close()`](To::or_close). What a member's own handler wants to be
+//!    [`to(..).or_close()`](Recipients::or_close). What a member's own handler wants to be
 //!    [missed](prism_driver::Handler::when_slow) comes first. One that takes no byte at all is cut by the
 //!    [write timeout](prism_driver::Options::write_timeout).
 //!
@@ -257,7 +257,6 @@
 //! message says which process it comes from, and its place in the order of each room that it was for;
 //! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
-mod contain;
 mod departure;
 mod directory;
 mod error;
@@ -273,5 +272,5 @@ pub use crate::{
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::{Delivery, Rooms, Stamp, To},
+    rooms::{Delivery, Recipients, Rooms, Stamp},
 };

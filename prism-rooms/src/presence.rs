@@ -16,12 +16,12 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use crate::{
-    contain::contain,
-    directory::{Directory, Vacate},
+    directory::{Directory, Vacancy},
     error::{JoinError, TrackError},
-    member_records::{Keeper, Rooms, Seats},
+    member_records::{MemberRecords, RecordOwner, RoomNames},
     options::PresenceOptions,
-    shards::MANY,
+    shards::DEFAULT_SHARDS,
+    sync::run_user_code,
 };
 
 mod change;
@@ -36,13 +36,13 @@ pub use self::{
     watch::Watch,
 };
 use self::{
-    deferred::Later,
-    notify_schedule::{Due, Dues},
-    room_presence::Crowd,
+    deferred::Deferred,
+    notify_schedule::{Deadline, NotifySchedule},
+    room_presence::RoomPresence,
 };
 
 /// To how many watchers, and about how many rooms, is told before other tasks get a turn.
-const TOLD_PER_TURN: usize = 256;
+const NOTIFICATIONS_PER_TURN: usize = 256;
 
 /// Who is present in which room, with what they want known of them. Cheap to clone: a clone is the
 /// same presence.
@@ -82,12 +82,12 @@ pub struct Presence<M> {
 struct Inner<M> {
     /// For the hooks that connections keep, and for the task: they do not keep this.
     this: Weak<Self>,
-    seats: Seats<Connection>,
-    rooms: Directory<Crowd<M>>,
+    records: MemberRecords<Connection>,
+    rooms: Directory<RoomPresence<M>>,
     options: PresenceOptions,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
-    dues: Dues,
-    watches: AtomicU64,
+    schedule: NotifySchedule,
+    next_watch_id: AtomicU64,
 }
 
 impl<M: Serialize + Send + Sync + 'static> Presence<M> {
@@ -103,18 +103,18 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
         // A watcher that is behind is tried again after it: with none at all that would never end.
         let options = options.window(options.window.max(Duration::from_millis(1)));
-        let (dues, bell) = Dues::new();
+        let (schedule, signal) = NotifySchedule::new();
         let clock = runtime.clone();
         let inner = Arc::new_cyclic(|this| Inner {
             this: this.clone(),
-            seats: Seats::new(MANY),
-            rooms: Directory::new(MANY),
+            records: MemberRecords::new(DEFAULT_SHARDS),
+            rooms: Directory::new(DEFAULT_SHARDS),
             options,
             now: Box::new(move || clock.now()),
-            dues,
-            watches: AtomicU64::new(0),
+            schedule,
+            next_watch_id: AtomicU64::new(0),
         });
-        runtime.spawn(tell_what_is_due(runtime.clone(), bell, Arc::downgrade(&inner)));
+        runtime.spawn(run_notifications(runtime.clone(), signal, Arc::downgrade(&inner)));
         Self { inner }
     }
 
@@ -139,14 +139,14 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         }
         let tracked = Tracked::new(connection.id(), meta, json.into());
         let limits = &self.inner.options;
-        self.inner.change(connection, room, |room, crowd, later| {
-            crowd.track(room, person, tracked, limits, later)
+        self.inner.update(connection, room, |room, presence, deferred| {
+            presence.track(room, person, tracked, limits, deferred)
         })
     }
 
     /// Does not show a connection in a room any more. Whether it was shown.
     pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd, later| crowd.untrack(id, later))
+        self.inner.withdraw(id, room, |presence, deferred| presence.untrack(id, deferred))
     }
 
     // ---- who is present, at this moment
@@ -162,20 +162,20 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// page, not with the room.
     #[must_use]
     pub fn list_after(&self, room: &str, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
-        let page = self.inner.rooms.visit(room, |crowd| crowd.people_after(after, most));
+        let page = self.inner.rooms.with(room, |presence| presence.people_after(after, most));
         page.unwrap_or_default()
     }
 
     /// Returns the person with this key, if they are in the room.
     #[must_use]
     pub fn person(&self, room: &str, key: &str) -> Option<Arc<Person<M>>> {
-        self.inner.rooms.visit(room, |crowd| crowd.person(key)).flatten()
+        self.inner.rooms.with(room, |presence| presence.person(key)).flatten()
     }
 
     /// How many people are in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
-        self.inner.rooms.visit(room, |crowd| crowd.count()).unwrap_or(0)
+        self.inner.rooms.with(room, |presence| presence.count()).unwrap_or(0)
     }
 
     // ---- those who want to know it
@@ -189,29 +189,32 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// [may](PresenceOptions::max_rooms_per_connection).
     pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         let watcher = connection.clone();
-        self.inner
-            .change(connection, room, |room, crowd, later| Ok(crowd.watch(room, watcher, later)))
+        self.inner.update(connection, room, |room, presence, deferred| {
+            Ok(presence.watch(room, watcher, deferred))
+        })
     }
 
     /// Does not tell a connection any more. Whether it was told.
     pub fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd, later| crowd.unwatch(id, later))
+        self.inner.withdraw(id, room, |presence, deferred| presence.unwatch(id, deferred))
     }
 
     /// As [`watch`](Self::watch), for your own program.
     #[must_use]
     pub fn watch_here(&self, room: &str) -> Watch<M> {
-        let number = self.inner.watches.fetch_add(1, Ordering::Relaxed);
-        let (mut watch, outlet) = Watch::new();
-        let mut later = self.inner.later();
-        self.inner.rooms.enter(room, |room, crowd| {
-            crowd.watch_here(room, number, outlet, &mut later);
+        let number = self.inner.next_watch_id.fetch_add(1, Ordering::Relaxed);
+        let (mut watch, destination) = Watch::new();
+        let mut deferred = self.inner.deferred();
+        self.inner.rooms.with_or_default(room, |room, presence| {
+            presence.add_local_watcher(room, number, destination, &mut deferred);
         });
         let (this, room) = (self.inner.this.clone(), Arc::from(room));
         watch.on_drop(move || {
             if let Some(inner) = this.upgrade() {
-                let mut later = inner.later();
-                inner.visit(&room, &mut later, |crowd, later| crowd.unwatch_here(number, later));
+                let mut deferred = inner.deferred();
+                inner.with_room(&room, &mut deferred, |presence, deferred| {
+                    presence.remove_local_watcher(number, deferred)
+                });
             }
         });
         watch
@@ -220,31 +223,31 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
 impl<M: Send + Sync + 'static> Inner<M> {
     /// Lets a connection into a crowd, or change something there.
-    fn change<R, E: From<JoinError>>(
+    fn update<R, E: From<JoinError>>(
         &self,
         connection: &Connection,
         room: &str,
-        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> Result<R, E>,
+        change: impl FnOnce(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut later = self.later();
+        let mut deferred = self.deferred();
         // It holds metadata: if it is not called, it is dropped here, and not under a lock.
         let mut change = Some(change);
-        let enter = |rooms: &mut Rooms| {
+        let enter = |rooms: &mut RoomNames| {
             let limit = self.options.max_rooms_per_connection;
             if !rooms.contains(room) && rooms.len() >= limit {
                 return Err(JoinError::TooManyRooms { limit }.into());
             }
-            self.rooms.enter(room, |room, crowd| {
+            self.rooms.with_or_default(room, |room, presence| {
                 let change = change.take().expect("a room is entered once");
-                let changed = change(room, crowd, &mut later);
-                if crowd.knows(connection.id()) {
+                let changed = change(room, presence, &mut deferred);
+                if presence.has_member(connection.id()) {
                     rooms.insert(room.clone());
                 }
-                self.settle(room, crowd, &mut later);
+                self.schedule_or_clear(room, presence, &mut deferred);
                 changed
             })
         };
-        let changed = self.seats.visit(connection, &self.this, || {}, enter);
+        let changed = self.records.update(connection, &self.this, || {}, enter);
         changed.unwrap_or_else(|| Err(JoinError::Ended.into()))
     }
 
@@ -253,14 +256,14 @@ impl<M: Send + Sync + 'static> Inner<M> {
         &self,
         id: ConnectionId,
         room: &str,
-        withdraw: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> bool,
+        withdraw: impl FnOnce(&mut RoomPresence<M>, &mut Deferred<M>) -> bool,
     ) -> bool {
-        let mut later = self.later();
-        let withdrawn = self.seats.visit_taken(id, |rooms| {
+        let mut deferred = self.deferred();
+        let withdrawn = self.records.update_existing(id, |rooms| {
             let room = rooms.get(room)?.clone();
-            self.visit(&room, &mut later, |crowd, later| {
-                let withdrawn = withdraw(crowd, later);
-                if !crowd.knows(id) {
+            self.with_room(&room, &mut deferred, |presence, deferred| {
+                let withdrawn = withdraw(presence, deferred);
+                if !presence.has_member(id) {
                     rooms.remove(&room);
                 }
                 withdrawn
@@ -270,91 +273,103 @@ impl<M: Send + Sync + 'static> Inner<M> {
     }
 
     /// Lets `visit` see, and change, who is in a room, if anybody is.
-    fn visit<R>(
+    fn with_room<R>(
         &self,
         room: &Arc<str>,
-        later: &mut Later<M>,
-        visit: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> R,
+        deferred: &mut Deferred<M>,
+        visit: impl FnOnce(&mut RoomPresence<M>, &mut Deferred<M>) -> R,
     ) -> Option<R> {
-        self.rooms.visit(room, |crowd| {
-            let seen = visit(crowd, later);
-            self.settle(room, crowd, later);
-            seen
+        self.rooms.with(room, |presence| {
+            let returned = visit(presence, deferred);
+            self.schedule_or_clear(room, presence, deferred);
+            returned
         })
     }
 
-    fn later(&self) -> Later<M> {
-        Later::new((self.now)())
+    fn deferred(&self) -> Deferred<M> {
+        Deferred::new((self.now)())
     }
 
     /// At the end of a visit: sees to it that what has become different is told, if there is somebody to
     /// be told.
-    fn settle(&self, room: &Arc<str>, crowd: &mut Crowd<M>, later: &mut Later<M>) {
-        if crowd.is_vacant() {
-            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
-            crowd.clear(later);
-        } else if crowd.due.is_none() && crowd.has_news() {
-            crowd.due =
-                Some(self.dues.add(room, later.now.saturating_add(self.options.window), later));
+    fn schedule_or_clear(
+        &self,
+        room: &Arc<str>,
+        presence: &mut RoomPresence<M>,
+        deferred: &mut Deferred<M>,
+    ) {
+        if presence.is_vacant() {
+            presence
+                .deadline
+                .take()
+                .into_iter()
+                .for_each(|deadline| self.schedule.cancel(deadline));
+            presence.clear(deferred);
+        } else if presence.deadline.is_none() && presence.has_pending_changes() {
+            presence.deadline = Some(self.schedule.add(
+                room,
+                deferred.now.saturating_add(self.options.window),
+                deferred,
+            ));
         }
     }
 
     /// Tells what is due, but no more than is one turn's.
-    fn tell_some(&self) {
-        let mut told = 0;
-        while told < TOLD_PER_TURN {
-            let mut later = self.later();
-            let Some((due, room)) = self.dues.take(later.now) else { break };
-            told += 1 + self.tell(&room, due, &mut later);
+    fn notify_due(&self) {
+        let mut notified = 0;
+        while notified < NOTIFICATIONS_PER_TURN {
+            let mut deferred = self.deferred();
+            let Some((deadline, room)) = self.schedule.take_due(deferred.now) else { break };
+            notified += 1 + self.notify(&room, deadline, &mut deferred);
         }
     }
 
     /// How many watchers were told.
-    fn tell(&self, room: &Arc<str>, due: Due, later: &mut Later<M>) -> usize {
-        let told = self.visit(room, later, |crowd, later| {
+    fn notify(&self, room: &Arc<str>, deadline: Deadline, deferred: &mut Deferred<M>) -> usize {
+        let notified = self.with_room(room, deferred, |presence, deferred| {
             // It may have vanished meanwhile, and come back, and be due later.
-            if !crowd.was_due(due) {
+            if !presence.take_deadline(deadline) {
                 return 0;
             }
-            crowd.tell(room, later);
-            crowd.watchers()
+            presence.notify(room, deferred);
+            presence.watcher_count()
         });
-        told.unwrap_or(0)
+        notified.unwrap_or(0)
     }
 }
 
-impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
-    fn seats(&self) -> &Seats<Connection> {
-        &self.seats
+impl<M: Send + Sync + 'static> RecordOwner<Connection> for Inner<M> {
+    fn records(&self) -> &MemberRecords<Connection> {
+        &self.records
     }
 
-    fn end(&self, id: ConnectionId) {
-        let mut later = self.later();
-        self.seats.end(id, |rooms| {
+    fn member_ended(&self, id: ConnectionId) {
+        let mut deferred = self.deferred();
+        self.records.end(id, |rooms| {
             for room in rooms {
-                self.visit(room, &mut later, |crowd, later| {
-                    crowd.unwatch(id, later);
-                    crowd.untrack(id, later);
+                self.with_room(room, &mut deferred, |presence, deferred| {
+                    presence.unwatch(id, deferred);
+                    presence.untrack(id, deferred);
                 });
             }
         });
     }
 }
 
-async fn tell_what_is_due<M: Send + Sync + 'static>(
+async fn run_notifications<M: Send + Sync + 'static>(
     runtime: impl Runtime,
-    bell: Receiver<()>,
+    signal: Receiver<()>,
     presence: Weak<Inner<M>>,
 ) {
-    while bell.recv().await.is_ok() {
-        while let Some(at) = presence.upgrade().and_then(|presence| presence.dues.next()) {
+    while signal.recv().await.is_ok() {
+        while let Some(at) = presence.upgrade().and_then(|presence| presence.schedule.next_at()) {
             let early = at.saturating_sub(runtime.now());
             if early > Duration::ZERO {
                 runtime.sleep(early).await;
             }
             if let Some(presence) = presence.upgrade() {
                 // It wakes tasks and drops metadata, and this task is the only one that tells.
-                contain(move || presence.tell_some());
+                run_user_code(move || presence.notify_due());
             }
             yield_now().await; // ten thousand may have to be told
         }

@@ -1,4 +1,4 @@
-//! [`Rooms`]: the public face of the [`Hall`].
+//! [`Rooms`]: the public face of the [`Membership`].
 
 use std::{fmt, sync::Arc};
 
@@ -6,16 +6,16 @@ use prism_driver::{Connection, ConnectionId};
 
 use crate::{
     departure::Departure, error::JoinError, member_records::Member, options::RoomsOptions,
-    shards::MANY,
+    shards::DEFAULT_SHARDS,
 };
 
 mod membership;
 mod recipients;
 mod stamp;
 
-use self::membership::{Hall, Whom};
+use self::membership::{Membership, Scope};
 pub use self::{
-    recipients::{Delivery, To},
+    recipients::{Delivery, Recipients},
     stamp::Stamp,
 };
 
@@ -51,7 +51,7 @@ impl Member for Connection {
 /// Nothing in here waits for a peer, or is async: call it from anywhere.
 #[derive(Clone)]
 pub struct Rooms {
-    hall: Arc<Hall<Connection>>,
+    membership: Arc<Membership<Connection>>,
 }
 
 impl Rooms {
@@ -64,7 +64,7 @@ impl Rooms {
     /// As [`new`](Self::new), with other limits.
     #[must_use]
     pub fn with_options(options: RoomsOptions) -> Self {
-        Self { hall: Hall::new(MANY, options.max_rooms_per_connection) }
+        Self { membership: Membership::new(DEFAULT_SHARDS, options.max_rooms_per_connection) }
     }
 
     // ---- coming and going
@@ -72,7 +72,7 @@ impl Rooms {
     /// Makes a connection known, so that it is among [`everyone`](Self::everyone), without it joining
     /// a room. Whether it is known now: `false` if it is over.
     pub fn add(&self, connection: &Connection) -> bool {
-        self.hall.add(connection)
+        self.membership.add(connection)
     }
 
     /// Lets a connection into a room. Returns whether it has come in: `false` if it was in already.
@@ -84,18 +84,18 @@ impl Rooms {
     /// If the connection has ended, or is in as many rooms as it
     /// [may be](RoomsOptions::max_rooms_per_connection).
     pub fn join(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
-        self.hall.join(connection, room)
+        self.membership.join(connection, room)
     }
 
     /// Takes a connection out of a room. Whether it was in.
     pub fn leave(&self, id: ConnectionId, room: &str) -> bool {
-        self.hall.leave(id, room)
+        self.membership.leave(id, room)
     }
 
     /// Takes a connection out of all its rooms: those it was in. It is still among
     /// [`everyone`](Self::everyone).
     pub fn leave_all(&self, id: ConnectionId) -> Vec<Arc<str>> {
-        self.hall.leave_all(id)
+        self.membership.leave_all(id)
     }
 
     /// Registers a hook that is called when a connection has left one or more rooms: by
@@ -132,11 +132,11 @@ impl Rooms {
     /// changes. Presence and rooms do not wait for each other: when a connection ends, it may or may not be
     /// [listed](crate::Presence::list) there while the hook runs.
     pub fn on_leave(&self, hook: impl Fn(&Departure<'_>) + Send + Sync + 'static) {
-        let hall = Arc::downgrade(&self.hall);
-        self.hall.on_leave(move |connection, left, ended| {
+        let membership = Arc::downgrade(&self.membership);
+        self.membership.on_leave(move |connection, left, ended| {
             // It is there: somebody is calling a method of it.
-            if let Some(hall) = hall.upgrade() {
-                hook(&Departure { rooms: &Self { hall }, connection, left, ended });
+            if let Some(membership) = membership.upgrade() {
+                hook(&Departure { rooms: &Self { membership }, connection, left, ended });
             }
         });
     }
@@ -144,8 +144,8 @@ impl Rooms {
     // ---- sending
 
     /// Whoever is in this room, to send to. A room that is not there has nobody in it.
-    pub fn to<'a>(&'a self, room: &'a str) -> To<'a> {
-        To::new(&self.hall, Whom::In(vec![room]))
+    pub fn to<'a>(&'a self, room: &'a str) -> Recipients<'a> {
+        Recipients::new(&self.membership, Scope::Rooms(vec![room]))
     }
 
     /// Each connection that is known, to send to: from when it first joined a room, or was
@@ -153,14 +153,14 @@ impl Rooms {
     ///
     /// To have its place in the order of each room, what is sent to everyone waits until what is being
     /// sent to rooms is in their members' outboxes, and what is sent to rooms meanwhile waits for it.
-    pub fn everyone(&self) -> To<'_> {
-        To::new(&self.hall, Whom::Everyone)
+    pub fn everyone(&self) -> Recipients<'_> {
+        Recipients::new(&self.membership, Scope::Everyone)
     }
 
     /// The known connection with this id.
     #[must_use]
     pub fn one(&self, id: ConnectionId) -> Option<Connection> {
-        self.hall.member(id)
+        self.membership.member(id)
     }
 
     // ---- what there is, at this moment
@@ -168,21 +168,21 @@ impl Rooms {
     /// Returns how many rooms there are.
     #[must_use]
     pub fn room_count(&self) -> usize {
-        self.hall.rooms().len()
+        self.membership.rooms().len()
     }
 
     /// Returns how many connections are known, that is, how many are among
     /// [`everyone`](Self::everyone).
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.hall.known()
+        self.membership.member_count()
     }
 
     /// Returns the names of the rooms that there are, in no particular order. It copies all of them:
     /// where there may be very many, or anybody may ask, use [`names_after`](Self::names_after).
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
-        self.hall.rooms().names()
+        self.membership.rooms().names()
     }
 
     /// Returns a page of the names of the rooms that there are, in the order of their bytes: at most
@@ -201,19 +201,19 @@ impl Rooms {
     /// ```
     #[must_use]
     pub fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
-        self.hall.rooms().names_after(after, most)
+        self.membership.rooms().names_after(after, most)
     }
 
     /// The rooms that a connection is in, in no particular order.
     #[must_use]
     pub fn rooms_of(&self, id: ConnectionId) -> Vec<Arc<str>> {
-        self.hall.rooms_of(id)
+        self.membership.rooms_of(id)
     }
 
     /// How many members a room has.
     #[must_use]
     pub fn len(&self, room: &str) -> usize {
-        self.hall.look(room, |members| members.len()).unwrap_or(0)
+        self.membership.with_members(room, |members| members.len()).unwrap_or(0)
     }
 
     /// Whether a room has no members, that is, whether it is not there.
@@ -225,13 +225,15 @@ impl Rooms {
     /// The members of a room, in no particular order.
     #[must_use]
     pub fn members(&self, room: &str) -> Vec<ConnectionId> {
-        self.hall.look(room, |members| members.keys().copied().collect()).unwrap_or_default()
+        self.membership
+            .with_members(room, |members| members.keys().copied().collect())
+            .unwrap_or_default()
     }
 
     /// Whether a connection is in a room.
     #[must_use]
     pub fn contains(&self, room: &str, id: ConnectionId) -> bool {
-        self.hall.contains(room, id)
+        self.membership.contains(room, id)
     }
 }
 

@@ -54,19 +54,19 @@ impl<T> DerefMut for Guard<'_, T> {
 
 /// What many do side by side, but not while one does it alone.
 #[derive(Debug)]
-pub(crate) struct Turnstile(RwLock<()>);
+pub(crate) struct BroadcastLock(RwLock<()>);
 
-impl Turnstile {
+impl BroadcastLock {
     pub(crate) fn new() -> Self {
         Self(RwLock::new(()))
     }
 
-    pub(crate) fn side_by_side<R>(&self, act: impl FnOnce() -> R) -> R {
+    pub(crate) fn shared<R>(&self, act: impl FnOnce() -> R) -> R {
         let _held = (self.0.read().unwrap_or_else(PoisonError::into_inner), Held::new());
         act()
     }
 
-    pub(crate) fn alone<R>(&self, act: impl FnOnce() -> R) -> R {
+    pub(crate) fn exclusive<R>(&self, act: impl FnOnce() -> R) -> R {
         let _held = (self.0.write().unwrap_or_else(PoisonError::into_inner), Held::new());
         act()
     }
@@ -74,8 +74,14 @@ impl Turnstile {
 
 /// Asserts, in debug builds, that the calling thread holds no lock of this crate.
 #[track_caller]
-pub(crate) fn assert_none_is_held() {
+pub(crate) fn assert_no_lock_is_held() {
     debug_assert_eq!(held::count(), 0, "the application's code would run under a lock");
+}
+
+/// Runs code of the application's. A panic in it, which its hook has told, ends here.
+pub(crate) fn run_user_code(act: impl FnOnce()) {
+    assert_no_lock_is_held();
+    prism_driver::contain(act);
 }
 
 /// Counts a lock for as long as it is held.

@@ -7,7 +7,7 @@ use prism_driver::ConnectionId;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::contain::contain;
+use crate::sync::run_user_code;
 
 /// What a watcher of a room is told.
 ///
@@ -74,9 +74,11 @@ struct Meta<M>(Option<Arc<M>>);
 
 impl<M> Person<M> {
     /// Whether a watcher who knows one would learn nothing from the other.
-    pub(super) fn looks_like(&self, other: &Self) -> bool {
+    pub(super) fn is_same_to_watchers(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.connections, &other.connections);
-        ours.iter().map(Tracked::looks).eq(theirs.iter().map(Tracked::looks))
+        ours.iter()
+            .map(Tracked::shown_to_watchers)
+            .eq(theirs.iter().map(Tracked::shown_to_watchers))
     }
 }
 
@@ -91,7 +93,7 @@ impl<M> Tracked<M> {
         &self.meta
     }
 
-    fn looks(&self) -> (ConnectionId, &str) {
+    fn shown_to_watchers(&self) -> (ConnectionId, &str) {
         (self.connection, self.json.get())
     }
 }
@@ -124,7 +126,7 @@ impl<M> Clone for Meta<M> {
 
 impl<M> Drop for Meta<M> {
     fn drop(&mut self) {
-        contain(|| self.0 = None);
+        run_user_code(|| self.0 = None);
     }
 }
 

@@ -9,19 +9,19 @@ use super::change::{IS_JSON, Tracked};
 
 /// Of a state in which nobody is.
 pub(super) fn of_state(room: &str) -> usize {
-    r#"{"presence":"state","room":,"number":18446744073709551615,"people":[]}"#.len() + of(room)
+    r#"{"presence":"state","room":,"number":18446744073709551615,"people":[]}"#.len() + len_of(room)
 }
 
 /// Of a person without connections.
 pub(super) fn of_person(key: &str) -> usize {
-    r#"{"key":,"connections":[]},"#.len() + of(key)
+    r#"{"key":,"connections":[]},"#.len() + len_of(key)
 }
 
 pub(super) fn of_connection<M>(tracked: &Tracked<M>) -> usize {
-    ",".len() + of(tracked)
+    ",".len() + len_of(tracked)
 }
 
-fn of(value: &(impl Serialize + ?Sized)) -> usize {
+fn len_of(value: &(impl Serialize + ?Sized)) -> usize {
     struct Count(usize);
 
     impl io::Write for Count {

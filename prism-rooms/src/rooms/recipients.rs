@@ -1,4 +1,4 @@
-//! [`To`]: a message on its way to many, and its [`Delivery`].
+//! [`Recipients`]: a message on its way to many, and its [`Delivery`].
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,7 +7,7 @@ use prism_driver::{
 };
 
 use super::{
-    membership::{Hall, Whom},
+    membership::{Membership, Scope},
     stamp::Stamp,
 };
 
@@ -22,9 +22,9 @@ use super::{
 /// ```
 #[derive(Clone)]
 #[must_use = "nothing is sent before `send`"]
-pub struct To<'a> {
-    hall: &'a Hall<Connection>,
-    whom: Whom<'a>,
+pub struct Recipients<'a> {
+    membership: &'a Membership<Connection>,
+    scope: Scope<'a>,
     except: BTreeSet<ConnectionId>,
     or_close: bool,
 }
@@ -43,15 +43,15 @@ pub struct Delivery {
     pub dropped: usize,
 }
 
-impl<'a> To<'a> {
-    pub(crate) const fn new(hall: &'a Hall<Connection>, whom: Whom<'a>) -> Self {
-        Self { hall, whom, except: BTreeSet::new(), or_close: false }
+impl<'a> Recipients<'a> {
+    pub(crate) const fn new(membership: &'a Membership<Connection>, scope: Scope<'a>) -> Self {
+        Self { membership, scope, except: BTreeSet::new(), or_close: false }
     }
 
     /// And whoever is in this room, too. Nobody gets it twice.
     pub fn and(mut self, room: &'a str) -> Self {
         // Everyone is everyone already.
-        if let Whom::In(rooms) = &mut self.whom {
+        if let Scope::Rooms(rooms) = &mut self.scope {
             rooms.push(room);
         }
         self
@@ -83,7 +83,7 @@ impl<'a> To<'a> {
         let (mut delivered, mut dropped) = (0, 0);
         let _wakeups = hold_wakeups(); // until no room is locked any more
         let mut slow = Vec::new();
-        let stamp = self.each(|member| match member.try_send_prepared(message) {
+        let stamp = self.for_each(|member| match member.try_send_prepared(message) {
             Ok(()) => delivered += 1,
             Err(TrySendError::Full) => {
                 dropped += 1;
@@ -103,24 +103,24 @@ impl<'a> To<'a> {
     /// that were open.
     pub fn close(&self, code: CloseCode, reason: &str) -> usize {
         let mut members = Vec::new();
-        self.each(|member| members.push(member.clone()));
+        self.for_each(|member| members.push(member.clone()));
         members.iter().filter(|member| member.close(code, reason)).count()
     }
 
-    fn each(&self, mut tell: impl FnMut(&Connection)) -> Stamp {
-        self.hall.each(&self.whom, |id, member| {
+    fn for_each(&self, mut visit: impl FnMut(&Connection)) -> Stamp {
+        self.membership.for_each(&self.scope, |id, member| {
             if !self.except.contains(&id) {
-                tell(member);
+                visit(member);
             }
         })
     }
 }
 
-impl fmt::Debug for To<'_> {
+impl fmt::Debug for Recipients<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hall: _, whom, except, or_close } = self;
-        let mut debug = f.debug_struct("To");
-        debug.field("whom", whom).field("except", except).field("or_close", or_close);
+        let Self { membership: _, scope, except, or_close } = self;
+        let mut debug = f.debug_struct("Recipients");
+        debug.field("scope", scope).field("except", except).field("or_close", or_close);
         debug.finish_non_exhaustive()
     }
 }

@@ -1,26 +1,26 @@
-//! [`Fake`]: a member that is no connection. It hears, and it ends when it is told to.
+//! [`FakeMember`]: a member that is no connection. It hears, and it ends when it is told to.
 
 use std::sync::Arc;
 
-use super::{Hall, Stamp, Whom};
+use super::{Membership, Scope, Stamp};
 use crate::{member_records::Member, sync::Lock};
 
 #[derive(Clone)]
-pub(super) struct Fake(Arc<Inner>);
+pub(super) struct FakeMember(Arc<Inner>);
 
 struct Inner {
     id: u32,
     /// There until it ends.
     hooks: Lock<Option<Vec<Hook>>>,
-    heard: Lock<Vec<u32>>,
+    received: Lock<Vec<u32>>,
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
 
-impl Fake {
+impl FakeMember {
     pub(super) fn new(id: u32) -> Self {
-        let (hooks, heard) = (Lock::new(Some(Vec::new())), Lock::new(Vec::new()));
-        Self(Arc::new(Inner { id, hooks, heard }))
+        let (hooks, received) = (Lock::new(Some(Vec::new())), Lock::new(Vec::new()));
+        Self(Arc::new(Inner { id, hooks, received }))
     }
 
     pub(super) fn end(&self) {
@@ -28,12 +28,12 @@ impl Fake {
         hooks.into_iter().flatten().for_each(|hook| hook());
     }
 
-    pub(super) fn heard(&self) -> Vec<u32> {
-        self.0.heard.lock().clone()
+    pub(super) fn received(&self) -> Vec<u32> {
+        self.0.received.lock().clone()
     }
 }
 
-impl Member for Fake {
+impl Member for FakeMember {
     type Id = u32;
 
     fn id(&self) -> u32 {
@@ -50,18 +50,20 @@ impl Member for Fake {
     }
 }
 
-impl Hall<Fake> {
-    pub(super) fn say(&self, rooms: &[&str], word: u32) -> Stamp {
-        self.each(&Whom::In(rooms.to_vec()), |_, member| member.0.heard.lock().push(word))
+impl Membership<FakeMember> {
+    pub(super) fn broadcast(&self, rooms: &[&str], message: u32) -> Stamp {
+        self.for_each(&Scope::Rooms(rooms.to_vec()), |_, member| {
+            member.0.received.lock().push(message)
+        })
     }
 
-    pub(super) fn say_to_everyone(&self, word: u32) -> Stamp {
-        self.each(&Whom::Everyone, |_, member| member.0.heard.lock().push(word))
+    pub(super) fn broadcast_to_everyone(&self, message: u32) -> Stamp {
+        self.for_each(&Scope::Everyone, |_, member| member.0.received.lock().push(message))
     }
 
     /// Who is in the room, sorted. Panics where two records of the same thing differ.
     pub(super) fn members(&self, room: &str) -> Vec<u32> {
-        let members = self.look(room, |members| members.keys().copied().collect());
+        let members = self.with_members(room, |members| members.keys().copied().collect());
         let mut members: Vec<u32> = members.unwrap_or_default();
         members.sort_unstable();
         assert!(members.iter().all(|id| self.contains(room, *id)), "a member does not know it");

@@ -13,7 +13,7 @@ use std::{
 
 use fastrand::Rng;
 
-use super::{Hall, fake_member::Fake};
+use super::{Membership, fake_member::FakeMember};
 use crate::{error::JoinError, member_records::Member};
 
 /// How long the other thread may take before it has failed.
@@ -46,92 +46,93 @@ impl Meeting {
 #[test]
 fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
     const REPEATS: u32 = 10_000;
-    let (hall, meeting) = (Hall::new(1, usize::MAX), Meeting::default());
+    let (membership, meeting) = (Membership::new(1, usize::MAX), Meeting::default());
     // They take turns at being the one who leaves; how long before, differs.
-    let part = |mine: &Fake, mut mine_leaves: bool| {
+    let part = |mine: &FakeMember, mut mine_leaves: bool| {
         for repeat in 0..REPEATS {
             meeting.wait();
             let early = if mine_leaves { repeat % 127 } else { repeat % 31 };
             (0..early).for_each(|_| hint::spin_loop());
             if mine_leaves {
-                assert!(hall.leave(mine.id(), "tea"), "repeat {repeat}");
+                assert!(membership.leave(mine.id(), "tea"), "repeat {repeat}");
             } else {
-                assert_eq!(hall.join(mine, "tea"), Ok(true), "repeat {repeat}");
+                assert_eq!(membership.join(mine, "tea"), Ok(true), "repeat {repeat}");
             }
             meeting.wait();
-            let there = hall.members("tea");
+            let there = membership.members("tea");
             assert_eq!(there.len(), 1, "repeat {repeat}: {there:?}");
             mine_leaves = !mine_leaves;
         }
     };
-    let (ann, ben) = (Fake::new(1), Fake::new(2));
-    hall.join(&ann, "tea").unwrap();
+    let (ann, ben) = (FakeMember::new(1), FakeMember::new(2));
+    membership.join(&ann, "tea").unwrap();
     thread::scope(|scope| {
         scope.spawn(|| part(&ann, true));
         part(&ben, false);
     });
-    hall.leave_all(1);
-    hall.leave_all(2);
-    assert!(hall.rooms().names().is_empty());
+    membership.leave_all(1);
+    membership.leave_all(2);
+    assert!(membership.rooms().names().is_empty());
 }
 
 #[test]
 fn who_is_in_several_rooms_of_a_union_hears_once() {
-    let (hall, ann, ben) = (Hall::new(1, usize::MAX), Fake::new(1), Fake::new(2));
-    hall.join(&ann, "tea").unwrap();
-    hall.join(&ann, "milk").unwrap();
-    hall.join(&ben, "milk").unwrap();
-    hall.say(&["milk", "tea", "milk", "wine"], 7);
-    assert_eq!((ann.heard(), ben.heard()), (vec![7], vec![7]));
+    let (membership, ann, ben) =
+        (Membership::new(1, usize::MAX), FakeMember::new(1), FakeMember::new(2));
+    membership.join(&ann, "tea").unwrap();
+    membership.join(&ann, "milk").unwrap();
+    membership.join(&ben, "milk").unwrap();
+    membership.broadcast(&["milk", "tea", "milk", "wine"], 7);
+    assert_eq!((ann.received(), ben.received()), (vec![7], vec![7]));
 }
 
 /// What one thread does with its own members, and what must then be true of them.
-struct Actor {
-    dice: Rng,
-    hall: Arc<Hall<Fake>>,
-    members: Vec<(Fake, Option<BTreeSet<&'static str>>)>,
+struct Worker {
+    rng: Rng,
+    membership: Arc<Membership<FakeMember>>,
+    members: Vec<(FakeMember, Option<BTreeSet<&'static str>>)>,
     next_id: u32,
 }
 
-impl Actor {
-    fn new(number: u32, hall: &Arc<Hall<Fake>>) -> Self {
-        let dice = Rng::with_seed(number.into());
-        Self { dice, hall: hall.clone(), members: Vec::new(), next_id: number << 16 }
+impl Worker {
+    fn new(number: u32, membership: &Arc<Membership<FakeMember>>) -> Self {
+        let rng = Rng::with_seed(number.into());
+        Self { rng, membership: membership.clone(), members: Vec::new(), next_id: number << 16 }
     }
 
     fn act(&mut self) {
         if self.members.len() < 4 {
-            self.members.push((Fake::new(self.next_id), Some(BTreeSet::new())));
+            self.members.push((FakeMember::new(self.next_id), Some(BTreeSet::new())));
             self.next_id += 1;
         }
-        let one = self.dice.usize(..self.members.len());
-        let (room, what) = (ROOMS[self.dice.usize(..4)], self.dice.u32(..16));
+        let one = self.rng.usize(..self.members.len());
+        let (room, what) = (ROOMS[self.rng.usize(..4)], self.rng.u32(..16));
         let (member, model) = &mut self.members[one];
         let Some(rooms) = model else {
-            assert_eq!(self.hall.join(member, room), Err(JoinError::Ended));
+            assert_eq!(self.membership.join(member, room), Err(JoinError::Ended));
             self.members.remove(one);
             return;
         };
         match what {
             0 => {
                 member.end();
-                assert!(self.hall.rooms_of(member.id()).is_empty());
+                assert!(self.membership.rooms_of(member.id()).is_empty());
                 *model = None;
             }
             1 => {
-                let left = self.hall.leave_all(member.id());
+                let left = self.membership.leave_all(member.id());
                 let left: BTreeSet<&str> = left.iter().map(|room| &**room).collect();
                 assert_eq!(left, *rooms);
                 rooms.clear();
             }
             // They leave more often than they come: rooms vanish all the time.
-            2..12 => assert_eq!(self.hall.leave(member.id(), room), rooms.remove(room)),
-            12..14 => assert_eq!(self.hall.join(member, room), Ok(rooms.insert(room))),
+            2..12 => assert_eq!(self.membership.leave(member.id(), room), rooms.remove(room)),
+            12..14 => assert_eq!(self.membership.join(member, room), Ok(rooms.insert(room))),
             14 => {
-                self.hall.say_to_everyone(0);
+                self.membership.broadcast_to_everyone(0);
             }
             _ => {
-                self.hall.say(&ROOMS[self.dice.usize(..4)..], 0);
+                self.membership.broadcast(&ROOMS[self.rng.usize(..4)..], 0);
             }
         }
     }
@@ -140,18 +141,18 @@ impl Actor {
 #[test]
 fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
     const THREADS: usize = 4;
-    let hall = Hall::new(2, usize::MAX);
+    let membership = Membership::new(2, usize::MAX);
     let (stop, go) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
     let mut empty = 0;
     thread::scope(|scope| {
         let (sender, models) = std::sync::mpsc::channel();
         for number in 0..THREADS as u32 {
-            let (mut actor, sender) = (Actor::new(number, &hall), sender.clone());
+            let (mut worker, sender) = (Worker::new(number, &membership), sender.clone());
             let (stop, go) = (&stop, &go);
             scope.spawn(move || {
                 for _ in 0..50 {
-                    (0..200).for_each(|_| actor.act());
-                    sender.send(actor.members.clone()).unwrap();
+                    (0..200).for_each(|_| worker.act());
+                    sender.send(worker.members.clone()).unwrap();
                     stop.wait();
                     go.wait();
                 }
@@ -168,7 +169,7 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
                 let mut expected: Vec<u32> = inside.map(|(member, _)| member.id()).collect();
                 expected.sort_unstable();
                 empty += usize::from(expected.is_empty());
-                assert_eq!(hall.members(room), expected);
+                assert_eq!(membership.members(room), expected);
             }
             go.wait();
         }
@@ -180,51 +181,53 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
 fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_or_for_everyone() {
     const EACH: u32 = 1000;
     // Enough of them that two who speak meet.
-    let (hall, members) = (Hall::new(2, usize::MAX), (0..64).map(Fake::new).collect::<Vec<_>>());
+    let (membership, members) =
+        (Membership::new(2, usize::MAX), (0..64).map(FakeMember::new).collect::<Vec<_>>());
     for member in &members {
-        ROOMS.iter().for_each(|room| assert_eq!(hall.join(member, room), Ok(true)));
+        ROOMS.iter().for_each(|room| assert_eq!(membership.join(member, room), Ok(true)));
     }
-    let speak = |number: u32| {
-        let mut dice = Rng::with_seed(number.into());
-        let say = |word| match dice.u32(..3) {
-            0 => (hall.say_to_everyone(word), word),
-            1 => (hall.say(&ROOMS, word), word),
-            _ => (hall.say(&["tea"], word), word),
+    let send_many = |number: u32| {
+        let mut rng = Rng::with_seed(number.into());
+        let broadcast = |message| match rng.u32(..3) {
+            0 => (membership.broadcast_to_everyone(message), message),
+            1 => (membership.broadcast(&ROOMS, message), message),
+            _ => (membership.broadcast(&["tea"], message), message),
         };
-        (number * EACH..(number + 1) * EACH).map(say).collect::<Vec<_>>()
+        (number * EACH..(number + 1) * EACH).map(broadcast).collect::<Vec<_>>()
     };
-    let mut said: Vec<_> = thread::scope(|scope| {
-        let threads = [0, 1, 2].map(|number| scope.spawn(move || speak(number)));
+    let mut sent: Vec<_> = thread::scope(|scope| {
+        let threads = [0, 1, 2].map(|number| scope.spawn(move || send_many(number)));
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    said.sort_unstable();
-    let words: Vec<u32> = said.iter().map(|(_, word)| *word).collect();
+    sent.sort_unstable();
+    let messages: Vec<u32> = sent.iter().map(|(_, message)| *message).collect();
     for member in &members {
-        assert!(member.heard() == words, "in another order");
+        assert!(member.received() == messages, "in another order");
     }
 }
 
 #[test]
 fn everyone_is_who_is_known_and_not_over() {
-    let (hall, ann, ben) = (Hall::new(1, usize::MAX), Fake::new(1), Fake::new(2));
-    assert!(hall.add(&ann));
-    hall.say_to_everyone(1);
-    hall.join(&ben, "tea").unwrap();
-    hall.say_to_everyone(2);
-    hall.leave(2, "tea"); // in no room, and known all the same
-    hall.say_to_everyone(3);
+    let (membership, ann, ben) =
+        (Membership::new(1, usize::MAX), FakeMember::new(1), FakeMember::new(2));
+    assert!(membership.add(&ann));
+    membership.broadcast_to_everyone(1);
+    membership.join(&ben, "tea").unwrap();
+    membership.broadcast_to_everyone(2);
+    membership.leave(2, "tea"); // in no room, and known all the same
+    membership.broadcast_to_everyone(3);
     ann.end();
-    hall.say_to_everyone(4);
-    assert_eq!((ann.heard(), ben.heard()), (vec![1, 2, 3], vec![2, 3, 4]));
-    assert!(hall.member(1).is_none() && hall.member(2).is_some());
+    membership.broadcast_to_everyone(4);
+    assert_eq!((ann.received(), ben.received()), (vec![1, 2, 3], vec![2, 3, 4]));
+    assert!(membership.member(1).is_none() && membership.member(2).is_some());
 }
 
 #[test]
 fn members_do_not_keep_the_hall() {
-    let (hall, ann) = (Hall::new(1, usize::MAX), Fake::new(1));
-    hall.join(&ann, "tea").unwrap();
-    let weak = Arc::downgrade(&hall);
-    drop(hall);
+    let (membership, ann) = (Membership::new(1, usize::MAX), FakeMember::new(1));
+    membership.join(&ann, "tea").unwrap();
+    let weak = Arc::downgrade(&membership);
+    drop(membership);
     assert!(weak.upgrade().is_none());
     ann.end();
 }
