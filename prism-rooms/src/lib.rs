@@ -257,7 +257,6 @@
 //! message says which process it comes from, and its place in the order of each room that it was for;
 //! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
 
-mod departure;
 mod directory;
 mod error;
 mod member_records;
@@ -268,9 +267,8 @@ mod shards;
 mod sync;
 
 pub use crate::{
-    departure::Departure,
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::{Delivery, Recipients, Rooms, Stamp},
+    rooms::{Delivery, Departure, Recipients, Rooms, Stamp},
 };

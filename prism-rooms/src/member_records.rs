@@ -15,6 +15,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use prism_driver::{Connection, ConnectionId};
+
 use crate::{shards::Shards, sync::Lock};
 
 /// Who can be in rooms: a connection, or what a test has in its place.
@@ -53,6 +55,18 @@ enum State<M> {
     New,
     Active { member: M, rooms: RoomNames },
     Ended,
+}
+
+impl Member for Connection {
+    type Id = ConnectionId;
+
+    fn id(&self) -> ConnectionId {
+        self.id()
+    }
+
+    fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
+        self.on_end(hook);
+    }
 }
 
 impl<M: Member> MemberRecords<M> {

@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use prism_driver::{Connection, ConnectionId};
 
-use crate::{
-    departure::Departure, error::JoinError, member_records::Member, options::RoomsOptions,
-    shards::DEFAULT_SHARDS,
-};
+use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
 
 mod membership;
 mod recipients;
@@ -18,18 +15,6 @@ pub use self::{
     recipients::{Delivery, Recipients},
     stamp::Stamp,
 };
-
-impl Member for Connection {
-    type Id = ConnectionId;
-
-    fn id(&self) -> ConnectionId {
-        self.id()
-    }
-
-    fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
-        self.on_end(hook);
-    }
-}
 
 /// Rooms, and the connections in them. Cheap to clone: a clone is the same rooms.
 ///
@@ -52,6 +37,23 @@ impl Member for Connection {
 #[derive(Clone)]
 pub struct Rooms {
     membership: Arc<Membership<Connection>>,
+}
+
+/// A connection that has left rooms, as told to the hooks of [`Rooms::on_leave`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Departure<'a> {
+    /// The rooms that the hook is registered with. Send to the other members through this: a hook that
+    /// captured a clone instead would keep itself, and all rooms, alive.
+    pub rooms: &'a Rooms,
+    /// The connection that has left. Once it has [ended](Self::ended) it can neither be sent to nor join
+    /// a room; its id, path, parameters and query are still known.
+    pub connection: &'a Connection,
+    /// The names of the rooms that it has left: at least one, in no particular order.
+    pub left: &'a [Arc<str>],
+    /// Whether it has left them because it has ended, and not by [`Rooms::leave`] or
+    /// [`Rooms::leave_all`].
+    pub ended: bool,
 }
 
 impl Rooms {

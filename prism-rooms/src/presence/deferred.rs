@@ -1,31 +1,32 @@
-//! [`Deferred`]: what a change leaves to be done when no lock is held any more.
+//! [`Deferred`]: the part of a change that has to wait until no lock is held.
 
 use std::{sync::Arc, time::Duration};
-
-use async_channel::Sender;
 
 use prism_driver::{HeldWakeups, hold_wakeups};
 
 use super::{
-    change::{Person, Tracked},
-    watch::{EncodedChange, Watcher},
+    change::{EncodedChange, Person, Tracked},
+    signal::Signals,
+    watcher::Watcher,
 };
-use crate::sync::{assert_no_lock_is_held, run_user_code};
+use crate::sync::assert_no_lock_is_held;
 
-/// It is made before the first lock is taken, and dropped after the last one has been released. Then it
-/// wakes the tasks that wait for the change, and drops what was taken out. Both run the application's
-/// code: its wakers, and the destructors of its metadata, which may ask presence for anything.
+/// Work that a change causes but that must not run under a lock: waking tasks and dropping metadata.
 ///
-/// Whatever holds metadata, and could be the last to do so, has to go in here.
+/// Wakers and destructors of metadata are application code, which may call back into presence. So a
+/// `Deferred` is created before the first lock is taken, collects such work while locks are held, and does
+/// it when it is dropped, after the last lock has been released.
+///
+/// Anything that may hold the last reference to metadata has to be moved in here instead of being dropped.
 pub(super) struct Deferred<M> {
-    /// When the change was begun: the runtime's clock is not ours either.
+    /// When the change began. Read in advance, because the runtime's clock is application code too.
     pub(super) now: Duration,
-    signals: Vec<Sender<()>>,
+    pub(super) signals: Signals,
     pub(super) people: Vec<Arc<Person<M>>>,
     pub(super) connections: Vec<Tracked<M>>,
     pub(super) changes: Vec<EncodedChange<M>>,
     pub(super) watchers: Vec<Watcher<M>>,
-    /// Of those who are told.
+    /// Holds back the wake-ups of the connections that are sent something.
     _wakeups: HeldWakeups,
 }
 
@@ -33,7 +34,7 @@ impl<M> Deferred<M> {
     pub(super) fn new(now: Duration) -> Self {
         Self {
             now,
-            signals: Vec::new(),
+            signals: Signals::default(),
             people: Vec::new(),
             connections: Vec::new(),
             changes: Vec::new(),
@@ -41,21 +42,12 @@ impl<M> Deferred<M> {
             _wakeups: hold_wakeups(),
         }
     }
-
-    /// Rings a bell later.
-    pub(super) fn send_signal(&mut self, signal: &Sender<()>) {
-        self.signals.push(signal.clone());
-    }
 }
 
 impl<M> Drop for Deferred<M> {
     fn drop(&mut self) {
         assert_no_lock_is_held();
-        // First, because a destructor may take its time.
-        for signal in self.signals.drain(..) {
-            // One that has rung as often as can be heard need not ring. Without anybody to hear it there is
-            // nobody to tell. A waker that panics keeps no other from being woken.
-            run_user_code(|| _ = signal.try_send(()));
-        }
+        // Before the fields are dropped, because a destructor of metadata may take long.
+        self.signals.send();
     }
 }

@@ -1,51 +1,54 @@
-//! Those who are told: a connection, or a [`Watch`] in this program.
+//! [`Watch`]: receives a room's changes in this program; and [`WatchSender`], its other side.
 
-use std::{cell::OnceCell, collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
-use async_channel::{Receiver, Sender};
-use prism_driver::{Connection, PreparedMessage, TrySendError};
+use async_channel::Receiver;
 
 use super::{
-    change::{Change, IS_JSON},
-    deferred::Deferred,
+    change::Change,
+    signal::{Signal, Signals},
 };
 use crate::sync::Lock;
 
-/// How many changes wait in a [`Watch`] that nobody receives from.
-const QUEUE_CAPACITY: usize = 16;
+/// The number of changes that a [`Watch`] holds until they are received.
+const CAPACITY: usize = 16;
 
-/// What a room tells your own program; see [`Presence::watch_here`](super::Presence::watch_here).
-/// Dropped, it is told no more.
+/// Receives the changes in a room, as [`Presence::watch_here`](super::Presence::watch_here) returns it. To
+/// stop watching, drop it.
 pub struct Watch<M> {
     queue: Queue<M>,
     signals: Receiver<()>,
     on_drop: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
-/// What has been told and not received. It is not in the channel itself, because a channel wakes its
-/// receiver at once, and a room tells while it is locked: the channel is [rung](Deferred::ring) once for each
-/// change in here.
+/// Sends changes to a [`Watch`].
+pub(super) struct WatchSender<M> {
+    queue: Queue<M>,
+    signal: Signal,
+}
+
+/// The changes that were sent and not yet received. A channel of changes would wake its receiver at once,
+/// under the room's lock. So the changes are in a queue, and the channel carries one [`Signal`] for each.
 type Queue<M> = Arc<Lock<VecDeque<Arc<Change<M>>>>>;
 
 impl<M> Watch<M> {
-    /// One that is told by the outlet, and not yet by anybody.
-    pub(super) fn new() -> (Self, Destination<M>) {
+    /// Creates a watch and its sender.
+    pub(super) fn new() -> (Self, WatchSender<M>) {
         let queue: Queue<M> = Arc::new(Lock::new(VecDeque::new()));
-        let (signal, signals) = async_channel::bounded(QUEUE_CAPACITY);
-        let destination = Destination::Local { queue: queue.clone(), signal };
-        (Self { queue, signals, on_drop: None }, destination)
+        let (signal, signals) = Signal::new(CAPACITY);
+        (Self { queue: queue.clone(), signals, on_drop: None }, WatchSender { queue, signal })
     }
 
-    /// What is to be called when it is dropped.
+    /// Sets what is called when the watch is dropped.
     pub(super) fn on_drop(&mut self, on_drop: impl FnOnce() + Send + Sync + 'static) {
         self.on_drop = Some(Box::new(on_drop));
     }
 
-    /// What comes next: first the state, then what changes. `None` when the presence is there no
-    /// more. Cancel-safe.
+    /// Waits for the next change and returns it: first the state, then the diffs that follow it. Returns
+    /// `None` once the presence tracker is gone. Cancel-safe.
     ///
-    /// A few changes wait until they are received; if more come, they are left out, and the state
-    /// comes next.
+    /// A few changes are kept until they are received. If more arrive, they are skipped, and the state is
+    /// sent instead.
     pub async fn recv(&self) -> Option<Arc<Change<M>>> {
         self.signals.recv().await.ok()?;
         self.queue.lock().pop_front()
@@ -62,74 +65,23 @@ impl<M> Drop for Watch<M> {
 
 impl<M> fmt::Debug for Watch<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("queue", &self.signals.len()).finish_non_exhaustive()
+        f.debug_struct("Watch").field("queued", &self.signals.len()).finish_non_exhaustive()
     }
 }
 
-/// Somebody who is told, and whether that has worked so far.
-pub(super) struct Watcher<M> {
-    to: Destination<M>,
-    /// Something was left out: the next thing has to be the state.
-    pub(super) is_behind: bool,
-}
-
-pub(super) enum Destination<M> {
-    Connection(Connection),
-    Local { queue: Queue<M>, signal: Sender<()> },
-}
-
-impl<M> Watcher<M> {
-    /// A watcher that was told nothing yet.
-    pub(super) const fn new(to: Destination<M>) -> Self {
-        Self { to, is_behind: true }
+impl<M> WatchSender<M> {
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.lock().len() >= CAPACITY
     }
 
-    /// Whether it could be told something now.
-    pub(super) fn has_room(&self) -> bool {
-        match &self.to {
-            Destination::Connection(connection) => !connection.is_full(),
-            Destination::Local { queue, .. } => !is_full(&queue.lock()),
+    /// Returns whether the change was accepted: `false` if the watch is full.
+    pub(super) fn try_send(&self, change: &Arc<Change<M>>, signals: &mut Signals) -> bool {
+        let mut queue = self.queue.lock();
+        let has_room = queue.len() < CAPACITY;
+        if has_room {
+            queue.push_back(change.clone());
+            signals.add(&self.signal);
         }
-    }
-
-    pub(super) fn send(&mut self, change: &EncodedChange<M>, deferred: &mut Deferred<M>) {
-        self.is_behind = match &self.to {
-            Destination::Connection(connection) => {
-                let sent = connection.try_send_prepared(change.json());
-                sent == Err(TrySendError::Full)
-            }
-            Destination::Local { queue, signal } => {
-                let mut queue = queue.lock();
-                let is_full = is_full(&queue);
-                if !is_full {
-                    queue.push_back(change.change.clone());
-                    deferred.send_signal(signal);
-                }
-                is_full
-            }
-        };
-    }
-}
-
-fn is_full<M>(queue: &VecDeque<Arc<Change<M>>>) -> bool {
-    queue.len() >= QUEUE_CAPACITY
-}
-
-/// A change, encoded at most once, for all who are told it.
-pub(super) struct EncodedChange<M> {
-    change: Arc<Change<M>>,
-    json: OnceCell<PreparedMessage>,
-}
-
-impl<M> EncodedChange<M> {
-    pub(super) fn new(change: Change<M>) -> Self {
-        Self { change: Arc::new(change), json: OnceCell::new() }
-    }
-
-    fn json(&self) -> &PreparedMessage {
-        self.json.get_or_init(|| {
-            let json = serde_json::to_string(&*self.change);
-            PreparedMessage::new(&json.expect(IS_JSON))
-        })
+        has_room
     }
 }
