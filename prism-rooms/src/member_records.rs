@@ -1,13 +1,14 @@
-//! [`MemberRecords`]: which rooms each member is in, for as long as the member is there.
+//! [`MemberRecords`]: which rooms each member is in, until the member ends.
 //!
 //! ```text
-//!   New ── its end is hooked ──► Taken { member, rooms } ── it ends ──► Over
-//!    └───────────────────── it has ended already ────────────────────────┘
+//!   New ──── its end hook is installed ────► Active { member, rooms } ──── it ends ────► Ended
+//!    └──────────────────────────── it has ended already ────────────────────────────────┘
 //! ```
 //!
-//! All that a member does is done under its seat's lock, so a join and the member's end cannot
-//! overtake each other: either the end finds the join's room, or the join finds the seat over. A
-//! seat's lock comes before all others, but for the one under which its end is hooked.
+//! Everything that a member does is done under the lock of its record. So a join and the member's end cannot
+//! miss each other: either the end finds the joined room, or the join finds that the member has ended.
+//!
+//! Lock order: a record's lock comes before all others, except the one under which its end hook is installed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,42 +20,15 @@ use prism_driver::{Connection, ConnectionId};
 
 use crate::{shards::Shards, sync::Lock};
 
-/// Who can be in rooms: a connection, or what a test has in its place.
+/// A member of rooms: a connection, or its stand-in in a test.
 pub(crate) trait Member: Clone + Send + Sync + 'static {
     type Id: Copy + Eq + Hash + Send + Sync + 'static;
 
     fn id(&self) -> Self::Id;
 
-    /// Runs the hook once, when the member is over: at once if it is over already. No lock is held
-    /// where it runs, except those that the caller of this holds.
-    fn on_end(&self, install_hook: impl FnOnce() + Send + 'static);
-}
-
-/// Who has the seats. The hooks that members keep do not keep it.
-pub(crate) trait RecordOwner<M: Member>: Send + Sync + 'static {
-    fn records(&self) -> &MemberRecords<M>;
-
-    /// The member, which has taken its seat, is over: this has to call [`MemberRecords::end`]. No lock is held.
-    fn member_ended(&self, id: M::Id);
-}
-
-pub(crate) type RoomNames = HashSet<Arc<str>>;
-
-pub(crate) struct MemberRecords<M: Member> {
-    records: Shards<HashMap<M::Id, Arc<Record<M>>>>,
-}
-
-struct Record<M> {
-    state: Lock<State<M>>,
-    /// Whether the member has the hook: it gets one at most. Held while it is given that, so that of
-    /// two who come at the same time neither goes on before it is done.
-    has_hook: Lock<bool>,
-}
-
-enum State<M> {
-    New,
-    Active { member: M, rooms: RoomNames },
-    Ended,
+    /// Runs the hook once, when the member ends, or at once if it has ended already. The hook runs under no
+    /// locks but those that the caller holds.
+    fn on_end(&self, hook: impl FnOnce() + Send + 'static);
 }
 
 impl Member for Connection {
@@ -69,15 +43,42 @@ impl Member for Connection {
     }
 }
 
+/// The owner of the records. The end hooks of members refer to it, but do not keep it alive.
+pub(crate) trait RecordOwner<M: Member>: Send + Sync + 'static {
+    fn records(&self) -> &MemberRecords<M>;
+
+    /// Is called when an active member has ended, and has to call [`MemberRecords::end`]. No lock is held.
+    fn member_ended(&self, id: M::Id);
+}
+
+pub(crate) type RoomNames = HashSet<Arc<str>>;
+
+pub(crate) struct MemberRecords<M: Member> {
+    records: Shards<HashMap<M::Id, Arc<Record<M>>>>,
+}
+
+struct Record<M> {
+    state: Lock<State<M>>,
+    /// Whether the member has an end hook; it gets at most one. Locked while the hook is installed, so that a
+    /// second caller waits until that is done.
+    has_hook: Lock<bool>,
+}
+
+enum State<M> {
+    New,
+    Active { member: M, rooms: RoomNames },
+    Ended,
+}
+
 impl<M: Member> MemberRecords<M> {
     pub(crate) fn new(shards: usize) -> Self {
         Self { records: Shards::new(shards) }
     }
 
-    /// Lets `visit` see, and change, which rooms a member is in; `None` if the member is over.
+    /// Calls `update` with the names of the member's rooms. Returns `None` if the member has ended.
     ///
-    /// `keeper` is told of the member's end, once, in the thread that ends it. `welcome` is called when the seat
-    /// is taken.
+    /// The first call for a member makes its record active, and calls `on_active`. When the member ends, the
+    /// thread that ends it calls [`RecordOwner::member_ended`], once.
     pub(crate) fn update<R>(
         &self,
         member: &M,
@@ -100,7 +101,7 @@ impl<M: Member> MemberRecords<M> {
         }
     }
 
-    /// Lets `visit` see, and change, which rooms a member is in, if it has a seat.
+    /// Calls `update` with the names of the member's rooms, if it has an active record.
     pub(crate) fn update_existing<R>(
         &self,
         id: M::Id,
@@ -113,7 +114,7 @@ impl<M: Member> MemberRecords<M> {
         }
     }
 
-    /// The member with this id, if it has a seat.
+    /// Returns the member with this ID, if it has an active record.
     pub(crate) fn member(&self, id: M::Id) -> Option<M> {
         let record = self.find(id)?;
         match &*record.state.lock() {
@@ -122,8 +123,29 @@ impl<M: Member> MemberRecords<M> {
         }
     }
 
-    /// A member is over: ends its seat if nobody has taken it, so that there is nothing to tell. Whether that
-    /// is so; otherwise [`end`](Self::end) has to follow. Runs no code of the application's.
+    /// Ends the record of a member, and calls `leave` with its rooms, from which the caller has to remove it.
+    ///
+    /// When this returns, the record has ended, by this call or an earlier one. Returns the member and the
+    /// names of its rooms if it was by this one and the record was active.
+    pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(&RoomNames)) -> Option<(M, RoomNames)> {
+        let record = self.find(id)?;
+        let previous = {
+            let mut state = record.state.lock();
+            let previous = std::mem::replace(&mut *state, State::Ended);
+            if let State::Active { rooms, .. } = &previous {
+                leave(rooms);
+            }
+            previous
+        };
+        self.remove(id, &record);
+        match previous {
+            State::Active { member, rooms } => Some((member, rooms)),
+            State::New | State::Ended => None,
+        }
+    }
+
+    /// Ends the record of a member unless it is active. Returns whether it has ended; otherwise
+    /// [`end`](Self::end) has to follow. Runs no application code.
     fn end_unless_active(&self, id: M::Id) -> bool {
         let Some(record) = self.find(id) else { return true };
         let mut state = record.state.lock();
@@ -134,25 +156,6 @@ impl<M: Member> MemberRecords<M> {
         drop(state);
         self.remove(id, &record);
         true
-    }
-
-    /// A member is over: `leave` has to take it out of its rooms. When this returns, that is done,
-    /// by this call or by another. Returns the member and the rooms that it was in, if it was by this one.
-    pub(crate) fn end(&self, id: M::Id, leave: impl FnOnce(&RoomNames)) -> Option<(M, RoomNames)> {
-        let record = self.find(id)?;
-        let was = {
-            let mut state = record.state.lock();
-            let was = std::mem::replace(&mut *state, State::Ended);
-            if let State::Active { rooms, .. } = &was {
-                leave(rooms);
-            }
-            was
-        };
-        self.remove(id, &record);
-        match was {
-            State::Active { member, rooms } => Some((member, rooms)),
-            State::New | State::Ended => None,
-        }
     }
 
     fn remove(&self, id: M::Id, record: &Arc<Record<M>>) {
@@ -174,15 +177,15 @@ impl<M: Member> MemberRecords<M> {
 }
 
 impl<M: Member> Record<M> {
-    /// Sees to it that the member's end is told.
+    /// Installs the member's end hook, unless it has one.
     fn install_hook(&self, member: &M, owner: &Weak<impl RecordOwner<M>>) {
         let mut has_hook = self.has_hook.lock();
         if std::mem::replace(&mut *has_hook, true) {
             return;
         }
         let (owner, id) = (owner.clone(), member.id());
-        // If the member is over, this runs here, under our lock. But the seat is taken only after that, so
-        // its keeper, who runs the application's code, is not told.
+        // If the member has ended already, the hook runs here, under the lock. But then the record is not
+        // active yet, so the hook does not call the owner, which would run application code.
         member.on_end(move || {
             if let Some(owner) = owner.upgrade()
                 && !owner.records().end_unless_active(id)

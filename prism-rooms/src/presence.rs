@@ -1,4 +1,4 @@
-//! [`Presence`]: who is in which room. The public face of the [`Tracker`].
+//! [`Presence`]: which people are in which room. The public face of the [`Tracker`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -46,7 +46,7 @@ pub use self::{
 ///
 /// let presence = Presence::new(runtime); // such as `prism_tokio::Tokio`
 /// presence.track(connection, "tea", "ada", Status { typing: false })?;
-/// presence.watch(connection, "tea")?; // the browser now receives who joins and leaves
+/// presence.watch(connection, "tea")?; // the browser now receives each change
 /// assert_eq!(presence.count("tea"), 1);
 /// # Ok(()) }
 /// ```
@@ -144,9 +144,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     // ---- watching
 
-    /// Sends a connection who is in a room: all people now, and from then on each change, as
-    /// [JSON messages](crate#messages-to-watchers). Returns whether that is new: `false` if the connection
-    /// already watches the room.
+    /// Makes a connection a watcher of a room: it is sent all people in the room now, and each change from then
+    /// on, as [JSON messages](crate#messages-to-watchers). Returns `false` if it already was a watcher.
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if it is already in as many rooms, tracked or

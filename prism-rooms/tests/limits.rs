@@ -53,10 +53,7 @@ async fn a_connection_is_in_as_many_rooms_as_it_may_and_in_no_more() {
     }
     let refused = rooms.join(&ann.connection, "one more").unwrap_err();
     assert_eq!(refused, JoinError::TooManyRooms { limit: 1024 });
-    assert_eq!(
-        refused.to_string(),
-        "the connection is in 1024 rooms, which is as many as it may be in"
-    );
+    assert_eq!(refused.to_string(), "the connection is already in 1024 rooms, the maximum");
     assert!(rooms.is_empty("one more") && rooms.room_count() == 1024);
     assert_eq!(rooms.join(&ann.connection, "7"), Ok(false), "it is in that one");
     assert_eq!(rooms.join(&ben.connection, "one more"), Ok(true), "the limit is each one's own");

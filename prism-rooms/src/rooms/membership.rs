@@ -1,5 +1,8 @@
-//! [`Membership`]: who is in which room. What [`RoomNames`](crate::Rooms) says in terms of connections, for
-//! members of any kind.
+//! [`Membership`]: which member is in which room. The logic of [`Rooms`](crate::Rooms), for members of any
+//! kind, so that tests need no connections.
+//!
+//! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
+//! Then rooms, in the order of their names, or the list of everyone.
 
 use std::{
     collections::HashSet,
@@ -17,25 +20,24 @@ use crate::{
 };
 
 pub(crate) struct Membership<M: Member> {
-    /// For the hooks that members keep: they do not keep the hall.
+    /// For the end hooks of members, which must not keep the membership alive.
     this: Weak<Self>,
     records: MemberRecords<M>,
     rooms: Directory<Members<M>>,
     everyone: Lock<Members<M>>,
-    /// Passed by whatever is said: to rooms side by side, to everyone alone, so that this has its place
-    /// in the order of each room.
+    /// Held while a message is delivered, so that a message to everyone has a place in each room's order.
     broadcast_lock: BroadcastLock,
-    /// How many rooms a member may be in.
     max_rooms_per_member: usize,
-    /// What is to be called when a member has left rooms. Copied when one is added, so that they are
-    /// called while nothing is locked.
+    /// Called when a member has left rooms. A new hook replaces the list, so that it can be called from a copy
+    /// while nothing is locked.
     leave_hooks: Lock<Arc<Vec<LeaveHook<M>>>>,
 }
 
-/// Told the member, the rooms that it has left (at least one), and whether it has because it is over.
+/// Called with the member, the rooms that it has left (at least one), and whether it left because it ended.
 type LeaveHook<M> = Arc<dyn Fn(&M, &[Arc<str>], bool) + Send + Sync>;
 
-/// The members of a room, close together in memory.
+/// The members of a room. An `IndexMap`, whose entries are close together in memory: a broadcast iterates over
+/// them.
 pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
 
 impl<Id, M> Vacancy for IndexMap<Id, M> {
@@ -44,11 +46,11 @@ impl<Id, M> Vacancy for IndexMap<Id, M> {
     }
 }
 
-/// Whom something is for.
+/// The members that a message is for.
 #[derive(Clone, Debug)]
 pub(crate) enum Scope<'a> {
     Everyone,
-    /// Whoever is in at least one of these rooms.
+    /// The members of at least one of these rooms.
     Rooms(Vec<&'a str>),
 }
 
@@ -65,19 +67,19 @@ impl<M: Member> Membership<M> {
         })
     }
 
-    /// Calls `hook` whenever a member has left rooms, from now on.
+    /// Registers a hook for the departures that happen from now on.
     pub(crate) fn on_leave(&self, hook: impl Fn(&M, &[Arc<str>], bool) + Send + Sync + 'static) {
         let mut hooks = self.leave_hooks.lock();
-        let more = hooks.iter().cloned().chain([Arc::new(hook) as LeaveHook<M>]).collect();
-        *hooks = Arc::new(more);
+        let all = hooks.iter().cloned().chain([Arc::new(hook) as LeaveHook<M>]).collect();
+        *hooks = Arc::new(all);
     }
 
-    /// Whether the member is known now: not if it is over.
+    /// Adds the member to everyone. Returns whether it is there now: `false` if it has ended.
     pub(crate) fn add(&self, member: &M) -> bool {
         self.update_rooms_of(member, |_| ()).is_some()
     }
 
-    /// Whether the member has come in: not if it was in.
+    /// Returns whether the member has entered the room: `false` if it was in already.
     pub(crate) fn join(&self, member: &M, room: &str) -> Result<bool, JoinError> {
         let joined = self.update_rooms_of(member, |rooms| {
             if rooms.contains(room) {
@@ -95,7 +97,7 @@ impl<M: Member> Membership<M> {
         joined.unwrap_or(Err(JoinError::Ended))
     }
 
-    /// Whether the member was in the room.
+    /// Returns whether the member was in the room.
     pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
         let left = self.records.update_existing(id, |rooms| {
             let room = rooms.take(room)?;
@@ -106,7 +108,7 @@ impl<M: Member> Membership<M> {
         true
     }
 
-    /// The rooms that the member was in.
+    /// Returns the rooms that the member was in.
     pub(crate) fn leave_all(&self, id: M::Id) -> Vec<Arc<str>> {
         let left = self.records.update_existing(id, |rooms| {
             let rooms: Vec<_> = rooms.drain().collect();
@@ -119,7 +121,7 @@ impl<M: Member> Membership<M> {
         rooms
     }
 
-    /// The member with this id, if it is known.
+    /// Returns the member with this ID, if it is among everyone.
     pub(crate) fn member(&self, id: M::Id) -> Option<M> {
         self.records.member(id)
     }
@@ -133,17 +135,16 @@ impl<M: Member> Membership<M> {
         self.records.update_existing(id, |rooms| rooms.contains(room)).unwrap_or(false)
     }
 
-    /// The rooms that there are.
     pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
         &self.rooms
     }
 
-    /// How many members are known.
+    /// Returns how many members everyone is.
     pub(crate) fn member_count(&self) -> usize {
         self.everyone.lock().len()
     }
 
-    /// Lets `look` see who is in a room, while nobody comes or goes; `None` if there is no such room.
+    /// Calls `read` with the members of a room, while it is locked. Returns `None` if there is no such room.
     pub(crate) fn with_members<R>(
         &self,
         room: &str,
@@ -152,8 +153,8 @@ impl<M: Member> Membership<M> {
         self.rooms.with(room, |members| read(members))
     }
 
-    /// Tells each member that something is for, once; nobody comes or goes meanwhile. All hear what
-    /// they hear in the order of the stamps.
+    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. All calls for
+    /// one member are made in the order of the stamps.
     pub(crate) fn for_each(&self, scope: &Scope<'_>, visit: impl FnMut(M::Id, &M)) -> Stamp {
         match scope {
             Scope::Everyone => {
@@ -184,21 +185,26 @@ impl<M: Member> Membership<M> {
         })
     }
 
-    fn update_rooms_of<R>(&self, member: &M, visit: impl FnOnce(&mut RoomNames) -> R) -> Option<R> {
+    /// Calls `update` with the names of a member's rooms. Returns `None` if the member has ended.
+    fn update_rooms_of<R>(
+        &self,
+        member: &M,
+        update: impl FnOnce(&mut RoomNames) -> R,
+    ) -> Option<R> {
         let on_active = || {
             self.everyone.lock().insert(member.id(), member.clone());
         };
-        self.records.update(member, &self.this, on_active, visit)
+        self.records.update(member, &self.this, on_active, update)
     }
 
-    /// Gives back the member that was in the room: it may be the last handle of a connection, and that
-    /// is not to be dropped under a lock, here or in the caller.
+    /// Removes a member from a room and returns it. It may be the last handle of a connection, so the caller
+    /// has to keep it until no lock is held.
     #[must_use]
     fn remove_from(&self, id: M::Id, room: &str) -> Option<M> {
         self.rooms.with(room, |members| members.swap_remove(&id)).flatten()
     }
 
-    /// As [`take_out`](Self::take_out), one for each room.
+    /// Removes a member from several rooms; otherwise the same as [`remove_from`](Self::remove_from).
     #[must_use]
     fn remove_from_all<'r>(
         &self,
@@ -208,7 +214,7 @@ impl<M: Member> Membership<M> {
         rooms.into_iter().filter_map(|room| self.remove_from(id, room)).collect()
     }
 
-    /// Calls the hooks. No lock may be held.
+    /// Calls the hooks. The caller must hold no lock.
     fn call_leave_hooks(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
         let hooks = self.leave_hooks.lock().clone();
         for hook in hooks.iter() {

@@ -1,4 +1,4 @@
-//! [`Recipients`]: a message on its way to many, and its [`Delivery`].
+//! [`Recipients`]: the connections that a message goes to; and [`Delivery`], what became of it.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -11,13 +11,13 @@ use super::{
     stamp::Stamp,
 };
 
-/// Whom to send to: what [`Rooms::to`](crate::Rooms::to) and
-/// [`Rooms::everyone`](crate::Rooms::everyone) give.
+/// A selection of connections to send to, as [`Rooms::to`](crate::Rooms::to) and
+/// [`Rooms::everyone`](crate::Rooms::everyone) return it.
 ///
 /// ```no_run
 /// # fn example(rooms: prism_rooms::Rooms, me: prism_driver::ConnectionId) {
 /// let delivery = rooms.to("tea").and("coffee").except(me).send("the kettle is on");
-/// println!("{} heard it, {} were too slow", delivery.delivered, delivery.dropped);
+/// println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
 /// # }
 /// ```
 #[derive(Clone)]
@@ -29,59 +29,65 @@ pub struct Recipients<'a> {
     or_close: bool,
 }
 
-/// What became of a message to many. (Who was closing already is in neither number.)
+/// What became of a message to many. A connection that is closing counts in neither number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Which message it was.
+    /// Identifies the message, and gives its place in the order.
     pub stamp: Stamp,
-    /// For how many it was accepted: it is in their outboxes, or on its way.
+    /// The number of connections that accepted the message: it is in their outboxes, or already sent.
     pub delivered: usize,
-    /// How many miss it, because their outboxes were full. (Where a handler has the
-    /// [oldest](prism_driver::WhenSlow::DropOldest) messages dropped there is always room, and others
-    /// are missed: [`Connection::missed`] counts those.)
+    /// The number of connections that miss the message because their outboxes are full.
+    ///
+    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the new message is
+    /// always accepted and older ones are missed. [`Connection::missed`] counts those.
     pub dropped: usize,
 }
 
 impl<'a> Recipients<'a> {
-    pub(crate) const fn new(membership: &'a Membership<Connection>, scope: Scope<'a>) -> Self {
+    pub(super) const fn new(membership: &'a Membership<Connection>, scope: Scope<'a>) -> Self {
         Self { membership, scope, except: BTreeSet::new(), or_close: false }
     }
 
-    /// And whoever is in this room, too. Nobody gets it twice.
+    /// Adds the members of another room. A connection in several of the rooms receives the message once.
     pub fn and(mut self, room: &'a str) -> Self {
-        // Everyone is everyone already.
+        // `Everyone` includes the room already.
         if let Scope::Rooms(rooms) = &mut self.scope {
             rooms.push(room);
         }
         self
     }
 
-    /// But not this connection. Many can be left out, one by one.
+    /// Leaves a connection out. Call it again to leave out several.
     pub fn except(mut self, id: ConnectionId) -> Self {
         self.except.insert(id);
         self
     }
 
-    /// Members whose outbox is full are closed (1013, "try again later") instead of missing the
-    /// message: for what makes no sense with a gap in it. (Where a handler has the
-    /// [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, there is room as long as there is one
-    /// to drop: that member has the gap that it wants, and stays.)
+    /// Closes the connections whose outboxes are full, with 1013 ("try again later"), instead of letting them
+    /// miss the message. Use it where a gap would make the rest useless.
+    ///
+    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the outbox has room as
+    /// long as there is a message to drop. So such a connection stays open, with the gap that its handler
+    /// permits.
     pub const fn or_close(mut self) -> Self {
         self.or_close = true;
         self
     }
 
-    /// Sends a message: encodes it once, and puts it into the outbox of each who is there. Waits for
-    /// nobody: who has no room for it misses it, unless told [otherwise](Self::or_close).
+    /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
+    ///
+    /// Never waits. A recipient without room for the message misses it, or is [closed](Self::or_close).
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
         self.send_prepared(&PreparedMessage::new(message))
     }
 
-    /// As [`send`](Self::send), with a message that is encoded already.
+    /// Sends a message that is already encoded; otherwise the same as [`send`](Self::send).
     pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
         let (mut delivered, mut dropped) = (0, 0);
-        let _wakeups = hold_wakeups(); // until no room is locked any more
+        // Wakers are application code, so they wait until no room is locked. (If a handler sends, there is
+        // mostly nobody to wake: its session writes to the idle recipients itself, at the end of its turn.)
+        let _wakeups = hold_wakeups();
         let mut slow = Vec::new();
         let stamp = self.for_each(|member| match member.try_send_prepared(message) {
             Ok(()) => delivered += 1,
@@ -91,7 +97,7 @@ impl<'a> Recipients<'a> {
                     slow.push(member.clone());
                 }
             }
-            Err(TrySendError::Refused(_)) => {} // it is leaving
+            Err(TrySendError::Refused(_)) => {} // it is closing
         });
         for member in slow {
             member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
@@ -99,8 +105,8 @@ impl<'a> Recipients<'a> {
         Delivery { stamp, delivered, dropped }
     }
 
-    /// Closes the connections, as [`Connection::close`] does. Returns how many this call closed: those
-    /// that were open.
+    /// Closes the connections, as [`Connection::close`] does. Returns how many of them were open and are
+    /// closed by this call.
     pub fn close(&self, code: CloseCode, reason: &str) -> usize {
         let mut members = Vec::new();
         self.for_each(|member| members.push(member.clone()));

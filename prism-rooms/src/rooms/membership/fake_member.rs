@@ -1,4 +1,4 @@
-//! [`FakeMember`]: a member that is no connection. It hears, and it ends when it is told to.
+//! [`FakeMember`]: a member that is not a connection. It records what it receives, and ends on demand.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub(super) struct FakeMember(Arc<Inner>);
 
 struct Inner {
     id: u32,
-    /// There until it ends.
+    /// `None` once the member has ended.
     hooks: Lock<Option<Vec<Hook>>>,
     received: Lock<Vec<u32>>,
 }
@@ -61,14 +61,17 @@ impl Membership<FakeMember> {
         self.for_each(&Scope::Everyone, |_, member| member.0.received.lock().push(message))
     }
 
-    /// Who is in the room, sorted. Panics where two records of the same thing differ.
+    /// Returns the members of a room, sorted. Panics if two views of the membership disagree.
     pub(super) fn members(&self, room: &str) -> Vec<u32> {
         let members = self.with_members(room, |members| members.keys().copied().collect());
         let mut members: Vec<u32> = members.unwrap_or_default();
         members.sort_unstable();
-        assert!(members.iter().all(|id| self.contains(room, *id)), "a member does not know it");
-        let there = self.rooms().names().iter().any(|name| **name == *room);
-        assert_eq!(there, !members.is_empty(), "the room {room} of {members:?} is there: {there}");
+        assert!(
+            members.iter().all(|id| self.contains(room, *id)),
+            "a member's record lacks the room"
+        );
+        let exists = self.rooms().names().iter().any(|name| **name == *room);
+        assert_eq!(exists, !members.is_empty(), "room {room}, members {members:?}");
         members
     }
 }

@@ -1,4 +1,4 @@
-//! The hall under load, with members that are no connections.
+//! The membership under load, with members that are not connections.
 
 use std::{
     collections::BTreeSet,
@@ -16,17 +16,17 @@ use fastrand::Rng;
 use super::{Membership, fake_member::FakeMember};
 use crate::{error::JoinError, member_records::Member};
 
-/// How long the other thread may take before it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for the other thread before the test fails.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const ROOMS: [&str; 4] = ["tea", "milk", "water", "wine"];
 
-/// Where two threads meet, each time for as short a moment as they can: a barrier that sleeps would
-/// let the one go long before the other.
+/// A barrier for two threads that spins, so that both continue at nearly the same time. With one that sleeps,
+/// one thread would continue long before the other.
 #[derive(Default)]
-struct Meeting(AtomicU32);
+struct SpinBarrier(AtomicU32);
 
-impl Meeting {
+impl SpinBarrier {
     fn wait(&self) {
         let both = self.0.fetch_add(1, Ordering::AcqRel) / 2 * 2 + 2;
         let began = Instant::now();
@@ -37,31 +37,31 @@ impl Meeting {
                     return;
                 }
             }
-            assert!(began.elapsed() < PATIENCE, "the other one has failed");
-            thread::yield_now(); // it may need this core
+            assert!(began.elapsed() < TIMEOUT, "the other thread has failed");
+            thread::yield_now(); // the other thread may need this core
         }
     }
 }
 
 #[test]
-fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
+fn joins_while_the_last_member_leaves_are_never_lost() {
     const REPEATS: u32 = 10_000;
-    let (membership, meeting) = (Membership::new(1, usize::MAX), Meeting::default());
-    // They take turns at being the one who leaves; how long before, differs.
-    let part = |mine: &FakeMember, mut mine_leaves: bool| {
+    let (membership, barrier) = (Membership::new(1, usize::MAX), SpinBarrier::default());
+    // The two take turns at leaving and joining, with varying delays.
+    let part = |mine: &FakeMember, mut leaves: bool| {
         for repeat in 0..REPEATS {
-            meeting.wait();
-            let early = if mine_leaves { repeat % 127 } else { repeat % 31 };
-            (0..early).for_each(|_| hint::spin_loop());
-            if mine_leaves {
+            barrier.wait();
+            let delay = if leaves { repeat % 127 } else { repeat % 31 };
+            (0..delay).for_each(|_| hint::spin_loop());
+            if leaves {
                 assert!(membership.leave(mine.id(), "tea"), "repeat {repeat}");
             } else {
                 assert_eq!(membership.join(mine, "tea"), Ok(true), "repeat {repeat}");
             }
-            meeting.wait();
-            let there = membership.members("tea");
-            assert_eq!(there.len(), 1, "repeat {repeat}: {there:?}");
-            mine_leaves = !mine_leaves;
+            barrier.wait();
+            let members = membership.members("tea");
+            assert_eq!(members.len(), 1, "repeat {repeat}: {members:?}");
+            leaves = !leaves;
         }
     };
     let (ann, ben) = (FakeMember::new(1), FakeMember::new(2));
@@ -76,7 +76,7 @@ fn ten_thousand_joins_while_the_last_member_leaves_are_not_lost() {
 }
 
 #[test]
-fn who_is_in_several_rooms_of_a_union_hears_once() {
+fn a_member_of_several_rooms_in_a_union_receives_once() {
     let (membership, ann, ben) =
         (Membership::new(1, usize::MAX), FakeMember::new(1), FakeMember::new(2));
     membership.join(&ann, "tea").unwrap();
@@ -86,7 +86,7 @@ fn who_is_in_several_rooms_of_a_union_hears_once() {
     assert_eq!((ann.received(), ben.received()), (vec![7], vec![7]));
 }
 
-/// What one thread does with its own members, and what must then be true of them.
+/// A thread's own members, and the rooms that each must be in; `None` if the member has ended.
 struct Worker {
     rng: Rng,
     membership: Arc<Membership<FakeMember>>,
@@ -125,7 +125,7 @@ impl Worker {
                 assert_eq!(left, *rooms);
                 rooms.clear();
             }
-            // They leave more often than they come: rooms vanish all the time.
+            // Leaves are more frequent than joins, so that rooms vanish all the time.
             2..12 => assert_eq!(self.membership.leave(member.id(), room), rooms.remove(room)),
             12..14 => assert_eq!(self.membership.join(member, room), Ok(rooms.insert(room))),
             14 => {
@@ -139,7 +139,7 @@ impl Worker {
 }
 
 #[test]
-fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
+fn rooms_match_a_simple_model_under_concurrent_changes() {
     const THREADS: usize = 4;
     let membership = Membership::new(2, usize::MAX);
     let (stop, go) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
@@ -162,10 +162,10 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
             stop.wait();
             let members: Vec<_> = models.iter().take(THREADS).flatten().collect();
             for room in ROOMS {
-                let in_it = |model: &Option<BTreeSet<&str>>| {
+                let is_in = |model: &Option<BTreeSet<&str>>| {
                     model.as_ref().is_some_and(|rooms| rooms.contains(room))
                 };
-                let inside = members.iter().filter(|(_, model)| in_it(model));
+                let inside = members.iter().filter(|(_, model)| is_in(model));
                 let mut expected: Vec<u32> = inside.map(|(member, _)| member.id()).collect();
                 expected.sort_unstable();
                 empty += usize::from(expected.is_empty());
@@ -174,13 +174,13 @@ fn whatever_many_threads_do_the_rooms_are_those_of_a_simple_model() {
             go.wait();
         }
     });
-    assert!((20..180).contains(&empty), "{empty} of 200 times a room was not there");
+    assert!((20..180).contains(&empty), "{empty} of 200 times a room did not exist");
 }
 
 #[test]
-fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_or_for_everyone() {
+fn every_member_receives_messages_in_the_order_of_their_stamps() {
     const EACH: u32 = 1000;
-    // Enough of them that two who speak meet.
+    // Enough members that broadcasts overlap.
     let (membership, members) =
         (Membership::new(2, usize::MAX), (0..64).map(FakeMember::new).collect::<Vec<_>>());
     for member in &members {
@@ -207,14 +207,14 @@ fn all_hear_everything_in_the_order_of_its_stamps_be_it_for_a_room_for_several_o
 }
 
 #[test]
-fn everyone_is_who_is_known_and_not_over() {
+fn everyone_is_each_added_member_that_has_not_ended() {
     let (membership, ann, ben) =
         (Membership::new(1, usize::MAX), FakeMember::new(1), FakeMember::new(2));
     assert!(membership.add(&ann));
     membership.broadcast_to_everyone(1);
     membership.join(&ben, "tea").unwrap();
     membership.broadcast_to_everyone(2);
-    membership.leave(2, "tea"); // in no room, and known all the same
+    membership.leave(2, "tea"); // it is in no room, but still among everyone
     membership.broadcast_to_everyone(3);
     ann.end();
     membership.broadcast_to_everyone(4);
@@ -223,7 +223,7 @@ fn everyone_is_who_is_known_and_not_over() {
 }
 
 #[test]
-fn members_do_not_keep_the_hall() {
+fn members_do_not_keep_the_membership_alive() {
     let (membership, ann) = (Membership::new(1, usize::MAX), FakeMember::new(1));
     membership.join(&ann, "tea").unwrap();
     let weak = Arc::downgrade(&membership);
