@@ -1,5 +1,5 @@
-//! Metadata whose destructor asks for everything that can be asked: whichever way it is dropped, no lock
-//! is held then.
+//! Metadata whose destructor calls every method of presence and rooms: no matter why it is dropped, no lock is
+//! held then.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Guest, soon, without_hanging};
+use common::{TestClient, fail_on_deadlock, soon};
 use prism_rooms::{Change, Presence, PresenceOptions, Rooms, TrackError};
 use prism_tokio::{Connection, Tokio};
 use serde::Serialize;
@@ -16,61 +16,63 @@ use tokio::time::sleep;
 
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// Metadata that looks around when it is dropped.
+/// Metadata that calls presence and rooms when it is dropped.
 #[derive(Serialize)]
-struct Nosy {
+struct ReentrantMeta {
     word: &'static str,
     #[serde(skip)]
-    world: Option<World>,
+    fixture: Option<Fixture>,
 }
 
-impl Drop for Nosy {
+impl Drop for ReentrantMeta {
     fn drop(&mut self) {
-        if let Some(world) = self.world.take() {
-            world.look_around();
-            world.dropped.lock().unwrap().push(self.word);
+        if let Some(fixture) = self.fixture.take() {
+            fixture.call_everything();
+            fixture.dropped.lock().unwrap().push(self.word);
             assert_ne!(self.word, "panic", "on purpose");
         }
     }
 }
 
-/// All that there is in a scenario.
+/// What a scenario uses.
 #[derive(Clone)]
-struct World {
-    presence: Presence<Nosy>,
+struct Fixture {
+    presence: Presence<ReentrantMeta>,
     rooms: Rooms,
-    ann: Arc<Guest>,
-    ben: Arc<Guest>,
-    /// The words of what has been dropped.
+    ann: Arc<TestClient>,
+    ben: Arc<TestClient>,
+    /// The words of the metadata that has been dropped.
     dropped: Arc<Mutex<Vec<&'static str>>>,
 }
 
-impl World {
+impl Fixture {
     async fn new(options: PresenceOptions) -> Self {
         let presence = Presence::with_options(Tokio, options);
         let (rooms, dropped) = (Rooms::new(), Arc::default());
-        let (ann, ben) = (Arc::new(Guest::new().await), Arc::new(Guest::new().await));
+        let (ann, ben) = (Arc::new(TestClient::new().await), Arc::new(TestClient::new().await));
         Self { presence, rooms, ann, ben, dropped }
     }
 
-    fn nosy(&self, word: &'static str) -> Nosy {
-        Nosy { word, world: Some(self.clone()) }
+    fn meta(&self, word: &'static str) -> ReentrantMeta {
+        ReentrantMeta { word, fixture: Some(self.clone()) }
     }
 
-    fn show(&self, guest: &Guest, room: &str, person: &str, word: &'static str) {
-        self.presence.track(&guest.connection, room, person, self.nosy(word)).expect("it is there");
+    fn track(&self, client: &TestClient, room: &str, person: &str, word: &'static str) {
+        self.presence
+            .track(&client.connection, room, person, self.meta(word))
+            .expect("it is tracked");
     }
 
-    fn hide(&self, guest: &Guest, room: &str) {
-        assert!(self.presence.untrack(guest.connection.id(), room));
+    fn untrack(&self, client: &TestClient, room: &str) {
+        assert!(self.presence.untrack(client.connection.id(), room));
     }
 
-    /// Everything that can be asked and done, in the same rooms and with the same connections.
-    fn look_around(&self) {
+    /// Calls every method, with the rooms and connections of the scenario.
+    fn call_everything(&self) {
         let Self { presence, rooms, .. } = self;
         for connection in [&self.ann.connection, &self.ben.connection] {
             for room in ["tea", "elsewhere"] {
-                self.look_at(connection, room);
+                self.call_for(connection, room);
             }
             rooms.add(connection);
             rooms.leave_all(connection.id());
@@ -79,15 +81,15 @@ impl World {
         assert!(!format!("{presence:?} {rooms:?}").is_empty());
     }
 
-    fn look_at(&self, connection: &Connection, room: &str) {
+    fn call_for(&self, connection: &Connection, room: &str) {
         let (Self { presence, rooms, .. }, id) = (self, connection.id());
         assert_eq!(presence.list(room).len(), presence.count(room));
-        let was_there = presence
+        let was_tracked = presence
             .list(room)
             .iter()
-            .any(|person| person.connections.iter().any(|there| there.connection == id));
-        if !was_there {
-            let quiet = Nosy { word: "quiet", world: None };
+            .any(|person| person.connections.iter().any(|tracked| tracked.connection == id));
+        if !was_tracked {
+            let quiet = ReentrantMeta { word: "quiet", fixture: None };
             let _ = presence.track(connection, room, "somebody", quiet);
             presence.untrack(id, room);
         }
@@ -107,186 +109,197 @@ impl World {
 }
 
 #[track_caller]
-fn in_a_world(scenario: impl AsyncFnOnce(World) + Send + 'static) {
-    in_a_world_with(PresenceOptions::default(), scenario);
+fn with_fixture(scenario: impl AsyncFnOnce(Fixture) + Send + 'static) {
+    with_fixture_and_options(PresenceOptions::default(), scenario);
 }
 
 #[track_caller]
-fn in_a_world_with(options: PresenceOptions, scenario: impl AsyncFnOnce(World) + Send + 'static) {
-    without_hanging(async move || scenario(World::new(options).await).await);
+fn with_fixture_and_options(
+    options: PresenceOptions,
+    scenario: impl AsyncFnOnce(Fixture) + Send + 'static,
+) {
+    fail_on_deadlock(async move || scenario(Fixture::new(options).await).await);
 }
 
 #[test]
-fn what_is_replaced_before_it_was_told_is_dropped_outside_the_locks() {
-    in_a_world(async |world| {
-        world.show(&world.ben, "tea", "ben", "first");
-        world.show(&world.ben, "tea", "ben", "second");
-        world.expect_dropped(&["first"]);
-        // As somebody else.
-        world.show(&world.ben, "tea", "benjamin", "third");
-        world.expect_dropped(&["first", "second"]);
+fn metadata_replaced_before_the_diff_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
+        fixture.track(&fixture.ben, "tea", "ben", "first");
+        fixture.track(&fixture.ben, "tea", "ben", "second");
+        fixture.expect_dropped(&["first"]);
+        // With another key.
+        fixture.track(&fixture.ben, "tea", "benjamin", "third");
+        fixture.expect_dropped(&["first", "second"]);
     });
 }
 
 #[test]
-fn what_is_withdrawn_is_dropped_outside_the_locks() {
-    in_a_world(async |world| {
-        world.show(&world.ann, "tea", "ann", "stays");
-        world.show(&world.ben, "tea", "ben", "with others");
-        world.hide(&world.ben, "tea");
-        world.expect_dropped(&["with others"]);
-        world.show(&world.ben, "milk", "ben", "alone");
-        world.hide(&world.ben, "milk");
-        world.expect_dropped(&["with others", "alone"]);
+fn untracked_metadata_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
+        fixture.track(&fixture.ann, "tea", "ann", "stays");
+        fixture.track(&fixture.ben, "tea", "ben", "with others");
+        fixture.untrack(&fixture.ben, "tea");
+        fixture.expect_dropped(&["with others"]);
+        fixture.track(&fixture.ben, "milk", "ben", "alone");
+        fixture.untrack(&fixture.ben, "milk");
+        fixture.expect_dropped(&["with others", "alone"]);
     });
 }
 
 #[test]
-fn what_watchers_knew_is_dropped_outside_the_locks_when_they_are_told_of_the_change() {
-    in_a_world(async |world| {
-        world.presence.watch(&world.ann.connection, "tea").unwrap();
-        world.show(&world.ben, "tea", "ben", "first");
+fn announced_metadata_is_dropped_unlocked_after_the_diff() {
+    with_fixture(async |fixture| {
+        fixture.presence.watch(&fixture.ann.connection, "tea").unwrap();
+        fixture.track(&fixture.ben, "tea", "ben", "first");
         sleep(2 * WINDOW).await;
-        world.show(&world.ben, "tea", "ben", "second");
-        world.expect_dropped(&[]);
+        fixture.track(&fixture.ben, "tea", "ben", "second");
+        fixture.expect_dropped(&[]);
         sleep(2 * WINDOW).await;
-        world.expect_dropped(&["first"]);
-        // The state holds it as well.
-        drop(world.presence.watch_here("tea"));
-        world.hide(&world.ben, "tea");
+        fixture.expect_dropped(&["first"]);
+        // The encoded state holds it too.
+        drop(fixture.presence.watch_here("tea"));
+        fixture.untrack(&fixture.ben, "tea");
         sleep(2 * WINDOW).await;
-        world.expect_dropped(&["first", "second"]);
+        fixture.expect_dropped(&["first", "second"]);
     });
 }
 
 #[test]
-fn what_watchers_knew_of_a_room_is_dropped_outside_the_locks_when_the_room_vanishes() {
-    in_a_world(async |world| {
-        let watch = world.presence.watch_here("tea");
-        world.show(&world.ben, "tea", "ben", "first");
+fn announced_metadata_of_a_vanished_room_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
+        let watch = fixture.presence.watch_here("tea");
+        fixture.track(&fixture.ben, "tea", "ben", "first");
         sleep(2 * WINDOW).await;
-        while !matches!(&*soon(watch.recv()).await.expect("news"), Change::Diff { .. }) {}
-        drop(world.presence.watch_here("tea")); // there is a state
+        while !matches!(&*soon(watch.recv()).await.expect("a change"), Change::Diff { .. }) {}
+        drop(fixture.presence.watch_here("tea")); // now there is an encoded state
         drop(watch);
-        world.hide(&world.ben, "tea");
-        world.expect_dropped(&["first"]);
-        // And where the last who leaves is a watcher.
-        let watch = world.presence.watch_here("tea");
-        world.show(&world.ben, "tea", "ben", "second");
+        fixture.untrack(&fixture.ben, "tea");
+        fixture.expect_dropped(&["first"]);
+        // The same if a watcher is the last to leave.
+        let watch = fixture.presence.watch_here("tea");
+        fixture.track(&fixture.ben, "tea", "ben", "second");
         sleep(2 * WINDOW).await;
-        world.hide(&world.ben, "tea");
+        fixture.untrack(&fixture.ben, "tea");
         drop(watch);
-        world.expect_dropped(&["first", "second"]);
+        fixture.expect_dropped(&["first", "second"]);
     });
 }
 
 #[test]
-fn what_a_watch_has_not_received_is_dropped_outside_the_locks() {
-    in_a_world(async |world| {
-        world.show(&world.ann, "tea", "ann", "stays");
-        let watch = world.presence.watch_here("tea");
+fn metadata_in_an_unread_watch_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
+        fixture.track(&fixture.ann, "tea", "ann", "stays");
+        let watch = fixture.presence.watch_here("tea");
         for word in ["1", "2"] {
-            world.show(&world.ben, "tea", "ben", word);
+            fixture.track(&fixture.ben, "tea", "ben", word);
             sleep(2 * WINDOW).await;
         }
-        world.hide(&world.ben, "tea");
+        fixture.untrack(&fixture.ben, "tea");
         sleep(2 * WINDOW).await;
-        world.expect_dropped(&[]);
+        fixture.expect_dropped(&[]);
         drop(watch);
-        let mut dropped = world.dropped.lock().unwrap().clone();
+        let mut dropped = fixture.dropped.lock().unwrap().clone();
         dropped.sort_unstable();
         assert_eq!(dropped, ["1", "2"]);
     });
 }
 
 #[test]
-fn what_a_full_watch_misses_is_dropped_outside_the_locks() {
-    in_a_world(async |world| {
-        world.show(&world.ann, "tea", "ann", "stays");
-        let watch = world.presence.watch_here("tea");
+fn metadata_that_a_full_watch_misses_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
+        fixture.track(&fixture.ann, "tea", "ann", "stays");
+        let watch = fixture.presence.watch_here("tea");
         for round in 0..40 {
-            world.show(&world.ben, "tea", "ben", if round % 2 == 0 { "even" } else { "odd" });
+            fixture.track(&fixture.ben, "tea", "ben", if round % 2 == 0 { "even" } else { "odd" });
             sleep(2 * WINDOW).await;
         }
-        assert!(world.dropped.lock().unwrap().len() > 20, "most are in no diff that waits");
+        assert!(fixture.dropped.lock().unwrap().len() > 20, "most are in no diff that is queued");
         drop(watch);
     });
 }
 
 #[test]
-fn what_an_ended_connection_leaves_behind_is_dropped_outside_the_locks() {
-    in_a_world(async |world| {
+fn metadata_of_an_ended_connection_is_dropped_unlocked() {
+    with_fixture(async |fixture| {
         for room in ["tea", "milk"] {
-            world.show(&world.ann, room, "ann", "stays");
-            world.show(&world.ben, room, "ben", "goes");
-            world.presence.watch(&world.ben.connection, room).unwrap();
+            fixture.track(&fixture.ann, room, "ann", "stays");
+            fixture.track(&fixture.ben, room, "ben", "goes");
+            fixture.presence.watch(&fixture.ben.connection, room).unwrap();
         }
-        world.show(&world.ben, "nobody else is here", "ben", "goes");
-        world.ben.task.abort();
-        soon(world.ben.connection.closed()).await;
-        world.expect_dropped(&["goes"; 3]);
-        // It is refused now.
-        let refused = world.presence.track(&world.ben.connection, "tea", "ben", world.nosy("late"));
+        fixture.track(&fixture.ben, "nobody else is here", "ben", "goes");
+        fixture.ben.task.abort();
+        soon(fixture.ben.connection.closed()).await;
+        fixture.expect_dropped(&["goes"; 3]);
+        // From now on it is refused.
+        let refused =
+            fixture.presence.track(&fixture.ben.connection, "tea", "ben", fixture.meta("late"));
         assert!(matches!(refused, Err(TrackError::Ended)));
-        world.expect_dropped(&["goes", "goes", "goes", "late"]);
+        fixture.expect_dropped(&["goes", "goes", "goes", "late"]);
     });
 }
 
 #[test]
-fn what_is_refused_is_dropped_outside_the_locks() {
+fn refused_metadata_is_dropped_unlocked() {
     let options = PresenceOptions::default().max_meta_size(30).max_state_size(300);
-    in_a_world_with(options.max_people_per_room(2).max_rooms_per_connection(2), async |world| {
-        let track = |room: &str, key: &str, word| {
-            let refused = world.presence.track(&world.ben.connection, room, key, world.nosy(word));
-            refused.expect_err("it is beyond a limit")
-        };
-        let too_large = track("tea", "ben", "more than is good for metadata");
-        assert!(matches!(too_large, TrackError::MetaTooLarge { .. }));
-        world.expect_dropped(&["more than is good for metadata"]);
-        world.dropped.lock().unwrap().clear();
-        world.show(&world.ann, "tea", "ann", "stays");
-        let long = "x".repeat(300);
-        // Where nobody is yet, and where somebody is.
-        for room in ["nobody is here", "tea"] {
-            let too_large = track(room, &long, "long key");
-            assert!(matches!(too_large, TrackError::StateTooLarge { .. }));
-        }
-        world.expect_dropped(&["long key"; 2]);
-        let eve = Guest::new().await;
-        world.show(&eve, "tea", "eve", "stays");
-        assert!(matches!(track("tea", "ben", "full"), TrackError::TooManyPeople { .. }));
-        world.show(&world.ben, "milk", "ben", "stays");
-        world.show(&world.ben, "water", "ben", "stays");
-        assert!(matches!(track("wine", "ben", "many"), TrackError::TooManyRooms { .. }));
-        world.expect_dropped(&["long key", "long key", "full", "many"]);
-        assert_eq!(world.presence.count("wine") + world.presence.count("nobody is here"), 0);
-    });
+    with_fixture_and_options(
+        options.max_people_per_room(2).max_rooms_per_connection(2),
+        async |fixture| {
+            let track = |room: &str, key: &str, word| {
+                let refused =
+                    fixture.presence.track(&fixture.ben.connection, room, key, fixture.meta(word));
+                refused.expect_err("it is beyond a limit")
+            };
+            let too_large = track("tea", "ben", "more than is good for metadata");
+            assert!(matches!(too_large, TrackError::MetaTooLarge { .. }));
+            fixture.expect_dropped(&["more than is good for metadata"]);
+            fixture.dropped.lock().unwrap().clear();
+            fixture.track(&fixture.ann, "tea", "ann", "stays");
+            let long = "x".repeat(300);
+            // In an empty room and in one with people.
+            for room in ["nobody is here", "tea"] {
+                let too_large = track(room, &long, "long key");
+                assert!(matches!(too_large, TrackError::StateTooLarge { .. }));
+            }
+            fixture.expect_dropped(&["long key"; 2]);
+            let eve = TestClient::new().await;
+            fixture.track(&eve, "tea", "eve", "stays");
+            assert!(matches!(track("tea", "ben", "full"), TrackError::TooManyPeople { .. }));
+            fixture.track(&fixture.ben, "milk", "ben", "stays");
+            fixture.track(&fixture.ben, "water", "ben", "stays");
+            assert!(matches!(track("wine", "ben", "many"), TrackError::TooManyRooms { .. }));
+            fixture.expect_dropped(&["long key", "long key", "full", "many"]);
+            assert_eq!(
+                fixture.presence.count("wine") + fixture.presence.count("nobody is here"),
+                0
+            );
+        },
+    );
 }
 
-/// The panic hook still prints the panic.
+/// The panic hook prints the panics.
 #[test]
-fn a_destructor_that_panics_has_no_effect_on_anybody() {
-    in_a_world(async |world| {
-        let watch = world.presence.watch_here("tea");
-        for guest in [&world.ann, &world.ben] {
-            // Two in one person: they are dropped together.
-            world.show(guest, "tea", "both", "panic");
-            world.show(guest, "milk", "both", "panic");
+fn a_panicking_destructor_affects_nothing_else() {
+    with_fixture(async |fixture| {
+        let watch = fixture.presence.watch_here("tea");
+        for client in [&fixture.ann, &fixture.ben] {
+            // Both belong to one person, so they are dropped together.
+            fixture.track(client, "tea", "both", "panic");
+            fixture.track(client, "milk", "both", "panic");
         }
         sleep(2 * WINDOW).await;
-        world.show(&world.ben, "tea", "both", "panic");
-        world.hide(&world.ann, "tea");
+        fixture.track(&fixture.ben, "tea", "both", "panic");
+        fixture.untrack(&fixture.ann, "tea");
         sleep(2 * WINDOW).await;
-        world.show(&world.ann, "tea", "both", "panic");
-        world.ann.task.abort();
-        world.ben.task.abort();
-        soon(world.ann.connection.closed()).await;
-        soon(world.ben.connection.closed()).await;
-        assert_eq!((world.presence.count("tea"), world.presence.count("milk")), (0, 0));
+        fixture.track(&fixture.ann, "tea", "both", "panic");
+        fixture.ann.task.abort();
+        fixture.ben.task.abort();
+        soon(fixture.ann.connection.closed()).await;
+        soon(fixture.ben.connection.closed()).await;
+        assert_eq!((fixture.presence.count("tea"), fixture.presence.count("milk")), (0, 0));
         sleep(2 * WINDOW).await;
         let mut numbers = Vec::new();
         loop {
-            match &*soon(watch.recv()).await.expect("it is still told") {
+            match &*soon(watch.recv()).await.expect("it still receives changes") {
                 Change::State { number, .. } => numbers.push(*number),
                 Change::Diff { number, left, .. } => {
                     numbers.push(*number);
@@ -298,14 +311,14 @@ fn a_destructor_that_panics_has_no_effect_on_anybody() {
             }
         }
         assert_eq!(numbers, [0, 1, 2, 3]);
-        let eve = Guest::new().await;
-        world.show(&eve, "tea", "eve", "fine");
+        let eve = TestClient::new().await;
+        fixture.track(&eve, "tea", "eve", "fine");
         assert!(matches!(
-            &*soon(watch.recv()).await.expect("news"),
+            &*soon(watch.recv()).await.expect("a change"),
             Change::Diff { number: 4, .. }
         ));
         drop(watch);
-        let dropped = world.dropped.lock().unwrap();
+        let dropped = fixture.dropped.lock().unwrap();
         assert_eq!(dropped.len(), 6, "{dropped:?}");
     });
 }
