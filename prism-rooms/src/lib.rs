@@ -54,9 +54,9 @@
 //! }
 //! ```
 //!
-//! The handler needs no `on_disconnect`: a connection leaves its rooms when it ends, however it ends, and a
-//! hook ([`Rooms::on_leave`]) announces that. You neither create nor delete rooms either: a room exists while it
-//! has members.
+//! The handler needs no `on_disconnect`: a connection leaves its rooms when it ends, however it ends, and the
+//! [`on_leave`](Rooms::on_leave) hook announces it. There is no need to create or delete rooms either: a room
+//! exists while it has members.
 //!
 //! A clone of [`Rooms`] shares the same rooms, so other parts of your program can send too:
 //!
@@ -87,26 +87,26 @@
 //!    several of the rooms that the message is for. Nothing is stored or sent again: a connection that joins
 //!    later does not receive earlier messages. "Delivered" means that the message is in the member's outbox.
 //!    Only a reply of your own protocol can tell you that it has arrived.
-//! 4. **A room has one order.** All members receive its messages in the same order, that of their
+//! 4. **A room has one order of messages.** All members receive its messages in the same order, that of their
 //!    [stamps](Delivery::stamp). A message to several rooms, or to [everyone](Rooms::everyone), has a place in
 //!    the order of each. Between rooms there is no order, except that the messages of one sender stay in the
-//!    order in which it sent them. All rooms share one count of stamps, so gaps in a room's stamps do not mean
+//!    order in which they were sent. All rooms share one count of stamps, so gaps in a room's stamps do not mean
 //!    that messages are missing.
 //! 5. **A new member receives everything from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
 //! 6. **A slow member delays nobody.** If it does not read, its outbox fills up (64 KiB, by
 //!    [default](prism_driver::Options::high_water_mark)). From then on it misses each message that does not
-//!    fit, as a whole, until it has read. [`Delivery::dropped`] counts such members. If a gap would make the
-//!    rest useless, you can have them closed instead, with [`or_close`](Recipients::or_close). A handler's own
-//!    choice for slow peers ([`when_slow`](prism_driver::Handler::when_slow)) takes precedence. A member that
-//!    reads nothing at all is disconnected after the
-//!    [write timeout](prism_driver::Options::write_timeout).
+//!    fit, as a whole, until it has read. For each message, [`Delivery::dropped`] counts the members that miss
+//!    it. If a gap would make the rest useless, you can close those members instead, with
+//!    [`or_close`](Recipients::or_close). A handler's own choice for slow peers
+//!    ([`when_slow`](prism_driver::Handler::when_slow)) takes precedence. A member that reads nothing at all is
+//!    disconnected after the [write timeout](prism_driver::Options::write_timeout).
 //!
 //! ## Performance
 //!
 //! A message is encoded once, and a large one is shared instead of copied. While it is put into the members'
 //! outboxes, its rooms are locked; that makes the order. Messages to different rooms are delivered in parallel.
-//! Only a message to [everyone](Rooms::everyone) has to be alone, and all others wait for it, so send these
+//! Only a message to [everyone](Rooms::everyone) is delivered alone, and all rooms wait for it, so use that
 //! sparingly. No lock is held while anything waits for a peer.
 //!
 //! A handler that sends to a room does not wake the tasks of idle members: its session writes to their sockets
@@ -116,10 +116,10 @@
 //! (a rough measurement, on a busy machine).
 //!
 //! All rooms share one lock, which gives messages to everyone their place in each order, and the counter of the
-//! stamps. On two cores that costs little: two threads that send to a thousand small rooms, half of them each,
-//! send 1.88 times as many messages as one thread, compared to 1.94 times if they share nothing. If both
-//! threads send to the same rooms it is 1.5 times, because the rooms and their members move from core to core.
-//! More cores were not measured.
+//! stamps. On two cores that costs little: two threads that each send to 500 of a thousand
+//! small rooms send 1.88 times as many messages as one thread, compared to 1.94 times if they share nothing. If
+//! both threads send to the same rooms it is 1.5 times, because the data of the rooms and their members moves
+//! between the cores. More cores were not measured.
 //!
 //! # Presence
 //!
@@ -199,8 +199,9 @@
 //! ```
 //!
 //! A gap is only possible if your handler lets accepted messages be dropped
-//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). In that case, answer the request in this example by
-//! [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which send the state again.
+//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). In that case the handler should answer the message
+//! `the state, please` by calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the
+//! state again.
 //!
 //! Your own program can watch too, without the JSON: see [`Presence::watch_here`].
 //!
@@ -208,7 +209,7 @@
 //!
 //! 1. **Every person shown has a connection.** When a connection ends, it is no longer shown. If a peer
 //!    disappears without closing, the [keepalive](prism_driver::Config) notices that within 40 seconds, by
-//!    default. It takes longer if the connection's handler is busy meanwhile: then nothing is read, so silence
+//!    default. That takes longer if the connection's handler is busy meanwhile: then nothing is read, so silence
 //!    does not mean that the peer is gone.
 //! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
 //!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains each
@@ -217,13 +218,13 @@
 //! 3. **A slow watcher catches up.** If its outbox has no room for a diff, the diff is skipped, and the watcher
 //!    receives the whole state instead, at the end of the first window (a tenth of a second, whether or not
 //!    anything changes in it) in which there is room. So a client never has to ask for the state; it only has to
-//!    accept that a state may have any higher number. (If a handler
+//!    accept a state with any number. (If a handler
 //!    [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a diff may be among them. The client
 //!    detects that by the gap, and gets the state by watching again.) A state of more than 64 KiB is encoded at
 //!    most once a second, so a watcher that needs one waits up to a second while there are changes.
-//! 4. **The state is what has been announced to watchers.** If changes are being batched when a watcher starts,
-//!    it receives them a moment later, in the same diff as all other watchers. [`list`](Presence::list) and
-//!    [`count`](Presence::count) include them at once.
+//! 4. **The state is what has been announced to watchers.** A new watcher receives changes that are still being
+//!    batched a moment later, in the same diff as all other watchers. [`list`](Presence::list) and
+//!    [`count`](Presence::count) include such changes at once.
 //!
 //! # Limits
 //!
@@ -248,8 +249,8 @@
 //! # }
 //! ```
 //!
-//! What your handler does at a peer's request should cost no more than sending the answer. For that there are
-//! counts, and lists in pages ([`Rooms::names_after`], [`Presence::list_after`]).
+//! A peer's request should not cost your server more than sending the answer does. To list rooms or people at a
+//! peer's request, use the counts and the lists in pages ([`Rooms::names_after`], [`Presence::list_after`]).
 //!
 //! # Several processes
 //!

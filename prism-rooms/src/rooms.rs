@@ -39,7 +39,7 @@ pub struct Rooms {
     membership: Arc<Membership<Connection>>,
 }
 
-/// A connection that has left one or more rooms, as the hooks of [`Rooms::on_leave`] receive it.
+/// A connection that has left one or more rooms. Passed to the hooks of [`Rooms::on_leave`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Departure<'a> {

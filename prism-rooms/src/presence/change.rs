@@ -1,5 +1,5 @@
-//! [`Change`]: what watchers receive; and [`Person`], whom it is about. Serialized, they are
-//! [the JSON](crate#messages-to-watchers) that browsers receive.
+//! [`Change`]: what watchers receive; and [`Person`]: whom a change is about. Serialized as JSON, a change is
+//! [the message](crate#messages-to-watchers) that browsers receive.
 
 use std::{cell::OnceCell, fmt, ops::Deref, sync::Arc};
 

@@ -25,8 +25,8 @@ const LARGE_STATE: usize = 64 << 10;
 /// The least time between two large states.
 ///
 /// A watcher that does not read holds the state that it was sent. Within this interval all such watchers share
-/// one state. So together they hold only the states that are encoded before the write timeout ends them, and
-/// not one state each.
+/// one state. So together they hold only the states that are encoded before the write timeout closes their
+/// connections, and not one state each.
 const LARGE_STATE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct RoomPresence<M> {

@@ -117,7 +117,8 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         self.rooms.with(room, |room| read(room))
     }
 
-    /// Lets a connection be tracked in a room, or watch it, unless it may not be in another room.
+    /// Calls `add`, which tracks a connection in a room or adds it as a watcher, unless the connection has ended
+    /// or is in too many rooms.
     fn add<R, E: From<JoinError>>(
         &self,
         connection: &Connection,
@@ -146,8 +147,8 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         added.unwrap_or_else(|| Err(JoinError::Ended.into()))
     }
 
-    /// Lets a connection no longer be tracked in a room, or no longer watch it. Returns what `remove` returns,
-    /// or `false` if the connection is not in the room.
+    /// Calls `remove`, which untracks a connection in a room or removes it as a watcher. Returns what `remove`
+    /// returns, or `false` if the connection does neither there.
     fn remove(
         &self,
         id: ConnectionId,
@@ -215,7 +216,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         }
     }
 
-    /// Returns how many watchers there are.
+    /// Notifies the watchers of a room. Returns their number.
     fn notify(&self, name: &Arc<str>, deadline: Deadline, deferred: &mut Deferred<M>) -> usize {
         let watchers = self.with_room(name, deferred, |room, deferred| {
             // Since the deadline was taken from the schedule, the room may have vanished and come back, with

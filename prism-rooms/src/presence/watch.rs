@@ -13,8 +13,8 @@ use crate::sync::Lock;
 /// The number of changes that a [`Watch`] holds until they are received.
 const CAPACITY: usize = 16;
 
-/// Receives the changes in a room, as [`Presence::watch_here`](super::Presence::watch_here) returns it. To
-/// stop watching, drop it.
+/// Receives the changes in a room. Returned by [`Presence::watch_here`](super::Presence::watch_here). To stop
+/// watching, drop it.
 pub struct Watch<M> {
     queue: Queue<M>,
     signals: Receiver<()>,
@@ -45,7 +45,8 @@ impl<M> Watch<M> {
     }
 
     /// Waits for the next change and returns it: first the state, then the diffs that follow it. Returns
-    /// `None` once the presence tracker is gone. Cancel-safe.
+    /// `None` once all clones of the [`Presence`](super::Presence) have been dropped and no change is left.
+    /// Cancel-safe.
     ///
     /// A few changes are kept until they are received. If more arrive, they are skipped, and the state is
     /// sent instead.

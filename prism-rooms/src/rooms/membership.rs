@@ -74,7 +74,7 @@ impl<M: Member> Membership<M> {
         *hooks = Arc::new(all);
     }
 
-    /// Adds the member to everyone. Returns whether it is there now: `false` if it has ended.
+    /// Adds the member to `everyone`. Returns whether it is in there now: `false` if it has ended.
     pub(crate) fn add(&self, member: &M) -> bool {
         self.update_rooms_of(member, |_| ()).is_some()
     }
@@ -121,7 +121,7 @@ impl<M: Member> Membership<M> {
         rooms
     }
 
-    /// Returns the member with this ID, if it is among everyone.
+    /// Returns the member with this ID, if it is in `everyone`.
     pub(crate) fn member(&self, id: M::Id) -> Option<M> {
         self.records.member(id)
     }
@@ -139,7 +139,7 @@ impl<M: Member> Membership<M> {
         &self.rooms
     }
 
-    /// Returns how many members everyone is.
+    /// Returns the number of members in `everyone`.
     pub(crate) fn member_count(&self) -> usize {
         self.everyone.lock().len()
     }

@@ -11,8 +11,8 @@ use super::{
     stamp::Stamp,
 };
 
-/// A selection of connections to send to, as [`Rooms::to`](crate::Rooms::to) and
-/// [`Rooms::everyone`](crate::Rooms::everyone) return it.
+/// A selection of connections to send to. Returned by [`Rooms::to`](crate::Rooms::to) and
+/// [`Rooms::everyone`](crate::Rooms::everyone).
 ///
 /// ```no_run
 /// # fn example(rooms: prism_rooms::Rooms, me: prism_driver::ConnectionId) {
