@@ -53,7 +53,7 @@ impl Member for FakeMember {
 impl Membership<FakeMember> {
     pub(super) fn broadcast(&self, rooms: &[&str], message: u32) -> Stamp {
         self.for_each(&Scope::Rooms(rooms.to_vec()), |_, member| {
-            member.0.received.lock().push(message)
+            member.0.received.lock().push(message);
         })
     }
 
