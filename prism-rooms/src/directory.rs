@@ -1,17 +1,17 @@
-//! [`Directory`]: things with names, each behind a lock of its own, and there while it is occupied.
+//! [`Directory`]: named values, each behind its own lock, which exist while they are occupied.
 //!
 //! ```text
-//!   a name ──► shard ──► entry ──► lock ──► the thing
-//!              (held for a lookup)         (held for a visit)
+//!   name ──► shard ──────────────► entry ──► lock ──► value
+//!            (locked for a lookup)           (locked for a visit)
 //! ```
 //!
-//! A thing appears with its first occupant and vanishes with its last. Both can happen at once; what
-//! makes that right is one rule: **a vacant thing has vanished, and stays vacant**. Who leaves it
-//! vacant takes it out of the directory before letting its lock go; who found it before that, and
-//! gets the lock after it, sees that it is vacant, and looks again.
+//! A value appears with its first occupant and vanishes with its last. Both can happen at once. One rule makes
+//! that correct: **a vacant value has been removed, and stays vacant**. A thread that makes a value vacant
+//! removes it from the directory before releasing its lock. A thread that found the value before that, and gets
+//! the lock afterwards, sees that it is vacant and looks the name up again.
 //!
-//! Locks are taken in this order: entries by name, then a shard. Nobody waits for an entry while
-//! holding a shard.
+//! Lock order: entries, in the order of their names, then a shard. No thread waits for an entry while it holds
+//! a shard.
 
 use std::{
     collections::{BTreeSet, BinaryHeap, HashMap},
@@ -24,9 +24,9 @@ use crate::{
     sync::{Guard, Lock},
 };
 
-/// What a [`Directory`] holds.
-pub(crate) trait Vacate: Default {
-    /// Whether there is no more reason to be there.
+/// A value that can be vacant, as the values of a [`Directory`] have to be.
+pub(crate) trait Vacancy: Default {
+    /// Whether the value has no occupants. A default value has none.
     fn is_vacant(&self) -> bool;
 }
 
@@ -36,90 +36,90 @@ pub(crate) struct Directory<T> {
 
 struct Shard<T> {
     entries: HashMap<Arc<str>, Arc<Entry<T>>>,
-    /// The keys of that, in order: to find one by its hash is quicker, to list some takes an order.
+    /// The keys of `entries`, sorted: a lookup by hash is faster, but listing a page of names needs an order.
     names: BTreeSet<Arc<str>>,
 }
 
 struct Entry<T> {
     name: Arc<str>,
-    thing: Lock<T>,
+    value: Lock<T>,
 }
 
-impl<T: Vacate> Directory<T> {
+impl<T: Vacancy> Directory<T> {
     pub(crate) fn new(shards: usize) -> Self {
         Self { shards: Shards::new(shards) }
     }
 
-    /// Lets `visit` see the thing with this name; makes it if there is none. `visit` may run while a
-    /// shard is locked.
-    pub(crate) fn enter<R>(&self, name: &str, visit: impl FnOnce(&Arc<str>, &mut T) -> R) -> R {
+    /// Calls `visit`, once, with the value of this name, which is created if there is none. The shard may be
+    /// locked during the call.
+    pub(crate) fn with_or_default<R>(
+        &self,
+        name: &str,
+        visit: impl FnOnce(&Arc<str>, &mut T) -> R,
+    ) -> R {
         loop {
-            let mut shard = self.shards.of(name);
+            let mut shard = self.shards.lock(name);
             let Some(entry) = shard.entries.get(name).cloned() else {
-                let (name, mut thing) = (Arc::from(name), T::default());
-                let seen = visit(&name, &mut thing);
-                if !thing.is_vacant() {
-                    shard.insert(Entry { name, thing: Lock::new(thing) });
+                let (name, mut value) = (Arc::from(name), T::default());
+                let returned = visit(&name, &mut value);
+                if !value.is_vacant() {
+                    shard.insert(Entry { name, value: Lock::new(value) });
                 }
-                return seen;
+                return returned;
             };
             drop(shard);
-            let mut thing = entry.thing.lock();
-            if !thing.is_vacant() {
-                let seen = visit(&entry.name, &mut thing);
-                self.tidy(&entry, thing);
-                return seen;
+            let mut value = entry.value.lock();
+            if !value.is_vacant() {
+                let returned = visit(&entry.name, &mut value);
+                self.remove_if_vacant(&entry, value);
+                return returned;
             }
         }
     }
 
-    /// Lets `visit` see the thing with this name, if there is one.
-    pub(crate) fn visit<R>(&self, name: &str, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
+    /// Calls `visit` with the value of this name, if there is one.
+    pub(crate) fn with<R>(&self, name: &str, visit: impl FnOnce(&mut T) -> R) -> Option<R> {
         let entry = self.find(name)?;
-        let mut thing = entry.thing.lock();
-        if thing.is_vacant() {
+        let mut value = entry.value.lock();
+        if value.is_vacant() {
             return None;
         }
-        let seen = visit(&mut thing);
-        self.tidy(&entry, thing);
-        Some(seen)
+        let returned = visit(&mut value);
+        self.remove_if_vacant(&entry, value);
+        Some(returned)
     }
 
-    /// Lets `look` see those of the things with these names that there are, all at one moment. The
-    /// names have to be sorted, each there once.
-    pub(crate) fn look_at_all<R>(
-        &self,
-        names: &[&str],
-        look: impl FnOnce(&[Guard<'_, T>]) -> R,
-    ) -> R {
+    /// Calls `read` with the values that these names have, all locked at the same time. The names must be
+    /// sorted and without duplicates.
+    pub(crate) fn with_all<R>(&self, names: &[&str], read: impl FnOnce(&[Guard<'_, T>]) -> R) -> R {
         debug_assert!(
             names.is_sorted_by(|one, next| one < next),
-            "or two could wait for each other"
+            "or two callers could wait for each other"
         );
         let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
-        // One that has become vacant since is one that was not there for a moment.
-        let things: Vec<_> = entries.iter().map(|entry| entry.thing.lock()).collect();
-        look(&things)
+        // One that has become vacant since it was found is as good as one that was not found.
+        let values: Vec<_> = entries.iter().map(|entry| entry.value.lock()).collect();
+        read(&values)
     }
 
-    /// How many things there are.
+    /// Returns the number of values.
     pub(crate) fn len(&self) -> usize {
-        self.shards.all().map(|shard| shard.entries.len()).sum()
+        self.shards.lock_each().map(|shard| shard.entries.len()).sum()
     }
 
-    /// The names of what is there, in no particular order.
+    /// Returns the names of all values, in no particular order.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         let names = |shard: Guard<'_, Shard<T>>| shard.names.iter().cloned().collect::<Vec<_>>();
-        self.shards.all().flat_map(names).collect()
+        self.shards.lock_each().flat_map(names).collect()
     }
 
-    /// The first names of what is there, in their order, behind `after`, if it is given.
+    /// Returns the first `most` names in their order, starting after `after` if it is given.
     pub(crate) fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
-        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
-        // Those that are first of what was seen, the last of them on top.
+        let range = (after.map_or(Unbounded, Excluded), Unbounded);
+        // The first names of all shards so far, with the last of them on top.
         let mut first = BinaryHeap::<Arc<str>>::new();
-        for shard in self.shards.all() {
-            for name in shard.names.range::<str, _>(behind) {
+        for shard in self.shards.lock_each() {
+            for name in shard.names.range::<str, _>(range) {
                 if first.len() >= most {
                     match first.peek() {
                         Some(last) if name < last => first.pop(),
@@ -133,13 +133,13 @@ impl<T: Vacate> Directory<T> {
     }
 
     fn find(&self, name: &str) -> Option<Arc<Entry<T>>> {
-        self.shards.of(name).entries.get(name).cloned()
+        self.shards.lock(name).entries.get(name).cloned()
     }
 
-    /// At the end of a visit: what was left vacant vanishes.
-    fn tidy(&self, entry: &Entry<T>, thing: Guard<'_, T>) {
-        if thing.is_vacant() {
-            self.shards.of(&*entry.name).remove(&entry.name);
+    /// Ends a visit: a value that has become vacant is removed before its lock is released.
+    fn remove_if_vacant(&self, entry: &Entry<T>, value: Guard<'_, T>) {
+        if value.is_vacant() {
+            self.shards.lock(&*entry.name).remove(&entry.name);
         }
     }
 }

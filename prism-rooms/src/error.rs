@@ -1,17 +1,17 @@
-//! Why something was refused: [`JoinError`], [`TrackError`].
+//! [`JoinError`], [`TrackError`]: why a connection was refused.
 
 use std::fmt;
 
-/// Why a connection was not let into a room, by [`Rooms::join`](crate::Rooms::join) or
-/// [`Presence::watch`](crate::Presence::watch). Nothing has changed.
+/// Why [`Rooms::join`](crate::Rooms::join) or [`Presence::watch`](crate::Presence::watch) refused a connection.
+/// Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The connection has ended.
     Ended,
-    /// The connection is in as many rooms as one connection may be in.
+    /// The connection is already in as many rooms as one connection may be in.
     TooManyRooms {
-        /// How many that is.
+        /// The number of rooms that one connection may be in.
         limit: usize,
     },
 }
@@ -21,7 +21,7 @@ impl fmt::Display for JoinError {
         match self {
             Self::Ended => f.write_str("the connection has ended"),
             Self::TooManyRooms { limit } => {
-                write!(f, "the connection is in {limit} rooms, which is as many as it may be in")
+                write!(f, "the connection is already in {limit} rooms, the maximum")
             }
         }
     }
@@ -29,36 +29,36 @@ impl fmt::Display for JoinError {
 
 impl std::error::Error for JoinError {}
 
-/// Why [`Presence::track`](crate::Presence::track) does not show a connection. Nothing has changed: if it
-/// was shown before, it is shown as it was.
+/// Why [`Presence::track`](crate::Presence::track) refused a connection. Nothing has changed: if the connection
+/// was shown before, it is shown as before.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TrackError {
     /// The connection has ended.
     Ended,
-    /// The connection is shown in, or watches, as many rooms as one connection may.
+    /// The connection is already tracked in or watching as many rooms as one connection may.
     TooManyRooms {
-        /// How many that is.
+        /// The number of rooms in which one connection may be tracked or watch.
         limit: usize,
     },
-    /// There are as many people in the room as may be in one, and this would be one more.
+    /// The room already has as many people as it may have, and this would be another one.
     TooManyPeople {
-        /// How many that is.
+        /// The number of people that a room may have.
         limit: usize,
     },
     /// The metadata is too large as JSON.
     MetaTooLarge {
-        /// How large it is, in bytes.
+        /// The size of the metadata, in bytes.
         size: usize,
-        /// How large it may be.
+        /// The size that it may have, in bytes.
         limit: usize,
     },
-    /// All people of the room together would be too large as JSON.
+    /// The state of the room, with all its people, would be too large as JSON.
     StateTooLarge {
-        /// How large it may be, in bytes.
+        /// The size that it may have, in bytes.
         limit: usize,
     },
-    /// The metadata cannot be made JSON.
+    /// The metadata cannot be encoded as JSON.
     NotJson(serde_json::Error),
 }
 
@@ -77,15 +77,15 @@ impl fmt::Display for TrackError {
             Self::Ended => JoinError::Ended.fmt(f),
             Self::TooManyRooms { limit } => JoinError::TooManyRooms { limit: *limit }.fmt(f),
             Self::TooManyPeople { limit } => {
-                write!(f, "there are {limit} people in the room, which is as many as may be in it")
+                write!(f, "the room already has {limit} people, the maximum")
             }
             Self::MetaTooLarge { size, limit } => {
                 write!(f, "the metadata is {size} bytes of JSON, expected at most {limit}")
             }
             Self::StateTooLarge { limit } => {
-                write!(f, "the room's people would be more than {limit} bytes of JSON")
+                write!(f, "the room's state would be larger than {limit} bytes of JSON")
             }
-            Self::NotJson(_) => f.write_str("the metadata cannot be made JSON"),
+            Self::NotJson(_) => f.write_str("the metadata cannot be encoded as JSON"),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
-//! [`Rooms`] says who hears what. [`Presence`] says who is there, and what they want known of them.
-//! Each can be used without the other.
+//! - [`Rooms`] groups connections, and sends a message to all members of a group.
+//! - [`Presence`] tracks who is in a room, with metadata such as a status, and keeps watchers up to date.
+//!
+//! You can use each without the other.
 //!
 //! # Rooms
 //!
-//! A room is a name, and the connections that have joined it. Put one [`Rooms`] into your handler,
-//! and let connections in when it suits you:
+//! A room is a name, together with the connections that have joined it. Put a [`Rooms`] into your handler, and
+//! let connections join when it suits you:
 //!
 //! ```no_run
 //! use prism_rooms::Rooms;
@@ -35,7 +37,7 @@
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
-//!         let _ = self.rooms.join(connection, room); // or it has gone already
+//!         let _ = self.rooms.join(connection, room); // fails only if the connection has ended
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -52,20 +54,20 @@
 //! }
 //! ```
 //!
-//! There is no `on_disconnect`, because there is nothing to do in it: a connection leaves its rooms
-//! when it ends, and a hook ([`Rooms::on_leave`]) announces that, however it ended. And there is no
-//! `create` or `delete`: a room is there while somebody is in it.
+//! The handler needs no `on_disconnect`: a connection leaves its rooms when it ends, however it ends, and the
+//! [`on_leave`](Rooms::on_leave) hook announces it. There is no need to create or delete rooms either: a room
+//! exists while it has members.
 //!
-//! A clone of [`Rooms`] is the same rooms, so that the rest of your program can speak, too:
+//! A clone of [`Rooms`] shares the same rooms, so other parts of your program can send too:
 //!
 //! ```no_run
 //! # fn example(rooms: prism_rooms::Rooms, somebody: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
 //! use prism_driver::CloseCode;
 //!
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
-//! println!("{} heard it, {} were too slow", delivery.delivered, delivery.dropped);
+//! println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
 //!
-//! rooms.everyone().send("the house closes in ten minutes");
+//! rooms.everyone().send("the server restarts in ten minutes");
 //! if let Some(connection) = rooms.one(somebody) {
 //!     connection.try_send("you left your umbrella")?;
 //! }
@@ -73,57 +75,56 @@
 //! # Ok(()) }
 //! ```
 //!
-//! ## What you may rely on
+//! ## Guarantees of rooms
 //!
-//! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost,
-//!    after a panic in its handler, or because its task was dropped. That is so before
-//!    `on_disconnect` is called, and it cannot join again. Between the two, the hooks of
-//!    [`on_leave`](Rooms::on_leave) are told once which rooms it was in.
-//! 2. **A room is there exactly while it has a member**, also where the last one leaves just when
-//!    another joins: no join is lost, and no empty room remains.
-//! 3. **At most once.** Each member gets a message once or not at all, also one that is in several of
-//!    the rooms that it is for. Nothing is stored, and nothing is sent again: not to who was away, and
-//!    not to who comes later. "Delivered" means that it is in the member's outbox; whether it
-//!    arrives, only an answer of your own can tell.
-//! 4. **One order.** All members of a room get its messages in the same order, that of their
-//!    [stamps](Delivery::stamp). What is for several rooms, or for [everyone](Rooms::everyone), has its
-//!    place in the order of each. Between rooms there is no order, except that one sender's messages
-//!    stay in the sender's. Stamps are counted for all rooms together, so in one room's there are gaps
-//!    though nothing is missing.
-//! 5. **Who joins gets what is sent from then on**: all that is sent after [`join`](Rooms::join) has
+//! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost, after a
+//!    panic in its handler, or because its task was dropped. It has left its rooms before `on_disconnect` is
+//!    called, and cannot join again. In between, the [`on_leave`](Rooms::on_leave) hooks are called once, with
+//!    the rooms that it was in.
+//! 2. **A room exists exactly while it has members.** If the last member leaves just when another connection
+//!    joins, the join is not lost, and no empty room remains.
+//! 3. **Messages are delivered at most once.** A member receives a message once or not at all, even if it is in
+//!    several of the rooms that the message is for. Nothing is stored or sent again: a connection that joins
+//!    later does not receive earlier messages. "Delivered" means that the message is in the member's outbox.
+//!    Only a reply of your own protocol can tell you that it has arrived.
+//! 4. **A room has one order of messages.** All members receive its messages in the same order, that of their
+//!    [stamps](Delivery::stamp). A message to several rooms, or to [everyone](Rooms::everyone), has a place in
+//!    the order of each. Between rooms there is no order, except that the messages of one sender stay in the
+//!    order in which they were sent. All rooms share one count of stamps, so gaps in a room's stamps do not mean
+//!    that messages are missing.
+//! 5. **A new member receives everything from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
-//! 6. **Nobody waits for a slow member.** One that does not read fills its outbox (64 KiB, by
-//!    [default](prism_driver::Options::high_water_mark)); from then on it misses what does not fit,
-//!    until it has read. What it has missed is counted ([`Delivery::dropped`]), and is a whole
-//!    message each time. If a gap makes no sense, have it closed instead:
-//!    [`to(..).or_close()`](To::or_close). What a member's own handler wants to be
-//!    [missed](prism_driver::Handler::when_slow) comes first. One that takes no byte at all is cut by the
-//!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds [too
-//!    much](prism_driver::Options::max_buffered) for all such members.
+//! 6. **A slow member delays nobody.** If it does not read, its outbox fills up (64 KiB, by
+//!    [default](prism_driver::Options::high_water_mark)). From then on it misses each message that does not
+//!    fit, as a whole, until it has read. For each message, [`Delivery::dropped`] counts the members that miss
+//!    it. If a gap would make the rest useless, you can close those members instead, with
+//!    [`or_close`](Recipients::or_close). A handler's own choice for slow peers
+//!    ([`when_slow`](prism_driver::Handler::when_slow)) takes precedence. A member that reads nothing at all is
+//!    disconnected after the [write timeout](prism_driver::Options::write_timeout), or sooner if the server
+//!    holds [too much](prism_driver::Options::max_buffered) for all such members.
 //!
-//! ## What it costs
+//! ## Performance
 //!
-//! A message is encoded once, and large ones are shared, not copied. While it is put into the
-//! members' outboxes the room is locked, which makes the order. Messages to other rooms pass side by
-//! side with it; only one to [everyone](Rooms::everyone) waits until it is alone, and all rooms wait for
-//! it: fit for a word now and then. No lock is held while anybody waits for a peer.
+//! A message is encoded once, and a large one is shared instead of copied. While it is put into the members'
+//! outboxes, its rooms are locked; that makes the order. Messages to different rooms are delivered in parallel.
+//! Only a message to [everyone](Rooms::everyone) is delivered alone, and all rooms wait for it, so use that
+//! sparingly. No lock is held while anything waits for a peer.
 //!
-//! A handler that sends to a room does not wake its members' tasks: its session writes to their sockets
-//! itself, all that was sent in one turn at once. Who sends from elsewhere, such as a ticker or a task
-//! that you spawned, wakes each member's task, and that writes for itself, which costs more: roughly 3 µs
-//! of CPU for a delivery to one of 500 members, where from a handler it was a little over 2 (by a rough
-//! measurement, on a busy machine).
+//! A handler that sends to a room does not wake the tasks of idle members: its session writes to their sockets
+//! itself, at the end of its turn, in one write for all messages of that turn. A sender outside of a handler,
+//! such as a ticker or a spawned task, wakes the task of each member, which then writes. That costs more:
+//! roughly 3 µs of CPU time for a delivery to one of 500 members, compared to a little over 2 µs from a handler
+//! (a rough measurement, on a busy machine).
 //!
-//! All rooms share a turnstile, by which a message to everyone has its place in each order, and the
-//! counter of the stamps. On two cores that costs little: two threads that speak to a thousand small
-//! rooms, half of them each, get 1.88 times as many messages out as one, and 1.94 times if they have
-//! nothing in common. If they speak to the same rooms it is 1.5 times, because those and their members
-//! go from core to core. On more cores it was not measured.
+//! All rooms share one lock, which gives messages to everyone their place in each order, and the counter of the
+//! stamps. On two cores that costs little: two threads that each send to 500 of a thousand
+//! small rooms send 1.88 times as many messages as one thread, compared to 1.94 times if they share nothing. If
+//! both threads send to the same rooms it is 1.5 times, because the data of the rooms and their members moves
+//! between the cores. More cores were not measured.
 //!
 //! # Presence
 //!
-//! A list of who is in a room, with a few words on each, that keeps itself up to date in every
-//! browser:
+//! A list of the people in a room, with some metadata for each, that stays up to date in every browser:
 //!
 //! ```no_run
 //! use prism_rooms::Presence;
@@ -143,7 +144,7 @@
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let name = connection.query().unwrap_or("somebody");
 //!         let status = Status { typing: false };
-//!         // Either fails if there are too many, or the connection has gone already.
+//!         // Both fail if a limit is reached, or if the connection has ended.
 //!         let _ = self.presence.track(connection, "lobby", name, status);
 //!         let _ = self.presence.watch(connection, "lobby");
 //!     }
@@ -163,14 +164,13 @@
 //! }
 //! ```
 //!
-//! A person is a key of your choice: the id of an account, say. Several connections with the same key
-//! are one person with several connections. To [`track`](Presence::track) a connection again changes
-//! what is shown of it.
+//! A person is a key of your choice, such as the ID of an account. Connections with the same key belong to the
+//! same person. To change what is shown of a connection, [`track`](Presence::track) it again.
 //!
-//! ## What a watcher is told
+//! ## Messages to watchers
 //!
-//! A connection that [watches](Presence::watch) a room is sent text messages of JSON. First, everybody
-//! who is there:
+//! A connection that [watches](Presence::watch) a room receives JSON text messages. The first is the state,
+//! which lists all people in the room:
 //!
 //! ```json
 //! {"presence": "state", "room": "lobby", "number": 7, "people": [
@@ -178,7 +178,7 @@
 //! ]}
 //! ```
 //!
-//! And then what has become different, each time with the next number:
+//! After it come diffs, each with the next number:
 //!
 //! ```json
 //! {"presence": "diff", "room": "lobby", "number": 8,
@@ -186,52 +186,53 @@
 //!  "updated": [], "left": ["ada"]}
 //! ```
 //!
-//! In the browser that is a few lines:
+//! In the browser that takes a few lines:
 //!
 //! ```js
 //! let people = new Map(), number;
-//! function presence(news) {
-//!   if (news.presence === 'state') people = new Map(news.people.map(person => [person.key, person]));
-//!   else if (news.number !== number + 1) return socket.send('the state, please'); // there is a gap
-//!   else for (const person of [...news.joined, ...news.updated]) people.set(person.key, person);
-//!   for (const key of news.left ?? []) people.delete(key);
-//!   number = news.number;
+//! function presence(change) {
+//!   if (change.presence === 'state') people = new Map(change.people.map(person => [person.key, person]));
+//!   else if (change.number !== number + 1) return socket.send('the state, please'); // there is a gap
+//!   else for (const person of [...change.joined, ...change.updated]) people.set(person.key, person);
+//!   for (const key of change.left ?? []) people.delete(key);
+//!   number = change.number;
 //! }
 //! ```
 //!
-//! The gap is there only where your handler lets messages be dropped that were accepted
-//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). Then it should answer that line by
-//! [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which tells the state anew.
+//! A gap is only possible if your handler lets accepted messages be dropped
+//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). In that case the handler should answer the message
+//! `the state, please` by calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the
+//! state again.
 //!
-//! Your own program can watch, too, without the JSON: [`Presence::watch_here`].
+//! Your own program can watch too, without the JSON: see [`Presence::watch_here`].
 //!
-//! ## What you may rely on here
+//! ## Guarantees of presence
 //!
-//! 1. **There are no ghosts.** Who is shown has a connection, and when that ends, it is not shown any
-//!    more. A peer that vanishes without a word is noticed by the
-//!    [keepalive](prism_driver::Config), within 40 seconds by default; later, if its handler is busy
-//!    meanwhile: nobody reads then, so silence proves nothing.
-//! 2. **The numbers have no gap.** Changes are gathered for a tenth of a second
-//!    ([or as you like](PresenceOptions::window)) and told in one diff, with the next number. Each
-//!    person is in it at most once. Who has gone and come back in that time has not moved: its
-//!    watchers see an update, if its connection is another one, or nothing.
-//! 3. **A slow watcher heals.** If there is no room for a diff in its outbox, it is left out, and the
-//!    next thing that this watcher gets is the whole state, at the end of the first window (a tenth of a
-//!    second, with or without changes in it) at which there is room. So a client never has to ask; only
-//!    a state may follow on a number that is not the one before. (Where a handler has the
-//!    [oldest](prism_driver::WhenSlow::DropOldest) messages dropped, a diff may be among them: the gap
-//!    shows it, and to watch anew brings the state.) A state of more than 64 KiB is made once a second at
-//!    most, so a watcher that needs one may wait that long while there are changes.
-//! 4. **The state is what watchers have been told.** A watcher that comes while changes are gathered
-//!    gets them a moment later, in the same diff as all others. [`list`](Presence::list) and
-//!    [`count`](Presence::count) know them at once.
+//! 1. **Every person shown has a connection.** When a connection ends, it is no longer shown. If a peer
+//!    disappears without closing, the [keepalive](prism_driver::Config) notices that within 40 seconds, by
+//!    default. That takes longer if the connection's handler is busy meanwhile: then nothing is read, so silence
+//!    does not mean that the peer is gone.
+//! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
+//!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains each
+//!    person at most once. If somebody leaves and comes back within that time, watchers receive an update if
+//!    the connection is a different one, and nothing otherwise.
+//! 3. **A slow watcher catches up.** If its outbox has no room for a diff, the diff is skipped, and the watcher
+//!    receives the whole state instead, at the end of the first window (a tenth of a second, whether or not
+//!    anything changes in it) in which there is room. So a client never has to ask for the state; it only has to
+//!    accept a state with any number. (If a handler
+//!    [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a diff may be among them. The client
+//!    detects that by the gap, and gets the state by watching again.) A state of more than 64 KiB is encoded at
+//!    most once a second, so a watcher that needs one waits up to a second while there are changes.
+//! 4. **The state is what has been announced to watchers.** A new watcher receives changes that are still being
+//!    batched a moment later, in the same diff as all other watchers. [`list`](Presence::list) and
+//!    [`count`](Presence::count) include such changes at once.
 //!
 //! # Limits
 //!
-//! What one member can make all others hold or hear is limited, so that nobody can make it more than it is
-//! worth. [`RoomsOptions`] and [`PresenceOptions`] say how many rooms one connection may be in, how many
-//! people may be in a room, and how large what is known of them may be. What is beyond a limit is refused,
-//! with a [`JoinError`] or a [`TrackError`] that names it, and nothing has changed.
+//! What one connection can make all the others store or receive is limited. [`RoomsOptions`] and
+//! [`PresenceOptions`] set how many rooms one connection may be in, how many people may be in a room, and how
+//! large their metadata may be. A call that would exceed a limit changes nothing and returns an error that names
+//! the limit, a [`JoinError`] or a [`TrackError`]:
 //!
 //! ```no_run
 //! # fn example(rooms: &prism_rooms::Rooms, connection: &prism_driver::Connection) {
@@ -239,9 +240,9 @@
 //!
 //! match rooms.join(connection, "tea") {
 //!     Ok(true) => {
-//!         rooms.to("tea").send("somebody came in");
+//!         rooms.to("tea").send("somebody joined");
 //!     }
-//!     Ok(false) | Err(JoinError::Ended) => {} // it was in already, or has gone
+//!     Ok(false) | Err(JoinError::Ended) => {} // it was in the room already, or has ended
 //!     Err(error) => {
 //!         let _ = connection.try_send(&error.to_string()); // such as: it is in too many rooms
 //!     }
@@ -249,35 +250,28 @@
 //! # }
 //! ```
 //!
-//! Whatever your handler does because a peer asks for it should cost no more than the answer: so there are
-//! counts, and lists by the page ([`Rooms::names_after`], [`Presence::list_after`]).
+//! A peer's request should not cost your server more than sending the answer does. To list rooms or people at a
+//! peer's request, use the counts and the lists in pages ([`Rooms::names_after`], [`Presence::list_after`]).
 //!
-//! # In several processes
+//! # Several processes
 //!
-//! All this is local to the process. What it takes to cross to others is there: the [`Stamp`] of a
-//! message says which process it comes from, and its place in the order of each room that it was for;
-//! and a [connection's id](prism_driver::ConnectionId) is unique across machines, and says where it is.
+//! Rooms and presence are local to a process. To connect several processes, you can build on two things: the
+//! [`Stamp`] of a message identifies the process that sent it, and gives its place in the order of each room
+//! that it was for; and a [connection's ID](prism_driver::ConnectionId) is unique across machines and identifies
+//! the connection's process.
 
-mod contain;
-mod departure;
 mod directory;
 mod error;
-mod hall;
+mod member_records;
 mod options;
 mod presence;
 mod rooms;
-mod seats;
 mod shards;
-mod stamp;
 mod sync;
-mod to;
 
 pub use crate::{
-    departure::Departure,
     error::{JoinError, TrackError},
     options::{PresenceOptions, RoomsOptions},
     presence::{Change, Person, Presence, Tracked, Watch},
-    rooms::Rooms,
-    stamp::Stamp,
-    to::{Delivery, To},
+    rooms::{Delivery, Departure, Recipients, Rooms, Stamp},
 };

@@ -1,4 +1,4 @@
-//! [`RoomsOptions`] and [`PresenceOptions`]: what one member may cost all others.
+//! [`RoomsOptions`] and [`PresenceOptions`]: limits for what one connection can cost the others.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ pub struct RoomsOptions {
 }
 
 impl RoomsOptions {
-    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than anybody follows. A
-    /// connection leaves that many rooms in about a millisecond when it ends, and blocks its thread for as
-    /// long.
+    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than anybody follows. When a
+    /// connection in that many rooms ends, it takes about a millisecond to leave them all, and blocks its
+    /// thread meanwhile.
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
@@ -31,7 +31,7 @@ impl Default for RoomsOptions {
     }
 }
 
-/// The limits of a [`Presence`](crate::Presence), and how long it gathers changes.
+/// The limits of a [`Presence`](crate::Presence), and how long it batches changes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,44 +50,47 @@ pub struct PresenceOptions {
 }
 
 impl PresenceOptions {
-    /// Sets how long changes are gathered before they are sent, at least a millisecond. A person who is
-    /// away for less is not reported as gone. A longer window means fewer messages, and later ones.
-    /// Default: 100 ms, which people perceive as immediate: a watcher gets at most ten messages a second
-    /// from a room, however many people come and go.
+    /// Sets how long changes are batched before they are sent, at least a millisecond. A person who leaves and
+    /// comes back within the window is not reported as gone. A longer window means fewer messages, which arrive
+    /// later.
+    ///
+    /// Default: 100 ms, which people perceive as immediate. A watcher then receives at most ten messages a
+    /// second from a room, however many people come and go.
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// Sets in how many rooms one connection may be shown or watch. Default: 1,024, for the reasons of
-    /// [`RoomsOptions::max_rooms_per_connection`].
+    /// Sets in how many rooms one connection may be tracked or watch. A room in which it does both counts once.
+    /// Default: 1,024, for the reasons given at [`RoomsOptions::max_rooms_per_connection`].
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
     }
 
-    /// Sets how many people may be in a room. (Connections of the same person count only towards the
-    /// [size of the state](Self::max_state_size).) Default: 1,000: nobody reads a longer list, and if all of
-    /// them watch, each change is sent a thousand times.
+    /// Sets how many people may be in a room. Default: 1,000, because nobody reads a longer list, and because
+    /// each change is sent a thousand times if they all watch.
+    ///
+    /// Further connections of the same person count only towards the [size of the state](Self::max_state_size).
     pub const fn max_people_per_room(mut self, limit: usize) -> Self {
         self.max_people_per_room = limit;
         self
     }
 
-    /// Sets how large the metadata of one connection may be as JSON, in bytes. Default: 4 KiB, which is
-    /// plenty for a status and the address of a picture. Each change is sent to every watcher.
+    /// Sets how large the metadata of one connection may be as JSON, in bytes. Default: 4 KiB, which is plenty
+    /// for a status and the URL of a picture. Each change of it is sent to every watcher.
     pub const fn max_meta_size(mut self, limit: usize) -> Self {
         self.max_meta_size = limit;
         self
     }
 
-    /// Sets how large the state of a room may be as JSON, in bytes: the message that lists all of its
-    /// people. A diff is at most twice as large. Default: 256 KiB, which is enough for a thousand people
-    /// with 150 bytes of metadata each, and no more than four full
-    /// [outboxes](prism_driver::Options::high_water_mark): a watcher that does not read holds one state.
+    /// Sets how large the state of a room may be as JSON, in bytes. The state is the message that lists all of
+    /// the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand
+    /// people with 150 bytes of metadata each. A watcher that does not read holds one state, which by default is
+    /// as much as four full [outboxes](prism_driver::Options::high_water_mark).
     ///
-    /// A state of more than 64 KiB is encoded at most once a second, so that watchers which do not read
-    /// share it. A watcher that needs one may wait that long while there are changes.
+    /// A state of more than 64 KiB is encoded at most once a second, so that watchers that do not read share
+    /// it. Therefore a watcher that needs such a state waits up to a second while there are changes.
     pub const fn max_state_size(mut self, limit: usize) -> Self {
         self.max_state_size = limit;
         self

@@ -1,54 +1,38 @@
-//! [`Presence`]: who is where, and those who want to know it.
+//! [`Presence`]: which people are in which room. The public face of the [`Tracker`].
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use async_channel::Receiver;
-use futures_lite::future::yield_now;
 use prism_driver::{Connection, ConnectionId, Runtime};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use crate::{
-    contain::contain,
-    directory::{Directory, Vacate},
     error::{JoinError, TrackError},
     options::PresenceOptions,
-    seats::{Keeper, Rooms, Seats},
-    shards::MANY,
 };
 
 mod change;
-mod crowd;
-mod dues;
-mod later;
-mod size;
+mod deferred;
+mod json_size;
+mod notify_schedule;
+mod people;
+mod room_presence;
+mod signal;
+mod tracker;
 mod watch;
+mod watcher;
 
+use self::tracker::Tracker;
 pub use self::{
     change::{Change, Person, Tracked},
     watch::Watch,
 };
-use self::{
-    crowd::Crowd,
-    dues::{Due, Dues},
-    later::Later,
-};
 
-/// To how many watchers, and about how many rooms, is told before other tasks get a turn.
-const TOLD_PER_TURN: usize = 256;
-
-/// Who is present in which room, with what they want known of them. Cheap to clone: a clone is the
-/// same presence.
+/// Tracks which people are present in which room, and sends the changes to watchers. Cheap to clone: all
+/// clones share the same state.
 ///
-/// `M` is what is known of a connection: a name, a status, whether somebody is typing. It is told
-/// to [watchers](Self::watch) as JSON, and to your own program as it is.
+/// `M` is the metadata of a connection: a name, a status, whether somebody is typing.
+/// [Watchers](Self::watch) receive it as JSON, and your own program gets it as it is.
 ///
 /// ```no_run
 /// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -62,69 +46,51 @@ const TOLD_PER_TURN: usize = 256;
 ///
 /// let presence = Presence::new(runtime); // such as `prism_tokio::Tokio`
 /// presence.track(connection, "tea", "ada", Status { typing: false })?;
-/// presence.watch(connection, "tea")?; // the browser now hears who comes and goes
+/// presence.watch(connection, "tea")?; // the browser now receives each change
 /// assert_eq!(presence.count("tea"), 1);
 /// # Ok(()) }
 /// ```
 ///
-/// It is dropped while nothing is locked, so its destructor may ask presence for anything; a panic in it
-/// has no effect on anything else.
+/// When a connection ends, it is untracked and stops watching, however it ended. A person with several
+/// connections (tabs, devices) is present until the last of them has ended or has been untracked.
 ///
-/// A connection is forgotten when it ends, however it ends: there are no ghosts. A person with
-/// several connections (tabs, devices) is one person, who is there until the last of them has gone.
+/// Presence is independent of [`Rooms`](crate::Rooms). Its rooms are names too, and you can use the same ones.
+/// But a connection that leaves a room there is shown here until it is [untracked](Self::untrack).
 ///
-/// It knows nothing of [`Rooms`](crate::Rooms): a room here is a name, too, and may be one of theirs;
-/// but who leaves it there is shown here until it is [untracked](Self::untrack).
+/// Metadata is dropped while no lock is held. So its destructor may call any method, and a panic in it affects
+/// nothing else.
 pub struct Presence<M> {
-    inner: Arc<Inner<M>>,
-}
-
-struct Inner<M> {
-    /// For the hooks that connections keep, and for the task: they do not keep this.
-    this: Weak<Self>,
-    seats: Seats<Connection>,
-    rooms: Directory<Crowd<M>>,
-    options: PresenceOptions,
-    now: Box<dyn Fn() -> Duration + Send + Sync>,
-    dues: Dues,
-    watches: AtomicU64,
+    tracker: Arc<Tracker<M>>,
 }
 
 impl<M: Serialize + Send + Sync + 'static> Presence<M> {
-    /// Nobody is present yet. Changes are told a tenth of a second after the first of them.
+    /// Creates an empty presence tracker with the default options.
     ///
-    /// The telling is done by a task, spawned here, so call this within the runtime. It sleeps while
-    /// nothing changes.
+    /// This spawns the task that sends changes to watchers, so call it within the runtime. The task sleeps
+    /// while nothing changes, and ends when the last clone is dropped.
     pub fn new(runtime: impl Runtime) -> Self {
         Self::with_options(runtime, PresenceOptions::default())
     }
 
-    /// As [`new`](Self::new), with other limits, or another time for changes to gather in.
+    /// Creates an empty presence tracker, as [`new`](Self::new) does, with other options.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
-        // A watcher that is behind is tried again after it: with none at all that would never end.
+        // A watcher that is behind is tried again after each window. Without a least window the task would
+        // never sleep.
         let options = options.window(options.window.max(Duration::from_millis(1)));
-        let (dues, bell) = Dues::new();
-        let clock = runtime.clone();
-        let inner = Arc::new_cyclic(|this| Inner {
-            this: this.clone(),
-            seats: Seats::new(MANY),
-            rooms: Directory::new(MANY),
-            options,
-            now: Box::new(move || clock.now()),
-            dues,
-            watches: AtomicU64::new(0),
-        });
-        runtime.spawn(tell_what_is_due(runtime.clone(), bell, Arc::downgrade(&inner)));
-        Self { inner }
+        Self { tracker: Tracker::new(runtime, options) }
     }
 
     // ---- being present
 
-    /// Shows a connection in a room, as one of this person's; or changes what is shown of it.
+    /// Shows a connection in a room as one of a person's connections, or replaces what is shown of it.
+    ///
+    /// `person` is the key of the person, which you choose. A connection belongs to one person in each room:
+    /// to track it with another key moves it to that person.
     ///
     /// # Errors
-    /// If the connection has ended, `meta` cannot be made JSON, or it is against one of the
-    /// [limits](PresenceOptions). Then nothing has changed: what was shown before still is.
+    /// Returns an error if the connection has ended, if `meta` cannot be encoded as JSON, or if one of the
+    /// [limits](PresenceOptions) would be exceeded. Then nothing has changed: what was shown before is still
+    /// shown.
     pub fn track(
         &self,
         connection: &Connection,
@@ -133,242 +99,82 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         meta: M,
     ) -> Result<(), TrackError> {
         let json = to_raw_value(&meta).map_err(TrackError::NotJson)?;
-        let (size, limit) = (json.get().len(), self.inner.options.max_meta_size);
+        let (size, limit) = (json.get().len(), self.tracker.options.max_meta_size);
         if size > limit {
             return Err(TrackError::MetaTooLarge { size, limit });
         }
         let tracked = Tracked::new(connection.id(), meta, json.into());
-        let limits = &self.inner.options;
-        self.inner.change(connection, room, |room, crowd, later| {
-            crowd.track(room, person, tracked, limits, later)
-        })
+        self.tracker.track(connection, room, person, tracked)
     }
 
-    /// Does not show a connection in a room any more. Whether it was shown.
+    /// Stops showing a connection in a room. Returns whether it was shown there.
     pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd, later| crowd.untrack(id, later))
+        self.tracker.untrack(id, room)
     }
 
     // ---- who is present, at this moment
 
-    /// The people in a room, by their keys.
+    /// Returns the people in a room, in the order of their keys.
     #[must_use]
     pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {
         self.list_after(room, None, usize::MAX)
     }
 
-    /// Returns a page of the people in a room, in the order of their keys: at most `most`, from the first
-    /// behind `after`. To go on, give the key of the last one of the page before. The cost grows with the
-    /// page, not with the room.
+    /// Returns a page of the people in a room: the first `most` people in the order of their keys, starting
+    /// after the key `after`, or at the beginning if it is `None`. For the next page, pass the last key of the
+    /// previous one.
+    ///
+    /// The cost grows with the size of the page, not of the room.
     #[must_use]
     pub fn list_after(&self, room: &str, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
-        let page = self.inner.rooms.visit(room, |crowd| crowd.people_after(after, most));
-        page.unwrap_or_default()
+        self.tracker.read(room, |room| room.people.list_after(after, most)).unwrap_or_default()
     }
 
     /// Returns the person with this key, if they are in the room.
     #[must_use]
     pub fn person(&self, room: &str, key: &str) -> Option<Arc<Person<M>>> {
-        self.inner.rooms.visit(room, |crowd| crowd.person(key)).flatten()
+        self.tracker.read(room, |room| room.people.get(key)).flatten()
     }
 
-    /// How many people are in a room.
+    /// Returns how many people are in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
-        self.inner.rooms.visit(room, |crowd| crowd.count()).unwrap_or(0)
+        self.tracker.read(room, |room| room.people.len()).unwrap_or(0)
     }
 
-    // ---- those who want to know it
+    // ---- watching
 
-    /// Has a connection told who is in a room: everybody now, and then who comes, changes and goes, in
-    /// [messages of JSON](crate#what-a-watcher-is-told). Returns whether that is new: `false` if it did
-    /// watch already.
+    /// Makes a connection a watcher of a room: it is sent all people in the room now, and each change from then
+    /// on, as [JSON messages](crate#messages-to-watchers). Returns `false` if it already was a watcher.
     ///
     /// # Errors
-    /// If the connection has ended, or is shown in and watches as many rooms as it
-    /// [may](PresenceOptions::max_rooms_per_connection).
+    /// Returns an error if the connection has ended, or if it is already in as many rooms, tracked or
+    /// watching, as it [may be](PresenceOptions::max_rooms_per_connection).
     pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
-        let watcher = connection.clone();
-        self.inner
-            .change(connection, room, |room, crowd, later| Ok(crowd.watch(room, watcher, later)))
+        self.tracker.watch(connection, room)
     }
 
-    /// Does not tell a connection any more. Whether it was told.
+    /// Stops sending a room's changes to a connection. Returns whether it was watching.
     pub fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
-        self.inner.withdraw(id, room, |crowd, later| crowd.unwatch(id, later))
+        self.tracker.unwatch(id, room)
     }
 
-    /// As [`watch`](Self::watch), for your own program.
+    /// Watches a room from your own program: returns a [`Watch`], which receives what a
+    /// [watching](Self::watch) connection is sent.
     #[must_use]
     pub fn watch_here(&self, room: &str) -> Watch<M> {
-        let number = self.inner.watches.fetch_add(1, Ordering::Relaxed);
-        let (mut watch, outlet) = Watch::new();
-        let mut later = self.inner.later();
-        self.inner.rooms.enter(room, |room, crowd| {
-            crowd.watch_here(room, number, outlet, &mut later);
-        });
-        let (this, room) = (self.inner.this.clone(), Arc::from(room));
-        watch.on_drop(move || {
-            if let Some(inner) = this.upgrade() {
-                let mut later = inner.later();
-                inner.visit(&room, &mut later, |crowd, later| crowd.unwatch_here(number, later));
-            }
-        });
-        watch
-    }
-}
-
-impl<M: Send + Sync + 'static> Inner<M> {
-    /// Lets a connection into a crowd, or change something there.
-    fn change<R, E: From<JoinError>>(
-        &self,
-        connection: &Connection,
-        room: &str,
-        change: impl FnOnce(&Arc<str>, &mut Crowd<M>, &mut Later<M>) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let mut later = self.later();
-        // It holds metadata: if it is not called, it is dropped here, and not under a lock.
-        let mut change = Some(change);
-        let enter = |rooms: &mut Rooms| {
-            let limit = self.options.max_rooms_per_connection;
-            if !rooms.contains(room) && rooms.len() >= limit {
-                return Err(JoinError::TooManyRooms { limit }.into());
-            }
-            self.rooms.enter(room, |room, crowd| {
-                let change = change.take().expect("a room is entered once");
-                let changed = change(room, crowd, &mut later);
-                if crowd.knows(connection.id()) {
-                    rooms.insert(room.clone());
-                }
-                self.settle(room, crowd, &mut later);
-                changed
-            })
-        };
-        let changed = self.seats.visit(connection, &self.this, || {}, enter);
-        changed.unwrap_or_else(|| Err(JoinError::Ended.into()))
-    }
-
-    /// Lets a connection take something back.
-    fn withdraw(
-        &self,
-        id: ConnectionId,
-        room: &str,
-        withdraw: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> bool,
-    ) -> bool {
-        let mut later = self.later();
-        let withdrawn = self.seats.visit_taken(id, |rooms| {
-            let room = rooms.get(room)?.clone();
-            self.visit(&room, &mut later, |crowd, later| {
-                let withdrawn = withdraw(crowd, later);
-                if !crowd.knows(id) {
-                    rooms.remove(&room);
-                }
-                withdrawn
-            })
-        });
-        withdrawn.flatten().unwrap_or(false)
-    }
-
-    /// Lets `visit` see, and change, who is in a room, if anybody is.
-    fn visit<R>(
-        &self,
-        room: &Arc<str>,
-        later: &mut Later<M>,
-        visit: impl FnOnce(&mut Crowd<M>, &mut Later<M>) -> R,
-    ) -> Option<R> {
-        self.rooms.visit(room, |crowd| {
-            let seen = visit(crowd, later);
-            self.settle(room, crowd, later);
-            seen
-        })
-    }
-
-    fn later(&self) -> Later<M> {
-        Later::new((self.now)())
-    }
-
-    /// At the end of a visit: sees to it that what has become different is told, if there is somebody to
-    /// be told.
-    fn settle(&self, room: &Arc<str>, crowd: &mut Crowd<M>, later: &mut Later<M>) {
-        if crowd.is_vacant() {
-            crowd.due.take().into_iter().for_each(|due| self.dues.cancel(due));
-            crowd.clear(later);
-        } else if crowd.due.is_none() && crowd.has_news() {
-            crowd.due =
-                Some(self.dues.add(room, later.now.saturating_add(self.options.window), later));
-        }
-    }
-
-    /// Tells what is due, but no more than is one turn's.
-    fn tell_some(&self) {
-        let mut told = 0;
-        while told < TOLD_PER_TURN {
-            let mut later = self.later();
-            let Some((due, room)) = self.dues.take(later.now) else { break };
-            told += 1 + self.tell(&room, due, &mut later);
-        }
-    }
-
-    /// How many watchers were told.
-    fn tell(&self, room: &Arc<str>, due: Due, later: &mut Later<M>) -> usize {
-        let told = self.visit(room, later, |crowd, later| {
-            // It may have vanished meanwhile, and come back, and be due later.
-            if !crowd.was_due(due) {
-                return 0;
-            }
-            crowd.tell(room, later);
-            crowd.watchers()
-        });
-        told.unwrap_or(0)
-    }
-}
-
-impl<M: Send + Sync + 'static> Keeper<Connection> for Inner<M> {
-    fn seats(&self) -> &Seats<Connection> {
-        &self.seats
-    }
-
-    fn end(&self, id: ConnectionId) {
-        let mut later = self.later();
-        self.seats.end(id, |rooms| {
-            for room in rooms {
-                self.visit(room, &mut later, |crowd, later| {
-                    crowd.unwatch(id, later);
-                    crowd.untrack(id, later);
-                });
-            }
-        });
-    }
-}
-
-async fn tell_what_is_due<M: Send + Sync + 'static>(
-    runtime: impl Runtime,
-    bell: Receiver<()>,
-    presence: Weak<Inner<M>>,
-) {
-    while bell.recv().await.is_ok() {
-        while let Some(at) = presence.upgrade().and_then(|presence| presence.dues.next()) {
-            let early = at.saturating_sub(runtime.now());
-            if early > Duration::ZERO {
-                runtime.sleep(early).await;
-            }
-            if let Some(presence) = presence.upgrade() {
-                // It wakes tasks and drops metadata, and this task is the only one that tells.
-                contain(move || presence.tell_some());
-            }
-            yield_now().await; // ten thousand may have to be told
-        }
+        self.tracker.watch_here(room)
     }
 }
 
 impl<M> Clone for Presence<M> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
+        Self { tracker: self.tracker.clone() }
     }
 }
 
 impl<M> fmt::Debug for Presence<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presence").field("options", &self.inner.options).finish_non_exhaustive()
+        f.debug_struct("Presence").field("options", &self.tracker.options).finish_non_exhaustive()
     }
 }

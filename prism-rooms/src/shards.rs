@@ -1,32 +1,32 @@
-//! [`Shards`]: a map in pieces, each with a lock of its own, so that cores do not fight for one.
+//! [`Shards`]: a map in several parts, each with its own lock, so that threads rarely contend for one.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::sync::{Guard, Lock};
 
-/// Enough that two cores rarely meet, on any machine of today.
-pub(crate) const MANY: usize = 64;
+/// Enough that two of the cores of today's machines rarely want the same shard.
+pub(crate) const DEFAULT_SHARDS: usize = 64;
 
-/// Pieces of a map, such as a `HashMap` each.
-pub(crate) struct Shards<P> {
+/// The parts of a map. Each is a `T`, such as a `HashMap`, and holds the keys whose hash selects it.
+pub(crate) struct Shards<T> {
     hasher: RandomState,
-    pieces: Box<[Lock<P>]>,
+    shards: Box<[Lock<T>]>,
 }
 
-impl<P: Default> Shards<P> {
+impl<T: Default> Shards<T> {
     pub(crate) fn new(count: usize) -> Self {
-        let pieces = (0..count.max(1)).map(|_| Lock::new(P::default())).collect();
-        Self { hasher: RandomState::new(), pieces }
+        let shards = (0..count.max(1)).map(|_| Lock::new(T::default())).collect();
+        Self { hasher: RandomState::new(), shards }
     }
 
-    /// The piece that a key is in.
-    pub(crate) fn of<Q: Hash + ?Sized>(&self, key: &Q) -> Guard<'_, P> {
+    /// Locks the shard that a key belongs to.
+    pub(crate) fn lock<Q: Hash + ?Sized>(&self, key: &Q) -> Guard<'_, T> {
         let hash = self.hasher.hash_one(key) as usize;
-        self.pieces[hash % self.pieces.len()].lock()
+        self.shards[hash % self.shards.len()].lock()
     }
 
-    /// All pieces, one after the other.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Guard<'_, P>> {
-        self.pieces.iter().map(Lock::lock)
+    /// Locks all shards, one after the other.
+    pub(crate) fn lock_each(&self) -> impl Iterator<Item = Guard<'_, T>> {
+        self.shards.iter().map(Lock::lock)
     }
 }

@@ -1,11 +1,11 @@
-//! The locks of this crate, so that loom can put its own in their place.
+//! The locks of this crate, which loom can replace; and [`run_user_code`], which runs while none is held.
 //!
-//! No code of the application's runs while one of them is held, not even a destructor; with one exception.
-//! A member's [`Transport`](prism_driver::Transport) may be polled by whoever sends to a room. That is why it
-//! must not call connections or rooms. The driver contains its panics.
+//! No application code runs while a lock is held, not even a destructor. There is one exception: a send to a
+//! room may poll a member's [`Transport`](prism_driver::Transport) under the room's lock. So a transport must
+//! not call connections or rooms. The driver contains its panics.
 //!
-//! In debug builds each thread counts the locks that it holds, so that this can be asserted where such code
-//! runs.
+//! In debug builds each thread counts the locks that it holds, to assert that there is none where application
+//! code runs.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -17,8 +17,8 @@ use loom::sync::{Mutex, MutexGuard, RwLock};
 #[cfg(not(prism_loom))]
 use std::sync::{Mutex, MutexGuard, RwLock};
 
-/// A mutex that ignores poison: nothing in this crate panics half-way through a change, and the one thing
-/// that is not ours, a member's transport, is polled where the driver catches its panics.
+/// A mutex that ignores poisoning: no code in this crate panics in the middle of a change, and the driver
+/// catches the panics of a transport.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(Mutex<T>);
 
@@ -52,33 +52,44 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-/// What many do side by side, but not while one does it alone.
+/// Gives messages to everyone a place in the order of every room: messages to rooms share this lock, a message
+/// to everyone holds it exclusively. It protects no data.
+///
+/// All cores share it, and the counter of the stamps. On two cores that costs little, as the
+/// [crate's documentation](crate#performance) says. If it costs much on many cores, each core can have a lock
+/// of its own, all of which a message to everyone takes.
 #[derive(Debug)]
-pub(crate) struct Turnstile(RwLock<()>);
+pub(crate) struct BroadcastLock(RwLock<()>);
 
-impl Turnstile {
+impl BroadcastLock {
     pub(crate) fn new() -> Self {
         Self(RwLock::new(()))
     }
 
-    pub(crate) fn side_by_side<R>(&self, act: impl FnOnce() -> R) -> R {
+    pub(crate) fn shared<R>(&self, act: impl FnOnce() -> R) -> R {
         let _held = (self.0.read().unwrap_or_else(PoisonError::into_inner), Held::new());
         act()
     }
 
-    pub(crate) fn alone<R>(&self, act: impl FnOnce() -> R) -> R {
+    pub(crate) fn exclusive<R>(&self, act: impl FnOnce() -> R) -> R {
         let _held = (self.0.write().unwrap_or_else(PoisonError::into_inner), Held::new());
         act()
     }
 }
 
-/// Asserts, in debug builds, that the calling thread holds no lock of this crate.
-#[track_caller]
-pub(crate) fn assert_none_is_held() {
-    debug_assert_eq!(held::count(), 0, "the application's code would run under a lock");
+/// Runs application code. A panic in it ends here, after the panic hook has reported it.
+pub(crate) fn run_user_code(act: impl FnOnce()) {
+    assert_no_lock_is_held();
+    prism_driver::contain(act);
 }
 
-/// Counts a lock for as long as it is held.
+/// Asserts, in debug builds, that the calling thread holds no lock of this crate.
+#[track_caller]
+pub(crate) fn assert_no_lock_is_held() {
+    debug_assert_eq!(held::count(), 0, "application code would run under a lock");
+}
+
+/// Counts a lock while it is held.
 struct Held;
 
 impl Held {
@@ -111,7 +122,8 @@ mod held {
     }
 }
 
-/// In a release build nothing is counted; under loom, all threads are one to the standard library.
+/// Release builds count nothing. Neither do loom's, where all threads of a model are the same thread to the
+/// standard library.
 #[cfg(not(all(debug_assertions, not(prism_loom))))]
 mod held {
     pub(super) const fn add(_locks: isize) {}

@@ -1,4 +1,4 @@
-//! A runtime's clock is the application's, too: where presence asks it for the time, no lock is held.
+//! A runtime's clock is application code: when presence calls it, no lock is held.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Guest, soon, without_hanging};
+use common::{TestClient, fail_on_deadlock, soon};
 use prism_driver::Runtime;
 use prism_rooms::{JoinError, Presence, Rooms, TrackError};
 use prism_tokio::{Connection, Tokio};
@@ -21,38 +21,38 @@ use tokio::time::sleep;
 const WINDOW: Duration = Duration::from_millis(100);
 
 thread_local! {
-    static IS_ASKED: Cell<bool> = const { Cell::new(false) };
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A runtime whose clock asks presence for everything before it says what time it is.
+/// A runtime whose clock calls every method of presence before it returns the time.
 #[derive(Clone, Default)]
-struct Curious {
-    world: Arc<OnceLock<(Presence<()>, Vec<Connection>)>>,
-    asked: Arc<AtomicUsize>,
+struct ReentrantClock {
+    targets: Arc<OnceLock<(Presence<()>, Vec<Connection>)>>,
+    calls: Arc<AtomicUsize>,
 }
 
-impl Curious {
-    fn look_around(&self) {
-        let Some((presence, connections)) = self.world.get() else { return };
+impl ReentrantClock {
+    fn call_every_method(&self) {
+        let Some((presence, connections)) = self.targets.get() else { return };
         for connection in connections {
-            let _ = presence.track(connection, "elsewhere", "somebody", ()); // it may be over
-            let _ = presence.watch(connection, "elsewhere"); // it may be over
+            let _ = presence.track(connection, "elsewhere", "somebody", ()); // it may have ended
+            let _ = presence.watch(connection, "elsewhere"); // it may have ended
             presence.untrack(connection.id(), "elsewhere");
             presence.unwatch(connection.id(), "elsewhere");
         }
         assert_eq!(presence.list("tea").len(), presence.count("tea"));
         drop(presence.watch_here("tea"));
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Runtime for Curious {
+impl Runtime for ReentrantClock {
     type Sleep = <Tokio as Runtime>::Sleep;
 
     fn now(&self) -> Duration {
-        if !IS_ASKED.replace(true) {
-            self.look_around();
-            IS_ASKED.set(false);
+        if !IS_CALLING.replace(true) {
+            self.call_every_method();
+            IS_CALLING.set(false);
         }
         Tokio.now()
     }
@@ -67,13 +67,15 @@ impl Runtime for Curious {
 }
 
 #[test]
-fn a_clock_may_ask_presence_for_everything_whatever_happens() {
-    without_hanging(async || {
-        let (ann, ben, over) = (Guest::new().await, Guest::new().await, ended().await);
-        let runtime = Curious::default();
+fn a_clock_may_call_every_method_of_presence() {
+    fail_on_deadlock(async || {
+        let (ann, ben, ended_connection) =
+            (TestClient::new().await, TestClient::new().await, ended().await);
+        let runtime = ReentrantClock::default();
         let presence = Presence::new(runtime.clone());
-        let connections = vec![ann.connection.clone(), ben.connection.clone(), over.clone()];
-        assert!(runtime.world.set((presence.clone(), connections)).is_ok());
+        let connections =
+            vec![ann.connection.clone(), ben.connection.clone(), ended_connection.clone()];
+        assert!(runtime.targets.set((presence.clone(), connections)).is_ok());
 
         let watch = presence.watch_here("tea");
         presence.track(&ann.connection, "tea", "ann", ()).unwrap();
@@ -82,41 +84,44 @@ fn a_clock_may_ask_presence_for_everything_whatever_happens() {
         assert!(presence.untrack(ann.connection.id(), "tea"));
         ben.task.abort();
         soon(ben.connection.closed()).await;
-        let asked = runtime.asked.load(Ordering::Relaxed);
+        let calls = runtime.calls.load(Ordering::Relaxed);
         assert_eq!(presence.watch(&ben.connection, "tea"), Err(JoinError::Ended));
-        // Presence has not seen this one before.
-        let refused = presence.track(&over, "tea", "over", ());
+        // Presence does not know this connection yet.
+        let refused = presence.track(&ended_connection, "tea", "ended", ());
         assert!(matches!(refused, Err(TrackError::Ended)));
-        assert_eq!(runtime.asked.load(Ordering::Relaxed), asked + 2);
+        assert_eq!(runtime.calls.load(Ordering::Relaxed), calls + 2);
         drop(watch);
     });
 }
 
-/// A panic hook is the whole process's: it counts only what this thread panics with.
+/// The panic hook belongs to the whole process, so it counts only the panics of this thread.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_ended_is_refused_without_a_panic() {
-    let over = ended().await;
+    let ended_connection = ended().await;
     let (presence, rooms) = (Presence::new(Tokio), Rooms::new());
-    let (told, thread) = (Arc::new(Mutex::new(Vec::new())), std::thread::current().id());
-    let (before, counts) = (panic::take_hook(), told.clone());
+    let (panics, thread) = (Arc::new(Mutex::new(Vec::new())), std::thread::current().id());
+    let (before, counts) = (panic::take_hook(), panics.clone());
     panic::set_hook(Box::new(move |panic| {
         if std::thread::current().id() == thread {
             counts.lock().unwrap().push(panic.to_string());
         }
         before(panic);
     }));
-    assert!(matches!(presence.track(&over, "tea", "over", ()), Err(TrackError::Ended)));
-    assert_eq!(presence.watch(&over, "tea"), Err(JoinError::Ended));
-    assert_eq!(rooms.join(&over, "tea"), Err(JoinError::Ended));
-    assert!(!rooms.add(&over));
-    let told = mem::take(&mut *told.lock().unwrap());
-    assert_eq!(told, [""; 0]);
+    assert!(matches!(
+        presence.track(&ended_connection, "tea", "ended", ()),
+        Err(TrackError::Ended)
+    ));
+    assert_eq!(presence.watch(&ended_connection, "tea"), Err(JoinError::Ended));
+    assert_eq!(rooms.join(&ended_connection, "tea"), Err(JoinError::Ended));
+    assert!(!rooms.add(&ended_connection));
+    let panics = mem::take(&mut *panics.lock().unwrap());
+    assert_eq!(panics, [""; 0]);
 }
 
-/// A connection that has ended.
+/// Returns a connection that has ended.
 async fn ended() -> Connection {
-    let guest = Guest::new().await;
-    guest.task.abort();
-    soon(guest.connection.closed()).await;
-    guest.connection.clone()
+    let client = TestClient::new().await;
+    client.task.abort();
+    soon(client.connection.closed()).await;
+    client.connection.clone()
 }

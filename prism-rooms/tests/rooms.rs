@@ -1,51 +1,52 @@
-//! Rooms, with connections in memory: who is sent what, and what a hook may do.
+//! Rooms, with connections in memory: exclusions, and what a leave hook may do.
 
 mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{Guest, soon, without_hanging};
+use common::{TestClient, fail_on_deadlock, soon};
 use prism_rooms::Rooms;
 use prism_tokio::{CloseCode, Connection};
 use tokio::runtime::Builder;
 
-type Told = Arc<Mutex<Vec<String>>>;
+type Log = Arc<Mutex<Vec<String>>>;
 
-/// Rooms whose departures are noted: the first room, and whether the connection has ended.
-fn noted() -> (Rooms, Told) {
-    let (rooms, told) = (Rooms::new(), Told::default());
+/// Rooms that log their departures: the first room, and whether the connection has ended.
+fn rooms_with_log() -> (Rooms, Log) {
+    let (rooms, log) = (Rooms::new(), Log::default());
     rooms.on_leave({
-        let told = told.clone();
+        let log = log.clone();
         move |departure| {
             let end = if departure.ended { "ended" } else { "stays" };
-            told.lock().unwrap().push(format!("{} {end}", departure.left[0]));
+            log.lock().unwrap().push(format!("{} {end}", departure.left[0]));
         }
     });
-    (rooms, told)
+    (rooms, log)
 }
 
 #[track_caller]
-fn expect_told(told: &Told, lines: &[&str]) {
-    assert_eq!(*told.lock().unwrap(), lines);
+fn expect_log(log: &Log, lines: &[&str]) {
+    assert_eq!(*log.lock().unwrap(), lines);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_left_out_is_sent_nothing() {
+async fn excluded_connections_are_sent_nothing() {
     let rooms = Rooms::new();
-    let (ann, ben, eve) = (Guest::new().await, Guest::new().await, Guest::new().await);
-    for guest in [&ann, &ben, &eve] {
-        rooms.join(&guest.connection, "tea").unwrap();
+    let (ann, ben, eve) =
+        (TestClient::new().await, TestClient::new().await, TestClient::new().await);
+    for client in [&ann, &ben, &eve] {
+        rooms.join(&client.connection, "tea").unwrap();
     }
-    let [ann_id, ben_id] = [&ann, &ben].map(|guest| guest.connection.id());
+    let [ann_id, ben_id] = [&ann, &ben].map(|client| client.connection.id());
     for to in [rooms.to("tea"), rooms.to("tea").and("milk"), rooms.everyone()] {
         assert_eq!(to.except(ann_id).except(ben_id).send("for eve").delivered, 1);
     }
     assert_eq!(rooms.to("tea").send("for all").delivered, 3);
-    for guest in [&ann, &ben] {
-        assert_eq!(guest.hears().await, "for all", "and nothing before it");
+    for client in [&ann, &ben] {
+        assert_eq!(client.recv_text().await, "for all", "and nothing before it");
     }
     for _ in 0..3 {
-        assert_eq!(eve.hears().await, "for eve");
+        assert_eq!(eve.recv_text().await, "for eve");
     }
     assert_eq!(rooms.to("tea").except(ann_id).close(CloseCode::NORMAL, "bye"), 2);
     soon(ben.connection.closed()).await;
@@ -53,30 +54,30 @@ async fn who_is_left_out_is_sent_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hooks_are_called_in_the_order_in_which_they_were_left_and_from_then_on() {
-    let (rooms, told) = noted();
-    let ann = Guest::new().await;
+async fn leave_hooks_run_in_registration_order_for_later_departures() {
+    let (rooms, log) = rooms_with_log();
+    let ann = TestClient::new().await;
     rooms.join(&ann.connection, "tea").unwrap();
     rooms.leave(ann.connection.id(), "tea");
-    expect_told(&told, &["tea stays"]);
+    expect_log(&log, &["tea stays"]);
     rooms.on_leave(|_| panic!("on purpose"));
     rooms.on_leave({
-        let told = told.clone();
-        move |departure| told.lock().unwrap().push(format!("and {}", departure.left[0]))
+        let log = log.clone();
+        move |departure| log.lock().unwrap().push(format!("and {}", departure.left[0]))
     });
     rooms.join(&ann.connection, "milk").unwrap();
     assert_eq!(rooms.leave_all(ann.connection.id()).len(), 1);
-    expect_told(&told, &["tea stays", "milk stays", "and milk"]);
-    // What did not happen is not told, and the end of a connection that is in no room is no departure.
+    expect_log(&log, &["tea stays", "milk stays", "and milk"]);
+    // Leaving a room that it is not in calls no hook, and neither does its end when it is in no room.
     assert!(!rooms.leave(ann.connection.id(), "tea"));
     assert!(rooms.leave_all(ann.connection.id()).is_empty());
     ann.task.abort();
     soon(ann.connection.closed()).await;
-    expect_told(&told, &["tea stays", "milk stays", "and milk"]);
+    expect_log(&log, &["tea stays", "milk stays", "and milk"]);
 }
 
-/// Whatever can be done with rooms.
-fn do_everything(rooms: &Rooms, connection: &Connection) {
+/// Calls every method of rooms.
+fn call_every_method(rooms: &Rooms, connection: &Connection) {
     for room in ["tea", "milk"] {
         let _ = rooms.join(connection, room);
         rooms.to(room).and("milk").send("somebody left");
@@ -94,47 +95,47 @@ fn do_everything(rooms: &Rooms, connection: &Connection) {
 }
 
 #[test]
-fn a_hook_may_do_everything_because_nothing_is_locked_where_it_runs() {
-    without_hanging(async || {
-        let (ann, ben) = (Guest::new().await, Guest::new().await);
-        let (rooms, told) = noted();
+fn a_leave_hook_may_call_every_method() {
+    fail_on_deadlock(async || {
+        let (ann, ben) = (TestClient::new().await, TestClient::new().await);
+        let (rooms, log) = rooms_with_log();
         rooms.on_leave({
-            let (others, told) = (ann.connection.clone(), told.clone());
+            let (others, log) = (ann.connection.clone(), log.clone());
             move |departure| {
-                // What is done here, is told in turn: once only.
-                if told.lock().unwrap().len() % 100 == 1 {
-                    do_everything(departure.rooms, departure.connection);
-                    do_everything(departure.rooms, &others);
-                    told.lock().unwrap().resize(100, String::new());
+                // The calls below cause departures too, so make them only once.
+                if log.lock().unwrap().len() % 100 == 1 {
+                    call_every_method(departure.rooms, departure.connection);
+                    call_every_method(departure.rooms, &others);
+                    log.lock().unwrap().resize(100, String::new());
                 }
             }
         });
         rooms.join(&ann.connection, "tea").unwrap();
         rooms.join(&ben.connection, "tea").unwrap();
         rooms.leave(ann.connection.id(), "tea");
-        assert_eq!(told.lock().unwrap().len(), 100);
+        assert_eq!(log.lock().unwrap().len(), 100);
         rooms.join(&ann.connection, "tea").unwrap();
         ben.task.abort();
         soon(ben.connection.closed()).await;
-        assert_eq!(told.lock().unwrap().len(), 100);
+        assert_eq!(log.lock().unwrap().len(), 100);
         assert!(rooms.rooms_of(ben.connection.id()).is_empty());
     });
 }
 
 #[test]
-fn a_runtime_that_is_dropped_has_all_departures_told() {
-    let (rooms, told) = noted();
+fn dropping_the_runtime_calls_the_hooks_for_all_connections() {
+    let (rooms, log) = rooms_with_log();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let guests = runtime.block_on(async {
-        let guests = [Guest::new().await, Guest::new().await];
-        for guest in &guests {
-            rooms.join(&guest.connection, "tea").unwrap();
+    let clients = runtime.block_on(async {
+        let clients = [TestClient::new().await, TestClient::new().await];
+        for client in &clients {
+            rooms.join(&client.connection, "tea").unwrap();
         }
-        guests
+        clients
     });
     drop(runtime);
-    expect_told(&told, &["tea ended", "tea ended"]);
+    expect_log(&log, &["tea ended", "tea ended"]);
     assert!(rooms.names().is_empty());
-    drop(guests);
+    drop(clients);
 }

@@ -1,5 +1,5 @@
-//! A waker is not ours: where a message to a room, or a change of presence, wakes the task of a member,
-//! no room is locked.
+//! A waker is application code: when a message to a room or a change of presence wakes a member's task, no room
+//! is locked.
 
 use std::{
     io,
@@ -19,23 +19,23 @@ use prism_driver::{Connection, Handler, Message, Options, WhenSlow, serve_upgrad
 use prism_rooms::{Presence, Rooms};
 use prism_tokio::Tokio;
 
-/// How long anything may take before it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a scenario may take before it counts as hanging.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A peer that says nothing.
-struct Silent {
-    takes: Takes,
+/// The transport of a peer that sends nothing.
+struct SilentPeer {
+    accepts: Accepts,
 }
 
-/// What becomes of what it is sent.
-enum Takes {
+/// What the transport accepts.
+enum Accepts {
     All,
     Nothing,
-    /// What is small; it panics at the rest.
+    /// Small writes. Larger ones panic.
     Small,
 }
 
-impl AsyncRead for Silent {
+impl AsyncRead for SilentPeer {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -45,19 +45,19 @@ impl AsyncRead for Silent {
     }
 }
 
-impl AsyncWrite for Silent {
+impl AsyncWrite for SilentPeer {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.takes {
-            Takes::Nothing => Poll::Pending,
-            Takes::Small => {
+        match self.accepts {
+            Accepts::Nothing => Poll::Pending,
+            Accepts::Small => {
                 assert!(bytes.len() < 1000, "on purpose");
                 Poll::Ready(Ok(bytes.len()))
             }
-            Takes::All => Poll::Ready(Ok(bytes.len())),
+            Accepts::All => Poll::Ready(Ok(bytes.len())),
         }
     }
 
@@ -70,14 +70,14 @@ impl AsyncWrite for Silent {
     }
 }
 
-/// Joins a room, and watches it.
-struct Join {
+/// Lets each connection join a room and watch it.
+struct JoinAndWatch {
     rooms: Rooms,
     presence: Presence<()>,
     when_slow: WhenSlow,
 }
 
-impl Handler for Join {
+impl Handler for JoinAndWatch {
     fn when_slow(&self, _: &Connection) -> WhenSlow {
         self.when_slow
     }
@@ -90,14 +90,14 @@ impl Handler for Join {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-/// Wants to know all about the room when it wakes its task.
-struct Curious {
+/// Calls rooms and presence when it is woken.
+struct ReentrantWaker {
     rooms: Rooms,
     presence: Presence<()>,
     woken: AtomicUsize,
 }
 
-impl Wake for Curious {
+impl Wake for ReentrantWaker {
     fn wake(self: Arc<Self>) {
         assert_eq!(self.rooms.len("tea"), 1);
         assert_eq!(self.presence.count("tea"), 0);
@@ -105,10 +105,10 @@ impl Wake for Curious {
     }
 }
 
-/// Runs `act` while a member sleeps; how often it was woken. Panics if that hangs.
+/// Runs `act` while a member's task sleeps. Returns how often that was woken. Panics if `act` hangs.
 #[track_caller]
 fn woken_by(
-    takes: Takes,
+    accepts: Accepts,
     when_slow: WhenSlow,
     act: impl FnOnce(&Rooms, &Presence<()>) + Send + 'static,
 ) -> usize {
@@ -117,53 +117,53 @@ fn woken_by(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _context = runtime.enter();
         let (rooms, presence) = (Rooms::new(), Presence::new(Tokio));
-        let handler = Join { rooms: rooms.clone(), presence: presence.clone(), when_slow };
-        let (options, io) = (Options::default(), Silent { takes });
+        let handler = JoinAndWatch { rooms: rooms.clone(), presence: presence.clone(), when_slow };
+        let (options, io) = (Options::default(), SilentPeer { accepts });
         let mut session = Box::pin(serve_upgraded(Tokio, io, "/", &options, &handler));
         let woken = AtomicUsize::new(0);
-        let curious = Arc::new(Curious { rooms, presence, woken });
-        let waker = curious.clone().into();
-        assert!(session.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        act(&curious.rooms, &curious.presence);
-        let _ = done.send(curious.woken.load(Ordering::Relaxed));
+        let waker = Arc::new(ReentrantWaker { rooms, presence, woken });
+        let std_waker = waker.clone().into();
+        assert!(session.as_mut().poll(&mut Context::from_waker(&std_waker)).is_pending());
+        act(&waker.rooms, &waker.presence);
+        let _ = done.send(waker.woken.load(Ordering::Relaxed));
     });
-    outcome.recv_timeout(PATIENCE).expect("it hangs, or has panicked")
+    outcome.recv_timeout(TIMEOUT).expect("it hangs or has panicked")
 }
 
 #[test]
-fn a_message_to_a_room_wakes_its_members_when_the_room_is_free_again() {
+fn a_message_wakes_members_after_the_room_is_unlocked() {
     let to_one = |rooms: &Rooms, _: &Presence<()>| _ = rooms.to("tea").send("hello");
     let to_two = |rooms: &Rooms, _: &Presence<()>| _ = rooms.to("tea").and("milk").send("hello");
     let to_all = |rooms: &Rooms, _: &Presence<()>| _ = rooms.everyone().send("hello");
-    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_one), 1);
-    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_two), 1);
-    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, to_all), 1);
+    assert_eq!(woken_by(Accepts::All, WhenSlow::Wait, to_one), 1);
+    assert_eq!(woken_by(Accepts::All, WhenSlow::Wait, to_two), 1);
+    assert_eq!(woken_by(Accepts::All, WhenSlow::Wait, to_all), 1);
 }
 
 #[test]
-fn a_member_that_is_too_slow_is_closed_and_woken_when_the_room_is_free_again() {
+fn a_member_closed_as_too_slow_is_woken_after_the_unlock() {
     let fill = |rooms: &Rooms, _: &Presence<()>| {
         for _ in 0..3 {
             let _ = rooms.to("tea").send(&[7; 60_000]);
         }
     };
-    assert!(woken_by(Takes::Nothing, WhenSlow::Close, fill) > 0);
+    assert!(woken_by(Accepts::Nothing, WhenSlow::Close, fill) > 0);
 }
 
 #[test]
-fn a_state_that_is_told_wakes_its_watcher_when_the_room_is_free_again() {
+fn a_state_wakes_its_watcher_after_the_room_is_unlocked() {
     let watch = |rooms: &Rooms, presence: &Presence<()>| {
         let member = rooms.one(rooms.members("tea")[0]).unwrap();
         assert!(presence.unwatch(member.id(), "tea"));
         assert!(presence.watch(&member, "tea").unwrap());
     };
-    assert_eq!(woken_by(Takes::All, WhenSlow::Wait, watch), 1);
+    assert_eq!(woken_by(Accepts::All, WhenSlow::Wait, watch), 1);
 }
 
-/// The panic hook still prints the panic. The first message fills the outbox; for the second, the sender
-/// writes to the transport while the room is locked.
+/// The first message fills the outbox. For the second, the sender writes to the transport while the room is
+/// locked. (The panic hook prints the panic.)
 #[test]
-fn a_transport_that_panics_in_a_send_to_its_room_is_a_failed_write_of_its_own_connection() {
+fn a_transport_panic_in_a_broadcast_fails_only_its_connection() {
     let fill = |rooms: &Rooms, presence: &Presence<()>| {
         let delivered = [(); 3].map(|()| rooms.to("tea").send(&[7; 80_000]).delivered);
         assert_eq!(delivered, [1, 0, 0]);
@@ -172,5 +172,5 @@ fn a_transport_that_panics_in_a_send_to_its_room_is_a_failed_write_of_its_own_co
         assert!(presence.unwatch(member.id(), "tea") && rooms.leave(member.id(), "tea"));
         assert!(rooms.is_empty("tea"));
     };
-    assert!(woken_by(Takes::Small, WhenSlow::Wait, fill) > 0);
+    assert!(woken_by(Accepts::Small, WhenSlow::Wait, fill) > 0);
 }

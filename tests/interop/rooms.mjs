@@ -196,7 +196,7 @@ async function twoPeople(browser) {
     for (let number = 1; number < 32; number++) await joins(eve.page, `room-${number}`);
     await is(room(eve.page, 'room-31'), 1);
     await joins(eve.page, 'one-more');
-    await sees(eve.page, '/join one-more: the connection is in 32 rooms, which is as many as it may be in');
+    await sees(eve.page, '/join one-more: the connection is already in 32 rooms, the maximum');
     await is(room(eve.page, 'one-more'), 0);
     await eve.page.reload();
     await connected(eve.page);
@@ -250,7 +250,7 @@ async function withoutThePage() {
     const eve = stranger();
     await eve.opened;
     const { error } = await eve.says('error', ...Array.from({ length: 33 }, (_, number) => `/join room-${number}`));
-    assert(error === 'the connection is in 32 rooms, which is as many as it may be in', error);
+    assert(error === 'the connection is already in 32 rooms, the maximum', error);
     assert((await eve.says('people', '/join room-7')).room === 'room-7', 'it is in that one already');
     const refused = await eve.says('error', 'attic I am not there');
     assert(refused.error.includes('not your room'), refused.error);

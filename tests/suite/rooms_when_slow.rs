@@ -2,7 +2,7 @@
 //! whoever spoke is told of it, is what the member's handler wanted. Somebody who reads is always
 //! there, and misses nothing.
 
-use prism_rooms::{Delivery, Rooms, To};
+use prism_rooms::{Delivery, Recipients, Rooms};
 
 use super::support::{
     handlers::{Events, Recorder, recorder},
@@ -62,7 +62,7 @@ fn open(slow: WhenSlow) -> Room {
 impl Room {
     /// The next message to the room, which the reader has then got; for how many it was accepted, and
     /// how many miss it.
-    fn say(&mut self, how: fn(To<'_>) -> To<'_>) -> (usize, usize) {
+    fn say(&mut self, how: fn(Recipients<'_>) -> Recipients<'_>) -> (usize, usize) {
         let message = message(self.said);
         let delivery: Delivery = how(self.rooms.to("tea")).send(&message);
         self.reader.expect(BINARY, &message);
@@ -89,11 +89,11 @@ impl Room {
     }
 }
 
-fn plainly(to: To<'_>) -> To<'_> {
+fn plainly(to: Recipients<'_>) -> Recipients<'_> {
     to
 }
 
-fn or_close(to: To<'_>) -> To<'_> {
+fn or_close(to: Recipients<'_>) -> Recipients<'_> {
     to.or_close()
 }
 
@@ -130,7 +130,7 @@ fn where_the_newest_is_dropped_a_slow_member_misses_what_finds_no_room() {
 }
 
 #[track_caller]
-fn misses_older_ones_and_gets_the_last(how: fn(To<'_>) -> To<'_>) {
+fn misses_older_ones_and_gets_the_last(how: fn(Recipients<'_>) -> Recipients<'_>) {
     let mut room = open(WhenSlow::DropOldest);
     while room.connection.missed() < 10 {
         // There is always room, so nobody who speaks hears of a gap.

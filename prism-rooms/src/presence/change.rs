@@ -1,82 +1,92 @@
-//! [`Change`]: what watchers are told; and [`Person`], of whom. Serialized, they are
-//! [the JSON](crate#what-a-watcher-is-told) that browsers get.
+//! [`Change`]: what watchers receive; and [`Person`]: whom a change is about. Serialized as JSON, a change is
+//! [the message](crate#messages-to-watchers) that browsers receive.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{cell::OnceCell, fmt, ops::Deref, sync::Arc};
 
-use prism_driver::ConnectionId;
+use prism_driver::{ConnectionId, PreparedMessage};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::contain::contain;
+use crate::sync::run_user_code;
 
-/// What a watcher of a room is told.
+/// A change in a room, as its watchers receive it.
 ///
-/// First comes a [`State`](Self::State), and after it [`Diff`](Self::Diff)s, each with the number
-/// after the one before. A watcher that has missed something is told the state again.
+/// The first is a [`State`](Self::State). [`Diff`](Self::Diff)s follow, each with the next number. A watcher
+/// that has missed a diff receives the state again.
 #[derive(Debug, Serialize)]
 #[serde(tag = "presence", rename_all = "lowercase", bound = "")]
 #[non_exhaustive]
 pub enum Change<M> {
     /// Everybody who is present.
     State {
-        /// Where.
+        /// The name of the room.
         room: Arc<str>,
-        /// The number of the last diff that is in it.
+        /// The number of the last diff that the state includes.
         number: u64,
-        /// Everybody, by their keys.
+        /// All people, in the order of their keys.
         people: Vec<Arc<Person<M>>>,
     },
-    /// What has become different.
+    /// What has changed since the previous number.
     Diff {
-        /// Where.
+        /// The name of the room.
         room: Arc<str>,
-        /// One more than the number before.
+        /// One more than the previous number.
         number: u64,
-        /// Who was not there before.
+        /// The people who were not there before.
         joined: Vec<Arc<Person<M>>>,
-        /// Who was there, and is; with other connections, or something else shown of them.
+        /// The people who were there before, and whose connections or metadata are different now.
         updated: Vec<Arc<Person<M>>>,
-        /// The keys of those who are not there any more.
+        /// The keys of the people who are no longer there.
         left: Vec<Arc<str>>,
     },
 }
 
-/// Somebody who is present, with one connection or several.
+/// A person who is present, with at least one connection.
 #[derive(Debug, Serialize)]
 #[serde(bound = "")]
 #[non_exhaustive]
 pub struct Person<M> {
-    /// Who it is.
+    /// The key that [`Presence::track`](super::Presence::track) was given.
     pub key: Arc<str>,
-    /// At least one; the longest there first.
+    /// The person's connections, the one that was tracked first at the front. Never empty.
     pub connections: Vec<Tracked<M>>,
 }
 
-/// A connection of somebody who is present.
+/// A tracked connection of a [`Person`], and its metadata.
 #[derive(Serialize)]
 #[serde(bound = "")]
 #[non_exhaustive]
 pub struct Tracked<M> {
-    /// Which one.
+    /// The ID of the connection.
     #[serde(rename = "id", serialize_with = "as_text")]
     pub connection: ConnectionId,
-    /// What was said of it.
     #[serde(skip)]
     meta: Meta<M>,
-    /// The same, made JSON once, however many are told.
+    /// The metadata as JSON, encoded once for all watchers.
     #[serde(rename = "meta", serialize_with = "as_json")]
     json: Arc<RawValue>,
 }
 
-/// Metadata, whose destructor is the application's: it runs where no lock is held, and does no harm if it
-/// panics, however many of them are dropped together.
+/// Metadata, dropped as application code: where no lock is held, and with each panic contained on its own,
+/// however many are dropped together.
 struct Meta<M>(Option<Arc<M>>);
 
+/// A change, encoded as JSON at most once for all its watchers.
+pub(super) struct EncodedChange<M> {
+    change: Arc<Change<M>>,
+    json: OnceCell<PreparedMessage>,
+}
+
+/// Why encoding a change cannot fail.
+pub(super) const ENCODES: &str = "it has only text, numbers, and JSON that was encoded before";
+
 impl<M> Person<M> {
-    /// Whether a watcher who knows one would learn nothing from the other.
-    pub(super) fn looks_like(&self, other: &Self) -> bool {
-        let (ours, theirs) = (&self.connections, &other.connections);
-        ours.iter().map(Tracked::looks).eq(theirs.iter().map(Tracked::looks))
+    /// Whether both look the same as JSON. Metadata can differ in fields that are not serialized.
+    pub(super) fn is_same_as_json(&self, other: &Self) -> bool {
+        fn visible<M>(tracked: &Tracked<M>) -> (ConnectionId, &str) {
+            (tracked.connection, tracked.json.get())
+        }
+        self.connections.iter().map(visible).eq(other.connections.iter().map(visible))
     }
 }
 
@@ -85,14 +95,27 @@ impl<M> Tracked<M> {
         Self { connection, meta: Meta(Some(Arc::new(meta))), json }
     }
 
-    /// What was said of it.
+    /// Returns the connection's metadata.
     #[must_use]
     pub fn meta(&self) -> &M {
         &self.meta
     }
+}
 
-    fn looks(&self) -> (ConnectionId, &str) {
-        (self.connection, self.json.get())
+impl<M> EncodedChange<M> {
+    pub(super) fn new(change: Change<M>) -> Self {
+        Self { change: Arc::new(change), json: OnceCell::new() }
+    }
+
+    pub(super) const fn change(&self) -> &Arc<Change<M>> {
+        &self.change
+    }
+
+    pub(super) fn json(&self) -> &PreparedMessage {
+        self.json.get_or_init(|| {
+            let json = serde_json::to_string(&*self.change);
+            PreparedMessage::new(&json.expect(ENCODES))
+        })
     }
 }
 
@@ -112,7 +135,7 @@ impl<M> Deref for Meta<M> {
     type Target = M;
 
     fn deref(&self) -> &M {
-        self.0.as_deref().expect("there until it is dropped")
+        self.0.as_deref().expect("only `drop` takes it out")
     }
 }
 
@@ -124,7 +147,7 @@ impl<M> Clone for Meta<M> {
 
 impl<M> Drop for Meta<M> {
     fn drop(&mut self) {
-        contain(|| self.0 = None);
+        run_user_code(|| self.0 = None);
     }
 }
 
@@ -135,9 +158,6 @@ impl<M> fmt::Debug for Tracked<M> {
         debug.finish_non_exhaustive()
     }
 }
-
-/// Why what is told can always be made JSON.
-pub(super) const IS_JSON: &str = "text, numbers, and JSON that was made already";
 
 fn as_text<S: Serializer>(id: &ConnectionId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)

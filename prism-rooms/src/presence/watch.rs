@@ -1,135 +1,89 @@
-//! Those who are told: a connection, or a [`Watch`] in this program.
+//! [`Watch`]: receives a room's changes in this program; and [`WatchSender`], its other side.
 
-use std::{cell::OnceCell, collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
-use async_channel::{Receiver, Sender};
-use prism_driver::{Connection, PreparedMessage, TrySendError};
+use async_channel::Receiver;
+use prism_driver::Deferring;
 
 use super::{
-    change::{Change, IS_JSON},
-    later::Later,
+    change::Change,
+    signal::{Signal, Signals},
 };
 use crate::sync::Lock;
 
-/// How many changes wait in a [`Watch`] that nobody receives from.
-const WAITING: usize = 16;
+/// The number of changes that a [`Watch`] holds until they are received.
+const CAPACITY: usize = 16;
 
-/// What a room tells your own program; see [`Presence::watch_here`](super::Presence::watch_here).
-/// Dropped, it is told no more.
+/// Receives the changes in a room. Returned by [`Presence::watch_here`](super::Presence::watch_here). To stop
+/// watching, drop it.
 pub struct Watch<M> {
-    waiting: Waiting<M>,
-    rings: Receiver<()>,
-    end: Option<Box<dyn FnOnce() + Send + Sync>>,
+    queue: Queue<M>,
+    signals: Receiver<()>,
+    on_drop: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
-/// What has been told and not received. It is not in the channel itself, because a channel wakes its
-/// receiver at once, and a room tells while it is locked: the channel is [rung](Later::ring) once for each
-/// change in here.
-type Waiting<M> = Arc<Lock<VecDeque<Arc<Change<M>>>>>;
+/// Sends changes to a [`Watch`].
+pub(super) struct WatchSender<M> {
+    queue: Queue<M>,
+    signal: Signal,
+}
+
+/// The changes that were sent and not yet received. A channel of changes would wake its receiver at once,
+/// under the room's lock. So the changes are in a queue, and the channel carries one [`Signal`] for each.
+type Queue<M> = Arc<Lock<VecDeque<Arc<Change<M>>>>>;
 
 impl<M> Watch<M> {
-    /// One that is told by the outlet, and not yet by anybody.
-    pub(super) fn new() -> (Self, Outlet<M>) {
-        let waiting: Waiting<M> = Arc::new(Lock::new(VecDeque::new()));
-        let (bell, rings) = async_channel::bounded(WAITING);
-        let outlet = Outlet::Here { waiting: waiting.clone(), bell };
-        (Self { waiting, rings, end: None }, outlet)
+    /// Creates a watch and its sender.
+    pub(super) fn new() -> (Self, WatchSender<M>) {
+        let queue: Queue<M> = Arc::new(Lock::new(VecDeque::new()));
+        let (signal, signals) = Signal::new(CAPACITY);
+        (Self { queue: queue.clone(), signals, on_drop: None }, WatchSender { queue, signal })
     }
 
-    /// What is to be called when it is dropped.
-    pub(super) fn on_drop(&mut self, end: impl FnOnce() + Send + Sync + 'static) {
-        self.end = Some(Box::new(end));
+    /// Sets what is called when the watch is dropped.
+    pub(super) fn on_drop(&mut self, on_drop: impl FnOnce() + Send + Sync + 'static) {
+        self.on_drop = Some(Box::new(on_drop));
     }
 
-    /// What comes next: first the state, then what changes. `None` when the presence is there no
-    /// more. Cancel-safe.
+    /// Waits for the next change and returns it: first the state, then the diffs that follow it. Returns
+    /// `None` once all clones of the [`Presence`](super::Presence) have been dropped and no change is left.
+    /// Cancel-safe.
     ///
-    /// A few changes wait until they are received; if more come, they are left out, and the state
-    /// comes next.
+    /// A few changes are kept until they are received. If more arrive, they are skipped, and the state is
+    /// sent instead.
     pub async fn recv(&self) -> Option<Arc<Change<M>>> {
-        self.rings.recv().await.ok()?;
-        self.waiting.lock().pop_front()
+        Deferring::new(self.signals.recv()).await.ok()?;
+        self.queue.lock().pop_front()
     }
 }
 
 impl<M> Drop for Watch<M> {
     fn drop(&mut self) {
-        if let Some(end) = self.end.take() {
-            end();
+        if let Some(on_drop) = self.on_drop.take() {
+            on_drop();
         }
     }
 }
 
 impl<M> fmt::Debug for Watch<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("waiting", &self.rings.len()).finish_non_exhaustive()
+        f.debug_struct("Watch").field("queued", &self.signals.len()).finish_non_exhaustive()
     }
 }
 
-/// Somebody who is told, and whether that has worked so far.
-pub(super) struct Watcher<M> {
-    to: Outlet<M>,
-    /// Something was left out: the next thing has to be the state.
-    pub(super) is_behind: bool,
-}
-
-pub(super) enum Outlet<M> {
-    Connection(Connection),
-    Here { waiting: Waiting<M>, bell: Sender<()> },
-}
-
-impl<M> Watcher<M> {
-    /// A watcher that was told nothing yet.
-    pub(super) const fn new(to: Outlet<M>) -> Self {
-        Self { to, is_behind: true }
+impl<M> WatchSender<M> {
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.lock().len() >= CAPACITY
     }
 
-    /// Whether it could be told something now.
-    pub(super) fn has_room(&self) -> bool {
-        match &self.to {
-            Outlet::Connection(connection) => !connection.is_full(),
-            Outlet::Here { waiting, .. } => !is_full(&waiting.lock()),
+    /// Returns whether the change was accepted: `false` if the watch is full.
+    pub(super) fn try_send(&self, change: &Arc<Change<M>>, signals: &mut Signals) -> bool {
+        let mut queue = self.queue.lock();
+        let has_room = queue.len() < CAPACITY;
+        if has_room {
+            queue.push_back(change.clone());
+            signals.add(&self.signal);
         }
-    }
-
-    pub(super) fn tell(&mut self, what: &Told<M>, later: &mut Later<M>) {
-        self.is_behind = match &self.to {
-            Outlet::Connection(connection) => {
-                let told = connection.try_send_prepared(what.json());
-                told == Err(TrySendError::Full)
-            }
-            Outlet::Here { waiting, bell } => {
-                let mut waiting = waiting.lock();
-                let is_full = is_full(&waiting);
-                if !is_full {
-                    waiting.push_back(what.change.clone());
-                    later.ring(bell);
-                }
-                is_full
-            }
-        };
-    }
-}
-
-fn is_full<M>(waiting: &VecDeque<Arc<Change<M>>>) -> bool {
-    waiting.len() >= WAITING
-}
-
-/// A change, encoded at most once, for all who are told it.
-pub(super) struct Told<M> {
-    change: Arc<Change<M>>,
-    json: OnceCell<PreparedMessage>,
-}
-
-impl<M> Told<M> {
-    pub(super) fn new(change: Change<M>) -> Self {
-        Self { change: Arc::new(change), json: OnceCell::new() }
-    }
-
-    fn json(&self) -> &PreparedMessage {
-        self.json.get_or_init(|| {
-            let json = serde_json::to_string(&*self.change);
-            PreparedMessage::new(&json.expect(IS_JSON))
-        })
+        has_room
     }
 }

@@ -1,5 +1,6 @@
-//! [`Guest`]: a connection with both its ends, in memory. With tokio's time paused, a window passes as
-//! soon as everybody waits for it.
+//! [`TestClient`]: a connection with both its ends, in memory.
+//!
+//! These tests pause tokio's clock, which then jumps ahead whenever all tasks wait.
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
@@ -20,10 +21,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-pub(crate) struct Guest {
+pub(crate) struct TestClient {
     /// The server's end.
     pub(crate) connection: Connection,
-    /// The browser's.
+    /// The client's end.
     pub(crate) socket: Socket,
     /// The server's task.
     pub(crate) task: AbortHandle,
@@ -33,10 +34,10 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\
     Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Hands its connection out, and panics if told so.
-struct HandOut(mpsc::UnboundedSender<Connection>);
+/// Hands its connection to the test, and panics on request.
+struct HandOver(mpsc::UnboundedSender<Connection>);
 
-impl Handler for HandOut {
+impl Handler for HandOver {
     async fn on_connect(&self, connection: &Connection) {
         self.0.send(connection.clone()).expect("the test waits for it");
     }
@@ -46,72 +47,73 @@ impl Handler for HandOut {
     }
 }
 
-/// A connection whose peer has asked for it by hand, and does nothing more; and the peer's end.
-pub(crate) async fn silent() -> (Connection, DuplexStream) {
-    let (mut connections, mut theirs, _) = serve();
-    theirs.write_all(REQUEST).await.expect("the server reads");
-    (connections.recv().await.expect("a connection"), theirs)
+/// Returns a connection whose peer does nothing after its request, and the peer's end.
+pub(crate) async fn silent_client() -> (Connection, DuplexStream) {
+    let (mut connections, mut peer, _) = serve();
+    peer.write_all(REQUEST).await.expect("the server reads");
+    (connections.recv().await.expect("a connection"), peer)
 }
 
-/// Serves one connection: the server's end will come, the other end is there; and the server's task.
+/// Serves one connection. Returns where the server's end will arrive, the client's end, and the server's task.
 fn serve() -> (mpsc::UnboundedReceiver<Connection>, DuplexStream, AbortHandle) {
     let (sender, connections) = mpsc::unbounded_channel();
-    let (ours, theirs) = tokio::io::duplex(1024);
+    let (ours, peer) = tokio::io::duplex(1024);
     let served = tokio::spawn(async move {
-        let _ = serve_stream(ours, &Options::default(), &HandOut(sender)).await; // the test ends it
+        let _ = serve_stream(ours, &Options::default(), &HandOver(sender)).await; // the test ends it
     });
-    (connections, theirs, served.abort_handle())
+    (connections, peer, served.abort_handle())
 }
 
-impl Guest {
+impl TestClient {
     pub(crate) async fn new() -> Self {
-        let (mut connections, theirs, task) = serve();
-        let client = Client::new("ws://localhost/").expect("an address");
-        let socket = client.connect_stream(Io(theirs)).await.expect("the server accepts");
+        let (mut connections, peer, task) = serve();
+        let client = Client::new("ws://localhost/").expect("a valid URL");
+        let socket = client.connect_stream(Io(peer)).await.expect("the server accepts");
         let connection = connections.recv().await.expect("a connection");
         Self { connection, socket, task }
     }
 
-    /// What the browser is sent next.
-    pub(crate) async fn hears(&self) -> String {
+    /// Receives the next message, which has to be text.
+    pub(crate) async fn recv_text(&self) -> String {
         match soon(self.socket.recv()).await.expect("a message") {
             OwnedMessage::Text(text) => text,
             OwnedMessage::Binary(_) => panic!("not text"),
         }
     }
 
-    /// The same, as JSON, with connections' ids replaced by 0.
-    pub(crate) async fn is_told(&self) -> Value {
-        let mut told = serde_json::from_str(&self.hears().await).expect("JSON");
-        hide_ids(&mut told);
-        told
+    /// Receives the next message as JSON, with all connection IDs replaced by 0.
+    pub(crate) async fn recv_json(&self) -> Value {
+        let mut json = serde_json::from_str(&self.recv_text().await).expect("JSON");
+        hide_ids(&mut json);
+        json
     }
 }
 
-/// How long a scenario in a thread of its own may take before it has failed. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a scenario in its own thread may take before it fails. It bounds a deadlock; nothing is measured
+/// by it.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs a scenario in virtual time and in a thread of its own, so that a lock that is taken twice is a
-/// failure and does not hang the test.
+/// Runs a scenario in virtual time and in its own thread, so that a deadlock fails the test instead of hanging
+/// it.
 #[track_caller]
-pub(crate) fn without_hanging(scenario: impl AsyncFnOnce() + Send + 'static) {
-    let (tell, told) = channel();
+pub(crate) fn fail_on_deadlock(scenario: impl AsyncFnOnce() + Send + 'static) {
+    let (done, outcome) = channel();
     let running = thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.expect("a runtime").block_on(scenario());
-        tell.send(()).expect("the test waits");
+        done.send(()).expect("the test waits");
     });
-    match told.recv_timeout(PATIENCE) {
+    match outcome.recv_timeout(TIMEOUT) {
         Ok(()) => {}
-        Err(RecvTimeoutError::Timeout) => panic!("a lock is held where user code runs"),
+        Err(RecvTimeoutError::Timeout) => panic!("a lock is held where application code runs"),
         Err(RecvTimeoutError::Disconnected) => running.join().expect("the scenario succeeds"),
     }
 }
 
-/// What comes about within a minute, which lasts no time where everybody only waits.
+/// Waits up to a minute of virtual time, which takes no real time while all tasks wait.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     let minute = Duration::from_secs(60);
-    tokio::time::timeout(minute, future).await.expect("it comes about within a minute")
+    tokio::time::timeout(minute, future).await.expect("it is ready within a minute")
 }
 
 fn hide_ids(value: &mut Value) {

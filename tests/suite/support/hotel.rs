@@ -1,6 +1,6 @@
 //! [`Hotel`]: rooms that are entered, left and spoken to by messages.
 
-use prism_rooms::{JoinError, Rooms, To};
+use prism_rooms::{JoinError, Recipients, Rooms};
 
 use super::handlers::{Events, Recorder, Seen, recorder};
 use crate::prism::{Connection, Disconnect, Handler, Message, Options, Socket};
@@ -47,7 +47,7 @@ impl Hotel {
                 let (rooms, text) = room.split_once(' ').expect("something to say");
                 let mut names = rooms.split('+');
                 let mut to = self.rooms.to(names.next().expect("a room"));
-                to = names.fold(to, To::and);
+                to = names.fold(to, Recipients::and);
                 if what == "tell" {
                     to = to.except(connection.id());
                 }

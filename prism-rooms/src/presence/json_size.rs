@@ -1,18 +1,20 @@
-//! How large a state is as JSON, without making it: the sum of what each room, person and connection is.
-//! Each is counted with the comma behind it, so it is an upper bound, a few bytes above what is told.
+//! The size of a room's state as JSON, computed without encoding it.
+//!
+//! The size is the sum of the sizes of its room, people and connections. Each is counted with the comma
+//! behind it, so the sum is an upper bound, a few bytes above the size of the message.
 
 use std::io;
 
 use serde::Serialize;
 
-use super::change::{IS_JSON, Tracked};
+use super::change::{ENCODES, Tracked};
 
-/// Of a state in which nobody is.
+/// The size of the state of a room without people.
 pub(super) fn of_state(room: &str) -> usize {
     r#"{"presence":"state","room":,"number":18446744073709551615,"people":[]}"#.len() + of(room)
 }
 
-/// Of a person without connections.
+/// The size of a person without connections.
 pub(super) fn of_person(key: &str) -> usize {
     r#"{"key":,"connections":[]},"#.len() + of(key)
 }
@@ -36,6 +38,6 @@ fn of(value: &(impl Serialize + ?Sized)) -> usize {
     }
 
     let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).expect(IS_JSON);
+    serde_json::to_writer(&mut count, value).expect(ENCODES);
     count.0
 }

@@ -1,0 +1,53 @@
+//! [`Deferred`]: the part of a change that has to wait until no lock is held.
+
+use std::{sync::Arc, time::Duration};
+
+use prism_driver::{HeldWakeups, hold_wakeups};
+
+use super::{
+    change::{EncodedChange, Person, Tracked},
+    signal::Signals,
+    watcher::Watcher,
+};
+use crate::sync::assert_no_lock_is_held;
+
+/// Work that a change causes but that must not run under a lock: waking tasks and dropping metadata.
+///
+/// Wakers and destructors of metadata are application code, which may call back into presence. So a
+/// `Deferred` is created before the first lock is taken, collects such work while locks are held, and does
+/// it when it is dropped, after the last lock has been released.
+///
+/// Anything that may hold the last reference to metadata has to be moved in here instead of being dropped.
+pub(super) struct Deferred<M> {
+    /// When the change began. Read in advance, because the runtime's clock is application code too.
+    pub(super) now: Duration,
+    pub(super) signals: Signals,
+    pub(super) people: Vec<Arc<Person<M>>>,
+    pub(super) connections: Vec<Tracked<M>>,
+    pub(super) changes: Vec<EncodedChange<M>>,
+    pub(super) watchers: Vec<Watcher<M>>,
+    /// Holds back the wake-ups of the connections that are sent something.
+    _wakeups: HeldWakeups,
+}
+
+impl<M> Deferred<M> {
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            now,
+            signals: Signals::default(),
+            people: Vec::new(),
+            connections: Vec::new(),
+            changes: Vec::new(),
+            watchers: Vec::new(),
+            _wakeups: hold_wakeups(),
+        }
+    }
+}
+
+impl<M> Drop for Deferred<M> {
+    fn drop(&mut self) {
+        assert_no_lock_is_held();
+        // Before the fields are dropped, because a destructor of metadata may take long.
+        self.signals.send();
+    }
+}

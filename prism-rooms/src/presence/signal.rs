@@ -1,0 +1,49 @@
+//! [`Signal`]: wakes a task, but only once no lock is held.
+
+use async_channel::{Receiver, Sender};
+use prism_driver::hold_wakeups;
+
+use crate::sync::run_user_code;
+
+/// Wakes the task that waits on its receiver, which has to be polled in a
+/// [`Deferring`](prism_driver::Deferring).
+///
+/// A waker is application code, so a signal cannot be sent under a lock. What causes it there adds it to
+/// [`Signals`] instead.
+#[derive(Clone)]
+pub(super) struct Signal(Option<Sender<()>>);
+
+impl Signal {
+    /// Creates a signal and its receiver, which holds at most `capacity` unreceived signals.
+    pub(super) fn new(capacity: usize) -> (Self, Receiver<()>) {
+        let (sender, receiver) = async_channel::bounded(capacity);
+        (Self(Some(sender)), receiver)
+    }
+}
+
+/// The last one wakes its receiver, for the last time.
+impl Drop for Signal {
+    fn drop(&mut self) {
+        let _wakeups = hold_wakeups(); // until the channel's lock is free
+        drop(self.0.take());
+    }
+}
+
+/// The signals to send once no lock is held.
+#[derive(Default)]
+pub(super) struct Signals(Vec<Signal>);
+
+impl Signals {
+    pub(super) fn add(&mut self, signal: &Signal) {
+        self.0.push(signal.clone());
+    }
+
+    /// Sends all signals. The caller must hold no lock.
+    pub(super) fn send(&mut self) {
+        for signal in self.0.drain(..) {
+            // It fails if the receiver is full, and so has something to wake up for, or if it is gone. A
+            // waker that panics does not keep the others from being woken.
+            run_user_code(|| _ = signal.0.as_ref().map(|sender| sender.try_send(())));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! [`Tracker`]: the presence of all rooms, and the task that notifies their watchers.
+//!
+//! One task notifies the watchers of all rooms, because changes also come from connections' end hooks, and
+//! those run where no task can be spawned.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_channel::Receiver;
+use futures_lite::future::yield_now;
+use prism_driver::{Connection, ConnectionId, Deferring, Runtime};
+
+use super::{
+    change::Tracked,
+    deferred::Deferred,
+    notify_schedule::{Deadline, NotifySchedule},
+    room_presence::RoomPresence,
+    watch::Watch,
+};
+use crate::{
+    directory::{Directory, Vacancy},
+    error::{JoinError, TrackError},
+    member_records::{MemberRecords, RecordOwner, RoomNames},
+    options::PresenceOptions,
+    shards::DEFAULT_SHARDS,
+    sync::run_user_code,
+};
+
+/// How many watchers and rooms, roughly, the task notifies before it lets other tasks run.
+const NOTIFICATIONS_PER_TURN: usize = 256;
+
+pub(super) struct Tracker<M> {
+    /// For the hooks of connections, and for the task: they must not keep the tracker alive.
+    this: Weak<Self>,
+    /// The rooms in which each connection is tracked or watches.
+    records: MemberRecords<Connection>,
+    rooms: Directory<RoomPresence<M>>,
+    pub(super) options: PresenceOptions,
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    schedule: NotifySchedule,
+    next_watch_id: AtomicU64,
+}
+
+impl<M: Send + Sync + 'static> Tracker<M> {
+    /// Creates a tracker and spawns its task.
+    pub(super) fn new(runtime: impl Runtime, options: PresenceOptions) -> Arc<Self> {
+        let (schedule, signals) = NotifySchedule::new();
+        let clock = runtime.clone();
+        let tracker = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            records: MemberRecords::new(DEFAULT_SHARDS),
+            rooms: Directory::new(DEFAULT_SHARDS),
+            options,
+            clock: Box::new(move || clock.now()),
+            schedule,
+            next_watch_id: AtomicU64::new(0),
+        });
+        runtime.spawn(notify_when_due(runtime.clone(), signals, Arc::downgrade(&tracker)));
+        tracker
+    }
+
+    pub(super) fn track(
+        &self,
+        connection: &Connection,
+        room: &str,
+        person: &str,
+        tracked: Tracked<M>,
+    ) -> Result<(), TrackError> {
+        self.add(connection, room, |name, room, deferred| {
+            room.people.track(name, person, tracked, &self.options, deferred)
+        })
+    }
+
+    pub(super) fn untrack(&self, id: ConnectionId, room: &str) -> bool {
+        self.remove(id, room, |room, deferred| room.people.untrack(id, deferred))
+    }
+
+    pub(super) fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
+        let watcher = connection.clone();
+        self.add(connection, room, |name, room, deferred| Ok(room.watch(name, watcher, deferred)))
+    }
+
+    pub(super) fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
+        self.remove(id, room, |room, deferred| room.unwatch(id, deferred))
+    }
+
+    pub(super) fn watch_here(&self, room: &str) -> Watch<M> {
+        let watch_id = self.next_watch_id.fetch_add(1, Ordering::Relaxed);
+        let (mut watch, sender) = Watch::new();
+        let mut deferred = self.deferred();
+        self.rooms.with_or_default(room, |name, room| {
+            room.watch_here(name, watch_id, sender, &mut deferred);
+        });
+        let (this, name) = (self.this.clone(), Arc::from(room));
+        watch.on_drop(move || {
+            if let Some(tracker) = this.upgrade() {
+                let mut deferred = tracker.deferred();
+                tracker.with_room(&name, &mut deferred, |room, deferred| {
+                    room.unwatch_here(watch_id, deferred);
+                });
+            }
+        });
+        watch
+    }
+
+    /// Calls `read` with a room, if anybody is in it or watches it.
+    pub(super) fn read<R>(
+        &self,
+        room: &str,
+        read: impl FnOnce(&RoomPresence<M>) -> R,
+    ) -> Option<R> {
+        self.rooms.with(room, |room| read(room))
+    }
+
+    /// Calls `add`, which tracks a connection in a room or adds it as a watcher, unless the connection has ended
+    /// or is in too many rooms.
+    fn add<R, E: From<JoinError>>(
+        &self,
+        connection: &Connection,
+        room: &str,
+        add: impl FnOnce(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut deferred = self.deferred();
+        // It owns metadata. If it is not called, it is dropped at the end, where no lock is held.
+        let mut add = Some(add);
+        let enter = |rooms: &mut RoomNames| {
+            let limit = self.options.max_rooms_per_connection;
+            if !rooms.contains(room) && rooms.len() >= limit {
+                return Err(JoinError::TooManyRooms { limit }.into());
+            }
+            self.rooms.with_or_default(room, |name, room| {
+                let add = add.take().expect("the directory calls this once");
+                let added = add(name, room, &mut deferred);
+                if room.has_connection(connection.id()) {
+                    rooms.insert(name.clone());
+                }
+                self.schedule_or_clear(name, room, &mut deferred);
+                added
+            })
+        };
+        let added = self.records.update(connection, &self.this, || {}, enter);
+        added.unwrap_or_else(|| Err(JoinError::Ended.into()))
+    }
+
+    /// Calls `remove`, which untracks a connection in a room or removes it as a watcher. Returns what `remove`
+    /// returns, or `false` if the connection does neither there.
+    fn remove(
+        &self,
+        id: ConnectionId,
+        room: &str,
+        remove: impl FnOnce(&mut RoomPresence<M>, &mut Deferred<M>) -> bool,
+    ) -> bool {
+        let mut deferred = self.deferred();
+        let removed = self.records.update_existing(id, |rooms| {
+            let name = rooms.get(room)?.clone();
+            self.with_room(&name, &mut deferred, |room, deferred| {
+                let removed = remove(room, deferred);
+                if !room.has_connection(id) {
+                    rooms.remove(&name);
+                }
+                removed
+            })
+        });
+        removed.flatten().unwrap_or(false)
+    }
+
+    /// Calls `change` with a room, if anybody is in it or watches it; then schedules the notification.
+    fn with_room<R>(
+        &self,
+        name: &Arc<str>,
+        deferred: &mut Deferred<M>,
+        change: impl FnOnce(&mut RoomPresence<M>, &mut Deferred<M>) -> R,
+    ) -> Option<R> {
+        self.rooms.with(name, |room| {
+            let returned = change(room, deferred);
+            self.schedule_or_clear(name, room, deferred);
+            returned
+        })
+    }
+
+    /// Starts a change. To be called before a lock is taken.
+    fn deferred(&self) -> Deferred<M> {
+        Deferred::new((self.clock)())
+    }
+
+    /// Ends each change of a room: schedules a notification if one is needed, and clears a vacant room.
+    fn schedule_or_clear(
+        &self,
+        name: &Arc<str>,
+        room: &mut RoomPresence<M>,
+        deferred: &mut Deferred<M>,
+    ) {
+        if room.is_vacant() {
+            if let Some(deadline) = room.deadline.take() {
+                self.schedule.cancel(deadline);
+            }
+            room.clear(deferred);
+        } else if room.deadline.is_none() && room.needs_notify() {
+            let at = deferred.now.saturating_add(self.options.window);
+            room.deadline = Some(self.schedule.add(name, at, &mut deferred.signals));
+        }
+    }
+
+    /// Notifies watchers whose deadline has passed, up to the number for one turn.
+    fn notify_some(&self) {
+        let mut notified = 0;
+        while notified < NOTIFICATIONS_PER_TURN {
+            let mut deferred = self.deferred();
+            let Some((deadline, room)) = self.schedule.take_due(deferred.now) else { break };
+            notified += 1 + self.notify(&room, deadline, &mut deferred);
+        }
+    }
+
+    /// Notifies the watchers of a room. Returns their number.
+    fn notify(&self, name: &Arc<str>, deadline: Deadline, deferred: &mut Deferred<M>) -> usize {
+        let watchers = self.with_room(name, deferred, |room, deferred| {
+            // Since the deadline was taken from the schedule, the room may have vanished and come back, with
+            // another deadline.
+            if !room.take_deadline(deadline) {
+                return 0;
+            }
+            room.notify(name, deferred);
+            room.watcher_count()
+        });
+        watchers.unwrap_or(0)
+    }
+}
+
+impl<M: Send + Sync + 'static> RecordOwner<Connection> for Tracker<M> {
+    fn records(&self) -> &MemberRecords<Connection> {
+        &self.records
+    }
+
+    fn member_ended(&self, id: ConnectionId) {
+        let mut deferred = self.deferred();
+        self.records.end(id, |rooms| {
+            for name in rooms {
+                self.with_room(name, &mut deferred, |room, deferred| {
+                    room.unwatch(id, deferred);
+                    room.people.untrack(id, deferred);
+                });
+            }
+        });
+    }
+}
+
+/// The tracker's task. It sleeps while the schedule is empty, and ends when the tracker is dropped.
+async fn notify_when_due<M: Send + Sync + 'static>(
+    runtime: impl Runtime,
+    signals: Receiver<()>,
+    tracker: Weak<Tracker<M>>,
+) {
+    while Deferring::new(signals.recv()).await.is_ok() {
+        while let Some(at) = tracker.upgrade().and_then(|tracker| tracker.schedule.next_at()) {
+            let early = at.saturating_sub(runtime.now());
+            if early > Duration::ZERO {
+                runtime.sleep(early).await;
+            }
+            if let Some(tracker) = tracker.upgrade() {
+                // This wakes tasks and drops metadata. A panic in either must not end the only task that
+                // notifies.
+                run_user_code(move || tracker.notify_some());
+            }
+            yield_now().await; // there may be thousands more to notify
+        }
+    }
+}

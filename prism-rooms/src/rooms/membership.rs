@@ -1,0 +1,256 @@
+//! [`Membership`]: which member is in which room. The logic of [`Rooms`](crate::Rooms), for members of any
+//! kind, so that tests need no connections.
+//!
+//! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
+//! Then rooms, in the order of their names, or the list of everyone.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use indexmap::IndexMap;
+
+use super::stamp::Stamp;
+use crate::{
+    directory::{Directory, Vacancy},
+    error::JoinError,
+    member_records::{Member, MemberRecords, RecordOwner, RoomNames},
+    sync::{BroadcastLock, Lock, run_user_code},
+};
+
+pub(crate) struct Membership<M: Member> {
+    /// For the end hooks of members, which must not keep the membership alive.
+    this: Weak<Self>,
+    records: MemberRecords<M>,
+    rooms: Directory<Members<M>>,
+    everyone: Lock<Members<M>>,
+    /// Held while a message is delivered, so that a message to everyone has a place in each room's order.
+    broadcast_lock: BroadcastLock,
+    max_rooms_per_member: usize,
+    /// Called when a member has left rooms. A new hook replaces the list, so that it can be called from a copy
+    /// while nothing is locked.
+    leave_hooks: Lock<Arc<Vec<LeaveHook<M>>>>,
+}
+
+/// Called with the member, the rooms that it has left (at least one), and whether it left because it ended.
+type LeaveHook<M> = Arc<dyn Fn(&M, &[Arc<str>], bool) + Send + Sync>;
+
+/// The members of a room. An `IndexMap`, whose entries are close together in memory: a broadcast iterates over
+/// them.
+pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
+
+impl<Id, M> Vacancy for IndexMap<Id, M> {
+    fn is_vacant(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// The members that a message is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Scope<'a> {
+    Everyone,
+    /// The members of at least one of these rooms.
+    Rooms(Vec<&'a str>),
+}
+
+impl<M: Member> Membership<M> {
+    pub(crate) fn new(shards: usize, max_rooms_per_member: usize) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            records: MemberRecords::new(shards),
+            rooms: Directory::new(shards),
+            everyone: Lock::new(Members::<M>::default()),
+            broadcast_lock: BroadcastLock::new(),
+            max_rooms_per_member,
+            leave_hooks: Lock::new(Arc::default()),
+        })
+    }
+
+    /// Registers a hook for the departures that happen from now on.
+    pub(crate) fn on_leave(&self, hook: impl Fn(&M, &[Arc<str>], bool) + Send + Sync + 'static) {
+        let mut hooks = self.leave_hooks.lock();
+        let all = hooks.iter().cloned().chain([Arc::new(hook) as LeaveHook<M>]).collect();
+        *hooks = Arc::new(all);
+    }
+
+    /// Adds the member to `everyone`. Returns whether it is in there now: `false` if it has ended.
+    pub(crate) fn add(&self, member: &M) -> bool {
+        self.update_rooms_of(member, |_| ()).is_some()
+    }
+
+    /// Returns whether the member has entered the room: `false` if it was in already.
+    pub(crate) fn join(&self, member: &M, room: &str) -> Result<bool, JoinError> {
+        let joined = self.update_rooms_of(member, |rooms| {
+            if rooms.contains(room) {
+                return Ok(false);
+            }
+            if rooms.len() >= self.max_rooms_per_member {
+                return Err(JoinError::TooManyRooms { limit: self.max_rooms_per_member });
+            }
+            self.rooms.with_or_default(room, |name, members| {
+                members.insert(member.id(), member.clone());
+                rooms.insert(name.clone());
+            });
+            Ok(true)
+        });
+        joined.unwrap_or(Err(JoinError::Ended))
+    }
+
+    /// Returns whether the member was in the room.
+    pub(crate) fn leave(&self, id: M::Id, room: &str) -> bool {
+        let left = self.records.update_existing(id, |rooms| {
+            let room = rooms.take(room)?;
+            Some((self.remove_from(id, &room)?, room))
+        });
+        let Some((member, room)) = left.flatten() else { return false };
+        self.call_leave_hooks(&member, &[room], false);
+        true
+    }
+
+    /// Returns the rooms that the member was in.
+    pub(crate) fn leave_all(&self, id: M::Id) -> Vec<Arc<str>> {
+        let left = self.records.update_existing(id, |rooms| {
+            let rooms: Vec<_> = rooms.drain().collect();
+            (self.remove_from_all(id, &rooms), rooms)
+        });
+        let Some((members, rooms)) = left else { return Vec::new() };
+        if let Some(member) = members.first() {
+            self.call_leave_hooks(member, &rooms, false);
+        }
+        rooms
+    }
+
+    /// Returns the member with this ID, if it is in `everyone`.
+    pub(crate) fn member(&self, id: M::Id) -> Option<M> {
+        self.records.member(id)
+    }
+
+    pub(crate) fn rooms_of(&self, id: M::Id) -> Vec<Arc<str>> {
+        let rooms = self.records.update_existing(id, |rooms| rooms.iter().cloned().collect());
+        rooms.unwrap_or_default()
+    }
+
+    pub(crate) fn contains(&self, room: &str, id: M::Id) -> bool {
+        self.records.update_existing(id, |rooms| rooms.contains(room)).unwrap_or(false)
+    }
+
+    pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
+        &self.rooms
+    }
+
+    /// Returns the number of members in `everyone`.
+    pub(crate) fn member_count(&self) -> usize {
+        self.everyone.lock().len()
+    }
+
+    /// Calls `read` with the members of a room, while it is locked. Returns `None` if there is no such room.
+    pub(crate) fn with_members<R>(
+        &self,
+        room: &str,
+        read: impl FnOnce(&Members<M>) -> R,
+    ) -> Option<R> {
+        self.rooms.with(room, |members| read(members))
+    }
+
+    /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. All calls for
+    /// one member are made in the order of the stamps.
+    pub(crate) fn for_each(&self, scope: &Scope<'_>, visit: impl FnMut(M::Id, &M)) -> Stamp {
+        match scope {
+            Scope::Everyone => {
+                self.broadcast_lock.exclusive(|| visit_all(&self.everyone.lock(), visit))
+            }
+            Scope::Rooms(rooms) => self
+                .broadcast_lock
+                .shared(|| match rooms[..] {
+                    [room] => self.with_members(room, |members| visit_all(members, visit)),
+                    _ => Some(self.for_each_in_union(rooms.clone(), visit)),
+                })
+                .unwrap_or_else(Stamp::next),
+        }
+    }
+
+    fn for_each_in_union(&self, mut rooms: Vec<&str>, mut visit: impl FnMut(M::Id, &M)) -> Stamp {
+        rooms.sort_unstable();
+        rooms.dedup();
+        self.rooms.with_all(&rooms, |rooms| {
+            let stamp = Stamp::next();
+            let mut visited = HashSet::new();
+            for (id, member) in rooms.iter().flat_map(|members| members.iter()) {
+                if visited.insert(*id) {
+                    visit(*id, member);
+                }
+            }
+            stamp
+        })
+    }
+
+    /// Calls `update` with the names of a member's rooms. Returns `None` if the member has ended.
+    fn update_rooms_of<R>(
+        &self,
+        member: &M,
+        update: impl FnOnce(&mut RoomNames) -> R,
+    ) -> Option<R> {
+        let on_active = || {
+            self.everyone.lock().insert(member.id(), member.clone());
+        };
+        self.records.update(member, &self.this, on_active, update)
+    }
+
+    /// Removes a member from a room and returns it. It may be the last handle of a connection, so the caller
+    /// has to keep it until no lock is held.
+    #[must_use]
+    fn remove_from(&self, id: M::Id, room: &str) -> Option<M> {
+        self.rooms.with(room, |members| members.swap_remove(&id)).flatten()
+    }
+
+    /// Removes a member from several rooms; otherwise the same as [`remove_from`](Self::remove_from).
+    #[must_use]
+    fn remove_from_all<'r>(
+        &self,
+        id: M::Id,
+        rooms: impl IntoIterator<Item = &'r Arc<str>>,
+    ) -> Vec<M> {
+        rooms.into_iter().filter_map(|room| self.remove_from(id, room)).collect()
+    }
+
+    /// Calls the hooks. The caller must hold no lock.
+    fn call_leave_hooks(&self, member: &M, rooms: &[Arc<str>], ended: bool) {
+        let hooks = self.leave_hooks.lock().clone();
+        for hook in hooks.iter() {
+            run_user_code(|| hook(member, rooms, ended));
+        }
+    }
+}
+
+impl<M: Member> RecordOwner<M> for Membership<M> {
+    fn records(&self) -> &MemberRecords<M> {
+        &self.records
+    }
+
+    fn member_ended(&self, id: M::Id) {
+        let mut removed = Vec::new();
+        let ended = self.records.end(id, |rooms| {
+            removed = self.remove_from_all(id, rooms);
+            removed.extend(self.everyone.lock().swap_remove(&id));
+        });
+        if let Some((member, rooms)) = ended
+            && !rooms.is_empty()
+        {
+            self.call_leave_hooks(&member, &rooms.into_iter().collect::<Vec<_>>(), true);
+        }
+    }
+}
+
+fn visit_all<M: Member>(members: &Members<M>, mut visit: impl FnMut(M::Id, &M)) -> Stamp {
+    let stamp = Stamp::next();
+    members.iter().for_each(|(id, member)| visit(*id, member));
+    stamp
+}
+
+#[cfg(test)]
+mod fake_member;
+#[cfg(all(test, prism_loom))]
+mod races;
+#[cfg(all(test, not(prism_loom)))]
+mod tests;

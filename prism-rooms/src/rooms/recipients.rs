@@ -1,0 +1,132 @@
+//! [`Recipients`]: the connections that a message goes to; and [`Delivery`], what became of it.
+
+use std::{collections::BTreeSet, fmt};
+
+use prism_driver::{
+    CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError, hold_wakeups,
+};
+
+use super::{
+    membership::{Membership, Scope},
+    stamp::Stamp,
+};
+
+/// A selection of connections to send to. Returned by [`Rooms::to`](crate::Rooms::to) and
+/// [`Rooms::everyone`](crate::Rooms::everyone).
+///
+/// ```no_run
+/// # fn example(rooms: prism_rooms::Rooms, me: prism_driver::ConnectionId) {
+/// let delivery = rooms.to("tea").and("coffee").except(me).send("the kettle is on");
+/// println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is sent before `send`"]
+pub struct Recipients<'a> {
+    membership: &'a Membership<Connection>,
+    scope: Scope<'a>,
+    except: BTreeSet<ConnectionId>,
+    or_close: bool,
+}
+
+/// What became of a message to many. A connection that is closing counts in neither number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// Identifies the message, and gives its place in the order.
+    pub stamp: Stamp,
+    /// The number of connections that accepted the message: it is in their outboxes, or already sent.
+    pub delivered: usize,
+    /// The number of connections that miss the message because their outboxes are full.
+    ///
+    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the new message is
+    /// always accepted and older ones are missed. [`Connection::missed`] counts those.
+    pub dropped: usize,
+}
+
+impl<'a> Recipients<'a> {
+    pub(super) const fn new(membership: &'a Membership<Connection>, scope: Scope<'a>) -> Self {
+        Self { membership, scope, except: BTreeSet::new(), or_close: false }
+    }
+
+    /// Adds the members of another room. A connection in several of the rooms receives the message once.
+    pub fn and(mut self, room: &'a str) -> Self {
+        // `Everyone` includes the room already.
+        if let Scope::Rooms(rooms) = &mut self.scope {
+            rooms.push(room);
+        }
+        self
+    }
+
+    /// Leaves a connection out. Call it again to leave out several.
+    pub fn except(mut self, id: ConnectionId) -> Self {
+        self.except.insert(id);
+        self
+    }
+
+    /// Closes the connections whose outboxes are full, with 1013 ("try again later"), instead of letting them
+    /// miss the message. Use it where a gap would make the rest useless.
+    ///
+    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the outbox has room as
+    /// long as there is a message to drop. So such a connection stays open, with the gap that its handler
+    /// permits.
+    pub const fn or_close(mut self) -> Self {
+        self.or_close = true;
+        self
+    }
+
+    /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
+    ///
+    /// Never waits. A recipient without room for the message misses it, or is [closed](Self::or_close).
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
+        self.send_prepared(&PreparedMessage::new(message))
+    }
+
+    /// Sends a message that is already encoded; otherwise the same as [`send`](Self::send).
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
+        let (mut delivered, mut dropped) = (0, 0);
+        // Wakers are application code, so they wait until no room is locked. (If a handler sends, there is
+        // mostly nobody to wake: its session writes to the idle recipients itself, at the end of its turn.)
+        let _wakeups = hold_wakeups();
+        let mut slow = Vec::new();
+        let stamp = self.for_each(|member| match member.try_send_prepared(message) {
+            Ok(()) => delivered += 1,
+            Err(TrySendError::Full) => {
+                dropped += 1;
+                if self.or_close {
+                    slow.push(member.clone());
+                }
+            }
+            Err(TrySendError::Refused(_)) => {} // it is closing
+        });
+        for member in slow {
+            member.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+        }
+        Delivery { stamp, delivered, dropped }
+    }
+
+    /// Closes the connections, as [`Connection::close`] does. Returns how many of them were open and are
+    /// closed by this call.
+    pub fn close(&self, code: CloseCode, reason: &str) -> usize {
+        let mut members = Vec::new();
+        self.for_each(|member| members.push(member.clone()));
+        members.iter().filter(|member| member.close(code, reason)).count()
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(&Connection)) -> Stamp {
+        self.membership.for_each(&self.scope, |id, member| {
+            if !self.except.contains(&id) {
+                visit(member);
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Recipients<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { membership: _, scope, except, or_close } = self;
+        let mut debug = f.debug_struct("Recipients");
+        debug.field("scope", scope).field("except", except).field("or_close", or_close);
+        debug.finish_non_exhaustive()
+    }
+}
