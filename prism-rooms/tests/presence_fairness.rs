@@ -3,7 +3,6 @@
 mod common;
 
 use std::{
-    mem,
     pin::pin,
     sync::Arc,
     task::{Context, Wake, Waker},
