@@ -200,7 +200,7 @@ const fn reason(status: u16) -> &'static str {
         421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
-        431 => "Request Header HeaderBlock Too Large",
+        431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -306,6 +306,13 @@ mod tests {
             assert_eq!(whole, [&head[..], reply.content()].concat());
         }
         Ok(())
+    }
+
+    /// RFC 6585 §5.
+    #[test]
+    fn a_431_has_the_reason_phrase_of_its_rfc() {
+        let head = written(&Reply::new(431), true);
+        assert!(head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{head}");
     }
 
     #[test]
