@@ -22,14 +22,14 @@ fn keys() -> MaskKeys {
 /// A client's handshake, that has offered `chat` and `v2.chat`.
 fn start(config: &Config) -> ClientHandshake {
     let request = ClientRequest::new("example.org", "/chat").unwrap();
-    let request = request.protocol("chat").unwrap().protocol("v2.chat").unwrap();
+    let request = request.subprotocol("chat").unwrap().subprotocol("v2.chat").unwrap();
     ClientHandshake::start(config, &request, NONCE, &mut BytesMut::new())
 }
 
 /// What came of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The sub-protocol, and what was behind the answer.
+    /// The subprotocol, and what was behind the answer.
     Accepted(Option<String>, Vec<u8>),
     /// The status and the body.
     Refused(u16, Vec<u8>),
@@ -41,7 +41,7 @@ impl From<Answer<'_>> for Outcome {
     fn from(answer: Answer<'_>) -> Self {
         match answer {
             Answer::Accepted(accepted) => {
-                Self::Accepted(accepted.protocol().map(String::from), Vec::new())
+                Self::Accepted(accepted.subprotocol().map(String::from), Vec::new())
             }
             Answer::Refused(response) => Self::Refused(response.status(), response.body().into()),
         }
@@ -80,9 +80,9 @@ fn hear_whole(answer: &[u8]) -> Outcome {
 fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
     let request = ClientRequest::new("server.example.com", "/chat?a=b")?
         .origin("http://example.com")?
-        .protocol("chat")?
+        .subprotocol("chat")?
         .header("X-A", "b")?
-        .protocol("superchat")?;
+        .subprotocol("superchat")?;
     let mut out = BytesMut::new();
     let _handshake = ClientHandshake::start(&Config::default(), &request, NONCE, &mut out);
     let expected = head([
@@ -102,7 +102,7 @@ fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
 
 #[test]
 fn nothing_can_be_injected_into_a_request() {
-    use InvalidRequest::{Header, Host, Protocol, Target};
+    use InvalidRequest::{Header, Host, Subprotocol, Target};
     for target in
         ["", "a", "/a b", "/a\r\nX: y", "/\t", "/\0", "/\x7f", "/\u{e9}", "/a#b", "*", "ws://a/"]
     {
@@ -113,11 +113,11 @@ fn nothing_can_be_injected_into_a_request() {
         assert_eq!(ClientRequest::new(host, "/").err(), Some(Host), "{host:?}");
     }
     let request = || ClientRequest::new("[::1]:80", "/").unwrap();
-    for protocol in ["", "a b", "a,b", "a\r\nX: y", "\"a\"", "\u{e9}"] {
-        assert_eq!(request().protocol(protocol).err(), Some(Protocol), "{protocol:?}");
+    for subprotocol in ["", "a b", "a,b", "a\r\nX: y", "\"a\"", "\u{e9}"] {
+        assert_eq!(request().subprotocol(subprotocol).err(), Some(Subprotocol), "{subprotocol:?}");
     }
-    let twice = request().protocol("a").and_then(|request| request.protocol("a"));
-    assert_eq!(twice.err(), Some(InvalidRequest::DuplicateProtocol));
+    let twice = request().subprotocol("a").and_then(|request| request.subprotocol("a"));
+    assert_eq!(twice.err(), Some(InvalidRequest::DuplicateSubprotocol));
     let value = Some(Header(InvalidHeader::Value));
     assert_eq!(request().header("X", "a\r\nY: b").err(), value);
     assert_eq!(request().origin("a\nb").err(), value);
@@ -129,8 +129,8 @@ fn nothing_can_be_injected_into_a_request() {
 
 #[test]
 fn good_answers_open_the_connection() {
-    for (name, answer, protocol) in good_answers() {
-        let expected = Outcome::Accepted(protocol.map(String::from), Vec::new());
+    for (name, answer, subprotocol) in good_answers() {
+        let expected = Outcome::Accepted(subprotocol.map(String::from), Vec::new());
         assert_eq!(hear_whole(&answer), expected, "{name}");
     }
 }
@@ -269,7 +269,7 @@ fn what_the_server_sends_at_once_is_kept() {
     let Some(Answer::Accepted(accepted)) = handshake.receive(&mut input).unwrap() else {
         panic!("a good answer");
     };
-    assert_eq!((accepted.response().status(), accepted.protocol()), (101, None));
+    assert_eq!((accepted.response().status(), accepted.subprotocol()), (101, None));
     let mut ws = accepted.into_websocket(&config, keys());
     let event = ws.receive(&mut input, &mut out).unwrap();
     assert_eq!(event, Some(Event::Message(Message::Text("first"))));
@@ -299,13 +299,13 @@ fn a_client_and_a_server_agree() {
     let config = Config::default();
     let (mut to_server, mut to_client) = (RecvBuffer::new(), RecvBuffer::new());
     let mut out = BytesMut::new();
-    let request = ClientRequest::new("example.org:80", "/").unwrap().protocol("chat").unwrap();
+    let request = ClientRequest::new("example.org:80", "/").unwrap().subprotocol("chat").unwrap();
     let mut client = ClientHandshake::start(&config, &request, NONCE, &mut out);
     to_server.extend_from_slice(&out.split());
 
     let mut server = ServerHandshake::new(&config);
     let mut offer = server.receive(&mut to_server).unwrap().unwrap();
-    assert_eq!(offer.select_protocol(["chat"]), Some("chat"));
+    assert_eq!(offer.select_subprotocol(["chat"]), Some("chat"));
     let mut server = offer.accept(&Accept::new(), &config, &mut out);
     server.send("welcome", &mut out).unwrap();
     to_client.extend_from_slice(&out.split());
@@ -313,7 +313,7 @@ fn a_client_and_a_server_agree() {
     let Some(Answer::Accepted(accepted)) = client.receive(&mut to_client).unwrap() else {
         panic!("a good answer");
     };
-    assert_eq!(accepted.protocol(), Some("chat"));
+    assert_eq!(accepted.subprotocol(), Some("chat"));
     let mut client = accepted.into_websocket(&config, keys());
     let event = client.receive(&mut to_client, &mut out).unwrap();
     assert_eq!(event, Some(Event::Message(Message::Text("welcome"))));

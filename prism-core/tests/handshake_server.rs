@@ -65,7 +65,7 @@ fn serve<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>) -> Out
         match handshake.receive(&mut input) {
             Ok(None) => {}
             Ok(Some(mut offer)) => {
-                offer.select_protocol(["v2.chat", "chat"]);
+                offer.select_subprotocol(["v2.chat", "chat"]);
                 offer.accept(&Accept::new(), config, &mut out);
                 let answer = String::from_utf8(out.to_vec()).unwrap();
                 outcome = Outcome::Accepted(answer, Vec::new());
@@ -100,9 +100,9 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
         ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
         ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),
-        ("an empty sub-protocol", plus(&["Sec-WebSocket-Protocol:"]), ""),
+        ("an empty subprotocol", plus(&["Sec-WebSocket-Protocol:"]), ""),
         (
-            "empty sub-protocols",
+            "empty subprotocols",
             plus(&["Sec-WebSocket-Protocol: ,,", "Sec-WebSocket-Protocol:"]),
             "",
         ),
@@ -113,9 +113,9 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             plus(&["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: chat"]),
             "Sec-WebSocket-Protocol: chat\r\n",
         ),
-        ("an unknown sub-protocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
+        ("an unknown subprotocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
         (
-            "a known sub-protocol",
+            "a known subprotocol",
             plus(&["Sec-WebSocket-Protocol: x,chat"]),
             "Sec-WebSocket-Protocol: chat\r\n",
         ),
@@ -220,9 +220,9 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("version 13x", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 13x"]), 400),
         ("versions 13, 8", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 13, 8"]), 400),
         ("two versions", plus(&["Sec-WebSocket-Version: 13"]), 400),
-        // 8 and 9: sub-protocols and extensions.
-        ("a sub-protocol with a space", plus(&["Sec-WebSocket-Protocol: a b"]), 400),
-        ("a sub-protocol in quotes", plus(&["Sec-WebSocket-Protocol: \"a\""]), 400),
+        // 8 and 9: subprotocols and extensions.
+        ("a subprotocol with a space", plus(&["Sec-WebSocket-Protocol: a b"]), 400),
+        ("a subprotocol in quotes", plus(&["Sec-WebSocket-Protocol: \"a\""]), 400),
         ("a parameter without a name", plus(&["Sec-WebSocket-Extensions: deflate; =1"]), 400),
         ("an open quote", plus(&["Sec-WebSocket-Extensions: a; b=\"c"]), 400),
         // The limits.
@@ -372,17 +372,17 @@ fn an_error_stays() {
 }
 
 #[test]
-fn the_offer_names_its_sub_protocols() {
+fn the_offer_names_its_subprotocols() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&["Sec-WebSocket-Protocol: a, b", "sec-websocket-protocol: c"]));
     let mut offer = handshake.receive(&mut input).unwrap().unwrap();
-    assert_eq!(offer.protocols().collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert_eq!(offer.protocol(), None);
-    assert_eq!(offer.select_protocol(["x", "c", "a"]), Some("c"));
-    assert_eq!(offer.protocol(), Some("c"));
-    assert_eq!(offer.select_protocol(["A"]), None);
-    assert_eq!(offer.protocol(), None);
+    assert_eq!(offer.subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(offer.subprotocol(), None);
+    assert_eq!(offer.select_subprotocol(["x", "c", "a"]), Some("c"));
+    assert_eq!(offer.subprotocol(), Some("c"));
+    assert_eq!(offer.select_subprotocol(["A"]), None);
+    assert_eq!(offer.subprotocol(), None);
 }
 
 #[test]

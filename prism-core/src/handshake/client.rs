@@ -58,7 +58,7 @@ const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 pub struct ClientHandshake {
     reader: HeadReader,
     answer: AcceptKey,
-    protocols: String,
+    subprotocols: String,
     state: State,
 }
 
@@ -109,7 +109,7 @@ impl ClientHandshake {
         Self {
             reader: HeadReader::new(config),
             answer: accept_key(key),
-            protocols: request.protocols().to_owned(),
+            subprotocols: request.subprotocols().to_owned(),
             state: State::Head,
         }
     }
@@ -249,16 +249,16 @@ impl ClientHandshake {
         if tokens::elements(headers.all("Sec-WebSocket-Extensions")).next().is_some() {
             return Err(HandshakeError::UnexpectedExtension);
         }
-        let mut protocols = agreed_protocols(response);
-        match (protocols.next(), protocols.next()) {
+        let mut subprotocols = agreed_subprotocols(response);
+        match (subprotocols.next(), subprotocols.next()) {
             (None, _) => Ok(()),
             (Some(name), None) if self.offered(name) => Ok(()),
-            _ => Err(HandshakeError::UnexpectedProtocol),
+            _ => Err(HandshakeError::UnexpectedSubprotocol),
         }
     }
 
     fn offered(&self, name: &[u8]) -> bool {
-        core::str::from_utf8(name).is_ok_and(|name| offers(&self.protocols, name))
+        core::str::from_utf8(name).is_ok_and(|name| offers(&self.subprotocols, name))
     }
 }
 
@@ -349,10 +349,10 @@ impl<'b> Accepted<'b> {
         self.response
     }
 
-    /// The sub-protocol that the server selected, one of those offered.
+    /// The subprotocol that the server selected, one of those offered.
     #[must_use]
-    pub fn protocol(&self) -> Option<&'b str> {
-        let agreed = agreed_protocols(&self.response).next()?;
+    pub fn subprotocol(&self) -> Option<&'b str> {
+        let agreed = agreed_subprotocols(&self.response).next()?;
         core::str::from_utf8(agreed).ok()
     }
 
@@ -363,8 +363,8 @@ impl<'b> Accepted<'b> {
     }
 }
 
-/// The sub-protocols that an answer names. The grammar has no header without one, but servers send it
+/// The subprotocols that an answer names. The grammar has no header without one, but servers send it
 /// all the same, where they agree to none: it says no more than no header does.
-fn agreed_protocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+fn agreed_subprotocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
     response.headers().all("Sec-WebSocket-Protocol").filter(|name| !name.is_empty())
 }

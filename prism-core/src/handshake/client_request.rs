@@ -19,8 +19,8 @@ use super::http::{
 /// use prism_core::{ClientRequest, InvalidRequest};
 ///
 /// let request = ClientRequest::new("example.org:8080", "/chat?room=1")?
-///     .protocol("v2.chat")?
-///     .protocol("v1.chat")?
+///     .subprotocol("v2.chat")?
+///     .subprotocol("v1.chat")?
 ///     .origin("https://example.org")?
 ///     .header("Authorization", "Bearer 42")?;
 /// assert_eq!(ClientRequest::new("example.org", "/a b").err(), Some(InvalidRequest::Target));
@@ -31,7 +31,7 @@ pub struct ClientRequest {
     host: String,
     target: String,
     /// A comma list.
-    protocols: String,
+    subprotocols: String,
     fields: HeaderBlock,
 }
 
@@ -52,7 +52,7 @@ impl ClientRequest {
             return Err(InvalidRequest::Target);
         }
         let (host, target) = (host.into(), target.into());
-        Ok(Self { host, target, protocols: String::new(), fields: HeaderBlock::default() })
+        Ok(Self { host, target, subprotocols: String::new(), fields: HeaderBlock::default() })
     }
 
     /// Returns the target: path and query, as they are sent.
@@ -78,27 +78,27 @@ impl ClientRequest {
         self.header("Origin", origin)
     }
 
-    /// Offers a sub-protocol; those offered first are preferred (RFC 6455 §4.1, 10).
+    /// Offers a subprotocol; those offered first are preferred (RFC 6455 §4.1, 10).
     ///
     /// # Errors
     /// If it is no token, or was offered already: "elements [...] MUST all be unique strings".
-    pub fn protocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
         if !is_token(name.as_bytes()) {
-            return Err(InvalidRequest::Protocol);
+            return Err(InvalidRequest::Subprotocol);
         }
-        if offers(&self.protocols, name) {
-            return Err(InvalidRequest::DuplicateProtocol);
+        if offers(&self.subprotocols, name) {
+            return Err(InvalidRequest::DuplicateSubprotocol);
         }
-        if !self.protocols.is_empty() {
-            self.protocols.push_str(", ");
+        if !self.subprotocols.is_empty() {
+            self.subprotocols.push_str(", ");
         }
-        self.protocols.push_str(name);
+        self.subprotocols.push_str(name);
         Ok(self)
     }
 
-    /// The sub-protocols offered, as a comma list.
-    pub(super) fn protocols(&self) -> &str {
-        &self.protocols
+    /// The subprotocols offered, as a comma list.
+    pub(super) fn subprotocols(&self) -> &str {
+        &self.subprotocols
     }
 
     /// RFC 6455 §4.1: the request, in the order of the RFC's example.
@@ -107,30 +107,30 @@ impl ClientRequest {
         put(&[b"GET ", self.target.as_bytes(), b" HTTP/1.1\r\nHost: ", self.host.as_bytes()]);
         put(&[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key]);
         put(&[b"\r\nSec-WebSocket-Version: 13\r\n"]);
-        if !self.protocols.is_empty() {
-            put(&[b"Sec-WebSocket-Protocol: ", self.protocols.as_bytes(), b"\r\n"]);
+        if !self.subprotocols.is_empty() {
+            put(&[b"Sec-WebSocket-Protocol: ", self.subprotocols.as_bytes(), b"\r\n"]);
         }
         put(&[self.fields.as_bytes(), b"\r\n"]);
     }
 }
 
-/// Whether a comma list of ours has a sub-protocol. Their case counts.
-pub(super) fn offers(protocols: &str, name: &str) -> bool {
-    protocols.split(", ").any(|offered| offered == name)
+/// Whether a comma list of ours has a subprotocol. Their case counts.
+pub(super) fn offers(subprotocols: &str, name: &str) -> bool {
+    subprotocols.split(", ").any(|offered| offered == name)
 }
 
 /// Why a request can not be made. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// The sub-protocol was offered already (RFC 6455 §4.1, 10).
-    DuplicateProtocol,
+    /// The subprotocol was offered already (RFC 6455 §4.1, 10).
+    DuplicateSubprotocol,
     /// A header cannot be sent.
     Header(InvalidHeader),
     /// The host is empty, has a zone, or is not a host with or without a port.
     Host,
-    /// The sub-protocol is not a token (RFC 9110 §5.6.2).
-    Protocol,
+    /// The subprotocol is not a token (RFC 9110 §5.6.2).
+    Subprotocol,
     /// The target does not begin with `/`, or has a character that must be escaped.
     Target,
 }
@@ -139,12 +139,12 @@ impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(error) => error.fmt(f),
-            Self::DuplicateProtocol => {
-                f.write_str("sub-protocol offered twice; expected each name once")
+            Self::DuplicateSubprotocol => {
+                f.write_str("subprotocol offered twice; expected each name once")
             }
             Self::Host => f.write_str("invalid host; expected \"host\" or \"host:port\""),
-            Self::Protocol => f.write_str(
-                "invalid sub-protocol; expected letters, digits and !#$%&'*+-.^_`|~ only",
+            Self::Subprotocol => f.write_str(
+                "invalid subprotocol; expected letters, digits and !#$%&'*+-.^_`|~ only",
             ),
             Self::Target => f.write_str(
                 "invalid target; expected \"/path?query\", with other characters percent-encoded",

@@ -39,7 +39,7 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Key` was missing, there twice, or not 16 bytes in base64 (RFC 6455 §4.2.1).
     InvalidKey,
     /// `Sec-WebSocket-Protocol` was malformed (RFC 6455 §4.1).
-    InvalidProtocols,
+    InvalidSubprotocols,
     /// The first line of a request was malformed (RFC 9112 §3).
     InvalidRequestLine,
     /// The first line of an answer was malformed (RFC 9112 §4).
@@ -65,8 +65,8 @@ pub enum HandshakeError {
     UnexpectedEof,
     /// The server agreed to an extension that was not offered (RFC 6455 §4.1).
     UnexpectedExtension,
-    /// The server agreed to a sub-protocol that was not offered, or to several (RFC 6455 §4.1).
-    UnexpectedProtocol,
+    /// The server agreed to a subprotocol that was not offered, or to several (RFC 6455 §4.1).
+    UnexpectedSubprotocol,
     /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or HTTP/1.0 switches protocols (§15.2).
     UnsupportedHttpVersion,
     /// Another version of WebSocket than 13, or none (RFC 6455 §4.4).
@@ -91,7 +91,7 @@ impl HandshakeError {
             | Self::InvalidHeader
             | Self::InvalidHost
             | Self::InvalidKey
-            | Self::InvalidProtocols
+            | Self::InvalidSubprotocols
             | Self::InvalidRequestLine
             | Self::InvalidTarget
             | Self::InvalidVersion
@@ -113,7 +113,7 @@ impl HandshakeError {
             Self::InvalidAccept
             | Self::InvalidStatusLine
             | Self::UnexpectedExtension
-            | Self::UnexpectedProtocol => 502,
+            | Self::UnexpectedSubprotocol => 502,
             Self::UnsupportedHttpVersion => 505,
         }
     }
@@ -146,7 +146,9 @@ impl fmt::Display for HandshakeError {
             Self::InvalidHeader => "malformed header line; expected \"Name: value\"",
             Self::InvalidHost => "expected exactly one Host header, with a host",
             Self::InvalidKey => "expected exactly one Sec-WebSocket-Key, 16 bytes in base64",
-            Self::InvalidProtocols => "malformed Sec-WebSocket-Protocol; expected a list of tokens",
+            Self::InvalidSubprotocols => {
+                "malformed Sec-WebSocket-Protocol; expected a list of tokens"
+            }
             Self::InvalidRequestLine => "malformed request line; expected \"GET /path HTTP/1.1\"",
             Self::InvalidStatusLine => "malformed status line; expected \"HTTP/1.1 101 ...\"",
             Self::InvalidTarget => "invalid target; expected \"/path\" or \"ws://host/path\"",
@@ -159,7 +161,7 @@ impl fmt::Display for HandshakeError {
             Self::UnexpectedBody => "request for an upgrade with a body; expected none",
             Self::UnexpectedEof => "the transport ended before the whole head of an answer came",
             Self::UnexpectedExtension => "extension that was not offered; expected none",
-            Self::UnexpectedProtocol => "expected one of the sub-protocols offered, or none",
+            Self::UnexpectedSubprotocol => "expected one of the subprotocols offered, or none",
             Self::UnsupportedHttpVersion => "unsupported version of HTTP; expected HTTP/1.1",
             Self::UnsupportedVersion => {
                 "unsupported version of WebSocket; expected \"Sec-WebSocket-Version: 13\""

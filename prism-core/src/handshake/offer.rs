@@ -20,7 +20,7 @@ use crate::{config::Config, websocket::WebSocket};
 pub struct Offer<'a> {
     request: Request<'a>,
     answer: AcceptKey,
-    protocol: Option<&'a str>,
+    subprotocol: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -36,7 +36,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Offer<'a> {
     pub(super) const fn new(request: Request<'a>, answer: AcceptKey) -> Self {
-        Self { request, answer, protocol: None }
+        Self { request, answer, subprotocol: None }
     }
 
     /// The request.
@@ -45,29 +45,29 @@ impl<'a> Offer<'a> {
         &self.request
     }
 
-    /// The sub-protocols that the client speaks, those it prefers first.
-    pub fn protocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+    /// The subprotocols that the client speaks, those it prefers first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
             .filter_map(|token| core::str::from_utf8(token).ok())
     }
 
-    /// Selects the sub-protocol: the first of the server's `own` that the client offered, if any
+    /// Selects the subprotocol: the first of the server's `own` that the client offered, if any
     /// (RFC 6455 §4.2.2). Their case counts.
     ///
     /// The answer will name it, and only it: nothing that the client did not offer can be selected.
-    pub fn select_protocol<P: AsRef<str>>(
+    pub fn select_subprotocol<P: AsRef<str>>(
         &mut self,
         own: impl IntoIterator<Item = P>,
     ) -> Option<&'a str> {
-        let find = |own: P| self.protocols().find(|&offered| offered == own.as_ref());
-        self.protocol = own.into_iter().find_map(find);
-        self.protocol
+        let find = |own: P| self.subprotocols().find(|&offered| offered == own.as_ref());
+        self.subprotocol = own.into_iter().find_map(find);
+        self.subprotocol
     }
 
-    /// The sub-protocol selected.
+    /// The subprotocol selected.
     #[must_use]
-    pub const fn protocol(&self) -> Option<&'a str> {
-        self.protocol
+    pub const fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
     }
 
     /// Appends the answer to `out`, and opens the connection. What the client sent behind its
@@ -78,9 +78,9 @@ impl<'a> Offer<'a> {
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
         out.put_slice(self.answer.as_bytes());
         out.put_slice(b"\r\n");
-        if let Some(protocol) = self.protocol {
+        if let Some(subprotocol) = self.subprotocol {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
-            out.put_slice(protocol.as_bytes());
+            out.put_slice(subprotocol.as_bytes());
             out.put_slice(b"\r\n");
         }
         out.put_slice(accept.fields.as_bytes());

@@ -125,8 +125,8 @@ impl<'a> Request<'a> {
         if !tokens::are_extensions(self.values(Name::Extensions)) {
             return Err(HandshakeError::InvalidExtensions);
         }
-        if !tokens::are_tokens(self.values(Name::Protocol)) {
-            return Err(HandshakeError::InvalidProtocols);
+        if !tokens::are_tokens(self.values(Name::Subprotocol)) {
+            return Err(HandshakeError::InvalidSubprotocols);
         }
         Ok(accept_key(key))
     }

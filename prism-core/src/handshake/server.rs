@@ -29,7 +29,7 @@ use crate::{buffer::RecvBuffer, config::Config};
 ///
 /// let ws = match handshake.receive(&mut input) {
 ///     Ok(Some(mut offer)) if offer.request().path() == "/chat" => {
-///         offer.select_protocol(["superchat"]);
+///         offer.select_subprotocol(["superchat"]);
 ///         offer.accept(&Accept::new(), &config, &mut out)
 ///     }
 ///     Ok(Some(_)) => return prism_core::Reply::new(404).write(&mut out, false),

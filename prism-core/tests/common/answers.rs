@@ -22,7 +22,7 @@ pub(crate) fn with(start: &str, lines: &[&str]) -> Vec<u8> {
     heads::with(&GOOD, start, lines)
 }
 
-/// The answers that open the connection, each with its sub-protocol.
+/// The answers that open the connection, each with its subprotocol.
 pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
     let older = b"HTTP/1.0 102 Processing\r\n\r\n";
@@ -40,10 +40,10 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
             with("Sec", &["Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "]),
             None,
         ),
-        ("a sub-protocol", plus(&["Sec-WebSocket-Protocol: v2.chat"]), Some("v2.chat")),
+        ("a subprotocol", plus(&["Sec-WebSocket-Protocol: v2.chat"]), Some("v2.chat")),
         ("interim answers before", [&interim[..], &plus(&[])].concat(), None),
         ("an interim answer in HTTP/1.0", [&older[..], &plus(&[])].concat(), None),
-        ("no sub-protocol by name", plus(&["Sec-WebSocket-Protocol:"]), None),
+        ("no subprotocol by name", plus(&["Sec-WebSocket-Protocol:"]), None),
         ("none twice", plus(&["Sec-WebSocket-Protocol: \t"; 2]), None),
         ("none, and one", plus(&["Sec-WebSocket-Protocol:", chat]), Some("chat")),
         ("one, and none", plus(&[chat, "Sec-WebSocket-Protocol: "]), Some("chat")),
@@ -102,11 +102,15 @@ pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
             plus(&["Sec-WebSocket-Extensions:", "Sec-WebSocket-Extensions: , x-surprise"]),
             UnexpectedExtension,
         ),
-        ("another sub-protocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedProtocol),
-        ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedProtocol),
-        ("a list of no sub-protocols", plus(&["Sec-WebSocket-Protocol: ,"]), UnexpectedProtocol),
-        ("two in one line", plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]), UnexpectedProtocol),
-        ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedProtocol),
+        ("another subprotocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedSubprotocol),
+        ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedSubprotocol),
+        ("a list of no subprotocols", plus(&["Sec-WebSocket-Protocol: ,"]), UnexpectedSubprotocol),
+        (
+            "two in one line",
+            plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]),
+            UnexpectedSubprotocol,
+        ),
+        ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedSubprotocol),
         // The limits.
         ("too many headers", plus(&["X: y"; 98]), TooManyHeaders(100)),
         ("a large head", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), HeadTooLarge(16 << 10)),

@@ -16,7 +16,7 @@ pub(crate) enum Name {
     Version,
     Key,
     Extensions,
-    Protocol,
+    Subprotocol,
     TransferEncoding,
     ContentLength,
 }
@@ -29,7 +29,7 @@ impl Name {
         Self::Version,
         Self::Key,
         Self::Extensions,
-        Self::Protocol,
+        Self::Subprotocol,
         Self::TransferEncoding,
         Self::ContentLength,
     ];
@@ -42,7 +42,7 @@ impl Name {
             Self::Version => "Sec-WebSocket-Version",
             Self::Key => "Sec-WebSocket-Key",
             Self::Extensions => "Sec-WebSocket-Extensions",
-            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::Subprotocol => "Sec-WebSocket-Protocol",
             Self::TransferEncoding => "Transfer-Encoding",
             Self::ContentLength => "Content-Length",
         }
