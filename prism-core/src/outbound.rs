@@ -8,30 +8,30 @@
 //!       └── fail(): Close with the error's code ─────────────┘
 //! ```
 
-use alloc::{boxed::Box, string::ToString, vec::Vec};
+use alloc::string::ToString;
 use core::time::Duration;
 
 use crate::{
     close_code::CloseCode,
     close_frame::CloseFrame,
+    close_timer::CloseTimer,
     config::Config,
+    deadline::Span,
     error::{ProtocolError, SendError},
     frame::{
         header::{Header, OpCode},
         mask::{MaskKeys, apply_mask},
     },
-    keepalive::{Closing, Keepalive, Pace, Span, Tick},
+    keepalive::{Keepalive, PingTiming, Tick},
     message::{Event, Message},
     output::Output,
+    pongs::Pongs,
     prepared::PreparedMessage,
     state::State,
 };
 
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: usize = 125;
-
-/// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
-const PONGS_ANYHOW: usize = 1024;
 
 /// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
 ///
@@ -42,15 +42,11 @@ pub struct Outbound {
     /// A client's keys. A server sends in the clear.
     keys: Option<MaskKeys>,
     phase: Phase,
-    pace: Pace,
+    ping_timing: PingTiming,
     close_timeout: Span,
     /// How many pings have been sent.
     pings: u32,
-    pong_mark: u32,
-    /// How many bytes of pongs were written since the output was last shorter than that.
-    pongs: u32,
-    #[expect(clippy::box_collection, reason = "few connections ever have one")]
-    held_pong: Option<Box<Vec<u8>>>,
+    pongs: Pongs,
 }
 
 /// How far the close handshake has come (RFC 6455 §7.1).
@@ -58,9 +54,9 @@ pub struct Outbound {
 enum Phase {
     Open(Keepalive),
     /// Our close frame is in the output, the peer's has not come.
-    CloseSent(Closing),
+    CloseSent(CloseTimer),
     /// Both are through, or the connection has failed: only TCP is left to end.
-    Closed(Closing),
+    Closed(CloseTimer),
     /// TCP has ended, or has been waited for long enough.
     Ended,
 }
@@ -86,16 +82,10 @@ impl Outbound {
         Self {
             keys,
             phase: Phase::Open(Keepalive::new(pings)),
-            pace: Pace::new(interval, config.pong_timeout),
+            ping_timing: PingTiming::new(interval, config.pong_timeout),
             close_timeout: Span::new(config.close_timeout),
             pings: 0,
-            pong_mark: if config.pong_mark > u32::MAX as usize {
-                u32::MAX
-            } else {
-                config.pong_mark as u32
-            },
-            pongs: 0,
-            held_pong: None,
+            pongs: Pongs::new(config.pong_mark),
         }
     }
 
@@ -172,7 +162,7 @@ impl Outbound {
         let is_open = self.is_open();
         if is_open {
             self.write_close(CloseFrame::new(code, reason), out);
-            self.phase = Phase::CloseSent(Closing::new());
+            self.phase = Phase::CloseSent(CloseTimer::new());
         }
         is_open
     }
@@ -215,7 +205,7 @@ impl Outbound {
     /// close timeout.
     pub fn handle_write_error(&mut self) {
         if let Phase::Open(_) = self.phase {
-            self.phase = Phase::Closed(Closing::new());
+            self.phase = Phase::Closed(CloseTimer::new());
         }
     }
 
@@ -232,7 +222,7 @@ impl Outbound {
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Open(keepalive) => keepalive.due(),
-            Phase::CloseSent(closing) | Phase::Closed(closing) => closing.due(),
+            Phase::CloseSent(timer) | Phase::Closed(timer) => timer.due(),
             Phase::Ended => None,
         }
     }
@@ -252,28 +242,28 @@ impl Outbound {
         self.poll_pong(out);
         let unsent = out.unsent();
         match &mut self.phase {
-            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.pace) {
+            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.ping_timing) {
                 Tick::Nothing => Ok(()),
                 Tick::Ping => {
                     self.pings = self.pings.wrapping_add(1);
                     // Where so much is unsent that the peer can not be reading, a ping adds
                     // nothing; that it is silent will show all the same.
-                    if unsent <= self.pong_mark as usize {
+                    if !self.pongs.is_over_mark(unsent) {
                         self.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
                     }
                     Ok(())
                 }
                 Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
             },
-            Phase::CloseSent(closing) => {
-                if closing.is_late(now, unsent, self.close_timeout) {
+            Phase::CloseSent(timer) => {
+                if timer.has_expired(now, unsent, self.close_timeout) {
                     self.phase = Phase::Ended;
                     return Err(ProtocolError::CloseTimeout);
                 }
                 Ok(())
             }
-            Phase::Closed(closing) => {
-                if closing.is_late(now, unsent, self.close_timeout) {
+            Phase::Closed(timer) => {
+                if timer.has_expired(now, unsent, self.close_timeout) {
                     self.phase = Phase::Ended;
                 }
                 Ok(())
@@ -285,8 +275,10 @@ impl Outbound {
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
-        if self.held_pong.is_some() && out.unsent() <= self.pong_mark as usize {
-            self.write_held_pong(out);
+        if let Some(payload) = self.pongs.take_held(out)
+            && self.is_open()
+        {
+            self.write_pong(&payload, out);
         }
     }
 
@@ -331,8 +323,8 @@ impl Outbound {
     /// however often the peer is found at fault after that.
     fn finish(&mut self) {
         match self.phase {
-            Phase::Open(_) => self.phase = Phase::Closed(Closing::new()),
-            Phase::CloseSent(closing) => self.phase = Phase::Closed(closing.renewed()),
+            Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),
+            Phase::CloseSent(timer) => self.phase = Phase::Closed(timer.restarted()),
             Phase::Closed(_) | Phase::Ended => {}
         }
     }
@@ -352,23 +344,12 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {
-        let unsent = out.unsent();
-        let pongs = (self.pongs as usize).min(unsent);
-        if unsent > self.pong_mark as usize && pongs > PONGS_ANYHOW {
-            self.held_pong = Some(Box::new(payload.to_vec()));
+        let before = out.unsent();
+        if self.pongs.hold_back(payload, before) {
             return;
         }
-        self.held_pong = None;
         self.write(OpCode::Pong, payload, out);
-        self.pongs = u32::try_from(pongs + out.unsent() - unsent).unwrap_or(u32::MAX);
-    }
-
-    fn write_held_pong(&mut self, out: &mut impl Output) {
-        if let Some(payload) = self.held_pong.take()
-            && self.is_open()
-        {
-            self.write_pong(&payload, out);
-        }
+        self.pongs.count(before, out.unsent());
     }
 
     fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {

@@ -1,0 +1,57 @@
+//! [`Pongs`]: how many pongs wait for a peer that pings and does not read (RFC 6455 §5.5.3).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::output::Output;
+
+/// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
+const ALWAYS_WRITTEN: usize = 1024;
+
+/// Which pongs are written at once, and the one that is held back.
+#[derive(Debug)]
+pub(crate) struct Pongs {
+    /// How many bytes may be unsent before pongs are held back.
+    mark: u32,
+    /// How many bytes of pongs were written since the output was last shorter than that.
+    written: u32,
+    #[expect(clippy::box_collection, reason = "few connections ever have one")]
+    held: Option<Box<Vec<u8>>>,
+}
+
+impl Pongs {
+    pub(crate) const fn new(mark: usize) -> Self {
+        let mark = if mark > u32::MAX as usize { u32::MAX } else { mark as u32 };
+        Self { mark, written: 0, held: None }
+    }
+
+    pub(crate) const fn is_over_mark(&self, unsent: usize) -> bool {
+        unsent > self.mark as usize
+    }
+
+    /// Holds a pong back, in place of an earlier one, if too much is unsent. Otherwise it has to be written,
+    /// and [counted](Self::count).
+    pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
+        let must_wait = self.is_over_mark(unsent) && self.unsent(unsent) > ALWAYS_WRITTEN;
+        self.held = must_wait.then(|| Box::new(payload.to_vec()));
+        must_wait
+    }
+
+    /// Counts a pong that was written: how many bytes were unsent before it, and are now.
+    pub(crate) fn count(&mut self, before: usize, now: usize) {
+        self.written = u32::try_from(self.unsent(before) + now - before).unwrap_or(u32::MAX);
+    }
+
+    /// Takes the pong that was held back, once it may be written.
+    pub(crate) fn take_held(&mut self, out: &impl Output) -> Option<Box<Vec<u8>>> {
+        if self.held.is_none() || self.is_over_mark(out.unsent()) {
+            return None;
+        }
+        self.held.take()
+    }
+
+    /// How many of the unsent bytes may be pongs.
+    const fn unsent(&self, unsent: usize) -> usize {
+        let written = self.written as usize;
+        if written < unsent { written } else { unsent }
+    }
+}
