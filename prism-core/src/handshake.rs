@@ -20,18 +20,21 @@
 //! Whatever the peer sent behind its head stays there, for the [`WebSocket`](crate::WebSocket).
 
 mod accept_key;
+mod answer;
 mod client;
 mod client_request;
 mod error;
 mod http;
 mod offer;
+mod refusal;
 mod reply;
 mod request;
 mod response;
 mod server;
 
 pub use accept_key::{AcceptKey, accept_key};
-pub use client::{Accepted, Answer, ClientHandshake};
+pub use answer::{Accepted, Answer};
+pub use client::ClientHandshake;
 pub use client_request::{ClientRequest, InvalidRequest};
 pub use error::HandshakeError;
 pub use http::{

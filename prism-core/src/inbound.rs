@@ -65,7 +65,7 @@ enum Kind {
 }
 
 /// A message that is there whole, in one frame.
-struct Whole {
+struct WholeMessage {
     kind: Kind,
     /// How long its header is.
     header: usize,
@@ -143,7 +143,7 @@ impl Inbound {
 
     /// A message that is there whole, in one frame and as it should be, as nearly all are: it passes
     /// through no stage. Whatever else is there is for [`advance`](Self::advance) to judge.
-    fn whole_message(&self, unparsed: &[u8]) -> Option<Whole> {
+    fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;
         }
@@ -158,7 +158,7 @@ impl Inbound {
         if !frame.fin || frame.rsv1 || frame.len > most || is_masked != self.expects_mask() {
             return None;
         }
-        Some(Whole { kind, header, mask: frame.mask, len: frame.len as usize })
+        Some(WholeMessage { kind, header, mask: frame.mask, len: frame.len as usize })
     }
 
     // Apart, so that the compiler keeps what all messages need in registers.
@@ -166,7 +166,7 @@ impl Inbound {
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         while !input.is_held() {
             let mut frame = match self.stage {
-                Stage::Header => match self.begin_frame(input)? {
+                Stage::Header => match self.read_header(input)? {
                     Some(Stage::Data(frame)) => frame,
                     Some(stage) => {
                         self.stage = stage;
@@ -187,7 +187,7 @@ impl Inbound {
                     return result.map(|()| None);
                 }
             };
-            let finished = frame.take(input);
+            let finished = frame.take_payload(input);
             if finished {
                 self.stage = Stage::Header;
                 if frame.fin {
@@ -208,14 +208,14 @@ impl Inbound {
 
     /// Takes a header, if it is there, and judges it by what this connection allows, before any of
     /// its payload is looked at.
-    fn begin_frame(&mut self, input: &mut RecvBuffer) -> Result<Option<Stage>, ProtocolError> {
+    fn read_header(&mut self, input: &mut RecvBuffer) -> Result<Option<Stage>, ProtocolError> {
         let Some((header, len)) = Header::parse(input.unparsed())? else { return Ok(None) };
-        let stage = self.judge(&header, input.message().len())?;
+        let stage = self.check_header(&header, input.message().len())?;
         input.skip(len);
         Ok(Some(stage))
     }
 
-    fn judge(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
+    fn check_header(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
         if header.rsv1 {
             return Err(ProtocolError::ReservedBits);
         }
@@ -288,7 +288,7 @@ impl Inbound {
     }
 }
 
-impl Whole {
+impl WholeMessage {
     fn lend(self, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
         input.skip(self.header);
         let payload = input.lend(self.len);
@@ -314,7 +314,7 @@ impl Kind {
 
 impl DataFrame {
     /// Unmasks and joins what is there of the payload; whether that was all of it.
-    fn take(&mut self, input: &mut RecvBuffer) -> bool {
+    fn take_payload(&mut self, input: &mut RecvBuffer) -> bool {
         let payload = input.unparsed_mut();
         let count = payload.len().min(self.remaining);
         if let Some(key) = self.mask {

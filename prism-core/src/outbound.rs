@@ -275,10 +275,8 @@ impl Outbound {
     /// Appends the pong that was held back while too much was unsent. To be called when output has
     /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
-        if let Some(payload) = self.pongs.take_held(out)
-            && self.is_open()
-        {
-            self.write_pong(&payload, out);
+        if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent()) {
+            self.write_held_pong(out);
         }
     }
 
@@ -350,6 +348,14 @@ impl Outbound {
         }
         self.write(OpCode::Pong, payload, out);
         self.pongs.count(before, out.unsent());
+    }
+
+    fn write_held_pong(&mut self, out: &mut impl Output) {
+        if let Some(payload) = self.pongs.take_held()
+            && self.is_open()
+        {
+            self.write_pong(&payload, out);
+        }
     }
 
     fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {

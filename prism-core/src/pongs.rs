@@ -2,8 +2,6 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use crate::output::Output;
-
 /// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
 const ALWAYS_WRITTEN: usize = 1024;
 
@@ -41,11 +39,11 @@ impl Pongs {
         self.written = u32::try_from(self.unsent(before) + now - before).unwrap_or(u32::MAX);
     }
 
-    /// Takes the pong that was held back, once it may be written.
-    pub(crate) fn take_held(&mut self, out: &impl Output) -> Option<Box<Vec<u8>>> {
-        if self.held.is_none() || self.is_over_mark(out.unsent()) {
-            return None;
-        }
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    pub(crate) const fn take_held(&mut self) -> Option<Box<Vec<u8>>> {
         self.held.take()
     }
 

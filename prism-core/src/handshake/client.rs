@@ -6,25 +6,14 @@ use bytes::BytesMut;
 
 use super::{
     accept_key::{AcceptKey, accept_key, key_of},
+    answer::{Answer, Found, agreed_subprotocols},
     client_request::{ClientRequest, offers},
     error::HandshakeError,
-    http::{
-        chunked::{self, Chunks},
-        head::HeadReader,
-        headers::Only,
-        status_line::parse_status,
-        tokens,
-    },
-    request::parse_length,
+    http::{head::HeadReader, headers::Only, status_line::parse_status, tokens},
+    refusal::Refusal,
     response::Response,
 };
-use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
-
-/// How much of a refusal's body is kept.
-const MAX_BODY: usize = 8 << 10;
-
-/// How much of it is waited for, where chunks of it come with more words than content.
-const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
+use crate::{buffer::RecvBuffer, config::Config};
 
 /// The client's side of the opening handshake.
 ///
@@ -59,38 +48,17 @@ pub struct ClientHandshake {
     reader: HeadReader,
     answer: AcceptKey,
     subprotocols: String,
-    state: State,
+    stage: Stage,
 }
 
 /// How far the answer has come.
 #[derive(Debug)]
-enum State {
+enum Stage {
     Head,
     /// The head of a refusal is there, and stays in the buffer until its body is.
     Body(Refusal),
     /// What every further call gives.
     Ended(HandshakeError),
-}
-
-#[derive(Debug)]
-struct Refusal {
-    status: u16,
-    head: usize,
-    length: Length,
-}
-
-/// How long the body of a refusal is (RFC 9112 §6.3).
-#[derive(Debug)]
-enum Length {
-    Known(usize),
-    Chunked(Chunks),
-    UntilEof,
-}
-
-/// What the buffer begins with: all that is needed to lend it.
-enum Found {
-    Accepted { head: usize },
-    Refused { status: u16, head: usize, body: usize, chunked: bool },
 }
 
 impl ClientHandshake {
@@ -110,7 +78,7 @@ impl ClientHandshake {
             reader: HeadReader::new(config),
             answer: accept_key(key),
             subprotocols: request.subprotocols().to_owned(),
-            state: State::Head,
+            stage: Stage::Head,
         }
     }
 
@@ -152,7 +120,7 @@ impl ClientHandshake {
     /// ```
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.state, State::Body(_))
+        matches!(self.stage, Stage::Body(_))
     }
 
     /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
@@ -169,7 +137,7 @@ impl ClientHandshake {
         match self.read(input, true)? {
             Some(answer) => Ok(answer),
             None => {
-                self.state = State::Ended(HandshakeError::UnexpectedEof);
+                self.stage = Stage::Ended(HandshakeError::UnexpectedEof);
                 Err(HandshakeError::UnexpectedEof)
             }
         }
@@ -181,20 +149,20 @@ impl ClientHandshake {
         eof: bool,
     ) -> Result<Option<Answer<'b>>, HandshakeError> {
         let found = self.find(input, eof);
-        self.state = match found {
+        self.stage = match found {
             Ok(None) => return Ok(None),
-            Ok(Some(_)) => State::Ended(HandshakeError::Finished),
-            Err(error) => State::Ended(error),
+            Ok(Some(_)) => Stage::Ended(HandshakeError::Finished),
+            Err(error) => Stage::Ended(error),
         };
         Ok(found?.map(|found| found.lend(input)))
     }
 
     fn find(&mut self, input: &mut RecvBuffer, eof: bool) -> Result<Option<Found>, HandshakeError> {
         loop {
-            match &mut self.state {
-                State::Ended(error) => return Err(*error),
-                State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
-                State::Head => {}
+            match &mut self.stage {
+                Stage::Ended(error) => return Err(*error),
+                Stage::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
+                Stage::Head => {}
             }
             // It is judged before the rest of the head is there, and is no reason to wait for that.
             let status = parse_status(self.reader.within_limit(input.unparsed()))?;
@@ -216,7 +184,7 @@ impl ClientHandshake {
                     input.skip(length);
                     self.reader.next_head(length);
                 }
-                _ => self.state = State::Body(Refusal::new(&response, length)),
+                _ => self.stage = Stage::Body(Refusal::new(&response, length)),
             }
         }
     }
@@ -260,111 +228,4 @@ impl ClientHandshake {
     fn offered(&self, name: &[u8]) -> bool {
         core::str::from_utf8(name).is_ok_and(|name| offers(&self.subprotocols, name))
     }
-}
-
-impl Length {
-    fn of(response: &Response<'_>) -> Self {
-        if matches!(response.status(), 204 | 304) {
-            return Self::Known(0);
-        }
-        let headers = response.headers();
-        let length = match (headers.only("Transfer-Encoding"), headers.only("Content-Length")) {
-            (Only::None, Only::One(length)) => parse_length(length),
-            (Only::One(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
-                return Self::Chunked(Chunks::default());
-            }
-            _ => None,
-        };
-        length.map_or(Self::UntilEof, |length| Self::Known(length.min(MAX_BODY as u64) as usize))
-    }
-}
-
-impl Refusal {
-    fn new(response: &Response<'_>, head: usize) -> Self {
-        Self { status: response.status(), head, length: Length::of(response) }
-    }
-
-    /// The refusal, if as much of its body is there as will be waited for.
-    fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
-        let Self { status, head, ref mut length } = *self;
-        let arrived = unparsed.get(head..).unwrap_or_default();
-        let limit = match length {
-            Length::Known(length) => *length,
-            Length::UntilEof => MAX_BODY,
-            Length::Chunked(_) => MAX_CHUNKED_BODY,
-        };
-        let arrived = &arrived[..arrived.len().min(limit)];
-        let chunked = match length {
-            Length::Chunked(chunks) => Some(chunks.are_over(arrived, MAX_BODY)),
-            _ => None,
-        };
-        let is_over = arrived.len() == limit || chunked == Some(true) || eof;
-        let (body, chunked) = (arrived.len(), chunked.is_some());
-        is_over.then_some(Found::Refused { status, head, body, chunked })
-    }
-}
-
-impl Found {
-    /// A refusal whose head is not good, or was cut off.
-    const fn bare_refusal(status: u16) -> Self {
-        Self::Refused { status, head: 0, body: 0, chunked: false }
-    }
-
-    fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
-        match self {
-            Self::Accepted { head } => {
-                let response = Response::of(101, input.lend(head), &[]);
-                Answer::Accepted(Accepted { response })
-            }
-            Self::Refused { status, head, body, chunked } => {
-                let (head, body) = input.lend(head + body).split_at_mut(head);
-                let length = if chunked { chunked::join(body) } else { body.len() };
-                let body = &body[..length.min(MAX_BODY)];
-                Answer::Refused(Response::of(status, head, body))
-            }
-        }
-    }
-}
-
-/// What a server said to the request.
-#[derive(Debug)]
-pub enum Answer<'b> {
-    /// It accepted.
-    Accepted(Accepted<'b>),
-    /// It answered with another status than 101: there is no connection. Whether to follow a
-    /// redirection, or to authenticate, is the caller's to decide.
-    Refused(Response<'b>),
-}
-
-/// A good answer that opens the connection. It borrows the receive buffer.
-#[derive(Debug)]
-pub struct Accepted<'b> {
-    response: Response<'b>,
-}
-
-impl<'b> Accepted<'b> {
-    /// The answer.
-    #[must_use]
-    pub const fn response(&self) -> Response<'b> {
-        self.response
-    }
-
-    /// The subprotocol that the server selected, one of those offered.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&'b str> {
-        let agreed = agreed_subprotocols(&self.response).next()?;
-        core::str::from_utf8(agreed).ok()
-    }
-
-    /// Opens the connection. What the server sent behind its answer is still in the receive buffer.
-    #[must_use]
-    pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
-        WebSocket::client(config, keys)
-    }
-}
-
-/// The subprotocols that an answer names. The grammar has no header without one, but servers send it
-/// all the same, where they agree to none: it says no more than no header does.
-fn agreed_subprotocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-    response.headers().all("Sec-WebSocket-Protocol").filter(|name| !name.is_empty())
 }

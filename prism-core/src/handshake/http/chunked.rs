@@ -20,7 +20,7 @@ const MAX_LINE: usize = 64;
 impl Chunks {
     /// Whether `body`, which has grown since the last call, holds the last chunk, or `limit` bytes
     /// of payload, or is malformed from there on.
-    pub(crate) fn are_over(&mut self, body: &[u8], limit: usize) -> bool {
+    pub(crate) fn have_ended(&mut self, body: &[u8], limit: usize) -> bool {
         while self.payload < limit {
             let Some(rest) = body.get(self.next..) else { return false };
             match size_line(rest) {
@@ -82,9 +82,9 @@ mod tests {
     /// How many bytes must be there for the body to be over, and its payload.
     fn read(body: &[u8], limit: usize) -> (usize, &[u8]) {
         let mut chunks = Chunks::default();
-        let end = (0..=body.len()).find(|&end| chunks.are_over(&body[..end], limit));
+        let end = (0..=body.len()).find(|&end| chunks.have_ended(&body[..end], limit));
         let end = end.unwrap_or(usize::MAX);
-        assert_eq!(Chunks::default().are_over(body, limit), end <= body.len());
+        assert_eq!(Chunks::default().have_ended(body, limit), end <= body.len());
         let joined = alloc::vec::Vec::leak(body.to_vec());
         let length = join(joined);
         (end, &joined[..length])

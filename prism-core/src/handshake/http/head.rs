@@ -22,8 +22,8 @@ pub(crate) struct HeadReader {
     /// The last of them.
     last: u8,
     /// Where the line being read begins.
-    line: usize,
-    lines: usize,
+    line_start: usize,
+    line_count: usize,
     #[cfg(test)]
     pub(crate) steps: usize,
 }
@@ -36,8 +36,8 @@ impl HeadReader {
             skipped: 0,
             scanned: 0,
             last: 0,
-            line: 0,
-            lines: 0,
+            line_start: 0,
+            line_count: 0,
             #[cfg(test)]
             steps: 0,
         }
@@ -68,10 +68,10 @@ impl HeadReader {
             }
             for &byte in ahead.iter().take(WORD) {
                 self.scanned += 1;
-                if self.is_end(self.scanned - 1, byte)? {
+                if self.take_byte(self.scanned - 1, byte)? {
                     return Ok(Some(self.scanned));
                 }
-                if self.scanned == self.line + 1 {
+                if self.scanned == self.line_start + 1 {
                     break; // from a line's second byte on, words can be passed
                 }
             }
@@ -92,7 +92,7 @@ impl HeadReader {
     /// Goes on to the next head, after one of `length` bytes that was skipped.
     pub(crate) fn next_head(&mut self, length: usize) {
         self.skipped += length;
-        (self.scanned, self.last, self.line, self.lines) = (0, 0, 0, 0);
+        (self.scanned, self.last, self.line_start, self.line_count) = (0, 0, 0, 0);
     }
 
     /// Passes the words that stand within a line, and in which nothing is of any interest.
@@ -116,14 +116,14 @@ impl HeadReader {
     }
 
     /// Takes the next byte; whether it ends the head.
-    fn is_end(&mut self, at: usize, byte: u8) -> Result<bool, HandshakeError> {
+    fn take_byte(&mut self, at: usize, byte: u8) -> Result<bool, HandshakeError> {
         #[cfg(test)]
         {
             self.steps += 1;
         }
         let last = core::mem::replace(&mut self.last, byte);
         match (last, byte) {
-            (b'\r', b'\n') if at == self.line + 1 => return Ok(true),
+            (b'\r', b'\n') if at == self.line_start + 1 => return Ok(true),
             (b'\r', b'\n') => self.end_line(at)?,
             // RFC 9112 §2.2: "A recipient of such a bare CR MUST consider that element to be
             // invalid". It may take an LF alone for the end of a line, but who does so sees other
@@ -131,7 +131,7 @@ impl HeadReader {
             (b'\r', _) | (_, b'\n') => return Err(HandshakeError::BareNewline),
             // RFC 9112 §5.2: "A server that receives an obs-fold [...] MUST either reject the
             // message [...] or replace each received obs-fold".
-            (_, b' ' | b'\t') if at == self.line => return Err(HandshakeError::FoldedHeader),
+            (_, b' ' | b'\t') if at == self.line_start => return Err(HandshakeError::FoldedHeader),
             (_, b'\r' | b'\t') => {}
             // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and
             // dangerous"; other control characters are invalid too.
@@ -142,10 +142,10 @@ impl HeadReader {
     }
 
     const fn end_line(&mut self, at: usize) -> Result<(), HandshakeError> {
-        self.line = at + 1;
-        self.lines += 1;
+        self.line_start = at + 1;
+        self.line_count += 1;
         // The first line is no header.
-        if self.lines > self.max_headers + 1 {
+        if self.line_count > self.max_headers + 1 {
             return Err(HandshakeError::TooManyHeaders(self.max_headers));
         }
         Ok(())

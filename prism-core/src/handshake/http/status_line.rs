@@ -13,7 +13,7 @@ pub(crate) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> 
     let start = &bytes[..bytes.len().min(LENGTH)];
     for (at, &byte) in start.iter().enumerate() {
         if !is_expected(at, byte) {
-            return judge(at, byte);
+            return error_at(at, byte);
         }
         if at == 7 && start[5] != b'1' {
             return Err(HandshakeError::UnsupportedHttpVersion);
@@ -48,7 +48,7 @@ fn is_expected(at: usize, byte: u8) -> bool {
 
 /// What a wrong byte means. Of control characters and bare line ends the reader of the head says
 /// more.
-const fn judge(at: usize, byte: u8) -> Result<Option<u16>, HandshakeError> {
+const fn error_at(at: usize, byte: u8) -> Result<Option<u16>, HandshakeError> {
     match byte {
         _ if at < 5 => Err(HandshakeError::NotHttp),
         b'\t' | b'\r' | b' '..=b'~' | 0x80.. => Err(HandshakeError::InvalidStatusLine),

@@ -1,0 +1,50 @@
+//! [`BodyLength`]: how long the body of an answer is, and what a `Content-Length` says.
+
+use super::{
+    chunked::Chunks,
+    headers::{Headers, Only},
+};
+
+/// How long the body is (RFC 9112 §6.3).
+#[derive(Debug)]
+pub(crate) enum BodyLength {
+    Known(u64),
+    Chunked(Chunks),
+    UntilEof,
+}
+
+impl BodyLength {
+    /// How long the body of an answer is.
+    pub(crate) fn of(status: u16, headers: Headers<'_>) -> Self {
+        if matches!(status, 204 | 304) {
+            return Self::Known(0);
+        }
+        let length = match (headers.only("Transfer-Encoding"), headers.only("Content-Length")) {
+            (Only::None, Only::One(length)) => parse_content_length(length),
+            (Only::One(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
+                return Self::Chunked(Chunks::default());
+            }
+            _ => None,
+        };
+        length.map_or(Self::UntilEof, Self::Known)
+    }
+}
+
+/// A `Content-Length`: digits and nothing else (RFC 9110 §8.6).
+pub(crate) fn parse_content_length(value: &[u8]) -> Option<u64> {
+    let text = core::str::from_utf8(value).ok()?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_content_length;
+
+    #[test]
+    fn a_length_is_one_number() {
+        assert_eq!((parse_content_length(b"0"), parse_content_length(b"012")), (Some(0), Some(12)));
+        for bad in ["", "+0", "-1", "0, 0", "0x0", "1 ", "99999999999999999999"] {
+            assert_eq!(parse_content_length(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
