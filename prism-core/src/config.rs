@@ -4,10 +4,19 @@ use core::time::Duration;
 
 /// The limits and intervals of a connection, each with a default that is safe on the open internet.
 ///
+/// Each field has a setter of the same name, so that a configuration can be written as one
+/// expression:
+///
 /// ```
-/// let mut config = prism_core::Config::default();
-/// config.max_message_size = 16 << 20;
-/// config.ping_interval = None;
+/// use std::time::Duration;
+/// use prism_core::Config;
+///
+/// let config = Config::default()
+///     .max_message_size(16 << 20)
+///     .ping_interval(None)
+///     .close_timeout(Duration::from_secs(2));
+/// assert_eq!(config.max_message_size, 16 << 20);
+/// assert_eq!(config.max_headers, Config::default().max_headers);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -44,6 +53,64 @@ pub struct Config {
     /// again: as long as it takes a kilobyte a second, and if it takes less, 24 times at most, which is
     /// two minutes. So closing ends in time, whatever the peer does.
     pub close_timeout: Duration,
+}
+
+impl Config {
+    /// Sets [`max_message_size`](field@Self::max_message_size).
+    #[must_use]
+    pub const fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Sets [`max_empty_fragments`](field@Self::max_empty_fragments).
+    #[must_use]
+    pub const fn max_empty_fragments(mut self, count: u16) -> Self {
+        self.max_empty_fragments = count;
+        self
+    }
+
+    /// Sets [`max_head_size`](field@Self::max_head_size).
+    #[must_use]
+    pub const fn max_head_size(mut self, bytes: usize) -> Self {
+        self.max_head_size = bytes;
+        self
+    }
+
+    /// Sets [`max_headers`](field@Self::max_headers).
+    #[must_use]
+    pub const fn max_headers(mut self, count: usize) -> Self {
+        self.max_headers = count;
+        self
+    }
+
+    /// Sets [`ping_interval`](field@Self::ping_interval).
+    #[must_use]
+    pub const fn ping_interval(mut self, interval: Option<Duration>) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
+    /// Sets [`pong_timeout`](field@Self::pong_timeout).
+    #[must_use]
+    pub const fn pong_timeout(mut self, timeout: Duration) -> Self {
+        self.pong_timeout = timeout;
+        self
+    }
+
+    /// Sets [`pong_mark`](field@Self::pong_mark).
+    #[must_use]
+    pub const fn pong_mark(mut self, bytes: usize) -> Self {
+        self.pong_mark = bytes;
+        self
+    }
+
+    /// Sets [`close_timeout`](field@Self::close_timeout).
+    #[must_use]
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
 }
 
 impl Default for Config {

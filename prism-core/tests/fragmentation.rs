@@ -172,9 +172,7 @@ fn the_row_of_empty_fragments_is_ended_by_a_payload_and_by_the_last_fragment() {
 
 #[test]
 fn control_frames_do_not_end_the_row_of_empty_fragments() {
-    let mut config = quiet();
-    config.max_empty_fragments = 2;
-    let mut server = Machine::new(Role::Server, &config);
+    let mut server = Machine::new(Role::Server, &quiet().max_empty_fragments(2));
     let fragment = Frame::continuation("").more();
     let seen =
         server.hears_frames([Frame::text("").more(), fragment.clone(), Frame::ping(""), fragment]);
@@ -183,8 +181,7 @@ fn control_frames_do_not_end_the_row_of_empty_fragments() {
 
 #[test]
 fn empty_messages_are_no_empty_fragments() {
-    let mut config = Config::default();
-    config.max_empty_fragments = 0;
+    let config = Config::default().max_empty_fragments(0);
     for role in [Role::Server, Role::Client] {
         let mut machine = Machine::new(role, &config);
         let seen = machine.hears_frames(vec![Frame::text(""); 100]);

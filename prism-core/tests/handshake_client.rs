@@ -238,8 +238,7 @@ fn how_it_is_cut_makes_no_difference_where_interim_answers_have_used_up_the_limi
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
     let answer = [&interim[..], b"HARDLY"].concat();
     for left in 0..=3 {
-        let mut config = Config::default();
-        config.max_head_size = interim.len() + left;
+        let config = Config::default().max_head_size(interim.len() + left);
         let too_large = HandshakeError::HeadTooLarge(config.max_head_size);
         let error = if left < 2 { too_large } else { HandshakeError::NotHttp };
         assert_eq!(hear(&config, [&answer[..]], true), Outcome::Error(error), "{left} left");

@@ -299,10 +299,8 @@ fn what_the_client_sends_at_once_is_kept() {
 
 #[test]
 fn the_limits_of_the_configuration_count() {
-    let mut config = Config::default();
     let request = plus(&[]);
-    config.max_headers = 5;
-    config.max_head_size = request.len();
+    let mut config = Config::default().max_headers(5).max_head_size(request.len());
     assert_eq!(serve(&config, [&request[..]]).status(), 101);
     config.max_head_size -= 1;
     let too_large = HandshakeError::HeadTooLarge(request.len() - 1);

@@ -180,8 +180,7 @@ fn a_look_at_the_clock_that_comes_early_does_nothing() {
 
 #[test]
 fn a_wait_longer_than_the_interval_counts_from_the_first_ping_without_an_answer() {
-    let mut config = config();
-    config.pong_timeout = s(50);
+    let config = config().pong_timeout(s(50));
     for role in ROLES {
         let mut machine = Machine::new(role, &config);
         for at in [0, 20, 40, 60] {

@@ -95,9 +95,7 @@ fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
 
 #[test]
 fn what_it_keeps_counts_as_unsent_for_pongs() {
-    let mut config = quiet();
-    config.pong_mark = 10_000;
-    let mut ws = WebSocket::server(&config);
+    let mut ws = WebSocket::server(&quiet().pong_mark(10_000));
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 10_000]), &mut out).unwrap();
     let mut input = RecvBuffer::new();
@@ -112,10 +110,8 @@ fn what_it_keeps_counts_as_unsent_for_pongs() {
 
 #[test]
 fn a_peer_that_still_takes_what_it_keeps_is_not_late_to_close() {
-    let mut config = quiet();
-    config.close_timeout = Duration::from_secs(5);
     let at = Duration::from_secs;
-    let mut ws = WebSocket::server(&config);
+    let mut ws = WebSocket::server(&quiet().close_timeout(at(5)));
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 1000]), &mut out).unwrap();
     assert!(ws.close(CloseCode::NORMAL, "", &mut out));

@@ -14,11 +14,7 @@ pub const fn s(seconds: u64) -> Duration {
 
 /// Pings every 20 s, waits 10 s for an answer, and 5 s for a close.
 pub fn config() -> Config {
-    let mut config = Config::default();
-    config.ping_interval = Some(s(20));
-    config.pong_timeout = s(10);
-    config.close_timeout = s(5);
-    config
+    Config::default().ping_interval(Some(s(20))).pong_timeout(s(10)).close_timeout(s(5))
 }
 
 /// A machine whose clock has been started at `now`.

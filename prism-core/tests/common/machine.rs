@@ -167,14 +167,10 @@ pub fn mask_keys() -> MaskKeys {
 
 /// A configuration that never pings by itself.
 pub fn quiet() -> Config {
-    let mut config = Config::default();
-    config.ping_interval = None;
-    config
+    Config::default().ping_interval(None)
 }
 
 /// A configuration with this limit for a message.
 pub fn limited(max_message_size: usize) -> Config {
-    let mut config = quiet();
-    config.max_message_size = max_message_size;
-    config
+    quiet().max_message_size(max_message_size)
 }
