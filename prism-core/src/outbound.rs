@@ -114,7 +114,7 @@ impl Outbound {
         if self.keys.is_some() {
             return Ok(false);
         }
-        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.own());
+        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.buffer());
         Ok(true)
     }
 
@@ -374,7 +374,7 @@ impl Outbound {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let header = Header::whole(opcode, mask, payload.len());
         out.reserve(Header::MAX_LEN + payload.len());
-        let out = out.own();
+        let out = out.buffer();
         header.encode(out);
         let begin = out.len();
         out.extend_from_slice(payload);

@@ -11,12 +11,12 @@ use crate::prepared::PreparedMessage;
 /// own, that holds clones of them instead of copies of their bytes.
 pub trait Output {
     /// Where bytes are appended.
-    fn own(&mut self) -> &mut BytesMut;
+    fn buffer(&mut self) -> &mut BytesMut;
 
-    /// Makes room for so many more [own](Self::own) bytes, before they are appended; as it likes: this is
+    /// Makes room for so many more [own](Self::buffer) bytes, before they are appended; as it likes: this is
     /// only so that the memory need not grow more than once for a frame, or by more than it should.
     fn reserve(&mut self, bytes: usize) {
-        self.own().reserve(bytes);
+        self.buffer().reserve(bytes);
     }
 
     /// How many bytes are unsent in all.
@@ -24,12 +24,12 @@ pub trait Output {
 
     /// Appends the [frame](PreparedMessage::frame) of a message that others may hold as well.
     fn append(&mut self, message: &PreparedMessage) {
-        self.own().extend_from_slice(message.frame());
+        self.buffer().extend_from_slice(message.frame());
     }
 }
 
 impl Output for BytesMut {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         self
     }
 

@@ -25,7 +25,7 @@ struct Keeping {
 }
 
 impl Output for Keeping {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         &mut self.own
     }
 

@@ -183,7 +183,7 @@ impl Wire {
         if !tail.is_empty() {
             let unsent = self.unsent.get_or_insert_with(pool::take_send);
             unsent.reserve(tail.len());
-            unsent.own().extend_from_slice(tail);
+            unsent.buffer().extend_from_slice(tail);
         }
         self.return_memory();
         outcome
