@@ -1,35 +1,36 @@
-//! [`CloseTimer`]: does the peer finish closing?
+//! [`CloseTimer`]: how long the peer may take to finish closing.
 
 use core::time::Duration;
 
 use crate::deadline::{Deadline, Span};
 
-/// How often a peer that takes less than [`MIN_RATE`] has the close timeout again. Without an end to that, one
-/// that takes a byte now and then would never have to end, though it was closed perhaps for just that.
+/// How often the close timeout is extended for a peer that takes less than [`MIN_RATE`]. Without a
+/// limit, a peer that takes a byte now and then would delay the end indefinitely, although that may
+/// be just why the connection was closed.
 const MAX_EXTENSIONS: u32 = 23;
 
-/// How many bytes per second a peer has to take to have the close timeout again in any case: what was
-/// sent before the close frame has an end, and comes to it.
+/// The rate, in bytes per second, from which on the close timeout is always extended: what was sent
+/// before the close frame is finite, so that this ends.
 const MIN_RATE: u64 = 1024;
 
-/// The wait for a peer to finish closing. One that still takes what was sent before the close frame
-/// is not late, for some time.
+/// The deadline for a peer to finish closing. It is extended while the peer still takes what was
+/// sent before the close frame, within limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseTimer {
     deadline: Deadline,
-    /// How much was unsent when the deadline was last looked at.
+    /// How many bytes were unsent when the deadline was set.
     unsent: u32,
-    /// How often it may still be set anew.
+    /// How many more times the deadline may be extended for a slow peer.
     extensions_left: u32,
 }
 
 impl CloseTimer {
-    /// Begins with the next `handle_timeout`.
+    /// Starts with the next `handle_timeout`.
     pub(crate) const fn new() -> Self {
         Self { deadline: Deadline::PENDING, unsent: 0, extensions_left: MAX_EXTENSIONS }
     }
 
-    /// Begins anew with the next `handle_timeout`, if it still may.
+    /// Starts again with the next `handle_timeout`, if it may still be extended.
     pub(crate) const fn restarted(self) -> Self {
         match self.extensions_left.checked_sub(1) {
             Some(extensions_left) => Self { extensions_left, ..Self::new() },
@@ -41,7 +42,8 @@ impl CloseTimer {
         self.deadline.due()
     }
 
-    /// Whether the peer is late. `unsent`: how much it has not taken yet.
+    /// Returns whether the peer is too late. `unsent` is the number of bytes that it has yet to
+    /// take.
     pub(crate) fn has_expired(&mut self, now: Duration, unsent: usize, timeout: Span) -> bool {
         let unsent = u32::try_from(unsent).unwrap_or(u32::MAX);
         if self.deadline == Deadline::PENDING {
