@@ -105,7 +105,7 @@ impl Outbound {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is not open any more.
-    pub fn send_head(
+    pub fn send_header(
         &self,
         message: Message<'_>,
         out: &mut impl Output,

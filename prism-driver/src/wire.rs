@@ -240,7 +240,7 @@ impl Wire {
         let payload = message.as_bytes();
         // Where something waits already, its owner may be waiting for the transport, too.
         let at_once = payload.len() >= LARGE && self.is_idle();
-        if !at_once || !self.write(|outbound, out| outbound.send_head(message, out))? {
+        if !at_once || !self.write(|outbound, out| outbound.send_header(message, out))? {
             return self.write(|outbound, out| outbound.send(message, out));
         }
         // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
