@@ -1,19 +1,19 @@
-//! [`Keepalive`]: is the peer alive?
+//! [`Keepalive`]: whether the peer is alive.
 
 use core::time::Duration;
 
 use crate::deadline::{Deadline, Span};
 
-/// Pings the idle and the busy alike, so that proxies on the way see traffic in both directions,
-/// and takes a peer for dead that nothing was heard of since a ping.
+/// Pings idle and busy connections alike, so that proxies on the way see traffic in both
+/// directions, and gives up a peer from which nothing was received after a ping.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
     next_ping: Deadline,
-    /// When something must have been heard; off while no ping is waiting for that.
+    /// When something must have been received; off while no ping waits for an answer.
     answer: Deadline,
 }
 
-/// How often to ping, and how long to wait then.
+/// How often to ping, and how long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PingTiming {
     interval: Span,
@@ -26,7 +26,7 @@ impl PingTiming {
     }
 }
 
-/// What the keepalive wants done.
+/// What the keepalive asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
     Nothing,
@@ -47,7 +47,7 @@ impl Keepalive {
         }
     }
 
-    /// `heard`: whether anything came from the peer since the last call.
+    /// Returns what to do at `now`. `heard`: whether anything was received since the last call.
     pub(crate) fn tick(&mut self, now: Duration, heard: bool, timing: PingTiming) -> Tick {
         if heard {
             self.answer = Deadline::OFF;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_silent_after_a_ping_is_dead() {
+    fn a_peer_that_stays_silent_after_a_ping_is_dead() {
         let (mut keepalive, timing) = (Keepalive::new(true), PingTiming::new(s(20), s(10)));
         keepalive.tick(s(0), false, timing);
         assert_eq!(keepalive.tick(s(20), true, timing), Tick::Ping);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_longer_than_the_interval_counts_from_the_first_unanswered_ping() {
+    fn a_long_timeout_counts_from_the_first_unanswered_ping() {
         let (mut keepalive, timing) = (Keepalive::new(true), PingTiming::new(s(10), s(25)));
         keepalive.tick(s(0), false, timing);
         for at in [10, 20, 30] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_interval_there_is_nothing_to_wait_for() {
+    fn without_an_interval_nothing_is_due() {
         let (mut keepalive, timing) = (Keepalive::new(false), PingTiming::new(s(0), s(10)));
         assert_eq!((keepalive.due(), keepalive.tick(s(9), false, timing)), (None, Tick::Nothing));
     }

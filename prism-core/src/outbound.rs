@@ -1,4 +1,5 @@
-//! [`Outbound`]: us to peer. Encodes and masks, answers pings, and carries out the close handshake.
+//! [`Outbound`]: from us to the peer. Encodes and masks, answers pings, and performs the close
+//! handshake.
 //!
 //! ```text
 //!             close()                    the peer's Close
@@ -33,13 +34,13 @@ use crate::{
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: usize = 125;
 
-/// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
+/// The sending half of a connection. [`Inbound`](crate::Inbound) says what the halves are for.
 ///
-/// Output is always appended to the caller's [`Output`], a [`BytesMut`](bytes::BytesMut) mostly; what
-/// the caller has sent it takes out at the front ([`advance`](bytes::Buf::advance)).
+/// All output is appended to the caller's [`Output`], usually a [`BytesMut`](bytes::BytesMut). The
+/// caller removes what it has sent from the front ([`advance`](bytes::Buf::advance)).
 #[derive(Debug)]
 pub struct Outbound {
-    /// A client's keys. A server sends in the clear.
+    /// A client's mask keys. A server does not mask.
     keys: Option<MaskKeys>,
     phase: Phase,
     ping_timing: PingTiming,
@@ -49,26 +50,26 @@ pub struct Outbound {
     pongs: Pongs,
 }
 
-/// How far the close handshake has come (RFC 6455 §7.1).
+/// How far the close handshake has got (RFC 6455 §7.1).
 #[derive(Debug)]
 enum Phase {
     Open(Keepalive),
-    /// Our close frame is in the output, the peer's has not come.
+    /// Our close frame is in the output, and the peer's has not arrived.
     CloseSent(CloseTimer),
-    /// Both are through, or the connection has failed: only TCP is left to end.
+    /// Both close frames have passed, or the connection has failed. What remains is to end TCP.
     Closed(CloseTimer),
     /// TCP has ended, or has been waited for long enough.
     Ended,
 }
 
 impl Outbound {
-    /// The sending half of a server, after its handshake.
+    /// Creates a server's sending half, after its handshake.
     #[must_use]
     pub const fn server(config: &Config) -> Self {
         Self::new(None, config)
     }
 
-    /// The sending half of a client, after its handshake.
+    /// Creates a client's sending half, after its handshake.
     #[must_use]
     pub const fn client(config: &Config, keys: MaskKeys) -> Self {
         Self::new(Some(keys), config)
@@ -92,19 +93,21 @@ impl Outbound {
     /// Appends a message to `out`.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
         self.write(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 
-    /// Appends the head of a message to `out`, for a caller that sends the payload right behind it
-    /// from where it lies. `false`, and nothing is appended, on a client: it has to mask what it
-    /// sends, so [`send`](Self::send) it.
+    /// Appends the frame header of a message to `out`, for a caller that sends the payload directly
+    /// after it, without copying it into `out`.
+    ///
+    /// Returns `false`, and appends nothing, on a client: a client has to mask the payload, so it
+    /// uses [`send`](Self::send).
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send_header(
         &self,
         message: Message<'_>,
@@ -118,11 +121,11 @@ impl Outbound {
         Ok(true)
     }
 
-    /// Appends a message that is encoded already: its own bytes, on a server. A client masks them
-    /// with a new key, and so copies them.
+    /// Appends an encoded message. A server shares its bytes. A client masks them with a new key,
+    /// and so copies them.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -137,27 +140,29 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
+    /// Appends a ping to `out`. The peer answers with an [`Event::Pong`] of the same payload.
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Ping, payload, out)
     }
 
-    /// Appends an unasked pong to `out`: a heartbeat that wants no answer (RFC 6455 §5.5.3).
+    /// Appends an unsolicited pong to `out`: a heartbeat that expects no answer (RFC 6455 §5.5.3).
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Pong, payload, out)
     }
 
-    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent. Returns
-    /// whether this call was the one that closed: `false` if the connection is not open any more.
+    /// Starts the close handshake: appends a close frame, after which nothing more is sent.
     ///
-    /// A reason of more than 123 bytes is cut at the end of a character; with
-    /// [`CloseCode::NO_STATUS`] there is no room for one, and none is sent (RFC 6455 §5.5.1).
+    /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
+    /// of more than 123 bytes is cut at a character boundary. A close frame with
+    /// [`CloseCode::NO_STATUS`] has no room for a reason, and none is sent (RFC 6455 §5.5.1).
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
@@ -167,7 +172,7 @@ impl Outbound {
         is_open
     }
 
-    /// Answers what was received: a ping with a pong, a close frame with its echo.
+    /// Answers an event: a ping with a pong, and a close frame with an echo.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
             Event::Ping(payload) if self.is_open() => self.write_pong(payload, out),
@@ -182,7 +187,8 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection for what the peer did (RFC 6455 §7.1.7): tells it, if it can be told.
+    /// Fails the connection because of the peer (RFC 6455 §7.1.7): appends a close frame that says
+    /// why, unless the peer is gone.
     pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
             Some(code) => self.abort(code, &error.to_string(), out),
@@ -190,8 +196,8 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection for a reason of ours: appends a close frame, and does not wait for the
-    /// answer to it. A reason of more than 123 bytes is cut.
+    /// Fails the connection for a reason of our own: appends a close frame, and does not wait for
+    /// the answer. A reason of more than 123 bytes is cut at a character boundary.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
             self.write_close(CloseFrame::new(code, reason), out);
@@ -199,25 +205,27 @@ impl Outbound {
         self.finish();
     }
 
-    /// Says that the transport takes no more bytes, because a write has failed. Nothing can be sent
-    /// any more, and what is in the output is lost. The peer may have sent something before its
-    /// side failed, a close frame even: that is still [wanted](Self::wants_read), for as long as the
-    /// close timeout.
+    /// Reports that a write has failed, so that the transport takes no more bytes. Nothing more can
+    /// be sent, and what is in the output is lost.
+    ///
+    /// The peer may have sent something before its side failed, even a close frame. So
+    /// [`wants_read`](Self::wants_read) still holds, for as long as the close timeout.
     pub fn handle_write_error(&mut self) {
         if let Phase::Open(_) = self.phase {
             self.phase = Phase::Closed(CloseTimer::new());
         }
     }
 
-    /// Says that the transport has ended.
+    /// Reports that the transport has ended.
     pub const fn receive_eof(&mut self) {
         self.phase = Phase::Ended;
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
+    /// for never.
     ///
-    /// [`Duration::ZERO`], that is at once, if a deadline has been set since the last call of it;
-    /// that call starts the deadline's clock.
+    /// [`Duration::ZERO`], that is, immediately, if a deadline was set since the last call of
+    /// `handle_timeout`, which starts it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
@@ -227,12 +235,13 @@ impl Outbound {
         }
     }
 
-    /// Says what time it is: a duration since any moment, the same one each time, and less than 584
-    /// years ago. Pings, or gives up. `heard`: whether anything was received since the last call.
+    /// Passes the current time: a duration since any fixed moment less than 584 years ago. Pings
+    /// the peer, or gives it up. `heard` says whether anything was received since the last call.
     ///
     /// # Errors
-    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, [`ProtocolError::CloseTimeout`] if
-    /// it did not finish closing. Hand it to [`fail`](Self::fail), which tells the peer.
+    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
+    /// if the peer did not finish closing. Pass the error to [`fail`](Self::fail), which tells the
+    /// peer.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -246,8 +255,8 @@ impl Outbound {
                 Tick::Nothing => Ok(()),
                 Tick::Ping => {
                     self.pings = self.pings.wrapping_add(1);
-                    // Where so much is unsent that the peer can not be reading, a ping adds
-                    // nothing; that it is silent will show all the same.
+                    // With so much unsent that the peer cannot be reading, a ping would add
+                    // nothing; its silence shows all the same.
                     if !self.pongs.is_over_mark(unsent) {
                         self.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
                     }
@@ -272,18 +281,20 @@ impl Outbound {
         }
     }
 
-    /// Appends the pong that was held back while too much was unsent. To be called when output has
-    /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
+    /// Appends the pong that was held back while too much was unsent, if there is room now. Call
+    /// this after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever it is given
+    /// bytes or the time.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
         if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent()) {
             self.write_held_pong(out);
         }
     }
 
-    /// Whether the transport's write side should be shut down once the output has been sent.
+    /// Returns whether the transport's write side should be shut down once the output has been
+    /// sent.
     ///
-    /// The server ends TCP first, so that the client's port is free at once; the client waits for
-    /// it, but not for ever (RFC 6455 §7.1.1).
+    /// The server ends TCP first, so that the client's port is free at once. The client waits for
+    /// that, but not indefinitely (RFC 6455 §7.1.1).
     #[must_use]
     pub const fn wants_shutdown(&self) -> bool {
         match self.phase {
@@ -293,13 +304,14 @@ impl Outbound {
         }
     }
 
-    /// Whether the peer's bytes, or its end of the transport, are still waited for.
+    /// Returns whether to keep reading: the peer's bytes, or the end of the transport, are still
+    /// expected.
     #[must_use]
     pub const fn wants_read(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
     }
 
-    /// How far the connection's life has come.
+    /// Returns how far the connection has got.
     #[must_use]
     pub const fn state(&self) -> State {
         match self.phase {
@@ -317,8 +329,8 @@ impl Outbound {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// The close handshake is over, well or not; only TCP is left to end. Its deadline is set once,
-    /// however often the peer is found at fault after that.
+    /// Ends the close handshake, in whatever way; what remains is to end TCP. The deadline for that
+    /// is set once, however often the peer breaks the protocol afterwards.
     fn finish(&mut self) {
         match self.phase {
             Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),
@@ -369,7 +381,7 @@ impl Outbound {
         self.write(OpCode::Close, &payload[..len], out);
     }
 
-    /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.
+    /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
     fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let header = Header::whole(opcode, mask, payload.len());

@@ -1,11 +1,12 @@
-//! [`Pongs`]: how many pongs wait for a peer that pings and does not read (RFC 6455 §5.5.3).
+//! [`Pongs`]: bounds the pongs for a peer that pings and does not read (RFC 6455 §5.5.3).
 
 use alloc::{boxed::Box, vec::Vec};
 
-/// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
+/// How many bytes of pongs are written regardless of what else is unsent: only a flood is held
+/// back.
 const ALWAYS_WRITTEN: usize = 1024;
 
-/// Which pongs are written at once, and the one that is held back.
+/// Decides which pongs are written at once, and keeps the one that is held back.
 #[derive(Debug)]
 pub(crate) struct Pongs {
     /// How many bytes may be unsent before pongs are held back.
@@ -26,15 +27,15 @@ impl Pongs {
         unsent > self.mark as usize
     }
 
-    /// Holds a pong back, in place of an earlier one, if too much is unsent. Otherwise it has to be written,
-    /// and [counted](Self::count).
+    /// Holds a pong back, in place of an earlier one, if too much is unsent. Otherwise the caller
+    /// has to write it and to [count](Self::count) it.
     pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
         let must_wait = self.is_over_mark(unsent) && self.unsent(unsent) > ALWAYS_WRITTEN;
         self.held = must_wait.then(|| Box::new(payload.to_vec()));
         must_wait
     }
 
-    /// Counts a pong that was written: how many bytes were unsent before it, and are now.
+    /// Counts a pong that was written, from the number of unsent bytes before it and now.
     pub(crate) fn count(&mut self, before: usize, now: usize) {
         self.written = u32::try_from(self.unsent(before) + now - before).unwrap_or(u32::MAX);
     }
@@ -47,7 +48,7 @@ impl Pongs {
         self.held.take()
     }
 
-    /// How many of the unsent bytes may be pongs.
+    /// Returns how many of the unsent bytes may be pongs.
     const fn unsent(&self, unsent: usize) -> usize {
         let written = self.written as usize;
         if written < unsent { written } else { unsent }

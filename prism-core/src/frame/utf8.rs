@@ -96,7 +96,9 @@ mod tests {
     fn agrees_with_std(bytes: &[u8]) -> Verdict {
         let (verdict, prefix) = match from_utf8(bytes) {
             Ok(_) => (Verdict::Whole, Ok(bytes.len())),
-            Err(error) if error.error_len().is_none() => (Verdict::Unfinished, Ok(error.valid_up_to())),
+            Err(error) if error.error_len().is_none() => {
+                (Verdict::Unfinished, Ok(error.valid_up_to()))
+            }
             Err(_) => (Verdict::Invalid, Err(InvalidUtf8)),
         };
         assert_eq!(valid_prefix(bytes), prefix, "{bytes:x?}");
