@@ -73,11 +73,11 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::CloseTimeout => f.write_str("the close handshake was not finished in time"),
             Self::ControlTooLong(len) => {
-                write!(f, "control frame of {len} bytes; 125 is the most")
+                write!(f, "control frame of {len} bytes; expected at most 125")
             }
-            Self::FragmentedControl => f.write_str("control frame in fragments"),
+            Self::FragmentedControl => f.write_str("fragmented control frame"),
             Self::InterleavedMessage => {
-                f.write_str("new message inside a fragmented one; expected a continuation")
+                f.write_str("new message inside a fragmented one; expected a continuation frame")
             }
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
             Self::InvalidCloseReason => f.write_str("close reason is not UTF-8"),
@@ -90,8 +90,12 @@ impl fmt::Display for ProtocolError {
             Self::ReservedBits => f.write_str("reserved bit set without an extension"),
             Self::ReservedOpcode(opcode) => write!(f, "reserved opcode {opcode:#x}"),
             Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
-            Self::TruncatedCloseCode => f.write_str("close frame with half a code"),
-            Self::UnexpectedContinuation => f.write_str("continuation frame with no message begun"),
+            Self::TruncatedCloseCode => f.write_str(
+                "close frame with a payload of one byte; expected none, or a code of two",
+            ),
+            Self::UnexpectedContinuation => {
+                f.write_str("continuation frame without a message to continue")
+            }
             Self::UnexpectedEof => f.write_str("the transport ended without a close frame"),
             Self::UnmaskedFrame => f.write_str("unmasked frame from a client"),
         }
@@ -116,7 +120,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Closed => f.write_str("the connection is closing or closed"),
             Self::ControlTooLong(len) => {
-                write!(f, "control payload of {len} bytes; 125 is the most")
+                write!(f, "control payload of {len} bytes; expected at most 125")
             }
         }
     }

@@ -1,64 +1,65 @@
-//! [`Answer`]: what a server said to a client's request.
+//! [`Answer`]: the outcome of a client's handshake.
 
 use super::{http::chunked, response::Response};
 use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
 
-/// How much of a refusal's body is kept.
+/// How much of a refusal's body is kept, in bytes.
 pub(super) const MAX_BODY: usize = 8 << 10;
 
-/// What a server said to the request.
+/// A server's response to the opening handshake.
 #[derive(Debug)]
 pub enum Answer<'b> {
-    /// It accepted.
+    /// The server accepted.
     Accepted(Accepted<'b>),
-    /// It answered with another status than 101: there is no connection. Whether to follow a
-    /// redirection, or to authenticate, is the caller's to decide.
+    /// The server refused: it responded with a status other than 101, so there is no connection.
+    /// The caller decides whether to follow a redirect or to authenticate.
     Refused(Response<'b>),
 }
 
-/// A good answer that opens the connection. It borrows the receive buffer.
+/// A valid 101 response, which opens the connection. It borrows the receive buffer.
 #[derive(Debug)]
 pub struct Accepted<'b> {
     response: Response<'b>,
 }
 
 impl<'b> Accepted<'b> {
-    /// The answer.
+    /// Returns the response.
     #[must_use]
     pub const fn response(&self) -> Response<'b> {
         self.response
     }
 
-    /// The subprotocol that the server selected, one of those offered.
+    /// Returns the subprotocol that the server selected, which is one of those offered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&'b str> {
         let agreed = agreed_subprotocols(&self.response).next()?;
         core::str::from_utf8(agreed).ok()
     }
 
-    /// Opens the connection. What the server sent behind its answer is still in the receive buffer.
+    /// Opens the connection. What the server sent after its response is still in the receive
+    /// buffer.
     #[must_use]
     pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
         WebSocket::client(config, keys)
     }
 }
 
-/// The subprotocols that an answer names. The grammar has no header without one, but servers send it
-/// all the same, where they agree to none: it says no more than no header does.
+/// Returns the subprotocols named in a response. The grammar does not allow an empty header, but
+/// some servers send one if they select no subprotocol. It counts as no header.
 pub(super) fn agreed_subprotocols<'b>(
     response: &Response<'b>,
 ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
     response.headers().all("Sec-WebSocket-Protocol").filter(|name| !name.is_empty())
 }
 
-/// What the buffer begins with: all that is needed to lend it.
+/// What the receive buffer starts with: all that is needed to lend it as an [`Answer`].
 pub(super) enum Found {
     Accepted { head: usize },
     Refused { status: u16, head: usize, body: usize, chunked: bool },
 }
 
 impl Found {
-    /// A refusal whose head is not good, or was cut off.
+    /// A refusal whose head is malformed or incomplete.
     pub(super) const fn bare_refusal(status: u16) -> Self {
         Self::Refused { status, head: 0, body: 0, chunked: false }
     }

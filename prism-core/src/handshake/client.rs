@@ -1,4 +1,4 @@
-//! [`ClientHandshake`]: sends a request and judges the answer (RFC 6455 §4.1).
+//! [`ClientHandshake`]: sends a request and checks the response (RFC 6455 §4.1).
 
 use alloc::{borrow::ToOwned, string::String};
 
@@ -24,7 +24,7 @@ use crate::{buffer::RecvBuffer, config::Config};
 /// let config = Config::default();
 /// let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
 /// let request = ClientRequest::new("example.org", "/chat")?;
-/// let nonce = *b"the sample nonce"; // from a random generator, of course
+/// let nonce = *b"the sample nonce"; // a real one is random
 /// let mut handshake = ClientHandshake::start(&config, &request, nonce, &mut out);
 /// // Send what is in `out`, then read:
 /// input.extend_from_slice(
@@ -35,7 +35,7 @@ use crate::{buffer::RecvBuffer, config::Config};
 /// );
 /// match handshake.receive(&mut input)? {
 ///     Some(Answer::Accepted(accepted)) => {
-///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // random, too
+///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // these, too
 ///         let ws = accepted.into_websocket(&config, keys);
 ///     }
 ///     Some(Answer::Refused(response)) => println!("refused: {response:?}"),
@@ -51,18 +51,18 @@ pub struct ClientHandshake {
     stage: Stage,
 }
 
-/// How far the answer has come.
+/// How far the response has been read.
 #[derive(Debug)]
 enum Stage {
     Head,
-    /// The head of a refusal is there, and stays in the buffer until its body is.
+    /// The head of a refusal is complete, and stays in the buffer until its body is.
     Body(Refusal),
-    /// What every further call gives.
+    /// Every further call returns this error.
     Ended(HandshakeError),
 }
 
 impl ClientHandshake {
-    /// Appends the request to `out`.
+    /// Starts a handshake: appends the request to `out`.
     ///
     /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, 7).
     #[must_use]
@@ -82,16 +82,18 @@ impl ClientHandshake {
         }
     }
 
-    /// Reads the answer. `None` means that more bytes are needed.
+    /// Reads the response. `None` means that more bytes are needed.
     ///
-    /// Interim answers (1xx) are skipped. What follows the head of a 101 stays in `input`. A
-    /// refusal is given with its body, up to 8 KiB of it. Such a body may never end: once
-    /// [`is_refused`](Self::is_refused) says so, wait for no more than a moment. A refusal whose head is
-    /// not good HTTP/1, or over the limits, is given without headers and body: its status is there.
+    /// Interim responses (1xx) are skipped. What follows the head of a 101 stays in `input`. A
+    /// refusal is returned with its body, up to 8 KiB of it. Such a body may never end: once
+    /// [`is_refused`](Self::is_refused) returns `true`, wait only a moment. A refusal whose head is
+    /// malformed, or exceeds the limits, is returned with its status alone, without headers and
+    /// body.
     ///
     /// # Errors
-    /// If it is neither a refusal nor a good 101: that does not fit the request, is not good HTTP/1.1, or
-    /// over the limits, each as soon as it shows. After the answer [`HandshakeError::Finished`].
+    /// If the response is neither a refusal nor a valid 101: it does not match the request, is not
+    /// valid HTTP/1.1, or exceeds the limits. Each error is returned as soon as it shows. After the
+    /// response: [`HandshakeError::Finished`].
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -99,8 +101,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, and only the rest of the body is still to come: no
-    /// byte of it changes that there is no connection.
+    /// Returns whether the server has refused, and only the rest of the body is missing. None of it
+    /// can change that there is no connection.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -123,12 +125,12 @@ impl ClientHandshake {
         matches!(self.stage, Stage::Body(_))
     }
 
-    /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
-    /// longer. Gives a refusal with as much of its body as has come, or without headers, if its head was
-    /// not finished.
+    /// Reports that nothing more will be read: the transport has ended or failed, or the caller
+    /// waits no longer. Returns a refusal with as much of its body as has arrived, or without
+    /// headers if its head is incomplete.
     ///
     /// # Errors
-    /// [`HandshakeError::UnexpectedEof`] if the answer was not even that, and the errors of
+    /// [`HandshakeError::UnexpectedEof`] if not even the status has arrived, and the errors of
     /// [`receive`](Self::receive).
     pub fn receive_eof<'b>(
         &mut self,
@@ -164,13 +166,14 @@ impl ClientHandshake {
                 Stage::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
                 Stage::Head => {}
             }
-            // It is judged before the rest of the head is there, and is no reason to wait for that.
+            // The status is checked before the rest of the head has arrived: a wrong one need not
+            // wait.
             let status = parse_status(self.reader.within_limit(input.unparsed()))?;
             let bare_refusal = status.filter(|status| *status >= 200).map(Found::bare_refusal);
             let (length, response) = match self.find_head(input.unparsed()) {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(bare_refusal.filter(|_| eof)),
-                // The server has refused all the same.
+                // The status says that the server has refused, whatever is wrong with the rest.
                 Err(error) => return bare_refusal.map(Some).ok_or(error),
             };
             match response.status() {
@@ -179,7 +182,7 @@ impl ClientHandshake {
                     return Ok(Some(Found::Accepted { head: length }));
                 }
                 // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses
-                // received prior to a final response". All heads together keep to the limit.
+                // received prior to a final response". The limit holds for all heads together.
                 100..200 => {
                     input.skip(length);
                     self.reader.next_head(length);
@@ -189,7 +192,7 @@ impl ClientHandshake {
         }
     }
 
-    /// How long the head is, and what it says; `None` while its end is missing.
+    /// Returns the length of the head, and its contents; `None` if its end has not arrived.
     fn find_head<'b>(
         &mut self,
         unparsed: &'b [u8],
@@ -198,7 +201,8 @@ impl ClientHandshake {
         Ok(Some((length, Response::parse(&unparsed[..length])?)))
     }
 
-    /// RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to 6.
+    /// Checks a 101: RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to
+    /// 6.
     fn check(&self, response: &Response<'_>) -> Result<(), HandshakeError> {
         let headers = response.headers();
         let mut upgrades = tokens::elements(headers.all("Upgrade")).peekable();
@@ -213,7 +217,7 @@ impl ClientHandshake {
             Only::One(answer) if answer == self.answer.as_bytes() => {}
             _ => return Err(HandshakeError::InvalidAccept),
         }
-        // We offer no extension so far, so there is none to agree to.
+        // We offer no extension so far, so the server may not agree to one.
         if tokens::elements(headers.all("Sec-WebSocket-Extensions")).next().is_some() {
             return Err(HandshakeError::UnexpectedExtension);
         }

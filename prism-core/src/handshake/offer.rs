@@ -1,4 +1,4 @@
-//! [`Offer`]: a good request for a WebSocket, and the answer that accepts it.
+//! [`Offer`]: a valid request for a WebSocket, and the response that accepts it.
 
 use bytes::{BufMut, BytesMut};
 
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{config::Config, websocket::WebSocket};
 
-/// A good request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
+/// A valid request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
 ///
-/// To refuse it, write a [`Reply`](crate::Reply) in its place.
+/// To refuse it, write a [`Reply`](crate::Reply) instead.
 #[derive(Debug)]
 pub struct Offer<'a> {
     request: Request<'a>,
@@ -24,10 +24,10 @@ pub struct Offer<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
+    /// Checks that the request is a valid opening handshake (RFC 6455 §4.2.1).
     ///
     /// # Errors
-    /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
+    /// If it is not. Send [`HandshakeError::reply`] then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
         let answer = self.check_upgrade()?;
         Ok(Offer::new(self.clone(), answer))
@@ -39,22 +39,22 @@ impl<'a> Offer<'a> {
         Self { request, answer, subprotocol: None }
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub const fn request(&self) -> &Request<'a> {
         &self.request
     }
 
-    /// The subprotocols that the client speaks, those it prefers first.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
             .filter_map(|token| core::str::from_utf8(token).ok())
     }
 
-    /// Selects the subprotocol: the first of the server's `own` that the client offered, if any
-    /// (RFC 6455 §4.2.2). Their case counts.
+    /// Selects a subprotocol: the first of the server's `own` that the client offered, if any (RFC
+    /// 6455 §4.2.2). The case matters.
     ///
-    /// The answer will name it, and only it: nothing that the client did not offer can be selected.
+    /// Only an offered one can be selected. The response names it alone.
     pub fn select_subprotocol<P: AsRef<str>>(
         &mut self,
         own: impl IntoIterator<Item = P>,
@@ -64,14 +64,14 @@ impl<'a> Offer<'a> {
         self.subprotocol
     }
 
-    /// The subprotocol selected.
+    /// Returns the selected subprotocol.
     #[must_use]
     pub const fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
 
-    /// Appends the answer to `out`, and opens the connection. What the client sent behind its
-    /// request is still in the receive buffer.
+    /// Accepts the request: appends the response to `out`, and opens the connection. What the
+    /// client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         out.reserve(192 + accept.fields.as_bytes().len());
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
@@ -89,7 +89,7 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// What a server adds to the answer that [accepts](Offer::accept).
+/// The headers that a server adds to the response that [accepts](Offer::accept) a request.
 ///
 /// ```
 /// use prism_core::{Accept, InvalidHeader};
@@ -104,7 +104,7 @@ pub struct Accept {
 }
 
 impl Accept {
-    /// Adds nothing.
+    /// Creates an empty set of headers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -113,7 +113,7 @@ impl Accept {
     /// Adds a header.
     ///
     /// # Errors
-    /// If it is malformed, or one that the handshake sets itself.
+    /// If the header is malformed, or is one that the handshake sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.fields.push(name, value)?;
         Ok(self)

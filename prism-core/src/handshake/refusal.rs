@@ -1,4 +1,4 @@
-//! [`Refusal`]: an answer that refuses, while its body arrives.
+//! [`Refusal`]: a response that refuses, while its body arrives.
 
 use super::{
     answer::{Found, MAX_BODY},
@@ -6,10 +6,10 @@ use super::{
     response::Response,
 };
 
-/// How much of it is waited for, where chunks of it come with more words than content.
+/// How much of a chunked body is awaited, in bytes, framing included.
 const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 
-/// An answer with another status than 101, whose head is there.
+/// A response with a status other than 101, whose head is complete.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -26,7 +26,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal, if as much of its body is there as will be waited for.
+    /// Returns the refusal once its body is complete, or as long as is kept of it.
     pub(super) fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
         let Self { status, head, ref mut length } = *self;
         let arrived = unparsed.get(head..).unwrap_or_default();

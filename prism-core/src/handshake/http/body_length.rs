@@ -41,7 +41,7 @@ mod tests {
     use super::parse_content_length;
 
     #[test]
-    fn a_length_is_one_number() {
+    fn a_content_length_is_one_number() {
         assert_eq!((parse_content_length(b"0"), parse_content_length(b"012")), (Some(0), Some(12)));
         for bad in ["", "+0", "-1", "0, 0", "0x0", "1 ", "99999999999999999999"] {
             assert_eq!(parse_content_length(bad.as_bytes()), None, "{bad}");
