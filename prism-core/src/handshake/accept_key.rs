@@ -15,19 +15,19 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// and not checked.
 ///
 /// ```
-/// let answer = prism_core::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
-/// assert_eq!(answer.as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// let value = prism_core::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
+/// assert_eq!(value.as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 #[must_use]
 pub fn accept_key(key: impl AsRef<[u8]>) -> AcceptKey {
     let mut hash = Sha1::new();
     hash.update(key.as_ref());
     hash.update(GUID);
-    let mut answer = [0; 28];
+    let mut value = [0; 28];
     // Always exact: 20 bytes encode to 28 characters.
-    let written = STANDARD.encode_slice(hash.digest().bytes(), &mut answer);
-    debug_assert_eq!(written, Ok(answer.len()));
-    AcceptKey(answer)
+    let written = STANDARD.encode_slice(hash.digest().bytes(), &mut value);
+    debug_assert_eq!(written, Ok(value.len()));
+    AcceptKey(value)
 }
 
 /// A value of `Sec-WebSocket-Accept`: 28 characters. [`accept_key`] computes it.
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn the_accept_key_is_that_of_the_rfc() {
-        let answer = accept_key(key_of(*b"the sample nonce"));
-        assert_eq!(answer.to_string(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let value = accept_key(key_of(*b"the sample nonce"));
+        assert_eq!(value.to_string(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

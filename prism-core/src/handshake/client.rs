@@ -46,7 +46,7 @@ use crate::{buffer::RecvBuffer, config::Config};
 #[derive(Debug)]
 pub struct ClientHandshake {
     reader: HeadReader,
-    answer: AcceptKey,
+    accept_key: AcceptKey,
     subprotocols: String,
     stage: Stage,
 }
@@ -76,7 +76,7 @@ impl ClientHandshake {
         request.write(&key, out);
         Self {
             reader: HeadReader::new(config),
-            answer: accept_key(key),
+            accept_key: accept_key(key),
             subprotocols: request.subprotocols().to_owned(),
             stage: Stage::Head,
         }
@@ -214,7 +214,7 @@ impl ClientHandshake {
             return Err(HandshakeError::MissingConnection);
         }
         match headers.only("Sec-WebSocket-Accept") {
-            Only::One(answer) if answer == self.answer.as_bytes() => {}
+            Only::One(value) if value == self.accept_key.as_bytes() => {}
             _ => return Err(HandshakeError::InvalidAccept),
         }
         // We offer no extension so far, so the server may not agree to one.

@@ -19,7 +19,7 @@ use crate::{config::Config, websocket::WebSocket};
 #[derive(Debug)]
 pub struct Offer<'a> {
     request: Request<'a>,
-    answer: AcceptKey,
+    accept_key: AcceptKey,
     subprotocol: Option<&'a str>,
 }
 
@@ -29,14 +29,14 @@ impl<'a> Request<'a> {
     /// # Errors
     /// If it is not. Send [`HandshakeError::reply`] then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
-        let answer = self.check_upgrade()?;
-        Ok(Offer::new(self.clone(), answer))
+        let accept_key = self.check_upgrade()?;
+        Ok(Offer::new(self.clone(), accept_key))
     }
 }
 
 impl<'a> Offer<'a> {
-    pub(super) const fn new(request: Request<'a>, answer: AcceptKey) -> Self {
-        Self { request, answer, subprotocol: None }
+    pub(super) const fn new(request: Request<'a>, accept_key: AcceptKey) -> Self {
+        Self { request, accept_key, subprotocol: None }
     }
 
     /// Returns the request.
@@ -76,7 +76,7 @@ impl<'a> Offer<'a> {
         out.reserve(192 + accept.fields.as_bytes().len());
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        out.put_slice(self.answer.as_bytes());
+        out.put_slice(self.accept_key.as_bytes());
         out.put_slice(b"\r\n");
         if let Some(subprotocol) = self.subprotocol {
             out.put_slice(b"Sec-WebSocket-Protocol: ");

@@ -92,7 +92,7 @@ impl ServerHandshake {
     ) -> Result<Option<Offer<'b>>, HandshakeError> {
         let Some(request) = self.receive_request(input)? else { return Ok(None) };
         match request.check_upgrade() {
-            Ok(answer) => Ok(Some(Offer::new(request, answer))),
+            Ok(accept_key) => Ok(Some(Offer::new(request, accept_key))),
             Err(error) => {
                 self.ended = Some(error);
                 Err(error)

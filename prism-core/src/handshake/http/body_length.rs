@@ -1,11 +1,11 @@
-//! [`BodyLength`]: how long the body of an answer is, and what a `Content-Length` says.
+//! [`BodyLength`]: how a response's body ends, and how `Content-Length` is parsed.
 
 use super::{
     chunked::Chunks,
     headers::{Headers, Only},
 };
 
-/// How long the body is (RFC 9112 §6.3).
+/// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Debug)]
 pub(crate) enum BodyLength {
     Known(u64),
@@ -14,7 +14,7 @@ pub(crate) enum BodyLength {
 }
 
 impl BodyLength {
-    /// How long the body of an answer is.
+    /// Determines how the body of a response ends.
     pub(crate) fn of(status: u16, headers: Headers<'_>) -> Self {
         if matches!(status, 204 | 304) {
             return Self::Known(0);
@@ -30,7 +30,7 @@ impl BodyLength {
     }
 }
 
-/// A `Content-Length`: digits and nothing else (RFC 9110 §8.6).
+/// Parses a `Content-Length`: digits and nothing else (RFC 9110 §8.6).
 pub(crate) fn parse_content_length(value: &[u8]) -> Option<u64> {
     let text = core::str::from_utf8(value).ok()?;
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
