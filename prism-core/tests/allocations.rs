@@ -31,7 +31,7 @@ impl Bare {
     }
 
     /// Receives bytes; how many messages came of it.
-    fn hears(&mut self, bytes: &[u8]) -> usize {
+    fn receive(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
         while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
@@ -41,7 +41,7 @@ impl Bare {
     }
 
     /// Receives bytes and sends each message back.
-    fn echoes(&mut self, bytes: &[u8]) -> usize {
+    fn echo(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
         while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
@@ -91,10 +91,10 @@ fn a_whole_message_is_received_without_an_allocation() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
-            machine.hears(&wire); // warm
+            machine.receive(&wire); // warm
             assert_none(measure(|| {
                 for _ in 0..10 {
-                    assert_eq!(machine.hears(&wire), 1);
+                    assert_eq!(machine.receive(&wire), 1);
                 }
             }));
         }
@@ -126,11 +126,11 @@ fn a_message_is_echoed_without_an_allocation() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
-            machine.echoes(&wire); // warm
+            machine.echo(&wire); // warm
             machine.out.clear();
             assert_none(measure(|| {
                 for _ in 0..10 {
-                    assert_eq!(machine.echoes(&wire), 1);
+                    assert_eq!(machine.echo(&wire), 1);
                     machine.out.clear();
                 }
             }));
@@ -143,9 +143,9 @@ fn a_hundred_messages_in_one_read_are_echoed_without_an_allocation() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = frames(role)[4].repeat(100); // 125 bytes of text each
-        machine.echoes(&wire); // warm
+        machine.echo(&wire); // warm
         machine.out.clear();
-        assert_none(measure(|| assert_eq!(machine.echoes(&wire), 100)));
+        assert_none(measure(|| assert_eq!(machine.echo(&wire), 100)));
     }
 }
 
@@ -155,7 +155,7 @@ fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
             let mut in_pieces = || {
-                let seen: usize = wire.chunks(1000).map(|piece| machine.hears(piece)).sum();
+                let seen: usize = wire.chunks(1000).map(|piece| machine.receive(piece)).sum();
                 assert_eq!(seen, 1);
             };
             in_pieces(); // warm
@@ -173,11 +173,11 @@ fn fragments_are_joined_without_an_allocation() {
     ]
     .concat();
     let mut server = Bare::new(Role::Server, &quiet());
-    server.hears(&wire); // warm
+    server.receive(&wire); // warm
     server.out.clear();
     assert_none(measure(|| {
         for _ in 0..10 {
-            assert_eq!(server.hears(&wire), 1);
+            assert_eq!(server.receive(&wire), 1);
             server.out.clear();
         }
     }));
@@ -189,11 +189,11 @@ fn pings_are_answered_without_an_allocation() {
         let mut machine = Bare::new(role, &quiet());
         let wire = Frame::ping([7; 125]);
         let wire = if role == Role::Server { wire.masked() } else { wire }.wire();
-        machine.hears(&wire); // warm
+        machine.receive(&wire); // warm
         machine.out.clear();
         assert_none(measure(|| {
             for _ in 0..100 {
-                machine.hears(&wire);
+                machine.receive(&wire);
                 assert!(!machine.out.is_empty());
                 machine.out.clear();
             }
@@ -208,7 +208,7 @@ fn a_close_handshake_takes_no_memory() {
     server.out.reserve(100);
     server.input = RecvBuffer::with_capacity(100);
     assert_none(measure(|| {
-        server.hears(&wire);
+        server.receive(&wire);
     }));
     assert!(server.ws.wants_shutdown());
 
@@ -230,7 +230,7 @@ fn a_header_that_claims_petabytes_allocates_nothing() {
             machine.input = RecvBuffer::with_capacity(64);
             machine.out.reserve(256);
             let info = measure(|| {
-                machine.hears(&header);
+                machine.receive(&header);
             });
             // Where the limit refuses it, the close frame's words take a few bytes for a moment.
             assert!(info.bytes_max <= 128, "{info:?} with a limit of {limit}");
@@ -251,9 +251,9 @@ fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
         let text = "x".repeat(total);
         let wire = masked(text.as_bytes(), KEY);
         let info = measure(|| {
-            server.hears(&header);
+            server.receive(&header);
             for piece in wire.chunks(drip) {
-                server.hears(piece);
+                server.receive(piece);
             }
         });
         // While a buffer grows, the old one and the new one are both there: 1 + 2 times.
@@ -272,9 +272,9 @@ fn a_message_in_a_hundred_thousand_fragments_holds_a_small_multiple_of_its_paylo
     let fragment = Frame::continuation([1]).more().masked().wire();
     let count = 100_000;
     let info = measure(|| {
-        server.hears(&first);
+        server.receive(&first);
         for _ in 1..count {
-            server.hears(&fragment);
+            server.receive(&fragment);
         }
     });
     // Headers are seven times the payload here, and are not kept.
@@ -291,10 +291,10 @@ fn small_messages_for_ever_hold_the_memory_of_one() {
         // No read but the last ends where a message does: the buffer is never empty.
         let (first, rest) = stream.split_at(5);
         let info = measure(|| {
-            let mut seen = machine.hears(first);
+            let mut seen = machine.receive(first);
             for piece in rest.chunks(96) {
                 assert!(!machine.input.is_empty());
-                seen += machine.hears(piece);
+                seen += machine.receive(piece);
             }
             assert_eq!(seen, 10_000);
         });
@@ -306,7 +306,7 @@ fn small_messages_for_ever_hold_the_memory_of_one() {
 fn an_owned_message_is_the_only_copy_a_receiver_makes() {
     let wire = Frame::text("x".repeat(1000)).masked().wire();
     let mut server = Bare::new(Role::Server, &quiet());
-    server.hears(&wire); // warm
+    server.receive(&wire); // warm
     let info = measure(|| {
         server.input.extend_from_slice(&wire);
         let event = server.ws.receive(&mut server.input, &mut server.out);

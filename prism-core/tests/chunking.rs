@@ -20,7 +20,7 @@ const SHORT: usize = 700;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
     seen: Vec<Seen>,
-    said: Vec<u8>,
+    sent: Vec<u8>,
     state: State,
     wants_shutdown: bool,
     /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) gives then.
@@ -32,7 +32,7 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
     let mut seen = Vec::new();
     for piece in pieces {
         read_into(&mut machine, piece);
-        for event in machine.receives() {
+        for event in machine.receive_buffered() {
             if let (Some(first @ Seen::Error(_)), Seen::Error(_)) = (seen.last(), &event) {
                 assert_eq!(*first, event, "fused: the same error from then on");
             } else {
@@ -49,7 +49,7 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
         state: machine.state(),
         wants_shutdown: machine.ws.wants_shutdown(),
         end: machine.ws.receive_eof().err().map(Seen::Error),
-        said: machine.out.into(),
+        sent: machine.out.into(),
     }
 }
 
@@ -128,11 +128,11 @@ fn moved_to_another_buffer_after_each_read() {
             machine.input.move_to(&mut other);
             core::mem::swap(&mut machine.input, &mut other);
             read_into(&mut machine, piece);
-            seen.extend(machine.receives());
+            seen.extend(machine.receive_buffered());
         }
         seen.dedup_by(|next, seen| matches!(seen, Seen::Error(_)) && next == seen);
         let whole = whole(&vector);
-        assert_eq!((seen, machine.out.to_vec()), (whole.seen, whole.said), "{}", vector.name);
+        assert_eq!((seen, machine.out.to_vec()), (whole.seen, whole.sent), "{}", vector.name);
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::{
     Seen, close, error,
     frame::Frame,
-    machine::{Machine, fails, limited, quiet},
+    machine::{Machine, assert_fails, limited, quiet},
     pair::Pair,
     ping, text,
 };
@@ -62,14 +62,14 @@ fn messages_of_the_peer_keep_coming_until_its_own_close_frame() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         assert!(machine.ws.wants_read());
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::text("on"),
             Frame::text("its w").more(),
             Frame::continuation("ay"),
             Frame::close(1000, ""),
         ]);
         assert_eq!(seen, [text("on"), text("its way"), close(1000, "")]);
-        assert_eq!(machine.says(), [Frame::close(1000, "")], "ours, and no second one");
+        assert_eq!(machine.sent(), [Frame::close(1000, "")], "ours, and no second one");
     }
 }
 
@@ -77,12 +77,12 @@ fn messages_of_the_peer_keep_coming_until_its_own_close_frame() {
 fn nothing_is_sent_after_a_close_frame_whoever_closed() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        assert_eq!(machine.says().len(), 1);
+        assert_eq!(machine.sent().len(), 1);
         assert_silent(&mut machine);
     }
     for mut machine in Machine::both() {
-        machine.hears_frames([Frame::close(1000, "")]);
-        assert_eq!(machine.says().len(), 1);
+        machine.receive_frames([Frame::close(1000, "")]);
+        assert_eq!(machine.sent().len(), 1);
         assert_silent(&mut machine);
     }
 }
@@ -94,8 +94,8 @@ fn assert_silent(machine: &mut Machine) {
     assert_eq!(machine.pong(b""), Err(SendError::Closed));
     assert!(!machine.close(CloseCode::NORMAL, ""));
     assert!(!machine.close(CloseCode::NO_STATUS, "another"));
-    machine.hears_frames([Frame::ping("x"), Frame::close(1000, ""), Frame::close(1000, "")]);
-    assert_eq!(machine.says(), []);
+    machine.receive_frames([Frame::ping("x"), Frame::close(1000, ""), Frame::close(1000, "")]);
+    assert_eq!(machine.sent(), []);
 }
 
 #[test]
@@ -103,22 +103,22 @@ fn whatever_comes_after_a_close_frame_is_dropped_unread() {
     for mut machine in Machine::both() {
         let frames =
             [Frame::close(1000, "end"), Frame::text("late"), Frame::ping(""), Frame::new(15, [])];
-        assert_eq!(machine.hears_frames(frames), [close(1000, "end")]);
-        assert_eq!(machine.hears(&[0xff; 1000]), []);
+        assert_eq!(machine.receive_frames(frames), [close(1000, "end")]);
+        assert_eq!(machine.receive(&[0xff; 1000]), []);
         assert!(machine.input.is_empty());
-        assert_eq!(machine.says(), [Frame::close(1000, "end")]);
+        assert_eq!(machine.sent(), [Frame::close(1000, "end")]);
     }
 }
 
 #[test]
 fn an_empty_close_frame_means_no_status_and_is_echoed_empty() {
     for mut machine in Machine::both() {
-        assert_eq!(machine.hears_frames([Frame::empty_close()]), [close(1005, "")]);
-        assert_eq!(machine.says(), [Frame::empty_close()]);
+        assert_eq!(machine.receive_frames([Frame::empty_close()]), [close(1005, "")]);
+        assert_eq!(machine.sent(), [Frame::empty_close()]);
     }
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NO_STATUS, ""));
-        assert_eq!(machine.says(), [Frame::empty_close()]);
+        assert_eq!(machine.sent(), [Frame::empty_close()]);
     }
 }
 
@@ -126,7 +126,7 @@ fn an_empty_close_frame_means_no_status_and_is_echoed_empty() {
 fn a_close_frame_with_half_a_code_is_refused() {
     for mut machine in Machine::both() {
         let wire = Frame::new(8, [3]).from(machine.peer()).wire();
-        fails(&mut machine, &wire, ProtocolError::TruncatedCloseCode);
+        assert_fails(&mut machine, &wire, ProtocolError::TruncatedCloseCode);
     }
 }
 
@@ -141,12 +141,12 @@ fn the_codes_that_may_travel_are_accepted_and_echoed_and_all_others_refused() {
         let mut client = Machine::client();
         let frame = Frame::close(code, "why");
         if may_travel(code) {
-            assert_eq!(client.hears_frames([frame]), [close(code, "why")]);
-            assert_eq!(client.says(), [Frame::close(code, "why")]);
+            assert_eq!(client.receive_frames([frame]), [close(code, "why")]);
+            assert_eq!(client.sent(), [Frame::close(code, "why")]);
         } else {
             let refused = ProtocolError::InvalidCloseCode(code);
-            assert_eq!(client.hears_frames([frame]), [error(refused)]);
-            assert_eq!(client.says()[0].close_code(), Some(1002));
+            assert_eq!(client.receive_frames([frame]), [error(refused)]);
+            assert_eq!(client.sent()[0].close_code(), Some(1002));
         }
         assert_eq!(CloseCode::new(code).is_some(), may_travel(code), "{code} can be made to send");
     }
@@ -179,7 +179,7 @@ fn a_reason_that_is_too_long_is_cut_at_the_end_of_a_character_and_closes() {
 fn a_reason_without_a_code_is_left_out_and_closes() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NO_STATUS, "why"));
-        assert_eq!(machine.says(), [Frame::empty_close()]);
+        assert_eq!(machine.sent(), [Frame::empty_close()]);
     }
 }
 
@@ -188,7 +188,7 @@ fn a_reason_that_is_not_utf_8_is_refused() {
     for reason in [&b"\xff"[..], b"ok\xc0\x80", b"cut \xe2\x82", b"\xed\xa0\x80"] {
         for mut machine in Machine::both() {
             let wire = Frame::close(1000, reason).from(machine.peer()).wire();
-            fails(&mut machine, &wire, ProtocolError::InvalidCloseReason);
+            assert_fails(&mut machine, &wire, ProtocolError::InvalidCloseReason);
         }
     }
 }
@@ -215,10 +215,10 @@ fn every_error_tells_the_peer_its_code() {
     for (code, frames) in wrong {
         for role in [prism_core::Role::Server, prism_core::Role::Client] {
             let mut machine = Machine::new(role, &limited(10));
-            let seen = machine.hears_frames(frames.clone());
+            let seen = machine.receive_frames(frames.clone());
             let [Seen::Error(error)] = seen[..] else { panic!("{frames:?} gave {seen:?}") };
-            let said = machine.says();
-            let [told] = &said[..] else { panic!("one close frame, not {said:?}") };
+            let sent = machine.sent();
+            let [told] = &sent[..] else { panic!("one close frame, not {sent:?}") };
             assert_eq!(told.close_code(), Some(code), "{frames:?}");
             assert_eq!(told.payload[2..], *error.to_string().as_bytes(), "and says why in words");
         }
@@ -229,11 +229,11 @@ fn every_error_tells_the_peer_its_code() {
 fn an_error_behind_our_own_close_frame_is_given_and_no_second_close_sent() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
-        let seen = machine.hears_frames([Frame::new(3, "")]);
+        machine.sent();
+        let seen = machine.receive_frames([Frame::new(3, "")]);
         assert_eq!(seen, [error(ProtocolError::ReservedOpcode(3))]);
-        assert_eq!(machine.says(), []);
-        assert_eq!(machine.hears_frames([Frame::close(1000, "")]), seen, "fused");
+        assert_eq!(machine.sent(), []);
+        assert_eq!(machine.receive_frames([Frame::close(1000, "")]), seen, "fused");
     }
 }
 
@@ -242,8 +242,8 @@ fn messages_before_the_wrong_frame_are_delivered_and_none_behind_it() {
     for mut machine in Machine::both() {
         let frames = [Frame::text("ok"), Frame::ping("1"), Frame::new(3, ""), Frame::text("no")];
         let refused = error(ProtocolError::ReservedOpcode(3));
-        assert_eq!(machine.hears_frames(frames), [text("ok"), ping("1"), refused]);
-        assert_eq!(machine.says()[0], Frame::pong("1"));
+        assert_eq!(machine.receive_frames(frames), [text("ok"), ping("1"), refused]);
+        assert_eq!(machine.sent()[0], Frame::pong("1"));
     }
 }
 
@@ -255,7 +255,7 @@ fn the_server_shuts_the_transport_down_first() {
         assert!(!machine.ws.wants_shutdown(), "open");
         assert!(machine.close(CloseCode::NORMAL, ""));
         assert!(!machine.ws.wants_shutdown(), "unanswered");
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         assert!(machine.ws.wants_read(), "to see the other's end");
         assert_eq!(machine.state(), State::Closing);
     }
@@ -271,7 +271,7 @@ fn a_server_that_was_closed_or_failed_shuts_down_too_and_a_client_waits() {
     let endings = [Frame::close(1000, ""), Frame::new(3, "")];
     for frame in endings {
         for mut machine in Machine::both() {
-            machine.hears_frames([frame.clone()]);
+            machine.receive_frames([frame.clone()]);
             let is_server = machine.role == prism_core::Role::Server;
             assert_eq!(machine.ws.wants_shutdown(), is_server, "{frame:?}");
             assert!(machine.ws.wants_read());
@@ -285,10 +285,10 @@ fn the_end_of_the_transport_without_a_close_frame_is_an_error() {
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
         assert_eq!(machine.state(), State::Closed);
         assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
-        let late = machine.hears_frames([Frame::text("late")]);
+        let late = machine.receive_frames([Frame::text("late")]);
         assert_eq!(late, [error(ProtocolError::UnexpectedEof)], "fused");
         assert_eq!(machine.send("late"), Err(SendError::Closed));
-        assert_eq!(machine.says(), [], "nobody is there to be told");
+        assert_eq!(machine.sent(), [], "nobody is there to be told");
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
         assert_eq!(machine.ws.poll_timeout(), None);
     }
@@ -297,7 +297,7 @@ fn the_end_of_the_transport_without_a_close_frame_is_an_error() {
 #[test]
 fn the_end_of_the_transport_inside_a_message_or_before_the_answer_is_an_error() {
     for mut machine in Machine::both() {
-        machine.hears_frames([Frame::text("half").more()]);
+        machine.receive_frames([Frame::text("half").more()]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
     }
     for mut machine in Machine::both() {
@@ -309,10 +309,10 @@ fn the_end_of_the_transport_inside_a_message_or_before_the_answer_is_an_error() 
 #[test]
 fn the_end_of_the_transport_after_a_close_frame_is_no_error() {
     for mut machine in Machine::both() {
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         assert_eq!(machine.ws.receive_eof(), Ok(()));
         assert_eq!(machine.ws.receive_eof(), Ok(()), "and says so again");
-        assert_eq!(machine.receives(), []);
+        assert_eq!(machine.receive_buffered(), []);
         assert_eq!(machine.state(), State::Closed);
     }
 }
@@ -320,9 +320,9 @@ fn the_end_of_the_transport_after_a_close_frame_is_no_error() {
 #[test]
 fn the_end_of_the_transport_after_an_error_gives_that_error() {
     for mut machine in Machine::both() {
-        machine.hears_frames([Frame::new(3, "")]);
+        machine.receive_frames([Frame::new(3, "")]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::ReservedOpcode(3)));
-        assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))]);
+        assert_eq!(machine.receive_buffered(), [error(ProtocolError::ReservedOpcode(3))]);
     }
 }
 
@@ -330,7 +330,7 @@ fn the_end_of_the_transport_after_an_error_gives_that_error() {
 fn a_machine_says_how_far_it_is() {
     for mut machine in Machine::both() {
         assert_eq!(machine.state(), State::Open);
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         assert_eq!(machine.state(), State::Closing);
         machine.ws.receive_eof().unwrap();
         assert_eq!(machine.state(), State::Closed);

@@ -26,9 +26,9 @@ fn a_close_that_is_not_answered_in_time_is_given_up() {
         assert_eq!(machine.at(s(12)), Err(ProtocolError::CloseTimeout));
         assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
         assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
-        assert_eq!(machine.says(), [Frame::close(1000, "")], "and no second close frame");
+        assert_eq!(machine.sent(), [Frame::close(1000, "")], "and no second close frame");
         assert_eq!(
-            machine.hears_frames([Frame::close(1000, "")]),
+            machine.receive_frames([Frame::close(1000, "")]),
             [error(ProtocolError::CloseTimeout)]
         );
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::CloseTimeout));
@@ -42,7 +42,7 @@ fn messages_do_not_put_off_the_close_timeout() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         for at in 0..5 {
             machine.at(s(at)).unwrap();
-            assert_eq!(machine.hears_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
+            assert_eq!(machine.receive_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
         }
         assert_eq!(machine.at(s(5)), Err(ProtocolError::CloseTimeout));
     }
@@ -55,11 +55,11 @@ fn closing_stops_the_keepalive() {
         machine.at(s(20)).unwrap();
         assert_eq!(pings(&mut machine), 1);
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         machine.at(s(28)).unwrap();
         assert_eq!(machine.at(s(30)), Ok(()), "no judgement of the ping any more");
         assert_eq!(machine.ws.poll_timeout(), Some(s(33)));
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
     }
 }
 
@@ -67,7 +67,7 @@ fn closing_stops_the_keepalive() {
 fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_ever() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         machine.at(s(3)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(8)));
         assert_eq!(machine.state(), State::Closing);
@@ -84,7 +84,7 @@ fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_tr
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.at(s(0)).unwrap();
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         machine.at(s(4)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(9)));
         machine.at(s(8)).unwrap();
@@ -98,11 +98,15 @@ fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_tr
 fn after_an_error_the_transport_is_given_up_in_time() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::new(3, "")]);
+        machine.receive_frames([Frame::new(3, "")]);
         machine.at(s(1)).unwrap();
         assert_eq!(machine.at(s(6)), Ok(()));
         assert_eq!(machine.state(), State::Closed);
-        assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))], "still fused");
+        assert_eq!(
+            machine.receive_buffered(),
+            [error(ProtocolError::ReservedOpcode(3))],
+            "still fused"
+        );
     }
 }
 
@@ -126,10 +130,10 @@ fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() 
     for role in ROLES {
         for last_words in [Frame::new(3, ""), Frame::close(1000, "")] {
             let mut machine = started(role, s(0));
-            machine.hears_frames([last_words]);
+            machine.receive_frames([last_words]);
             for at in 1..6 {
                 machine.at(s(at)).unwrap();
-                machine.hears_frames([Frame::text("I go on and on")]);
+                machine.receive_frames([Frame::text("I go on and on")]);
             }
             assert_eq!(machine.at(s(6)), Ok(()));
             assert_eq!(machine.state(), State::Closed);
@@ -195,7 +199,7 @@ fn nor_does_one_that_has_answered_the_close_frame_however_late() {
             machine.out.advance(1);
             machine.at(s(5 * at)).unwrap();
             if at == answers {
-                machine.hears_frames([Frame::close(1000, "")]);
+                machine.receive_frames([Frame::close(1000, "")]);
                 machine.at(s(5 * at + 4)).unwrap();
             }
             let expected = if at < 24 { State::Closing } else { State::Closed };

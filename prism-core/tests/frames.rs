@@ -5,7 +5,7 @@ mod common;
 use common::{
     binary,
     frame::{BINARY, Claim, Frame},
-    machine::{Machine, fails},
+    machine::{Machine, assert_fails},
     ping, pong, text,
 };
 use prism_core::{ProtocolError, Role};
@@ -23,9 +23,9 @@ fn a_payload_of_any_length_arrives_as_it_was_sent() {
     for mut machine in Machine::both() {
         for len in EDGES {
             let payload = bytes(len);
-            assert_eq!(machine.hears_frames([Frame::binary(&payload)]), [binary(&payload)]);
+            assert_eq!(machine.receive_frames([Frame::binary(&payload)]), [binary(&payload)]);
             let letters = "x".repeat(len);
-            assert_eq!(machine.hears_frames([Frame::text(&letters)]), [text(&letters)]);
+            assert_eq!(machine.receive_frames([Frame::text(&letters)]), [text(&letters)]);
         }
     }
 }
@@ -36,7 +36,7 @@ fn a_sent_payload_of_any_length_is_one_frame_with_the_shortest_length() {
         for len in EDGES {
             let payload = bytes(len);
             machine.send(&payload).unwrap();
-            assert_eq!(machine.says(), [Frame::binary(&payload)]); // `says` checks the form
+            assert_eq!(machine.sent(), [Frame::binary(&payload)]); // `sent` checks the form
         }
     }
 }
@@ -44,23 +44,23 @@ fn a_sent_payload_of_any_length_is_one_frame_with_the_shortest_length() {
 #[test]
 fn the_examples_of_section_5_7_mean_what_the_rfc_says() {
     let mut client = Machine::client();
-    assert_eq!(client.hears(b"\x81\x05Hello"), [text("Hello")]);
-    assert_eq!(client.hears(b"\x01\x03Hel\x80\x02lo"), [text("Hello")]);
-    assert_eq!(client.hears(b"\x89\x05Hello"), [ping("Hello")]);
-    assert_eq!(client.hears(&[b"\x82\x7e\x01\x00", &[7; 256][..]].concat()), [binary([7; 256])]);
+    assert_eq!(client.receive(b"\x81\x05Hello"), [text("Hello")]);
+    assert_eq!(client.receive(b"\x01\x03Hel\x80\x02lo"), [text("Hello")]);
+    assert_eq!(client.receive(b"\x89\x05Hello"), [ping("Hello")]);
+    assert_eq!(client.receive(&[b"\x82\x7e\x01\x00", &[7; 256][..]].concat()), [binary([7; 256])]);
     let long = [&b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00"[..], &[7; 65_536]].concat();
-    assert_eq!(client.hears(&long), [binary(vec![7; 65_536])]);
+    assert_eq!(client.receive(&long), [binary(vec![7; 65_536])]);
 
     let mut server = Machine::server();
-    assert_eq!(server.hears(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), [text("Hello")]);
-    assert_eq!(server.hears(b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), [pong("Hello")]);
+    assert_eq!(server.receive(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), [text("Hello")]);
+    assert_eq!(server.receive(b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), [pong("Hello")]);
 }
 
 #[test]
 fn many_messages_in_one_read_come_out_one_by_one_in_order() {
     for mut machine in Machine::both() {
         let names: Vec<_> = (0..100).map(|i| format!("message {i}")).collect();
-        let seen = machine.hears_frames(names.iter().map(Frame::text));
+        let seen = machine.receive_frames(names.iter().map(Frame::text));
         assert_eq!(seen, names.iter().map(|name| text(name)).collect::<Vec<_>>());
         assert!(machine.input.is_empty());
     }
@@ -74,7 +74,7 @@ fn a_length_that_would_fit_a_shorter_form_is_refused() {
     {
         for mut machine in Machine::both() {
             let header = Frame::binary([]).from(machine.peer()).claiming(claim).header();
-            fails(&mut machine, &header, ProtocolError::NonMinimalLength);
+            assert_fails(&mut machine, &header, ProtocolError::NonMinimalLength);
         }
     }
 }
@@ -84,7 +84,7 @@ fn a_length_with_its_top_bit_set_is_refused() {
     for len in [1 << 63, (1 << 63) + 5, u64::MAX] {
         for mut machine in Machine::both() {
             let frame = Frame::binary([]).from(machine.peer()).claiming(Claim::Bits64(len));
-            fails(&mut machine, &frame.header(), ProtocolError::LengthOverflow);
+            assert_fails(&mut machine, &frame.header(), ProtocolError::LengthOverflow);
         }
     }
 }
@@ -106,7 +106,7 @@ fn a_reserved_bit_is_refused_whichever_it_is_and_in_whatever_frame() {
         for frames in frames {
             for mut machine in Machine::both() {
                 let wire = common::frame::wire(machine.peer(), frames.clone());
-                fails(&mut machine, &wire, ProtocolError::ReservedBits);
+                assert_fails(&mut machine, &wire, ProtocolError::ReservedBits);
             }
         }
     }
@@ -117,11 +117,11 @@ fn an_opcode_without_a_meaning_is_refused() {
     for opcode in (3..=7).chain(11..=15) {
         for mut machine in Machine::both() {
             let whole = Frame::new(opcode, "x").from(machine.peer());
-            fails(&mut machine, &whole.wire(), ProtocolError::ReservedOpcode(opcode));
+            assert_fails(&mut machine, &whole.wire(), ProtocolError::ReservedOpcode(opcode));
         }
         for mut machine in Machine::both() {
             let fragment = Frame::new(opcode, []).more().from(machine.peer());
-            fails(&mut machine, &fragment.wire(), ProtocolError::ReservedOpcode(opcode));
+            assert_fails(&mut machine, &fragment.wire(), ProtocolError::ReservedOpcode(opcode));
         }
     }
 }
@@ -135,7 +135,7 @@ fn what_two_bytes_show_to_be_wrong_is_refused_with_these_two() {
         ([0x09, 0x80], ProtocolError::FragmentedControl),
     ];
     for (header, error) in wrong {
-        fails(&mut Machine::server(), &header, error);
+        assert_fails(&mut Machine::server(), &header, error);
     }
 }
 
@@ -145,17 +145,17 @@ fn a_frame_is_not_seen_before_its_last_byte() {
         for frame in [Frame::text("Hello"), Frame::binary(bytes(200)), Frame::ping("Hello")] {
             let wire = frame.from(machine.peer()).wire();
             let (last, before) = wire.split_last().unwrap();
-            assert_eq!(machine.hears(before), []);
-            assert_eq!(machine.hears(&[*last]).len(), 1);
+            assert_eq!(machine.receive(before), []);
+            assert_eq!(machine.receive(&[*last]).len(), 1);
         }
     }
 }
 
 #[test]
 fn the_length_of_an_empty_frame_needs_no_byte_behind_its_header() {
-    assert_eq!(Machine::client().hears(&[0x81, 0]), [text("")]);
-    assert_eq!(Machine::client().hears(&[0x82, 0]), [binary("")]);
-    assert_eq!(Machine::server().hears(&[0x82, 0x80, 1, 2, 3, 4]), [binary("")]);
+    assert_eq!(Machine::client().receive(&[0x81, 0]), [text("")]);
+    assert_eq!(Machine::client().receive(&[0x82, 0]), [binary("")]);
+    assert_eq!(Machine::server().receive(&[0x82, 0x80, 1, 2, 3, 4]), [binary("")]);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_sent_message_is_text_or_binary_as_the_caller_said() {
     server.send(b"bin").unwrap();
     server.send(&vec![0xff; 3]).unwrap();
     assert_eq!(
-        server.says(),
+        server.sent(),
         [Frame::text("text"), Frame::binary("bin"), Frame::binary([0xff; 3])]
     );
 }
@@ -175,5 +175,5 @@ fn a_sent_message_is_text_or_binary_as_the_caller_said() {
 #[should_panic(expected = "in its shortest form")]
 fn the_measure_itself_refuses_a_length_that_is_not_minimal() {
     let wire = Frame::new(BINARY, [1; 3]).claiming(Claim::Bits16(3)).wire();
-    common::frame::said_by(Role::Server, &wire);
+    common::frame::sent_by(Role::Server, &wire);
 }

@@ -49,7 +49,7 @@ impl From<Answer<'_>> for Outcome {
 }
 
 /// A client gets an answer in these pieces, and then the end of the transport, if it is needed.
-fn hear<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
+fn receive<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
     let mut handshake = start(config);
     let mut input = RecvBuffer::new();
     let mut outcome = Outcome::NeedsMore;
@@ -72,8 +72,8 @@ fn hear<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bo
     outcome
 }
 
-fn hear_whole(answer: &[u8]) -> Outcome {
-    hear(&Config::default(), [answer], false)
+fn receive_whole(answer: &[u8]) -> Outcome {
+    receive(&Config::default(), [answer], false)
 }
 
 #[test]
@@ -131,14 +131,14 @@ fn nothing_can_be_injected_into_a_request() {
 fn good_answers_open_the_connection() {
     for (name, answer, subprotocol) in good_answers() {
         let expected = Outcome::Accepted(subprotocol.map(String::from), Vec::new());
-        assert_eq!(hear_whole(&answer), expected, "{name}");
+        assert_eq!(receive_whole(&answer), expected, "{name}");
     }
 }
 
 #[test]
 fn bad_answers_do_not() {
     for (name, answer, error) in bad_answers() {
-        assert_eq!(hear_whole(&answer), Outcome::Error(error), "{name}");
+        assert_eq!(receive_whole(&answer), Outcome::Error(error), "{name}");
     }
 }
 
@@ -147,8 +147,8 @@ fn refusals_come_with_the_start_of_their_body() {
     for (name, answer, (status, body), ends) in refusals() {
         let refused = Outcome::Refused(status, body);
         let at_once = if ends == Ends::ByItself { refused.clone() } else { Outcome::NeedsMore };
-        assert_eq!(hear_whole(&answer), at_once, "{name}");
-        assert_eq!(hear(&Config::default(), [&answer[..]], true), refused, "{name}");
+        assert_eq!(receive_whole(&answer), at_once, "{name}");
+        assert_eq!(receive(&Config::default(), [&answer[..]], true), refused, "{name}");
     }
 }
 
@@ -210,10 +210,10 @@ fn an_answer_that_cannot_become_good_is_not_read_to_its_end() {
         ("HTTP/1.0 101 ", HandshakeError::UnsupportedHttpVersion),
         ("HTTP/1.1 1010", HandshakeError::InvalidStatusLine),
     ] {
-        assert_eq!(hear_whole(start.as_bytes()), Outcome::Error(error), "{start}");
+        assert_eq!(receive_whole(start.as_bytes()), Outcome::Error(error), "{start}");
         let before = &start.as_bytes()[..start.len() - 1];
         let expected = if start == "SSH-" { Outcome::Error(error) } else { Outcome::NeedsMore };
-        assert_eq!(hear_whole(before), expected, "{start}");
+        assert_eq!(receive_whole(before), expected, "{start}");
     }
 }
 
@@ -224,11 +224,11 @@ fn how_an_answer_is_cut_makes_no_difference() {
     let refusals = refusals().into_iter().map(|(name, answer, ..)| (name, answer));
     let config = Config::default();
     for (name, answer) in good.chain(bad).chain(refusals) {
-        let whole = hear(&config, [&answer[..]], true);
-        assert_eq!(hear(&config, answer.chunks(1), true), whole, "{name}, byte by byte");
+        let whole = receive(&config, [&answer[..]], true);
+        assert_eq!(receive(&config, answer.chunks(1), true), whole, "{name}, byte by byte");
         for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 997 == 0) {
             let pieces = answer.split_at(cut);
-            assert_eq!(hear(&config, [pieces.0, pieces.1], true), whole, "{name}, cut at {cut}");
+            assert_eq!(receive(&config, [pieces.0, pieces.1], true), whole, "{name}, cut at {cut}");
         }
     }
 }
@@ -241,8 +241,8 @@ fn how_it_is_cut_makes_no_difference_where_interim_answers_have_used_up_the_limi
         let config = Config::default().max_head_size(interim.len() + left);
         let too_large = HandshakeError::HeadTooLarge(config.max_head_size);
         let error = if left < 2 { too_large } else { HandshakeError::NotHttp };
-        assert_eq!(hear(&config, [&answer[..]], true), Outcome::Error(error), "{left} left");
-        assert_eq!(hear(&config, answer.chunks(1), true), Outcome::Error(error), "{left} left");
+        assert_eq!(receive(&config, [&answer[..]], true), Outcome::Error(error), "{left} left");
+        assert_eq!(receive(&config, answer.chunks(1), true), Outcome::Error(error), "{left} left");
     }
 }
 
@@ -251,7 +251,7 @@ fn the_end_of_the_transport_may_come_too_early() {
     let answer = plus(&[]);
     for end in 0..answer.len() {
         assert_eq!(
-            hear(&Config::default(), [&answer[..end]], true),
+            receive(&Config::default(), [&answer[..end]], true),
             Outcome::Error(HandshakeError::UnexpectedEof),
             "{end}"
         );

@@ -96,7 +96,7 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an empty line before", [b"\r\n\r\n", &plus(&[])[..]].concat(), ""),
         ("a query", with("GET", &["GET /?a=b&c=%20d HTTP/1.1"]), ""),
         ("an absolute target", with("GET", &["GET ws://example.org/chat HTTP/1.1"]), ""),
-        ("no body, said so", plus(&["Content-Length: 0"]), ""),
+        ("no body, sent so", plus(&["Content-Length: 0"]), ""),
         ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
         ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
         ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),

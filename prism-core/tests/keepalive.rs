@@ -21,7 +21,7 @@ fn a_fresh_deadline_is_due_at_once_and_starts_with_the_first_look_at_the_clock()
         let mut machine = Machine::new(role, &config());
         assert_eq!(machine.ws.poll_timeout(), Some(s(0)));
         machine.at(s(1000)).unwrap();
-        assert_eq!(machine.says(), [], "nothing is late, for nothing ran before");
+        assert_eq!(machine.sent(), [], "nothing is late, for nothing ran before");
         assert_eq!(machine.ws.poll_timeout(), Some(s(1020)));
     }
 }
@@ -35,7 +35,7 @@ fn an_idle_peer_is_pinged_at_each_interval() {
         for at in [20, 40, 60] {
             machine.at(s(at)).unwrap();
             assert_eq!(pings(&mut machine), 1, "at {at} s");
-            machine.hears_frames([Frame::pong("")]);
+            machine.receive_frames([Frame::pong("")]);
         }
     }
 }
@@ -72,10 +72,10 @@ fn a_peer_that_is_silent_after_a_ping_is_taken_for_dead() {
         assert_eq!(machine.ws.poll_timeout(), Some(s(30)));
         machine.at(Duration::from_millis(29_999)).unwrap();
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
-        assert_eq!(machine.says()[0].close_code(), Some(1011));
+        assert_eq!(machine.sent()[0].close_code(), Some(1011));
         assert_eq!(machine.state(), State::Closing);
-        assert_eq!(machine.receives(), [error(ProtocolError::KeepaliveTimeout)], "fused");
-        let late = machine.hears_frames([Frame::text("late")]);
+        assert_eq!(machine.receive_buffered(), [error(ProtocolError::KeepaliveTimeout)], "fused");
+        let late = machine.receive_frames([Frame::text("late")]);
         assert_eq!(late, [error(ProtocolError::KeepaliveTimeout)]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::KeepaliveTimeout));
     }
@@ -112,7 +112,7 @@ fn anything_heard_after_a_ping_shows_that_the_peer_lives() {
     for sign in signs {
         let mut server = started(Role::Server, s(0));
         server.at(s(20)).unwrap();
-        server.hears(&sign);
+        server.receive(&sign);
         server.at(s(30)).unwrap();
         assert_eq!((server.state(), server.ws.poll_timeout()), (State::Open, Some(s(40))));
     }
@@ -122,7 +122,7 @@ fn anything_heard_after_a_ping_shows_that_the_peer_lives() {
 fn what_was_heard_before_the_ping_is_no_answer_to_it() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::text("hello")]);
+        machine.receive_frames([Frame::text("hello")]);
         machine.at(s(20)).unwrap();
         machine.at(s(29)).unwrap();
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
@@ -133,7 +133,7 @@ fn what_was_heard_before_the_ping_is_no_answer_to_it() {
 fn a_busy_peer_is_pinged_too_so_that_proxies_see_traffic_both_ways() {
     let mut server = started(Role::Server, s(0));
     for at in 1..=60 {
-        assert_eq!(server.hears_frames([Frame::text("busy")]), [text("busy")]);
+        assert_eq!(server.receive_frames([Frame::text("busy")]), [text("busy")]);
         server.at(s(at)).unwrap();
     }
     assert_eq!(pings(&mut server), 3);
@@ -143,10 +143,10 @@ fn a_busy_peer_is_pinged_too_so_that_proxies_see_traffic_both_ways() {
 fn bytes_that_lie_unfinished_in_the_input_are_heard_once_and_not_at_each_look() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        assert_eq!(machine.hears(&[0x81]), [], "half a header, and then nothing");
+        assert_eq!(machine.receive(&[0x81]), [], "half a header, and then nothing");
         machine.at(s(20)).unwrap();
         for at in 21..30 {
-            assert_eq!(machine.receives(), [], "the driver looks again");
+            assert_eq!(machine.receive_buffered(), [], "the driver looks again");
             machine.at(s(at)).unwrap();
         }
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
@@ -160,7 +160,7 @@ fn a_look_at_the_clock_that_comes_late_pings_once_and_goes_on_from_there() {
         machine.at(s(1000)).unwrap();
         assert_eq!(pings(&mut machine), 1, "not one for each interval missed");
         assert_eq!(machine.ws.poll_timeout(), Some(s(1010)));
-        machine.hears_frames([Frame::pong("")]);
+        machine.receive_frames([Frame::pong("")]);
         machine.at(s(1019)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(1020)));
     }
@@ -173,7 +173,7 @@ fn a_look_at_the_clock_that_comes_early_does_nothing() {
         for millis in (0..20_000).step_by(7) {
             machine.at(Duration::from_millis(millis)).unwrap();
         }
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
         assert_eq!(machine.ws.poll_timeout(), Some(s(20)));
     }
 }
@@ -198,9 +198,9 @@ fn keepalive_pings_differ_and_need_no_pong_of_their_own() {
     let mut payloads = Vec::new();
     for round in 1..=5 {
         server.at(s(20 * round)).unwrap();
-        payloads.extend(server.says().into_iter().map(|frame| frame.payload));
-        server.hears_frames([Frame::ping("I live")]);
-        server.says();
+        payloads.extend(server.sent().into_iter().map(|frame| frame.payload));
+        server.receive_frames([Frame::ping("I live")]);
+        server.sent();
     }
     assert_eq!(payloads.len(), 5);
     payloads.sort();
@@ -223,7 +223,7 @@ fn the_end_of_all_time_is_no_overflow() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(Duration::MAX).unwrap();
-        machine.hears_frames([Frame::pong(""), Frame::close(1000, "")]);
+        machine.receive_frames([Frame::pong(""), Frame::close(1000, "")]);
         machine.at(Duration::MAX).unwrap();
         let due = machine.ws.poll_timeout().unwrap();
         assert!(due > Duration::from_secs(584 * 365 * 24 * 60 * 60), "{due:?}");

@@ -5,7 +5,7 @@ mod common;
 use common::{
     binary,
     frame::{Frame, masked, parse},
-    machine::{Machine, fails, quiet},
+    machine::{Machine, assert_fails, quiet},
     pair::Pair,
     text,
 };
@@ -25,14 +25,14 @@ fn one_of_each() -> [Frame; 6] {
 #[test]
 fn a_server_refuses_a_frame_without_a_mask() {
     for frame in one_of_each() {
-        fails(&mut Machine::server(), &frame.wire(), ProtocolError::UnmaskedFrame);
+        assert_fails(&mut Machine::server(), &frame.wire(), ProtocolError::UnmaskedFrame);
     }
 }
 
 #[test]
 fn a_client_refuses_a_frame_with_a_mask() {
     for frame in one_of_each() {
-        fails(&mut Machine::client(), &frame.masked().wire(), ProtocolError::MaskedFrame);
+        assert_fails(&mut Machine::client(), &frame.masked().wire(), ProtocolError::MaskedFrame);
     }
 }
 
@@ -40,15 +40,15 @@ fn a_client_refuses_a_frame_with_a_mask() {
 fn a_mask_of_zeros_is_a_mask() {
     let zero = [0; 4];
     let wire = Frame::text("in the clear").masked_with(zero).wire();
-    assert_eq!(Machine::server().hears(&wire), [text("in the clear")]);
+    assert_eq!(Machine::server().receive(&wire), [text("in the clear")]);
     let wire = Frame::text("in the clear").masked_with(zero).wire();
-    fails(&mut Machine::client(), &wire, ProtocolError::MaskedFrame);
+    assert_fails(&mut Machine::client(), &wire, ProtocolError::MaskedFrame);
 }
 
 #[test]
 fn an_unmasked_continuation_of_a_masked_message_is_refused() {
     let wire = [Frame::text("mas").more().masked().wire(), Frame::continuation("ked").wire()];
-    fails(&mut Machine::server(), &wire.concat(), ProtocolError::UnmaskedFrame);
+    assert_fails(&mut Machine::server(), &wire.concat(), ProtocolError::UnmaskedFrame);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn each_fragment_has_its_own_key_which_starts_at_its_first_byte() {
         Frame::continuation("pqrst").masked_with([5, 6, 7, 8]).wire(),
     ];
     let mut server = Machine::server();
-    assert_eq!(server.hears(&wire.concat()).last(), Some(&binary("abcdeklmnopqrst")));
+    assert_eq!(server.receive(&wire.concat()).last(), Some(&binary("abcdeklmnopqrst")));
 }
 
 #[test]
@@ -70,9 +70,9 @@ fn a_payload_is_unmasked_the_same_however_it_is_cut() {
     for first in 0..=wire.len() {
         for second in first..=wire.len() {
             let mut server = Machine::server();
-            let mut seen = server.hears(&wire[..first]);
-            seen.extend(server.hears(&wire[first..second]));
-            seen.extend(server.hears(&wire[second..]));
+            let mut seen = server.receive(&wire[..first]);
+            seen.extend(server.receive(&wire[first..second]));
+            seen.extend(server.receive(&wire[second..]));
             assert_eq!(seen, [binary(&payload)], "cut at {first} and {second}");
         }
     }
@@ -85,7 +85,7 @@ fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
     client.send(b"binary").unwrap();
     client.ping(b"ping").unwrap();
     client.pong(b"").unwrap();
-    client.hears_frames([Frame::ping("asked")]);
+    client.receive_frames([Frame::ping("asked")]);
     assert!(client.close(CloseCode::NORMAL, "bye"));
 
     let frames = parse(&client.out);
@@ -97,7 +97,7 @@ fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
         Frame::pong("asked"),
         Frame::close(1000, "bye"),
     ];
-    assert_eq!(client.says(), plain);
+    assert_eq!(client.sent(), plain);
     let mut expected = first_keys(6);
     for frame in frames {
         assert_eq!(frame.key, Some(expected.remove(0)), "{frame:?}");

@@ -47,9 +47,9 @@ fn it_is_sent_as_the_same_message_would_be() {
             assert_eq!(prepared.payload(), message.as_bytes());
             for mut machine in Machine::both() {
                 machine.send(message).unwrap();
-                let sent = machine.says();
+                let sent = machine.sent();
                 machine.ws.send_prepared(&prepared, &mut machine.out).unwrap();
-                assert_eq!(machine.says(), sent, "{:?}, {len} bytes", machine.role);
+                assert_eq!(machine.sent(), sent, "{:?}, {len} bytes", machine.role);
             }
         }
     }
@@ -66,7 +66,7 @@ fn a_client_masks_it_with_a_new_key_each_time() {
     assert_ne!(wires[0], wires[1]);
     for wire in &mut wires {
         let mut server = Machine::server();
-        assert_eq!(server.hears(wire), [common::Seen::Text("the same".into())]);
+        assert_eq!(server.receive(wire), [common::Seen::Text("the same".into())]);
     }
 }
 
@@ -74,9 +74,9 @@ fn a_client_masks_it_with_a_new_key_each_time() {
 fn it_is_refused_once_the_connection_is_closing() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         let sent = machine.ws.send_prepared(&PreparedMessage::new("late"), &mut machine.out);
-        assert_eq!((sent, machine.says()), (Err(SendError::Closed), vec![]));
+        assert_eq!((sent, machine.sent()), (Err(SendError::Closed), vec![]));
     }
 }
 

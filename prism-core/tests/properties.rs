@@ -5,7 +5,7 @@ mod common;
 
 use common::{
     Seen,
-    frame::{Frame, masked, parse, said_by, wire},
+    frame::{Frame, masked, parse, sent_by, wire},
     machine::{Machine, limited, quiet},
     pair::Pair,
 };
@@ -101,7 +101,7 @@ proptest! {
         let mut seen = Vec::new();
         for size in sizes.iter().cycle() {
             let (piece, behind) = rest.split_at(rest.len().min(*size));
-            seen.extend(machine.hears(piece));
+            seen.extend(machine.receive(piece));
             rest = behind;
             if rest.is_empty() {
                 break;
@@ -112,7 +112,7 @@ proptest! {
             .iter()
             .filter_map(|seen| if let Seen::Ping(p) = seen { Some(Frame::pong(p)) } else { None })
             .collect();
-        prop_assert_eq!(machine.says(), answers);
+        prop_assert_eq!(machine.sent(), answers);
         prop_assert_eq!(seen, expected);
     }
 
@@ -203,7 +203,7 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     let mut fed = 0;
     for piece in pieces {
         fed += piece.len();
-        let seen = machine.hears(piece);
+        let seen = machine.receive(piece);
         assert!(machine.input.capacity() <= 4 * fed.min(LIMIT + 14 + 130) + 256);
         let error = seen.iter().find(|seen| matches!(seen, Seen::Error(_))).cloned();
         if failed.is_some() {
@@ -212,13 +212,13 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
         failed = failed.or(error);
     }
     let out = machine.out.clone();
-    let said = said_by(role, &out);
-    let closes = said.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
-    assert_eq!(closes, usize::from(machine.state() != State::Open), "{said:?}");
-    assert!(closes == 0 || said.last().is_some_and(|frame| frame.opcode() == 8), "{said:?}");
-    let told = said.last().filter(|_| closes > 0).and_then(Frame::close_code);
+    let sent = sent_by(role, &out);
+    let closes = sent.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
+    assert_eq!(closes, usize::from(machine.state() != State::Open), "{sent:?}");
+    assert!(closes == 0 || sent.last().is_some_and(|frame| frame.opcode() == 8), "{sent:?}");
+    let told = sent.last().filter(|_| closes > 0).and_then(Frame::close_code);
     if let Some(Seen::Error(error)) = failed {
         assert_eq!(told, error.close_code().map(u16::from));
     }
-    assert_eq!(parse(&out).len(), said.len());
+    assert_eq!(parse(&out).len(), sent.len());
 }

@@ -5,7 +5,7 @@ mod common;
 use common::{
     Seen, binary, error,
     frame::{Frame, TEXT, masked},
-    machine::{Machine, fails},
+    machine::{Machine, assert_fails},
     text,
 };
 use prism_core::{ProtocolError, Role};
@@ -80,7 +80,7 @@ fn every_character_there_is_is_text() {
     for start in (0..all.len()).step_by(60_000) {
         let end = all.floor_char_boundary(start + 60_000);
         let piece = &all[all.floor_char_boundary(start)..end];
-        assert_eq!(client.hears_frames([Frame::text(piece)]), [text(piece)]);
+        assert_eq!(client.receive_frames([Frame::text(piece)]), [text(piece)]);
     }
 }
 
@@ -91,7 +91,7 @@ fn text_is_right_in_whatever_two_fragments_it_comes() {
             let (first, second) = right.as_bytes().split_at(cut);
             for mut machine in Machine::both() {
                 let frames = [Frame::text(first).more(), Frame::continuation(second)];
-                assert_eq!(machine.hears_frames(frames), [text(right)], "cut at {cut}");
+                assert_eq!(machine.receive_frames(frames), [text(right)], "cut at {cut}");
             }
         }
     }
@@ -106,7 +106,7 @@ fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
             frames.push(Frame::continuation("").more());
         }
         frames.push(Frame::continuation(""));
-        assert_eq!(Machine::server().hears_frames(frames), [text(right)]);
+        assert_eq!(Machine::server().receive_frames(frames), [text(right)]);
     }
 }
 
@@ -118,7 +118,7 @@ fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
                 let payload = [before.as_bytes(), wrong, behind.as_bytes()].concat();
                 for mut machine in Machine::both() {
                     let wire = Frame::text(&payload).from(machine.peer()).wire();
-                    fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
+                    assert_fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
                 }
             }
         }
@@ -128,7 +128,7 @@ fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
 #[test]
 fn the_same_bytes_are_fine_as_binary() {
     for (wrong, _) in WRONG {
-        assert_eq!(Machine::client().hears_frames([Frame::binary(wrong)]), [binary(wrong)]);
+        assert_eq!(Machine::client().receive_frames([Frame::binary(wrong)]), [binary(wrong)]);
     }
 }
 
@@ -143,9 +143,13 @@ fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
                 let wire = Frame::text(&payload).from(machine.peer()).wire();
                 let header = wire.len() - payload.len();
                 for byte in &wire[..header + head - 1] {
-                    assert_eq!(machine.hears(&[*byte]), [], "{wrong:x?} is not wrong yet");
+                    assert_eq!(machine.receive(&[*byte]), [], "{wrong:x?} is not wrong yet");
                 }
-                assert_eq!(machine.hears(&wire[header + head - 1..][..1]), [INVALID], "{wrong:x?}");
+                assert_eq!(
+                    machine.receive(&wire[header + head - 1..][..1]),
+                    [INVALID],
+                    "{wrong:x?}"
+                );
             }
         }
     }
@@ -155,13 +159,13 @@ fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
 fn wrong_text_fails_in_the_fragment_that_shows_it() {
     for (wrong, known) in WRONG {
         let mut client = Machine::client();
-        assert_eq!(client.hears_frames([Frame::text("ok ").more()]), []);
+        assert_eq!(client.receive_frames([Frame::text("ok ").more()]), []);
         for byte in &wrong[..known - 1] {
             let fragment = Frame::continuation([*byte]).more();
-            assert_eq!(client.hears_frames([fragment]), [], "{wrong:x?} is not wrong yet");
+            assert_eq!(client.receive_frames([fragment]), [], "{wrong:x?} is not wrong yet");
         }
         let fragment = Frame::continuation([wrong[known - 1]]).more();
-        assert_eq!(client.hears_frames([fragment]), [INVALID], "{wrong:x?}");
+        assert_eq!(client.receive_frames([fragment]), [INVALID], "{wrong:x?}");
     }
 }
 
@@ -169,8 +173,8 @@ fn wrong_text_fails_in_the_fragment_that_shows_it() {
 fn wrong_text_fails_before_a_control_frame_behind_it_is_seen() {
     for mut machine in Machine::both() {
         let frames = [Frame::text(b"ab\xff").more(), Frame::ping("x"), Frame::continuation("")];
-        assert_eq!(machine.hears_frames(frames), [INVALID]);
-        assert_eq!(machine.says()[0].close_code(), Some(1007));
+        assert_eq!(machine.receive_frames(frames), [INVALID]);
+        assert_eq!(machine.sent()[0].close_code(), Some(1007));
     }
 }
 
@@ -179,16 +183,16 @@ fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
     for begun in BEGUN {
         let payload = [b"ok ", begun].concat();
         for mut machine in Machine::both() {
-            assert_eq!(machine.hears_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
+            assert_eq!(machine.receive_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            assert_eq!(machine.hears_frames([Frame::text(&payload).more()]), [], "it may go on");
-            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+            assert_eq!(machine.receive_frames([Frame::text(&payload).more()]), [], "it may go on");
+            assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            machine.hears_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
-            machine.hears_frames([Frame::continuation("").more()]);
-            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+            machine.receive_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
+            machine.receive_frames([Frame::continuation("").more()]);
+            assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
     }
 }
@@ -197,10 +201,10 @@ fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
 fn a_message_starts_afresh_whatever_the_last_one_ended_with() {
     let mut client = Machine::client();
     let whole = [Frame::text("é").more(), Frame::continuation("ü")];
-    assert_eq!(client.hears_frames(whole), [text("éü")]);
-    assert_eq!(client.hears_frames([Frame::text("a")]), [text("a")]);
+    assert_eq!(client.receive_frames(whole), [text("éü")]);
+    assert_eq!(client.receive_frames([Frame::text("a")]), [text("a")]);
     let late = [Frame::text("abc").more(), Frame::continuation(b"\xbc")];
-    assert_eq!(client.hears_frames(late), [INVALID], "no rest of a character of another message");
+    assert_eq!(client.receive_frames(late), [INVALID], "no rest of a character of another message");
 }
 
 /// Each beginning of one to four bytes that could matter, against the standard library's verdict:
@@ -244,7 +248,7 @@ fn agrees_with_std(bytes: &[u8]) {
 }
 
 fn receive_one(frame: &Frame) -> Vec<Seen> {
-    Machine::client().hears(&frame.wire())
+    Machine::client().receive(&frame.wire())
 }
 
 #[test]
@@ -253,12 +257,12 @@ fn the_bytes_are_judged_as_they_are_unmasked_not_as_they_travel() {
     let key = [0x80; 4];
     let right = Frame::text("plain").masked_with(key).wire();
     assert!(core::str::from_utf8(&right[6..]).is_err());
-    assert_eq!(Machine::server().hears(&right), [text("plain")]);
+    assert_eq!(Machine::server().receive(&right), [text("plain")]);
 
     let wrong = masked(b"plain", key);
     let wire = Frame::new(TEXT, wrong).masked_with(key).wire();
     assert_eq!(wire[6..], *b"plain");
-    assert_eq!(Machine::server().hears(&wire), [INVALID]);
+    assert_eq!(Machine::server().receive(&wire), [INVALID]);
 }
 
 #[test]
@@ -268,6 +272,6 @@ fn long_text_with_one_wrong_byte_is_refused_wherever_that_byte_is() {
         let mut bytes = long.clone().into_bytes();
         bytes[at] = 0xff;
         let mut server = Machine::new(Role::Server, &common::machine::quiet());
-        assert_eq!(server.hears_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
+        assert_eq!(server.receive_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
     }
 }

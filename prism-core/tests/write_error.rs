@@ -18,14 +18,14 @@ fn after_a_failed_write_what_the_peer_has_sent_is_still_received() {
         machine.ws.handle_write_error();
         assert_eq!(machine.state(), State::Closing);
         assert!(machine.ws.wants_read());
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::text("one"),
             Frame::ping("?"),
             Frame::text("two"),
             Frame::close(1000, "done"),
         ]);
         assert_eq!(seen, [text("one"), ping("?"), text("two"), close(1000, "done")]);
-        assert_eq!(machine.says(), [], "there is nobody who would take it");
+        assert_eq!(machine.sent(), [], "there is nobody who would take it");
         assert_eq!(machine.ws.receive_eof(), Ok(()), "the peer had closed");
     }
 }
@@ -37,7 +37,7 @@ fn after_a_failed_write_nothing_can_be_sent() {
         assert_eq!(machine.send("late"), Err(SendError::Closed));
         assert_eq!(machine.ping(b""), Err(SendError::Closed));
         assert!(!machine.close(CloseCode::NORMAL, "late"));
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
     }
 }
 
@@ -57,10 +57,10 @@ fn after_a_failed_write_the_peer_is_read_for_the_close_timeout_and_not_pinged() 
         assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "its clock starts at the next call");
         assert_eq!(machine.at(s(19)), Ok(()));
         assert_eq!(machine.ws.poll_timeout(), Some(s(24)));
-        assert_eq!(machine.hears_frames([Frame::text("late")]), [text("late")]);
+        assert_eq!(machine.receive_frames([Frame::text("late")]), [text("late")]);
         assert_eq!(machine.at(s(24)), Ok(()));
         assert!(!machine.ws.wants_read());
-        assert_eq!((machine.state(), machine.says()), (State::Closed, Vec::new()));
+        assert_eq!((machine.state(), machine.sent()), (State::Closed, Vec::new()));
     }
 }
 
@@ -69,7 +69,7 @@ fn a_failed_write_changes_no_deadline_of_a_close_that_has_begun() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         machine.at(s(1)).unwrap();
         machine.ws.handle_write_error();
         assert_eq!(machine.ws.poll_timeout(), Some(s(6)));

@@ -26,7 +26,7 @@ pub fn started(role: Role, now: Duration) -> Machine {
 
 /// The pings that a machine has to say.
 pub fn pings(machine: &mut Machine) -> usize {
-    let said = machine.says();
-    assert!(said.iter().all(|frame| frame.opcode() == PING), "{said:?}");
-    said.len()
+    let sent = machine.sent();
+    assert!(sent.iter().all(|frame| frame.opcode() == PING), "{sent:?}");
+    sent.len()
 }

@@ -205,7 +205,7 @@ pub fn parse(mut bytes: &[u8]) -> Vec<Frame> {
 
 /// Reads the output of `sender` back: each frame must be masked or not as §5.1 wants it. The keys
 /// are taken off.
-pub fn said_by(sender: Role, bytes: &[u8]) -> Vec<Frame> {
+pub fn sent_by(sender: Role, bytes: &[u8]) -> Vec<Frame> {
     let mut frames = parse(bytes);
     for frame in &mut frames {
         assert_eq!(frame.key.is_some(), sender == Role::Client, "{frame:?} of a {sender:?}");

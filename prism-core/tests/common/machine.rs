@@ -10,7 +10,7 @@ use prism_core::{
 
 use super::{
     Seen,
-    frame::{Frame, said_by, wire},
+    frame::{Frame, sent_by, wire},
 };
 
 /// A machine with its input, its output, and what came of them.
@@ -52,18 +52,18 @@ impl Machine {
     }
 
     /// Receives bytes as they are, and gives what is seen then; an error ends that.
-    pub fn hears(&mut self, bytes: &[u8]) -> Vec<Seen> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<Seen> {
         self.input.extend_from_slice(bytes);
-        self.receives()
+        self.receive_buffered()
     }
 
     /// Receives frames, masked as a frame from the peer of this machine has to be.
-    pub fn hears_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
-        self.hears(&wire(self.peer(), frames))
+    pub fn receive_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
+        self.receive(&wire(self.peer(), frames))
     }
 
     /// Receives what is in the input already.
-    pub fn receives(&mut self) -> Vec<Seen> {
+    pub fn receive_buffered(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         loop {
             match self.ws.receive(&mut self.input, &mut self.out) {
@@ -78,8 +78,8 @@ impl Machine {
     }
 
     /// Takes the output: the frames it consists of, without their masks.
-    pub fn says(&mut self) -> Vec<Frame> {
-        said_by(self.role, &self.out.split())
+    pub fn sent(&mut self) -> Vec<Frame> {
+        sent_by(self.role, &self.out.split())
     }
 
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
@@ -115,11 +115,11 @@ impl Machine {
     }
 
     /// Keeps for later what [`Pair`](super::pair::Pair) made it see.
-    pub fn note(&mut self, seen: impl IntoIterator<Item = Seen>) {
+    pub fn record(&mut self, seen: impl IntoIterator<Item = Seen>) {
         self.unasked.extend(seen);
     }
 
-    pub fn last_noted(&self) -> Option<&Seen> {
+    pub fn last_recorded(&self) -> Option<&Seen> {
         self.unasked.last()
     }
 
@@ -137,18 +137,22 @@ impl Machine {
 /// The frames that a machine of `role` must fail for are checked here in one go: the error, the
 /// close frame that tells the peer, the fuse, and the silence.
 #[track_caller]
-pub fn fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
-    let seen = machine.hears(bytes);
+pub fn assert_fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
+    let seen = machine.receive(bytes);
     assert_eq!(seen.last(), Some(&Seen::Error(error)), "{:?} heard {bytes:02x?}", machine.role);
-    let said = machine.says();
-    let told = said.last().expect("a close frame").close_code();
+    let sent = machine.sent();
+    let told = sent.last().expect("a close frame").close_code();
     assert_eq!(told, error.close_code().map(u16::from));
     let good =
         wire(machine.peer(), [Frame::text("more"), Frame::ping("?"), Frame::close(1000, "")]);
-    assert_eq!(machine.hears(&good), [Seen::Error(error)], "fused");
-    assert_eq!(machine.receives(), [Seen::Error(error)], "fused, and asked with nothing new");
+    assert_eq!(machine.receive(&good), [Seen::Error(error)], "fused");
+    assert_eq!(
+        machine.receive_buffered(),
+        [Seen::Error(error)],
+        "fused, and asked with nothing new"
+    );
     assert_eq!(machine.send("late"), Err(SendError::Closed));
-    assert_eq!(machine.says(), [], "nothing follows the close frame");
+    assert_eq!(machine.sent(), [], "nothing follows the close frame");
     assert_eq!(machine.ws.receive_eof(), Err(error));
 }
 

@@ -57,7 +57,7 @@ impl Pair {
                 if machine.ws.poll_timeout().is_some_and(|due| due <= self.clock)
                     && let Err(error) = machine.at(self.clock)
                 {
-                    machine.note([Seen::Error(error)]);
+                    machine.record([Seen::Error(error)]);
                 }
             }
             self.deliver();
@@ -86,11 +86,11 @@ fn carry(from: &mut Machine, to: &mut Machine, size: usize, cut: bool) -> bool {
         let piece = from.out[..count].to_vec();
         from.out.advance(count);
         // What a machine held back for its output to leave comes with its next look at the input.
-        let held = from.receives();
-        note_news(from, held);
+        let held = from.receive_buffered();
+        record_new(from, held);
         if !cut && !to.shut_off() {
-            let seen = to.hears(&piece);
-            note_news(to, seen);
+            let seen = to.receive(&piece);
+            record_new(to, seen);
         }
         return true;
     }
@@ -98,7 +98,7 @@ fn carry(from: &mut Machine, to: &mut Machine, size: usize, cut: bool) -> bool {
     if from.out.is_empty() && from.ws.wants_shutdown() && !from.shut && !cut {
         from.shut = true;
         if let Err(error) = to.ws.receive_eof() {
-            note_news(to, vec![Seen::Error(error)]);
+            record_new(to, vec![Seen::Error(error)]);
         }
         return true;
     }
@@ -106,10 +106,10 @@ fn carry(from: &mut Machine, to: &mut Machine, size: usize, cut: bool) -> bool {
 }
 
 /// A fused machine repeats its error; once is enough to see.
-fn note_news(machine: &mut Machine, seen: Vec<Seen>) {
+fn record_new(machine: &mut Machine, seen: Vec<Seen>) {
     for seen in seen {
-        if !matches!(seen, Seen::Error(_)) || machine.last_noted() != Some(&seen) {
-            machine.note([seen]);
+        if !matches!(seen, Seen::Error(_)) || machine.last_recorded() != Some(&seen) {
+            machine.record([seen]);
         }
     }
 }
