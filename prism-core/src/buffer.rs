@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_payload_is_lent_where_it_lies() {
+    fn a_whole_payload_is_lent_in_place() {
         let mut buffer = filled(b"HHpayload-next");
         buffer.skip(2);
         let before = buffer.unparsed().as_ptr();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_joined_over_the_hole_between_them() {
+    fn fragments_are_joined_over_the_headers_between_them() {
         let mut buffer = filled(b"HabcH.PINGHdefrest");
         buffer.skip(1);
         buffer.join(3);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_tiny_fragments_take_no_more_memory_than_their_payload_needs() {
+    fn a_million_tiny_fragments_take_the_memory_of_their_payload() {
         let mut buffer = RecvBuffer::new();
         for _ in 0..1_000_000 {
             buffer.extend_from_slice(b"HEADERx");
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_can_move_to_another_buffer_at_any_point() {
+    fn the_contents_can_move_to_another_buffer_at_any_time() {
         let mut small = filled(b"HabcHde");
         small.skip(1);
         small.join(3);

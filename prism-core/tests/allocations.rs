@@ -70,7 +70,7 @@ fn assert_none(info: AllocationInfo) {
 }
 
 #[test]
-fn the_measure_counts_growth_too() {
+fn the_measurement_counts_growth() {
     let info = measure(|| {
         let mut bytes = Vec::with_capacity(10);
         bytes.extend_from_slice(core::hint::black_box(&[1_u8; 10]));
@@ -82,12 +82,12 @@ fn the_measure_counts_growth_too() {
 }
 
 #[test]
-fn a_machine_is_made_without_memory_but_a_clients_keys() {
+fn creating_a_server_does_not_allocate() {
     assert_none(measure(|| drop(Bare::new(Role::Server, &quiet()))));
 }
 
 #[test]
-fn a_whole_message_is_received_without_an_allocation() {
+fn receiving_a_whole_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
@@ -102,7 +102,7 @@ fn a_whole_message_is_received_without_an_allocation() {
 }
 
 #[test]
-fn a_message_is_sent_without_an_allocation() {
+fn sending_a_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for size in SIZES {
@@ -122,7 +122,7 @@ fn a_message_is_sent_without_an_allocation() {
 }
 
 #[test]
-fn a_message_is_echoed_without_an_allocation() {
+fn echoing_a_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
@@ -139,7 +139,7 @@ fn a_message_is_echoed_without_an_allocation() {
 }
 
 #[test]
-fn a_hundred_messages_in_one_read_are_echoed_without_an_allocation() {
+fn echoing_a_hundred_messages_of_one_read_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = frames(role)[4].repeat(100); // 125 bytes of text each
@@ -150,7 +150,7 @@ fn a_hundred_messages_in_one_read_are_echoed_without_an_allocation() {
 }
 
 #[test]
-fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
+fn receiving_a_message_in_pieces_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
@@ -165,7 +165,7 @@ fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
 }
 
 #[test]
-fn fragments_are_joined_without_an_allocation() {
+fn joining_fragments_does_not_allocate() {
     let wire = [
         Frame::text("frag").more().masked().wire(),
         Frame::ping("between").masked().wire(),
@@ -184,7 +184,7 @@ fn fragments_are_joined_without_an_allocation() {
 }
 
 #[test]
-fn pings_are_answered_without_an_allocation() {
+fn answering_pings_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = Frame::ping([7; 125]);
@@ -202,7 +202,7 @@ fn pings_are_answered_without_an_allocation() {
 }
 
 #[test]
-fn a_close_handshake_takes_no_memory() {
+fn a_close_handshake_does_not_allocate() {
     let wire = Frame::close(1000, "goodbye").masked().wire();
     let mut server = Bare::new(Role::Server, &quiet());
     server.out.reserve(100);
@@ -220,7 +220,7 @@ fn a_close_handshake_takes_no_memory() {
 }
 
 #[test]
-fn a_header_that_claims_petabytes_allocates_nothing() {
+fn a_header_that_announces_petabytes_does_not_allocate() {
     for limit in [1 << 20, usize::MAX] {
         let claim = Frame::binary("").claiming(Claim::Bits64(1 << 62));
         for (role, frame) in [(Role::Server, claim.clone().masked()), (Role::Client, claim)] {
@@ -243,7 +243,7 @@ fn a_header_that_claims_petabytes_allocates_nothing() {
 }
 
 #[test]
-fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
+fn a_trickling_big_message_takes_a_small_multiple_of_its_bytes() {
     for drip in [1, 7, 100, 1460] {
         let mut server = Bare::new(Role::Server, &limited(usize::MAX));
         let header = Frame::text("").claiming(Claim::Bits64(1 << 62)).masked().header();
@@ -266,7 +266,7 @@ fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
 }
 
 #[test]
-fn a_message_in_a_hundred_thousand_fragments_holds_a_small_multiple_of_its_payload() {
+fn many_fragments_take_a_small_multiple_of_their_payload() {
     let mut server = Bare::new(Role::Server, &quiet());
     let first = Frame::binary([1]).more().masked().wire();
     let fragment = Frame::continuation([1]).more().masked().wire();
@@ -283,7 +283,7 @@ fn a_message_in_a_hundred_thousand_fragments_holds_a_small_multiple_of_its_paylo
 }
 
 #[test]
-fn small_messages_for_ever_hold_the_memory_of_one() {
+fn endless_small_messages_take_the_memory_of_one() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let sender = if role == Role::Server { Role::Client } else { Role::Server };
@@ -303,7 +303,7 @@ fn small_messages_for_ever_hold_the_memory_of_one() {
 }
 
 #[test]
-fn an_owned_message_is_the_only_copy_a_receiver_makes() {
+fn an_owned_message_is_the_only_copy() {
     let wire = Frame::text("x".repeat(1000)).masked().wire();
     let mut server = Bare::new(Role::Server, &quiet());
     server.receive(&wire); // warm
@@ -318,7 +318,7 @@ fn an_owned_message_is_the_only_copy_a_receiver_makes() {
 }
 
 #[test]
-fn what_a_request_says_once_and_plainly_is_lent() {
+fn reading_a_plain_request_does_not_allocate() {
     let request = b"GET /rooms/blue%20one?a HTTP/1.1\r\nHost: h\r\nX: 1\r\nY: 2\r\nY: 3\r\n\r\n";
     let mut input = RecvBuffer::with_capacity(request.len());
     input.extend_from_slice(request);

@@ -80,7 +80,7 @@ fn places(len: usize) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn byte_by_byte() {
+fn the_result_is_the_same_byte_by_byte() {
     for vector in vectors() {
         let pieces: Vec<_> = vector.wire.chunks(1).collect();
         assert_same(&vector, &whole(&vector), &pieces);
@@ -88,7 +88,7 @@ fn byte_by_byte() {
 }
 
 #[test]
-fn in_pieces_of_every_small_size() {
+fn the_result_is_the_same_in_small_pieces() {
     for vector in vectors() {
         let whole = whole(&vector);
         for size in (2..20).chain([125, 126, 127, 4096]) {
@@ -99,7 +99,7 @@ fn in_pieces_of_every_small_size() {
 }
 
 #[test]
-fn cut_in_two_at_every_place() {
+fn the_result_is_the_same_cut_in_two_anywhere() {
     for vector in vectors() {
         let whole = whole(&vector);
         for at in places(vector.wire.len()) {
@@ -110,7 +110,7 @@ fn cut_in_two_at_every_place() {
 }
 
 #[test]
-fn with_reads_of_nothing_between() {
+fn the_result_is_the_same_with_empty_reads() {
     for vector in vectors() {
         let pieces: Vec<_> = vector.wire.chunks(3).flat_map(|piece| [piece, &[]]).collect();
         assert_same(&vector, &whole(&vector), &pieces);
@@ -119,7 +119,7 @@ fn with_reads_of_nothing_between() {
 
 /// A driver may keep a waiting fragment in a small buffer, and read into a large one.
 #[test]
-fn moved_to_another_buffer_after_each_read() {
+fn the_result_is_the_same_when_the_buffer_changes() {
     for vector in vectors() {
         let mut machine = Machine::new(vector.role, &limited(LIMIT));
         let mut other = RecvBuffer::new();
@@ -140,7 +140,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
+    fn the_result_is_the_same_cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
         let all = short_vectors();
         let vector = which.get(all);
         let len = vector.wire.len() + 1;
@@ -160,7 +160,7 @@ fn short_vectors() -> &'static [Vector] {
 
 /// The measure is no better than its streams: they must reach all there is.
 #[test]
-fn the_streams_show_every_event_and_every_error_a_peer_can_cause() {
+fn the_streams_cover_every_event_and_every_error_of_a_peer() {
     let mut names: Vec<String> = vectors()
         .iter()
         .flat_map(|vector| whole(vector).seen)
@@ -199,7 +199,7 @@ fn the_streams_show_every_event_and_every_error_a_peer_can_cause() {
 
 /// Its name is all that a failure has to say which stream it was.
 #[test]
-fn the_streams_are_many_and_each_has_its_own_name() {
+fn the_streams_are_many_and_have_distinct_names() {
     let mut names: Vec<_> = vectors().into_iter().map(|vector| vector.name).collect();
     let count = names.len();
     assert!(count >= 300, "{count}");

@@ -16,7 +16,7 @@ fn pair() -> Pair {
 }
 
 #[test]
-fn a_server_closes_and_the_client_echoes_code_and_reason() {
+fn a_client_echoes_the_code_and_reason_of_a_server() {
     let mut pair = pair();
     assert!(pair.server.close(CloseCode::GOING_AWAY, "maintenance"));
     assert_eq!(pair.states(), [State::Open, State::Closing]);
@@ -27,7 +27,7 @@ fn a_server_closes_and_the_client_echoes_code_and_reason() {
 }
 
 #[test]
-fn a_client_closes_and_the_server_echoes_code_and_reason() {
+fn a_server_echoes_the_code_and_reason_of_a_client() {
     let mut pair = pair();
     assert!(pair.client.close(CloseCode::NORMAL, "done"));
     pair.deliver();
@@ -37,7 +37,7 @@ fn a_client_closes_and_the_server_echoes_code_and_reason() {
 }
 
 #[test]
-fn both_may_close_at_the_same_time() {
+fn both_ends_may_close_at_the_same_time() {
     let mut pair = pair();
     assert!(pair.client.close(CloseCode::NORMAL, "c"));
     assert!(pair.server.close(CloseCode::GOING_AWAY, "s"));
@@ -48,7 +48,7 @@ fn both_may_close_at_the_same_time() {
 }
 
 #[test]
-fn what_was_sent_before_the_close_arrives_before_it() {
+fn messages_sent_before_a_close_arrive_before_it() {
     let mut pair = pair();
     pair.server.send("one").unwrap();
     pair.server.send("two").unwrap();
@@ -58,7 +58,7 @@ fn what_was_sent_before_the_close_arrives_before_it() {
 }
 
 #[test]
-fn messages_of_the_peer_keep_coming_until_its_own_close_frame() {
+fn messages_arrive_until_the_close_frame_of_the_peer() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         assert!(machine.ws.wants_read());
@@ -74,7 +74,7 @@ fn messages_of_the_peer_keep_coming_until_its_own_close_frame() {
 }
 
 #[test]
-fn nothing_is_sent_after_a_close_frame_whoever_closed() {
+fn nothing_is_sent_after_a_close_frame_of_either_end() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         assert_eq!(machine.sent().len(), 1);
@@ -99,7 +99,7 @@ fn assert_silent(machine: &mut Machine) {
 }
 
 #[test]
-fn whatever_comes_after_a_close_frame_is_dropped_unread() {
+fn everything_after_a_close_frame_is_discarded_unread() {
     for mut machine in Machine::both() {
         let frames =
             [Frame::close(1000, "end"), Frame::text("late"), Frame::ping(""), Frame::new(15, [])];
@@ -111,7 +111,7 @@ fn whatever_comes_after_a_close_frame_is_dropped_unread() {
 }
 
 #[test]
-fn an_empty_close_frame_means_no_status_and_is_echoed_empty() {
+fn an_empty_close_frame_means_no_status_and_is_echoed() {
     for mut machine in Machine::both() {
         assert_eq!(machine.receive_frames([Frame::empty_close()]), [close(1005, "")]);
         assert_eq!(machine.sent(), [Frame::empty_close()]);
@@ -123,7 +123,7 @@ fn an_empty_close_frame_means_no_status_and_is_echoed_empty() {
 }
 
 #[test]
-fn a_close_frame_with_half_a_code_is_refused() {
+fn a_close_frame_of_one_byte_is_refused() {
     for mut machine in Machine::both() {
         let wire = Frame::new(8, [3]).from(machine.peer()).wire();
         assert_fails(&mut machine, &wire, ProtocolError::TruncatedCloseCode);
@@ -136,7 +136,7 @@ fn may_travel(code: u16) -> bool {
 }
 
 #[test]
-fn the_codes_that_may_travel_are_accepted_and_echoed_and_all_others_refused() {
+fn exactly_the_valid_close_codes_are_accepted_and_echoed() {
     for code in 0..=u16::MAX {
         let mut client = Machine::client();
         let frame = Frame::close(code, "why");
@@ -153,7 +153,7 @@ fn the_codes_that_may_travel_are_accepted_and_echoed_and_all_others_refused() {
 }
 
 #[test]
-fn a_reason_arrives_whole_up_to_its_123_bytes() {
+fn a_reason_of_123_bytes_arrives_whole() {
     let reason = format!("{}é", "r".repeat(121));
     let mut pair = pair();
     assert!(pair.client.close(CloseCode::POLICY_VIOLATION, &reason));
@@ -162,7 +162,7 @@ fn a_reason_arrives_whole_up_to_its_123_bytes() {
 }
 
 #[test]
-fn a_reason_that_is_too_long_is_cut_at_the_end_of_a_character_and_closes() {
+fn close_cuts_a_long_reason_at_a_character_boundary() {
     for (reason, sent) in [
         ("r".repeat(124), "r".repeat(123)),
         (format!("{}é", "r".repeat(122)), "r".repeat(122)),
@@ -176,7 +176,7 @@ fn a_reason_that_is_too_long_is_cut_at_the_end_of_a_character_and_closes() {
 }
 
 #[test]
-fn a_reason_without_a_code_is_left_out_and_closes() {
+fn close_drops_a_reason_without_a_code() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NO_STATUS, "why"));
         assert_eq!(machine.sent(), [Frame::empty_close()]);
@@ -194,7 +194,7 @@ fn a_reason_that_is_not_utf_8_is_refused() {
 }
 
 #[test]
-fn every_error_tells_the_peer_its_code() {
+fn every_error_sends_its_code_to_the_peer() {
     let long_text = Frame::text("x".repeat(11));
     let empties = [vec![Frame::text("").more()], vec![Frame::continuation("").more(); 40]].concat();
     let wrong = [
@@ -226,7 +226,7 @@ fn every_error_tells_the_peer_its_code() {
 }
 
 #[test]
-fn an_error_behind_our_own_close_frame_is_given_and_no_second_close_sent() {
+fn an_error_after_our_close_frame_sends_no_second_one() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.sent();
@@ -238,7 +238,7 @@ fn an_error_behind_our_own_close_frame_is_given_and_no_second_close_sent() {
 }
 
 #[test]
-fn messages_before_the_wrong_frame_are_delivered_and_none_behind_it() {
+fn messages_are_delivered_up_to_the_wrong_frame() {
     for mut machine in Machine::both() {
         let frames = [Frame::text("ok"), Frame::ping("1"), Frame::new(3, ""), Frame::text("no")];
         let refused = error(ProtocolError::ReservedOpcode(3));
@@ -249,7 +249,7 @@ fn messages_before_the_wrong_frame_are_delivered_and_none_behind_it() {
 
 /// §7.1.1: the server ends TCP first; the client waits for it.
 #[test]
-fn the_server_shuts_the_transport_down_first() {
+fn a_server_shuts_the_transport_down_first() {
     let [mut server, mut client] = Machine::both();
     for machine in [&mut server, &mut client] {
         assert!(!machine.ws.wants_shutdown(), "open");
@@ -267,7 +267,7 @@ fn the_server_shuts_the_transport_down_first() {
 }
 
 #[test]
-fn a_server_that_was_closed_or_failed_shuts_down_too_and_a_client_waits() {
+fn a_closed_or_failed_server_shuts_down_and_a_client_waits() {
     let endings = [Frame::close(1000, ""), Frame::new(3, "")];
     for frame in endings {
         for mut machine in Machine::both() {
@@ -280,7 +280,7 @@ fn a_server_that_was_closed_or_failed_shuts_down_too_and_a_client_waits() {
 }
 
 #[test]
-fn the_end_of_the_transport_without_a_close_frame_is_an_error() {
+fn eof_without_a_close_frame_is_an_error() {
     for mut machine in Machine::both() {
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
         assert_eq!(machine.state(), State::Closed);
@@ -295,7 +295,7 @@ fn the_end_of_the_transport_without_a_close_frame_is_an_error() {
 }
 
 #[test]
-fn the_end_of_the_transport_inside_a_message_or_before_the_answer_is_an_error() {
+fn eof_inside_a_message_or_before_the_answer_is_an_error() {
     for mut machine in Machine::both() {
         machine.receive_frames([Frame::text("half").more()]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
@@ -307,7 +307,7 @@ fn the_end_of_the_transport_inside_a_message_or_before_the_answer_is_an_error() 
 }
 
 #[test]
-fn the_end_of_the_transport_after_a_close_frame_is_no_error() {
+fn eof_after_a_close_frame_is_not_an_error() {
     for mut machine in Machine::both() {
         machine.receive_frames([Frame::close(1000, "")]);
         assert_eq!(machine.ws.receive_eof(), Ok(()));
@@ -318,7 +318,7 @@ fn the_end_of_the_transport_after_a_close_frame_is_no_error() {
 }
 
 #[test]
-fn the_end_of_the_transport_after_an_error_gives_that_error() {
+fn eof_after_an_error_returns_that_error() {
     for mut machine in Machine::both() {
         machine.receive_frames([Frame::new(3, "")]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::ReservedOpcode(3)));
@@ -327,7 +327,7 @@ fn the_end_of_the_transport_after_an_error_gives_that_error() {
 }
 
 #[test]
-fn a_machine_says_how_far_it_is() {
+fn state_tells_the_progress_of_the_connection() {
     for mut machine in Machine::both() {
         assert_eq!(machine.state(), State::Open);
         machine.receive_frames([Frame::close(1000, "")]);

@@ -14,7 +14,7 @@ use common::{
 use prism_core::{CloseCode, ProtocolError, Role, State};
 
 #[test]
-fn a_close_that_is_not_answered_in_time_is_given_up() {
+fn an_unanswered_close_is_given_up_at_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
@@ -36,7 +36,7 @@ fn a_close_that_is_not_answered_in_time_is_given_up() {
 }
 
 #[test]
-fn messages_do_not_put_off_the_close_timeout() {
+fn messages_do_not_extend_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
@@ -49,7 +49,7 @@ fn messages_do_not_put_off_the_close_timeout() {
 }
 
 #[test]
-fn closing_stops_the_keepalive() {
+fn a_close_stops_the_keepalive() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(s(20)).unwrap();
@@ -64,7 +64,7 @@ fn closing_stops_the_keepalive() {
 }
 
 #[test]
-fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_ever() {
+fn eof_is_awaited_for_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.receive_frames([Frame::close(1000, "")]);
@@ -79,7 +79,7 @@ fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_
 }
 
 #[test]
-fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_transport() {
+fn an_answered_close_restarts_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
@@ -95,7 +95,7 @@ fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_tr
 }
 
 #[test]
-fn after_an_error_the_transport_is_given_up_in_time() {
+fn a_failed_connection_is_given_up_at_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.receive_frames([Frame::new(3, "")]);
@@ -111,7 +111,7 @@ fn after_an_error_the_transport_is_given_up_in_time() {
 }
 
 #[test]
-fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
+fn the_close_timeout_is_extended_while_the_peer_reads() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.send(&vec![0; 10_000]).unwrap();
@@ -126,7 +126,7 @@ fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
 }
 
 #[test]
-fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() {
+fn bytes_after_an_error_or_a_close_do_not_delay_the_end() {
     for role in ROLES {
         for last_words in [Frame::new(3, ""), Frame::close(1000, "")] {
             let mut machine = started(role, s(0));
@@ -142,7 +142,7 @@ fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() 
 }
 
 #[test]
-fn a_pair_closes_in_no_time_when_both_answer() {
+fn a_close_takes_no_time_when_both_ends_answer() {
     let mut pair = Pair::new(&config());
     pair.advance(s(1));
     assert!(pair.server.close(CloseCode::GOING_AWAY, "night"));
@@ -153,7 +153,7 @@ fn a_pair_closes_in_no_time_when_both_answer() {
 }
 
 #[test]
-fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
+fn a_trickling_reader_does_not_delay_a_close_for_ever() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
@@ -169,7 +169,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
 }
 
 #[test]
-fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close() {
+fn a_peer_that_reads_a_kilobyte_a_second_gets_everything() {
     for (each_time, gets_all) in [(5 * 1024, true), (5 * 1024 - 1, false)] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send(&[7; 1 << 20], &mut machine.out).unwrap();
@@ -188,7 +188,7 @@ fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close
 }
 
 #[test]
-fn nor_does_one_that_has_answered_the_close_frame_however_late() {
+fn an_answer_of_a_trickling_reader_does_not_delay_the_end() {
     // Its answer sets the deadline anew as well, if that may still be.
     for answers in [10, 23] {
         let mut machine = started(Role::Server, s(0));

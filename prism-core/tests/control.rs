@@ -14,7 +14,7 @@ use common::{
 use prism_core::{CloseCode, ProtocolError, Role, SendError};
 
 #[test]
-fn a_ping_is_seen_and_answered_with_its_own_payload() {
+fn a_ping_is_answered_with_its_payload() {
     for mut machine in Machine::both() {
         for payload in [&b""[..], b"x", b"\xff\x00\xfe", &[7; 125]] {
             assert_eq!(machine.receive_frames([Frame::ping(payload)]), [ping(payload)]);
@@ -24,7 +24,7 @@ fn a_ping_is_seen_and_answered_with_its_own_payload() {
 }
 
 #[test]
-fn pings_are_answered_one_by_one_in_order() {
+fn pings_are_answered_in_order() {
     for mut machine in Machine::both() {
         let names = (0..50).map(|i| format!("{i}"));
         machine.receive_frames(names.clone().map(Frame::ping));
@@ -33,7 +33,7 @@ fn pings_are_answered_one_by_one_in_order() {
 }
 
 #[test]
-fn a_pong_nobody_asked_for_is_seen_and_not_answered() {
+fn an_unsolicited_pong_is_not_answered() {
     for mut machine in Machine::both() {
         assert_eq!(machine.receive_frames([Frame::pong("here I am")]), [pong("here I am")]);
         assert_eq!(machine.sent(), []);
@@ -41,7 +41,7 @@ fn a_pong_nobody_asked_for_is_seen_and_not_answered() {
 }
 
 #[test]
-fn an_answer_stands_before_what_the_application_sends_in_reply_to_a_later_message() {
+fn a_pong_precedes_what_is_sent_later() {
     let mut server = Machine::server();
     server.receive_frames([Frame::ping("1"), Frame::text("question")]);
     server.send("answer").unwrap();
@@ -49,7 +49,7 @@ fn an_answer_stands_before_what_the_application_sends_in_reply_to_a_later_messag
 }
 
 #[test]
-fn a_ping_goes_to_the_peer_and_its_pong_comes_back() {
+fn a_ping_returns_a_pong() {
     let mut pair = Pair::new(&quiet());
     pair.client.ping(b"are you there?").unwrap();
     pair.server.ping(b"and you?").unwrap();
@@ -59,7 +59,7 @@ fn a_ping_goes_to_the_peer_and_its_pong_comes_back() {
 }
 
 #[test]
-fn a_control_frame_of_more_than_125_bytes_is_refused_by_its_header() {
+fn a_control_frame_over_125_bytes_is_refused_by_its_header() {
     for frame in [Frame::ping(""), Frame::pong(""), Frame::close(1000, "")] {
         for (claim, len) in [
             (Claim::Bits16(126), 126),
@@ -76,7 +76,7 @@ fn a_control_frame_of_more_than_125_bytes_is_refused_by_its_header() {
 }
 
 #[test]
-fn a_control_frame_in_fragments_is_refused() {
+fn a_fragmented_control_frame_is_refused() {
     for frame in [Frame::ping("x"), Frame::pong(""), Frame::close(1000, "")] {
         for mut machine in Machine::both() {
             let wire = frame.clone().more().from(machine.peer()).wire();
@@ -91,7 +91,7 @@ fn a_control_frame_in_fragments_is_refused() {
 }
 
 #[test]
-fn a_ping_or_pong_that_is_too_long_is_not_sent_and_nothing_is_spoilt() {
+fn a_ping_or_pong_that_is_too_long_is_not_sent() {
     for mut machine in Machine::both() {
         assert_eq!(machine.ping(&[0; 126]), Err(SendError::ControlTooLong(126)));
         assert_eq!(machine.pong(&[0; 1000]), Err(SendError::ControlTooLong(1000)));
@@ -103,7 +103,7 @@ fn a_ping_or_pong_that_is_too_long_is_not_sent_and_nothing_is_spoilt() {
 }
 
 #[test]
-fn a_ping_behind_our_own_close_frame_is_seen_and_not_answered() {
+fn a_ping_after_our_close_frame_is_not_answered() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.sent();
@@ -131,7 +131,7 @@ fn numbered(opcode: u8, i: u32) -> Frame {
 }
 
 #[test]
-fn a_flood_of_pings_that_reads_no_pong_takes_no_more_than_the_mark() {
+fn a_flood_of_pings_takes_no_more_than_the_pong_mark() {
     for role in [Role::Server, Role::Client] {
         let machine = flooded(role, 10_000);
         assert!(machine.out.len() > MARK, "so far each ping has its pong");
@@ -141,7 +141,7 @@ fn a_flood_of_pings_that_reads_no_pong_takes_no_more_than_the_mark() {
 }
 
 #[test]
-fn after_the_flood_the_newest_pong_follows_when_the_output_has_left() {
+fn the_newest_pong_of_a_flood_follows_the_sent_output() {
     for role in [Role::Server, Role::Client] {
         let mut machine = flooded(role, 10_000);
         let sent = machine.sent();
@@ -155,7 +155,7 @@ fn after_the_flood_the_newest_pong_follows_when_the_output_has_left() {
 }
 
 #[test]
-fn a_held_pong_waits_until_the_output_is_down_to_the_mark() {
+fn a_held_pong_waits_until_the_output_is_at_the_mark() {
     let mut server = flooded(Role::Server, 10_000);
     let before = server.out.len();
     let over = before - MARK;
@@ -168,7 +168,7 @@ fn a_held_pong_waits_until_the_output_is_down_to_the_mark() {
 }
 
 #[test]
-fn a_ping_that_comes_when_the_output_has_left_is_answered_behind_the_held_pong() {
+fn a_new_ping_is_answered_after_the_held_pong() {
     let mut server = flooded(Role::Server, 10_000);
     server.sent();
     server.receive_frames([Frame::ping("new")]);
@@ -176,7 +176,7 @@ fn a_ping_that_comes_when_the_output_has_left_is_answered_behind_the_held_pong()
 }
 
 #[test]
-fn a_ping_behind_a_large_unsent_message_is_answered_and_a_flood_of_them_held_back() {
+fn pings_after_a_large_message_are_answered_up_to_a_kilobyte() {
     let mut server = Machine::server();
     server.send(&vec![0; MARK + 1]).unwrap();
     server.receive_frames([Frame::ping("1"), Frame::ping("2")]);
@@ -192,7 +192,7 @@ fn a_ping_behind_a_large_unsent_message_is_answered_and_a_flood_of_them_held_bac
 }
 
 #[test]
-fn a_held_pong_is_never_sent_behind_a_close_frame() {
+fn a_held_pong_is_never_sent_after_a_close_frame() {
     for mut machine in [flooded(Role::Server, 10_000), flooded(Role::Client, 10_000)] {
         assert!(machine.close(CloseCode::NORMAL, ""));
         assert_eq!(machine.sent().last(), Some(&Frame::close(1000, "")));

@@ -55,7 +55,7 @@ fn lengths() -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn every_header_of_a_data_frame_goes_there_and_back() {
+fn every_data_frame_header_round_trips() {
     for len in lengths() {
         for mask in MASKS {
             goes_there_and_back(Header { fin: true, rsv1: false, opcode: OpCode::Text, mask, len });
@@ -71,7 +71,7 @@ fn every_header_of_a_data_frame_goes_there_and_back() {
 }
 
 #[test]
-fn every_header_of_a_control_frame_goes_there_and_back_or_is_refused() {
+fn every_control_frame_header_round_trips_or_is_refused() {
     for (opcode, mask) in CONTROL.into_iter().flat_map(|opcode| MASKS.map(|mask| (opcode, mask))) {
         for rsv1 in [false, true] {
             for len in 0..=125 {
@@ -89,7 +89,7 @@ fn every_header_of_a_control_frame_goes_there_and_back_or_is_refused() {
 
 /// RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
 #[test]
-fn every_length_in_a_longer_form_than_it_needs_is_refused() {
+fn every_length_in_a_longer_form_than_needed_is_refused() {
     for mask in [0, 0x80] {
         for len in 0..126_u16 {
             let wire = [&[0x82, mask | 126][..], &len.to_be_bytes(), &[0; 4]].concat();
@@ -116,7 +116,7 @@ fn every_length_with_its_top_bit_set_is_refused() {
 /// Short payloads, and those long enough to be masked in aligned blocks: from every place in a block
 /// and a half, at every phase of the key, and nothing around them is touched.
 #[test]
-fn every_length_is_masked_right_at_every_place_and_phase() {
+fn every_length_is_masked_at_every_alignment_and_phase() {
     const PLACES: usize = 48;
     let plain: Vec<u8> = (0..1300_u32).map(|i| (i * 7 + (i >> 8)) as u8).collect();
     for phase in 0..4 {
@@ -141,7 +141,7 @@ fn every_length_is_masked_right_at_every_place_and_phase() {
 
 /// A payload of more than one aligned block, cut in two at every place.
 #[test]
-fn a_long_payload_is_masked_the_same_wherever_it_is_cut() {
+fn a_long_payload_is_masked_the_same_in_any_two_pieces() {
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let mut whole = vec![0; 2200];
     apply_mask(&mut whole, key);

@@ -11,7 +11,7 @@ use common::{
 use prism_core::{Config, ProtocolError, Role};
 
 #[test]
-fn fragments_are_joined_into_the_message_they_are_of() {
+fn fragments_are_joined_into_one_message() {
     for mut machine in Machine::both() {
         let fragments = [
             Frame::text("One ").more(),
@@ -25,7 +25,7 @@ fn fragments_are_joined_into_the_message_they_are_of() {
 }
 
 #[test]
-fn a_message_is_seen_with_its_last_fragment_and_not_before() {
+fn a_message_is_delivered_with_its_last_fragment() {
     let mut client = Machine::client();
     assert_eq!(client.receive_frames([Frame::text("a").more()]), []);
     assert_eq!(client.receive_frames([Frame::continuation("b").more()]), []);
@@ -34,7 +34,7 @@ fn a_message_is_seen_with_its_last_fragment_and_not_before() {
 }
 
 #[test]
-fn control_frames_between_fragments_are_seen_and_answered_at_once() {
+fn control_frames_between_fragments_are_handled_at_once() {
     for mut machine in Machine::both() {
         assert_eq!(
             machine.receive_frames([Frame::text("Hel").more(), Frame::ping("1")]),
@@ -50,7 +50,7 @@ fn control_frames_between_fragments_are_seen_and_answered_at_once() {
 }
 
 #[test]
-fn a_control_frame_inside_a_character_does_not_tear_it() {
+fn a_control_frame_may_come_inside_a_character() {
     let euro = "€".as_bytes();
     let mut client = Machine::client();
     let seen = client.receive_frames([
@@ -64,7 +64,7 @@ fn a_control_frame_inside_a_character_does_not_tear_it() {
 }
 
 #[test]
-fn a_close_frame_between_fragments_ends_it_all_and_the_message_is_lost() {
+fn a_close_frame_between_fragments_discards_the_message() {
     for mut machine in Machine::both() {
         let frames =
             [Frame::text("a").more(), Frame::close(1001, "tired"), Frame::continuation("b")];
@@ -74,7 +74,7 @@ fn a_close_frame_between_fragments_ends_it_all_and_the_message_is_lost() {
 }
 
 #[test]
-fn a_continuation_of_nothing_is_refused() {
+fn a_continuation_without_a_message_is_refused() {
     for frame in
         [Frame::continuation("x"), Frame::continuation("x").more(), Frame::continuation("")]
     {
@@ -86,7 +86,7 @@ fn a_continuation_of_nothing_is_refused() {
 }
 
 #[test]
-fn a_continuation_behind_a_finished_message_is_refused() {
+fn a_continuation_after_a_finished_message_is_refused() {
     for begun in [vec![Frame::text("a")], vec![Frame::text("a").more(), Frame::continuation("b")]] {
         for mut machine in Machine::both() {
             assert_eq!(machine.receive_frames(begun.clone()).len(), 1);
@@ -111,7 +111,7 @@ fn a_new_message_inside_a_fragmented_one_is_refused() {
 }
 
 #[test]
-fn the_first_fragment_says_what_kind_the_message_is() {
+fn the_first_fragment_determines_the_kind_of_the_message() {
     let mut client = Machine::client();
     let wrong_text = Frame::continuation([0xff]);
     assert_eq!(
@@ -123,7 +123,7 @@ fn the_first_fragment_says_what_kind_the_message_is() {
 }
 
 #[test]
-fn empty_fragments_at_every_place_change_nothing() {
+fn empty_fragments_at_any_position_change_nothing() {
     for mut machine in Machine::both() {
         let seen = machine.receive_frames([
             Frame::text("").more(),
@@ -146,7 +146,7 @@ fn empties(count: usize) -> Vec<Frame> {
 }
 
 #[test]
-fn too_many_empty_fragments_in_a_row_are_against_the_policy() {
+fn too_many_empty_fragments_in_a_row_are_refused() {
     for mut machine in Machine::both() {
         assert_eq!(machine.receive_frames(empties(32)), []);
         let one_more = Frame::continuation("").more().from(machine.peer()).wire();
@@ -158,7 +158,7 @@ fn too_many_empty_fragments_in_a_row_are_against_the_policy() {
 }
 
 #[test]
-fn the_row_of_empty_fragments_is_ended_by_a_payload_and_by_the_last_fragment() {
+fn payload_or_a_last_fragment_resets_the_count_of_empty_ones() {
     for mut machine in Machine::both() {
         let mut frames = empties(32);
         frames.push(Frame::continuation("b").more());
@@ -171,7 +171,7 @@ fn the_row_of_empty_fragments_is_ended_by_a_payload_and_by_the_last_fragment() {
 }
 
 #[test]
-fn control_frames_do_not_end_the_row_of_empty_fragments() {
+fn control_frames_do_not_reset_the_count_of_empty_fragments() {
     let mut server = Machine::new(Role::Server, &quiet().max_empty_fragments(2));
     let fragment = Frame::continuation("").more();
     let seen = server.receive_frames([
@@ -184,7 +184,7 @@ fn control_frames_do_not_end_the_row_of_empty_fragments() {
 }
 
 #[test]
-fn empty_messages_are_no_empty_fragments() {
+fn empty_messages_do_not_count_as_empty_fragments() {
     let config = Config::default().max_empty_fragments(0);
     for role in [Role::Server, Role::Client] {
         let mut machine = Machine::new(role, &config);
@@ -196,7 +196,7 @@ fn empty_messages_are_no_empty_fragments() {
 }
 
 #[test]
-fn a_message_may_come_in_as_many_fragments_as_it_has_bytes() {
+fn a_message_may_have_as_many_fragments_as_bytes() {
     for mut machine in Machine::both() {
         let count = 65_536;
         let mut frames = vec![Frame::binary([7]).more()];

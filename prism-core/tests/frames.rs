@@ -19,7 +19,7 @@ fn bytes(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_payload_of_any_length_arrives_as_it_was_sent() {
+fn a_payload_of_any_length_arrives_unchanged() {
     for mut machine in Machine::both() {
         for len in EDGES {
             let payload = bytes(len);
@@ -31,7 +31,7 @@ fn a_payload_of_any_length_arrives_as_it_was_sent() {
 }
 
 #[test]
-fn a_sent_payload_of_any_length_is_one_frame_with_the_shortest_length() {
+fn a_sent_message_is_one_frame_with_the_shortest_length() {
     for mut machine in Machine::both() {
         for len in EDGES {
             let payload = bytes(len);
@@ -42,7 +42,7 @@ fn a_sent_payload_of_any_length_is_one_frame_with_the_shortest_length() {
 }
 
 #[test]
-fn the_examples_of_section_5_7_mean_what_the_rfc_says() {
+fn the_examples_of_section_5_7_are_understood() {
     let mut client = Machine::client();
     assert_eq!(client.receive(b"\x81\x05Hello"), [text("Hello")]);
     assert_eq!(client.receive(b"\x01\x03Hel\x80\x02lo"), [text("Hello")]);
@@ -57,7 +57,7 @@ fn the_examples_of_section_5_7_mean_what_the_rfc_says() {
 }
 
 #[test]
-fn many_messages_in_one_read_come_out_one_by_one_in_order() {
+fn many_messages_in_one_read_are_delivered_in_order() {
     for mut machine in Machine::both() {
         let names: Vec<_> = (0..100).map(|i| format!("message {i}")).collect();
         let seen = machine.receive_frames(names.iter().map(Frame::text));
@@ -67,7 +67,7 @@ fn many_messages_in_one_read_come_out_one_by_one_in_order() {
 }
 
 #[test]
-fn a_length_that_would_fit_a_shorter_form_is_refused() {
+fn a_length_that_fits_a_shorter_form_is_refused() {
     for claim in [Claim::Bits16(0), Claim::Bits16(1), Claim::Bits16(125)]
         .into_iter()
         .chain([0, 125, 126, 65_535].map(Claim::Bits64))
@@ -90,7 +90,7 @@ fn a_length_with_its_top_bit_set_is_refused() {
 }
 
 #[test]
-fn a_reserved_bit_is_refused_whichever_it_is_and_in_whatever_frame() {
+fn any_reserved_bit_in_any_frame_is_refused() {
     for bits in (0x10..=0x70).step_by(0x10) {
         let first = Frame::text("a").more();
         let frames = [
@@ -113,7 +113,7 @@ fn a_reserved_bit_is_refused_whichever_it_is_and_in_whatever_frame() {
 }
 
 #[test]
-fn an_opcode_without_a_meaning_is_refused() {
+fn an_undefined_opcode_is_refused() {
     for opcode in (3..=7).chain(11..=15) {
         for mut machine in Machine::both() {
             let whole = Frame::new(opcode, "x").from(machine.peer());
@@ -127,7 +127,7 @@ fn an_opcode_without_a_meaning_is_refused() {
 }
 
 #[test]
-fn what_two_bytes_show_to_be_wrong_is_refused_with_these_two() {
+fn errors_in_the_first_two_bytes_are_found_with_these_two() {
     let wrong = [
         ([0x83, 0x80], ProtocolError::ReservedOpcode(3)),
         ([0xa2, 0xfe], ProtocolError::ReservedBits),
@@ -140,7 +140,7 @@ fn what_two_bytes_show_to_be_wrong_is_refused_with_these_two() {
 }
 
 #[test]
-fn a_frame_is_not_seen_before_its_last_byte() {
+fn a_frame_is_delivered_with_its_last_byte() {
     for mut machine in Machine::both() {
         for frame in [Frame::text("Hello"), Frame::binary(bytes(200)), Frame::ping("Hello")] {
             let wire = frame.from(machine.peer()).wire();
@@ -152,14 +152,14 @@ fn a_frame_is_not_seen_before_its_last_byte() {
 }
 
 #[test]
-fn the_length_of_an_empty_frame_needs_no_byte_behind_its_header() {
+fn an_empty_frame_is_complete_with_its_header() {
     assert_eq!(Machine::client().receive(&[0x81, 0]), [text("")]);
     assert_eq!(Machine::client().receive(&[0x82, 0]), [binary("")]);
     assert_eq!(Machine::server().receive(&[0x82, 0x80, 1, 2, 3, 4]), [binary("")]);
 }
 
 #[test]
-fn a_sent_message_is_text_or_binary_as_the_caller_said() {
+fn a_sent_message_has_the_kind_that_the_caller_chose() {
     let mut server = Machine::server();
     server.send("text").unwrap();
     server.send(b"bin").unwrap();
@@ -173,7 +173,7 @@ fn a_sent_message_is_text_or_binary_as_the_caller_said() {
 /// The parser in `common` is this suite's measure; it must not be lenient itself.
 #[test]
 #[should_panic(expected = "in its shortest form")]
-fn the_measure_itself_refuses_a_length_that_is_not_minimal() {
+fn the_parser_of_the_tests_refuses_a_non_minimal_length() {
     let wire = Frame::new(BINARY, [1; 3]).claiming(Claim::Bits16(3)).wire();
     common::frame::sent_by(Role::Server, &wire);
 }

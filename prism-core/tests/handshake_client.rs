@@ -77,7 +77,7 @@ fn receive_whole(answer: &[u8]) -> Outcome {
 }
 
 #[test]
-fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
+fn the_request_is_that_of_the_rfc() -> Result<(), InvalidRequest> {
     let request = ClientRequest::new("server.example.com", "/chat?a=b")?
         .origin("http://example.com")?
         .subprotocol("chat")?
@@ -101,7 +101,7 @@ fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
 }
 
 #[test]
-fn nothing_can_be_injected_into_a_request() {
+fn headers_cannot_be_injected_into_a_request() {
     use InvalidRequest::{Header, Host, Subprotocol, Target};
     for target in
         ["", "a", "/a b", "/a\r\nX: y", "/\t", "/\0", "/\x7f", "/\u{e9}", "/a#b", "*", "ws://a/"]
@@ -128,7 +128,7 @@ fn nothing_can_be_injected_into_a_request() {
 }
 
 #[test]
-fn good_answers_open_the_connection() {
+fn good_responses_open_the_connection() {
     for (name, answer, subprotocol) in good_answers() {
         let expected = Outcome::Accepted(subprotocol.map(String::from), Vec::new());
         assert_eq!(receive_whole(&answer), expected, "{name}");
@@ -136,14 +136,14 @@ fn good_answers_open_the_connection() {
 }
 
 #[test]
-fn bad_answers_do_not() {
+fn bad_responses_are_refused() {
     for (name, answer, error) in bad_answers() {
         assert_eq!(receive_whole(&answer), Outcome::Error(error), "{name}");
     }
 }
 
 #[test]
-fn refusals_come_with_the_start_of_their_body() {
+fn a_refusal_has_the_first_8_kib_of_its_body() {
     for (name, answer, (status, body), ends) in refusals() {
         let refused = Outcome::Refused(status, body);
         let at_once = if ends == Ends::ByItself { refused.clone() } else { Outcome::NeedsMore };
@@ -154,7 +154,7 @@ fn refusals_come_with_the_start_of_their_body() {
 
 /// The status decides. What is behind it changes nothing, and so is not waited for without end.
 #[test]
-fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_body() {
+fn a_refusal_is_known_from_its_status_on() {
     for (name, answer, (status, whole), _) in refusals() {
         let known_from = "HTTP/1.1 503 ".len();
         let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
@@ -181,7 +181,7 @@ fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_bod
 }
 
 #[test]
-fn a_refusal_whose_head_is_bad_or_too_large_has_neither_headers_nor_a_body() {
+fn a_refusal_with_a_bad_head_has_neither_headers_nor_body() {
     let large = format!("Set-Cookie: {}", "y".repeat(16 << 10));
     for line in ["Retry After: 5", " folded: 1", "X: \0", "X: a\nb", &large] {
         let answer = head(["HTTP/1.1 503 Busy", "Content-Length: 2", line]);
@@ -203,7 +203,7 @@ fn a_refusal_whose_head_is_bad_or_too_large_has_neither_headers_nor_a_body() {
 }
 
 #[test]
-fn an_answer_that_cannot_become_good_is_not_read_to_its_end() {
+fn an_invalid_response_is_refused_at_its_first_wrong_byte() {
     for (start, error) in [
         ("SSH-", HandshakeError::NotHttp),
         ("HTTP/2.0", HandshakeError::UnsupportedHttpVersion),
@@ -218,7 +218,7 @@ fn an_answer_that_cannot_become_good_is_not_read_to_its_end() {
 }
 
 #[test]
-fn how_an_answer_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_response_is_cut() {
     let good = good_answers().into_iter().map(|(name, answer, _)| (name, answer));
     let bad = bad_answers().into_iter().map(|(name, answer, _)| (name, answer));
     let refusals = refusals().into_iter().map(|(name, answer, ..)| (name, answer));
@@ -234,7 +234,7 @@ fn how_an_answer_is_cut_makes_no_difference() {
 }
 
 #[test]
-fn how_it_is_cut_makes_no_difference_where_interim_answers_have_used_up_the_limit() {
+fn interim_responses_count_for_the_limit_however_they_are_cut() {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
     let answer = [&interim[..], b"HARDLY"].concat();
     for left in 0..=3 {
@@ -247,7 +247,7 @@ fn how_it_is_cut_makes_no_difference_where_interim_answers_have_used_up_the_limi
 }
 
 #[test]
-fn the_end_of_the_transport_may_come_too_early() {
+fn an_unfinished_response_is_an_error() {
     let answer = plus(&[]);
     for end in 0..answer.len() {
         assert_eq!(
@@ -259,7 +259,7 @@ fn the_end_of_the_transport_may_come_too_early() {
 }
 
 #[test]
-fn what_the_server_sends_at_once_is_kept() {
+fn bytes_after_the_response_are_kept() {
     let config = Config::default();
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
     let mut handshake = start(&config);
@@ -275,7 +275,7 @@ fn what_the_server_sends_at_once_is_kept() {
 }
 
 #[test]
-fn an_end_stays() {
+fn the_outcome_is_final() {
     for (name, answer, error) in bad_answers() {
         let mut handshake = start(&Config::default());
         let mut input = RecvBuffer::new();
@@ -294,7 +294,7 @@ fn an_end_stays() {
 }
 
 #[test]
-fn a_client_and_a_server_agree() {
+fn a_client_and_a_server_agree_on_a_subprotocol() {
     let config = Config::default();
     let (mut to_server, mut to_client) = (RecvBuffer::new(), RecvBuffer::new());
     let mut out = BytesMut::new();

@@ -235,7 +235,7 @@ fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
 }
 
 #[test]
-fn a_later_http_1_is_taken_for_http_1_1() {
+fn a_later_http_1_version_is_read_as_http_1_1() {
     for version in ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"] {
         let mut input = RecvBuffer::new();
         input.extend_from_slice(format!("GET /a {version}\r\nHost: h\r\n\r\n").as_bytes());
@@ -261,7 +261,7 @@ fn bad_requests_are_refused_with_the_right_status() {
 }
 
 #[test]
-fn how_a_request_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_request_is_cut() {
     let good = good_requests().into_iter().map(|(name, request, _)| (name, request));
     let bad = bad_requests().into_iter().map(|(name, request, _)| (name, request));
     let config = Config::default();
@@ -278,7 +278,7 @@ fn how_a_request_is_cut_makes_no_difference() {
 }
 
 #[test]
-fn an_unfinished_request_needs_more() {
+fn an_unfinished_request_needs_more_bytes() {
     let request = plus(&[]);
     for end in 0..request.len() {
         assert_eq!(serve_whole(&request[..end]), Outcome::NeedsMore, "{end}");
@@ -286,7 +286,7 @@ fn an_unfinished_request_needs_more() {
 }
 
 #[test]
-fn what_the_client_sends_at_once_is_kept() {
+fn bytes_after_the_request_are_kept() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
     input.extend_from_slice(&plus(&[]));
@@ -298,7 +298,7 @@ fn what_the_client_sends_at_once_is_kept() {
 }
 
 #[test]
-fn the_limits_of_the_configuration_count() {
+fn the_configured_limits_are_exact() {
     let request = plus(&[]);
     let mut config = Config::default().max_headers(5).max_head_size(request.len());
     assert_eq!(serve(&config, [&request[..]]).status(), 101);
@@ -311,7 +311,7 @@ fn the_limits_of_the_configuration_count() {
 }
 
 #[test]
-fn a_hundred_header_lines_are_read_and_one_more_is_refused_with_431_as_soon_as_it_is_there() {
+fn one_header_over_the_limit_is_refused_as_soon_as_it_arrives() {
     let lines: Vec<_> = (0..100 - 5).map(|n| format!("X-{n}: y")).collect();
     let mut lines: Vec<_> = lines.iter().map(String::as_str).collect();
     assert_eq!(serve(&Config::default(), [&plus(&lines)[..]]).status(), 101);
@@ -326,7 +326,7 @@ fn a_hundred_header_lines_are_read_and_one_more_is_refused_with_431_as_soon_as_i
 }
 
 #[test]
-fn a_plain_request_is_read_too() {
+fn a_plain_request_is_read() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     let lines =
@@ -346,7 +346,7 @@ fn a_plain_request_is_read_too() {
 }
 
 #[test]
-fn there_is_one_request_per_connection() {
+fn a_connection_has_one_request() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&[]).repeat(2));
@@ -355,7 +355,7 @@ fn there_is_one_request_per_connection() {
 }
 
 #[test]
-fn an_error_stays() {
+fn an_error_is_final() {
     for (name, request, _) in bad_requests() {
         let mut handshake = ServerHandshake::new(&Config::default());
         let mut input = RecvBuffer::new();
@@ -370,7 +370,7 @@ fn an_error_stays() {
 }
 
 #[test]
-fn the_offer_names_its_subprotocols() {
+fn an_offer_lists_its_subprotocols() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&["Sec-WebSocket-Protocol: a, b", "sec-websocket-protocol: c"]));
@@ -384,7 +384,7 @@ fn the_offer_names_its_subprotocols() {
 }
 
 #[test]
-fn the_answer_has_the_servers_own_headers() -> Result<(), InvalidHeader> {
+fn the_response_has_the_headers_of_the_server() -> Result<(), InvalidHeader> {
     let config = Config::default();
     let mut handshake = ServerHandshake::new(&config);
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
@@ -421,7 +421,7 @@ fn a_refusal_says_what_was_expected() {
 }
 
 #[test]
-fn what_is_shown_is_escaped() {
+fn debug_output_is_escaped() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&["X-A: \u{202e}\u{9b}31m"]));

@@ -15,7 +15,7 @@ const LIMIT: usize = 1000;
 const TOO_BIG: ProtocolError = ProtocolError::MessageTooBig(LIMIT);
 
 #[test]
-fn a_message_of_just_the_limit_is_accepted_in_one_frame_and_in_many() {
+fn a_message_of_exactly_the_limit_is_accepted() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let big = [7; LIMIT];
@@ -29,7 +29,7 @@ fn a_message_of_just_the_limit_is_accepted_in_one_frame_and_in_many() {
 }
 
 #[test]
-fn a_bigger_one_is_refused_by_its_header_before_any_of_its_payload_comes() {
+fn a_message_over_the_limit_is_refused_by_its_header() {
     for role in ROLES {
         for frame in [Frame::text(""), Frame::binary(""), Frame::text("").more()] {
             let mut machine = Machine::new(role, &limited(LIMIT));
@@ -41,7 +41,7 @@ fn a_bigger_one_is_refused_by_its_header_before_any_of_its_payload_comes() {
 }
 
 #[test]
-fn it_is_refused_with_the_headers_last_byte_and_not_later() {
+fn a_message_over_the_limit_fails_with_its_headers_last_byte() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let claim = Claim::Bits64(1 << 20);
@@ -53,7 +53,7 @@ fn it_is_refused_with_the_headers_last_byte_and_not_later() {
 }
 
 #[test]
-fn the_limit_is_for_all_fragments_together() {
+fn the_limit_applies_to_all_fragments_together() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let seen = machine.receive_frames([
@@ -68,7 +68,7 @@ fn the_limit_is_for_all_fragments_together() {
 }
 
 #[test]
-fn a_fragment_whose_size_would_overflow_the_sum_is_refused() {
+fn a_fragment_that_would_overflow_the_sum_is_refused() {
     for claim in [u64::MAX >> 1, (u64::MAX >> 1) - 5, 1 << 62, 1 << 32] {
         for role in ROLES {
             let mut machine = Machine::new(role, &limited(LIMIT));
@@ -87,7 +87,7 @@ const fn role_of_peer(role: Role) -> Role {
 }
 
 #[test]
-fn the_limit_counts_each_message_for_itself() {
+fn the_limit_applies_to_each_message() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         for _ in 0..10 {
@@ -113,7 +113,7 @@ fn control_frames_do_not_count_for_the_limit() {
 }
 
 #[test]
-fn a_limit_of_nothing_lets_empty_messages_pass() {
+fn a_limit_of_zero_allows_empty_messages() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(0));
         assert_eq!(machine.receive_frames([Frame::text(""), Frame::binary("")]).len(), 2);
@@ -123,7 +123,7 @@ fn a_limit_of_nothing_lets_empty_messages_pass() {
 }
 
 #[test]
-fn the_limit_is_on_by_default_at_one_mebibyte() {
+fn the_default_limit_is_one_mebibyte() {
     assert_eq!(Config::default().max_message_size, 1 << 20);
     for mut machine in Machine::both() {
         let claim = Claim::Bits64((1 << 20) + 1);
@@ -133,7 +133,7 @@ fn the_limit_is_on_by_default_at_one_mebibyte() {
 }
 
 #[test]
-fn what_is_sent_has_no_limit() {
+fn sent_messages_have_no_limit() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(10));
         machine.send(&[1; 100]).unwrap();
@@ -142,7 +142,7 @@ fn what_is_sent_has_no_limit() {
 }
 
 #[test]
-fn without_a_limit_a_claim_is_believed_but_gets_no_memory() {
+fn without_a_limit_an_announced_length_takes_no_memory() {
     for claim in [1 << 20, 1 << 32, 1 << 62, u64::MAX >> 1] {
         for role in ROLES {
             let mut machine = Machine::new(role, &limited(usize::MAX));
@@ -159,7 +159,7 @@ fn without_a_limit_a_claim_is_believed_but_gets_no_memory() {
 }
 
 #[test]
-fn without_a_limit_a_length_above_what_the_rfc_has_is_still_refused() {
+fn without_a_limit_an_invalid_length_is_still_refused() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
         let frame = Frame::text("").claiming(Claim::Bits64(1 << 63));
@@ -169,7 +169,7 @@ fn without_a_limit_a_length_above_what_the_rfc_has_is_still_refused() {
 }
 
 #[test]
-fn without_a_limit_the_sum_of_two_claims_cannot_overflow() {
+fn without_a_limit_the_sum_of_lengths_cannot_overflow() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
         machine.receive_frames([Frame::binary([1; 100]).more()]);
@@ -181,7 +181,7 @@ fn without_a_limit_the_sum_of_two_claims_cannot_overflow() {
 }
 
 #[test]
-fn a_big_message_that_drips_is_kept_in_a_small_multiple_of_what_has_come() {
+fn a_trickling_message_takes_a_small_multiple_of_its_bytes() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
         let frame = Frame::text("").claiming(Claim::Bits64(1 << 40)).masked_with([0; 4]);

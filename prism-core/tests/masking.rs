@@ -52,7 +52,7 @@ fn an_unmasked_continuation_of_a_masked_message_is_refused() {
 }
 
 #[test]
-fn each_fragment_has_its_own_key_which_starts_at_its_first_byte() {
+fn each_fragment_has_a_key_of_its_own() {
     let wire = [
         Frame::binary("abcde").more().masked_with([1, 2, 3, 4]).wire(),
         Frame::ping("fghij").masked_with([9, 9, 9, 9]).wire(),
@@ -79,7 +79,7 @@ fn a_payload_is_unmasked_the_same_however_it_is_cut() {
 }
 
 #[test]
-fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
+fn a_client_masks_each_frame_with_the_next_key() {
     let mut client = Machine::client();
     client.send("text").unwrap();
     client.send(b"binary").unwrap();
@@ -117,7 +117,7 @@ fn first_keys(count: usize) -> Vec<[u8; 4]> {
 }
 
 #[test]
-fn a_masked_payload_is_the_plain_one_xored_with_the_key() {
+fn a_masked_payload_is_xored_with_the_key() {
     let mut client = Machine::client();
     client.send(&[0; 100]).unwrap();
     let key = parse(&client.out)[0].key.unwrap();
@@ -125,7 +125,7 @@ fn a_masked_payload_is_the_plain_one_xored_with_the_key() {
 }
 
 #[test]
-fn keys_are_asked_for_only_when_there_is_something_to_mask() {
+fn keys_are_requested_only_to_mask_something() {
     let mut ws = WebSocket::client(
         &Config::default(),
         MaskKeys::new(|_| panic!("nothing is sent, and the generator was asked")),
@@ -137,7 +137,7 @@ fn keys_are_asked_for_only_when_there_is_something_to_mask() {
 }
 
 #[test]
-fn hundreds_of_frames_get_hundreds_of_keys() {
+fn each_frame_has_another_key() {
     let mut client = Machine::client();
     for _ in 0..1000 {
         client.send("same text").unwrap();
@@ -149,7 +149,7 @@ fn hundreds_of_frames_get_hundreds_of_keys() {
 }
 
 #[test]
-fn a_server_reads_what_a_client_masked() {
+fn a_server_unmasks_the_messages_of_a_client() {
     let mut pair = Pair::new(&quiet());
     for len in 0..70 {
         pair.client.send(&vec![len; usize::from(len)]).unwrap();
@@ -160,7 +160,7 @@ fn a_server_reads_what_a_client_masked() {
 }
 
 #[test]
-fn apply_mask_is_the_xor_of_the_rfc_at_every_length_place_and_phase() {
+fn apply_mask_is_the_xor_of_the_rfc_at_every_length() {
     let key = [0x12, 0x34, 0x56, 0x78];
     let memory: Vec<u8> = (0..=255).collect();
     for from in 0..17 {

@@ -50,7 +50,7 @@ fn check(path: &str) {
 }
 
 #[test]
-fn a_path_has_one_spelling() {
+fn equivalent_paths_have_one_normal_form() {
     for (path, expected) in [
         ("/", "/"),
         ("/a//b/", "/a//b/"),
@@ -86,7 +86,7 @@ fn a_path_has_one_spelling() {
 }
 
 #[test]
-fn a_malformed_escape_has_no_spelling() {
+fn a_malformed_escape_has_no_normal_form() {
     for path in ["/%", "/%4", "/%zz", "/%4g", "/%%41", "/a%2", "/%/41", "/%-1", "/%+1", "/%\u{e9}"]
     {
         assert_eq!(normalize_path(path), Err(InvalidPath::Escape), "{path}");
@@ -99,7 +99,7 @@ fn a_malformed_escape_has_no_spelling() {
 
 /// All paths of up to seven characters out of those that matter.
 #[test]
-fn what_is_normal_stays_as_it_is_on_all_short_paths() {
+fn all_short_paths_are_normalized_in_one_step() {
     const CHARACTERS: [char; 8] = ['/', '.', '%', '2', 'e', 'F', '5', '|'];
     let mut paths = vec!["/".to_owned()];
     for _ in 0..6 {
@@ -114,7 +114,7 @@ fn what_is_normal_stays_as_it_is_on_all_short_paths() {
 
 /// All paths of up to five of these, against the words of the RFC.
 #[test]
-fn short_paths_become_what_the_rfc_says() {
+fn short_paths_are_normalized_as_by_the_rfc() {
     let plain = ["/", ".", "..", "a"].map(|piece| (piece, piece));
     let pieces: Vec<_> = plain.into_iter().chain(ESCAPES).collect();
     // As it is written, and as it is spelled.
@@ -134,7 +134,7 @@ fn short_paths_become_what_the_rfc_says() {
 
 /// So long that only linear work is done within a lifetime. (A head's limit is far below.)
 #[test]
-fn long_paths_of_anything_end() {
+fn long_paths_take_linear_time() {
     const LONG: usize = 1 << 18;
     for unit in ["/", "/.", "/..", "/a/..", "/%2e%2E", "/a", "a/", "%61", "%2f", "|", "\u{e9}", "%"]
     {
@@ -147,7 +147,7 @@ fn long_paths_of_anything_end() {
 }
 
 #[test]
-fn escapes_are_decoded_to_text() {
+fn percent_decode_decodes_escapes_to_text() {
     assert!(matches!(percent_decode("a+b/c"), Ok(Cow::Borrowed("a+b/c"))));
     for (text, expected) in [
         ("", Ok("")),
@@ -167,13 +167,13 @@ fn escapes_are_decoded_to_text() {
 
 proptest! {
     #[test]
-    fn whatever_a_path_is_its_normal_form_is_normal(path in "/(\\PC|[/.%]|%2[eEfF]|%[0-9a-f]{2}){0,40}") {
+    fn the_normal_form_of_any_path_is_normal(path in "/(\\PC|[/.%]|%2[eEfF]|%[0-9a-f]{2}){0,40}") {
         check(&path);
     }
 
     /// Whatever name a segment has, a client that escapes it well asks for it.
     #[test]
-    fn a_name_that_was_escaped_is_decoded_to_itself(name in "\\PC{1,20}") {
+    fn an_escaped_name_decodes_to_itself(name in "\\PC{1,20}") {
         let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let path = normal(&format!("/{escaped}"));
         prop_assume!(![".", ".."].contains(&&*name));

@@ -39,7 +39,7 @@ impl Output for Keeping {
 }
 
 #[test]
-fn it_is_sent_as_the_same_message_would_be() {
+fn a_prepared_message_is_sent_like_any_other() {
     for len in [0, 1, 125, 126, 0xffff, 0x1_0000] {
         let text = "x".repeat(len);
         for message in [Message::Text(&text), Message::Binary(text.as_bytes())] {
@@ -56,7 +56,7 @@ fn it_is_sent_as_the_same_message_would_be() {
 }
 
 #[test]
-fn a_client_masks_it_with_a_new_key_each_time() {
+fn a_client_masks_a_prepared_message_with_a_new_key() {
     let mut client = Machine::client();
     let prepared = PreparedMessage::new("the same");
     let mut wires = [(); 2].map(|()| {
@@ -71,7 +71,7 @@ fn a_client_masks_it_with_a_new_key_each_time() {
 }
 
 #[test]
-fn it_is_refused_once_the_connection_is_closing() {
+fn a_prepared_message_is_refused_once_closing() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.sent();
@@ -81,7 +81,7 @@ fn it_is_refused_once_the_connection_is_closing() {
 }
 
 #[test]
-fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
+fn an_output_of_the_caller_gets_the_frame_uncopied() {
     let prepared = PreparedMessage::new("news");
     let mut outputs = [(); 2].map(|()| Keeping::default());
     for out in &mut outputs {
@@ -94,7 +94,7 @@ fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
 }
 
 #[test]
-fn what_it_keeps_counts_as_unsent_for_pongs() {
+fn kept_messages_count_as_unsent_for_pongs() {
     let mut ws = WebSocket::server(&quiet().pong_mark(10_000));
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 10_000]), &mut out).unwrap();
@@ -109,7 +109,7 @@ fn what_it_keeps_counts_as_unsent_for_pongs() {
 }
 
 #[test]
-fn a_peer_that_still_takes_what_it_keeps_is_not_late_to_close() {
+fn kept_messages_extend_the_close_timeout_while_they_are_read() {
     let at = Duration::from_secs;
     let mut ws = WebSocket::server(&quiet().close_timeout(at(5)));
     let mut out = Keeping::default();

@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn messages_in_any_fragments_with_control_frames_between_arrive_however_they_are_cut(
+    fn fragmented_messages_arrive_however_they_are_cut(
         role in role(), conversation in conversation(), sizes in vec(1..5000_usize, 1..20),
     ) {
         let mut machine = Machine::new(role, &quiet());
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn what_one_end_sends_the_other_sees_and_can_send_back(
+    fn messages_arrive_and_can_be_echoed(
         messages in vec(message(), 1..8), size in 1..3000_usize,
     ) {
         let mut pair = Pair::new(&quiet());
@@ -140,14 +140,14 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_survived_answered_in_good_frames_and_refused_for_good(
+    fn garbage_is_refused_in_an_orderly_way(
         role in role(), pieces in vec(vec(any::<u8>(), 0..40), 0..20),
     ) {
         assert_orderly(role, &pieces);
     }
 
     #[test]
-    fn near_right_streams_are_survived_too(
+    fn nearly_valid_streams_end_in_an_orderly_way(
         role in role(),
         frames in vec((any::<u8>(), any::<bool>(), vec(any::<u8>(), 0..130)), 0..20),
         flip in any::<(Index, u8)>(),
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn masking_is_the_xor_of_the_rfc_in_whatever_pieces(
+    fn masking_in_pieces_is_the_xor_of_the_rfc(
         bytes in vec(any::<u8>(), 0..300), key: [u8; 4], at: [Index; 2],
     ) {
         let mut at = at.map(|at| at.index(bytes.len() + 1));
@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn a_close_goes_through_with_any_reason(reason in "\\PC{0,30}", code in 3000..5000_u16) {
+    fn a_close_with_any_reason_completes(reason in "\\PC{0,30}", code in 3000..5000_u16) {
         let mut pair = Pair::new(&quiet());
         let code = prism_core::CloseCode::new(code).unwrap();
         prop_assert!(reason.len() <= 123);

@@ -83,7 +83,7 @@ const BAD: [(&[&str], HandshakeError); 21] = [
 ];
 
 #[test]
-fn http_1_0_needs_no_host_and_a_path_has_one_spelling() {
+fn good_requests_have_a_normal_path_and_a_host() {
     for (lines, path, host) in GOOD {
         let read = read([&head(lines.iter().copied())[..]]).expect(lines[0]).expect(lines[0]);
         assert_eq!([&read[2], &read[3]], [path, host], "{lines:?}");
@@ -92,7 +92,7 @@ fn http_1_0_needs_no_host_and_a_path_has_one_spelling() {
 }
 
 #[test]
-fn what_is_no_good_request_of_either_version_is_an_error() {
+fn bad_requests_are_refused() {
     for (lines, error) in BAD {
         assert_eq!(read([&head(lines.iter().copied())[..]]), Err(error), "{lines:?}");
         let status = if error == HandshakeError::UnsupportedHttpVersion { 505 } else { 400 };
@@ -101,7 +101,7 @@ fn what_is_no_good_request_of_either_version_is_an_error() {
 }
 
 #[test]
-fn how_a_request_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_request_is_cut() {
     let good = GOOD.map(|(lines, ..)| lines);
     for lines in good.into_iter().chain(BAD.map(|(lines, _)| lines)) {
         let request = head(lines.iter().copied());
@@ -137,7 +137,7 @@ fn http_1_0_is_never_upgraded() {
 }
 
 #[test]
-fn all_lines_of_a_header_are_there() {
+fn all_lines_of_a_header_are_returned() {
     let lines = [
         "GET / HTTP/1.1",
         HOST,

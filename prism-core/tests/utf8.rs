@@ -74,7 +74,7 @@ const BEGUN: [&[u8]; 10] = [
 ];
 
 #[test]
-fn every_character_there_is_is_text() {
+fn every_character_is_text() {
     let all: String = (char::MIN..=char::MAX).collect();
     let mut client = Machine::client();
     for start in (0..all.len()).step_by(60_000) {
@@ -85,7 +85,7 @@ fn every_character_there_is_is_text() {
 }
 
 #[test]
-fn text_is_right_in_whatever_two_fragments_it_comes() {
+fn text_is_valid_in_any_two_fragments() {
     for right in RIGHT {
         for cut in 0..=right.len() {
             let (first, second) = right.as_bytes().split_at(cut);
@@ -98,7 +98,7 @@ fn text_is_right_in_whatever_two_fragments_it_comes() {
 }
 
 #[test]
-fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
+fn text_is_valid_in_fragments_of_one_byte_and_empty_ones() {
     for right in RIGHT {
         let mut frames = vec![Frame::text("").more()];
         for byte in right.bytes() {
@@ -111,7 +111,7 @@ fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
 }
 
 #[test]
-fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
+fn invalid_text_is_refused_anywhere_in_a_message() {
     for (wrong, _) in WRONG {
         for before in ["", "before", "é", &"x".repeat(100)] {
             for behind in ["", "behind", "€", &"x".repeat(100)] {
@@ -126,14 +126,14 @@ fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
 }
 
 #[test]
-fn the_same_bytes_are_fine_as_binary() {
+fn invalid_text_is_valid_as_binary() {
     for (wrong, _) in WRONG {
         assert_eq!(Machine::client().receive_frames([Frame::binary(wrong)]), [binary(wrong)]);
     }
 }
 
 #[test]
-fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
+fn invalid_text_fails_at_its_first_wrong_byte() {
     for (wrong, known) in WRONG {
         for before in ["", "before", "€", &"x".repeat(100)] {
             // A frame that goes on for long, read byte by byte.
@@ -156,7 +156,7 @@ fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
 }
 
 #[test]
-fn wrong_text_fails_in_the_fragment_that_shows_it() {
+fn invalid_text_fails_in_the_fragment_that_shows_it() {
     for (wrong, known) in WRONG {
         let mut client = Machine::client();
         assert_eq!(client.receive_frames([Frame::text("ok ").more()]), []);
@@ -170,7 +170,7 @@ fn wrong_text_fails_in_the_fragment_that_shows_it() {
 }
 
 #[test]
-fn wrong_text_fails_before_a_control_frame_behind_it_is_seen() {
+fn invalid_text_fails_before_a_later_control_frame() {
     for mut machine in Machine::both() {
         let frames = [Frame::text(b"ab\xff").more(), Frame::ping("x"), Frame::continuation("")];
         assert_eq!(machine.receive_frames(frames), [INVALID]);
@@ -179,7 +179,7 @@ fn wrong_text_fails_before_a_control_frame_behind_it_is_seen() {
 }
 
 #[test]
-fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
+fn a_message_that_ends_inside_a_character_is_refused() {
     for begun in BEGUN {
         let payload = [b"ok ", begun].concat();
         for mut machine in Machine::both() {
@@ -198,7 +198,7 @@ fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
 }
 
 #[test]
-fn a_message_starts_afresh_whatever_the_last_one_ended_with() {
+fn a_character_does_not_continue_in_the_next_message() {
     let mut client = Machine::client();
     let whole = [Frame::text("é").more(), Frame::continuation("ü")];
     assert_eq!(client.receive_frames(whole), [text("éü")]);
@@ -210,7 +210,7 @@ fn a_message_starts_afresh_whatever_the_last_one_ended_with() {
 /// Each beginning of one to four bytes that could matter, against the standard library's verdict:
 /// as a whole message, and as a fragment that may go on.
 #[test]
-fn the_verdict_is_that_of_the_standard_library_for_every_interesting_beginning() {
+fn every_interesting_prefix_is_judged_as_by_std() {
     // The last byte on each side of each edge in the table of RFC 3629 §4.
     const EDGES: [u8; 20] = [
         0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed,
@@ -252,7 +252,7 @@ fn receive_one(frame: &Frame) -> Vec<Seen> {
 }
 
 #[test]
-fn the_bytes_are_judged_as_they_are_unmasked_not_as_they_travel() {
+fn the_unmasked_bytes_are_checked() {
     // A key that makes wrong bytes of right ones on the wire, and the other way round.
     let key = [0x80; 4];
     let right = Frame::text("plain").masked_with(key).wire();
@@ -266,7 +266,7 @@ fn the_bytes_are_judged_as_they_are_unmasked_not_as_they_travel() {
 }
 
 #[test]
-fn long_text_with_one_wrong_byte_is_refused_wherever_that_byte_is() {
+fn one_wrong_byte_anywhere_in_long_text_is_refused() {
     let long = "0123456789abcdef".repeat(20);
     for at in 0..long.len() {
         let mut bytes = long.clone().into_bytes();

@@ -13,7 +13,7 @@ use common::{
 use prism_core::{CloseCode, ProtocolError, SendError, State};
 
 #[test]
-fn after_a_failed_write_what_the_peer_has_sent_is_still_received() {
+fn after_a_failed_write_messages_are_still_received() {
     for mut machine in Machine::both() {
         machine.ws.handle_write_error();
         assert_eq!(machine.state(), State::Closing);
@@ -42,7 +42,7 @@ fn after_a_failed_write_nothing_can_be_sent() {
 }
 
 #[test]
-fn after_a_failed_write_a_peer_that_ends_without_a_close_frame_has_not_closed() {
+fn after_a_failed_write_eof_without_a_close_is_an_error() {
     for mut machine in Machine::both() {
         machine.ws.handle_write_error();
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
@@ -50,7 +50,7 @@ fn after_a_failed_write_a_peer_that_ends_without_a_close_frame_has_not_closed() 
 }
 
 #[test]
-fn after_a_failed_write_the_peer_is_read_for_the_close_timeout_and_not_pinged() {
+fn after_a_failed_write_the_peer_is_read_for_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.handle_write_error();
@@ -65,7 +65,7 @@ fn after_a_failed_write_the_peer_is_read_for_the_close_timeout_and_not_pinged() 
 }
 
 #[test]
-fn a_failed_write_changes_no_deadline_of_a_close_that_has_begun() {
+fn a_failed_write_does_not_change_the_close_deadline() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
