@@ -1,5 +1,6 @@
-//! RFC 6455 §10.4, in memory: a message that comes whole costs no allocation, a claim costs nothing,
-//! and what is kept is a small multiple of what has come. Counted by the allocator.
+//! RFC 6455 §10.4, in memory: a message that arrives whole is received without an allocation, an
+//! announced length takes no memory, and what is kept is a small multiple of what has arrived.
+//! Counted by the allocator.
 
 mod common;
 
@@ -14,7 +15,7 @@ use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, ServerHand
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
 
-/// A machine with the memory around it, and nothing that records.
+/// A connection with its buffers, and nothing that records.
 struct Bare {
     ws: WebSocket,
     input: RecvBuffer,
@@ -30,7 +31,7 @@ impl Bare {
         Self { ws, input: RecvBuffer::new(), out: BytesMut::new() }
     }
 
-    /// Receives bytes; how many messages came of it.
+    /// Receives bytes. Returns the number of messages.
     fn receive(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
@@ -40,7 +41,7 @@ impl Bare {
         messages
     }
 
-    /// Receives bytes and sends each message back.
+    /// Receives bytes and sends each message back. Returns the number of messages.
     fn echo(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
@@ -54,7 +55,7 @@ impl Bare {
     }
 }
 
-/// The frames of each kind and size, as `role` receives them.
+/// Frames of each kind and size, as a `role` receives them.
 fn frames(role: Role) -> Vec<Vec<u8>> {
     let sender = if role == Role::Server { Role::Client } else { Role::Server };
     SIZES
@@ -116,7 +117,7 @@ fn sending_a_message_does_not_allocate() {
                 machine.out.clear();
             };
             send(); // warm
-            assert_none(measure(|| (0..200).for_each(|_| send()))); // enough to need new keys
+            assert_none(measure(|| (0..200).for_each(|_| send()))); // often enough to need new keys
         }
     }
 }
@@ -232,7 +233,7 @@ fn a_header_that_announces_petabytes_does_not_allocate() {
             let info = measure(|| {
                 machine.receive(&header);
             });
-            // Where the limit refuses it, the close frame's words take a few bytes for a moment.
+            // If the limit refuses it, the text of the close frame takes a few bytes for a moment.
             assert!(info.bytes_max <= 128, "{info:?} with a limit of {limit}");
             assert_eq!(info.bytes_current, 0);
             if limit == usize::MAX {
@@ -256,11 +257,11 @@ fn a_trickling_big_message_takes_a_small_multiple_of_its_bytes() {
                 server.receive(piece);
             }
         });
-        // While a buffer grows, the old one and the new one are both there: 1 + 2 times.
+        // While a buffer grows, the old and the new one exist together: 1 + 2 times the size.
         let most = 3 * total as u64 + 64;
         assert!(info.bytes_max <= most, "{} bytes at the most, by {drip}", info.bytes_max);
         assert!(info.bytes_current <= 2 * total as i64 + 64, "{} bytes held", info.bytes_current);
-        // Doubling: all growth together is as much as the last size again.
+        // With doubling, all growth together allocates as much as the last size again.
         assert!(info.bytes_total <= 4 * total as u64 + 4096, "{} bytes in all", info.bytes_total);
     }
 }
@@ -277,7 +278,7 @@ fn many_fragments_take_a_small_multiple_of_their_payload() {
             server.receive(&fragment);
         }
     });
-    // Headers are seven times the payload here, and are not kept.
+    // The headers take seven times as many bytes as the payload, and are not kept.
     assert!(info.bytes_current <= 4 * count, "{} bytes held", info.bytes_current);
     assert!(info.bytes_max <= 6 * count as u64, "{} bytes at the most", info.bytes_max);
 }
@@ -288,7 +289,7 @@ fn endless_small_messages_take_the_memory_of_one() {
         let mut machine = Bare::new(role, &quiet());
         let sender = if role == Role::Server { Role::Client } else { Role::Server };
         let stream = Frame::text("0123456789").from(sender).wire().repeat(10_000);
-        // No read but the last ends where a message does: the buffer is never empty.
+        // No read except the last ends where a message does, so the buffer is never empty.
         let (first, rest) = stream.split_at(5);
         let info = measure(|| {
             let mut seen = machine.receive(first);

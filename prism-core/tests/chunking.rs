@@ -1,5 +1,5 @@
-//! RFC 6455 §5.2 says nothing of reads: TCP may cut a stream anywhere. However the bytes come, whole,
-//! one by one, or cut at any place, the same is seen and the same is said.
+//! RFC 6455 §5.2 does not mention reads: TCP may cut a stream anywhere. However the bytes arrive,
+//! whole, one by one, or cut anywhere, the events and the output are the same.
 
 mod common;
 #[path = "common/vectors.rs"]
@@ -13,17 +13,18 @@ use prism_core::{RecvBuffer, State};
 use proptest::prelude::*;
 use vectors::{LIMIT, Vector, vectors};
 
-/// Streams up to this long are cut at each place; longer ones at both ends, and here and there.
+/// Streams up to this length are cut everywhere; longer ones at both ends and in some places
+/// between.
 const SHORT: usize = 700;
 
-/// All that a stream may do to a machine.
+/// Everything that a stream does to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
     seen: Vec<Seen>,
     sent: Vec<u8>,
     state: State,
     wants_shutdown: bool,
-    /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) gives then.
+    /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) then returns.
     end: Option<Seen>,
 }
 
@@ -53,7 +54,7 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
     }
 }
 
-/// As a socket does it, with memory behind the bytes that holds anything.
+/// Reads like a socket, which leaves arbitrary memory behind the bytes.
 fn read_into(machine: &mut Machine, piece: &[u8]) {
     let spare = machine.input.spare(piece.len() + 8);
     spare[..piece.len()].copy_from_slice(piece);
@@ -74,7 +75,7 @@ fn whole(vector: &Vector) -> Outcome {
     receive(vector, [&vector.wire[..]])
 }
 
-/// The places to cut a stream of this length at.
+/// The places at which a stream of this length is cut.
 fn places(len: usize) -> impl Iterator<Item = usize> {
     (0..=len).filter(move |&at| len <= SHORT || at < 24 || at + 24 > len || at % 4999 == 0)
 }
@@ -117,7 +118,7 @@ fn the_result_is_the_same_with_empty_reads() {
     }
 }
 
-/// A driver may keep a waiting fragment in a small buffer, and read into a large one.
+/// A driver may keep an unfinished message in a small buffer, and read into a large one.
 #[test]
 fn the_result_is_the_same_when_the_buffer_changes() {
     for vector in vectors() {
@@ -158,7 +159,7 @@ fn short_vectors() -> &'static [Vector] {
     &SHORT_ONES
 }
 
-/// The measure is no better than its streams: they must reach all there is.
+/// The tests above are only as good as their streams, which must cover everything.
 #[test]
 fn the_streams_cover_every_event_and_every_error_of_a_peer() {
     let mut names: Vec<String> = vectors()
@@ -197,7 +198,7 @@ fn the_streams_cover_every_event_and_every_error_of_a_peer() {
     assert_eq!(names, all);
 }
 
-/// Its name is all that a failure has to say which stream it was.
+/// A failure names its stream by nothing else.
 #[test]
 fn the_streams_are_many_and_have_distinct_names() {
     let mut names: Vec<_> = vectors().into_iter().map(|vector| vector.name).collect();

@@ -130,7 +130,7 @@ fn a_close_frame_of_one_byte_is_refused() {
     }
 }
 
-/// §7.4.1, §7.4.2 and the registry of §11.7: what may stand in a close frame.
+/// §7.4.1, §7.4.2 and the registry of §11.7: the codes that may appear in a close frame.
 fn may_travel(code: u16) -> bool {
     matches!(code, 1000 | 1001 | 1002 | 1003 | 1007..=1014 | 3000..=4999)
 }
@@ -218,9 +218,9 @@ fn every_error_sends_its_code_to_the_peer() {
             let seen = machine.receive_frames(frames.clone());
             let [Seen::Error(error)] = seen[..] else { panic!("{frames:?} gave {seen:?}") };
             let sent = machine.sent();
-            let [told] = &sent[..] else { panic!("one close frame, not {sent:?}") };
+            let [told] = &sent[..] else { panic!("expected one close frame, not {sent:?}") };
             assert_eq!(told.close_code(), Some(code), "{frames:?}");
-            assert_eq!(told.payload[2..], *error.to_string().as_bytes(), "and says why in words");
+            assert_eq!(told.payload[2..], *error.to_string().as_bytes(), "with the reason as text");
         }
     }
 }
@@ -247,7 +247,7 @@ fn messages_are_delivered_up_to_the_wrong_frame() {
     }
 }
 
-/// §7.1.1: the server ends TCP first; the client waits for it.
+/// §7.1.1: the server ends TCP first, and the client waits for that.
 #[test]
 fn a_server_shuts_the_transport_down_first() {
     let [mut server, mut client] = Machine::both();
@@ -288,7 +288,7 @@ fn eof_without_a_close_frame_is_an_error() {
         let late = machine.receive_frames([Frame::text("late")]);
         assert_eq!(late, [error(ProtocolError::UnexpectedEof)], "fused");
         assert_eq!(machine.send("late"), Err(SendError::Closed));
-        assert_eq!(machine.sent(), [], "nobody is there to be told");
+        assert_eq!(machine.sent(), [], "the peer is gone");
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
         assert_eq!(machine.ws.poll_timeout(), None);
     }
@@ -311,7 +311,7 @@ fn eof_after_a_close_frame_is_not_an_error() {
     for mut machine in Machine::both() {
         machine.receive_frames([Frame::close(1000, "")]);
         assert_eq!(machine.ws.receive_eof(), Ok(()));
-        assert_eq!(machine.ws.receive_eof(), Ok(()), "and says so again");
+        assert_eq!(machine.ws.receive_eof(), Ok(()), "again");
         assert_eq!(machine.receive_buffered(), []);
         assert_eq!(machine.state(), State::Closed);
     }

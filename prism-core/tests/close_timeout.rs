@@ -1,4 +1,4 @@
-//! RFC 6455 §7.1.1: does the peer finish closing? Time is what the test says it is.
+//! RFC 6455 §7.1.1: whether the peer finishes closing. The test sets the time.
 
 mod common;
 
@@ -57,7 +57,7 @@ fn a_close_stops_the_keepalive() {
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.sent();
         machine.at(s(28)).unwrap();
-        assert_eq!(machine.at(s(30)), Ok(()), "no judgement of the ping any more");
+        assert_eq!(machine.at(s(30)), Ok(()), "the ping is no longer judged");
         assert_eq!(machine.ws.poll_timeout(), Some(s(33)));
         assert_eq!(machine.sent(), []);
     }
@@ -71,7 +71,7 @@ fn eof_is_awaited_for_the_close_timeout() {
         machine.at(s(3)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(8)));
         assert_eq!(machine.state(), State::Closing);
-        assert_eq!(machine.at(s(8)), Ok(()), "well closed: no error");
+        assert_eq!(machine.at(s(8)), Ok(()), "closed properly: no error");
         assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
         assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
         assert_eq!(machine.ws.receive_eof(), Ok(()));
@@ -117,11 +117,11 @@ fn the_close_timeout_is_extended_while_the_peer_reads() {
         machine.send(&vec![0; 10_000]).unwrap();
         assert!(machine.close(CloseCode::NORMAL, ""));
         for at in [0, 5, 10, 15] {
-            assert_eq!(machine.at(s(at)), Ok(()), "it has taken something since");
+            assert_eq!(machine.at(s(at)), Ok(()), "it has read something since");
             machine.out.advance(1);
         }
         assert_eq!(machine.at(s(20)), Ok(()));
-        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it takes nothing more");
+        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it has stopped reading");
     }
 }
 
@@ -161,7 +161,7 @@ fn a_trickling_reader_does_not_delay_a_close_for_ever() {
         machine.at(s(0)).unwrap();
         for at in 1..24 {
             machine.out.advance(1);
-            assert_eq!(machine.at(s(5 * at)), Ok(()), "it takes what it was sent");
+            assert_eq!(machine.at(s(5 * at)), Ok(()), "it still reads");
         }
         machine.out.advance(1);
         assert_eq!(machine.at(s(120)), Err(ProtocolError::CloseTimeout));
@@ -180,7 +180,7 @@ fn a_peer_that_reads_a_kilobyte_a_second_gets_everything() {
             machine.out.advance(taken);
             machine.at(s(5 * at)).is_err()
         });
-        // It has the close timeout once more to answer the close frame.
+        // The peer has one more close timeout to answer the close frame.
         let expected = if gets_all { (1 << 20) / (5 * 1024) + 2 } else { 24 };
         assert_eq!(ended, Some(expected));
         assert_eq!(machine.out.is_empty(), gets_all);
@@ -189,7 +189,7 @@ fn a_peer_that_reads_a_kilobyte_a_second_gets_everything() {
 
 #[test]
 fn an_answer_of_a_trickling_reader_does_not_delay_the_end() {
-    // Its answer sets the deadline anew as well, if that may still be.
+    // The answer restarts the deadline as well, if it may still be extended.
     for answers in [10, 23] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5: control frames; ping and pong.
+//! RFC 6455 §5.5: control frames, ping and pong.
 
 mod common;
 
@@ -114,10 +114,10 @@ fn a_ping_after_our_close_frame_is_not_answered() {
     }
 }
 
-/// Past 64 KiB of unsent output only the newest pong is kept.
+/// Above 64 KiB of unsent output only the newest pong is kept.
 const MARK: usize = 64 << 10;
 
-/// A machine that got pings numbered from 0 to `count`, whose peer reads no answer.
+/// A connection that received pings numbered from 0 to `count`, and whose peer reads nothing.
 fn flooded(role: Role, count: u32) -> Machine {
     let mut machine = Machine::new(role, &quiet());
     for i in 0..count {
@@ -134,7 +134,7 @@ fn numbered(opcode: u8, i: u32) -> Frame {
 fn a_flood_of_pings_takes_no_more_than_the_pong_mark() {
     for role in [Role::Server, Role::Client] {
         let machine = flooded(role, 10_000);
-        assert!(machine.out.len() > MARK, "so far each ping has its pong");
+        assert!(machine.out.len() > MARK, "each ping up to there has its pong");
         assert!(machine.out.len() <= MARK + 125 + 6, "{} bytes unsent", machine.out.len());
         assert!(machine.out.capacity() <= 4 * MARK, "{} bytes held", machine.out.capacity());
     }
@@ -147,7 +147,7 @@ fn the_newest_pong_of_a_flood_follows_the_sent_output() {
         let sent = machine.sent();
         let first = (0..).map(|i| numbered(PONG, i)).take(sent.len());
         assert_eq!(sent, first.collect::<Vec<_>>(), "the first ones, in order");
-        assert_eq!(machine.receive_buffered(), [], "nothing new is heard ...");
+        assert_eq!(machine.receive_buffered(), [], "nothing new is received ...");
         assert_eq!(machine.sent(), [numbered(PONG, 9_999)], "... and the held pong is sent");
         assert_eq!(machine.receive_buffered(), []);
         assert_eq!(machine.sent(), [], "once");
@@ -188,7 +188,7 @@ fn pings_after_a_large_message_are_answered_up_to_a_kilobyte() {
     assert!(server.out.len() < message + 1024 + 2 * 127, "{} bytes unsent", server.out.len());
     server.sent();
     server.at(Duration::from_secs(1)).unwrap();
-    assert_eq!(server.sent(), [numbered(PONG, 99)], "the newest, when the output has left");
+    assert_eq!(server.sent(), [numbered(PONG, 99)], "the newest, once the output has been sent");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! RFC 6455 §5.2 and §5.3 where the space is small enough to try all of it: every header that a frame
-//! of up to 64 KiB can have and the edges of all longer ones, and every phase of the mask.
+//! RFC 6455 §5.2 and §5.3 where the space is small enough to try all of it: every header of a frame
+//! of up to 64 KiB, the edges of all longer ones, and every phase of the mask.
 
 use bytes::BytesMut;
 use prism_core::{Header, OpCode, ProtocolError, apply_mask};
@@ -14,7 +14,7 @@ fn encoded(header: Header) -> BytesMut {
     wire
 }
 
-/// What the RFC says, written out once more.
+/// Encodes a header as the RFC says, independently of the code under test.
 fn by_the_book(header: Header) -> Vec<u8> {
     let bits = u8::from(header.fin) << 7 | u8::from(header.rsv1) << 6;
     let mut wire = vec![bits | header.opcode as u8];
@@ -36,7 +36,8 @@ fn by_the_book(header: Header) -> Vec<u8> {
     wire
 }
 
-/// It encodes as the RFC says, and comes back the same as soon as it is whole, whatever follows.
+/// Checks that the header encodes as the RFC says, and parses back as soon as it is complete,
+/// whatever follows.
 fn goes_there_and_back(header: Header) {
     let mut wire = encoded(header);
     let len = wire.len();
@@ -48,7 +49,7 @@ fn goes_there_and_back(header: Header) {
     assert_eq!(Header::parse(&wire), Ok(Some((header, len))));
 }
 
-/// All lengths of 16 bits, and those of 64 bits that have a bit more or less than their neighbours.
+/// All lengths of 16 bits, and those of 64 bits around each power of two.
 fn lengths() -> impl Iterator<Item = u64> {
     let edges = (16..63).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1, 3 << (bit - 1)]);
     (0..=0x1_0000).chain(edges).chain([(1 << 63) - 1])
@@ -113,8 +114,8 @@ fn every_length_with_its_top_bit_set_is_refused() {
     }
 }
 
-/// Short payloads, and those long enough to be masked in aligned blocks: from every place in a block
-/// and a half, at every phase of the key, and nothing around them is touched.
+/// Short payloads, and those long enough to be masked in aligned blocks: at every offset in a block
+/// and a half, and at every phase of the key. Nothing around them is touched.
 #[test]
 fn every_length_is_masked_at_every_alignment_and_phase() {
     const PLACES: usize = 48;
@@ -139,7 +140,7 @@ fn every_length_is_masked_at_every_alignment_and_phase() {
     }
 }
 
-/// A payload of more than one aligned block, cut in two at every place.
+/// A payload of more than one aligned block, cut in two everywhere.
 #[test]
 fn a_long_payload_is_masked_the_same_in_any_two_pieces() {
     let key = [0x37, 0xfa, 0x21, 0x3d];

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.4: messages in fragments.
+//! RFC 6455 §5.4: fragmented messages.
 
 mod common;
 
@@ -138,7 +138,7 @@ fn empty_fragments_at_any_position_change_nothing() {
     }
 }
 
-/// A message whose first fragment is not empty, and which then has `count` empty ones.
+/// The start of a message: a first fragment that is not empty, and then `count` empty ones.
 fn empties(count: usize) -> Vec<Frame> {
     let mut frames = vec![Frame::text("a").more()];
     frames.extend(vec![Frame::continuation("").more(); count]);

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.2: the frame, its lengths, its reserved bits, its opcodes.
+//! RFC 6455 §5.2: the frame, its length, its reserved bits, its opcode.
 
 mod common;
 
@@ -10,10 +10,10 @@ use common::{
 };
 use prism_core::{ProtocolError, Role};
 
-/// Each side of each form of the length.
+/// Lengths around each change of form.
 const EDGES: [usize; 10] = [0, 1, 124, 125, 126, 127, 128, 65_535, 65_536, 65_537];
 
-/// A payload in which no two places look alike for long.
+/// A payload whose period is a prime, so that no part of it equals a shifted one.
 fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8).collect()
 }
@@ -170,7 +170,7 @@ fn a_sent_message_has_the_kind_that_the_caller_chose() {
     );
 }
 
-/// The parser in `common` is this suite's measure; it must not be lenient itself.
+/// The other tests rely on the parser in `common`, so it must not be lenient itself.
 #[test]
 #[should_panic(expected = "in its shortest form")]
 fn the_parser_of_the_tests_refuses_a_non_minimal_length() {

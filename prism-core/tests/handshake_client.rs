@@ -1,5 +1,4 @@
-//! RFC 6455 §4.1, and what RFC 9110 and 9112 say of an answer: the client's side of the opening
-//! handshake.
+//! RFC 6455 §4.1, and RFC 9110 and 9112 on responses: the client's side of the opening handshake.
 
 #[path = "common/answers.rs"]
 mod answers;
@@ -19,17 +18,17 @@ fn keys() -> MaskKeys {
     MaskKeys::new(|bytes| bytes.fill(0))
 }
 
-/// A client's handshake, that has offered `chat` and `v2.chat`.
+/// Starts a client's handshake that offers `chat` and `v2.chat`.
 fn start(config: &Config) -> ClientHandshake {
     let request = ClientRequest::new("example.org", "/chat").unwrap();
     let request = request.subprotocol("chat").unwrap().subprotocol("v2.chat").unwrap();
     ClientHandshake::start(config, &request, NONCE, &mut BytesMut::new())
 }
 
-/// What came of an answer.
+/// The outcome of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The subprotocol, and what was behind the answer.
+    /// The subprotocol, and the bytes after the response.
     Accepted(Option<String>, Vec<u8>),
     /// The status and the body.
     Refused(u16, Vec<u8>),
@@ -48,7 +47,7 @@ impl From<Answer<'_>> for Outcome {
     }
 }
 
-/// A client gets an answer in these pieces, and then the end of the transport, if it is needed.
+/// Passes a response to a client in these pieces, and then, if necessary, the end of the transport.
 fn receive<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
     let mut handshake = start(config);
     let mut input = RecvBuffer::new();
@@ -152,7 +151,7 @@ fn a_refusal_has_the_first_8_kib_of_its_body() {
     }
 }
 
-/// The status decides. What is behind it changes nothing, and so is not waited for without end.
+/// The status decides. What follows changes nothing, and so is not awaited indefinitely.
 #[test]
 fn a_refusal_is_known_from_its_status_on() {
     for (name, answer, (status, whole), _) in refusals() {

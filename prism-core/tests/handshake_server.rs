@@ -1,5 +1,4 @@
-//! RFC 6455 §4.2, and what RFC 9110 and 9112 say of a request: the server's side of the opening
-//! handshake.
+//! RFC 6455 §4.2, and RFC 9110 and 9112 on requests: the server's side of the opening handshake.
 
 mod common;
 
@@ -23,20 +22,20 @@ const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                       Connection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
-/// The good request, with more lines.
+/// The good request, with additional lines.
 fn plus(lines: &[&str]) -> Vec<u8> {
     heads::plus(&GOOD, lines)
 }
 
-/// The good request, with lines in place of the one that begins with `start`.
+/// The good request, with other lines in place of the one that starts with `start`.
 fn with(start: &str, lines: &[&str]) -> Vec<u8> {
     heads::with(&GOOD, start, lines)
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The answer, and what was behind the request.
+    /// The response, and the bytes after the request.
     Accepted(String, Vec<u8>),
     Refused(HandshakeError),
     NeedsMore,
@@ -52,7 +51,7 @@ impl Outcome {
     }
 }
 
-/// A server that speaks `v2.chat` and `chat` gets a request in these pieces.
+/// Passes a request in these pieces to a server that speaks `v2.chat` and `chat`.
 fn serve<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut handshake = ServerHandshake::new(config);
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
@@ -83,7 +82,7 @@ fn serve_whole(request: &[u8]) -> Outcome {
     serve(&Config::default(), [request])
 }
 
-/// The requests that are fine, each with what the answer adds.
+/// Good requests, each with what it adds to the response.
 fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     vec![
         ("the RFC's example", plus(&[]), ""),
@@ -127,7 +126,7 @@ fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// The requests that are not, each with its status.
+/// Bad requests, each with the status of its refusal.
 fn bad_requests() -> Vec<(&'static str, Vec<u8>, u16)> {
     [bad_http(), bad_upgrades()].concat()
 }
@@ -269,7 +268,7 @@ fn the_outcome_does_not_depend_on_how_a_request_is_cut() {
         request.extend_from_slice(b"what follows");
         let whole = serve(&config, [&request[..]]);
         assert_eq!(serve(&config, request.chunks(1)), whole, "{name}, byte by byte");
-        // Where it gets long, not at every place: it is all the same there.
+        // Long requests repeat themselves, and are cut in some places only.
         for cut in (0..request.len()).filter(|cut| *cut < 1000 || cut % 997 == 0) {
             let pieces = request.split_at(cut);
             assert_eq!(serve(&config, [pieces.0, pieces.1]), whole, "{name}, cut at {cut}");
@@ -318,7 +317,7 @@ fn one_header_over_the_limit_is_refused_as_soon_as_it_arrives() {
 
     lines.push("X-One-More: y");
     let request = plus(&lines);
-    // Whatever would come behind it is not waited for.
+    // The rest of the head is not awaited.
     let unfinished = &request[..request.len() - 2];
     let refused = Outcome::Refused(HandshakeError::TooManyHeaders(100));
     assert_eq!(serve(&Config::default(), [unfinished]), refused);

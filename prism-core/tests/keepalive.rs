@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.2: is the peer alive? Time is what the test says it is.
+//! RFC 6455 §5.5.2: whether the peer is alive. The test sets the time.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn a_deadline_starts_with_the_first_handle_timeout() {
         let mut machine = Machine::new(role, &config());
         assert_eq!(machine.ws.poll_timeout(), Some(s(0)));
         machine.at(s(1000)).unwrap();
-        assert_eq!(machine.sent(), [], "nothing is late, for nothing ran before");
+        assert_eq!(machine.sent(), [], "nothing is late before it has started");
         assert_eq!(machine.ws.poll_timeout(), Some(s(1020)));
     }
 }
@@ -146,7 +146,7 @@ fn unfinished_bytes_count_once_as_an_answer() {
         assert_eq!(machine.receive(&[0x81]), [], "half a header, and then nothing");
         machine.at(s(20)).unwrap();
         for at in 21..30 {
-            assert_eq!(machine.receive_buffered(), [], "the driver looks again");
+            assert_eq!(machine.receive_buffered(), [], "the driver calls it again");
             machine.at(s(at)).unwrap();
         }
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));

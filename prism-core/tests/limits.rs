@@ -1,4 +1,5 @@
-//! RFC 6455 §10.4 and §7.4.1 (1009): how big a message may be, and what a claim alone costs.
+//! RFC 6455 §10.4 and §7.4.1 (1009): how large a message may be, and what an announced length
+//! costs.
 
 mod common;
 
@@ -150,7 +151,7 @@ fn without_a_limit_an_announced_length_takes_no_memory() {
             assert_eq!(machine.receive(&frame.from(machine.peer()).header()), []);
             assert!(machine.input.is_empty(), "a header is nothing to keep");
             assert!(machine.input.capacity() <= 32, "{} bytes", machine.input.capacity());
-            // What comes of it is kept, and no more.
+            // What arrives of it is kept, and takes no more memory than that.
             assert_eq!(machine.receive(&[1; 3]), []);
             assert_eq!(machine.receive(&[2; 100]), []);
             assert!(machine.input.capacity() <= 512, "{} bytes", machine.input.capacity());

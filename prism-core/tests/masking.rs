@@ -1,4 +1,4 @@
-//! RFC 6455 §5.1 and §5.3: a client masks every frame with a fresh key, a server none.
+//! RFC 6455 §5.1 and §5.3: a client masks every frame with a new key, and a server masks none.
 
 mod common;
 
@@ -104,7 +104,7 @@ fn a_client_masks_each_frame_with_the_next_key() {
     }
 }
 
-/// The first keys of a test's client, as empty messages show them.
+/// Returns the first keys of a test's client, from the empty messages that it sends.
 fn first_keys(count: usize) -> Vec<[u8; 4]> {
     let mut client = Machine::client();
     for _ in 0..count {

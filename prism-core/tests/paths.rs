@@ -1,4 +1,4 @@
-//! RFC 3986 §6.2.2: a path has one spelling, whoever spells it.
+//! RFC 3986 §6.2.2: equivalent paths have one normal form.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ fn normal(path: &str) -> String {
     normalize_path(path).expect(path).into_owned()
 }
 
-/// §5.2.4, word for word, on a path without escapes.
+/// The algorithm of §5.2.4, word for word, on a path without escapes.
 fn remove_dot_segments(path: &str) -> String {
     let (mut input, mut output) = (path.to_owned(), String::new());
     while !input.is_empty() {
@@ -26,11 +26,11 @@ fn remove_dot_segments(path: &str) -> String {
     output
 }
 
-/// What these are spelled like (§6.2.2.1, §6.2.2.2).
+/// Escapes, and how they are normalized (§6.2.2.1, §6.2.2.2).
 const ESCAPES: [(&str, &str); 5] =
     [("%2e", "."), ("%2f", "%2F"), ("%61", "a"), ("%c3", "%C3"), ("%25", "%25")];
 
-/// What must hold of any path at all.
+/// Checks what must hold for every path.
 #[track_caller]
 fn check(path: &str) {
     let Ok(normal) = normalize_path(path) else {
@@ -44,7 +44,7 @@ fn check(path: &str) {
     assert!(normal.starts_with('/') && normal.is_ascii(), "{path}: {normal}");
     assert!(!normal.contains(['?', '#', ' ', '"', '\\', '{', '|']), "{path}: {normal}");
     assert!(!normal.split('/').any(|segment| [".", ".."].contains(&segment)), "{path}: {normal}");
-    // Once is enough, and costs nothing more.
+    // The normal form of a normal path is that path, borrowed.
     assert!(matches!(normalize_path(&normal), Ok(Cow::Borrowed(again)) if again == normal));
     assert_eq!(matches!(normal, Cow::Borrowed(_)), normal == path, "{path}: {normal}");
 }
@@ -61,7 +61,7 @@ fn equivalent_paths_have_one_normal_form() {
         ("/caf\u{e9}", "/caf%C3%A9"),
         ("/a b\"c", "/a%20b%22c"),
         ("/%7c|", "/%7C%7C"),
-        // Other escapes stay what they are: they mean no separator, and no other escape.
+        // Other escapes stay: they are neither separators nor other escapes.
         ("/a%2fb", "/a%2Fb"),
         ("/%2561", "/%2561"),
         ("/%40@", "/%40@"),
@@ -97,7 +97,7 @@ fn a_malformed_escape_has_no_normal_form() {
     }
 }
 
-/// All paths of up to seven characters out of those that matter.
+/// All paths of up to seven of the characters that matter.
 #[test]
 fn all_short_paths_are_normalized_in_one_step() {
     const CHARACTERS: [char; 8] = ['/', '.', '%', '2', 'e', 'F', '5', '|'];
@@ -112,12 +112,12 @@ fn all_short_paths_are_normalized_in_one_step() {
     assert_eq!(paths.len(), 8_usize.pow(6));
 }
 
-/// All paths of up to five of these, against the words of the RFC.
+/// All paths of up to five of these pieces, compared with the algorithm of the RFC.
 #[test]
 fn short_paths_are_normalized_as_by_the_rfc() {
     let plain = ["/", ".", "..", "a"].map(|piece| (piece, piece));
     let pieces: Vec<_> = plain.into_iter().chain(ESCAPES).collect();
-    // As it is written, and as it is spelled.
+    // Each path as written, and with its escapes normalized.
     let mut paths = vec![("/".to_owned(), "/".to_owned())];
     for _ in 0..5 {
         let longer = |(path, spelled): &(String, String)| {
@@ -132,7 +132,7 @@ fn short_paths_are_normalized_as_by_the_rfc() {
     assert_eq!(paths.len(), 9_usize.pow(5));
 }
 
-/// So long that only linear work is done within a lifetime. (A head's limit is far below.)
+/// So long that only linear work ends in time. (The limit of a head is far lower.)
 #[test]
 fn long_paths_take_linear_time() {
     const LONG: usize = 1 << 18;
@@ -171,7 +171,7 @@ proptest! {
         check(&path);
     }
 
-    /// Whatever name a segment has, a client that escapes it well asks for it.
+    /// Whatever the name of a segment is, a client that escapes it properly asks for it.
     #[test]
     fn an_escaped_name_decodes_to_itself(name in "\\PC{1,20}") {
         let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();

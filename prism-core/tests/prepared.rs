@@ -1,5 +1,5 @@
-//! Messages that are encoded once and sent to many (RFC 6455 §5), and outputs that hold bytes of
-//! others.
+//! Messages that are encoded once and sent to many connections (RFC 6455 §5), and outputs that keep
+//! such messages.
 
 mod common;
 
@@ -15,12 +15,12 @@ use prism_core::{
     WebSocket,
 };
 
-/// An output of the caller's own: it keeps messages that others have as well apart.
+/// An output of the caller: it keeps prepared messages apart from its own bytes.
 #[derive(Default)]
 struct Keeping {
     own: BytesMut,
     kept: Vec<PreparedMessage>,
-    /// How many bytes of those have been sent.
+    /// How many bytes of the kept messages have been sent.
     sent: usize,
 }
 

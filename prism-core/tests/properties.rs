@@ -1,5 +1,5 @@
-//! RFC 6455 §5 as laws: whatever is sent arrives, however it is cut, fragmented and mixed with control
-//! frames; whatever garbage comes, the machine ends in an orderly way.
+//! RFC 6455 §5 as properties: what is sent arrives, however it is cut, fragmented and mixed with
+//! control frames; and garbage ends a connection in an orderly way.
 
 mod common;
 
@@ -12,10 +12,10 @@ use common::{
 use prism_core::{OwnedMessage, Role, State, apply_mask};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-/// A message as the application has it.
+/// A message of the application.
 fn message() -> impl Strategy<Value = OwnedMessage> {
     prop_oneof![
-        // Any characters at all, so that fragments and cuts go through them.
+        // Any characters at all, so that fragments and cuts divide them.
         vec(any::<char>(), 0..60).prop_map(|chars| OwnedMessage::Text(chars.into_iter().collect())),
         vec(any::<u8>(), 0..300).prop_map(OwnedMessage::Binary),
         (any::<u8>(), 65_500..65_600_usize)
@@ -34,10 +34,10 @@ fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Server), Just(Role::Client)]
 }
 
-/// Where a fragment ends, and the control frame that may stand behind it.
+/// Where a fragment ends, and the control frame after it, if any.
 type Cut = (Index, Option<Frame>);
 
-/// A message in the fragments that these cuts make, and what is to be seen of it all.
+/// Returns the fragments of a message that is divided by these cuts, and the expected events.
 fn fragmented(message: &OwnedMessage, cuts: &[Cut]) -> (Vec<Frame>, Vec<Seen>) {
     let bytes = message.as_message().as_bytes();
     let mut at: Vec<_> = cuts.iter().map(|(cut, _)| cut.index(bytes.len() + 1)).collect();
@@ -194,8 +194,8 @@ proptest! {
     }
 }
 
-/// Feeds the pieces: no panic, one error at most and then only that one, nothing but good frames
-/// said, and no more memory than the bytes are worth.
+/// Checks that the pieces cause no panic, at most one error, which then repeats, nothing but valid
+/// frames in the output, and no more memory than the bytes justify.
 fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     const LIMIT: usize = 500;
     let mut machine = Machine::new(role, &limited(LIMIT));

@@ -1,11 +1,11 @@
-//! RFC 9110 and 9112: what a server reads that is not for a WebSocket.
+//! RFC 9110 and 9112: requests that are not for a WebSocket.
 
 mod common;
 
 use common::heads::head;
 use prism_core::{Config, HandshakeError, RecvBuffer, Request, ServerHandshake};
 
-/// What is read of a request in these pieces: its method, target, path and host.
+/// Reads a request in these pieces. Returns its method, target, path and host.
 fn read<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Option<[String; 4]>, HandshakeError> {
@@ -31,10 +31,10 @@ fn with_request(lines: &[&str], test: impl FnOnce(&Request<'_>)) {
 
 const HOST: &str = "Host: a.b";
 
-/// Requests, and the path and host that they are for.
+/// Good requests, with their path and host.
 const GOOD: [(&[&str], &str, &str); 17] = [
     (&["GET / HTTP/1.1", HOST], "/", "a.b"),
-    // As a proxy or its health check asks that knows nothing newer.
+    // As sent by a proxy, or its health check, that knows nothing newer.
     (&["GET / HTTP/1.0"], "/", ""),
     (&["GET / HTTP/1.0", "Host:"], "/", ""),
     (&["GET / HTTP/1.0", "Connection: close", HOST], "/", "a.b"),

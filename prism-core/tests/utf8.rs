@@ -1,4 +1,5 @@
-//! RFC 6455 §8.1: text is UTF-8, also where it was cut, and wrong text fails at its first wrong byte.
+//! RFC 6455 §8.1: text is UTF-8, wherever it is cut, and invalid text fails at its first wrong
+//! byte.
 
 mod common;
 
@@ -12,8 +13,8 @@ use prism_core::{ProtocolError, Role};
 
 const INVALID: Seen = error(ProtocolError::InvalidUtf8);
 
-/// Texts with a character of each length at the edges of what UTF-8 has, and the noncharacters,
-/// which are characters here (Unicode, Corrigendum #9).
+/// Texts with a character of each length at the edges of UTF-8, and the noncharacters, which count
+/// as characters here (Unicode, Corrigendum #9).
 const RIGHT: [&str; 14] = [
     "",
     "a",
@@ -31,7 +32,7 @@ const RIGHT: [&str; 14] = [
     "\u{feff}with a byte order mark",
 ];
 
-/// Bytes that are no text, and how many of them are needed to know.
+/// Bytes that are not text, and how many of them are needed to know that.
 const WRONG: [(&[u8], usize); 24] = [
     (b"\x80", 1),
     (b"\xbf", 1),
@@ -59,7 +60,7 @@ const WRONG: [(&[u8], usize); 24] = [
     (b"\xff", 1),
 ];
 
-/// Characters that are right as far as they go.
+/// Incomplete characters.
 const BEGUN: [&[u8]; 10] = [
     b"\xc2",
     b"\xdf",
@@ -136,7 +137,7 @@ fn invalid_text_is_valid_as_binary() {
 fn invalid_text_fails_at_its_first_wrong_byte() {
     for (wrong, known) in WRONG {
         for before in ["", "before", "€", &"x".repeat(100)] {
-            // A frame that goes on for long, read byte by byte.
+            // A long frame, read byte by byte.
             let head = before.len() + known;
             let payload = [before.as_bytes(), wrong, &[b'x'; 1000]].concat();
             for mut machine in Machine::both() {
@@ -207,8 +208,8 @@ fn a_character_does_not_continue_in_the_next_message() {
     assert_eq!(client.receive_frames(late), [INVALID], "no rest of a character of another message");
 }
 
-/// Each beginning of one to four bytes that could matter, against the standard library's verdict:
-/// as a whole message, and as a fragment that may go on.
+/// Compares each prefix of one to four bytes that could matter with the standard library's verdict:
+/// as a whole message, and as a fragment that may continue.
 #[test]
 fn every_interesting_prefix_is_judged_as_by_std() {
     // The last byte on each side of each edge in the table of RFC 3629 §4.
@@ -253,7 +254,7 @@ fn receive_one(frame: &Frame) -> Vec<Seen> {
 
 #[test]
 fn the_unmasked_bytes_are_checked() {
-    // A key that makes wrong bytes of right ones on the wire, and the other way round.
+    // A key that makes wrong bytes of right ones on the wire, and vice versa.
     let key = [0x80; 4];
     let right = Frame::text("plain").masked_with(key).wire();
     assert!(core::str::from_utf8(&right[6..]).is_err());

@@ -1,5 +1,5 @@
-//! RFC 6455 §7.1.5: how a connection ended is what the peer's close frame says, also where a write
-//! has failed before that frame was read.
+//! RFC 6455 §7.1.5: the peer's close frame says how a connection ended, even if a write failed
+//! before that frame was read.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn after_a_failed_write_messages_are_still_received() {
             Frame::close(1000, "done"),
         ]);
         assert_eq!(seen, [text("one"), ping("?"), text("two"), close(1000, "done")]);
-        assert_eq!(machine.sent(), [], "there is nobody who would take it");
+        assert_eq!(machine.sent(), [], "the transport takes nothing");
         assert_eq!(machine.ws.receive_eof(), Ok(()), "the peer had closed");
     }
 }
@@ -54,7 +54,7 @@ fn after_a_failed_write_the_peer_is_read_for_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.handle_write_error();
-        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "its clock starts at the next call");
+        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "it starts with the next call");
         assert_eq!(machine.at(s(19)), Ok(()));
         assert_eq!(machine.ws.poll_timeout(), Some(s(24)));
         assert_eq!(machine.receive_frames([Frame::text("late")]), [text("late")]);

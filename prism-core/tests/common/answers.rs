@@ -1,4 +1,4 @@
-//! Answers to the request that `handshake_client.rs` makes: good ones, bad ones, and refusals (RFC 6455
+//! Responses to the request of `handshake_client.rs`: good ones, bad ones, and refusals (RFC 6455
 //! §4.1, RFC 9110, RFC 9112).
 
 use prism_core::HandshakeError;
@@ -12,17 +12,17 @@ const GOOD: [&str; 4] = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 ];
 
-/// The good answer, with more lines.
+/// The good response, with additional lines.
 pub(crate) fn plus(lines: &[&str]) -> Vec<u8> {
     heads::plus(&GOOD, lines)
 }
 
-/// The good answer, with lines in place of the one that begins with `start`.
+/// The good response, with other lines in place of the one that starts with `start`.
 pub(crate) fn with(start: &str, lines: &[&str]) -> Vec<u8> {
     heads::with(&GOOD, start, lines)
 }
 
-/// The answers that open the connection, each with its subprotocol.
+/// Good responses, each with its subprotocol.
 pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
     let older = b"HTTP/1.0 102 Processing\r\n\r\n";
@@ -52,7 +52,7 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
     ]
 }
 
-/// The answers that do not, each with its error.
+/// Bad responses, each with its error.
 pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
     use HandshakeError::*;
     let accept = |value| with("Sec", &[&format!("Sec-WebSocket-Accept: {value}")]);
@@ -122,17 +122,17 @@ pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
     ]
 }
 
-/// When a refusal is over.
+/// When a refusal is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
     ByItself,
     WithTheTransport,
 }
 
-/// A refusal: its name, its bytes, the status and body that it has, and when it is over.
+/// A refusal: its name, its bytes, its status and body, and when it is complete.
 pub(crate) type Refusal = (&'static str, Vec<u8>, (u16, Vec<u8>), Ends);
 
-/// The answers that refuse.
+/// Responses that refuse.
 pub(crate) fn refusals() -> Vec<Refusal> {
     use Ends::{ByItself, WithTheTransport};
     let answer = |lines: &[&str], body: &[u8]| [&head(lines.iter().copied())[..], body].concat();
