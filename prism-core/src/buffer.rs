@@ -73,9 +73,9 @@ impl RecvBuffer {
         Self { data: alloc::vec![0; bytes], ..Self::new() }
     }
 
-    /// The free memory behind the received bytes, `at_least` bytes of it, to read into.
+    /// Returns the free memory after the received bytes, at least `at_least` bytes, to read into.
     ///
-    /// What it holds is undefined (old bytes of this buffer). Follow with
+    /// Its contents are undefined (old bytes of this buffer). Report what was read with
     /// [`received`](Self::received).
     pub fn spare(&mut self, at_least: usize) -> &mut [u8] {
         if self.data.len() - self.tail < at_least {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A status code of a close frame: why the connection is closed (RFC 6455 §7.4).
+/// A close frame's status code: why the connection is closed (RFC 6455 §7.4).
 ///
 /// Only codes that may appear in a close frame can be constructed, and
 /// [`NO_STATUS`](Self::NO_STATUS), which stands for a close frame without a code.

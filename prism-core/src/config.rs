@@ -26,8 +26,8 @@ pub struct Config {
     /// usually have, and a thousand peers in the middle of one hold a gigabyte at most.
     pub max_message_size: usize,
     /// How many empty fragments may follow each other in a message; one more ends the connection
-    /// with 1008. They cost the sender next to nothing and carry nothing. Default: 32, although no
-    /// peer has a use for two.
+    /// with 1008. An empty fragment costs its sender next to nothing and carries nothing. Default:
+    /// 32, although no peer has a use for two.
     pub max_empty_fragments: u16,
     /// The largest head of a request or a response, in bytes; a larger one is refused with 431.
     /// Default: 16 KiB, as in most servers: room for some large cookies and a token.
@@ -40,9 +40,9 @@ pub struct Config {
     /// and address translators forget a connection after a minute of silence, and some after half a
     /// minute.
     pub ping_interval: Option<Duration>,
-    /// How long after a ping anything must be received, whatever it is, before the peer is
-    /// considered dead. Default: 20 s, so that a phone that comes out of a tunnel by then keeps its
-    /// connection.
+    /// How long the peer may stay silent after a ping before it is considered dead. Any byte
+    /// received counts as an answer. Default: 20 s, so that a phone keeps its connection if it
+    /// leaves a tunnel by then.
     pub pong_timeout: Duration,
     /// How many bytes may be unsent before only the newest pong is kept (RFC 6455 §5.5.3 allows
     /// that). This bounds the cost of a peer that pings and does not read. Default: 64 KiB, which

@@ -74,8 +74,8 @@ impl OwnedMessage {
     }
 }
 
-/// What [`receive`](crate::WebSocket::receive) returns. It borrows the input buffer and nothing
-/// else.
+/// An event of a connection, returned by [`receive`](crate::WebSocket::receive). It borrows the
+/// input buffer and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A complete message.

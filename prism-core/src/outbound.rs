@@ -161,8 +161,8 @@ impl Outbound {
     /// Starts the close handshake: appends a close frame, after which nothing more is sent.
     ///
     /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
-    /// of more than 123 bytes is cut at a character boundary. A close frame with
-    /// [`CloseCode::NO_STATUS`] has no room for a reason, and none is sent (RFC 6455 §5.5.1).
+    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
+    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
@@ -224,8 +224,8 @@ impl Outbound {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], that is, immediately, if a deadline was set since the last call of
-    /// `handle_timeout`, which starts it.
+    /// [`Duration::ZERO`], that is, immediately, if a deadline is new.
+    /// [`handle_timeout`](Self::handle_timeout) starts it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
@@ -235,8 +235,9 @@ impl Outbound {
         }
     }
 
-    /// Passes the current time: a duration since any fixed moment less than 584 years ago. Pings
-    /// the peer, or gives it up. `heard` says whether anything was received since the last call.
+    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
+    /// 584 years ago. Pings the peer, or gives it up. `heard` says whether anything was received
+    /// since the last call.
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
@@ -281,9 +282,9 @@ impl Outbound {
         }
     }
 
-    /// Appends the pong that was held back while too much was unsent, if there is room now. Call
-    /// this after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever it is given
-    /// bytes or the time.
+    /// Appends the pong that was held back while too much was unsent, if there is room now. To be
+    /// called after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever bytes or
+    /// the time are passed in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
         if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent()) {
             self.write_held_pong(out);
@@ -329,8 +330,8 @@ impl Outbound {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// Ends the close handshake, in whatever way; what remains is to end TCP. The deadline for that
-    /// is set once, however often the peer breaks the protocol afterwards.
+    /// Ends the close handshake, whether it succeeded or not; what remains is to end TCP. The
+    /// deadline for that is set once, however often the peer breaks the protocol afterwards.
     fn finish(&mut self) {
         match self.phase {
             Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),

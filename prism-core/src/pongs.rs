@@ -27,8 +27,8 @@ impl Pongs {
         unsent > self.mark as usize
     }
 
-    /// Holds a pong back, in place of an earlier one, if too much is unsent. Otherwise the caller
-    /// has to write it and to [count](Self::count) it.
+    /// Holds a pong back, in place of an earlier one, if too much is unsent. Returns whether it
+    /// did; if not, the caller has to write the pong and to [count](Self::count) it.
     pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
         let must_wait = self.is_over_mark(unsent) && self.unsent(unsent) > ALWAYS_WRITTEN;
         self.held = must_wait.then(|| Box::new(payload.to_vec()));

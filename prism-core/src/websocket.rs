@@ -74,8 +74,8 @@ impl WebSocket {
     /// a close frame are appended to `out`.
     ///
     /// A message that arrived in one piece is borrowed where it lies: nothing is copied or
-    /// allocated. The event ends with the next use of `input`. After a close frame, everything else
-    /// is discarded, and the result is `None`.
+    /// allocated. The event is valid until `input` is used again. After a close frame, everything
+    /// else is discarded, and the result is `None`.
     ///
     /// # Errors
     /// If the peer broke the protocol. The close frame that says so is in `out`, and every later
@@ -151,8 +151,8 @@ impl WebSocket {
     /// peer's messages keep arriving until its own close frame.
     ///
     /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
-    /// of more than 123 bytes is cut at a character boundary. A close frame with
-    /// [`CloseCode::NO_STATUS`] has no room for a reason, and none is sent (RFC 6455 §5.5.1).
+    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
+    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
     ///
     /// ```
     /// use prism_core::{CloseCode, Config, WebSocket};
@@ -180,15 +180,16 @@ impl WebSocket {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], that is, immediately, if a deadline was set since the last call of
-    /// `handle_timeout`, as at the start and by a close: that call starts the deadline. So no other
-    /// method needs to know the time.
+    /// [`Duration::ZERO`], that is, immediately, if a deadline is new, as at the start and after a
+    /// close. [`handle_timeout`](Self::handle_timeout) starts it, so that no other method needs to
+    /// know the time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.outbound.poll_timeout()
     }
 
-    /// Passes the current time: a duration since any fixed moment less than 584 years ago.
+    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
+    /// 584 years ago.
     ///
     /// The call may come early or late, and does only what is due: it appends a ping to `out`, or
     /// gives up a dead peer or an unfinished close.

@@ -101,8 +101,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, and only the rest of the body is missing. None of it
-    /// can change that there is no connection.
+    /// Returns whether the server has refused, and only the rest of the body is missing. It cannot
+    /// change that there is no connection.
     ///
     /// ```
     /// use bytes::BytesMut;

@@ -79,7 +79,7 @@ impl ClientRequest {
         self.header("Origin", origin)
     }
 
-    /// Offers a subprotocol, after those preferred to it (RFC 6455 §4.1, 10).
+    /// Offers a subprotocol. Those offered first are preferred (RFC 6455 §4.1, 10).
     ///
     /// # Errors
     /// If the name is not a token, or was offered before: "elements [...] MUST all be unique

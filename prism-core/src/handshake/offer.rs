@@ -27,7 +27,7 @@ impl<'a> Request<'a> {
     /// Checks that the request is a valid opening handshake (RFC 6455 §4.2.1).
     ///
     /// # Errors
-    /// If it is not. Send [`HandshakeError::reply`] then.
+    /// If it is not valid. [`HandshakeError::reply`] is the response to send then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
         let accept_key = self.check_upgrade()?;
         Ok(Offer::new(self.clone(), accept_key))
@@ -45,7 +45,7 @@ impl<'a> Offer<'a> {
         &self.request
     }
 
-    /// Returns the subprotocols that the client offers, in its order of preference.
+    /// Returns the subprotocols that the client offers, in the client's order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
             .filter_map(|token| core::str::from_utf8(token).ok())
@@ -54,7 +54,7 @@ impl<'a> Offer<'a> {
     /// Selects a subprotocol: the first of the server's `own` that the client offered, if any (RFC
     /// 6455 §4.2.2). The case matters.
     ///
-    /// Only an offered one can be selected. The response names it alone.
+    /// Only an offered subprotocol can be selected, and the response names no other.
     pub fn select_subprotocol<P: AsRef<str>>(
         &mut self,
         own: impl IntoIterator<Item = P>,

@@ -10,9 +10,9 @@ pub(crate) const MAX_HEADERS: usize = 128;
 /// Looks at each byte of a head once, however it arrives, so that a head that trickles in costs no
 /// more than one that arrives whole. The head is parsed once its end is there, and so only once.
 ///
-/// A head is refused with the byte that makes it wrong: one that is too long, or that the parser
-/// would accept although a head must not contain it. So the result depends on the bytes alone, and
-/// not on how they arrive.
+/// A head is refused with the byte that makes it wrong: if it is too long, or contains a byte that
+/// the parser would accept but a head must not contain. So the result depends on the bytes alone,
+/// and not on how they arrive.
 #[derive(Debug)]
 pub(crate) struct HeadReader {
     max_size: usize,
