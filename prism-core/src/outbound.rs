@@ -363,6 +363,7 @@ impl Outbound {
         self.pongs.count(before, out.unsent());
     }
 
+    #[cold]
     fn write_held_pong(&mut self, out: &mut impl Output) {
         if let Some(payload) = self.pongs.take_held()
             && self.is_open()

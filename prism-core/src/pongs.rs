@@ -44,8 +44,8 @@ impl Pongs {
         self.held.is_some()
     }
 
-    pub(crate) const fn take_held(&mut self) -> Option<Box<Vec<u8>>> {
-        self.held.take()
+    pub(crate) fn take_held(&mut self) -> Option<Vec<u8>> {
+        self.held.take().map(|payload| *payload)
     }
 
     /// Returns how many of the unsent bytes may be pongs.
