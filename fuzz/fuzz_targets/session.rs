@@ -18,7 +18,7 @@ use prism_fuzz::{
     actor::{Actor, Diary, Mood},
     common::{
         Seen,
-        frame::{BINARY, CLOSE, PING, PONG, TEXT, said_by},
+        frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
         machine::{Machine, limited},
     },
     driver::{
@@ -299,7 +299,7 @@ impl World {
         let head = if self.shakes { REQUEST.len() } else { 0 };
         let given = &self.says[..self.given];
         let seen = Machine::new(Role::Server, &limited(LIMIT))
-            .hears(given.get(head..).unwrap_or_default());
+            .receive(given.get(head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
         assert!(messages.starts_with(&diary.heard), "each message, once and in order");
         let all_heard = messages.len() == diary.heard.len() || diary.closed.is_some();
@@ -353,7 +353,7 @@ impl World {
             let end = hears.windows(4).position(|end| end == b"\r\n\r\n");
             hears = end.map_or(&[], |end| &hears[end + 4..]);
         }
-        let frames = said_by(Role::Server, whole_frames(hears));
+        let frames = sent_by(Role::Server, whole_frames(hears));
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {

@@ -164,8 +164,8 @@ pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
             Ok(Some(mut offer)) => {
                 check_path(offer.request().path());
                 let shown =
-                    format!("{:?} {:?}", offer.request(), offer.protocols().collect::<Vec<_>>());
-                let chosen = offer.select_protocol(["superchat", "chat"]).map(str::to_owned);
+                    format!("{:?} {:?}", offer.request(), offer.subprotocols().collect::<Vec<_>>());
+                let chosen = offer.select_subprotocol(["superchat", "chat"]).map(str::to_owned);
                 offer.accept(&Accept::new(), &config, &mut out);
                 assert!(out.starts_with(b"HTTP/1.1 101 ") && out.ends_with(b"\r\n\r\n"));
                 let end = handshake.receive(&mut input).map(|_| ());
@@ -204,7 +204,7 @@ pub fn check_path(path: &str) {
 pub fn ask<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
     let (config, mut input, mut out) = (config(), RecvBuffer::new(), BytesMut::new());
     let request = ClientRequest::new("example.org", "/chat")
-        .and_then(|request| request.protocol("chat"))
+        .and_then(|request| request.subprotocol("chat"))
         .expect("a good request");
     let mut handshake = ClientHandshake::start(&config, &request, *b"the sample nonce", &mut out);
     let mut pieces = pieces.into_iter();
@@ -213,7 +213,7 @@ pub fn ask<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
         match handshake.receive(&mut input) {
             Ok(None) => {}
             Ok(Some(Answer::Accepted(accepted))) => {
-                let shown = format!("{:?} {:?}", accepted.response(), accepted.protocol());
+                let shown = format!("{:?} {:?}", accepted.response(), accepted.subprotocol());
                 let end = handshake.receive(&mut input).map(|_| ());
                 assert_eq!(end, Err(HandshakeError::Finished));
                 return Verdict::Open(shown, behind(&input, pieces));

@@ -17,7 +17,7 @@ pub mod view;
 
 use common::{
     Seen,
-    frame::{CLOSE, said_by},
+    frame::{CLOSE, sent_by},
     machine::{Machine, limited},
 };
 use prism_core::{Role, State};
@@ -48,7 +48,7 @@ pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outco
     let mut fed = 0;
     for piece in pieces {
         fed += piece.len();
-        let news = machine.hears(piece);
+        let news = machine.receive(piece);
         match seen.last() {
             Some(error @ Seen::Error(_)) => {
                 assert!(news.iter().all(|seen| seen == error), "fused, but {news:?}");
@@ -68,7 +68,7 @@ pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outco
 
 /// Judges what was seen, and what was said to it.
 fn check_end(seen: &[Seen], machine: &Machine) {
-    let said = said_by(machine.role, &machine.out); // whole, well-formed frames, masked as they must
+    let said = sent_by(machine.role, &machine.out); // whole, well-formed frames, masked as they must
     let (last, before) = seen.split_last().map_or((None, seen), |(last, rest)| (Some(last), rest));
     assert!(
         before.iter().all(|seen| !matches!(seen, Seen::Error(_) | Seen::Close(..))),

@@ -39,7 +39,7 @@ pub fn ours(role: Role, stream: &[u8]) -> Verdict {
     let mut config = limited(LIMIT);
     // They have no such limit; ours is out of reach then.
     config.max_empty_fragments = u16::MAX;
-    let mut seen = Machine::new(role, &config).hears(stream);
+    let mut seen = Machine::new(role, &config).receive(stream);
     let end = match seen.pop() {
         Some(Seen::Error(error)) => End::Failed(Some(error)),
         last => {

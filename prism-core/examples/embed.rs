@@ -1,8 +1,8 @@
-//! WebSocket over a transport that is no socket, with the machine driven by hand.
+//! WebSocket over a transport that is not a socket, with the state machine driven by hand.
 //!
 //! The transport is a pair of channels that carry 16 bytes at a time, as a serial line or a radio
-//! might; on it a server answers in capitals, and a client asks. What you would change for your own
-//! transport is [`Line`], and nothing else.
+//! might. On it, a client asks, and a server answers in capitals. For a transport of your own, change
+//! [`Line`] and nothing else.
 //!
 //! ```text
 //! cargo run -p prism-core --example embed
@@ -21,7 +21,7 @@ use prism_core::{
     RecvBuffer, SendError, ServerHandshake, WebSocket,
 };
 
-/// How long a handshake may take.
+/// How long a handshake may take in all.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The server: accepts, and answers each text in capitals.
+/// Runs the server: accepts, and answers each text in capitals.
 fn serve(line: Line) -> Result<(), Box<dyn Error>> {
     let config = Config::default();
     let mut end = End::on(line);
@@ -42,12 +42,12 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
         end.more(deadline)?;
         match handshake.receive(&mut end.input) {
             Ok(Some(offer)) => {
-                println!("server: {} is asked for", offer.request().path());
+                println!("server: a client asks for {}", offer.request().path());
                 break offer.accept(&Accept::new(), &config, &mut end.out);
             }
             Ok(None) => {}
             Err(error) => {
-                error.reply().write(&mut end.out, false); // 400, 426 ..., and why
+                error.reply().write(&mut end.out, false); // 400, 426 ..., with the reason
                 end.write();
                 return Err(error.into());
             }
@@ -63,13 +63,13 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The client: asks one question after the other, and closes behind the last answer.
+/// Runs the client: asks one question after the other, and closes after the last answer.
 fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     let config = Config::default();
     let mut end = End::on(line);
     let request = ClientRequest::new("the-other-end", "/capitals")?;
-    // The nonce and the keys have to be unpredictable where anybody else shares the transport: take
-    // them from the operating system's generator.
+    // If others share the transport, the nonce and the keys have to be unpredictable: take them from
+    // the operating system's generator.
     let mut handshake =
         ClientHandshake::start(&config, &request, *b"an example nonce", &mut end.out);
     end.write();
@@ -104,7 +104,7 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// One end of the line, and the buffers that the machine works on.
+/// One end of the line, with the buffers that the state machine works on.
 struct End {
     line: Line,
     input: RecvBuffer,
@@ -125,7 +125,7 @@ impl End {
         let start = Instant::now();
         let mut broken = Ok(());
         while ws.wants_read() {
-            // 1. What has arrived. After an error its close frame is in `out`, to be sent as well.
+            // 1. Handle what has arrived. After an error, its close frame is in `out`, to be sent.
             loop {
                 match ws.receive(&mut self.input, &mut self.out) {
                     Ok(Some(event)) => on_event(&mut ws, event, &mut self.out)?,
@@ -136,7 +136,7 @@ impl End {
                     }
                 }
             }
-            // 2. What there is to send; and the end of our side, when the protocol wants it.
+            // 2. Send the output, and end our side when the protocol says so.
             self.write();
             if ws.wants_shutdown() {
                 self.line.end();
@@ -148,8 +148,8 @@ impl End {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ws.receive_eof()?,
             }
-            // 4. What time it is. An error here means that the peer is gone: its close frame is in `out`, to be
-            // sent as well, and `wants_read` ends soon.
+            // 4. Pass the time. An error here means that the peer is gone: its close frame is in `out`,
+            // to be sent, and `wants_read` ends soon.
             if let Err(error) = ws.handle_timeout(start.elapsed(), &mut self.out) {
                 broken = broken.and(Err(error.into()));
             }
@@ -161,7 +161,7 @@ impl End {
         self.line.write(&self.out.split());
     }
 
-    /// Waits for more of a handshake, until the deadline of all of it.
+    /// Waits for more bytes of a handshake, until the deadline of the whole handshake.
     fn more(&mut self, deadline: Instant) -> Result<(), Box<dyn Error>> {
         let left = deadline.saturating_duration_since(Instant::now());
         self.input.extend_from_slice(&self.line.read(Some(left))?);
@@ -169,7 +169,7 @@ impl End {
     }
 }
 
-/// One end of a transport that is no socket.
+/// One end of a transport that is not a socket.
 struct Line {
     to: Option<Sender<Vec<u8>>>,
     from: Receiver<Vec<u8>>,
@@ -181,11 +181,11 @@ impl Line {
         (Self { to: Some(to_other), from: one }, Self { to: Some(to_one), from: other })
     }
 
-    /// How the bytes are cut does not matter to the machine.
+    /// Writes in pieces: it does not matter how the bytes are cut.
     fn write(&self, bytes: &[u8]) {
         for piece in bytes.chunks(16) {
             if let Some(to) = &self.to {
-                let _ = to.send(piece.to_vec()); // if the other end has gone, reading will tell
+                let _ = to.send(piece.to_vec()); // if the other end is gone, reading will tell
             }
         }
     }
@@ -194,7 +194,7 @@ impl Line {
         self.from.recv_timeout(wait.unwrap_or(Duration::MAX))
     }
 
-    /// Nothing will be written any more.
+    /// Ends the writing side.
     fn end(&mut self) {
         self.to = None;
     }

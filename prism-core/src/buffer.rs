@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-/// The memory that received bytes are put into, and that [events](crate::Event) are lent from.
+/// The memory that received bytes are put into, and that [events](crate::Event) are borrowed from.
 ///
-/// It belongs to the caller, who fills it from a transport of any kind: either by reading into
-/// [`spare`](Self::spare) and saying how much came with [`received`](Self::received), or by
-/// [`extend_from_slice`](Self::extend_from_slice). The state machine works in it in place: a frame
-/// is unmasked where it lies, the fragments of a message are moved together, and the finished
-/// message is lent to the caller without a copy.
+/// It belongs to the caller, who fills it from any transport: either by reading into
+/// [`spare`](Self::spare) and reporting the number of bytes with [`received`](Self::received), or
+/// with [`extend_from_slice`](Self::extend_from_slice). The state machine works in place: it
+/// unmasks each frame where it lies, moves the fragments of a message together, and lends the
+/// finished message to the caller without a copy.
 ///
 /// ```text
 ///   0        start      start + joined     head         tail        data.len()
@@ -19,8 +19,8 @@ use alloc::vec::Vec;
 /// large), and never with what a frame header claims: a claim can only make it less. All work is linear in
 /// the bytes received.
 ///
-/// While [`is_empty`](Self::is_empty) is true nothing of value is inside: the buffer may be shared
-/// with other connections, dropped, or replaced by another one.
+/// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
+/// shared with other connections, dropped, or replaced.
 ///
 /// ```
 /// let mut input = prism_core::RecvBuffer::new();
@@ -58,7 +58,7 @@ const UNLIMITED: u32 = u32::MAX;
 const DOUBLED: usize = 256 << 10;
 
 impl RecvBuffer {
-    /// An empty buffer; allocates nothing yet.
+    /// Creates an empty buffer, without allocating.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -74,15 +74,15 @@ impl RecvBuffer {
         }
     }
 
-    /// An empty buffer with room for `bytes` bytes.
+    /// Creates an empty buffer with room for `bytes` bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self { data: alloc::vec![0; bytes], ..Self::new() }
     }
 
-    /// The free memory behind the received bytes, `at_least` bytes of it, to read into.
+    /// Returns the free memory after the received bytes, at least `at_least` bytes, to read into.
     ///
-    /// What it holds is undefined (old bytes of this buffer). Follow with
+    /// Its contents are undefined (old bytes of this buffer). Report what was read with
     /// [`received`](Self::received).
     pub fn spare(&mut self, at_least: usize) -> &mut [u8] {
         if self.data.len() - self.tail < at_least {
@@ -91,10 +91,10 @@ impl RecvBuffer {
         &mut self.data[self.tail..]
     }
 
-    /// Says that the first `count` bytes of [`spare`](Self::spare) were filled.
+    /// Reports that the first `count` bytes of [`spare`](Self::spare) have been filled.
     ///
     /// # Panics
-    /// If `count` is more than the spare bytes there are.
+    /// If `count` exceeds the number of spare bytes.
     pub fn received(&mut self, count: usize) {
         assert!(count <= self.data.len() - self.tail, "received more than the spare bytes");
         self.tail += count;
@@ -106,35 +106,35 @@ impl RecvBuffer {
         self.tail += bytes.len();
     }
 
-    /// Forgets everything received; keeps the memory, and the number of
+    /// Discards everything received. The memory is kept, and so is the number of
     /// [fragments](Self::hold_after).
     pub const fn clear(&mut self) {
         self.rewind();
         self.missing = 0;
     }
 
-    /// The bytes received that no parser has taken yet.
+    /// Returns the received bytes that no parser has consumed yet.
     ///
-    /// After a handshake, these are bytes the peer sent behind its head.
+    /// After a handshake, these are the bytes that the peer sent after its head.
     #[must_use]
     pub fn unparsed(&self) -> &[u8] {
         &self.data[self.head..self.tail]
     }
 
-    /// Whether nothing is inside: no unparsed byte, and no part of a message.
+    /// Returns whether the buffer holds neither unparsed bytes nor part of a message.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.head == self.tail && self.joined == 0
     }
 
-    /// How many bytes are inside: of an unfinished message, and unparsed.
+    /// Returns the number of bytes held: those of an unfinished message and the unparsed ones.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.joined + (self.tail - self.head)
     }
 
-    /// Moves what is inside to another buffer, which is cleared first: from a small one that keeps
-    /// a waiting fragment to a large one to read into, or back.
+    /// Moves the contents to another buffer, which is cleared first: from a small buffer that keeps
+    /// an unfinished message to a large one to read into, or back.
     pub fn move_to(&mut self, other: &mut Self) {
         other.clear();
         other.extend_from_slice(self.message());
@@ -146,10 +146,11 @@ impl RecvBuffer {
         self.clear();
     }
 
-    /// Has the machine that works in this buffer pause when it has joined so many fragments, of which
-    /// 64 KiB can hold ten thousand: for a caller that has others to serve as well. `receive` then gives
-    /// `None`, though there may be more in here. It goes on when it is given a new number. At first there
-    /// is none.
+    /// Makes `receive` pause after joining `fragments` fragments, so that a caller can serve other
+    /// connections in between: 64 KiB can hold ten thousand fragments.
+    ///
+    /// A paused `receive` returns `None`, although the buffer may hold more. It continues once this
+    /// method is called again. There is no limit until the first call.
     ///
     /// ```
     /// use prism_core::{Config, Event, Inbound, Message, RecvBuffer, Role};
@@ -167,12 +168,13 @@ impl RecvBuffer {
         self.fragments_left = fragments;
     }
 
-    /// Lets the machine join this many fragments less before it pauses.
+    /// Reduces the number of fragments that may be joined before the next pause.
     pub const fn hold_earlier(&mut self, fragments: u32) {
         self.fragments_left = self.fragments_left.saturating_sub(fragments);
     }
 
-    /// Whether the machine waits for a new number of [fragments](Self::hold_after), and not for bytes.
+    /// Returns whether `receive` is paused: it waits for [`hold_after`](Self::hold_after), and not
+    /// for bytes.
     #[must_use]
     pub const fn is_held(&self) -> bool {
         self.fragments_left == 0
@@ -184,18 +186,18 @@ impl RecvBuffer {
         }
     }
 
-    /// How many bytes of memory are held.
+    /// Returns the size of the memory held, in bytes.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         self.data.len()
     }
 
-    /// How many bytes no parser has taken yet.
+    /// Returns the number of bytes that no parser has consumed yet.
     pub(crate) const fn unparsed_len(&self) -> usize {
         self.tail - self.head
     }
 
-    /// Whether more is unparsed than was at the last [`look`](Self::look).
+    /// Returns whether bytes have arrived since the last [`look`](Self::look).
     pub(crate) const fn has_news(&self) -> bool {
         self.unparsed_len() > self.seen
     }
@@ -205,32 +207,33 @@ impl RecvBuffer {
         self.missing = bytes;
     }
 
-    /// What is unparsed now is no news any more.
+    /// Marks the unparsed bytes as looked at.
     pub(crate) const fn look(&mut self) {
         self.seen = self.unparsed_len();
     }
 
-    /// What is not known to be UTF-8 of the message so far.
+    /// Returns the part of the message so far that has not been checked for UTF-8.
     pub(crate) fn unchecked(&self) -> &[u8] {
         &self.message()[self.valid..]
     }
 
-    /// So much more of the message is UTF-8.
+    /// Marks the next `count` bytes of the message as valid UTF-8.
     pub(crate) const fn checked(&mut self, count: usize) {
         self.valid += count;
     }
 
-    /// The unparsed bytes, to be unmasked in place.
+    /// Returns the unparsed bytes, to be unmasked in place.
     pub(crate) fn unparsed_mut(&mut self) -> &mut [u8] {
         &mut self.data[self.head..self.tail]
     }
 
-    /// The payload joined so far.
+    /// Returns the payload joined so far.
     pub(crate) fn message(&self) -> &[u8] {
         &self.data[self.start..self.start + self.joined]
     }
 
-    /// Takes `count` unparsed bytes that are no payload of a message: a header, a control frame.
+    /// Consumes `count` unparsed bytes that are not payload of a message: a header or a control
+    /// frame.
     pub(crate) fn skip(&mut self, count: usize) {
         debug_assert!(count <= self.unparsed_len());
         self.head += count;
@@ -239,7 +242,7 @@ impl RecvBuffer {
         }
     }
 
-    /// Takes `count` unparsed bytes and joins them to the message so far.
+    /// Consumes `count` unparsed bytes and appends them to the message so far.
     pub(crate) fn join(&mut self, count: usize) {
         debug_assert!(count <= self.unparsed_len());
         let end = self.start + self.joined;
@@ -250,7 +253,7 @@ impl RecvBuffer {
         self.skip(count);
     }
 
-    /// Takes `count` unparsed bytes and lends them; they are gone with the next call.
+    /// Consumes `count` unparsed bytes and lends them. The next call may overwrite them.
     pub(crate) fn lend(&mut self, count: usize) -> &mut [u8] {
         let from = self.head;
         self.skip(count);
@@ -259,7 +262,7 @@ impl RecvBuffer {
         &mut self.data[from..from + count]
     }
 
-    /// Ends the message and lends its payload; it is gone with the next call.
+    /// Ends the message and lends its payload. The next call may overwrite it.
     pub(crate) fn lend_message(&mut self) -> &[u8] {
         let message = self.start..self.start + self.joined;
         (self.joined, self.valid) = (0, 0);
@@ -268,7 +271,7 @@ impl RecvBuffer {
         &self.data[message]
     }
 
-    /// Goes back to the front where that costs nothing.
+    /// Goes back to the front if the buffer is empty, where that costs nothing.
     const fn start_over(&mut self) {
         if self.is_empty() {
             self.rewind();
@@ -330,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_payload_is_lent_where_it_lies() {
+    fn a_whole_payload_is_lent_in_place() {
         let mut buffer = filled(b"HHpayload-next");
         buffer.skip(2);
         let before = buffer.unparsed().as_ptr();
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_joined_over_the_hole_between_them() {
+    fn fragments_are_joined_over_the_headers_between_them() {
         let mut buffer = filled(b"HabcH.PINGHdefrest");
         buffer.skip(1);
         buffer.join(3);
@@ -367,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_tiny_fragments_take_no_more_memory_than_their_payload_needs() {
+    fn a_million_tiny_fragments_take_the_memory_of_their_payload() {
         let mut buffer = RecvBuffer::new();
         for _ in 0..1_000_000 {
             buffer.extend_from_slice(b"HEADERx");
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_can_move_to_another_buffer_at_any_point() {
+    fn the_contents_can_move_to_another_buffer_at_any_time() {
         let mut small = filled(b"HabcHde");
         small.skip(1);
         small.join(3);

@@ -2,49 +2,50 @@
 
 use core::fmt;
 
-/// Why a connection is closed (RFC 6455 §7.4).
+/// A close frame's status code: why the connection is closed (RFC 6455 §7.4).
 ///
-/// Only codes that may travel in a close frame can be made, and [`NO_STATUS`](Self::NO_STATUS),
-/// which stands for a close frame without a code.
+/// Only codes that may appear in a close frame can be constructed, and
+/// [`NO_STATUS`](Self::NO_STATUS), which stands for a close frame without a code.
 ///
 /// ```
 /// use prism_core::CloseCode;
 ///
 /// assert_eq!(CloseCode::new(4001).map(u16::from), Some(4001));
-/// assert_eq!(CloseCode::new(1006), None); // "abnormal": never on the wire
+/// assert_eq!(CloseCode::new(1006), None); // "abnormal closure" is never sent
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: the connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint goes away: a server shuts down, a browser leaves the page.
+    /// 1001: the endpoint is going away: a server shuts down, or a browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data the endpoint does not accept.
+    /// 1003: the endpoint does not accept this kind of data.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1005: the close frame had no code. Sent as an empty close frame.
+    /// 1005: the close frame has no code. Sent as an empty close frame.
     pub const NO_STATUS: Self = Self(1005);
-    /// 1007: the data does not fit its type, such as text that is not UTF-8.
+    /// 1007: the data does not match its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// 1008: a message breaks the endpoint's policy.
+    /// 1008: a message violates the endpoint's policy.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: a message is too big.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1010: the client needed an extension that the server did not negotiate.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: the server met an unexpected condition.
+    /// 1011: the server encountered an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// 1012: the service restarts.
+    /// 1012: the service is restarting.
     pub const SERVICE_RESTART: Self = Self(1012);
     /// 1013: try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got a bad answer.
+    /// 1014: a gateway received an invalid response.
     pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// The code, if it may travel in a close frame: 1000 to 1003, 1007 to 1014, 3000 to 4999.
+    /// Returns the code if it may appear in a close frame: 1000 to 1003, 1007 to 1014, 3000 to
+    /// 4999.
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -77,7 +78,7 @@ mod tests {
     use super::CloseCode;
 
     #[test]
-    fn the_codes_that_may_travel_are_exactly_these() {
+    fn exactly_the_codes_of_the_registry_can_be_constructed() {
         for code in 0..=u16::MAX {
             let reserved = matches!(code, 1004..=1006 | 1015);
             let defined = (1000..=1014).contains(&code) && !reserved;

@@ -2,21 +2,21 @@
 
 use crate::{close_code::CloseCode, error::ProtocolError};
 
-/// The longest reason: what a control frame's 125 bytes leave beside the code (RFC 6455 §5.5).
+/// The longest reason: what a control frame's 125 bytes leave after the code (RFC 6455 §5.5).
 const MAX_REASON: usize = 123;
 
-/// What a close frame says: a code, and a reason for people to read.
+/// The contents of a close frame: a code, and a reason for humans to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
-    /// The code; [`CloseCode::NO_STATUS`] where the frame was empty.
+    /// The code; [`CloseCode::NO_STATUS`] if the frame was empty.
     pub code: CloseCode,
     /// The reason: at most 123 bytes, often empty.
     pub reason: &'a str,
 }
 
 impl<'a> CloseFrame<'a> {
-    /// Returns the frame that says as much of this as can be sent. A reason of more than 123 bytes is
-    /// cut at the end of a character; one without a code is left out (RFC 6455 §5.5.1).
+    /// Creates a close frame, shortened to what can be sent: a reason of more than 123 bytes is cut
+    /// at a character boundary, and a reason without a code is dropped (RFC 6455 §5.5.1).
     ///
     /// ```
     /// use prism_core::{CloseCode, CloseFrame};
@@ -32,7 +32,7 @@ impl<'a> CloseFrame<'a> {
         Self { code, reason: &reason[..reason.floor_char_boundary(most)] }
     }
 
-    /// Reads a close frame's payload: nothing, or a code and a reason in UTF-8.
+    /// Parses a close frame's payload: either nothing, or a code and a reason in UTF-8.
     pub(crate) fn parse(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         match payload {
             [] => Ok(Self { code: CloseCode::NO_STATUS, reason: "" }),
@@ -54,7 +54,7 @@ mod tests {
     use crate::{close_code::CloseCode, error::ProtocolError};
 
     #[test]
-    fn a_payload_is_nothing_or_a_code_and_a_reason() {
+    fn a_payload_is_empty_or_a_code_and_a_reason() {
         let parse = CloseFrame::parse;
         assert_eq!(parse(b""), Ok(CloseFrame { code: CloseCode::NO_STATUS, reason: "" }));
         assert_eq!(parse(b"\x03\xe8"), Ok(CloseFrame { code: CloseCode::NORMAL, reason: "" }));

@@ -1,21 +1,21 @@
-//! The errors, by who is at fault: the peer ([`ProtocolError`], [`HandshakeError`](crate::HandshakeError)) or the caller
+//! The errors of a connection, by who is at fault: the peer ([`ProtocolError`]) or the caller
 //! ([`SendError`]).
 
 use core::fmt;
 
 use crate::close_code::CloseCode;
 
-/// The peer broke the protocol, or is gone. The connection is over.
+/// The peer broke the protocol, or is gone. The connection has failed.
 ///
-/// The machine is fused: every later `receive` gives the same error. The close frame with
-/// [`close_code`](Self::close_code) is already in the output; send it, then shut the transport
-/// down when the machine [wants it](crate::WebSocket::wants_shutdown).
+/// The error is final: every later `receive` returns the same one. The close frame with its
+/// [`close_code`](Self::close_code) is already in the output. Send the output, then shut the
+/// transport down when [`wants_shutdown`](crate::WebSocket::wants_shutdown) says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The peer did not close the transport, or answer our close frame, within the close timeout.
+    /// The peer did not answer our close frame, or close the transport, within the close timeout.
     CloseTimeout,
-    /// A control frame claimed this many bytes of payload; 125 is the most (§5.5).
+    /// A control frame announced this many bytes of payload; at most 125 are allowed (§5.5).
     ControlTooLong(u64),
     /// A control frame was a fragment (§5.5).
     FragmentedControl,
@@ -27,25 +27,25 @@ pub enum ProtocolError {
     InvalidCloseReason,
     /// A text message was not UTF-8 (§8.1).
     InvalidUtf8,
-    /// Nothing was heard from the peer since the last keepalive ping.
+    /// Nothing was received from the peer after a keepalive ping.
     KeepaliveTimeout,
     /// A length had its top bit set (§5.2).
     LengthOverflow,
     /// A server sent a masked frame (§5.1).
     MaskedFrame,
-    /// A message was larger than this many bytes, the configured limit.
+    /// A message was larger than the configured limit of this many bytes.
     MessageTooBig(usize),
     /// A length was not in its shortest form (§5.2).
     NonMinimalLength,
-    /// A frame had a reserved bit set that no extension gave a meaning (§5.2).
+    /// A frame had a reserved bit set to which no extension gives a meaning (§5.2).
     ReservedBits,
     /// A frame had an opcode that is not defined (§5.2).
     ReservedOpcode(u8),
-    /// More empty fragments in a row than the configured limit.
+    /// More empty fragments followed each other than the configured limit allows.
     TooManyEmptyFragments,
-    /// A close frame's payload was one byte long: not enough for a code (§5.5.1).
+    /// A close frame's payload was one byte long, which is too short for a code (§5.5.1).
     TruncatedCloseCode,
-    /// A continuation frame came with no message to continue (§5.4).
+    /// A continuation frame arrived without a message to continue (§5.4).
     UnexpectedContinuation,
     /// The transport ended without a close frame (§7.1.5).
     UnexpectedEof,
@@ -54,7 +54,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code that the peer is told; `None` where there is nobody left to tell.
+    /// Returns the code of the close frame that tells the peer; `None` if the peer is gone.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
@@ -73,11 +73,11 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::CloseTimeout => f.write_str("the close handshake was not finished in time"),
             Self::ControlTooLong(len) => {
-                write!(f, "control frame of {len} bytes; 125 is the most")
+                write!(f, "control frame of {len} bytes; expected at most 125")
             }
-            Self::FragmentedControl => f.write_str("control frame in fragments"),
+            Self::FragmentedControl => f.write_str("fragmented control frame"),
             Self::InterleavedMessage => {
-                f.write_str("new message inside a fragmented one; expected a continuation")
+                f.write_str("new message inside a fragmented one; expected a continuation frame")
             }
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
             Self::InvalidCloseReason => f.write_str("close reason is not UTF-8"),
@@ -90,8 +90,12 @@ impl fmt::Display for ProtocolError {
             Self::ReservedBits => f.write_str("reserved bit set without an extension"),
             Self::ReservedOpcode(opcode) => write!(f, "reserved opcode {opcode:#x}"),
             Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
-            Self::TruncatedCloseCode => f.write_str("close frame with half a code"),
-            Self::UnexpectedContinuation => f.write_str("continuation frame with no message begun"),
+            Self::TruncatedCloseCode => f.write_str(
+                "close frame with a payload of one byte; expected none, or a code of two",
+            ),
+            Self::UnexpectedContinuation => {
+                f.write_str("continuation frame without a message to continue")
+            }
             Self::UnexpectedEof => f.write_str("the transport ended without a close frame"),
             Self::UnmaskedFrame => f.write_str("unmasked frame from a client"),
         }
@@ -100,13 +104,14 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// The caller asked to send what can not be sent. Nothing was written, the connection goes on.
+/// The caller asked for something that cannot be sent. Nothing was written, and the connection goes
+/// on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// A close frame was sent or received, or the connection has failed: nothing may follow.
     Closed,
-    /// The payload of a ping or a pong, of this many bytes, is over 125.
+    /// The payload of a ping or a pong is this many bytes long; at most 125 are allowed.
     ControlTooLong(usize),
 }
 
@@ -115,7 +120,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Closed => f.write_str("the connection is closing or closed"),
             Self::ControlTooLong(len) => {
-                write!(f, "control payload of {len} bytes; 125 is the most")
+                write!(f, "control payload of {len} bytes; expected at most 125")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4): one HTTP request, and its answer.
+//! The opening handshake (RFC 6455 §4): one HTTP request, and its response.
 //!
 //! ```text
 //!   ClientRequest                                                     Config
@@ -16,22 +16,25 @@
 //!     Refused  <------------ any other status: a Reply ------------------+
 //! ```
 //!
-//! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and answers borrow it.
-//! Whatever the peer sent behind its head stays there, for the [`WebSocket`](crate::WebSocket).
+//! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.
+//! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket).
 
 mod accept_key;
+mod answer;
 mod client;
 mod client_request;
 mod error;
 mod http;
 mod offer;
+mod refusal;
 mod reply;
 mod request;
 mod response;
 mod server;
 
 pub use accept_key::{AcceptKey, accept_key};
-pub use client::{Accepted, Answer, ClientHandshake};
+pub use answer::{Accepted, Answer};
+pub use client::ClientHandshake;
 pub use client_request::{ClientRequest, InvalidRequest};
 pub use error::HandshakeError;
 pub use http::{

@@ -1,4 +1,5 @@
-//! [`Inbound`]: peer to us. Finds frames, checks and unmasks them, joins fragments, lends events.
+//! [`Inbound`]: from the peer to us. Finds frames, checks and unmasks them, joins fragments, and
+//! lends events.
 //!
 //! ```text
 //!              header of a data frame
@@ -23,23 +24,25 @@ use crate::{
     state::Role,
 };
 
-/// The receiving half of a connection. It answers nothing by itself: whoever drives it hands each
-/// event to [`Outbound::answer`](crate::Outbound::answer), and an error to
-/// [`Outbound::fail`](crate::Outbound::fail). [`WebSocket`](crate::WebSocket) does just that; the
-/// halves are for drivers that send from one place while they lend an event at another.
+/// The receiving half of a connection.
+///
+/// It answers nothing itself: the caller passes each event to
+/// [`Outbound::answer`](crate::Outbound::answer), and an error to
+/// [`Outbound::fail`](crate::Outbound::fail). A [`WebSocket`](crate::WebSocket) does just that. The
+/// halves are for drivers that send in one place while they lend an event in another.
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
     max_message_size: usize,
     max_empty_fragments: u16,
     stage: Stage,
-    /// The kind of the message whose first fragment has come, but not its last.
+    /// The kind of the message whose first fragment has arrived, but not its last.
     fragmented: Option<Kind>,
     empty_fragments: u16,
     heard: bool,
 }
 
-/// What the next bytes are.
+/// What the next bytes are part of.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Header,
@@ -53,7 +56,7 @@ enum Stage {
 struct DataFrame {
     kind: Kind,
     fin: bool,
-    /// The key, turned to the next byte.
+    /// The key, rotated to the next byte.
     mask: Option<[u8; 4]>,
     remaining: usize,
 }
@@ -64,23 +67,23 @@ enum Kind {
     Binary,
 }
 
-/// A message that is there whole, in one frame.
-struct Whole {
+/// A message that has arrived completely, in one frame.
+struct WholeMessage {
     kind: Kind,
-    /// How long its header is.
+    /// The length of its header.
     header: usize,
     mask: Option<[u8; 4]>,
     len: usize,
 }
 
-/// What there is to lend. It holds no borrow, so that the search for it can loop.
+/// What is ready to be lent. It borrows nothing, so that the search for it can loop.
 enum Ready {
     Message(Kind),
     Control(Header),
 }
 
 impl Inbound {
-    /// The receiving half of a `role`, after its handshake.
+    /// Creates the receiving half for a `role`, after its handshake.
     #[must_use]
     pub const fn new(role: Role, config: &Config) -> Self {
         Self {
@@ -94,12 +97,12 @@ impl Inbound {
         }
     }
 
-    /// The next event in `input`; `None` if more bytes are needed.
+    /// Returns the next event in `input`; `None` if more bytes are needed.
     ///
-    /// After a close frame everything is dropped unread (RFC 6455 §1.4).
+    /// After a close frame everything is discarded unread (RFC 6455 §1.4).
     ///
     /// # Errors
-    /// What the peer did wrong. The same error is given from then on.
+    /// If the peer broke the protocol. Every later call returns the same error.
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -119,10 +122,11 @@ impl Inbound {
         event.map(Some).inspect_err(|error| self.end(Err(*error)))
     }
 
-    /// Says that the transport has ended: no byte will come any more.
+    /// Reports that the transport has ended, so that no more bytes will arrive.
     ///
     /// # Errors
-    /// [`ProtocolError::UnexpectedEof`] if no close frame came before, or the error there was.
+    /// [`ProtocolError::UnexpectedEof`] if no close frame arrived before, or the error that ended
+    /// the connection earlier.
     pub const fn receive_eof(&mut self) -> Result<(), ProtocolError> {
         if let Stage::Ended(result) = self.stage {
             return result;
@@ -131,19 +135,19 @@ impl Inbound {
         Err(ProtocolError::UnexpectedEof)
     }
 
-    /// Whether anything was received since the last call: the keepalive's question.
+    /// Returns whether anything was received since the last call. The keepalive needs to know.
     pub const fn take_heard(&mut self) -> bool {
         core::mem::replace(&mut self.heard, false)
     }
 
-    /// Ends the receiving side; every later `receive` gives this.
+    /// Ends the receiving side with the result of every later `receive`.
     pub(crate) const fn end(&mut self, result: Result<(), ProtocolError>) {
         self.stage = Stage::Ended(result);
     }
 
-    /// A message that is there whole, in one frame and as it should be, as nearly all are: it passes
-    /// through no stage. Whatever else is there is for [`advance`](Self::advance) to judge.
-    fn whole_message(&self, unparsed: &[u8]) -> Option<Whole> {
+    /// Recognises a message that has arrived completely, in one valid frame, as nearly all do. It
+    /// passes through no stage. Everything else is left to [`advance`](Self::advance).
+    fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {
             return None;
         }
@@ -158,15 +162,15 @@ impl Inbound {
         if !frame.fin || frame.rsv1 || frame.len > most || is_masked != self.expects_mask() {
             return None;
         }
-        Some(Whole { kind, header, mask: frame.mask, len: frame.len as usize })
+        Some(WholeMessage { kind, header, mask: frame.mask, len: frame.len as usize })
     }
 
-    // Apart, so that the compiler keeps what all messages need in registers.
+    // Not inlined, so that the compiler keeps in registers what every message needs.
     #[inline(never)]
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         while !input.is_held() {
             let mut frame = match self.stage {
-                Stage::Header => match self.begin_frame(input)? {
+                Stage::Header => match self.read_header(input)? {
                     Some(Stage::Data(frame)) => frame,
                     Some(stage) => {
                         self.stage = stage;
@@ -187,7 +191,7 @@ impl Inbound {
                     return result.map(|()| None);
                 }
             };
-            let finished = frame.take(input);
+            let finished = frame.take_payload(input);
             // Of the other fragments nobody knows how long they will be.
             input.miss(if frame.fin { frame.remaining } else { 0 });
             if finished {
@@ -208,16 +212,16 @@ impl Inbound {
         Ok(None)
     }
 
-    /// Takes a header, if it is there, and judges it by what this connection allows, before any of
-    /// its payload is looked at.
-    fn begin_frame(&mut self, input: &mut RecvBuffer) -> Result<Option<Stage>, ProtocolError> {
+    /// Parses a header, if it has arrived completely, and checks it before any of its payload is
+    /// looked at.
+    fn read_header(&mut self, input: &mut RecvBuffer) -> Result<Option<Stage>, ProtocolError> {
         let Some((header, len)) = Header::parse(input.unparsed())? else { return Ok(None) };
-        let stage = self.judge(&header, input.message().len())?;
+        let stage = self.check_header(&header, input.message().len())?;
         input.skip(len);
         Ok(Some(stage))
     }
 
-    fn judge(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
+    fn check_header(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
         if header.rsv1 {
             return Err(ProtocolError::ReservedBits);
         }
@@ -244,7 +248,7 @@ impl Inbound {
         Ok(Stage::Data(DataFrame { kind, fin: header.fin, mask: header.mask, remaining }))
     }
 
-    /// §5.1: every frame of a client is masked, no frame of a server is.
+    /// §5.1: a client masks every frame, a server none.
     const fn expects_mask(&self) -> bool {
         matches!(self.role, Role::Server)
     }
@@ -261,7 +265,8 @@ impl Inbound {
         Ok(())
     }
 
-    /// Checks what has arrived of an unfinished text, so that wrong text fails at its first byte.
+    /// Checks the unfinished text received so far, so that invalid text fails at its first wrong
+    /// byte.
     fn check_text(&self, input: &mut RecvBuffer) -> Result<(), ProtocolError> {
         let valid = utf8::valid_prefix(input.unchecked());
         input.checked(valid.map_err(|_| ProtocolError::InvalidUtf8)?);
@@ -273,7 +278,7 @@ impl Inbound {
         header: Header,
         input: &'b mut RecvBuffer,
     ) -> Result<Event<'b>, ProtocolError> {
-        // `Header::parse` let no control frame of more than 125 bytes pass.
+        // `Header::parse` refuses control frames of more than 125 bytes.
         let payload = input.lend(header.len as usize);
         if let Some(key) = header.mask {
             apply_mask(payload, key);
@@ -290,7 +295,7 @@ impl Inbound {
     }
 }
 
-impl Whole {
+impl WholeMessage {
     fn lend(self, input: &mut RecvBuffer) -> Result<Event<'_>, ProtocolError> {
         input.skip(self.header);
         let payload = input.lend(self.len);
@@ -302,8 +307,8 @@ impl Whole {
 }
 
 impl Kind {
-    /// Only this look at the whole can make a `str`; text that came in one piece has had no other.
-    /// What came in pieces is looked at twice, which unsafe code alone could spare.
+    /// Only a check of the whole can make a `str`. Text that came in one piece is checked here
+    /// alone; text that came in pieces is checked twice, which only unsafe code could avoid.
     fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
         Ok(Event::Message(match self {
             Self::Text => {
@@ -315,8 +320,8 @@ impl Kind {
 }
 
 impl DataFrame {
-    /// Unmasks and joins what is there of the payload; whether that was all of it.
-    fn take(&mut self, input: &mut RecvBuffer) -> bool {
+    /// Unmasks and joins the payload that has arrived. Returns whether that completes it.
+    fn take_payload(&mut self, input: &mut RecvBuffer) -> bool {
         let payload = input.unparsed_mut();
         let count = payload.len().min(self.remaining);
         if let Some(key) = self.mask {

@@ -1,9 +1,9 @@
 //! WebSocket (RFC 6455) as a pure state machine: bytes in, events out.
 //!
-//! There is no I/O in here, no clock, no randomness and no runtime: bytes, time and random numbers
-//! are arguments. So it fits any transport, blocking or not, and any test. Whoever wants a server
-//! on a runtime takes one of Prism's adapters, such as `prism-tokio`; this is for those who have a
-//! transport of their own, and for fuzzing.
+//! The crate does no I/O, and has no clock, no randomness and no runtime: bytes, time and random
+//! numbers are arguments. So it fits any transport, blocking or not, and any test. To run a server
+//! or a client on an async runtime, use one of Prism's adapters, such as `prism-tokio`. Use this
+//! crate directly for a transport of your own, or for fuzzing.
 //!
 //! # The pieces
 //!
@@ -14,20 +14,19 @@
 //!   transport ◄── BytesMut  ◄───────┴── send() ping() close() ◄─┘
 //! ```
 //!
-//! - [`RecvBuffer`] is your input memory. An [`Event`] borrows it and nothing else, so that you can
-//!   send while you hold one. A message that arrived whole is lent where it lies: nothing is
-//!   copied, nothing allocated.
+//! - [`RecvBuffer`] is your input memory. An [`Event`] borrows it and nothing else, so you can send
+//!   while you hold one. A message that arrived in one piece is borrowed where it lies: nothing is
+//!   copied or allocated.
 //! - Output is appended to a [`BytesMut`](bytes::BytesMut) of yours.
-//! - [`ServerHandshake`] and [`ClientHandshake`] read the HTTP heads and give a [`WebSocket`], which
-//!   is everything after that: messages, fragments, masks, UTF-8, ping and pong, keepalive, and
-//!   the close handshake.
-//! - [`Header`], [`apply_mask`] and [`accept_key`] are useful alone. [`Inbound`] and [`Outbound`]
-//!   are the two halves of a [`WebSocket`], for drivers that send from several places.
+//! - [`ServerHandshake`] and [`ClientHandshake`] read the HTTP heads and create a [`WebSocket`],
+//!   which does everything after that: messages, fragments, masks, UTF-8, ping and pong, keepalive,
+//!   and the close handshake.
+//! - [`Header`], [`apply_mask`] and [`accept_key`] are useful on their own. [`Inbound`] and
+//!   [`Outbound`] are the two halves of a [`WebSocket`], for drivers that send in several places.
 //!
 //! # The whole loop
 //!
-//! An echo server over blocking TCP. Copy it, put your transport in the place of `TcpStream`, and
-//! you are done.
+//! An echo server over blocking TCP. Copy it, and replace `TcpStream` with your transport.
 //!
 //! ```
 //! use std::io::{self, ErrorKind, Read, Write};
@@ -41,14 +40,14 @@
 //!     let config = Config::default();
 //!     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
 //!
-//!     stream.set_write_timeout(Some(Duration::from_secs(30)))?; // for a peer that takes nothing
+//!     stream.set_write_timeout(Some(Duration::from_secs(30)))?; // for a peer that does not read
 //!
-//!     // The handshake: read until the request is there, for ten seconds in all, and accept it.
+//!     // The handshake: read until the request is complete, for at most ten seconds, and accept it.
 //!     let start = Instant::now();
 //!     let mut handshake = ServerHandshake::new(&config);
 //!     let mut ws: WebSocket = loop {
 //!         let left = Duration::from_secs(10).saturating_sub(start.elapsed());
-//!         stream.set_read_timeout(Some(left))?; // an error if there is no time left
+//!         stream.set_read_timeout(Some(left))?; // fails if no time is left
 //!         match stream.read(input.spare(4096)) {
 //!             Ok(0) => return Ok(()),
 //!             Ok(count) => input.received(count),
@@ -59,7 +58,7 @@
 //!             Ok(Some(offer)) => break offer.accept(&Accept::new(), &config, &mut out),
 //!             Ok(None) => {}
 //!             Err(error) => {
-//!                 error.reply().write(&mut out, false); // 400, 426 ..., and why
+//!                 error.reply().write(&mut out, false); // 400, 426 ..., with the reason
 //!                 stream.write_all(&out)?;
 //!                 return Err(error.into());
 //!             }
@@ -68,15 +67,15 @@
 //!
 //!     let mut shut = false;
 //!     while ws.wants_read() {
-//!         // 1. Deal with what has arrived. An error has put its close frame into `out`.
+//!         // 1. Handle what has arrived. After an error, its close frame is in `out`.
 //!         while let Ok(Some(event)) = ws.receive(&mut input, &mut out) {
 //!             if let Event::Message(message) = event {
-//!                 let _ = ws.send(message, &mut out); // fails only once the connection closes
+//!                 let _ = ws.send(message, &mut out); // fails only once the connection is closing
 //!             }
 //!         }
-//!         // 2. Send what there is to send, and end our side when the protocol says so.
+//!         // 2. Send the output, and end our side when the protocol says so.
 //!         if stream.write_all(&out.split()).is_err() {
-//!             ws.handle_write_error(); // what the peer has sent can still be read
+//!             ws.handle_write_error(); // what the peer sent can still be read
 //!         }
 //!         if ws.wants_shutdown() && !shut {
 //!             let _ = stream.shutdown(Shutdown::Write); // fails if the peer has reset it
@@ -84,23 +83,23 @@
 //!         }
 //!         // 3. Read, but no longer than until the next deadline.
 //!         let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
-//!         // (This fails where the peer has reset the connection: what it had sent can still be read.)
+//!         // (This fails if the peer has reset the connection: what it sent can still be read.)
 //!         let _ = stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))));
 //!         match stream.read(input.spare(4096)) {
 //!             Ok(0) => ws.receive_eof()?,
 //!             Ok(count) => input.received(count),
 //!             Err(error) => match error.kind() {
 //!                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-//!                 _ => ws.receive_eof().map_err(|_| error)?, // unless it had closed
+//!                 _ => ws.receive_eof().map_err(|_| error)?, // an error unless the peer had closed
 //!             },
 //!         }
-//!         // 4. Say what time it is: keepalive pings, dead peers, closes that take too long.
-//!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // an error ends `wants_read` soon
+//!         // 4. Pass the time: for keepalive pings, dead peers, and closes that take too long.
+//!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // after an error, `wants_read` ends soon
 //!     }
 //!     Ok(())
 //! }
 //! #
-//! # // The other end: a client, by hand too.
+//! # // The other end: a client, also driven by hand.
 //! # use prism_core::{Answer, ClientHandshake, ClientRequest, CloseCode, MaskKeys, Message};
 //! # let listener = TcpListener::bind("127.0.0.1:0")?;
 //! # let address = listener.local_addr()?;
@@ -145,22 +144,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What may be relied on
+//! # Guarantees
 //!
-//! - **Nothing from the network panics**, costs more than linear time, or allocates by its own
-//!   claim: memory grows with the bytes that really came, and stays within a small multiple of the
+//! - **Nothing from the network panics**, takes more than linear time, or allocates what it only
+//!   announces: memory grows with the bytes that arrived, and stays within a small multiple of the
 //!   [limits](Config).
 //! - **Errors say who is at fault**: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
-//!   ([`SendError`]). A peer's error is final: the close frame with its code is in the output
-//!   already, and the machine gives the same error from then on.
-//! - **How the bytes are cut does not matter**: whole or byte by byte, the same events and the same
-//!   output come out.
-//! - **Text is checked as it arrives** and fails at the first wrong byte, across fragments too.
+//!   ([`SendError`]). A peer's error is final: the close frame with its code is already in the
+//!   output, and every later call returns the same error.
+//! - **It does not matter how the bytes are cut**: whole or byte by byte, they give the same events
+//!   and the same output.
+//! - **Text is checked as it arrives**, and fails at the first wrong byte, across fragments too.
 //!
 //! # Features
 //!
-//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, lets masks and
-//! the check of UTF-8 find the CPU's vector units at run time; it changes nothing else.
+//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, detects the CPU's
+//! vector units at run time, for masking and for checking UTF-8. It changes nothing else.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
@@ -169,7 +168,9 @@ extern crate alloc;
 mod buffer;
 mod close_code;
 mod close_frame;
+mod close_timer;
 mod config;
+mod deadline;
 mod error;
 mod frame;
 mod handshake;
@@ -178,6 +179,7 @@ mod keepalive;
 mod message;
 mod outbound;
 mod output;
+mod pongs;
 mod prepared;
 mod state;
 mod websocket;

@@ -1,4 +1,4 @@
-//! Messages, and the events that a connection gives.
+//! Messages, and the events of a connection.
 
 use alloc::{string::String, vec::Vec};
 
@@ -8,7 +8,7 @@ use crate::close_frame::CloseFrame;
 
 /// A message: text or binary, borrowed.
 ///
-/// It is [`Copy`], and made from whatever holds text or bytes:
+/// It is [`Copy`], and converts from the usual types that hold text or bytes:
 ///
 /// ```
 /// use prism_core::Message;
@@ -26,7 +26,7 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The payload.
+    /// Returns the payload.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         match self {
@@ -35,7 +35,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text of a text message.
+    /// Returns the text of a text message; `None` for a binary one.
     #[must_use]
     pub const fn as_text(&self) -> Option<&'a str> {
         match self {
@@ -64,7 +64,7 @@ pub enum OwnedMessage {
 }
 
 impl OwnedMessage {
-    /// The same message, borrowed.
+    /// Borrows the message.
     #[must_use]
     pub fn as_message(&self) -> Message<'_> {
         match self {
@@ -74,16 +74,17 @@ impl OwnedMessage {
     }
 }
 
-/// What [`receive`](crate::WebSocket::receive) gives. It borrows the input buffer and nothing else.
+/// An event of a connection, returned by [`receive`](crate::WebSocket::receive). It borrows the
+/// input buffer and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A message has arrived whole.
+    /// A complete message.
     Message(Message<'a>),
-    /// A ping; its pong is already in the output.
+    /// A ping. The pong is already in the output.
     Ping(&'a [u8]),
-    /// A pong, asked for or not.
+    /// A pong, whether requested or not.
     Pong(&'a [u8]),
-    /// The peer's close frame, the last event; its answer is already in the output.
+    /// The peer's close frame, which is the last event. The answer is already in the output.
     Close(CloseFrame<'a>),
 }
 

@@ -1,4 +1,5 @@
-//! [`Outbound`]: us to peer. Encodes and masks, answers pings, and carries out the close handshake.
+//! [`Outbound`]: from us to the peer. Encodes and masks, answers pings, and performs the close
+//! handshake.
 //!
 //! ```text
 //!             close()                    the peer's Close
@@ -8,21 +9,24 @@
 //!       └── fail(): Close with the error's code ─────────────┘
 //! ```
 
-use alloc::{boxed::Box, string::ToString, vec::Vec};
+use alloc::string::ToString;
 use core::time::Duration;
 
 use crate::{
     close_code::CloseCode,
     close_frame::CloseFrame,
+    close_timer::CloseTimer,
     config::Config,
+    deadline::Span,
     error::{ProtocolError, SendError},
     frame::{
         header::{Header, OpCode},
         mask::{MaskKeys, apply_mask},
     },
-    keepalive::{Closing, Keepalive, Pace, Span, Tick},
+    keepalive::{Keepalive, PingTiming, Tick},
     message::{Event, Message},
     output::Output,
+    pongs::Pongs,
     prepared::PreparedMessage,
     state::{Role, State},
 };
@@ -30,49 +34,42 @@ use crate::{
 /// The longest payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: usize = 125;
 
-/// So many bytes of pongs are written whatever else is unsent: only a flood is held back.
-const PONGS_ANYHOW: usize = 1024;
-
-/// The sending half of a connection; see [`Inbound`](crate::Inbound) for why there are halves.
+/// The sending half of a connection. [`Inbound`](crate::Inbound) says what the halves are for.
 ///
-/// Output is always appended to the caller's [`Output`], a [`BytesMut`](bytes::BytesMut) mostly; what
-/// the caller has sent it takes out at the front ([`advance`](bytes::Buf::advance)).
+/// All output is appended to the caller's [`Output`], usually a [`BytesMut`](bytes::BytesMut). The
+/// caller removes what it has sent from the front ([`advance`](bytes::Buf::advance)).
 #[derive(Debug)]
 pub struct Outbound {
-    /// A client's keys. A server sends in the clear.
+    /// A client's mask keys. A server does not mask.
     keys: Option<MaskKeys>,
     phase: Phase,
-    pace: Pace,
+    ping_timing: PingTiming,
     close_timeout: Span,
     /// How many pings have been sent.
     pings: u32,
-    pong_mark: u32,
-    /// How many bytes of pongs were written since the output was last shorter than that.
-    pongs: u32,
-    #[expect(clippy::box_collection, reason = "few connections ever have one")]
-    held_pong: Option<Box<Vec<u8>>>,
+    pongs: Pongs,
 }
 
-/// How far the close handshake has come (RFC 6455 §7.1).
+/// How far the close handshake has got (RFC 6455 §7.1).
 #[derive(Debug)]
 enum Phase {
     Open(Keepalive),
-    /// Our close frame is in the output, the peer's has not come.
-    CloseSent(Closing),
-    /// Both are through, or the connection has failed: only TCP is left to end.
-    Closed(Closing),
+    /// Our close frame is in the output, and the peer's has not arrived.
+    CloseSent(CloseTimer),
+    /// Both close frames have passed, or the connection has failed. What remains is to end TCP.
+    Closed(CloseTimer),
     /// TCP has ended, or has been waited for long enough.
     Ended,
 }
 
 impl Outbound {
-    /// The sending half of a server, after its handshake.
+    /// Creates a server's sending half, after its handshake.
     #[must_use]
     pub const fn server(config: &Config) -> Self {
         Self::new(None, config)
     }
 
-    /// The sending half of a client, after its handshake.
+    /// Creates a client's sending half, after its handshake.
     #[must_use]
     pub const fn client(config: &Config, keys: MaskKeys) -> Self {
         Self::new(Some(keys), config)
@@ -86,16 +83,10 @@ impl Outbound {
         Self {
             keys,
             phase: Phase::Open(Keepalive::new(pings)),
-            pace: Pace::new(interval, config.pong_timeout),
+            ping_timing: PingTiming::new(interval, config.pong_timeout),
             close_timeout: Span::new(config.close_timeout),
             pings: 0,
-            pong_mark: if config.pong_mark > u32::MAX as usize {
-                u32::MAX
-            } else {
-                config.pong_mark as u32
-            },
-            pongs: 0,
-            held_pong: None,
+            pongs: Pongs::new(config.pong_mark),
         }
     }
 
@@ -116,20 +107,22 @@ impl Outbound {
     /// Appends a message to `out`.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
         self.write(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 
-    /// Appends the head of a message to `out`, for a caller that sends the payload right behind it
-    /// from where it lies. `false`, and nothing is appended, on a client: it has to mask what it
-    /// sends, so [`send`](Self::send) it.
+    /// Appends the frame header of a message to `out`, for a caller that sends the payload directly
+    /// after it, without copying it into `out`.
+    ///
+    /// Returns `false`, and appends nothing, on a client: a client has to mask the payload, so it
+    /// uses [`send`](Self::send).
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
-    pub fn send_head(
+    /// [`SendError::Closed`] if the connection is no longer open.
+    pub fn send_header(
         &self,
         message: Message<'_>,
         out: &mut impl Output,
@@ -138,15 +131,15 @@ impl Outbound {
         if self.keys.is_some() {
             return Ok(false);
         }
-        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.own());
+        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.buffer());
         Ok(true)
     }
 
-    /// Appends a message that is encoded already: its own bytes, on a server. A client masks them
-    /// with a new key, and so copies them.
+    /// Appends an encoded message. A server shares its bytes. A client masks them with a new key,
+    /// and so copies them.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -161,37 +154,39 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
+    /// Appends a ping to `out`. The peer answers with an [`Event::Pong`] of the same payload.
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Ping, payload, out)
     }
 
-    /// Appends an unasked pong to `out`: a heartbeat that wants no answer (RFC 6455 §5.5.3).
+    /// Appends an unsolicited pong to `out`: a heartbeat that expects no answer (RFC 6455 §5.5.3).
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Pong, payload, out)
     }
 
-    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent. Returns
-    /// whether this call was the one that closed: `false` if the connection is not open any more.
+    /// Starts the close handshake: appends a close frame, after which nothing more is sent.
     ///
-    /// A reason of more than 123 bytes is cut at the end of a character; with
-    /// [`CloseCode::NO_STATUS`] there is no room for one, and none is sent (RFC 6455 §5.5.1).
+    /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
+    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
+    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
             self.write_close(CloseFrame::new(code, reason), out);
-            self.phase = Phase::CloseSent(Closing::new());
+            self.phase = Phase::CloseSent(CloseTimer::new());
         }
         is_open
     }
 
-    /// Answers what was received: a ping with a pong, a close frame with its echo.
+    /// Answers an event: a ping with a pong, and a close frame with an echo.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
             Event::Ping(payload) if self.is_open() => self.write_pong(payload, out),
@@ -206,7 +201,8 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection for what the peer did (RFC 6455 §7.1.7): tells it, if it can be told.
+    /// Fails the connection because of the peer (RFC 6455 §7.1.7): appends a close frame that says
+    /// why, unless the peer is gone.
     pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
             Some(code) => self.abort(code, &error.to_string(), out),
@@ -214,8 +210,8 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection for a reason of ours: appends a close frame, and does not wait for the
-    /// answer to it. A reason of more than 123 bytes is cut.
+    /// Fails the connection for a reason of our own: appends a close frame, and does not wait for
+    /// the answer. A reason of more than 123 bytes is cut at a character boundary.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
             self.write_close(CloseFrame::new(code, reason), out);
@@ -223,40 +219,44 @@ impl Outbound {
         self.finish();
     }
 
-    /// Says that the transport takes no more bytes, because a write has failed. Nothing can be sent
-    /// any more, and what is in the output is lost. The peer may have sent something before its
-    /// side failed, a close frame even: that is still [wanted](Self::wants_read), for as long as the
-    /// close timeout.
+    /// Reports that a write has failed, so that the transport takes no more bytes. Nothing more can
+    /// be sent, and what is in the output is lost.
+    ///
+    /// The peer may have sent something before its side failed, even a close frame. So
+    /// [`wants_read`](Self::wants_read) still holds, for as long as the close timeout.
     pub fn handle_write_error(&mut self) {
         if let Phase::Open(_) = self.phase {
-            self.phase = Phase::Closed(Closing::new());
+            self.phase = Phase::Closed(CloseTimer::new());
         }
     }
 
-    /// Says that the transport has ended.
+    /// Reports that the transport has ended.
     pub const fn receive_eof(&mut self) {
         self.phase = Phase::Ended;
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
+    /// for never.
     ///
-    /// [`Duration::ZERO`], that is at once, if a deadline has been set since the last call of it;
-    /// that call starts the deadline's clock.
+    /// [`Duration::ZERO`], that is, immediately, if a deadline is new.
+    /// [`handle_timeout`](Self::handle_timeout) starts it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Open(keepalive) => keepalive.due(),
-            Phase::CloseSent(closing) | Phase::Closed(closing) => closing.due(),
+            Phase::CloseSent(timer) | Phase::Closed(timer) => timer.due(),
             Phase::Ended => None,
         }
     }
 
-    /// Says what time it is: a duration since any moment, the same one each time, and less than 584
-    /// years ago. Pings, or gives up. `heard`: whether anything was received since the last call.
+    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
+    /// 584 years ago. Pings the peer, or gives it up. `heard` says whether anything was received
+    /// since the last call.
     ///
     /// # Errors
-    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, [`ProtocolError::CloseTimeout`] if
-    /// it did not finish closing. Hand it to [`fail`](Self::fail), which tells the peer.
+    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
+    /// if the peer did not finish closing. Pass the error to [`fail`](Self::fail), which tells the
+    /// peer.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -266,28 +266,28 @@ impl Outbound {
         self.poll_pong(out);
         let unsent = out.unsent();
         match &mut self.phase {
-            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.pace) {
+            Phase::Open(keepalive) => match keepalive.tick(now, heard, self.ping_timing) {
                 Tick::Nothing => Ok(()),
                 Tick::Ping => {
                     self.pings = self.pings.wrapping_add(1);
-                    // Where so much is unsent that the peer can not be reading, a ping adds
-                    // nothing; that it is silent will show all the same.
-                    if unsent <= self.pong_mark as usize {
+                    // With so much unsent that the peer cannot be reading, a ping would add
+                    // nothing; its silence shows all the same.
+                    if !self.pongs.is_over_mark(unsent) {
                         self.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
                     }
                     Ok(())
                 }
                 Tick::Dead => Err(ProtocolError::KeepaliveTimeout),
             },
-            Phase::CloseSent(closing) => {
-                if closing.is_late(now, unsent, self.close_timeout) {
+            Phase::CloseSent(timer) => {
+                if timer.has_expired(now, unsent, self.close_timeout) {
                     self.phase = Phase::Ended;
                     return Err(ProtocolError::CloseTimeout);
                 }
                 Ok(())
             }
-            Phase::Closed(closing) => {
-                if closing.is_late(now, unsent, self.close_timeout) {
+            Phase::Closed(timer) => {
+                if timer.has_expired(now, unsent, self.close_timeout) {
                     self.phase = Phase::Ended;
                 }
                 Ok(())
@@ -296,18 +296,20 @@ impl Outbound {
         }
     }
 
-    /// Appends the pong that was held back while too much was unsent. To be called when output has
-    /// left; [`WebSocket`](crate::WebSocket) does it whenever bytes or the time come in.
+    /// Appends the pong that was held back while too much was unsent, if there is room now. To be
+    /// called after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever bytes or
+    /// the time are passed in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
-        if self.held_pong.is_some() && out.unsent() <= self.pong_mark as usize {
+        if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent()) {
             self.write_held_pong(out);
         }
     }
 
-    /// Whether the transport's write side should be shut down once the output has been sent.
+    /// Returns whether the transport's write side should be shut down once the output has been
+    /// sent.
     ///
-    /// The server ends TCP first, so that the client's port is free at once; the client waits for
-    /// it, but not for ever (RFC 6455 §7.1.1).
+    /// The server ends TCP first, so that the client's port is free at once. The client waits for
+    /// that, but not indefinitely (RFC 6455 §7.1.1).
     #[must_use]
     pub const fn wants_shutdown(&self) -> bool {
         match self.phase {
@@ -317,13 +319,14 @@ impl Outbound {
         }
     }
 
-    /// Whether the peer's bytes, or its end of the transport, are still waited for.
+    /// Returns whether to keep reading: the peer's bytes, or the end of the transport, are still
+    /// expected.
     #[must_use]
     pub const fn wants_read(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
     }
 
-    /// How far the connection's life has come.
+    /// Returns how far the connection has got.
     #[must_use]
     pub const fn state(&self) -> State {
         match self.phase {
@@ -341,12 +344,12 @@ impl Outbound {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// The close handshake is over, well or not; only TCP is left to end. Its deadline is set once,
-    /// however often the peer is found at fault after that.
+    /// Ends the close handshake, whether it succeeded or not; what remains is to end TCP. The
+    /// deadline for that is set once, however often the peer breaks the protocol afterwards.
     fn finish(&mut self) {
         match self.phase {
-            Phase::Open(_) => self.phase = Phase::Closed(Closing::new()),
-            Phase::CloseSent(closing) => self.phase = Phase::Closed(closing.renewed()),
+            Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),
+            Phase::CloseSent(timer) => self.phase = Phase::Closed(timer.restarted()),
             Phase::Closed(_) | Phase::Ended => {}
         }
     }
@@ -366,19 +369,17 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {
-        let unsent = out.unsent();
-        let pongs = (self.pongs as usize).min(unsent);
-        if unsent > self.pong_mark as usize && pongs > PONGS_ANYHOW {
-            self.held_pong = Some(Box::new(payload.to_vec()));
+        let before = out.unsent();
+        if self.pongs.hold_back(payload, before) {
             return;
         }
-        self.held_pong = None;
         self.write(OpCode::Pong, payload, out);
-        self.pongs = u32::try_from(pongs + out.unsent() - unsent).unwrap_or(u32::MAX);
+        self.pongs.count(before, out.unsent());
     }
 
+    #[cold]
     fn write_held_pong(&mut self, out: &mut impl Output) {
-        if let Some(payload) = self.held_pong.take()
+        if let Some(payload) = self.pongs.take_held()
             && self.is_open()
         {
             self.write_pong(&payload, out);
@@ -396,12 +397,12 @@ impl Outbound {
         self.write(OpCode::Close, &payload[..len], out);
     }
 
-    /// Every frame we send is whole; fragments would gain nothing, for the message is at hand.
+    /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
     fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
         let header = Header::whole(opcode, mask, payload.len());
         out.reserve(Header::MAX_LEN + payload.len());
-        let out = out.own();
+        let out = out.buffer();
         header.encode(out);
         let begin = out.len();
         out.extend_from_slice(payload);

@@ -1,35 +1,39 @@
-//! [`Output`]: where what is to be sent goes.
+//! [`Output`]: the destination of what is to be sent.
 
 use bytes::BytesMut;
 
 use crate::prepared::PreparedMessage;
 
-/// Where the machine's output goes. A [`BytesMut`] is all that most callers need: the machine appends
-/// to it, and what has been sent is taken out at the front ([`advance`](bytes::Buf::advance)).
+/// The destination of a connection's output. For most callers a [`BytesMut`] is enough: output is
+/// appended to it, and the caller removes what it has sent from the front
+/// ([`advance`](bytes::Buf::advance)).
 ///
-/// A caller that sends the same [`PreparedMessage`]s to many connections may bring an output of its
-/// own, that holds clones of them instead of copies of their bytes.
+/// A caller that sends the same [`PreparedMessage`]s to many connections may implement its own
+/// output, which keeps clones of them instead of copies of their bytes.
 pub trait Output {
-    /// Where bytes are appended.
-    fn own(&mut self) -> &mut BytesMut;
+    /// Returns the buffer that bytes are appended to.
+    fn buffer(&mut self) -> &mut BytesMut;
 
-    /// Makes room for so many more [own](Self::own) bytes, before they are appended; as it likes: this is
-    /// only so that the memory need not grow more than once for a frame, or by more than it should.
+    /// Reserves room for `bytes` more bytes in the [buffer](Self::buffer), before they are
+    /// appended.
+    ///
+    /// An implementation is free to reserve more or less. The call only lets the memory grow once
+    /// for a frame, and by no more than needed.
     fn reserve(&mut self, bytes: usize) {
-        self.own().reserve(bytes);
+        self.buffer().reserve(bytes);
     }
 
-    /// How many bytes are unsent in all.
+    /// Returns the number of unsent bytes, those of kept messages included.
     fn unsent(&self) -> usize;
 
-    /// Appends the [frame](PreparedMessage::frame) of a message that others may hold as well.
+    /// Appends the [frame](PreparedMessage::frame) of a message that others may share.
     fn append(&mut self, message: &PreparedMessage) {
-        self.own().extend_from_slice(message.frame());
+        self.buffer().extend_from_slice(message.frame());
     }
 }
 
 impl Output for BytesMut {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         self
     }
 

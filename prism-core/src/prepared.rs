@@ -1,4 +1,4 @@
-//! [`PreparedMessage`]: encoded once, sent to many.
+//! [`PreparedMessage`]: encoded once, sent to many connections.
 
 use alloc::sync::Arc;
 
@@ -9,8 +9,7 @@ use crate::{
     message::Message,
 };
 
-/// A message that is encoded already, to be sent to any number of connections. A clone shares its
-/// bytes.
+/// A message that is already encoded, for any number of connections. Clones share its bytes.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -48,13 +47,13 @@ impl PreparedMessage {
         Self(Arc::new(Prepared { opcode, header, frame: frame.freeze() }))
     }
 
-    /// The payload.
+    /// Returns the payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.0.frame[self.0.header..]
     }
 
-    /// The whole frame as a server sends it, unmasked.
+    /// Returns the whole frame as a server sends it, unmasked.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         &self.0.frame

@@ -1,15 +1,15 @@
-//! Which end of a connection this is, and how far its life has come.
+//! [`Role`] and [`State`] of a connection.
 
-/// Which end of the connection this is.
+/// The end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The end that accepted the connection.
     Server,
-    /// The end that opened it, and masks what it sends.
+    /// The end that opened the connection, and masks what it sends.
     Client,
 }
 
-/// How far a connection's life has come.
+/// The progress of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Messages may be sent.

@@ -1,4 +1,4 @@
-//! [`WebSocket`]: the machine; both halves, and the answers between them.
+//! [`WebSocket`]: both halves of a connection, and the answers between them.
 
 use core::time::Duration;
 
@@ -18,15 +18,18 @@ use crate::{
 
 /// A WebSocket connection after its handshake, as a pure state machine.
 ///
-/// The world speaks through [`receive`](Self::receive), [`receive_eof`](Self::receive_eof) and
-/// [`handle_timeout`](Self::handle_timeout); the machine is asked by
-/// [`poll_timeout`](Self::poll_timeout), [`wants_read`](Self::wants_read) and
-/// [`wants_shutdown`](Self::wants_shutdown); the application speaks through [`send`](Self::send),
-/// [`ping`](Self::ping) and [`close`](Self::close). Whatever is to be sent is appended to `out`.
+/// - Pass in what happens: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
+///   [`handle_write_error`](Self::handle_write_error), and the time with
+///   [`handle_timeout`](Self::handle_timeout).
+/// - Ask what to do next: [`poll_timeout`](Self::poll_timeout), [`wants_read`](Self::wants_read),
+///   [`wants_shutdown`](Self::wants_shutdown).
+/// - Send: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close).
 ///
-/// Made by a handshake ([`Offer::accept`](crate::Offer::accept),
-/// [`Accepted::into_websocket`](crate::Accepted::into_websocket)), or directly where somebody else
-/// did the HTTP, as over HTTP/2.
+/// All output is appended to `out`.
+///
+/// A handshake creates it ([`Offer::accept`](crate::Offer::accept),
+/// [`Accepted::into_websocket`](crate::Accepted::into_websocket)). Create it directly if another
+/// library did the HTTP, as for HTTP/2.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -52,13 +55,13 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// A server's end of a connection whose handshake is done.
+    /// Creates a server's end of a connection whose handshake is done.
     #[must_use]
     pub const fn server(config: &Config) -> Self {
         Self { inbound: Inbound::new(Role::Server, config), outbound: Outbound::server(config) }
     }
 
-    /// A client's end of a connection whose handshake is done.
+    /// Creates a client's end of a connection whose handshake is done.
     #[must_use]
     pub const fn client(config: &Config, keys: MaskKeys) -> Self {
         Self {
@@ -67,16 +70,16 @@ impl WebSocket {
         }
     }
 
-    /// The next event in `input`; `None` if more bytes are needed. Answers to pings and to a close
-    /// frame are appended to `out`.
+    /// Returns the next event in `input`; `None` if more bytes are needed. Answers to pings and to
+    /// a close frame are appended to `out`.
     ///
-    /// A message that arrived in one piece is lent where it lies: nothing is copied or allocated.
-    /// The event is gone with the next use of `input`. After a close frame, whatever else comes is
-    /// dropped and gives `None`.
+    /// A message that arrived in one piece is borrowed where it lies: nothing is copied or
+    /// allocated. The event is valid until `input` is used again. After a close frame, everything
+    /// else is discarded, and the result is `None`.
     ///
     /// # Errors
-    /// What the peer did wrong. The close frame that says so is in `out`, and the same error is
-    /// given from then on.
+    /// If the peer broke the protocol. The close frame that says so is in `out`, and every later
+    /// call returns the same error.
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -92,11 +95,11 @@ impl WebSocket {
         received
     }
 
-    /// Says that the transport has ended: no byte will come any more.
+    /// Reports that the transport has ended, so that no more bytes will arrive.
     ///
     /// # Errors
     /// [`ProtocolError::UnexpectedEof`] if the peer sent no close frame before (RFC 6455 §7.1.5:
-    /// code 1006), or the error there was.
+    /// code 1006), or the error that ended the connection earlier.
     pub const fn receive_eof(&mut self) -> Result<(), ProtocolError> {
         self.outbound.receive_eof();
         self.inbound.receive_eof()
@@ -105,7 +108,7 @@ impl WebSocket {
     /// Appends a message to `out`, as one frame.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send<'m>(
         &mut self,
         message: impl Into<Message<'m>>,
@@ -114,10 +117,10 @@ impl WebSocket {
         self.outbound.send(message.into(), out)
     }
 
-    /// Appends a message that is encoded already to `out`.
+    /// Appends an encoded message to `out`.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is not open any more.
+    /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -126,28 +129,30 @@ impl WebSocket {
         self.outbound.send_prepared(message, out)
     }
 
-    /// Appends a ping to `out`. Its answer is an [`Event::Pong`] with the same payload.
+    /// Appends a ping to `out`. The peer answers with an [`Event::Pong`] of the same payload.
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.outbound.ping(payload, out)
     }
 
-    /// Appends an unasked pong to `out`: a heartbeat that wants no answer (RFC 6455 §5.5.3).
+    /// Appends an unsolicited pong to `out`: a heartbeat that expects no answer (RFC 6455 §5.5.3).
     ///
     /// # Errors
-    /// If the connection is not open, or the payload is longer than 125 bytes.
+    /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
+    /// if the payload is longer than 125 bytes.
     pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.outbound.pong(payload, out)
     }
 
-    /// Begins the close handshake: appends a close frame, behind which nothing is ever sent. Returns
-    /// whether this call was the one that closed: `false` if the connection is not open any more.
-    /// Messages of the peer keep coming until its own close frame.
+    /// Starts the close handshake: appends a close frame, after which nothing more is sent. The
+    /// peer's messages keep arriving until its own close frame.
     ///
-    /// A reason of more than 123 bytes is cut at the end of a character; with
-    /// [`CloseCode::NO_STATUS`] there is no room for one, and none is sent (RFC 6455 §5.5.1).
+    /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
+    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
+    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
     ///
     /// ```
     /// use prism_core::{CloseCode, Config, WebSocket};
@@ -155,39 +160,39 @@ impl WebSocket {
     /// let (mut ws, mut out) = (WebSocket::server(&Config::default()), bytes::BytesMut::new());
     /// assert!(ws.close(CloseCode::NORMAL, "done", &mut out));
     /// assert_eq!(out[..], *b"\x88\x06\x03\xe8done");
-    /// assert!(!ws.close(CloseCode::NORMAL, "twice", &mut out), "it is closing already");
+    /// assert!(!ws.close(CloseCode::NORMAL, "twice", &mut out)); // it is already closing
     /// ```
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         self.outbound.close(code, reason, out)
     }
 
-    /// Says that the transport takes no more bytes, because a write has failed. Nothing can be sent
-    /// any more, and what is in the output is lost.
+    /// Reports that a write has failed, so that the transport takes no more bytes. Nothing more can
+    /// be sent, and what is in the output is lost.
     ///
-    /// An error in one direction does not end the other: the peer may have sent messages, and a
-    /// close frame, before its side failed, and its close frame decides how the connection ended
+    /// An error in one direction does not end the other. The peer may have sent messages and a
+    /// close frame before its side failed, and that close frame decides how the connection ended
     /// (RFC 6455 §7.1.5). So keep reading while [`wants_read`](Self::wants_read) says so, which is
     /// for the close timeout at most.
     pub fn handle_write_error(&mut self) {
         self.outbound.handle_write_error();
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None` for
-    /// never.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
+    /// for never.
     ///
-    /// [`Duration::ZERO`], that is at once, if a deadline has been set since the last call of it,
-    /// as at the beginning and by a close: that call starts the deadline's clock. So no other
-    /// method has to know the time.
+    /// [`Duration::ZERO`], that is, immediately, if a deadline is new, as at the start and after a
+    /// close. [`handle_timeout`](Self::handle_timeout) starts it, so that no other method needs to
+    /// know the time.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.outbound.poll_timeout()
     }
 
-    /// Says what time it is: a duration since any moment, the same one each time, and less than 584
-    /// years ago.
+    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
+    /// 584 years ago.
     ///
-    /// May be called early or late; only what is due is done: a ping is appended to `out`, a dead
-    /// peer or an unfinished close is given up.
+    /// The call may come early or late, and does only what is due: it appends a ping to `out`, or
+    /// gives up a dead peer or an unfinished close.
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] or [`ProtocolError::CloseTimeout`].
@@ -205,25 +210,26 @@ impl WebSocket {
         handled
     }
 
-    /// Whether the transport should still be read, be it only to see it end.
+    /// Returns whether to keep reading the transport, if only to see it end.
     #[must_use]
     pub const fn wants_read(&self) -> bool {
         self.outbound.wants_read()
     }
 
-    /// Whether the transport's write side should be shut down once `out` has been sent.
+    /// Returns whether the transport's write side should be shut down once `out` has been sent.
     #[must_use]
     pub const fn wants_shutdown(&self) -> bool {
         self.outbound.wants_shutdown()
     }
 
-    /// How far the connection's life has come.
+    /// Returns how far the connection has got.
     #[must_use]
     pub const fn state(&self) -> State {
         self.outbound.state()
     }
 
-    /// The two halves, for a driver that sends from one place while it lends an event at another.
+    /// Splits the connection into its halves, for a driver that sends in one place while it lends
+    /// an event in another.
     #[must_use]
     pub fn split(self) -> (Inbound, Outbound) {
         (self.inbound, self.outbound)

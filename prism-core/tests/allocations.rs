@@ -1,5 +1,6 @@
-//! RFC 6455 §10.4, in memory: a message that comes whole costs no allocation, a claim costs nothing,
-//! and what is kept is a small multiple of what has come. Counted by the allocator.
+//! RFC 6455 §10.4, in memory: a message that arrives whole is received without an allocation, an
+//! announced length takes no memory, and what is kept is a small multiple of what has arrived.
+//! Counted by the allocator.
 
 mod common;
 
@@ -14,7 +15,7 @@ use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, ServerHand
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
 
-/// A machine with the memory around it, and nothing that records.
+/// A connection with its buffers, and nothing that records.
 struct Bare {
     ws: WebSocket,
     input: RecvBuffer,
@@ -30,8 +31,8 @@ impl Bare {
         Self { ws, input: RecvBuffer::new(), out: BytesMut::new() }
     }
 
-    /// Receives bytes; how many messages came of it.
-    fn hears(&mut self, bytes: &[u8]) -> usize {
+    /// Receives bytes. Returns the number of messages.
+    fn receive(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
         while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
@@ -40,8 +41,8 @@ impl Bare {
         messages
     }
 
-    /// Receives bytes and sends each message back.
-    fn echoes(&mut self, bytes: &[u8]) -> usize {
+    /// Receives bytes and sends each message back. Returns the number of messages.
+    fn echo(&mut self, bytes: &[u8]) -> usize {
         self.input.extend_from_slice(bytes);
         let mut messages = 0;
         while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
@@ -54,7 +55,7 @@ impl Bare {
     }
 }
 
-/// The frames of each kind and size, as `role` receives them.
+/// Frames of each kind and size, as a `role` receives them.
 fn frames(role: Role) -> Vec<Vec<u8>> {
     let sender = if role == Role::Server { Role::Client } else { Role::Server };
     SIZES
@@ -70,7 +71,7 @@ fn assert_none(info: AllocationInfo) {
 }
 
 #[test]
-fn the_measure_counts_growth_too() {
+fn the_measurement_counts_growth() {
     let info = measure(|| {
         let mut bytes = Vec::with_capacity(10);
         bytes.extend_from_slice(core::hint::black_box(&[1_u8; 10]));
@@ -82,19 +83,19 @@ fn the_measure_counts_growth_too() {
 }
 
 #[test]
-fn a_machine_is_made_without_memory_but_a_clients_keys() {
+fn creating_a_server_does_not_allocate() {
     assert_none(measure(|| drop(Bare::new(Role::Server, &quiet()))));
 }
 
 #[test]
-fn a_whole_message_is_received_without_an_allocation() {
+fn receiving_a_whole_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
-            machine.hears(&wire); // warm
+            machine.receive(&wire); // warm
             assert_none(measure(|| {
                 for _ in 0..10 {
-                    assert_eq!(machine.hears(&wire), 1);
+                    assert_eq!(machine.receive(&wire), 1);
                 }
             }));
         }
@@ -102,7 +103,7 @@ fn a_whole_message_is_received_without_an_allocation() {
 }
 
 #[test]
-fn a_message_is_sent_without_an_allocation() {
+fn sending_a_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for size in SIZES {
@@ -116,21 +117,21 @@ fn a_message_is_sent_without_an_allocation() {
                 machine.out.clear();
             };
             send(); // warm
-            assert_none(measure(|| (0..200).for_each(|_| send()))); // enough to need new keys
+            assert_none(measure(|| (0..200).for_each(|_| send()))); // often enough to need new keys
         }
     }
 }
 
 #[test]
-fn a_message_is_echoed_without_an_allocation() {
+fn echoing_a_message_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
-            machine.echoes(&wire); // warm
+            machine.echo(&wire); // warm
             machine.out.clear();
             assert_none(measure(|| {
                 for _ in 0..10 {
-                    assert_eq!(machine.echoes(&wire), 1);
+                    assert_eq!(machine.echo(&wire), 1);
                     machine.out.clear();
                 }
             }));
@@ -139,23 +140,23 @@ fn a_message_is_echoed_without_an_allocation() {
 }
 
 #[test]
-fn a_hundred_messages_in_one_read_are_echoed_without_an_allocation() {
+fn echoing_a_hundred_messages_of_one_read_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = frames(role)[4].repeat(100); // 125 bytes of text each
-        machine.echoes(&wire); // warm
+        machine.echo(&wire); // warm
         machine.out.clear();
-        assert_none(measure(|| assert_eq!(machine.echoes(&wire), 100)));
+        assert_none(measure(|| assert_eq!(machine.echo(&wire), 100)));
     }
 }
 
 #[test]
-fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
+fn receiving_a_message_in_pieces_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         for wire in frames(role) {
             let mut in_pieces = || {
-                let seen: usize = wire.chunks(1000).map(|piece| machine.hears(piece)).sum();
+                let seen: usize = wire.chunks(1000).map(|piece| machine.receive(piece)).sum();
                 assert_eq!(seen, 1);
             };
             in_pieces(); // warm
@@ -165,7 +166,7 @@ fn a_message_that_comes_in_pieces_needs_no_memory_but_the_buffers() {
 }
 
 #[test]
-fn fragments_are_joined_without_an_allocation() {
+fn joining_fragments_does_not_allocate() {
     let wire = [
         Frame::text("frag").more().masked().wire(),
         Frame::ping("between").masked().wire(),
@@ -173,27 +174,27 @@ fn fragments_are_joined_without_an_allocation() {
     ]
     .concat();
     let mut server = Bare::new(Role::Server, &quiet());
-    server.hears(&wire); // warm
+    server.receive(&wire); // warm
     server.out.clear();
     assert_none(measure(|| {
         for _ in 0..10 {
-            assert_eq!(server.hears(&wire), 1);
+            assert_eq!(server.receive(&wire), 1);
             server.out.clear();
         }
     }));
 }
 
 #[test]
-fn pings_are_answered_without_an_allocation() {
+fn answering_pings_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = Frame::ping([7; 125]);
         let wire = if role == Role::Server { wire.masked() } else { wire }.wire();
-        machine.hears(&wire); // warm
+        machine.receive(&wire); // warm
         machine.out.clear();
         assert_none(measure(|| {
             for _ in 0..100 {
-                machine.hears(&wire);
+                machine.receive(&wire);
                 assert!(!machine.out.is_empty());
                 machine.out.clear();
             }
@@ -202,13 +203,13 @@ fn pings_are_answered_without_an_allocation() {
 }
 
 #[test]
-fn a_close_handshake_takes_no_memory() {
+fn a_close_handshake_does_not_allocate() {
     let wire = Frame::close(1000, "goodbye").masked().wire();
     let mut server = Bare::new(Role::Server, &quiet());
     server.out.reserve(100);
     server.input = RecvBuffer::with_capacity(100);
     assert_none(measure(|| {
-        server.hears(&wire);
+        server.receive(&wire);
     }));
     assert!(server.ws.wants_shutdown());
 
@@ -220,7 +221,7 @@ fn a_close_handshake_takes_no_memory() {
 }
 
 #[test]
-fn a_header_that_claims_petabytes_allocates_nothing() {
+fn a_header_that_announces_petabytes_does_not_allocate() {
     for limit in [1 << 20, usize::MAX] {
         let claim = Frame::binary("").claiming(Claim::Bits64(1 << 62));
         for (role, frame) in [(Role::Server, claim.clone().masked()), (Role::Client, claim)] {
@@ -230,9 +231,9 @@ fn a_header_that_claims_petabytes_allocates_nothing() {
             machine.input = RecvBuffer::with_capacity(64);
             machine.out.reserve(256);
             let info = measure(|| {
-                machine.hears(&header);
+                machine.receive(&header);
             });
-            // Where the limit refuses it, the close frame's words take a few bytes for a moment.
+            // If the limit refuses it, the text of the close frame takes a few bytes for a moment.
             assert!(info.bytes_max <= 128, "{info:?} with a limit of {limit}");
             assert_eq!(info.bytes_current, 0);
             if limit == usize::MAX {
@@ -243,7 +244,7 @@ fn a_header_that_claims_petabytes_allocates_nothing() {
 }
 
 #[test]
-fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
+fn a_trickling_big_message_takes_a_small_multiple_of_its_bytes() {
     for drip in [1, 7, 100, 1460] {
         let mut server = Bare::new(Role::Server, &limited(usize::MAX));
         let header = Frame::text("").claiming(Claim::Bits64(1 << 62)).masked().header();
@@ -251,12 +252,12 @@ fn a_big_message_that_drips_holds_a_small_multiple_of_what_has_come() {
         let text = "x".repeat(total);
         let wire = masked(text.as_bytes(), KEY);
         let info = measure(|| {
-            server.hears(&header);
+            server.receive(&header);
             for piece in wire.chunks(drip) {
-                server.hears(piece);
+                server.receive(piece);
             }
         });
-        // While a buffer grows, the old one and the new one are both there: 1 + 2 times.
+        // While a buffer grows, the old and the new one exist together: 1 + 2 times the size.
         let most = 3 * total as u64 + 64;
         assert!(info.bytes_max <= most, "{} bytes at the most, by {drip}", info.bytes_max);
         assert!(info.bytes_current <= 2 * total as i64 + 64, "{} bytes held", info.bytes_current);
@@ -272,11 +273,11 @@ fn of_the_end_of_a_message_no_more_memory_is_made_than_is_missing() {
     let wire = Frame::binary(vec![7; total]).masked().wire();
     let info = measure(|| {
         for piece in wire[..wire.len() - 1].chunks(1460) {
-            server.hears(piece);
+            server.receive(piece);
         }
     });
     assert!(info.bytes_current <= total as i64 + 2 * 1460, "{} bytes held", info.bytes_current);
-    assert_eq!(server.hears(&wire[wire.len() - 1..]), 1);
+    assert_eq!(server.receive(&wire[wire.len() - 1..]), 1);
 }
 
 #[test]
@@ -285,10 +286,10 @@ fn growth_stays_linear_though_the_length_of_each_fragment_is_known() {
     let mut server = Bare::new(Role::Server, &limited(total));
     let fragment = Frame::continuation(vec![7; 64 << 10]).more().masked().wire();
     let info = measure(|| {
-        server.hears(&Frame::binary("").more().masked().wire());
+        server.receive(&Frame::binary("").more().masked().wire());
         for _ in 0..total / (64 << 10) {
             for piece in fragment.chunks(1460) {
-                server.hears(piece);
+                server.receive(piece);
             }
         }
     });
@@ -298,35 +299,35 @@ fn growth_stays_linear_though_the_length_of_each_fragment_is_known() {
 }
 
 #[test]
-fn a_message_in_a_hundred_thousand_fragments_holds_a_small_multiple_of_its_payload() {
+fn many_fragments_take_a_small_multiple_of_their_payload() {
     let mut server = Bare::new(Role::Server, &quiet());
     let first = Frame::binary([1]).more().masked().wire();
     let fragment = Frame::continuation([1]).more().masked().wire();
     let count = 100_000;
     let info = measure(|| {
-        server.hears(&first);
+        server.receive(&first);
         for _ in 1..count {
-            server.hears(&fragment);
+            server.receive(&fragment);
         }
     });
-    // Headers are seven times the payload here, and are not kept.
+    // The headers take seven times as many bytes as the payload, and are not kept.
     assert!(info.bytes_current <= 4 * count, "{} bytes held", info.bytes_current);
     assert!(info.bytes_max <= 6 * count as u64, "{} bytes at the most", info.bytes_max);
 }
 
 #[test]
-fn small_messages_for_ever_hold_the_memory_of_one() {
+fn endless_small_messages_take_the_memory_of_one() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let sender = if role == Role::Server { Role::Client } else { Role::Server };
         let stream = Frame::text("0123456789").from(sender).wire().repeat(10_000);
-        // No read but the last ends where a message does: the buffer is never empty.
+        // No read except the last ends where a message does, so the buffer is never empty.
         let (first, rest) = stream.split_at(5);
         let info = measure(|| {
-            let mut seen = machine.hears(first);
+            let mut seen = machine.receive(first);
             for piece in rest.chunks(96) {
                 assert!(!machine.input.is_empty());
-                seen += machine.hears(piece);
+                seen += machine.receive(piece);
             }
             assert_eq!(seen, 10_000);
         });
@@ -335,10 +336,10 @@ fn small_messages_for_ever_hold_the_memory_of_one() {
 }
 
 #[test]
-fn an_owned_message_is_the_only_copy_a_receiver_makes() {
+fn an_owned_message_is_the_only_copy() {
     let wire = Frame::text("x".repeat(1000)).masked().wire();
     let mut server = Bare::new(Role::Server, &quiet());
-    server.hears(&wire); // warm
+    server.receive(&wire); // warm
     let info = measure(|| {
         server.input.extend_from_slice(&wire);
         let event = server.ws.receive(&mut server.input, &mut server.out);
@@ -350,7 +351,7 @@ fn an_owned_message_is_the_only_copy_a_receiver_makes() {
 }
 
 #[test]
-fn what_a_request_says_once_and_plainly_is_lent() {
+fn reading_a_plain_request_does_not_allocate() {
     let request = b"GET /rooms/blue%20one?a HTTP/1.1\r\nHost: h\r\nX: 1\r\nY: 2\r\nY: 3\r\n\r\n";
     let mut input = RecvBuffer::with_capacity(request.len());
     input.extend_from_slice(request);

@@ -1,5 +1,5 @@
-//! RFC 6455 §5.2 says nothing of reads: TCP may cut a stream anywhere. However the bytes come, whole,
-//! one by one, or cut at any place, the same is seen and the same is said.
+//! RFC 6455 §5.2 does not mention reads: TCP may cut a stream anywhere. However the bytes arrive,
+//! whole, one by one, or cut anywhere, the events and the output are the same.
 
 mod common;
 #[path = "common/vectors.rs"]
@@ -13,17 +13,18 @@ use prism_core::{RecvBuffer, State};
 use proptest::prelude::*;
 use vectors::{LIMIT, Vector, vectors};
 
-/// Streams up to this long are cut at each place; longer ones at both ends, and here and there.
+/// Streams up to this length are cut everywhere; longer ones at both ends and in some places
+/// between.
 const SHORT: usize = 700;
 
-/// All that a stream may do to a machine.
+/// Everything that a stream does to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
     seen: Vec<Seen>,
-    said: Vec<u8>,
+    sent: Vec<u8>,
     state: State,
     wants_shutdown: bool,
-    /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) gives then.
+    /// What [`WebSocket::receive_eof`](prism_core::WebSocket::receive_eof) then returns.
     end: Option<Seen>,
 }
 
@@ -32,7 +33,7 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
     let mut seen = Vec::new();
     for piece in pieces {
         read_into(&mut machine, piece);
-        for event in machine.receives() {
+        for event in machine.receive_buffered() {
             if let (Some(first @ Seen::Error(_)), Seen::Error(_)) = (seen.last(), &event) {
                 assert_eq!(*first, event, "fused: the same error from then on");
             } else {
@@ -49,11 +50,11 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
         state: machine.state(),
         wants_shutdown: machine.ws.wants_shutdown(),
         end: machine.ws.receive_eof().err().map(Seen::Error),
-        said: machine.out.into(),
+        sent: machine.out.into(),
     }
 }
 
-/// As a socket does it, with memory behind the bytes that holds anything.
+/// Reads like a socket, which leaves arbitrary memory behind the bytes.
 fn read_into(machine: &mut Machine, piece: &[u8]) {
     let spare = machine.input.spare(piece.len() + 8);
     spare[..piece.len()].copy_from_slice(piece);
@@ -74,13 +75,13 @@ fn whole(vector: &Vector) -> Outcome {
     receive(vector, [&vector.wire[..]])
 }
 
-/// The places to cut a stream of this length at.
+/// The places at which a stream of this length is cut.
 fn places(len: usize) -> impl Iterator<Item = usize> {
     (0..=len).filter(move |&at| len <= SHORT || at < 24 || at + 24 > len || at % 4999 == 0)
 }
 
 #[test]
-fn byte_by_byte() {
+fn the_result_is_the_same_byte_by_byte() {
     for vector in vectors() {
         let pieces: Vec<_> = vector.wire.chunks(1).collect();
         assert_same(&vector, &whole(&vector), &pieces);
@@ -88,7 +89,7 @@ fn byte_by_byte() {
 }
 
 #[test]
-fn in_pieces_of_every_small_size() {
+fn the_result_is_the_same_in_small_pieces() {
     for vector in vectors() {
         let whole = whole(&vector);
         for size in (2..20).chain([125, 126, 127, 4096]) {
@@ -99,7 +100,7 @@ fn in_pieces_of_every_small_size() {
 }
 
 #[test]
-fn cut_in_two_at_every_place() {
+fn the_result_is_the_same_cut_in_two_anywhere() {
     for vector in vectors() {
         let whole = whole(&vector);
         for at in places(vector.wire.len()) {
@@ -110,16 +111,16 @@ fn cut_in_two_at_every_place() {
 }
 
 #[test]
-fn with_reads_of_nothing_between() {
+fn the_result_is_the_same_with_empty_reads() {
     for vector in vectors() {
         let pieces: Vec<_> = vector.wire.chunks(3).flat_map(|piece| [piece, &[]]).collect();
         assert_same(&vector, &whole(&vector), &pieces);
     }
 }
 
-/// A driver may keep a waiting fragment in a small buffer, and read into a large one.
+/// A driver may keep an unfinished message in a small buffer, and read into a large one.
 #[test]
-fn moved_to_another_buffer_after_each_read() {
+fn the_result_is_the_same_when_the_buffer_changes() {
     for vector in vectors() {
         let mut machine = Machine::new(vector.role, &limited(LIMIT));
         let mut other = RecvBuffer::new();
@@ -128,11 +129,11 @@ fn moved_to_another_buffer_after_each_read() {
             machine.input.move_to(&mut other);
             core::mem::swap(&mut machine.input, &mut other);
             read_into(&mut machine, piece);
-            seen.extend(machine.receives());
+            seen.extend(machine.receive_buffered());
         }
         seen.dedup_by(|next, seen| matches!(seen, Seen::Error(_)) && next == seen);
         let whole = whole(&vector);
-        assert_eq!((seen, machine.out.to_vec()), (whole.seen, whole.said), "{}", vector.name);
+        assert_eq!((seen, machine.out.to_vec()), (whole.seen, whole.sent), "{}", vector.name);
     }
 }
 
@@ -140,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
+    fn the_result_is_the_same_cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
         let all = short_vectors();
         let vector = which.get(all);
         let len = vector.wire.len() + 1;
@@ -158,9 +159,9 @@ fn short_vectors() -> &'static [Vector] {
     &SHORT_ONES
 }
 
-/// The measure is no better than its streams: they must reach all there is.
+/// The tests above are only as good as their streams, which must cover everything.
 #[test]
-fn the_streams_show_every_event_and_every_error_a_peer_can_cause() {
+fn the_streams_cover_every_event_and_every_error_of_a_peer() {
     let mut names: Vec<String> = vectors()
         .iter()
         .flat_map(|vector| whole(vector).seen)
@@ -197,9 +198,9 @@ fn the_streams_show_every_event_and_every_error_a_peer_can_cause() {
     assert_eq!(names, all);
 }
 
-/// Its name is all that a failure has to say which stream it was.
+/// A failure names its stream by nothing else.
 #[test]
-fn the_streams_are_many_and_each_has_its_own_name() {
+fn the_streams_are_many_and_have_distinct_names() {
     let mut names: Vec<_> = vectors().into_iter().map(|vector| vector.name).collect();
     let count = names.len();
     assert!(count >= 300, "{count}");

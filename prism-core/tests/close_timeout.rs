@@ -1,4 +1,4 @@
-//! RFC 6455 §7.1.1: does the peer finish closing? Time is what the test says it is.
+//! RFC 6455 §7.1.1: whether the peer finishes closing. The test sets the time.
 
 mod common;
 
@@ -14,7 +14,7 @@ use common::{
 use prism_core::{CloseCode, ProtocolError, Role, State};
 
 #[test]
-fn a_close_that_is_not_answered_in_time_is_given_up() {
+fn an_unanswered_close_is_given_up_at_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
@@ -26,9 +26,9 @@ fn a_close_that_is_not_answered_in_time_is_given_up() {
         assert_eq!(machine.at(s(12)), Err(ProtocolError::CloseTimeout));
         assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
         assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
-        assert_eq!(machine.says(), [Frame::close(1000, "")], "and no second close frame");
+        assert_eq!(machine.sent(), [Frame::close(1000, "")], "and no second close frame");
         assert_eq!(
-            machine.hears_frames([Frame::close(1000, "")]),
+            machine.receive_frames([Frame::close(1000, "")]),
             [error(ProtocolError::CloseTimeout)]
         );
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::CloseTimeout));
@@ -36,42 +36,42 @@ fn a_close_that_is_not_answered_in_time_is_given_up() {
 }
 
 #[test]
-fn messages_do_not_put_off_the_close_timeout() {
+fn messages_do_not_extend_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
         for at in 0..5 {
             machine.at(s(at)).unwrap();
-            assert_eq!(machine.hears_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
+            assert_eq!(machine.receive_frames([Frame::text("one more"), Frame::ping("")]).len(), 2);
         }
         assert_eq!(machine.at(s(5)), Err(ProtocolError::CloseTimeout));
     }
 }
 
 #[test]
-fn closing_stops_the_keepalive() {
+fn a_close_stops_the_keepalive() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(s(20)).unwrap();
         assert_eq!(pings(&mut machine), 1);
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         machine.at(s(28)).unwrap();
-        assert_eq!(machine.at(s(30)), Ok(()), "no judgement of the ping any more");
+        assert_eq!(machine.at(s(30)), Ok(()), "the ping is no longer judged");
         assert_eq!(machine.ws.poll_timeout(), Some(s(33)));
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
     }
 }
 
 #[test]
-fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_ever() {
+fn eof_is_awaited_for_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         machine.at(s(3)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(8)));
         assert_eq!(machine.state(), State::Closing);
-        assert_eq!(machine.at(s(8)), Ok(()), "well closed: no error");
+        assert_eq!(machine.at(s(8)), Ok(()), "closed properly: no error");
         assert!(machine.ws.wants_shutdown() && !machine.ws.wants_read());
         assert_eq!((machine.state(), machine.ws.poll_timeout()), (State::Closed, None));
         assert_eq!(machine.ws.receive_eof(), Ok(()));
@@ -79,12 +79,12 @@ fn after_the_close_handshake_the_end_of_the_transport_is_waited_for_but_not_for_
 }
 
 #[test]
-fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_transport() {
+fn an_answered_close_restarts_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
         machine.at(s(0)).unwrap();
-        machine.hears_frames([Frame::close(1000, "")]);
+        machine.receive_frames([Frame::close(1000, "")]);
         machine.at(s(4)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(9)));
         machine.at(s(8)).unwrap();
@@ -95,41 +95,45 @@ fn a_peer_that_answers_our_close_frame_has_the_close_timeout_again_to_end_the_tr
 }
 
 #[test]
-fn after_an_error_the_transport_is_given_up_in_time() {
+fn a_failed_connection_is_given_up_at_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::new(3, "")]);
+        machine.receive_frames([Frame::new(3, "")]);
         machine.at(s(1)).unwrap();
         assert_eq!(machine.at(s(6)), Ok(()));
         assert_eq!(machine.state(), State::Closed);
-        assert_eq!(machine.receives(), [error(ProtocolError::ReservedOpcode(3))], "still fused");
+        assert_eq!(
+            machine.receive_buffered(),
+            [error(ProtocolError::ReservedOpcode(3))],
+            "still fused"
+        );
     }
 }
 
 #[test]
-fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_not_late() {
+fn the_close_timeout_is_extended_while_the_peer_reads() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.send(&vec![0; 10_000]).unwrap();
         assert!(machine.close(CloseCode::NORMAL, ""));
         for at in [0, 5, 10, 15] {
-            assert_eq!(machine.at(s(at)), Ok(()), "it has taken something since");
+            assert_eq!(machine.at(s(at)), Ok(()), "it has read something since");
             machine.out.advance(1);
         }
         assert_eq!(machine.at(s(20)), Ok(()));
-        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it takes nothing more");
+        assert_eq!(machine.at(s(25)), Err(ProtocolError::CloseTimeout), "it has stopped reading");
     }
 }
 
 #[test]
-fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() {
+fn bytes_after_an_error_or_a_close_do_not_delay_the_end() {
     for role in ROLES {
         for last_words in [Frame::new(3, ""), Frame::close(1000, "")] {
             let mut machine = started(role, s(0));
-            machine.hears_frames([last_words]);
+            machine.receive_frames([last_words]);
             for at in 1..6 {
                 machine.at(s(at)).unwrap();
-                machine.hears_frames([Frame::text("I go on and on")]);
+                machine.receive_frames([Frame::text("I go on and on")]);
             }
             assert_eq!(machine.at(s(6)), Ok(()));
             assert_eq!(machine.state(), State::Closed);
@@ -138,7 +142,7 @@ fn a_peer_that_talks_on_after_its_error_or_its_close_does_not_put_off_the_end() 
 }
 
 #[test]
-fn a_pair_closes_in_no_time_when_both_answer() {
+fn a_close_takes_no_time_when_both_ends_answer() {
     let mut pair = Pair::new(&config());
     pair.advance(s(1));
     assert!(pair.server.close(CloseCode::GOING_AWAY, "night"));
@@ -149,7 +153,7 @@ fn a_pair_closes_in_no_time_when_both_answer() {
 }
 
 #[test]
-fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
+fn a_trickling_reader_does_not_delay_a_close_for_ever() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
@@ -157,7 +161,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
         machine.at(s(0)).unwrap();
         for at in 1..24 {
             machine.out.advance(1);
-            assert_eq!(machine.at(s(5 * at)), Ok(()), "it takes what it was sent");
+            assert_eq!(machine.at(s(5 * at)), Ok(()), "it still reads");
         }
         machine.out.advance(1);
         assert_eq!(machine.at(s(120)), Err(ProtocolError::CloseTimeout));
@@ -165,7 +169,7 @@ fn a_peer_that_takes_a_byte_now_and_then_does_not_put_the_end_off_for_ever() {
 }
 
 #[test]
-fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close() {
+fn a_peer_that_reads_a_kilobyte_a_second_gets_everything() {
     for (each_time, gets_all) in [(5 * 1024, true), (5 * 1024 - 1, false)] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send(&[7; 1 << 20], &mut machine.out).unwrap();
@@ -176,7 +180,7 @@ fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close
             machine.out.advance(taken);
             machine.at(s(5 * at)).is_err()
         });
-        // It has the close timeout once more to answer the close frame.
+        // The peer has one more close timeout to answer the close frame.
         let expected = if gets_all { (1 << 20) / (5 * 1024) + 2 } else { 24 };
         assert_eq!(ended, Some(expected));
         assert_eq!(machine.out.is_empty(), gets_all);
@@ -184,8 +188,8 @@ fn a_peer_that_takes_a_kilobyte_a_second_gets_all_that_was_sent_before_the_close
 }
 
 #[test]
-fn nor_does_one_that_has_answered_the_close_frame_however_late() {
-    // Its answer sets the deadline anew as well, if that may still be.
+fn an_answer_of_a_trickling_reader_does_not_delay_the_end() {
+    // The answer restarts the deadline as well, if it may still be extended.
     for answers in [10, 23] {
         let mut machine = started(Role::Server, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();
@@ -195,7 +199,7 @@ fn nor_does_one_that_has_answered_the_close_frame_however_late() {
             machine.out.advance(1);
             machine.at(s(5 * at)).unwrap();
             if at == answers {
-                machine.hears_frames([Frame::close(1000, "")]);
+                machine.receive_frames([Frame::close(1000, "")]);
                 machine.at(s(5 * at + 4)).unwrap();
             }
             let expected = if at < 24 { State::Closing } else { State::Closed };

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5: control frames; ping and pong.
+//! RFC 6455 §5.5: control frames, ping and pong.
 
 mod common;
 
@@ -7,49 +7,49 @@ use std::time::Duration;
 use bytes::Buf;
 use common::{
     frame::{Claim, Frame, PING, PONG},
-    machine::{Machine, fails, quiet},
+    machine::{Machine, assert_fails, quiet},
     pair::Pair,
     ping, pong,
 };
 use prism_core::{CloseCode, ProtocolError, Role, SendError};
 
 #[test]
-fn a_ping_is_seen_and_answered_with_its_own_payload() {
+fn a_ping_is_answered_with_its_payload() {
     for mut machine in Machine::both() {
         for payload in [&b""[..], b"x", b"\xff\x00\xfe", &[7; 125]] {
-            assert_eq!(machine.hears_frames([Frame::ping(payload)]), [ping(payload)]);
-            assert_eq!(machine.says(), [Frame::pong(payload)]);
+            assert_eq!(machine.receive_frames([Frame::ping(payload)]), [ping(payload)]);
+            assert_eq!(machine.sent(), [Frame::pong(payload)]);
         }
     }
 }
 
 #[test]
-fn pings_are_answered_one_by_one_in_order() {
+fn pings_are_answered_in_order() {
     for mut machine in Machine::both() {
         let names = (0..50).map(|i| format!("{i}"));
-        machine.hears_frames(names.clone().map(Frame::ping));
-        assert_eq!(machine.says(), names.map(Frame::pong).collect::<Vec<_>>());
+        machine.receive_frames(names.clone().map(Frame::ping));
+        assert_eq!(machine.sent(), names.map(Frame::pong).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn a_pong_nobody_asked_for_is_seen_and_not_answered() {
+fn an_unsolicited_pong_is_not_answered() {
     for mut machine in Machine::both() {
-        assert_eq!(machine.hears_frames([Frame::pong("here I am")]), [pong("here I am")]);
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.receive_frames([Frame::pong("here I am")]), [pong("here I am")]);
+        assert_eq!(machine.sent(), []);
     }
 }
 
 #[test]
-fn an_answer_stands_before_what_the_application_sends_in_reply_to_a_later_message() {
+fn a_pong_precedes_what_is_sent_later() {
     let mut server = Machine::server();
-    server.hears_frames([Frame::ping("1"), Frame::text("question")]);
+    server.receive_frames([Frame::ping("1"), Frame::text("question")]);
     server.send("answer").unwrap();
-    assert_eq!(server.says(), [Frame::pong("1"), Frame::text("answer")]);
+    assert_eq!(server.sent(), [Frame::pong("1"), Frame::text("answer")]);
 }
 
 #[test]
-fn a_ping_goes_to_the_peer_and_its_pong_comes_back() {
+fn a_ping_returns_a_pong() {
     let mut pair = Pair::new(&quiet());
     pair.client.ping(b"are you there?").unwrap();
     pair.server.ping(b"and you?").unwrap();
@@ -59,7 +59,7 @@ fn a_ping_goes_to_the_peer_and_its_pong_comes_back() {
 }
 
 #[test]
-fn a_control_frame_of_more_than_125_bytes_is_refused_by_its_header() {
+fn a_control_frame_over_125_bytes_is_refused_by_its_header() {
     for frame in [Frame::ping(""), Frame::pong(""), Frame::close(1000, "")] {
         for (claim, len) in [
             (Claim::Bits16(126), 126),
@@ -69,59 +69,59 @@ fn a_control_frame_of_more_than_125_bytes_is_refused_by_its_header() {
         ] {
             for mut machine in Machine::both() {
                 let header = frame.clone().claiming(claim).from(machine.peer()).header();
-                fails(&mut machine, &header, ProtocolError::ControlTooLong(len));
+                assert_fails(&mut machine, &header, ProtocolError::ControlTooLong(len));
             }
         }
     }
 }
 
 #[test]
-fn a_control_frame_in_fragments_is_refused() {
+fn a_fragmented_control_frame_is_refused() {
     for frame in [Frame::ping("x"), Frame::pong(""), Frame::close(1000, "")] {
         for mut machine in Machine::both() {
             let wire = frame.clone().more().from(machine.peer()).wire();
-            fails(&mut machine, &wire, ProtocolError::FragmentedControl);
+            assert_fails(&mut machine, &wire, ProtocolError::FragmentedControl);
         }
         for mut machine in Machine::both() {
-            machine.hears_frames([Frame::binary("a").more()]);
+            machine.receive_frames([Frame::binary("a").more()]);
             let wire = frame.clone().more().from(machine.peer()).wire();
-            fails(&mut machine, &wire, ProtocolError::FragmentedControl);
+            assert_fails(&mut machine, &wire, ProtocolError::FragmentedControl);
         }
     }
 }
 
 #[test]
-fn a_ping_or_pong_that_is_too_long_is_not_sent_and_nothing_is_spoilt() {
+fn a_ping_or_pong_that_is_too_long_is_not_sent() {
     for mut machine in Machine::both() {
         assert_eq!(machine.ping(&[0; 126]), Err(SendError::ControlTooLong(126)));
         assert_eq!(machine.pong(&[0; 1000]), Err(SendError::ControlTooLong(1000)));
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
         machine.ping(&[1; 125]).unwrap();
         machine.pong(&[2; 125]).unwrap();
-        assert_eq!(machine.says(), [Frame::ping([1; 125]), Frame::pong([2; 125])]);
+        assert_eq!(machine.sent(), [Frame::ping([1; 125]), Frame::pong([2; 125])]);
     }
 }
 
 #[test]
-fn a_ping_behind_our_own_close_frame_is_seen_and_not_answered() {
+fn a_ping_after_our_close_frame_is_not_answered() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
-        assert_eq!(machine.hears_frames([Frame::ping("x")]), [ping("x")]);
-        assert_eq!(machine.says(), []);
+        machine.sent();
+        assert_eq!(machine.receive_frames([Frame::ping("x")]), [ping("x")]);
+        assert_eq!(machine.sent(), []);
         assert_eq!(machine.ping(b""), Err(SendError::Closed));
         assert_eq!(machine.pong(b""), Err(SendError::Closed));
     }
 }
 
-/// Past 64 KiB of unsent output only the newest pong is kept.
+/// Above 64 KiB of unsent output only the newest pong is kept.
 const MARK: usize = 64 << 10;
 
-/// A machine that got pings numbered from 0 to `count`, whose peer reads no answer.
+/// A connection that received pings numbered from 0 to `count`, and whose peer reads nothing.
 fn flooded(role: Role, count: u32) -> Machine {
     let mut machine = Machine::new(role, &quiet());
     for i in 0..count {
-        machine.hears_frames([numbered(PING, i)]);
+        machine.receive_frames([numbered(PING, i)]);
     }
     machine
 }
@@ -131,82 +131,82 @@ fn numbered(opcode: u8, i: u32) -> Frame {
 }
 
 #[test]
-fn a_flood_of_pings_that_reads_no_pong_takes_no_more_than_the_mark() {
+fn a_flood_of_pings_takes_no_more_than_the_pong_mark() {
     for role in [Role::Server, Role::Client] {
         let machine = flooded(role, 10_000);
-        assert!(machine.out.len() > MARK, "so far each ping has its pong");
+        assert!(machine.out.len() > MARK, "each ping up to there has its pong");
         assert!(machine.out.len() <= MARK + 125 + 6, "{} bytes unsent", machine.out.len());
         assert!(machine.out.capacity() <= 4 * MARK, "{} bytes held", machine.out.capacity());
     }
 }
 
 #[test]
-fn after_the_flood_the_newest_pong_follows_when_the_output_has_left() {
+fn the_newest_pong_of_a_flood_follows_the_sent_output() {
     for role in [Role::Server, Role::Client] {
         let mut machine = flooded(role, 10_000);
-        let said = machine.says();
-        let first = (0..).map(|i| numbered(PONG, i)).take(said.len());
-        assert_eq!(said, first.collect::<Vec<_>>(), "the first ones, in order");
-        assert_eq!(machine.receives(), [], "nothing new is heard ...");
-        assert_eq!(machine.says(), [numbered(PONG, 9_999)], "... and the held pong is sent");
-        assert_eq!(machine.receives(), []);
-        assert_eq!(machine.says(), [], "once");
+        let sent = machine.sent();
+        let first = (0..).map(|i| numbered(PONG, i)).take(sent.len());
+        assert_eq!(sent, first.collect::<Vec<_>>(), "the first ones, in order");
+        assert_eq!(machine.receive_buffered(), [], "nothing new is received ...");
+        assert_eq!(machine.sent(), [numbered(PONG, 9_999)], "... and the held pong is sent");
+        assert_eq!(machine.receive_buffered(), []);
+        assert_eq!(machine.sent(), [], "once");
     }
 }
 
 #[test]
-fn a_held_pong_waits_until_the_output_is_down_to_the_mark() {
+fn a_held_pong_waits_until_the_output_is_at_the_mark() {
     let mut server = flooded(Role::Server, 10_000);
     let before = server.out.len();
     let over = before - MARK;
     server.out.advance(over - 1);
-    server.receives();
+    server.receive_buffered();
     assert_eq!(server.out.len(), MARK + 1, "still above");
     server.out.advance(1);
-    server.receives();
+    server.receive_buffered();
     assert_eq!(server.out.len(), MARK + 127, "the held pong, of 125 bytes");
 }
 
 #[test]
-fn a_ping_that_comes_when_the_output_has_left_is_answered_behind_the_held_pong() {
+fn a_new_ping_is_answered_after_the_held_pong() {
     let mut server = flooded(Role::Server, 10_000);
-    server.says();
-    server.hears_frames([Frame::ping("new")]);
-    assert_eq!(server.says(), [numbered(PONG, 9_999), Frame::pong("new")]);
+    server.sent();
+    server.receive_frames([Frame::ping("new")]);
+    assert_eq!(server.sent(), [numbered(PONG, 9_999), Frame::pong("new")]);
 }
 
 #[test]
-fn a_ping_behind_a_large_unsent_message_is_answered_and_a_flood_of_them_held_back() {
+fn pings_after_a_large_message_are_answered_up_to_a_kilobyte() {
     let mut server = Machine::server();
     server.send(&vec![0; MARK + 1]).unwrap();
-    server.hears_frames([Frame::ping("1"), Frame::ping("2")]);
-    assert_eq!(server.says()[1..], [Frame::pong("1"), Frame::pong("2")]);
+    server.receive_frames([Frame::ping("1"), Frame::ping("2")]);
+    assert_eq!(server.sent()[1..], [Frame::pong("1"), Frame::pong("2")]);
 
     server.send(&vec![0; MARK + 1]).unwrap();
     let message = server.out.len();
-    server.hears_frames((0..100).map(|i| numbered(PING, i)));
+    server.receive_frames((0..100).map(|i| numbered(PING, i)));
     assert!(server.out.len() < message + 1024 + 2 * 127, "{} bytes unsent", server.out.len());
-    server.says();
+    server.sent();
     server.at(Duration::from_secs(1)).unwrap();
-    assert_eq!(server.says(), [numbered(PONG, 99)], "the newest, when the output has left");
+    assert_eq!(server.sent(), [numbered(PONG, 99)], "the newest, once the output has been sent");
 }
 
 #[test]
-fn a_held_pong_is_never_sent_behind_a_close_frame() {
+fn a_held_pong_is_never_sent_after_a_close_frame() {
     for mut machine in [flooded(Role::Server, 10_000), flooded(Role::Client, 10_000)] {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        assert_eq!(machine.says().last(), Some(&Frame::close(1000, "")));
-        machine.receives();
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent().last(), Some(&Frame::close(1000, "")));
+        machine.receive_buffered();
+        assert_eq!(machine.sent(), []);
     }
     for mut machine in [flooded(Role::Server, 10_000), flooded(Role::Client, 10_000)] {
-        machine.hears_frames([Frame::close(1001, "")]);
-        assert_eq!(machine.says().last(), Some(&Frame::close(1001, "")));
-        machine.receives();
-        assert_eq!(machine.says(), []);
+        machine.receive_frames([Frame::close(1001, "")]);
+        assert_eq!(machine.sent().last(), Some(&Frame::close(1001, "")));
+        machine.receive_buffered();
+        assert_eq!(machine.sent(), []);
     }
     for mut machine in [flooded(Role::Server, 10_000), flooded(Role::Client, 10_000)] {
         let wrong = Frame::new(3, "").from(machine.peer()).wire();
-        fails(&mut machine, &wrong, ProtocolError::ReservedOpcode(3));
+        assert_fails(&mut machine, &wrong, ProtocolError::ReservedOpcode(3));
     }
 }

@@ -1,5 +1,5 @@
-//! RFC 6455 §5.2 and §5.3 where the space is small enough to try all of it: every header that a frame
-//! of up to 64 KiB can have and the edges of all longer ones, and every phase of the mask.
+//! RFC 6455 §5.2 and §5.3 where the space is small enough to try all of it: every header of a frame
+//! of up to 64 KiB, the edges of all longer ones, and every phase of the mask.
 
 use bytes::BytesMut;
 use prism_core::{Header, OpCode, ProtocolError, apply_mask};
@@ -14,7 +14,7 @@ fn encoded(header: Header) -> BytesMut {
     wire
 }
 
-/// What the RFC says, written out once more.
+/// Encodes a header as the RFC says, independently of the code under test.
 fn by_the_book(header: Header) -> Vec<u8> {
     let bits = u8::from(header.fin) << 7 | u8::from(header.rsv1) << 6;
     let mut wire = vec![bits | header.opcode as u8];
@@ -36,7 +36,8 @@ fn by_the_book(header: Header) -> Vec<u8> {
     wire
 }
 
-/// It encodes as the RFC says, and comes back the same as soon as it is whole, whatever follows.
+/// Checks that the header encodes as the RFC says, and parses back as soon as it is complete,
+/// whatever follows.
 fn goes_there_and_back(header: Header) {
     let mut wire = encoded(header);
     let len = wire.len();
@@ -48,14 +49,14 @@ fn goes_there_and_back(header: Header) {
     assert_eq!(Header::parse(&wire), Ok(Some((header, len))));
 }
 
-/// All lengths of 16 bits, and those of 64 bits that have a bit more or less than their neighbours.
+/// All lengths of 16 bits, and those of 64 bits around each power of two.
 fn lengths() -> impl Iterator<Item = u64> {
     let edges = (16..63).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1, 3 << (bit - 1)]);
     (0..=0x1_0000).chain(edges).chain([(1 << 63) - 1])
 }
 
 #[test]
-fn every_header_of_a_data_frame_goes_there_and_back() {
+fn every_data_frame_header_round_trips() {
     for len in lengths() {
         for mask in MASKS {
             goes_there_and_back(Header { fin: true, rsv1: false, opcode: OpCode::Text, mask, len });
@@ -71,7 +72,7 @@ fn every_header_of_a_data_frame_goes_there_and_back() {
 }
 
 #[test]
-fn every_header_of_a_control_frame_goes_there_and_back_or_is_refused() {
+fn every_control_frame_header_round_trips_or_is_refused() {
     for (opcode, mask) in CONTROL.into_iter().flat_map(|opcode| MASKS.map(|mask| (opcode, mask))) {
         for rsv1 in [false, true] {
             for len in 0..=125 {
@@ -89,7 +90,7 @@ fn every_header_of_a_control_frame_goes_there_and_back_or_is_refused() {
 
 /// RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
 #[test]
-fn every_length_in_a_longer_form_than_it_needs_is_refused() {
+fn every_length_in_a_longer_form_than_needed_is_refused() {
     for mask in [0, 0x80] {
         for len in 0..126_u16 {
             let wire = [&[0x82, mask | 126][..], &len.to_be_bytes(), &[0; 4]].concat();
@@ -113,10 +114,10 @@ fn every_length_with_its_top_bit_set_is_refused() {
     }
 }
 
-/// Short payloads, and those long enough to be masked in aligned blocks: from every place in a block
-/// and a half, at every phase of the key, and nothing around them is touched.
+/// Short payloads, and those long enough to be masked in aligned blocks: at every offset in a block
+/// and a half, and at every phase of the key. Nothing around them is touched.
 #[test]
-fn every_length_is_masked_right_at_every_place_and_phase() {
+fn every_length_is_masked_at_every_alignment_and_phase() {
     const PLACES: usize = 48;
     let plain: Vec<u8> = (0..1300_u32).map(|i| (i * 7 + (i >> 8)) as u8).collect();
     for phase in 0..4 {
@@ -139,9 +140,9 @@ fn every_length_is_masked_right_at_every_place_and_phase() {
     }
 }
 
-/// A payload of more than one aligned block, cut in two at every place.
+/// A payload of more than one aligned block, cut in two everywhere.
 #[test]
-fn a_long_payload_is_masked_the_same_wherever_it_is_cut() {
+fn a_long_payload_is_masked_the_same_in_any_two_pieces() {
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let mut whole = vec![0; 2200];
     apply_mask(&mut whole, key);

@@ -1,59 +1,59 @@
-//! RFC 6455 §5.4: messages in fragments.
+//! RFC 6455 §5.4: fragmented messages.
 
 mod common;
 
 use common::{
     Seen, binary,
     frame::Frame,
-    machine::{Machine, fails, quiet},
+    machine::{Machine, assert_fails, quiet},
     ping, pong, text,
 };
 use prism_core::{Config, ProtocolError, Role};
 
 #[test]
-fn fragments_are_joined_into_the_message_they_are_of() {
+fn fragments_are_joined_into_one_message() {
     for mut machine in Machine::both() {
         let fragments = [
             Frame::text("One ").more(),
             Frame::continuation("two ").more(),
             Frame::continuation("3"),
         ];
-        assert_eq!(machine.hears_frames(fragments), [text("One two 3")]);
+        assert_eq!(machine.receive_frames(fragments), [text("One two 3")]);
         let fragments = [Frame::binary([1]).more(), Frame::continuation([0xff, 0xfe])];
-        assert_eq!(machine.hears_frames(fragments), [binary([1, 0xff, 0xfe])]);
+        assert_eq!(machine.receive_frames(fragments), [binary([1, 0xff, 0xfe])]);
     }
 }
 
 #[test]
-fn a_message_is_seen_with_its_last_fragment_and_not_before() {
+fn a_message_is_delivered_with_its_last_fragment() {
     let mut client = Machine::client();
-    assert_eq!(client.hears_frames([Frame::text("a").more()]), []);
-    assert_eq!(client.hears_frames([Frame::continuation("b").more()]), []);
-    assert_eq!(client.hears_frames([Frame::continuation("c")]), [text("abc")]);
+    assert_eq!(client.receive_frames([Frame::text("a").more()]), []);
+    assert_eq!(client.receive_frames([Frame::continuation("b").more()]), []);
+    assert_eq!(client.receive_frames([Frame::continuation("c")]), [text("abc")]);
     assert!(client.input.is_empty());
 }
 
 #[test]
-fn control_frames_between_fragments_are_seen_and_answered_at_once() {
+fn control_frames_between_fragments_are_handled_at_once() {
     for mut machine in Machine::both() {
         assert_eq!(
-            machine.hears_frames([Frame::text("Hel").more(), Frame::ping("1")]),
+            machine.receive_frames([Frame::text("Hel").more(), Frame::ping("1")]),
             [ping("1")]
         );
-        assert_eq!(machine.says(), [Frame::pong("1")]);
-        assert_eq!(machine.hears_frames([Frame::pong("2")]), [pong("2")]);
-        assert_eq!(machine.hears_frames([Frame::continuation("lo").more()]), []);
+        assert_eq!(machine.sent(), [Frame::pong("1")]);
+        assert_eq!(machine.receive_frames([Frame::pong("2")]), [pong("2")]);
+        assert_eq!(machine.receive_frames([Frame::continuation("lo").more()]), []);
         let rest = [Frame::ping("3"), Frame::ping("4"), Frame::continuation("!")];
-        assert_eq!(machine.hears_frames(rest), [ping("3"), ping("4"), text("Hello!")]);
-        assert_eq!(machine.says(), [Frame::pong("3"), Frame::pong("4")]);
+        assert_eq!(machine.receive_frames(rest), [ping("3"), ping("4"), text("Hello!")]);
+        assert_eq!(machine.sent(), [Frame::pong("3"), Frame::pong("4")]);
     }
 }
 
 #[test]
-fn a_control_frame_inside_a_character_does_not_tear_it() {
+fn a_control_frame_may_come_inside_a_character() {
     let euro = "€".as_bytes();
     let mut client = Machine::client();
-    let seen = client.hears_frames([
+    let seen = client.receive_frames([
         Frame::text(&euro[..1]).more(),
         Frame::ping([0xff]),
         Frame::continuation(&euro[1..2]).more(),
@@ -64,34 +64,34 @@ fn a_control_frame_inside_a_character_does_not_tear_it() {
 }
 
 #[test]
-fn a_close_frame_between_fragments_ends_it_all_and_the_message_is_lost() {
+fn a_close_frame_between_fragments_discards_the_message() {
     for mut machine in Machine::both() {
         let frames =
             [Frame::text("a").more(), Frame::close(1001, "tired"), Frame::continuation("b")];
-        assert_eq!(machine.hears_frames(frames), [common::close(1001, "tired")]);
-        assert_eq!(machine.says(), [Frame::close(1001, "tired")]);
+        assert_eq!(machine.receive_frames(frames), [common::close(1001, "tired")]);
+        assert_eq!(machine.sent(), [Frame::close(1001, "tired")]);
     }
 }
 
 #[test]
-fn a_continuation_of_nothing_is_refused() {
+fn a_continuation_without_a_message_is_refused() {
     for frame in
         [Frame::continuation("x"), Frame::continuation("x").more(), Frame::continuation("")]
     {
         for mut machine in Machine::both() {
             let wire = frame.clone().from(machine.peer()).wire();
-            fails(&mut machine, &wire, ProtocolError::UnexpectedContinuation);
+            assert_fails(&mut machine, &wire, ProtocolError::UnexpectedContinuation);
         }
     }
 }
 
 #[test]
-fn a_continuation_behind_a_finished_message_is_refused() {
+fn a_continuation_after_a_finished_message_is_refused() {
     for begun in [vec![Frame::text("a")], vec![Frame::text("a").more(), Frame::continuation("b")]] {
         for mut machine in Machine::both() {
-            assert_eq!(machine.hears_frames(begun.clone()).len(), 1);
+            assert_eq!(machine.receive_frames(begun.clone()).len(), 1);
             let wire = Frame::continuation("c").from(machine.peer()).wire();
-            fails(&mut machine, &wire, ProtocolError::UnexpectedContinuation);
+            assert_fails(&mut machine, &wire, ProtocolError::UnexpectedContinuation);
         }
     }
 }
@@ -102,30 +102,30 @@ fn a_new_message_inside_a_fragmented_one_is_refused() {
     {
         for outer in [Frame::text("a"), Frame::binary("a"), Frame::text("")] {
             for mut machine in Machine::both() {
-                machine.hears_frames([outer.clone().more(), Frame::ping("")]);
+                machine.receive_frames([outer.clone().more(), Frame::ping("")]);
                 let wire = inner.clone().from(machine.peer()).wire();
-                fails(&mut machine, &wire, ProtocolError::InterleavedMessage);
+                assert_fails(&mut machine, &wire, ProtocolError::InterleavedMessage);
             }
         }
     }
 }
 
 #[test]
-fn the_first_fragment_says_what_kind_the_message_is() {
+fn the_first_fragment_determines_the_kind_of_the_message() {
     let mut client = Machine::client();
     let wrong_text = Frame::continuation([0xff]);
     assert_eq!(
-        client.hears_frames([Frame::binary("").more(), wrong_text.clone()]),
+        client.receive_frames([Frame::binary("").more(), wrong_text.clone()]),
         [binary([0xff])]
     );
-    let seen = client.hears_frames([Frame::text("").more(), wrong_text]);
+    let seen = client.receive_frames([Frame::text("").more(), wrong_text]);
     assert_eq!(seen, [Seen::Error(ProtocolError::InvalidUtf8)]);
 }
 
 #[test]
-fn empty_fragments_at_every_place_change_nothing() {
+fn empty_fragments_at_any_position_change_nothing() {
     for mut machine in Machine::both() {
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::text("").more(),
             Frame::continuation("a").more(),
             Frame::continuation("").more(),
@@ -138,7 +138,7 @@ fn empty_fragments_at_every_place_change_nothing() {
     }
 }
 
-/// A message whose first fragment is not empty, and which then has `count` empty ones.
+/// The start of a message: a first fragment that is not empty, and then `count` empty ones.
 fn empties(count: usize) -> Vec<Frame> {
     let mut frames = vec![Frame::text("a").more()];
     frames.extend(vec![Frame::continuation("").more(); count]);
@@ -146,19 +146,19 @@ fn empties(count: usize) -> Vec<Frame> {
 }
 
 #[test]
-fn too_many_empty_fragments_in_a_row_are_against_the_policy() {
+fn too_many_empty_fragments_in_a_row_are_refused() {
     for mut machine in Machine::both() {
-        assert_eq!(machine.hears_frames(empties(32)), []);
+        assert_eq!(machine.receive_frames(empties(32)), []);
         let one_more = Frame::continuation("").more().from(machine.peer()).wire();
-        fails(&mut machine, &one_more, ProtocolError::TooManyEmptyFragments);
+        assert_fails(&mut machine, &one_more, ProtocolError::TooManyEmptyFragments);
     }
     let mut server = Machine::server();
-    server.hears_frames(empties(33));
-    assert_eq!(server.says()[0].close_code(), Some(1008));
+    server.receive_frames(empties(33));
+    assert_eq!(server.sent()[0].close_code(), Some(1008));
 }
 
 #[test]
-fn the_row_of_empty_fragments_is_ended_by_a_payload_and_by_the_last_fragment() {
+fn payload_or_a_last_fragment_resets_the_count_of_empty_ones() {
     for mut machine in Machine::both() {
         let mut frames = empties(32);
         frames.push(Frame::continuation("b").more());
@@ -166,36 +166,37 @@ fn the_row_of_empty_fragments_is_ended_by_a_payload_and_by_the_last_fragment() {
         frames.push(Frame::continuation(""));
         frames.extend(empties(32));
         frames.push(Frame::continuation("c"));
-        assert_eq!(machine.hears_frames(frames), [text("ab"), text("ac")]);
+        assert_eq!(machine.receive_frames(frames), [text("ab"), text("ac")]);
     }
 }
 
 #[test]
-fn control_frames_do_not_end_the_row_of_empty_fragments() {
-    let mut config = quiet();
-    config.max_empty_fragments = 2;
-    let mut server = Machine::new(Role::Server, &config);
+fn control_frames_do_not_reset_the_count_of_empty_fragments() {
+    let mut server = Machine::new(Role::Server, &quiet().max_empty_fragments(2));
     let fragment = Frame::continuation("").more();
-    let seen =
-        server.hears_frames([Frame::text("").more(), fragment.clone(), Frame::ping(""), fragment]);
+    let seen = server.receive_frames([
+        Frame::text("").more(),
+        fragment.clone(),
+        Frame::ping(""),
+        fragment,
+    ]);
     assert_eq!(seen, [ping(""), Seen::Error(ProtocolError::TooManyEmptyFragments)]);
 }
 
 #[test]
-fn empty_messages_are_no_empty_fragments() {
-    let mut config = Config::default();
-    config.max_empty_fragments = 0;
+fn empty_messages_do_not_count_as_empty_fragments() {
+    let config = Config::default().max_empty_fragments(0);
     for role in [Role::Server, Role::Client] {
         let mut machine = Machine::new(role, &config);
-        let seen = machine.hears_frames(vec![Frame::text(""); 100]);
+        let seen = machine.receive_frames(vec![Frame::text(""); 100]);
         assert_eq!(seen, vec![text(""); 100]);
-        let seen = machine.hears_frames([Frame::text("a").more(), Frame::continuation("")]);
+        let seen = machine.receive_frames([Frame::text("a").more(), Frame::continuation("")]);
         assert_eq!(seen, [text("a")], "the last fragment may always be empty");
     }
 }
 
 #[test]
-fn a_message_may_come_in_as_many_fragments_as_it_has_bytes() {
+fn a_message_may_have_as_many_fragments_as_bytes() {
     for mut machine in Machine::both() {
         let count = 65_536;
         let mut frames = vec![Frame::binary([7]).more()];
@@ -203,6 +204,6 @@ fn a_message_may_come_in_as_many_fragments_as_it_has_bytes() {
         frames.push(Frame::continuation([8]));
         let mut expected = vec![7; count];
         expected[count - 1] = 8;
-        assert_eq!(machine.hears_frames(frames), [binary(expected)]);
+        assert_eq!(machine.receive_frames(frames), [binary(expected)]);
     }
 }

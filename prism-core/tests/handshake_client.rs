@@ -1,5 +1,4 @@
-//! RFC 6455 §4.1, and what RFC 9110 and 9112 say of an answer: the client's side of the opening
-//! handshake.
+//! RFC 6455 §4.1, and RFC 9110 and 9112 on responses: the client's side of the opening handshake.
 
 #[path = "common/answers.rs"]
 mod answers;
@@ -19,17 +18,17 @@ fn keys() -> MaskKeys {
     MaskKeys::new(|bytes| bytes.fill(0))
 }
 
-/// A client's handshake, that has offered `chat` and `v2.chat`.
+/// Starts a client's handshake that offers `chat` and `v2.chat`.
 fn start(config: &Config) -> ClientHandshake {
     let request = ClientRequest::new("example.org", "/chat").unwrap();
-    let request = request.protocol("chat").unwrap().protocol("v2.chat").unwrap();
+    let request = request.subprotocol("chat").unwrap().subprotocol("v2.chat").unwrap();
     ClientHandshake::start(config, &request, NONCE, &mut BytesMut::new())
 }
 
-/// What came of an answer.
+/// The outcome of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The sub-protocol, and what was behind the answer.
+    /// The subprotocol, and the bytes after the response.
     Accepted(Option<String>, Vec<u8>),
     /// The status and the body.
     Refused(u16, Vec<u8>),
@@ -41,15 +40,15 @@ impl From<Answer<'_>> for Outcome {
     fn from(answer: Answer<'_>) -> Self {
         match answer {
             Answer::Accepted(accepted) => {
-                Self::Accepted(accepted.protocol().map(String::from), Vec::new())
+                Self::Accepted(accepted.subprotocol().map(String::from), Vec::new())
             }
             Answer::Refused(response) => Self::Refused(response.status(), response.body().into()),
         }
     }
 }
 
-/// A client gets an answer in these pieces, and then the end of the transport, if it is needed.
-fn hear<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
+/// Passes a response to a client in these pieces, and then, if necessary, the end of the transport.
+fn receive<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
     let mut handshake = start(config);
     let mut input = RecvBuffer::new();
     let mut outcome = Outcome::NeedsMore;
@@ -72,17 +71,17 @@ fn hear<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>, eof: bo
     outcome
 }
 
-fn hear_whole(answer: &[u8]) -> Outcome {
-    hear(&Config::default(), [answer], false)
+fn receive_whole(answer: &[u8]) -> Outcome {
+    receive(&Config::default(), [answer], false)
 }
 
 #[test]
-fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
+fn the_request_is_that_of_the_rfc() -> Result<(), InvalidRequest> {
     let request = ClientRequest::new("server.example.com", "/chat?a=b")?
         .origin("http://example.com")?
-        .protocol("chat")?
+        .subprotocol("chat")?
         .header("X-A", "b")?
-        .protocol("superchat")?;
+        .subprotocol("superchat")?;
     let mut out = BytesMut::new();
     let _handshake = ClientHandshake::start(&Config::default(), &request, NONCE, &mut out);
     let expected = head([
@@ -101,8 +100,8 @@ fn the_request_is_the_one_of_the_rfc() -> Result<(), InvalidRequest> {
 }
 
 #[test]
-fn nothing_can_be_injected_into_a_request() {
-    use InvalidRequest::{Header, Host, Protocol, Target};
+fn headers_cannot_be_injected_into_a_request() {
+    use InvalidRequest::{Header, Host, Subprotocol, Target};
     for target in
         ["", "a", "/a b", "/a\r\nX: y", "/\t", "/\0", "/\x7f", "/\u{e9}", "/a#b", "*", "ws://a/"]
     {
@@ -113,11 +112,11 @@ fn nothing_can_be_injected_into_a_request() {
         assert_eq!(ClientRequest::new(host, "/").err(), Some(Host), "{host:?}");
     }
     let request = || ClientRequest::new("[::1]:80", "/").unwrap();
-    for protocol in ["", "a b", "a,b", "a\r\nX: y", "\"a\"", "\u{e9}"] {
-        assert_eq!(request().protocol(protocol).err(), Some(Protocol), "{protocol:?}");
+    for subprotocol in ["", "a b", "a,b", "a\r\nX: y", "\"a\"", "\u{e9}"] {
+        assert_eq!(request().subprotocol(subprotocol).err(), Some(Subprotocol), "{subprotocol:?}");
     }
-    let twice = request().protocol("a").and_then(|request| request.protocol("a"));
-    assert_eq!(twice.err(), Some(InvalidRequest::DuplicateProtocol));
+    let twice = request().subprotocol("a").and_then(|request| request.subprotocol("a"));
+    assert_eq!(twice.err(), Some(InvalidRequest::DuplicateSubprotocol));
     let value = Some(Header(InvalidHeader::Value));
     assert_eq!(request().header("X", "a\r\nY: b").err(), value);
     assert_eq!(request().origin("a\nb").err(), value);
@@ -128,33 +127,33 @@ fn nothing_can_be_injected_into_a_request() {
 }
 
 #[test]
-fn good_answers_open_the_connection() {
-    for (name, answer, protocol) in good_answers() {
-        let expected = Outcome::Accepted(protocol.map(String::from), Vec::new());
-        assert_eq!(hear_whole(&answer), expected, "{name}");
+fn good_responses_open_the_connection() {
+    for (name, answer, subprotocol) in good_answers() {
+        let expected = Outcome::Accepted(subprotocol.map(String::from), Vec::new());
+        assert_eq!(receive_whole(&answer), expected, "{name}");
     }
 }
 
 #[test]
-fn bad_answers_do_not() {
+fn bad_responses_are_refused() {
     for (name, answer, error) in bad_answers() {
-        assert_eq!(hear_whole(&answer), Outcome::Error(error), "{name}");
+        assert_eq!(receive_whole(&answer), Outcome::Error(error), "{name}");
     }
 }
 
 #[test]
-fn refusals_come_with_the_start_of_their_body() {
+fn a_refusal_has_the_first_8_kib_of_its_body() {
     for (name, answer, (status, body), ends) in refusals() {
         let refused = Outcome::Refused(status, body);
         let at_once = if ends == Ends::ByItself { refused.clone() } else { Outcome::NeedsMore };
-        assert_eq!(hear_whole(&answer), at_once, "{name}");
-        assert_eq!(hear(&Config::default(), [&answer[..]], true), refused, "{name}");
+        assert_eq!(receive_whole(&answer), at_once, "{name}");
+        assert_eq!(receive(&Config::default(), [&answer[..]], true), refused, "{name}");
     }
 }
 
-/// The status decides. What is behind it changes nothing, and so is not waited for without end.
+/// The status decides. What follows changes nothing, and so is not awaited indefinitely.
 #[test]
-fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_body() {
+fn a_refusal_is_known_from_its_status_on() {
     for (name, answer, (status, whole), _) in refusals() {
         let known_from = "HTTP/1.1 503 ".len();
         for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 97 == 0) {
@@ -180,7 +179,7 @@ fn a_refusal_is_known_from_its_status_on_and_given_with_what_has_come_of_its_bod
 }
 
 #[test]
-fn a_refusal_whose_head_is_bad_or_too_large_has_neither_headers_nor_a_body() {
+fn a_refusal_with_a_bad_head_has_neither_headers_nor_body() {
     let large = format!("Set-Cookie: {}", "y".repeat(16 << 10));
     for line in ["Retry After: 5", " folded: 1", "X: \0", "X: a\nb", &large] {
         let answer = head(["HTTP/1.1 503 Busy", "Content-Length: 2", line]);
@@ -202,56 +201,55 @@ fn a_refusal_whose_head_is_bad_or_too_large_has_neither_headers_nor_a_body() {
 }
 
 #[test]
-fn an_answer_that_cannot_become_good_is_not_read_to_its_end() {
+fn an_invalid_response_is_refused_at_its_first_wrong_byte() {
     for (start, error) in [
         ("SSH-", HandshakeError::NotHttp),
         ("HTTP/2.0", HandshakeError::UnsupportedHttpVersion),
         ("HTTP/1.0 101 ", HandshakeError::UnsupportedHttpVersion),
         ("HTTP/1.1 1010", HandshakeError::InvalidStatusLine),
     ] {
-        assert_eq!(hear_whole(start.as_bytes()), Outcome::Error(error), "{start}");
+        assert_eq!(receive_whole(start.as_bytes()), Outcome::Error(error), "{start}");
         let before = &start.as_bytes()[..start.len() - 1];
         let expected = if start == "SSH-" { Outcome::Error(error) } else { Outcome::NeedsMore };
-        assert_eq!(hear_whole(before), expected, "{start}");
+        assert_eq!(receive_whole(before), expected, "{start}");
     }
 }
 
 #[test]
-fn how_an_answer_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_response_is_cut() {
     let good = good_answers().into_iter().map(|(name, answer, _)| (name, answer));
     let bad = bad_answers().into_iter().map(|(name, answer, _)| (name, answer));
     let refusals = refusals().into_iter().map(|(name, answer, ..)| (name, answer));
     let config = Config::default();
     for (name, answer) in good.chain(bad).chain(refusals) {
-        let whole = hear(&config, [&answer[..]], true);
-        assert_eq!(hear(&config, answer.chunks(1), true), whole, "{name}, byte by byte");
+        let whole = receive(&config, [&answer[..]], true);
+        assert_eq!(receive(&config, answer.chunks(1), true), whole, "{name}, byte by byte");
         for cut in (0..answer.len()).filter(|cut| *cut < 1000 || cut % 997 == 0) {
             let pieces = answer.split_at(cut);
-            assert_eq!(hear(&config, [pieces.0, pieces.1], true), whole, "{name}, cut at {cut}");
+            assert_eq!(receive(&config, [pieces.0, pieces.1], true), whole, "{name}, cut at {cut}");
         }
     }
 }
 
 #[test]
-fn how_it_is_cut_makes_no_difference_where_interim_answers_have_used_up_the_limit() {
+fn interim_responses_count_for_the_limit_however_they_are_cut() {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
     let answer = [&interim[..], b"HARDLY"].concat();
     for left in 0..=3 {
-        let mut config = Config::default();
-        config.max_head_size = interim.len() + left;
+        let config = Config::default().max_head_size(interim.len() + left);
         let too_large = HandshakeError::HeadTooLarge(config.max_head_size);
         let error = if left < 2 { too_large } else { HandshakeError::NotHttp };
-        assert_eq!(hear(&config, [&answer[..]], true), Outcome::Error(error), "{left} left");
-        assert_eq!(hear(&config, answer.chunks(1), true), Outcome::Error(error), "{left} left");
+        assert_eq!(receive(&config, [&answer[..]], true), Outcome::Error(error), "{left} left");
+        assert_eq!(receive(&config, answer.chunks(1), true), Outcome::Error(error), "{left} left");
     }
 }
 
 #[test]
-fn the_end_of_the_transport_may_come_too_early() {
+fn an_unfinished_response_is_an_error() {
     let answer = plus(&[]);
     for end in 0..answer.len() {
         assert_eq!(
-            hear(&Config::default(), [&answer[..end]], true),
+            receive(&Config::default(), [&answer[..end]], true),
             Outcome::Error(HandshakeError::UnexpectedEof),
             "{end}"
         );
@@ -259,7 +257,7 @@ fn the_end_of_the_transport_may_come_too_early() {
 }
 
 #[test]
-fn what_the_server_sends_at_once_is_kept() {
+fn bytes_after_the_response_are_kept() {
     let config = Config::default();
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
     let mut handshake = start(&config);
@@ -268,14 +266,14 @@ fn what_the_server_sends_at_once_is_kept() {
     let Some(Answer::Accepted(accepted)) = handshake.receive(&mut input).unwrap() else {
         panic!("a good answer");
     };
-    assert_eq!((accepted.response().status(), accepted.protocol()), (101, None));
+    assert_eq!((accepted.response().status(), accepted.subprotocol()), (101, None));
     let mut ws = accepted.into_websocket(&config, keys());
     let event = ws.receive(&mut input, &mut out).unwrap();
     assert_eq!(event, Some(Event::Message(Message::Text("first"))));
 }
 
 #[test]
-fn an_end_stays() {
+fn the_outcome_is_final() {
     for (name, answer, error) in bad_answers() {
         let mut handshake = start(&Config::default());
         let mut input = RecvBuffer::new();
@@ -294,17 +292,17 @@ fn an_end_stays() {
 }
 
 #[test]
-fn a_client_and_a_server_agree() {
+fn a_client_and_a_server_agree_on_a_subprotocol() {
     let config = Config::default();
     let (mut to_server, mut to_client) = (RecvBuffer::new(), RecvBuffer::new());
     let mut out = BytesMut::new();
-    let request = ClientRequest::new("example.org:80", "/").unwrap().protocol("chat").unwrap();
+    let request = ClientRequest::new("example.org:80", "/").unwrap().subprotocol("chat").unwrap();
     let mut client = ClientHandshake::start(&config, &request, NONCE, &mut out);
     to_server.extend_from_slice(&out.split());
 
     let mut server = ServerHandshake::new(&config);
     let mut offer = server.receive(&mut to_server).unwrap().unwrap();
-    assert_eq!(offer.select_protocol(["chat"]), Some("chat"));
+    assert_eq!(offer.select_subprotocol(["chat"]), Some("chat"));
     let mut server = offer.accept(&Accept::new(), &config, &mut out);
     server.send("welcome", &mut out).unwrap();
     to_client.extend_from_slice(&out.split());
@@ -312,7 +310,7 @@ fn a_client_and_a_server_agree() {
     let Some(Answer::Accepted(accepted)) = client.receive(&mut to_client).unwrap() else {
         panic!("a good answer");
     };
-    assert_eq!(accepted.protocol(), Some("chat"));
+    assert_eq!(accepted.subprotocol(), Some("chat"));
     let mut client = accepted.into_websocket(&config, keys());
     let event = client.receive(&mut to_client, &mut out).unwrap();
     assert_eq!(event, Some(Event::Message(Message::Text("welcome"))));

@@ -1,42 +1,25 @@
-//! RFC 6455 §4.2, and what RFC 9110 and 9112 say of a request: the server's side of the opening
-//! handshake.
+//! RFC 6455 §4.2, and RFC 9110 and 9112 on requests: the server's side of the opening handshake.
 
 mod common;
+#[path = "common/upgrades.rs"]
+mod upgrades;
 
 use bytes::BytesMut;
-use common::heads::{self, head};
+use common::heads::head;
 use prism_core::{
     Accept, Config, Event, HandshakeError, InvalidHeader, Message, RecvBuffer, ServerHandshake,
 };
-
-const GOOD: [&str; 6] = [
-    "GET /chat HTTP/1.1",
-    "Host: example.org",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version: 13",
-];
+use upgrades::{bad_requests, good_requests, plus};
 
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                       Upgrade: websocket\r\n\
                       Connection: Upgrade\r\n\
                       Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
-/// The good request, with more lines.
-fn plus(lines: &[&str]) -> Vec<u8> {
-    heads::plus(&GOOD, lines)
-}
-
-/// The good request, with lines in place of the one that begins with `start`.
-fn with(start: &str, lines: &[&str]) -> Vec<u8> {
-    heads::with(&GOOD, start, lines)
-}
-
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The answer, and what was behind the request.
+    /// The response, and the bytes after the request.
     Accepted(String, Vec<u8>),
     Refused(HandshakeError),
     NeedsMore,
@@ -52,7 +35,7 @@ impl Outcome {
     }
 }
 
-/// A server that speaks `v2.chat` and `chat` gets a request in these pieces.
+/// Passes a request in these pieces to a server that speaks `v2.chat` and `chat`.
 fn serve<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut handshake = ServerHandshake::new(config);
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
@@ -65,7 +48,7 @@ fn serve<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>) -> Out
         match handshake.receive(&mut input) {
             Ok(None) => {}
             Ok(Some(mut offer)) => {
-                offer.select_protocol(["v2.chat", "chat"]);
+                offer.select_subprotocol(["v2.chat", "chat"]);
                 offer.accept(&Accept::new(), config, &mut out);
                 let answer = String::from_utf8(out.to_vec()).unwrap();
                 outcome = Outcome::Accepted(answer, Vec::new());
@@ -83,159 +66,8 @@ fn serve_whole(request: &[u8]) -> Outcome {
     serve(&Config::default(), [request])
 }
 
-/// The requests that are fine, each with what the answer adds.
-fn good_requests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    vec![
-        ("the RFC's example", plus(&[]), ""),
-        ("a value in odd case", with("Upgrade", &["uPGRADE: WebSocket"]), ""),
-        ("a list", with("Connection", &["Connection: keep-alive, ,Upgrade"]), ""),
-        ("two lines", with("Connection", &["Connection: keep-alive", "Connection: upgrade"]), ""),
-        ("another protocol too", with("Upgrade", &["Upgrade: h2c, websocket"]), ""),
-        ("no space", with("Upgrade", &["Upgrade:websocket"]), ""),
-        ("spaces", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: \t 13 \t"]), ""),
-        ("an empty line before", [b"\r\n\r\n", &plus(&[])[..]].concat(), ""),
-        ("a query", with("GET", &["GET /?a=b&c=%20d HTTP/1.1"]), ""),
-        ("an absolute target", with("GET", &["GET ws://example.org/chat HTTP/1.1"]), ""),
-        ("no body, said so", plus(&["Content-Length: 0"]), ""),
-        ("other bytes in a value", plus(&["X-A: caf\u{e9} \"\t"]), ""),
-        ("an extension", plus(&["Sec-WebSocket-Extensions: permessage-deflate; a=\"1\", b"]), ""),
-        ("names of methods", plus(&["Sec-WebSocket-Extensions: constructor; toString=x"]), ""),
-        ("an empty sub-protocol", plus(&["Sec-WebSocket-Protocol:"]), ""),
-        (
-            "empty sub-protocols",
-            plus(&["Sec-WebSocket-Protocol: ,,", "Sec-WebSocket-Protocol:"]),
-            "",
-        ),
-        ("an empty extension", plus(&["Sec-WebSocket-Extensions: \t"]), ""),
-        ("empty extensions", plus(&["Sec-WebSocket-Extensions: , ,"]), ""),
-        (
-            "an empty and a known one",
-            plus(&["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: chat"]),
-            "Sec-WebSocket-Protocol: chat\r\n",
-        ),
-        ("an unknown sub-protocol", plus(&["Sec-WebSocket-Protocol: Chat, v3"]), ""),
-        (
-            "a known sub-protocol",
-            plus(&["Sec-WebSocket-Protocol: x,chat"]),
-            "Sec-WebSocket-Protocol: chat\r\n",
-        ),
-        (
-            "two known ones: the server's order counts",
-            plus(&["Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: v2.chat"]),
-            "Sec-WebSocket-Protocol: v2.chat\r\n",
-        ),
-    ]
-}
-
-/// The requests that are not, each with its status.
-fn bad_requests() -> Vec<(&'static str, Vec<u8>, u16)> {
-    [bad_http(), bad_upgrades()].concat()
-}
-
-fn bad_http() -> Vec<(&'static str, Vec<u8>, u16)> {
-    vec![
-        // RFC 9112 §2.2, §5: the syntax of a head.
-        ("LF alone", [&b"GET / HTTP/1.1\n"[..], &plus(&[])].concat(), 400),
-        ("CR alone", plus(&["X-A: a\rb"]), 400),
-        ("LF alone at the end of a header", plus(&["X-A: a\nX-B: b"]), 400),
-        ("a line folded", with("Sec-WebSocket-K", &["Sec-WebSocket-Key: dGhl", " IHNhbXB="]), 400),
-        ("the first header folded", with("Host", &[" Host: example.org"]), 400),
-        ("space before the colon", plus(&["X-A : b"]), 400),
-        ("no name", plus(&[": b"]), 400),
-        ("no colon", plus(&["X-A"]), 400),
-        ("a name that is no token", plus(&["X(A): b"]), 400),
-        ("NUL", plus(&["X-A: a\0b"]), 400),
-        ("ESC", plus(&["X-A: a\x1b[31m"]), 400),
-        ("DEL", plus(&["X-A: \x7f"]), 400),
-        // RFC 9112 §3: the request line.
-        ("TLS", b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03".to_vec(), 400),
-        ("a space first", b" GET / HTTP/1.1\r\n".to_vec(), 400),
-        ("LF first", b"\nGET / HTTP/1.1\r\n".to_vec(), 400),
-        ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), 505),
-        ("HTTP/1.0", with("GET", &["GET / HTTP/1.0"]), 426),
-        ("HTTP/2.0", with("GET", &["GET / HTTP/2.0"]), 505),
-        ("no version", with("GET", &["GET /"]), 400),
-        ("no such version", with("GET", &["GET / HTTP/11"]), 400),
-        ("no such protocol", with("GET", &["GET / RTSP/1.0"]), 400),
-        ("a space behind", with("GET", &["GET / HTTP/1.1 "]), 400),
-        ("two spaces", with("GET", &["GET  / HTTP/1.1"]), 400),
-        ("a space in the target", with("GET", &["GET /a b HTTP/1.1"]), 400),
-        ("ESC in the target", with("GET", &["GET /\x1b[31mred HTTP/1.1"]), 400),
-        ("a target that is not ASCII", with("GET", &["GET /\u{e9} HTTP/1.1"]), 400),
-        ("a fragment", with("GET", &["GET /a#b HTTP/1.1"]), 400),
-        ("an empty target", with("GET", &["GET  HTTP/1.1"]), 400),
-        ("an asterisk", with("GET", &["GET * HTTP/1.1"]), 400),
-        ("an authority", with("GET", &["GET example.org:80 HTTP/1.1"]), 400),
-        ("another scheme", with("GET", &["GET file://example.org/ HTTP/1.1"]), 400),
-        // RFC 9112 §3.2: Host.
-        ("no Host", with("Host", &[]), 400),
-        ("two Hosts", plus(&["host: example.org"]), 400),
-        ("an empty Host", with("Host", &["Host: "]), 400),
-        ("two Hosts in one", with("Host", &["Host: a b"]), 400),
-        ("a Host with a path", with("Host", &["Host: a/b"]), 400),
-        ("a Host with a user", with("Host", &["Host: a@b"]), 400),
-        // RFC 9112 §6: the body.
-        ("a body", plus(&["Content-Length: 5"]), 400),
-        ("two lengths", plus(&["Content-Length: 0", "Content-Length: 5"]), 400),
-        ("two equal lengths", plus(&["Content-Length: 0", "Content-Length: 0"]), 400),
-        ("a length with a sign", plus(&["Content-Length: +0"]), 400),
-        ("an endless length", plus(&["Content-Length: 99999999999999999999"]), 400),
-        ("a transfer coding", plus(&["Transfer-Encoding: chunked"]), 400),
-        ("a length and a coding", plus(&["Content-Length: 0", "Transfer-Encoding: x"]), 400),
-    ]
-}
-
-fn bad_upgrades() -> Vec<(&'static str, Vec<u8>, u16)> {
-    vec![
-        // RFC 6455 §4.2.1, 1: the method.
-        ("HEAD", with("GET", &["HEAD / HTTP/1.1"]), 405),
-        ("POST", with("GET", &["POST / HTTP/1.1"]), 405),
-        ("get", with("GET", &["get / HTTP/1.1"]), 405),
-        ("CONNECT", with("GET", &["CONNECT / HTTP/1.1"]), 405),
-        // 3 and 4: Upgrade and Connection.
-        ("POST, no Upgrade", head(["POST / HTTP/1.1", "Host: a"]), 405),
-        ("no Upgrade", with("Upgrade", &[]), 426),
-        ("h2c", with("Upgrade", &["Upgrade: h2c"]), 426),
-        ("websocketx", with("Upgrade", &["Upgrade: websocketx, web socket"]), 426),
-        ("no Connection", with("Connection", &[]), 426),
-        ("close", with("Connection", &["Connection: close"]), 426),
-        ("notupgrade", with("Connection", &["Connection: notupgrade"]), 426),
-        // 5: the key.
-        ("no key", with("Sec-WebSocket-K", &[]), 400),
-        ("an empty key", with("Sec-WebSocket-K", &["Sec-WebSocket-Key: "]), 400),
-        ("15 bytes", with("Sec-WebSocket-K", &["Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4P"]), 400),
-        ("18", with("Sec-WebSocket-K", &["Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEBES"]), 400),
-        (
-            "no padding",
-            with("Sec-WebSocket-K", &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"]),
-            400,
-        ),
-        ("two keys", plus(&["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]), 400),
-        // 6 and §4.4: the version.
-        ("no version of WebSocket", with("Sec-WebSocket-V", &[]), 426),
-        ("version 8", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 8"]), 426),
-        ("version 99", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 99"]), 426),
-        ("version 255", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 255"]), 426),
-        ("version 013", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 013"]), 400),
-        ("version 13x", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 13x"]), 400),
-        ("versions 13, 8", with("Sec-WebSocket-V", &["Sec-WebSocket-Version: 13, 8"]), 400),
-        ("two versions", plus(&["Sec-WebSocket-Version: 13"]), 400),
-        // 8 and 9: sub-protocols and extensions.
-        ("a sub-protocol with a space", plus(&["Sec-WebSocket-Protocol: a b"]), 400),
-        ("a sub-protocol in quotes", plus(&["Sec-WebSocket-Protocol: \"a\""]), 400),
-        ("a parameter without a name", plus(&["Sec-WebSocket-Extensions: deflate; =1"]), 400),
-        ("an open quote", plus(&["Sec-WebSocket-Extensions: a; b=\"c"]), 400),
-        // The limits.
-        ("too many headers", plus(&["X: y"; 100]), 431),
-        ("a thousand headers", plus(&["X: y"; 1000]), 431),
-        ("a header that is too large", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), 431),
-        ("a target that is too large", format!("GET /{}", "a".repeat(16 << 10)).into(), 431),
-        ("empty lines without end", b"\r\n".repeat(9 << 10), 431),
-    ]
-}
-
 #[test]
-fn a_later_http_1_is_taken_for_http_1_1() {
+fn a_later_http_1_version_is_read_as_http_1_1() {
     for version in ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"] {
         let mut input = RecvBuffer::new();
         input.extend_from_slice(format!("GET /a {version}\r\nHost: h\r\n\r\n").as_bytes());
@@ -261,7 +93,7 @@ fn bad_requests_are_refused_with_the_right_status() {
 }
 
 #[test]
-fn how_a_request_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_request_is_cut() {
     let good = good_requests().into_iter().map(|(name, request, _)| (name, request));
     let bad = bad_requests().into_iter().map(|(name, request, _)| (name, request));
     let config = Config::default();
@@ -269,7 +101,7 @@ fn how_a_request_is_cut_makes_no_difference() {
         request.extend_from_slice(b"what follows");
         let whole = serve(&config, [&request[..]]);
         assert_eq!(serve(&config, request.chunks(1)), whole, "{name}, byte by byte");
-        // Where it gets long, not at every place: it is all the same there.
+        // Long requests repeat themselves, and are cut in some places only.
         for cut in (0..request.len()).filter(|cut| *cut < 1000 || cut % 997 == 0) {
             let pieces = request.split_at(cut);
             assert_eq!(serve(&config, [pieces.0, pieces.1]), whole, "{name}, cut at {cut}");
@@ -278,7 +110,7 @@ fn how_a_request_is_cut_makes_no_difference() {
 }
 
 #[test]
-fn an_unfinished_request_needs_more() {
+fn an_unfinished_request_needs_more_bytes() {
     let request = plus(&[]);
     for end in 0..request.len() {
         assert_eq!(serve_whole(&request[..end]), Outcome::NeedsMore, "{end}");
@@ -286,7 +118,7 @@ fn an_unfinished_request_needs_more() {
 }
 
 #[test]
-fn what_the_client_sends_at_once_is_kept() {
+fn bytes_after_the_request_are_kept() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
     input.extend_from_slice(&plus(&[]));
@@ -298,11 +130,9 @@ fn what_the_client_sends_at_once_is_kept() {
 }
 
 #[test]
-fn the_limits_of_the_configuration_count() {
-    let mut config = Config::default();
+fn the_configured_limits_are_exact() {
     let request = plus(&[]);
-    config.max_headers = 5;
-    config.max_head_size = request.len();
+    let mut config = Config::default().max_headers(5).max_head_size(request.len());
     assert_eq!(serve(&config, [&request[..]]).status(), 101);
     config.max_head_size -= 1;
     let too_large = HandshakeError::HeadTooLarge(request.len() - 1);
@@ -313,14 +143,14 @@ fn the_limits_of_the_configuration_count() {
 }
 
 #[test]
-fn a_hundred_header_lines_are_read_and_one_more_is_refused_with_431_as_soon_as_it_is_there() {
+fn one_header_over_the_limit_is_refused_as_soon_as_it_arrives() {
     let lines: Vec<_> = (0..100 - 5).map(|n| format!("X-{n}: y")).collect();
     let mut lines: Vec<_> = lines.iter().map(String::as_str).collect();
     assert_eq!(serve(&Config::default(), [&plus(&lines)[..]]).status(), 101);
 
     lines.push("X-One-More: y");
     let request = plus(&lines);
-    // Whatever would come behind it is not waited for.
+    // The rest of the head is not awaited.
     let unfinished = &request[..request.len() - 2];
     let refused = Outcome::Refused(HandshakeError::TooManyHeaders(100));
     assert_eq!(serve(&Config::default(), [unfinished]), refused);
@@ -328,7 +158,7 @@ fn a_hundred_header_lines_are_read_and_one_more_is_refused_with_431_as_soon_as_i
 }
 
 #[test]
-fn a_plain_request_is_read_too() {
+fn a_plain_request_is_read() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     let lines =
@@ -348,7 +178,7 @@ fn a_plain_request_is_read_too() {
 }
 
 #[test]
-fn there_is_one_request_per_connection() {
+fn a_connection_has_one_request() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&[]).repeat(2));
@@ -357,7 +187,7 @@ fn there_is_one_request_per_connection() {
 }
 
 #[test]
-fn an_error_stays() {
+fn an_error_is_final() {
     for (name, request, _) in bad_requests() {
         let mut handshake = ServerHandshake::new(&Config::default());
         let mut input = RecvBuffer::new();
@@ -372,21 +202,21 @@ fn an_error_stays() {
 }
 
 #[test]
-fn the_offer_names_its_sub_protocols() {
+fn an_offer_lists_its_subprotocols() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&["Sec-WebSocket-Protocol: a, b", "sec-websocket-protocol: c"]));
     let mut offer = handshake.receive(&mut input).unwrap().unwrap();
-    assert_eq!(offer.protocols().collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert_eq!(offer.protocol(), None);
-    assert_eq!(offer.select_protocol(["x", "c", "a"]), Some("c"));
-    assert_eq!(offer.protocol(), Some("c"));
-    assert_eq!(offer.select_protocol(["A"]), None);
-    assert_eq!(offer.protocol(), None);
+    assert_eq!(offer.subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(offer.subprotocol(), None);
+    assert_eq!(offer.select_subprotocol(["x", "c", "a"]), Some("c"));
+    assert_eq!(offer.subprotocol(), Some("c"));
+    assert_eq!(offer.select_subprotocol(["A"]), None);
+    assert_eq!(offer.subprotocol(), None);
 }
 
 #[test]
-fn the_answer_has_the_servers_own_headers() -> Result<(), InvalidHeader> {
+fn the_response_has_the_headers_of_the_server() -> Result<(), InvalidHeader> {
     let config = Config::default();
     let mut handshake = ServerHandshake::new(&config);
     let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
@@ -413,7 +243,7 @@ fn a_refusal_says_what_was_expected() {
     };
     let text = reply(HandshakeError::InvalidKey);
     assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"), "{text}");
-    assert!(text.ends_with("expected exactly one Sec-WebSocket-Key, 16 bytes in base64\n"));
+    assert!(text.ends_with("expected exactly one, 16 bytes in base64\n"));
     let text = reply(HandshakeError::UnsupportedVersion);
     assert!(text.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{text}");
     for line in ["Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Version: 13"] {
@@ -423,7 +253,7 @@ fn a_refusal_says_what_was_expected() {
 }
 
 #[test]
-fn what_is_shown_is_escaped() {
+fn debug_output_is_escaped() {
     let mut handshake = ServerHandshake::new(&Config::default());
     let mut input = RecvBuffer::new();
     input.extend_from_slice(&plus(&["X-A: \u{202e}\u{9b}31m"]));

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.2: is the peer alive? Time is what the test says it is.
+//! RFC 6455 §5.5.2: whether the peer is alive. The test sets the time.
 
 mod common;
 
@@ -16,12 +16,12 @@ use common::{
 use prism_core::{ProtocolError, Role, State};
 
 #[test]
-fn a_fresh_deadline_is_due_at_once_and_starts_with_the_first_look_at_the_clock() {
+fn a_deadline_starts_with_the_first_handle_timeout() {
     for role in ROLES {
         let mut machine = Machine::new(role, &config());
         assert_eq!(machine.ws.poll_timeout(), Some(s(0)));
         machine.at(s(1000)).unwrap();
-        assert_eq!(machine.says(), [], "nothing is late, for nothing ran before");
+        assert_eq!(machine.sent(), [], "nothing is late before it has started");
         assert_eq!(machine.ws.poll_timeout(), Some(s(1020)));
     }
 }
@@ -35,13 +35,13 @@ fn an_idle_peer_is_pinged_at_each_interval() {
         for at in [20, 40, 60] {
             machine.at(s(at)).unwrap();
             assert_eq!(pings(&mut machine), 1, "at {at} s");
-            machine.hears_frames([Frame::pong("")]);
+            machine.receive_frames([Frame::pong("")]);
         }
     }
 }
 
 #[test]
-fn two_idle_ends_keep_each_other_alive_for_days() {
+fn two_idle_ends_stay_connected_for_days() {
     let mut pair = Pair::new(&config());
     pair.advance(s(3 * 24 * 60 * 60));
     assert_eq!(pair.states(), [State::Open; 2]);
@@ -56,7 +56,7 @@ fn two_idle_ends_keep_each_other_alive_for_days() {
 }
 
 #[test]
-fn two_ends_that_do_not_ping_have_nothing_to_wait_for() {
+fn without_pings_nothing_is_due() {
     let mut pair = Pair::new(&quiet());
     assert_eq!(pair.next_timeout(), None);
     pair.advance(s(1_000_000));
@@ -64,7 +64,7 @@ fn two_ends_that_do_not_ping_have_nothing_to_wait_for() {
 }
 
 #[test]
-fn a_peer_that_is_silent_after_a_ping_is_taken_for_dead() {
+fn a_peer_that_stays_silent_after_a_ping_is_dead() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(s(20)).unwrap();
@@ -72,17 +72,17 @@ fn a_peer_that_is_silent_after_a_ping_is_taken_for_dead() {
         assert_eq!(machine.ws.poll_timeout(), Some(s(30)));
         machine.at(Duration::from_millis(29_999)).unwrap();
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
-        assert_eq!(machine.says()[0].close_code(), Some(1011));
+        assert_eq!(machine.sent()[0].close_code(), Some(1011));
         assert_eq!(machine.state(), State::Closing);
-        assert_eq!(machine.receives(), [error(ProtocolError::KeepaliveTimeout)], "fused");
-        let late = machine.hears_frames([Frame::text("late")]);
+        assert_eq!(machine.receive_buffered(), [error(ProtocolError::KeepaliveTimeout)], "fused");
+        let late = machine.receive_frames([Frame::text("late")]);
         assert_eq!(late, [error(ProtocolError::KeepaliveTimeout)]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::KeepaliveTimeout));
     }
 }
 
 #[test]
-fn a_cut_cable_is_noticed_by_both_ends() {
+fn both_ends_notice_a_lost_connection() {
     let mut pair = Pair::new(&config());
     pair.advance(s(65));
     pair.client.seen();
@@ -100,7 +100,7 @@ fn a_cut_cable_is_noticed_by_both_ends() {
 }
 
 #[test]
-fn anything_heard_after_a_ping_shows_that_the_peer_lives() {
+fn anything_received_after_a_ping_counts_as_an_answer() {
     let whole = |frame: Frame| frame.masked().wire();
     let signs = [
         whole(Frame::pong("not even the right one")),
@@ -112,17 +112,17 @@ fn anything_heard_after_a_ping_shows_that_the_peer_lives() {
     for sign in signs {
         let mut server = started(Role::Server, s(0));
         server.at(s(20)).unwrap();
-        server.hears(&sign);
+        server.receive(&sign);
         server.at(s(30)).unwrap();
         assert_eq!((server.state(), server.ws.poll_timeout()), (State::Open, Some(s(40))));
     }
 }
 
 #[test]
-fn what_was_heard_before_the_ping_is_no_answer_to_it() {
+fn bytes_received_before_a_ping_do_not_answer_it() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        machine.hears_frames([Frame::text("hello")]);
+        machine.receive_frames([Frame::text("hello")]);
         machine.at(s(20)).unwrap();
         machine.at(s(29)).unwrap();
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
@@ -130,23 +130,23 @@ fn what_was_heard_before_the_ping_is_no_answer_to_it() {
 }
 
 #[test]
-fn a_busy_peer_is_pinged_too_so_that_proxies_see_traffic_both_ways() {
+fn a_busy_peer_is_pinged_too() {
     let mut server = started(Role::Server, s(0));
     for at in 1..=60 {
-        assert_eq!(server.hears_frames([Frame::text("busy")]), [text("busy")]);
+        assert_eq!(server.receive_frames([Frame::text("busy")]), [text("busy")]);
         server.at(s(at)).unwrap();
     }
     assert_eq!(pings(&mut server), 3);
 }
 
 #[test]
-fn bytes_that_lie_unfinished_in_the_input_are_heard_once_and_not_at_each_look() {
+fn unfinished_bytes_count_once_as_an_answer() {
     for role in ROLES {
         let mut machine = started(role, s(0));
-        assert_eq!(machine.hears(&[0x81]), [], "half a header, and then nothing");
+        assert_eq!(machine.receive(&[0x81]), [], "half a header, and then nothing");
         machine.at(s(20)).unwrap();
         for at in 21..30 {
-            assert_eq!(machine.receives(), [], "the driver looks again");
+            assert_eq!(machine.receive_buffered(), [], "the driver calls it again");
             machine.at(s(at)).unwrap();
         }
         assert_eq!(machine.at(s(30)), Err(ProtocolError::KeepaliveTimeout));
@@ -154,34 +154,33 @@ fn bytes_that_lie_unfinished_in_the_input_are_heard_once_and_not_at_each_look() 
 }
 
 #[test]
-fn a_look_at_the_clock_that_comes_late_pings_once_and_goes_on_from_there() {
+fn a_late_handle_timeout_pings_once() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(s(1000)).unwrap();
         assert_eq!(pings(&mut machine), 1, "not one for each interval missed");
         assert_eq!(machine.ws.poll_timeout(), Some(s(1010)));
-        machine.hears_frames([Frame::pong("")]);
+        machine.receive_frames([Frame::pong("")]);
         machine.at(s(1019)).unwrap();
         assert_eq!(machine.ws.poll_timeout(), Some(s(1020)));
     }
 }
 
 #[test]
-fn a_look_at_the_clock_that_comes_early_does_nothing() {
+fn an_early_handle_timeout_does_nothing() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         for millis in (0..20_000).step_by(7) {
             machine.at(Duration::from_millis(millis)).unwrap();
         }
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
         assert_eq!(machine.ws.poll_timeout(), Some(s(20)));
     }
 }
 
 #[test]
-fn a_wait_longer_than_the_interval_counts_from_the_first_ping_without_an_answer() {
-    let mut config = config();
-    config.pong_timeout = s(50);
+fn a_long_timeout_counts_from_the_first_unanswered_ping() {
+    let config = config().pong_timeout(s(50));
     for role in ROLES {
         let mut machine = Machine::new(role, &config);
         for at in [0, 20, 40, 60] {
@@ -194,14 +193,14 @@ fn a_wait_longer_than_the_interval_counts_from_the_first_ping_without_an_answer(
 }
 
 #[test]
-fn keepalive_pings_differ_and_need_no_pong_of_their_own() {
+fn keepalive_pings_differ_and_need_no_matching_pong() {
     let mut server = started(Role::Server, s(0));
     let mut payloads = Vec::new();
     for round in 1..=5 {
         server.at(s(20 * round)).unwrap();
-        payloads.extend(server.says().into_iter().map(|frame| frame.payload));
-        server.hears_frames([Frame::ping("I live")]);
-        server.says();
+        payloads.extend(server.sent().into_iter().map(|frame| frame.payload));
+        server.receive_frames([Frame::ping("I live")]);
+        server.sent();
     }
     assert_eq!(payloads.len(), 5);
     payloads.sort();
@@ -210,7 +209,7 @@ fn keepalive_pings_differ_and_need_no_pong_of_their_own() {
 }
 
 #[test]
-fn where_too_much_is_unsent_no_ping_is_added_and_silence_still_shows() {
+fn with_much_unsent_silence_counts_without_a_ping() {
     let mut server = started(Role::Server, s(0));
     server.send(&vec![0; 100_000]).unwrap();
     let unsent = server.out.len();
@@ -220,11 +219,11 @@ fn where_too_much_is_unsent_no_ping_is_added_and_silence_still_shows() {
 }
 
 #[test]
-fn the_end_of_all_time_is_no_overflow() {
+fn the_largest_time_does_not_overflow() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.at(Duration::MAX).unwrap();
-        machine.hears_frames([Frame::pong(""), Frame::close(1000, "")]);
+        machine.receive_frames([Frame::pong(""), Frame::close(1000, "")]);
         machine.at(Duration::MAX).unwrap();
         let due = machine.ws.poll_timeout().unwrap();
         assert!(due > Duration::from_secs(584 * 365 * 24 * 60 * 60), "{due:?}");
@@ -232,7 +231,7 @@ fn the_end_of_all_time_is_no_overflow() {
 }
 
 #[test]
-fn pings_of_the_application_and_of_the_keepalive_do_not_disturb_each_other() {
+fn application_pings_do_not_disturb_the_keepalive() {
     let mut pair = Pair::new(&config());
     pair.advance(s(10));
     pair.client.ping(b"mine").unwrap();

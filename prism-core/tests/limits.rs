@@ -1,11 +1,12 @@
-//! RFC 6455 §10.4 and §7.4.1 (1009): how big a message may be, and what a claim alone costs.
+//! RFC 6455 §10.4 and §7.4.1 (1009): how large a message may be, and what an announced length
+//! costs.
 
 mod common;
 
 use common::{
     Seen, binary, error,
     frame::{Claim, Frame},
-    machine::{Machine, fails, limited},
+    machine::{Machine, assert_fails, limited},
     text,
 };
 use prism_core::{Config, ProtocolError, Role};
@@ -15,66 +16,66 @@ const LIMIT: usize = 1000;
 const TOO_BIG: ProtocolError = ProtocolError::MessageTooBig(LIMIT);
 
 #[test]
-fn a_message_of_just_the_limit_is_accepted_in_one_frame_and_in_many() {
+fn a_message_of_exactly_the_limit_is_accepted() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let big = [7; LIMIT];
-        assert_eq!(machine.hears_frames([Frame::binary(big)]), [binary(big)]);
+        assert_eq!(machine.receive_frames([Frame::binary(big)]), [binary(big)]);
         let halves = [Frame::binary(&big[..500]).more(), Frame::continuation(&big[500..])];
-        assert_eq!(machine.hears_frames(halves), [binary(big)]);
+        assert_eq!(machine.receive_frames(halves), [binary(big)]);
         let empty_end = [Frame::binary(big).more(), Frame::continuation("")];
-        assert_eq!(machine.hears_frames(empty_end), [binary(big)]);
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.receive_frames(empty_end), [binary(big)]);
+        assert_eq!(machine.sent(), []);
     }
 }
 
 #[test]
-fn a_bigger_one_is_refused_by_its_header_before_any_of_its_payload_comes() {
+fn a_message_over_the_limit_is_refused_by_its_header() {
     for role in ROLES {
         for frame in [Frame::text(""), Frame::binary(""), Frame::text("").more()] {
             let mut machine = Machine::new(role, &limited(LIMIT));
             let claim = Claim::Bits16(LIMIT as u16 + 1);
             let header = frame.claiming(claim).from(machine.peer()).header();
-            fails(&mut machine, &header, TOO_BIG);
+            assert_fails(&mut machine, &header, TOO_BIG);
         }
     }
 }
 
 #[test]
-fn it_is_refused_with_the_headers_last_byte_and_not_later() {
+fn a_message_over_the_limit_fails_with_its_headers_last_byte() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let claim = Claim::Bits64(1 << 20);
         let header = Frame::binary("").claiming(claim).from(machine.peer()).header();
         let (last, before) = header.split_last().unwrap();
-        assert_eq!(machine.hears(before), []);
-        assert_eq!(machine.hears(&[*last]), [error(TOO_BIG)]);
+        assert_eq!(machine.receive(before), []);
+        assert_eq!(machine.receive(&[*last]), [error(TOO_BIG)]);
     }
 }
 
 #[test]
-fn the_limit_is_for_all_fragments_together() {
+fn the_limit_applies_to_all_fragments_together() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::binary([1; 600]).more(),
             Frame::continuation([2; 400]).more(),
             Frame::continuation([]).more(),
         ]);
         assert_eq!(seen, [], "full, but not over");
         let one_more = Frame::continuation([3]).from(machine.peer()).header();
-        fails(&mut machine, &one_more, TOO_BIG);
+        assert_fails(&mut machine, &one_more, TOO_BIG);
     }
 }
 
 #[test]
-fn a_fragment_whose_size_would_overflow_the_sum_is_refused() {
+fn a_fragment_that_would_overflow_the_sum_is_refused() {
     for claim in [u64::MAX >> 1, (u64::MAX >> 1) - 5, 1 << 62, 1 << 32] {
         for role in ROLES {
             let mut machine = Machine::new(role, &limited(LIMIT));
-            machine.hears_frames([Frame::binary([1; 600]).more()]);
+            machine.receive_frames([Frame::binary([1; 600]).more()]);
             let frame = Frame::continuation("").claiming(Claim::Bits64(claim));
-            fails(&mut machine, &frame.from(role_of_peer(role)).header(), TOO_BIG);
+            assert_fails(&mut machine, &frame.from(role_of_peer(role)).header(), TOO_BIG);
         }
     }
 }
@@ -87,13 +88,13 @@ const fn role_of_peer(role: Role) -> Role {
 }
 
 #[test]
-fn the_limit_counts_each_message_for_itself() {
+fn the_limit_applies_to_each_message() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         for _ in 0..10 {
             let frames =
                 [Frame::text("x".repeat(900)).more(), Frame::continuation("y".repeat(100))];
-            assert_eq!(machine.hears_frames(frames).len(), 1);
+            assert_eq!(machine.receive_frames(frames).len(), 1);
         }
     }
 }
@@ -103,7 +104,7 @@ fn control_frames_do_not_count_for_the_limit() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(10));
         let long = "x".repeat(125);
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::text("01234").more(),
             Frame::ping(&long),
             Frame::continuation("56789"),
@@ -113,75 +114,75 @@ fn control_frames_do_not_count_for_the_limit() {
 }
 
 #[test]
-fn a_limit_of_nothing_lets_empty_messages_pass() {
+fn a_limit_of_zero_allows_empty_messages() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(0));
-        assert_eq!(machine.hears_frames([Frame::text(""), Frame::binary("")]).len(), 2);
-        let seen = machine.hears_frames([Frame::text("x")]);
+        assert_eq!(machine.receive_frames([Frame::text(""), Frame::binary("")]).len(), 2);
+        let seen = machine.receive_frames([Frame::text("x")]);
         assert_eq!(seen, [error(ProtocolError::MessageTooBig(0))]);
     }
 }
 
 #[test]
-fn the_limit_is_on_by_default_at_one_mebibyte() {
+fn the_default_limit_is_one_mebibyte() {
     assert_eq!(Config::default().max_message_size, 1 << 20);
     for mut machine in Machine::both() {
         let claim = Claim::Bits64((1 << 20) + 1);
         let header = Frame::text("").claiming(claim).from(machine.peer()).header();
-        fails(&mut machine, &header, ProtocolError::MessageTooBig(1 << 20));
+        assert_fails(&mut machine, &header, ProtocolError::MessageTooBig(1 << 20));
     }
 }
 
 #[test]
-fn what_is_sent_has_no_limit() {
+fn sent_messages_have_no_limit() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(10));
         machine.send(&[1; 100]).unwrap();
-        assert_eq!(machine.says(), [Frame::binary([1; 100])]);
+        assert_eq!(machine.sent(), [Frame::binary([1; 100])]);
     }
 }
 
 #[test]
-fn without_a_limit_a_claim_is_believed_but_gets_no_memory() {
+fn without_a_limit_an_announced_length_takes_no_memory() {
     for claim in [1 << 20, 1 << 32, 1 << 62, u64::MAX >> 1] {
         for role in ROLES {
             let mut machine = Machine::new(role, &limited(usize::MAX));
             let frame = Frame::binary("").claiming(Claim::Bits64(claim));
-            assert_eq!(machine.hears(&frame.from(machine.peer()).header()), []);
+            assert_eq!(machine.receive(&frame.from(machine.peer()).header()), []);
             assert!(machine.input.is_empty(), "a header is nothing to keep");
             assert!(machine.input.capacity() <= 32, "{} bytes", machine.input.capacity());
-            // What comes of it is kept, and no more.
-            assert_eq!(machine.hears(&[1; 3]), []);
-            assert_eq!(machine.hears(&[2; 100]), []);
+            // What arrives of it is kept, and takes no more memory than that.
+            assert_eq!(machine.receive(&[1; 3]), []);
+            assert_eq!(machine.receive(&[2; 100]), []);
             assert!(machine.input.capacity() <= 512, "{} bytes", machine.input.capacity());
         }
     }
 }
 
 #[test]
-fn without_a_limit_a_length_above_what_the_rfc_has_is_still_refused() {
+fn without_a_limit_an_invalid_length_is_still_refused() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
         let frame = Frame::text("").claiming(Claim::Bits64(1 << 63));
         let header = frame.from(machine.peer()).header();
-        fails(&mut machine, &header, ProtocolError::LengthOverflow);
+        assert_fails(&mut machine, &header, ProtocolError::LengthOverflow);
     }
 }
 
 #[test]
-fn without_a_limit_the_sum_of_two_claims_cannot_overflow() {
+fn without_a_limit_the_sum_of_lengths_cannot_overflow() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
-        machine.hears_frames([Frame::binary([1; 100]).more()]);
+        machine.receive_frames([Frame::binary([1; 100]).more()]);
         let frame = Frame::continuation("").claiming(Claim::Bits64(u64::MAX >> 1));
-        assert_eq!(machine.hears(&frame.from(machine.peer()).wire()), []);
-        assert_eq!(machine.hears(&[1; 1000]), []);
+        assert_eq!(machine.receive(&frame.from(machine.peer()).wire()), []);
+        assert_eq!(machine.receive(&[1; 1000]), []);
         assert_eq!(machine.state(), prism_core::State::Open);
     }
 }
 
 #[test]
-fn a_big_message_that_drips_is_kept_in_a_small_multiple_of_what_has_come() {
+fn a_trickling_message_takes_a_small_multiple_of_its_bytes() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
         let frame = Frame::text("").claiming(Claim::Bits64(1 << 40)).masked_with([0; 4]);
@@ -189,9 +190,9 @@ fn a_big_message_that_drips_is_kept_in_a_small_multiple_of_what_has_come() {
         if role == Role::Client {
             header = Frame { key: None, ..frame }.header();
         }
-        machine.hears(&header);
+        machine.receive(&header);
         for arrived in 1..=200_000 {
-            assert_eq!(machine.hears(b"x"), []);
+            assert_eq!(machine.receive(b"x"), []);
             assert!(machine.input.capacity() <= 2 * arrived + 64, "{arrived} bytes came");
         }
     }
@@ -211,7 +212,7 @@ fn receives_by_reads(wire: &[u8], len: usize) -> usize {
         let enough = if come < 256 << 10 { come * 2 } else { come + come / 2 };
         assert!(capacity <= enough + 2 * READ, "{capacity} bytes for {come}");
         most = most.max(capacity);
-        seen.extend(machine.receives());
+        seen.extend(machine.receive_buffered());
     }
     assert!(matches!(&seen[..], [Seen::Binary(bytes)] if bytes.len() == len));
     most
@@ -254,7 +255,7 @@ fn a_thousand_big_messages_take_the_memory_of_one() {
         for _ in 0..1000 {
             let mut seen = Vec::new();
             for piece in wire.chunks(4096) {
-                seen.extend(machine.hears(piece));
+                seen.extend(machine.receive(piece));
             }
             assert!(matches!(&seen[..], [Seen::Binary(bytes)] if bytes.len() == 100_000));
             assert!(machine.input.is_empty());

@@ -1,11 +1,11 @@
-//! RFC 6455 §5.1 and §5.3: a client masks every frame with a fresh key, a server none.
+//! RFC 6455 §5.1 and §5.3: a client masks every frame with a new key, and a server masks none.
 
 mod common;
 
 use common::{
     binary,
     frame::{Frame, masked, parse},
-    machine::{Machine, fails, quiet},
+    machine::{Machine, assert_fails, quiet},
     pair::Pair,
     text,
 };
@@ -25,14 +25,14 @@ fn one_of_each() -> [Frame; 6] {
 #[test]
 fn a_server_refuses_a_frame_without_a_mask() {
     for frame in one_of_each() {
-        fails(&mut Machine::server(), &frame.wire(), ProtocolError::UnmaskedFrame);
+        assert_fails(&mut Machine::server(), &frame.wire(), ProtocolError::UnmaskedFrame);
     }
 }
 
 #[test]
 fn a_client_refuses_a_frame_with_a_mask() {
     for frame in one_of_each() {
-        fails(&mut Machine::client(), &frame.masked().wire(), ProtocolError::MaskedFrame);
+        assert_fails(&mut Machine::client(), &frame.masked().wire(), ProtocolError::MaskedFrame);
     }
 }
 
@@ -40,19 +40,19 @@ fn a_client_refuses_a_frame_with_a_mask() {
 fn a_mask_of_zeros_is_a_mask() {
     let zero = [0; 4];
     let wire = Frame::text("in the clear").masked_with(zero).wire();
-    assert_eq!(Machine::server().hears(&wire), [text("in the clear")]);
+    assert_eq!(Machine::server().receive(&wire), [text("in the clear")]);
     let wire = Frame::text("in the clear").masked_with(zero).wire();
-    fails(&mut Machine::client(), &wire, ProtocolError::MaskedFrame);
+    assert_fails(&mut Machine::client(), &wire, ProtocolError::MaskedFrame);
 }
 
 #[test]
 fn an_unmasked_continuation_of_a_masked_message_is_refused() {
     let wire = [Frame::text("mas").more().masked().wire(), Frame::continuation("ked").wire()];
-    fails(&mut Machine::server(), &wire.concat(), ProtocolError::UnmaskedFrame);
+    assert_fails(&mut Machine::server(), &wire.concat(), ProtocolError::UnmaskedFrame);
 }
 
 #[test]
-fn each_fragment_has_its_own_key_which_starts_at_its_first_byte() {
+fn each_fragment_has_a_key_of_its_own() {
     let wire = [
         Frame::binary("abcde").more().masked_with([1, 2, 3, 4]).wire(),
         Frame::ping("fghij").masked_with([9, 9, 9, 9]).wire(),
@@ -60,7 +60,7 @@ fn each_fragment_has_its_own_key_which_starts_at_its_first_byte() {
         Frame::continuation("pqrst").masked_with([5, 6, 7, 8]).wire(),
     ];
     let mut server = Machine::server();
-    assert_eq!(server.hears(&wire.concat()).last(), Some(&binary("abcdeklmnopqrst")));
+    assert_eq!(server.receive(&wire.concat()).last(), Some(&binary("abcdeklmnopqrst")));
 }
 
 #[test]
@@ -70,22 +70,22 @@ fn a_payload_is_unmasked_the_same_however_it_is_cut() {
     for first in 0..=wire.len() {
         for second in first..=wire.len() {
             let mut server = Machine::server();
-            let mut seen = server.hears(&wire[..first]);
-            seen.extend(server.hears(&wire[first..second]));
-            seen.extend(server.hears(&wire[second..]));
+            let mut seen = server.receive(&wire[..first]);
+            seen.extend(server.receive(&wire[first..second]));
+            seen.extend(server.receive(&wire[second..]));
             assert_eq!(seen, [binary(&payload)], "cut at {first} and {second}");
         }
     }
 }
 
 #[test]
-fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
+fn a_client_masks_each_frame_with_the_next_key() {
     let mut client = Machine::client();
     client.send("text").unwrap();
     client.send(b"binary").unwrap();
     client.ping(b"ping").unwrap();
     client.pong(b"").unwrap();
-    client.hears_frames([Frame::ping("asked")]);
+    client.receive_frames([Frame::ping("asked")]);
     assert!(client.close(CloseCode::NORMAL, "bye"));
 
     let frames = parse(&client.out);
@@ -97,14 +97,14 @@ fn a_client_masks_all_it_sends_with_the_keys_in_their_order() {
         Frame::pong("asked"),
         Frame::close(1000, "bye"),
     ];
-    assert_eq!(client.says(), plain);
+    assert_eq!(client.sent(), plain);
     let mut expected = first_keys(6);
     for frame in frames {
         assert_eq!(frame.key, Some(expected.remove(0)), "{frame:?}");
     }
 }
 
-/// The first keys of a test's client, as empty messages show them.
+/// Returns the first keys of a test's client, from the empty messages that it sends.
 fn first_keys(count: usize) -> Vec<[u8; 4]> {
     let mut client = Machine::client();
     for _ in 0..count {
@@ -117,7 +117,7 @@ fn first_keys(count: usize) -> Vec<[u8; 4]> {
 }
 
 #[test]
-fn a_masked_payload_is_the_plain_one_xored_with_the_key() {
+fn a_masked_payload_is_xored_with_the_key() {
     let mut client = Machine::client();
     client.send(&[0; 100]).unwrap();
     let key = parse(&client.out)[0].key.unwrap();
@@ -125,7 +125,7 @@ fn a_masked_payload_is_the_plain_one_xored_with_the_key() {
 }
 
 #[test]
-fn keys_are_asked_for_only_when_there_is_something_to_mask() {
+fn keys_are_requested_only_to_mask_something() {
     let mut ws = WebSocket::client(
         &Config::default(),
         MaskKeys::new(|_| panic!("nothing is sent, and the generator was asked")),
@@ -137,7 +137,7 @@ fn keys_are_asked_for_only_when_there_is_something_to_mask() {
 }
 
 #[test]
-fn hundreds_of_frames_get_hundreds_of_keys() {
+fn each_frame_has_another_key() {
     let mut client = Machine::client();
     for _ in 0..1000 {
         client.send("same text").unwrap();
@@ -149,7 +149,7 @@ fn hundreds_of_frames_get_hundreds_of_keys() {
 }
 
 #[test]
-fn a_server_reads_what_a_client_masked() {
+fn a_server_unmasks_the_messages_of_a_client() {
     let mut pair = Pair::new(&quiet());
     for len in 0..70 {
         pair.client.send(&vec![len; usize::from(len)]).unwrap();
@@ -160,7 +160,7 @@ fn a_server_reads_what_a_client_masked() {
 }
 
 #[test]
-fn apply_mask_is_the_xor_of_the_rfc_at_every_length_place_and_phase() {
+fn apply_mask_is_the_xor_of_the_rfc_at_every_length() {
     let key = [0x12, 0x34, 0x56, 0x78];
     let memory: Vec<u8> = (0..=255).collect();
     for from in 0..17 {

@@ -1,4 +1,4 @@
-//! RFC 3986 §6.2.2: a path has one spelling, whoever spells it.
+//! RFC 3986 §6.2.2: equivalent paths have one normal form.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ fn normal(path: &str) -> String {
     normalize_path(path).expect(path).into_owned()
 }
 
-/// §5.2.4, word for word, on a path without escapes.
+/// The algorithm of §5.2.4, word for word, on a path without escapes.
 fn remove_dot_segments(path: &str) -> String {
     let (mut input, mut output) = (path.to_owned(), String::new());
     while !input.is_empty() {
@@ -26,11 +26,11 @@ fn remove_dot_segments(path: &str) -> String {
     output
 }
 
-/// What these are spelled like (§6.2.2.1, §6.2.2.2).
+/// Escapes, and how they are normalized (§6.2.2.1, §6.2.2.2).
 const ESCAPES: [(&str, &str); 5] =
     [("%2e", "."), ("%2f", "%2F"), ("%61", "a"), ("%c3", "%C3"), ("%25", "%25")];
 
-/// What must hold of any path at all.
+/// Checks what must hold for every path.
 #[track_caller]
 fn check(path: &str) {
     let Ok(normal) = normalize_path(path) else {
@@ -44,13 +44,13 @@ fn check(path: &str) {
     assert!(normal.starts_with('/') && normal.is_ascii(), "{path}: {normal}");
     assert!(!normal.contains(['?', '#', ' ', '"', '\\', '{', '|']), "{path}: {normal}");
     assert!(!normal.split('/').any(|segment| [".", ".."].contains(&segment)), "{path}: {normal}");
-    // Once is enough, and costs nothing more.
+    // The normal form of a normal path is that path, borrowed.
     assert!(matches!(normalize_path(&normal), Ok(Cow::Borrowed(again)) if again == normal));
     assert_eq!(matches!(normal, Cow::Borrowed(_)), normal == path, "{path}: {normal}");
 }
 
 #[test]
-fn a_path_has_one_spelling() {
+fn equivalent_paths_have_one_normal_form() {
     for (path, expected) in [
         ("/", "/"),
         ("/a//b/", "/a//b/"),
@@ -61,7 +61,7 @@ fn a_path_has_one_spelling() {
         ("/caf\u{e9}", "/caf%C3%A9"),
         ("/a b\"c", "/a%20b%22c"),
         ("/%7c|", "/%7C%7C"),
-        // Other escapes stay what they are: they mean no separator, and no other escape.
+        // Other escapes stay: they are neither separators nor other escapes.
         ("/a%2fb", "/a%2Fb"),
         ("/%2561", "/%2561"),
         ("/%40@", "/%40@"),
@@ -86,7 +86,7 @@ fn a_path_has_one_spelling() {
 }
 
 #[test]
-fn a_malformed_escape_has_no_spelling() {
+fn a_malformed_escape_has_no_normal_form() {
     for path in ["/%", "/%4", "/%zz", "/%4g", "/%%41", "/a%2", "/%/41", "/%-1", "/%+1", "/%\u{e9}"]
     {
         assert_eq!(normalize_path(path), Err(InvalidPath::Escape), "{path}");
@@ -97,9 +97,9 @@ fn a_malformed_escape_has_no_spelling() {
     }
 }
 
-/// All paths of up to seven characters out of those that matter.
+/// All paths of up to seven of the characters that matter.
 #[test]
-fn what_is_normal_stays_as_it_is_on_all_short_paths() {
+fn all_short_paths_are_normalized_in_one_step() {
     const CHARACTERS: [char; 8] = ['/', '.', '%', '2', 'e', 'F', '5', '|'];
     let mut paths = vec!["/".to_owned()];
     for _ in 0..6 {
@@ -112,12 +112,12 @@ fn what_is_normal_stays_as_it_is_on_all_short_paths() {
     assert_eq!(paths.len(), 8_usize.pow(6));
 }
 
-/// All paths of up to five of these, against the words of the RFC.
+/// All paths of up to five of these pieces, compared with the algorithm of the RFC.
 #[test]
-fn short_paths_become_what_the_rfc_says() {
+fn short_paths_are_normalized_as_by_the_rfc() {
     let plain = ["/", ".", "..", "a"].map(|piece| (piece, piece));
     let pieces: Vec<_> = plain.into_iter().chain(ESCAPES).collect();
-    // As it is written, and as it is spelled.
+    // Each path as written, and with its escapes normalized.
     let mut paths = vec![("/".to_owned(), "/".to_owned())];
     for _ in 0..5 {
         let longer = |(path, spelled): &(String, String)| {
@@ -132,9 +132,9 @@ fn short_paths_become_what_the_rfc_says() {
     assert_eq!(paths.len(), 9_usize.pow(5));
 }
 
-/// So long that only linear work is done within a lifetime. (A head's limit is far below.)
+/// So long that only linear work ends in time. (The limit of a head is far lower.)
 #[test]
-fn long_paths_of_anything_end() {
+fn long_paths_take_linear_time() {
     const LONG: usize = 1 << 18;
     for unit in ["/", "/.", "/..", "/a/..", "/%2e%2E", "/a", "a/", "%61", "%2f", "|", "\u{e9}", "%"]
     {
@@ -147,7 +147,7 @@ fn long_paths_of_anything_end() {
 }
 
 #[test]
-fn escapes_are_decoded_to_text() {
+fn percent_decode_decodes_escapes_to_text() {
     assert!(matches!(percent_decode("a+b/c"), Ok(Cow::Borrowed("a+b/c"))));
     for (text, expected) in [
         ("", Ok("")),
@@ -167,13 +167,13 @@ fn escapes_are_decoded_to_text() {
 
 proptest! {
     #[test]
-    fn whatever_a_path_is_its_normal_form_is_normal(path in "/(\\PC|[/.%]|%2[eEfF]|%[0-9a-f]{2}){0,40}") {
+    fn the_normal_form_of_any_path_is_normal(path in "/(\\PC|[/.%]|%2[eEfF]|%[0-9a-f]{2}){0,40}") {
         check(&path);
     }
 
-    /// Whatever name a segment has, a client that escapes it well asks for it.
+    /// Whatever the name of a segment is, a client that escapes it properly asks for it.
     #[test]
-    fn a_name_that_was_escaped_is_decoded_to_itself(name in "\\PC{1,20}") {
+    fn an_escaped_name_decodes_to_itself(name in "\\PC{1,20}") {
         let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let path = normal(&format!("/{escaped}"));
         prop_assume!(![".", ".."].contains(&&*name));

@@ -1,5 +1,5 @@
-//! Messages that are encoded once and sent to many (RFC 6455 §5), and outputs that hold bytes of
-//! others.
+//! Messages that are encoded once and sent to many connections (RFC 6455 §5), and outputs that keep
+//! such messages.
 
 mod common;
 
@@ -15,17 +15,17 @@ use prism_core::{
     WebSocket,
 };
 
-/// An output of the caller's own: it keeps messages that others have as well apart.
+/// An output of the caller: it keeps prepared messages apart from its own bytes.
 #[derive(Default)]
 struct Keeping {
     own: BytesMut,
     kept: Vec<PreparedMessage>,
-    /// How many bytes of those have been sent.
+    /// How many bytes of the kept messages have been sent.
     sent: usize,
 }
 
 impl Output for Keeping {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         &mut self.own
     }
 
@@ -39,7 +39,7 @@ impl Output for Keeping {
 }
 
 #[test]
-fn it_is_sent_as_the_same_message_would_be() {
+fn a_prepared_message_is_sent_like_any_other() {
     for len in [0, 1, 125, 126, 0xffff, 0x1_0000] {
         let text = "x".repeat(len);
         for message in [Message::Text(&text), Message::Binary(text.as_bytes())] {
@@ -47,16 +47,16 @@ fn it_is_sent_as_the_same_message_would_be() {
             assert_eq!(prepared.payload(), message.as_bytes());
             for mut machine in Machine::both() {
                 machine.send(message).unwrap();
-                let sent = machine.says();
+                let sent = machine.sent();
                 machine.ws.send_prepared(&prepared, &mut machine.out).unwrap();
-                assert_eq!(machine.says(), sent, "{:?}, {len} bytes", machine.role);
+                assert_eq!(machine.sent(), sent, "{:?}, {len} bytes", machine.role);
             }
         }
     }
 }
 
 #[test]
-fn a_client_masks_it_with_a_new_key_each_time() {
+fn a_client_masks_a_prepared_message_with_a_new_key() {
     let mut client = Machine::client();
     let prepared = PreparedMessage::new("the same");
     let mut wires = [(); 2].map(|()| {
@@ -66,22 +66,22 @@ fn a_client_masks_it_with_a_new_key_each_time() {
     assert_ne!(wires[0], wires[1]);
     for wire in &mut wires {
         let mut server = Machine::server();
-        assert_eq!(server.hears(wire), [common::Seen::Text("the same".into())]);
+        assert_eq!(server.receive(wire), [common::Seen::Text("the same".into())]);
     }
 }
 
 #[test]
-fn it_is_refused_once_the_connection_is_closing() {
+fn a_prepared_message_is_refused_once_closing() {
     for mut machine in Machine::both() {
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         let sent = machine.ws.send_prepared(&PreparedMessage::new("late"), &mut machine.out);
-        assert_eq!((sent, machine.says()), (Err(SendError::Closed), vec![]));
+        assert_eq!((sent, machine.sent()), (Err(SendError::Closed), vec![]));
     }
 }
 
 #[test]
-fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
+fn an_output_of_the_caller_gets_the_frame_uncopied() {
     let prepared = PreparedMessage::new("news");
     let mut outputs = [(); 2].map(|()| Keeping::default());
     for out in &mut outputs {
@@ -94,10 +94,8 @@ fn an_output_of_the_callers_own_gets_the_servers_frame_uncopied() {
 }
 
 #[test]
-fn what_it_keeps_counts_as_unsent_for_pongs() {
-    let mut config = quiet();
-    config.pong_mark = 10_000;
-    let mut ws = WebSocket::server(&config);
+fn kept_messages_count_as_unsent_for_pongs() {
+    let mut ws = WebSocket::server(&quiet().pong_mark(10_000));
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 10_000]), &mut out).unwrap();
     let mut input = RecvBuffer::new();
@@ -111,11 +109,9 @@ fn what_it_keeps_counts_as_unsent_for_pongs() {
 }
 
 #[test]
-fn a_peer_that_still_takes_what_it_keeps_is_not_late_to_close() {
-    let mut config = quiet();
-    config.close_timeout = Duration::from_secs(5);
+fn kept_messages_extend_the_close_timeout_while_they_are_read() {
     let at = Duration::from_secs;
-    let mut ws = WebSocket::server(&config);
+    let mut ws = WebSocket::server(&quiet().close_timeout(at(5)));
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 1000]), &mut out).unwrap();
     assert!(ws.close(CloseCode::NORMAL, "", &mut out));

@@ -1,21 +1,21 @@
-//! RFC 6455 §5 as laws: whatever is sent arrives, however it is cut, fragmented and mixed with control
-//! frames; whatever garbage comes, the machine ends in an orderly way.
+//! RFC 6455 §5 as properties: what is sent arrives, however it is cut, fragmented and mixed with
+//! control frames; and garbage ends a connection in an orderly way.
 
 mod common;
 
 use common::{
     Seen,
-    frame::{Frame, masked, parse, said_by, wire},
+    frame::{Frame, masked, parse, sent_by, wire},
     machine::{Machine, limited, quiet},
     pair::Pair,
 };
 use prism_core::{OwnedMessage, Role, State, apply_mask};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-/// A message as the application has it.
+/// A message of the application.
 fn message() -> impl Strategy<Value = OwnedMessage> {
     prop_oneof![
-        // Any characters at all, so that fragments and cuts go through them.
+        // Any characters at all, so that fragments and cuts divide them.
         vec(any::<char>(), 0..60).prop_map(|chars| OwnedMessage::Text(chars.into_iter().collect())),
         vec(any::<u8>(), 0..300).prop_map(OwnedMessage::Binary),
         (any::<u8>(), 65_500..65_600_usize)
@@ -34,10 +34,10 @@ fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Server), Just(Role::Client)]
 }
 
-/// Where a fragment ends, and the control frame that may stand behind it.
+/// Where a fragment ends, and the control frame after it, if any.
 type Cut = (Index, Option<Frame>);
 
-/// A message in the fragments that these cuts make, and what is to be seen of it all.
+/// Returns the fragments of a message that is divided by these cuts, and the expected events.
 fn fragmented(message: &OwnedMessage, cuts: &[Cut]) -> (Vec<Frame>, Vec<Seen>) {
     let bytes = message.as_message().as_bytes();
     let mut at: Vec<_> = cuts.iter().map(|(cut, _)| cut.index(bytes.len() + 1)).collect();
@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn messages_in_any_fragments_with_control_frames_between_arrive_however_they_are_cut(
+    fn fragmented_messages_arrive_however_they_are_cut(
         role in role(), conversation in conversation(), sizes in vec(1..5000_usize, 1..20),
     ) {
         let mut machine = Machine::new(role, &quiet());
@@ -101,7 +101,7 @@ proptest! {
         let mut seen = Vec::new();
         for size in sizes.iter().cycle() {
             let (piece, behind) = rest.split_at(rest.len().min(*size));
-            seen.extend(machine.hears(piece));
+            seen.extend(machine.receive(piece));
             rest = behind;
             if rest.is_empty() {
                 break;
@@ -112,12 +112,12 @@ proptest! {
             .iter()
             .filter_map(|seen| if let Seen::Ping(p) = seen { Some(Frame::pong(p)) } else { None })
             .collect();
-        prop_assert_eq!(machine.says(), answers);
+        prop_assert_eq!(machine.sent(), answers);
         prop_assert_eq!(seen, expected);
     }
 
     #[test]
-    fn what_one_end_sends_the_other_sees_and_can_send_back(
+    fn messages_arrive_and_can_be_echoed(
         messages in vec(message(), 1..8), size in 1..3000_usize,
     ) {
         let mut pair = Pair::new(&quiet());
@@ -140,14 +140,14 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_survived_answered_in_good_frames_and_refused_for_good(
+    fn garbage_is_refused_in_an_orderly_way(
         role in role(), pieces in vec(vec(any::<u8>(), 0..40), 0..20),
     ) {
         assert_orderly(role, &pieces);
     }
 
     #[test]
-    fn near_right_streams_are_survived_too(
+    fn nearly_valid_streams_end_in_an_orderly_way(
         role in role(),
         frames in vec((any::<u8>(), any::<bool>(), vec(any::<u8>(), 0..130)), 0..20),
         flip in any::<(Index, u8)>(),
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn masking_is_the_xor_of_the_rfc_in_whatever_pieces(
+    fn masking_in_pieces_is_the_xor_of_the_rfc(
         bytes in vec(any::<u8>(), 0..300), key: [u8; 4], at: [Index; 2],
     ) {
         let mut at = at.map(|at| at.index(bytes.len() + 1));
@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn a_close_goes_through_with_any_reason(reason in "\\PC{0,30}", code in 3000..5000_u16) {
+    fn a_close_with_any_reason_completes(reason in "\\PC{0,30}", code in 3000..5000_u16) {
         let mut pair = Pair::new(&quiet());
         let code = prism_core::CloseCode::new(code).unwrap();
         prop_assert!(reason.len() <= 123);
@@ -194,8 +194,8 @@ proptest! {
     }
 }
 
-/// Feeds the pieces: no panic, one error at most and then only that one, nothing but good frames
-/// said, and no more memory than the bytes are worth.
+/// Checks that the pieces cause no panic, at most one error, which then repeats, nothing but valid
+/// frames in the output, and no more memory than the bytes justify.
 fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     const LIMIT: usize = 500;
     let mut machine = Machine::new(role, &limited(LIMIT));
@@ -203,7 +203,7 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     let mut fed = 0;
     for piece in pieces {
         fed += piece.len();
-        let seen = machine.hears(piece);
+        let seen = machine.receive(piece);
         assert!(machine.input.capacity() <= 4 * fed.min(LIMIT + 14 + 130) + 256);
         let error = seen.iter().find(|seen| matches!(seen, Seen::Error(_))).cloned();
         if failed.is_some() {
@@ -212,13 +212,13 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
         failed = failed.or(error);
     }
     let out = machine.out.clone();
-    let said = said_by(role, &out);
-    let closes = said.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
-    assert_eq!(closes, usize::from(machine.state() != State::Open), "{said:?}");
-    assert!(closes == 0 || said.last().is_some_and(|frame| frame.opcode() == 8), "{said:?}");
-    let told = said.last().filter(|_| closes > 0).and_then(Frame::close_code);
+    let sent = sent_by(role, &out);
+    let closes = sent.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
+    assert_eq!(closes, usize::from(machine.state() != State::Open), "{sent:?}");
+    assert!(closes == 0 || sent.last().is_some_and(|frame| frame.opcode() == 8), "{sent:?}");
+    let told = sent.last().filter(|_| closes > 0).and_then(Frame::close_code);
     if let Some(Seen::Error(error)) = failed {
         assert_eq!(told, error.close_code().map(u16::from));
     }
-    assert_eq!(parse(&out).len(), said.len());
+    assert_eq!(parse(&out).len(), sent.len());
 }

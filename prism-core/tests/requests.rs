@@ -1,11 +1,11 @@
-//! RFC 9110 and 9112: what a server reads that is not for a WebSocket.
+//! RFC 9110 and 9112: requests that are not for a WebSocket.
 
 mod common;
 
 use common::heads::head;
 use prism_core::{Config, HandshakeError, RecvBuffer, Request, ServerHandshake};
 
-/// What is read of a request in these pieces: its method, target, path and host.
+/// Reads a request in these pieces. Returns its method, target, path and host.
 fn read<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Option<[String; 4]>, HandshakeError> {
@@ -31,10 +31,10 @@ fn with_request(lines: &[&str], test: impl FnOnce(&Request<'_>)) {
 
 const HOST: &str = "Host: a.b";
 
-/// Requests, and the path and host that they are for.
+/// Good requests, with their path and host.
 const GOOD: [(&[&str], &str, &str); 17] = [
     (&["GET / HTTP/1.1", HOST], "/", "a.b"),
-    // As a proxy or its health check asks that knows nothing newer.
+    // As sent by a proxy, or its health check, that knows nothing newer.
     (&["GET / HTTP/1.0"], "/", ""),
     (&["GET / HTTP/1.0", "Host:"], "/", ""),
     (&["GET / HTTP/1.0", "Connection: close", HOST], "/", "a.b"),
@@ -83,7 +83,7 @@ const BAD: [(&[&str], HandshakeError); 21] = [
 ];
 
 #[test]
-fn http_1_0_needs_no_host_and_a_path_has_one_spelling() {
+fn good_requests_have_a_normal_path_and_a_host() {
     for (lines, path, host) in GOOD {
         let read = read([&head(lines.iter().copied())[..]]).expect(lines[0]).expect(lines[0]);
         assert_eq!([&read[2], &read[3]], [path, host], "{lines:?}");
@@ -92,7 +92,7 @@ fn http_1_0_needs_no_host_and_a_path_has_one_spelling() {
 }
 
 #[test]
-fn what_is_no_good_request_of_either_version_is_an_error() {
+fn bad_requests_are_refused() {
     for (lines, error) in BAD {
         assert_eq!(read([&head(lines.iter().copied())[..]]), Err(error), "{lines:?}");
         let status = if error == HandshakeError::UnsupportedHttpVersion { 505 } else { 400 };
@@ -101,7 +101,7 @@ fn what_is_no_good_request_of_either_version_is_an_error() {
 }
 
 #[test]
-fn how_a_request_is_cut_makes_no_difference() {
+fn the_outcome_does_not_depend_on_how_a_request_is_cut() {
     let good = GOOD.map(|(lines, ..)| lines);
     for lines in good.into_iter().chain(BAD.map(|(lines, _)| lines)) {
         let request = head(lines.iter().copied());
@@ -137,7 +137,7 @@ fn http_1_0_is_never_upgraded() {
 }
 
 #[test]
-fn all_lines_of_a_header_are_there() {
+fn all_lines_of_a_header_are_returned() {
     let lines = [
         "GET / HTTP/1.1",
         HOST,

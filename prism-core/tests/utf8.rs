@@ -1,19 +1,20 @@
-//! RFC 6455 §8.1: text is UTF-8, also where it was cut, and wrong text fails at its first wrong byte.
+//! RFC 6455 §8.1: text is UTF-8, wherever it is cut, and invalid text fails at its first wrong
+//! byte.
 
 mod common;
 
 use common::{
     Seen, binary, error,
     frame::{Frame, TEXT, masked},
-    machine::{Machine, fails},
+    machine::{Machine, assert_fails},
     text,
 };
 use prism_core::{ProtocolError, Role};
 
 const INVALID: Seen = error(ProtocolError::InvalidUtf8);
 
-/// Texts with a character of each length at the edges of what UTF-8 has, and the noncharacters,
-/// which are characters here (Unicode, Corrigendum #9).
+/// Texts with a character of each length at the edges of UTF-8, and the noncharacters, which count
+/// as characters here (Unicode, Corrigendum #9).
 const RIGHT: [&str; 14] = [
     "",
     "a",
@@ -31,7 +32,7 @@ const RIGHT: [&str; 14] = [
     "\u{feff}with a byte order mark",
 ];
 
-/// Bytes that are no text, and how many of them are needed to know.
+/// Bytes that are not text, and how many of them are needed to know that.
 const WRONG: [(&[u8], usize); 24] = [
     (b"\x80", 1),
     (b"\xbf", 1),
@@ -59,7 +60,7 @@ const WRONG: [(&[u8], usize); 24] = [
     (b"\xff", 1),
 ];
 
-/// Characters that are right as far as they go.
+/// Incomplete characters.
 const BEGUN: [&[u8]; 10] = [
     b"\xc2",
     b"\xdf",
@@ -74,31 +75,31 @@ const BEGUN: [&[u8]; 10] = [
 ];
 
 #[test]
-fn every_character_there_is_is_text() {
+fn every_character_is_text() {
     let all: String = (char::MIN..=char::MAX).collect();
     let mut client = Machine::client();
     for start in (0..all.len()).step_by(60_000) {
         let end = all.floor_char_boundary(start + 60_000);
         let piece = &all[all.floor_char_boundary(start)..end];
-        assert_eq!(client.hears_frames([Frame::text(piece)]), [text(piece)]);
+        assert_eq!(client.receive_frames([Frame::text(piece)]), [text(piece)]);
     }
 }
 
 #[test]
-fn text_is_right_in_whatever_two_fragments_it_comes() {
+fn text_is_valid_in_any_two_fragments() {
     for right in RIGHT {
         for cut in 0..=right.len() {
             let (first, second) = right.as_bytes().split_at(cut);
             for mut machine in Machine::both() {
                 let frames = [Frame::text(first).more(), Frame::continuation(second)];
-                assert_eq!(machine.hears_frames(frames), [text(right)], "cut at {cut}");
+                assert_eq!(machine.receive_frames(frames), [text(right)], "cut at {cut}");
             }
         }
     }
 }
 
 #[test]
-fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
+fn text_is_valid_in_fragments_of_one_byte_and_empty_ones() {
     for right in RIGHT {
         let mut frames = vec![Frame::text("").more()];
         for byte in right.bytes() {
@@ -106,19 +107,19 @@ fn text_is_right_in_fragments_of_one_byte_with_empty_ones_between() {
             frames.push(Frame::continuation("").more());
         }
         frames.push(Frame::continuation(""));
-        assert_eq!(Machine::server().hears_frames(frames), [text(right)]);
+        assert_eq!(Machine::server().receive_frames(frames), [text(right)]);
     }
 }
 
 #[test]
-fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
+fn invalid_text_is_refused_anywhere_in_a_message() {
     for (wrong, _) in WRONG {
         for before in ["", "before", "é", &"x".repeat(100)] {
             for behind in ["", "behind", "€", &"x".repeat(100)] {
                 let payload = [before.as_bytes(), wrong, behind.as_bytes()].concat();
                 for mut machine in Machine::both() {
                     let wire = Frame::text(&payload).from(machine.peer()).wire();
-                    fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
+                    assert_fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
                 }
             }
         }
@@ -126,87 +127,91 @@ fn wrong_text_is_refused_wherever_it_stands_in_a_message() {
 }
 
 #[test]
-fn the_same_bytes_are_fine_as_binary() {
+fn invalid_text_is_valid_as_binary() {
     for (wrong, _) in WRONG {
-        assert_eq!(Machine::client().hears_frames([Frame::binary(wrong)]), [binary(wrong)]);
+        assert_eq!(Machine::client().receive_frames([Frame::binary(wrong)]), [binary(wrong)]);
     }
 }
 
 #[test]
-fn wrong_text_fails_with_its_first_wrong_byte_and_the_rest_need_not_come() {
+fn invalid_text_fails_at_its_first_wrong_byte() {
     for (wrong, known) in WRONG {
         for before in ["", "before", "€", &"x".repeat(100)] {
-            // A frame that goes on for long, read byte by byte.
+            // A long frame, read byte by byte.
             let head = before.len() + known;
             let payload = [before.as_bytes(), wrong, &[b'x'; 1000]].concat();
             for mut machine in Machine::both() {
                 let wire = Frame::text(&payload).from(machine.peer()).wire();
                 let header = wire.len() - payload.len();
                 for byte in &wire[..header + head - 1] {
-                    assert_eq!(machine.hears(&[*byte]), [], "{wrong:x?} is not wrong yet");
+                    assert_eq!(machine.receive(&[*byte]), [], "{wrong:x?} is not wrong yet");
                 }
-                assert_eq!(machine.hears(&wire[header + head - 1..][..1]), [INVALID], "{wrong:x?}");
+                assert_eq!(
+                    machine.receive(&wire[header + head - 1..][..1]),
+                    [INVALID],
+                    "{wrong:x?}"
+                );
             }
         }
     }
 }
 
 #[test]
-fn wrong_text_fails_in_the_fragment_that_shows_it() {
+fn invalid_text_fails_in_the_fragment_that_shows_it() {
     for (wrong, known) in WRONG {
         let mut client = Machine::client();
-        assert_eq!(client.hears_frames([Frame::text("ok ").more()]), []);
+        assert_eq!(client.receive_frames([Frame::text("ok ").more()]), []);
         for byte in &wrong[..known - 1] {
             let fragment = Frame::continuation([*byte]).more();
-            assert_eq!(client.hears_frames([fragment]), [], "{wrong:x?} is not wrong yet");
+            assert_eq!(client.receive_frames([fragment]), [], "{wrong:x?} is not wrong yet");
         }
         let fragment = Frame::continuation([wrong[known - 1]]).more();
-        assert_eq!(client.hears_frames([fragment]), [INVALID], "{wrong:x?}");
+        assert_eq!(client.receive_frames([fragment]), [INVALID], "{wrong:x?}");
     }
 }
 
 #[test]
-fn wrong_text_fails_before_a_control_frame_behind_it_is_seen() {
+fn invalid_text_fails_before_a_later_control_frame() {
     for mut machine in Machine::both() {
         let frames = [Frame::text(b"ab\xff").more(), Frame::ping("x"), Frame::continuation("")];
-        assert_eq!(machine.hears_frames(frames), [INVALID]);
-        assert_eq!(machine.says()[0].close_code(), Some(1007));
+        assert_eq!(machine.receive_frames(frames), [INVALID]);
+        assert_eq!(machine.sent()[0].close_code(), Some(1007));
     }
 }
 
 #[test]
-fn a_character_that_is_not_finished_where_the_message_ends_is_refused() {
+fn a_message_that_ends_inside_a_character_is_refused() {
     for begun in BEGUN {
         let payload = [b"ok ", begun].concat();
         for mut machine in Machine::both() {
-            assert_eq!(machine.hears_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
+            assert_eq!(machine.receive_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            assert_eq!(machine.hears_frames([Frame::text(&payload).more()]), [], "it may go on");
-            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+            assert_eq!(machine.receive_frames([Frame::text(&payload).more()]), [], "it may go on");
+            assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            machine.hears_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
-            machine.hears_frames([Frame::continuation("").more()]);
-            assert_eq!(machine.hears_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
+            machine.receive_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
+            machine.receive_frames([Frame::continuation("").more()]);
+            assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
     }
 }
 
 #[test]
-fn a_message_starts_afresh_whatever_the_last_one_ended_with() {
+fn a_character_does_not_continue_in_the_next_message() {
     let mut client = Machine::client();
     let whole = [Frame::text("é").more(), Frame::continuation("ü")];
-    assert_eq!(client.hears_frames(whole), [text("éü")]);
-    assert_eq!(client.hears_frames([Frame::text("a")]), [text("a")]);
+    assert_eq!(client.receive_frames(whole), [text("éü")]);
+    assert_eq!(client.receive_frames([Frame::text("a")]), [text("a")]);
     let late = [Frame::text("abc").more(), Frame::continuation(b"\xbc")];
-    assert_eq!(client.hears_frames(late), [INVALID], "no rest of a character of another message");
+    assert_eq!(client.receive_frames(late), [INVALID], "no rest of a character of another message");
 }
 
-/// Each beginning of one to four bytes that could matter, against the standard library's verdict:
-/// as a whole message, and as a fragment that may go on.
+/// Compares each prefix of one to four bytes that could matter with the standard library's verdict:
+/// as a whole message, and as a fragment that may continue.
 #[test]
-fn the_verdict_is_that_of_the_standard_library_for_every_interesting_beginning() {
+fn every_interesting_prefix_is_judged_as_by_std() {
     // The last byte on each side of each edge in the table of RFC 3629 §4.
     const EDGES: [u8; 20] = [
         0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed,
@@ -244,30 +249,30 @@ fn agrees_with_std(bytes: &[u8]) {
 }
 
 fn receive_one(frame: &Frame) -> Vec<Seen> {
-    Machine::client().hears(&frame.wire())
+    Machine::client().receive(&frame.wire())
 }
 
 #[test]
-fn the_bytes_are_judged_as_they_are_unmasked_not_as_they_travel() {
-    // A key that makes wrong bytes of right ones on the wire, and the other way round.
+fn the_unmasked_bytes_are_checked() {
+    // A key that makes wrong bytes of right ones on the wire, and vice versa.
     let key = [0x80; 4];
     let right = Frame::text("plain").masked_with(key).wire();
     assert!(core::str::from_utf8(&right[6..]).is_err());
-    assert_eq!(Machine::server().hears(&right), [text("plain")]);
+    assert_eq!(Machine::server().receive(&right), [text("plain")]);
 
     let wrong = masked(b"plain", key);
     let wire = Frame::new(TEXT, wrong).masked_with(key).wire();
     assert_eq!(wire[6..], *b"plain");
-    assert_eq!(Machine::server().hears(&wire), [INVALID]);
+    assert_eq!(Machine::server().receive(&wire), [INVALID]);
 }
 
 #[test]
-fn long_text_with_one_wrong_byte_is_refused_wherever_that_byte_is() {
+fn one_wrong_byte_anywhere_in_long_text_is_refused() {
     let long = "0123456789abcdef".repeat(20);
     for at in 0..long.len() {
         let mut bytes = long.clone().into_bytes();
         bytes[at] = 0xff;
         let mut server = Machine::new(Role::Server, &common::machine::quiet());
-        assert_eq!(server.hears_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
+        assert_eq!(server.receive_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
     }
 }

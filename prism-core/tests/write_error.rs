@@ -1,5 +1,5 @@
-//! RFC 6455 §7.1.5: how a connection ended is what the peer's close frame says, also where a write
-//! has failed before that frame was read.
+//! RFC 6455 §7.1.5: the peer's close frame says how a connection ended, even if a write failed
+//! before that frame was read.
 
 mod common;
 
@@ -13,19 +13,19 @@ use common::{
 use prism_core::{CloseCode, ProtocolError, SendError, State};
 
 #[test]
-fn after_a_failed_write_what_the_peer_has_sent_is_still_received() {
+fn after_a_failed_write_messages_are_still_received() {
     for mut machine in Machine::both() {
         machine.ws.handle_write_error();
         assert_eq!(machine.state(), State::Closing);
         assert!(machine.ws.wants_read());
-        let seen = machine.hears_frames([
+        let seen = machine.receive_frames([
             Frame::text("one"),
             Frame::ping("?"),
             Frame::text("two"),
             Frame::close(1000, "done"),
         ]);
         assert_eq!(seen, [text("one"), ping("?"), text("two"), close(1000, "done")]);
-        assert_eq!(machine.says(), [], "there is nobody who would take it");
+        assert_eq!(machine.sent(), [], "the transport takes nothing");
         assert_eq!(machine.ws.receive_eof(), Ok(()), "the peer had closed");
     }
 }
@@ -37,12 +37,12 @@ fn after_a_failed_write_nothing_can_be_sent() {
         assert_eq!(machine.send("late"), Err(SendError::Closed));
         assert_eq!(machine.ping(b""), Err(SendError::Closed));
         assert!(!machine.close(CloseCode::NORMAL, "late"));
-        assert_eq!(machine.says(), []);
+        assert_eq!(machine.sent(), []);
     }
 }
 
 #[test]
-fn after_a_failed_write_a_peer_that_ends_without_a_close_frame_has_not_closed() {
+fn after_a_failed_write_eof_without_a_close_is_an_error() {
     for mut machine in Machine::both() {
         machine.ws.handle_write_error();
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
@@ -50,26 +50,26 @@ fn after_a_failed_write_a_peer_that_ends_without_a_close_frame_has_not_closed() 
 }
 
 #[test]
-fn after_a_failed_write_the_peer_is_read_for_the_close_timeout_and_not_pinged() {
+fn after_a_failed_write_the_peer_is_read_for_the_close_timeout() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.handle_write_error();
-        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "its clock starts at the next call");
+        assert_eq!(machine.ws.poll_timeout(), Some(s(0)), "it starts with the next call");
         assert_eq!(machine.at(s(19)), Ok(()));
         assert_eq!(machine.ws.poll_timeout(), Some(s(24)));
-        assert_eq!(machine.hears_frames([Frame::text("late")]), [text("late")]);
+        assert_eq!(machine.receive_frames([Frame::text("late")]), [text("late")]);
         assert_eq!(machine.at(s(24)), Ok(()));
         assert!(!machine.ws.wants_read());
-        assert_eq!((machine.state(), machine.says()), (State::Closed, Vec::new()));
+        assert_eq!((machine.state(), machine.sent()), (State::Closed, Vec::new()));
     }
 }
 
 #[test]
-fn a_failed_write_changes_no_deadline_of_a_close_that_has_begun() {
+fn a_failed_write_does_not_change_the_close_deadline() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         assert!(machine.close(CloseCode::NORMAL, ""));
-        machine.says();
+        machine.sent();
         machine.at(s(1)).unwrap();
         machine.ws.handle_write_error();
         assert_eq!(machine.ws.poll_timeout(), Some(s(6)));

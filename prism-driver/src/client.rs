@@ -77,7 +77,7 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// If it is no token (RFC 9110 §5.6.2).
     pub fn protocol(mut self, name: &str) -> Result<Self, ConnectError> {
-        self.request = self.request.protocol(name)?;
+        self.request = self.request.subprotocol(name)?;
         Ok(self)
     }
 
@@ -142,7 +142,7 @@ impl<R: Runtime> Client<R> {
             None => (target, None),
             Some((path, query)) => (path, Some(query)),
         };
-        let info = RequestInfo::new(path, query, std::iter::empty(), accepted.protocol());
+        let info = RequestInfo::new(path, query, std::iter::empty(), accepted.subprotocol());
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.config(), keys);

@@ -68,10 +68,10 @@ impl<E> Upgrade<E> {
         options: &Options,
     ) -> Self {
         let request = offer.request();
-        let info = plain.shared(request.path(), request.query(), params, offer.protocol());
+        let info = plain.shared(request.path(), request.query(), params, offer.subprotocol());
         let headers = Some(request.headers().into_owned());
         let mut unsent = pool::take_send();
-        let websocket = offer.accept(&Accept::new(), &options.config(), unsent.own());
+        let websocket = offer.accept(&Accept::new(), &options.config(), unsent.buffer());
         Self { endpoint, opened: Opened { websocket, unsent: Some(unsent), info, headers } }
     }
 

@@ -113,7 +113,7 @@ mod tests {
         const SIZE: usize = 240_000;
         for _ in 0..100 {
             let mut buffer = Box::new(Unsent::with_capacity(SIZE));
-            buffer.own().resize(SIZE, 0);
+            buffer.buffer().resize(SIZE, 0);
             buffer.advance(SIZE / 2);
             put_send(buffer);
         }

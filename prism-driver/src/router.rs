@@ -115,7 +115,7 @@ impl<E: Clone> Router<E> {
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
         let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
-        if offer.select_protocol(&self.protocols).is_none() && self.requires_subprotocol {
+        if offer.select_subprotocol(&self.protocols).is_none() && self.requires_subprotocol {
             return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
         }
         if !self.origins.allow(request) {

@@ -208,7 +208,7 @@ impl Unsent {
 }
 
 impl Output for Unsent {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         &mut self.own
     }
 
@@ -238,7 +238,7 @@ impl Output for Unsent {
 pub(crate) struct Apart<'a>(pub(crate) &'a mut Unsent);
 
 impl Output for Apart<'_> {
-    fn own(&mut self) -> &mut BytesMut {
+    fn buffer(&mut self) -> &mut BytesMut {
         &mut self.0.own
     }
 
@@ -270,7 +270,7 @@ mod tests {
             let message = PreparedMessage::new(&vec![i as u8; len]);
             unsent.append(&message);
             let own = vec![b'a' + i as u8; i % 3];
-            unsent.own().extend_from_slice(&own);
+            unsent.buffer().extend_from_slice(&own);
             all.extend([message.frame(), &own].concat());
         }
         (unsent, all)
@@ -307,7 +307,7 @@ mod tests {
             let whole = unsent.whole().unwrap();
             assert!(std::ptr::eq(whole, &message.frame()[written..]), "{written} written");
         }
-        unsent.own().extend_from_slice(b"more");
+        unsent.buffer().extend_from_slice(b"more");
         assert_eq!(unsent.whole(), None);
     }
 
@@ -332,7 +332,7 @@ mod tests {
                 unsent.reserve(len);
                 let room = unsent.own.capacity() - unsent.own.len();
                 assert!(room >= len, "{room} for {len}");
-                unsent.own().extend(std::iter::repeat_n(7, len));
+                unsent.buffer().extend(std::iter::repeat_n(7, len));
                 let most = (unsent.len() * 17 / 16).max(DOUBLED * 2);
                 assert!(unsent.capacity() <= most, "{} for {}", unsent.capacity(), unsent.len());
                 unsent.advance(len / 7);

@@ -267,7 +267,7 @@ impl Wire {
     fn send_long(&mut self, message: Message<'_>) -> Result<(), SendError> {
         // Where something waits already, its owner may be waiting for the transport, too.
         let at_once = message.as_bytes().len() >= LARGE && self.is_idle();
-        if at_once && self.write(|outbound, out| outbound.send_head(message, out))? {
+        if at_once && self.write(|outbound, out| outbound.send_header(message, out))? {
             self.write_payload_for_owner(message);
             return Ok(());
         }

@@ -4,11 +4,11 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{error::ProtocolError, message::Message};
 
-/// What a frame is (RFC 6455 §5.2, §11.8).
+/// The kind of a frame (RFC 6455 §5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
-    /// Goes on with a fragmented message.
+    /// Continues a fragmented message.
     Continuation = 0,
     /// A text message, or its first fragment.
     Text = 1,
@@ -16,20 +16,20 @@ pub enum OpCode {
     Binary = 2,
     /// Begins or answers the close handshake.
     Close = 8,
-    /// Asks for a pong.
+    /// Requests a pong.
     Ping = 9,
-    /// Answers a ping, or says unasked that the sender lives.
+    /// Answers a ping, or shows unasked that the sender is alive.
     Pong = 10,
 }
 
 impl OpCode {
-    /// Whether it is a close, ping or pong.
+    /// Returns whether this is a close, ping or pong frame.
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 >= 8
     }
 
-    /// What the only frame of a message is.
+    /// Returns the opcode of a message that is sent as one frame.
     pub(crate) const fn of(message: Message<'_>) -> Self {
         match message {
             Message::Text(_) => Self::Text,
@@ -52,7 +52,8 @@ impl OpCode {
 
 /// A frame's header.
 ///
-/// For protocols that frame by themselves; [`WebSocket`](crate::WebSocket) needs none of it.
+/// For protocols that do their own framing; users of a [`WebSocket`](crate::WebSocket) do not need
+/// it.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -69,11 +70,11 @@ impl OpCode {
 pub struct Header {
     /// Whether this is the last (or only) frame of its message.
     pub fin: bool,
-    /// The first reserved bit, which permessage-deflate uses (RFC 7692 §6).
+    /// The first reserved bit, used by permessage-deflate (RFC 7692 §6).
     pub rsv1: bool,
-    /// What the frame is.
+    /// The kind of the frame.
     pub opcode: OpCode,
-    /// The key that the payload is masked with.
+    /// The key that masks the payload, if it is masked.
     pub mask: Option<[u8; 4]>,
     /// The payload's length in bytes, at most 2^63 - 1.
     pub len: u64,
@@ -88,18 +89,18 @@ impl Header {
     /// The length of the longest header, in bytes.
     pub const MAX_LEN: usize = 14;
 
-    /// The header of a frame that is a whole message.
+    /// Creates the header of a frame that is a whole message.
     pub(crate) const fn whole(opcode: OpCode, mask: Option<[u8; 4]>, len: usize) -> Self {
         Self { fin: true, rsv1: false, opcode, mask, len: len as u64 }
     }
 
-    /// Reads the header at the front of `bytes`, and says how long it is; `None` if more bytes are
-    /// needed.
+    /// Parses the header at the start of `bytes`, and returns it with its length in bytes; `None`
+    /// if more bytes are needed.
     ///
     /// # Errors
-    /// What is wrong in any frame from anybody: RSV2 or RSV3, a reserved opcode, a control frame
-    /// that is fragmented or too long, a length that is not minimal or has its top bit set.
-    /// Whether the mask and RSV1 are right depends on the connection, and is not judged here.
+    /// If the header is wrong on any connection: RSV2 or RSV3 is set, the opcode is reserved, a
+    /// control frame is fragmented or too long, or the length is not minimal or has its top bit
+    /// set. Whether a mask and RSV1 are allowed depends on the connection, and is not checked here.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         if first & RSV2_AND_3 != 0 {
@@ -125,8 +126,8 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    /// Appends the header to `out`, its length in the shortest form.
-    // Inlined even where it is not the only call: its length is known then, or nearly.
+    /// Appends the header to `out`, with the length in its shortest form.
+    // Inlined into several callers, most of which know the length, or nearly.
     #[inline(always)]
     pub fn encode(&self, out: &mut BytesMut) {
         let first =
@@ -178,7 +179,7 @@ mod tests {
     use crate::error::ProtocolError;
 
     #[test]
-    fn every_first_two_bytes_parse_to_what_encodes_back_or_are_refused() {
+    fn any_two_first_bytes_encode_back_or_are_refused() {
         for first in 0..=u8::MAX {
             for second in 0..=u8::MAX {
                 let mut wire = [first, second, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_take_their_shortest_form_and_no_other_is_accepted() {
+    fn only_the_shortest_form_of_a_length_is_accepted() {
         let parse = |wire: &[u8]| Header::parse(wire).map(|parsed| parsed.map(|(h, n)| (h.len, n)));
         assert_eq!(parse(&[0x82, 125]), Ok(Some((125, 2))));
         assert_eq!(parse(&[0x82, 126, 0, 126]), Ok(Some((126, 4))));
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_refused_is_refused_before_the_rest_arrives() {
+    fn a_wrong_header_is_refused_before_the_rest_arrives() {
         assert_eq!(Header::parse(&[0x83, 0xff]), Err(ProtocolError::ReservedOpcode(3)));
         assert_eq!(Header::parse(&[0x09, 0x80]), Err(ProtocolError::FragmentedControl));
         assert_eq!(Header::parse(&[0xa1, 0x80]), Err(ProtocolError::ReservedBits));

@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-/// XORs `bytes` with the repeated `key`, and returns the key turned to where the next byte goes on.
+/// XORs `bytes` with the repeated `key`, and returns the key rotated to continue with the next
+/// byte.
 ///
-/// Masking twice restores the bytes. A payload may be masked piece by piece:
+/// Masking twice restores the bytes. A payload may be masked in pieces:
 ///
 /// ```
 /// use prism_core::apply_mask;
@@ -21,8 +22,8 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     if bytes.len() < LONG { xor(bytes, key) } else { apply_aligned(bytes, key) }
 }
 
-/// Long payloads are worth the trouble of wide vectors, and of aligning them: one that lies across
-/// cache lines costs twice.
+/// Uses wide vectors, and aligns the words for them: an access across cache lines costs twice. That
+/// pays off for long payloads only.
 #[inline(never)]
 fn apply_aligned(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let ahead = bytes.as_ptr().align_offset(CACHE_LINE).min(bytes.len());
@@ -33,7 +34,7 @@ fn apply_aligned(bytes: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     xor(rest, key)
 }
 
-/// With the widest vectors that this CPU has.
+/// Uses the widest vectors that this CPU has.
 #[cfg(feature = "std")]
 fn xor_words(words: &mut [[u8; 8]], key: u64) {
     use fearless_simd::{Level, Simd, dispatch};
@@ -44,15 +45,15 @@ fn xor_words(words: &mut [[u8; 8]], key: u64) {
     ));
 }
 
-/// With the vectors that every CPU of this kind has.
+/// Uses the vectors that every CPU of the target has.
 #[cfg(not(feature = "std"))]
 fn xor_words(words: &mut [[u8; 8]], key: u64) {
     xor_each(words, key);
 }
 
-/// A loop of which the compiler makes vector code: straight through a KiB, which it takes at once. (Of a
-/// block that is a little shorter it first makes single steps, and then of those, with AVX-512, gathers
-/// and scatters, which take three times as long.)
+/// A loop that the compiler vectorises, over blocks of one KiB, which it unrolls completely. (For
+/// slightly shorter blocks it makes single steps first, and then, with AVX-512, gathers and
+/// scatters, which take three times as long.)
 #[inline(always)]
 fn xor_each(words: &mut [[u8; 8]], key: u64) {
     let (blocks, rest) = words.as_chunks_mut::<128>();
@@ -66,7 +67,7 @@ fn xor_each(words: &mut [[u8; 8]], key: u64) {
 fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
     let turned = bytes.len() % 4;
-    // The compiler makes vector code of a block, be there one or thirty.
+    // The compiler vectorises a block, for one block as for thirty.
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
         for word in block.as_chunks_mut().0 {
@@ -89,25 +90,27 @@ const fn xor_word(word: &mut [u8; 8], key: u64) {
     *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
 }
 
-/// The key twice.
+/// Returns the key twice.
 const fn double(key: [u8; 4]) -> u64 {
     let key = u32::from_ne_bytes(key) as u64;
     key << 32 | key
 }
 
-/// How many bytes of a short payload are masked at once.
+/// How many bytes of a short payload are masked at a time.
 const BLOCK: usize = 32;
 
-/// From this length on words are aligned.
+/// The length from which on words are aligned.
 const LONG: usize = 1024;
 
 const CACHE_LINE: usize = 64;
 
-/// Where a client's mask keys come from: a caller's function that fills memory with random bytes.
+/// The source of a client's mask keys: a function of the caller that fills memory with random
+/// bytes.
 ///
-/// The keys must be unpredictable to whoever chooses the messages (RFC 6455 §10.3), so give it the
-/// operating system's generator, or a cryptographic one seeded from it. It is asked for 64 keys at
-/// a time. A test gives a fixed sequence and gets the same bytes at each run.
+/// The keys must be unpredictable to the authors of the messages (RFC 6455 §10.3). So use the
+/// operating system's generator, or a cryptographic one seeded from it. The function is called for
+/// 64 keys at a time. In a test it may give a fixed sequence, so that each run produces the same
+/// bytes.
 ///
 /// ```
 /// let mut counter = 0;
@@ -115,7 +118,7 @@ const CACHE_LINE: usize = 64;
 ///     bytes.fill_with(|| { counter += 1; counter }); // for tests only: predictable
 /// });
 /// ```
-// Boxed: the half that sends has no keys on a server.
+// Boxed, because a server's sending half has no keys.
 pub struct MaskKeys(Box<Keys>);
 
 struct Keys {
@@ -129,7 +132,7 @@ type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
 impl MaskKeys {
     const BATCH: usize = 64 * 4;
 
-    /// Keys made of the bytes that `fill` writes. It must fill the whole slice.
+    /// Takes keys from the bytes that `fill` writes. It must fill the whole slice.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
         let fill = Box::new(fill);
         Self(Box::new(Keys { fill, batch: [0; Self::BATCH], used: Self::BATCH }))
@@ -150,7 +153,7 @@ impl MaskKeys {
 
 impl fmt::Debug for MaskKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The keys to come are a secret.
+        // The keys to come are secret.
         f.debug_struct("MaskKeys").finish_non_exhaustive()
     }
 }
@@ -162,7 +165,7 @@ mod tests {
     use super::{CACHE_LINE, LONG, MaskKeys, apply_mask};
 
     #[test]
-    fn every_length_and_phase_is_as_byte_by_byte() {
+    fn every_length_is_masked_as_byte_by_byte() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
         for len in 0..70 {
             for cut in 0..=len {
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn long_payloads_are_masked_wherever_they_lie_and_end() {
+    fn long_payloads_are_masked_at_every_alignment() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
         for (at, more) in (0..CACHE_LINE).flat_map(|at| (0..CACHE_LINE).map(move |more| (at, more)))
         {
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_is_used_once_and_a_batch_is_asked_for_when_one_is_used_up() {
+    fn each_key_is_used_once_and_batches_are_requested_on_demand() {
         let mut asked = 0u8;
         let mut keys = MaskKeys::new(move |bytes| {
             asked += 1;

@@ -1,8 +1,9 @@
-//! Text that arrives in pieces: valid so far, or wrong for good (RFC 6455 §8.1).
+//! Text that arrives in pieces: valid so far, or definitely wrong (RFC 6455 §8.1).
 
-/// How many bytes of `piece` are complete, valid UTF-8; up to three more may begin a code point.
+/// Returns how many bytes of `piece` are complete, valid UTF-8. Up to three more may begin a
+/// character.
 ///
-/// Fails at the first byte that no continuation could make right.
+/// Fails at the first byte that no continuation could make valid.
 pub(crate) fn valid_prefix(piece: &[u8]) -> Result<usize, InvalidUtf8> {
     match simdutf8::compat::from_utf8(piece) {
         Ok(_) => Ok(piece.len()),
@@ -11,7 +12,7 @@ pub(crate) fn valid_prefix(piece: &[u8]) -> Result<usize, InvalidUtf8> {
     }
 }
 
-/// The bytes as text, which must be complete.
+/// Returns the bytes as text, which must be complete.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
     simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8)
 }
@@ -26,43 +27,44 @@ mod tests {
     use super::{InvalidUtf8, text, valid_prefix};
 
     #[test]
-    fn a_begun_code_point_waits_and_a_hopeless_one_fails() {
+    fn an_unfinished_character_waits_and_an_invalid_one_fails() {
         assert_eq!(valid_prefix(b"ab"), Ok(2));
         assert_eq!(valid_prefix("a€".as_bytes()), Ok(4));
         assert_eq!(valid_prefix(b"a\xe2\x82"), Ok(1));
         assert_eq!(valid_prefix(b"\xf4"), Ok(0));
-        for hopeless in [&b"a\xff"[..], b"\xc0", b"\xed\xa0", b"\xf4\x90", b"\xe2\x28", b"\xf5"] {
-            assert_eq!(valid_prefix(hopeless), Err(InvalidUtf8), "{hopeless:x?}");
+        for invalid in [&b"a\xff"[..], b"\xc0", b"\xed\xa0", b"\xf4\x90", b"\xe2\x28", b"\xf5"] {
+            assert_eq!(valid_prefix(invalid), Err(InvalidUtf8), "{invalid:x?}");
         }
     }
 
-    /// Byte by byte, every beginning that could still become a character, and what makes it hopeless.
-    fn for_every_beginning(check: &mut impl FnMut(&[u8]) -> Verdict) {
-        fn goes_on(begun: &[u8], check: &mut impl FnMut(&[u8]) -> Verdict) {
+    /// Checks, byte by byte, every prefix that could still become a character, and every byte that
+    /// makes it invalid.
+    fn for_every_prefix(check: &mut impl FnMut(&[u8]) -> Verdict) {
+        fn extend(prefix: &[u8], check: &mut impl FnMut(&[u8]) -> Verdict) {
             for byte in 0..=u8::MAX {
-                let bytes = &mut [0; 4][..=begun.len()];
-                bytes[..begun.len()].copy_from_slice(begun);
-                bytes[begun.len()] = byte;
-                if check(bytes) == Verdict::Begun {
-                    goes_on(bytes, check);
+                let bytes = &mut [0; 4][..=prefix.len()];
+                bytes[..prefix.len()].copy_from_slice(prefix);
+                bytes[prefix.len()] = byte;
+                if check(bytes) == Verdict::Unfinished {
+                    extend(bytes, check);
                 }
             }
         }
-        goes_on(&[], check);
+        extend(&[], check);
     }
 
     #[test]
-    fn the_verdict_is_that_of_std_for_every_beginning_of_a_character() {
-        for_every_beginning(&mut agrees_with_std);
+    fn every_prefix_of_a_character_is_judged_as_by_std() {
+        for_every_prefix(&mut agrees_with_std);
     }
 
-    /// Long text is judged by vectors of up to 64 bytes: each beginning lies in one, or across two, and
-    /// is the end or not.
+    /// Long text is checked with vectors of up to 64 bytes: each prefix lies within one or across
+    /// two, at the end of the text or not.
     #[test]
     #[ignore = "minutes, but for --release"]
-    fn and_so_it_is_wherever_that_lies_in_long_text() {
+    fn every_prefix_anywhere_in_long_text_is_judged_as_by_std() {
         let mut text = [b'x'; 160];
-        for_every_beginning(&mut |bytes| {
+        for_every_prefix(&mut |bytes| {
             let verdict = agrees_with_std(bytes);
             for start in [64 - bytes.len(), 61, 63, 127] {
                 let end = start + bytes.len();
@@ -75,10 +77,10 @@ mod tests {
         });
     }
 
-    /// Takes nothing on trust: neither what is hopeless already, nor what follows a whole character.
+    /// Assumes nothing: goes on after an invalid prefix and after a complete character.
     #[test]
     #[ignore = "a minute or two, and that with --release"]
-    fn the_verdict_is_that_of_std_for_every_four_bytes_there_are() {
+    fn every_four_bytes_are_judged_as_by_std() {
         for start in 0..=u32::MAX {
             agrees_with_std(&start.to_be_bytes());
         }
@@ -87,15 +89,17 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     enum Verdict {
         Whole,
-        Begun,
-        Hopeless,
+        Unfinished,
+        Invalid,
     }
 
     fn agrees_with_std(bytes: &[u8]) -> Verdict {
         let (verdict, prefix) = match from_utf8(bytes) {
             Ok(_) => (Verdict::Whole, Ok(bytes.len())),
-            Err(error) if error.error_len().is_none() => (Verdict::Begun, Ok(error.valid_up_to())),
-            Err(_) => (Verdict::Hopeless, Err(InvalidUtf8)),
+            Err(error) if error.error_len().is_none() => {
+                (Verdict::Unfinished, Ok(error.valid_up_to()))
+            }
+            Err(_) => (Verdict::Invalid, Err(InvalidUtf8)),
         };
         assert_eq!(valid_prefix(bytes), prefix, "{bytes:x?}");
         assert_eq!(text(bytes).is_ok(), verdict == Verdict::Whole, "{bytes:x?}");

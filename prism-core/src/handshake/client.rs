@@ -1,4 +1,4 @@
-//! [`ClientHandshake`]: sends a request and judges the answer (RFC 6455 §4.1).
+//! [`ClientHandshake`]: sends a request and checks the response (RFC 6455 §4.1).
 
 use alloc::{borrow::ToOwned, string::String};
 
@@ -6,25 +6,14 @@ use bytes::BytesMut;
 
 use super::{
     accept_key::{AcceptKey, accept_key, key_of},
+    answer::{Answer, Found, agreed_subprotocols},
     client_request::{ClientRequest, offers},
     error::HandshakeError,
-    http::{
-        chunked::{self, Chunks},
-        head::HeadReader,
-        headers::Only,
-        status_line::parse_status,
-        tokens,
-    },
-    request::parse_length,
+    http::{head::HeadReader, headers::Only, status_line::parse_status, tokens},
+    refusal::Refusal,
     response::Response,
 };
-use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
-
-/// How much of a refusal's body is kept.
-const MAX_BODY: usize = 8 << 10;
-
-/// How much of it is waited for, where chunks of it come with more words than content.
-const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
+use crate::{buffer::RecvBuffer, config::Config};
 
 /// The client's side of the opening handshake.
 ///
@@ -35,7 +24,7 @@ const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 /// let config = Config::default();
 /// let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
 /// let request = ClientRequest::new("example.org", "/chat")?;
-/// let nonce = *b"the sample nonce"; // from a random generator, of course
+/// let nonce = *b"the sample nonce"; // a real one is random
 /// let mut handshake = ClientHandshake::start(&config, &request, nonce, &mut out);
 /// // Send what is in `out`, then read:
 /// input.extend_from_slice(
@@ -46,7 +35,7 @@ const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 /// );
 /// match handshake.receive(&mut input)? {
 ///     Some(Answer::Accepted(accepted)) => {
-///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // random, too
+///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // these, too
 ///         let ws = accepted.into_websocket(&config, keys);
 ///     }
 ///     Some(Answer::Refused(response)) => println!("refused: {response:?}"),
@@ -57,45 +46,24 @@ const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 #[derive(Debug)]
 pub struct ClientHandshake {
     reader: HeadReader,
-    answer: AcceptKey,
-    protocols: String,
-    state: State,
+    accept_key: AcceptKey,
+    subprotocols: String,
+    stage: Stage,
 }
 
-/// How far the answer has come.
+/// How far the response has been read.
 #[derive(Debug)]
-enum State {
-    /// The status of a refusal may be there already.
+enum Stage {
+    /// The status of a refusal may have arrived already.
     Head { refused: bool },
-    /// The head of a refusal is there, and stays in the buffer until its body is.
+    /// The head of a refusal is complete, and stays in the buffer until its body is.
     Body(Refusal),
-    /// What every further call gives.
+    /// Every further call returns this error.
     Ended(HandshakeError),
 }
 
-#[derive(Debug)]
-struct Refusal {
-    status: u16,
-    head: usize,
-    length: Length,
-}
-
-/// How long the body of a refusal is (RFC 9112 §6.3).
-#[derive(Debug)]
-enum Length {
-    Known(usize),
-    Chunked(Chunks),
-    UntilEof,
-}
-
-/// What the buffer begins with: all that is needed to lend it.
-enum Found {
-    Accepted { head: usize },
-    Refused { status: u16, head: usize, body: usize, chunked: bool },
-}
-
 impl ClientHandshake {
-    /// Appends the request to `out`.
+    /// Starts a handshake: appends the request to `out`.
     ///
     /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, 7).
     #[must_use]
@@ -109,22 +77,24 @@ impl ClientHandshake {
         request.write(&key, out);
         Self {
             reader: HeadReader::new(config),
-            answer: accept_key(key),
-            protocols: request.protocols().to_owned(),
-            state: State::Head { refused: false },
+            accept_key: accept_key(key),
+            subprotocols: request.subprotocols().to_owned(),
+            stage: Stage::Head { refused: false },
         }
     }
 
-    /// Reads the answer. `None` means that more bytes are needed.
+    /// Reads the response. `None` means that more bytes are needed.
     ///
-    /// Interim answers (1xx) are skipped. What follows the head of a 101 stays in `input`. A
-    /// refusal is given with its body, up to 8 KiB of it. Such a body may never end: once
-    /// [`is_refused`](Self::is_refused) says so, wait for no more than a moment. A refusal whose head is
-    /// not good HTTP/1, or over the limits, is given without headers and body: its status is there.
+    /// Interim responses (1xx) are skipped. What follows the head of a 101 stays in `input`. A
+    /// refusal is returned with its body, up to 8 KiB of it. Such a body may never end: once
+    /// [`is_refused`](Self::is_refused) returns `true`, wait only a moment. A refusal whose head is
+    /// malformed, or exceeds the limits, is returned with its status alone, without headers and
+    /// body.
     ///
     /// # Errors
-    /// If it is neither a refusal nor a good 101: that does not fit the request, is not good HTTP/1.1, or
-    /// over the limits, each as soon as it shows. After the answer [`HandshakeError::Finished`].
+    /// If the response is neither a refusal nor a valid 101: it does not match the request, is not
+    /// valid HTTP/1.1, or exceeds the limits. Each error is returned as soon as it shows. After the
+    /// response: [`HandshakeError::Finished`].
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -132,8 +102,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, and only the rest of its answer is still to come: no
-    /// byte of that changes that there is no connection.
+    /// Returns whether the server has refused, and only the rest of its response is missing. The rest cannot
+    /// change that there is no connection.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -153,15 +123,15 @@ impl ClientHandshake {
     /// ```
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.state, State::Head { refused: true } | State::Body(_))
+        matches!(self.stage, Stage::Head { refused: true } | Stage::Body(_))
     }
 
-    /// Says that nothing more will come: the transport has ended or failed, or is not waited for any
-    /// longer. Gives a refusal with as much of its body as has come, or without headers, if its head was
-    /// not finished.
+    /// Reports that nothing more will be read: the transport has ended or failed, or the caller
+    /// waits no longer. Returns a refusal with as much of its body as has arrived, or without
+    /// headers if its head is incomplete.
     ///
     /// # Errors
-    /// [`HandshakeError::UnexpectedEof`] if the answer was not even that, and the errors of
+    /// [`HandshakeError::UnexpectedEof`] if not even the status has arrived, and the errors of
     /// [`receive`](Self::receive).
     pub fn receive_eof<'b>(
         &mut self,
@@ -170,7 +140,7 @@ impl ClientHandshake {
         match self.read(input, true)? {
             Some(answer) => Ok(answer),
             None => {
-                self.state = State::Ended(HandshakeError::UnexpectedEof);
+                self.stage = Stage::Ended(HandshakeError::UnexpectedEof);
                 Err(HandshakeError::UnexpectedEof)
             }
         }
@@ -182,31 +152,32 @@ impl ClientHandshake {
         eof: bool,
     ) -> Result<Option<Answer<'b>>, HandshakeError> {
         let found = self.find(input, eof);
-        self.state = match found {
+        self.stage = match found {
             Ok(None) => return Ok(None),
-            Ok(Some(_)) => State::Ended(HandshakeError::Finished),
-            Err(error) => State::Ended(error),
+            Ok(Some(_)) => Stage::Ended(HandshakeError::Finished),
+            Err(error) => Stage::Ended(error),
         };
         Ok(found?.map(|found| found.lend(input)))
     }
 
     fn find(&mut self, input: &mut RecvBuffer, eof: bool) -> Result<Option<Found>, HandshakeError> {
         loop {
-            match &mut self.state {
-                State::Ended(error) => return Err(*error),
-                State::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
-                State::Head { .. } => {}
+            match &mut self.stage {
+                Stage::Ended(error) => return Err(*error),
+                Stage::Body(refusal) => return Ok(refusal.find_end(input.unparsed(), eof)),
+                Stage::Head { .. } => {}
             }
-            // It is judged before the rest of the head is there, and is no reason to wait for that.
+            // The status is checked before the rest of the head has arrived: a wrong one need not
+            // wait.
             let status = parse_status(self.reader.within_limit(input.unparsed()))?;
             let bare_refusal = status.filter(|status| *status >= 200).map(Found::bare_refusal);
             let (length, response) = match self.find_head(input.unparsed()) {
                 Ok(Some(found)) => found,
                 Ok(None) => {
-                    self.state = State::Head { refused: bare_refusal.is_some() };
+                    self.stage = Stage::Head { refused: bare_refusal.is_some() };
                     return Ok(bare_refusal.filter(|_| eof));
                 }
-                // The server has refused all the same.
+                // The status says that the server has refused, whatever is wrong with the rest.
                 Err(error) => return bare_refusal.map(Some).ok_or(error),
             };
             match response.status() {
@@ -215,17 +186,17 @@ impl ClientHandshake {
                     return Ok(Some(Found::Accepted { head: length }));
                 }
                 // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses
-                // received prior to a final response". All heads together keep to the limit.
+                // received prior to a final response". The limit holds for all heads together.
                 100..200 => {
                     input.skip(length);
                     self.reader.next_head(length);
                 }
-                _ => self.state = State::Body(Refusal::new(&response, length)),
+                _ => self.stage = Stage::Body(Refusal::new(&response, length)),
             }
         }
     }
 
-    /// How long the head is, and what it says; `None` while its end is missing.
+    /// Returns the length of the head, and its contents; `None` if its end has not arrived.
     fn find_head<'b>(
         &mut self,
         unparsed: &'b [u8],
@@ -234,7 +205,8 @@ impl ClientHandshake {
         Ok(Some((length, Response::parse(&unparsed[..length])?)))
     }
 
-    /// RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to 6.
+    /// Checks a 101: RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to
+    /// 6.
     fn check(&self, response: &Response<'_>) -> Result<(), HandshakeError> {
         let headers = response.headers();
         let mut upgrades = tokens::elements(headers.all("Upgrade")).peekable();
@@ -246,131 +218,22 @@ impl ClientHandshake {
             return Err(HandshakeError::MissingConnection);
         }
         match headers.only("Sec-WebSocket-Accept") {
-            Only::One(answer) if answer == self.answer.as_bytes() => {}
+            Only::One(value) if value == self.accept_key.as_bytes() => {}
             _ => return Err(HandshakeError::InvalidAccept),
         }
-        // We offer no extension so far, so there is none to agree to.
+        // We offer no extension so far, so the server may not agree to one.
         if tokens::elements(headers.all("Sec-WebSocket-Extensions")).next().is_some() {
             return Err(HandshakeError::UnexpectedExtension);
         }
-        let mut protocols = agreed_protocols(response);
-        match (protocols.next(), protocols.next()) {
+        let mut subprotocols = agreed_subprotocols(response);
+        match (subprotocols.next(), subprotocols.next()) {
             (None, _) => Ok(()),
             (Some(name), None) if self.offered(name) => Ok(()),
-            _ => Err(HandshakeError::UnexpectedProtocol),
+            _ => Err(HandshakeError::UnexpectedSubprotocol),
         }
     }
 
     fn offered(&self, name: &[u8]) -> bool {
-        core::str::from_utf8(name).is_ok_and(|name| offers(&self.protocols, name))
+        core::str::from_utf8(name).is_ok_and(|name| offers(&self.subprotocols, name))
     }
-}
-
-impl Length {
-    fn of(response: &Response<'_>) -> Self {
-        if matches!(response.status(), 204 | 304) {
-            return Self::Known(0);
-        }
-        let headers = response.headers();
-        // RFC 9112 §6.3, 4: "chunked" is the coding that was applied last.
-        let coding = tokens::elements(headers.all("Transfer-Encoding")).last();
-        let length = match (coding, headers.only("Content-Length")) {
-            (None, Only::One(length)) => parse_length(length),
-            (Some(coding), _) if coding.eq_ignore_ascii_case(b"chunked") => {
-                return Self::Chunked(Chunks::default());
-            }
-            _ => None,
-        };
-        length.map_or(Self::UntilEof, |length| Self::Known(length.min(MAX_BODY as u64) as usize))
-    }
-}
-
-impl Refusal {
-    fn new(response: &Response<'_>, head: usize) -> Self {
-        Self { status: response.status(), head, length: Length::of(response) }
-    }
-
-    /// The refusal, if as much of its body is there as will be waited for.
-    fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
-        let Self { status, head, ref mut length } = *self;
-        let arrived = unparsed.get(head..).unwrap_or_default();
-        let limit = match length {
-            Length::Known(length) => *length,
-            Length::UntilEof => MAX_BODY,
-            Length::Chunked(_) => MAX_CHUNKED_BODY,
-        };
-        let arrived = &arrived[..arrived.len().min(limit)];
-        let chunked = match length {
-            Length::Chunked(chunks) => Some(chunks.are_over(arrived, MAX_BODY)),
-            _ => None,
-        };
-        let is_over = arrived.len() == limit || chunked == Some(true) || eof;
-        let (body, chunked) = (arrived.len(), chunked.is_some());
-        is_over.then_some(Found::Refused { status, head, body, chunked })
-    }
-}
-
-impl Found {
-    /// A refusal whose head is not good, or was cut off.
-    const fn bare_refusal(status: u16) -> Self {
-        Self::Refused { status, head: 0, body: 0, chunked: false }
-    }
-
-    fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
-        match self {
-            Self::Accepted { head } => {
-                let response = Response::of(101, input.lend(head), &[]);
-                Answer::Accepted(Accepted { response })
-            }
-            Self::Refused { status, head, body, chunked } => {
-                let (head, body) = input.lend(head + body).split_at_mut(head);
-                let length = if chunked { chunked::join(body) } else { body.len() };
-                let body = &body[..length.min(MAX_BODY)];
-                Answer::Refused(Response::of(status, head, body))
-            }
-        }
-    }
-}
-
-/// What a server said to the request.
-#[derive(Debug)]
-pub enum Answer<'b> {
-    /// It accepted.
-    Accepted(Accepted<'b>),
-    /// It answered with another status than 101: there is no connection. Whether to follow a
-    /// redirection, or to authenticate, is the caller's to decide.
-    Refused(Response<'b>),
-}
-
-/// A good answer that opens the connection. It borrows the receive buffer.
-#[derive(Debug)]
-pub struct Accepted<'b> {
-    response: Response<'b>,
-}
-
-impl<'b> Accepted<'b> {
-    /// The answer.
-    #[must_use]
-    pub const fn response(&self) -> Response<'b> {
-        self.response
-    }
-
-    /// The sub-protocol that the server selected, one of those offered.
-    #[must_use]
-    pub fn protocol(&self) -> Option<&'b str> {
-        let agreed = agreed_protocols(&self.response).next()?;
-        core::str::from_utf8(agreed).ok()
-    }
-
-    /// Opens the connection. What the server sent behind its answer is still in the receive buffer.
-    #[must_use]
-    pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
-        WebSocket::client(config, keys)
-    }
-}
-
-/// The sub-protocols that an answer names. The grammar has no header without one, but servers send it
-/// all the same, where they agree to none: it says no more than no header does.
-fn agreed_protocols<'b>(response: &Response<'b>) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-    tokens::elements(response.headers().all("Sec-WebSocket-Protocol"))
 }

@@ -1,4 +1,4 @@
-//! [`ClientRequest`]: what a client asks for.
+//! [`ClientRequest`]: a client's request for a WebSocket.
 
 use alloc::string::String;
 use core::fmt;
@@ -11,16 +11,16 @@ use super::http::{
     tokens::is_token,
 };
 
-/// What a client asks for: the server's name, the path, and more headers.
+/// A client's request for a WebSocket: the server's name, the path, and further headers.
 ///
-/// All of it is checked here, so that nothing in it can pass for another header or request.
+/// Everything is checked here, so that no part of it can pass for another header or request.
 ///
 /// ```
 /// use prism_core::{ClientRequest, InvalidRequest};
 ///
 /// let request = ClientRequest::new("example.org:8080", "/chat?room=1")?
-///     .protocol("v2.chat")?
-///     .protocol("v1.chat")?
+///     .subprotocol("v2.chat")?
+///     .subprotocol("v1.chat")?
 ///     .origin("https://example.org")?
 ///     .header("Authorization", "Bearer 42")?;
 /// assert_eq!(ClientRequest::new("example.org", "/a b").err(), Some(InvalidRequest::Target));
@@ -30,19 +30,19 @@ use super::http::{
 pub struct ClientRequest {
     host: String,
     target: String,
-    /// A comma list.
-    protocols: String,
+    /// A comma-separated list.
+    subprotocols: String,
     fields: HeaderBlock,
 }
 
 impl ClientRequest {
-    /// A request to a `host`, with its port where that is not the scheme's own (RFC 6455 §4.1, 4),
-    /// for a `target`: the address's path and query.
+    /// Creates a request to a `host`, with its port unless it is the scheme's default (RFC 6455
+    /// §4.1, 4), for a `target`: path and query.
     ///
     /// # Errors
-    /// If the host is empty or has more in it than host and port, or if the target does not begin
-    /// with `/` or has characters in it that had to be escaped. The zone of an IPv6 address
-    /// (`fe80::1%eth0`) means something on this machine only, and must not be sent (RFC 6874 §4).
+    /// If the host is empty or contains more than host and port, or if the target does not start
+    /// with `/` or contains characters that must be escaped. An IPv6 zone (`fe80::1%eth0`) has a
+    /// meaning on the local machine only, and must not be sent (RFC 6874 §4).
     pub fn new(host: &str, target: &str) -> Result<Self, InvalidRequest> {
         let has_zone = host.starts_with('[') && host.contains('%');
         if has_zone || !is_authority(host.as_bytes()) {
@@ -52,7 +52,7 @@ impl ClientRequest {
             return Err(InvalidRequest::Target);
         }
         let (host, target) = (host.into(), target.into());
-        Ok(Self { host, target, protocols: String::new(), fields: HeaderBlock::default() })
+        Ok(Self { host, target, subprotocols: String::new(), fields: HeaderBlock::default() })
     }
 
     /// Returns the target: path and query, as they are sent.
@@ -64,13 +64,14 @@ impl ClientRequest {
     /// Adds a header.
     ///
     /// # Errors
-    /// If it is malformed, or one that the handshake sets itself.
+    /// If the header is malformed, or is one that the handshake sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidRequest> {
         self.fields.push(name, value)?;
         Ok(self)
     }
 
-    /// Says in whose name the client acts, as a browser would (RFC 6455 §4.1, 8; RFC 6454).
+    /// Sets the origin on whose behalf the client acts, as a browser would (RFC 6455 §4.1, 8; RFC
+    /// 6454).
     ///
     /// # Errors
     /// If it is malformed.
@@ -78,60 +79,61 @@ impl ClientRequest {
         self.header("Origin", origin)
     }
 
-    /// Offers a sub-protocol; those offered first are preferred (RFC 6455 §4.1, 10).
+    /// Offers a subprotocol. Those offered first are preferred (RFC 6455 §4.1, 10).
     ///
     /// # Errors
-    /// If it is no token, or was offered already: "elements [...] MUST all be unique strings".
-    pub fn protocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
+    /// If the name is not a token, or was offered before: "elements [...] MUST all be unique
+    /// strings".
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
         if !is_token(name.as_bytes()) {
-            return Err(InvalidRequest::Protocol);
+            return Err(InvalidRequest::Subprotocol);
         }
-        if offers(&self.protocols, name) {
-            return Err(InvalidRequest::DuplicateProtocol);
+        if offers(&self.subprotocols, name) {
+            return Err(InvalidRequest::DuplicateSubprotocol);
         }
-        if !self.protocols.is_empty() {
-            self.protocols.push_str(", ");
+        if !self.subprotocols.is_empty() {
+            self.subprotocols.push_str(", ");
         }
-        self.protocols.push_str(name);
+        self.subprotocols.push_str(name);
         Ok(self)
     }
 
-    /// The sub-protocols offered, as a comma list.
-    pub(super) fn protocols(&self) -> &str {
-        &self.protocols
+    /// Returns the offered subprotocols as a comma-separated list.
+    pub(super) fn subprotocols(&self) -> &str {
+        &self.subprotocols
     }
 
-    /// RFC 6455 §4.1: the request, in the order of the RFC's example.
+    /// Appends the request, in the order of the RFC's example (RFC 6455 §4.1).
     pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
         let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.put_slice(part));
         put(&[b"GET ", self.target.as_bytes(), b" HTTP/1.1\r\nHost: ", self.host.as_bytes()]);
         put(&[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key]);
         put(&[b"\r\nSec-WebSocket-Version: 13\r\n"]);
-        if !self.protocols.is_empty() {
-            put(&[b"Sec-WebSocket-Protocol: ", self.protocols.as_bytes(), b"\r\n"]);
+        if !self.subprotocols.is_empty() {
+            put(&[b"Sec-WebSocket-Protocol: ", self.subprotocols.as_bytes(), b"\r\n"]);
         }
         put(&[self.fields.as_bytes(), b"\r\n"]);
     }
 }
 
-/// Whether a comma list of ours has a sub-protocol. Their case counts.
-pub(super) fn offers(protocols: &str, name: &str) -> bool {
-    protocols.split(", ").any(|offered| offered == name)
+/// Returns whether our comma-separated list contains a subprotocol. The case matters.
+pub(super) fn offers(subprotocols: &str, name: &str) -> bool {
+    subprotocols.split(", ").any(|offered| offered == name)
 }
 
-/// Why a request can not be made. Nothing was sent.
+/// Why a request cannot be made. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// The sub-protocol was offered already (RFC 6455 §4.1, 10).
-    DuplicateProtocol,
+    /// The subprotocol was offered before (RFC 6455 §4.1, 10).
+    DuplicateSubprotocol,
     /// A header cannot be sent.
     Header(InvalidHeader),
-    /// The host is empty, has a zone, or is not a host with or without a port.
+    /// The host is empty, has a zone, or is not a host with an optional port.
     Host,
-    /// The sub-protocol is not a token (RFC 9110 §5.6.2).
-    Protocol,
-    /// The target does not begin with `/`, or has a character that must be escaped.
+    /// The subprotocol is not a token (RFC 9110 §5.6.2).
+    Subprotocol,
+    /// The target does not start with `/`, or contains a character that must be escaped.
     Target,
 }
 
@@ -139,12 +141,12 @@ impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(error) => error.fmt(f),
-            Self::DuplicateProtocol => {
-                f.write_str("sub-protocol offered twice; expected each name once")
+            Self::DuplicateSubprotocol => {
+                f.write_str("subprotocol offered twice; expected each name once")
             }
             Self::Host => f.write_str("invalid host; expected \"host\" or \"host:port\""),
-            Self::Protocol => f.write_str(
-                "invalid sub-protocol; expected letters, digits and !#$%&'*+-.^_`|~ only",
+            Self::Subprotocol => f.write_str(
+                "invalid subprotocol; expected letters, digits and !#$%&'*+-.^_`|~ only",
             ),
             Self::Target => f.write_str(
                 "invalid target; expected \"/path?query\", with other characters percent-encoded",

@@ -1,84 +1,84 @@
-//! [`HandshakeError`]: what can be wrong with a request or an answer, and what to say about it.
+//! [`HandshakeError`]: what can be wrong with a request or a response, and how a server replies.
 
 use alloc::format;
 use core::fmt;
 
 use super::reply::Reply;
 
-/// The peer's part of the handshake was wrong. There is no connection.
+/// The peer's part of the handshake is invalid. There is no connection.
 ///
-/// Its text says what was wrong and what was expected. The machine is fused: every later call gives
-/// the same error. A server sends [`reply`](Self::reply) and closes the transport; a client just
+/// The error's text says what was wrong and what was expected. The error is final: every later call
+/// returns the same one. A server sends [`reply`](Self::reply) and closes the transport; a client
 /// closes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// A CR or LF stood alone (RFC 9112 §2.2).
+    /// A CR or LF stands alone (RFC 9112 §2.2).
     BareNewline,
-    /// A control character, such as NUL, in the head (RFC 9110 §5.5).
+    /// The head contains a control character, such as NUL (RFC 9110 §5.5).
     ControlCharacter,
-    /// The handshake is over: it gave its request or answer already.
+    /// The handshake is over: it has returned its request or response already.
     Finished,
-    /// A header went on in the next line (RFC 9112 §5.2).
+    /// A header continues on the next line (RFC 9112 §5.2).
     FoldedHeader,
-    /// The head is larger than this many bytes, the configured limit.
+    /// The head is larger than the configured limit of this many bytes.
     HeadTooLarge(usize),
-    /// `Sec-WebSocket-Accept` was missing, there twice, or not the answer to our key (RFC 6455
-    /// §4.1).
+    /// `Sec-WebSocket-Accept` is missing, appears twice, or does not match our key (RFC 6455 §4.1).
     InvalidAccept,
-    /// `Content-Length` was no number, or there were different ones (RFC 9112 §6.3).
+    /// `Content-Length` is not a number, or there are different ones (RFC 9112 §6.3).
     InvalidContentLength,
-    /// A `%` in the path of a request was not followed by two hexadecimal digits (RFC 3986 §2.1).
+    /// A `%` in a request's path is not followed by two hexadecimal digits (RFC 3986 §2.1).
     InvalidEscape,
-    /// `Sec-WebSocket-Extensions` was malformed (RFC 6455 §9.1).
+    /// `Sec-WebSocket-Extensions` is malformed (RFC 6455 §9.1).
     InvalidExtensions,
-    /// A header line was malformed (RFC 9112 §5).
+    /// A header line is malformed (RFC 9112 §5).
     InvalidHeader,
-    /// `Host` was missing, there twice, or malformed (RFC 9112 §3.2).
+    /// `Host` is missing, appears twice, or is malformed (RFC 9112 §3.2).
     InvalidHost,
-    /// `Sec-WebSocket-Key` was missing, there twice, or not 16 bytes in base64 (RFC 6455 §4.2.1).
+    /// `Sec-WebSocket-Key` is missing, appears twice, or is not 16 bytes in base64 (RFC 6455
+    /// §4.2.1).
     InvalidKey,
-    /// `Sec-WebSocket-Protocol` was malformed (RFC 6455 §4.1).
-    InvalidProtocols,
-    /// The first line of a request was malformed (RFC 9112 §3).
+    /// `Sec-WebSocket-Protocol` is malformed (RFC 6455 §4.1).
+    InvalidSubprotocols,
+    /// The first line of a request is malformed (RFC 9112 §3).
     InvalidRequestLine,
-    /// The first line of an answer was malformed (RFC 9112 §4).
+    /// The first line of a response is malformed (RFC 9112 §4).
     InvalidStatusLine,
-    /// The request's target was neither a path nor an absolute `http:` or `ws:` address (RFC 9112
-    /// §3.2).
+    /// The request's target is neither a path nor an absolute `http:` or `ws:` URL (RFC 9112 §3.2).
     InvalidTarget,
-    /// `Sec-WebSocket-Version` was not one number (RFC 6455 §4.1).
+    /// `Sec-WebSocket-Version` is not a single number (RFC 6455 §4.1).
     InvalidVersion,
-    /// An upgrade was asked for by another method than GET (RFC 6455 §4.2.1).
+    /// The request for an upgrade has a method other than GET (RFC 6455 §4.2.1).
     MethodNotAllowed,
-    /// `Connection` had no `upgrade` (RFC 6455 §4.1, §4.2.1).
+    /// `Connection` does not contain `upgrade` (RFC 6455 §4.1, §4.2.1).
     MissingConnection,
-    /// `Upgrade` had no `websocket` (RFC 6455 §4.1, §4.2.1).
+    /// `Upgrade` does not contain `websocket` (RFC 6455 §4.1, §4.2.1).
     MissingUpgrade,
-    /// The first bytes were not HTTP.
+    /// The first bytes are not HTTP.
     NotHttp,
-    /// The head has more header lines than this, the configured limit.
+    /// The head has more header lines than the configured limit of this many.
     TooManyHeaders(usize),
-    /// A request for an upgrade came with a body.
+    /// The request for an upgrade has a body.
     UnexpectedBody,
-    /// The transport ended before the answer's head did.
+    /// The transport ended before the head of the response was complete.
     UnexpectedEof,
     /// The server agreed to an extension that was not offered (RFC 6455 §4.1).
     UnexpectedExtension,
-    /// The server agreed to a sub-protocol that was not offered, or to several (RFC 6455 §4.1).
-    UnexpectedProtocol,
+    /// The server agreed to a subprotocol that was not offered, or to several (RFC 6455 §4.1).
+    UnexpectedSubprotocol,
     /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or HTTP/1.0 switches protocols (§15.2).
     UnsupportedHttpVersion,
-    /// Another version of WebSocket than 13, or none (RFC 6455 §4.4).
+    /// The version of WebSocket is not 13, or is missing (RFC 6455 §4.4).
     UnsupportedVersion,
-    /// The request was HTTP/1.0, which has no upgrade (RFC 9110 §7.8, RFC 6455 §4.2.1).
+    /// The request is HTTP/1.0, which has no upgrade (RFC 9110 §7.8, RFC 6455 §4.2.1).
     UpgradeOfHttp10,
 }
 
 impl HandshakeError {
-    /// The status that a server answers with.
+    /// Returns the status code that a server replies with.
     ///
-    /// What only a server can get wrong is 502, as a gateway would tell its own client.
+    /// It is 502 for errors that only a server can make, as a gateway would report them to its
+    /// client.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -91,7 +91,7 @@ impl HandshakeError {
             | Self::InvalidHeader
             | Self::InvalidHost
             | Self::InvalidKey
-            | Self::InvalidProtocols
+            | Self::InvalidSubprotocols
             | Self::InvalidRequestLine
             | Self::InvalidTarget
             | Self::InvalidVersion
@@ -100,10 +100,10 @@ impl HandshakeError {
             | Self::UnexpectedEof => 400,
             Self::MethodNotAllowed => 405,
             // RFC 9110 §15.5.22: "the server refuses to perform the request using the current
-            // protocol but might be willing to do so after the client upgrades". A request whose
-            // Connection lacks the token asks for no upgrade either, whatever its Upgrade says
-            // (RFC 9110 §7.8): a proxy that does not know WebSocket drops just these, and may speak
-            // HTTP/1.0, in which there is no upgrade at all.
+            // protocol but might be willing to do so after the client upgrades". A request without
+            // the token in Connection does not ask for an upgrade either, whatever its Upgrade says
+            // (RFC 9110 §7.8): a proxy that does not know WebSocket removes just these headers, and
+            // may speak HTTP/1.0, which has no upgrade at all.
             Self::MissingConnection
             | Self::MissingUpgrade
             | Self::UnsupportedVersion
@@ -113,12 +113,13 @@ impl HandshakeError {
             Self::InvalidAccept
             | Self::InvalidStatusLine
             | Self::UnexpectedExtension
-            | Self::UnexpectedProtocol => 502,
+            | Self::UnexpectedSubprotocol => 502,
             Self::UnsupportedHttpVersion => 505,
         }
     }
 
-    /// The answer to a request with this error: its text, and what the status asks for.
+    /// Returns the reply to a request with this error: its text, and the headers that its status
+    /// requires.
     #[must_use]
     pub fn reply(&self) -> Reply {
         let reply = Reply::text(self.status(), format!("{self}\n"));
@@ -132,21 +133,29 @@ impl HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BareNewline => "CR or LF alone in the head; lines end with CR LF",
+            Self::BareNewline => "CR or LF alone in the head; expected CR LF at the end of a line",
             Self::ControlCharacter => "control character in the head",
             Self::Finished => "the handshake is over; there is one per connection",
-            Self::FoldedHeader => "header line that begins with a space; each must fit in one line",
+            Self::FoldedHeader => {
+                "header line that starts with a space; expected each header on one line"
+            }
             Self::HeadTooLarge(limit) => return write!(f, "head of more than {limit} bytes"),
-            Self::InvalidAccept => "expected exactly one Sec-WebSocket-Accept, that for our key",
+            Self::InvalidAccept => {
+                "invalid Sec-WebSocket-Accept; expected exactly one, computed from the key"
+            }
             Self::InvalidContentLength => "invalid Content-Length; expected one number",
             Self::InvalidEscape => {
                 "malformed escape in the path; expected \"%\" and two hexadecimal digits"
             }
             Self::InvalidExtensions => "malformed Sec-WebSocket-Extensions",
             Self::InvalidHeader => "malformed header line; expected \"Name: value\"",
-            Self::InvalidHost => "expected exactly one Host header, with a host",
-            Self::InvalidKey => "expected exactly one Sec-WebSocket-Key, 16 bytes in base64",
-            Self::InvalidProtocols => "malformed Sec-WebSocket-Protocol; expected a list of tokens",
+            Self::InvalidHost => "invalid Host; expected exactly one, with a host",
+            Self::InvalidKey => {
+                "invalid Sec-WebSocket-Key; expected exactly one, 16 bytes in base64"
+            }
+            Self::InvalidSubprotocols => {
+                "malformed Sec-WebSocket-Protocol; expected a list of tokens"
+            }
             Self::InvalidRequestLine => "malformed request line; expected \"GET /path HTTP/1.1\"",
             Self::InvalidStatusLine => "malformed status line; expected \"HTTP/1.1 101 ...\"",
             Self::InvalidTarget => "invalid target; expected \"/path\" or \"ws://host/path\"",
@@ -156,10 +165,14 @@ impl fmt::Display for HandshakeError {
             Self::MissingUpgrade => "no websocket in Upgrade; expected \"Upgrade: websocket\"",
             Self::NotHttp => "the first bytes are not HTTP",
             Self::TooManyHeaders(limit) => return write!(f, "more than {limit} header lines"),
-            Self::UnexpectedBody => "request for an upgrade with a body; expected none",
-            Self::UnexpectedEof => "the transport ended before the whole head of an answer came",
-            Self::UnexpectedExtension => "extension that was not offered; expected none",
-            Self::UnexpectedProtocol => "expected one of the sub-protocols offered, or none",
+            Self::UnexpectedBody => "request for an upgrade with a body; expected no body",
+            Self::UnexpectedEof => {
+                "the transport ended before the head of the response was complete"
+            }
+            Self::UnexpectedExtension => "unexpected extension; the client offered none",
+            Self::UnexpectedSubprotocol => {
+                "unexpected subprotocol; expected one of those offered, or none"
+            }
             Self::UnsupportedHttpVersion => "unsupported version of HTTP; expected HTTP/1.1",
             Self::UnsupportedVersion => {
                 "unsupported version of WebSocket; expected \"Sec-WebSocket-Version: 13\""

@@ -1,5 +1,6 @@
-//! What is HTTP and not WebSocket (RFC 9110, RFC 9112).
+//! The HTTP below the handshake: heads, header lines, paths, bodies (RFC 9110, RFC 9112).
 
+pub(crate) mod body_length;
 pub(crate) mod chunked;
 pub(crate) mod head;
 pub(crate) mod header_block;

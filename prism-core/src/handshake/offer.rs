@@ -1,4 +1,4 @@
-//! [`Offer`]: a good request for a WebSocket, and the answer that accepts it.
+//! [`Offer`]: a valid request for a WebSocket, and the response that accepts it.
 
 use bytes::{BufMut, BytesMut};
 
@@ -13,74 +13,74 @@ use super::{
 };
 use crate::{config::Config, websocket::WebSocket};
 
-/// A good request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
+/// A valid request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
 ///
-/// To refuse it, write a [`Reply`](crate::Reply) in its place.
+/// To refuse it, write a [`Reply`](crate::Reply) instead.
 #[derive(Debug)]
 pub struct Offer<'a> {
     request: Request<'a>,
-    answer: AcceptKey,
-    protocol: Option<&'a str>,
+    accept_key: AcceptKey,
+    subprotocol: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
-    /// Judges the request as the opening of a WebSocket (RFC 6455 §4.2.1).
+    /// Checks that the request is a valid opening handshake (RFC 6455 §4.2.1).
     ///
     /// # Errors
-    /// What is wrong with it. [`HandshakeError::reply`] is the answer to send then.
+    /// If it is not valid. [`HandshakeError::reply`] is the response to send then.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
-        let answer = self.check_upgrade()?;
-        Ok(Offer::new(self.clone(), answer))
+        let accept_key = self.check_upgrade()?;
+        Ok(Offer::new(self.clone(), accept_key))
     }
 }
 
 impl<'a> Offer<'a> {
-    pub(super) const fn new(request: Request<'a>, answer: AcceptKey) -> Self {
-        Self { request, answer, protocol: None }
+    pub(super) const fn new(request: Request<'a>, accept_key: AcceptKey) -> Self {
+        Self { request, accept_key, subprotocol: None }
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub const fn request(&self) -> &Request<'a> {
         &self.request
     }
 
-    /// The sub-protocols that the client speaks, those it prefers first.
-    pub fn protocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+    /// Returns the subprotocols that the client offers, in the client's order of preference.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
             .filter_map(|token| core::str::from_utf8(token).ok())
     }
 
-    /// Selects the sub-protocol: the first of the server's `own` that the client offered, if any
-    /// (RFC 6455 §4.2.2). Their case counts.
+    /// Selects a subprotocol: the first of the server's `own` that the client offered, if any (RFC
+    /// 6455 §4.2.2). The case matters.
     ///
-    /// The answer will name it, and only it: nothing that the client did not offer can be selected.
-    pub fn select_protocol<P: AsRef<str>>(
+    /// Only an offered subprotocol can be selected, and the response names no other.
+    pub fn select_subprotocol<P: AsRef<str>>(
         &mut self,
         own: impl IntoIterator<Item = P>,
     ) -> Option<&'a str> {
-        let find = |own: P| self.protocols().find(|&offered| offered == own.as_ref());
-        self.protocol = own.into_iter().find_map(find);
-        self.protocol
+        let find = |own: P| self.subprotocols().find(|&offered| offered == own.as_ref());
+        self.subprotocol = own.into_iter().find_map(find);
+        self.subprotocol
     }
 
-    /// The sub-protocol selected.
+    /// Returns the selected subprotocol.
     #[must_use]
-    pub const fn protocol(&self) -> Option<&'a str> {
-        self.protocol
+    pub const fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
     }
 
-    /// Appends the answer to `out`, and opens the connection. What the client sent behind its
-    /// request is still in the receive buffer.
+    /// Accepts the request: appends the response to `out`, and opens the connection. What the
+    /// client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         out.reserve(192 + accept.fields.as_bytes().len());
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        out.put_slice(self.answer.as_bytes());
+        out.put_slice(self.accept_key.as_bytes());
         out.put_slice(b"\r\n");
-        if let Some(protocol) = self.protocol {
+        if let Some(subprotocol) = self.subprotocol {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
-            out.put_slice(protocol.as_bytes());
+            out.put_slice(subprotocol.as_bytes());
             out.put_slice(b"\r\n");
         }
         out.put_slice(accept.fields.as_bytes());
@@ -89,7 +89,7 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// What a server adds to the answer that [accepts](Offer::accept).
+/// The headers that a server adds to the response that [accepts](Offer::accept) a request.
 ///
 /// ```
 /// use prism_core::{Accept, InvalidHeader};
@@ -104,7 +104,7 @@ pub struct Accept {
 }
 
 impl Accept {
-    /// Adds nothing.
+    /// Creates an empty set of headers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -113,7 +113,7 @@ impl Accept {
     /// Adds a header.
     ///
     /// # Errors
-    /// If it is malformed, or one that the handshake sets itself.
+    /// If the header is malformed, or is one that the handshake sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.fields.push(name, value)?;
         Ok(self)

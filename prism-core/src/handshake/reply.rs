@@ -1,4 +1,4 @@
-//! [`Reply`]: an HTTP answer that opens no connection.
+//! [`Reply`]: an HTTP response that opens no connection.
 
 use core::fmt::Write;
 
@@ -6,25 +6,24 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::http::header_block::{HeaderBlock, InvalidHeader};
 
-/// How long a head is, more or less, without the headers that were added to it.
+/// The approximate length of a head, without added headers.
 const HEAD: usize = 256;
 
-/// An HTTP answer that opens no connection: a refusal, or a plain page.
+/// An HTTP response that opens no connection: a refusal, or a plain page.
 ///
-/// It says `Connection: close`, so that nothing behind the request is taken for another one. Send
-/// it, then close the transport.
+/// It contains `Connection: close`, so that nothing after the request is taken for another one.
+/// Send it, then close the transport.
 ///
-/// Its body is shared: cloning a reply copies its headers and nothing else. A page that is the same
-/// for everybody is best kept as [`Bytes`], or comes from a `&'static str`, and is then served without
-/// a copy. What else becomes [`Bytes`] is a [`String`](alloc::string::String) or a
-/// [`Vec<u8>`](alloc::vec::Vec).
+/// The body is shared: cloning a reply copies only its headers. A page that is the same for
+/// everyone is best kept as [`Bytes`], or is a `&'static str`; both are served without a copy. A
+/// [`String`](alloc::string::String) or a [`Vec<u8>`](alloc::vec::Vec) converts as well.
 ///
 /// # Caching
 ///
-/// A cache may keep a response that does not say otherwise, even some errors (RFC 9110 §15.1: 404,
-/// 405, 410, 414, 501). So a refusal, that is, a reply with a status of 400 or above, says
-/// `Cache-Control: no-store` unless it has a `Cache-Control` [header](Self::header) of its own. Other
-/// replies say what you have them say.
+/// A cache may store a response that does not forbid it, even some errors (RFC 9110 §15.1: 404,
+/// 405, 410, 414, 501). So a refusal, that is, a reply with a status of 400 or above, contains
+/// `Cache-Control: no-store`, unless it has a `Cache-Control` [header](Self::header) of its own. No
+/// other reply gets one.
 ///
 /// ```
 /// use prism_core::Reply;
@@ -40,41 +39,42 @@ const HEAD: usize = 256;
 pub struct Reply {
     status: u16,
     fields: HeaderBlock,
-    /// Empty where the status allows no content.
+    /// Empty if the status allows no content.
     content: Bytes,
 }
 
 impl Reply {
-    /// Creates an answer without a body.
+    /// Creates a reply without a body.
     ///
-    /// A `status` that ends no request, that is, any outside 200 to 599, becomes 500.
+    /// A `status` that cannot be final, that is, one outside 200 to 599, becomes 500.
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
         Self { status, fields: HeaderBlock::default(), content: Bytes::new() }
     }
 
-    /// Creates an answer with a text in UTF-8, `text/plain`.
+    /// Creates a reply with a text in UTF-8, `text/plain`.
     #[must_use]
     pub fn text(status: u16, text: impl Into<Bytes>) -> Self {
         Self::new(status).with_content("text/plain; charset=utf-8", text.into())
     }
 
-    /// Creates a page in UTF-8, `text/html`, with status 200.
+    /// Creates a reply with a page in UTF-8, `text/html`, and status 200.
     #[must_use]
     pub fn html(page: impl Into<Bytes>) -> Self {
         Self::new(200).with_content("text/html; charset=utf-8", page.into())
     }
 
-    /// Adds a header. A `Content-Type` replaces the one that the reply has; of any other name a reply may
-    /// have several.
+    /// Adds a header. A `Content-Type` replaces an earlier one; any other header may appear several
+    /// times.
     ///
     /// # Errors
-    /// If it is malformed, or one that the answer sets itself: `Connection`, `Upgrade`,
-    /// `Content-Length` and their like.
+    /// If the header is malformed, or is one that the reply sets itself, such as `Connection`,
+    /// `Upgrade` or `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
-        // RFC 9110 §5.3: "A sender MUST NOT generate multiple field lines with the same name", unless they
-        // make a list; of several content types recipients pick one, and not all the same (§8.3).
+        // RFC 9110 §5.3: "A sender MUST NOT generate multiple field lines with the same name",
+        // unless they form a list. Of several content types recipients pick one, and not all the
+        // same (§8.3).
         if name.eq_ignore_ascii_case("Content-Type") {
             self.fields.remove(name);
         }
@@ -82,8 +82,8 @@ impl Reply {
         Ok(self)
     }
 
-    /// Sets the body, and the `Content-Type` that says what it is, in place of those it had. A 204, a 205 and a 304 have no
-    /// body, whatever they are given.
+    /// Sets the body and its `Content-Type`, in place of earlier ones. A 204, a 205 and a 304 never
+    /// have a body, even if one is set.
     ///
     /// ```
     /// use prism_core::Reply;
@@ -111,11 +111,11 @@ impl Reply {
         &self.content
     }
 
-    /// Appends the answer to `out`, head and body; for a HEAD request without its body (RFC 9110
-    /// §9.3.2).
+    /// Appends the reply to `out`: its head, and its body unless `head_only`, as for a HEAD request
+    /// (RFC 9110 §9.3.2).
     ///
-    /// To send a large body without this copy of it, write the [head](Self::write_head), and behind it
-    /// the [content](Self::content).
+    /// To send a large body without copying it, write the [head](Self::write_head), and then the
+    /// [content](Self::content).
     pub fn write(&self, out: &mut BytesMut, head_only: bool) {
         let content = if head_only { &[][..] } else { &self.content };
         out.reserve(HEAD + self.fields.as_bytes().len() + content.len());
@@ -123,23 +123,23 @@ impl Reply {
         out.put_slice(content);
     }
 
-    /// Appends the head to `out`: all that comes before the [content](Self::content).
+    /// Appends the head to `out`: everything before the [content](Self::content).
     ///
-    /// A 426 gets the `Upgrade` and the `Sec-WebSocket-Version` it must have, a refusal the
+    /// A 426 gets its mandatory `Upgrade` and `Sec-WebSocket-Version`, and a refusal its
     /// [`Cache-Control`](Self#caching).
     pub fn write_head(&self, out: &mut BytesMut) {
         out.reserve(HEAD + self.fields.as_bytes().len());
         put(out, format_args!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)));
         if self.status == 426 {
-            // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response";
-            // RFC 6455 §4.4: and the versions it speaks.
+            // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response".
+            // RFC 6455 §4.4: it also names the versions that the server speaks.
             out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade, close\r\n");
             out.put_slice(b"Sec-WebSocket-Version: 13\r\n");
         } else {
             out.put_slice(b"Connection: close\r\n");
         }
         // RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with
-        // a status code of [...] 204". A 304 would have to give the length of the 200 in its place.
+        // a status code of [...] 204". In a 304 it would have to be that of the corresponding 200.
         if !matches!(self.status, 204 | 304) {
             put(out, format_args!("Content-Length: {}\r\n", self.content.len()));
         }
@@ -172,11 +172,11 @@ impl Reply {
 }
 
 fn put(out: &mut BytesMut, text: core::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("memory takes any text");
+    out.write_fmt(text).expect("writing to memory does not fail");
 }
 
-/// The usual phrase; empty for what is rare (RFC 9112 §4: "a server MUST send the space [...] even
-/// when the reason-phrase is absent").
+/// Returns the usual reason phrase, or an empty one for a rare status (RFC 9112 §4: "a server MUST
+/// send the space [...] even when the reason-phrase is absent").
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -200,7 +200,7 @@ const fn reason(status: u16) -> &'static str {
         421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
-        431 => "Request Header HeaderBlock Too Large",
+        431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_its_length_and_closes() -> Result<(), InvalidHeader> {
+    fn a_reply_has_a_length_and_closes_the_connection() -> Result<(), InvalidHeader> {
         let reply = Reply::new(200).header("X-A", "b")?.body("text/html", "<p>hi")?;
         let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\nX-A: b\r\n\
                     Content-Type: text/html\r\n\r\n";
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_content_type_replaces_the_earlier() -> Result<(), InvalidHeader> {
+    fn a_later_content_type_replaces_an_earlier_one() -> Result<(), InvalidHeader> {
         for reply in [
             Reply::html("{}").body("a/b", "{}")?,
             Reply::text(200, "{}").header("content-type", "a/b")?,
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_426_says_what_to_upgrade_to() {
+    fn a_426_names_the_protocol_and_its_version() {
         assert_eq!(
             written(&Reply::new(426), false),
             "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_to_be_stored_unless_it_says_otherwise() -> Result<(), InvalidHeader> {
+    fn a_refusal_is_no_store_unless_it_says_otherwise() -> Result<(), InvalidHeader> {
         const NO_STORE: &str = "\r\nCache-Control: no-store\r\n";
         for status in [400, 404, 410, 426, 500, 599] {
             assert!(written(&Reply::text(status, "no"), false).contains(NO_STORE), "{status}");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_shared_already_is_not_copied() -> Result<(), InvalidHeader> {
+    fn a_shared_body_is_not_copied() -> Result<(), InvalidHeader> {
         let page = Bytes::from(vec![b'x'; 1000]);
         for reply in [
             Reply::html(page.clone()),
@@ -308,8 +308,15 @@ mod tests {
         Ok(())
     }
 
+    /// RFC 6585 §5.
     #[test]
-    fn a_status_that_ends_no_request_is_a_servers_error() {
+    fn a_431_has_the_reason_phrase_of_its_rfc() {
+        let head = written(&Reply::new(431), true);
+        assert!(head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{head}");
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_final_becomes_500() {
         for status in [0, 101, 199, 600, u16::MAX] {
             assert_eq!(Reply::new(status).status(), 500);
         }
@@ -317,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_injected() {
+    fn headers_cannot_be_injected() {
         assert_eq!(Reply::new(200).body("a\r\nb", "").map(drop), Err(InvalidHeader::Value));
         assert_eq!(Reply::new(200).header("upgrade", "").map(drop), Err(InvalidHeader::Reserved));
     }

@@ -1,4 +1,4 @@
-//! [`Request`]: a request's head, and whether it is a good opening of a WebSocket.
+//! [`Request`]: the head of a request, and whether it is a valid opening handshake.
 
 use alloc::borrow::Cow;
 use core::{fmt, mem::MaybeUninit};
@@ -7,6 +7,7 @@ use super::{
     accept_key::{AcceptKey, accept_key, is_key},
     error::HandshakeError,
     http::{
+        body_length::parse_content_length,
         head::{MAX_HEADERS, first_line, is_other_version},
         headers::{Headers, Only},
         known::{Known, Name},
@@ -15,10 +16,10 @@ use super::{
     },
 };
 
-/// The head of a request that is good HTTP/1.1 or HTTP/1.0. It borrows the receive buffer.
+/// The head of a valid HTTP/1.1 or HTTP/1.0 request. It borrows the receive buffer.
 ///
-/// Whatever it is for: [`wants_upgrade`](Self::wants_upgrade) tells a WebSocket from a plain page,
-/// and [`upgrade`](Self::upgrade) judges the rest of the handshake.
+/// It may ask for anything: [`wants_upgrade`](Self::wants_upgrade) tells a request for a WebSocket
+/// from one for a page, and [`upgrade`](Self::upgrade) checks the rest of the handshake.
 #[derive(Clone)]
 pub struct Request<'a> {
     method: &'a str,
@@ -30,58 +31,58 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The method, such as `GET`. Methods are case-sensitive (RFC 9110 §9.1).
+    /// Returns the method, such as `GET`. Methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub const fn method(&self) -> &'a str {
         self.method
     }
 
-    /// Returns the target as it came: `/path?query`, or an absolute address. Visible ASCII.
+    /// Returns the target as received, in visible ASCII: `/path?query`, or an absolute URL.
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.target
     }
 
-    /// Returns the target's path, without the query, in its one [normal spelling](crate::normalize_path):
-    /// `/%61dmin` is `/admin`, and so is `/a/../admin`. `*` for `OPTIONS *` (RFC 9110 §9.3.7).
+    /// Returns the target's path, without the query, in its [normal form](crate::normalize_path):
+    /// `/%61dmin` becomes `/admin`, and so does `/a/../admin`. It is `*` for `OPTIONS *` (RFC 9110
+    /// §9.3.7).
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns what follows the target's first `?`, as it came.
+    /// Returns what follows the first `?` of the target, as received.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// The host and port that the client wanted, as it wrote them: the `Host` header, or the
-    /// authority of an absolute target, which counts for more (RFC 9112 §3.2.2). Empty if it said
-    /// neither, as only HTTP/1.0 may.
+    /// Returns the host and port that the client asked for, as received: the authority of an
+    /// absolute target, which takes precedence (RFC 9112 §3.2.2), or the `Host` header. Empty
+    /// without either, which only HTTP/1.0 allows.
     #[must_use]
     pub fn host(&self) -> &'a str {
         match (split_target(self.target).0, self.known.only(Name::Host)) {
             (Some(authority), _) => authority,
-            // One that was accepted is ASCII.
+            // An accepted host is ASCII.
             (None, Only::One(host)) => core::str::from_utf8(host).unwrap_or_default(),
             (None, Only::None | Only::Several) => "",
         }
     }
 
-    /// The header lines.
+    /// Returns the header lines.
     #[must_use]
     pub const fn headers(&self) -> Headers<'a> {
         self.headers
     }
 
-    /// Returns a header's value: that of its one line, or of all its lines,
-    /// [joined](Headers::join).
+    /// Returns the value of a header. The values of several lines are [joined](Headers::join).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.headers.joined(name)
     }
 
-    /// Returns the value of each line of a header.
+    /// Returns the values of a header, one for each line.
     pub fn header_all<'n>(
         &self,
         name: &'n str,
@@ -89,17 +90,17 @@ impl<'a> Request<'a> {
         self.headers.all_text(name)
     }
 
-    /// Whether the client would like a WebSocket: `Upgrade` has the token `websocket`.
+    /// Returns whether the client asks for a WebSocket: `Upgrade` contains the token `websocket`.
     ///
-    /// Never with HTTP/1.0: "A server MUST ignore an Upgrade header field that is received in an
-    /// HTTP/1.0 request" (RFC 9110 §7.8).
+    /// Always `false` for HTTP/1.0: "A server MUST ignore an Upgrade header field that is received
+    /// in an HTTP/1.0 request" (RFC 9110 §7.8).
     #[must_use]
     pub fn wants_upgrade(&self) -> bool {
         self.version == Version::Http11
             && tokens::has_token(self.values(Name::Upgrade), "websocket")
     }
 
-    /// As [`upgrade`](Self::upgrade), but gives only the answer to its key.
+    /// Like [`upgrade`](Self::upgrade), but returns only the accept key.
     pub(super) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
         // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
@@ -125,8 +126,8 @@ impl<'a> Request<'a> {
         if !tokens::are_extensions(self.values(Name::Extensions)) {
             return Err(HandshakeError::InvalidExtensions);
         }
-        if !tokens::are_tokens(self.values(Name::Protocol)) {
-            return Err(HandshakeError::InvalidProtocols);
+        if !tokens::are_tokens(self.values(Name::Subprotocol)) {
+            return Err(HandshakeError::InvalidSubprotocols);
         }
         Ok(accept_key(key))
     }
@@ -137,7 +138,7 @@ impl<'a> Request<'a> {
         let mut parsed = httparse::Request::new(&mut []);
         let parsed_whole = match parsed.parse_with_uninit_headers(head, &mut slots) {
             Ok(status) => status == httparse::Status::Complete(head.len()),
-            Err(error) => return Err(judge(error, first_line(head))),
+            Err(error) => return Err(to_handshake_error(error, first_line(head))),
         };
         let (Some(method), Some(target), Some(version), true) =
             (parsed.method, parsed.path, parsed.version, parsed_whole)
@@ -168,11 +169,12 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// RFC 9112 §6.3, 5: an invalid length is "an unrecoverable error", and so are different ones.
+    /// RFC 9112 §6.3, 5: an invalid length is "an unrecoverable error", and so are different
+    /// lengths.
     fn check_length(&self) -> Result<(), HandshakeError> {
         let mut lengths = self.values(Name::ContentLength);
         let first = lengths.next();
-        let is_number = first.is_none_or(|first| parse_length(first).is_some());
+        let is_number = first.is_none_or(|first| parse_content_length(first).is_some());
         if is_number && lengths.all(|other| Some(other) == first) {
             Ok(())
         } else {
@@ -180,8 +182,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Frames follow a request for an upgrade, and it must be beyond doubt where they begin: what
-    /// one hop takes for a body and the next one for frames can smuggle a request.
+    /// Frames follow a request for an upgrade, and their start must be unambiguous: a request can
+    /// be smuggled in what one hop takes for a body and the next one for frames.
     fn check_no_body(&self) -> Result<(), HandshakeError> {
         match (self.known.only(Name::TransferEncoding), self.known.only(Name::ContentLength)) {
             (Only::None, Only::None | Only::One(b"0")) => Ok(()),
@@ -189,7 +191,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// RFC 6455 §4.2.1, 6: "A Sec-WebSocket-Version header field, with a value of 13". Another one
+    /// RFC 6455 §4.2.1, 6: "A Sec-WebSocket-Version header field, with a value of 13". Any other
     /// gets "an appropriate HTTP error code (such as 426 Upgrade Required)" (§4.2.2, 4).
     fn check_version(&self) -> Result<(), HandshakeError> {
         match self.known.only(Name::Version) {
@@ -223,14 +225,8 @@ enum Version {
     Http11,
 }
 
-/// A `Content-Length`: digits and nothing else (RFC 9110 §8.6).
-pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
-    let text = core::str::from_utf8(value).ok()?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
-}
-
-/// What the parser's error means.
-fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
+/// Translates the parser's error.
+fn to_handshake_error(error: httparse::Error, line: &[u8]) -> HandshakeError {
     match error {
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::InvalidHeader,
         httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders(MAX_HEADERS),
@@ -251,7 +247,7 @@ fn judge(error: httparse::Error, line: &[u8]) -> HandshakeError {
 mod tests {
     use alloc::format;
 
-    use super::{HandshakeError, Request, parse_length};
+    use super::{HandshakeError, Request};
 
     fn with_target(target: &str, test: impl FnOnce(Result<Request<'_>, HandshakeError>)) {
         let head = format!("GET {target} HTTP/1.1\r\nHost: h:1\r\n\r\n");
@@ -259,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_split() {
+    fn a_target_is_split_into_host_path_and_query() {
         for (target, host, path, query) in [
             ("/", "h:1", "/", None),
             ("/a/b?c=/d?e", "h:1", "/a/b", Some("c=/d?e")),
@@ -281,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn other_targets_are_refused() {
+    fn an_invalid_target_is_refused() {
         for target in [
             "*",
             "h:1",
@@ -302,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn request_lines_are_strict() {
+    fn a_malformed_request_line_is_refused() {
         for line in ["GET / HTTP/1.1x", "GET\t/ HTTP/1.1", "GET / HTTP/1", "GET / http/1.1", "GET"]
         {
             let head = format!("{line}\r\nHost: h\r\n\r\n");
@@ -311,13 +307,5 @@ mod tests {
         }
         let error = Request::parse(b"GET / HTTP/1.2\r\nHost: h\r\n\r\n").map(drop);
         assert_eq!(error, Err(HandshakeError::UnsupportedHttpVersion));
-    }
-
-    #[test]
-    fn a_length_is_one_number() {
-        assert_eq!((parse_length(b"0"), parse_length(b"012")), (Some(0), Some(12)));
-        for bad in ["", "+0", "-1", "0, 0", "0x0", "1 ", "99999999999999999999"] {
-            assert_eq!(parse_length(bad.as_bytes()), None, "{bad}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Response`]: a server's answer.
+//! [`Response`]: a server's response.
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -12,7 +12,7 @@ use super::{
     },
 };
 
-/// The answer of a server to a request for an upgrade. It borrows the receive buffer.
+/// A server's response to a request for an upgrade. It borrows the receive buffer.
 #[derive(Clone, Copy)]
 pub struct Response<'a> {
     status: u16,
@@ -22,32 +22,31 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The status.
+    /// Returns the status code.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The phrase behind the status; empty where there is none, or none in UTF-8.
+    /// Returns the reason phrase; empty if it is missing or not UTF-8.
     #[must_use]
     pub const fn reason(&self) -> &'a str {
         self.reason
     }
 
-    /// The header lines.
+    /// Returns the header lines.
     #[must_use]
     pub const fn headers(&self) -> Headers<'a> {
         self.headers
     }
 
-    /// Returns a header's value: that of its one line, or of all its lines,
-    /// [joined](Headers::join).
+    /// Returns the value of a header. The values of several lines are [joined](Headers::join).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.headers.joined(name)
     }
 
-    /// Returns the value of each line of a header.
+    /// Returns the values of a header, one for each line.
     pub fn header_all<'n>(
         &self,
         name: &'n str,
@@ -55,8 +54,8 @@ impl<'a> Response<'a> {
         self.headers.all_text(name)
     }
 
-    /// Returns the body of a refusal: its first 8 KiB, or less where less had come at
-    /// [`receive_eof`](crate::ClientHandshake::receive_eof). Empty for an answer that accepts.
+    /// Returns the body of a refusal: its first 8 KiB, or what had arrived at
+    /// [`receive_eof`](crate::ClientHandshake::receive_eof). Empty for a 101.
     #[must_use]
     pub const fn body(&self) -> &'a [u8] {
         self.body
@@ -75,7 +74,7 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// The answer in a head that was parsed before.
+    /// Creates the response from a head that was parsed before.
     pub(super) fn of(status: u16, head: &'a [u8], body: &'a [u8]) -> Self {
         let reason = first_line(head).get("HTTP/1.1 101 ".len()..).unwrap_or_default();
         let reason = core::str::from_utf8(reason).unwrap_or_default();
@@ -101,7 +100,7 @@ mod tests {
     use super::{HandshakeError::*, Response};
 
     #[test]
-    fn status_lines_are_strict_but_for_the_phrase() {
+    fn a_status_line_is_strict_except_for_its_phrase() {
         for (line, status, reason) in [
             ("HTTP/1.1 101 Switching Protocols", 101, "Switching Protocols"),
             ("HTTP/1.1 101 ", 101, ""),
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_escapes() {
+    fn debug_output_is_escaped() {
         let response = Response::of(400, b"HTTP/1.1 400 a\x1bb\r\n\r\n", b"\x1b[31m");
         let debug = format!("{response:?}");
         assert!(debug.contains(r#"reason: "a\u{1b}b""#), "{debug}");

@@ -1,4 +1,4 @@
-//! [`ServerHandshake`]: reads a request and makes a connection of it (RFC 6455 §4.2).
+//! [`ServerHandshake`]: reads a request and checks it (RFC 6455 §4.2).
 
 use super::{
     error::HandshakeError,
@@ -29,7 +29,7 @@ use crate::{buffer::RecvBuffer, config::Config};
 ///
 /// let ws = match handshake.receive(&mut input) {
 ///     Ok(Some(mut offer)) if offer.request().path() == "/chat" => {
-///         offer.select_protocol(["superchat"]);
+///         offer.select_subprotocol(["superchat"]);
 ///         offer.accept(&Accept::new(), &config, &mut out)
 ///     }
 ///     Ok(Some(_)) => return prism_core::Reply::new(404).write(&mut out, false),
@@ -45,12 +45,12 @@ use crate::{buffer::RecvBuffer, config::Config};
 #[derive(Debug)]
 pub struct ServerHandshake {
     reader: HeadReader,
-    /// What every further call gives.
+    /// Every further call returns this error.
     ended: Option<HandshakeError>,
 }
 
 impl ServerHandshake {
-    /// A handshake with the configured limits on a head.
+    /// Starts a handshake with the configured limits on a head.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { reader: HeadReader::new(config), ended: None }
@@ -61,8 +61,9 @@ impl ServerHandshake {
     /// What follows the head stays in `input`.
     ///
     /// # Errors
-    /// If it is not good HTTP/1.1 or HTTP/1.0, or over the limits, each as soon as it shows. After the request
-    /// [`HandshakeError::Finished`]: there is one per connection.
+    /// If the request is not valid HTTP/1.1 or HTTP/1.0, or exceeds the limits. Each error is
+    /// returned as soon as it shows. After the request: [`HandshakeError::Finished`], because there
+    /// is one per connection.
     pub fn receive_request<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -79,19 +80,19 @@ impl ServerHandshake {
         request
     }
 
-    /// Reads a request that must be one for a WebSocket. `None` means that more bytes are needed.
+    /// Reads a request that must be for a WebSocket. `None` means that more bytes are needed.
     ///
-    /// The same as [`receive_request`](Self::receive_request) and [`Request::upgrade`].
+    /// This combines [`receive_request`](Self::receive_request) and [`Request::upgrade`].
     ///
     /// # Errors
-    /// Those of the two.
+    /// Those of both.
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
     ) -> Result<Option<Offer<'b>>, HandshakeError> {
         let Some(request) = self.receive_request(input)? else { return Ok(None) };
         match request.check_upgrade() {
-            Ok(answer) => Ok(Some(Offer::new(request, answer))),
+            Ok(accept_key) => Ok(Some(Offer::new(request, accept_key))),
             Err(error) => {
                 self.ended = Some(error);
                 Err(error)
@@ -106,7 +107,8 @@ impl ServerHandshake {
         self.reader.skip_empty_lines(input)?;
         match input.unparsed() {
             [] | b"\r" => return Ok(None),
-            // Who speaks TLS to a plain port should not have to wait for a line's end.
+            // A client that speaks TLS to a plain port should not have to wait for the end of a
+            // line.
             [first, ..] if !first.is_ascii_alphabetic() => {
                 return Err(HandshakeError::NotHttp);
             }
@@ -115,8 +117,9 @@ impl ServerHandshake {
         let Some(length) = self.reader.find_end(input.unparsed())? else { return Ok(None) };
         let head = input.lend(length);
         if is_later_http1(head) {
-            // RFC 9110 §2.5: it is to be processed "as if it was in the highest minor version within
-            // that major version to which the recipient is conformant"; the parser knows that alone.
+            // RFC 9110 §2.5: the message is to be processed "as if it was in the highest minor
+            // version within that major version to which the recipient is conformant". The parser
+            // knows no other.
             lower_minor_version(head);
         }
         Request::parse(head).map(Some)

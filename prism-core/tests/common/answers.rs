@@ -1,4 +1,4 @@
-//! Answers to the request that `handshake_client.rs` makes: good ones, bad ones, and refusals (RFC 6455
+//! Responses to the request of `handshake_client.rs`: good ones, bad ones, and refusals (RFC 6455
 //! §4.1, RFC 9110, RFC 9112).
 
 use prism_core::HandshakeError;
@@ -12,17 +12,17 @@ const GOOD: [&str; 4] = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
 ];
 
-/// The good answer, with more lines.
+/// The good response, with additional lines.
 pub(crate) fn plus(lines: &[&str]) -> Vec<u8> {
     heads::plus(&GOOD, lines)
 }
 
-/// The good answer, with lines in place of the one that begins with `start`.
+/// The good response, with other lines in place of the one that starts with `start`.
 pub(crate) fn with(start: &str, lines: &[&str]) -> Vec<u8> {
     heads::with(&GOOD, start, lines)
 }
 
-/// The answers that open the connection, each with its sub-protocol.
+/// Good responses, each with its subprotocol.
 pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
     let older = b"HTTP/1.0 102 Processing\r\n\r\n";
@@ -41,10 +41,10 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
             with("Sec", &["Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "]),
             None,
         ),
-        ("a sub-protocol", plus(&["Sec-WebSocket-Protocol: v2.chat"]), Some("v2.chat")),
+        ("a subprotocol", plus(&["Sec-WebSocket-Protocol: v2.chat"]), Some("v2.chat")),
         ("interim answers before", [&interim[..], &plus(&[])].concat(), None),
         ("an interim answer in HTTP/1.0", [&older[..], &plus(&[])].concat(), None),
-        ("no sub-protocol by name", plus(&["Sec-WebSocket-Protocol:"]), None),
+        ("no subprotocol by name", plus(&["Sec-WebSocket-Protocol:"]), None),
         ("none twice", plus(&["Sec-WebSocket-Protocol: \t"; 2]), None),
         ("none, and one", plus(&["Sec-WebSocket-Protocol:", chat]), Some("chat")),
         ("one, and none", plus(&[chat, "Sec-WebSocket-Protocol: "]), Some("chat")),
@@ -53,7 +53,7 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
     ]
 }
 
-/// The answers that do not, each with its error.
+/// Bad responses, each with its error.
 pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
     use HandshakeError::*;
     let accept = |value| with("Sec", &[&format!("Sec-WebSocket-Accept: {value}")]);
@@ -103,10 +103,14 @@ pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
             plus(&["Sec-WebSocket-Extensions:", "Sec-WebSocket-Extensions: , x-surprise"]),
             UnexpectedExtension,
         ),
-        ("another sub-protocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedProtocol),
-        ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedProtocol),
-        ("two in one line", plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]), UnexpectedProtocol),
-        ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedProtocol),
+        ("another subprotocol", plus(&["Sec-WebSocket-Protocol: surprise"]), UnexpectedSubprotocol),
+        ("another case", plus(&["Sec-WebSocket-Protocol: Chat"]), UnexpectedSubprotocol),
+        (
+            "two in one line",
+            plus(&["Sec-WebSocket-Protocol: chat, v2.chat"]),
+            UnexpectedSubprotocol,
+        ),
+        ("two in two lines", plus(&["Sec-WebSocket-Protocol: chat"; 2]), UnexpectedSubprotocol),
         // The limits.
         ("too many headers", plus(&["X: y"; 98]), TooManyHeaders(100)),
         ("a large head", plus(&[&format!("X: {}", "y".repeat(16 << 10))]), HeadTooLarge(16 << 10)),
@@ -118,17 +122,17 @@ pub(crate) fn bad_answers() -> Vec<(&'static str, Vec<u8>, HandshakeError)> {
     ]
 }
 
-/// When a refusal is over.
+/// When a refusal is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
     ByItself,
     WithTheTransport,
 }
 
-/// A refusal: its name, its bytes, the status and body that it has, and when it is over.
+/// A refusal: its name, its bytes, its status and body, and when it is complete.
 pub(crate) type Refusal = (&'static str, Vec<u8>, (u16, Vec<u8>), Ends);
 
-/// The answers that refuse.
+/// Responses that refuse.
 pub(crate) fn refusals() -> Vec<Refusal> {
     use Ends::{ByItself, WithTheTransport};
     let answer = |lines: &[&str], body: &[u8]| [&head(lines.iter().copied())[..], body].concat();

@@ -1,4 +1,4 @@
-//! Machines whose clock a test turns.
+//! Connections on a clock that the test sets.
 
 use core::time::Duration;
 
@@ -14,23 +14,19 @@ pub const fn s(seconds: u64) -> Duration {
 
 /// Pings every 20 s, waits 10 s for an answer, and 5 s for a close.
 pub fn config() -> Config {
-    let mut config = Config::default();
-    config.ping_interval = Some(s(20));
-    config.pong_timeout = s(10);
-    config.close_timeout = s(5);
-    config
+    Config::default().ping_interval(Some(s(20))).pong_timeout(s(10)).close_timeout(s(5))
 }
 
-/// A machine whose clock has been started at `now`.
+/// A connection whose clock was started at `now`.
 pub fn started(role: Role, now: Duration) -> Machine {
     let mut machine = Machine::new(role, &config());
     machine.at(now).unwrap();
     machine
 }
 
-/// The pings that a machine has to say.
+/// Takes the output, which must be pings. Returns their number.
 pub fn pings(machine: &mut Machine) -> usize {
-    let said = machine.says();
-    assert!(said.iter().all(|frame| frame.opcode() == PING), "{said:?}");
-    said.len()
+    let sent = machine.sent();
+    assert!(sent.iter().all(|frame| frame.opcode() == PING), "{sent:?}");
+    sent.len()
 }

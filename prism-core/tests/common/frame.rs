@@ -1,5 +1,5 @@
-//! Frames by hand (RFC 6455 §5.2): right ones, and ones with deliberately wrong bits. Nothing here
-//! uses the code under test.
+//! Frames built by hand (RFC 6455 §5.2): valid ones, and ones with deliberately wrong bits. Nothing
+//! here uses the code under test.
 
 use core::fmt;
 
@@ -14,22 +14,22 @@ pub const PONG: u8 = 10;
 
 pub const FIN: u8 = 0x80;
 
-/// The key that [`Frame::masked`] uses; the one of the RFC's example (§5.7).
+/// The key of [`Frame::masked`], which is that of the RFC's example (§5.7).
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// One frame, in which every bit may be wrong.
+/// A frame in which every bit may be wrong.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// FIN, RSV1 to RSV3, and the opcode.
     pub first: u8,
     pub key: Option<[u8; 4]>,
-    /// The payload, in the clear.
+    /// The payload, unmasked.
     pub payload: Vec<u8>,
-    /// How the length is written, and which; `None` for the shortest form of the right one.
+    /// The length in the header; `None` for the right one in its shortest form.
     pub claim: Option<Claim>,
 }
 
-/// A length as it stands in a header: in its 7, 16 or 64 bits.
+/// A length as it appears in a header, in 16 or 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     Bits16(u16),
@@ -37,7 +37,7 @@ pub enum Claim {
 }
 
 impl Frame {
-    /// A whole, right, unmasked frame.
+    /// A whole, valid, unmasked frame.
     pub fn new(opcode: u8, payload: impl AsRef<[u8]>) -> Self {
         Self { first: FIN | opcode, key: None, payload: payload.as_ref().into(), claim: None }
     }
@@ -72,13 +72,13 @@ impl Frame {
         Self::new(CLOSE, [])
     }
 
-    /// Without FIN: more fragments follow.
+    /// Clears FIN: more fragments follow.
     pub fn more(mut self) -> Self {
         self.first &= !FIN;
         self
     }
 
-    /// With these bits flipped in the first byte.
+    /// Flips these bits of the first byte.
     pub fn flip(mut self, bits: u8) -> Self {
         self.first ^= bits;
         self
@@ -93,7 +93,7 @@ impl Frame {
         self
     }
 
-    /// Masked if `sender` has to (§5.1).
+    /// Masks the frame if `sender` has to (§5.1).
     pub fn from(self, sender: Role) -> Self {
         match sender {
             Role::Client => self.masked(),
@@ -101,7 +101,7 @@ impl Frame {
         }
     }
 
-    /// With this in the place of its length, whatever the payload is.
+    /// Puts this in place of the length, whatever the payload is.
     pub fn claiming(mut self, claim: Claim) -> Self {
         self.claim = Some(claim);
         self
@@ -111,13 +111,13 @@ impl Frame {
         self.first & 0x0f
     }
 
-    /// The code in the payload of a close frame.
+    /// Returns the code in the payload of a close frame.
     pub fn close_code(&self) -> Option<u16> {
         assert_eq!(self.opcode(), CLOSE, "{self:?} is no close frame");
         self.payload.first_chunk().map(|code| u16::from_be_bytes(*code))
     }
 
-    /// The header's bytes.
+    /// Returns the bytes of the header.
     pub fn header(&self) -> Vec<u8> {
         let claim = self.claim.or(match self.payload.len() {
             0..126 => None,
@@ -136,7 +136,7 @@ impl Frame {
         bytes
     }
 
-    /// The frame's bytes.
+    /// Returns the bytes of the frame.
     pub fn wire(&self) -> Vec<u8> {
         let mut bytes = self.header();
         bytes.extend(masked(&self.payload, self.key.unwrap_or_default()));
@@ -145,7 +145,7 @@ impl Frame {
 }
 
 impl fmt::Debug for Frame {
-    /// Long payloads would bury what a failed test has to say.
+    /// Shortens long payloads, which would bury the message of a failed test.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.payload[..self.payload.len().min(130)];
         write!(f, "Frame({:#04x}", self.first)?;
@@ -160,7 +160,7 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// The bytes of frames one after the other, masked if `sender` has to.
+/// Returns the bytes of consecutive frames, masked if `sender` has to.
 pub fn wire(sender: Role, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
     frames.into_iter().flat_map(|frame| frame.from(sender).wire()).collect()
 }
@@ -170,8 +170,8 @@ pub fn masked(payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect()
 }
 
-/// Reads output back into frames. It must be nothing but whole and right frames, their lengths in
-/// the shortest form.
+/// Parses output into frames. It must consist of whole and valid frames, with their lengths in the
+/// shortest form.
 pub fn parse(mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let [first, second, rest @ ..] = bytes {
@@ -203,9 +203,9 @@ pub fn parse(mut bytes: &[u8]) -> Vec<Frame> {
     frames
 }
 
-/// Reads the output of `sender` back: each frame must be masked or not as §5.1 wants it. The keys
-/// are taken off.
-pub fn said_by(sender: Role, bytes: &[u8]) -> Vec<Frame> {
+/// Parses the output of `sender`. Each frame must be masked or not as §5.1 requires. The keys are
+/// removed.
+pub fn sent_by(sender: Role, bytes: &[u8]) -> Vec<Frame> {
     let mut frames = parse(bytes);
     for frame in &mut frames {
         assert_eq!(frame.key.is_some(), sender == Role::Client, "{frame:?} of a {sender:?}");

@@ -1,4 +1,4 @@
-//! One machine in the hands of a test: it is fed bytes, and tells what it saw and said (RFC 6455 §5).
+//! A connection under test: it receives bytes, and records events and output (RFC 6455 §5).
 
 use core::time::Duration;
 
@@ -10,19 +10,19 @@ use prism_core::{
 
 use super::{
     Seen,
-    frame::{Frame, said_by, wire},
+    frame::{Frame, sent_by, wire},
 };
 
-/// A machine with its input, its output, and what came of them.
+/// A state machine with its input, its output, and the events so far.
 #[derive(Debug)]
 pub struct Machine {
     pub role: Role,
     pub ws: WebSocket,
     pub input: RecvBuffer,
     pub out: BytesMut,
-    /// What was seen, and has not been asked for by [`seen`](Self::seen).
-    unasked: Vec<Seen>,
-    /// Whether the other side has been told that this one ends the transport.
+    /// The events that [`seen`](Self::seen) has not returned yet.
+    unread: Vec<Seen>,
+    /// Whether the peer has been told that this end has shut the transport down.
     pub shut: bool,
 }
 
@@ -33,7 +33,7 @@ impl Machine {
             Role::Client => WebSocket::client(config, mask_keys()),
         };
         let (input, out) = (RecvBuffer::new(), BytesMut::new());
-        Self { role, ws, input, out, unasked: Vec::new(), shut: false }
+        Self { role, ws, input, out, unread: Vec::new(), shut: false }
     }
 
     /// A server with the default limits.
@@ -51,19 +51,19 @@ impl Machine {
         [Self::server(), Self::client()]
     }
 
-    /// Receives bytes as they are, and gives what is seen then; an error ends that.
-    pub fn hears(&mut self, bytes: &[u8]) -> Vec<Seen> {
+    /// Receives bytes as they are. Returns the events, up to an error.
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<Seen> {
         self.input.extend_from_slice(bytes);
-        self.receives()
+        self.receive_buffered()
     }
 
-    /// Receives frames, masked as a frame from the peer of this machine has to be.
-    pub fn hears_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
-        self.hears(&wire(self.peer(), frames))
+    /// Receives frames, masked as the peer has to.
+    pub fn receive_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
+        self.receive(&wire(self.peer(), frames))
     }
 
-    /// Receives what is in the input already.
-    pub fn receives(&mut self) -> Vec<Seen> {
+    /// Receives what is already in the input.
+    pub fn receive_buffered(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         loop {
             match self.ws.receive(&mut self.input, &mut self.out) {
@@ -77,9 +77,9 @@ impl Machine {
         }
     }
 
-    /// Takes the output: the frames it consists of, without their masks.
-    pub fn says(&mut self) -> Vec<Frame> {
-        said_by(self.role, &self.out.split())
+    /// Takes the output, as frames without their masks.
+    pub fn sent(&mut self) -> Vec<Frame> {
+        sent_by(self.role, &self.out.split())
     }
 
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
@@ -98,7 +98,7 @@ impl Machine {
         self.ws.close(code, reason, &mut self.out)
     }
 
-    /// Says what time it is.
+    /// Passes the time.
     pub fn at(&mut self, now: Duration) -> Result<(), ProtocolError> {
         self.ws.handle_timeout(now, &mut self.out)
     }
@@ -114,45 +114,45 @@ impl Machine {
         }
     }
 
-    /// Keeps for later what [`Pair`](super::pair::Pair) made it see.
-    pub fn note(&mut self, seen: impl IntoIterator<Item = Seen>) {
-        self.unasked.extend(seen);
+    /// Keeps events for [`seen`](Self::seen).
+    pub fn record(&mut self, seen: impl IntoIterator<Item = Seen>) {
+        self.unread.extend(seen);
     }
 
-    pub fn last_noted(&self) -> Option<&Seen> {
-        self.unasked.last()
+    pub fn last_recorded(&self) -> Option<&Seen> {
+        self.unread.last()
     }
 
-    /// Whether it takes no more bytes.
+    /// Returns whether it does not read any more.
     pub const fn shut_off(&self) -> bool {
         !self.ws.wants_read()
     }
 
-    /// What was seen since the last call.
+    /// Returns the events since the last call.
     pub fn seen(&mut self) -> Vec<Seen> {
-        core::mem::take(&mut self.unasked)
+        core::mem::take(&mut self.unread)
     }
 }
 
-/// The frames that a machine of `role` must fail for are checked here in one go: the error, the
-/// close frame that tells the peer, the fuse, and the silence.
+/// Checks all that must follow from bytes that break the protocol: the error, the close frame that
+/// tells the peer, the same error from then on, and no further output.
 #[track_caller]
-pub fn fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
-    let seen = machine.hears(bytes);
+pub fn assert_fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
+    let seen = machine.receive(bytes);
     assert_eq!(seen.last(), Some(&Seen::Error(error)), "{:?} heard {bytes:02x?}", machine.role);
-    let said = machine.says();
-    let told = said.last().expect("a close frame").close_code();
+    let sent = machine.sent();
+    let told = sent.last().expect("a close frame").close_code();
     assert_eq!(told, error.close_code().map(u16::from));
     let good =
         wire(machine.peer(), [Frame::text("more"), Frame::ping("?"), Frame::close(1000, "")]);
-    assert_eq!(machine.hears(&good), [Seen::Error(error)], "fused");
-    assert_eq!(machine.receives(), [Seen::Error(error)], "fused, and asked with nothing new");
+    assert_eq!(machine.receive(&good), [Seen::Error(error)], "fused");
+    assert_eq!(machine.receive_buffered(), [Seen::Error(error)], "fused, with nothing new");
     assert_eq!(machine.send("late"), Err(SendError::Closed));
-    assert_eq!(machine.says(), [], "nothing follows the close frame");
+    assert_eq!(machine.sent(), [], "nothing follows the close frame");
     assert_eq!(machine.ws.receive_eof(), Err(error));
 }
 
-/// Keys that differ from frame to frame, the same ones at each run.
+/// Keys that differ from frame to frame, and are the same in each run.
 pub fn mask_keys() -> MaskKeys {
     let mut state = 0x9e37_79b9_u32;
     MaskKeys::new(move |bytes| {
@@ -167,14 +167,10 @@ pub fn mask_keys() -> MaskKeys {
 
 /// A configuration that never pings by itself.
 pub fn quiet() -> Config {
-    let mut config = Config::default();
-    config.ping_interval = None;
-    config
+    Config::default().ping_interval(None)
 }
 
 /// A configuration with this limit for a message.
 pub fn limited(max_message_size: usize) -> Config {
-    let mut config = quiet();
-    config.max_message_size = max_message_size;
-    config
+    quiet().max_message_size(max_message_size)
 }

@@ -1,5 +1,5 @@
-//! What the scenarios share: frames made and read by hand (RFC 6455 §5.2), one machine in the hands
-//! of a test, and two machines joined in memory. Time is virtual all through.
+//! Shared by the scenarios: frames built and parsed by hand (RFC 6455 §5.2), one connection under
+//! test, and two connections joined in memory. All time is virtual.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
 pub mod clock;
@@ -10,7 +10,7 @@ pub mod pair;
 
 use prism_core::{Event, Message, ProtocolError};
 
-/// An event or an error, owned, so that it can be kept and compared.
+/// An event or an error that owns its data, so that it can be kept and compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Text(String),
@@ -58,7 +58,7 @@ pub fn close(code: u16, reason: &str) -> Seen {
     Seen::Close(code, reason.into())
 }
 
-/// What was seen of a peer that broke the protocol.
+/// The error of a peer that broke the protocol.
 pub const fn error(error: ProtocolError) -> Seen {
     Seen::Error(error)
 }

@@ -1,5 +1,5 @@
-//! Two machines joined in memory (RFC 6455 §1.2: a client, a server, and TCP between them), with a
-//! clock that goes when the test says so.
+//! Two connections joined in memory (RFC 6455 §1.2: a client, a server, and TCP between them), on a
+//! clock that the test advances.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Pair {
     pub client: Machine,
     pub server: Machine,
     pub clock: Duration,
-    /// While set, what is sent disappears: the cable is cut.
+    /// While this is set, what is sent is lost, as with a cut cable.
     pub cut: bool,
 }
 
@@ -28,12 +28,13 @@ impl Pair {
         }
     }
 
-    /// Moves bytes both ways until nothing moves, and ends the transport where a machine wants it.
+    /// Moves bytes both ways until nothing moves, and shuts the transport down when an end wants
+    /// that.
     pub fn deliver(&mut self) {
         self.deliver_in_pieces(usize::MAX);
     }
 
-    /// The same, at most `size` bytes at a time.
+    /// Does the same, at most `size` bytes at a time.
     pub fn deliver_in_pieces(&mut self, size: usize) {
         let (client, server) = (&mut self.client, &mut self.server);
         while carry(client, server, size, self.cut) | carry(server, client, size, self.cut) {}
@@ -48,16 +49,16 @@ impl Pair {
         };
     }
 
-    /// Lets time pass: runs each timeout when it is due, and delivers what comes of it.
+    /// Advances the time: runs each timeout when it is due, and delivers the results.
     pub fn advance(&mut self, by: Duration) {
         let end = self.clock + by;
         for turn in 0.. {
-            assert!(turn < 100_000, "a timeout that is due again and again, for ever");
+            assert!(turn < 100_000, "a timeout that is due again and again");
             for machine in [&mut self.client, &mut self.server] {
                 if machine.ws.poll_timeout().is_some_and(|due| due <= self.clock)
                     && let Err(error) = machine.at(self.clock)
                 {
-                    machine.note([Seen::Error(error)]);
+                    machine.record([Seen::Error(error)]);
                 }
             }
             self.deliver();
@@ -69,7 +70,7 @@ impl Pair {
         self.clock = end;
     }
 
-    /// When something is due next.
+    /// Returns when something is due next.
     pub fn next_timeout(&self) -> Option<Duration> {
         [&self.client, &self.server].into_iter().filter_map(|m| m.ws.poll_timeout()).min()
     }
@@ -79,37 +80,37 @@ impl Pair {
     }
 }
 
-/// One piece of what `from` has to send; whether anything moved.
+/// Moves one piece of what `from` has to send. Returns whether anything moved.
 fn carry(from: &mut Machine, to: &mut Machine, size: usize, cut: bool) -> bool {
     let count = from.out.len().min(size);
     if count > 0 {
         let piece = from.out[..count].to_vec();
         from.out.advance(count);
-        // What a machine held back for its output to leave comes with its next look at the input.
-        let held = from.receives();
-        note_news(from, held);
+        // A pong that was held back is written with the next look at the input.
+        let held = from.receive_buffered();
+        record_new(from, held);
         if !cut && !to.shut_off() {
-            let seen = to.hears(&piece);
-            note_news(to, seen);
+            let seen = to.receive(&piece);
+            record_new(to, seen);
         }
         return true;
     }
-    // It shuts down when all has left.
+    // An end shuts the transport down once all its output has been sent.
     if from.out.is_empty() && from.ws.wants_shutdown() && !from.shut && !cut {
         from.shut = true;
         if let Err(error) = to.ws.receive_eof() {
-            note_news(to, vec![Seen::Error(error)]);
+            record_new(to, vec![Seen::Error(error)]);
         }
         return true;
     }
     false
 }
 
-/// A fused machine repeats its error; once is enough to see.
-fn note_news(machine: &mut Machine, seen: Vec<Seen>) {
+/// A failed connection repeats its error, which is recorded only once.
+fn record_new(machine: &mut Machine, seen: Vec<Seen>) {
     for seen in seen {
-        if !matches!(seen, Seen::Error(_)) || machine.last_noted() != Some(&seen) {
-            machine.note([seen]);
+        if !matches!(seen, Seen::Error(_)) || machine.last_recorded() != Some(&seen) {
+            machine.record([seen]);
         }
     }
 }

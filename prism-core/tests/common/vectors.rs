@@ -1,4 +1,4 @@
-//! Streams, right and wrong ones (RFC 6455 §5 to §8), that `chunking.rs` cuts at every place.
+//! Streams, valid and invalid (RFC 6455 §5 to §8), that `chunking.rs` cuts everywhere.
 
 use prism_core::Role;
 
@@ -11,7 +11,7 @@ pub(crate) const LIMIT: usize = 70_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
     pub(crate) name: String,
-    /// Who receives it.
+    /// The receiver.
     pub(crate) role: Role,
     pub(crate) wire: Vec<u8>,
 }
@@ -138,8 +138,8 @@ fn closes() -> Vec<Named> {
             "a close with garbage behind it",
             [Frame::ping("a"), Frame::close(1000, ""), Frame::new(15, [0xff; 99]).flip(0x70)],
         ),
-        named("a close with half a code", [Frame::new(8, [3]), Frame::text("a")]),
-        named("a close whose reason is no text", [Frame::close(1000, b"a\xffb")]),
+        named("a close of one byte", [Frame::new(8, [3]), Frame::text("a")]),
+        named("a close whose reason is not UTF-8", [Frame::close(1000, b"a\xffb")]),
         named("a close whose reason is cut", [Frame::close(1000, b"a\xe2\x82")]),
     ];
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535] {
@@ -251,7 +251,7 @@ fn sizes() -> Vec<Named> {
     ]
 }
 
-/// Masked and unmasked frames, one of which is wrong for whoever receives it.
+/// Masked and unmasked frames, one of which is wrong for each receiver.
 fn wrongly_masked() -> Vec<Named> {
     let plain = [Frame::text("a"), Frame::ping("b"), Frame::close(1000, "")];
     let mut all = Vec::new();

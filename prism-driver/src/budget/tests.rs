@@ -134,7 +134,7 @@ fn a_frame_that_many_outboxes_share_counts_once() {
 fn memory_counts_until_it_is_given_back_and_not_only_the_bytes_in_it() {
     let budget = budget(0);
     let fake = Arc::new(Fake::default());
-    fake.unsent.lock().unwrap().own().resize(100_000, 7);
+    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
     fake.stall(&budget);
     fake.advance(99_999);
     assert!(budget.stats.buffered() > 100_000, "{}", budget.stats.buffered());
@@ -144,7 +144,7 @@ fn memory_counts_until_it_is_given_back_and_not_only_the_bytes_in_it() {
 fn what_stalls_with_little_in_a_large_buffer_is_moved_to_a_small_one() {
     let budget = budget(0);
     let fake = Arc::new(Fake::default());
-    fake.unsent.lock().unwrap().own().resize(100_000, 7);
+    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
     fake.advance(99_999);
     fake.stall(&budget);
     let held = budget.stats.buffered() as usize;
@@ -184,7 +184,7 @@ fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
                 let mut unsent = fake.unsent.lock().unwrap();
                 let bytes = rng.usize(0..5_000);
                 unsent.reserve(bytes);
-                unsent.own().extend(std::iter::repeat_n(7, bytes));
+                unsent.buffer().extend(std::iter::repeat_n(7, bytes));
             }
             _ => {
                 let most = fake.unsent.lock().unwrap().len();

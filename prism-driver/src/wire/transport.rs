@@ -205,7 +205,7 @@ impl Wire {
             unsent.append_rest(&shared, payload.len());
         } else {
             unsent.reserve(payload.len());
-            unsent.own().extend_from_slice(payload);
+            unsent.buffer().extend_from_slice(payload);
         }
     }
 

@@ -1,26 +1,26 @@
-//! [`Chunks`]: a chunked body (RFC 9112 §7.1), that of a refusal.
+//! [`Chunks`]: the chunked body (RFC 9112 §7.1) of a refusal.
 
 use httparse::{Status, parse_chunk_size};
 
-/// Where the chunks of a body are, found once as they arrive.
+/// Finds the chunks of a body, once, as they arrive.
 ///
-/// A server that refuses may keep the connection open, and then only the last chunk tells where
-/// its words end.
+/// A server that refuses may keep the connection open. Then only the last chunk tells where the
+/// body ends.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
-    /// Where the next chunk begins.
+    /// Where the next chunk starts.
     next: usize,
-    /// How much payload the chunks before it have.
+    /// How much payload the chunks before it contain.
     payload: usize,
 }
 
-/// The longest line with a chunk's size and extensions that is read.
+/// How much of a line with a chunk's size and extensions is read.
 const MAX_LINE: usize = 64;
 
 impl Chunks {
-    /// Whether `body`, which has grown since the last call, holds the last chunk, or `limit` bytes
-    /// of payload, or is malformed from there on.
-    pub(crate) fn are_over(&mut self, body: &[u8], limit: usize) -> bool {
+    /// Returns whether `body`, which has grown since the last call, has ended: with the last chunk,
+    /// with `limit` bytes of payload, or because it is malformed from there on.
+    pub(crate) fn have_ended(&mut self, body: &[u8], limit: usize) -> bool {
         while self.payload < limit {
             let Some(rest) = body.get(self.next..) else { return false };
             match size_line(rest) {
@@ -32,14 +32,15 @@ impl Chunks {
                 }
             }
         }
-        // The chunk that reaches the limit was announced only.
+        // The size of the chunk that reaches the limit is known, but not all of it may have
+        // arrived.
         self.next - 2 - (self.payload - limit) <= body.len()
     }
 }
 
 enum Line {
     Partial,
-    /// The last chunk, or what is none.
+    /// The last chunk, or something that is not a chunk.
     End,
     Chunk {
         line: usize,
@@ -47,11 +48,11 @@ enum Line {
     },
 }
 
-/// Reads the line that a chunk begins with.
+/// Parses the line that a chunk starts with.
 fn size_line(rest: &[u8]) -> Line {
     let head = &rest[..rest.len().min(MAX_LINE)];
     match parse_chunk_size(head) {
-        // Nobody waits for all of a larger one.
+        // A larger chunk would never be read completely.
         Ok(Status::Complete((line, size @ 1..))) => {
             Line::Chunk { line, size: size.min(1 << 20) as usize }
         }
@@ -60,7 +61,7 @@ fn size_line(rest: &[u8]) -> Line {
     }
 }
 
-/// Moves the payload of all chunks that are there to the front; how long it is.
+/// Moves the payload of all chunks that have arrived to the front. Returns its length.
 pub(crate) fn join(body: &mut [u8]) -> usize {
     let (mut from, mut to) = (0, 0);
     while let Some(rest) = body.get(from..)
@@ -79,32 +80,32 @@ pub(crate) fn join(body: &mut [u8]) -> usize {
 mod tests {
     use super::{Chunks, join};
 
-    /// How many bytes must be there for the body to be over, and its payload.
+    /// Returns how many bytes have to arrive for the body to end, and its payload.
     fn read(body: &[u8], limit: usize) -> (usize, &[u8]) {
         let mut chunks = Chunks::default();
-        let end = (0..=body.len()).find(|&end| chunks.are_over(&body[..end], limit));
+        let end = (0..=body.len()).find(|&end| chunks.have_ended(&body[..end], limit));
         let end = end.unwrap_or(usize::MAX);
-        assert_eq!(Chunks::default().are_over(body, limit), end <= body.len());
+        assert_eq!(Chunks::default().have_ended(body, limit), end <= body.len());
         let joined = alloc::vec::Vec::leak(body.to_vec());
         let length = join(joined);
         (end, &joined[..length])
     }
 
     #[test]
-    fn the_last_chunk_ends_the_body() {
+    fn a_body_ends_with_its_last_chunk() {
         assert_eq!(read(b"3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n", 99), (21, &b"abcd"[..]));
         assert_eq!(read(b"0\r\n", 99), (3, &b""[..]));
         assert_eq!(read(b"3\r\nab", 99), (usize::MAX, &b"ab"[..]));
     }
 
     #[test]
-    fn the_limit_ends_the_body() {
+    fn a_body_ends_at_the_limit() {
         assert_eq!(read(b"3\r\nabc\r\n5\r\ndefgh", 4), (12, &b"abcdefgh"[..]));
         assert_eq!(read(b"ffffffffffffffff\r\nabcd", 4), (22, &b"abcd"[..]));
     }
 
     #[test]
-    fn what_is_malformed_ends_the_body() {
+    fn a_body_ends_where_it_is_malformed() {
         assert_eq!(read(b"3\r\nabc\r\nx\r\n", 99), (9, &b"abc"[..]));
         assert_eq!(read(b"fffffffffffffffff\r\n", 99).1, b"");
         assert_eq!(read(&[b'0'; 64], 99).1, b"");

@@ -1,29 +1,31 @@
-//! Finds the end of a request's or an answer's head in bytes that arrive in pieces.
+//! [`HeadReader`]: finds the end of a request's or a response's head in bytes that arrive in
+//! pieces.
 
 use super::swar::{self, WORD};
 use crate::{buffer::RecvBuffer, config::Config, handshake::error::HandshakeError};
 
-/// As many header lines as can be parsed.
+/// The largest number of header lines that can be parsed.
 pub(crate) const MAX_HEADERS: usize = 128;
 
 /// Looks at each byte of a head once, however it arrives, so that a head that trickles in costs no
-/// more than one that comes whole. Only when the end is there the head is parsed, also once.
+/// more than one that arrives whole. The head is parsed once its end is there, and so only once.
 ///
-/// It refuses as soon as the byte arrives that makes the head bad: what is too long, and what the
-/// parser would let pass but must not be in a head. So the bytes decide, never how they were cut.
+/// A head is refused with the byte that makes it wrong: if it is too long, or contains a byte that
+/// the parser would accept but a head must not contain. So the result depends on the bytes alone,
+/// and not on how they arrive.
 #[derive(Debug)]
 pub(crate) struct HeadReader {
     max_size: usize,
     max_headers: usize,
-    /// The bytes of earlier heads, and of empty lines. They count as well.
+    /// The bytes of earlier heads and of empty lines, which count as well.
     skipped: usize,
     /// How many of the unparsed bytes have been looked at.
     scanned: usize,
-    /// The last of them.
+    /// The last byte looked at.
     last: u8,
-    /// Where the line being read begins.
-    line: usize,
-    lines: usize,
+    /// Where the current line starts.
+    line_start: usize,
+    line_count: usize,
     #[cfg(test)]
     pub(crate) steps: usize,
 }
@@ -36,8 +38,8 @@ impl HeadReader {
             skipped: 0,
             scanned: 0,
             last: 0,
-            line: 0,
-            lines: 0,
+            line_start: 0,
+            line_count: 0,
             #[cfg(test)]
             steps: 0,
         }
@@ -59,7 +61,8 @@ impl HeadReader {
         Ok(())
     }
 
-    /// How long the head is that the unparsed bytes begin with; `None` while its end is missing.
+    /// Returns the length of the head that the unparsed bytes start with; `None` if its end has not
+    /// arrived.
     pub(crate) fn find_end(&mut self, unparsed: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let window = self.within_limit(unparsed);
         while let Some(ahead @ [_, ..]) = window.get(self.scanned..) {
@@ -68,11 +71,11 @@ impl HeadReader {
             }
             for &byte in ahead.iter().take(WORD) {
                 self.scanned += 1;
-                if self.is_end(self.scanned - 1, byte)? {
+                if self.take_byte(self.scanned - 1, byte)? {
                     return Ok(Some(self.scanned));
                 }
-                if self.scanned == self.line + 1 {
-                    break; // from a line's second byte on, words can be passed
+                if self.scanned == self.line_start + 1 {
+                    break; // words can be skipped from the second byte of a line on
                 }
             }
         }
@@ -82,22 +85,22 @@ impl HeadReader {
         Ok(None)
     }
 
-    /// Those of the unparsed bytes that may belong to a head. No others count: they may not be there
-    /// yet.
+    /// Returns the unparsed bytes that may belong to a head. Bytes after them do not count, because
+    /// they may or may not have arrived.
     pub(crate) fn within_limit<'a>(&self, unparsed: &'a [u8]) -> &'a [u8] {
         let limit = self.max_size.saturating_sub(self.skipped);
         &unparsed[..unparsed.len().min(limit)]
     }
 
-    /// Goes on to the next head, after one of `length` bytes that was skipped.
+    /// Moves on to the next head, after one of `length` bytes that was skipped.
     pub(crate) fn next_head(&mut self, length: usize) {
         self.skipped += length;
-        (self.scanned, self.last, self.line, self.lines) = (0, 0, 0, 0);
+        (self.scanned, self.last, self.line_start, self.line_count) = (0, 0, 0, 0);
     }
 
-    /// Passes the words that stand within a line, and in which nothing is of any interest.
+    /// Skips words within a line that contain no control character. Returns whether there were any.
     fn skip_plain(&mut self, ahead: &[u8]) -> bool {
-        // Not within a line.
+        // At the start or the end of a line.
         if self.last < b' ' {
             return false;
         }
@@ -115,26 +118,26 @@ impl HeadReader {
         true
     }
 
-    /// Takes the next byte; whether it ends the head.
-    fn is_end(&mut self, at: usize, byte: u8) -> Result<bool, HandshakeError> {
+    /// Takes the next byte. Returns whether it ends the head.
+    fn take_byte(&mut self, at: usize, byte: u8) -> Result<bool, HandshakeError> {
         #[cfg(test)]
         {
             self.steps += 1;
         }
         let last = core::mem::replace(&mut self.last, byte);
         match (last, byte) {
-            (b'\r', b'\n') if at == self.line + 1 => return Ok(true),
+            (b'\r', b'\n') if at == self.line_start + 1 => return Ok(true),
             (b'\r', b'\n') => self.end_line(at)?,
             // RFC 9112 §2.2: "A recipient of such a bare CR MUST consider that element to be
-            // invalid". It may take an LF alone for the end of a line, but who does so sees other
-            // lines than those who do not: the way requests are smuggled.
+            // invalid". A recipient may treat a bare LF as the end of a line, but it then sees
+            // other lines than a recipient that does not. Request smuggling works that way.
             (b'\r', _) | (_, b'\n') => return Err(HandshakeError::BareNewline),
             // RFC 9112 §5.2: "A server that receives an obs-fold [...] MUST either reject the
             // message [...] or replace each received obs-fold".
-            (_, b' ' | b'\t') if at == self.line => return Err(HandshakeError::FoldedHeader),
+            (_, b' ' | b'\t') if at == self.line_start => return Err(HandshakeError::FoldedHeader),
             (_, b'\r' | b'\t') => {}
             // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and
-            // dangerous"; other control characters are invalid too.
+            // dangerous". Other control characters are invalid too.
             (_, ..b' ' | 0x7f) => return Err(HandshakeError::ControlCharacter),
             _ => {}
         }
@@ -142,24 +145,25 @@ impl HeadReader {
     }
 
     const fn end_line(&mut self, at: usize) -> Result<(), HandshakeError> {
-        self.line = at + 1;
-        self.lines += 1;
-        // The first line is no header.
-        if self.lines > self.max_headers + 1 {
+        self.line_start = at + 1;
+        self.line_count += 1;
+        // The first line is not a header.
+        if self.line_count > self.max_headers + 1 {
             return Err(HandshakeError::TooManyHeaders(self.max_headers));
         }
         Ok(())
     }
 }
 
-/// Whether this is a version of HTTP, but not ours: `HTTP/` and two digits (RFC 9112 §2.3).
+/// Returns whether this is a version of HTTP other than ours: `HTTP/` and two digits (RFC 9112
+/// §2.3).
 pub(crate) fn is_other_version(bytes: &[u8]) -> bool {
     matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
         && bytes != b"HTTP/1.1"
 }
 
-/// Whether a request's first line ends in a version of HTTP/1 that came after HTTP/1.1.
-#[inline(never)] // each handshake comes by here: its caller's code gets slower by more than the call
+/// Returns whether a request's first line ends in a version of HTTP/1 later than HTTP/1.1.
+#[inline(never)] // inlined, it slows the caller down by more than the call costs
 pub(crate) fn is_later_http1(head: &[u8]) -> bool {
     const BEFORE_MINOR: usize = "GET / HTTP/1".len();
     let Some(rest) = head.get(BEFORE_MINOR..) else { return false };
@@ -168,7 +172,7 @@ pub(crate) fn is_later_http1(head: &[u8]) -> bool {
         && first_line(head)[..BEFORE_MINOR + end - 1].ends_with(b" HTTP/1.")
 }
 
-/// Makes it HTTP/1.1.
+/// Replaces the version with HTTP/1.1.
 #[cold]
 pub(crate) fn lower_minor_version(head: &mut [u8]) {
     let end = first_line(head).len();
@@ -177,7 +181,7 @@ pub(crate) fn lower_minor_version(head: &mut [u8]) {
     }
 }
 
-/// The first line of a head, without its end.
+/// Returns the first line of a head, without its line ending.
 pub(crate) fn first_line(head: &[u8]) -> &[u8] {
     head.split(|&byte| byte == b'\r').next().unwrap_or_default()
 }
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_ends_with_an_empty_line() {
+    fn a_head_ends_with_an_empty_line() {
         assert_eq!(whole(b"A\r\nB: c\r\n\r\nmore"), Ok(Some(11)));
         assert_eq!(whole(b"A\r\n\r\n"), Ok(Some(5)));
         assert_eq!(whole(b"A\r\nB: c\r\n\r"), Ok(None));
@@ -210,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_in_a_head_is_refused_at_once() {
+    fn a_forbidden_byte_in_a_head_is_refused_at_once() {
         for (head, error) in [
             (&b"A\n"[..], BareNewline),
             (b"A\r\nB: c\n", BareNewline),
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_comes_whole_is_judged_like_one_that_comes_byte_by_byte() {
+    fn a_whole_head_is_judged_as_byte_by_byte() {
         for byte in 0..=u8::MAX {
             for at in 0..40 {
                 let mut head = *b"GET / HTTP/1.1\r\nA: some value, B\r\n\r\nmore";
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_trickles_in_is_looked_at_once() {
+    fn each_byte_of_a_trickling_head_is_looked_at_once() {
         let mut head = String::from("GET / HTTP/1.1\r\n");
         while head.len() < (16 << 10) - 100 {
             head.push_str("X-Header: some value that takes a while to arrive\r\n");

@@ -1,28 +1,28 @@
-//! Header lines to be sent: nothing can be smuggled into them.
+//! [`HeaderBlock`]: header lines to be sent, into which nothing can be injected.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::tokens::is_token;
 
-/// Why a header can not be sent.
+/// Why a header cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidHeader {
-    /// The name is no token (RFC 9110 §5.1).
+    /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The handshake, or the framing of the message, sets this header itself.
+    /// The header is one that the handshake, or the framing of the message, sets itself.
     Reserved,
-    /// The value has a control character, such as CR or LF (RFC 9110 §5.5).
+    /// The value contains a control character, such as CR or LF (RFC 9110 §5.5).
     Value,
 }
 
 impl fmt::Display for InvalidHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Name => "the header's name is no token",
-            Self::Reserved => "the header is one that the handshake sets itself",
-            Self::Value => "the header's value has a control character",
+            Self::Name => "invalid header name; expected a token",
+            Self::Reserved => "reserved header; it is set automatically",
+            Self::Value => "control character in the value of a header",
         })
     }
 }
@@ -49,16 +49,16 @@ impl HeaderBlock {
         Ok(())
     }
 
-    /// Adds a header of our own.
+    /// Adds one of our own headers, which is known to be valid.
     pub(crate) fn push_own(&mut self, name: &str, value: &str) {
         for part in [name, ": ", value, "\r\n"] {
             self.0.extend_from_slice(part.as_bytes());
         }
     }
 
-    /// Whether there is a header of this name.
+    /// Returns whether there is a header of this name.
     pub(crate) fn contains(&self, name: &str) -> bool {
-        // What is pushed has no line break, and each line its colon.
+        // A value contains no line break, and each line has its colon.
         self.0.split(|&byte| byte == b'\n').any(|line| has_name(line, name))
     }
 
@@ -84,7 +84,7 @@ fn has_name(line: &[u8], name: &str) -> bool {
     line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
 }
 
-/// The headers that decide what the message means, and so are not the user's.
+/// Returns whether a header determines what the message means, so that users may not set it.
 fn is_reserved(name: &str) -> bool {
     const OURS: [&str; 5] =
         ["Connection", "Content-Length", "Host", "Transfer-Encoding", "Upgrade"];
@@ -93,7 +93,8 @@ fn is_reserved(name: &str) -> bool {
         || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// RFC 9110 §5.5: visible characters, spaces and tabs, and bytes over 127.
+/// Returns whether a value is valid: visible characters, spaces, tabs, and bytes over 127 (RFC 9110
+/// §5.5).
 fn is_value(value: &str) -> bool {
     !value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
 }
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_becomes_one_line() {
+    fn a_header_is_one_line() {
         let mut fields = HeaderBlock::default();
         assert_eq!(fields.push("X-A", "b\tc, \"é\""), Ok(()));
         assert_eq!(fields.push("X-A", ""), Ok(()));
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_found_by_its_whole_name_in_any_case() {
+    fn a_header_is_found_by_its_name_in_any_case() {
         let mut fields = HeaderBlock::default();
         assert!(!fields.contains("X-A"));
         fields.push_own("X-A", "X-B: 1");
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_removed_with_all_its_lines_and_no_other() {
+    fn remove_takes_all_lines_of_a_name_and_no_other() {
         let mut fields = HeaderBlock::default();
         for (name, value) in [("X-A", "1"), ("X-AB", "X-A: 2"), ("x-a", "3"), ("X", "4")] {
             fields.push_own(name, value);
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_injected() {
+    fn headers_cannot_be_injected() {
         for name in ["", "X A", "X:", "X\r\n", "X\0", "é"] {
             assert_eq!(push(name, "v"), Err(Name), "{name:?}");
         }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_handshake_sets_is_refused() {
+    fn a_reserved_header_is_refused() {
         for name in ["upgrade", "Connection", "HOST", "content-length", "Transfer-Encoding"] {
             assert_eq!(push(name, "v"), Err(Reserved), "{name}");
         }

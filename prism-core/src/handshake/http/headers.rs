@@ -1,4 +1,4 @@
-//! [`Headers`]: the header lines of a request or an answer.
+//! [`Headers`]: the header lines of a request or a response.
 
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::fmt;
@@ -9,54 +9,56 @@ use super::{
 };
 
 /// The header lines of a [`Request`](crate::Request) or a [`Response`](crate::Response), in the
-/// order they came.
+/// order received.
 ///
-/// They are read where they lie, in the receive buffer. They have been validated: names are tokens,
-/// and values have no control characters (RFC 9110 §5). Names compare in any case.
+/// They are read in place, in the receive buffer. They are valid: names are tokens, and values
+/// contain no control characters (RFC 9110 §5). The case of names does not matter.
 #[derive(Clone, Copy)]
 pub struct Headers<'a> {
-    /// Whole lines, each with its CR LF; without the empty line at the end.
+    /// Whole lines, each with its CR LF, without the empty line at the end.
     lines: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
-    /// The lines behind the first one of a head that `httparse` has accepted.
+    /// Takes the lines after the first one of a head that `httparse` has accepted.
     pub(crate) fn of(head: &'a [u8]) -> Self {
         let end = line_end(head).map_or(head.len(), |at| at + 1);
         let lines = &head[end..];
         Self { lines: lines.strip_suffix(b"\r\n").unwrap_or(lines) }
     }
 
-    /// Each header's name and value, trimmed.
+    /// Returns an iterator over the names and trimmed values of all lines.
     #[must_use]
     pub const fn iter(self) -> HeadersIter<'a> {
         HeadersIter { lines: Lines(self.lines) }
     }
 
-    /// Returns the value of each line of a name, as it came.
+    /// Returns the values of a header as received, one for each line.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         Lines(self.lines).filter_map(move |line| {
-            // Most lines have another name: only those that have this one are taken apart.
+            // Most lines have another name, so only matching ones are taken apart.
             let (start, rest) = line.split_at_checked(name.len())?;
             let value = rest.strip_prefix(b":")?;
             start.eq_ignore_ascii_case(name.as_bytes()).then(|| tokens::trim(value))
         })
     }
 
-    /// Returns the value of a name: of its one line, or of all its lines, [joined](Self::join).
-    /// `None` only where there is no such line.
+    /// Returns the value of a header; `None` if no line has the name. The values of several lines
+    /// are [joined](Self::join).
     #[must_use]
     pub fn joined(self, name: &str) -> Option<Cow<'a, str>> {
         Self::join(name, self.all(name))
     }
 
-    /// Joins the values of all lines of a name to one, in their order: with `", "` (RFC 9110 §5.3),
-    /// those of `Cookie` with `"; "` (RFC 9113 §8.2.3). `None` where there is no value; one alone is
-    /// lent, if it is UTF-8. What is not UTF-8 is replaced as by [`String::from_utf8_lossy`], so
-    /// that a line which nobody can read does not hide the others, nor itself.
+    /// Joins the values of a header's lines, in their order: with `", "` (RFC 9110 §5.3), or with
+    /// `"; "` for `Cookie` (RFC 9113 §8.2.3).
     ///
-    /// `Set-Cookie` is joined too, as Fetch does in browsers, but cannot be taken apart again,
-    /// because its values have commas: go through [`all`](Self::all) of them instead.
+    /// Returns `None` if there is no value. A single one is borrowed, if it is UTF-8. What is not
+    /// UTF-8 is replaced as by [`String::from_utf8_lossy`], so that an unreadable line hides
+    /// neither itself nor the others.
+    ///
+    /// `Set-Cookie` is joined too, as Fetch does in browsers, but cannot be split again, because
+    /// its values contain commas. Iterate over [`all`](Self::all) of its lines instead.
     ///
     /// ```
     /// use prism_core::Headers;
@@ -80,8 +82,8 @@ impl<'a> Headers<'a> {
         Some(joined)
     }
 
-    /// Returns the value of each line of a name, as text; what is not UTF-8 is replaced as by
-    /// [`String::from_utf8_lossy`].
+    /// Returns the values of a header as text, one for each line. What is not UTF-8 is replaced as
+    /// by [`String::from_utf8_lossy`].
     pub fn all_text<'n>(
         self,
         name: &'n str,
@@ -89,7 +91,7 @@ impl<'a> Headers<'a> {
         self.all(name).map(String::from_utf8_lossy)
     }
 
-    /// Copies the lines out of the receive buffer, all in one piece.
+    /// Copies the lines out of the receive buffer, with one allocation.
     ///
     /// ```
     /// use prism_core::{Config, RecvBuffer, ServerHandshake};
@@ -107,7 +109,7 @@ impl<'a> Headers<'a> {
         OwnedHeaders { lines: self.lines.into() }
     }
 
-    /// The value of the header of a name that must not be there twice.
+    /// Returns the value of a header that must not appear twice.
     pub(crate) fn only(self, name: &str) -> Only<'a> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -118,14 +120,14 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// [`Headers`] that outlive the head they came in.
+/// [`Headers`] that own their lines, and so outlive the head.
 #[derive(Clone)]
 pub struct OwnedHeaders {
     lines: Box<[u8]>,
 }
 
 impl OwnedHeaders {
-    /// The same header lines, borrowed.
+    /// Borrows the header lines.
     #[must_use]
     pub const fn as_headers(&self) -> Headers<'_> {
         Headers { lines: &self.lines }
@@ -138,7 +140,7 @@ impl fmt::Debug for OwnedHeaders {
     }
 }
 
-/// How often a header is there.
+/// How often a header appears, and its value if it appears once.
 #[derive(Clone, Copy)]
 pub(crate) enum Only<'a> {
     None,
@@ -162,7 +164,7 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
-/// What is escaped already.
+/// Text that is escaped already.
 struct Plain<T>(T);
 
 impl<T: fmt::Display> fmt::Debug for Plain<T> {
@@ -171,7 +173,7 @@ impl<T: fmt::Display> fmt::Debug for Plain<T> {
     }
 }
 
-/// The iterator over [`Headers`]: names and trimmed values.
+/// An iterator over the names and trimmed values of [`Headers`].
 #[derive(Clone)]
 pub struct HeadersIter<'a> {
     lines: Lines<'a>,
@@ -182,7 +184,7 @@ impl<'a> Iterator for HeadersIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let line = self.lines.next()?;
-        // Both are there in a line that the parser accepted.
+        // A line that the parser accepted has a colon, and a name in ASCII.
         let colon = line.iter().position(|&byte| byte == b':')?;
         let name = core::str::from_utf8(&line[..colon]).ok()?;
         Some((name, tokens::trim(&line[colon + 1..])))
@@ -195,7 +197,7 @@ impl fmt::Debug for HeadersIter<'_> {
     }
 }
 
-/// The lines, without their CR LF.
+/// An iterator over the lines, without their CR LF.
 #[derive(Clone)]
 struct Lines<'a>(&'a [u8]);
 
@@ -210,8 +212,8 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Where the first line ends. A head is walked for each header that is asked for, so this looks at
-/// eight bytes at once.
+/// Returns the position of the first LF. Every lookup of a header walks over the lines, so this
+/// looks at eight bytes at a time.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     let (words, _) = bytes.as_chunks();
     let passed = WORD * words.iter().take_while(|word| !swar::has(**word, b'\n')).count();
@@ -228,7 +230,7 @@ mod tests {
         b"GET / HTTP/1.1\r\nHost:h\r\nx-A: \t1 2 \r\nEmpty:\r\nX-a:3:4\r\nOdd: \xff\x1b\r\n\r\n";
 
     #[test]
-    fn lines_are_read_where_they_lie() {
+    fn lines_are_split_into_names_and_values() {
         let all: Vec<_> = Headers::of(HEAD).into_iter().collect();
         let expected: [(&str, &[u8]); 5] = [
             ("Host", b"h"),
@@ -242,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn names_compare_in_any_case() {
+    fn the_case_of_names_does_not_matter() {
         let headers = Headers::of(HEAD);
         assert_eq!(headers.all("X-A").collect::<Vec<_>>(), [&b"1 2"[..], b"3:4"]);
         assert_eq!((headers.joined("x"), headers.joined("Hos")), (None, None));
     }
 
     #[test]
-    fn the_lines_of_a_name_are_joined_and_one_alone_is_lent() {
+    fn several_values_are_joined_and_a_single_one_is_borrowed() {
         let headers = Headers::of(HEAD);
         assert_eq!(headers.joined("x-a").as_deref(), Some("1 2, 3:4"));
         assert!(matches!(headers.joined("HOST"), Some(Cow::Borrowed("h"))));
@@ -259,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_joined_as_cookies() {
+    fn cookies_are_joined_with_semicolons() {
         let values = ["a=b; c=d", "e=f"].map(str::as_bytes);
         assert_eq!(Headers::join("cookie", values).as_deref(), Some("a=b; c=d; e=f"));
         assert_eq!(Headers::join("Set-Cookie", values).as_deref(), Some("a=b; c=d, e=f"));
     }
 
     #[test]
-    fn a_line_that_is_not_text_hides_nothing() {
+    fn a_line_that_is_not_utf_8_hides_nothing() {
         let headers = Headers::of(HEAD);
         assert_eq!(headers.joined("odd").as_deref(), Some("\u{fffd}\x1b"));
         let values = [&b"\xff"[..], b"10.0.0.1"];
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_at_its_first_line_feed_wherever_that_is() {
+    fn a_line_ends_at_its_first_line_feed_at_any_position() {
         for others in [0x00, 0x09, 0x0b, 0x8a, 0xff] {
             for at in 0..40 {
                 let mut bytes = [others; 40];
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_escapes() {
+    fn debug_output_is_escaped() {
         let debug = format!("{:?}", Headers::of(HEAD));
         assert!(debug.ends_with(r#""Odd": "\xff\x1b"}"#), "{debug}");
     }

@@ -1,13 +1,13 @@
-//! [`Known`]: the headers of a request that decide about a handshake.
+//! [`Known`]: the headers of a request that matter to a handshake.
 
 use super::headers::{Headers, Only};
 
-/// The headers that a server must understand, as the parser came by them: to ask for one costs no
-/// walk over all the lines of a head.
+/// The headers that a server has to understand, collected while the parser has them: to look one up
+/// does not walk over all lines of the head.
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'a>([Only<'a>; Name::ALL.len()]);
 
-/// A header that decides about a handshake.
+/// A header that matters to a handshake.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name {
     Host,
@@ -16,7 +16,7 @@ pub(crate) enum Name {
     Version,
     Key,
     Extensions,
-    Protocol,
+    Subprotocol,
     TransferEncoding,
     ContentLength,
 }
@@ -29,7 +29,7 @@ impl Name {
         Self::Version,
         Self::Key,
         Self::Extensions,
-        Self::Protocol,
+        Self::Subprotocol,
         Self::TransferEncoding,
         Self::ContentLength,
     ];
@@ -42,14 +42,14 @@ impl Name {
             Self::Version => "Sec-WebSocket-Version",
             Self::Key => "Sec-WebSocket-Key",
             Self::Extensions => "Sec-WebSocket-Extensions",
-            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::Subprotocol => "Sec-WebSocket-Protocol",
             Self::TransferEncoding => "Transfer-Encoding",
             Self::ContentLength => "Content-Length",
         }
     }
 }
 
-/// The names, each at its place in [`Known`].
+/// The names, each at its index in [`Known`].
 const NAMES: [&str; Name::ALL.len()] = {
     let mut names = [""; Name::ALL.len()];
     let mut at = 0;
@@ -61,7 +61,7 @@ const NAMES: [&str; Name::ALL.len()] = {
 };
 
 impl<'a> Known<'a> {
-    /// Those among the parsed headers.
+    /// Collects the known headers from the parsed ones.
     pub(crate) fn among(headers: &[httparse::Header<'a>]) -> Self {
         let mut known = Self([Only::None; Name::ALL.len()]);
         for header in headers {
@@ -81,7 +81,7 @@ impl<'a> Known<'a> {
         self.0[name as usize]
     }
 
-    /// The values of a header that may be there several times, among `all`.
+    /// Returns the values of a header that may appear several times in `all` lines.
     pub(crate) fn values(
         self,
         name: Name,
@@ -102,7 +102,7 @@ mod tests {
 
     use super::{Headers, Known, Name, Only};
 
-    /// Whether both ways find the same.
+    /// Checks that both ways find the same.
     fn assert_same(head: &[u8]) {
         let mut slots = [httparse::EMPTY_HEADER; 128];
         let mut parsed = httparse::Request::new(&mut slots);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_what_a_walk_over_the_lines_finds() {
+    fn known_headers_equal_those_of_a_walk_over_the_lines() {
         for value in ["", "a", " a", "a ", "\t a\t ", "a b", ",", "\u{e9}"] {
             let others = ["Host", "Hos", "Hostt", "X-Host", "hOST"].map(Some);
             for other in others.into_iter().chain([None]) {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_of_a_head_without_lines() {
+    fn a_head_without_lines_has_no_known_headers() {
         assert_same(b"GET / HTTP/1.1\r\n\r\n");
     }
 }

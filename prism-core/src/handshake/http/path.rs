@@ -1,18 +1,18 @@
-//! Paths of requests: one spelling for each ([`normalize_path`]), and what their escapes mean
+//! Paths of requests: their normal form ([`normalize_path`]), and how to decode them
 //! ([`percent_decode`]).
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
 
-/// Why a path cannot be normalized, or a part of it not decoded.
+/// Why a path cannot be normalized, or text cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidPath {
     /// A `%` was not followed by two hexadecimal digits (RFC 3986 §2.1).
     Escape,
-    /// What the escapes mean is not UTF-8.
+    /// The decoded text is not UTF-8.
     NotUtf8,
-    /// The path does not begin with `/`.
+    /// The path does not start with `/`.
     Relative,
 }
 
@@ -20,30 +20,29 @@ impl fmt::Display for InvalidPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Escape => "malformed escape; expected \"%\" and two hexadecimal digits",
-            Self::NotUtf8 => "the escapes are not UTF-8",
-            Self::Relative => "expected a path that begins with \"/\"",
+            Self::NotUtf8 => "the decoded text is not UTF-8",
+            Self::Relative => "expected a path that starts with \"/\"",
         })
     }
 }
 
 impl core::error::Error for InvalidPath {}
 
-/// Returns the one normal spelling of a path (RFC 3986 §6.2.2). Paths that RFC 3986 calls equivalent are
-/// equal afterwards, so that a router and a check of permissions cannot disagree about what is asked for.
+/// Returns the normal form of a path (RFC 3986 §6.2.2). Equivalent paths have the same normal form,
+/// so that a router and an access check cannot disagree about what is requested.
 ///
-/// Escaped delimiters stay apart from plain ones (§2.2): `/a%40b` is another path than `/a@b`, though
-/// both [decode](percent_decode) to `a@b`. So compare a name in a path with another name only when both
-/// are decoded.
+/// Escaped delimiters stay distinct from plain ones (§2.2): `/a%40b` is not the same path as `/a@b`, although
+/// both [decode](percent_decode) to `a@b`. So decode a name in a path before you compare it with another.
 ///
-/// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2); all others stay, in
-///   upper case (§6.2.2.1). So `%2f` becomes `%2F`, and never a separator.
-/// - Characters that must not stand in a path (§3.3), such as `é`, `"` or a space, are escaped, as
+/// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2). All others stay, in
+///   upper case (§6.2.2.1): `%2f` becomes `%2F`, and never a separator.
+/// - Characters that are not allowed in a path (§3.3), such as `é`, `"` or a space, are escaped, as
 ///   UTF-8.
-/// - Segments `.` and `..` are removed (§5.2.4), also those that were escaped. A `..` at the root
-///   stays there.
+/// - The segments `.` and `..` are removed (§5.2.4), also if they were escaped. A `..` at the root
+///   stays at the root.
 /// - Empty segments stay: `/a//b` is another path than `/a/b`.
 ///
-/// A normal path is returned as it is, borrowed. Time is linear in the path's length.
+/// A path in normal form is returned as it is, borrowed. The time is linear in the path's length.
 ///
 /// ```
 /// use prism_core::{InvalidPath, normalize_path};
@@ -55,7 +54,7 @@ impl core::error::Error for InvalidPath {}
 /// ```
 ///
 /// # Errors
-/// If the path does not begin with `/`, or an escape is malformed.
+/// If the path does not start with `/`, or an escape is malformed.
 pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let Some(segments) = path.strip_prefix('/') else { return Err(InvalidPath::Relative) };
     if is_normal(path) {
@@ -70,7 +69,7 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
         ends_in_dots = true;
         match &normal[parent..] {
             "/." => normal.truncate(parent),
-            // What is searched is removed, so all searches together take linear time.
+            // What is searched is then removed, so all searches together take linear time.
             "/.." => normal.truncate(normal[..parent].rfind('/').unwrap_or(0)),
             _ => ends_in_dots = false,
         }
@@ -81,9 +80,9 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     Ok(Cow::Owned(normal))
 }
 
-/// Decodes all escapes of a part of a path, or of a query (RFC 3986 §2.1). A `+` stays a `+`.
+/// Decodes all escapes in a part of a path, or of a query (RFC 3986 §2.1). A `+` stays a `+`.
 ///
-/// Take a path apart first, and decode its parts: a decoded `%2F` cannot be told from a separator.
+/// Split a path first, and then decode its parts: a decoded `%2F` cannot be told from a separator.
 ///
 /// ```
 /// use prism_core::{InvalidPath, percent_decode};
@@ -94,7 +93,7 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
 /// ```
 ///
 /// # Errors
-/// If an escape is malformed, or what they mean is not UTF-8.
+/// If an escape is malformed, or the decoded text is not UTF-8.
 pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let Some(first) = text.find('%') else { return Ok(Cow::Borrowed(text)) };
     let (plain, mut rest) = text.as_bytes().split_at(first);
@@ -107,7 +106,7 @@ pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, InvalidPath> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| InvalidPath::NotUtf8)
 }
 
-/// The first byte that is meant, and what is behind it.
+/// Returns the first byte, decoded, and the rest.
 const fn next_byte(text: &[u8]) -> Result<Option<(u8, &[u8])>, InvalidPath> {
     match text {
         [] => Ok(None),
@@ -120,7 +119,7 @@ const fn next_byte(text: &[u8]) -> Result<Option<(u8, &[u8])>, InvalidPath> {
     }
 }
 
-/// Appends a segment in its normal spelling.
+/// Appends a segment in its normal form.
 fn push_normal(normal: &mut String, segment: &str) -> Result<(), InvalidPath> {
     let mut rest = segment.as_bytes();
     while let Some((byte, behind)) = next_byte(rest)? {
@@ -137,7 +136,7 @@ fn push_normal(normal: &mut String, segment: &str) -> Result<(), InvalidPath> {
     Ok(())
 }
 
-/// Whether the path is as it should be, as most are.
+/// Returns whether a path is in normal form, as most are.
 fn is_normal(path: &str) -> bool {
     is_plain(path) || (has_normal_escapes(path.as_bytes()) && !path.split('/').any(is_dots))
 }
@@ -146,8 +145,8 @@ fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
 }
 
-/// Whether there is no escape in it, and no segment that begins with a dot: each path that comes is
-/// asked this first.
+/// Returns whether a path has no escape, and no segment that starts with a dot. This is the first
+/// check of every path.
 fn is_plain(path: &str) -> bool {
     let mut last = 0;
     path.bytes().all(|byte| {
@@ -167,7 +166,7 @@ fn has_normal_escapes(mut rest: &[u8]) -> bool {
     }
 }
 
-/// Whether the `byte` that is meant first in `rest` is spelled as it should be there.
+/// Returns whether `byte`, the first of `rest` when decoded, is spelled normally there.
 fn is_spelled_normally(byte: u8, rest: &[u8]) -> bool {
     match rest {
         [b'%', high, low, ..] => {
@@ -177,7 +176,7 @@ fn is_spelled_normally(byte: u8, rest: &[u8]) -> bool {
     }
 }
 
-/// What stands in a path as it is.
+/// The bytes that appear unescaped in a normal path.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -189,12 +188,12 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// RFC 3986 §2.3: escaped or not, they mean the same.
+/// RFC 3986 §2.3: escaped or not, these bytes mean the same.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 §3.3: what else may stand in a segment unescaped: `sub-delims / ":" / "@"`.
+/// RFC 3986 §3.3: the other bytes that may appear unescaped in a segment: `sub-delims / ":" / "@"`.
 const fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
 }

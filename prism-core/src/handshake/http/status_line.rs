@@ -1,19 +1,19 @@
-//! The first line of an answer (RFC 9112 §4).
+//! The first line of a response (RFC 9112 §4).
 
 use crate::handshake::error::HandshakeError;
 
-/// How much of it is judged: `HTTP/1.1 101`, and what follows. The phrase may be anything.
+/// How much of the line is checked: `HTTP/1.1 101`, and what follows. The phrase may be anything.
 const LENGTH: usize = "HTTP/1.1 101 ".len();
 
-/// Reads the status out of the start of an answer. `None` while more is needed.
+/// Parses the status code at the start of a response. `None` means that more bytes are needed.
 ///
-/// The verdict comes with the first wrong byte: neither a server that speaks something else nor one
-/// that speaks another version of HTTP has to be waited for.
+/// An error is returned with the first wrong byte: a server that speaks another protocol, or
+/// another version of HTTP, need not be waited for.
 pub(crate) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> {
     let start = &bytes[..bytes.len().min(LENGTH)];
     for (at, &byte) in start.iter().enumerate() {
         if !is_expected(at, byte) {
-            return judge(at, byte);
+            return error_at(at, byte);
         }
         if at == 7 && start[5] != b'1' {
             return Err(HandshakeError::UnsupportedHttpVersion);
@@ -23,8 +23,8 @@ pub(crate) fn parse_status(bytes: &[u8]) -> Result<Option<u16>, HandshakeError> 
         return Ok(None);
     }
     let status = start[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    // RFC 9110 §15.2: "HTTP/1.0 did not define any 1xx status codes". Otherwise the minor version makes
-    // no difference (RFC 9110 §2.5).
+    // RFC 9110 §15.2: "HTTP/1.0 did not define any 1xx status codes". Otherwise the minor version
+    // makes no difference (RFC 9110 §2.5).
     if status == 101 && start[7] == b'0' {
         return Err(HandshakeError::UnsupportedHttpVersion);
     }
@@ -37,19 +37,19 @@ fn is_expected(at: usize, byte: u8) -> bool {
         0..=4 => byte == b"HTTP/"[at],
         6 => byte == b'.',
         8 => byte == b' ',
-        // RFC 9110 §15: "All valid status codes are within the range of 100 to 599"; what is above
-        // counts as a server's error.
+        // RFC 9110 §15: "All valid status codes are within the range of 100 to 599". Higher ones
+        // count as errors of the server.
         9 => matches!(byte, b'1'..=b'9'),
-        // RFC 9112 §4 wants the space even where there is no phrase; not every server does. What is wrong
-        // with a LF alone, the reader of the head says.
+        // RFC 9112 §4 requires the space even without a phrase, but not every server sends it. A bare LF is
+        // for the reader of the head to refuse.
         12 => matches!(byte, b' ' | b'\r' | b'\n'),
         _ => byte.is_ascii_digit(),
     }
 }
 
-/// What a wrong byte means. Of control characters and bare line ends the reader of the head says
-/// more.
-const fn judge(at: usize, byte: u8) -> Result<Option<u16>, HandshakeError> {
+/// Returns the error of a wrong byte. Control characters and bare line endings are left to
+/// [`HeadReader`](super::head::HeadReader), which has more precise errors.
+const fn error_at(at: usize, byte: u8) -> Result<Option<u16>, HandshakeError> {
     match byte {
         _ if at < 5 => Err(HandshakeError::NotHttp),
         b'\t' | b'\r' | b' '..=b'~' | 0x80.. => Err(HandshakeError::InvalidStatusLine),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn any_status_may_come_in_any_http_1_but_101_in_http_1_0() {
+    fn any_status_is_allowed_except_101_in_http_1_0() {
         for minor in 0..=9 {
             for code in [100, 200, 401, 503, 599, 999] {
                 assert_eq!(status(&alloc::format!("HTTP/1.{minor} {code} ")), Ok(Some(code)));
@@ -79,9 +79,9 @@ mod tests {
         }
     }
 
-    /// Each line, where it is wrong, and how.
+    /// Each line, the position of its first wrong byte, and the error.
     #[test]
-    fn the_first_wrong_byte_decides_and_no_byte_before_it() {
+    fn an_error_shows_with_the_first_wrong_byte() {
         for (line, at, error) in [
             ("SSH-2.0-OpenSSH", 0, NotHttp),
             ("HTTX", 3, NotHttp),
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_ends_behind_the_status_has_one_whatever_ends_it() {
+    fn the_status_counts_whatever_ends_its_line() {
         for line in ["HTTP/1.1 401\r", "HTTP/1.1 401\n", "HTTP/1.1 401 "] {
             assert_eq!(status(line), Ok(Some(401)), "{line:?}");
         }
     }
 
     #[test]
-    fn of_control_characters_the_reader_says_more() {
+    fn control_characters_are_left_to_the_head_reader() {
         for line in ["HTTP/1.1\n", "HTTP/1.1 1\x0001 ", "HTTP/1.\x7f 101 "] {
             assert_eq!(status(line), Ok(None), "{line:?}");
         }

@@ -1,13 +1,13 @@
-//! A request's target (RFC 9112 §3.2).
+//! The target of a request (RFC 9112 §3.2).
 
 use alloc::borrow::Cow;
 
 use super::path::{InvalidPath, normalize_path};
 use crate::handshake::error::HandshakeError;
 
-/// Whether this may be the host and port of an address (RFC 3986 §3.2): no user, no path.
+/// Returns whether the bytes are a valid host and port (RFC 3986 §3.2), without a user or a path.
 ///
-/// It must not be empty: "A recipient that processes such a URI reference MUST reject it as
+/// They must not be empty: "A recipient that processes such a URI reference MUST reject it as
 /// invalid" (RFC 9110 §4.2.1).
 pub(crate) fn is_authority(bytes: &[u8]) -> bool {
     let is_allowed = |byte: &u8| match byte {
@@ -18,7 +18,8 @@ pub(crate) fn is_authority(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(is_allowed)
 }
 
-/// Whether this may stand in a target (RFC 9112 §3.2): visible ASCII, and no fragment.
+/// Returns whether a target contains only valid characters (RFC 9112 §3.2): visible ASCII, and no
+/// fragment.
 ///
 /// RFC 6455 §3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT
 /// be used on these URIs."
@@ -26,8 +27,8 @@ pub(crate) fn is_target_text(target: &str) -> bool {
     target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
-/// The normal path of an origin-form, an absolute-form, or an asterisk-form, which only OPTIONS may
-/// have (RFC 9112 §3.2.1, §3.2.2, §3.2.4).
+/// Returns the normal form of the path of a target: in origin-form, absolute-form, or
+/// asterisk-form, which only OPTIONS may use (RFC 9112 §3.2.1, §3.2.2, §3.2.4).
 pub(crate) fn parse_path<'a>(
     method: &str,
     target: &'a str,
@@ -52,7 +53,7 @@ pub(crate) fn parse_path<'a>(
     })
 }
 
-/// The authority of an absolute target, and the path and query of any.
+/// Splits a target into its authority, if it is absolute, and its path and query.
 pub(crate) fn split_target(target: &str) -> (Option<&str>, &str) {
     if target.starts_with('/') {
         return (None, target);

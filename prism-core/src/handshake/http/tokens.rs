@@ -1,6 +1,6 @@
-//! Tokens, and comma lists of them over several header lines (RFC 9110 §5.6; RFC 6455 §9.1).
+//! Tokens, and comma-separated lists over several header lines (RFC 9110 §5.6; RFC 6455 §9.1).
 
-/// RFC 9110 §5.6.2: `token = 1*tchar`.
+/// Returns whether the bytes are a token (RFC 9110 §5.6.2): `token = 1*tchar`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_tchar)
 }
@@ -13,7 +13,7 @@ const fn is_tchar(byte: u8) -> bool {
         )
 }
 
-/// RFC 9110 §5.6.3: without the optional white space around.
+/// Removes optional white space at both ends (RFC 9110 §5.6.3).
 pub(crate) const fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -21,7 +21,7 @@ pub(crate) const fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The elements of a comma list. Empty ones are skipped (RFC 9110 §5.6.1.2).
+/// Returns the elements of a comma-separated list, without empty ones (RFC 9110 §5.6.1.2).
 pub(crate) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
     values: V,
 ) -> impl Iterator<Item = &'a [u8]> + Clone {
@@ -31,25 +31,25 @@ pub(crate) fn elements<'a, V: Iterator<Item = &'a [u8]> + Clone>(
         .filter(|element| !element.is_empty())
 }
 
-/// Whether a list has a token, in any case.
+/// Returns whether a list contains a token, in any case.
 pub(crate) fn has_token<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, token: &str) -> bool {
     elements(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether each element is a token. Also true where there is no element: real clients send an empty
-/// `Sec-WebSocket-Protocol`, and an empty list offers as much as no list (RFC 9110 §5.6.1.2: "A
+/// Returns whether each element is a token. A list without elements is valid too: real clients send
+/// an empty `Sec-WebSocket-Protocol`, which offers as much as no header (RFC 9110 §5.6.1.2: "A
 /// recipient MUST parse and ignore a reasonable number of empty list elements").
 pub(crate) fn are_tokens<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
     elements(values).all(is_token)
 }
 
-/// Whether the values of `Sec-WebSocket-Extensions` follow the grammar of RFC 6455 §9.1, with empty
-/// elements ignored. Also true where there is no extension.
+/// Returns whether the values of `Sec-WebSocket-Extensions` follow the grammar of RFC 6455 §9.1,
+/// with empty elements ignored. No extension at all is valid too.
 pub(crate) fn are_extensions<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.all(|value| Cursor(value).are_extensions().is_some())
 }
 
-/// The rest of a value. It only moves on, so that any value takes linear time.
+/// The rest of a value. It only advances, so that every value takes linear time.
 struct Cursor<'a>(&'a [u8]);
 
 impl Cursor<'_> {
@@ -80,7 +80,7 @@ impl Cursor<'_> {
         Some(())
     }
 
-    /// `extension-param = token [ "=" (token | quoted-string) ]`: its value.
+    /// Parses the value in `extension-param = token [ "=" (token | quoted-string) ]`.
     fn value(&mut self) -> Option<()> {
         self.skip_blanks();
         if !self.take(b'"') {
@@ -102,7 +102,7 @@ impl Cursor<'_> {
         Some(())
     }
 
-    /// A token, and the blanks around it.
+    /// Parses a token, and the blanks around it.
     fn token(&mut self) -> Option<()> {
         self.skip_blanks();
         let end = self.0.iter().position(|&byte| !is_tchar(byte)).unwrap_or(self.0.len());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_no_separators() {
+    fn a_token_contains_no_separators() {
         assert!(is_token(b"!#$%&'*+-.^_`|~09azAZ"));
         let tokens = (0..=u8::MAX).filter(|&byte| is_token(&[byte])).count();
         assert_eq!(tokens, 15 + 10 + 26 + 26);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_stand_in_several_lines() {
+    fn a_list_may_span_several_lines() {
         let list: Vec<_> = elements(lines(&["a, ,b", "", "\tc ,"])).collect();
         assert_eq!(list, [b"a", b"b", b"c"]);
         assert!(has_token(lines(&["keep-alive", "x,uPgRaDe"]), "upgrade"));
@@ -203,9 +203,9 @@ mod tests {
         assert!(!are_extensions(lines(&["a;", "b"])));
     }
 
-    /// So long that only linear work is done within a lifetime. (A head's limit is far below.)
+    /// So long that only linear work ends in time. (The limit of a head is far lower.)
     #[test]
-    fn long_lists_of_anything_end() {
+    fn long_lists_take_linear_time() {
         const LONG: usize = 1 << 20;
         for unit in [" ", "\"", "\\", ",", ";", "a;", "a,", " ,", "a;b=\"", "a;b=\"\\\\", "a\t;"] {
             for long in [unit.repeat(LONG / unit.len()), format!("a;b=\"{}", unit.repeat(LONG))] {

@@ -1,0 +1,84 @@
+//! [`Answer`]: the outcome of a client's handshake.
+
+use super::{
+    http::{chunked, tokens},
+    response::Response,
+};
+use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
+
+/// How much of a refusal's body is kept, in bytes.
+pub(super) const MAX_BODY: usize = 8 << 10;
+
+/// A server's response to the opening handshake.
+#[derive(Debug)]
+pub enum Answer<'b> {
+    /// The server accepted.
+    Accepted(Accepted<'b>),
+    /// The server refused: it responded with a status other than 101, so there is no connection.
+    /// The caller decides whether to follow a redirect or to authenticate.
+    Refused(Response<'b>),
+}
+
+/// A valid 101 response, which opens the connection. It borrows the receive buffer.
+#[derive(Debug)]
+pub struct Accepted<'b> {
+    response: Response<'b>,
+}
+
+impl<'b> Accepted<'b> {
+    /// Returns the response.
+    #[must_use]
+    pub const fn response(&self) -> Response<'b> {
+        self.response
+    }
+
+    /// Returns the subprotocol that the server selected, which is one of those offered.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&'b str> {
+        let agreed = agreed_subprotocols(&self.response).next()?;
+        core::str::from_utf8(agreed).ok()
+    }
+
+    /// Opens the connection. What the server sent after its response is still in the receive
+    /// buffer.
+    #[must_use]
+    pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
+        WebSocket::client(config, keys)
+    }
+}
+
+/// Returns the subprotocols named in a response. The grammar does not allow an empty header, but
+/// some servers send one if they select no subprotocol. It counts as no header.
+pub(super) fn agreed_subprotocols<'b>(
+    response: &Response<'b>,
+) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+    tokens::elements(response.headers().all("Sec-WebSocket-Protocol"))
+}
+
+/// What the receive buffer starts with: all that is needed to lend it as an [`Answer`].
+pub(super) enum Found {
+    Accepted { head: usize },
+    Refused { status: u16, head: usize, body: usize, chunked: bool },
+}
+
+impl Found {
+    /// A refusal whose head is malformed or incomplete.
+    pub(super) const fn bare_refusal(status: u16) -> Self {
+        Self::Refused { status, head: 0, body: 0, chunked: false }
+    }
+
+    pub(super) fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
+        match self {
+            Self::Accepted { head } => {
+                let response = Response::of(101, input.lend(head), &[]);
+                Answer::Accepted(Accepted { response })
+            }
+            Self::Refused { status, head, body, chunked } => {
+                let (head, body) = input.lend(head + body).split_at_mut(head);
+                let length = if chunked { chunked::join(body) } else { body.len() };
+                let body = &body[..length.min(MAX_BODY)];
+                Answer::Refused(Response::of(status, head, body))
+            }
+        }
+    }
+}

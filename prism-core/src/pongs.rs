@@ -1,0 +1,56 @@
+//! [`Pongs`]: bounds the pongs for a peer that pings and does not read (RFC 6455 §5.5.3).
+
+use alloc::{boxed::Box, vec::Vec};
+
+/// How many bytes of pongs are written regardless of what else is unsent: only a flood is held
+/// back.
+const ALWAYS_WRITTEN: usize = 1024;
+
+/// Decides which pongs are written at once, and keeps the one that is held back.
+#[derive(Debug)]
+pub(crate) struct Pongs {
+    /// How many bytes may be unsent before pongs are held back.
+    mark: u32,
+    /// How many bytes of pongs were written since the output was last shorter than that.
+    written: u32,
+    #[expect(clippy::box_collection, reason = "few connections ever have one")]
+    held: Option<Box<Vec<u8>>>,
+}
+
+impl Pongs {
+    pub(crate) const fn new(mark: usize) -> Self {
+        let mark = if mark > u32::MAX as usize { u32::MAX } else { mark as u32 };
+        Self { mark, written: 0, held: None }
+    }
+
+    pub(crate) const fn is_over_mark(&self, unsent: usize) -> bool {
+        unsent > self.mark as usize
+    }
+
+    /// Holds a pong back, in place of an earlier one, if too much is unsent. Returns whether it
+    /// did; if not, the caller has to write the pong and to [count](Self::count) it.
+    pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
+        let must_wait = self.is_over_mark(unsent) && self.unsent(unsent) > ALWAYS_WRITTEN;
+        self.held = must_wait.then(|| Box::new(payload.to_vec()));
+        must_wait
+    }
+
+    /// Counts a pong that was written, from the number of unsent bytes before it and now.
+    pub(crate) fn count(&mut self, before: usize, now: usize) {
+        self.written = u32::try_from(self.unsent(before) + now - before).unwrap_or(u32::MAX);
+    }
+
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    pub(crate) fn take_held(&mut self) -> Option<Vec<u8>> {
+        self.held.take().map(|payload| *payload)
+    }
+
+    /// Returns how many of the unsent bytes may be pongs.
+    const fn unsent(&self, unsent: usize) -> usize {
+        let written = self.written as usize;
+        if written < unsent { written } else { unsent }
+    }
+}
