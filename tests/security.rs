@@ -16,8 +16,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The rows of the tables that name tests: all but those of measurements.
 fn rows() -> impl Iterator<Item = &'static str> {
-    PAGE.lines().filter(|line| line.starts_with('|'))
+    let tables = PAGE.split("\n\n").filter(|block| block.starts_with('|'));
+    let shown =
+        tables.filter(|table| table.lines().next().is_some_and(|head| head.contains(" shown by ")));
+    shown.flat_map(str::lines)
 }
 
 /// The code in a line: what stands between backquotes.
