@@ -314,7 +314,8 @@ impl RecvBuffer {
         let needed = self.tail + at_least;
         let len = self.data.len();
         let grown = if len < DOUBLED { len * 2 } else { len + len / 2 };
-        let grown = match self.missing {
+        // Some of it may have come since the last look.
+        let grown = match self.missing.saturating_sub(self.unparsed_len()) {
             0 => grown,
             missing => grown.min(needed.saturating_add(missing)),
         };

@@ -67,6 +67,19 @@ fn serve_whole(request: &[u8]) -> Outcome {
 }
 
 #[test]
+fn a_later_header_that_ends_like_a_version_is_no_version() {
+    for line in ["GET /", "G", "GET / HTTP", "GET / HTTP/1", "GET / HTTP/1."] {
+        for header in ["Host: 1.2", "User-Agent: curl/8.2", "X: HTTP/1.2", "X: y HTTP/1.9", ":.2"] {
+            let head = format!("{line}\r\n{header}\r\n\r\n");
+            let mut input = RecvBuffer::new();
+            input.extend_from_slice(head.as_bytes());
+            let request = ServerHandshake::new(&Config::default()).receive_request(&mut input);
+            assert!(request.is_err(), "{head:?}");
+        }
+    }
+}
+
+#[test]
 fn a_later_http_1_version_is_read_as_http_1_1() {
     for version in ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"] {
         let mut input = RecvBuffer::new();

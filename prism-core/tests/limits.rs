@@ -219,6 +219,22 @@ fn receives_by_reads(wire: &[u8], len: usize) -> usize {
 }
 
 #[test]
+fn growth_stays_linear_if_nothing_is_parsed_meanwhile() {
+    let mut machine = Machine::server();
+    let wire = Frame::binary(vec![7; 100_000]).masked().wire();
+    // The last byte is missing when the message is looked at.
+    machine.receive(&wire[..wire.len() - 1]);
+    let (mut capacity, mut moves) = (machine.input.capacity(), 0);
+    for _ in 0..1 << 20 {
+        machine.input.extend_from_slice(b"x");
+        let grown = machine.input.capacity();
+        moves += u32::from(grown != capacity);
+        capacity = grown;
+    }
+    assert!(moves < 20, "{moves} times");
+}
+
+#[test]
 fn a_message_that_is_as_large_as_it_may_be_takes_little_more_memory_than_it_is_long() {
     // A buffer that only doubles would hold 2 MiB and more.
     let len = (1 << 20) - 1;

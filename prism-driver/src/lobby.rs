@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use crate::{
     notice::Notice,
     runtime::{Runtime, until},
+    wakeups,
 };
 
 /// Everybody who has a place, by their coming.
@@ -139,7 +140,7 @@ impl Lobby {
         let guests = std::mem::take(&mut inner.guests);
         inner.leaving += guests.len();
         drop(inner);
-        guests.into_values().filter_map(|place| place.waker).for_each(Waker::wake);
+        guests.into_values().filter_map(|place| place.waker).for_each(wakeups::wake);
         self.left.notify(usize::MAX);
     }
 
@@ -150,7 +151,7 @@ impl Lobby {
         inner.leaving += usize::from(oldest.is_some());
         drop(inner);
         if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
-            waker.wake();
+            wakeups::wake(waker);
         }
     }
 

@@ -26,8 +26,8 @@ pub(super) struct Deferred<M> {
     pub(super) connections: Vec<Tracked<M>>,
     pub(super) changes: Vec<EncodedChange<M>>,
     pub(super) watchers: Vec<Watcher<M>>,
-    /// Holds back the wake-ups of the connections that are sent something.
-    _wakeups: HeldWakeups,
+    /// Holds back the wake-ups of all that are sent something; `None` once they have been woken.
+    wakeups: Option<HeldWakeups>,
 }
 
 impl<M> Deferred<M> {
@@ -39,7 +39,7 @@ impl<M> Deferred<M> {
             connections: Vec::new(),
             changes: Vec::new(),
             watchers: Vec::new(),
-            _wakeups: hold_wakeups(),
+            wakeups: Some(hold_wakeups()),
         }
     }
 }
@@ -49,5 +49,6 @@ impl<M> Drop for Deferred<M> {
         assert_no_lock_is_held();
         // Before the fields are dropped, because a destructor of metadata may take long.
         self.signals.send();
+        self.wakeups = None;
     }
 }

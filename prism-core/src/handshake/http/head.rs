@@ -168,8 +168,13 @@ pub(crate) fn is_later_http1(head: &[u8]) -> bool {
     const BEFORE_MINOR: usize = "GET / HTTP/1".len();
     let Some(rest) = head.get(BEFORE_MINOR..) else { return false };
     let end = rest.iter().position(|&byte| byte == b'\r').unwrap_or(0);
-    matches!(rest[..end], [.., b'.', b'2'..=b'9'])
-        && first_line(head)[..BEFORE_MINOR + end - 1].ends_with(b" HTTP/1.")
+    matches!(rest[..end], [.., b'.', b'2'..=b'9']) && ends_in_later_http1(first_line(head))
+}
+
+/// The line found above may have been a later one, if the first is short.
+#[cold]
+fn ends_in_later_http1(line: &[u8]) -> bool {
+    matches!(line, [version @ .., b'2'..=b'9'] if version.ends_with(b" HTTP/1."))
 }
 
 /// Replaces the version with HTTP/1.1.
