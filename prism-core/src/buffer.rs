@@ -334,6 +334,16 @@ mod tests {
     }
 
     #[test]
+    fn text_that_has_been_checked_is_not_checked_again() {
+        let mut buffer = filled(b"abcdefgh");
+        buffer.join(6);
+        for left in ["cdef", "ef"] {
+            buffer.checked(2);
+            assert_eq!(buffer.unchecked(), left.as_bytes());
+        }
+    }
+
+    #[test]
     fn a_whole_payload_is_lent_in_place() {
         let mut buffer = filled(b"HHpayload-next");
         buffer.skip(2);
