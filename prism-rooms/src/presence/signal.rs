@@ -3,8 +3,6 @@
 use async_channel::{Receiver, Sender};
 use prism_driver::hold_wakeups;
 
-use crate::sync::run_user_code;
-
 /// Wakes the task that waits on its receiver, which has to be polled in a
 /// [`Deferring`](prism_driver::Deferring).
 ///
@@ -38,12 +36,12 @@ impl Signals {
         self.0.push(signal.clone());
     }
 
-    /// Sends all signals. The caller must hold no lock.
+    /// Sends all signals. The caller must hold no lock, but has to hold wake-ups: the driver then runs the
+    /// wakers, and contains their panics.
     pub(super) fn send(&mut self) {
         for signal in self.0.drain(..) {
-            // It fails if the receiver is full, and so has something to wake up for, or if it is gone. A
-            // waker that panics does not keep the others from being woken.
-            run_user_code(|| _ = signal.0.as_ref().map(|sender| sender.try_send(())));
+            // It fails if the receiver is full, and so has something to wake up for, or if it is gone.
+            let _ = signal.0.as_ref().map(|sender| sender.try_send(()));
         }
     }
 }
