@@ -47,7 +47,7 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
     let server = Server::bind(address)
         .await?
         .get("/", |_| Reply::html(include_str!("chat.html")))
-        .web_socket("/ws", Chat::default());
+        .websocket("/ws", Chat::default());
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
     Ok(())

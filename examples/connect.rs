@@ -16,7 +16,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     for url in urls {
         match connect(&url).await {
             Ok(socket) => {
-                println!("connected, sub-protocol {:?}", socket.connection().protocol());
+                println!("connected, sub-protocol {:?}", socket.connection().subprotocol());
                 socket.close(CloseCode::NORMAL, "").await;
             }
             // Another attempt would be refused as well, unless the status says "later".

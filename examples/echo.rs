@@ -48,7 +48,7 @@ pub(crate) async fn serve(
 
 fn everywhere(server: Server, handler: impl Handler) -> Server {
     let handler = Arc::new(handler);
-    server.web_socket("/", handler.clone()).web_socket("/{*path}", handler)
+    server.websocket("/", handler.clone()).websocket("/{*path}", handler)
 }
 
 #[derive(Default)]

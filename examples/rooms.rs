@@ -271,7 +271,7 @@ pub(crate) async fn serve(
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
-        .web_socket("/ws", House::new(runtime));
+        .websocket("/ws", House::new(runtime));
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
     Ok(())

@@ -8,7 +8,7 @@ use std::{
 };
 
 use prism_rooms::{PresenceOptions, RoomsOptions};
-use prism_tokio::Options;
+use prism_tokio::{ClientOptions, ServerOptions};
 
 const PAGE: &str = include_str!("../SECURITY.md");
 
@@ -61,17 +61,18 @@ fn every_test_that_the_page_names_is_in_the_file_that_it_names() {
     assert!(named > 0, "the page has tables");
 }
 
-/// As the limits print, all of them: `Options { protocol: Config { max_message_size: 1048576, ...`.
+/// As the limits print, all of them: `ServerOptions { connection: Options { protocol: Config { ...`.
 #[test]
 fn every_limit_that_there_is_has_a_row() {
     let told: HashSet<_> = rows().flat_map(code).collect();
     let (rooms, presence) = (RoomsOptions::default(), PresenceOptions::default());
-    let options = format!("{:#?}\n{rooms:#?}\n{presence:#?}", Options::default());
+    let (server, client) = (ServerOptions::default(), ClientOptions::default());
+    let options = format!("{server:#?}\n{client:#?}\n{rooms:#?}\n{presence:#?}");
     let limits: Vec<_> = options
         .lines()
         .filter_map(|line| line.trim_start().split_once(": "))
         .map(|(name, _)| name)
-        .filter(|name| *name != "protocol")
+        .filter(|name| !["connection", "protocol"].contains(name))
         .collect();
     assert!(limits.len() > 10, "{limits:?}");
     for limit in limits {

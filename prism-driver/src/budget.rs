@@ -19,7 +19,7 @@ use prism_core::PreparedMessage;
 
 use crate::{
     contain::contain,
-    options::Options,
+    options::server::ServerOptions,
     stats::ServerStats,
     sync::{Mutex, MutexGuard},
 };
@@ -76,10 +76,10 @@ pub(crate) struct Place {
 }
 
 impl Budget {
-    pub(crate) fn new(options: &Options, stats: ServerStats) -> Arc<Self> {
+    pub(crate) fn new(options: &ServerOptions, stats: ServerStats) -> Arc<Self> {
         Arc::new(Self {
             // A full outbox has to fit, or every connection that has to wait would be evicted.
-            most: options.max_buffered.max(options.high_water_mark),
+            most: options.max_buffered.max(options.connection.high_water_mark),
             account: Mutex::default(),
             stats,
         })

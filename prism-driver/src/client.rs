@@ -13,7 +13,7 @@ use crate::{
     handler::{Disconnect, Handler},
     id::fill_random,
     input::Input,
-    options::Options,
+    options::client::ClientOptions,
     pace::Unpaced,
     request::RequestInfo,
     runtime::{Network, Runtime, Transport},
@@ -30,7 +30,7 @@ pub struct Client<R> {
     secure: bool,
     endpoint: Endpoint,
     request: ClientRequest,
-    options: Options,
+    options: ClientOptions,
 }
 
 impl<R: Runtime> Client<R> {
@@ -60,7 +60,7 @@ impl<R: Runtime> Client<R> {
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
         let Url { secure, endpoint, authority, target } = Url::parse(url)?;
         let request = ClientRequest::new(&authority, &target)?;
-        Ok(Self { runtime, secure, endpoint, request, options: Options::default() })
+        Ok(Self { runtime, secure, endpoint, request, options: ClientOptions::default() })
     }
 
     /// Adds a header to the request.
@@ -76,15 +76,15 @@ impl<R: Runtime> Client<R> {
     ///
     /// # Errors
     /// If it is no token (RFC 9110 §5.6.2).
-    pub fn protocol(mut self, name: &str) -> Result<Self, ConnectError> {
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, ConnectError> {
         self.request = self.request.subprotocol(name)?;
         Ok(self)
     }
 
     /// Sets the limits.
     #[must_use]
-    pub fn options(mut self, options: Options) -> Self {
-        self.options = options;
+    pub fn options(mut self, options: impl Into<ClientOptions>) -> Self {
+        self.options = options.into();
         self
     }
 
@@ -125,15 +125,16 @@ impl<R: Runtime> Client<R> {
     }
 
     fn alarm(&self) -> Timer<R> {
-        Timer::new(self.runtime.clone(), &self.options)
+        Timer::new(self.runtime.clone(), &self.options.connection)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
         let mut input = Input::new();
-        let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options);
-        let opened = exchange.run(&self.runtime, &self.options, |accepted| self.opened(accepted));
+        let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options.connection);
+        let opened =
+            exchange.run(&self.runtime, &self.options.connection, |accepted| self.opened(accepted));
         let opened = opened.await?;
-        Ok(Session::new(opened, io, None, input, &self.options))
+        Ok(Session::new(opened, io, None, input, &self.options.connection))
     }
 
     fn opened(&self, accepted: Accepted<'_>) -> Opened {
@@ -145,7 +146,7 @@ impl<R: Runtime> Client<R> {
         let info = RequestInfo::new(path, query, std::iter::empty(), accepted.subprotocol());
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
-        let websocket = accepted.into_websocket(&self.options.config(), keys);
+        let websocket = accepted.into_websocket(&self.options.connection.config(), keys);
         Opened { websocket, unsent: None, info: Arc::new(info), headers }
     }
 }

@@ -98,8 +98,8 @@ impl Connection {
 
     /// The sub-protocol that was agreed on.
     #[must_use]
-    pub fn protocol(&self) -> Option<&str> {
-        self.shared.request.protocol()
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.request.subprotocol()
     }
 
     /// Returns a header of the opening request (or, for a handler that a client runs, of the

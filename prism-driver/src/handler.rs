@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io, sync::Arc};
 
 use prism_core::{CloseCode, Message, ProtocolError};
 
-use crate::{connection::Connection, when_slow::WhenSlow};
+use crate::{connection::Connection, options::when_slow::WhenSlow};
 
 /// What an application does with the connections of a route. One instance serves them all.
 ///
@@ -113,7 +113,7 @@ pub enum Failure {
     Aborted,
     /// The server's shutdown did not wait any longer.
     CutOff,
-    /// The server held [too much](crate::Options::max_buffered) for peers that did not take it, and
+    /// The server held [too much](crate::ServerOptions::max_buffered) for peers that did not take it, and
     /// this peer had taken nothing for longest.
     Evicted,
     /// The handler panicked. The peer was told 1011.

@@ -9,7 +9,7 @@ use crate::{
     farewell::Farewell,
     handler::Handler,
     lobby::Lobby,
-    options::Options,
+    options::server::ServerOptions,
     pace::{Bucket, Unpaced},
     registry::Registry,
     router::Router,
@@ -39,7 +39,7 @@ const PAGE_FAIR_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct House<N: Network> {
     pub(crate) network: N,
     pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
-    pub(crate) options: Options,
+    pub(crate) options: ServerOptions,
     lobby: Arc<Lobby>,
     /// The places of pages that have to wait for their peers.
     pub(crate) pages: Arc<Lobby>,
@@ -56,7 +56,7 @@ impl<N: Network> House<N> {
     pub(crate) fn open(
         network: N,
         router: Router<Arc<dyn Endpoint<N>>>,
-        options: Options,
+        options: ServerOptions,
         stats: ServerStats,
     ) -> Opened<N> {
         let lobby = Lobby::new(options.max_handshakes, HANDSHAKE_FAIR_TIME);
@@ -159,7 +159,7 @@ impl<N: Network> Opened<N> {
         let grace = network.now().saturating_add(options.shutdown_grace);
         let farewell = Farewell::to(registry.begin_closing());
         lobby.dismiss_all();
-        farewell.say(network, registry, options.farewell()).await;
+        farewell.say(network, registry, options.effective_spread()).await;
         until(network, grace, registry.until_fewer_than(1)).await;
         pages.dismiss_all();
         let outcome = registry.cut_all();

@@ -33,7 +33,7 @@
 //!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
 //!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).
 //!    What all connections of a server hold for peers that do not read is [bounded
-//!    together](Options::max_buffered): beyond that, the one that has stalled for longest is aborted.
+//!    together](ServerOptions::max_buffered): beyond that, the one that has stalled for longest is aborted.
 //!
 //! "Never" and "always" end with the task: a runtime that is dropped drops its tasks, and with them
 //! what ran in them.
@@ -107,7 +107,6 @@ mod unsent;
 mod url;
 mod visitor;
 mod wakeups;
-mod when_slow;
 mod wire;
 mod write_progress;
 
@@ -130,9 +129,10 @@ pub use id::{ConnectionId, origin};
 pub use listen::shared_listeners;
 #[doc(hidden)] // for prism-rooms
 pub use notice::Deferring;
-pub use options::Options;
+pub use options::{
+    Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
+};
 pub use origins::{InvalidOrigin, Origins};
-pub use pace::Rate;
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Message,
     OwnedMessage, PreparedMessage, ProtocolError, Reply, Request, SendError, normalize_path,
@@ -146,4 +146,3 @@ pub use socket::Socket;
 pub use stats::{Counts, Refused, ServerStats};
 pub use url::InvalidUrl;
 pub use wakeups::{HeldWakeups, hold_wakeups};
-pub use when_slow::WhenSlow;

@@ -17,11 +17,11 @@ use crate::{
     fan_out,
     notices::{Notices, Room},
     options::Options,
+    options::when_slow::WhenSlow,
     runtime::Transport,
     sync::{AtomicBool, Mutex, MutexGuard},
     unsent::Unsent,
     wakeups,
-    when_slow::WhenSlow,
     wire::{End, Outgoing, Wire, Written, nobody},
 };
 

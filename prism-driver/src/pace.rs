@@ -5,25 +5,7 @@ use std::time::Duration;
 use futures_lite::future::or;
 use prism_core::Message;
 
-use crate::{connection::Connection, handler::Handler, runtime::Runtime};
-
-/// How many messages a peer may send: so many per second, and so many at once after it has been quiet
-/// for long enough. (A token bucket: `burst` tokens fit into it, it fills with `per_second` of them,
-/// and each message takes one.)
-///
-/// ```
-/// use prism_driver::{Options, Rate};
-///
-/// let mut options = Options::default();
-/// options.message_rate = Some(Rate { per_second: 20, burst: 100 });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many messages per second, in the long run. Zero counts as one.
-    pub per_second: u32,
-    /// How many messages at once. Zero counts as one.
-    pub burst: u32,
-}
+use crate::{connection::Connection, handler::Handler, options::rate::Rate, runtime::Runtime};
 
 /// How fast messages are taken. Sessions know it by its type, so that those without a rate have no
 /// memory for one, and no question to ask.

@@ -10,7 +10,7 @@ pub(crate) struct RequestInfo {
     path: Box<str>,
     query: Option<Box<str>>,
     params: Box<[(Box<str>, Box<str>)]>,
-    protocol: Option<Box<str>>,
+    subprotocol: Option<Box<str>>,
 }
 
 impl RequestInfo {
@@ -18,13 +18,13 @@ impl RequestInfo {
         path: &str,
         query: Option<&str>,
         params: impl IntoIterator<Item = (Box<str>, Box<str>)>,
-        protocol: Option<&str>,
+        subprotocol: Option<&str>,
     ) -> Self {
         Self {
             path: path.into(),
             query: query.map(Into::into),
             params: params.into_iter().collect(),
-            protocol: protocol.map(Into::into),
+            subprotocol: subprotocol.map(Into::into),
         }
     }
 
@@ -39,12 +39,12 @@ impl RequestInfo {
         path: &str,
         query: Option<&str>,
         params: Params,
-        protocol: Option<&str>,
+        subprotocol: Option<&str>,
     ) -> Arc<Self> {
-        if *self.path == *path && query.is_none() && protocol.is_none() {
+        if *self.path == *path && query.is_none() && subprotocol.is_none() {
             return self.clone();
         }
-        Arc::new(Self::new(path, query, params, protocol))
+        Arc::new(Self::new(path, query, params, subprotocol))
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -59,8 +59,8 @@ impl RequestInfo {
         self.params.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
     }
 
-    pub(crate) fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+    pub(crate) fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send
 pub(crate) struct Router<E> {
     endpoints: Routes<Route<E>>,
     pages: Routes<Page>,
-    pub(crate) protocols: Vec<String>,
+    pub(crate) subprotocols: Vec<String>,
     /// Whether a request without one of these is refused.
     pub(crate) requires_subprotocol: bool,
     pub(crate) origins: Origins,
@@ -43,7 +43,7 @@ impl<E: Clone> Router<E> {
         Self {
             endpoints: Routes::new(),
             pages: Routes::new(),
-            protocols: Vec::new(),
+            subprotocols: Vec::new(),
             requires_subprotocol: false,
             origins: Origins::any(),
             authorize: None,
@@ -52,7 +52,7 @@ impl<E: Clone> Router<E> {
 
     /// # Panics
     /// If the path is malformed, or is taken already.
-    pub(crate) fn web_socket(&mut self, path: &str, endpoint: E) {
+    pub(crate) fn websocket(&mut self, path: &str, endpoint: E) {
         self.endpoints.insert(path, |path| Route { endpoint, info: RequestInfo::plain(path) });
     }
 
@@ -115,7 +115,7 @@ impl<E: Clone> Router<E> {
     ) -> Result<Upgrade<E>, PlainAnswer> {
         let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
         let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
-        if offer.select_subprotocol(&self.protocols).is_none() && self.requires_subprotocol {
+        if offer.select_subprotocol(&self.subprotocols).is_none() && self.requires_subprotocol {
             return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
         }
         if !self.origins.allow(request) {
@@ -132,7 +132,7 @@ impl<E: Clone> Router<E> {
     }
 
     fn missing_subprotocol(&self) -> String {
-        let names = self.protocols.join(", ");
+        let names = self.subprotocols.join(", ");
         format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
     }
 }

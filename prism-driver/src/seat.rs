@@ -44,7 +44,7 @@ impl<N: Network> Seat<N> {
     }
 
     pub(crate) fn options(&self) -> &Options {
-        &self.house.options
+        &self.house.options.connection
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
 /// [origin](crate::Server::origins) and its [credentials](crate::Server::authorize) (the handler sees its
 /// headers in [`on_connect`](Handler::on_connect), and can close), to choose a sub-protocol, to limit how
 /// many connections and handshakes there are at once and let them make way for others, to bound [what all
-/// of them hold](crate::Options::max_buffered), to shut down, and to count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
+/// of them hold](crate::ServerOptions::max_buffered), to shut down, and to count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
 ///
 /// The connection lives in this future: whoever drops it early drops a handler half-way, and
 /// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).

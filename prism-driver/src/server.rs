@@ -13,7 +13,7 @@ use crate::{
     handler::Handler,
     house::{Endpoint, House},
     listen::{hold_little, listen},
-    options::Options,
+    options::server::ServerOptions,
     origins::Origins,
     router::Router,
     runtime::Network,
@@ -28,7 +28,7 @@ pub struct Server<N: Network> {
     listener: N::Listener,
     local_addr: SocketAddr,
     router: Router<Arc<dyn Endpoint<N>>>,
-    options: Options,
+    options: ServerOptions,
     stats: ServerStats,
 }
 
@@ -79,7 +79,7 @@ impl<N: Network> Server<N> {
     /// The network may be one of your own, whose [`accept`](Network::accept) gives streams that speak TLS
     /// over those of an adapter, say. Let such a stream shake hands when it is first read, not in
     /// `accept`: there it would hold up all others, while a read is one of the server's handshake, with its
-    /// [timeout](Options::handshake_timeout), and [makes way](Options::max_handshakes). The example `tls`
+    /// [timeout](crate::Options::handshake_timeout), and [makes way](ServerOptions::max_handshakes). The example `tls`
     /// of prism-tokio is such a network.
     ///
     /// # Errors
@@ -109,7 +109,8 @@ impl<N: Network> Server<N> {
         hold_little(&listener);
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
-        let (router, options, stats) = (Router::new(), Options::default(), ServerStats::default());
+        let (router, options, stats) =
+            (Router::new(), ServerOptions::default(), ServerStats::default());
         Ok(Self { network, listener, local_addr, router, options, stats })
     }
 
@@ -137,13 +138,13 @@ impl<N: Network> Server<N> {
     /// # Panics
     /// If the path is malformed, or conflicts with one given before.
     #[must_use]
-    pub fn web_socket(mut self, path: &str, handler: impl Handler) -> Self {
-        self.router.web_socket(path, Arc::new(handler));
+    pub fn websocket(mut self, path: &str, handler: impl Handler) -> Self {
+        self.router.websocket(path, Arc::new(handler));
         self
     }
 
     /// Answers plain GET and HEAD requests on a path, of HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
-    /// by itself.) Its path is [as that of a WebSocket](Self::web_socket), and may be the same.
+    /// by itself.) Its path is [as that of a WebSocket](Self::websocket), and may be the same.
     ///
     /// A proxy's health check needs a path that is there: HAProxy's `option httpchk` asks for
     /// `OPTIONS /`, and `option httpchk GET /` for a page on `/`.
@@ -167,9 +168,9 @@ impl<N: Network> Server<N> {
     /// # Slow readers
     ///
     /// Sending a page takes as long as its peer takes to read it, whatever that is in all, within two
-    /// limits: a peer that reads nothing for the [write timeout](Options::write_timeout), or less than
-    /// the [least rate](Options::min_write_rate), is given up. And where as many pages are under way as
-    /// [there may be](Options::max_pages), the oldest is cut in favour of a new one. A page that was
+    /// limits: a peer that reads nothing for the [write timeout](crate::Options::write_timeout), or less than
+    /// the [least rate](crate::Options::min_write_rate), is given up. And where as many pages are under way as
+    /// [there may be](ServerOptions::max_pages), the oldest is cut in favour of a new one. A page that was
     /// cut ends before its `Content-Length`, and is [counted](crate::Counts::incomplete).
     ///
     /// Refusals are sent in the same way.
@@ -189,23 +190,23 @@ impl<N: Network> Server<N> {
     /// Sets the sub-protocols that the server speaks, the preferred one first, on all routes.
     ///
     /// The first of them that a client offers is agreed on, and is
-    /// [`Connection::protocol`](crate::Connection::protocol). A client that offers none of them is
+    /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is
     /// accepted without one: the answer names none, on which browsers fail the connection if they
     /// offered any. To refuse such a client, [require](Self::require_subprotocol) one.
     #[must_use]
-    pub fn protocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.router.protocols = names.into_iter().map(Into::into).collect();
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.router.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Refuses requests with which no [sub-protocol](Self::protocols) is agreed on, because they
+    /// Refuses requests with which no [sub-protocol](Self::subprotocols) is agreed on, because they
     /// offer none of those that the server speaks, or none at all. They get a 400 that says which are
     /// spoken. If the server speaks none, that is every request.
     ///
     /// ```no_run
     /// # use prism_driver::{Handler, Network, Server};
     /// # fn example(server: Server<impl Network>, broker: impl Handler) {
-    /// let server = server.protocols(["mqtt"]).require_subprotocol().web_socket("/mqtt", broker);
+    /// let server = server.subprotocols(["mqtt"]).require_subprotocol().websocket("/mqtt", broker);
     /// # }
     /// ```
     #[must_use]
@@ -248,10 +249,11 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Sets the limits.
+    /// Sets the limits: [`ServerOptions`], or, with the defaults for all else, the [`Options`](crate::Options) of
+    /// each connection.
     #[must_use]
-    pub fn options(mut self, options: Options) -> Self {
-        self.options = options;
+    pub fn options(mut self, options: impl Into<ServerOptions>) -> Self {
+        self.options = options.into();
         self
     }
 
@@ -267,8 +269,8 @@ impl<N: Network> Server<N> {
     }
 
     /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
-    /// and waits for them for the [grace time](Options::shutdown_grace). Many connections are not
-    /// closed at the same instant, but [over some seconds](Options::shutdown_spread). Pages that are
+    /// and waits for them for the [grace time](ServerOptions::shutdown_grace). Many connections are not
+    /// closed at the same instant, but [over some seconds](ServerOptions::shutdown_spread). Pages that are
     /// being sent go on; handshakes are dropped.
     ///
     /// Within the grace time the [close timeout](prism_core::Config::close_timeout) holds as it always

@@ -72,23 +72,23 @@ pub struct Counts {
     pub open: u64,
     /// How many of these are over but for a handler that has not returned: the transport is gone, and
     /// [`Connection::closed`](crate::Connection::closed) has. Each keeps its place among
-    /// [`max_connections`](crate::Options::max_connections) until its handler returns, so a number that
+    /// [`max_connections`](crate::ServerOptions::max_connections) until its handler returns, so a number that
     /// only grows shows a handler that hangs.
     pub stuck: u64,
     /// How many connections were open, and are not any more, however they ended.
     pub closed: u64,
     /// How many connections were aborted because the server held [too
-    /// much](crate::Options::max_buffered) for peers that did not take it. Once their handlers have
+    /// much](crate::ServerOptions::max_buffered) for peers that did not take it. Once their handlers have
     /// returned they are in the number of [closed](Self::closed) ones as well.
     pub evicted: u64,
     /// How many bytes of memory are held now for peers that do not take what is sent to them; see
-    /// [`Options::max_buffered`](crate::Options::max_buffered). Zero while every peer keeps up.
+    /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered). Zero while every peer keeps up.
     pub buffered: u64,
     /// How many got a page, or the answer to OPTIONS.
     pub pages: u64,
     /// How many of the pages and refusals were not sent whole: the peer took them [too
     /// slowly](crate::Options::min_write_rate) or left, or they had to [make
-    /// way](crate::Options::max_pages), or were cut at the end of a shutdown. They are in the numbers
+    /// way](crate::ServerOptions::max_pages), or were cut at the end of a shutdown. They are in the numbers
     /// of pages and refusals as well.
     pub incomplete: u64,
     /// How many got neither, and why.
@@ -110,7 +110,7 @@ pub struct Refused {
     /// Their request did not come within the [handshake
     /// timeout](crate::Options::handshake_timeout): 408.
     pub timed_out: u64,
-    /// They had to make way for others (see [`Options::max_handshakes`](crate::Options::max_handshakes)),
+    /// They had to make way for others (see [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)),
     /// or the server shut down. They got no answer.
     pub evicted: u64,
     /// They left, or the transport failed, before there was a request.

@@ -41,9 +41,15 @@ impl<N: Network> Visitor<N> {
         // No `async fn`: it would hold the visitor twice.
         async move {
             let house = self.seat.house();
-            let decide = |request: Request<'_>| house.router.decide(request, &house.options);
-            let greeted =
-                greet(&house.network, &mut self.stream, &mut input, &house.options, decide);
+            let decide =
+                |request: Request<'_>| house.router.decide(request, &house.options.connection);
+            let greeted = greet(
+                &house.network,
+                &mut self.stream,
+                &mut input,
+                &house.options.connection,
+                decide,
+            );
             match self.guest.stay(greeted).await {
                 Some(Ok(upgrade)) => {
                     let Self { stream, seat, guest: _guest, peer_addr, .. } = self;

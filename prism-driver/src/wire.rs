@@ -14,11 +14,11 @@ use prism_core::{
 use crate::{
     budget::{Budget, Evict, Place},
     notices::Notices,
+    options::when_slow::WhenSlow,
     outbox::Cut,
     pool, repeats,
     runtime::Transport,
     unsent::{Apart, SHARED, Unsent},
-    when_slow::WhenSlow,
 };
 
 mod transport;

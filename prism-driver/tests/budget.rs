@@ -25,8 +25,8 @@ use common::{
 };
 use futures_lite::{AsyncWriteExt, future::poll_once};
 use prism_driver::{
-    Connection, Disconnect, Handler, Message, Options, PreparedMessage, ProtocolError, Runtime,
-    SendError, Server, ServerStats, WhenSlow,
+    Connection, Disconnect, Handler, Message, PreparedMessage, ProtocolError, Runtime, SendError,
+    Server, ServerOptions, ServerStats, WhenSlow,
 };
 
 const EVICTED: &str = "the server held too much for peers that do not read";
@@ -103,14 +103,14 @@ impl World {
         let (sim, log) = (Sim::default(), Log::default());
         let ((hand, out), (open, gate)) = (unbounded(), unbounded());
         let net = Net::new(&sim);
-        let mut options = Options::default();
-        (options.max_buffered, options.high_water_mark) = (MOST, MARK);
-        options.protocol.ping_interval = None;
+        let mut options = ServerOptions::default();
+        (options.max_buffered, options.connection.high_water_mark) = (MOST, MARK);
+        options.connection.protocol.ping_interval = None;
         let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
         let server = server.options(options);
         let stats = server.stats();
         let guide = Guide { log: log.clone(), hand, gate, when_slow };
-        sim.spawn(server.web_socket("/chat", guide).serve());
+        sim.spawn(server.websocket("/chat", guide).serve());
         Self { sim, net, stats, log, out, gate: open }
     }
 

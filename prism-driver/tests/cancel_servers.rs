@@ -37,7 +37,7 @@ impl Handler for SlowEcho {
 fn server(sim: &Sim) -> (Server<Net>, Net, Log) {
     let (net, log) = (Net::new(sim), Log::default());
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    (bound.web_socket("/chat", SlowEcho(sim.clone(), log.clone())), net, log)
+    (bound.websocket("/chat", SlowEcho(sim.clone(), log.clone())), net, log)
 }
 
 /// Visitors who come one after the other, ten milliseconds apart, as long as somebody listens. Those

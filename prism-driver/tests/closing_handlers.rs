@@ -151,7 +151,7 @@ fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_futu
         let net = Net::new(&sim);
         let (handler, log, open) = Hanging::new();
         let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-        let server = bound.web_socket("/chat", handler);
+        let server = bound.websocket("/chat", handler);
         let stats = server.stats();
         sim.spawn(server.serve());
         sim.run(async {

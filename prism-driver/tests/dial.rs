@@ -16,8 +16,8 @@ use common::{
     sockets::owned,
 };
 use prism_driver::{
-    Client, ConnectError, Connection, Disconnect, Handler, Message, Options, Runtime, Socket,
-    serve_stream,
+    Client, ClientOptions, ConnectError, Connection, Disconnect, Handler, Message, Options,
+    Runtime, Socket, serve_stream,
 };
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -31,7 +31,12 @@ fn dial(host: &str, addresses: &[(&str, Reach)]) -> (Sim, Net, Result<Socket, Co
     (sim, net, outcome)
 }
 
-fn connect(sim: &Sim, net: &Net, url: &str, options: Options) -> Result<Socket, ConnectError> {
+fn connect(
+    sim: &Sim,
+    net: &Net,
+    url: &str,
+    options: impl Into<ClientOptions>,
+) -> Result<Socket, ConnectError> {
     sim.spawn(welcome(net.clone()));
     sim.run(Client::new_on(net.clone(), url).unwrap().options(options).connect())
 }
@@ -290,7 +295,7 @@ fn when_nobody_answers_the_connect_timeout_ends_it_and_the_error_names_who_was_t
         "example.org",
         &[("[::1]:80", Never), ("127.0.0.1:80", Never), ("[::2]:80", RefusedAfter(ms(100)))],
     );
-    let mut options = Options::default();
+    let mut options = ClientOptions::default();
     options.connect_timeout = s(3);
     let error = unreachable(connect(&sim, &net, "ws://example.org/", options));
     assert_eq!((error.kind(), sim.now()), (io::ErrorKind::TimedOut, s(3)));
@@ -314,9 +319,9 @@ fn the_handshake_has_a_timeout_of_its_own_from_the_connect_on() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     net.address("127.0.0.1:80", After(s(2)));
-    let mut options = Options::default();
+    let mut options = ClientOptions::default();
     options.connect_timeout = s(4);
-    options.handshake_timeout = s(5);
+    options.connection.handshake_timeout = s(5);
     let client = Client::new_on(net.clone(), "ws://127.0.0.1/").unwrap().options(options);
     let outcome = sim.run(client.connect());
     assert!(matches!(outcome, Err(ConnectError::TimedOut)), "{outcome:?}");

@@ -15,7 +15,9 @@ use common::{
     sim::Sim,
 };
 use futures_lite::future::poll_once;
-use prism_driver::{Connection, Disconnect, Handler, Message, Options, Runtime, Server, Shutdown};
+use prism_driver::{
+    Connection, Disconnect, Handler, Message, Options, Runtime, Server, ServerOptions, Shutdown,
+};
 
 /// Writes down when each connection was told.
 struct Witness(Sim, Log);
@@ -42,11 +44,11 @@ struct Hall {
 }
 
 /// A server that is told to shut down when `stop` is closed.
-fn hall(options: Options) -> Hall {
+fn hall(options: impl Into<ServerOptions>) -> Hall {
     let (sim, ended) = (Sim::default(), Log::default());
     let net = Net::new(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let server = bound.options(options).web_socket("/chat", Witness(sim.clone(), ended.clone()));
+    let server = bound.options(options).websocket("/chat", Witness(sim.clone(), ended.clone()));
     let (stop, stopped) = bounded::<()>(1);
     let (tell, outcome) = bounded(1);
     sim.spawn(async move {
@@ -118,7 +120,7 @@ fn very_many_are_told_in_a_hundred_equal_steps_over_five_seconds() {
 
 #[test]
 fn a_spread_is_at_most_half_of_the_grace_time() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = s(1);
     let hall = hall(options);
     let peers = hall.sim.run(hall.open(200));
@@ -127,7 +129,7 @@ fn a_spread_is_at_most_half_of_the_grace_time() {
 
 #[test]
 fn without_a_spread_all_are_told_at_once() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_spread = Duration::ZERO;
     let hall = hall(options);
     let peers = hall.sim.run(hall.open(200));
@@ -201,7 +203,7 @@ fn if_a_shutdown_is_dropped_half_way_the_rest_is_told_at_once() {
     let net = Net::new(&sim);
     let ended = Log::default();
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let server = bound.web_socket("/chat", Witness(sim.clone(), ended.clone()));
+    let server = bound.websocket("/chat", Witness(sim.clone(), ended.clone()));
     let (stop, stopped) = bounded::<()>(1);
     let mut serving = Box::pin(server.serve_until(async { while stopped.recv().await.is_ok() {} }));
     let peers: Vec<_> = sim.run(async {

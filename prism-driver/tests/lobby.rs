@@ -13,19 +13,19 @@ use common::{
     text,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Options, Runtime, Server, ServerStats};
+use prism_driver::{Runtime, Server, ServerOptions, ServerStats};
 
 /// A server that has room for so many handshakes.
 fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_handshakes = max_handshakes;
     server_with(sim, options)
 }
 
-fn server_with(sim: &Sim, options: Options) -> (Net, ServerStats) {
+fn server_with(sim: &Sim, options: impl Into<ServerOptions>) -> (Net, ServerStats) {
     let net = Net::new(sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let server = bound.options(options).web_socket("/chat", Echo);
+    let server = bound.options(options).websocket("/chat", Echo);
     let stats = server.stats();
     sim.spawn(server.serve());
     sim.run(sim.settle());
@@ -133,7 +133,7 @@ async fn refused(net: &Net) -> End {
 #[test]
 fn who_was_refused_and_does_not_leave_takes_the_place_of_a_connection() {
     let sim = Sim::default();
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 1;
     let (net, _) = server_with(&sim, options);
     sim.run(async {
@@ -158,7 +158,7 @@ fn who_was_refused_and_does_not_leave_takes_a_descriptor_and_is_heard_when_it_is
 #[test]
 fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_do_not() {
     let sim = Sim::default();
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 3;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
@@ -182,7 +182,7 @@ fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_d
 #[test]
 fn who_has_to_leave_but_gets_in_after_all_is_no_reason_to_wait_for_the_next() {
     let sim = Sim::default();
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 2;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
@@ -206,7 +206,7 @@ fn who_has_to_leave_but_gets_in_after_all_is_no_reason_to_wait_for_the_next() {
 #[test]
 fn two_who_finish_at_once_do_not_both_take_the_last_place() {
     let sim = Sim::default();
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 1;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
@@ -263,7 +263,7 @@ fn where_no_descriptor_is_left_and_nobody_can_make_way_the_next_waits_until_one_
 #[test]
 fn a_server_has_room_for_one_handshake_whatever_it_is_told() {
     let sim = Sim::default();
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     (options.max_handshakes, options.max_connections) = (0, 0);
     let (net, _) = server_with(&sim, options);
     sim.run(async {

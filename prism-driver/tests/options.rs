@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prism_driver::Options;
+use prism_driver::{ClientOptions, Config, Options, Rate, ServerOptions};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -10,22 +10,26 @@ const fn s(seconds: u64) -> Duration {
 
 #[test]
 fn every_limit_has_the_default_that_is_promised() {
+    let ServerOptions {
+        connection,
+        max_connections,
+        max_handshakes,
+        max_pages,
+        max_buffered,
+        shutdown_grace,
+        shutdown_spread,
+        ..
+    } = ServerOptions::default();
+    let ClientOptions { connect_timeout, .. } = ClientOptions::default();
     let Options {
         protocol,
-        connect_timeout,
         handshake_timeout,
         high_water_mark,
         write_timeout,
         min_write_rate,
-        max_buffered,
         message_rate,
-        max_connections,
-        max_handshakes,
-        max_pages,
-        shutdown_grace,
-        shutdown_spread,
         ..
-    } = Options::default();
+    } = connection;
     assert_eq!(protocol.max_message_size, 1 << 20);
     assert_eq!(protocol.max_empty_fragments, 32);
     assert_eq!(protocol.max_head_size, 16 << 10);
@@ -46,4 +50,62 @@ fn every_limit_has_the_default_that_is_promised() {
     assert_eq!(max_pages, 1024);
     assert_eq!(shutdown_grace, s(10));
     assert_eq!(shutdown_spread, s(5));
+}
+
+#[test]
+fn each_setter_sets_its_own_limit() {
+    let set = Options::default()
+        .protocol(Config::default().max_headers(1))
+        .max_message_size(2)
+        .max_empty_fragments(3)
+        .max_head_size(4)
+        .ping_interval(Some(s(5)))
+        .pong_timeout(s(6))
+        .pong_mark(7)
+        .close_timeout(s(8))
+        .handshake_timeout(s(9))
+        .high_water_mark(10)
+        .write_timeout(s(11))
+        .min_write_rate(12)
+        .message_rate(Some(Rate { per_second: 13, burst: 14 }));
+    let mut fields = Options::default();
+    fields.protocol.max_headers = 1;
+    fields.protocol.max_message_size = 2;
+    fields.protocol.max_empty_fragments = 3;
+    fields.protocol.max_head_size = 4;
+    fields.protocol.ping_interval = Some(s(5));
+    fields.protocol.pong_timeout = s(6);
+    fields.protocol.pong_mark = 7;
+    fields.protocol.close_timeout = s(8);
+    fields.handshake_timeout = s(9);
+    fields.high_water_mark = 10;
+    fields.write_timeout = s(11);
+    fields.min_write_rate = 12;
+    fields.message_rate = Some(Rate { per_second: 13, burst: 14 });
+    assert_eq!(format!("{set:?}"), format!("{fields:?}"));
+    assert_eq!(set.max_headers(15).protocol.max_headers, 15);
+}
+
+#[test]
+fn each_setter_of_a_server_and_of_a_client_sets_its_own_limit() {
+    let set = ServerOptions::default()
+        .connection(Options::default().high_water_mark(1))
+        .max_connections(2)
+        .max_handshakes(3)
+        .max_pages(4)
+        .max_buffered(5)
+        .shutdown_grace(s(6))
+        .shutdown_spread(s(7));
+    let mut fields = ServerOptions::default();
+    fields.connection.high_water_mark = 1;
+    fields.max_connections = 2;
+    fields.max_handshakes = 3;
+    fields.max_pages = 4;
+    fields.max_buffered = 5;
+    fields.shutdown_grace = s(6);
+    fields.shutdown_spread = s(7);
+    assert_eq!(format!("{set:?}"), format!("{fields:?}"));
+
+    let set = ClientOptions::default().connect_timeout(s(1)).connection(fields.connection);
+    assert_eq!((set.connect_timeout, set.connection.high_water_mark), (s(1), 1));
 }

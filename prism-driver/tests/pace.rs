@@ -211,7 +211,7 @@ fn the_rate_is_kept_behind_every_door() {
     let net = Net::new(&sim);
     let (listener_, log, _out) = listener(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    sim.spawn(bound.options(limited(2, 1)).web_socket("/chat", listener_).serve());
+    sim.spawn(bound.options(limited(2, 1)).websocket("/chat", listener_).serve());
     sim.run(async {
         shake_hands(net.knock().unwrap().0).await.send_together(&["a", "b"]).await;
         sim.pass(s(2)).await;

@@ -14,7 +14,7 @@ use common::{
     sim::Sim,
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_driver::{Options, Reply, Runtime, Server, ServerStats, Shutdown};
+use prism_driver::{Reply, Runtime, Server, ServerOptions, ServerStats, Shutdown};
 
 /// More than a line holds.
 const LARGE: usize = 10_000;
@@ -27,8 +27,8 @@ struct Site {
 }
 
 /// A server with these limits, a large page and a small one.
-fn site(sim: &Sim, change: impl FnOnce(&mut Options)) -> Site {
-    let mut options = Options::default();
+fn site(sim: &Sim, change: impl FnOnce(&mut ServerOptions)) -> Site {
+    let mut options = ServerOptions::default();
     change(&mut options);
     let net = Net::new(sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
@@ -36,7 +36,7 @@ fn site(sim: &Sim, change: impl FnOnce(&mut Options)) -> Site {
         .options(options)
         .get("/large", |_| Reply::html(vec![b'x'; LARGE]))
         .get("/small", |_| Reply::html("small"))
-        .web_socket("/chat", Echo);
+        .websocket("/chat", Echo);
     let stats = server.stats();
     let (stop, stopped) = bounded(1);
     let (ended, outcome) = bounded(1);

@@ -20,7 +20,7 @@ use prism_driver::{Runtime, Server};
 fn server(sim: &Sim) -> (Server<Net>, Net) {
     let net = Net::new(sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    (bound.web_socket("/chat", Echo), net)
+    (bound.websocket("/chat", Echo), net)
 }
 
 #[test]

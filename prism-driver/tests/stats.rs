@@ -12,12 +12,12 @@ use common::{
     sim::Sim,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Counts, Options, Origins, Reply, Request, Runtime, Server, ServerStats};
+use prism_driver::{Counts, Origins, Reply, Request, Runtime, Server, ServerOptions, ServerStats};
 
 /// A server at which everything can go wrong.
 fn server(sim: &Sim) -> (Net, ServerStats) {
     let net = Net::new(sim);
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_handshakes = 3;
     let judge = |request: &Request<'_>| match request.header("X-Token").as_deref() {
         Some("abc") => Ok(()),
@@ -28,7 +28,7 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
         .options(options)
         .origins(Origins::these(["https://example.org"]).unwrap())
         .authorize(judge)
-        .web_socket("/chat", Echo)
+        .websocket("/chat", Echo)
         .get("/page", |_| Reply::text(404, "a page of its own"))
         .get("/panic", |_| panic!("on purpose"));
     let stats = server.stats();

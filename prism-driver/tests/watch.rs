@@ -22,7 +22,7 @@ use prism_driver::{CloseCode, Connection, Handler, Options, Runtime, Server};
 fn serve(sim: &Sim, handler: impl Handler, options: Options) -> Net {
     let net = Net::new(sim);
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    sim.spawn(server.options(options).web_socket("/chat", handler).serve());
+    sim.spawn(server.options(options).websocket("/chat", handler).serve());
     net
 }
 
@@ -110,7 +110,7 @@ fn the_watch_goes_on_for_those_who_stay_when_the_server_is_dropped_and_ends_with
     let sim = Sim::default();
     let net = Net::new(&sim);
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let mut serving = Box::pin(server.web_socket("/chat", Echo).serve());
+    let mut serving = Box::pin(server.websocket("/chat", Echo).serve());
     sim.run(async {
         let mut opening = pin!(open(&net));
         let mut peer = loop {

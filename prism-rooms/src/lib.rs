@@ -49,7 +49,7 @@
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
 //!     let chat = Chat::new();
-//!     Server::bind("127.0.0.1:8080").await?.web_socket("/chat/{room}", chat).serve().await;
+//!     Server::bind("127.0.0.1:8080").await?.websocket("/chat/{room}", chat).serve().await;
 //!     Ok(())
 //! }
 //! ```
@@ -101,7 +101,7 @@
 //!    [`or_close`](Recipients::or_close). A handler's own choice for slow peers
 //!    ([`when_slow`](prism_driver::Handler::when_slow)) takes precedence. A member that reads nothing at all is
 //!    disconnected after the [write timeout](prism_driver::Options::write_timeout), or sooner if the server
-//!    holds [too much](prism_driver::Options::max_buffered) for all such members.
+//!    holds [too much](prism_driver::ServerOptions::max_buffered) for all such members.
 //!
 //! ## Performance
 //!
@@ -159,7 +159,7 @@
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
 //!     let lobby = Lobby { presence: Presence::new(Tokio) };
-//!     Server::bind("127.0.0.1:8080").await?.web_socket("/ws", lobby).serve().await;
+//!     Server::bind("127.0.0.1:8080").await?.websocket("/ws", lobby).serve().await;
 //!     Ok(())
 //! }
 //! ```

@@ -15,7 +15,7 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     smol::block_on(async {
-//!         Server::bind("127.0.0.1:8080").await?.web_socket("/ws", Echo).serve().await;
+//!         Server::bind("127.0.0.1:8080").await?.websocket("/ws", Echo).serve().await;
 //!         Ok(())
 //!     })
 //! }

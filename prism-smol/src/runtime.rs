@@ -27,7 +27,7 @@ use smol::{Executor, Timer, net::resolve};
 /// }
 /// smol::block_on(executor.run(async {
 ///     let server = Server::bind_on(Smol::on(executor.clone()), "127.0.0.1:8080").await?;
-///     server.web_socket("/ws", Echo).serve().await;
+///     server.websocket("/ws", Echo).serve().await;
 ///     Ok(())
 /// }))
 /// # }
@@ -107,7 +107,7 @@ mod tests {
         smol::block_on(executor.run(async {
             let server = Server::bind_on(smol.clone(), "127.0.0.1:0").await?;
             let url = format!("ws://{}/", server.local_addr()?);
-            let server = server.web_socket("/", WhereAmI(sender.clone()));
+            let server = server.websocket("/", WhereAmI(sender.clone()));
             executor.spawn(server.serve()).detach();
             let client = Client::new_on(smol.clone(), &url).expect("a good address");
             executor.spawn(client.run(WhereAmI(sender))).detach();

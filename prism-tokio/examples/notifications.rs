@@ -120,7 +120,7 @@ async fn main() -> std::io::Result<()> {
     let places = Arc::new(Semaphore::new(MOST_WEB_SOCKETS as usize));
     let notifier = Arc::new(Notifier { devices: Mutex::default(), places: places.clone() });
     let routes = Router::new()
-        .route("/ws", get(web_socket))
+        .route("/ws", get(websocket))
         .route("/notify/{user}", post(notify))
         .with_state(notifier.clone());
     let mut listener = TcpListener::bind(address).await?;
@@ -178,7 +178,7 @@ async fn notify(
 }
 
 /// Answers the handshake, and hands the stream to Prism when axum is done with it.
-async fn web_socket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
+async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
     let key = match web_socket_key(request.headers()) {
         Ok(key) => key,
         Err((status, why)) => {

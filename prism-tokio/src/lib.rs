@@ -15,7 +15,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     Server::bind("127.0.0.1:8080").await?.web_socket("/ws", Echo).serve().await;
+//!     Server::bind("127.0.0.1:8080").await?.websocket("/ws", Echo).serve().await;
 //!     Ok(())
 //! }
 //! ```

@@ -30,7 +30,7 @@ use crate::Server;
 /// fn main() -> std::io::Result<()> {
 ///     let cores = std::thread::available_parallelism()?.get();
 ///     let listeners = prism_tokio::shared_listeners("127.0.0.1:8080", cores)?;
-///     let build = |server: prism_tokio::Server| server.web_socket("/ws", Echo);
+///     let build = |server: prism_tokio::Server| server.websocket("/ws", Echo);
 ///     prism_tokio::serve_sharded(listeners, build, std::future::pending())?;
 ///     Ok(())
 /// }

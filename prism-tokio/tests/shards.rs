@@ -29,7 +29,7 @@ fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
     let address = listeners[0].local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let serving = thread::spawn(move || {
-        let build = |server: prism_tokio::Server| server.web_socket("/", handler.clone());
+        let build = |server: prism_tokio::Server| server.websocket("/", handler.clone());
         prism_tokio::serve_sharded(listeners, build, async { drop(stopped.await) })
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();

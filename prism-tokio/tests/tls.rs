@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use prism_driver::{Options, Server, ServerStats};
+use prism_driver::{Options, Server, ServerOptions, ServerStats};
 use prism_tokio::{
     Client, ConnectError, Connection, Handler, Io, Message, Origins, OwnedMessage, Socket,
 };
@@ -44,7 +44,7 @@ struct House {
     stats: ServerStats,
 }
 
-fn house(options: Options) -> House {
+fn house(options: impl Into<ServerOptions>) -> House {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
@@ -53,7 +53,7 @@ fn house(options: Options) -> House {
     let runtime = Runtime::new().unwrap();
     let bound = runtime.block_on(Server::bind_on(tls::Tls::new(config), "127.0.0.1:0")).unwrap();
     let origins = Origins::these(["https://good.example"]).unwrap();
-    let server = bound.options(options).origins(origins).web_socket("/", Echo);
+    let server = bound.options(options).origins(origins).websocket("/", Echo);
     let (address, stats) = (server.local_addr().unwrap(), server.stats());
     runtime.spawn(server.serve());
     House { runtime, address, certificate, stats }
@@ -143,9 +143,9 @@ fn who_stalls_in_the_handshake_of_tls_is_thrown_out_at_the_handshake_timeout() {
 
 #[test]
 fn who_stalls_in_the_handshake_of_tls_makes_way_for_others() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_handshakes = 2;
-    options.handshake_timeout = PATIENCE * 2;
+    options.connection.handshake_timeout = PATIENCE * 2;
     let house = house(options);
     let silent = [(); 4].map(|()| house.knock());
     house.run(async { house.open("https://good.example").await.unwrap() });

@@ -48,9 +48,9 @@ pub(crate) async fn serve<N: Network>(network: N) {
     };
     let shutdown = server
         .options(options())
-        .web_socket("/talk/{room}", Counting { handler: Talk(rooms), census: census.clone() })
-        .web_socket("/hose/{who}", Counting { handler: hose, census: census.clone() })
-        .web_socket("/quiet", Counting { handler: Quiet, census: census.clone() })
+        .websocket("/talk/{room}", Counting { handler: Talk(rooms), census: census.clone() })
+        .websocket("/hose/{who}", Counting { handler: hose, census: census.clone() })
+        .websocket("/quiet", Counting { handler: Quiet, census: census.clone() })
         .serve_until(stopped)
         .await;
     println!("{shutdown:?}; how connections ended:");

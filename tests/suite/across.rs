@@ -32,7 +32,7 @@ impl Handler for Closer {
 }
 
 fn served() -> Running {
-    serve(|server| server.web_socket("/", Echo).web_socket("/closing", Closer))
+    serve(|server| server.websocket("/", Echo).websocket("/closing", Closer))
 }
 
 async fn conversation<N: Network + Default>(server: &Running) {
@@ -126,7 +126,7 @@ fn a_client_on_async_std_talks_to_this_server() {
 #[test]
 fn a_connection_is_sent_to_from_tasks_on_other_runtimes() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     let large = pattern(300_000);

@@ -18,7 +18,7 @@ use super::support::{
     peer::{Peer, TEXT},
     server::{serve, serve_echo},
 };
-use crate::prism::{Connection, Handler, Message, Options};
+use crate::prism::{Connection, Handler, Message, Options, ServerOptions};
 
 /// Tells who has come, and echoes.
 struct Doorman(Recorder);
@@ -48,11 +48,11 @@ fn ten_thousand_peers_that_never_finish_their_request_are_cut_at_the_deadline() 
     alone(&this_test, || {
         let count = FLOODING;
         allow_descriptors(count + 200);
-        let mut options = Options::default();
-        options.handshake_timeout = Duration::from_secs(2);
+        let mut options = ServerOptions::default();
+        options.connection.handshake_timeout = Duration::from_secs(2);
         options.max_handshakes = count + 1; // the good one may come after all of them
         let (recorder, events) = recorder();
-        let server = serve(|server| server.options(options).web_socket("/", Doorman(recorder)));
+        let server = serve(|server| server.options(options).websocket("/", Doorman(recorder)));
 
         let target = format!("{} {count}", server.address());
         let clients = Part::start(again(&this_test).env(FLOOD, target));
@@ -100,7 +100,7 @@ fn flood(target: &str) {
 fn a_request_that_trickles_in_is_cut_at_the_same_deadline() {
     let mut options = Options::default();
     options.handshake_timeout = Duration::from_millis(300);
-    let server = serve_echo(&options);
+    let server = serve_echo(options);
     let mut peer = server.dial();
     // It is never quiet for long, and never done: an endless header, byte by byte.
     peer.write(b"GET / HTTP/1.1\r\nX-Endless: ");
@@ -122,10 +122,10 @@ fn a_request_that_trickles_in_is_cut_at_the_same_deadline() {
 
 #[test]
 fn connections_beyond_the_most_wait_in_the_queue_and_are_served_when_one_leaves() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 2;
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", Doorman(recorder)));
+    let server = serve(|server| server.options(options).websocket("/", Doorman(recorder)));
     let mut inside = [server.open("/"), server.open("/")];
     events.connected();
     events.connected();
@@ -157,10 +157,10 @@ fn connections_beyond_the_most_wait_in_the_queue_and_are_served_when_one_leaves(
 
 #[test]
 fn peers_that_say_nothing_lock_nobody_out() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_handshakes = 8;
-    options.handshake_timeout = Duration::from_secs(600);
-    let server = serve_echo(&options);
+    options.connection.handshake_timeout = Duration::from_secs(600);
+    let server = serve_echo(options);
     let mut before = server.open("/");
     let silent: Vec<_> = (0..32).map(|_| server.dial()).collect();
     // They wait in the queue before it; each gets its turn, and makes way.
@@ -181,9 +181,9 @@ fn peers_that_say_nothing_lock_nobody_out() {
 
 #[test]
 fn a_refused_peer_that_does_not_leave_makes_room_in_the_end() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_connections = 1;
-    let server = serve_echo(&options);
+    let server = serve_echo(options);
     let mut lingering = server.dial();
     lingering.write(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(lingering.answer().0.status, 404);
@@ -196,7 +196,7 @@ fn a_refused_peer_that_does_not_leave_makes_room_in_the_end() {
 
 #[test]
 fn garbage_of_every_kind_leaves_the_server_as_it_was() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let garbage: [&[u8]; 6] = [
         b"\0\0\0\0\r\n\r\n",
         b"\r\n\r\n\r\n",

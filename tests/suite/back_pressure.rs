@@ -62,7 +62,7 @@ fn flood(messages: usize) -> (Flood, Receiver<usize>, Events) {
 #[test]
 fn contract_9_an_outbox_holds_no_more_than_its_mark_and_one_message() {
     let (flood, fullest, _) = flood(500);
-    let server = serve(|server| server.web_socket("/", flood));
+    let server = serve(|server| server.websocket("/", flood));
     let mut peer = server.open("/");
     for _ in 0..500 {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
@@ -76,7 +76,7 @@ fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     let (flood, fullest, events) = flood(MUCH / MESSAGE);
-    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let server = serve(|server| server.options(options).websocket("/", flood));
     let peer = server.open("/"); // and never reads
     let ended = events.ended();
     assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
@@ -90,7 +90,7 @@ fn a_peer_that_reads_slowly_is_not_taken_for_one_that_takes_nothing() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_secs(1);
     let (flood, _fullest, events) = flood(MUCH / MESSAGE);
-    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let server = serve(|server| server.options(options).websocket("/", flood));
     let mut peer = server.open("/");
     // A third of a megabyte each second, for several times the timeout: slow is what is tested.
     for _ in 0..60 {
@@ -106,7 +106,7 @@ fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_dropped() {
     options.write_timeout = Duration::from_millis(500);
     options.min_write_rate = 100 << 20;
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     // More than the kernel holds.
     let large = vec![7; 32 << 20];
@@ -125,7 +125,7 @@ fn a_client_that_does_not_receive_holds_the_server_back() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     let (flood, _fullest, events) = flood(MUCH / MESSAGE);
-    let server = serve(|server| server.options(options).web_socket("/", flood));
+    let server = serve(|server| server.options(options).websocket("/", flood));
     let socket = block_on(server.connect("/")); // and never receives
     let ended = events.ended();
     assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
@@ -135,7 +135,7 @@ fn a_client_that_does_not_receive_holds_the_server_back() {
 #[test]
 fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     let message = vec![b'x'; MESSAGE];
@@ -157,7 +157,7 @@ fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read(
 #[test]
 fn closing_makes_a_waiting_send_fail() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/"); // and never reads
     let connection = events.connected();
     let (told, tell) = channel();
@@ -204,7 +204,7 @@ fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let slow = Slow { gate: gate.clone(), recorder };
-    let server = serve(|server| server.web_socket("/", slow));
+    let server = serve(|server| server.websocket("/", slow));
     let mut peer = server.open("/");
 
     // The peer writes until TCP takes no more. (The timeout only says what "no more" means.)
@@ -237,7 +237,7 @@ fn a_peer_that_sends_faster_than_its_rate_has_to_wait_and_loses_nothing() {
     let mut options = Options::default();
     options.message_rate = Some(Rate { per_second: 20, burst: 3 });
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     let began = Instant::now();

@@ -106,7 +106,7 @@ fn serve() {
     let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
     println!("listening on {}", server.local_addr().expect("a bound listener"));
     let stats = server.stats();
-    spawn(server.web_socket("/", Echo).serve());
+    spawn(server.websocket("/", Echo).serve());
     let mut before = stats.counts();
     // When nobody comes any more, it is over.
     loop {

@@ -36,7 +36,7 @@ impl Handler for Blocking {
 fn what_a_handler_sent_leaves_when_it_flushes_though_it_blocks_its_thread() {
     let (arrived, arrivals) = channel();
     let handler = Blocking { first: Mutex::default(), arrived: Mutex::new(arrivals) };
-    let server = serve(|server| server.web_socket("/", handler));
+    let server = serve(|server| server.websocket("/", handler));
     let mut first = server.open("/");
     first.send(PING, b"");
     first.expect(PONG, b""); // its on_connect has run

@@ -11,7 +11,7 @@ use super::support::{
     wait_until,
 };
 use crate::prism::{
-    Connection, Disconnect, Failure, Options, PreparedMessage, Server, TrySendError,
+    Connection, Disconnect, Failure, PreparedMessage, Server, ServerOptions, TrySendError,
 };
 
 /// Far more than the sockets of both ends can hold.
@@ -28,11 +28,11 @@ struct Crowd {
 impl Crowd {
     /// So many of them, at a server that holds so much for them.
     fn new(count: usize, max_buffered: usize) -> Self {
-        let mut options = Options::default();
+        let mut options = ServerOptions::default();
         options.max_buffered = max_buffered;
         let (recorders, events): (Vec<_>, Vec<_>) = (0..count).map(|_| recorder()).unzip();
         let with_route = |server: Server, (number, recorder)| -> Server {
-            server.web_socket(&format!("/{number}"), recorder)
+            server.websocket(&format!("/{number}"), recorder)
         };
         let routes = recorders.into_iter().enumerate();
         let server = serve(|server| routes.fold(server.options(options), with_route));
@@ -108,7 +108,7 @@ fn a_message_that_many_share_counts_once() {
 
 #[test]
 fn a_member_that_is_evicted_while_its_room_is_spoken_to_leaves_the_room() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_buffered = 128 << 10;
     let hotel = open(options);
     let message = pattern(16 << 10);

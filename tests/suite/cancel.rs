@@ -78,7 +78,7 @@ fn assert_all_have_left(seen: &[Seen]) {
 #[test]
 fn a_client_that_stops_connecting_leaves_nothing_behind() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", Parrot(recorder)));
+    let server = serve(|server| server.websocket("/", Parrot(recorder)));
     let url = server.url("/");
     let socket = drop_at_each_await(|| connect(&url)).expect("a connection");
     block_on(socket.send("hello")).expect("an open connection");
@@ -107,7 +107,7 @@ impl Handler for Bouncer {
 #[test]
 fn a_client_that_stops_running_its_handler_is_gone() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", Bouncer(recorder)));
+    let server = serve(|server| server.websocket("/", Bouncer(recorder)));
     let client = || server.client("/").run(Echo);
     let ending = drop_at_each_await(client).expect("a connection");
     assert_eq!(ending.code(), 1000, "the one that was not dropped");
@@ -195,7 +195,7 @@ fn a_sink_whose_futures_are_dropped_sends_what_it_took_once_and_in_order() {
 #[test]
 fn a_close_that_is_not_waited_for_is_a_close_all_the_same() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let code = CloseCode::new(4001).expect("a code that may travel");
     for times in 1..5 {
         let socket = block_on(server.connect("/"));
@@ -294,7 +294,7 @@ fn a_server_that_is_dropped_serves_whom_it_has_accepted_and_nobody_else() {
         let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
         let mut peer = Peer::dial(server.local_addr().expect("a bound listener"));
         peer.write(&[Peer::request("/").as_bytes(), &hello_and_bye()].concat());
-        block_on(poll_at_once(times, server.web_socket("/", Echo).serve()));
+        block_on(poll_at_once(times, server.websocket("/", Echo).serve()));
         if peer.hears_something() {
             assert_eq!(peer.head().status, 101);
             peer.expect(TEXT, b"hello");
@@ -338,7 +338,7 @@ fn a_shutdown_that_is_not_waited_for_says_goodbye_all_the_same() {
         let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
         let mut peer = Peer::dial(server.local_addr().expect("a bound listener"));
         peer.write(Peer::request("/").as_bytes());
-        let server = server.web_socket("/", Announcer { connected, recorder });
+        let server = server.websocket("/", Announcer { connected, recorder });
         block_on(async {
             let stopped = async { while stopped.recv().await.is_ok() {} };
             let mut serving = pin!(server.serve_until(stopped));

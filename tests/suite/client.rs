@@ -20,7 +20,7 @@ use super::support::{
     server::{Running, closed, listen, serve_at, serve_echo},
 };
 use crate::{
-    prism::{self, ConnectError, HandshakeError, Options, OwnedMessage, SendError},
+    prism::{self, ClientOptions, ConnectError, HandshakeError, Options, OwnedMessage, SendError},
     runtime,
 };
 
@@ -106,7 +106,7 @@ fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
 
 #[test]
 fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
     assert_echoes(&server, vec![first, second, server.address()]);
 }
@@ -114,7 +114,7 @@ fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
 #[test]
 fn an_address_that_does_not_answer_does_not_keep_the_next_one_from_being_tried() {
     let (mute, _kept) = mute();
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     assert_echoes(&server, vec![mute, server.address()]);
 }
 
@@ -132,9 +132,9 @@ fn a_host_where_nobody_listens_is_an_error_that_names_all_its_addresses() {
 #[test]
 fn a_host_that_does_not_answer_is_given_up_after_the_connect_timeout() {
     let (mute, _kept) = mute();
-    let mut options = Options::default();
+    let mut options = ClientOptions::default();
     options.connect_timeout = Duration::from_millis(200);
-    options.handshake_timeout = Duration::from_secs(600);
+    options.connection.handshake_timeout = Duration::from_secs(600);
     let outcome = block_on(client_of(vec![mute]).options(options).connect());
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -149,7 +149,7 @@ fn a_name_that_nobody_knows_is_an_error_that_names_it() {
 
 #[test]
 fn a_name_is_looked_up() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let url = format!("ws://localhost:{}/", server.address().port());
     let socket = block_on(prism::connect(&url)).expect("a connection");
     block_on(socket.send("hello")).expect("an open connection");
@@ -159,7 +159,7 @@ fn a_name_is_looked_up() {
 #[test]
 fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
     let (recorder, events) = recorder();
-    let server = serve_at("[::1]:0", |server| server.web_socket("/", recorder));
+    let server = serve_at("[::1]:0", |server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
     let connection = events.connected();
     assert!(connection.peer_addr().is_some_and(|address| address.ip().is_loopback()));
@@ -239,7 +239,7 @@ fn a_socket_keeps_the_headers_of_the_servers_answer() {
 
 #[test]
 fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let (sending, receiving) = block_on(server.connect("/")).split();
     let sender = thread::spawn(move || {
         for number in 0..500 {

@@ -39,7 +39,7 @@ fn assert_protocol(ending: &Disconnect, expected: ProtocolError) {
 #[test]
 fn when_the_client_closes_both_sides_hear_its_code_and_reason() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
     events.connected();
     let ending = block_on(socket.close(code(4001), "I have seen enough"));
@@ -50,7 +50,7 @@ fn when_the_client_closes_both_sides_hear_its_code_and_reason() {
 #[test]
 fn when_the_server_closes_both_sides_hear_its_code_and_reason() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
     assert!(events.connected().close(code(4002), "überfüllt"), "an open connection");
     assert_peer(&block_on(socket.recv()).expect_err("no message"), 4002, "überfüllt");
@@ -60,7 +60,7 @@ fn when_the_server_closes_both_sides_hear_its_code_and_reason() {
 #[test]
 fn a_close_frame_is_echoed_with_its_code_and_the_server_ends_first() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     peer.send_close(1000, "bye");
@@ -75,7 +75,7 @@ fn the_server_ends_its_side_and_does_not_wait_for_the_peer_to_go() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::MAX;
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     peer.send_close(1000, "bye");
@@ -86,7 +86,7 @@ fn the_server_ends_its_side_and_does_not_wait_for_the_peer_to_go() {
 #[test]
 fn a_close_frame_without_a_code_is_answered_by_one_without() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     peer.send(CLOSE, b"");
@@ -111,7 +111,7 @@ impl Handler for Closer {
 #[test]
 fn when_both_close_at_once_each_says_so_once() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", Closer(recorder)));
+    let server = serve(|server| server.websocket("/", Closer(recorder)));
     let mut peer = server.open("/");
     // The close frame is there already when the handler closes.
     let close = peer.encode(true, CLOSE, &1001_u16.to_be_bytes());
@@ -124,7 +124,7 @@ fn when_both_close_at_once_each_says_so_once() {
 #[test]
 fn a_socket_that_is_dropped_closes_with_1000() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     drop(block_on(server.connect("/")));
     events.connected();
     assert_peer(&events.ended(), 1000, "");
@@ -133,7 +133,7 @@ fn a_socket_that_is_dropped_closes_with_1000() {
 #[test]
 fn a_peer_that_leaves_without_a_word_is_reported_as_1006() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     peer.send(TEXT, b"last words");
@@ -148,7 +148,7 @@ fn a_peer_that_leaves_without_a_word_is_reported_as_1006() {
 #[test]
 fn a_peer_that_resets_the_connection_is_reported_as_a_failed_transport() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/");
     events.connected().try_send("that you will never read").expect("room");
     peer.reset();
@@ -175,7 +175,7 @@ fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::from_millis(200);
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     assert!(events.connected().close(CloseCode::NORMAL, ""), "an open connection");
     peer.expect_close(1000, "");
@@ -186,7 +186,7 @@ fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
 #[test]
 fn contract_5_what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     block_on(async {
@@ -211,7 +211,7 @@ fn contract_5_what_was_accepted_arrives_before_the_close_frame_and_nothing_after
 #[test]
 fn contract_5_after_a_close_the_handler_hears_no_more_messages() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     assert!(events.connected().close(CloseCode::NORMAL, ""), "an open connection");
     peer.expect_close(1000, "");
@@ -224,7 +224,7 @@ fn contract_5_after_a_close_the_handler_hears_no_more_messages() {
 #[test]
 fn whoever_waits_for_the_end_of_a_connection_learns_it() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     let waiting = thread::spawn({
@@ -242,7 +242,7 @@ fn an_abort_ends_the_connection_at_once_whatever_the_peer_does() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::MAX;
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     assert!(connection.close(code(4005), "you do not answer"), "an open connection");
@@ -258,7 +258,7 @@ fn an_abort_ends_the_connection_at_once_whatever_the_peer_does() {
 #[test]
 fn a_client_can_abort_too() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
     events.connected();
     socket.connection().abort();
@@ -294,7 +294,7 @@ fn waits_for_its_own_end(peer_answers: bool) -> Disconnect {
     let handler = Waiting { recorder, closed: closed.clone(), leave: leave.clone() };
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::from_millis(100);
-    let server = serve(|server| server.options(options).web_socket("/", handler));
+    let server = serve(|server| server.options(options).websocket("/", handler));
     let mut peer = server.open("/");
     peer.send(TEXT, b"close");
     peer.expect(CLOSE, &close_payload(1000, "enough"));
@@ -326,7 +326,7 @@ fn what_the_peer_answered_while_a_handler_waited_for_the_end_is_the_reason() {
 #[test]
 fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     assert!(connection.close(code(4006), &"é".repeat(100)), "this call closed it");

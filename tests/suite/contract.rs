@@ -47,7 +47,7 @@ fn contract_1_on_connect_runs_first_and_may_send_before_anything_was_read() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let host = Host { gate: gate.clone(), recorder };
-    let server = serve(|server| server.web_socket("/", host));
+    let server = serve(|server| server.websocket("/", host));
     let mut peer = server.dial();
     let early = peer.encode(true, TEXT, b"early");
     peer.write(&[Peer::request("/").as_bytes(), &early].concat());
@@ -80,7 +80,7 @@ impl Handler for OneAtATime {
 fn contract_2_messages_are_handled_one_at_a_time_in_wire_order() {
     let (recorder, events) = recorder();
     let handler = OneAtATime { running: AtomicUsize::new(0), recorder };
-    let server = serve(|server| server.web_socket("/", handler));
+    let server = serve(|server| server.websocket("/", handler));
     let mut peer = server.open("/");
     for number in 0..1_000_u32 {
         peer.send(BINARY, &number.to_be_bytes());
@@ -109,7 +109,7 @@ impl Handler for Rendezvous {
 #[test]
 fn contract_2_different_connections_are_handled_in_parallel() {
     let rendezvous = Rendezvous { gate: Gate::closed(), there: AtomicUsize::new(0) };
-    let server = serve(|server| server.web_socket("/", rendezvous));
+    let server = serve(|server| server.websocket("/", rendezvous));
     let (mut one, mut other) = (server.open("/"), server.open("/"));
     one.send(TEXT, b"one");
     other.send(TEXT, b"other");
@@ -120,7 +120,7 @@ fn contract_2_different_connections_are_handled_in_parallel() {
 /// Whatever happens to the connection: the handler is told of its end once, and of nothing more.
 fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     peer.send(TEXT, b"hello");
@@ -186,7 +186,7 @@ fn contract_4_a_handler_is_not_dropped_half_way_but_its_sends_fail() {
     let (outcome, outcomes) = channel();
     let gate = Gate::closed();
     let patient = Patient { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.web_socket("/", patient));
+    let server = serve(|server| server.websocket("/", patient));
     let mut peer = server.open("/");
     peer.send(TEXT, b"hold this");
     events.message();
@@ -222,7 +222,7 @@ impl Handler for Fragile {
 #[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/{*where}", Fragile(recorder)));
+    let server = serve(|server| server.websocket("/{*where}", Fragile(recorder)));
     let mut bystander = server.open("/message");
 
     let mut peer = server.open("/message");
@@ -257,7 +257,7 @@ fn contract_6_a_peer_that_answers_the_1011_is_let_go_at_once() {
     options.protocol.close_timeout = Duration::from_secs(600);
     let (recorder, events) = recorder();
     let fragile = Fragile(recorder);
-    let server = serve(|server| server.options(options).web_socket("/", fragile));
+    let server = serve(|server| server.options(options).websocket("/", fragile));
     let mut peer = server.open("/");
     peer.send(TEXT, b"panic");
     peer.expect_close(1011, "internal error");
@@ -269,7 +269,7 @@ fn contract_6_a_peer_that_answers_the_1011_is_let_go_at_once() {
 #[test]
 fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     // The peer does not read: most sends find no room, now or soon.
@@ -298,7 +298,7 @@ fn contract_8_pings_wait_while_a_handler_runs() {
     let (outcome, _outcomes) = channel();
     let gate = Gate::closed();
     let patient = Patient { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.web_socket("/", patient).web_socket("/echo", Echo));
+    let server = serve(|server| server.websocket("/", patient).websocket("/echo", Echo));
     let mut peer = server.open("/");
     peer.send(TEXT, b"slowly");
     events.message();
@@ -316,7 +316,7 @@ fn contract_8_pings_wait_while_a_handler_runs() {
 #[test]
 fn contract_8_the_handle_sends_from_any_thread() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     let senders: Vec<_> = (0..4_u8)
@@ -370,7 +370,7 @@ fn everybody(server: &Running, count: usize) -> Vec<Peer> {
 
 #[test]
 fn contract_8_a_broadcast_reaches_everybody_but_those_who_left() {
-    let server = serve(|server| server.web_socket("/", Broadcast::default()));
+    let server = serve(|server| server.websocket("/", Broadcast::default()));
     let mut peers = everybody(&server, 50);
     let gone = peers.pop().expect("fifty");
     gone.expect_gone_after_close();

@@ -22,7 +22,7 @@ use super::support::{
     short, wait_until,
 };
 use crate::{
-    prism::{Client, CloseCode, Disconnect, Options, Socket},
+    prism::{Client, ClientOptions, CloseCode, Disconnect, Options, ServerOptions, Socket},
     runtime::spawn,
 };
 
@@ -95,9 +95,7 @@ impl Meeting {
 /// A machine may be so busy with them that one has to wait for long. That is no failure here.
 fn patient() -> Options {
     let mut options = Options::default();
-    options.connect_timeout = PATIENCE;
     options.handshake_timeout = PATIENCE;
-    options.max_handshakes = CROWD;
     options.write_timeout = PATIENCE;
     options.protocol.pong_timeout = PATIENCE;
     options.protocol.close_timeout = PATIENCE;
@@ -106,7 +104,9 @@ fn patient() -> Options {
 
 /// Connects, waits for the others, talks, and leaves.
 async fn visit(url: &str, here: &Meeting, connection: usize) -> Result<(), String> {
-    let client = Client::new(url).expect("a good address").options(patient());
+    let client = Client::new(url)
+        .expect("a good address")
+        .options(ClientOptions::from(patient()).connect_timeout(PATIENCE));
     let connected = client.connect().await;
     here.join().await;
     echo_all(&connected.map_err(|error| error.to_string())?, connection).await
@@ -147,7 +147,7 @@ const LEFT_BEHIND: usize = 64 * 2 * CROWD;
 fn five_thousand_connections_echo_twenty_messages_each_and_leave_nothing_behind() {
     alone(&five_thousand_connections_echo_twenty_messages_each_and_leave_nothing_behind, || {
         allow_descriptors(2 * CROWD + 200); // both ends are in this process
-        let server = serve_echo(&patient());
+        let server = serve_echo(ServerOptions::from(patient()).max_handshakes(CROWD));
         let (opened, cold) = (descriptors(), heap());
         // The threads' buffers grow, with one crowd or with several, but not for ever; and the tables
         // of the runtime and of the server grow to the size of a crowd. What each crowd leaves behind

@@ -16,7 +16,7 @@ use crate::prism::{ConnectError, Disconnect, Message, OwnedMessage, connect};
 
 fn parrot() -> (Running, Events) {
     let (recorder, events) = recorder();
-    (serve(|server| server.web_socket("/", Parrot(recorder))), events)
+    (serve(|server| server.websocket("/", Parrot(recorder))), events)
 }
 
 /// Two messages, the second in two fragments; and where each is whole.

@@ -41,7 +41,7 @@ impl Round {
         let (recorder, events) = recorder();
         let server = serve(|server| {
             let server = server.options(options.clone());
-            server.web_socket("/", Parrot(recorder)).web_socket("/echo", Echo)
+            server.websocket("/", Parrot(recorder)).websocket("/echo", Echo)
         });
         Self { seed, dice: Rng::with_seed(seed), server, events, options, proxy: None }
     }

@@ -11,6 +11,7 @@ use super::support::{
 };
 use crate::prism::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError,
+    ServerOptions,
 };
 
 /// Tells who comes and how it ends, and takes messages without a word.
@@ -43,7 +44,7 @@ fn a_peer_that_pings_without_a_pause_and_does_not_read_is_dropped_after_the_writ
             let mut options = Options::default();
             options.write_timeout = Duration::from_millis(500);
             let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
             let peer = server.open("/");
             events.connected();
             flood(&peer, PING);
@@ -61,7 +62,7 @@ fn a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_clo
             let mut options = Options::default();
             options.protocol.close_timeout = Duration::from_millis(500);
             let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
             let peer = server.open("/");
             let connection = events.connected();
             flood(&peer, TEXT);
@@ -79,11 +80,11 @@ fn a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_clo
 #[test]
 fn a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other() {
     alone(&a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other, || {
-        let mut options = Options::default();
-        options.protocol.close_timeout = Duration::from_secs(600);
+        let mut options = ServerOptions::default();
+        options.connection.protocol.close_timeout = Duration::from_secs(600);
         options.shutdown_grace = Duration::from_millis(500);
         let (recorder, events) = recorder();
-        let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+        let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
         let peer = server.open("/");
         events.connected();
         flood(&peer, TEXT);
@@ -98,11 +99,11 @@ fn a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_time
     alone(
         &a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_timeout,
         || {
-            let mut options = Options::default();
-            options.protocol.close_timeout = Duration::from_millis(500);
+            let mut options = ServerOptions::default();
+            options.connection.protocol.close_timeout = Duration::from_millis(500);
             options.max_connections = 1;
             let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).web_socket("/", Quiet(recorder)));
+            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
             let mut peer = server.open("/");
             events.connected();
             peer.write(b"nonsense");

@@ -16,7 +16,7 @@ use crate::prism::{
 
 #[test]
 fn a_peer_that_ends_behind_its_messages_gets_every_answer() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peer = server.open("/");
     let large = pattern(900_000);
     let mut stream = peer.stream.try_clone().expect("a socket");
@@ -34,7 +34,7 @@ fn a_peer_that_ends_behind_its_messages_gets_every_answer() {
 #[test]
 fn a_peer_that_ends_behind_its_close_frame_is_answered() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
     peer.send_close(4001, "and out");
@@ -49,7 +49,7 @@ fn a_peer_that_ends_behind_its_close_frame_is_answered() {
 #[test]
 fn a_peer_that_ends_behind_its_request_is_accepted_and_greeted() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.dial();
     peer.write(Peer::request("/").as_bytes());
     peer.send_eof();
@@ -64,7 +64,7 @@ fn a_peer_that_ends_behind_its_request_is_accepted_and_greeted() {
 #[test]
 fn a_peer_that_ends_inside_its_request_is_let_go() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.dial();
     peer.write(b"GET / HTTP/1.1\r\nHost: loc");
     peer.send_eof();
@@ -102,7 +102,7 @@ fn a_server_that_ends_behind_its_messages_is_heard_to_the_last_of_them() {
 #[test]
 fn when_we_close_a_half_closed_peer_is_told_and_not_waited_for() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     // Close and end cross on the wire, in either order.

@@ -22,7 +22,7 @@ fn tell(connection: &Connection) -> String {
         connection.path(),
         connection.query(),
         connection.param("room"),
-        connection.protocol(),
+        connection.subprotocol(),
         connection.header("x-ticket"),
     )
 }
@@ -43,7 +43,7 @@ fn text(message: &OwnedMessage) -> &str {
 
 #[test]
 fn a_handler_knows_path_query_parameters_and_until_connected_the_headers() {
-    let server = serve(|server| server.web_socket("/rooms/{room}/chat", Curious));
+    let server = serve(|server| server.websocket("/rooms/{room}/chat", Curious));
     block_on(async {
         let client = server.client("/rooms/blue%20one/chat?since=5&x=?");
         let socket = client.header("X-Ticket", "42").unwrap().connect().await.unwrap();
@@ -60,8 +60,8 @@ fn a_handler_knows_path_query_parameters_and_until_connected_the_headers() {
 fn each_route_has_its_handler_and_a_catch_all_takes_the_rest() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
-        let server = server.web_socket("/echo", Echo).web_socket("/rooms/{room}", recorder);
-        server.web_socket("/other/{*room}", Curious)
+        let server = server.websocket("/echo", Echo).websocket("/rooms/{room}", recorder);
+        server.websocket("/other/{*room}", Curious)
     });
     let mut echo = server.open("/echo");
     echo.send(TEXT, b"to echo");
@@ -76,7 +76,7 @@ fn each_route_has_its_handler_and_a_catch_all_takes_the_rest() {
 #[test]
 fn both_sides_know_each_others_address() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/");
     let connection = events.connected();
     assert_eq!(connection.peer_addr(), Some(peer.stream.local_addr().unwrap()));
@@ -85,7 +85,7 @@ fn both_sides_know_each_others_address() {
 #[test]
 fn connections_have_names_of_their_own() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let _peers = [server.open("/"), server.open("/")];
     let (one, other) = (events.connected(), events.connected());
     assert_ne!(one.id(), other.id());
@@ -95,13 +95,15 @@ fn connections_have_names_of_their_own() {
 
 #[test]
 fn the_server_chooses_the_sub_protocol_that_it_prefers() {
-    let server = serve(|server| server.protocols(["v2.chat", "v1.chat"]).web_socket("/", Curious));
+    let server =
+        serve(|server| server.subprotocols(["v2.chat", "v1.chat"]).websocket("/", Curious));
     let offer = |names: &[&str]| {
         let client = server.client("/");
-        let offered = names.iter().try_fold(client, |client, name| client.protocol(name)).unwrap();
+        let offered =
+            names.iter().try_fold(client, |client, name| client.subprotocol(name)).unwrap();
         let socket = block_on(offered.connect()).expect("a connection");
         let told = block_on(socket.recv()).expect("what the server knows");
-        let chosen = socket.connection().protocol().map(str::to_owned);
+        let chosen = socket.connection().subprotocol().map(str::to_owned);
         assert!(text(&told).contains(&format!("protocol={chosen:?}")), "{told:?}");
         chosen
     };
@@ -115,8 +117,8 @@ fn the_server_chooses_the_sub_protocol_that_it_prefers() {
 fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_are() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
-        let server = server.protocols(["mqtt", "v2.chat"]).require_subprotocol();
-        server.web_socket("/", recorder)
+        let server = server.subprotocols(["mqtt", "v2.chat"]).require_subprotocol();
+        server.websocket("/", recorder)
     });
     for offer in ["", "Sec-WebSocket-Protocol:\r\n", "Sec-WebSocket-Protocol: soap, MQTT\r\n"] {
         let mut peer = server.dial();
@@ -127,15 +129,15 @@ fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_a
     }
     assert_eq!(server.stats().counts().refused.bad_request, 3);
     events.nothing_yet();
-    let client = server.client("/").protocol("v2.chat").expect("a token");
+    let client = server.client("/").subprotocol("v2.chat").expect("a token");
     let socket = block_on(client.connect()).expect("a connection");
-    assert_eq!(socket.connection().protocol(), Some("v2.chat"));
-    assert_eq!(events.connected().protocol(), Some("v2.chat"));
+    assert_eq!(socket.connection().subprotocol(), Some("v2.chat"));
+    assert_eq!(events.connected().subprotocol(), Some("v2.chat"));
 }
 
 #[test]
 fn an_empty_list_of_subprotocols_or_extensions_counts_as_none() {
-    let server = serve(|server| server.protocols(["chat"]).web_socket("/", Echo));
+    let server = serve(|server| server.subprotocols(["chat"]).websocket("/", Echo));
     for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
         for value in ["", " \t", ",", ", ,"] {
             let line = format!("\r\n{name}:{value}\r\n");
@@ -167,7 +169,7 @@ fn refused(outcome: Result<impl Sized, ConnectError>) -> Refusal {
 fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
-        server.authorize(members_only).web_socket("/", recorder).web_socket("/free", Echo)
+        server.authorize(members_only).websocket("/", recorder).websocket("/free", Echo)
     });
     let refusal = refused(block_on(server.client("/").connect()));
     assert_eq!(refusal.status, 401);
@@ -185,7 +187,7 @@ fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
 
 #[test]
 fn an_unknown_path_is_refused_with_404() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     assert_eq!(refused(block_on(server.client("/nowhere").connect())).status, 404);
 }
 

@@ -22,7 +22,7 @@ use crate::prism::{
 const MIB: usize = 1 << 20;
 
 /// A server that has its threads, buffers and so on already.
-fn warmed_up(options: &Options) -> Running {
+fn warmed_up(options: Options) -> Running {
     let server = serve_echo(options);
     let mut peer = server.open("/");
     peer.send(TEXT, b"warm");
@@ -39,7 +39,7 @@ fn claim(len: u64) -> Vec<u8> {
 #[test]
 fn a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory() {
     alone(&a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory, || {
-        let server = warmed_up(&Options::default());
+        let server = warmed_up(Options::default());
         let cost = peak_heap(|| {
             for len in [1 << 62, 1 << 40, 2 << 30, 1 << 30, (1 << 20) + 1] {
                 let mut peer = server.open("/");
@@ -57,9 +57,9 @@ fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
     alone(&with_limits_off_a_claim_still_costs_no_more_than_what_comes, || {
         let mut options = Options::default();
         options.protocol.max_message_size = usize::MAX;
-        let server = warmed_up(&options);
+        let server = warmed_up(options.clone());
         let (recorder, events) = recorder();
-        let watched = serve(|server| server.options(options).web_socket("/", recorder));
+        let watched = serve(|server| server.options(options).websocket("/", recorder));
         let cost = peak_heap(|| {
             for len in [1 << 62, 1 << 40, 2 << 30, 1 << 30] {
                 let mut peer = watched.open("/");
@@ -82,7 +82,7 @@ fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
 #[test]
 fn a_thousand_idle_connections_hold_no_buffers() {
     alone(&a_thousand_idle_connections_hold_no_buffers, || {
-        let server = warmed_up(&Options::default());
+        let server = warmed_up(Options::default());
         let mut peers = Vec::with_capacity(1000);
         let cost = peak_heap(|| {
             for _ in 0..1000 {
@@ -104,7 +104,7 @@ fn a_thousand_that_have_not_begun_hold_no_buffers() {
         let (told, tell) = channel();
         let gate = Gate::closed();
         let waits = Firehose { message: Vec::new(), when_slow: WhenSlow::Wait, gate, told };
-        let server = serve(|server| server.web_socket("/", Echo).web_socket("/waits", waits));
+        let server = serve(|server| server.websocket("/", Echo).websocket("/waits", waits));
         let mut peers = Vec::with_capacity(1000);
         let cost = peak_heap(|| {
             for _ in 0..500 {
@@ -170,7 +170,7 @@ fn readers_stop(len: usize, when_slow: WhenSlow) {
     let message = vec![b'x'; len];
     let hose = Firehose { message, when_slow, gate: gate.clone(), told };
     let server =
-        serve(|server| server.options(options).web_socket("/", Echo).web_socket("/hose", hose));
+        serve(|server| server.options(options).websocket("/", Echo).websocket("/hose", hose));
     let mut echo = server.open("/");
     let peers: Vec<Peer> = (0..READERS).map(|_| server.open("/hose")).collect();
     for _ in &peers {
@@ -276,7 +276,7 @@ fn a_peer_that_pings_and_does_not_read_costs_one_outbox() {
     alone(&a_peer_that_pings_and_does_not_read_costs_one_outbox, || {
         let mut options = Options::default();
         options.write_timeout = Duration::from_secs(1);
-        let server = warmed_up(&options);
+        let server = warmed_up(options.clone());
         let mut peer = server.open("/");
         let pings = peer.encode(true, PING, &[b'p'; 125]).repeat(512);
         let cost = peak_heap(|| {

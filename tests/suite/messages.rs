@@ -13,8 +13,8 @@ use super::support::{
     short,
 };
 use crate::prism::{
-    Client, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, OwnedMessage,
-    ProtocolError, Socket,
+    Client, ClientOptions, CloseCode, Connection, Disconnect, Failure, Handler, Message, Options,
+    OwnedMessage, ProtocolError, ServerOptions, Socket,
 };
 
 #[track_caller]
@@ -33,7 +33,7 @@ fn assert_returns(socket: &Socket, message: Message<'_>) {
 
 #[test]
 fn text_and_binary_come_back_as_they_were() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Text("hello"));
     assert_returns(&socket, Message::Text("Straße, 東京, 🦀"));
@@ -42,7 +42,7 @@ fn text_and_binary_come_back_as_they_were() {
 
 #[test]
 fn empty_messages_come_back_empty_and_of_their_kind() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Text(""));
     assert_returns(&socket, Message::Binary(&[]));
@@ -50,7 +50,7 @@ fn empty_messages_come_back_empty_and_of_their_kind() {
 
 #[test]
 fn every_size_around_the_lengths_encodings_comes_back() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     for len in [1, 125, 126, 127, 65_535, 65_536, 65_537] {
         assert_returns(&socket, Message::Binary(&pattern(len)));
@@ -59,7 +59,7 @@ fn every_size_around_the_lengths_encodings_comes_back() {
 
 #[test]
 fn a_message_of_one_mebibyte_comes_back() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Binary(&pattern(1 << 20)));
     assert_returns(&socket, Message::Text(&"ab€".repeat((1 << 20) / 5)));
@@ -68,7 +68,7 @@ fn a_message_of_one_mebibyte_comes_back() {
 #[test]
 fn a_message_over_the_limit_ends_the_connection_with_1009() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
     events.connected();
 
@@ -87,7 +87,7 @@ fn a_message_over_the_limit_ends_the_connection_with_1009() {
 fn sixteen_mebibytes_come_back_where_the_limits_are_raised() {
     let mut options = Options::default();
     options.protocol.max_message_size = 16 << 20;
-    let server = serve_echo(&options);
+    let server = serve_echo(options.clone());
     let socket = block_on(server.client("/").options(options).connect()).expect("a connection");
     assert_returns(&socket, Message::Binary(&pattern(16 << 20)));
 }
@@ -95,7 +95,7 @@ fn sixteen_mebibytes_come_back_where_the_limits_are_raised() {
 #[test]
 fn ten_thousand_messages_come_back_in_order() {
     const COUNT: usize = 10_000;
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     let sending = async {
         for number in 0..COUNT {
@@ -112,7 +112,7 @@ fn ten_thousand_messages_come_back_in_order() {
 
 #[test]
 fn both_directions_run_at_once() {
-    let server = serve(|server| server.web_socket("/", Echo));
+    let server = serve(|server| server.websocket("/", Echo));
     block_on(async {
         let socket = server.connect("/").await;
         let message = vec![7; 300_000]; // more than an outbox, many times
@@ -133,7 +133,7 @@ fn both_directions_run_at_once() {
 
 #[test]
 fn fragments_arrive_as_one_message_and_a_ping_between_them_is_answered_at_once() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peer = server.open("/");
     let pieces = [
         peer.encode(false, TEXT, "Stra\u{df}".as_bytes().split_last().unwrap().1), // half a letter
@@ -171,7 +171,7 @@ fn a_client_joins_fragments_too() {
 
 #[test]
 fn a_handshake_and_a_message_that_come_byte_by_byte_are_understood() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peer = server.dial();
     for byte in Peer::request("/").bytes() {
         peer.write(&[byte]);
@@ -185,7 +185,7 @@ fn a_handshake_and_a_message_that_come_byte_by_byte_are_understood() {
 
 #[test]
 fn messages_that_come_in_one_piece_with_the_request_are_not_lost() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peer = server.dial();
     let messages = [peer.encode(true, TEXT, b"one"), peer.encode(true, BINARY, b"two")];
     peer.write(&[Peer::request("/").as_bytes(), &messages.concat()].concat());
@@ -210,7 +210,7 @@ fn messages_that_come_in_one_piece_with_the_answer_are_not_lost() {
 
 #[test]
 fn pings_are_answered_with_their_payload() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peer = server.open("/");
     for payload in [&b""[..], b"x", &pattern(125)] {
         peer.send(PING, payload);
@@ -224,7 +224,7 @@ fn pings_are_answered_with_their_payload() {
 #[test]
 fn an_application_can_ping() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected().ping(b"are you there?").expect("an open connection");
     peer.expect(PING, b"are you there?");
@@ -236,7 +236,7 @@ fn a_peer_that_answers_keepalive_pings_is_kept_and_one_that_stops_is_dropped() {
     options.protocol.ping_interval = Some(Duration::from_millis(20));
     options.protocol.pong_timeout = Duration::from_secs(2);
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
     events.connected();
 
@@ -272,20 +272,16 @@ impl Handler for Counter {
 
 #[test]
 fn deadlines_may_be_as_far_as_can_be() {
-    let mut options = Options::default();
-    for deadline in [
-        &mut options.connect_timeout,
-        &mut options.handshake_timeout,
-        &mut options.write_timeout,
-        &mut options.shutdown_grace,
-        &mut options.protocol.close_timeout,
-        &mut options.protocol.pong_timeout,
-    ] {
-        *deadline = Duration::MAX;
-    }
-    options.protocol.ping_interval = Some(Duration::MAX);
-    let server = serve_echo(&options);
-    let client = server.client("/").options(options);
+    let options = Options::default()
+        .handshake_timeout(Duration::MAX)
+        .write_timeout(Duration::MAX)
+        .close_timeout(Duration::MAX)
+        .pong_timeout(Duration::MAX)
+        .ping_interval(Some(Duration::MAX));
+    let forever = ServerOptions::from(options.clone()).shutdown_grace(Duration::MAX);
+    let server = serve_echo(forever);
+    let client = ClientOptions::from(options).connect_timeout(Duration::MAX);
+    let client = server.client("/").options(client);
     let socket = block_on(client.connect()).expect("a connection");
     assert_returns(&socket, Message::Text("some time"));
     block_on(socket.close(CloseCode::NORMAL, ""));
@@ -294,7 +290,7 @@ fn deadlines_may_be_as_far_as_can_be() {
 
 #[test]
 fn a_client_can_be_a_handler_like_a_server() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let ending = block_on(server.client("/").run(Counter)).expect("a connection");
     assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
     assert_eq!((ending.code(), ending.reason()), (1000, "that was ten".into()));
@@ -302,7 +298,7 @@ fn a_client_can_be_a_handler_like_a_server() {
 
 #[test]
 fn what_breaks_the_protocol_ends_with_the_code_for_it() {
-    let server = serve(|server| server.web_socket("/", Echo));
+    let server = serve(|server| server.websocket("/", Echo));
     let offences: [(&[u8], u16); 4] = [
         (b"\x81\x01a", 1002),            // not masked
         (b"\x83\x80\0\0\0\0", 1002),     // an opcode that there is not
@@ -321,7 +317,7 @@ fn what_breaks_the_protocol_ends_with_the_code_for_it() {
 
 #[test]
 fn empty_fragments_in_a_row_end_with_1008_when_there_are_more_than_32() {
-    let server = serve(|server| server.web_socket("/", Echo));
+    let server = serve(|server| server.websocket("/", Echo));
     let mut peer = server.open("/");
     let message = |peer: &Peer, empty: usize| {
         let begin = peer.encode(false, TEXT, b"");

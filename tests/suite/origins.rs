@@ -21,7 +21,7 @@ fn request_from(origins: &[&str]) -> String {
 fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
     let (recorder, events) = recorder();
     let ours = Origins::these([OURS]).expect("an origin").required();
-    let server = serve(|server| server.origins(ours).web_socket("/", recorder));
+    let server = serve(|server| server.origins(ours).websocket("/", recorder));
     for origins in [
         &[][..],
         &[""],
@@ -57,7 +57,7 @@ fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() 
     let ours = Origins::these([OURS]).expect("an origin");
     let server = serve(|server| {
         let page = |_: &Request<'_>| Reply::text(200, "for everybody");
-        server.origins(ours).web_socket("/ws", Echo).get("/", page)
+        server.origins(ours).websocket("/ws", Echo).get("/", page)
     });
     let from = |origin| {
         let client = server.client("/ws").header("Origin", origin).expect("a good header");
@@ -77,7 +77,7 @@ fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() 
 #[test]
 fn pages_one_label_below_a_host_and_local_files_get_in_where_they_are_listed() {
     let ours = Origins::these(["https://*.app.example", "file://"]).expect("origins");
-    let server = serve(|server| server.origins(ours).web_socket("/", Echo));
+    let server = serve(|server| server.origins(ours).websocket("/", Echo));
     for (origin, status) in [
         ("https://eu.app.example", 101),
         ("https://eu.app.example:443", 101),

@@ -22,8 +22,8 @@ fn site() -> Running {
                     .expect("a header")
             })
             .get("/both", |_| Reply::text(200, "a page"))
-            .web_socket("/both", Echo)
-            .web_socket("/ws", Echo)
+            .websocket("/both", Echo)
+            .websocket("/ws", Echo)
     })
 }
 
@@ -75,7 +75,7 @@ fn a_refusal_is_not_to_be_stored_and_a_page_is_what_it_says() {
 
 #[test]
 fn a_page_that_panics_is_answered_with_500_and_the_server_lives() {
-    let server = serve(|server| server.get("/", |_| panic!("on purpose")).web_socket("/ws", Echo));
+    let server = serve(|server| server.get("/", |_| panic!("on purpose")).websocket("/ws", Echo));
     assert_eq!(ask_for(&server, "GET /").0.status, 500);
     let mut peer = server.open("/ws");
     peer.send(TEXT, b"still here");

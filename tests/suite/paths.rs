@@ -22,7 +22,7 @@ fn site() -> (Running, Events) {
     let (recorder, events) = recorder();
     let recorder = Arc::new(recorder);
     let server = serve(|server| {
-        let give = |server: Server, route: &&str| server.web_socket(route, recorder.clone());
+        let give = |server: Server, route: &&str| server.websocket(route, recorder.clone());
         let server = ROUTES.iter().fold(server.authorize(keep_out), give);
         server.get("/p\u{e4}ge/{name}", |request| Reply::text(200, request.path().to_owned()))
     });

@@ -14,8 +14,8 @@ use crate::prism::{self, ConnectError, Connection, Handler, Message, Reply, Requ
 
 fn site() -> Running {
     serve(|server| {
-        let server = server.get("/", |_| Reply::html("<p>welcome")).web_socket("/ws", Echo);
-        server.get("/both", |_| Reply::text(200, "a page")).web_socket("/both", Echo)
+        let server = server.get("/", |_| Reply::html("<p>welcome")).websocket("/ws", Echo);
+        server.get("/both", |_| Reply::text(200, "a page")).websocket("/both", Echo)
     })
 }
 
@@ -119,7 +119,7 @@ fn with_a_session(request: &Request<'_>) -> Result<(), Reply> {
 #[test]
 fn all_lines_of_a_header_reach_handlers_pages_and_authorisation() {
     let server = serve(|server| {
-        server.authorize(with_a_session).web_socket("/ws", Curious).get("/", |request| {
+        server.authorize(with_a_session).websocket("/ws", Curious).get("/", |request| {
             let header = request.header("X-FORWARDED-FOR").unwrap_or_default();
             Reply::text(200, header.into_owned())
         })
@@ -166,7 +166,7 @@ fn all_lines_of_a_header_reach_a_client_as_well() {
 #[test]
 fn an_ipv4_peer_of_a_listener_for_ipv6_has_an_ipv4_address() {
     let (recorder, events) = recorder();
-    let server = serve_at("[::ffff:127.0.0.1]:0", |server| server.web_socket("/", recorder));
+    let server = serve_at("[::ffff:127.0.0.1]:0", |server| server.websocket("/", recorder));
     let peer = server.open("/");
     let port = peer.stream.local_addr().expect("a connected socket").port();
     let connection = events.connected();

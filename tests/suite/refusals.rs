@@ -100,9 +100,9 @@ fn a_sub_protocol_without_a_name_is_none() {
         peer.send(TEXT, b"hello");
         peer.expect(CLOSE, &close_payload(1000, ""));
     });
-    let client = Client::new(&url).unwrap().protocol("chat").unwrap();
+    let client = Client::new(&url).unwrap().subprotocol("chat").unwrap();
     let socket = block_on(client.connect()).expect("a connection");
-    assert_eq!(socket.connection().protocol(), None);
+    assert_eq!(socket.connection().subprotocol(), None);
     assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
     drop(socket);
     server.join().expect("the client has left");

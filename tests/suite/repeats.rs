@@ -42,7 +42,7 @@ fn open(
     let mut options = Options::default();
     options.high_water_mark = 64 * MIB; // nobody misses anything
     let handler = Loop { members: Mutex::default(), tell };
-    let server = serve(|server| server.options(options).web_socket("/", handler));
+    let server = serve(|server| server.options(options).websocket("/", handler));
     let join = || {
         let mut peer = server.open("/");
         peer.send(TEXT, b"0");

@@ -64,7 +64,7 @@ impl Handler for Chat {
 }
 
 fn chat() -> Running {
-    serve(|server| server.web_socket("/rooms/{room}", Chat::default()))
+    serve(|server| server.websocket("/rooms/{room}", Chat::default()))
 }
 
 #[track_caller]
@@ -160,7 +160,7 @@ fn everybody_hears_a_busy_room_in_the_same_order() {
 #[test]
 fn an_application_that_keeps_its_handler_speaks_to_everybody_from_elsewhere() {
     let chat = Arc::new(Chat::default());
-    let server = serve(|server| server.web_socket("/rooms/{room}", chat.clone()));
+    let server = serve(|server| server.websocket("/rooms/{room}", chat.clone()));
     let ada = join(&server, "/rooms/1?ada");
     hears(&[&ada], "ada joined");
     std::thread::scope(|scope| {

@@ -105,7 +105,7 @@ impl Handler for Chat {
 
 fn open() -> (Running, Rooms, Receiver<Event>) {
     let (chat, rooms, told) = Chat::new();
-    (serve(|server| server.web_socket("/{room}", chat)), rooms, told)
+    (serve(|server| server.websocket("/{room}", chat)), rooms, told)
 }
 
 #[track_caller]

@@ -13,7 +13,9 @@ use super::support::{
     wait_until,
 };
 use crate::{
-    prism::{Client, CloseCode, Connection, Disconnect, Options, Socket, serve_stream},
+    prism::{
+        Client, CloseCode, Connection, Disconnect, Options, ServerOptions, Socket, serve_stream,
+    },
     runtime::pipe,
 };
 
@@ -137,7 +139,7 @@ fn however_a_connection_ends_it_is_in_no_room_when_its_handler_hears_of_it() {
 
 #[test]
 fn a_shutdown_empties_the_rooms() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = std::time::Duration::from_millis(10); // the first guest never answers
     let hotel = open(options);
     let mut silent = hotel.server.open("/");

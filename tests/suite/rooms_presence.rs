@@ -37,7 +37,7 @@ impl Handler for Lobby {
 fn open(options: Options) -> (Running, Presence<String>, Watch<String>) {
     let presence = block_on(async { Presence::new(Network::default()) });
     let lobby = Lobby(presence.clone());
-    let server = serve(|server| server.options(options).web_socket("/", lobby));
+    let server = serve(|server| server.options(options).websocket("/", lobby));
     let watch = presence.watch_here("tea");
     assert!(matches!(&*told(&watch), Change::State { number: 0, .. }));
     (server, presence, watch)

@@ -65,7 +65,7 @@ fn open() -> Open {
     let presence = block_on(async { Presence::with_options(Network::default(), options) });
     let (told, events) = recorder();
     let lobby = Lobby { presence: presence.clone(), told };
-    let server = serve(|server| server.options(Options::default()).web_socket("/", lobby));
+    let server = serve(|server| server.options(Options::default()).websocket("/", lobby));
     let watch = presence.watch_here("tea");
     assert!(matches!(&*block_on(watch.recv()).expect("news"), Change::State { number: 0, .. }));
     let mut people = Vec::new();

@@ -51,7 +51,7 @@ struct Room {
 fn open(slow: WhenSlow) -> Room {
     let (rooms, (told, events)) = (Rooms::new(), recorder());
     let guests = Guests { rooms: rooms.clone(), slow, told };
-    let server = serve(|server| server.web_socket("/", guests));
+    let server = serve(|server| server.websocket("/", guests));
     let reader = server.open("/");
     events.connected();
     let slow = server.open("/?slow");

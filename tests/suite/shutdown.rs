@@ -10,7 +10,9 @@ use super::support::{
     server::{serve, serve_at, serve_echo},
 };
 use crate::{
-    prism::{Connection, Disconnect, Failure, Handler, Message, Options, Server, Shutdown},
+    prism::{
+        Connection, Disconnect, Failure, Handler, Message, Options, Server, ServerOptions, Shutdown,
+    },
     runtime::spawn,
 };
 
@@ -24,7 +26,7 @@ fn assert_counts(outcome: Shutdown, closed: usize, failed: usize, cut: usize) {
 #[test]
 fn everybody_is_told_1001_and_counted() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let sockets = [(); 3].map(|()| block_on(server.connect("/")));
     for _ in &sockets {
         events.connected();
@@ -43,7 +45,7 @@ fn everybody_is_told_1001_and_counted() {
 
 #[test]
 fn many_are_told_one_after_the_other_and_all_of_them() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     let mut peers: Vec<_> = (0..200).map(|_| server.open("/")).collect();
     server.begin_stop();
     // 64 at once, and as many in each of the steps that follow; the order is the server's.
@@ -60,7 +62,7 @@ fn many_are_told_one_after_the_other_and_all_of_them() {
 
 #[test]
 fn a_server_without_connections_stops_at_once() {
-    let server = serve_echo(&Options::default());
+    let server = serve_echo(Options::default());
     assert_counts(server.stop(), 0, 0, 0);
 }
 
@@ -68,7 +70,7 @@ fn a_server_without_connections_stops_at_once() {
 fn nobody_is_accepted_any_more() {
     // At an address of its own: on that of all the others somebody may get its port as soon as it is
     // free.
-    let server = serve_at("127.0.0.2:0", |server| server.web_socket("/", Echo));
+    let server = serve_at("127.0.0.2:0", |server| server.websocket("/", Echo));
     let mut peer = server.open("/"); // keeps the server waiting
     server.begin_stop();
     peer.expect_close(1001, WHY);
@@ -81,11 +83,11 @@ fn nobody_is_accepted_any_more() {
 
 #[test]
 fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(2);
-    options.protocol.close_timeout = Duration::from_secs(600);
+    options.connection.protocol.close_timeout = Duration::from_secs(600);
     let (recorder, events) = recorder();
-    let server = serve(|server| server.options(options).web_socket("/", recorder));
+    let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut stuck = server.open("/");
     let polite = block_on(server.connect("/"));
     events.connected();
@@ -103,10 +105,10 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
 #[test]
 fn in_a_busy_crowd_everybody_is_counted_once_however_it_ends() {
     const OF_EACH: usize = 20;
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(2);
-    options.protocol.close_timeout = Duration::from_secs(600);
-    let server = serve_echo(&options);
+    options.connection.protocol.close_timeout = Duration::from_secs(600);
+    let server = serve_echo(options);
     for _ in 0..OF_EACH {
         let talking = block_on(server.connect("/"));
         spawn(async move {
@@ -152,7 +154,7 @@ fn a_handler_that_is_busy_is_waited_for() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let busy = Busy { gate: gate.clone(), recorder };
-    let server = serve(|server| server.web_socket("/", busy));
+    let server = serve(|server| server.websocket("/", busy));
     let mut peer = server.open("/");
     peer.send(TEXT, b"work");
     events.message();
@@ -170,12 +172,12 @@ fn a_handler_that_is_busy_is_waited_for() {
 
 #[test]
 fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_millis(100);
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let busy = Busy { gate: gate.clone(), recorder };
-    let server = serve(|server| server.options(options).web_socket("/", busy));
+    let server = serve(|server| server.options(options).websocket("/", busy));
     let mut peer = server.open("/");
     peer.send(TEXT, b"work");
     events.message();
@@ -190,9 +192,9 @@ fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped()
 
 #[test]
 fn who_is_still_in_the_handshake_is_not_waited_for() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(600);
-    let server = serve_echo(&options);
+    let server = serve_echo(options);
     let mut peer = server.dial();
     let request = Peer::request("/");
     peer.write(&request.as_bytes()[..40]);
@@ -209,7 +211,7 @@ fn who_is_still_in_the_handshake_is_not_waited_for() {
 #[test]
 fn what_was_sent_before_the_shutdown_still_arrives() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", recorder));
+    let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     for _ in 0..100 {
@@ -233,7 +235,7 @@ fn a_server_that_is_dropped_stops_accepting_and_its_connections_go_on() {
     let gate = Gate::closed();
     let until = gate.clone();
     let (dropped, is_dropped) = async_channel::bounded::<()>(1);
-    let server = server.web_socket("/", Echo).web_socket("/seen", recorder);
+    let server = server.websocket("/", Echo).websocket("/seen", recorder);
     spawn(async move {
         futures_lite::future::or(until.pass(), server.serve()).await;
         drop(dropped);

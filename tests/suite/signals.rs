@@ -29,7 +29,7 @@ fn serve() {
     let outcome = block_on(async {
         let server = Server::bind("127.0.0.1:0").await.expect("a free port");
         println!("listening on {}", server.local_addr().expect("a bound listener"));
-        server.web_socket("/", Echo).serve_until(asked).await
+        server.websocket("/", Echo).serve_until(asked).await
     });
     assert_eq!((outcome.closed, outcome.failed, outcome.cut), (CLIENTS, 0, 0));
 }

@@ -16,7 +16,7 @@ use super::support::{
     server::{Running, serve},
     wait_until,
 };
-use crate::prism::{Options, Reply};
+use crate::prism::{Options, Reply, ServerOptions};
 
 /// More than a connection's two ends hold in the kernel.
 const LARGE: usize = 8 << 20;
@@ -25,14 +25,14 @@ const LARGE: usize = 8 << 20;
 const PIECE: usize = 64 << 10;
 
 /// A server with these limits, a large page and a small one.
-fn site(options: Options) -> Running {
+fn site(options: impl Into<ServerOptions>) -> Running {
     let large = Reply::html(vec![b'x'; LARGE]);
     serve(|server| {
         server
             .options(options)
             .get("/large", move |_| large.clone())
             .get("/small", |_| Reply::html("small"))
-            .web_socket("/ws", Echo)
+            .websocket("/ws", Echo)
     })
 }
 
@@ -152,9 +152,9 @@ fn a_peer_that_takes_a_page_too_slowly_is_given_up() {
 
 #[test]
 fn pages_under_way_lock_nobody_out() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     (options.max_handshakes, options.max_pages) = (4, 4);
-    options.handshake_timeout = Duration::from_secs(600);
+    options.connection.handshake_timeout = Duration::from_secs(600);
     let server = site(options);
     // Four have a place, four more are sent from where handshakes are, and make way for the others.
     let slow: Vec<_> = (0..12).map(|_| reader(&server)).collect();
@@ -168,9 +168,9 @@ fn pages_under_way_lock_nobody_out() {
 
 #[test]
 fn silent_handshakes_lock_no_page_out_and_cut_none() {
-    let mut options = Options::default();
+    let mut options = ServerOptions::default();
     options.max_handshakes = 4;
-    options.handshake_timeout = Duration::from_secs(600);
+    options.connection.handshake_timeout = Duration::from_secs(600);
     let server = site(options);
     let large = reader(&server);
     let silent: Vec<_> = (0..8).map(|_| server.dial()).collect();

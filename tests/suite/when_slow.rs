@@ -33,7 +33,7 @@ impl Handler for Choosy {
 /// A peer that does not read, and the server's end of its connection.
 fn open(when_slow: WhenSlow) -> (Running, Events, Peer, Connection) {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.web_socket("/", Choosy(when_slow, recorder)));
+    let server = serve(|server| server.websocket("/", Choosy(when_slow, recorder)));
     let peer = server.open("/");
     let connection = events.connected();
     (server, events, peer, connection)

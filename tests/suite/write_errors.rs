@@ -71,7 +71,7 @@ fn assert_done(ending: &Disconnect) {
 fn a_server_that_answers_hears_all_that_a_peer_sent_before_it_went() {
     let (recorder, events) = recorder();
     let gone = Gate::closed();
-    let server = serve(|server| server.web_socket("/", Late::new(recorder, &gone)));
+    let server = serve(|server| server.websocket("/", Late::new(recorder, &gone)));
     let mut peer = server.open("/");
     events.connected();
     let bytes = hundred_and_done(&peer, b"");

@@ -38,7 +38,7 @@ impl Handler for Witness {
 
 async fn serve<N: Network>(network: N) {
     let bound = Server::bind_on(network, "127.0.0.1:0").await;
-    let server = bound.expect("a free port").web_socket("/", Witness::default());
+    let server = bound.expect("a free port").websocket("/", Witness::default());
     println!("listening on ws://{}", server.local_addr().expect("a bound listener"));
     server.serve().await;
 }

@@ -23,7 +23,7 @@ fn serve<H: Handler>(address: &str, threads: usize, handler: impl FnOnce() -> H)
     on_tokio::block_on(threads, async {
         let server = prism_tokio::Server::bind(address).await?;
         announce(server.local_addr()?);
-        server.web_socket("/", handler()).serve().await;
+        server.websocket("/", handler()).serve().await;
         Ok(())
     })?
 }

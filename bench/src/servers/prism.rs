@@ -10,7 +10,7 @@ use std::{
 
 use async_global_executor::GlobalExecutorConfig;
 use prism_driver::{
-    Connection, Disconnect, Handler, Message, Network, Options, PreparedMessage, Server,
+    Connection, Disconnect, Handler, Message, Network, ServerOptions, PreparedMessage, Server,
 };
 use prism_rooms::Rooms;
 
@@ -23,7 +23,7 @@ pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
 pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     let listeners = prism_tokio::shared_listeners(address, threads)?;
     announce(listeners[0].local_addr()?);
-    let build = |server: prism_tokio::Server| server.options(options()).web_socket("/", Echo);
+    let build = |server: prism_tokio::Server| server.options(options()).websocket("/", Echo);
     prism_tokio::serve_sharded(listeners, build, pending()).map(drop)
 }
 
@@ -63,15 +63,15 @@ fn serve_on_tokio(address: &str, threads: usize, handler: impl Handler) -> io::R
 
 async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
     announce(server.local_addr()?);
-    server.options(options()).web_socket("/", handler).serve().await;
+    server.options(options()).websocket("/", handler).serve().await;
     Ok(())
 }
 
 /// The defaults, but for large messages, and for what the environment says: how many handshakes there may
 /// be at once.
-fn options() -> Options {
-    let mut options = Options::default();
-    options.protocol.max_message_size = MAX_MESSAGE;
+fn options() -> ServerOptions {
+    let mut options = ServerOptions::default();
+    options.connection.protocol.max_message_size = MAX_MESSAGE;
     let handshakes = env::var("PRISM_MAX_HANDSHAKES").ok().and_then(|word| word.parse().ok());
     options.max_handshakes = handshakes.unwrap_or(options.max_handshakes);
     options

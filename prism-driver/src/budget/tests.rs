@@ -9,7 +9,7 @@ use fastrand::Rng;
 use prism_core::{Output, PreparedMessage};
 
 use super::{Budget, Evict, FRAME, Place, STALLED, cost};
-use crate::{options::Options, stats::ServerStats, unsent::Unsent};
+use crate::{options::server::ServerOptions, stats::ServerStats, unsent::Unsent};
 
 /// A connection that is an outbox and nothing else.
 #[derive(Default)]
@@ -53,8 +53,8 @@ impl Fake {
 }
 
 fn budget(most: usize) -> Arc<Budget> {
-    let mut options = Options::default();
-    (options.max_buffered, options.high_water_mark) = (most, 1);
+    let mut options = ServerOptions::default().max_buffered(most);
+    options.connection.high_water_mark = 1;
     Budget::new(&options, ServerStats::default())
 }
 
@@ -105,9 +105,9 @@ fn one_that_stalls_alone_stays_however_much_it_holds() {
 
 #[test]
 fn a_budget_has_room_for_one_full_outbox_at_least() {
-    let options = Options { max_buffered: 0, ..Options::default() };
+    let options = ServerOptions::default().max_buffered(0);
     let budget = Budget::new(&options, ServerStats::default());
-    let fakes = stalled(&budget, 2, options.high_water_mark / 3);
+    let fakes = stalled(&budget, 2, options.connection.high_water_mark / 3);
     budget.enforce();
     assert_eq!(evicted(&fakes), [false; 2]);
 }

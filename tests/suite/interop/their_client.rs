@@ -24,7 +24,7 @@ fn assert_comes_back(client: &mut TheirEnd<'_>, message: Theirs) {
 #[test]
 fn their_client_gets_its_messages_back() {
     with_each_flavour(|flavour| {
-        let server = serve_echo(&Options::default());
+        let server = serve_echo(Options::default());
         let mut client = flavour.connect(&server.url("/"));
         for message in messages() {
             assert_comes_back(&mut client, message);
@@ -36,7 +36,7 @@ fn their_client_gets_its_messages_back() {
 fn their_clients_fragments_arrive_as_one_message_and_pings_between_them_are_answered_at_once() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
-        let server = serve(|server| server.web_socket("/", recorder));
+        let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected();
         for (kind, pieces, whole) in messages_in_pieces() {
@@ -49,7 +49,7 @@ fn their_clients_fragments_arrive_as_one_message_and_pings_between_them_are_answ
 #[test]
 fn their_clients_pings_are_answered_with_their_payload() {
     with_each_flavour(|flavour| {
-        let server = serve_echo(&Options::default());
+        let server = serve_echo(Options::default());
         let mut client = flavour.connect(&server.url("/"));
         for len in [0, 1, 125] {
             client.ping(&pattern(len));
@@ -61,7 +61,7 @@ fn their_clients_pings_are_answered_with_their_payload() {
 fn their_client_takes_our_ping_and_goes_on() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
-        let server = serve(|server| server.web_socket("/", recorder));
+        let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected().ping(b"there?").expect("an open connection");
         client.expect(&Theirs::Ping("there?".into()));
@@ -74,7 +74,7 @@ fn their_client_takes_our_ping_and_goes_on() {
 fn their_client_closes_with_code_and_reason() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
-        let server = serve(|server| server.web_socket("/", recorder));
+        let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected();
         client.send_close(4001, "done, schöne Grüße");
@@ -90,7 +90,7 @@ fn their_client_closes_with_code_and_reason() {
 fn their_client_is_closed_with_code_and_reason() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
-        let server = serve(|server| server.web_socket("/", recorder));
+        let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         let code = CloseCode::new(4002).expect("a code that may travel");
         assert!(events.connected().close(code, "enough, schöne Grüße"), "an open connection");
@@ -105,7 +105,7 @@ fn their_client_is_closed_with_code_and_reason() {
 #[test]
 fn their_client_is_refused_where_there_is_nothing() {
     with_each_flavour(|flavour| {
-        let server = serve(|server| server.web_socket("/", Echo));
+        let server = serve(|server| server.websocket("/", Echo));
         let refused = flavour.try_connect(&server.url("/nowhere")).err().expect("no connection");
         let Error::Http(response) = refused else { panic!("{refused:?}") };
         assert_eq!(response.status(), 404);
@@ -115,7 +115,7 @@ fn their_client_is_refused_where_there_is_nothing() {
 #[test]
 fn their_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
     with_each_flavour(|flavour| {
-        let server = serve_echo(&roomy());
+        let server = serve_echo(roomy());
         let mut client = flavour.connect(&server.url("/"));
         assert_comes_back(&mut client, large_message());
     });
@@ -125,7 +125,7 @@ fn their_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
 fn their_client_is_told_1009_for_sixteen_mebibytes_where_our_limit_is_not_raised() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
-        let server = serve(|server| server.web_socket("/", recorder));
+        let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected();
         client.send(large_message());

@@ -3,7 +3,7 @@
 use prism_rooms::{JoinError, Recipients, Rooms};
 
 use super::handlers::{Events, Recorder, Seen, recorder};
-use crate::prism::{Connection, Disconnect, Handler, Message, Options, Socket};
+use crate::prism::{Connection, Disconnect, Handler, Message, ServerOptions, Socket};
 
 use super::{
     block_on,
@@ -25,9 +25,9 @@ pub(crate) struct Open {
     pub(crate) events: Events,
 }
 
-pub(crate) fn open(options: Options) -> Open {
+pub(crate) fn open(options: impl Into<ServerOptions>) -> Open {
     let (hotel, rooms, events) = Hotel::new();
-    let server = serve(|server| server.options(options).web_socket("/", hotel));
+    let server = serve(|server| server.options(options).websocket("/", hotel));
     Open { server, rooms, events }
 }
 

@@ -9,7 +9,7 @@ use socket2::{Domain, Type};
 
 use super::{PATIENCE, block_on, handlers::Echo, peer::Peer};
 use crate::{
-    prism::{Client, Options, Server, ServerStats, Shutdown, Socket},
+    prism::{Client, Server, ServerOptions, ServerStats, Shutdown, Socket},
     runtime::spawn,
 };
 
@@ -42,8 +42,8 @@ pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> 
 }
 
 /// Runs an echo server with these limits, on `/`.
-pub(crate) fn serve_echo(options: &Options) -> Running {
-    serve(|server| server.options(options.clone()).web_socket("/", Echo))
+pub(crate) fn serve_echo(options: impl Into<ServerOptions>) -> Running {
+    serve(|server| server.options(options).websocket("/", Echo))
 }
 
 impl Running {

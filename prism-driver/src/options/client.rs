@@ -1,0 +1,53 @@
+//! [`ClientOptions`]: the limits of a client.
+
+use std::time::Duration;
+
+use super::Options;
+
+/// The limits of a client: those of its connection, and one of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use prism_driver::{ClientOptions, Options};
+///
+/// let connection = Options::default().max_message_size(16 << 20);
+/// let options = ClientOptions::from(connection).connect_timeout(Duration::from_secs(3));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// The limits of the connection.
+    pub connection: Options,
+    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s: on a bad line
+    /// the first packet is sent three times, the second and third time after one and two more seconds.
+    pub connect_timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Options::default().into()
+    }
+}
+
+/// The defaults, with these limits of the connection.
+impl From<Options> for ClientOptions {
+    fn from(connection: Options) -> Self {
+        Self { connection, connect_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl ClientOptions {
+    /// Sets [`connection`](field@Self::connection), that is, all limits of the connection at once.
+    #[must_use]
+    pub fn connection(mut self, options: Options) -> Self {
+        self.connection = options;
+        self
+    }
+
+    /// Sets [`connect_timeout`](field@Self::connect_timeout).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+}
