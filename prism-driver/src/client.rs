@@ -5,22 +5,24 @@ use std::sync::Arc;
 use prism_core::{Accepted, ClientRequest, MaskKeys};
 
 use crate::{
-    alarm::Timer,
-    connect_error::ConnectError,
-    connection::Connection,
-    dial::dial,
-    exchange::Exchange,
+    client::{
+        connect::dial,
+        handshake::Exchange,
+        url::{Endpoint, InvalidUrl, Url},
+    },
+    connection::{Connection, id::fill_random, request::RequestInfo},
+    error::ConnectError,
     handler::{Disconnect, Handler},
-    id::fill_random,
-    input::Input,
     options::client::ClientOptions,
-    pace::Unpaced,
-    request::RequestInfo,
     runtime::{Network, Runtime, Transport},
-    session::{Opened, Session},
+    session::{Opened, Session, deadline::Timer, rate_limit::Unpaced, read_buffer::Input},
     socket::Socket,
-    url::{Endpoint, InvalidUrl, Url},
 };
+
+pub(crate) mod connect;
+pub(crate) mod handshake;
+pub(crate) mod percent;
+pub(crate) mod url;
 
 /// What to connect to, and how.
 ///

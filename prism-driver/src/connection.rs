@@ -11,16 +11,25 @@ use std::{
 use prism_core::{CloseCode, Headers, Message, PreparedMessage, SendError};
 
 use crate::{
-    budget::{Budget, Evict},
-    fan_out,
-    id::{ConnectionId, LocalId},
-    outbox::{Cut, Duty, Outbox, Patience},
-    peer_addr::PeerAddr,
-    request::RequestInfo,
-    sending::{Queue, Sending},
-    wakeups,
-    wire::Outgoing,
+    connection::{
+        id::{ConnectionId, LocalId},
+        peer_addr::PeerAddr,
+        request::RequestInfo,
+        send::{Queue, Sending},
+    },
+    outbox::{
+        Cut, Duty, Outbox, Patience,
+        budget::{Budget, Evict},
+        state::Outgoing,
+    },
+    runtime::wakeups,
 };
+
+pub(crate) mod batch;
+pub(crate) mod id;
+pub(crate) mod peer_addr;
+pub(crate) mod request;
+pub(crate) mod send;
 
 /// A connection's address, in the sense of the actor model: clone it, store it, send to it from
 /// any task or thread, for as long as you like. It does not keep the connection open.
@@ -349,7 +358,7 @@ impl Connection {
         match duty {
             Duty::Nothing => {}
             Duty::Wake(owner) => wakeups::wake(owner),
-            Duty::FanOut => fan_out::touch(self),
+            Duty::FanOut => batch::touch(self),
             Duty::Enforce => self.enforce_budget(),
         }
     }

@@ -54,95 +54,53 @@
 //! there is written at once: by its task, or by the session of the handler that sent it, when that
 //! handler waits or is done. An idle connection holds no buffer.
 
-mod alarm;
-#[cfg(feature = "async-io")]
-mod async_io;
-mod attempts;
-mod budget;
+mod buffer_pool;
 mod client;
-mod close_write;
-mod connect_error;
 mod connection;
-mod contain;
-mod dial;
-mod exchange;
-mod fan_out;
-mod farewell;
-mod greet;
-mod halves;
+mod error;
 mod handler;
-mod house;
-mod id;
-mod input;
-mod link;
-mod listen;
-mod lobby;
-mod moment;
-mod notice;
-mod notices;
+mod handshake;
 mod options;
-mod origins;
 mod outbox;
-mod pace;
-mod peer_addr;
-mod percent;
-mod plain_answer;
-mod pool;
-mod registry;
-mod repeats;
-mod request;
-mod router;
-mod routes;
 mod runtime;
-mod seat;
-mod sending;
 mod serve;
 mod server;
 mod session;
 mod socket;
-mod stats;
-mod sync;
-mod turn;
-mod unsent;
-mod url;
-mod visitor;
-mod wakeups;
-mod wire;
-mod write_progress;
 
-#[cfg(feature = "async-io")]
-pub use async_io::{AsyncIo, AsyncIoStream};
 pub use client::Client;
-pub use close_write::CloseWrite;
-pub use connect_error::{ConnectError, Refusal};
+pub use client::url::InvalidUrl;
+pub use connection::id::{ConnectionId, origin};
+pub use connection::send::Sending;
 pub use connection::{Connection, TrySendError};
-#[doc(hidden)]
-pub use contain::contain;
-pub use greet::AcceptError;
-pub use halves::{RecvHalf, SendHalf};
+pub use error::{ConnectError, Refusal};
 pub use handler::{Disconnect, Failure, Handler};
-pub use id::{ConnectionId, origin};
-#[cfg(all(
-    unix,
-    not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
-))]
-pub use listen::shared_listeners;
-#[doc(hidden)] // for prism-rooms
-pub use notice::Deferring;
+pub use handshake::AcceptError;
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
 };
-pub use origins::{InvalidOrigin, Origins};
 pub use prism_core::{
     CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Message,
     OwnedMessage, PreparedMessage, ProtocolError, Reply, Request, SendError, normalize_path,
     percent_decode,
 };
+#[cfg(feature = "async-io")]
+pub use runtime::async_io::{AsyncIo, AsyncIoStream};
+pub use runtime::close_write::CloseWrite;
+#[doc(hidden)]
+pub use runtime::contain::contain;
+#[doc(hidden)] // for prism-rooms
+pub use runtime::notice::Deferring;
+pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{Network, Runtime, Transport};
-pub use sending::Sending;
 pub use serve::{serve_stream, serve_upgraded};
+#[cfg(all(
+    unix,
+    not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+))]
+pub use server::listener::shared_listeners;
+pub use server::origins::{InvalidOrigin, Origins};
+pub use server::stats::{Counts, Refused, ServerStats};
 pub use server::{Server, Shutdown};
 pub use socket::Socket;
-pub use stats::{Counts, Refused, ServerStats};
-pub use url::InvalidUrl;
-pub use wakeups::{HeldWakeups, hold_wakeups};
+pub use socket::split::{RecvHalf, SendHalf};

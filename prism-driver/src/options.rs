@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use prism_core::Config;
 
-use crate::write_progress::WriteLimits;
+use crate::session::write_progress::WriteLimits;
 
 pub(crate) mod client;
 pub(crate) mod rate;
 pub(crate) mod server;
 pub(crate) mod when_slow;
 
-use self::rate::Rate;
+use crate::options::rate::Rate;
 
 /// The limits of a connection, each with a default that is safe on the open internet.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Whoever sends encodes straight into the connection's output: one copy, no queue of messages, and
 //! the bytes are counted exactly. What has gathered leaves in one write: of the task that owns the
-//! connection, which is woken only if it sleeps, or of the [session](crate::fan_out) that sent it.
+//! connection, which is woken only if it sleeps, or of the [session](crate::connection::batch) that sent it.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -12,25 +12,30 @@ use std::{
 use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
 
 use crate::{
-    connection::TrySendError,
-    contain::contain,
-    fan_out,
-    notices::{Notices, Room},
-    options::Options,
-    options::when_slow::WhenSlow,
-    runtime::Transport,
-    sync::{AtomicBool, Mutex, MutexGuard},
-    unsent::Unsent,
-    wakeups,
-    wire::{End, Outgoing, Wire, Written, nobody},
+    connection::{TrySendError, batch},
+    options::{Options, when_slow::WhenSlow},
+    outbox::{
+        queue::Unsent,
+        state::{End, Outgoing, Wire, Written, nobody},
+        sync::{AtomicBool, Mutex, MutexGuard},
+        waiters::{Notices, Room},
+    },
+    runtime::{Transport, contain::contain, wakeups},
 };
 
+pub(crate) mod budget;
 mod cut;
 mod owner;
+pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
+pub(crate) mod repeats;
+pub(crate) mod state;
+pub(crate) mod sync;
+pub(crate) mod transport;
+pub(crate) mod waiters;
 
-pub(crate) use self::{cut::Cut, owner::Rest};
+pub(crate) use crate::outbox::{cut::Cut, owner::Rest};
 
 pub(crate) struct Outbox {
     wire: Mutex<Wire>,
@@ -344,7 +349,7 @@ fn duty(wire: &mut Wire) -> Duty {
         let is_over = wire.place().is_some_and(|place| place.budget().is_over());
         return if is_over { Duty::Enforce } else { Duty::Nothing };
     }
-    match fan_out::number() {
+    match batch::number() {
         None => wire.owner.take().map_or(Duty::Nothing, Duty::Wake),
         Some(number) if wire.fanned_out == number => Duty::Nothing,
         Some(number) => {

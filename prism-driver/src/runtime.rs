@@ -12,6 +12,14 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use pin_project_lite::pin_project;
 
+pub(crate) mod address_errors;
+#[cfg(feature = "async-io")]
+pub(crate) mod async_io;
+pub(crate) mod close_write;
+pub(crate) mod contain;
+pub(crate) mod notice;
+pub(crate) mod wakeups;
+
 /// The moment that [`Runtime::now`] counts from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 

@@ -4,17 +4,18 @@ use futures_util::future::Either;
 use prism_core::WebSocket;
 
 use crate::{
-    alarm::Timer,
-    greet::{AcceptError, Turned, Upgrade, greet},
+    connection::request::RequestInfo,
     handler::{Disconnect, Handler},
-    input::Input,
+    handshake::{AcceptError, Turned, Upgrade, greet},
     options::Options,
-    pace::{Bucket, Unpaced},
-    plain_answer::PlainAnswer,
-    request::RequestInfo,
-    routes::Params,
     runtime::{Runtime, Transport},
-    session::{Opened, Session},
+    server::{plain_answer::PlainAnswer, routes::Params},
+    session::{
+        Opened, Session,
+        deadline::Timer,
+        rate_limit::{Bucket, Unpaced},
+        read_buffer::Input,
+    },
 };
 
 /// Does a server's handshake on a connected transport, whatever path is asked for, then runs the

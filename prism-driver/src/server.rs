@@ -11,14 +11,29 @@ use prism_core::{Reply, Request};
 
 use crate::{
     handler::Handler,
-    house::{Endpoint, House},
-    listen::{hold_little, listen},
     options::server::ServerOptions,
-    origins::Origins,
-    router::Router,
     runtime::Network,
-    stats::ServerStats,
+    server::{
+        accept::{Endpoint, House},
+        listener::{hold_little, listen},
+        origins::Origins,
+        router::Router,
+        stats::ServerStats,
+    },
 };
+
+pub(crate) mod accept;
+pub(crate) mod admission;
+pub(crate) mod listener;
+pub(crate) mod origins;
+pub(crate) mod pending;
+pub(crate) mod plain_answer;
+pub(crate) mod registry;
+pub(crate) mod router;
+pub(crate) mod routes;
+pub(crate) mod shutdown;
+pub(crate) mod slot;
+pub(crate) mod stats;
 
 /// A server of WebSocket routes, and of plain pages beside them.
 ///

@@ -5,21 +5,26 @@ use std::{net::SocketAddr, ops::Deref, sync::Arc};
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
-    alarm::Alarm,
-    connection::{Connection, Owned},
-    contain::contain,
-    fan_out::InTurns,
+    connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
     handler::{Disconnect, Failure, Handler},
-    input::Input,
-    link::{Clock, Link},
     options::Options,
-    outbox::Outbox,
-    pace::Pace,
-    request::RequestInfo,
-    runtime::Transport,
-    turn,
-    unsent::Unsent,
+    outbox::{Outbox, queue::Unsent},
+    runtime::{Transport, contain::contain},
+    session::{
+        deadline::Alarm,
+        driver::{Clock, Link},
+        rate_limit::Pace,
+        read_buffer::Input,
+    },
 };
+
+pub(crate) mod deadline;
+pub(crate) mod driver;
+pub(crate) mod moment;
+pub(crate) mod rate_limit;
+pub(crate) mod read_buffer;
+pub(crate) mod turn;
+pub(crate) mod write_progress;
 
 /// What a handshake leaves behind, beside the bytes behind the head.
 pub(crate) struct Opened {

@@ -15,11 +15,12 @@ use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
 use crate::{
     connection::Connection,
-    halves::{RecvHalf, SendHalf},
     handler::{Disconnect, Failure, Handler},
-    notice::Deferring,
-    wakeups::hold_wakeups,
+    runtime::{notice::Deferring, wakeups::hold_wakeups},
+    socket::split::{RecvHalf, SendHalf},
 };
+
+pub(crate) mod split;
 
 /// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
 const WAITING: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Options;
+use crate::options::Options;
 
 /// The limits of a client: those of its connection, and one of its own.
 ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use prism_core::Config;
 
-use super::Options;
+use crate::options::Options;
 
 /// The limits of a server: those of each of its connections, and those of all connections together. Each has a
 /// default that is safe on the open internet.

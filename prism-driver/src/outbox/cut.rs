@@ -2,8 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Outbox, tell_all};
-use crate::{contain::contain, handler::Failure, wakeups};
+use crate::outbox::{Outbox, tell_all};
+use crate::{
+    handler::Failure,
+    runtime::{contain::contain, wakeups},
+};
 
 /// Who would not wait for the close handshake.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +15,7 @@ pub(crate) enum Cut {
     Shutdown,
     /// The application.
     Abort,
-    /// The server's [budget](crate::budget).
+    /// The server's [budget](crate::outbox::budget).
     Eviction,
 }
 

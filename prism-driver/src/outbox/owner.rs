@@ -9,14 +9,16 @@ use std::{
 
 use prism_core::{CloseCode, Event, ProtocolError};
 
-use super::Outbox;
+use crate::outbox::Outbox;
 use crate::{
-    budget::{Budget, Evict},
-    contain::contain,
     handler::Failure,
-    notices::Notices,
-    sync::MutexGuard,
-    wire::{End, Wire, Written},
+    outbox::{
+        budget::{Budget, Evict},
+        state::{End, Wire, Written},
+        sync::MutexGuard,
+        waiters::Notices,
+    },
+    runtime::contain::contain,
 };
 
 impl Outbox {

@@ -22,12 +22,10 @@ use loom::{
 };
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
-use super::{Outbox, Rest};
+use crate::outbox::{Outbox, Rest};
 use crate::{
-    connection::{Connection, Owned, TrySendError},
-    fan_out::InTurns,
+    connection::{Connection, Owned, TrySendError, batch::InTurns, request::RequestInfo},
     options::Options,
-    request::RequestInfo,
 };
 
 mod budget;

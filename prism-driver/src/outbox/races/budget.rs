@@ -8,13 +8,15 @@ use std::{
 use loom::thread;
 use prism_core::PreparedMessage;
 
-use super::{Rest, Sink, connection, write_until};
-use crate::{budget::Budget, connection::Connection, options::Options, stats::ServerStats};
+use crate::outbox::races::{Rest, Sink, connection, write_until};
+use crate::{
+    connection::Connection, options::server::ServerOptions, outbox::budget::Budget, server::stats::ServerStats,
+};
 
 /// A budget that has room for a few connections, but not for a kilobyte that waits as well.
 fn small_budget() -> (Arc<Budget>, ServerStats) {
-    let (mut options, stats) = (Options::default(), ServerStats::default());
-    (options.max_buffered, options.high_water_mark) = (2_500, 1);
+    let (mut options, stats) = (ServerOptions::default(), ServerStats::default());
+    (options.max_buffered, options.connection.high_water_mark) = (2_500, 1);
     (Budget::new(&options, stats.clone()), stats)
 }
 

@@ -1,0 +1,381 @@
+//! [`Url`]: the address that a client is given, taken apart (RFC 6455 §3, RFC 3986).
+
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+};
+
+use crate::client::percent;
+
+/// What a `ws:` or `wss:` URL says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) secure: bool,
+    pub(crate) endpoint: Endpoint,
+    /// What the request's `Host` says.
+    pub(crate) authority: String,
+    /// Path and query, percent-encoded where they have to be.
+    pub(crate) target: String,
+}
+
+/// Where to connect to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Address(SocketAddr),
+    /// A name, or an address with the name of an interface: for the resolver.
+    Named {
+        host: String,
+        port: u16,
+    },
+}
+
+/// Why a URL is not one that a client can connect to. The text says what is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidUrl(Cow<'static, str>);
+
+impl Url {
+    pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
+        if let Some((at, control)) = url.char_indices().find(|(_, c)| c.is_control()) {
+            return Err(wrong_at(url, at, control, "is a control character"));
+        }
+        // As the WHATWG URL Standard has it, spaces around a URL are not part of it.
+        let url = url.trim_end_matches(' ');
+        let (secure, start) = split_scheme(url)?;
+        if let Some(at) = url.find('#') {
+            let what = "begins a fragment, and a WebSocket URL has none (RFC 6455 §3); \
+                expected \"%23\" if the character is meant";
+            return Err(wrong_at(url, at, '#', what));
+        }
+        let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+        let Host { mut sent, kind, port } = Host::parse(url, start..end)?;
+        let default_port = if secure { 443 } else { 80 };
+        let port = parse_port(port)?.unwrap_or(default_port);
+        // RFC 6455 §4.1, 4: "followed by /port/ (when not using the default port)".
+        if port != default_port {
+            sent = format!("{sent}:{port}");
+        }
+        let target = percent::encode_target(&url[end..]);
+        Ok(Self { secure, endpoint: kind.at(port), authority: sent, target })
+    }
+}
+
+/// Whether it is `wss:`, and where what follows the scheme begins.
+fn split_scheme(url: &str) -> Result<(bool, usize), InvalidUrl> {
+    let spaces = url.len() - url.trim_start_matches(' ').len();
+    for (scheme, secure) in [("ws://", false), ("wss://", true)] {
+        let start = spaces + scheme.len();
+        if url.get(spaces..start).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
+            return Ok((secure, start));
+        }
+    }
+    Err(InvalidUrl::new("expected \"ws://\" or \"wss://\" at its start"))
+}
+
+/// The host of a URL, and its port.
+struct Host<'u> {
+    /// As the request says it, without the port.
+    sent: String,
+    kind: Kind,
+    port: &'u str,
+}
+
+enum Kind {
+    Address(IpAddr),
+    /// An address that means something on one interface only.
+    Zoned(Ipv6Addr, String),
+    Name(String),
+}
+
+impl<'u> Host<'u> {
+    /// Parses what stands at this place of a URL.
+    fn parse(url: &'u str, place: std::ops::Range<usize>) -> Result<Self, InvalidUrl> {
+        let start = place.start;
+        let authority = &url[place];
+        if authority.contains('@') {
+            return Err(InvalidUrl::new(
+                "it has a user name or password; expected an Authorization header instead",
+            ));
+        }
+        if authority.starts_with('[') {
+            return Self::parse_bracketed(url, start, authority);
+        }
+        if is_ipv6(authority) {
+            return Err(InvalidUrl(format!("{authority:?} needs brackets: \"[::1]\"").into()));
+        }
+        let (name, port) = authority.split_once(':').unwrap_or((authority, ""));
+        if name.is_empty() {
+            return Err(InvalidUrl::new("there is no host"));
+        }
+        if let Some((at, c)) = name.char_indices().find(|(_, c)| !is_host_char(*c)) {
+            let what = match c.is_ascii() {
+                true => "cannot be in a host",
+                false => "is not ASCII; expected the host as IDNA encodes it, \"xn--...\"",
+            };
+            return Err(wrong_at(url, start + at, c, what));
+        }
+        let kind = match name.parse::<Ipv4Addr>() {
+            Ok(address) => Kind::Address(address.into()),
+            Err(_) => Kind::Name(name.to_owned()),
+        };
+        Ok(Self { sent: name.to_owned(), kind, port })
+    }
+
+    /// RFC 3986 §3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`, where there is no
+    /// `IPvFuture` yet, and RFC 6874 §2 adds the zone.
+    fn parse_bracketed(url: &str, start: usize, authority: &'u str) -> Result<Self, InvalidUrl> {
+        let Some((literal, behind)) = authority[1..].split_once(']') else {
+            return Err(wrong_at(url, start, '[', "is not closed; expected \"]\""));
+        };
+        if let Some(c) = behind.chars().next().filter(|c| *c != ':') {
+            let at = start + authority.len() - behind.len();
+            return Err(wrong_at(url, at, c, "follows \"]\"; expected \":\" and a port"));
+        }
+        let (address, zone) = literal.split_once('%').unzip();
+        let address = address.unwrap_or(literal);
+        let Ok(parsed) = address.parse::<Ipv6Addr>() else {
+            return Err(InvalidUrl(format!("{address:?} is not an IPv6 address").into()));
+        };
+        let kind = match zone {
+            None => Kind::Address(parsed.into()),
+            Some(zone) => Kind::Zoned(parsed, parse_zone(zone)?),
+        };
+        // RFC 6874 §4: "An HTTP client [...] MUST remove any ZoneID attached to an outgoing URI".
+        let sent = format!("[{address}]");
+        Ok(Self { sent, kind, port: behind.strip_prefix(':').unwrap_or_default() })
+    }
+}
+
+impl Kind {
+    fn at(self, port: u16) -> Endpoint {
+        match self {
+            Self::Address(address) => Endpoint::Address(SocketAddr::new(address, port)),
+            Self::Name(host) => Endpoint::Named { host, port },
+            Self::Zoned(address, zone) => match parse_number(&zone) {
+                Some(index) => Endpoint::Address(SocketAddrV6::new(address, port, 0, index).into()),
+                // It tells apart what is on several links (RFC 4007 §6), and the resolver knows no other.
+                None if !address.is_unicast_link_local() => {
+                    Endpoint::Address(SocketAddr::new(address.into(), port))
+                }
+                None => Endpoint::Named { host: format!("{address}%{zone}"), port },
+            },
+        }
+    }
+}
+
+/// Whether this is an IPv6 address without its brackets.
+fn is_ipv6(text: &str) -> bool {
+    text.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// What a name may consist of: RFC 3986 §3.2.2, `reg-name`, but for escapes, which resolvers do not
+/// know.
+const fn is_host_char(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || matches!(c, '-' | '.' | '_' | '~' | '!' | '$' | '&'..=',' | ';' | '=')
+}
+
+/// Parses what follows the `%` of an address. RFC 6874 §2 wants that escaped, as `%25`; like curl, this
+/// takes what people type, too. A zone is never empty, so `25` alone is a number.
+fn parse_zone(text: &str) -> Result<String, InvalidUrl> {
+    let zone = text.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(text);
+    let is_name = |zone: &String| {
+        !zone.is_empty() && !zone.contains(|c: char| c.is_control() || c.is_whitespace())
+    };
+    let decoded = String::from_utf8(percent::decode(zone)).ok().filter(is_name);
+    decoded.ok_or_else(|| {
+        let what = format!("{zone:?} is not a zone; expected the name or number of an interface");
+        InvalidUrl(what.into())
+    })
+}
+
+fn parse_port(port: &str) -> Result<Option<u16>, InvalidUrl> {
+    if port.is_empty() {
+        return Ok(None);
+    }
+    if !is_digits(port) {
+        return Err(InvalidUrl(format!("the port {port:?} is not a number").into()));
+    }
+    let above = |_| InvalidUrl(format!("the port {port} is above 65535").into());
+    port.parse().map(Some).map_err(above)
+}
+
+fn parse_number(text: &str) -> Option<u32> {
+    if is_digits(text) { text.parse().ok() } else { None }
+}
+
+/// Without a sign, that is.
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn wrong_at(url: &str, at: usize, c: char, what: &str) -> InvalidUrl {
+    let number = url[..at].chars().count() + 1;
+    InvalidUrl(format!("{c:?} (U+{:04X}) at character {number} {what}", u32::from(c)).into())
+}
+
+impl InvalidUrl {
+    const fn new(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+
+    pub(crate) const fn needs_tls() -> Self {
+        Self::new("\"wss://\" needs TLS; expected a TLS stream of yours, in connect_stream")
+    }
+}
+
+impl fmt::Display for InvalidUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for InvalidUrl {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, Url};
+
+    /// Where it connects to, and what its request says: `Host`, and the target.
+    fn parse(url: &str) -> (String, String, String) {
+        let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        let endpoint = match parsed.endpoint {
+            Endpoint::Address(address) => address.to_string(),
+            Endpoint::Named { host, port } => format!("{host} {port}"),
+        };
+        (endpoint, parsed.authority, parsed.target)
+    }
+
+    #[track_caller]
+    fn assert_parsed(url: &str, expected: [&str; 3]) {
+        assert_eq!(parse(url), expected.map(String::from).into(), "{url}");
+    }
+
+    #[test]
+    fn a_url_is_a_host_perhaps_a_port_and_a_target() {
+        for (url, expected) in [
+            ("ws://h", ["h 80", "h", "/"]),
+            ("ws://example.org/chat?room=1", ["example.org 80", "example.org", "/chat?room=1"]),
+            ("WS://Example.ORG?", ["Example.ORG 80", "Example.ORG", "/?"]),
+            ("wSs://a_b.c~d/", ["a_b.c~d 443", "a_b.c~d", "/"]),
+            ("ws://127.0.0.1/?/", ["127.0.0.1:80", "127.0.0.1", "/?/"]),
+            ("ws://[::1]:8080/a:b@c", ["[::1]:8080", "[::1]:8080", "/a:b@c"]),
+            ("wss://[2001:DB8::1]", ["[2001:db8::1]:443", "[2001:DB8::1]", "/"]),
+            ("  ws://h/a b  ", ["h 80", "h", "/a%20b"]),
+        ] {
+            assert_parsed(url, expected);
+        }
+    }
+
+    #[test]
+    fn the_default_port_is_not_sent() {
+        for (url, expected) in [
+            ("ws://h:80", ["h 80", "h", "/"]),
+            ("ws://h:00080/", ["h 80", "h", "/"]),
+            ("ws://h:", ["h 80", "h", "/"]),
+            ("ws://h:443?", ["h 443", "h:443", "/?"]),
+            ("wss://h:443", ["h 443", "h", "/"]),
+            ("wss://h:80", ["h 80", "h:80", "/"]),
+            ("ws://[::1]:80", ["[::1]:80", "[::1]", "/"]),
+            ("wss://[::1]:", ["[::1]:443", "[::1]", "/"]),
+            ("ws://127.0.0.1:65535", ["127.0.0.1:65535", "127.0.0.1:65535", "/"]),
+        ] {
+            assert_parsed(url, expected);
+        }
+    }
+
+    #[test]
+    fn a_zone_is_for_this_machine_only() {
+        for (zone, endpoint) in [
+            ("%25eth0", "fe80::1%eth0 80"),
+            ("%eth0", "fe80::1%eth0 80"),
+            ("%25eth0.7", "fe80::1%eth0.7 80"),
+            ("%25a%2Fb", "fe80::1%a/b 80"),
+            ("%253", "[fe80::1%3]:80"),
+            ("%3", "[fe80::1%3]:80"),
+            ("%25", "[fe80::1%25]:80"),
+            ("%2525", "[fe80::1%25]:80"),
+            ("%25+3", "fe80::1%+3 80"),
+        ] {
+            assert_parsed(&format!("ws://[fe80::1{zone}]/"), [endpoint, "[fe80::1]", "/"]);
+        }
+        assert_parsed("ws://[::1%25lo]/", ["[::1]:80", "[::1]", "/"]);
+        assert_parsed("ws://[fe80::1%25eth0]:8080/", ["fe80::1%eth0 8080", "[fe80::1]:8080", "/"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_where() {
+        for (url, expected) in [
+            ("", "expected \"ws://\" or \"wss://\" at its start"),
+            ("http://h/", "expected \"ws://\" or \"wss://\" at its start"),
+            ("example.org", "expected \"ws://\" or \"wss://\" at its start"),
+            ("/chat", "expected \"ws://\" or \"wss://\" at its start"),
+            ("ws:/h", "expected \"ws://\" or \"wss://\" at its start"),
+            ("é", "expected \"ws://\" or \"wss://\" at its start"),
+            ("ws://h/a\tb", "'\\t' (U+0009) at character 9 is a control character"),
+            ("ws://ü/a\n", "'\\n' (U+000A) at character 9 is a control character"),
+            ("ws://h\0", "'\\0' (U+0000) at character 7 is a control character"),
+            ("ws://h/\u{85}", "'\\u{85}' (U+0085) at character 8 is a control character"),
+            (
+                "ws://h/#top",
+                "'#' (U+0023) at character 8 begins a fragment, and a WebSocket URL has none (RFC \
+                 6455 §3); expected \"%23\" if the character is meant",
+            ),
+            (
+                "ws://me:secret@h/",
+                "it has a user name or password; expected an Authorization header instead",
+            ),
+            ("ws://", "there is no host"),
+            ("ws:///chat", "there is no host"),
+            ("ws://:80/", "there is no host"),
+            ("ws://exa mple.org/", "' ' (U+0020) at character 9 cannot be in a host"),
+            (" ws://exa%6dple.org/", "'%' (U+0025) at character 10 cannot be in a host"),
+            (
+                "ws://h\\@evil",
+                "it has a user name or password; expected an Authorization header \
+                 instead",
+            ),
+            ("ws://h\\evil", "'\\\\' (U+005C) at character 7 cannot be in a host"),
+            ("ws://a]", "']' (U+005D) at character 7 cannot be in a host"),
+            (
+                "ws://grüße.example/",
+                "'ü' (U+00FC) at character 8 is not ASCII; expected the host as IDNA encodes it, \
+                 \"xn--...\"",
+            ),
+            (
+                "ws://a\u{202e}b/",
+                "'\\u{202e}' (U+202E) at character 7 is not ASCII; expected the host as IDNA encodes \
+                 it, \"xn--...\"",
+            ),
+            ("ws://h:http/", "the port \"http\" is not a number"),
+            ("ws://h:-1/", "the port \"-1\" is not a number"),
+            ("ws://h:+1/", "the port \"+1\" is not a number"),
+            ("ws://h:1:2/", "the port \"1:2\" is not a number"),
+            ("ws://h:65536/", "the port 65536 is above 65535"),
+            ("ws://h:99999999999999999999/", "the port 99999999999999999999 is above 65535"),
+            ("ws://[::1/", "'[' (U+005B) at character 6 is not closed; expected \"]\""),
+            (
+                "ws://[::1]80",
+                "'8' (U+0038) at character 11 follows \"]\"; expected \":\" and a port",
+            ),
+            ("ws://[::1]:x", "the port \"x\" is not a number"),
+            ("ws://[]/", "\"\" is not an IPv6 address"),
+            ("ws://[127.0.0.1]/", "\"127.0.0.1\" is not an IPv6 address"),
+            ("ws://[%25eth0]/", "\"\" is not an IPv6 address"),
+            ("ws://::1/", "\"::1\" needs brackets: \"[::1]\""),
+            ("ws://fe80::1%eth0/", "\"fe80::1%eth0\" needs brackets: \"[::1]\""),
+            ("ws://[fe80::1%]/", "\"\" is not a zone; expected the name or number of an interface"),
+            (
+                "ws://[fe80::1%25a%20b]/",
+                "\"a%20b\" is not a zone; expected the name or number of an interface",
+            ),
+            (
+                "ws://[fe80::1%25a%FF]/",
+                "\"a%FF\" is not a zone; expected the name or number of an interface",
+            ),
+        ] {
+            assert_eq!(Url::parse(url).unwrap_err().to_string(), expected, "{url:?}");
+        }
+    }
+}

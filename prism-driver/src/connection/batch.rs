@@ -1,0 +1,158 @@
+//! What a session sends to other connections, and writes to them by itself.
+//!
+//! A handler that sends to a thousand connections would wake a thousand tasks, to each for one
+//! write. Instead the session that it runs in writes for those that sleep, when its turn (a poll)
+//! ends: by then everything that it has to send them has gathered, and leaves in one write each.
+//! Only a connection that can not take it all at once has its task woken.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{connection::Connection, outbox::repeats};
+
+/// How many connections a session writes to before other tasks get a turn.
+const WRITES_PER_TURN: usize = 64;
+
+/// Which fan-out a connection was last part of: the number of a turn.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+    /// The connections to write to. A stack: a session may be polled within another's turn.
+    static TOUCHED: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Clone, Copy)]
+enum Turn {
+    /// No session runs on this thread.
+    None,
+    /// One does, and has sent nothing to others yet.
+    Quiet,
+    Numbered(u64),
+}
+
+/// The number of the turn that the caller runs in, if it runs in a session.
+pub(crate) fn number() -> Option<u64> {
+    match TURN.get() {
+        Turn::None => None,
+        Turn::Numbered(number) => Some(number),
+        Turn::Quiet => {
+            let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+            TURN.set(Turn::Numbered(number));
+            Some(number)
+        }
+    }
+}
+
+/// Has the turn that the caller runs in write to a connection.
+pub(crate) fn touch(connection: &Connection) {
+    let push = |touched: &RefCell<Vec<_>>| touched.borrow_mut().push(connection.clone());
+    if TOUCHED.try_with(push).is_err() {
+        // The thread ends: nobody gathers any more.
+        connection.outbox().fan_out();
+    }
+}
+
+pin_project! {
+    /// A session that is polled in turns, each of which writes to whomever it has sent to.
+    pub(crate) struct InTurns<S> {
+        #[pin]
+        session: S,
+        behind: Behind,
+    }
+}
+
+impl<S> InTurns<S> {
+    pub(crate) const fn new(session: S) -> Self {
+        Self { session, behind: Behind(None) }
+    }
+}
+
+impl<S: Future> Future for InTurns<S> {
+    type Output = S::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
+        let this = self.project();
+        let behind = this.behind;
+        let mut poll = Poll::Pending;
+        // The session does not go on before what it has sent is on its way.
+        behind.write(WRITES_PER_TURN);
+        if behind.is_empty() {
+            let entered = Entered::new();
+            poll = this.session.poll(cx);
+            *behind = entered.touched();
+            behind.write(WRITES_PER_TURN);
+        }
+        if !behind.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        poll
+    }
+}
+
+/// A turn, from its beginning to its end.
+struct Entered {
+    outer: Turn,
+    /// How many of the touched connections are the outer turn's.
+    theirs: usize,
+}
+
+impl Entered {
+    fn new() -> Self {
+        let theirs = TOUCHED.try_with(|touched| touched.borrow().len()).unwrap_or(0);
+        Self { outer: TURN.replace(Turn::Quiet), theirs }
+    }
+
+    fn touched(&self) -> Behind {
+        if let Turn::Numbered(_) = TURN.get() {
+            let drain =
+                |touched: &RefCell<Vec<_>>| touched.borrow_mut().drain(self.theirs..).collect();
+            Behind(TOUCHED.try_with(drain).ok().map(Box::new))
+        } else {
+            Behind(None)
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // There are none left, unless the session has panicked.
+        drop(self.touched());
+        TURN.set(self.outer);
+        repeats::forget();
+    }
+}
+
+/// Connections that are still to be written to, whatever becomes of the session. Boxed: most
+/// sessions never have any, and none for long.
+#[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
+struct Behind(Option<Box<Vec<Connection>>>);
+
+impl Behind {
+    const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn write(&mut self, most: usize) {
+        let Some(connections) = &mut self.0 else { return };
+        let kept = connections.len().saturating_sub(most);
+        for connection in connections.drain(kept..) {
+            connection.outbox().fan_out();
+        }
+        if kept == 0 {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.write(usize::MAX);
+    }
+}

@@ -1,0 +1,205 @@
+//! Budgets of connections that are outboxes and nothing else.
+
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use fastrand::Rng;
+use prism_core::{Output, PreparedMessage};
+
+use crate::outbox::budget::{Budget, Evict, FRAME, Place, STALLED, cost};
+use crate::{options::server::ServerOptions, outbox::queue::Unsent, server::stats::ServerStats};
+
+/// A connection that is an outbox and nothing else.
+#[derive(Default)]
+struct Fake {
+    unsent: Mutex<Unsent>,
+    told: AtomicUsize,
+}
+
+impl Evict for Fake {
+    fn evict(&self, number: u64) -> bool {
+        let mut unsent = self.unsent.lock().unwrap();
+        let is_counted = unsent.place().is_some_and(|place| place.number() == number);
+        if is_counted {
+            unsent.clear();
+        }
+        is_counted
+    }
+
+    fn tell(&self) {
+        self.told.fetch_add(1, Relaxed);
+    }
+}
+
+impl Fake {
+    fn stall(self: &Arc<Self>, budget: &Arc<Budget>) {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.unsent.lock().unwrap().count_in(budget, || weak);
+    }
+
+    fn append(&self, message: &PreparedMessage) {
+        self.unsent.lock().unwrap().append(message);
+    }
+
+    fn advance(&self, count: usize) {
+        self.unsent.lock().unwrap().advance(count);
+    }
+
+    fn was_evicted(&self) -> bool {
+        self.told.load(Relaxed) > 0
+    }
+}
+
+fn budget(most: usize) -> Arc<Budget> {
+    let mut options = ServerOptions::default().max_buffered(most);
+    options.connection.high_water_mark = 1;
+    Budget::new(&options, ServerStats::default())
+}
+
+/// So many connections that stall one after the other, each with a message of this length.
+fn stalled(budget: &Arc<Budget>, count: usize, len: usize) -> Vec<Arc<Fake>> {
+    let stall = |_| {
+        let fake = Arc::new(Fake::default());
+        fake.append(&PreparedMessage::new(&vec![7; len]));
+        fake.stall(budget);
+        fake
+    };
+    (0..count).map(stall).collect()
+}
+
+fn evicted(fakes: &[Arc<Fake>]) -> Vec<bool> {
+    fakes.iter().map(|fake| fake.was_evicted()).collect()
+}
+
+#[test]
+fn those_that_have_stalled_for_longest_are_evicted_and_no_more_than_have_to_be() {
+    let budget = budget(100_000);
+    let fakes = stalled(&budget, 4, 24_000);
+    budget.enforce();
+    assert_eq!(evicted(&fakes), [false; 4], "all of it fits");
+    // The first is the last now, as its peer has taken something.
+    fakes[0].advance(1);
+    fakes[3].append(&PreparedMessage::new(&[7; 24_000]));
+    budget.enforce();
+    assert_eq!(evicted(&fakes), [false, true, false, false]);
+    fakes[0].append(&PreparedMessage::new(&[7; 72_000]));
+    budget.enforce();
+    budget.enforce();
+    assert_eq!(evicted(&fakes), [false, true, true, true]);
+    assert_eq!(fakes[1].told.load(Relaxed), 1);
+    assert_eq!(budget.stats.counts().evicted, 3);
+}
+
+#[test]
+fn one_that_stalls_alone_stays_however_much_it_holds() {
+    let budget = budget(0);
+    let fakes = stalled(&budget, 1, 1_000_000);
+    budget.enforce();
+    assert_eq!(evicted(&fakes), [false]);
+    let second = stalled(&budget, 1, 10);
+    budget.enforce();
+    assert_eq!((evicted(&fakes), evicted(&second)), (vec![true], vec![false]));
+}
+
+#[test]
+fn a_budget_has_room_for_one_full_outbox_at_least() {
+    let options = ServerOptions::default().max_buffered(0);
+    let budget = Budget::new(&options, ServerStats::default());
+    let fakes = stalled(&budget, 2, options.connection.high_water_mark / 3);
+    budget.enforce();
+    assert_eq!(evicted(&fakes), [false; 2]);
+}
+
+#[test]
+fn a_frame_that_many_outboxes_share_counts_once() {
+    let budget = budget(0);
+    let message = PreparedMessage::new(&[7; 1_000_000]);
+    let fakes: Vec<_> = (0..100).map(|_| Arc::new(Fake::default())).collect();
+    for fake in &fakes {
+        fake.append(&message);
+        fake.stall(&budget);
+    }
+    let held = budget.stats.buffered();
+    assert!((1_000_000..1_100_000).contains(&held), "{held} bytes");
+    fakes[1..].iter().for_each(|fake| fake.advance(message.frame().len()));
+    fakes[1..].iter().for_each(|fake| fake.unsent.lock().unwrap().clear());
+    assert!(budget.stats.buffered() > 1_000_000, "one of them still has it");
+    drop(fakes);
+    assert_eq!(budget.stats.buffered(), 0);
+}
+
+#[test]
+fn memory_counts_until_it_is_given_back_and_not_only_the_bytes_in_it() {
+    let budget = budget(0);
+    let fake = Arc::new(Fake::default());
+    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
+    fake.stall(&budget);
+    fake.advance(99_999);
+    assert!(budget.stats.buffered() > 100_000, "{}", budget.stats.buffered());
+}
+
+#[test]
+fn what_stalls_with_little_in_a_large_buffer_is_moved_to_a_small_one() {
+    let budget = budget(0);
+    let fake = Arc::new(Fake::default());
+    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
+    fake.advance(99_999);
+    fake.stall(&budget);
+    let held = budget.stats.buffered() as usize;
+    assert!(held < STALLED + 100, "{held} bytes");
+    assert_eq!(fake.unsent.lock().unwrap().whole(), Some(&[7][..]));
+}
+
+/// What is to be counted, if it is counted at all: each place, and each frame once.
+fn recounted(fakes: &[Arc<Fake>]) -> usize {
+    let (mut sum, mut frames) = (0, Vec::<PreparedMessage>::new());
+    for fake in fakes {
+        let unsent = fake.unsent.lock().unwrap();
+        if unsent.place().is_some() {
+            sum += STALLED + unsent.capacity();
+            frames.extend(unsent.messages().cloned());
+        }
+    }
+    frames.sort_by_key(|frame| frame.frame().as_ptr());
+    frames.dedup_by_key(|frame| frame.frame().as_ptr());
+    sum + frames.iter().map(cost).sum::<usize>()
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
+    let (budget, mut rng) = (budget(usize::MAX), Rng::with_seed(7));
+    let fakes: Vec<_> = (0..5).map(|_| Arc::new(Fake::default())).collect();
+    for _ in 0..20_000 {
+        let fake = rng.choice(&fakes).unwrap();
+        let message = PreparedMessage::new(&vec![7; rng.usize(0..2_000)]);
+        match rng.u8(0..8) {
+            0 => fake.append(&message),
+            1 => fakes.iter().for_each(|fake| fake.append(&message)),
+            2 => fake.stall(&budget),
+            3 => drop(fake.unsent.lock().unwrap().drop_oldest()),
+            4 if rng.u8(0..8) == 0 => fake.unsent.lock().unwrap().clear(),
+            5 => {
+                let mut unsent = fake.unsent.lock().unwrap();
+                let bytes = rng.usize(0..5_000);
+                unsent.reserve(bytes);
+                unsent.buffer().extend(std::iter::repeat_n(7, bytes));
+            }
+            _ => {
+                let most = fake.unsent.lock().unwrap().len();
+                fake.advance(rng.usize(0..=most.min(6_000)));
+            }
+        }
+        assert_eq!(budget.stats.buffered() as usize, recounted(&fakes));
+    }
+    drop(fakes);
+    let account = budget.lock();
+    assert!(account.stalled.is_empty() && account.frames.is_empty() && account.held == 0);
+}
+
+#[test]
+fn what_is_counted_beside_the_bytes_is_at_least_what_it_takes() {
+    assert!(size_of::<Unsent>() + size_of::<Place>() + size_of::<u64>() * 3 < STALLED);
+    assert!(size_of::<PreparedMessage>() + size_of::<(usize, usize)>() < FRAME);
+}

@@ -1,0 +1,151 @@
+//! [`Router`]: what a request gets, by its path.
+
+use std::sync::Arc;
+
+use prism_core::{Reply, Request};
+
+use crate::{
+    connection::request::RequestInfo,
+    handshake::Upgrade,
+    options::Options,
+    runtime::contain::contain,
+    server::{
+        origins::Origins,
+        plain_answer::PlainAnswer,
+        routes::{Found, Routes},
+        stats::Unopened,
+    },
+};
+
+/// Makes the answer to a plain HTTP request.
+pub(crate) type Page = Box<dyn Fn(&Request<'_>) -> Reply + Send + Sync>;
+
+/// Judges a request before it becomes a connection.
+pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
+
+/// Routes to WebSocket endpoints (`E`) and to pages.
+pub(crate) struct Router<E> {
+    endpoints: Routes<Route<E>>,
+    pages: Routes<Page>,
+    pub(crate) subprotocols: Vec<String>,
+    /// Whether a request without one of these is refused.
+    pub(crate) requires_subprotocol: bool,
+    pub(crate) origins: Origins,
+    pub(crate) authorize: Option<Authorize>,
+}
+
+struct Route<E> {
+    endpoint: E,
+    /// What its connections remember of a request that had no more to say than its path.
+    info: Arc<RequestInfo>,
+}
+
+impl<E: Clone> Router<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            endpoints: Routes::new(),
+            pages: Routes::new(),
+            subprotocols: Vec::new(),
+            requires_subprotocol: false,
+            origins: Origins::any(),
+            authorize: None,
+        }
+    }
+
+    /// # Panics
+    /// If the path is malformed, or is taken already.
+    pub(crate) fn websocket(&mut self, path: &str, endpoint: E) {
+        self.endpoints.insert(path, |path| Route { endpoint, info: RequestInfo::plain(path) });
+    }
+
+    /// # Panics
+    /// If the path is malformed, or is taken already.
+    pub(crate) fn page(&mut self, path: &str, page: Page) {
+        self.pages.insert(path, |_| page);
+    }
+
+    /// What the request gets: 500 if a page or the authorisation panics.
+    pub(crate) fn decide(
+        &self,
+        request: Request<'_>,
+        options: &Options,
+    ) -> Result<Upgrade<E>, PlainAnswer> {
+        contain(|| self.route(&request, options)).unwrap_or_else(|| {
+            let reply = Reply::text(500, "internal error");
+            Err(PlainAnswer::new(&request, reply, Unopened::Failed))
+        })
+    }
+
+    /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
+    fn route(&self, request: &Request<'_>, options: &Options) -> Result<Upgrade<E>, PlainAnswer> {
+        let endpoint = self.endpoints.at(request.path());
+        let page = self.pages.at(request.path());
+        let allowed = match (&endpoint, &page) {
+            // RFC 9110 §9.3.7: "the OPTIONS request applies to the server in general".
+            _ if request.path() == "*" => "GET, HEAD, OPTIONS",
+            (_, Some(_)) => "GET, HEAD, OPTIONS",
+            (Some(_), None) => "GET, OPTIONS",
+            (None, None) => {
+                let reply = Reply::text(404, "no such page");
+                return Err(PlainAnswer::new(request, reply, Unopened::NotFound));
+            }
+        };
+        match (request.method(), endpoint, page) {
+            ("OPTIONS", ..) => {
+                let reply = allow(Reply::new(204), allowed);
+                Err(PlainAnswer::new(request, reply, Unopened::Page))
+            }
+            ("GET", Some(found), None) => self.upgrade(request, &found, options),
+            ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
+                self.upgrade(request, &found, options)
+            }
+            ("GET" | "HEAD", _, Some(found)) => Err(serve_page(request, &found)),
+            _ => {
+                // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
+                let text = format!("method not allowed; expected one of {allowed}\n");
+                let reply = allow(Reply::text(405, text), allowed);
+                Err(PlainAnswer::new(request, reply, Unopened::BadRequest))
+            }
+        }
+    }
+
+    fn upgrade(
+        &self,
+        request: &Request<'_>,
+        found: &Found<'_, '_, Route<E>>,
+        options: &Options,
+    ) -> Result<Upgrade<E>, PlainAnswer> {
+        let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
+        let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
+        if offer.select_subprotocol(&self.subprotocols).is_none() && self.requires_subprotocol {
+            return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
+        }
+        if !self.origins.allow(request) {
+            // It is not repeated: who reads this is not who sent it.
+            let reply = Reply::text(403, "pages of this origin may not connect here");
+            return Err(PlainAnswer::new(request, reply, Unopened::Forbidden));
+        }
+        if let Some(authorize) = &self.authorize {
+            let refusal = |reply| PlainAnswer::new(request, reply, Unopened::Unauthorized);
+            authorize(request).map_err(refusal)?;
+        }
+        let Route { endpoint, info } = found.value;
+        Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
+    }
+
+    fn missing_subprotocol(&self) -> String {
+        let names = self.subprotocols.join(", ");
+        format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
+    }
+}
+
+fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainAnswer {
+    match found.params() {
+        Ok(_) => PlainAnswer::new(request, (found.value)(request), Unopened::Page),
+        Err(error) => PlainAnswer::malformed(request, error),
+    }
+}
+
+fn allow(reply: Reply, methods: &str) -> Reply {
+    reply.header("Allow", methods).expect("the name is a token, and the methods are ours")
+}

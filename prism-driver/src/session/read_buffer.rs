@@ -1,0 +1,140 @@
+//! [`Input`]: what a connection has received and not dealt with. An idle one holds no buffer.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use prism_core::RecvBuffer;
+
+use crate::{buffer_pool, runtime::Transport, session::turn};
+
+/// How much spare memory a read is offered at least.
+const MIN_READ: usize = 16 << 10;
+
+/// How much a read brings at most, so that none is more than half a turn: the buffer of a message that
+/// is under way may be as large as that.
+const MAX_READ: usize = 128 << 10;
+
+/// How much a handshake reads at once: what comes behind the head can wait in the kernel.
+const HEAD_READ: usize = 4 << 10;
+
+/// What is there while more is waited for lies in as little memory as it takes. It is moved for that each
+/// time that something comes, 16 KiB of it at most: no more than a packet costs anyway.
+pub(crate) struct Input(Option<Box<RecvBuffer>>);
+
+impl Input {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Reads once. Where that has to be waited for, [give back](Self::shrink) what is not needed.
+    pub(crate) fn poll_read(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let buffer = self.buffer();
+        let spare = buffer.spare(MIN_READ);
+        let most = spare.len().min(MAX_READ);
+        let read = read(&mut spare[..most]);
+        if let Poll::Ready(Ok(count)) = read {
+            buffer.received(count);
+        }
+        read
+    }
+
+    /// Reads once for a handshake, from a transport that nobody else has.
+    pub(crate) async fn fill(&mut self, io: &mut impl Transport) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill_head(io, cx)).await
+    }
+
+    /// See [`fill`](Self::fill).
+    pub(crate) fn poll_fill_head(
+        &mut self,
+        io: &mut impl Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let read = self.poll_read(|buf| Pin::new(io).poll_read(cx, &mut buf[..HEAD_READ]));
+        if read.is_pending() {
+            self.shrink();
+        }
+        read
+    }
+
+    /// What there is, if there is anything.
+    pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
+        self.0.as_deref_mut()
+    }
+
+    /// A large buffer with what there is.
+    pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
+        let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
+        if buffer.capacity() < buffer_pool::RECV_BUFFER {
+            let mut small = std::mem::replace(buffer, buffer_pool::take_recv());
+            small.move_to(buffer);
+        }
+        buffer
+    }
+
+    /// Begins a turn.
+    pub(crate) fn begin_turn(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.hold_after(turn::WORK);
+        }
+    }
+
+    /// Counts work as done in this turn.
+    pub(crate) fn count(&mut self, work: u32) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.hold_earlier(work);
+        }
+    }
+
+    /// Whether others should have their turn before anything else is read or parsed.
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.0.as_ref().is_some_and(|buffer| buffer.is_held())
+    }
+
+    /// Whether this has waited for bytes, or has never had any: it holds no large buffer.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.0.as_ref().is_none_or(|buffer| buffer.capacity() < buffer_pool::RECV_BUFFER)
+    }
+
+    /// Gives the buffer back if there is nothing in it.
+    pub(crate) fn give_back_empty(&mut self) {
+        if let Some(buffer) = self.0.take_if(|buffer| buffer.is_empty()) {
+            buffer_pool::put_recv(buffer);
+        }
+    }
+
+    /// Gives back memory that is not needed while nothing more comes.
+    pub(crate) fn shrink(&mut self) {
+        let Some(mut large) = self.0.take_if(|buffer| buffer.len() <= buffer.capacity() / 4) else {
+            return;
+        };
+        if !large.is_empty() {
+            let mut small = RecvBuffer::with_capacity(large.len());
+            large.move_to(&mut small);
+            self.0 = Some(Box::new(small));
+        }
+        buffer_pool::put_recv(large);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.clear();
+        }
+    }
+}
+
+/// Whoever comes next finds the buffer warm.
+impl Drop for Input {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.0.take() {
+            buffer_pool::put_recv(buffer);
+        }
+    }
+}

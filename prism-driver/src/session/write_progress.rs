@@ -1,0 +1,200 @@
+//! [`WriteProgress`]: whether a peer takes what is sent to it fast enough.
+//!
+//! ```text
+//!   begin        took            took                            took
+//!     |            |               |                               |
+//!     |<------------ window ------------->|<------------ window ------------->|
+//!                  |<---- no byte for a whole timeout: given up ---->|
+//! ```
+//!
+//! There are two rules. Something has to be taken within each `timeout`; and in each window, which is
+//! as long and begins where the one before was judged, `min_rate` bytes per second of it. The first
+//! alone could be kept with one byte at a time, for ever.
+//!
+//! What counts is what the transport took. The operating system takes large pieces at once and then
+//! nothing for a while, so the rate is judged at the end of a window and not before.
+
+use std::time::Duration;
+
+use crate::session::moment::Moment;
+
+/// How slow a peer may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteLimits {
+    /// How long it may take nothing; and how long a window is.
+    pub(crate) timeout: Duration,
+    /// How many bytes per second it has to take, in each window; none if zero.
+    pub(crate) min_rate: usize,
+}
+
+/// What a peer has taken of late. It is there while something waits to be taken all the time, and is
+/// dropped when nothing does.
+///
+/// Whoever holds it writes before it asks, so that nobody is given up who would have taken more.
+#[derive(Debug)]
+pub(crate) struct WriteProgress {
+    /// When the peer is given up if it has taken nothing by then.
+    stalled_at: Moment,
+    /// When the window is over; never if there is no rate.
+    window_ends: Moment,
+    /// How many bytes the transport has taken in this window.
+    taken: u64,
+}
+
+impl WriteLimits {
+    /// How many bytes have to be taken in a window.
+    fn window_minimum(self) -> u128 {
+        (self.min_rate as u128).saturating_mul(self.timeout.as_nanos()) / 1_000_000_000
+    }
+
+    fn window_end(self, now: Duration) -> Moment {
+        if self.min_rate == 0 { Moment::END } else { now.saturating_add(self.timeout).into() }
+    }
+}
+
+impl WriteProgress {
+    /// Something waits from `now` on.
+    pub(crate) fn begin(now: Duration, limits: WriteLimits) -> Self {
+        let stalled_at = now.saturating_add(limits.timeout).into();
+        Self { stalled_at, window_ends: limits.window_end(now), taken: 0 }
+    }
+
+    /// The transport took so many bytes, and something still waits.
+    pub(crate) fn took(&mut self, bytes: u64, now: Duration, limits: WriteLimits) {
+        if bytes > 0 {
+            self.stalled_at = now.saturating_add(limits.timeout).into();
+            self.taken = self.taken.saturating_add(bytes);
+        }
+    }
+
+    /// Returns when [`is_too_slow`](Self::is_too_slow) has to be asked.
+    pub(crate) fn due(&self) -> Duration {
+        self.stalled_at.min(self.window_ends).into()
+    }
+
+    /// Returns whether the peer has to be given up. If a window is over and enough was taken in it, the
+    /// next begins.
+    pub(crate) fn is_too_slow(&mut self, now: Duration, limits: WriteLimits) -> bool {
+        if self.stalled_at <= now.into() {
+            return true;
+        }
+        if self.window_ends <= now.into() {
+            if u128::from(self.taken) < limits.window_minimum() {
+                return true;
+            }
+            self.window_ends = limits.window_end(now);
+            self.taken = 0;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, WriteLimits, WriteProgress};
+
+    const NANO: Duration = Duration::from_nanos(1);
+
+    const LIMITS: WriteLimits = WriteLimits { timeout: s(30), min_rate: 240 };
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Asks whenever it is due; when the peer is given up, if it is before `end`.
+    fn given_up(
+        progress: &mut WriteProgress,
+        limits: WriteLimits,
+        end: Duration,
+    ) -> Option<Duration> {
+        while progress.due() < end {
+            let due = progress.due();
+            assert!(!progress.is_too_slow(due - NANO, limits), "too early at {due:?}");
+            if progress.is_too_slow(due, limits) {
+                return Some(due);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn it_is_small() {
+        assert!(size_of::<WriteProgress>() <= 24);
+        assert_eq!(size_of::<Option<WriteProgress>>(), size_of::<WriteProgress>());
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_is_given_up_after_the_timeout() {
+        for min_rate in [0, 1, 240, usize::MAX] {
+            let limits = WriteLimits { min_rate, ..LIMITS };
+            let mut progress = WriteProgress::begin(s(7), limits);
+            assert_eq!(given_up(&mut progress, limits, s(1000)), Some(s(37)));
+        }
+    }
+
+    #[test]
+    fn a_peer_that_took_enough_and_then_nothing_is_given_up_a_timeout_later() {
+        let mut progress = WriteProgress::begin(s(0), LIMITS);
+        progress.took(1_000_000, s(12), LIMITS);
+        // The window's end at 30 s is passed on the way.
+        assert_eq!(given_up(&mut progress, LIMITS, s(1000)), Some(s(42)));
+    }
+
+    #[test]
+    fn a_window_in_which_one_byte_less_than_the_rate_was_taken_is_the_last() {
+        for (bytes, end) in [(7199, Some(s(30))), (7200, None)] {
+            let mut progress = WriteProgress::begin(s(0), LIMITS);
+            progress.took(7000, s(1), LIMITS);
+            progress.took(bytes - 7000, s(29), LIMITS);
+            assert_eq!(given_up(&mut progress, LIMITS, s(31)), end, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn each_window_is_judged_by_itself() {
+        let mut progress = WriteProgress::begin(s(0), LIMITS);
+        for window in 0..10 {
+            // However much it is, the next window has none of it.
+            progress.took(7200 << window, s(30 * window + 29), LIMITS);
+            assert_eq!(given_up(&mut progress, LIMITS, s(30 * window + 31)), None);
+        }
+        progress.took(7199, s(329), LIMITS);
+        assert_eq!(given_up(&mut progress, LIMITS, s(1000)), Some(s(330)));
+    }
+
+    #[test]
+    fn a_window_begins_where_the_last_was_judged_however_late_that_was() {
+        let mut progress = WriteProgress::begin(s(0), LIMITS);
+        progress.took(7200, s(29), LIMITS);
+        assert!(!progress.is_too_slow(s(35), LIMITS));
+        progress.took(7200, s(64), LIMITS);
+        assert_eq!(progress.due(), s(65));
+        assert!(!progress.is_too_slow(s(65), LIMITS));
+    }
+
+    #[test]
+    fn without_a_rate_a_byte_now_and_then_is_enough() {
+        let limits = WriteLimits { min_rate: 0, ..LIMITS };
+        let mut progress = WriteProgress::begin(s(0), limits);
+        for byte in 1..1000 {
+            progress.took(1, s(29 * byte), limits);
+            assert_eq!(given_up(&mut progress, limits, s(29 * (byte + 1))), None);
+        }
+        // No byte is no progress.
+        progress.took(0, s(29 * 999 + 1), limits);
+        assert_eq!(given_up(&mut progress, limits, s(100_000)), Some(s(29 * 999 + 30)));
+    }
+
+    #[test]
+    fn limits_of_any_size_are_no_trouble() {
+        let never = WriteLimits { timeout: Duration::MAX, min_rate: usize::MAX };
+        let mut progress = WriteProgress::begin(s(5), never);
+        progress.took(u64::MAX, s(6), never);
+        progress.took(u64::MAX, s(7), never);
+        assert!(!progress.is_too_slow(s(1 << 30), never));
+        let at_once = WriteLimits { timeout: Duration::ZERO, min_rate: usize::MAX };
+        let mut progress = WriteProgress::begin(s(5), at_once);
+        assert_eq!(progress.due(), s(5));
+        assert!(progress.is_too_slow(s(5), at_once));
+    }
+}
