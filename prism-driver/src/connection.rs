@@ -17,10 +17,11 @@ use crate::{
         request::RequestInfo,
         send::{Queue, Sending},
     },
+    error::TrySendError,
     outbox::{
-        Cut, Duty, Outbox, Patience,
+        Duty, Outbox, Patience,
         budget::{Budget, Evict},
-        state::Outgoing,
+        state::{Cut, Outgoing},
     },
     runtime::wakeups,
 };
@@ -411,23 +412,3 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a message could not be sent at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrySendError {
-    /// As many bytes as the high-water mark are waiting already.
-    Full,
-    /// It can not be sent at any time.
-    Refused(SendError),
-}
-
-impl fmt::Display for TrySendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("the outbox is full"),
-            Self::Refused(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl std::error::Error for TrySendError {}

@@ -1,160 +1,208 @@
-//! [`ConnectError`]: why a client got no connection; [`Refusal`]: what a server said instead.
+//! Why a connection ended ([`Disconnect`]), was never opened ([`AcceptError`], [`ConnectError`]), or did not take a
+//! message ([`TrySendError`]).
+//!
+//! [`ConnectError`]: connect::ConnectError
 
-use std::{borrow::Cow, error::Error, fmt, io};
+use std::{error::Error, fmt, io, sync::Arc};
 
-use prism_core::{HandshakeError, Headers, InvalidRequest, Response};
+use prism_core::{CloseCode, ProtocolError, SendError};
 
-use crate::client::url::InvalidUrl;
+pub(crate) mod connect;
 
-/// Why a client got no connection.
-///
-/// It tells whether another attempt makes sense. What the server has decided is
-/// [`Refused`](Self::Refused), however the server goes on, or goes away, after the status of its answer.
-///
-/// ```
-/// use std::time::Duration;
-/// use prism_driver::ConnectError;
-///
-/// /// How long to wait before the next attempt; `None`: the next one would end as this one did.
-/// fn retry_after(error: &ConnectError) -> Option<Duration> {
-///     match error {
-///         // The line is bad, or the server restarts.
-///         ConnectError::Unreachable(_) | ConnectError::Io(_) | ConnectError::TimedOut => {
-///             Some(Duration::from_secs(1))
-///         }
-///         // It is busy, and may say for how long.
-///         ConnectError::Refused(refusal) if matches!(refusal.status, 429 | 502..=504) => {
-///             let seconds = refusal.header("Retry-After").and_then(|value| value.parse().ok());
-///             Some(Duration::from_secs(seconds.unwrap_or(30)))
-///         }
-///         // A wrong token, a wrong path, a wrong URL, or something that is not a WebSocket server.
-///         _ => None,
-///     }
-/// }
-/// # assert!(retry_after(&ConnectError::TimedOut).is_some());
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The answer is not that of a WebSocket server, or it ended before its head did.
-    Handshake(HandshakeError),
-    /// A header or sub-protocol cannot be sent.
-    InvalidRequest(InvalidRequest),
-    /// The URL is not one to connect to.
-    InvalidUrl(InvalidUrl),
-    /// The transport failed before the whole head of an answer came.
-    Io(io::Error),
-    /// The server refused: it asks for a login, redirects, has no such path ... Prism follows no
-    /// redirect and answers no challenge: what the server said is in here, for you to act on.
-    Refused(Refusal),
-    /// The handshake timeout passed before the whole head of an answer came.
-    TimedOut,
-    /// The host has no address, or none at which somebody answered within the connect timeout. The
-    /// error names each address that was tried.
-    Unreachable(io::Error),
-}
-
-/// A server's answer other than "101 Switching Protocols".
-///
-/// It is given as soon as it is there, or a second after its status, with what has come of the rest. So
-/// a server that never ends the body keeps nobody waiting, and hides nothing.
+/// Why a connection ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Refusal {
-    /// The status, such as 401 or 302.
-    pub status: u16,
-    /// The header lines.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The start of the body, without the framing of chunks: 8 KiB of it, or what had come.
-    pub body: Vec<u8>,
+pub enum Disconnect {
+    /// The peer closed it with this code and reason.
+    Peer {
+        /// The peer's code; [`CloseCode::NO_STATUS`] if it gave none.
+        code: CloseCode,
+        /// The peer's reason, often empty.
+        reason: String,
+    },
+    /// We closed it with this code and reason, and the peer agreed.
+    Local {
+        /// Our code.
+        code: CloseCode,
+        /// Our reason.
+        reason: String,
+    },
+    /// It failed.
+    Failed(Failure),
 }
 
-impl Refusal {
-    /// Returns a header; several lines of it are joined as for
-    /// [`Connection::header`](crate::Connection::header).
+/// How a connection failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// We [aborted](crate::Connection::abort) it.
+    Aborted,
+    /// The server held [too much](crate::ServerOptions::max_buffered) for peers that did not take it, and this
+    /// peer had taken nothing for longest.
+    Evicted,
+    /// The handler panicked. The peer was told 1011.
+    HandlerPanicked,
+    /// The transport failed.
+    Io(Arc<io::Error>),
+    /// The peer broke the protocol, went silent, or left without a close frame.
+    Protocol(ProtocolError),
+    /// The server shut down, and the connection had not ended within the [grace
+    /// time](crate::ServerOptions::shutdown_grace).
+    ServerShutdown,
+    /// The task of a [`Socket`](crate::Socket)'s connection was dropped, as a runtime drops its tasks when it ends.
+    TaskDropped,
+    /// The peer took no byte of what waited for it for as long as the [write
+    /// timeout](crate::Options::write_timeout), or fewer bytes than the [minimum
+    /// rate](crate::Options::min_write_rate).
+    WriteStalled,
+}
+
+impl Failure {
+    /// Returns whether the transport ended by itself, or was given up because the peer did not end it.
+    pub(crate) const fn is_end_of_transport(&self) -> bool {
+        use ProtocolError::{CloseTimeout, UnexpectedEof};
+        matches!(self, Self::Io(_) | Self::Protocol(CloseTimeout | UnexpectedEof))
+    }
+}
+
+impl Disconnect {
+    /// Returns the close code, as a browser would report it: 1005 for a close frame without a code, 1006 if the
+    /// connection failed.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
-        Headers::join(name, self.values(name))
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Peer { code, .. } | Self::Local { code, .. } => (*code).into(),
+            Self::Failed(_) => 1006,
+        }
     }
 
-    /// Returns the value of each line of a header, in their order: also of `Set-Cookie`, whose lines
-    /// cannot be joined.
-    pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        self.values(name).map(String::from_utf8_lossy)
-    }
-
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let is_it = move |(own, _): &&(String, _)| own.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(is_it).map(|(_, value)| &**value)
-    }
-}
-
-impl From<&Response<'_>> for Refusal {
-    fn from(response: &Response<'_>) -> Self {
-        let headers =
-            response.headers().iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
-        Self {
-            status: response.status(),
-            headers: headers.collect(),
-            body: response.body().to_vec(),
+    /// Returns the reason in the close frame, or what went wrong.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Peer { reason, .. } | Self::Local { reason, .. } => reason.clone(),
+            Self::Failed(failure) => failure.to_string(),
         }
     }
 }
 
-impl fmt::Display for ConnectError {
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (side, code, reason) = match self {
+            Self::Peer { code, reason } => ("the peer", code, reason),
+            Self::Local { code, reason } => ("us", code, reason),
+            Self::Failed(failure) => return fmt::Display::fmt(failure, f),
+        };
+        write!(f, "closed by {side} with {code}")?;
+        // The reason is the peer's text: escaped, so that it cannot forge a line in a log.
+        if reason.is_empty() { Ok(()) } else { write!(f, " ({})", reason.escape_debug()) }
+    }
+}
+
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handshake(error) => write!(f, "not the answer of a WebSocket server: {error}"),
-            Self::InvalidRequest(error) => fmt::Display::fmt(error, f),
-            Self::InvalidUrl(error) => write!(f, "invalid URL: {error}"),
-            Self::Io(error) => write!(f, "the transport failed during the handshake: {error}"),
-            Self::Refused(refusal) => {
-                write!(f, "the server refused with status {}; expected 101", refusal.status)
+            Self::Aborted => f.write_str("aborted by us"),
+            Self::Evicted => {
+                f.write_str("the server held too much for peers that do not read, and evicted it")
             }
-            Self::TimedOut => f.write_str("the server did not answer within the handshake timeout"),
-            Self::Unreachable(error) => write!(f, "the server cannot be reached: {error}"),
+            Self::HandlerPanicked => f.write_str("the handler panicked"),
+            Self::Io(error) => write!(f, "the transport failed: {error}"),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::ServerShutdown => f.write_str("the server shut down before it had closed"),
+            Self::TaskDropped => f.write_str("the connection's task was dropped with its runtime"),
+            Self::WriteStalled => f.write_str("the peer stopped reading, or reads too slowly"),
         }
     }
 }
 
-impl Error for ConnectError {
+impl Error for Disconnect {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Handshake(error) => Some(error),
-            Self::InvalidRequest(error) => error.source(),
-            Self::InvalidUrl(error) => Some(error),
-            Self::Io(error) | Self::Unreachable(error) => Some(error),
-            Self::Refused(_) | Self::TimedOut => None,
+            // This displays as the failure does, so its source is the failure's.
+            Self::Failed(failure) => failure.source(),
+            Self::Peer { .. } | Self::Local { .. } => None,
         }
     }
 }
 
-impl From<io::Error> for ConnectError {
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(&**error),
+            Self::Protocol(error) => error.source(),
+            Self::Aborted
+            | Self::Evicted
+            | Self::HandlerPanicked
+            | Self::ServerShutdown
+            | Self::TaskDropped
+            | Self::WriteStalled => None,
+        }
+    }
+}
+
+impl From<ProtocolError> for Failure {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+/// Why a message could not be sent at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrySendError {
+    /// As many bytes as the [high-water mark](crate::Options::high_water_mark) are waiting already.
+    Full,
+    /// It cannot be sent at any time.
+    Refused(SendError),
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the outbox is full"),
+            Self::Refused(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Error for TrySendError {}
+
+/// Why a server opened no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The transport failed or ended.
+    Io(io::Error),
+    /// The request was answered with this status, and opened no connection.
+    Refused(u16),
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the transport failed: {error}"),
+            Self::Refused(status) => write!(f, "the request was answered with {status}"),
+        }
+    }
+}
+
+impl Error for AcceptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+impl From<io::Error> for AcceptError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-impl From<HandshakeError> for ConnectError {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-impl From<InvalidRequest> for ConnectError {
-    fn from(error: InvalidRequest) -> Self {
-        Self::InvalidRequest(error)
-    }
-}
-
-impl From<InvalidUrl> for ConnectError {
-    fn from(error: InvalidUrl) -> Self {
-        Self::InvalidUrl(error)
-    }
-}
-
-impl From<Refusal> for ConnectError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
     }
 }

@@ -1,7 +1,7 @@
 //! The server's side of a handshake: reads a request's head, and has it become a connection or a
 //! [`PlainAnswer`].
 
-use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use prism_core::{Accept, Offer, Output, Request, ServerHandshake};
 
@@ -13,40 +13,6 @@ use crate::{
     server::{plain_answer::PlainAnswer, routes::Params, stats::Unopened},
     session::{Opened, Session, read_buffer::Input},
 };
-
-/// Why a server opened no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AcceptError {
-    /// The transport failed or ended.
-    Io(io::Error),
-    /// The request was answered with this status, and is no connection.
-    Refused(u16),
-}
-
-impl fmt::Display for AcceptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "the transport failed: {error}"),
-            Self::Refused(status) => write!(f, "the request was answered with {status}"),
-        }
-    }
-}
-
-impl Error for AcceptError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Refused(_) => None,
-        }
-    }
-}
-
-impl From<io::Error> for AcceptError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// A request that becomes a connection: the answer is written, but not sent.
 pub(crate) struct Upgrade<E> {

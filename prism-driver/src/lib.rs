@@ -70,12 +70,14 @@ mod socket;
 
 pub use client::Client;
 pub use client::url::InvalidUrl;
+pub use connection::Connection;
 pub use connection::id::{ConnectionId, origin};
 pub use connection::send::Sending;
-pub use connection::{Connection, TrySendError};
-pub use error::{ConnectError, Refusal};
-pub use handler::{Disconnect, Failure, Handler};
-pub use handshake::AcceptError;
+pub use error::AcceptError;
+pub use error::TrySendError;
+pub use error::connect::{ConnectError, Refusal};
+pub use error::{Disconnect, Failure};
+pub use handler::Handler;
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
 };
@@ -101,6 +103,6 @@ pub use serve::{serve_stream, serve_upgraded};
 pub use server::listener::shared_listeners;
 pub use server::origins::{InvalidOrigin, Origins};
 pub use server::stats::{Counts, Refused, ServerStats};
-pub use server::{Server, Shutdown};
+pub use server::{Server, stats::Shutdown};
 pub use socket::Socket;
 pub use socket::split::{RecvHalf, SendHalf};

@@ -12,7 +12,8 @@ use std::{
 use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
 
 use crate::{
-    connection::{TrySendError, batch},
+    connection::batch,
+    error::TrySendError,
     options::{Options, when_slow::WhenSlow},
     outbox::{
         queue::Unsent,
@@ -24,8 +25,8 @@ use crate::{
 };
 
 pub(crate) mod budget;
-mod cut;
-mod owner;
+pub(crate) mod cut;
+pub(crate) mod owner;
 pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
@@ -34,8 +35,6 @@ pub(crate) mod state;
 pub(crate) mod sync;
 pub(crate) mod transport;
 pub(crate) mod waiters;
-
-pub(crate) use crate::outbox::{cut::Cut, owner::Rest};
 
 pub(crate) struct Outbox {
     wire: Mutex<Wire>,

@@ -5,8 +5,9 @@ use prism_core::WebSocket;
 
 use crate::{
     connection::request::RequestInfo,
-    handler::{Disconnect, Handler},
-    handshake::{AcceptError, Turned, Upgrade, greet},
+    error::{AcceptError, Disconnect},
+    handler::Handler,
+    handshake::{Turned, Upgrade, greet},
     options::Options,
     runtime::{Runtime, Transport},
     server::{plain_answer::PlainAnswer, routes::Params},

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    iter::Sum,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
 };
@@ -18,7 +17,7 @@ use crate::{
         listener::{hold_little, listen},
         origins::Origins,
         router::Router,
-        stats::ServerStats,
+        stats::{ServerStats, Shutdown},
     },
 };
 
@@ -45,31 +44,6 @@ pub struct Server<N: Network> {
     router: Router<Arc<dyn Endpoint<N>>>,
     options: ServerOptions,
     stats: ServerStats,
-}
-
-/// What became of the connections that there were when a server was shut down: each is in one of
-/// these numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Shutdown {
-    /// How many ended well within the grace time: both sides had closed.
-    pub closed: usize,
-    /// How many ended otherwise within the grace time ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not
-    /// answer the close frame in time, or was gone without an answer, or the handler panicked or aborted it.
-    pub failed: usize,
-    /// How many had to be cut when the grace time was over.
-    pub cut: usize,
-}
-
-/// Of several servers, all in all.
-impl Sum for Shutdown {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            closed: sum.closed + one.closed,
-            failed: sum.failed + one.failed,
-            cut: sum.cut + one.cut,
-        })
-    }
 }
 
 impl<N: Network> Server<N> {

@@ -6,7 +6,8 @@ use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSock
 
 use crate::{
     connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
-    handler::{Disconnect, Failure, Handler},
+    error::{Disconnect, Failure},
+    handler::Handler,
     options::Options,
     outbox::{Outbox, queue::Unsent},
     runtime::{Transport, contain::contain},
@@ -200,7 +201,8 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             }
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::Aborted
-            | Failure::CutOff
+            | Failure::ServerShutdown
+            | Failure::TaskDropped
             | Failure::Evicted
             | Failure::WriteStalled => {
                 Link::new(&self.connection, &mut self.clock).give_up();

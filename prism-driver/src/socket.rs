@@ -15,7 +15,8 @@ use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
 use crate::{
     connection::Connection,
-    handler::{Disconnect, Failure, Handler},
+    error::{Disconnect, Failure},
+    handler::Handler,
     runtime::{notice::Deferring, wakeups::hold_wakeups},
     socket::split::{RecvHalf, SendHalf},
 };

@@ -114,6 +114,6 @@ fn a_socket_whose_task_is_dropped_before_it_has_run_is_over() {
         assert_eq!(socket.send("in vain").await, Err(SendError::Closed));
         assert_eq!(poll_once(socket.connection().closed()).await, Some(()));
         let reason = socket.recv().await.unwrap_err();
-        assert!(matches!(reason, Disconnect::Failed(Failure::CutOff)), "{reason}");
+        assert!(matches!(reason, Disconnect::Failed(Failure::TaskDropped)), "{reason}");
     });
 }

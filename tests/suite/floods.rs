@@ -90,7 +90,7 @@ fn a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other() {
         flood(&peer, TEXT);
         assert_eq!(server.stop().cut, 1);
         let ended = events.ended();
-        assert!(matches!(ended, Disconnect::Failed(Failure::CutOff)), "{ended:?}");
+        assert!(matches!(ended, Disconnect::Failed(Failure::ServerShutdown)), "{ended:?}");
     });
 }
 

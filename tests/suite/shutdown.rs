@@ -97,7 +97,7 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
     stuck.expect_close(1001, WHY);
     stuck.expect_gone();
     let endings = [events.ended(), events.ended()];
-    let cut = |ending: &&Disconnect| matches!(ending, Disconnect::Failed(Failure::CutOff));
+    let cut = |ending: &&Disconnect| matches!(ending, Disconnect::Failed(Failure::ServerShutdown));
     assert_eq!(endings.iter().filter(cut).count(), 1, "{endings:?}");
     events.nothing_more();
 }
@@ -187,7 +187,7 @@ fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped()
     gate.open();
     assert_eq!(events.message().as_message(), Message::Text("finished"));
     let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::CutOff)), "{ended:?}");
+    assert!(matches!(ended, Disconnect::Failed(Failure::ServerShutdown)), "{ended:?}");
 }
 
 #[test]

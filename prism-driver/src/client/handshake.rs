@@ -13,7 +13,7 @@ use prism_core::{Accepted, Answer, ClientHandshake, ClientRequest, HandshakeErro
 
 use crate::{
     connection::id::random_bytes,
-    error::{ConnectError, Refusal},
+    error::connect::{ConnectError, Refusal},
     options::Options,
     runtime::{Runtime, Transport, within},
     session::{Opened, read_buffer::Input},

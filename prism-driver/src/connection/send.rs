@@ -8,7 +8,8 @@ use std::{
 use prism_core::SendError;
 
 use crate::{
-    connection::{Connection, TrySendError},
+    connection::Connection,
+    error::TrySendError,
     outbox::{Patience, state::Outgoing},
     runtime::notice::Listening,
 };

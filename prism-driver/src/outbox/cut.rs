@@ -2,22 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::outbox::{Outbox, tell_all};
 use crate::{
-    handler::Failure,
+    error::Failure,
+    outbox::{Outbox, state::Cut, tell_all},
     runtime::{contain::contain, wakeups},
 };
-
-/// Who would not wait for the close handshake.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Cut {
-    /// The server's shutdown.
-    Shutdown,
-    /// The application.
-    Abort,
-    /// The server's [budget](crate::outbox::budget).
-    Eviction,
-}
 
 impl Outbox {
     /// Ends the connection: its transport is gone when this returns, and whoever waits for the end has
@@ -58,15 +47,5 @@ impl Outbox {
     /// If it was cut: how it failed, whatever else came of it.
     pub(crate) fn failure_by_cut(&self) -> Option<Failure> {
         self.lock().cut.map(Failure::from)
-    }
-}
-
-impl From<Cut> for Failure {
-    fn from(cut: Cut) -> Self {
-        match cut {
-            Cut::Shutdown => Self::CutOff,
-            Cut::Abort => Self::Aborted,
-            Cut::Eviction => Self::Evicted,
-        }
     }
 }

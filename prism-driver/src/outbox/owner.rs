@@ -11,7 +11,7 @@ use prism_core::{CloseCode, Event, ProtocolError};
 
 use crate::outbox::Outbox;
 use crate::{
-    handler::Failure,
+    error::Failure,
     outbox::{
         budget::{Budget, Evict},
         state::{End, Wire, Written},

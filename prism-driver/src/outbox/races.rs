@@ -22,9 +22,10 @@ use loom::{
 };
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
-use crate::outbox::{Outbox, Rest};
+use crate::outbox::{Outbox, owner::Rest};
 use crate::{
-    connection::{Connection, Owned, TrySendError, batch::InTurns, request::RequestInfo},
+    connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
+    error::TrySendError,
     options::Options,
 };
 

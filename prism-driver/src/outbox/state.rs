@@ -13,9 +13,9 @@ use prism_core::{
 
 use crate::{
     buffer_pool,
+    error::Failure,
     options::when_slow::WhenSlow,
     outbox::{
-        Cut,
         budget::{Budget, Evict, Place},
         queue::{Apart, SHARED, Unsent},
         repeats,
@@ -70,6 +70,17 @@ pub(crate) enum End {
     Told,
 }
 
+/// Who would not wait for the close handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// The server's shutdown.
+    Shutdown,
+    /// The application.
+    Abort,
+    /// The server's [budget](crate::outbox::budget).
+    Eviction,
+}
+
 #[derive(Default)]
 pub(crate) struct More {
     /// There until `on_connect` has run: idle connections should not hold a head each.
@@ -90,6 +101,16 @@ pub(crate) struct More {
     pub(crate) notices: Option<Arc<Notices>>,
     /// What is to be run when the connection is over.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl From<Cut> for Failure {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Shutdown => Self::ServerShutdown,
+            Cut::Abort => Self::Aborted,
+            Cut::Eviction => Self::Evicted,
+        }
+    }
 }
 
 impl More {

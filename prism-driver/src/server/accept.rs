@@ -10,8 +10,13 @@ use crate::{
     outbox::budget::Budget,
     runtime::{Network, undelayed, until, within},
     server::{
-        Shutdown, admission::Lobby, pending::Visitor, registry::Registry, router::Router,
-        shutdown::Farewell, slot::Seat, stats::ServerStats,
+        admission::Lobby,
+        pending::Visitor,
+        registry::Registry,
+        router::Router,
+        shutdown::Farewell,
+        slot::Seat,
+        stats::{ServerStats, Shutdown},
     },
     session::{
         Session,

@@ -9,9 +9,12 @@ use slab::Slab;
 
 use crate::{
     connection::Connection,
-    outbox::Cut,
+    outbox::state::Cut,
     runtime::{Runtime, notice::Notice, until},
-    server::{Shutdown, shutdown::tell, stats::ServerStats},
+    server::{
+        shutdown::tell,
+        stats::{ServerStats, Shutdown},
+    },
     session::moment::Moment,
 };
 

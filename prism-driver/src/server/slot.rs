@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     connection::Connection,
-    handler::Disconnect,
+    error::Disconnect,
     options::Options,
     runtime::Network,
     server::accept::House,

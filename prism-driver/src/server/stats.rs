@@ -1,8 +1,11 @@
 //! [`ServerStats`]: what a server has done so far, in numbers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    iter::Sum,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 /// What a server has done so far, in numbers; see [`Server::stats`](crate::Server::stats). Clones
@@ -117,6 +120,31 @@ pub struct Refused {
     pub left: u64,
     /// A page or the authorisation panicked: 500.
     pub failed: u64,
+}
+
+/// What became of the connections that there were when a server was shut down: each is in one of
+/// these numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// How many ended well within the grace time: both sides had closed.
+    pub closed: usize,
+    /// How many ended otherwise within the grace time ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not
+    /// answer the close frame in time, or was gone without an answer, or the handler panicked or aborted it.
+    pub failed: usize,
+    /// How many had to be cut when the grace time was over.
+    pub cut: usize,
+}
+
+/// Of several servers, all in all.
+impl Sum for Shutdown {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            closed: sum.closed + one.closed,
+            failed: sum.failed + one.failed,
+            cut: sum.cut + one.cut,
+        })
+    }
 }
 
 impl Refused {

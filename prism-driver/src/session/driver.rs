@@ -13,8 +13,8 @@ use prism_core::{Inbound, ProtocolError};
 
 use crate::{
     connection::Connection,
-    handler::Failure,
-    outbox::{Outbox, Rest},
+    error::Failure,
+    outbox::{Outbox, owner::Rest},
     runtime::contain::contain,
     session::{
         deadline::Alarm, moment::Moment, read_buffer::Input, turn, write_progress::WriteProgress,

@@ -13,10 +13,10 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 
 use crate::{
     connection::{
-        Connection, TrySendError,
+        Connection,
         send::{Queue, Sending},
     },
-    handler::{Disconnect, Failure},
+    error::{Disconnect, Failure, TrySendError},
     outbox::{Patience, state::Outgoing},
     runtime::{
         notice::{DeferredWaker, Deferring},
@@ -170,7 +170,7 @@ impl RecvHalf {
 
     fn ending(&self) -> Disconnect {
         // Nothing is set if the connection's task was dropped, with its runtime.
-        self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::CutOff))
+        self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::TaskDropped))
     }
 }
 

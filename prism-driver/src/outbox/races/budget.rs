@@ -10,7 +10,8 @@ use prism_core::PreparedMessage;
 
 use crate::outbox::races::{Rest, Sink, connection, write_until};
 use crate::{
-    connection::Connection, options::server::ServerOptions, outbox::budget::Budget, server::stats::ServerStats,
+    connection::Connection, options::server::ServerOptions, outbox::budget::Budget,
+    server::stats::ServerStats,
 };
 
 /// A budget that has room for a few connections, but not for a kilobyte that waits as well.
