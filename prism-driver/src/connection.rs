@@ -12,18 +12,17 @@ use prism_core::{CloseCode, Headers, Message, PreparedMessage, SendError};
 
 use crate::{
     connection::{
-        id::{ConnectionId, LocalId},
-        peer_addr::PeerAddr,
+        id::ConnectionId,
         request::RequestInfo,
         send::{Queue, Sending},
+        shared::Shared,
     },
     error::TrySendError,
     outbox::{
-        Duty, Outbox, Patience,
-        budget::{Budget, Evict},
+        Outbox, Patience,
+        budget::Budget,
         state::{Cut, Outgoing},
     },
-    runtime::wakeups,
 };
 
 pub(crate) mod batch;
@@ -31,6 +30,7 @@ pub(crate) mod id;
 pub(crate) mod peer_addr;
 pub(crate) mod request;
 pub(crate) mod send;
+pub(crate) mod shared;
 
 /// A connection's address, in the sense of the actor model: clone it, store it, send to it from
 /// any task or thread, for as long as you like. It does not keep the connection open.
@@ -47,22 +47,13 @@ pub struct Connection {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    id: LocalId,
-    peer_addr: PeerAddr,
-    request: Arc<RequestInfo>,
-    outbox: Outbox,
-}
-
 impl Connection {
     pub(crate) fn new(
         peer_addr: Option<SocketAddr>,
         request: Arc<RequestInfo>,
         outbox: Outbox,
     ) -> Self {
-        let id = LocalId::new();
-        let peer_addr = peer_addr.into();
-        Self { shared: Arc::new(Shared { id, peer_addr, request, outbox }) }
+        Self { shared: Shared::new(peer_addr, request, outbox) }
     }
 
     /// Its name, unique across machines.
@@ -163,7 +154,7 @@ impl Connection {
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
     /// waits.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
-        Sending::new(self, Outgoing::Message(message.into()), Queue::InTurn)
+        Sending::new(&self.shared, Outgoing::Message(message.into()), Queue::InTurn)
     }
 
     /// Sends a message if there is room for it now.
@@ -187,7 +178,7 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        self.hand_over(Outgoing::Message(message.into()), Patience::None)
+        send::hand_over(&self.shared, Outgoing::Message(message.into()), Patience::None)
     }
 
     /// Sends a message that many connections get, as [`send`](Self::send) does: its bytes are shared, not
@@ -209,7 +200,7 @@ impl Connection {
     /// # Errors
     /// As [`send`](Self::send).
     pub const fn send_prepared<'m>(&self, message: &'m PreparedMessage) -> Sending<'_, 'm> {
-        Sending::new(self, Outgoing::Prepared(message), Queue::InTurn)
+        Sending::new(&self.shared, Outgoing::Prepared(message), Queue::InTurn)
     }
 
     /// Sends a message that many connections get, as [`try_send`](Self::try_send) does; see
@@ -218,7 +209,7 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        self.hand_over(Outgoing::Prepared(message), Patience::None)
+        send::hand_over(&self.shared, Outgoing::Prepared(message), Patience::None)
     }
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is
@@ -242,8 +233,7 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send), or the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
-        self.fulfil(self.outbox().try_ping(payload)?);
-        Ok(())
+        send::ping(&self.shared, payload)
     }
 
     /// Closes the connection: what was accepted is still sent, then the close frame, then nothing.
@@ -331,17 +321,8 @@ impl Connection {
         self.outbox().on_end(hook);
     }
 
-    pub(crate) fn hand_over(
-        &self,
-        message: Outgoing<'_>,
-        patience: Patience,
-    ) -> Result<(), TrySendError> {
-        self.fulfil(self.outbox().send(message, patience)?);
-        Ok(())
-    }
-
-    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
-    /// more.
+    /// Counts what is unsent in a budget, from now on until nothing is unsent. To be called when the transport takes
+    /// no more.
     pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
         self.outbox().count_in(budget, || {
             let shared: Weak<Shared> = Arc::downgrade(&self.shared);
@@ -349,33 +330,12 @@ impl Connection {
         });
     }
 
-    /// Apart from the rest, which is inlined where handlers send.
-    #[cold]
-    fn enforce_budget(&self) {
-        self.outbox().enforce_budget();
-    }
-
-    fn fulfil(&self, duty: Duty) {
-        match duty {
-            Duty::Nothing => {}
-            Duty::Wake(owner) => wakeups::wake(owner),
-            Duty::FanOut => batch::touch(self),
-            Duty::Enforce => self.enforce_budget(),
-        }
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.shared.outbox
-    }
-}
-
-impl Evict for Shared {
-    fn evict(&self, number: u64) -> bool {
-        self.outbox.evict(number)
-    }
-
-    fn tell(&self) {
-        self.outbox.tell_evicted();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     buffer_pool,
     connection::request::RequestInfo,
     options::Options,
-    runtime::{Runtime, Transport, within},
+    runtime::{Runtime, Transport, timeout::within},
     server::{plain_answer::PlainAnswer, routes::Params, stats::Unopened},
     session::{Opened, Session, read_buffer::Input},
 };

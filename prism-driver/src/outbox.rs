@@ -12,7 +12,6 @@ use std::{
 use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
 
 use crate::{
-    connection::batch,
     error::TrySendError,
     options::{Options, when_slow::WhenSlow},
     outbox::{
@@ -24,6 +23,7 @@ use crate::{
     runtime::{Transport, contain::contain, wakeups},
 };
 
+pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cut;
 pub(crate) mod owner;
@@ -348,7 +348,7 @@ fn duty(wire: &mut Wire) -> Duty {
         let is_over = wire.place().is_some_and(|place| place.budget().is_over());
         return if is_over { Duty::Enforce } else { Duty::Nothing };
     }
-    match batch::number() {
+    match batch_number::current() {
         None => wire.owner.take().map_or(Duty::Nothing, Duty::Wake),
         Some(number) if wire.fanned_out == number => Duty::Nothing,
         Some(number) => {

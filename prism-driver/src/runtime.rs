@@ -3,14 +3,11 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    pin::Pin,
     sync::LazyLock,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use pin_project_lite::pin_project;
 
 pub(crate) mod address_errors;
 #[cfg(feature = "async-io")]
@@ -18,6 +15,7 @@ pub(crate) mod async_io;
 pub(crate) mod close_write;
 pub(crate) mod contain;
 pub(crate) mod notice;
+pub(crate) mod timeout;
 pub(crate) mod wakeups;
 
 /// The moment that [`Runtime::now`] counts from.
@@ -99,51 +97,4 @@ pub(crate) fn undelayed<N: Network>(network: &N, stream: N::Stream) -> N::Stream
     // A socket that can not be told so is one that has gone, and will say so itself.
     let _ = network.set_nodelay(&stream);
     stream
-}
-
-/// The future's output, or `None` when the time has come.
-pub(crate) fn until<R: Runtime, F: Future>(
-    runtime: &R,
-    deadline: Duration,
-    future: F,
-) -> Within<'_, R, F> {
-    within(runtime, deadline.saturating_sub(runtime.now()), future)
-}
-
-/// The future's output, or `None` when it takes longer. No clock is asked if it is ready at once.
-pub(crate) const fn within<R: Runtime, F: Future>(
-    runtime: &R,
-    span: Duration,
-    future: F,
-) -> Within<'_, R, F> {
-    Within { future, runtime, span, sleep: None }
-}
-
-pin_project! {
-    /// See [`within`]. (An `async` block around a future would hold it twice.)
-    #[must_use]
-    pub(crate) struct Within<'a, R: Runtime, F> {
-        #[pin]
-        future: F,
-        runtime: &'a R,
-        span: Duration,
-        #[pin]
-        sleep: Option<R::Sleep>,
-    }
-}
-
-impl<R: Runtime, F: Future> Future for Within<'_, R, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Poll::Ready(output) = this.future.poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        if this.sleep.is_none() {
-            this.sleep.set(Some(this.runtime.sleep(*this.span)));
-        }
-        let sleep = this.sleep.as_pin_mut().expect("it was set");
-        sleep.poll(cx).map(|_| None)
-    }
 }

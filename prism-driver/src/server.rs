@@ -13,16 +13,21 @@ use crate::{
     options::server::ServerOptions,
     runtime::Network,
     server::{
-        accept::{Endpoint, House},
+        accept::Acceptor,
+        endpoint::Endpoint,
         listener::{hold_little, listen},
         origins::Origins,
         router::Router,
+        shared::ServerShared,
         stats::{ServerStats, Shutdown},
+        upgrade::UpgradePolicy,
+        websockets::WebSockets,
     },
 };
 
 pub(crate) mod accept;
 pub(crate) mod admission;
+pub(crate) mod endpoint;
 pub(crate) mod listener;
 pub(crate) mod origins;
 pub(crate) mod pending;
@@ -30,9 +35,13 @@ pub(crate) mod plain_answer;
 pub(crate) mod registry;
 pub(crate) mod router;
 pub(crate) mod routes;
+pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod slot;
 pub(crate) mod stats;
+pub(crate) mod timers;
+pub(crate) mod upgrade;
+pub(crate) mod websockets;
 
 /// A server of WebSocket routes, and of plain pages beside them.
 ///
@@ -42,6 +51,7 @@ pub struct Server<N: Network> {
     listener: N::Listener,
     local_addr: SocketAddr,
     router: Router<Arc<dyn Endpoint<N>>>,
+    policy: UpgradePolicy,
     options: ServerOptions,
     stats: ServerStats,
 }
@@ -98,9 +108,15 @@ impl<N: Network> Server<N> {
         hold_little(&listener);
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
-        let (router, options, stats) =
-            (Router::new(), ServerOptions::default(), ServerStats::default());
-        Ok(Self { network, listener, local_addr, router, options, stats })
+        Ok(Self {
+            network,
+            listener,
+            local_addr,
+            router: Router::new(),
+            policy: UpgradePolicy::new(),
+            options: ServerOptions::default(),
+            stats: ServerStats::default(),
+        })
     }
 
     /// The address that is listened on.
@@ -184,7 +200,7 @@ impl<N: Network> Server<N> {
     /// offered any. To refuse such a client, [require](Self::require_subprotocol) one.
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.router.subprotocols = names.into_iter().map(Into::into).collect();
+        self.policy.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -200,7 +216,7 @@ impl<N: Network> Server<N> {
     /// ```
     #[must_use]
     pub fn require_subprotocol(mut self) -> Self {
-        self.router.requires_subprotocol = true;
+        self.policy.requires_subprotocol = true;
         self
     }
 
@@ -218,7 +234,7 @@ impl<N: Network> Server<N> {
     /// ```
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
-        self.router.origins = origins;
+        self.policy.origins = origins;
         self
     }
 
@@ -234,7 +250,7 @@ impl<N: Network> Server<N> {
         mut self,
         judge: impl Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync + 'static,
     ) -> Self {
-        self.router.authorize = Some(Box::new(judge));
+        self.policy.authorize = Some(Box::new(judge));
         self
     }
 
@@ -271,10 +287,11 @@ impl<N: Network> Server<N> {
     /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
     /// all of them are closed, and go on closing, but nobody is cut after the grace time.
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, router, options, stats, .. } = self;
-        let house = House::open(network, router, options, stats);
-        futures_lite::future::or(shutdown, house.accept(&listener)).await;
+        let Self { network, listener, router, policy, options, stats, .. } = self;
+        let websockets = WebSockets::new(network, options, policy, stats);
+        let acceptor = Acceptor::new(ServerShared::new(websockets, router));
+        futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
-        house.close().await
+        acceptor.shut_down().await
     }
 }

@@ -9,7 +9,8 @@ use crate::{
     runtime::{
         Network,
         address_errors::{about, none_worked},
-        undelayed, until, within,
+        timeout::{until, within},
+        undelayed,
     },
 };
 

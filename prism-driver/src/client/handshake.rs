@@ -15,7 +15,7 @@ use crate::{
     connection::id::random_bytes,
     error::connect::{ConnectError, Refusal},
     options::Options,
-    runtime::{Runtime, Transport, within},
+    runtime::{Runtime, Transport, timeout::within},
     session::{Opened, read_buffer::Input},
 };
 

@@ -6,56 +6,36 @@
 //! Only a connection that can not take it all at once has its task woken.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
 
-use crate::{connection::Connection, outbox::repeats};
+use crate::{
+    connection::shared::Shared,
+    outbox::{
+        batch_number::{self, Turn},
+        repeats,
+    },
+};
 
 /// How many connections a session writes to before other tasks get a turn.
 const WRITES_PER_TURN: usize = 64;
 
-/// Which fan-out a connection was last part of: the number of a turn.
-static NUMBERS: AtomicU64 = AtomicU64::new(1);
-
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
     /// The connections to write to. A stack: a session may be polled within another's turn.
-    static TOUCHED: RefCell<Vec<Connection>> = const { RefCell::new(Vec::new()) };
-}
-
-#[derive(Clone, Copy)]
-enum Turn {
-    /// No session runs on this thread.
-    None,
-    /// One does, and has sent nothing to others yet.
-    Quiet,
-    Numbered(u64),
-}
-
-/// The number of the turn that the caller runs in, if it runs in a session.
-pub(crate) fn number() -> Option<u64> {
-    match TURN.get() {
-        Turn::None => None,
-        Turn::Numbered(number) => Some(number),
-        Turn::Quiet => {
-            let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-            TURN.set(Turn::Numbered(number));
-            Some(number)
-        }
-    }
+    static TOUCHED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has the turn that the caller runs in write to a connection.
-pub(crate) fn touch(connection: &Connection) {
+pub(crate) fn touch(connection: &Arc<Shared>) {
     let push = |touched: &RefCell<Vec<_>>| touched.borrow_mut().push(connection.clone());
     if TOUCHED.try_with(push).is_err() {
         // The thread ends: nobody gathers any more.
-        connection.outbox().fan_out();
+        connection.outbox.fan_out();
     }
 }
 
@@ -106,11 +86,11 @@ struct Entered {
 impl Entered {
     fn new() -> Self {
         let theirs = TOUCHED.try_with(|touched| touched.borrow().len()).unwrap_or(0);
-        Self { outer: TURN.replace(Turn::Quiet), theirs }
+        Self { outer: batch_number::enter(), theirs }
     }
 
     fn touched(&self) -> Behind {
-        if let Turn::Numbered(_) = TURN.get() {
+        if batch_number::has_sent() {
             let drain =
                 |touched: &RefCell<Vec<_>>| touched.borrow_mut().drain(self.theirs..).collect();
             Behind(TOUCHED.try_with(drain).ok().map(Box::new))
@@ -124,7 +104,7 @@ impl Drop for Entered {
     fn drop(&mut self) {
         // There are none left, unless the session has panicked.
         drop(self.touched());
-        TURN.set(self.outer);
+        batch_number::leave(self.outer);
         repeats::forget();
     }
 }
@@ -132,7 +112,7 @@ impl Drop for Entered {
 /// Connections that are still to be written to, whatever becomes of the session. Boxed: most
 /// sessions never have any, and none for long.
 #[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
-struct Behind(Option<Box<Vec<Connection>>>);
+struct Behind(Option<Box<Vec<Arc<Shared>>>>);
 
 impl Behind {
     const fn is_empty(&self) -> bool {
@@ -143,7 +123,7 @@ impl Behind {
         let Some(connections) = &mut self.0 else { return };
         let kept = connections.len().saturating_sub(most);
         for connection in connections.drain(kept..) {
-            connection.outbox().fan_out();
+            connection.outbox.fan_out();
         }
         if kept == 0 {
             self.0 = None;

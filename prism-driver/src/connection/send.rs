@@ -1,26 +1,58 @@
-//! [`Sending`]: a message, and the wait for room in an outbox.
+//! Sending a message: [`hand_over`], and [`Sending`], which waits for room in the outbox first.
 
 use std::{
+    fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use prism_core::SendError;
 
 use crate::{
-    connection::Connection,
+    connection::{batch, shared::Shared},
     error::TrySendError,
-    outbox::{Patience, state::Outgoing},
-    runtime::notice::Listening,
+    outbox::{Duty, Patience, state::Outgoing},
+    runtime::{notice::Listening, wakeups},
 };
 
-/// What [`Connection::send`] gives: it sends the message when there is room. Dropped while it waits,
+/// Puts a message into the connection's outbox, and sees to it that it leaves.
+pub(crate) fn hand_over(
+    connection: &Arc<Shared>,
+    message: Outgoing<'_>,
+    patience: Patience,
+) -> Result<(), TrySendError> {
+    fulfil(connection, connection.outbox.send(message, patience)?);
+    Ok(())
+}
+
+/// Puts a ping into the connection's outbox, and sees to it that it leaves.
+pub(super) fn ping(connection: &Arc<Shared>, payload: &[u8]) -> Result<(), TrySendError> {
+    fulfil(connection, connection.outbox.try_ping(payload)?);
+    Ok(())
+}
+
+fn fulfil(connection: &Arc<Shared>, duty: Duty) {
+    match duty {
+        Duty::Nothing => {}
+        Duty::Wake(owner) => wakeups::wake(owner),
+        Duty::FanOut => batch::touch(connection),
+        Duty::Enforce => enforce_budget(connection),
+    }
+}
+
+/// Apart from the rest, which is inlined where handlers send.
+#[cold]
+fn enforce_budget(connection: &Shared) {
+    connection.outbox.enforce_budget();
+}
+
+/// What [`Connection::send`](crate::Connection::send) returns: it sends the message when there is room. Dropped while it waits,
 /// it has sent nothing.
 // Written by hand, because it is part of most handlers' futures, and so of each connection's memory.
-#[derive(Debug)]
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Sending<'c, 'm> {
-    connection: &'c Connection,
+    connection: &'c Arc<Shared>,
     message: Outgoing<'m>,
     queue: Queue,
     /// What it waits for.
@@ -40,7 +72,7 @@ pub(crate) enum Queue {
 
 impl<'c, 'm> Sending<'c, 'm> {
     pub(crate) const fn new(
-        connection: &'c Connection,
+        connection: &'c Arc<Shared>,
         message: Outgoing<'m>,
         queue: Queue,
     ) -> Self {
@@ -48,7 +80,7 @@ impl<'c, 'm> Sending<'c, 'm> {
     }
 
     fn listen(&self) -> Listening {
-        let outbox = self.connection.outbox();
+        let outbox = &self.connection.outbox;
         match self.queue {
             Queue::InTurn => outbox.notices().room.listen(),
             Queue::OutOfTurn => outbox.notices().progress.listen(),
@@ -57,10 +89,20 @@ impl<'c, 'm> Sending<'c, 'm> {
 
     /// Room is given to one waiter at a time; each passes on what it left.
     fn pass_on(&self) {
-        let outbox = self.connection.outbox();
+        let outbox = &self.connection.outbox;
         if self.waited && self.queue == Queue::InTurn && !outbox.is_full() {
             outbox.notices().room.notify(1);
         }
+    }
+}
+
+impl fmt::Debug for Sending<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, waited, .. } = self;
+        f.debug_struct("Sending")
+            .field("message", message)
+            .field("waited", waited)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +116,7 @@ impl Future for Sending<'_, '_> {
                 self.noticed = None;
                 self.waited = true;
             }
-            match self.connection.hand_over(self.message, Patience::Waits) {
+            match hand_over(self.connection, self.message, Patience::Waits) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));
@@ -84,7 +126,7 @@ impl Future for Sending<'_, '_> {
             }
             let noticed = self.listen();
             // There may have come room before we listened.
-            if self.connection.outbox().is_full() {
+            if self.connection.outbox.is_full() {
                 self.noticed = Some(noticed);
             }
         }

@@ -12,7 +12,7 @@ use std::{
 use futures_lite::future::or;
 use futures_util::FutureExt;
 
-use crate::runtime::{Runtime, notice::Notice, until, wakeups};
+use crate::runtime::{Runtime, notice::Notice, timeout::until, wakeups};
 
 /// Everybody who has a place, by their coming.
 #[derive(Debug)]

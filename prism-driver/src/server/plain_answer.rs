@@ -14,7 +14,10 @@ use futures_lite::future::yield_now;
 use prism_core::{HandshakeError, Reply, Request};
 
 use crate::{
-    runtime::{Runtime, Transport, until, within},
+    runtime::{
+        Runtime, Transport,
+        timeout::{until, within},
+    },
     server::stats::Unopened,
     session::{
         read_buffer::Input,

@@ -10,28 +10,20 @@ use crate::{
     options::Options,
     runtime::contain::contain,
     server::{
-        origins::Origins,
         plain_answer::PlainAnswer,
         routes::{Found, Routes},
         stats::Unopened,
+        upgrade::UpgradePolicy,
     },
 };
 
 /// Makes the answer to a plain HTTP request.
 pub(crate) type Page = Box<dyn Fn(&Request<'_>) -> Reply + Send + Sync>;
 
-/// Judges a request before it becomes a connection.
-pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
-
 /// Routes to WebSocket endpoints (`E`) and to pages.
 pub(crate) struct Router<E> {
     endpoints: Routes<Route<E>>,
     pages: Routes<Page>,
-    pub(crate) subprotocols: Vec<String>,
-    /// Whether a request without one of these is refused.
-    pub(crate) requires_subprotocol: bool,
-    pub(crate) origins: Origins,
-    pub(crate) authorize: Option<Authorize>,
 }
 
 struct Route<E> {
@@ -42,14 +34,7 @@ struct Route<E> {
 
 impl<E: Clone> Router<E> {
     pub(crate) fn new() -> Self {
-        Self {
-            endpoints: Routes::new(),
-            pages: Routes::new(),
-            subprotocols: Vec::new(),
-            requires_subprotocol: false,
-            origins: Origins::any(),
-            authorize: None,
-        }
+        Self { endpoints: Routes::new(), pages: Routes::new() }
     }
 
     /// # Panics
@@ -68,16 +53,22 @@ impl<E: Clone> Router<E> {
     pub(crate) fn decide(
         &self,
         request: Request<'_>,
+        policy: &UpgradePolicy,
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
-        contain(|| self.route(&request, options)).unwrap_or_else(|| {
+        contain(|| self.answer(&request, policy, options)).unwrap_or_else(|| {
             let reply = Reply::text(500, "internal error");
             Err(PlainAnswer::new(&request, reply, Unopened::Failed))
         })
     }
 
     /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
-    fn route(&self, request: &Request<'_>, options: &Options) -> Result<Upgrade<E>, PlainAnswer> {
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        policy: &UpgradePolicy,
+        options: &Options,
+    ) -> Result<Upgrade<E>, PlainAnswer> {
         let endpoint = self.endpoints.at(request.path());
         let page = self.pages.at(request.path());
         let allowed = match (&endpoint, &page) {
@@ -95,9 +86,9 @@ impl<E: Clone> Router<E> {
                 let reply = allow(Reply::new(204), allowed);
                 Err(PlainAnswer::new(request, reply, Unopened::Page))
             }
-            ("GET", Some(found), None) => self.upgrade(request, &found, options),
+            ("GET", Some(found), None) => upgrade(request, &found, policy, options),
             ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
-                self.upgrade(request, &found, options)
+                upgrade(request, &found, policy, options)
             }
             ("GET" | "HEAD", _, Some(found)) => Err(serve_page(request, &found)),
             _ => {
@@ -108,35 +99,19 @@ impl<E: Clone> Router<E> {
             }
         }
     }
+}
 
-    fn upgrade(
-        &self,
-        request: &Request<'_>,
-        found: &Found<'_, '_, Route<E>>,
-        options: &Options,
-    ) -> Result<Upgrade<E>, PlainAnswer> {
-        let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
-        let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
-        if offer.select_subprotocol(&self.subprotocols).is_none() && self.requires_subprotocol {
-            return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
-        }
-        if !self.origins.allow(request) {
-            // It is not repeated: who reads this is not who sent it.
-            let reply = Reply::text(403, "pages of this origin may not connect here");
-            return Err(PlainAnswer::new(request, reply, Unopened::Forbidden));
-        }
-        if let Some(authorize) = &self.authorize {
-            let refusal = |reply| PlainAnswer::new(request, reply, Unopened::Unauthorized);
-            authorize(request).map_err(refusal)?;
-        }
-        let Route { endpoint, info } = found.value;
-        Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
-    }
-
-    fn missing_subprotocol(&self) -> String {
-        let names = self.subprotocols.join(", ");
-        format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
-    }
+fn upgrade<E: Clone>(
+    request: &Request<'_>,
+    found: &Found<'_, '_, Route<E>>,
+    policy: &UpgradePolicy,
+    options: &Options,
+) -> Result<Upgrade<E>, PlainAnswer> {
+    let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
+    let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
+    policy.check(request, &mut offer)?;
+    let Route { endpoint, info } = found.value;
+    Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
 }
 
 fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainAnswer {

@@ -1,39 +1,34 @@
-//! [`Farewell`]: telling the connections of a server that shuts down, not all at the same instant.
+//! [`GradualClose`]: closes the connections of a server that shuts down, not all at the same instant.
 
 use std::time::Duration;
 
-use prism_core::CloseCode;
-
 use crate::{
     connection::Connection,
-    runtime::{Runtime, until},
-    server::registry::Registry,
+    runtime::{Runtime, timeout::until},
+    server::registry::{Registry, send_going_away},
 };
 
-/// In how many steps they are told.
+/// In how many steps the connections are closed.
 const STEPS: u32 = 100;
 
-/// How many are told in a step at least: so few make no rush, wherever they go next.
-const AT_ONCE: usize = 64;
+/// How many connections are closed in a step at least: so few peers are no burden, wherever they connect next.
+const MIN_PER_STEP: usize = 64;
 
-/// Who has not been told yet. When this is dropped, they are told at once.
-pub(crate) struct Farewell {
-    untold: Vec<Connection>,
+/// The connections that are still to be closed. When this is dropped, they are closed at once.
+pub(crate) struct GradualClose {
+    open: Vec<Connection>,
 }
 
-impl Farewell {
-    pub(crate) const fn to(everybody: Vec<Connection>) -> Self {
-        Self { untold: everybody }
+impl GradualClose {
+    pub(crate) const fn new(open: Vec<Connection>) -> Self {
+        Self { open }
     }
 
-    /// How many are still to be told.
-    pub(crate) const fn len(&self) -> usize {
-        self.untold.len()
-    }
-
-    /// Tells all of them, in equal steps over `spread`; the first step is now. Returns as soon as
-    /// nobody is left in the registry.
-    pub(crate) async fn say(
+    /// Closes all connections, in equal steps over `spread`; the first step is now. Returns as soon as the registry
+    /// is empty.
+    ///
+    /// Not all at once, because each peer that is told to go connects somewhere else at once.
+    pub(crate) async fn run(
         mut self,
         runtime: &impl Runtime,
         registry: &Registry,
@@ -41,12 +36,13 @@ impl Farewell {
     ) {
         let (began, pause) = (runtime.now(), spread / STEPS);
         if pause.is_zero() {
-            return; // and so tells all
+            return; // and so close all
         }
-        let step = self.len().div_ceil(STEPS as usize).max(AT_ONCE);
+        let step = self.open.len().div_ceil(STEPS as usize).max(MIN_PER_STEP);
         for number in 1.. {
-            self.untold.drain(self.len().saturating_sub(step)..).for_each(|one| tell(&one));
-            if self.untold.is_empty() {
+            let kept = self.open.len().saturating_sub(step);
+            self.open.drain(kept..).for_each(|connection| send_going_away(&connection));
+            if self.open.is_empty() {
                 return;
             }
             let next = began.saturating_add(pause.saturating_mul(number));
@@ -57,13 +53,8 @@ impl Farewell {
     }
 }
 
-impl Drop for Farewell {
+impl Drop for GradualClose {
     fn drop(&mut self) {
-        self.untold.iter().for_each(tell);
+        self.open.iter().for_each(send_going_away);
     }
-}
-
-/// Closes a connection of a server that shuts down.
-pub(crate) fn tell(connection: &Connection) {
-    connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }

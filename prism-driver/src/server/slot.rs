@@ -1,4 +1,4 @@
-//! [`Seat`]: a connection's place in a server.
+//! [`Slot`]: a connection's place in a server's registry.
 
 use std::{
     sync::Arc,
@@ -10,78 +10,75 @@ use crate::{
     connection::Connection,
     error::Disconnect,
     options::Options,
-    runtime::Network,
-    server::accept::House,
+    runtime::Runtime,
+    server::websockets::WebSockets,
     session::{deadline::Alarm, moment::Moment, write_progress::WriteLimits},
 };
 
-/// A place in the registry, given up when dropped. Its alarm is one of many that the house watches.
-pub(crate) struct Seat<N: Network> {
-    house: Arc<House<N>>,
+/// A place in the registry, given up when dropped. Its timer is one of many that the server's one timer stands for.
+pub(crate) struct Slot<R: Runtime> {
+    websockets: Arc<WebSockets<R>>,
     key: usize,
 }
 
-impl<N: Network> Seat<N> {
-    pub(crate) fn take(house: Arc<House<N>>) -> Self {
-        let key = house.registry.insert();
-        Self { house, key }
+impl<R: Runtime> Slot<R> {
+    pub(crate) fn new(websockets: Arc<WebSockets<R>>) -> Self {
+        let key = websockets.registry.insert();
+        Self { websockets, key }
     }
 
     /// The handshake is done.
-    pub(crate) fn sit(&self, connection: &Connection) {
-        self.house.registry.sit(self.key, connection);
+    pub(crate) fn opened(&self, connection: &Connection) {
+        self.websockets.registry.opened(self.key, connection);
     }
 
-    /// The connection is over.
-    #[expect(clippy::needless_pass_by_value, reason = "nobody else wants it")]
-    pub(crate) fn stand(&self, reason: Disconnect) {
+    /// The connection has ended.
+    #[expect(clippy::needless_pass_by_value, reason = "the end of a session is given by value")]
+    pub(crate) fn closed(&self, reason: Disconnect) {
         let well = !matches!(reason, Disconnect::Failed(_));
-        self.house.registry.stand(self.key, well);
+        self.websockets.registry.closed(self.key, well);
     }
 
-    pub(crate) fn house(&self) -> &House<N> {
-        &self.house
+    pub(crate) fn runtime(&self) -> &R {
+        &self.websockets.runtime
     }
 
-    pub(crate) fn network(&self) -> &N {
-        &self.house.network
-    }
-
+    /// Returns the limits of the connection.
     pub(crate) fn options(&self) -> &Options {
-        &self.house.options.connection
+        &self.websockets.options.connection
     }
 }
 
-impl<N: Network> Drop for Seat<N> {
+impl<R: Runtime> Drop for Slot<R> {
     fn drop(&mut self) {
-        self.house.registry.remove(self.key);
+        self.websockets.registry.remove(self.key);
     }
 }
 
-impl<N: Network> Alarm for Seat<N> {
+impl<R: Runtime> Alarm for Slot<R> {
     fn write_limits(&self) -> WriteLimits {
         self.options().write_limits()
     }
 
     fn now(&self) -> Duration {
-        self.network().now()
+        self.runtime().now()
     }
 
     fn set(&mut self, due: Duration) {
-        self.house.registry.set_alarm(self.key, due.into());
+        self.websockets.registry.set_timer(self.key, due.into());
     }
 
     fn clear(&mut self) {
-        self.house.registry.set_alarm(self.key, Moment::END);
+        self.websockets.registry.set_timer(self.key, Moment::END);
     }
 
     fn note_stalled(&self, connection: &Connection) {
-        connection.count_in(&self.house.budget);
+        connection.count_in(&self.websockets.budget);
     }
 
     fn note_stuck(&self, connection: &Connection) {
         if connection.outbox().set_stuck() {
-            self.house.stats.stuck();
+            self.websockets.stats.stuck();
         }
     }
 

@@ -14,7 +14,7 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 use crate::{
     connection::{
         Connection,
-        send::{Queue, Sending},
+        send::{self, Queue, Sending},
     },
     error::{Disconnect, Failure, TrySendError},
     outbox::{Patience, state::Outgoing},
@@ -105,7 +105,7 @@ impl Sink<OwnedMessage> for SendHalf {
         let before = self.sending.take();
         if before.is_none() {
             let outgoing = Outgoing::Message(message.as_message());
-            match self.connection().hand_over(outgoing, Patience::Waits) {
+            match send::hand_over(self.connection().shared(), outgoing, Patience::Waits) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
@@ -117,8 +117,12 @@ impl Sink<OwnedMessage> for SendHalf {
             if let Some(before) = before {
                 before.await?;
             }
-            Sending::new(&connection, Outgoing::Message(message.as_message()), Queue::OutOfTurn)
-                .await
+            Sending::new(
+                connection.shared(),
+                Outgoing::Message(message.as_message()),
+                Queue::OutOfTurn,
+            )
+            .await
         }));
         Ok(())
     }

@@ -1,0 +1,36 @@
+//! [`Shared`]: what all handles of a connection share.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use crate::{
+    connection::{id::LocalId, peer_addr::PeerAddr, request::RequestInfo},
+    outbox::{Outbox, budget::Evict},
+};
+
+/// What all handles of a connection share. Its size is every idle connection's memory.
+pub(crate) struct Shared {
+    pub(super) id: LocalId,
+    pub(super) peer_addr: PeerAddr,
+    pub(super) request: Arc<RequestInfo>,
+    pub(crate) outbox: Outbox,
+}
+
+impl Shared {
+    pub(super) fn new(
+        peer_addr: Option<SocketAddr>,
+        request: Arc<RequestInfo>,
+        outbox: Outbox,
+    ) -> Arc<Self> {
+        Arc::new(Self { id: LocalId::new(), peer_addr: peer_addr.into(), request, outbox })
+    }
+}
+
+impl Evict for Shared {
+    fn evict(&self, number: u64) -> bool {
+        self.outbox.evict(number)
+    }
+
+    fn tell(&self) {
+        self.outbox.tell_evicted();
+    }
+}

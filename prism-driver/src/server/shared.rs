@@ -1,0 +1,104 @@
+//! [`ServerShared`]: what the tasks of a server share, and how it makes room for new connections.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_lite::future::or;
+
+use crate::{
+    runtime::{
+        Network,
+        timeout::{until, within},
+    },
+    server::{admission::Lobby, endpoint::Endpoint, router::Router, websockets::WebSockets},
+};
+
+/// How long a handshake has, however many peers connect: on a good line the request is there at once, and this is
+/// long enough for one lost packet to be sent again. With as many handshakes as a listener's queue is long, the queue
+/// is empty after that time.
+const HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(250);
+
+/// How long a page has, however many are to be sent: half of a handshake's timeout, so that a peer that finds all
+/// places taken by slow readers is still there when they have to leave.
+const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
+
+pub(crate) struct ServerShared<N: Network> {
+    pub(crate) websockets: Arc<WebSockets<N>>,
+    pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
+    pub(crate) handshakes: Arc<Lobby>,
+    /// Limits the pages and refusals that have to wait for their peers.
+    pub(crate) pages: Arc<Lobby>,
+}
+
+impl<N: Network> ServerShared<N> {
+    pub(crate) fn new(
+        websockets: Arc<WebSockets<N>>,
+        router: Router<Arc<dyn Endpoint<N>>>,
+    ) -> Arc<Self> {
+        let handshakes = Lobby::new(websockets.options.max_handshakes, HANDSHAKE_MIN_TIME);
+        let pages = Lobby::new(websockets.options.max_pages, PAGE_MIN_TIME);
+        Arc::new(Self { websockets, router, handshakes, pages })
+    }
+
+    pub(crate) fn network(&self) -> &N {
+        &self.websockets.runtime
+    }
+
+    /// Returns when a connection may be accepted.
+    pub(crate) async fn until_open_below_limit(&self) {
+        self.websockets.registry.until_fewer_open_than(self.max_connections()).await;
+    }
+
+    /// Returns when there is room for a connection that was accepted and has a slot already. Until then handshakes
+    /// and pages are evicted, one after the other, each when it has had its time.
+    pub(crate) async fn make_room(&self) {
+        let (network, registry) = (self.network(), &self.websockets.registry);
+        while let Some((due, limiter)) = self.next_eviction() {
+            if due <= network.now() {
+                limiter.dismiss_oldest();
+                continue;
+            }
+            // A handshake may also have been completed.
+            let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
+            let left = or(self.handshakes.until(changed), self.pages.until(changed));
+            until(network, due, or(left, registry.until(changed))).await;
+        }
+    }
+
+    /// Waits until the operating system may have descriptors again. If a handshake or a page has had its time, it is
+    /// evicted, which frees one.
+    pub(crate) async fn free_descriptor(&self, pause: Duration) {
+        let (network, registry) = (self.network(), &self.websockets.registry);
+        let slots = registry.len();
+        let (due, limiter) = self.first_due();
+        if due <= network.now() {
+            limiter.dismiss_oldest();
+        }
+        within(network, pause, registry.until_fewer_than(slots)).await;
+    }
+
+    /// Returns when the next handshake or page has to be evicted, and from which limiter; `None` if there is room.
+    /// "When" is never if there is nothing to evict, or enough is being evicted already.
+    fn next_eviction(&self) -> Option<(Duration, &Lobby)> {
+        let slots = self.websockets.registry.len();
+        let leaving = self.handshakes.crowd().leaving + self.pages.crowd().leaving;
+        let is_full = |slots| slots > self.max_connections();
+        if is_full(slots.saturating_sub(leaving)) {
+            Some(self.first_due())
+        } else if let Some(due) = self.handshakes.crowd().next_to_leave() {
+            Some((due, &self.handshakes))
+        } else {
+            is_full(slots).then_some((Duration::MAX, &self.handshakes))
+        }
+    }
+
+    /// Returns when the first handshake or page has had its time, and which limiter it is in.
+    fn first_due(&self) -> (Duration, &Lobby) {
+        let due = |limiter: &Lobby| limiter.crowd().next_due;
+        let (handshake, page) = (due(&self.handshakes), due(&self.pages));
+        if page < handshake { (page, &self.pages) } else { (handshake, &self.handshakes) }
+    }
+
+    fn max_connections(&self) -> usize {
+        self.websockets.options.max_connections.max(1) // at zero there would never be room
+    }
+}
