@@ -148,8 +148,8 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 /// `on_disconnect` does not run. Call [`Connection::close`] instead.
 ///
 /// # Errors
-/// [`AcceptError::Refused`] if the request is not a valid handshake or does not arrive in time; it has the status
-/// that the peer was sent. [`AcceptError::Io`] if the stream fails or ends.
+/// [`AcceptError::Refused`], with the status that the peer was sent, if the request is not a valid handshake or does
+/// not arrive in time. [`AcceptError::Io`] if the stream fails or ends.
 pub async fn serve_stream(
     stream: impl Transport,
     options: &Options,
@@ -158,8 +158,8 @@ pub async fn serve_stream(
     prism_driver::serve_stream(Smol::default(), stream, options, handler).await
 }
 
-/// Runs the handler on a stream after somebody else, such as a web framework, has done the handshake, and returns
-/// how the connection ended.
+/// Runs the handler on a stream whose handshake is already done, by a web framework for instance, and returns how
+/// the connection ended.
 ///
 /// `path` becomes [`Connection::path`]. The checks and limits of a [`Server`] do not apply. The future returns only
 /// when the stream has ended too. See [`prism_driver::serve_stream`] for details.
