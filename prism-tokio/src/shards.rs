@@ -46,7 +46,7 @@ use crate::Server;
 /// If a runtime cannot be created or a listener cannot be used. In that case nothing has been served.
 ///
 /// # Panics
-/// If it is called from within a tokio runtime.
+/// If called from within a tokio runtime.
 pub fn serve_sharded(
     listeners: impl IntoIterator<Item = TcpListener>,
     mut build: impl FnMut(Server) -> Server,

@@ -14,11 +14,11 @@ use crate::io::Io;
 /// A tokio TCP socket that tries every write, even if tokio believes that the socket is full.
 ///
 /// After a write that would block, tokio does not try again until the operating system reports the socket as
-/// writable. Linux reports that only once half of the data that it held back has left. If the peer reads slowly
-/// but steadily, no progress would be seen for so long that the [write
+/// writable. Linux reports that only after half of the unsent data has left. If the peer reads slowly but
+/// steadily, no progress would be seen for so long that the [write
 /// timeout](prism_driver::Options::write_timeout) could end the connection.
 ///
-/// On operating systems other than Linux and Android it behaves like the socket itself.
+/// On operating systems other than Linux and Android, this type behaves like the socket itself.
 #[derive(Debug)]
 pub struct Tcp(Io<TcpStream>);
 
