@@ -1,4 +1,4 @@
-//! [`AsyncStd`]: the runtime, as Prism's driver sees it.
+//! [`AsyncStd`]: async-std for Prism's driver.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use async_io::Timer;
 use async_std::{net::ToSocketAddrs, task};
 use prism_driver::{AsyncIo, Runtime};
 
-/// The async-std runtime.
+/// The async-std runtime. Connections run as tasks of its global executor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsyncStd;
 

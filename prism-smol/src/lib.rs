@@ -1,6 +1,6 @@
 //! WebSocket servers and clients on smol.
 //!
-//! An echo server is a handler, and a server that gives it a route:
+//! An echo server consists of a handler and a server with a route to it:
 //!
 //! ```no_run
 //! use prism_smol::{Connection, Handler, Message, Server};
@@ -21,19 +21,29 @@
 //! }
 //! ```
 //!
-//! Its connections run on smol's global executor, which has one thread; for more see [`Smol`].
+//! Its connections run on smol's global executor, which has one thread by default. [`Smol`] shows how to use more.
 //!
-//! A client runs a handler too ([`Client::run`]), or sends and receives by itself:
+//! A client runs a handler too ([`Client::run`]), or you send and receive yourself:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let socket = prism_smol::connect("ws://127.0.0.1:8080/ws").await?;
+//! use prism_smol::connect;
+//!
+//! let socket = connect("ws://127.0.0.1:8080/ws").await?;
 //! socket.send("hello").await?;
 //! println!("{:?}", socket.recv().await?);
 //! # Ok(()) }
 //! ```
 //!
-//! What a handler may rely on is [the contract](prism_driver#the-contract).
+//! Next steps:
+//!
+//! - [The contract](prism_driver#the-contract) states what a handler may rely on.
+//! - [`Server`] has routes, pages, authorisation and shutdown. [`Options`] and [`ServerOptions`] have the limits.
+//! - [`Connection`] is the handle to send with, from any task.
+//! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
+//!
+//! The other adapters, `prism-tokio` and `prism-async-std`, use the same names. Most of them are defined in
+//! [`prism_driver`].
 
 mod runtime;
 
@@ -41,27 +51,105 @@ pub use prism_driver::*;
 
 pub use crate::runtime::Smol;
 
-/// A server of WebSocket routes, and of plain pages beside them, on smol.
+/// A server of WebSocket routes and plain HTTP pages, on smol.
+///
+/// Its connections run on smol's global executor. To use an executor of your own, create the server with
+/// [`bind_on`](Server::bind_on) and [`Smol::on`].
+///
+/// ```no_run
+/// # use prism_smol::{Connection, Handler, Message};
+/// # struct Echo;
+/// # impl Handler for Echo { async fn on_message(&self, _: &Connection, _: Message<'_>) {} }
+/// use prism_smol::{Reply, Server, ServerOptions};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// Server::bind("127.0.0.1:8080")
+///     .await?
+///     .options(ServerOptions::default().max_connections(1000))
+///     .get("/", |_| Reply::html("<h1>It works</h1>"))
+///     .websocket("/rooms/{room}", Echo)
+///     .serve()
+///     .await;
+/// # Ok(()) }
+/// ```
 pub type Server = prism_driver::Server<Smol>;
 
-/// What to connect to, and how, on smol.
+/// A client for one WebSocket URL, on smol, with headers, subprotocols and limits.
+///
+/// If you need none of these settings, [`connect`] is shorter.
+///
+/// ```no_run
+/// use prism_smol::{Client, Options};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = Client::new("ws://127.0.0.1:8080/chat")?
+///     .header("Authorization", "Bearer TOKEN")?
+///     .subprotocol("chat")?
+///     .options(Options::default().max_message_size(16 << 20))
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
 pub type Client = prism_driver::Client<Smol>;
 
-/// Opens a connection to an address such as `ws://example.org/chat`. For headers, sub-protocols,
-/// limits, or to run a handler, see [`Client`].
+/// Connects to a URL such as `ws://example.org/chat`.
+///
+/// Use [`Client`] to send headers, to offer subprotocols, to set limits, or to run a handler on the connection.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use prism_smol::{CloseCode, connect};
+///
+/// let socket = connect("ws://127.0.0.1:8080/ws").await?;
+/// socket.send("hello").await?;
+/// println!("{:?}", socket.recv().await?);
+/// socket.close(CloseCode::NORMAL, "").await;
+/// # Ok(()) }
+/// ```
+///
+/// # Cancel safety
+/// If you drop the future early, the attempt is given up and leaves nothing behind.
 ///
 /// # Errors
-/// If the URL is invalid, or the server cannot be reached, refuses, or is not a WebSocket server.
+/// [`ConnectError`] if the URL is invalid, or if the server cannot be reached, refuses, or is not a WebSocket
+/// server. A `wss://` URL is an error as well: open a TLS stream yourself and give it to
+/// [`Client::connect_stream`].
 pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
     Client::new(url)?.connect().await
 }
 
-/// Does a server's handshake on a connected stream of any kind, then runs the handler on it until
-/// the connection is over. Sockets of `smol::Async` go into an [`AsyncIoStream`]. No origin is checked and
-/// no server's limit is kept: see [`prism_driver::serve_stream`].
+/// Performs the server's handshake on a connected stream of any kind, runs the handler on the connection, and
+/// returns how the connection ended.
+///
+/// Any path is accepted, no origin is checked, and the limits of a [`Server`] do not apply. The future returns
+/// only when the stream has ended too. See [`prism_driver::serve_stream`] for details.
+///
+/// A socket of `smol::Async` has to be wrapped in an [`AsyncIoStream`]; smol's own sockets need no wrapper.
+///
+/// ```no_run
+/// # use prism_smol::{Connection, Handler, Message};
+/// # struct Echo;
+/// # impl Handler for Echo { async fn on_message(&self, _: &Connection, _: Message<'_>) {} }
+/// use prism_smol::{Options, serve_stream};
+/// # #[cfg(unix)]
+/// use smol::net::unix::UnixListener;
+///
+/// # #[cfg(unix)]
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = UnixListener::bind("/tmp/echo.sock")?;
+/// let (stream, _) = listener.accept().await?;
+/// let end = serve_stream(stream, &Options::default(), &Echo).await?;
+/// println!("{end}");
+/// # Ok(()) }
+/// ```
+///
+/// # Cancel safety
+/// The connection lives in this future. If you drop the future early, the handler is dropped half-way and
+/// `on_disconnect` does not run. Call [`Connection::close`] instead.
 ///
 /// # Errors
-/// If the peer sent no valid handshake; it has been told why.
+/// [`AcceptError::Refused`], with the status that the peer was sent, if the request is not a valid handshake or does
+/// not arrive in time. [`AcceptError::Io`] if the stream fails or ends.
 pub async fn serve_stream(
     stream: impl Transport,
     options: &Options,
@@ -70,9 +158,28 @@ pub async fn serve_stream(
     prism_driver::serve_stream(Smol::default(), stream, options, handler).await
 }
 
-/// Runs the handler on a stream whose handshake somebody else has done, such as a web framework;
-/// `path` is what [`Connection::path`] will say. It returns when the transport has ended too: see
-/// [`prism_driver::serve_stream`].
+/// Runs the handler on a stream whose handshake is already done, by a web framework for instance, and returns how
+/// the connection ended.
+///
+/// `path` becomes [`Connection::path`]. The checks and limits of a [`Server`] do not apply. The future returns only
+/// when the stream has ended too. See [`prism_driver::serve_stream`] for details.
+///
+/// ```no_run
+/// # use prism_smol::{Connection, Handler, Message};
+/// # struct Echo;
+/// # impl Handler for Echo { async fn on_message(&self, _: &Connection, _: Message<'_>) {} }
+/// use prism_smol::{Options, serve_upgraded};
+///
+/// # async fn example(stream: smol::net::TcpStream) {
+/// // The web framework has sent the 101 on this stream.
+/// let end = serve_upgraded(stream, "/ws", &Options::default(), &Echo).await;
+/// println!("{end}");
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// The connection lives in this future. If you drop the future early, the handler is dropped half-way and
+/// `on_disconnect` does not run. Call [`Connection::close`] instead.
 pub async fn serve_upgraded(
     stream: impl Transport,
     path: &str,

@@ -1,14 +1,14 @@
-//! [`Smol`]: the runtime, as Prism's driver sees it.
+//! [`Smol`]: smol for Prism's driver.
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use prism_driver::{AsyncIo, Runtime};
 use smol::{Executor, Timer, net::resolve};
 
-/// The smol runtime: an executor of yours, or the global one.
+/// The smol runtime: an executor of yours, or the global one, which is the default.
 ///
-/// The global executor has one thread, or `SMOL_THREADS` of them. A server that should use more
-/// gets an executor that you run on as many threads as you like:
+/// The global executor has one thread, or as many as the environment variable `SMOL_THREADS` says. If you want
+/// to set the number in your program, pass an executor and run it on as many threads as you like:
 ///
 /// ```no_run
 /// use std::{future::pending, sync::Arc, thread};
@@ -38,7 +38,9 @@ pub struct Smol {
 }
 
 impl Smol {
-    /// The runtime whose tasks run on this executor, for as long as somebody runs it.
+    /// Creates a runtime whose tasks run on this executor.
+    ///
+    /// They make progress only while some thread runs the executor.
     #[must_use]
     pub const fn on(executor: Arc<Executor<'static>>) -> Self {
         Self { executor: Some(executor) }
@@ -87,7 +89,7 @@ mod tests {
 
     use super::Smol;
 
-    /// Says on which thread it was connected.
+    /// Reports the thread that its `on_connect` ran on.
     struct WhereAmI(smol::channel::Sender<ThreadId>);
 
     impl Handler for WhereAmI {
@@ -103,7 +105,7 @@ mod tests {
         let executor = Arc::new(Executor::new());
         let smol = Smol::on(executor.clone());
         let (sender, threads) = smol::channel::unbounded();
-        // Nobody else runs it: who works on it works on this thread.
+        // Nothing else runs the executor, so all its tasks run on this thread.
         smol::block_on(executor.run(async {
             let server = Server::bind_on(smol.clone(), "127.0.0.1:0").await?;
             let url = format!("ws://{}/", server.local_addr()?);

@@ -1,4 +1,4 @@
-//! [`Io`]: tokio's streams with the traits of `futures_io`.
+//! [`Io`]: the traits of `futures_io` for tokio's streams.
 
 use std::{
     io,
@@ -9,8 +9,22 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
-/// Gives anything with tokio's `AsyncRead` and `AsyncWrite` the traits that Prism drives, vectored
-/// writes included.
+/// Gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism uses.
+///
+/// Vectored writes are passed on. [`serve_stream`](crate::serve_stream) and
+/// [`serve_upgraded`](crate::serve_upgraded) wrap their streams themselves. A client's
+/// [`connect_stream`](crate::Client::connect_stream) and
+/// [`run_stream`](crate::Client::run_stream) take a stream in this wrapper:
+///
+/// ```no_run
+/// use prism_tokio::{Client, Io};
+/// use tokio::net::TcpStream;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let stream = TcpStream::connect("127.0.0.1:8080").await?; // or a TLS stream, a Unix socket ...
+/// let socket = Client::new("ws://127.0.0.1:8080/ws")?.connect_stream(Io(stream)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Io<T>(pub T);
 

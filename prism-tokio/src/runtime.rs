@@ -1,4 +1,4 @@
-//! [`Tokio`]: the runtime, as Prism's driver sees it.
+//! [`Tokio`]: tokio for Prism's driver.
 
 use std::{io, net, net::SocketAddr, sync::LazyLock, time::Duration};
 
@@ -10,17 +10,20 @@ use tokio::{
 
 use crate::tcp::Tcp;
 
-/// The tokio runtime that the calling task runs on.
+/// The tokio runtime of the calling task.
+///
+/// Its I/O and time drivers have to be enabled, as they are in `#[tokio::main]`. Outside of a tokio runtime, or
+/// without those drivers, tokio panics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-/// A moment that is [`LONG_AGO`] on [`Runtime::now`]'s clock.
+/// The instant that [`Runtime::now`] reports as [`LONG_AGO`].
 ///
-/// The process has one, but a runtime whose time is paused has a clock of its own, which may be
-/// ahead of this, or behind: it stood still since before somebody asked for this first.
+/// All runtimes of the process share it. But a runtime whose time is paused has a clock of its own, which may
+/// be ahead of this instant, or behind it if that clock was stopped before this was first read.
 static EPOCH: LazyLock<Instant> = LazyLock::new(|| std::time::Instant::now().into());
 
-/// More than any clock is behind.
+/// Longer than any clock can be behind [`EPOCH`].
 const LONG_AGO: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Runtime for Tokio {

@@ -1,4 +1,4 @@
-//! [`serve_sharded`]: one thread, one runtime and one server for each listener.
+//! [`serve_sharded`]: a thread, a runtime and a server for each listener.
 
 use std::{io, net::TcpListener, panic, thread};
 
@@ -10,37 +10,43 @@ use tokio::{
 
 use crate::Server;
 
-/// Serves on several threads that have nothing in common: each has a listener, a runtime of its own
-/// with one thread, and a server that `build` has given its routes.
+/// Serves on several threads that share nothing, until a shutdown, and returns how the connections ended then.
 ///
-/// A connection stays on the thread that accepted it, so that no task is ever moved and no queue is
-/// shared: with many connections that are all about as busy, that makes more of each core than a
-/// runtime of many threads. Stay with the latter where a few connections cause most of the work (a
-/// busy thread gets no help from an idle one), where handlers compute for long, or where they talk to
-/// other parts of a program that runs on one runtime.
+/// Each thread has one of the listeners, a single-threaded runtime, and a server. A connection stays on the
+/// thread that accepted it, so no task ever moves and no queue is shared. With many connections that are about
+/// equally busy, this uses each core better than a multi-threaded runtime does. Prefer a multi-threaded runtime
+/// in these cases:
 ///
-/// `build` is called once for each listener; what all of them should know, a handler say, it gives
-/// them as clones of an [`Arc`](std::sync::Arc). `shutdown` runs on the calling thread, which this
-/// blocks until all servers have [shut down](Server::serve_until).
+/// - A few connections cause most of the work: an idle thread cannot help a busy one.
+/// - Handlers compute for a long time.
+/// - Handlers talk to other parts of a program that runs on one runtime.
+///
+/// `build` is called once for each listener and gives the server its routes. If all servers should share a
+/// handler, give each a clone of an [`Arc`](std::sync::Arc).
+///
+/// This function blocks the calling thread, on which it runs `shutdown`. Once that future is ready, all servers
+/// [shut down](Server::serve_until). When they have, the function returns.
 ///
 /// ```no_run
+/// use prism_tokio::{Server, serve_sharded, shared_listeners};
+///
 /// # use prism_tokio::{Connection, Handler, Message};
 /// # struct Echo;
 /// # impl Handler for Echo { async fn on_message(&self, _: &Connection, _: Message<'_>) {} }
 /// fn main() -> std::io::Result<()> {
 ///     let cores = std::thread::available_parallelism()?.get();
-///     let listeners = prism_tokio::shared_listeners("127.0.0.1:8080", cores)?;
-///     let build = |server: prism_tokio::Server| server.websocket("/ws", Echo);
-///     prism_tokio::serve_sharded(listeners, build, std::future::pending())?;
+///     let listeners = shared_listeners("127.0.0.1:8080", cores)?;
+///     let build = |server: Server| server.websocket("/ws", Echo);
+///     serve_sharded(listeners, build, std::future::pending())?;
 ///     Ok(())
 /// }
 /// ```
 ///
 /// # Errors
-/// If a runtime can not be set up, or a listener is none. Then nothing was served.
+/// If a runtime cannot be created or a listener cannot be used. In that case nothing has been served.
 ///
 /// # Panics
-/// If it is called on a runtime.
+/// If called from within a tokio runtime.
 pub fn serve_sharded(
     listeners: impl IntoIterator<Item = TcpListener>,
     mut build: impl FnMut(Server) -> Server,
@@ -62,7 +68,7 @@ pub fn serve_sharded(
             .map(|(runtime, server)| {
                 let mut stopping = stopping.clone();
                 scope.spawn(move || {
-                    // It never changes: it goes.
+                    // Nothing is ever sent: the wait ends when the sender is dropped.
                     let stopped = async { drop(stopping.changed().await) };
                     runtime.block_on(server.serve_until(stopped))
                 })

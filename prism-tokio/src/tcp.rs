@@ -1,4 +1,4 @@
-//! [`Tcp`]: tokio's TCP sockets, as Prism's driver needs them.
+//! [`Tcp`]: tokio's TCP sockets for Prism's driver.
 
 use std::{
     io,
@@ -11,22 +11,25 @@ use tokio::net::TcpStream;
 
 use crate::io::Io;
 
-/// A TCP socket that takes what it can take whenever it is written to.
+/// A tokio TCP socket that tries every write, even if tokio believes that the socket is full.
 ///
-/// Once a socket has taken no more, tokio does not ask it again before the operating system says that it
-/// takes more, and Linux says so only when half of what it holds back has left. Of a peer that reads slowly
-/// but steadily nothing would be seen for so long that it could be given up for reading nothing.
+/// After a write that would block, tokio does not try again until the operating system reports the socket as
+/// writable. Linux reports that only after half of the unsent data has left. If the peer reads slowly but
+/// steadily, no progress would be seen for so long that the [write
+/// timeout](prism_driver::Options::write_timeout) could end the connection.
+///
+/// On operating systems other than Linux and Android, this type behaves like the socket itself.
 #[derive(Debug)]
 pub struct Tcp(Io<TcpStream>);
 
 impl Tcp {
-    /// Returns the socket.
+    /// Returns a reference to tokio's socket.
     #[must_use]
     pub const fn get_ref(&self) -> &TcpStream {
         &self.0.0
     }
 
-    /// Returns the socket that this was made of.
+    /// Unwraps tokio's socket.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.0.0
@@ -39,7 +42,7 @@ impl Tcp {
     ) -> Poll<io::Result<usize>> {
         match write(&socket2::SockRef::from(self.get_ref()), libc::MSG_NOSIGNAL) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            // It is tried again when the socket is ready, or when somebody asks.
+            // The write is tried again when the socket is ready, or at the next call.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
             written => Poll::Ready(written),
         }
