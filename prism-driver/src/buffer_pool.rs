@@ -10,7 +10,7 @@ use std::{
 
 use prism_core::RecvBuffer;
 
-use crate::outbox::queue::Unsent;
+use crate::outbox::queue::SendQueue;
 
 /// The size of a fresh receive buffer: what one read brings at most, until a message needs more.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
@@ -23,7 +23,7 @@ const KEPT: usize = 4 << 20;
 
 thread_local! {
     static RECV: RefCell<Stack<RecvBuffer>> = const { RefCell::new(Stack::new()) };
-    static SEND: RefCell<Stack<Unsent>> = const { RefCell::new(Stack::new()) };
+    static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -45,14 +45,14 @@ pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
 }
 
 /// An empty send buffer.
-pub(crate) fn take_send() -> Box<Unsent> {
+pub(crate) fn take_send() -> Box<SendQueue> {
     with(&SEND, Stack::take)
         .flatten()
-        .unwrap_or_else(|| Box::new(Unsent::with_capacity(SEND_BUFFER)))
+        .unwrap_or_else(|| Box::new(SendQueue::with_capacity(SEND_BUFFER)))
 }
 
 /// Gives a send buffer back, whatever is in it.
-pub(crate) fn put_send(mut buffer: Box<Unsent>) {
+pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
     if buffer.capacity() >= SEND_BUFFER {
         with(&SEND, |stack| stack.put(buffer.capacity(), buffer));
@@ -106,13 +106,13 @@ impl<B> Stack<B> {
 mod tests {
     use prism_core::Output;
 
-    use super::{KEPT, Unsent, put_send, take_send};
+    use super::{KEPT, SendQueue, put_send, take_send};
 
     #[test]
     fn what_was_sent_counts_as_memory_that_is_kept() {
         const SIZE: usize = 240_000;
         for _ in 0..100 {
-            let mut buffer = Box::new(Unsent::with_capacity(SIZE));
+            let mut buffer = Box::new(SendQueue::with_capacity(SIZE));
             buffer.buffer().resize(SIZE, 0);
             buffer.advance(SIZE / 2);
             put_send(buffer);

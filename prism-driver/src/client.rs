@@ -8,14 +8,16 @@ use crate::{
     client::{
         connect::dial,
         handshake::Exchange,
-        url::{Endpoint, InvalidUrl, Url},
+        url::{InvalidUrl, ServerAddress, Url},
     },
     connection::{Connection, id::fill_random, request::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::Handler,
     options::client::ClientOptions,
     runtime::{Network, Runtime, Transport},
-    session::{Opened, Session, deadline::Timer, rate_limit::Unpaced, read_buffer::Input},
+    session::{
+        Established, Session, deadline::OwnTimer, rate_limit::Unlimited, read_buffer::ReadBuffer,
+    },
     socket::Socket,
 };
 
@@ -30,7 +32,7 @@ pub(crate) mod url;
 pub struct Client<R> {
     runtime: R,
     secure: bool,
-    endpoint: Endpoint,
+    endpoint: ServerAddress,
     request: ClientRequest,
     options: ClientOptions,
 }
@@ -103,7 +105,7 @@ impl<R: Runtime> Client<R> {
 
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
-        self.runtime.spawn(session.run(self.alarm(), Unpaced, Arc::new(inbox), |_, _| ()));
+        self.runtime.spawn(session.run(self.timer(), Unlimited, Arc::new(inbox), |_, _| ()));
         socket
     }
 
@@ -123,15 +125,15 @@ impl<R: Runtime> Client<R> {
         handler: impl Handler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(self.alarm(), Unpaced, &handler, |_, reason| reason).await)
+        Ok(session.run(self.timer(), Unlimited, &handler, |_, reason| reason).await)
     }
 
-    fn alarm(&self) -> Timer<R> {
-        Timer::new(self.runtime.clone(), &self.options.connection)
+    fn timer(&self) -> OwnTimer<R> {
+        OwnTimer::new(self.runtime.clone(), &self.options.connection)
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
-        let mut input = Input::new();
+        let mut input = ReadBuffer::new();
         let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options.connection);
         let opened =
             exchange.run(&self.runtime, &self.options.connection, |accepted| self.opened(accepted));
@@ -139,7 +141,7 @@ impl<R: Runtime> Client<R> {
         Ok(Session::new(opened, io, None, input, &self.options.connection))
     }
 
-    fn opened(&self, accepted: Accepted<'_>) -> Opened {
+    fn opened(&self, accepted: Accepted<'_>) -> Established {
         let target = self.request.target();
         let (path, query) = match target.split_once('?') {
             None => (target, None),
@@ -149,7 +151,7 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.connection.config(), keys);
-        Opened { websocket, unsent: None, info: Arc::new(info), headers }
+        Established { websocket, unsent: None, info: Arc::new(info), headers }
     }
 }
 
@@ -173,7 +175,7 @@ impl<N: Network> Client<N> {
     /// As [`connect`](Self::connect).
     pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(self.alarm(), Unpaced, &handler, |_, reason| reason).await)
+        Ok(session.run(self.timer(), Unlimited, &handler, |_, reason| reason).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

@@ -14,12 +14,12 @@ use crate::{
     connection::{
         id::ConnectionId,
         request::RequestInfo,
-        send::{Queue, Sending},
+        send::{Sending, WaitOrder},
         shared::Shared,
     },
     error::TrySendError,
     outbox::{
-        Outbox, Patience,
+        Outbox, WhenFull,
         budget::Budget,
         state::{Cut, Outgoing},
     },
@@ -154,7 +154,7 @@ impl Connection {
     /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
     /// waits.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Message(message.into()), Queue::InTurn)
+        Sending::new(&self.shared, Outgoing::Message(message.into()), WaitOrder::InTurn)
     }
 
     /// Sends a message if there is room for it now.
@@ -178,7 +178,7 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        send::hand_over(&self.shared, Outgoing::Message(message.into()), Patience::None)
+        send::hand_over(&self.shared, Outgoing::Message(message.into()), WhenFull::Fail)
     }
 
     /// Sends a message that many connections get, as [`send`](Self::send) does: its bytes are shared, not
@@ -200,7 +200,7 @@ impl Connection {
     /// # Errors
     /// As [`send`](Self::send).
     pub const fn send_prepared<'m>(&self, message: &'m PreparedMessage) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Prepared(message), Queue::InTurn)
+        Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::InTurn)
     }
 
     /// Sends a message that many connections get, as [`try_send`](Self::try_send) does; see
@@ -209,7 +209,7 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        send::hand_over(&self.shared, Outgoing::Prepared(message), Patience::None)
+        send::hand_over(&self.shared, Outgoing::Prepared(message), WhenFull::Fail)
     }
 
     /// Returns when all that was accepted up to now has been written to the transport, whatever is

@@ -11,14 +11,14 @@ use crate::{
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
     server::{plain_answer::PlainAnswer, routes::Params, stats::Unopened},
-    session::{Opened, Session, read_buffer::Input},
+    session::{Established, Session, read_buffer::ReadBuffer},
 };
 
 /// A request that becomes a connection: the answer is written, but not sent.
 pub(crate) struct Upgrade<E> {
     /// Where the connection goes.
     endpoint: E,
-    opened: Opened,
+    opened: Established,
 }
 
 impl<E> Upgrade<E> {
@@ -35,7 +35,7 @@ impl<E> Upgrade<E> {
         let headers = Some(request.headers().into_owned());
         let mut unsent = buffer_pool::take_send();
         let websocket = offer.accept(&Accept::new(), &options.config(), unsent.buffer());
-        Self { endpoint, opened: Opened { websocket, unsent: Some(unsent), info, headers } }
+        Self { endpoint, opened: Established { websocket, unsent: Some(unsent), info, headers } }
     }
 
     /// The session that it is, and where it goes.
@@ -43,7 +43,7 @@ impl<E> Upgrade<E> {
         self,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
-        input: Input,
+        input: ReadBuffer,
         options: &Options,
     ) -> (Session, E) {
         (Session::new(self.opened, io, peer_addr, input, options), self.endpoint)
@@ -51,53 +51,53 @@ impl<E> Upgrade<E> {
 }
 
 /// A peer that gets no connection.
-pub(crate) enum Turned {
+pub(crate) enum Rejected {
     /// It is to be told.
-    Away(PlainAnswer),
+    Answer(PlainAnswer),
     /// It has gone.
-    Gone(io::Error),
+    Disconnected(io::Error),
 }
 
-impl Turned {
-    pub(crate) const fn why(&self) -> Unopened {
+impl Rejected {
+    pub(crate) const fn reason(&self) -> Unopened {
         match self {
-            Self::Away(answer) => answer.why(),
-            Self::Gone(_) => Unopened::Left,
+            Self::Answer(answer) => answer.reason(),
+            Self::Disconnected(_) => Unopened::Left,
         }
     }
 }
 
-impl From<PlainAnswer> for Turned {
+impl From<PlainAnswer> for Rejected {
     fn from(answer: PlainAnswer) -> Self {
-        Self::Away(answer)
+        Self::Answer(answer)
     }
 }
 
-impl From<io::Error> for Turned {
+impl From<io::Error> for Rejected {
     fn from(error: io::Error) -> Self {
-        Self::Gone(error)
+        Self::Disconnected(error)
     }
 }
 
-/// Reads a request and does what `decide` says. Who is turned away has not been told yet.
-pub(crate) async fn greet<R: Runtime, E>(
+/// Reads a request and does what `decide` says. Who is rejected away has not been told yet.
+pub(crate) async fn accept_handshake<R: Runtime, E>(
     runtime: &R,
     io: &mut impl Transport,
-    input: &mut Input,
+    input: &mut ReadBuffer,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<Upgrade<E>, Turned> {
+) -> Result<Upgrade<E>, Rejected> {
     let request = read_request(io, input, options, decide);
-    let greeted = within(runtime, options.handshake_timeout, request).await;
-    greeted.unwrap_or_else(|| Err(PlainAnswer::timeout().into()))
+    let outcome = within(runtime, options.handshake_timeout, request).await;
+    outcome.unwrap_or_else(|| Err(PlainAnswer::timeout().into()))
 }
 
 async fn read_request<E>(
     io: &mut impl Transport,
-    input: &mut Input,
+    input: &mut ReadBuffer,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
-) -> Result<Upgrade<E>, Turned> {
+) -> Result<Upgrade<E>, Rejected> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
         if input.fill(io).await? == 0 {

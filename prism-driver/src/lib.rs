@@ -41,7 +41,7 @@
 //! # How it works
 //!
 //! ```text
-//!   Server ── accept ──► greet ── 101 ──► Session ◄── owns ── Link ◄──► transport
+//!   Server ── accept ──► accept_handshake ── 101 ──► Session ◄── owns ── ConnectionDriver ◄──► transport
 //!                          │                 │ lends events     │ timers
 //!                          └─ Router         ▼                  ▼
 //!                                         Handler ── send ──► Outbox ◄── send ── Connection,

@@ -1,4 +1,4 @@
-//! [`Outbox`]: one lock around a connection's [`Wire`].
+//! [`Outbox`]: one lock around a connection's [`OutboxState`].
 //!
 //! Whoever sends encodes straight into the connection's output: one copy, no queue of messages, and
 //! the bytes are counted exactly. What has gathered leaves in one write: of the task that owns the
@@ -15,10 +15,10 @@ use crate::{
     error::TrySendError,
     options::{Options, when_slow::WhenSlow},
     outbox::{
-        queue::Unsent,
-        state::{End, Outgoing, Wire, Written, nobody},
+        queue::SendQueue,
+        state::{End, OutboxState, Outgoing, Written, noop_waker},
         sync::{AtomicBool, Mutex, MutexGuard},
-        waiters::{Notices, Room},
+        waiters::{Room, Waiters},
     },
     runtime::{Transport, contain::contain, wakeups},
 };
@@ -37,13 +37,13 @@ pub(crate) mod transport;
 pub(crate) mod waiters;
 
 pub(crate) struct Outbox {
-    wire: Mutex<Wire>,
+    state: Mutex<OutboxState>,
     /// We have closed.
     closed: AtomicBool,
-    /// The owner's alarm has rung.
-    rung: AtomicBool,
+    /// The owner's timer has fired.
+    timer_fired: AtomicBool,
     /// The peer has taken something that it had kept waiting.
-    relieved: AtomicBool,
+    resumed: AtomicBool,
     /// The transport is gone, and a handler still runs.
     stuck: AtomicBool,
     high_water_mark: u32,
@@ -51,21 +51,21 @@ pub(crate) struct Outbox {
 
 /// Whether a sender would wait for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Waits,
-    None,
+pub(crate) enum WhenFull {
+    Wait,
+    Fail,
 }
 
 /// What is left to do for whoever has appended something, so that it leaves.
 #[must_use]
-pub(crate) enum Duty {
+pub(crate) enum AfterSend {
     Nothing,
     /// The owner sleeps.
-    Wake(Waker),
+    WakeOwner(Waker),
     /// The owner sleeps, and may go on sleeping: the session that sends writes by itself.
-    FanOut,
+    AddToBatch,
     /// The owner waits for the transport, and its server holds too much for such connections.
-    Enforce,
+    EnforceBudget,
 }
 
 impl Outbox {
@@ -73,15 +73,15 @@ impl Outbox {
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
-        unsent: Option<Box<Unsent>>,
+        unsent: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
         options: &Options,
     ) -> Self {
         Self {
-            wire: Mutex::new(Wire::new(io, outbound, unsent, headers)),
+            state: Mutex::new(OutboxState::new(io, outbound, unsent, headers)),
             closed: AtomicBool::new(false),
-            rung: AtomicBool::new(false),
-            relieved: AtomicBool::new(false),
+            timer_fired: AtomicBool::new(false),
+            resumed: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
@@ -93,30 +93,32 @@ impl Outbox {
     pub(crate) fn send(
         &self,
         message: Outgoing<'_>,
-        patience: Patience,
-    ) -> Result<Duty, TrySendError> {
-        let mut wire = self.lock();
-        if wire.is_full(self.high_water_mark as usize) {
-            let Some(roomy) = self.make_room(wire, patience)? else { return Ok(Duty::Nothing) };
-            wire = roomy;
+        when_full: WhenFull,
+    ) -> Result<AfterSend, TrySendError> {
+        let mut state = self.lock();
+        if state.is_full(self.high_water_mark as usize) {
+            let Some(roomy) = self.make_room(state, when_full)? else {
+                return Ok(AfterSend::Nothing);
+            };
+            state = roomy;
         }
-        wire.send(message).map_err(TrySendError::Refused)?;
-        Ok(duty(&mut wire))
+        state.send(message).map_err(TrySendError::Refused)?;
+        Ok(after_send(&mut state))
     }
 
-    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<Duty, TrySendError> {
-        let mut wire = self.lock();
-        if wire.is_full(self.high_water_mark as usize) {
+    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<AfterSend, TrySendError> {
+        let mut state = self.lock();
+        if state.is_full(self.high_water_mark as usize) {
             return Err(TrySendError::Full);
         }
-        let written = wire.write(|outbound, out| outbound.ping(payload, out));
+        let written = state.write(|outbound, out| outbound.ping(payload, out));
         written.map_err(TrySendError::Refused)?;
-        Ok(duty(&mut wire))
+        Ok(after_send(&mut state))
     }
 
     /// How many messages found no room.
     pub(crate) fn missed(&self) -> u64 {
-        self.lock().more.as_ref().map_or(0, |more| more.missed)
+        self.lock().cold.as_ref().map_or(0, |cold| cold.missed)
     }
 
     /// What is to become of messages that find no room.
@@ -126,7 +128,7 @@ impl Outbox {
 
     /// What is found in the headers, if they are still there.
     pub(crate) fn in_headers<T>(&self, find: impl FnOnce(Headers<'_>) -> T) -> Option<T> {
-        Some(find(self.lock().more.as_ref()?.headers.as_ref()?.as_headers()))
+        Some(find(self.lock().cold.as_ref()?.headers.as_ref()?.as_headers()))
     }
 
     /// The headers, if they are still there; from now on they are not.
@@ -136,32 +138,32 @@ impl Outbox {
 
     /// Begins the close handshake, mark or no mark; whether this call was the one that closed.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> bool {
-        let mut wire = self.lock();
-        if !wire.write(|outbound, out| outbound.close(code, reason, out)) {
+        let mut state = self.lock();
+        if !state.write(|outbound, out| outbound.close(code, reason, out)) {
             return false;
         }
         let sent = CloseFrame::new(code, reason);
-        wire.more().closed_with = Some((sent.code, sent.reason.into()));
+        state.cold().closed_with = Some((sent.code, sent.reason.into()));
         self.closed.store(true, Ordering::Release);
-        tell_all(wire);
+        wake_all(state);
         true
     }
 
     /// Returns when what is unsent now has been written, whatever comes after it. What the transport
     /// takes at once is written here: the task that would do it may be blocked by the caller.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
-        let notices = self.notices(); // and whoever waits keeps the count of what is written
+        let waiters = self.waiters(); // and whoever waits keeps the count of what is written
         let end = {
-            let mut wire = self.lock();
-            wire.written() + wire.lost() + wire.unsent() as u64
+            let mut state = self.lock();
+            state.written() + state.lost() + state.unsent() as u64
         };
         let done = || {
-            let mut wire = self.lock();
+            let mut state = self.lock();
             // What was dropped is never written: then the end is when nothing is left.
-            wire.written() >= end || (wire.unsent() == 0 && wire.lost() == 0)
+            state.written() >= end || (state.unsent() == 0 && state.lost() == 0)
         };
         self.write_now();
-        notices.progress.wait_until(|| done() || self.lock().lost() > 0).await;
+        waiters.progress.wait_until(|| done() || self.lock().lost() > 0).await;
         if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
@@ -180,8 +182,8 @@ impl Outbox {
     }
 
     /// What to wait for. (Ask for it first, then look whether you have to wait.)
-    pub(crate) fn notices(&self) -> Arc<Notices> {
-        self.lock().more().notices.get_or_insert_default().clone()
+    pub(crate) fn waiters(&self) -> Arc<Waiters> {
+        self.lock().cold().waiters.get_or_insert_default().clone()
     }
 
     /// Whether we have closed the connection.
@@ -191,57 +193,57 @@ impl Outbox {
 
     /// Returns when we have closed the connection.
     pub(crate) async fn closed_by_us(&self) {
-        self.notices().turned.wait_until(|| self.is_closed_by_us()).await;
+        self.waiters().closing.wait_until(|| self.is_closed_by_us()).await;
     }
 
     /// Returns when the connection is over, and all hooks have run.
     pub(crate) async fn ended(&self) {
-        let is_told = || self.lock().end == End::Told;
-        if !is_told() {
-            self.notices().turned.wait_until(is_told).await;
+        let is_announced = || self.lock().end == End::Announced;
+        if !is_announced() {
+            self.waiters().closing.wait_until(is_announced).await;
         }
     }
 
-    /// Rings the owner's alarm.
-    pub(crate) fn ring(&self) {
-        self.rung.store(true, Ordering::Release);
+    /// Fires the owner's timer.
+    pub(crate) fn fire_timer(&self) {
+        self.timer_fired.store(true, Ordering::Release);
         wake_owner(self.lock());
     }
 
     /// Runs a hook when the connection is over: now, if it is.
     pub(crate) fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
-        let mut wire = self.lock();
-        if wire.end == End::Ahead {
-            wire.more().hooks.push(Box::new(hook));
+        let mut state = self.lock();
+        if state.end == End::NotYet {
+            state.cold().hooks.push(Box::new(hook));
         } else {
-            drop(wire);
+            drop(state);
             contain(hook);
         }
     }
 
     /// Writes what is unsent in place of an owner that sleeps; it is woken only if that blocks, or
     /// fails.
-    pub(crate) fn fan_out(&self) {
-        let mut wire = self.lock();
+    pub(crate) fn write_batch(&self) {
+        let mut state = self.lock();
         // One that is awake writes by itself.
-        let Some(owner) = wire.owner.take() else { return };
-        let written = wire.write_for_owner(&owner);
+        let Some(owner) = state.owner.take() else { return };
+        let written = state.write_for_owner(&owner);
         let woken = match written {
             // A write of a sender's may have failed before.
-            Poll::Ready(Written::All) if !wire.has_write_failed() => {
-                wire.owner = Some(owner);
+            Poll::Ready(Written::All) if !state.has_write_failed() => {
+                state.owner = Some(owner);
                 // A transport that has taken something owes nobody a wake-up any more.
-                wire.blocked = false;
+                state.blocked = false;
                 None
             }
             // It has a deadline to set.
             Poll::Ready(_) => Some(owner),
             Poll::Pending => {
-                wire.blocked = true;
+                state.blocked = true;
                 Some(owner)
             }
         };
-        self.notify_progress(wire);
+        self.notify_progress(state);
         if let Some(owner) = woken {
             wakeups::wake(owner);
         }
@@ -249,22 +251,22 @@ impl Outbox {
 
     /// Writes what is unsent, as far as the transport takes it, whoever owns the connection.
     fn write_now(&self) {
-        let mut wire = self.lock();
+        let mut state = self.lock();
         // Where the transport is to wake the owner, it must not be asked by anybody else.
-        if wire.blocked || wire.is_idle() {
+        if state.blocked || state.is_idle() {
             return;
         }
-        if wire.owner.is_some() {
-            drop(wire);
-            return self.fan_out();
+        if state.owner.is_some() {
+            drop(state);
+            return self.write_batch();
         }
         // The owner is awake, and sees what is left.
-        let before = wire.unsent();
-        let written = wire.write_for_owner(&nobody());
+        let before = state.unsent();
+        let written = state.write_for_owner(&noop_waker());
         if written == Poll::Ready(Written::Failed) {
-            tell_all(wire);
-        } else if wire.unsent() < before {
-            self.notify_progress(wire);
+            wake_all(state);
+        } else if state.unsent() < before {
+            self.notify_progress(state);
         }
     }
 
@@ -273,36 +275,36 @@ impl Outbox {
     #[cold]
     fn make_room<'w>(
         &self,
-        mut wire: MutexGuard<'w, Wire>,
-        patience: Patience,
-    ) -> Result<Option<MutexGuard<'w, Wire>>, TrySendError> {
+        mut state: MutexGuard<'w, OutboxState>,
+        when_full: WhenFull,
+    ) -> Result<Option<MutexGuard<'w, OutboxState>>, TrySendError> {
         let mark = self.high_water_mark as usize;
-        let (when_slow, waits) = (wire.when_slow, patience == Patience::Waits);
+        let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
         if when_slow == WhenSlow::Wait && waits {
             return Err(TrySendError::Full);
         }
         // What is there may have waited for nothing but the end of a turn. (Where the transport is to
         // wake the owner, it must not be asked by anybody else.)
-        if !wire.blocked {
-            let written = wire.write_for_owner(&nobody());
+        if !state.blocked {
+            let written = state.write_for_owner(&noop_waker());
             if written == Poll::Ready(Written::Failed) {
-                tell_all(wire);
+                wake_all(state);
                 return Err(TrySendError::Refused(SendError::Closed));
             }
-            if !wire.is_full(mark) {
-                return Ok(Some(wire));
+            if !state.is_full(mark) {
+                return Ok(Some(state));
             }
         }
         if when_slow == WhenSlow::DropOldest {
-            while wire.is_full(mark) && wire.drop_oldest() {}
-            if !wire.is_full(mark) {
-                return Ok(Some(wire));
+            while state.is_full(mark) && state.drop_oldest() {}
+            if !state.is_full(mark) {
+                return Ok(Some(state));
             }
         }
-        wire.more().missed += 1;
+        state.cold().missed += 1;
         match when_slow {
             WhenSlow::Close => {
-                drop(wire);
+                drop(state);
                 self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
                 if waits {
                     Err(TrySendError::Refused(SendError::Closed))
@@ -316,58 +318,58 @@ impl Outbox {
     }
 
     /// Bytes have left, or never will.
-    fn notify_progress(&self, wire: MutexGuard<'_, Wire>) {
-        let Some(notices) = wire.notices() else { return };
-        let open = wire.is_open();
-        let room = match wire.is_full(self.high_water_mark as usize) {
+    fn notify_progress(&self, state: MutexGuard<'_, OutboxState>) {
+        let Some(waiters) = state.waiters() else { return };
+        let open = state.is_open();
+        let room = match state.is_full(self.high_water_mark as usize) {
             true => Room::None,
-            false if wire.unsent() == 0 => Room::All,
+            false if state.unsent() == 0 => Room::All,
             false => Room::Some,
         };
-        drop(wire);
+        drop(state);
         if open {
-            notices.notify_progress(room);
+            waiters.notify_progress(room);
         } else {
-            Notices::notify_all(Some(notices));
+            Waiters::notify_all(Some(waiters));
         }
     }
 
     /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
-    fn lock(&self) -> MutexGuard<'_, Wire> {
-        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, OutboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What has to be done after something was appended.
-fn duty(wire: &mut Wire) -> Duty {
+fn after_send(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
-    if wire.owner.is_none() || (wire.is_idle() && !wire.has_write_failed()) {
-        return Duty::Nothing;
+    if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
+        return AfterSend::Nothing;
     }
-    if wire.blocked {
-        let is_over = wire.place().is_some_and(|place| place.budget().is_over());
-        return if is_over { Duty::Enforce } else { Duty::Nothing };
+    if state.blocked {
+        let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
+        return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
     }
     match batch_number::current() {
-        None => wire.owner.take().map_or(Duty::Nothing, Duty::Wake),
-        Some(number) if wire.fanned_out == number => Duty::Nothing,
+        None => state.owner.take().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
+        Some(number) if state.batch == number => AfterSend::Nothing,
         Some(number) => {
-            wire.fanned_out = number;
-            Duty::FanOut
+            state.batch = number;
+            AfterSend::AddToBatch
         }
     }
 }
 
 /// Something has changed for everybody: the owner has a deadline to set.
-fn tell_all(wire: MutexGuard<'_, Wire>) {
-    let notices = wire.notices();
-    wake_owner(wire);
-    Notices::notify_all(notices);
+fn wake_all(state: MutexGuard<'_, OutboxState>) {
+    let waiters = state.waiters();
+    wake_owner(state);
+    Waiters::notify_all(waiters);
 }
 
-fn wake_owner(mut wire: MutexGuard<'_, Wire>) {
-    let owner = wire.owner.take();
-    drop(wire);
+fn wake_owner(mut state: MutexGuard<'_, OutboxState>) {
+    let owner = state.owner.take();
+    drop(state);
     if let Some(owner) = owner {
         wakeups::wake(owner);
     }

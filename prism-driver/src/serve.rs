@@ -7,15 +7,15 @@ use crate::{
     connection::request::RequestInfo,
     error::{AcceptError, Disconnect},
     handler::Handler,
-    handshake::{Turned, Upgrade, greet},
+    handshake::{Rejected, Upgrade, accept_handshake},
     options::Options,
     runtime::{Runtime, Transport},
     server::{plain_answer::PlainAnswer, routes::Params},
     session::{
-        Opened, Session,
-        deadline::Timer,
-        rate_limit::{Bucket, Unpaced},
-        read_buffer::Input,
+        Established, Session,
+        deadline::OwnTimer,
+        rate_limit::{TokenBucket, Unlimited},
+        read_buffer::ReadBuffer,
     },
 };
 
@@ -63,8 +63,8 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
-    let opened = Opened { websocket, unsent: None, info, headers: None };
-    let session = Session::new(opened, io, None, Input::new(), options);
+    let opened = Established { websocket, unsent: None, info, headers: None };
+    let session = Session::new(opened, io, None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }
 
@@ -73,22 +73,22 @@ async fn open<R: Runtime>(
     mut io: impl Transport,
     options: &Options,
 ) -> Result<Session, AcceptError> {
-    let mut input = Input::new();
-    let greeted = greet(runtime, &mut io, &mut input, options, |request| {
+    let mut input = ReadBuffer::new();
+    let outcome = accept_handshake(runtime, &mut io, &mut input, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
     });
-    match greeted.await {
+    match outcome.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
-        Err(Turned::Away(answer)) => {
+        Err(Rejected::Answer(answer)) => {
             drop(input); // it may take long to send the answer
             let status = answer.status();
             // Boxed, so that a connection's future is no larger for it.
-            Box::pin(answer.tell(runtime, &mut io, options.write_limits())).await;
+            Box::pin(answer.send_and_linger(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
-        Err(Turned::Gone(error)) => Err(AcceptError::Io(error)),
+        Err(Rejected::Disconnected(error)) => Err(AcceptError::Io(error)),
     }
 }
 
@@ -99,12 +99,12 @@ fn run<R: Runtime, H: Handler>(
     options: &Options,
     handler: &H,
 ) -> impl Future<Output = Disconnect> {
-    let timer = Timer::new(runtime.clone(), options);
-    let reason = |_: &Timer<R>, reason| reason;
+    let timer = OwnTimer::new(runtime.clone(), options);
+    let reason = |_: &OwnTimer<R>, reason| reason;
     match options.message_rate {
-        None => Either::Left(session.run(timer, Unpaced, handler, reason)),
+        None => Either::Left(session.run(timer, Unlimited, handler, reason)),
         Some(rate) => {
-            let bucket = Bucket::new(runtime, rate);
+            let bucket = TokenBucket::new(runtime, rate);
             Either::Right(session.run(timer, bucket, handler, reason))
         }
     }

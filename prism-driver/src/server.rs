@@ -15,7 +15,7 @@ use crate::{
     server::{
         accept::Acceptor,
         endpoint::Endpoint,
-        listener::{hold_little, listen},
+        listener::{limit_unsent_in_kernel, listen},
         origins::Origins,
         router::Router,
         shared::ServerShared,
@@ -105,7 +105,7 @@ impl<N: Network> Server<N> {
     /// What the operating system says.
     pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        hold_little(&listener);
+        limit_unsent_in_kernel(&listener);
         let local_addr = listener.local_addr()?;
         let listener = network.listen(listener)?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! [`Session`]: one connection's life after its handshake, from `on_connect` to `on_disconnect`.
+//! [`Session`]: one connection's running after its handshake, from `on_connect` to `on_disconnect`.
 
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
@@ -9,13 +9,13 @@ use crate::{
     error::{Disconnect, Failure},
     handler::Handler,
     options::Options,
-    outbox::{Outbox, queue::Unsent},
+    outbox::{Outbox, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
-        deadline::Alarm,
-        driver::{Clock, Link},
-        rate_limit::Pace,
-        read_buffer::Input,
+        deadline::DeadlineTimer,
+        driver::{ConnectionDriver, Deadlines},
+        rate_limit::RateLimit,
+        read_buffer::ReadBuffer,
     },
 };
 
@@ -28,10 +28,10 @@ pub(crate) mod turn;
 pub(crate) mod write_progress;
 
 /// What a handshake leaves behind, beside the bytes behind the head.
-pub(crate) struct Opened {
+pub(crate) struct Established {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
-    pub(crate) unsent: Option<Box<Unsent>>,
+    pub(crate) unsent: Option<Box<SendQueue>>,
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) headers: Option<OwnedHeaders>,
 }
@@ -41,20 +41,20 @@ pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
     /// What the peer sent behind its handshake.
-    input: Input,
+    input: ReadBuffer,
 }
 
 impl Session {
     pub(crate) fn new(
-        opened: Opened,
+        opened: Established,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
-        mut input: Input,
+        mut input: ReadBuffer,
         options: &Options,
     ) -> Self {
         // `on_connect` may take its time.
         input.shrink();
-        let Opened { websocket, unsent, info, headers } = opened;
+        let Established { websocket, unsent, info, headers } = opened;
         let (inbound, outbound) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, unsent, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
@@ -62,50 +62,55 @@ impl Session {
     }
 
     /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason.
-    pub(crate) fn run<A: Alarm, H: Handler, T>(
+    pub(crate) fn run<A: DeadlineTimer, H: Handler, T>(
         self,
-        alarm: A,
-        pace: impl Pace,
+        timer: A,
+        rate_limit: impl RateLimit,
         handler: impl Deref<Target = H>,
         then: impl FnOnce(&A, Disconnect) -> T,
     ) -> impl Future<Output = T> {
         let Self { connection, inbound, input } = self;
-        let clock = Clock::new(alarm);
-        let mut life = Life { connection, clock, pace, inbound, input, handler };
+        let deadlines = Deadlines::new(timer);
+        let mut running =
+            RunningSession { connection, deadlines, rate_limit, inbound, input, handler };
         // Nothing is moved in here, nor is there a future around it: both would be there twice, in
         // the memory of every idle connection.
         InTurns::new(async move {
-            let ended = life.converse().await;
-            let begun = !matches!(ended, Err(Broken::Unbegun));
-            let reason = life.judge(ended.map_err(Failure::from));
-            life.finish(begun.then_some(&reason)).await;
-            then(life.clock.alarm(), reason)
+            let ended = running.run_events().await;
+            let begun = !matches!(ended, Err(Interrupted::BeforeConnect));
+            let reason = running.end_reason(ended.map_err(Failure::from));
+            running.finish(begun.then_some(&reason)).await;
+            then(running.deadlines.timer(), reason)
         })
     }
 }
 
 /// What a session works with. It is every idle connection's memory.
-struct Life<A, P, D> {
+struct RunningSession<A, P, D> {
     connection: Owned,
-    clock: Clock<A>,
-    pace: P,
+    deadlines: Deadlines<A>,
+    rate_limit: P,
     inbound: Inbound,
-    input: Input,
+    input: ReadBuffer,
     handler: D,
 }
 
-impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
+impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSession<A, P, D> {
     /// What comes before `on_connect`.
-    fn prepare(&self) -> Result<(), Broken> {
-        let when_slow = begin(|| self.handler.when_slow(&self.connection));
-        let when_slow = when_slow.map_err(|_| Broken::Unbegun)?;
+    fn prepare(&self) -> Result<(), Interrupted> {
+        let when_slow = call(|| self.handler.when_slow(&self.connection));
+        let when_slow = when_slow.map_err(|_| Interrupted::BeforeConnect)?;
         self.connection.outbox().set_when_slow(when_slow);
         Ok(())
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
-        let welcomed = match begin(|| self.handler.on_connect(&self.connection)) {
-            Ok(welcome) => Link::new(&self.connection, &mut self.clock).attend(welcome).await,
+        let welcomed = match call(|| self.handler.on_connect(&self.connection)) {
+            Ok(welcome) => {
+                ConnectionDriver::new(&self.connection, &mut self.deadlines)
+                    .run_handler(welcome)
+                    .await
+            }
             Err(failure) => Err(failure),
         };
         drop(self.connection.outbox().take_headers());
@@ -113,15 +118,15 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     }
 
     /// Lends one event after the other to the handler, until a close frame or a failure.
-    async fn converse(&mut self) -> Result<Disconnect, Broken> {
+    async fn run_events(&mut self) -> Result<Disconnect, Interrupted> {
         self.prepare()?;
         self.connect().await?;
         self.input.begin_turn();
         loop {
             if self.input.is_turn_over() {
                 self.input.begin_turn();
-                let link = Link::new(&self.connection, &mut self.clock);
-                link.pause(&mut self.input).await?;
+                let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
+                driver.pause(&mut self.input).await?;
             }
             let connection = &*self.connection;
             let event = match self.input.received() {
@@ -133,8 +138,8 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                     if self.input.is_turn_over() {
                         continue; // there may be more to parse
                     }
-                    let link = Link::new(connection, &mut self.clock);
-                    let filled = link.fill(&mut self.input, &mut self.inbound).await?;
+                    let driver = ConnectionDriver::new(connection, &mut self.deadlines);
+                    let filled = driver.fill(&mut self.input, &mut self.inbound).await?;
                     if filled.waited {
                         self.input.begin_turn(); // others have had theirs
                     }
@@ -143,9 +148,12 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
-                        let (handler, pace) = (&*self.handler, &mut self.pace);
-                        let answer = begin(move || pace.lend(handler, connection, message))?;
-                        Link::new(connection, &mut self.clock).attend(answer).await?;
+                        let (handler, rate_limit) = (&*self.handler, &mut self.rate_limit);
+                        let answer =
+                            call(move || rate_limit.deliver(handler, connection, message))?;
+                        ConnectionDriver::new(connection, &mut self.deadlines)
+                            .run_handler(answer)
+                            .await?;
                     }
                     self.input.count(turn::EVENT);
                 }
@@ -169,16 +177,18 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
     async fn finish(&mut self, reason: Option<&Disconnect>) {
         self.connection.outbox().ended().await;
         if let Some(told) = reason.cloned()
-            && let Ok(farewell) = begin(|| self.handler.on_disconnect(&self.connection, told))
+            && let Ok(last) = call(|| self.handler.on_disconnect(&self.connection, told))
         {
             // A panic here ends nothing that is not over already.
-            let _ = Link::new(&self.connection, &mut self.clock).attend(farewell).await;
+            let _ = ConnectionDriver::new(&self.connection, &mut self.deadlines)
+                .run_handler(last)
+                .await;
         }
-        Link::new(&self.connection, &mut self.clock).linger(&mut self.input).await;
+        ConnectionDriver::new(&self.connection, &mut self.deadlines).linger(&mut self.input).await;
     }
 
     /// Why it is over; everybody but the handler has been told.
-    fn judge(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
+    fn end_reason(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
         let outbox = self.connection.outbox();
         let ended = outbox.failure_by_cut().map_or(ended, Err).map_err(|failure| {
             // Where a write had failed before, the rest followed from that.
@@ -205,7 +215,7 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
             | Failure::TaskDropped
             | Failure::Evicted
             | Failure::WriteStalled => {
-                Link::new(&self.connection, &mut self.clock).give_up();
+                ConnectionDriver::new(&self.connection, &mut self.deadlines).give_up();
             }
             Failure::Protocol(error) => outbox.fail(*error),
         }
@@ -214,28 +224,28 @@ impl<A: Alarm, P: Pace, H: Handler, D: Deref<Target = H>> Life<A, P, D> {
 }
 
 /// Why a session broke off.
-enum Broken {
+enum Interrupted {
     /// The handler panicked before `on_connect`: it is to hear of nothing.
-    Unbegun,
+    BeforeConnect,
     Failed(Failure),
 }
 
-impl From<Failure> for Broken {
+impl From<Failure> for Interrupted {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Broken> for Failure {
-    fn from(broken: Broken) -> Self {
+impl From<Interrupted> for Failure {
+    fn from(broken: Interrupted) -> Self {
         match broken {
-            Broken::Unbegun => Self::HandlerPanicked,
-            Broken::Failed(failure) => failure,
+            Interrupted::BeforeConnect => Self::HandlerPanicked,
+            Interrupted::Failed(failure) => failure,
         }
     }
 }
 
 /// Calls a handler. Not only its future may panic, also the function that makes it.
-fn begin<F>(call: impl FnOnce() -> F) -> Result<F, Failure> {
+fn call<F>(call: impl FnOnce() -> F) -> Result<F, Failure> {
     contain(call).ok_or(Failure::HandlerPanicked)
 }

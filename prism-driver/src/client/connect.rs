@@ -5,10 +5,10 @@ use std::{io, net::SocketAddr, time::Duration};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::{
-    client::url::Endpoint,
+    client::url::ServerAddress,
     runtime::{
         Network,
-        address_errors::{about, none_worked},
+        address_errors::{about, all_failed},
         timeout::{until, within},
         undelayed,
     },
@@ -25,20 +25,20 @@ type Attempt = (SocketAddr, Option<io::Error>);
 /// there is none.
 pub(crate) async fn dial<N: Network>(
     network: &N,
-    endpoint: &Endpoint,
+    endpoint: &ServerAddress,
     deadline: Duration,
 ) -> io::Result<N::Stream> {
     let addresses = match endpoint {
-        Endpoint::Address(address) => vec![*address],
-        Endpoint::Named { host, port } => look_up(network, host, *port, deadline).await?,
+        ServerAddress::Address(address) => vec![*address],
+        ServerAddress::Named { host, port } => look_up(network, host, *port, deadline).await?,
     };
     let mut attempts = Vec::new();
     let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
     match connected.flatten() {
         Some(stream) => Ok(undelayed(network, stream)),
         None => {
-            let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(silence));
-            Err(none_worked(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
+            let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(no_answer));
+            Err(all_failed(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
         }
     }
 }
@@ -51,7 +51,7 @@ async fn look_up<N: Network>(
     deadline: Duration,
 ) -> io::Result<Vec<SocketAddr>> {
     let found = until(network, deadline, network.resolve(host, port)).await;
-    match found.unwrap_or_else(|| Err(silence())) {
+    match found.unwrap_or_else(|| Err(no_answer())) {
         Ok(addresses) if addresses.is_empty() => {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
         }
@@ -104,7 +104,7 @@ fn in_turn(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-fn silence() -> io::Error {
+fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }
 

@@ -16,7 +16,7 @@ use crate::{
     error::connect::{ConnectError, Refusal},
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
-    session::{Opened, read_buffer::Input},
+    session::{Established, read_buffer::ReadBuffer},
 };
 
 /// How long the rest is waited for once it is decided that there is no connection: what it was decided
@@ -39,14 +39,14 @@ const REST: Duration = Duration::from_secs(1);
 /// perhaps reads no more of it.
 pub(crate) struct Exchange<'a, T> {
     io: &'a mut T,
-    input: &'a mut Input,
+    input: &'a mut ReadBuffer,
     handshake: ClientHandshake,
-    sending: Sending,
+    sending: SendState,
 }
 
 /// How far the request has come.
-enum Sending {
-    Unsent(BytesMut),
+enum SendState {
+    SendQueue(BytesMut),
     Unflushed,
     Sent,
     /// The answer may be there all the same.
@@ -56,14 +56,14 @@ enum Sending {
 impl<'a, T: Transport> Exchange<'a, T> {
     pub(crate) fn new(
         io: &'a mut T,
-        input: &'a mut Input,
+        input: &'a mut ReadBuffer,
         request: &ClientRequest,
         options: &Options,
     ) -> Self {
         let mut unsent = BytesMut::new();
         let handshake =
             ClientHandshake::start(&options.protocol, request, random_bytes(), &mut unsent);
-        Self { io, input, handshake, sending: Sending::Unsent(unsent) }
+        Self { io, input, handshake, sending: SendState::SendQueue(unsent) }
     }
 
     /// Runs it to its end, and makes a connection of an answer that accepts.
@@ -71,20 +71,20 @@ impl<'a, T: Transport> Exchange<'a, T> {
         mut self,
         runtime: &R,
         options: &Options,
-        open: impl Fn(Accepted<'_>) -> Opened,
-    ) -> Result<Opened, ConnectError> {
+        open: impl Fn(Accepted<'_>) -> Established,
+    ) -> Result<Established, ConnectError> {
         let deciding = self.decide(runtime, &open);
         match within(runtime, options.handshake_timeout, deciding).await {
             Some(outcome) => outcome,
-            None => Err(self.cut_off(ConnectError::TimedOut)),
+            None => Err(self.interrupted(ConnectError::TimedOut)),
         }
     }
 
     async fn decide<R: Runtime>(
         &mut self,
         runtime: &R,
-        open: &impl Fn(Accepted<'_>) -> Opened,
-    ) -> Result<Opened, ConnectError> {
+        open: &impl Fn(Accepted<'_>) -> Established,
+    ) -> Result<Established, ConnectError> {
         while !self.is_decided() {
             if let Some(opened) = self.go_on(open).await? {
                 return Ok(opened);
@@ -99,25 +99,25 @@ impl<'a, T: Transport> Exchange<'a, T> {
         };
         match within(runtime, REST, rest).await {
             Some(outcome) => outcome,
-            None => Err(self.cut_off(ConnectError::TimedOut)),
+            None => Err(self.interrupted(ConnectError::TimedOut)),
         }
     }
 
     /// Whether there will be no connection, whatever still comes.
     const fn is_decided(&self) -> bool {
-        self.handshake.is_refused() || matches!(self.sending, Sending::Failed(_))
+        self.handshake.is_refused() || matches!(self.sending, SendState::Failed(_))
     }
 
     /// Writes and reads once; the connection, if the answer is there and accepts.
     async fn go_on(
         &mut self,
-        open: &impl Fn(Accepted<'_>) -> Opened,
-    ) -> Result<Option<Opened>, ConnectError> {
+        open: &impl Fn(Accepted<'_>) -> Established,
+    ) -> Result<Option<Established>, ConnectError> {
         let answer = match poll_fn(|cx| self.poll(cx)).await {
             Ok(None) => return Ok(None),
-            Ok(Some(0)) => return Err(self.cut_off(HandshakeError::UnexpectedEof.into())),
+            Ok(Some(0)) => return Err(self.interrupted(HandshakeError::UnexpectedEof.into())),
             Ok(Some(_)) => self.handshake.receive(self.input.buffer())?,
-            Err(error) => return Err(self.cut_off(error.into())),
+            Err(error) => return Err(self.interrupted(error.into())),
         };
         let opened = match answer {
             None => return Ok(None),
@@ -126,8 +126,8 @@ impl<'a, T: Transport> Exchange<'a, T> {
         };
         // A server that accepts early is still owed the rest of the request, before any frame.
         poll_fn(|cx| self.poll_send(cx)).await;
-        match mem::replace(&mut self.sending, Sending::Sent) {
-            Sending::Failed(error) => Err(error.into()),
+        match mem::replace(&mut self.sending, SendState::Sent) {
+            SendState::Failed(error) => Err(error.into()),
             _ => Ok(Some(opened)),
         }
     }
@@ -145,10 +145,10 @@ impl<'a, T: Transport> Exchange<'a, T> {
         loop {
             let io = Pin::new(&mut *self.io);
             let sent = match &mut self.sending {
-                Sending::Sent | Sending::Failed(_) => return Poll::Ready(()),
-                Sending::Unflushed => ready!(io.poll_flush(cx)).map(|()| Sending::Sent),
-                Sending::Unsent(unsent) if unsent.is_empty() => Ok(Sending::Unflushed),
-                Sending::Unsent(unsent) => match ready!(io.poll_write(cx, unsent)) {
+                SendState::Sent | SendState::Failed(_) => return Poll::Ready(()),
+                SendState::Unflushed => ready!(io.poll_flush(cx)).map(|()| SendState::Sent),
+                SendState::SendQueue(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
+                SendState::SendQueue(unsent) => match ready!(io.poll_write(cx, unsent)) {
                     Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                     Ok(count) => {
                         unsent.advance(count);
@@ -157,18 +157,18 @@ impl<'a, T: Transport> Exchange<'a, T> {
                     Err(error) => Err(error),
                 },
             };
-            self.sending = sent.unwrap_or_else(Sending::Failed);
+            self.sending = sent.unwrap_or_else(SendState::Failed);
         }
     }
 
     /// What comes of it when nothing more does: a refusal whose status is there counts for more than what
-    /// has happened since, and what kept the request from being sent for more than the silence after.
-    fn cut_off(&mut self, why: ConnectError) -> ConnectError {
+    /// has happened since, and what kept the request from being sent for more than the no_answer after.
+    fn interrupted(&mut self, why: ConnectError) -> ConnectError {
         if let Ok(Answer::Refused(response)) = self.handshake.receive_eof(self.input.buffer()) {
             return Refusal::from(&response).into();
         }
-        match mem::replace(&mut self.sending, Sending::Sent) {
-            Sending::Failed(error) => error.into(),
+        match mem::replace(&mut self.sending, SendState::Sent) {
+            SendState::Failed(error) => error.into(),
             _ => why,
         }
     }

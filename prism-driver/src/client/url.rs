@@ -13,7 +13,7 @@ use crate::client::percent;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) secure: bool,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ServerAddress,
     /// What the request's `Host` says.
     pub(crate) authority: String,
     /// Path and query, percent-encoded where they have to be.
@@ -22,7 +22,7 @@ pub(crate) struct Url {
 
 /// Where to connect to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
+pub(crate) enum ServerAddress {
     Address(SocketAddr),
     /// A name, or an address with the name of an interface: for the resolver.
     Named {
@@ -148,17 +148,19 @@ impl<'u> Host<'u> {
 }
 
 impl Kind {
-    fn at(self, port: u16) -> Endpoint {
+    fn at(self, port: u16) -> ServerAddress {
         match self {
-            Self::Address(address) => Endpoint::Address(SocketAddr::new(address, port)),
-            Self::Name(host) => Endpoint::Named { host, port },
+            Self::Address(address) => ServerAddress::Address(SocketAddr::new(address, port)),
+            Self::Name(host) => ServerAddress::Named { host, port },
             Self::Zoned(address, zone) => match parse_number(&zone) {
-                Some(index) => Endpoint::Address(SocketAddrV6::new(address, port, 0, index).into()),
+                Some(index) => {
+                    ServerAddress::Address(SocketAddrV6::new(address, port, 0, index).into())
+                }
                 // It tells apart what is on several links (RFC 4007 §6), and the resolver knows no other.
                 None if !address.is_unicast_link_local() => {
-                    Endpoint::Address(SocketAddr::new(address.into(), port))
+                    ServerAddress::Address(SocketAddr::new(address.into(), port))
                 }
-                None => Endpoint::Named { host: format!("{address}%{zone}"), port },
+                None => ServerAddress::Named { host: format!("{address}%{zone}"), port },
             },
         }
     }
@@ -235,14 +237,14 @@ impl Error for InvalidUrl {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Url};
+    use super::{ServerAddress, Url};
 
     /// Where it connects to, and what its request says: `Host`, and the target.
     fn parse(url: &str) -> (String, String, String) {
         let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
         let endpoint = match parsed.endpoint {
-            Endpoint::Address(address) => address.to_string(),
-            Endpoint::Named { host, port } => format!("{host} {port}"),
+            ServerAddress::Address(address) => address.to_string(),
+            ServerAddress::Named { host, port } => format!("{host} {port}"),
         };
         (endpoint, parsed.authority, parsed.target)
     }

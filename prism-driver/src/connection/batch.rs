@@ -27,15 +27,15 @@ const WRITES_PER_TURN: usize = 64;
 
 thread_local! {
     /// The connections to write to. A stack: a session may be polled within another's turn.
-    static TOUCHED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+    static ADDED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has the turn that the caller runs in write to a connection.
-pub(crate) fn touch(connection: &Arc<Shared>) {
-    let push = |touched: &RefCell<Vec<_>>| touched.borrow_mut().push(connection.clone());
-    if TOUCHED.try_with(push).is_err() {
+pub(crate) fn add(connection: &Arc<Shared>) {
+    let push = |added: &RefCell<Vec<_>>| added.borrow_mut().push(connection.clone());
+    if ADDED.try_with(push).is_err() {
         // The thread ends: nobody gathers any more.
-        connection.outbox.fan_out();
+        connection.outbox.write_batch();
     }
 }
 
@@ -44,13 +44,13 @@ pin_project! {
     pub(crate) struct InTurns<S> {
         #[pin]
         session: S,
-        behind: Behind,
+        unwritten: Unwritten,
     }
 }
 
 impl<S> InTurns<S> {
     pub(crate) const fn new(session: S) -> Self {
-        Self { session, behind: Behind(None) }
+        Self { session, unwritten: Unwritten(None) }
     }
 }
 
@@ -59,17 +59,17 @@ impl<S: Future> Future for InTurns<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let this = self.project();
-        let behind = this.behind;
+        let unwritten = this.unwritten;
         let mut poll = Poll::Pending;
         // The session does not go on before what it has sent is on its way.
-        behind.write(WRITES_PER_TURN);
-        if behind.is_empty() {
-            let entered = Entered::new();
+        unwritten.write(WRITES_PER_TURN);
+        if unwritten.is_empty() {
+            let turn = TurnGuard::new();
             poll = this.session.poll(cx);
-            *behind = entered.touched();
-            behind.write(WRITES_PER_TURN);
+            *unwritten = turn.added();
+            unwritten.write(WRITES_PER_TURN);
         }
-        if !behind.is_empty() {
+        if !unwritten.is_empty() {
             cx.waker().wake_by_ref();
         }
         poll
@@ -77,33 +77,33 @@ impl<S: Future> Future for InTurns<S> {
 }
 
 /// A turn, from its beginning to its end.
-struct Entered {
+struct TurnGuard {
     outer: Turn,
-    /// How many of the touched connections are the outer turn's.
-    theirs: usize,
+    /// How many of the added connections are the outer turn's.
+    outer_count: usize,
 }
 
-impl Entered {
+impl TurnGuard {
     fn new() -> Self {
-        let theirs = TOUCHED.try_with(|touched| touched.borrow().len()).unwrap_or(0);
-        Self { outer: batch_number::enter(), theirs }
+        let outer_count = ADDED.try_with(|added| added.borrow().len()).unwrap_or(0);
+        Self { outer: batch_number::enter(), outer_count }
     }
 
-    fn touched(&self) -> Behind {
+    fn added(&self) -> Unwritten {
         if batch_number::has_sent() {
             let drain =
-                |touched: &RefCell<Vec<_>>| touched.borrow_mut().drain(self.theirs..).collect();
-            Behind(TOUCHED.try_with(drain).ok().map(Box::new))
+                |added: &RefCell<Vec<_>>| added.borrow_mut().drain(self.outer_count..).collect();
+            Unwritten(ADDED.try_with(drain).ok().map(Box::new))
         } else {
-            Behind(None)
+            Unwritten(None)
         }
     }
 }
 
-impl Drop for Entered {
+impl Drop for TurnGuard {
     fn drop(&mut self) {
         // There are none left, unless the session has panicked.
-        drop(self.touched());
+        drop(self.added());
         batch_number::leave(self.outer);
         repeats::forget();
     }
@@ -112,9 +112,9 @@ impl Drop for Entered {
 /// Connections that are still to be written to, whatever becomes of the session. Boxed: most
 /// sessions never have any, and none for long.
 #[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
-struct Behind(Option<Box<Vec<Arc<Shared>>>>);
+struct Unwritten(Option<Box<Vec<Arc<Shared>>>>);
 
-impl Behind {
+impl Unwritten {
     const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -123,7 +123,7 @@ impl Behind {
         let Some(connections) = &mut self.0 else { return };
         let kept = connections.len().saturating_sub(most);
         for connection in connections.drain(kept..) {
-            connection.outbox.fan_out();
+            connection.outbox.write_batch();
         }
         if kept == 0 {
             self.0 = None;
@@ -131,7 +131,7 @@ impl Behind {
     }
 }
 
-impl Drop for Behind {
+impl Drop for Unwritten {
     fn drop(&mut self) {
         self.write(usize::MAX);
     }

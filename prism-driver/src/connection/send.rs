@@ -12,7 +12,7 @@ use prism_core::SendError;
 use crate::{
     connection::{batch, shared::Shared},
     error::TrySendError,
-    outbox::{Duty, Patience, state::Outgoing},
+    outbox::{AfterSend, WhenFull, state::Outgoing},
     runtime::{notice::Listening, wakeups},
 };
 
@@ -20,24 +20,24 @@ use crate::{
 pub(crate) fn hand_over(
     connection: &Arc<Shared>,
     message: Outgoing<'_>,
-    patience: Patience,
+    when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    fulfil(connection, connection.outbox.send(message, patience)?);
+    finish_send(connection, connection.outbox.send(message, when_full)?);
     Ok(())
 }
 
 /// Puts a ping into the connection's outbox, and sees to it that it leaves.
 pub(super) fn ping(connection: &Arc<Shared>, payload: &[u8]) -> Result<(), TrySendError> {
-    fulfil(connection, connection.outbox.try_ping(payload)?);
+    finish_send(connection, connection.outbox.try_ping(payload)?);
     Ok(())
 }
 
-fn fulfil(connection: &Arc<Shared>, duty: Duty) {
-    match duty {
-        Duty::Nothing => {}
-        Duty::Wake(owner) => wakeups::wake(owner),
-        Duty::FanOut => batch::touch(connection),
-        Duty::Enforce => enforce_budget(connection),
+fn finish_send(connection: &Arc<Shared>, rest: AfterSend) {
+    match rest {
+        AfterSend::Nothing => {}
+        AfterSend::WakeOwner(owner) => wakeups::wake(owner),
+        AfterSend::AddToBatch => batch::add(connection),
+        AfterSend::EnforceBudget => enforce_budget(connection),
     }
 }
 
@@ -54,7 +54,7 @@ fn enforce_budget(connection: &Shared) {
 pub struct Sending<'c, 'm> {
     connection: &'c Arc<Shared>,
     message: Outgoing<'m>,
-    queue: Queue,
+    order: WaitOrder,
     /// What it waits for.
     noticed: Option<Listening>,
     waited: bool,
@@ -62,7 +62,7 @@ pub struct Sending<'c, 'm> {
 
 /// How those who wait for room hear of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
+pub(crate) enum WaitOrder {
     /// One after the other, in the order in which they came.
     InTurn,
     /// All at once. For a future that may lie unpolled for long, as a sink's does: in the queue it
@@ -74,24 +74,24 @@ impl<'c, 'm> Sending<'c, 'm> {
     pub(crate) const fn new(
         connection: &'c Arc<Shared>,
         message: Outgoing<'m>,
-        queue: Queue,
+        order: WaitOrder,
     ) -> Self {
-        Self { connection, message, queue, noticed: None, waited: false }
+        Self { connection, message, order, noticed: None, waited: false }
     }
 
     fn listen(&self) -> Listening {
         let outbox = &self.connection.outbox;
-        match self.queue {
-            Queue::InTurn => outbox.notices().room.listen(),
-            Queue::OutOfTurn => outbox.notices().progress.listen(),
+        match self.order {
+            WaitOrder::InTurn => outbox.waiters().room.listen(),
+            WaitOrder::OutOfTurn => outbox.waiters().progress.listen(),
         }
     }
 
     /// Room is given to one waiter at a time; each passes on what it left.
     fn pass_on(&self) {
         let outbox = &self.connection.outbox;
-        if self.waited && self.queue == Queue::InTurn && !outbox.is_full() {
-            outbox.notices().room.notify(1);
+        if self.waited && self.order == WaitOrder::InTurn && !outbox.is_full() {
+            outbox.waiters().room.notify(1);
         }
     }
 }
@@ -116,7 +116,7 @@ impl Future for Sending<'_, '_> {
                 self.noticed = None;
                 self.waited = true;
             }
-            match hand_over(self.connection, self.message, Patience::Waits) {
+            match hand_over(self.connection, self.message, WhenFull::Wait) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));

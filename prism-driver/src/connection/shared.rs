@@ -30,7 +30,7 @@ impl Evict for Shared {
         self.outbox.evict(number)
     }
 
-    fn tell(&self) {
-        self.outbox.tell_evicted();
+    fn wake(&self) {
+        self.outbox.wake_evicted();
     }
 }

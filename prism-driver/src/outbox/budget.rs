@@ -1,7 +1,7 @@
 //! [`Budget`]: how much memory a server holds in all for peers that do not take what is sent to them.
 //!
 //! ```text
-//!   the transport takes no more          Place::take      counted from now on
+//!   the transport takes no more          BudgetEntry::new      counted from now on
 //!   something is appended or dropped     hold, resize, release
 //!   the peer takes something             progress         last in line to be evicted
 //!   nothing is left, or all is lost      leave            counted no more
@@ -38,7 +38,7 @@ const STALLED: usize = 512;
 /// application's runs, while `account` is.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    most: usize,
+    limit: usize,
     account: Mutex<Account>,
     stats: ServerStats,
 }
@@ -51,23 +51,23 @@ struct Account {
     stalled: BTreeMap<u64, Weak<dyn Evict>>,
     /// The number of the next to stall, or to take something.
     next: u64,
-    /// How many places in outboxes each frame has, by its address.
+    /// How many count in outboxes each frame has, by its address.
     frames: HashMap<usize, usize>,
 }
 
 /// A connection, as the budget knows it.
 pub(crate) trait Evict: Send + Sync {
-    /// Drops all that waits for the peer, and has the connection end, if its place still has this
+    /// Drops all that waits for the peer, and has the connection end, if its entry still has this
     /// number. Returns whether it has. Runs no code of the application's.
     fn evict(&self, number: u64) -> bool;
 
     /// Wakes the tasks that have to learn of it.
-    fn tell(&self);
+    fn wake(&self);
 }
 
-/// A connection's place among the stalled ones, kept by its outbox. It has to [leave](Self::leave).
+/// A connection's entry among the stalled ones, kept by its outbox. It has to [leave](Self::leave).
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct BudgetEntry {
     budget: Arc<Budget>,
     /// Changes whenever the peer takes something.
     number: u64,
@@ -79,7 +79,7 @@ impl Budget {
     pub(crate) fn new(options: &ServerOptions, stats: ServerStats) -> Arc<Self> {
         Arc::new(Self {
             // A full outbox has to fit, or every connection that has to wait would be evicted.
-            most: options.max_buffered.max(options.connection.high_water_mark),
+            limit: options.max_buffered.max(options.connection.high_water_mark),
             account: Mutex::default(),
             stats,
         })
@@ -98,7 +98,7 @@ impl Budget {
             // next. It is counted until it has left, so no two threads evict where one was enough.
             if connection.evict(number) {
                 self.stats.evicted();
-                contain(|| connection.tell());
+                contain(|| connection.wake());
             }
         }
     }
@@ -106,12 +106,12 @@ impl Budget {
     /// Returns whether more is held than there may be: then [enforce](Self::enforce) it when no lock is
     /// held.
     pub(crate) fn is_over(&self) -> bool {
-        self.stats.buffered() > self.most as u64
+        self.stats.buffered() > self.limit as u64
     }
 
     fn next_to_evict(&self) -> Option<(u64, Weak<dyn Evict>)> {
         let account = self.lock();
-        if account.held <= self.most || account.stalled.len() < 2 {
+        if account.held <= self.limit || account.stalled.len() < 2 {
             return None;
         }
         account.stalled.first_key_value().map(|(number, connection)| (*number, connection.clone()))
@@ -130,9 +130,9 @@ impl Budget {
     }
 }
 
-impl Place {
+impl BudgetEntry {
     /// Counts an outbox with these frames, which has so much memory of its own.
-    pub(crate) fn take<'m>(
+    pub(crate) fn new<'m>(
         budget: &Arc<Budget>,
         connection: Weak<dyn Evict>,
         memory: usize,
@@ -146,7 +146,7 @@ impl Place {
         Self { budget: budget.clone(), number, memory }
     }
 
-    /// The outbox holds a frame more.
+    /// The outbox holds a frame cold.
     pub(crate) fn hold(&self, frame: &PreparedMessage) {
         self.budget.change(|account| account.hold(frame));
     }
@@ -173,7 +173,7 @@ impl Place {
     }
 
     /// Counts the outbox no more, which still has these frames.
-    pub(crate) fn leave<'m>(self, frames: impl Iterator<Item = &'m PreparedMessage>) {
+    pub(crate) fn remove<'m>(self, frames: impl Iterator<Item = &'m PreparedMessage>) {
         self.budget.change(|account| {
             account.held -= self.memory + STALLED;
             frames.for_each(|frame| account.release(frame));
@@ -203,18 +203,18 @@ impl Account {
     }
 
     fn hold(&mut self, frame: &PreparedMessage) {
-        let places = self.frames.entry(address(frame)).or_default();
-        *places += 1;
-        if *places == 1 {
+        let count = self.frames.entry(address(frame)).or_default();
+        *count += 1;
+        if *count == 1 {
             self.held += cost(frame);
         }
     }
 
     fn release(&mut self, frame: &PreparedMessage) {
-        let Entry::Occupied(mut places) = self.frames.entry(address(frame)) else { return };
-        *places.get_mut() -= 1;
-        if *places.get() == 0 {
-            places.remove();
+        let Entry::Occupied(mut count) = self.frames.entry(address(frame)) else { return };
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
             self.held -= cost(frame);
         }
     }

@@ -14,42 +14,42 @@ use crate::{
     error::Failure,
     outbox::{
         budget::{Budget, Evict},
-        state::{End, Wire, Written},
+        state::{End, OutboxState, Written},
         sync::MutexGuard,
-        waiters::Notices,
+        waiters::Waiters,
     },
     runtime::contain::contain,
 };
 
 impl Outbox {
     /// The owner is awake: senders need not wake it.
-    pub(crate) fn awake(&self) {
-        let mut wire = self.lock();
-        let owner = wire.owner.take();
-        wire.blocked = false;
-        drop(wire);
+    pub(crate) fn set_awake(&self) {
+        let mut state = self.lock();
+        let owner = state.owner.take();
+        state.blocked = false;
+        drop(state);
         drop(owner); // it is not ours: it may run anything
     }
 
     /// Writes what is unsent; whether the transport has taken something since the last call, or takes no
     /// more, and ready when nothing is left.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
-        let mut wire = self.lock();
-        let owner = wire.owner.take();
-        let written = wire.poll_write(cx);
-        wire.blocked = written.is_pending();
-        let took = wire.take_took() | (written == Poll::Ready(Written::Failed));
+        let mut state = self.lock();
+        let owner = state.owner.take();
+        let written = state.poll_write(cx);
+        state.blocked = written.is_pending();
+        let took = state.take_progress() | (written == Poll::Ready(Written::Failed));
         if took {
-            self.notify_progress(wire);
+            self.notify_progress(state);
         } else {
-            drop(wire);
+            drop(state);
         }
         drop(owner);
         (took, written.map(|_| ()))
     }
 
     /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
-    /// more.
+    /// cold.
     pub(crate) fn count_in(
         &self,
         budget: &Arc<Budget>,
@@ -61,7 +61,7 @@ impl Outbox {
 
     /// Enforces the budget that what is unsent is counted in.
     pub(crate) fn enforce_budget(&self) {
-        let budget = self.lock().place().map(|place| place.budget().clone());
+        let budget = self.lock().budget_entry().map(|entry| entry.budget().clone());
         if let Some(budget) = budget {
             budget.enforce();
         }
@@ -77,19 +77,19 @@ impl Outbox {
         self.lock().stop_counting();
     }
 
-    /// Whether the alarm has rung since this was last asked.
-    pub(crate) fn take_ring(&self) -> bool {
-        self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel)
+    /// Whether the alarm has timer_fired since this was last asked.
+    pub(crate) fn take_timer_fired(&self) -> bool {
+        self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
     /// The peer has taken something that it had kept waiting: a sign of life.
-    pub(crate) fn relieve(&self) {
-        self.relieved.store(true, Ordering::Relaxed);
+    pub(crate) fn note_resumed(&self) {
+        self.resumed.store(true, Ordering::Relaxed);
     }
 
     /// Whether it has since this was last asked.
-    pub(crate) fn take_relieved(&self) -> bool {
-        self.relieved.swap(false, Ordering::Relaxed)
+    pub(crate) fn take_resumed(&self) -> bool {
+        self.resumed.swap(false, Ordering::Relaxed)
     }
 
     /// Reads once.
@@ -107,32 +107,36 @@ impl Outbox {
     }
 
     /// The owner has flushed, and would sleep until it is woken or a deadline passes.
-    pub(crate) fn rest(&self, cx: &Context<'_>, write_blocked: bool) -> Result<Rest, Failure> {
+    pub(crate) fn prepare_sleep(
+        &self,
+        cx: &Context<'_>,
+        write_blocked: bool,
+    ) -> Result<Sleep, Failure> {
         let owner = cx.waker().clone();
-        let mut wire = self.lock();
-        if let Some(cut) = wire.cut {
+        let mut state = self.lock();
+        if let Some(cut) = state.cut {
             return Err(cut.into());
         }
-        if wire.is_cut_off() {
+        if state.is_transport_gone() {
             // It was given up while a handler ran, and all that it had left behind has been read.
             return Err(ProtocolError::CloseTimeout.into());
         }
-        if !write_blocked && !wire.is_idle() {
-            return Ok(Rest::NotYet);
+        if !write_blocked && !state.is_idle() {
+            return Ok(Sleep::NotYet);
         }
-        let before = wire.owner.replace(owner);
-        wire.blocked = write_blocked;
-        let due = wire.outbound.poll_timeout();
-        drop(wire);
+        let before = state.owner.replace(owner);
+        state.blocked = write_blocked;
+        let due = state.outbound.poll_timeout();
+        drop(state);
         drop(before);
-        Ok(Rest::Until(due))
+        Ok(Sleep::Until(due))
     }
 
     /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
-        let mut wire = self.lock();
-        wire.write(|outbound, out| outbound.answer(event, out));
-        let (code, reason) = wire.more.as_ref()?.closed_with.as_ref()?;
+        let mut state = self.lock();
+        state.write(|outbound, out| outbound.answer(event, out));
+        let (code, reason) = state.cold.as_ref()?.closed_with.as_ref()?;
         Some((*code, reason.to_string()))
     }
 
@@ -163,21 +167,21 @@ impl Outbox {
     }
 
     /// Whether the transport has been given up.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.lock().is_cut_off()
+    pub(crate) fn is_transport_gone(&self) -> bool {
+        self.lock().is_transport_gone()
     }
 
     /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
     /// accepted can still be flushed.
     pub(crate) fn end(&self) {
-        self.tell_end(self.lock());
+        self.announce_end(self.lock());
     }
 
     /// The connection is over, and so is its transport.
     pub(crate) fn give_up(&self) {
-        let mut wire = self.lock();
-        let (io, owner) = (wire.give_up(), wire.owner.take());
-        self.tell_end(wire);
+        let mut state = self.lock();
+        let (io, owner) = (state.give_up(), state.owner.take());
+        self.announce_end(state);
         drop((io, owner));
     }
 
@@ -210,26 +214,26 @@ impl Outbox {
 
     /// First what must not outlive the connection, then those who wait for its end. If somebody else is
     /// telling it, they know [later](Self::ended).
-    pub(super) fn tell_end<'w>(&'w self, mut wire: MutexGuard<'w, Wire>) {
-        if wire.end == End::Ahead {
-            wire.end = End::Begun;
-            let hooks = wire.more.as_mut().map(|more| std::mem::take(&mut more.hooks));
-            drop(wire);
+    pub(super) fn announce_end<'w>(&'w self, mut state: MutexGuard<'w, OutboxState>) {
+        if state.end == End::NotYet {
+            state.end = End::HooksRunning;
+            let hooks = state.cold.as_mut().map(|cold| std::mem::take(&mut cold.hooks));
+            drop(state);
             for hook in hooks.into_iter().flatten() {
                 contain(hook);
             }
-            wire = self.lock();
-            wire.end = End::Told;
+            state = self.lock();
+            state.end = End::Announced;
         }
-        let notices = wire.notices();
-        drop(wire);
-        Notices::notify_all(notices);
+        let waiters = state.waiters();
+        drop(state);
+        Waiters::notify_all(waiters);
     }
 }
 
 /// Whether the owner may sleep.
 #[derive(Debug)]
-pub(crate) enum Rest {
+pub(crate) enum Sleep {
     /// Something has come since it flushed.
     NotYet,
     /// Until it is woken, or this time.

@@ -1,4 +1,4 @@
-//! [`Unsent`]: what waits to be written, in order: a connection's own bytes, and between them frames
+//! [`SendQueue`]: what waits to be written, in order: a connection's own bytes, and between them frames
 //! that other connections send as well.
 
 use std::{collections::VecDeque, io::IoSlice};
@@ -6,7 +6,7 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::{Buf, BytesMut};
 use prism_core::{Output, PreparedMessage};
 
-use crate::outbox::budget::Place;
+use crate::outbox::budget::BudgetEntry;
 
 pub(crate) mod counted;
 
@@ -29,7 +29,7 @@ pub(crate) const PIECES: usize = 32;
 ///   frames         frame       frame
 /// ```
 #[derive(Debug, Default)]
-pub(crate) struct Unsent {
+pub(crate) struct SendQueue {
     own: BytesMut,
     frames: VecDeque<Frame>,
     /// The sum of the frames' `after`.
@@ -41,7 +41,7 @@ pub(crate) struct Unsent {
     /// How much of the own bytes' memory lies before them, where others have been written.
     dead: usize,
     /// Its place in the server's budget, while the peer keeps it waiting.
-    place: Option<Place>,
+    entry: Option<BudgetEntry>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Frame {
     message: PreparedMessage,
 }
 
-impl Unsent {
+impl SendQueue {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         let mut unsent = Self::default();
         unsent.own.reserve(bytes);
@@ -112,8 +112,8 @@ impl Unsent {
 
     /// Takes what has been written out at the front.
     pub(crate) fn advance(&mut self, mut count: usize) {
-        if let Some(place) = &mut self.place {
-            place.progress();
+        if let Some(entry) = &mut self.entry {
+            entry.progress();
         }
         while let Some(frame) = self.frames.front_mut() {
             let own = count.min(frame.after);
@@ -131,8 +131,8 @@ impl Unsent {
             self.framed -= left;
             self.written = 0;
             count -= left;
-            if let Some(place) = &self.place {
-                place.release(&frame.message);
+            if let Some(entry) = &self.entry {
+                entry.release(&frame.message);
             }
             self.frames.pop_front();
         }
@@ -145,8 +145,8 @@ impl Unsent {
         let oldest = usize::from(self.written > 0);
         let Some(Frame { after, message }) = self.frames.remove(oldest) else { return false };
         self.framed -= message.frame().len();
-        if let Some(place) = &self.place {
-            place.release(&message);
+        if let Some(entry) = &self.entry {
+            entry.release(&message);
         }
         // The own bytes in front of it stay where they are.
         match self.frames.get_mut(oldest) {
@@ -158,7 +158,7 @@ impl Unsent {
 
     /// Forgets everything; keeps the memory, all of it.
     pub(crate) fn clear(&mut self) {
-        if self.place.is_some() {
+        if self.entry.is_some() {
             self.leave();
         }
         self.frames.clear();
@@ -195,8 +195,8 @@ impl Unsent {
         self.claimed += after;
         self.framed += message.frame().len();
         self.frames.push_back(Frame { after, message: message.clone() });
-        if let Some(place) = &self.place {
-            place.hold(message);
+        if let Some(entry) = &self.entry {
+            entry.hold(message);
             self.settle();
         }
     }
@@ -207,7 +207,7 @@ impl Unsent {
     }
 }
 
-impl Output for Unsent {
+impl Output for SendQueue {
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.own
     }
@@ -234,8 +234,8 @@ impl Output for Unsent {
     }
 }
 
-/// Keeps each message apart from all else, so that it can be [dropped](Unsent::drop_oldest).
-pub(crate) struct Apart<'a>(pub(crate) &'a mut Unsent);
+/// Keeps each message apart from all else, so that it can be [dropped](SendQueue::drop_oldest).
+pub(crate) struct Apart<'a>(pub(crate) &'a mut SendQueue);
 
 impl Output for Apart<'_> {
     fn buffer(&mut self) -> &mut BytesMut {
@@ -261,11 +261,11 @@ mod tests {
 
     use prism_core::{Output, PreparedMessage};
 
-    use super::{DOUBLED, PIECES, SHARED, Unsent};
+    use super::{DOUBLED, PIECES, SHARED, SendQueue};
 
     /// Own bytes and shared frames, long and short, in turn; and all of it in one piece.
-    fn mixed() -> (Unsent, Vec<u8>) {
-        let (mut unsent, mut all) = (Unsent::default(), Vec::new());
+    fn mixed() -> (SendQueue, Vec<u8>) {
+        let (mut unsent, mut all) = (SendQueue::default(), Vec::new());
         for (i, len) in [SHARED, 3, SHARED + 7, SHARED, 1, SHARED * 2].into_iter().enumerate() {
             let message = PreparedMessage::new(&vec![i as u8; len]);
             unsent.append(&message);
@@ -276,7 +276,7 @@ mod tests {
         (unsent, all)
     }
 
-    fn pieces_of(unsent: &Unsent, tail: &[u8]) -> Vec<u8> {
+    fn pieces_of(unsent: &SendQueue, tail: &[u8]) -> Vec<u8> {
         let mut pieces = [IoSlice::new(&[]); PIECES];
         let count = unsent.pieces(tail, &mut pieces);
         pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect()
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn one_frame_alone_is_whole_where_it_lies_and_so_is_what_is_left_of_it() {
-        let mut unsent = Unsent::default();
+        let mut unsent = SendQueue::default();
         let message = PreparedMessage::new(&[7; SHARED]);
         unsent.append(&message);
         for written in [0, 1, SHARED] {
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_in_one_write_is_left_for_the_next() {
-        let mut unsent = Unsent::default();
+        let mut unsent = SendQueue::default();
         let message = PreparedMessage::new(&[7; SHARED]);
         (0..PIECES + 3).for_each(|_| unsent.append(&message));
         let mut writes = Vec::new();
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn a_large_buffer_is_little_larger_than_what_is_in_it_however_that_came() {
         for len in [1, 100, 5000, 40_000] {
-            let mut unsent = Unsent::default();
+            let mut unsent = SendQueue::default();
             while unsent.len() < 200_000 {
                 unsent.reserve(len);
                 let room = unsent.own.capacity() - unsent.own.len();
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_long_frame_is_not_copied_and_a_short_one_is() {
-        let mut unsent = Unsent::default();
+        let mut unsent = SendQueue::default();
         unsent.append(&PreparedMessage::new(&[1; SHARED]));
         unsent.append(&PreparedMessage::new(&[2; SHARED / 2]));
         assert_eq!((unsent.frames.len(), unsent.own.len()), (1, 4 + SHARED / 2));

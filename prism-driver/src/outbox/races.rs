@@ -22,7 +22,7 @@ use loom::{
 };
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
-use crate::outbox::{Outbox, owner::Rest};
+use crate::outbox::{Outbox, owner::Sleep};
 use crate::{
     connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
     error::TrySendError,
@@ -148,10 +148,10 @@ fn write_until(connection: &Connection, done: impl Fn() -> bool) {
     block_on(poll_fn(|cx| {
         loop {
             let (_, written) = outbox.poll_write(cx);
-            match outbox.rest(cx, written.is_pending()) {
-                Ok(Rest::NotYet) => {}
-                Ok(Rest::Until(_)) if done() => return Poll::Ready(()),
-                Ok(Rest::Until(_)) => return Poll::Pending,
+            match outbox.prepare_sleep(cx, written.is_pending()) {
+                Ok(Sleep::NotYet) => {}
+                Ok(Sleep::Until(_)) if done() => return Poll::Ready(()),
+                Ok(Sleep::Until(_)) => return Poll::Pending,
                 Err(_) => return Poll::Ready(()),
             }
         }
@@ -217,7 +217,7 @@ fn what_a_session_writes_for_an_owner_that_sleeps_or_falls_asleep_is_written() {
             let (connection, sink) = (connection.clone(), sink.clone());
             move || {
                 // The owner may look after what the session is about to write.
-                connection.outbox().ring();
+                connection.outbox().fire_timer();
                 sink.make_room();
             }
         });

@@ -1,4 +1,4 @@
-//! Notices a message that is sent to one connection after another, so that they share its bytes.
+//! Waiters a message that is sent to one connection after another, so that they share its bytes.
 //!
 //! A handler that tells everybody something is most often a loop over
 //! [`try_send`](crate::Connection::try_send), which would copy the message into each outbox. So each
@@ -29,25 +29,25 @@ enum Last {
     #[default]
     Nothing,
     Once {
-        place: Place,
+        location: Location,
         /// Whoever has got it.
         connection: usize,
     },
     Shared {
-        place: Place,
+        location: Location,
         message: PreparedMessage,
     },
 }
 
 /// Where a message lies, and of which kind it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Location {
     is_text: bool,
     address: usize,
     len: usize,
 }
 
-/// Returns what to send in the place of a message that several connections get in a row; `None` if it is
+/// Returns what to send in place of a message that several connections get in a row; `None` if it is
 /// the first, as far as can be seen. `connection`: a number that no other has at the same time.
 pub(crate) fn share(message: Message<'_>, connection: usize) -> Option<PreparedMessage> {
     let last = LAST.try_with(Cell::take).unwrap_or_default();
@@ -67,26 +67,26 @@ impl Last {
         message: Message<'_>,
         connection: usize,
     ) -> (Self, Option<PreparedMessage>) {
-        let place = Place::of(message);
+        let location = Location::of(message);
         let shared = match self {
-            Self::Shared { place: before, message: kept }
-                if before == place && kept.payload() == message.as_bytes() =>
+            Self::Shared { location: before, message: kept }
+                if before == location && kept.payload() == message.as_bytes() =>
             {
                 kept
             }
             // One connection that is sent the same twice gains nothing by it.
-            Self::Once { place: before, connection: first }
-                if before == place && first != connection =>
+            Self::Once { location: before, connection: first }
+                if before == location && first != connection =>
             {
                 PreparedMessage::new(message)
             }
-            _ => return (Self::Once { place, connection }, None),
+            _ => return (Self::Once { location, connection }, None),
         };
-        (Self::Shared { place, message: shared.clone() }, Some(shared))
+        (Self::Shared { location, message: shared.clone() }, Some(shared))
     }
 }
 
-impl Place {
+impl Location {
     fn of(message: Message<'_>) -> Self {
         let bytes = message.as_bytes();
         Self {

@@ -1,4 +1,4 @@
-//! [`Wire`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
+//! [`OutboxState`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
 //! them.
 
 use std::{
@@ -16,10 +16,10 @@ use crate::{
     error::Failure,
     options::when_slow::WhenSlow,
     outbox::{
-        budget::{Budget, Evict, Place},
-        queue::{Apart, SHARED, Unsent},
+        budget::{Budget, BudgetEntry, Evict},
+        queue::{Apart, SHARED, SendQueue},
         repeats,
-        waiters::Notices,
+        waiters::Waiters,
     },
     runtime::Transport,
 };
@@ -28,12 +28,12 @@ use crate::{
 /// than what gathers in one write.
 const LARGE: usize = 16 << 10;
 
-pub(crate) struct Wire {
+pub(crate) struct OutboxState {
     pub(crate) outbound: Outbound,
     /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
     pub(super) io: Option<Box<dyn Transport>>,
     /// An idle connection has no memory for output: it is lent some.
-    pub(super) unsent: Option<Box<Unsent>>,
+    pub(super) unsent: Option<Box<SendQueue>>,
     /// Whether the transport may hold back bytes that were written to it, as TLS does.
     pub(super) unflushed: bool,
     /// Whether the transport has taken something since the owner last asked.
@@ -44,11 +44,11 @@ pub(crate) struct Wire {
     /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
     /// The number of the last fan-out that this connection was part of.
-    pub(crate) fanned_out: u64,
+    pub(crate) batch: u64,
     pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
     /// What few connections have.
-    pub(crate) more: Option<Box<More>>,
+    pub(crate) cold: Option<Box<ColdState>>,
 }
 
 /// What has become of what was unsent.
@@ -63,11 +63,11 @@ pub(crate) enum Written {
 /// How far the connection's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Ahead,
+    NotYet,
     /// The hooks run.
-    Begun,
+    HooksRunning,
     /// The hooks have run.
-    Told,
+    Announced,
 }
 
 /// Who would not wait for the close handshake.
@@ -82,7 +82,7 @@ pub(crate) enum Cut {
 }
 
 #[derive(Default)]
-pub(crate) struct More {
+pub(crate) struct ColdState {
     /// There until `on_connect` has run: idle connections should not hold a head each.
     pub(crate) headers: Option<OwnedHeaders>,
     /// Why the transport takes no more.
@@ -98,7 +98,7 @@ pub(crate) struct More {
     pub(crate) missed: u64,
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
-    pub(crate) notices: Option<Arc<Notices>>,
+    pub(crate) waiters: Option<Arc<Waiters>>,
     /// What is to be run when the connection is over.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -113,7 +113,7 @@ impl From<Cut> for Failure {
     }
 }
 
-impl More {
+impl ColdState {
     fn is_empty(&self) -> bool {
         let Self {
             headers,
@@ -123,7 +123,7 @@ impl More {
             lost,
             missed,
             closed_with,
-            notices,
+            waiters,
             hooks,
         } = self;
         headers.is_none()
@@ -133,17 +133,17 @@ impl More {
             && *lost == 0
             && *missed == 0
             && closed_with.is_none()
-            && notices.is_none()
+            && waiters.is_none()
             && hooks.is_empty()
     }
 }
 
-impl Wire {
+impl OutboxState {
     /// `unsent`: what is to be sent before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
-        unsent: Option<Box<Unsent>>,
+        unsent: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
     ) -> Self {
         Self {
@@ -155,15 +155,17 @@ impl Wire {
             when_slow: WhenSlow::Wait,
             owner: None,
             blocked: false,
-            fanned_out: 0,
+            batch: 0,
             cut: None,
-            end: End::Ahead,
-            more: headers.is_some().then(|| Box::new(More { headers, ..More::default() })),
+            end: End::NotYet,
+            cold: headers
+                .is_some()
+                .then(|| Box::new(ColdState { headers, ..ColdState::default() })),
         }
     }
 
-    pub(crate) fn more(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
+    pub(crate) fn cold(&mut self) -> &mut ColdState {
+        self.cold.get_or_insert_default()
     }
 
     // ---- what is to be sent
@@ -186,14 +188,14 @@ impl Wire {
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let dropped = self.unsent.as_mut().is_some_and(|unsent| unsent.drop_oldest());
         if dropped {
-            self.more().missed += 1;
+            self.cold().missed += 1;
             self.return_memory();
         }
         dropped
     }
 
     /// Lets the sending half write.
-    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut Unsent) -> T) -> T {
+    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut SendQueue) -> T) -> T {
         let unsent = self.unsent.get_or_insert_with(buffer_pool::take_send);
         let result = write(&mut self.outbound, unsent);
         self.return_memory();
@@ -206,8 +208,8 @@ impl Wire {
     }
 
     /// Returns its place in the server's budget, while the peer keeps something waiting.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.unsent.as_ref()?.place()
+    pub(crate) fn budget_entry(&self) -> Option<&BudgetEntry> {
+        self.unsent.as_ref()?.budget_entry()
     }
 
     /// Counts what is unsent in a budget, from now on until nothing is.
@@ -222,35 +224,35 @@ impl Wire {
     }
 
     /// What others wait for, if somebody does.
-    pub(crate) fn notices(&self) -> Option<Arc<Notices>> {
-        self.more.as_ref()?.notices.clone()
+    pub(crate) fn waiters(&self) -> Option<Arc<Waiters>> {
+        self.cold.as_ref()?.waiters.clone()
     }
 
     /// How many bytes have been written since this was first called.
     pub(crate) fn written(&mut self) -> u64 {
-        *self.more().written.get_or_insert(0)
+        *self.cold().written.get_or_insert(0)
     }
 
     /// Stops counting, unless somebody may be waiting for a flush.
     pub(crate) fn stop_counting(&mut self) {
-        if let Some(more) = &mut self.more
-            && more.notices.is_none()
+        if let Some(cold) = &mut self.cold
+            && cold.waiters.is_none()
         {
-            more.written = None;
-            self.more.take_if(|more| more.is_empty());
+            cold.written = None;
+            self.cold.take_if(|cold| cold.is_empty());
         }
     }
 
     /// How many bytes were unsent when the transport went.
     pub(crate) fn lost(&self) -> u64 {
-        self.more.as_ref().map_or(0, |more| more.lost)
+        self.cold.as_ref().map_or(0, |cold| cold.lost)
     }
 
     /// Takes the headers, if they are still there.
     pub(crate) fn take_headers(&mut self) -> Option<OwnedHeaders> {
-        let headers = self.more.as_mut()?.headers.take();
+        let headers = self.cold.as_mut()?.headers.take();
         // There is nothing else, unless `on_connect` was busy.
-        self.more.take_if(|more| more.is_empty());
+        self.cold.take_if(|cold| cold.is_empty());
         headers
     }
 
@@ -319,7 +321,7 @@ impl Wire {
 
 /// A waker that wakes nobody. (A clone, because tokio, which has others take a turn by and by, keeps each
 /// waker that is not the same as the last; and the original need not be the same as its clones.)
-pub(crate) fn nobody() -> Waker {
+pub(crate) fn noop_waker() -> Waker {
     Waker::noop().clone()
 }
 

@@ -1,4 +1,4 @@
-//! What a [`Wire`] does with its transport: writes, reads, and gives it up.
+//! What a [`OutboxState`] does with its transport: writes, reads, and gives it up.
 
 use std::{
     io::{self, Read},
@@ -9,10 +9,12 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_core::{Message, Output};
 
-use crate::outbox::state::{Wire, Written, nobody};
 use crate::{
     buffer_pool,
-    outbox::queue::PIECES,
+    outbox::{
+        queue::PIECES,
+        state::{OutboxState, Written, noop_waker},
+    },
     runtime::{Transport, contain::contain_locked},
 };
 
@@ -27,7 +29,7 @@ const UNREAD: usize = 1 << 20;
 /// How much of it is read at once.
 const UNREAD_AT_ONCE: usize = 64 << 10;
 
-impl Wire {
+impl OutboxState {
     /// Writes what is unsent, and has the transport flush it; ready when there is nothing left to do.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
         match ready!(self.poll_write_and_flush(cx)) {
@@ -50,8 +52,8 @@ impl Wire {
     /// place of the owner.
     pub(crate) fn write_payload_for_owner(&mut self, message: Message<'_>) {
         // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
-        let nobody = nobody();
-        let (mut cx, mut payload) = (Context::from_waker(&nobody), message.as_bytes());
+        let waker = noop_waker();
+        let (mut cx, mut payload) = (Context::from_waker(&waker), message.as_bytes());
         let written = contain_locked(|| self.poll_write_with(&mut cx, &mut payload));
         self.keep_rest(message, payload);
         match written {
@@ -76,8 +78,8 @@ impl Wire {
     /// Reads what is there, so that it can be received when the transport is gone.
     pub(crate) fn keep_unread(&mut self) {
         let Some(io) = &mut self.io else { return };
-        let (nobody, mut io) = (nobody(), Pin::new(io));
-        let mut cx = Context::from_waker(&nobody);
+        let (waker, mut io) = (noop_waker(), Pin::new(io));
+        let mut cx = Context::from_waker(&waker);
         let (mut unread, mut len) = (Vec::new(), 0);
         // A transport may wait once before it looks.
         let mut looks = 0..2;
@@ -91,7 +93,7 @@ impl Wire {
         if len > 0 {
             unread.truncate(len);
             unread.shrink_to_fit();
-            self.more().unread = Some(Box::new(io::Cursor::new(unread)));
+            self.cold().unread = Some(Box::new(io::Cursor::new(unread)));
         }
     }
 
@@ -102,12 +104,12 @@ impl Wire {
     }
 
     /// Whether the transport has taken something since this was last asked.
-    pub(crate) const fn take_took(&mut self) -> bool {
+    pub(crate) const fn take_progress(&mut self) -> bool {
         std::mem::replace(&mut self.took, false)
     }
 
     /// Whether the transport has been given up.
-    pub(crate) const fn is_cut_off(&self) -> bool {
+    pub(crate) const fn is_transport_gone(&self) -> bool {
         self.io.is_none()
     }
 
@@ -121,17 +123,17 @@ impl Wire {
     /// Nothing can be sent any more, whatever the peer still sends.
     pub(crate) fn give_up_sending(&mut self) {
         self.outbound.receive_eof();
-        self.lose_unsent();
+        self.discard_unsent();
     }
 
     /// Whether the transport takes no more, because a write has failed.
     pub(crate) fn has_write_failed(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.write_error.is_some())
+        self.cold.as_ref().is_some_and(|cold| cold.write_error.is_some())
     }
 
     /// Takes the error of the write that has failed, if one has.
     pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
-        self.more.as_mut()?.write_error.take()
+        self.cold.as_mut()?.write_error.take()
     }
 
     /// Nothing can be sent any more. What the peer has sent can still be read: an error in one direction
@@ -139,9 +141,9 @@ impl Wire {
     /// §7.1.5).
     fn fail_writing(&mut self, error: io::Error) {
         self.outbound.handle_write_error();
-        self.lose_unsent();
+        self.discard_unsent();
         self.unflushed = false;
-        self.more().write_error = Some(error);
+        self.cold().write_error = Some(error);
     }
 
     fn fail_by_panic(&mut self) -> Poll<Written> {
@@ -149,16 +151,16 @@ impl Wire {
         Poll::Ready(Written::Failed)
     }
 
-    fn lose_unsent(&mut self) {
+    fn discard_unsent(&mut self) {
         let Some(unsent) = self.unsent.take() else { return };
         if !unsent.is_empty() {
-            self.more().lost += unsent.len() as u64;
+            self.cold().lost += unsent.len() as u64;
         }
         buffer_pool::put_send(unsent);
     }
 
     fn read_unread(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let unread = self.more.as_mut()?.unread.as_mut()?;
+        let unread = self.cold.as_mut()?.unread.as_mut()?;
         let count = unread.read(buf).unwrap_or_default();
         (count > 0).then_some(count)
     }
@@ -236,7 +238,7 @@ impl Wire {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
                 unsent.advance(count.min(unsent.len()));
-                if let Some(written) = self.more.as_mut().and_then(|more| more.written.as_mut()) {
+                if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
                     *written += count as u64;
                 }
                 self.unflushed = true;

@@ -1,4 +1,4 @@
-//! [`Notices`]: what those wait for who wait for a connection.
+//! [`Waiters`]: what those wait for who wait for a connection.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ pub(crate) enum Room {
 /// something with the outbox locked, and finds none, has nobody to tell: who waits asks for these
 /// first, and then looks whether it has to.
 #[derive(Default)]
-pub(crate) struct Notices {
+pub(crate) struct Waiters {
     /// There is room again, or never will be: for those who wait for it in turn.
     pub(crate) room: Notice,
     /// Bytes have left, or never will: for everybody else who waits.
     pub(crate) progress: Notice,
     /// We have closed, or the connection is over.
-    pub(crate) turned: Notice,
+    pub(crate) closing: Notice,
 }
 
-impl Notices {
+impl Waiters {
     /// Bytes have left, and perhaps made room. When nothing is left, everybody who waits for room is told:
     /// whoever was told alone may be a future that nobody polls, and would keep it from the others.
     pub(crate) fn notify_progress(&self, room: Room) {
@@ -39,9 +39,9 @@ impl Notices {
     }
 
     /// Everything has changed.
-    pub(crate) fn notify_all(notices: Option<Arc<Self>>) {
-        if let Some(notices) = notices {
-            for notice in [&notices.room, &notices.progress, &notices.turned] {
+    pub(crate) fn notify_all(waiters: Option<Arc<Self>>) {
+        if let Some(waiters) = waiters {
+            for notice in [&waiters.room, &waiters.progress, &waiters.closing] {
                 notice.notify(usize::MAX);
             }
         }

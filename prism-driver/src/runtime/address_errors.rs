@@ -9,7 +9,7 @@ pub(crate) fn about(what: &str, error: &io::Error) -> io::Error {
 
 /// Joins the failures of several addresses, each with its address; of the kind of the last one, but a
 /// silence outweighs it.
-pub(crate) fn none_worked(failures: &[(SocketAddr, io::Error)]) -> io::Error {
+pub(crate) fn all_failed(failures: &[(SocketAddr, io::Error)]) -> io::Error {
     let kinds = || failures.iter().map(|(_, error)| error.kind());
     let silent = kinds().find(|kind| *kind == io::ErrorKind::TimedOut);
     let kind = silent.or_else(|| kinds().next_back()).unwrap_or(io::ErrorKind::TimedOut);

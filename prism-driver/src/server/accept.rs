@@ -29,7 +29,7 @@ impl<N: Network> Acceptor<N> {
                     let stream = undelayed(shared.network(), stream);
                     shared.make_room().await;
                     let since = shared.network().now();
-                    let permit = shared.handshakes.enter(since);
+                    let permit = shared.handshakes.admit(since);
                     shared.websockets.stats.accepted();
                     let shared_with = shared.clone();
                     let pending = PendingConnection {
@@ -55,8 +55,8 @@ impl<N: Network> Acceptor<N> {
     /// on until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
         let ServerShared { websockets, handshakes, pages, .. } = &*self.0;
-        handshakes.dismiss_all();
-        websockets.shut_down(|| pages.dismiss_all()).await
+        handshakes.evict_all();
+        websockets.shut_down(|| pages.evict_all()).await
     }
 }
 

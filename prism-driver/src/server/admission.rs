@@ -1,4 +1,4 @@
-//! [`Lobby`]: places of which there are only so many, and who has to leave theirs for others. A server
+//! [`AdmissionLimiter`]: places of which there are only so many, and who has to leave theirs for others. A server
 //! has one for handshakes, and one for pages.
 
 use std::{
@@ -16,11 +16,11 @@ use crate::runtime::{Runtime, notice::Notice, timeout::until, wakeups};
 
 /// Everybody who has a place, by their coming.
 #[derive(Debug)]
-pub(crate) struct Lobby {
+pub(crate) struct AdmissionLimiter {
     /// How many may be here.
-    most: usize,
+    limit: usize,
     /// How long each may stay, however many come.
-    fair_time: Duration,
+    min_time: Duration,
     inner: Mutex<Inner>,
     /// Somebody has left.
     left: Notice,
@@ -30,10 +30,10 @@ pub(crate) struct Lobby {
 
 #[derive(Debug, Default)]
 struct Inner {
-    guests: BTreeMap<u64, Place>,
+    admitted: BTreeMap<u64, Admitted>,
     next: u64,
     /// How many have to leave, and have not left yet.
-    leaving: usize,
+    evicting: usize,
     /// Somebody is the first of those who wait for a place.
     waited_for: bool,
     /// Whoever comes from now on has to leave at once.
@@ -41,7 +41,7 @@ struct Inner {
 }
 
 #[derive(Debug)]
-struct Place {
+struct Admitted {
     since: Duration,
     /// Of the task that is to be told to leave.
     waker: Option<Waker>,
@@ -49,50 +49,50 @@ struct Place {
 
 /// Who has a place, at one moment.
 #[derive(Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct Occupancy {
     /// No place is free.
     is_full: bool,
     /// How many have to leave, and have not left yet.
-    pub(crate) leaving: usize,
-    /// When the guest who has been here for the longest has had its time; never if there is none.
+    pub(crate) evicting: usize,
+    /// When the permit who has been here for the longest has had its time; never if there is none.
     pub(crate) next_due: Duration,
 }
 
 /// A place, given up when dropped.
-pub(crate) struct Guest {
-    lobby: Arc<Lobby>,
+pub(crate) struct Permit {
+    limiter: Arc<AdmissionLimiter>,
     number: u64,
 }
 
 /// The first of those who wait for a place, until dropped.
-struct FirstInLine<'a>(&'a Lobby);
+struct FirstInLine<'a>(&'a AdmissionLimiter);
 
-impl Crowd {
+impl Occupancy {
     /// If no place is free: when the next has to leave for somebody who comes.
-    pub(crate) fn next_to_leave(&self) -> Option<Duration> {
+    pub(crate) fn next_eviction(&self) -> Option<Duration> {
         self.is_full.then_some(self.next_due)
     }
 }
 
-impl Lobby {
+impl AdmissionLimiter {
     /// One place there is in any case: without it there would never be room.
-    pub(crate) fn new(most: usize, fair_time: Duration) -> Arc<Self> {
+    pub(crate) fn new(limit: usize, min_time: Duration) -> Arc<Self> {
         Arc::new(Self {
-            most: most.max(1),
-            fair_time,
+            limit: limit.max(1),
+            min_time,
             inner: Mutex::default(),
             left: Notice::new(),
             next_in_line: Notice::new(),
         })
     }
 
-    pub(crate) fn crowd(&self) -> Crowd {
+    pub(crate) fn occupancy(&self) -> Occupancy {
         let inner = self.lock();
-        let oldest = inner.guests.first_key_value().map(|(_, place)| place.since);
-        Crowd {
-            is_full: inner.guests.len() >= self.most,
-            leaving: inner.leaving,
-            next_due: oldest.map_or(Duration::MAX, |since| since.saturating_add(self.fair_time)),
+        let oldest = inner.admitted.first_key_value().map(|(_, place)| place.since);
+        Occupancy {
+            is_full: inner.admitted.len() >= self.limit,
+            evicting: inner.evicting,
+            next_due: oldest.map_or(Duration::MAX, |since| since.saturating_add(self.min_time)),
         }
     }
 
@@ -102,56 +102,56 @@ impl Lobby {
     }
 
     /// Takes a place, whether or not one is free.
-    pub(crate) fn enter(self: &Arc<Self>, now: Duration) -> Guest {
+    pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Permit {
         let mut inner = self.lock();
         let number = inner.next;
         inner.next += 1;
         if inner.closed {
-            inner.leaving += 1;
+            inner.evicting += 1;
         } else {
-            inner.guests.insert(number, Place { since: now, waker: None });
+            inner.admitted.insert(number, Admitted { since: now, waker: None });
         }
-        Guest { lobby: self.clone(), number }
+        Permit { limiter: self.clone(), number }
     }
 
     /// Takes a place when one is free, or when somebody has had theirs for long enough. Who comes first
     /// is first; the others wait for nothing but that.
-    pub(crate) async fn enter_in_turn(self: &Arc<Self>, runtime: &impl Runtime) -> Guest {
-        let _first = self.stand_in_line().await;
-        while let Some(due) = self.crowd().next_to_leave() {
+    pub(crate) async fn acquire(self: &Arc<Self>, runtime: &impl Runtime) -> Permit {
+        let _first = self.wait_in_line().await;
+        while let Some(due) = self.occupancy().next_eviction() {
             if due <= runtime.now() {
-                self.dismiss_oldest();
+                self.evict_oldest();
                 continue;
             }
-            let changed = || self.crowd().next_to_leave() != Some(due);
+            let changed = || self.occupancy().next_eviction() != Some(due);
             until(runtime, due, self.until(changed)).await;
         }
-        self.enter(runtime.now())
+        self.admit(runtime.now())
     }
 
     /// Everybody has to leave, and whoever comes from now on.
-    pub(crate) fn dismiss_all(&self) {
+    pub(crate) fn evict_all(&self) {
         let mut inner = self.lock();
         inner.closed = true;
-        let guests = std::mem::take(&mut inner.guests);
-        inner.leaving += guests.len();
+        let admitted = std::mem::take(&mut inner.admitted);
+        inner.evicting += admitted.len();
         drop(inner);
-        guests.into_values().filter_map(|place| place.waker).for_each(wakeups::wake);
+        admitted.into_values().filter_map(|place| place.waker).for_each(wakeups::wake);
         self.left.notify(usize::MAX);
     }
 
     /// Who has been here for the longest has to leave.
-    pub(crate) fn dismiss_oldest(&self) {
+    pub(crate) fn evict_oldest(&self) {
         let mut inner = self.lock();
-        let oldest = inner.guests.pop_first();
-        inner.leaving += usize::from(oldest.is_some());
+        let oldest = inner.admitted.pop_first();
+        inner.evicting += usize::from(oldest.is_some());
         drop(inner);
         if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
             wakeups::wake(waker);
         }
     }
 
-    async fn stand_in_line(&self) -> FirstInLine<'_> {
+    async fn wait_in_line(&self) -> FirstInLine<'_> {
         let is_first = || !std::mem::replace(&mut self.lock().waited_for, true);
         self.next_in_line.wait_until(is_first).await;
         FirstInLine(self)
@@ -162,27 +162,28 @@ impl Lobby {
     }
 }
 
-impl Guest {
+impl Permit {
     /// Does what it came for, or gives `None` when it has to leave. Whatever is there already is
     /// looked at before that.
-    pub(crate) fn stay<'a, F: Future>(
+    pub(crate) fn run_until_evicted<'a, F: Future>(
         &'a self,
         what_for: F,
     ) -> impl Future<Output = Option<F::Output>> + use<'a, F> {
-        or(what_for.map(Some), poll_fn(|cx| self.poll_dismissed(cx).map(|()| None)))
+        or(what_for.map(Some), poll_fn(|cx| self.poll_evicted(cx).map(|()| None)))
     }
 
-    fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<()> {
-        let known = |place: &Place| place.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
-        match self.lobby.lock().guests.get(&self.number) {
+    fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
+        let known =
+            |place: &Admitted| place.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+        match self.limiter.lock().admitted.get(&self.number) {
             None => return Poll::Ready(()),
             Some(place) if known(place) => return Poll::Pending,
             Some(_) => {}
         }
-        // It is not ours: it is neither cloned nor dropped where the lobby is locked.
+        // It is not ours: it is neither cloned nor dropped where the limiter is locked.
         let waker = cx.waker().clone();
-        let mut inner = self.lobby.lock();
-        let Some(place) = inner.guests.get_mut(&self.number) else { return Poll::Ready(()) };
+        let mut inner = self.limiter.lock();
+        let Some(place) = inner.admitted.get_mut(&self.number) else { return Poll::Ready(()) };
         let before = place.waker.replace(waker);
         drop(inner);
         drop(before);
@@ -190,17 +191,17 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut inner = self.lobby.lock();
-        let place = inner.guests.remove(&self.number);
+        let mut inner = self.limiter.lock();
+        let place = inner.admitted.remove(&self.number);
         if place.is_none() {
-            inner.leaving -= 1;
+            inner.evicting -= 1;
         }
         drop(inner);
         drop(place); // with a waker, which is not ours
         // Two may listen: who waits for this place, and who waits for a connection's.
-        self.lobby.left.notify(usize::MAX);
+        self.limiter.left.notify(usize::MAX);
     }
 }
 

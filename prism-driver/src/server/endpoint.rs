@@ -8,7 +8,7 @@ use crate::{
     server::slot::Slot,
     session::{
         Session,
-        rate_limit::{Bucket, Unpaced},
+        rate_limit::{TokenBucket, Unlimited},
     },
 };
 
@@ -23,9 +23,9 @@ impl<R: Runtime, H: Handler> Endpoint<R> for H {
     fn start(self: Arc<Self>, session: Session, slot: Slot<R>) {
         let runtime = slot.runtime().clone();
         match slot.options().message_rate {
-            None => runtime.spawn(session.run(slot, Unpaced, self, Slot::closed)),
+            None => runtime.spawn(session.run(slot, Unlimited, self, Slot::closed)),
             Some(rate) => {
-                let bucket = Bucket::new(runtime.clone(), rate);
+                let bucket = TokenBucket::new(runtime.clone(), rate);
                 runtime.spawn(session.run(slot, bucket, self, Slot::closed));
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::runtime::address_errors::none_worked;
+use crate::runtime::address_errors::all_failed;
 
 /// How many connections may wait to be accepted; the operating system may allow fewer. When many
 /// come at once, those that find no place try again after a second, and then after longer.
@@ -59,12 +59,12 @@ fn first(
     if failures.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
-    Err(none_worked(&failures))
+    Err(all_failed(&failures))
 }
 
 /// Has those that it accepts hold less in the kernel: they have it from this one. One that can not be told
 /// so serves as well.
-pub(crate) fn hold_little(listener: &TcpListener) {
+pub(crate) fn limit_unsent_in_kernel(listener: &TcpListener) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOT_SENT);
     let _ = listener; // elsewhere there is nothing to be told

@@ -6,16 +6,16 @@ use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    handshake::{Turned, greet},
+    handshake::{Rejected, accept_handshake},
     runtime::{Network, timeout::until},
     server::{
-        admission::Guest,
+        admission::Permit,
         plain_answer::{PlainAnswer, linger},
         shared::ServerShared,
         slot::Slot,
         stats::Unopened,
     },
-    session::read_buffer::Input,
+    session::read_buffer::ReadBuffer,
 };
 
 /// A peer in its handshake, or one that gets a page.
@@ -24,7 +24,7 @@ pub(crate) struct PendingConnection<N: Network> {
     // permit has given up its slot, unless it has become a connection.
     pub(crate) stream: N::Stream,
     pub(crate) slot: Slot<N>,
-    pub(crate) permit: Guest,
+    pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
     pub(crate) peer_addr: SocketAddr,
     /// When it was accepted.
@@ -35,21 +35,21 @@ pub(crate) struct PendingConnection<N: Network> {
 enum First {
     Sent(io::Result<()>),
     /// There is a permit for a page; `None` if that took too long.
-    Permit(Option<Guest>),
+    Permit(Option<Permit>),
 }
 
 impl<N: Network> PendingConnection<N> {
     /// Gives the peer what it asks for. A session goes on in a task of its own.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
-        let mut input = Input::new();
+        let mut input = ReadBuffer::new();
         // No `async fn`: it would hold this twice.
         async move {
             let websockets = &*self.shared.websockets;
             let (network, options) = (&websockets.runtime, &websockets.options.connection);
             let router = &self.shared.router;
             let decide = |request: Request<'_>| router.decide(request, &websockets.policy, options);
-            let greeted = greet(network, &mut self.stream, &mut input, options, decide);
-            match self.permit.stay(greeted).await {
+            let outcome = accept_handshake(network, &mut self.stream, &mut input, options, decide);
+            match self.permit.run_until_evicted(outcome).await {
                 Some(Ok(upgrade)) => {
                     let Self { stream, slot, permit: _permit, peer_addr, .. } = self;
                     let (session, endpoint) =
@@ -57,9 +57,9 @@ impl<N: Network> PendingConnection<N> {
                     slot.opened(&session.connection);
                     endpoint.start(session, slot);
                 }
-                Some(Err(turned)) => {
-                    websockets.stats.unopened(turned.why());
-                    if let Turned::Away(answer) = turned {
+                Some(Err(rejected)) => {
+                    websockets.stats.unopened(rejected.reason());
+                    if let Rejected::Answer(answer) = rejected {
                         drop(input); // it may take long to send the answer
                         self.answer(answer).await;
                     }
@@ -74,7 +74,7 @@ impl<N: Network> PendingConnection<N> {
         // Boxed, so that a handshake's task is no larger for it.
         if Box::pin(self.send(answer)).await {
             let network = self.shared.network();
-            self.permit.stay(linger(network, &mut self.stream)).await;
+            self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
         } else {
             self.shared.websockets.stats.incomplete();
         }
@@ -90,12 +90,12 @@ impl<N: Network> PendingConnection<N> {
         let deadline = since.saturating_add(options.handshake_timeout);
         let sent = async { First::Sent(sending.as_mut().await) };
         let page_permit =
-            async { First::Permit(until(network, deadline, pages.enter_in_turn(network)).await) };
-        let sent = match permit.stay(or(sent, page_permit)).await {
+            async { First::Permit(until(network, deadline, pages.acquire(network)).await) };
+        let sent = match permit.run_until_evicted(or(sent, page_permit)).await {
             Some(First::Sent(sent)) => Some(sent),
             Some(First::Permit(Some(page))) => {
                 *permit = page;
-                permit.stay(sending).await
+                permit.run_until_evicted(sending).await
             }
             Some(First::Permit(None)) | None => None,
         };

@@ -20,7 +20,7 @@ use crate::{
     },
     server::stats::Unopened,
     session::{
-        read_buffer::Input,
+        read_buffer::ReadBuffer,
         write_progress::{WriteLimits, WriteProgress},
     },
 };
@@ -40,12 +40,12 @@ pub(crate) struct PlainAnswer {
     reply: Reply,
     /// The answer to a HEAD request has no body.
     head_only: bool,
-    why: Unopened,
+    reason: Unopened,
 }
 
 impl PlainAnswer {
-    pub(crate) fn new(request: &Request<'_>, reply: Reply, why: Unopened) -> Self {
-        Self { reply, head_only: request.method() == "HEAD", why }
+    pub(crate) fn new(request: &Request<'_>, reply: Reply, reason: Unopened) -> Self {
+        Self { reply, head_only: request.method() == "HEAD", reason }
     }
 
     /// The refusal of a request that is no good.
@@ -53,27 +53,27 @@ impl PlainAnswer {
         Self::new(request, error.reply(), Unopened::BadRequest)
     }
 
-    /// The refusal of a request that is no good here: a 400 that says why.
-    pub(crate) fn malformed(request: &Request<'_>, why: impl fmt::Display) -> Self {
-        Self::new(request, Reply::text(400, format!("{why}\n")), Unopened::BadRequest)
+    /// The refusal of a request that is no good here: a 400 that says reason.
+    pub(crate) fn malformed(request: &Request<'_>, reason: impl fmt::Display) -> Self {
+        Self::new(request, Reply::text(400, format!("{reason}\n")), Unopened::BadRequest)
     }
 
     /// That no request came in time.
     pub(crate) fn timeout() -> Self {
         let reply = Reply::text(408, "no request came in time");
-        Self { reply, head_only: false, why: Unopened::TimedOut }
+        Self { reply, head_only: false, reason: Unopened::TimedOut }
     }
 
     pub(crate) const fn status(&self) -> u16 {
         self.reply.status()
     }
 
-    pub(crate) const fn why(&self) -> Unopened {
-        self.why
+    pub(crate) const fn reason(&self) -> Unopened {
+        self.reason
     }
 
     /// [Sends](Self::send) it, and gives the peer time to read it.
-    pub(crate) async fn tell<R: Runtime>(
+    pub(crate) async fn send_and_linger<R: Runtime>(
         self,
         runtime: &R,
         io: &mut impl Transport,
@@ -125,7 +125,7 @@ impl PlainAnswer {
 
 impl From<HandshakeError> for PlainAnswer {
     fn from(error: HandshakeError) -> Self {
-        Self { reply: error.reply(), head_only: false, why: Unopened::BadRequest }
+        Self { reply: error.reply(), head_only: false, reason: Unopened::BadRequest }
     }
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn linger<R: Runtime>(runtime: &R, io: &mut impl Transport) {
 }
 
 async fn drop_rest(io: &mut impl Transport) -> io::Result<()> {
-    let (mut input, mut dropped) = (Input::new(), 0);
+    let (mut input, mut dropped) = (ReadBuffer::new(), 0);
     while dropped < MAX_DROPPED {
         match input.fill(io).await? {
             0 => break,

@@ -9,7 +9,9 @@ use crate::{
         Network,
         timeout::{until, within},
     },
-    server::{admission::Lobby, endpoint::Endpoint, router::Router, websockets::WebSockets},
+    server::{
+        admission::AdmissionLimiter, endpoint::Endpoint, router::Router, websockets::WebSockets,
+    },
 };
 
 /// How long a handshake has, however many peers connect: on a good line the request is there at once, and this is
@@ -24,9 +26,9 @@ const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct ServerShared<N: Network> {
     pub(crate) websockets: Arc<WebSockets<N>>,
     pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
-    pub(crate) handshakes: Arc<Lobby>,
+    pub(crate) handshakes: Arc<AdmissionLimiter>,
     /// Limits the pages and refusals that have to wait for their peers.
-    pub(crate) pages: Arc<Lobby>,
+    pub(crate) pages: Arc<AdmissionLimiter>,
 }
 
 impl<N: Network> ServerShared<N> {
@@ -34,8 +36,9 @@ impl<N: Network> ServerShared<N> {
         websockets: Arc<WebSockets<N>>,
         router: Router<Arc<dyn Endpoint<N>>>,
     ) -> Arc<Self> {
-        let handshakes = Lobby::new(websockets.options.max_handshakes, HANDSHAKE_MIN_TIME);
-        let pages = Lobby::new(websockets.options.max_pages, PAGE_MIN_TIME);
+        let handshakes =
+            AdmissionLimiter::new(websockets.options.max_handshakes, HANDSHAKE_MIN_TIME);
+        let pages = AdmissionLimiter::new(websockets.options.max_pages, PAGE_MIN_TIME);
         Arc::new(Self { websockets, router, handshakes, pages })
     }
 
@@ -54,7 +57,7 @@ impl<N: Network> ServerShared<N> {
         let (network, registry) = (self.network(), &self.websockets.registry);
         while let Some((due, limiter)) = self.next_eviction() {
             if due <= network.now() {
-                limiter.dismiss_oldest();
+                limiter.evict_oldest();
                 continue;
             }
             // A handshake may also have been completed.
@@ -71,20 +74,20 @@ impl<N: Network> ServerShared<N> {
         let slots = registry.len();
         let (due, limiter) = self.first_due();
         if due <= network.now() {
-            limiter.dismiss_oldest();
+            limiter.evict_oldest();
         }
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
 
     /// Returns when the next handshake or page has to be evicted, and from which limiter; `None` if there is room.
     /// "When" is never if there is nothing to evict, or enough is being evicted already.
-    fn next_eviction(&self) -> Option<(Duration, &Lobby)> {
+    fn next_eviction(&self) -> Option<(Duration, &AdmissionLimiter)> {
         let slots = self.websockets.registry.len();
-        let leaving = self.handshakes.crowd().leaving + self.pages.crowd().leaving;
+        let leaving = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;
         let is_full = |slots| slots > self.max_connections();
         if is_full(slots.saturating_sub(leaving)) {
             Some(self.first_due())
-        } else if let Some(due) = self.handshakes.crowd().next_to_leave() {
+        } else if let Some(due) = self.handshakes.occupancy().next_eviction() {
             Some((due, &self.handshakes))
         } else {
             is_full(slots).then_some((Duration::MAX, &self.handshakes))
@@ -92,8 +95,8 @@ impl<N: Network> ServerShared<N> {
     }
 
     /// Returns when the first handshake or page has had its time, and which limiter it is in.
-    fn first_due(&self) -> (Duration, &Lobby) {
-        let due = |limiter: &Lobby| limiter.crowd().next_due;
+    fn first_due(&self) -> (Duration, &AdmissionLimiter) {
+        let due = |limiter: &AdmissionLimiter| limiter.occupancy().next_due;
         let (handshake, page) = (due(&self.handshakes), due(&self.pages));
         if page < handshake { (page, &self.pages) } else { (handshake, &self.handshakes) }
     }

@@ -12,7 +12,7 @@ use crate::{
     options::Options,
     runtime::Runtime,
     server::websockets::WebSockets,
-    session::{deadline::Alarm, moment::Moment, write_progress::WriteLimits},
+    session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
 /// A place in the registry, given up when dropped. Its timer is one of many that the server's one timer stands for.
@@ -55,7 +55,7 @@ impl<R: Runtime> Drop for Slot<R> {
     }
 }
 
-impl<R: Runtime> Alarm for Slot<R> {
+impl<R: Runtime> DeadlineTimer for Slot<R> {
     fn write_limits(&self) -> WriteLimits {
         self.options().write_limits()
     }
@@ -84,6 +84,6 @@ impl<R: Runtime> Alarm for Slot<R> {
 
     fn poll(&mut self, connection: &Connection, _: &mut Context<'_>) -> Poll<()> {
         // The waker is in the outbox: a session leaves it there whenever it sleeps.
-        if connection.outbox().take_ring() { Poll::Ready(()) } else { Poll::Pending }
+        if connection.outbox().take_timer_fired() { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -56,6 +56,6 @@ impl Registry {
         }
         inner.due = next.max(now.saturating_add(COALESCED).into());
         drop(inner);
-        fired.iter().for_each(|connection| connection.outbox().ring());
+        fired.iter().for_each(|connection| connection.outbox().fire_timer());
     }
 }

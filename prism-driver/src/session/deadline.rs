@@ -1,4 +1,4 @@
-//! [`Alarm`]: how a session learns that one of its deadlines has passed.
+//! [`DeadlineTimer`]: how a session learns that one of its deadlines has passed.
 
 use std::{
     pin::Pin,
@@ -11,9 +11,9 @@ use crate::{
     session::write_progress::WriteLimits,
 };
 
-/// A session's clock. A session alone has a [timer](Timer) of its own; those of a server share one,
+/// A session's clock. A session alone has a [timer](OwnTimer) of its own; those of a server share one,
 /// because a timer is much memory for a connection that is idle.
-pub(crate) trait Alarm {
+pub(crate) trait DeadlineTimer {
     /// How slowly the peer may take what is to be sent.
     fn write_limits(&self) -> WriteLimits;
 
@@ -32,24 +32,24 @@ pub(crate) trait Alarm {
     /// A handler still runs, though its connection's transport is gone.
     fn note_stuck(&self, _connection: &Connection) {}
 
-    /// Ready once, when it has rung; some time after it was due.
+    /// Ready once, when it has timer_fired; some time after it was due.
     fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 /// A timer of the runtime's.
-pub(crate) struct Timer<R: Runtime> {
+pub(crate) struct OwnTimer<R: Runtime> {
     runtime: R,
     write_limits: WriteLimits,
     sleep: Option<Pin<Box<R::Sleep>>>,
 }
 
-impl<R: Runtime> Timer<R> {
+impl<R: Runtime> OwnTimer<R> {
     pub(crate) const fn new(runtime: R, options: &Options) -> Self {
         Self { runtime, write_limits: options.write_limits(), sleep: None }
     }
 }
 
-impl<R: Runtime> Alarm for Timer<R> {
+impl<R: Runtime> DeadlineTimer for OwnTimer<R> {
     fn write_limits(&self) -> WriteLimits {
         self.write_limits
     }

@@ -1,4 +1,4 @@
-//! [`Pace`]: how fast a peer's messages are taken.
+//! [`RateLimit`]: how fast a peer's messages are taken.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::{connection::Connection, handler::Handler, options::rate::Rate, runti
 
 /// How fast messages are taken. Sessions know it by its type, so that those without a rate have no
 /// memory for one, and no question to ask.
-pub(crate) trait Pace: Send {
+pub(crate) trait RateLimit: Send {
     /// Lends the handler a message, as soon as one may be taken; not at all if we have closed
     /// meanwhile. (A message that waited in the session itself would be there in every idle one.)
-    fn lend<H: Handler>(
+    fn deliver<H: Handler>(
         &mut self,
         handler: &H,
         connection: &Connection,
@@ -21,10 +21,10 @@ pub(crate) trait Pace: Send {
 }
 
 /// As fast as they come.
-pub(crate) struct Unpaced;
+pub(crate) struct Unlimited;
 
-impl Pace for Unpaced {
-    fn lend<H: Handler>(
+impl RateLimit for Unlimited {
+    fn deliver<H: Handler>(
         &mut self,
         handler: &H,
         connection: &Connection,
@@ -35,14 +35,14 @@ impl Pace for Unpaced {
 }
 
 /// At a [`Rate`].
-pub(crate) struct Bucket<R> {
+pub(crate) struct TokenBucket<R> {
     runtime: R,
     rate: Rate,
     /// When it is full again.
     full_at: Duration,
 }
 
-impl<R: Runtime> Bucket<R> {
+impl<R: Runtime> TokenBucket<R> {
     pub(crate) const fn new(runtime: R, rate: Rate) -> Self {
         Self { runtime, rate, full_at: Duration::ZERO }
     }
@@ -57,9 +57,9 @@ impl<R: Runtime> Bucket<R> {
     }
 }
 
-impl<R: Runtime> Pace for Bucket<R> {
+impl<R: Runtime> RateLimit for TokenBucket<R> {
     /// As while a handler runs, nobody reads, and the peer is not judged.
-    async fn lend<H: Handler>(
+    async fn deliver<H: Handler>(
         &mut self,
         handler: &H,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! [`Input`]: what a connection has received and not dealt with. An idle one holds no buffer.
+//! [`ReadBuffer`]: what a connection has received and not dealt with. An idle one holds no buffer.
 
 use std::{
     future::poll_fn,
@@ -23,9 +23,9 @@ const HEAD_READ: usize = 4 << 10;
 
 /// What is there while more is waited for lies in as little memory as it takes. It is moved for that each
 /// time that something comes, 16 KiB of it at most: no more than a packet costs anyway.
-pub(crate) struct Input(Option<Box<RecvBuffer>>);
+pub(crate) struct ReadBuffer(Option<Box<RecvBuffer>>);
 
-impl Input {
+impl ReadBuffer {
     pub(crate) const fn new() -> Self {
         Self(None)
     }
@@ -131,7 +131,7 @@ impl Input {
 }
 
 /// Whoever comes next finds the buffer warm.
-impl Drop for Input {
+impl Drop for ReadBuffer {
     fn drop(&mut self) {
         if let Some(buffer) = self.0.take() {
             buffer_pool::put_recv(buffer);

@@ -14,10 +14,10 @@ use prism_core::{CloseCode, Message, OwnedMessage, SendError};
 use crate::{
     connection::{
         Connection,
-        send::{self, Queue, Sending},
+        send::{self, Sending, WaitOrder},
     },
     error::{Disconnect, Failure, TrySendError},
-    outbox::{Patience, state::Outgoing},
+    outbox::{WhenFull, state::Outgoing},
     runtime::{
         notice::{DeferredWaker, Deferring},
         wakeups::hold_wakeups,
@@ -35,14 +35,14 @@ use crate::{
 /// A `feed` that is dropped while it waits has sent nothing; a `send` of the sink's has sent its
 /// message once or not at all. `flush` and `close` can be dropped, and called again.
 pub struct SendHalf {
-    connection: Arc<Leave>,
+    connection: Arc<CloseOnDrop>,
     /// The sink has a message for which there was no room.
-    sending: Option<Begun>,
+    sending: Option<Pending>,
     /// The sink is being flushed.
-    flushing: Option<Begun>,
+    flushing: Option<Pending>,
 }
 
-type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
+type Pending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
 
 /// The receiving half of a [`Socket`](crate::Socket).
 ///
@@ -51,7 +51,7 @@ type Begun = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>>;
 ///
 /// Dropped alone, it leaves the connection open: what comes is read, and forgotten.
 pub struct RecvHalf {
-    connection: Arc<Leave>,
+    connection: Arc<CloseOnDrop>,
     messages: Pin<Box<Receiver<OwnedMessage>>>,
     /// Of the task that polls the stream.
     waker: Arc<DeferredWaker>,
@@ -61,11 +61,11 @@ pub struct RecvHalf {
 }
 
 /// A connection that is closed when nobody holds this any more.
-struct Leave(Connection);
+struct CloseOnDrop(Connection);
 
 impl SendHalf {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection: Arc::new(Leave(connection)), sending: None, flushing: None }
+        Self { connection: Arc::new(CloseOnDrop(connection)), sending: None, flushing: None }
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
@@ -105,7 +105,7 @@ impl Sink<OwnedMessage> for SendHalf {
         let before = self.sending.take();
         if before.is_none() {
             let outgoing = Outgoing::Message(message.as_message());
-            match send::hand_over(self.connection().shared(), outgoing, Patience::Waits) {
+            match send::hand_over(self.connection().shared(), outgoing, WhenFull::Wait) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
@@ -120,7 +120,7 @@ impl Sink<OwnedMessage> for SendHalf {
             Sending::new(
                 connection.shared(),
                 Outgoing::Message(message.as_message()),
-                Queue::OutOfTurn,
+                WaitOrder::OutOfTurn,
             )
             .await
         }));
@@ -130,7 +130,7 @@ impl Sink<OwnedMessage> for SendHalf {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         ready!(self.as_mut().poll_ready(cx))?;
         let connection = self.connection().clone();
-        let flush = || -> Begun { Box::pin(async move { connection.flush().await }) };
+        let flush = || -> Pending { Box::pin(async move { connection.flush().await }) };
         let outcome = ready!(self.flushing.get_or_insert_with(flush).as_mut().poll(cx));
         self.flushing = None;
         Poll::Ready(outcome)
@@ -215,7 +215,7 @@ impl Drop for RecvHalf {
     }
 }
 
-impl Drop for Leave {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close(CloseCode::NORMAL, "");
     }

@@ -8,27 +8,27 @@ use std::sync::{
 use fastrand::Rng;
 use prism_core::{Output, PreparedMessage};
 
-use crate::outbox::budget::{Budget, Evict, FRAME, Place, STALLED, cost};
-use crate::{options::server::ServerOptions, outbox::queue::Unsent, server::stats::ServerStats};
+use crate::outbox::budget::{Budget, BudgetEntry, Evict, FRAME, STALLED, cost};
+use crate::{options::server::ServerOptions, outbox::queue::SendQueue, server::stats::ServerStats};
 
 /// A connection that is an outbox and nothing else.
 #[derive(Default)]
 struct Fake {
-    unsent: Mutex<Unsent>,
+    unsent: Mutex<SendQueue>,
     told: AtomicUsize,
 }
 
 impl Evict for Fake {
     fn evict(&self, number: u64) -> bool {
         let mut unsent = self.unsent.lock().unwrap();
-        let is_counted = unsent.place().is_some_and(|place| place.number() == number);
+        let is_counted = unsent.budget_entry().is_some_and(|entry| entry.number() == number);
         if is_counted {
             unsent.clear();
         }
         is_counted
     }
 
-    fn tell(&self) {
+    fn wake(&self) {
         self.told.fetch_add(1, Relaxed);
     }
 }
@@ -52,8 +52,8 @@ impl Fake {
     }
 }
 
-fn budget(most: usize) -> Arc<Budget> {
-    let mut options = ServerOptions::default().max_buffered(most);
+fn budget(limit: usize) -> Arc<Budget> {
+    let mut options = ServerOptions::default().max_buffered(limit);
     options.connection.high_water_mark = 1;
     Budget::new(&options, ServerStats::default())
 }
@@ -152,12 +152,12 @@ fn what_stalls_with_little_in_a_large_buffer_is_moved_to_a_small_one() {
     assert_eq!(fake.unsent.lock().unwrap().whole(), Some(&[7][..]));
 }
 
-/// What is to be counted, if it is counted at all: each place, and each frame once.
+/// What is to be counted, if it is counted at all: each entry, and each frame once.
 fn recounted(fakes: &[Arc<Fake>]) -> usize {
     let (mut sum, mut frames) = (0, Vec::<PreparedMessage>::new());
     for fake in fakes {
         let unsent = fake.unsent.lock().unwrap();
-        if unsent.place().is_some() {
+        if unsent.budget_entry().is_some() {
             sum += STALLED + unsent.capacity();
             frames.extend(unsent.messages().cloned());
         }
@@ -187,8 +187,8 @@ fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
                 unsent.buffer().extend(std::iter::repeat_n(7, bytes));
             }
             _ => {
-                let most = fake.unsent.lock().unwrap().len();
-                fake.advance(rng.usize(0..=most.min(6_000)));
+                let limit = fake.unsent.lock().unwrap().len();
+                fake.advance(rng.usize(0..=limit.min(6_000)));
             }
         }
         assert_eq!(budget.stats.buffered() as usize, recounted(&fakes));
@@ -200,6 +200,6 @@ fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
 
 #[test]
 fn what_is_counted_beside_the_bytes_is_at_least_what_it_takes() {
-    assert!(size_of::<Unsent>() + size_of::<Place>() + size_of::<u64>() * 3 < STALLED);
+    assert!(size_of::<SendQueue>() + size_of::<BudgetEntry>() + size_of::<u64>() * 3 < STALLED);
     assert!(size_of::<PreparedMessage>() + size_of::<(usize, usize)>() < FRAME);
 }

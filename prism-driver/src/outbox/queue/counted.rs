@@ -4,41 +4,41 @@ use std::sync::{Arc, Weak};
 
 use prism_core::PreparedMessage;
 
-use crate::outbox::budget::{Budget, Evict, Place};
-use crate::outbox::queue::{SHARED, Unsent};
+use crate::outbox::budget::{Budget, BudgetEntry, Evict};
+use crate::outbox::queue::{SHARED, SendQueue};
 
-impl Unsent {
+impl SendQueue {
     /// Counts it in a budget until it is empty, if it is not counted already.
     pub(crate) fn count_in(
         &mut self,
         budget: &Arc<Budget>,
         connection: impl FnOnce() -> Weak<dyn Evict>,
     ) {
-        if self.place.is_none() {
+        if self.entry.is_none() {
             self.shrink();
             let (memory, frames) = (self.capacity(), self.messages());
-            self.place = Some(Place::take(budget, connection(), memory, frames));
+            self.entry = Some(BudgetEntry::new(budget, connection(), memory, frames));
         }
     }
 
     /// Returns its place in a budget, if it is counted in one.
-    pub(crate) const fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+    pub(crate) const fn budget_entry(&self) -> Option<&BudgetEntry> {
+        self.entry.as_ref()
     }
 
     /// Tells the budget how much memory it has now.
     pub(crate) fn settle(&mut self) {
         let memory = self.capacity();
-        if let Some(place) = &mut self.place {
-            place.resize(memory);
+        if let Some(entry) = &mut self.entry {
+            entry.resize(memory);
         }
     }
 
     /// Takes it out of its budget.
     #[cold]
     pub(crate) fn leave(&mut self) {
-        if let Some(place) = self.place.take() {
-            place.leave(self.messages());
+        if let Some(entry) = self.entry.take() {
+            entry.remove(self.messages());
         }
     }
 
@@ -57,9 +57,9 @@ impl Unsent {
     }
 }
 
-impl Drop for Unsent {
+impl Drop for SendQueue {
     fn drop(&mut self) {
-        if self.place.is_some() {
+        if self.entry.is_some() {
             self.leave();
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use loom::thread;
 use prism_core::PreparedMessage;
 
-use crate::outbox::races::{Rest, Sink, connection, write_until};
+use crate::outbox::races::{Sink, Sleep, connection, write_until};
 use crate::{
     connection::Connection, options::server::ServerOptions, outbox::budget::Budget,
     server::stats::ServerStats,
@@ -28,7 +28,7 @@ fn stalled(sink: &Sink, budget: &Arc<Budget>) -> Connection {
     connection.try_send("a").unwrap();
     assert!(connection.outbox().poll_write(&mut cx).1.is_pending());
     connection.count_in(budget);
-    assert!(matches!(connection.outbox().rest(&cx, true), Ok(Rest::Until(_))));
+    assert!(matches!(connection.outbox().prepare_sleep(&cx, true), Ok(Sleep::Until(_))));
     connection
 }
 
