@@ -146,7 +146,7 @@ impl BudgetEntry {
         Self { budget: budget.clone(), number, memory }
     }
 
-    /// The outbox holds a frame cold.
+    /// The outbox holds one frame more.
     pub(crate) fn hold(&self, frame: &PreparedMessage) {
         self.budget.change(|account| account.hold(frame));
     }

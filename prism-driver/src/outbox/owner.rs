@@ -49,7 +49,7 @@ impl Outbox {
     }
 
     /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
-    /// cold.
+    /// more.
     pub(crate) fn count_in(
         &self,
         budget: &Arc<Budget>,
