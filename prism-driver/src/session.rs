@@ -1,4 +1,9 @@
-//! [`Session`]: one connection's running after its handshake, from `on_connect` to `on_disconnect`.
+//! [`Session`]: the life of a connection after its handshake, from `on_connect` to `on_disconnect`.
+//!
+//! ```text
+//!   prepare ──► connect ──► run_events ──► end_reason ──► finish
+//!      when_slow   on_connect   on_message    why it ended   on_disconnect, then the transport's end
+//! ```
 
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
@@ -12,10 +17,11 @@ use crate::{
     outbox::{Outbox, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
-        deadline::DeadlineTimer,
-        driver::{ConnectionDriver, Deadlines},
+        deadline::{DeadlineTimer, Deadlines},
+        driver::ConnectionDriver,
         rate_limit::RateLimit,
         read_buffer::ReadBuffer,
+        run_handler::RunHandler,
     },
 };
 
@@ -24,10 +30,11 @@ pub(crate) mod driver;
 pub(crate) mod moment;
 pub(crate) mod rate_limit;
 pub(crate) mod read_buffer;
+pub(crate) mod run_handler;
 pub(crate) mod turn;
 pub(crate) mod write_progress;
 
-/// What a handshake leaves behind, beside the bytes behind the head.
+/// What a handshake results in, apart from the bytes that came behind its head.
 pub(crate) struct Established {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
@@ -36,7 +43,7 @@ pub(crate) struct Established {
     pub(crate) headers: Option<OwnedHeaders>,
 }
 
-/// A connection whose handshake is done; the answer to it may still be in the outbox.
+/// A connection whose handshake is done. The answer to the handshake may still be in the outbox.
 pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
@@ -46,57 +53,56 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(
-        opened: Established,
+        established: Established,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
         mut input: ReadBuffer,
         options: &Options,
     ) -> Self {
-        // `on_connect` may take its time.
-        input.shrink();
-        let Established { websocket, unsent, info, headers } = opened;
+        input.shrink(); // `on_connect` may take its time
+        let Established { websocket, unsent, info, headers } = established;
         let (inbound, outbound) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, unsent, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, input }
     }
 
-    /// Runs the handler on the connection until it is over, and gives what `then` makes of the reason.
-    pub(crate) fn run<A: DeadlineTimer, H: Handler, T>(
+    /// Runs the handler on the connection until it has ended. Returns what `then` makes of the reason.
+    pub(crate) fn run<T: DeadlineTimer, H: Handler, O>(
         self,
-        timer: A,
+        timer: T,
         rate_limit: impl RateLimit,
         handler: impl Deref<Target = H>,
-        then: impl FnOnce(&A, Disconnect) -> T,
-    ) -> impl Future<Output = T> {
+        then: impl FnOnce(&T, Disconnect) -> O,
+    ) -> impl Future<Output = O> {
         let Self { connection, inbound, input } = self;
         let deadlines = Deadlines::new(timer);
         let mut running =
             RunningSession { connection, deadlines, rate_limit, inbound, input, handler };
-        // Nothing is moved in here, nor is there a future around it: both would be there twice, in
-        // the memory of every idle connection.
+        // No `async fn`, and nothing is moved into the block: a future holds such things twice, in the memory of
+        // every idle connection.
         InTurns::new(async move {
             let ended = running.run_events().await;
-            let begun = !matches!(ended, Err(Interrupted::BeforeConnect));
+            let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));
             let reason = running.end_reason(ended.map_err(Failure::from));
-            running.finish(begun.then_some(&reason)).await;
+            running.finish(was_prepared.then_some(&reason)).await;
             then(running.deadlines.timer(), reason)
         })
     }
 }
 
-/// What a session works with. It is every idle connection's memory.
-struct RunningSession<A, P, D> {
+/// What a session works with. Its size is every idle connection's memory.
+struct RunningSession<T, L, D> {
     connection: Owned,
-    deadlines: Deadlines<A>,
-    rate_limit: P,
+    deadlines: Deadlines<T>,
+    rate_limit: L,
     inbound: Inbound,
     input: ReadBuffer,
     handler: D,
 }
 
-impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSession<A, P, D> {
-    /// What comes before `on_connect`.
+impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSession<T, L, D> {
+    /// Asks the handler what it wants for slow peers, before `on_connect`.
     fn prepare(&self) -> Result<(), Interrupted> {
         let when_slow = call(|| self.handler.when_slow(&self.connection));
         let when_slow = when_slow.map_err(|_| Interrupted::BeforeConnect)?;
@@ -105,19 +111,15 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
-        let welcomed = match call(|| self.handler.on_connect(&self.connection)) {
-            Ok(welcome) => {
-                ConnectionDriver::new(&self.connection, &mut self.deadlines)
-                    .run_handler(welcome)
-                    .await
-            }
+        let connected = match call(|| self.handler.on_connect(&self.connection)) {
+            Ok(future) => RunHandler::new(&self.connection, &mut self.deadlines, future).await,
             Err(failure) => Err(failure),
         };
         drop(self.connection.outbox().take_headers());
-        welcomed
+        connected
     }
 
-    /// Lends one event after the other to the handler, until a close frame or a failure.
+    /// Gives one event after the other to the handler, until a close frame or a failure.
     async fn run_events(&mut self) -> Result<Disconnect, Interrupted> {
         self.prepare()?;
         self.connect().await?;
@@ -139,21 +141,19 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    let filled = driver.fill(&mut self.input, &mut self.inbound).await?;
-                    if filled.waited {
-                        self.input.begin_turn(); // others have had theirs
+                    let received = driver.fill(&mut self.input, &mut self.inbound).await?;
+                    if received.waited {
+                        self.input.begin_turn(); // other tasks have had theirs
                     }
-                    self.input.count(turn::cost_of_read(filled.bytes));
+                    self.input.count(turn::cost_of_read(received.bytes));
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
                         let (handler, rate_limit) = (&*self.handler, &mut self.rate_limit);
-                        let answer =
+                        let future =
                             call(move || rate_limit.deliver(handler, connection, message))?;
-                        ConnectionDriver::new(connection, &mut self.deadlines)
-                            .run_handler(answer)
-                            .await?;
+                        RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
                     self.input.count(turn::EVENT);
                 }
@@ -173,25 +173,23 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         }
     }
 
-    /// Tells the handler that it is over, if it is to hear of that, and ends the transport.
+    /// Calls `on_disconnect`, if there is a reason for it to be told, and ends the transport.
     async fn finish(&mut self, reason: Option<&Disconnect>) {
         self.connection.outbox().ended().await;
-        if let Some(told) = reason.cloned()
-            && let Ok(last) = call(|| self.handler.on_disconnect(&self.connection, told))
+        if let Some(reason) = reason.cloned()
+            && let Ok(future) = call(|| self.handler.on_disconnect(&self.connection, reason))
         {
-            // A panic here ends nothing that is not over already.
-            let _ = ConnectionDriver::new(&self.connection, &mut self.deadlines)
-                .run_handler(last)
-                .await;
+            // A panic here ends nothing that has not ended already.
+            let _ = RunHandler::new(&self.connection, &mut self.deadlines, future).await;
         }
         ConnectionDriver::new(&self.connection, &mut self.deadlines).linger(&mut self.input).await;
     }
 
-    /// Why it is over; everybody but the handler has been told.
+    /// Determines why the connection has ended, and announces the end to all but the handler.
     fn end_reason(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
         let outbox = self.connection.outbox();
         let ended = outbox.failure_by_cut().map_or(ended, Err).map_err(|failure| {
-            // Where a write had failed before, the rest followed from that.
+            // If a write had failed before, the rest followed from that.
             let first = outbox.take_write_error().filter(|_| failure.is_end_of_transport());
             first.map_or(failure, Failure::from)
         });
@@ -200,7 +198,7 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         reason
     }
 
-    /// Tells the peer what can still be told, and gives the transport up where nobody would hear it.
+    /// Tells the peer what it can still be told, and drops the transport if the peer would not hear it.
     fn fail(&mut self, failure: Failure) -> Disconnect {
         let outbox = self.connection.outbox();
         match &failure {
@@ -211,9 +209,9 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
             }
             Failure::Protocol(ProtocolError::CloseTimeout)
             | Failure::Aborted
+            | Failure::Evicted
             | Failure::ServerShutdown
             | Failure::TaskDropped
-            | Failure::Evicted
             | Failure::WriteStalled => {
                 ConnectionDriver::new(&self.connection, &mut self.deadlines).give_up();
             }
@@ -223,9 +221,9 @@ impl<A: DeadlineTimer, P: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
     }
 }
 
-/// Why a session broke off.
+/// Why a session was broken off.
 enum Interrupted {
-    /// The handler panicked before `on_connect`: it is to hear of nothing.
+    /// The handler panicked before `on_connect`, so it is told nothing more.
     BeforeConnect,
     Failed(Failure),
 }
@@ -237,15 +235,15 @@ impl From<Failure> for Interrupted {
 }
 
 impl From<Interrupted> for Failure {
-    fn from(broken: Interrupted) -> Self {
-        match broken {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
             Interrupted::BeforeConnect => Self::HandlerPanicked,
             Interrupted::Failed(failure) => failure,
         }
     }
 }
 
-/// Calls a handler. Not only its future may panic, also the function that makes it.
-fn call<F>(call: impl FnOnce() -> F) -> Result<F, Failure> {
-    contain(call).ok_or(Failure::HandlerPanicked)
+/// Calls a handler. Not only its future may panic, but also the function that makes the future.
+fn call<F>(handler: impl FnOnce() -> F) -> Result<F, Failure> {
+    contain(handler).ok_or(Failure::HandlerPanicked)
 }

@@ -1,4 +1,4 @@
-//! [`DeadlineTimer`]: how a session learns that one of its deadlines has passed.
+//! The deadlines of a session: [`Deadlines`] knows which is next, and a [`DeadlineTimer`] fires when it has passed.
 
 use std::{
     pin::Pin,
@@ -7,36 +7,131 @@ use std::{
 };
 
 use crate::{
-    connection::Connection, options::Options, runtime::Runtime,
-    session::write_progress::WriteLimits,
+    connection::Connection,
+    options::Options,
+    runtime::Runtime,
+    session::{
+        moment::Moment,
+        write_progress::{WriteLimits, WriteProgress},
+    },
 };
 
-/// A session's clock. A session alone has a [timer](OwnTimer) of its own; those of a server share one,
-/// because a timer is much memory for a connection that is idle.
+/// A session's clock and timer. A session that is served alone has [one of the runtime's](OwnTimer). The sessions of
+/// a server share one, because a timer of its own is much memory for an idle connection.
 pub(crate) trait DeadlineTimer {
-    /// How slowly the peer may take what is to be sent.
+    /// Returns how slowly the peer may take what is sent to it.
     fn write_limits(&self) -> WriteLimits;
 
-    /// What time it is.
+    /// Returns the time.
     fn now(&self) -> Duration;
 
-    /// Sets the alarm, in place of what it was set for.
+    /// Sets the timer, in place of what it was set for.
     fn set(&mut self, due: Duration);
 
-    /// Turns it off.
+    /// Stops the timer.
     fn clear(&mut self);
 
     /// Notes that the transport takes no more, and something is unsent.
     fn note_stalled(&self, _connection: &Connection) {}
 
-    /// A handler still runs, though its connection's transport is gone.
+    /// Notes that a handler still runs though its connection's transport is gone.
     fn note_stuck(&self, _connection: &Connection) {}
 
-    /// Ready once, when it has timer_fired; some time after it was due.
+    /// Is ready once when the timer has fired, which may be some time after it was due.
     fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A timer of the runtime's.
+/// A session's next deadline, and how its peer takes what is sent to it. It is every idle connection's memory.
+pub(crate) struct Deadlines<T> {
+    timer: T,
+    /// When the timer fires, if it is set.
+    set_for: Option<Moment>,
+    /// How the peer takes what is waiting for it, while something is. Boxed, because that is rare.
+    backlog: Option<Box<Backlog>>,
+}
+
+struct Backlog {
+    progress: WriteProgress,
+    /// How many bytes had been written when this was last updated.
+    written: u64,
+}
+
+impl<T: DeadlineTimer> Deadlines<T> {
+    pub(crate) const fn new(timer: T) -> Self {
+        Self { timer, set_for: None, backlog: None }
+    }
+
+    pub(crate) const fn timer(&self) -> &T {
+        &self.timer
+    }
+
+    /// Stops the timer and forgets the backlog.
+    pub(super) fn clear(&mut self) {
+        self.timer.clear();
+        self.set_for = None;
+        self.backlog = None;
+    }
+
+    /// Is ready with the time when a deadline has passed. `protocol` is the protocol's next deadline; the backlog's
+    /// is known. A deadline at the [beginning of time](Moment::BEGINNING) only asks to be told the time.
+    pub(super) fn poll_passed(
+        &mut self,
+        connection: &Connection,
+        cx: &mut Context<'_>,
+        protocol: Option<Duration>,
+    ) -> Poll<Duration> {
+        let slow_at = self.backlog.as_ref().map(|backlog| backlog.progress.due().into());
+        let due = match (protocol.map(Moment::from), slow_at) {
+            (Some(due), Some(slow_at)) => due.min(slow_at),
+            (Some(due), None) | (None, Some(due)) => due,
+            (None, None) => return Poll::Pending,
+        };
+        if due > Moment::BEGINNING {
+            // A timer that is set for earlier will do: it is set again when it has fired.
+            if self.set_for.is_none_or(|at| at > due) {
+                self.timer.set(due.into());
+                self.set_for = Some(due);
+            }
+            ready!(self.timer.poll(connection, cx));
+            self.set_for = None;
+        }
+        Poll::Ready(self.timer.now())
+    }
+
+    /// Returns whether the peer takes what waits for it too slowly.
+    pub(super) fn is_write_stalled(&mut self, now: Duration) -> bool {
+        let limits = self.timer.write_limits();
+        let backlog = self.backlog.as_mut();
+        backlog.is_some_and(|backlog| backlog.progress.is_too_slow(now, limits))
+    }
+
+    /// Notes that something has to wait for the peer.
+    pub(super) fn note_blocked(&mut self, connection: &Connection) {
+        self.timer.note_stalled(connection);
+        if self.backlog.is_none() {
+            let progress = WriteProgress::begin(self.timer.now(), self.timer.write_limits());
+            let written = connection.outbox().count_written();
+            self.backlog = Some(Box::new(Backlog { progress, written }));
+        }
+    }
+
+    /// Notes that the peer has taken something, and whether the rest has to wait. Returns whether something had to
+    /// wait before.
+    pub(super) fn note_taken(&mut self, connection: &Connection, blocked: bool) -> bool {
+        let Some(backlog) = &mut self.backlog else { return false };
+        if blocked {
+            let written = connection.outbox().count_written();
+            let bytes = written - std::mem::replace(&mut backlog.written, written);
+            backlog.progress.took(bytes, self.timer.now(), self.timer.write_limits());
+        } else {
+            self.backlog = None;
+            connection.outbox().stop_counting();
+        }
+        true
+    }
+}
+
+/// A timer of the runtime.
 pub(crate) struct OwnTimer<R: Runtime> {
     runtime: R,
     write_limits: WriteLimits,
