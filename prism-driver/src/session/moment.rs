@@ -1,8 +1,8 @@
-//! [`Moment`]: a time on the runtime's clock in one word, for what every idle connection holds.
+//! [`Moment`]: a time on the runtime's clock in one word, because every idle connection holds some.
 
 use std::{num::NonZeroU64, time::Duration};
 
-/// A [`Duration`] since the clock's beginning, in nanoseconds; 584 years are the end of time.
+/// A [`Duration`] since the clock's beginning, in nanoseconds. The end of time is after 584 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(NonZeroU64);
 

@@ -1,4 +1,4 @@
-//! [`RateLimit`]: how fast a peer's messages are taken.
+//! [`RateLimit`]: how fast a peer's messages are given to the handler.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use prism_core::Message;
 
 use crate::{connection::Connection, handler::Handler, options::rate::Rate, runtime::Runtime};
 
-/// How fast messages are taken. Sessions know it by its type, so that those without a rate have no
-/// memory for one, and no question to ask.
+/// How fast messages are given to the handler. A session knows it by its type, so that one without a limit has no
+/// memory for it and nothing to check.
 pub(crate) trait RateLimit: Send {
-    /// Lends the handler a message, as soon as one may be taken; not at all if we have closed
-    /// meanwhile. (A message that waited in the session itself would be there in every idle one.)
+    /// Calls the handler with a message as soon as the limit allows it, or not at all if we have closed meanwhile. (A
+    /// message that waited in the session itself would take memory in every idle one.)
     fn deliver<H: Handler>(
         &mut self,
         handler: &H,
@@ -20,7 +20,7 @@ pub(crate) trait RateLimit: Send {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// As fast as they come.
+/// As fast as messages come.
 pub(crate) struct Unlimited;
 
 impl RateLimit for Unlimited {
@@ -38,7 +38,7 @@ impl RateLimit for Unlimited {
 pub(crate) struct TokenBucket<R> {
     runtime: R,
     rate: Rate,
-    /// When it is full again.
+    /// When the bucket will be full.
     full_at: Duration,
 }
 
@@ -47,7 +47,7 @@ impl<R: Runtime> TokenBucket<R> {
         Self { runtime, rate, full_at: Duration::ZERO }
     }
 
-    /// Takes a token, be it one that is still to come: how long until it is there.
+    /// Takes a token, even if it is still to come, and returns how long until it has come.
     fn take(&mut self) -> Duration {
         let now = self.runtime.now();
         let token = Duration::from_secs(1) / self.rate.per_second.max(1);
@@ -58,7 +58,7 @@ impl<R: Runtime> TokenBucket<R> {
 }
 
 impl<R: Runtime> RateLimit for TokenBucket<R> {
-    /// As while a handler runs, nobody reads, and the peer is not judged.
+    /// While it waits, as while a handler runs, the session does not read, and the peer is not judged.
     async fn deliver<H: Handler>(
         &mut self,
         handler: &H,

@@ -1,4 +1,4 @@
-//! [`ReadBuffer`]: what a connection has received and not dealt with. An idle one holds no buffer.
+//! [`ReadBuffer`]: what a connection has received and not handled yet. An idle connection holds no buffer.
 
 use std::{
     future::poll_fn,
@@ -11,18 +11,18 @@ use prism_core::RecvBuffer;
 
 use crate::{buffer_pool, runtime::Transport, session::turn};
 
-/// How much spare memory a read is offered at least.
+/// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
-/// How much a read brings at most, so that none is more than half a turn: the buffer of a message that
-/// is under way may be as large as that.
+/// The most that a read brings, so that no read is more than half a turn: the buffer of a message that is under way may
+/// be as large as the message.
 const MAX_READ: usize = 128 << 10;
 
 /// How much a handshake reads at once: what comes behind the head can wait in the kernel.
 const HEAD_READ: usize = 4 << 10;
 
-/// What is there while more is waited for lies in as little memory as it takes. It is moved for that each
-/// time that something comes, 16 KiB of it at most: no more than a packet costs anyway.
+/// While the connection waits for more, what is there lies in as little memory as it takes. It is moved for that each
+/// time that something comes, but no more than 16 KiB of it, which costs no more than a packet does anyway.
 pub(crate) struct ReadBuffer(Option<Box<RecvBuffer>>);
 
 impl ReadBuffer {
@@ -30,7 +30,7 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Reads once. Where that has to be waited for, [give back](Self::shrink) what is not needed.
+    /// Reads once. If the read is pending, [give back](Self::shrink) what is not needed.
     pub(crate) fn poll_read(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
@@ -45,7 +45,7 @@ impl ReadBuffer {
         read
     }
 
-    /// Reads once for a handshake, from a transport that nobody else has.
+    /// Reads once for a handshake, directly from the transport.
     pub(crate) async fn fill(&mut self, io: &mut impl Transport) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill_head(io, cx)).await
     }
@@ -63,12 +63,12 @@ impl ReadBuffer {
         read
     }
 
-    /// What there is, if there is anything.
+    /// Returns what has been received, if there is a buffer.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
         self.0.as_deref_mut()
     }
 
-    /// A large buffer with what there is.
+    /// Returns a large buffer with what has been received.
     pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
         if buffer.capacity() < buffer_pool::RECV_BUFFER {
@@ -92,24 +92,24 @@ impl ReadBuffer {
         }
     }
 
-    /// Whether others should have their turn before anything else is read or parsed.
+    /// Returns whether other tasks should have a turn before anything else is read or parsed.
     pub(crate) fn is_turn_over(&self) -> bool {
         self.0.as_ref().is_some_and(|buffer| buffer.is_held())
     }
 
-    /// Whether this has waited for bytes, or has never had any: it holds no large buffer.
+    /// Returns whether the connection has waited for bytes, or has never had any: it holds no large buffer.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.0.as_ref().is_none_or(|buffer| buffer.capacity() < buffer_pool::RECV_BUFFER)
     }
 
-    /// Gives the buffer back if there is nothing in it.
+    /// Gives the buffer back if it is empty.
     pub(crate) fn give_back_empty(&mut self) {
         if let Some(buffer) = self.0.take_if(|buffer| buffer.is_empty()) {
             buffer_pool::put_recv(buffer);
         }
     }
 
-    /// Gives back memory that is not needed while nothing more comes.
+    /// Gives back memory that is not needed while the connection waits.
     pub(crate) fn shrink(&mut self) {
         let Some(mut large) = self.0.take_if(|buffer| buffer.len() <= buffer.capacity() / 4) else {
             return;
@@ -122,7 +122,7 @@ impl ReadBuffer {
         buffer_pool::put_recv(large);
     }
 
-    /// Forgets everything.
+    /// Drops what has been received.
     pub(crate) fn clear(&mut self) {
         if let Some(buffer) = &mut self.0 {
             buffer.clear();
@@ -130,7 +130,7 @@ impl ReadBuffer {
     }
 }
 
-/// Whoever comes next finds the buffer warm.
+/// Gives the buffer back: the next connection finds it warm.
 impl Drop for ReadBuffer {
     fn drop(&mut self) {
         if let Some(buffer) = self.0.take() {

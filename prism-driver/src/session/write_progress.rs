@@ -1,4 +1,4 @@
-//! [`WriteProgress`]: whether a peer takes what is sent to it fast enough.
+//! [`WriteProgress`]: determines whether a peer takes what is sent to it fast enough.
 //!
 //! ```text
 //!   begin        took            took                            took
@@ -7,12 +7,12 @@
 //!                  |<---- no byte for a whole timeout: given up ---->|
 //! ```
 //!
-//! There are two rules. Something has to be taken within each `timeout`; and in each window, which is
-//! as long and begins where the one before was judged, `min_rate` bytes per second of it. The first
-//! alone could be kept with one byte at a time, for ever.
+//! There are two rules. The peer has to take something within each `timeout`. And in each window it has to take
+//! `min_rate` bytes per second; a window is as long as the timeout, and begins when the previous one was judged. A peer
+//! could keep the first rule alone with one byte at a time, for ever.
 //!
-//! What counts is what the transport took. The operating system takes large pieces at once and then
-//! nothing for a while, so the rate is judged at the end of a window and not before.
+//! What counts is what the transport took. The operating system takes large pieces at once and then nothing for a
+//! while, so the rate is judged at the end of a window and not before.
 
 use std::time::Duration;
 
@@ -21,28 +21,28 @@ use crate::session::moment::Moment;
 /// How slow a peer may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriteLimits {
-    /// How long it may take nothing; and how long a window is.
+    /// How long the peer may take nothing, and how long a window is.
     pub(crate) timeout: Duration,
-    /// How many bytes per second it has to take, in each window; none if zero.
+    /// How many bytes per second the peer has to take in each window; 0 for no minimum.
     pub(crate) min_rate: usize,
 }
 
-/// What a peer has taken of late. It is there while something waits to be taken all the time, and is
-/// dropped when nothing does.
+/// What a peer has taken lately. This exists while something waits for the peer without interruption.
 ///
-/// Whoever holds it writes before it asks, so that nobody is given up who would have taken more.
+/// Its owner writes before it asks [`is_too_slow`](Self::is_too_slow), so that no peer is given up that would have taken
+/// more.
 #[derive(Debug)]
 pub(crate) struct WriteProgress {
-    /// When the peer is given up if it has taken nothing by then.
+    /// When the peer is given up, if it takes nothing until then.
     stalled_at: Moment,
-    /// When the window is over; never if there is no rate.
+    /// When the window ends; never if there is no minimum rate.
     window_ends: Moment,
     /// How many bytes the transport has taken in this window.
     taken: u64,
 }
 
 impl WriteLimits {
-    /// How many bytes have to be taken in a window.
+    /// Returns how many bytes have to be taken in a window.
     fn window_minimum(self) -> u128 {
         (self.min_rate as u128).saturating_mul(self.timeout.as_nanos()) / 1_000_000_000
     }
@@ -53,13 +53,13 @@ impl WriteLimits {
 }
 
 impl WriteProgress {
-    /// Something waits from `now` on.
+    /// Begins at `now`, because something waits from now on.
     pub(crate) fn begin(now: Duration, limits: WriteLimits) -> Self {
         let stalled_at = now.saturating_add(limits.timeout).into();
         Self { stalled_at, window_ends: limits.window_end(now), taken: 0 }
     }
 
-    /// The transport took so many bytes, and something still waits.
+    /// Counts bytes that the transport took, while something still waits.
     pub(crate) fn took(&mut self, bytes: u64, now: Duration, limits: WriteLimits) {
         if bytes > 0 {
             self.stalled_at = now.saturating_add(limits.timeout).into();
@@ -72,8 +72,8 @@ impl WriteProgress {
         self.stalled_at.min(self.window_ends).into()
     }
 
-    /// Returns whether the peer has to be given up. If a window is over and enough was taken in it, the
-    /// next begins.
+    /// Returns whether the peer has to be given up. If a window has ended and enough was taken in it, the next one
+    /// begins.
     pub(crate) fn is_too_slow(&mut self, now: Duration, limits: WriteLimits) -> bool {
         if self.stalled_at <= now.into() {
             return true;
@@ -101,7 +101,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Asks whenever it is due; when the peer is given up, if it is before `end`.
+    /// Asks whenever it is due. Returns when the peer is given up, if that is before `end`.
     fn given_up(
         progress: &mut WriteProgress,
         limits: WriteLimits,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_took_enough_and_then_nothing_is_given_up_a_timeout_later() {
+    fn a_peer_that_stops_taking_is_given_up_a_timeout_later() {
         let mut progress = WriteProgress::begin(s(0), LIMITS);
         progress.took(1_000_000, s(12), LIMITS);
         // The window's end at 30 s is passed on the way.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_in_which_one_byte_less_than_the_rate_was_taken_is_the_last() {
+    fn one_byte_below_the_minimum_in_a_window_is_too_slow() {
         for (bytes, end) in [(7199, Some(s(30))), (7200, None)] {
             let mut progress = WriteProgress::begin(s(0), LIMITS);
             progress.took(7000, s(1), LIMITS);
@@ -154,7 +154,7 @@ mod tests {
     fn each_window_is_judged_by_itself() {
         let mut progress = WriteProgress::begin(s(0), LIMITS);
         for window in 0..10 {
-            // However much it is, the next window has none of it.
+            // However much it is, none of it counts in the next window.
             progress.took(7200 << window, s(30 * window + 29), LIMITS);
             assert_eq!(given_up(&mut progress, LIMITS, s(30 * window + 31)), None);
         }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_where_the_last_was_judged_however_late_that_was() {
+    fn a_window_begins_when_the_last_was_judged() {
         let mut progress = WriteProgress::begin(s(0), LIMITS);
         progress.took(7200, s(29), LIMITS);
         assert!(!progress.is_too_slow(s(35), LIMITS));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_any_size_are_no_trouble() {
+    fn extreme_limits_do_not_overflow() {
         let never = WriteLimits { timeout: Duration::MAX, min_rate: usize::MAX };
         let mut progress = WriteProgress::begin(s(5), never);
         progress.took(u64::MAX, s(6), never);
