@@ -1,14 +1,14 @@
-//! [`Budget`]: how much memory a server holds in all for peers that do not take what is sent to them.
+//! [`Budget`]: the limit on the memory that a server holds for all peers that do not read what is sent to them.
 //!
 //! ```text
-//!   the transport takes no more          BudgetEntry::new      counted from now on
+//!   the transport takes no more          BudgetEntry::new          the outbox is counted
 //!   something is appended or dropped     hold, resize, release
-//!   the peer takes something             progress         last in line to be evicted
-//!   nothing is left, or all is lost      leave            counted no more
+//!   the peer takes something             progress                  last in line to be evicted
+//!   nothing is left, or all is lost      remove                    no longer counted
 //! ```
 //!
-//! A frame that many outboxes share is in memory once, so it is counted once. An outbox holds a frame
-//! for as long as it is counted, so the address of its bytes says which frame it is.
+//! A frame that many outboxes share is in memory once, so it is counted once. A counted frame stays alive in an
+//! outbox, so the address of its bytes identifies it.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -27,15 +27,17 @@ use crate::{
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// What a frame costs besides its bytes: its allocations, and its entry here.
-const FRAME: usize = 160;
+/// The memory that a frame takes besides its bytes: its allocations and its entry here.
+const FRAME_OVERHEAD: usize = 160;
 
-/// What a stalled connection costs besides the memory of its outbox: its entry here, and what is boxed
-/// while its peer keeps something waiting.
-const STALLED: usize = 512;
+/// The memory that a stalled connection takes besides that of its outbox: its entry here, and what is boxed while
+/// something waits for its peer.
+const STALLED_OVERHEAD: usize = 512;
 
-/// Lock order: an outbox's lock, then `account`. Nothing else is locked, and no code of the
-/// application's runs, while `account` is.
+/// The stalled connections of a server and the memory that they hold.
+///
+/// Lock order: an outbox's lock, then `account`. While `account` is locked, no other lock is taken and no application
+/// code runs.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
@@ -45,57 +47,57 @@ pub(crate) struct Budget {
 
 #[derive(Debug, Default)]
 struct Account {
-    /// How many bytes are counted.
+    /// The number of bytes that are counted.
     held: usize,
-    /// The connections that are counted. The peer of the first has taken nothing for longest.
+    /// The connections that are counted. The first has been stalled for longest.
     stalled: BTreeMap<u64, Weak<dyn Evict>>,
-    /// The number of the next to stall, or to take something.
-    next: u64,
-    /// How many count in outboxes each frame has, by its address.
+    /// The number of the next connection that stalls or makes progress.
+    next_number: u64,
+    /// The number of counted outboxes that hold each frame, by the frame's address.
     frames: HashMap<usize, usize>,
 }
 
-/// A connection, as the budget knows it.
+/// A connection that a budget can evict.
 pub(crate) trait Evict: Send + Sync {
-    /// Drops all that waits for the peer, and has the connection end, if its entry still has this
-    /// number. Returns whether it has. Runs no code of the application's.
+    /// Drops everything that waits for the peer and ends the connection, if its entry still has this number. Returns
+    /// whether it does. Runs no application code.
     fn evict(&self, number: u64) -> bool;
 
-    /// Wakes the tasks that have to learn of it.
+    /// Wakes the tasks that have to learn of the eviction.
     fn wake(&self);
 }
 
-/// A connection's entry among the stalled ones, kept by its outbox. It has to [leave](Self::leave).
+/// A stalled connection's entry in a budget, kept by its outbox until the outbox [removes](Self::remove) it.
 #[derive(Debug)]
 pub(crate) struct BudgetEntry {
     budget: Arc<Budget>,
-    /// Changes whenever the peer takes something.
+    /// The connection's place in the order of eviction. Changes whenever the peer takes something.
     number: u64,
-    /// How many bytes are counted for the outbox itself.
+    /// The number of bytes that are counted for the outbox without its frames.
     memory: usize,
 }
 
 impl Budget {
     pub(crate) fn new(options: &ServerOptions, stats: ServerStats) -> Arc<Self> {
         Arc::new(Self {
-            // A full outbox has to fit, or every connection that has to wait would be evicted.
+            // A full outbox has to fit, or every stalled connection would be evicted.
             limit: options.max_buffered.max(options.connection.high_water_mark),
             account: Mutex::default(),
             stats,
         })
     }
 
-    /// Evicts connections until no more is held than there may be, those first that have stalled for
-    /// longest. One that stalls alone stays, however much it holds.
+    /// Evicts connections until the limit is no longer exceeded, starting with the one that has been stalled for
+    /// longest. Never evicts the only stalled connection, however much it holds.
     ///
-    /// May wake tasks, so no lock may be held that an outbox or a waker needs.
+    /// May wake tasks, so the caller must not hold a lock that an outbox or a waker needs.
     pub(crate) fn enforce(&self) {
         while self.is_over() {
             let Some((number, connection)) = self.next_to_evict() else { break };
-            // One that is being dropped leaves by itself.
+            // A connection that is being dropped removes its own entry.
             let Some(connection) = connection.upgrade() else { break };
-            // Another thread may have evicted it, or its peer has taken something: then another is the
-            // next. It is counted until it has left, so no two threads evict where one was enough.
+            // If another thread has evicted it, or its peer has taken something, another connection is next. A
+            // connection is counted until its entry is removed, so two threads never evict more than necessary.
             if connection.evict(number) {
                 self.stats.evicted();
                 contain(|| connection.wake());
@@ -103,8 +105,7 @@ impl Budget {
         }
     }
 
-    /// Returns whether more is held than there may be: then [enforce](Self::enforce) it when no lock is
-    /// held.
+    /// Returns whether the limit is exceeded. The caller then has to [enforce](Self::enforce) it once it holds no lock.
     pub(crate) fn is_over(&self) -> bool {
         self.stats.buffered() > self.limit as u64
     }
@@ -124,14 +125,14 @@ impl Budget {
         result
     }
 
-    /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
+    /// Ignores poisoning, because no change to the account can panic halfway.
     fn lock(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl BudgetEntry {
-    /// Counts an outbox with these frames, which has so much memory of its own.
+    /// Counts an outbox that holds these frames and this much memory of its own.
     pub(crate) fn new<'m>(
         budget: &Arc<Budget>,
         connection: Weak<dyn Evict>,
@@ -139,24 +140,24 @@ impl BudgetEntry {
         frames: impl Iterator<Item = &'m PreparedMessage>,
     ) -> Self {
         let number = budget.change(|account| {
-            account.held += memory + STALLED;
+            account.held += memory + STALLED_OVERHEAD;
             frames.for_each(|frame| account.hold(frame));
             account.enter(connection)
         });
         Self { budget: budget.clone(), number, memory }
     }
 
-    /// The outbox holds one frame more.
+    /// Counts a frame that the outbox has appended.
     pub(crate) fn hold(&self, frame: &PreparedMessage) {
         self.budget.change(|account| account.hold(frame));
     }
 
-    /// The outbox is about to let go of a frame.
+    /// Stops counting a frame that the outbox is about to drop.
     pub(crate) fn release(&self, frame: &PreparedMessage) {
         self.budget.change(|account| account.release(frame));
     }
 
-    /// The outbox has so much memory of its own now.
+    /// Updates how much memory the outbox has of its own.
     pub(crate) fn resize(&mut self, memory: usize) {
         if memory != self.memory {
             self.budget.change(|account| account.held = account.held + memory - self.memory);
@@ -164,7 +165,7 @@ impl BudgetEntry {
         }
     }
 
-    /// The peer has taken something.
+    /// Moves the connection to the end of the order of eviction, because its peer has taken something.
     pub(crate) fn progress(&mut self) {
         self.number = self.budget.change(|account| {
             let connection = account.stalled.remove(&self.number);
@@ -172,10 +173,10 @@ impl BudgetEntry {
         });
     }
 
-    /// Counts the outbox no more, which still has these frames.
+    /// Stops counting the outbox and the frames that it still holds.
     pub(crate) fn remove<'m>(self, frames: impl Iterator<Item = &'m PreparedMessage>) {
         self.budget.change(|account| {
-            account.held -= self.memory + STALLED;
+            account.held -= self.memory + STALLED_OVERHEAD;
             frames.for_each(|frame| account.release(frame));
             account.stalled.remove(&self.number);
             if account.stalled.is_empty() {
@@ -188,7 +189,7 @@ impl BudgetEntry {
         self.number
     }
 
-    /// The budget that the outbox is counted in.
+    /// Returns the budget that the outbox is counted in.
     pub(crate) const fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
@@ -196,8 +197,8 @@ impl BudgetEntry {
 
 impl Account {
     fn enter(&mut self, connection: Weak<dyn Evict>) -> u64 {
-        let number = self.next;
-        self.next += 1;
+        let number = self.next_number;
+        self.next_number += 1;
         self.stalled.insert(number, connection);
         number
     }
@@ -225,5 +226,5 @@ fn address(frame: &PreparedMessage) -> usize {
 }
 
 fn cost(frame: &PreparedMessage) -> usize {
-    frame.frame().len() + FRAME
+    frame.frame().len() + FRAME_OVERHEAD
 }

@@ -1,5 +1,5 @@
-//! [`SendQueue`]: what waits to be written, in order: a connection's own bytes, and between them frames
-//! that other connections send as well.
+//! [`SendQueue`]: the bytes that wait to be written, in order. They are the connection's own bytes and, in between,
+//! frames that are shared with other connections.
 
 use std::{collections::VecDeque, io::IoSlice};
 
@@ -10,88 +10,90 @@ use crate::outbox::budget::BudgetEntry;
 
 pub(crate) mod counted;
 
-/// From this length on a shared frame is not copied: less costs more to keep track of than to copy.
-pub(crate) const SHARED: usize = 256;
+/// The length from which a frame is shared. A shorter one is copied, which costs less than keeping track of it.
+pub(crate) const MIN_SHARED: usize = 256;
 
-/// What a message costs beside its bytes that is kept [apart](Apart): its allocations, and its place
-/// in a queue that may be half empty.
-const APART: usize = 160;
+/// The memory that a [droppable](Droppable) message takes besides its bytes: its allocations and its place in a
+/// `VecDeque` that may be half empty.
+const DROPPABLE_OVERHEAD: usize = 160;
 
-/// Up to this size a buffer doubles when it grows.
-const DOUBLED: usize = 16 << 10;
+/// The size up to which a buffer doubles when it grows.
+const MAX_DOUBLED: usize = 16 << 10;
 
-/// How many pieces one write takes.
-pub(crate) const PIECES: usize = 32;
+/// The maximum number of pieces in one write.
+pub(crate) const MAX_PIECES: usize = 32;
 
+/// A queue of bytes to be written: the connection's own, and frames that are shared with other connections.
+///
 /// ```text
-///   own      |  after  |   after   |  behind all frames  |
-///                     ▲           ▲
-///   frames         frame       frame
+///   own      |  own_before  |  own_before  |  after all frames  |
+///                           ▲              ▲
+///   frames                frame          frame
 /// ```
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
     own: BytesMut,
     frames: VecDeque<Frame>,
-    /// The sum of the frames' `after`.
-    claimed: usize,
-    /// The sum of the frames' lengths, without what the first has lost.
-    framed: usize,
-    /// How much of the first frame has been written.
-    written: usize,
-    /// How much of the own bytes' memory lies before them, where others have been written.
+    /// The sum of the frames' `own_before`.
+    own_before_frames: usize,
+    /// The number of bytes in the frames that are not yet written.
+    frame_bytes: usize,
+    /// The number of bytes of the first frame that have been written.
+    front_written: usize,
+    /// The number of bytes of memory in front of `own` whose contents have been written.
     dead: usize,
-    /// Its place in the server's budget, while the peer keeps it waiting.
+    /// The queue's entry in the server's budget, while the queue is counted there.
     entry: Option<BudgetEntry>,
 }
 
 #[derive(Debug)]
 struct Frame {
-    /// How many own bytes lie between the frame before and this one.
-    after: usize,
+    /// The number of own bytes between the previous frame and this one.
+    own_before: usize,
     message: PreparedMessage,
 }
 
 impl SendQueue {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        let mut unsent = Self::default();
-        unsent.own.reserve(bytes);
-        unsent
+        let mut queue = Self::default();
+        queue.own.reserve(bytes);
+        queue
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.own.len() + self.framed
+        self.own.len() + self.frame_bytes
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What it costs beside its bytes, at most, if each frame is a message that is kept [apart](Apart).
-    pub(crate) fn apart(&self) -> usize {
-        self.frames.len() * APART
+    /// Returns the most memory that the queue takes besides its bytes, if every frame is [droppable](Droppable).
+    pub(crate) fn overhead(&self) -> usize {
+        self.frames.len() * DROPPABLE_OVERHEAD
     }
 
-    /// Everything, if it lies in one piece.
-    pub(crate) fn whole(&self) -> Option<&[u8]> {
+    /// Returns all bytes, if they lie in one piece.
+    pub(crate) fn contiguous(&self) -> Option<&[u8]> {
         match self.frames.front() {
             None => Some(&self.own),
             Some(frame) if self.own.is_empty() && self.frames.len() == 1 => {
-                Some(&frame.message.frame()[self.written..])
+                Some(&frame.message.frame()[self.front_written..])
             }
             Some(_) => None,
         }
     }
 
-    /// The first pieces of everything, and of `tail` behind it; how many they are.
+    /// Fills `into` with the first pieces of the queue, followed by `tail`. Returns the number of pieces.
     pub(crate) fn pieces<'a>(&'a self, tail: &'a [u8], into: &mut [IoSlice<'a>]) -> usize {
         let mut own = &self.own[..];
-        let mut written = self.written;
-        let framed = self.frames.iter().flat_map(|frame| {
-            let after = own.split_off(..frame.after).unwrap_or_default();
-            [after, &frame.message.frame()[std::mem::take(&mut written)..]]
+        let mut written = self.front_written;
+        let up_to_last_frame = self.frames.iter().flat_map(|frame| {
+            let own_before = own.split_off(..frame.own_before).unwrap_or_default();
+            [own_before, &frame.message.frame()[std::mem::take(&mut written)..]]
         });
-        let behind = [&self.own[self.claimed..], tail];
-        let pieces = framed.chain(behind).filter(|piece| !piece.is_empty());
+        let after_frames = [&self.own[self.own_before_frames..], tail];
+        let pieces = up_to_last_frame.chain(after_frames).filter(|piece| !piece.is_empty());
         let mut count = 0;
         for (slot, piece) in into.iter_mut().zip(pieces) {
             *slot = IoSlice::new(piece);
@@ -100,36 +102,36 @@ impl SendQueue {
         count
     }
 
-    /// Appends what is left of a message, where nothing else is unsent but perhaps a part of its header, and
-    /// so many bytes of its payload.
-    pub(crate) fn append_rest(&mut self, message: &PreparedMessage, payload: usize) {
-        let left = self.own.len() + payload;
+    /// Appends the last `unwritten_payload` bytes of a message. The queue must hold nothing but what is left of the
+    /// message's header.
+    pub(crate) fn append_rest(&mut self, message: &PreparedMessage, unwritten_payload: usize) {
+        let left = self.own.len() + unwritten_payload;
         debug_assert!(self.frames.is_empty() && left <= message.frame().len());
         self.own.clear();
         self.push(message);
         self.advance(message.frame().len() - left);
     }
 
-    /// Takes what has been written out at the front.
+    /// Removes the first `count` bytes, which have been written.
     pub(crate) fn advance(&mut self, mut count: usize) {
         if let Some(entry) = &mut self.entry {
             entry.progress();
         }
         while let Some(frame) = self.frames.front_mut() {
-            let own = count.min(frame.after);
+            let own = count.min(frame.own_before);
             self.own.advance(own);
             self.dead += own;
-            frame.after -= own;
-            self.claimed -= own;
+            frame.own_before -= own;
+            self.own_before_frames -= own;
             count -= own;
-            let left = frame.message.frame().len() - self.written;
+            let left = frame.message.frame().len() - self.front_written;
             if count < left {
-                self.framed -= count;
-                self.written += count;
+                self.frame_bytes -= count;
+                self.front_written += count;
                 return;
             }
-            self.framed -= left;
-            self.written = 0;
+            self.frame_bytes -= left;
+            self.front_written = 0;
             count -= left;
             if let Some(entry) = &self.entry {
                 entry.release(&frame.message);
@@ -140,37 +142,39 @@ impl SendQueue {
         self.dead += count;
     }
 
-    /// Drops the oldest frame of which nothing has been written; whether there was one.
+    /// Drops the oldest frame of which nothing has been written. Returns whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let oldest = usize::from(self.written > 0);
-        let Some(Frame { after, message }) = self.frames.remove(oldest) else { return false };
-        self.framed -= message.frame().len();
+        let oldest = usize::from(self.front_written > 0);
+        let Some(Frame { own_before, message }) = self.frames.remove(oldest) else { return false };
+        self.frame_bytes -= message.frame().len();
         if let Some(entry) = &self.entry {
             entry.release(&message);
         }
-        // The own bytes in front of it stay where they are.
+        // The own bytes in front of the frame stay where they are.
         match self.frames.get_mut(oldest) {
-            Some(next) => next.after += after,
-            None => self.claimed -= after,
+            Some(next) => next.own_before += own_before,
+            None => self.own_before_frames -= own_before,
         }
         true
     }
 
-    /// Forgets everything; keeps the memory, all of it.
+    /// Removes everything, but keeps the memory.
     pub(crate) fn clear(&mut self) {
         if self.entry.is_some() {
-            self.leave();
+            self.leave_budget();
         }
         self.frames.clear();
-        (self.claimed, self.framed, self.written, self.dead) = (0, 0, 0, 0);
+        (self.own_before_frames, self.frame_bytes, self.front_written, self.dead) = (0, 0, 0, 0);
         self.own.clear();
-        // What was sent was cut off at the front; asked for more than there is behind it, the buffer
-        // makes it capacity again.
+        // `advance` has cut written bytes off the buffer's front. Asked for more capacity than it has, the buffer
+        // reclaims that memory.
         let _ = self.own.try_reclaim(self.own.capacity() + 1);
     }
 
-    /// What a peer that does not read costs is what waits for it: a large buffer is not doubled, as that
-    /// could cost twice as much, but gets a sixteenth more than it needs.
+    /// Makes room for this many more own bytes.
+    ///
+    /// A large buffer gets only a sixteenth more than it needs. Doubling it could make a peer that does not read cost
+    /// twice the memory of what waits for it.
     #[cold]
     fn grow(&mut self, bytes: usize) {
         if self.own.try_reclaim(bytes) {
@@ -178,9 +182,9 @@ impl SendQueue {
             return;
         }
         let needed = self.own.len() + bytes;
-        let more = if needed <= DOUBLED { self.own.capacity() } else { needed / 16 };
+        let more = if needed <= MAX_DOUBLED { self.own.capacity() } else { needed / 16 };
         self.move_to(needed + more);
-        self.settle();
+        self.update_budget();
     }
 
     /// Moves the own bytes to memory of this size.
@@ -191,17 +195,17 @@ impl SendQueue {
     }
 
     fn push(&mut self, message: &PreparedMessage) {
-        let after = self.own.len() - self.claimed;
-        self.claimed += after;
-        self.framed += message.frame().len();
-        self.frames.push_back(Frame { after, message: message.clone() });
+        let own_before = self.own.len() - self.own_before_frames;
+        self.own_before_frames += own_before;
+        self.frame_bytes += message.frame().len();
+        self.frames.push_back(Frame { own_before, message: message.clone() });
         if let Some(entry) = &self.entry {
             entry.hold(message);
-            self.settle();
+            self.update_budget();
         }
     }
 
-    /// How many bytes of memory it has, apart from the frames.
+    /// Returns the number of bytes of memory that the queue has, without the frames' bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.own.capacity() + self.dead + self.frames.capacity() * size_of::<Frame>()
     }
@@ -225,7 +229,7 @@ impl Output for SendQueue {
 
     fn append(&mut self, message: &PreparedMessage) {
         let frame = message.frame();
-        if frame.len() < SHARED {
+        if frame.len() < MIN_SHARED {
             self.reserve(frame.len());
             self.own.extend_from_slice(frame);
         } else {
@@ -234,10 +238,11 @@ impl Output for SendQueue {
     }
 }
 
-/// Keeps each message apart from all else, so that it can be [dropped](SendQueue::drop_oldest).
-pub(crate) struct Apart<'a>(pub(crate) &'a mut SendQueue);
+/// An [`Output`] that appends each message to a [`SendQueue`] as a frame, however short. Only frames can be
+/// [dropped](SendQueue::drop_oldest).
+pub(crate) struct Droppable<'a>(pub(crate) &'a mut SendQueue);
 
-impl Output for Apart<'_> {
+impl Output for Droppable<'_> {
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.0.own
     }
@@ -261,119 +266,126 @@ mod tests {
 
     use prism_core::{Output, PreparedMessage};
 
-    use super::{DOUBLED, PIECES, SHARED, SendQueue};
+    use super::{MAX_DOUBLED, MAX_PIECES, MIN_SHARED, SendQueue};
 
-    /// Own bytes and shared frames, long and short, in turn; and all of it in one piece.
+    /// Returns a queue with own bytes and with long and short frames, alternating, and all its bytes in one piece.
     fn mixed() -> (SendQueue, Vec<u8>) {
-        let (mut unsent, mut all) = (SendQueue::default(), Vec::new());
-        for (i, len) in [SHARED, 3, SHARED + 7, SHARED, 1, SHARED * 2].into_iter().enumerate() {
+        let (mut queue, mut all) = (SendQueue::default(), Vec::new());
+        for (i, len) in
+            [MIN_SHARED, 3, MIN_SHARED + 7, MIN_SHARED, 1, MIN_SHARED * 2].into_iter().enumerate()
+        {
             let message = PreparedMessage::new(&vec![i as u8; len]);
-            unsent.append(&message);
+            queue.append(&message);
             let own = vec![b'a' + i as u8; i % 3];
-            unsent.buffer().extend_from_slice(&own);
+            queue.buffer().extend_from_slice(&own);
             all.extend([message.frame(), &own].concat());
         }
-        (unsent, all)
+        (queue, all)
     }
 
-    fn pieces_of(unsent: &SendQueue, tail: &[u8]) -> Vec<u8> {
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let count = unsent.pieces(tail, &mut pieces);
+    fn pieces_of(queue: &SendQueue, tail: &[u8]) -> Vec<u8> {
+        let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
+        let count = queue.pieces(tail, &mut pieces);
         pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect()
     }
 
     #[test]
-    fn the_pieces_are_everything_in_order_whatever_has_been_taken_out() {
+    fn pieces_are_all_bytes_in_order_after_any_advance() {
         let all = mixed().1;
         for first in 0..=all.len() {
-            let mut unsent = mixed().0;
-            unsent.advance(first);
-            assert_eq!(unsent.len(), all.len() - first);
-            assert_eq!(pieces_of(&unsent, b"tail"), [&all[first..], b"tail"].concat());
-            unsent.advance((all.len() - first) / 2);
-            assert_eq!(pieces_of(&unsent, b"").len(), unsent.len());
-            unsent.advance(unsent.len());
-            assert!(unsent.is_empty() && unsent.whole() == Some(b""));
+            let mut queue = mixed().0;
+            queue.advance(first);
+            assert_eq!(queue.len(), all.len() - first);
+            assert_eq!(pieces_of(&queue, b"tail"), [&all[first..], b"tail"].concat());
+            queue.advance((all.len() - first) / 2);
+            assert_eq!(pieces_of(&queue, b"").len(), queue.len());
+            queue.advance(queue.len());
+            assert!(queue.is_empty() && queue.contiguous() == Some(b""));
         }
     }
 
     #[test]
-    fn one_frame_alone_is_whole_where_it_lies_and_so_is_what_is_left_of_it() {
-        let mut unsent = SendQueue::default();
-        let message = PreparedMessage::new(&[7; SHARED]);
-        unsent.append(&message);
-        for written in [0, 1, SHARED] {
-            unsent.advance(unsent.len() - message.frame()[written..].len());
-            let whole = unsent.whole().unwrap();
-            assert!(std::ptr::eq(whole, &message.frame()[written..]), "{written} written");
+    fn what_is_left_of_a_single_frame_is_returned_without_a_copy() {
+        let mut queue = SendQueue::default();
+        let message = PreparedMessage::new(&[7; MIN_SHARED]);
+        queue.append(&message);
+        for written in [0, 1, MIN_SHARED] {
+            queue.advance(queue.len() - message.frame()[written..].len());
+            let left = queue.contiguous().unwrap();
+            assert!(std::ptr::eq(left, &message.frame()[written..]), "{written} bytes written");
         }
-        unsent.buffer().extend_from_slice(b"more");
-        assert_eq!(unsent.whole(), None);
+        queue.buffer().extend_from_slice(b"more");
+        assert_eq!(queue.contiguous(), None);
     }
 
     #[test]
-    fn what_does_not_fit_in_one_write_is_left_for_the_next() {
-        let mut unsent = SendQueue::default();
-        let message = PreparedMessage::new(&[7; SHARED]);
-        (0..PIECES + 3).for_each(|_| unsent.append(&message));
+    fn pieces_beyond_one_write_are_left_for_the_next() {
+        let mut queue = SendQueue::default();
+        let message = PreparedMessage::new(&[7; MIN_SHARED]);
+        (0..MAX_PIECES + 3).for_each(|_| queue.append(&message));
         let mut writes = Vec::new();
-        while !unsent.is_empty() {
-            writes.push(pieces_of(&unsent, b"").len() / message.frame().len());
-            unsent.advance(pieces_of(&unsent, b"").len());
+        while !queue.is_empty() {
+            writes.push(pieces_of(&queue, b"").len() / message.frame().len());
+            queue.advance(pieces_of(&queue, b"").len());
         }
-        assert_eq!(writes, [PIECES, 3]);
+        assert_eq!(writes, [MAX_PIECES, 3]);
     }
 
     #[test]
-    fn a_large_buffer_is_little_larger_than_what_is_in_it_however_that_came() {
+    fn a_large_buffer_is_little_larger_than_its_contents() {
         for len in [1, 100, 5000, 40_000] {
-            let mut unsent = SendQueue::default();
-            while unsent.len() < 200_000 {
-                unsent.reserve(len);
-                let room = unsent.own.capacity() - unsent.own.len();
-                assert!(room >= len, "{room} for {len}");
-                unsent.buffer().extend(std::iter::repeat_n(7, len));
-                let most = (unsent.len() * 17 / 16).max(DOUBLED * 2);
-                assert!(unsent.capacity() <= most, "{} for {}", unsent.capacity(), unsent.len());
-                unsent.advance(len / 7);
+            let mut queue = SendQueue::default();
+            while queue.len() < 200_000 {
+                queue.reserve(len);
+                let room = queue.own.capacity() - queue.own.len();
+                assert!(room >= len, "room for {room} of {len} bytes");
+                queue.buffer().extend(std::iter::repeat_n(7, len));
+                let limit = (queue.len() * 17 / 16).max(MAX_DOUBLED * 2);
+                assert!(
+                    queue.capacity() <= limit,
+                    "{} bytes for {}",
+                    queue.capacity(),
+                    queue.len()
+                );
+                queue.advance(len / 7);
             }
-            assert!(unsent.own.iter().all(|&byte| byte == 7), "it is still the same");
+            assert!(queue.own.iter().all(|&byte| byte == 7), "the contents are unchanged");
         }
     }
 
     #[test]
-    fn a_long_frame_is_not_copied_and_a_short_one_is() {
-        let mut unsent = SendQueue::default();
-        unsent.append(&PreparedMessage::new(&[1; SHARED]));
-        unsent.append(&PreparedMessage::new(&[2; SHARED / 2]));
-        assert_eq!((unsent.frames.len(), unsent.own.len()), (1, 4 + SHARED / 2));
-        unsent.advance(SHARED + 4);
-        assert_eq!(unsent.frames.len(), 0, "it has left");
-        unsent.append(&PreparedMessage::new(&[1; SHARED]));
-        unsent.clear();
-        assert!(unsent.frames.is_empty() && unsent.is_empty());
+    fn long_frames_are_shared_and_short_ones_are_copied() {
+        let mut queue = SendQueue::default();
+        queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
+        queue.append(&PreparedMessage::new(&[2; MIN_SHARED / 2]));
+        assert_eq!((queue.frames.len(), queue.own.len()), (1, 4 + MIN_SHARED / 2));
+        queue.advance(MIN_SHARED + 4);
+        assert_eq!(queue.frames.len(), 0, "the frame has been written");
+        queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
+        queue.clear();
+        assert!(queue.frames.is_empty() && queue.is_empty());
     }
 
     #[test]
-    fn the_oldest_frames_are_dropped_and_what_is_our_own_stays() {
-        // What is left when the frames are dropped that have not begun to leave.
+    fn drop_oldest_keeps_own_bytes_and_a_partly_written_frame() {
         let all = mixed().1;
         for first in 0..=all.len() {
-            let mut unsent = mixed().0;
-            unsent.advance(first);
-            let begun = unsent.frames.front().filter(|_| unsent.written > 0);
-            let begun = begun.map_or(&[][..], |frame| &frame.message.frame()[unsent.written..]);
-            let mut left = [begun, &unsent.own].concat();
-            left.sort_unstable();
-            while unsent.drop_oldest() {
-                assert_eq!(unsent.len(), pieces_of(&unsent, b"").len());
+            let mut queue = mixed().0;
+            queue.advance(first);
+            let partly_written = queue.frames.front().filter(|_| queue.front_written > 0);
+            let partly_written = partly_written
+                .map_or(&[][..], |frame| &frame.message.frame()[queue.front_written..]);
+            let mut kept = [partly_written, &queue.own].concat();
+            kept.sort_unstable();
+            while queue.drop_oldest() {
+                assert_eq!(queue.len(), pieces_of(&queue, b"").len());
             }
-            let mut pieces = pieces_of(&unsent, b"");
+            let mut pieces = pieces_of(&queue, b"");
             pieces.sort_unstable();
-            assert!(pieces == left, "after {first} bytes");
-            unsent.append(&PreparedMessage::new(&[9; SHARED]));
-            unsent.advance(unsent.len());
-            assert!(unsent.is_empty());
+            assert!(pieces == kept, "after {first} bytes");
+            queue.append(&PreparedMessage::new(&[9; MIN_SHARED]));
+            queue.advance(queue.len());
+            assert!(queue.is_empty());
         }
     }
 }

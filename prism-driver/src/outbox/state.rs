@@ -17,7 +17,7 @@ use crate::{
     options::when_slow::WhenSlow,
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
-        queue::{Apart, SHARED, SendQueue},
+        queue::{Droppable, MIN_SHARED, SendQueue},
         repeats,
         waiters::Waiters,
     },
@@ -174,7 +174,7 @@ impl OutboxState {
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
-            Outgoing::Message(message) if message.as_bytes().len() >= SHARED => {
+            Outgoing::Message(message) if message.as_bytes().len() >= MIN_SHARED => {
                 self.send_long(message)
             }
             Outgoing::Message(message) => self.write(|outbound, out| outbound.send(message, out)),
@@ -264,7 +264,7 @@ impl OutboxState {
     /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
         let Some(unsent) = &self.unsent else { return false };
-        let apart = if self.when_slow == WhenSlow::DropOldest { unsent.apart() } else { 0 };
+        let apart = if self.when_slow == WhenSlow::DropOldest { unsent.overhead() } else { 0 };
         unsent.len() + apart >= high_water_mark && self.is_open()
     }
 
@@ -283,7 +283,7 @@ impl OutboxState {
                 &encoded
             }
         };
-        self.write(|outbound, out| outbound.send_prepared(message, &mut Apart(out)))
+        self.write(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
     }
 
     /// Sends a message that is long enough to be shared.
@@ -304,7 +304,7 @@ impl OutboxState {
     /// What to send in the place of a message that others get as well.
     pub(super) fn share(&self, message: Message<'_>) -> Option<PreparedMessage> {
         match self.outbound.role() {
-            Role::Server if message.as_bytes().len() >= SHARED => {
+            Role::Server if message.as_bytes().len() >= MIN_SHARED => {
                 repeats::share(message, std::ptr::from_ref(self).addr())
             }
             // What is short is not worth it, and a client masks with a key of its own.

@@ -12,7 +12,7 @@ use prism_core::{Message, Output};
 use crate::{
     buffer_pool,
     outbox::{
-        queue::PIECES,
+        queue::MAX_PIECES,
         state::{OutboxState, Written, noop_waker},
     },
     runtime::{Transport, contain::contain_locked},
@@ -220,10 +220,10 @@ impl OutboxState {
             return Poll::Pending;
         };
         let io = Pin::new(io);
-        let written = match unsent.whole() {
+        let written = match unsent.contiguous() {
             Some(bytes) if tail.is_empty() => io.poll_write(cx, bytes),
             _ => {
-                let mut pieces = [io::IoSlice::new(&[]); PIECES];
+                let mut pieces = [io::IoSlice::new(&[]); MAX_PIECES];
                 let count = unsent.pieces(tail, &mut pieces);
                 let pieces = &pieces[..count];
                 let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();

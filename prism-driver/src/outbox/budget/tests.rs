@@ -1,4 +1,4 @@
-//! Budgets of connections that are outboxes and nothing else.
+//! Tests of the budget with connections that consist of an outbox only.
 
 use std::sync::{
     Arc, Mutex, Weak,
@@ -8,47 +8,47 @@ use std::sync::{
 use fastrand::Rng;
 use prism_core::{Output, PreparedMessage};
 
-use crate::outbox::budget::{Budget, BudgetEntry, Evict, FRAME, STALLED, cost};
+use crate::outbox::budget::{Budget, BudgetEntry, Evict, FRAME_OVERHEAD, STALLED_OVERHEAD, cost};
 use crate::{options::server::ServerOptions, outbox::queue::SendQueue, server::stats::ServerStats};
 
-/// A connection that is an outbox and nothing else.
+/// A connection that consists of an outbox only.
 #[derive(Default)]
 struct Fake {
-    unsent: Mutex<SendQueue>,
-    told: AtomicUsize,
+    queue: Mutex<SendQueue>,
+    wakes: AtomicUsize,
 }
 
 impl Evict for Fake {
     fn evict(&self, number: u64) -> bool {
-        let mut unsent = self.unsent.lock().unwrap();
-        let is_counted = unsent.budget_entry().is_some_and(|entry| entry.number() == number);
+        let mut queue = self.queue.lock().unwrap();
+        let is_counted = queue.budget_entry().is_some_and(|entry| entry.number() == number);
         if is_counted {
-            unsent.clear();
+            queue.clear();
         }
         is_counted
     }
 
     fn wake(&self) {
-        self.told.fetch_add(1, Relaxed);
+        self.wakes.fetch_add(1, Relaxed);
     }
 }
 
 impl Fake {
     fn stall(self: &Arc<Self>, budget: &Arc<Budget>) {
         let weak: Weak<Self> = Arc::downgrade(self);
-        self.unsent.lock().unwrap().count_in(budget, || weak);
+        self.queue.lock().unwrap().count_in(budget, || weak);
     }
 
     fn append(&self, message: &PreparedMessage) {
-        self.unsent.lock().unwrap().append(message);
+        self.queue.lock().unwrap().append(message);
     }
 
     fn advance(&self, count: usize) {
-        self.unsent.lock().unwrap().advance(count);
+        self.queue.lock().unwrap().advance(count);
     }
 
     fn was_evicted(&self) -> bool {
-        self.told.load(Relaxed) > 0
+        self.wakes.load(Relaxed) > 0
     }
 }
 
@@ -58,7 +58,7 @@ fn budget(limit: usize) -> Arc<Budget> {
     Budget::new(&options, ServerStats::default())
 }
 
-/// So many connections that stall one after the other, each with a message of this length.
+/// Returns `count` connections that have stalled in this order, each with a message of `len` bytes.
 fn stalled(budget: &Arc<Budget>, count: usize, len: usize) -> Vec<Arc<Fake>> {
     let stall = |_| {
         let fake = Arc::new(Fake::default());
@@ -74,12 +74,12 @@ fn evicted(fakes: &[Arc<Fake>]) -> Vec<bool> {
 }
 
 #[test]
-fn those_that_have_stalled_for_longest_are_evicted_and_no_more_than_have_to_be() {
+fn the_longest_stalled_are_evicted_and_no_more_than_needed() {
     let budget = budget(100_000);
     let fakes = stalled(&budget, 4, 24_000);
     budget.enforce();
-    assert_eq!(evicted(&fakes), [false; 4], "all of it fits");
-    // The first is the last now, as its peer has taken something.
+    assert_eq!(evicted(&fakes), [false; 4], "everything fits");
+    // Progress moves the first connection to the end of the order.
     fakes[0].advance(1);
     fakes[3].append(&PreparedMessage::new(&[7; 24_000]));
     budget.enforce();
@@ -88,12 +88,12 @@ fn those_that_have_stalled_for_longest_are_evicted_and_no_more_than_have_to_be()
     budget.enforce();
     budget.enforce();
     assert_eq!(evicted(&fakes), [false, true, true, true]);
-    assert_eq!(fakes[1].told.load(Relaxed), 1);
+    assert_eq!(fakes[1].wakes.load(Relaxed), 1);
     assert_eq!(budget.stats.counts().evicted, 3);
 }
 
 #[test]
-fn one_that_stalls_alone_stays_however_much_it_holds() {
+fn the_only_stalled_connection_is_never_evicted() {
     let budget = budget(0);
     let fakes = stalled(&budget, 1, 1_000_000);
     budget.enforce();
@@ -104,7 +104,7 @@ fn one_that_stalls_alone_stays_however_much_it_holds() {
 }
 
 #[test]
-fn a_budget_has_room_for_one_full_outbox_at_least() {
+fn a_budget_has_room_for_at_least_one_full_outbox() {
     let options = ServerOptions::default().max_buffered(0);
     let budget = Budget::new(&options, ServerStats::default());
     let fakes = stalled(&budget, 2, options.connection.high_water_mark / 3);
@@ -124,42 +124,42 @@ fn a_frame_that_many_outboxes_share_counts_once() {
     let held = budget.stats.buffered();
     assert!((1_000_000..1_100_000).contains(&held), "{held} bytes");
     fakes[1..].iter().for_each(|fake| fake.advance(message.frame().len()));
-    fakes[1..].iter().for_each(|fake| fake.unsent.lock().unwrap().clear());
-    assert!(budget.stats.buffered() > 1_000_000, "one of them still has it");
+    fakes[1..].iter().for_each(|fake| fake.queue.lock().unwrap().clear());
+    assert!(budget.stats.buffered() > 1_000_000, "one outbox still holds the frame");
     drop(fakes);
     assert_eq!(budget.stats.buffered(), 0);
 }
 
 #[test]
-fn memory_counts_until_it_is_given_back_and_not_only_the_bytes_in_it() {
+fn memory_counts_until_freed_even_after_its_bytes_are_written() {
     let budget = budget(0);
     let fake = Arc::new(Fake::default());
-    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
+    fake.queue.lock().unwrap().buffer().resize(100_000, 7);
     fake.stall(&budget);
     fake.advance(99_999);
     assert!(budget.stats.buffered() > 100_000, "{}", budget.stats.buffered());
 }
 
 #[test]
-fn what_stalls_with_little_in_a_large_buffer_is_moved_to_a_small_one() {
+fn a_stalled_outbox_moves_few_bytes_to_a_small_buffer() {
     let budget = budget(0);
     let fake = Arc::new(Fake::default());
-    fake.unsent.lock().unwrap().buffer().resize(100_000, 7);
+    fake.queue.lock().unwrap().buffer().resize(100_000, 7);
     fake.advance(99_999);
     fake.stall(&budget);
     let held = budget.stats.buffered() as usize;
-    assert!(held < STALLED + 100, "{held} bytes");
-    assert_eq!(fake.unsent.lock().unwrap().whole(), Some(&[7][..]));
+    assert!(held < STALLED_OVERHEAD + 100, "{held} bytes");
+    assert_eq!(fake.queue.lock().unwrap().contiguous(), Some(&[7][..]));
 }
 
-/// What is to be counted, if it is counted at all: each entry, and each frame once.
+/// Returns what the budget should count: all outboxes that have an entry, and each of their frames once.
 fn recounted(fakes: &[Arc<Fake>]) -> usize {
     let (mut sum, mut frames) = (0, Vec::<PreparedMessage>::new());
     for fake in fakes {
-        let unsent = fake.unsent.lock().unwrap();
-        if unsent.budget_entry().is_some() {
-            sum += STALLED + unsent.capacity();
-            frames.extend(unsent.messages().cloned());
+        let queue = fake.queue.lock().unwrap();
+        if queue.budget_entry().is_some() {
+            sum += STALLED_OVERHEAD + queue.capacity();
+            frames.extend(queue.messages().cloned());
         }
     }
     frames.sort_by_key(|frame| frame.frame().as_ptr());
@@ -168,7 +168,7 @@ fn recounted(fakes: &[Arc<Fake>]) -> usize {
 }
 
 #[test]
-fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
+fn the_count_is_exact_after_any_sequence_of_operations() {
     let (budget, mut rng) = (budget(usize::MAX), Rng::with_seed(7));
     let fakes: Vec<_> = (0..5).map(|_| Arc::new(Fake::default())).collect();
     for _ in 0..20_000 {
@@ -178,16 +178,16 @@ fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
             0 => fake.append(&message),
             1 => fakes.iter().for_each(|fake| fake.append(&message)),
             2 => fake.stall(&budget),
-            3 => drop(fake.unsent.lock().unwrap().drop_oldest()),
-            4 if rng.u8(0..8) == 0 => fake.unsent.lock().unwrap().clear(),
+            3 => drop(fake.queue.lock().unwrap().drop_oldest()),
+            4 if rng.u8(0..8) == 0 => fake.queue.lock().unwrap().clear(),
             5 => {
-                let mut unsent = fake.unsent.lock().unwrap();
+                let mut queue = fake.queue.lock().unwrap();
                 let bytes = rng.usize(0..5_000);
-                unsent.reserve(bytes);
-                unsent.buffer().extend(std::iter::repeat_n(7, bytes));
+                queue.reserve(bytes);
+                queue.buffer().extend(std::iter::repeat_n(7, bytes));
             }
             _ => {
-                let limit = fake.unsent.lock().unwrap().len();
+                let limit = fake.queue.lock().unwrap().len();
                 fake.advance(rng.usize(0..=limit.min(6_000)));
             }
         }
@@ -199,7 +199,9 @@ fn whatever_happens_in_whatever_order_what_is_counted_is_what_is_held() {
 }
 
 #[test]
-fn what_is_counted_beside_the_bytes_is_at_least_what_it_takes() {
-    assert!(size_of::<SendQueue>() + size_of::<BudgetEntry>() + size_of::<u64>() * 3 < STALLED);
-    assert!(size_of::<PreparedMessage>() + size_of::<(usize, usize)>() < FRAME);
+fn the_overhead_constants_cover_the_actual_sizes() {
+    assert!(
+        size_of::<SendQueue>() + size_of::<BudgetEntry>() + size_of::<u64>() * 3 < STALLED_OVERHEAD
+    );
+    assert!(size_of::<PreparedMessage>() + size_of::<(usize, usize)>() < FRAME_OVERHEAD);
 }

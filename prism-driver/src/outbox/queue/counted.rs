@@ -1,14 +1,14 @@
-//! How what is unsent is counted in a server's [budget](crate::outbox::budget).
+//! Counts a [`SendQueue`] in a server's [budget](crate::outbox::budget).
 
 use std::sync::{Arc, Weak};
 
 use prism_core::PreparedMessage;
 
 use crate::outbox::budget::{Budget, BudgetEntry, Evict};
-use crate::outbox::queue::{SHARED, SendQueue};
+use crate::outbox::queue::{MIN_SHARED, SendQueue};
 
 impl SendQueue {
-    /// Counts it in a budget until it is empty, if it is not counted already.
+    /// Counts the queue in a budget until it is cleared or dropped, unless it is counted already.
     pub(crate) fn count_in(
         &mut self,
         budget: &Arc<Budget>,
@@ -21,36 +21,36 @@ impl SendQueue {
         }
     }
 
-    /// Returns its place in a budget, if it is counted in one.
+    /// Returns the queue's entry in a budget, if it is counted in one.
     pub(crate) const fn budget_entry(&self) -> Option<&BudgetEntry> {
         self.entry.as_ref()
     }
 
-    /// Tells the budget how much memory it has now.
-    pub(crate) fn settle(&mut self) {
+    /// Tells the budget how much memory the queue has now.
+    pub(crate) fn update_budget(&mut self) {
         let memory = self.capacity();
         if let Some(entry) = &mut self.entry {
             entry.resize(memory);
         }
     }
 
-    /// Takes it out of its budget.
+    /// Stops counting the queue in its budget.
     #[cold]
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave_budget(&mut self) {
         if let Some(entry) = self.entry.take() {
             entry.remove(self.messages());
         }
     }
 
-    /// Returns the messages whose frames it holds, in order.
+    /// Returns the messages whose frames the queue holds, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &PreparedMessage> {
         self.frames.iter().map(|frame| &frame.message)
     }
 
-    /// Gives back memory that it does not need, such as a pooled buffer has: a stalled connection may keep
-    /// it for long.
+    /// Frees memory that the queue does not need, such as that of a pooled buffer: a stalled connection may keep the
+    /// queue for long.
     fn shrink(&mut self) {
-        if self.own.capacity() + self.dead > 4 * self.own.len() + SHARED {
+        if self.own.capacity() + self.dead > 4 * self.own.len() + MIN_SHARED {
             self.move_to(self.own.len());
         }
         self.frames.shrink_to(2 * self.frames.len());
@@ -60,7 +60,7 @@ impl SendQueue {
 impl Drop for SendQueue {
     fn drop(&mut self) {
         if self.entry.is_some() {
-            self.leave();
+            self.leave_budget();
         }
     }
 }
