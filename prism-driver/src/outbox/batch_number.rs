@@ -1,30 +1,30 @@
-//! Which batch of sends the code that runs on this thread adds to. See [`batch`](crate::connection::batch), which
-//! writes the batches; an outbox only has to know whether it is part of the current one already.
+//! The number of the batch that sends on this thread are added to. [`batch`](crate::connection::batch) writes the
+//! batches; an outbox only has to know whether it is already part of the current one.
 
 use std::{
     cell::Cell,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The number of the next batch. No outbox is part of batch 0.
+/// The number of the next batch. Batch 0 does not exist: that is the number of an outbox that was in none.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
     static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
 }
 
-/// What runs on this thread.
+/// The kind of code that runs on this thread.
 #[derive(Clone, Copy)]
 pub(crate) enum Turn {
-    /// No session.
+    /// Code outside of any session.
     None,
-    /// A session that has sent nothing to others yet.
+    /// A session that has sent nothing to other connections in this turn.
     Quiet,
-    /// A session that has sent something, in the batch with this number.
+    /// A session that has sent something to another connection, in the batch with this number.
     Numbered(u64),
 }
 
-/// Returns the number of the batch that the calling session adds to; `None` outside of sessions.
+/// Returns the number of the batch that the calling session adds to, or `None` outside of sessions.
 pub(crate) fn current() -> Option<u64> {
     match TURN.get() {
         Turn::None => None,
@@ -37,17 +37,17 @@ pub(crate) fn current() -> Option<u64> {
     }
 }
 
-/// Begins a session's turn. Returns the turn that it interrupts, to be given to [`leave`].
+/// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
 pub(crate) fn enter() -> Turn {
     TURN.replace(Turn::Quiet)
 }
 
-/// Ends a session's turn.
+/// Ends a session's turn and resumes the one that it interrupted.
 pub(crate) fn leave(interrupted: Turn) {
     TURN.set(interrupted);
 }
 
-/// Returns whether the session of this turn has sent anything to others.
+/// Returns whether the session of this turn has sent anything to other connections.
 pub(crate) fn has_sent() -> bool {
     matches!(TURN.get(), Turn::Numbered(_))
 }

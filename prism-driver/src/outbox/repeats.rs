@@ -1,19 +1,17 @@
-//! Waiters a message that is sent to one connection after another, so that they share its bytes.
+//! Detects a message that is sent to one connection after another, so that the connections share its bytes.
 //!
-//! A handler that tells everybody something is most often a loop over
-//! [`try_send`](crate::Connection::try_send), which would copy the message into each outbox. So each
-//! thread remembers what it has sent last:
+//! A handler usually broadcasts by a loop over [`try_send`](crate::Connection::try_send), which would copy the message
+//! into each outbox. So each thread remembers the message that it sent last:
 //!
 //! ```text
-//!              it is sent again,               it is sent again,
+//!              sent again,                     sent again,
 //!              to another connection           to any connection
 //!   Once ───────────────────────────► Shared ────────────────────► Shared
-//!   the message is copied             it is encoded, and kept      the same bytes
+//!   the message is copied             encoded and kept             the kept bytes are sent
 //! ```
 //!
-//! Any other message is `Once`. Which message it is, its address and its length say; but a buffer may
-//! have been filled with something else since, so what is kept is compared before it is sent. That
-//! costs less than the copy.
+//! A message that differs from the last becomes `Once`. A message is recognised by its address and length. But its
+//! buffer may have been refilled since, so a kept message is compared before it is sent. That costs less than the copy.
 
 use std::cell::Cell;
 
@@ -23,14 +21,14 @@ thread_local! {
     static LAST: Cell<Last> = const { Cell::new(Last::Nothing) };
 }
 
-/// What was sent last on a thread.
+/// The last message sent on a thread.
 #[derive(Default)]
 enum Last {
     #[default]
     Nothing,
     Once {
         location: Location,
-        /// Whoever has got it.
+        /// The connection that the message was sent to.
         connection: usize,
     },
     Shared {
@@ -39,7 +37,7 @@ enum Last {
     },
 }
 
-/// Where a message lies, and of which kind it is.
+/// Where a message lies in memory, and its kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Location {
     is_text: bool,
@@ -47,8 +45,8 @@ struct Location {
     len: usize,
 }
 
-/// Returns what to send in place of a message that several connections get in a row; `None` if it is
-/// the first, as far as can be seen. `connection`: a number that no other has at the same time.
+/// Returns the shared form of a message that is sent to several connections in a row, or `None` if this appears to be
+/// the first of them. `connection` is a number that identifies the connection while it exists.
 pub(crate) fn share(message: Message<'_>, connection: usize) -> Option<PreparedMessage> {
     let last = LAST.try_with(Cell::take).unwrap_or_default();
     let (last, shared) = last.followed_by(message, connection);
@@ -56,7 +54,7 @@ pub(crate) fn share(message: Message<'_>, connection: usize) -> Option<PreparedM
     shared
 }
 
-/// Forgets what was sent. To be called when a turn ends: what many get, they get in one.
+/// Forgets the last message. To be called when a turn ends, because a broadcast happens within one turn.
 pub(crate) fn forget() {
     let _ = LAST.try_with(Cell::take); // or the thread ends
 }
@@ -69,14 +67,14 @@ impl Last {
     ) -> (Self, Option<PreparedMessage>) {
         let location = Location::of(message);
         let shared = match self {
-            Self::Shared { location: before, message: kept }
-                if before == location && kept.payload() == message.as_bytes() =>
+            Self::Shared { location: last, message: kept }
+                if last == location && kept.payload() == message.as_bytes() =>
             {
                 kept
             }
-            // One connection that is sent the same twice gains nothing by it.
-            Self::Once { location: before, connection: first }
-                if before == location && first != connection =>
+            // Sharing gains nothing where one connection is sent the same message twice.
+            Self::Once { location: last, connection: first }
+                if last == location && first != connection =>
             {
                 PreparedMessage::new(message)
             }
@@ -108,20 +106,20 @@ mod tests {
 
     const LEN: usize = 1000;
 
-    /// What the connection is sent.
+    /// Returns the frame that the connection is sent.
     fn sent(message: Message<'_>, connection: usize) -> PreparedMessage {
         share(message, connection).unwrap_or_else(|| PreparedMessage::new(message))
     }
 
     #[test]
-    fn from_the_second_connection_on_all_share_the_same_bytes() {
+    fn connections_from_the_second_on_share_the_same_bytes() {
         let payload = [7; LEN];
         let message = Message::Binary(&payload);
-        assert_eq!(share(message, 1), None, "it is not known yet that others get it, too");
-        let second = share(message, 2).expect("it is sent again");
+        assert_eq!(share(message, 1), None, "nothing shows yet that it is sent again");
+        let second = share(message, 2).expect("the message is sent again");
         assert_eq!(second, PreparedMessage::new(message));
         for connection in [3, 1, 1, 2] {
-            let another = share(message, connection).expect("it is sent again");
+            let another = share(message, connection).expect("the message is sent again");
             assert!(ptr::eq(another.frame(), second.frame()), "connection {connection}");
         }
     }
@@ -135,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_is_filled_anew_is_never_sent_as_it_was() {
+    fn a_refilled_buffer_is_never_sent_with_its_old_contents() {
         for len in [256, 257, LEN, 1 << 16] {
             for at in [0, 1, len / 2, len - 1] {
-                // Before each message but the first the buffer is changed, or is not: each way to do that.
+                // Bit n - 1 says whether the buffer is changed before message n. All combinations are tried.
                 for changes in 0..1 << 6 {
                     let mut buffer = vec![7; len];
                     for nth in 0..7 {
@@ -146,7 +144,10 @@ mod tests {
                             buffer[at] ^= 1;
                         }
                         let frame = sent(Message::Binary(&buffer), nth);
-                        assert!(frame.payload() == buffer, "{nth} of {changes:06b}, byte {at}");
+                        assert!(
+                            frame.payload() == buffer,
+                            "message {nth} of {changes:06b}, byte {at}"
+                        );
                     }
                     forget();
                 }
@@ -155,20 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn where_each_connection_gets_other_bytes_none_are_shared_twice() {
+    fn a_changing_buffer_is_encoded_in_vain_every_second_time() {
         let mut buffer = [0; LEN];
         let shared = (0..100).filter(|&nth| {
             buffer[LEN - 1] = nth;
             share(Message::Binary(&buffer), nth.into()).is_some()
         });
-        assert_eq!(shared.count(), 50, "every second one is encoded for nothing");
+        assert_eq!(shared.count(), 50, "every second message is encoded in vain");
     }
 
     #[test]
-    fn a_text_and_a_binary_message_of_the_same_bytes_are_two_messages() {
+    fn text_and_binary_messages_of_the_same_bytes_are_distinct() {
         let text = "x".repeat(LEN);
         let both = [Message::Text(&text), Message::Binary(text.as_bytes())];
-        // Each order of four.
+        // All sequences of four messages.
         for order in 0..1 << 4 {
             for nth in 0..4 {
                 let message = both[order >> nth & 1];
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_message_is_another_message() {
+    fn a_part_of_a_message_is_a_different_message() {
         let payload = [7; LEN];
         for part in [&payload[..LEN - 1], &payload[1..], &payload[..256]] {
             for nth in 0..6 {
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_sent_comes_out_as_it_is() {
+    fn every_message_is_sent_unchanged() {
         for seed in 0..2000 {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut buffers = [[b'a'; LEN], [b'a'; LEN]];
@@ -216,28 +217,32 @@ mod tests {
     }
 
     #[test]
-    fn when_the_turn_is_over_it_is_forgotten_and_its_bytes_are_given_back() {
+    fn forget_frees_the_kept_message() {
         let payload = [7; LEN];
         let message = Message::Binary(&payload);
         share(message, 1);
         let held = measure(|| drop(share(message, 2))).bytes_current;
-        assert!(held > LEN as i64, "it is kept for whoever comes next");
+        assert!(held > LEN as i64, "the message is kept for the next connection");
         assert_eq!(measure(forget).bytes_current, -held);
-        assert_eq!(share(message, 3), None, "it is the first again");
+        assert_eq!(share(message, 3), None, "the next message is the first again");
     }
 
     #[test]
-    fn another_message_takes_its_place() {
+    fn a_different_message_replaces_and_frees_the_kept_one() {
         let (payload, other) = ([7; LEN], [8; LEN]);
         share(Message::Binary(&payload), 1);
         let held = measure(|| drop(share(Message::Binary(&payload), 2))).bytes_current;
-        let given_back = measure(|| drop(share(Message::Binary(&other), 3))).bytes_current;
-        assert_eq!(given_back, -held);
-        assert_eq!(share(Message::Binary(&payload), 3), None, "it is the first again");
+        let freed = measure(|| drop(share(Message::Binary(&other), 3))).bytes_current;
+        assert_eq!(freed, -held);
+        assert_eq!(
+            share(Message::Binary(&payload), 3),
+            None,
+            "the next message is the first again"
+        );
     }
 
     #[test]
-    fn a_thread_that_ends_may_still_send() {
+    fn a_thread_that_is_ending_can_still_send() {
         struct Sends;
         impl Drop for Sends {
             fn drop(&mut self) {
@@ -253,10 +258,10 @@ mod tests {
             static SENDS: Sends = const { Sends };
         }
         let thread = std::thread::spawn(|| {
-            // Those that were first used last are dropped first.
+            // Thread-locals are dropped in the reverse order of their first use.
             SENDS.with(|_| ());
             forget();
         });
-        thread.join().expect("it has ended well");
+        thread.join().expect("the thread has not panicked");
     }
 }
