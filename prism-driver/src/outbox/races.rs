@@ -1,5 +1,5 @@
-//! Every interleaving of those who send, wait, close and end with the task that writes, by loom. One
-//! who would wait for ever is a deadlock, which loom reports.
+//! Loom tests: every interleaving of tasks that send, wait, close and end a connection with the task that writes. A task
+//! that would wait forever is a deadlock, which loom reports.
 
 use std::{
     io,
@@ -31,18 +31,18 @@ use crate::{
 
 mod budget;
 
-/// A frame with one letter.
+/// The length of a frame with one letter.
 const FRAME: usize = 3;
 
 const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xE8];
 
-/// A transport that takes so many bytes, and keeps them. As with many, only the last write that found no
-/// room is told of it, and none once one has found some. (Its lock is no part of the model: what it does is
-/// done at once.)
+/// A transport that takes a limited number of bytes and keeps them. As with many real ones, room wakes only the task
+/// whose write was the last to find none, and no task if a write has succeeded since. (The lock is not part of the
+/// model: each call is atomic.)
 #[derive(Clone)]
-struct Sink(Arc<Mutex<Taken>>);
+struct Sink(Arc<Mutex<SinkState>>);
 
-struct Taken {
+struct SinkState {
     bytes: Vec<u8>,
     room: usize,
     waiting: Option<Waker>,
@@ -50,11 +50,11 @@ struct Taken {
 
 impl Sink {
     fn with_room(room: usize) -> Self {
-        Self(Arc::new(Mutex::new(Taken { bytes: Vec::new(), room, waiting: None })))
+        Self(Arc::new(Mutex::new(SinkState { bytes: Vec::new(), room, waiting: None })))
     }
 
     fn make_room(&self) {
-        // The others have their turn before there is room, and before anybody is told.
+        // Other threads may run before there is room, and before the waiting task is woken.
         thread::yield_now();
         self.0.lock().unwrap().room = usize::MAX;
         thread::yield_now();
@@ -66,7 +66,7 @@ impl Sink {
         self.0.lock().unwrap().bytes.clone()
     }
 
-    /// The letters of the messages that were taken, in order.
+    /// Returns the letters of the messages that were taken, in order.
     fn letters(&self) -> String {
         self.bytes().chunks(FRAME).map(|frame| char::from(frame[2])).collect()
     }
@@ -88,15 +88,15 @@ impl AsyncWrite for Sink {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut taken = self.0.lock().unwrap();
-        let count = bytes.len().min(taken.room);
+        let mut state = self.0.lock().unwrap();
+        let count = bytes.len().min(state.room);
         if count == 0 {
-            taken.waiting = Some(cx.waker().clone());
+            state.waiting = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        taken.waiting = None;
-        taken.bytes.extend_from_slice(&bytes[..count]);
-        taken.room -= count;
+        state.waiting = None;
+        state.bytes.extend_from_slice(&bytes[..count]);
+        state.room -= count;
         Poll::Ready(Ok(count))
     }
 
@@ -109,12 +109,12 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// As loom's own, but that other threads never have their turn while a waker is cloned or woken: that
-/// happens within the locks of other crates, which loom knows nothing of.
+/// Like loom's own, but never switches threads while a waker is cloned or woken, because that happens within locks of
+/// other crates, which loom does not know.
 fn block_on<F: Future>(future: F) -> F::Output {
-    struct Bell(AtomicBool, Thread);
+    struct Unparker(AtomicBool, Thread);
 
-    impl Wake for Bell {
+    impl Wake for Unparker {
         fn wake(self: Arc<Self>) {
             self.0.store(true, Ordering::Relaxed);
             self.1.unpark();
@@ -122,27 +122,27 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 
     pin!(future);
-    let bell = Arc::new(Bell(AtomicBool::new(false), thread::current()));
-    let waker = Waker::from(bell.clone());
+    let unparker = Arc::new(Unparker(AtomicBool::new(false), thread::current()));
+    let waker = Waker::from(unparker.clone());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        while !bell.0.swap(false, Ordering::Relaxed) {
+        while !unparker.0.swap(false, Ordering::Relaxed) {
             thread::park();
         }
     }
 }
 
-fn connection(sink: &Sink, mark: usize) -> Connection {
+fn connection(sink: &Sink, high_water_mark: usize) -> Connection {
     let mut options = Options::default();
-    options.high_water_mark = mark;
+    options.high_water_mark = high_water_mark;
     let (_, outbound) = WebSocket::server(&Config::default()).split();
     let outbox = Outbox::new(Box::new(sink.clone()), outbound, None, None, &options);
     Connection::new(None, RequestInfo::plain("/"), outbox)
 }
 
-/// The task that owns the connection: writes, and sleeps, until `done`.
+/// Runs the task that owns the connection, which writes and sleeps until `done`.
 fn write_until(connection: &Connection, done: impl Fn() -> bool) {
     let outbox = connection.outbox();
     block_on(poll_fn(|cx| {
@@ -158,7 +158,7 @@ fn write_until(connection: &Connection, done: impl Fn() -> bool) {
     }));
 }
 
-/// A session whose turn sends each letter to a connection that is not its own.
+/// Runs a session that sends each letter to another session's connection, in one turn.
 fn send_in_one_turn(connection: &Connection, letters: &[&str]) {
     block_on(InTurns::new(async {
         letters.iter().for_each(|letter| connection.try_send(*letter).unwrap());
@@ -166,7 +166,7 @@ fn send_in_one_turn(connection: &Connection, letters: &[&str]) {
 }
 
 #[test]
-fn whatever_is_sent_while_the_owner_falls_asleep_is_written() {
+fn a_message_sent_while_the_owner_falls_asleep_is_written() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink, 100);
@@ -181,7 +181,7 @@ fn whatever_is_sent_while_the_owner_falls_asleep_is_written() {
 }
 
 #[test]
-fn whatever_is_sent_while_the_transport_is_blocked_is_written_when_it_has_room() {
+fn a_message_sent_while_the_transport_blocks_is_written_later() {
     loom::model(|| {
         let sink = Sink::with_room(1);
         let connection = connection(&sink, 100);
@@ -202,7 +202,7 @@ fn whatever_is_sent_while_the_transport_is_blocked_is_written_when_it_has_room()
 }
 
 #[test]
-fn what_a_session_writes_for_an_owner_that_sleeps_or_falls_asleep_is_written() {
+fn a_batch_is_written_though_its_owner_sleeps_or_falls_asleep() {
     loom::model(|| {
         let sink = Sink::with_room(1);
         let connection = connection(&sink, 100);
@@ -216,7 +216,7 @@ fn what_a_session_writes_for_an_owner_that_sleeps_or_falls_asleep_is_written() {
         let peer = thread::spawn({
             let (connection, sink) = (connection.clone(), sink.clone());
             move || {
-                // The owner may look after what the session is about to write.
+                // The owner may wake up while the session is about to write.
                 connection.outbox().fire_timer();
                 sink.make_room();
             }
@@ -229,7 +229,7 @@ fn what_a_session_writes_for_an_owner_that_sleeps_or_falls_asleep_is_written() {
 }
 
 #[test]
-fn what_is_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
+fn accepted_messages_precede_the_close_frame_and_none_follow() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink, 100);
@@ -253,7 +253,7 @@ fn what_is_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
 }
 
 #[test]
-fn who_waits_for_room_gets_it_though_another_gives_up_waiting() {
+fn a_sender_gets_room_though_another_gives_up_waiting() {
     loom::model(|| {
         let sink = Sink::with_room(0);
         let connection = connection(&sink, 1);
@@ -278,7 +278,7 @@ fn who_waits_for_room_gets_it_though_another_gives_up_waiting() {
 }
 
 #[test]
-fn whoever_waits_for_anything_learns_of_the_end_and_each_hook_runs_once() {
+fn waiters_learn_of_the_end_and_each_hook_runs_once() {
     loom::model(|| {
         let sink = Sink::with_room(0);
         let connection = connection(&sink, 1);
@@ -294,7 +294,7 @@ fn whoever_waits_for_anything_learns_of_the_end_and_each_hook_runs_once() {
                 });
                 assert_eq!(block_on(connection.flush()), Err(SendError::Closed));
                 block_on(connection.closed());
-                assert_eq!(hooked.load(Ordering::Relaxed), 1, "they have run");
+                assert_eq!(hooked.load(Ordering::Relaxed), 1, "the hook has run once");
             }
         });
         let sender = thread::spawn({
@@ -309,21 +309,21 @@ fn whoever_waits_for_anything_learns_of_the_end_and_each_hook_runs_once() {
 }
 
 #[test]
-fn whoever_cuts_a_connection_that_ends_the_hooks_have_run_before_anybody_is_told() {
+fn hooks_run_before_closed_returns_even_if_abort_races() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink, 1);
         let hooked = Arc::new(LoomBool::new(false));
         let hook = hooked.clone();
         connection.on_end(move || hook.store(true, Ordering::Relaxed));
-        let cutter = thread::spawn({
+        let aborter = thread::spawn({
             let connection = connection.clone();
             move || connection.abort()
         });
-        // Its owner, whose peer goes just now.
+        // The owner ends the connection at the same time, because its peer is gone.
         connection.outbox().give_up();
         block_on(connection.closed());
-        assert!(hooked.load(Ordering::Relaxed), "it has run");
-        cutter.join().unwrap();
+        assert!(hooked.load(Ordering::Relaxed), "the hook has run");
+        aborter.join().unwrap();
     });
 }

@@ -1,4 +1,4 @@
-//! Those who send to stalled connections, write for them and end them, and the server's budget.
+//! Loom tests of the server's budget: tasks send to stalled connections, write for them and end them.
 
 use std::{
     sync::Arc,
@@ -14,14 +14,14 @@ use crate::{
     server::stats::ServerStats,
 };
 
-/// A budget that has room for a few connections, but not for a kilobyte that waits as well.
+/// Returns a budget that a few stalled connections fit into, but not a kilobyte besides.
 fn small_budget() -> (Arc<Budget>, ServerStats) {
     let (mut options, stats) = (ServerOptions::default(), ServerStats::default());
     (options.max_buffered, options.connection.high_water_mark) = (2_500, 1);
     (Budget::new(&options, stats.clone()), stats)
 }
 
-/// One that waits for its transport, and whose owner sleeps.
+/// Returns a connection that waits for its transport and whose owner sleeps.
 fn stalled(sink: &Sink, budget: &Arc<Budget>) -> Connection {
     let connection = connection(sink, 10_000);
     let mut cx = Context::from_waker(Waker::noop());
@@ -33,7 +33,7 @@ fn stalled(sink: &Sink, budget: &Arc<Budget>) -> Connection {
 }
 
 #[test]
-fn whatever_happens_while_a_connection_is_counted_nothing_is_counted_in_the_end() {
+fn an_ended_connection_is_no_longer_counted() {
     loom::model(|| {
         let (budget, stats) = small_budget();
         let sink = Sink::with_room(1);
@@ -42,7 +42,7 @@ fn whatever_happens_while_a_connection_is_counted_nothing_is_counted_in_the_end(
         let sender = thread::spawn({
             let connection = connection.clone();
             move || {
-                // It may be over already.
+                // The connection may have ended already.
                 let _ = connection.try_send_prepared(&PreparedMessage::new(&[b'b'; 1_000]));
             }
         });
@@ -64,7 +64,7 @@ fn whatever_happens_while_a_connection_is_counted_nothing_is_counted_in_the_end(
 }
 
 #[test]
-fn whoever_exceeds_the_budget_one_is_evicted_its_owner_learns_of_it_and_no_other_is_evicted() {
+fn concurrent_senders_evict_one_connection_and_wake_its_owner() {
     loom::model(|| {
         let (budget, stats) = small_budget();
         let sinks = [(); 3].map(|()| Sink::with_room(0));
@@ -86,7 +86,7 @@ fn whoever_exceeds_the_budget_one_is_evicted_its_owner_learns_of_it_and_no_other
 }
 
 #[test]
-fn one_whose_peer_takes_something_just_before_it_would_be_evicted_is_not() {
+fn progress_just_before_an_eviction_prevents_it() {
     loom::model(|| {
         let (budget, stats) = small_budget();
         let sinks = [(); 3].map(|()| Sink::with_room(0));
@@ -100,7 +100,7 @@ fn one_whose_peer_takes_something_just_before_it_would_be_evicted_is_not() {
         let (took, _) = first.outbox().poll_write(&mut cx);
         sender.join().unwrap();
         let open = [&first, &second, &third].map(Connection::is_open);
-        // Then the second has stalled for longest.
+        // If the first made progress, the second has been stalled for longest.
         assert_eq!((open, stats.counts().evicted), ([took, !took, true], 1));
         for connection in [first, second, third] {
             connection.outbox().give_up();
