@@ -78,6 +78,9 @@ impl<'a> Recipients<'a> {
     /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
     ///
     /// Never waits. A recipient without room for the message misses it, or is [closed](Self::or_close).
+    ///
+    /// When a handler sends, idle recipients are written to at the end of its turn: when the handler next waits, or soon
+    /// after it returns.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
         self.send_prepared(&PreparedMessage::new(message))
     }
@@ -85,8 +88,9 @@ impl<'a> Recipients<'a> {
     /// Sends a message that is already encoded; otherwise the same as [`send`](Self::send).
     pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
         let (mut delivered, mut dropped) = (0, 0);
-        // Wakers are application code, so they wait until no room is locked. (If a handler sends, there is
-        // mostly nobody to wake: its session writes to the idle recipients itself, at the end of its turn.)
+        // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
+        // tasks have to be woken: `try_send_prepared` adds idle recipients to the session's thread-local batch, and the
+        // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
         let _wakeups = hold_wakeups();
         let mut slow = Vec::new();
         let stamp = self.for_each(|member| match member.try_send_prepared(message) {
