@@ -1,8 +1,8 @@
-//! [`Outbox`]: one lock around a connection's [`OutboxState`].
+//! [`Outbox`]: what is to be sent on a connection, and its transport, behind one lock.
 //!
-//! Whoever sends encodes straight into the connection's output: one copy, no queue of messages, and
-//! the bytes are counted exactly. What has gathered leaves in one write: of the task that owns the
-//! connection, which is woken only if it sleeps, or of the [session](crate::connection::batch) that sent it.
+//! A sender encodes straight into the connection's output: one copy, no queue of messages, and the bytes are counted
+//! exactly. What has gathered leaves in one write, either of the task that owns the connection, which is woken only if
+//! it sleeps, or of the [session](crate::connection::batch) that sent it.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -49,27 +49,27 @@ pub(crate) struct Outbox {
     high_water_mark: u32,
 }
 
-/// Whether a sender would wait for room.
+/// What a sender wants if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Wait,
     Fail,
 }
 
-/// What is left to do for whoever has appended something, so that it leaves.
+/// What is left to do for a sender that has appended something, so that it leaves.
 #[must_use]
 pub(crate) enum AfterSend {
     Nothing,
     /// The owner sleeps.
     WakeOwner(Waker),
-    /// The owner sleeps, and may go on sleeping: the session that sends writes by itself.
+    /// The owner sleeps, and may go on sleeping: the session that sends writes itself.
     AddToBatch,
     /// The owner waits for the transport, and its server holds too much for such connections.
     EnforceBudget,
 }
 
 impl Outbox {
-    /// `unsent`: what is to be sent before any message, that is, the handshake.
+    /// `unsent` is what is to be sent before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
@@ -88,8 +88,8 @@ impl Outbox {
         }
     }
 
-    /// Sends now, or does what is to be done where there is no room: where the sender is to wait, it
-    /// is told `Full`, and nothing has been missed.
+    /// Sends now, or does what the handler wants done if there is no room. If the sender is to wait, this returns
+    /// `Full`, and no message has been missed.
     pub(crate) fn send(
         &self,
         message: Outgoing<'_>,
@@ -111,35 +111,35 @@ impl Outbox {
         if state.is_full(self.high_water_mark as usize) {
             return Err(TrySendError::Full);
         }
-        let written = state.write(|outbound, out| outbound.ping(payload, out));
+        let written = state.encode(|outbound, out| outbound.ping(payload, out));
         written.map_err(TrySendError::Refused)?;
         Ok(after_send(&mut state))
     }
 
-    /// How many messages found no room.
+    /// Returns how many messages found no room.
     pub(crate) fn missed(&self) -> u64 {
         self.lock().cold.as_ref().map_or(0, |cold| cold.missed)
     }
 
-    /// What is to become of messages that find no room.
+    /// Sets what is done with messages that find no room.
     pub(crate) fn set_when_slow(&self, when_slow: WhenSlow) {
         self.lock().when_slow = when_slow;
     }
 
-    /// What is found in the headers, if they are still there.
+    /// Returns what `find` finds in the headers, if they are still there.
     pub(crate) fn in_headers<T>(&self, find: impl FnOnce(Headers<'_>) -> T) -> Option<T> {
         Some(find(self.lock().cold.as_ref()?.headers.as_ref()?.as_headers()))
     }
 
-    /// The headers, if they are still there; from now on they are not.
+    /// Takes the headers, if they are still there.
     pub(crate) fn take_headers(&self) -> Option<OwnedHeaders> {
         self.lock().take_headers()
     }
 
-    /// Begins the close handshake, mark or no mark; whether this call was the one that closed.
+    /// Begins the close handshake, however full the outbox is. Returns whether this call was the one that closed.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> bool {
         let mut state = self.lock();
-        if !state.write(|outbound, out| outbound.close(code, reason, out)) {
+        if !state.encode(|outbound, out| outbound.close(code, reason, out)) {
             return false;
         }
         let sent = CloseFrame::new(code, reason);
@@ -149,17 +149,17 @@ impl Outbox {
         true
     }
 
-    /// Returns when what is unsent now has been written, whatever comes after it. What the transport
-    /// takes at once is written here: the task that would do it may be blocked by the caller.
+    /// Returns when what is unsent now has been written, whatever is sent later. What the transport takes at once is
+    /// written here, because the caller may be blocking the task that would do it.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
-        let waiters = self.waiters(); // and whoever waits keeps the count of what is written
+        let waiters = self.waiters(); // these keep the count of written bytes alive
         let end = {
             let mut state = self.lock();
             state.written() + state.lost() + state.unsent() as u64
         };
         let done = || {
             let mut state = self.lock();
-            // What was dropped is never written: then the end is when nothing is left.
+            // Dropped messages are never written; then the end is when nothing is left.
             state.written() >= end || (state.unsent() == 0 && state.lost() == 0)
         };
         self.write_now();
@@ -171,22 +171,22 @@ impl Outbox {
         self.lock().is_open()
     }
 
-    /// How many bytes are waiting to be sent.
+    /// Returns how many bytes are waiting to be sent.
     pub(crate) fn buffered(&self) -> usize {
         self.lock().unsent()
     }
 
-    /// Whether a sender has to wait.
+    /// Returns whether a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.lock().is_full(self.high_water_mark as usize)
     }
 
-    /// What to wait for. (Ask for it first, then look whether you have to wait.)
+    /// Returns what to wait for. Ask for it first, and check afterwards whether you have to wait.
     pub(crate) fn waiters(&self) -> Arc<Waiters> {
         self.lock().cold().waiters.get_or_insert_default().clone()
     }
 
-    /// Whether we have closed the connection.
+    /// Returns whether we have closed the connection.
     pub(crate) fn is_closed_by_us(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -196,7 +196,7 @@ impl Outbox {
         self.waiters().closing.wait_until(|| self.is_closed_by_us()).await;
     }
 
-    /// Returns when the connection is over, and all hooks have run.
+    /// Returns when the connection has ended and all hooks have run.
     pub(crate) async fn ended(&self) {
         let is_announced = || self.lock().end == End::Announced;
         if !is_announced() {
@@ -210,7 +210,7 @@ impl Outbox {
         wake_owner(self.lock());
     }
 
-    /// Runs a hook when the connection is over: now, if it is.
+    /// Runs a hook when the connection has ended: at once, if it has.
     pub(crate) fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         if state.end == End::NotYet {
@@ -221,22 +221,22 @@ impl Outbox {
         }
     }
 
-    /// Writes what is unsent in place of an owner that sleeps; it is woken only if that blocks, or
-    /// fails.
+    /// Writes what is unsent in place of an owner that sleeps. The owner is woken only if the transport takes no more,
+    /// or fails.
     pub(crate) fn write_batch(&self) {
         let mut state = self.lock();
-        // One that is awake writes by itself.
+        // An owner that is awake writes itself.
         let Some(owner) = state.owner.take() else { return };
         let written = state.write_for_owner(&owner);
         let woken = match written {
-            // A write of a sender's may have failed before.
+            // A sender's write may have failed before.
             Poll::Ready(Written::All) if !state.has_write_failed() => {
                 state.owner = Some(owner);
-                // A transport that has taken something owes nobody a wake-up any more.
+                // A transport that has taken something does not have to wake a task any more.
                 state.blocked = false;
                 None
             }
-            // It has a deadline to set.
+            // The owner has a deadline to set.
             Poll::Ready(_) => Some(owner),
             Poll::Pending => {
                 state.blocked = true;
@@ -249,10 +249,10 @@ impl Outbox {
         }
     }
 
-    /// Writes what is unsent, as far as the transport takes it, whoever owns the connection.
+    /// Writes what is unsent, as far as the transport takes it, in place of the owner.
     fn write_now(&self) {
         let mut state = self.lock();
-        // Where the transport is to wake the owner, it must not be asked by anybody else.
+        // If the transport is to wake the owner, it must not be polled with another waker.
         if state.blocked || state.is_idle() {
             return;
         }
@@ -270,8 +270,8 @@ impl Outbox {
         }
     }
 
-    /// Does what is to be done for a message for which there is no room; `None` if that is to be missed
-    /// without a word.
+    /// Does what the handler wants done with a message for which there is no room. Returns `None` if the message is to
+    /// be missed silently.
     #[cold]
     fn make_room<'w>(
         &self,
@@ -283,8 +283,8 @@ impl Outbox {
         if when_slow == WhenSlow::Wait && waits {
             return Err(TrySendError::Full);
         }
-        // What is there may have waited for nothing but the end of a turn. (Where the transport is to
-        // wake the owner, it must not be asked by anybody else.)
+        // The bytes may have waited only for the end of a turn. (If the transport is to wake the owner, it must not be
+        // polled with another waker.)
         if !state.blocked {
             let written = state.write_for_owner(&noop_waker());
             if written == Poll::Ready(Written::Failed) {
@@ -317,7 +317,7 @@ impl Outbox {
         }
     }
 
-    /// Bytes have left, or never will.
+    /// Wakes tasks because bytes have left, or never will.
     fn notify_progress(&self, state: MutexGuard<'_, OutboxState>) {
         let Some(waiters) = state.waiters() else { return };
         let open = state.is_open();
@@ -334,13 +334,14 @@ impl Outbox {
         }
     }
 
-    /// Nothing in here panics half-way through a change, so a poisoned lock is as good as another.
+    /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock is as good as
+    /// another.
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What has to be done after something was appended.
+/// Returns what has to be done after something was appended.
 fn after_send(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
     if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
@@ -360,7 +361,7 @@ fn after_send(state: &mut OutboxState) -> AfterSend {
     }
 }
 
-/// Something has changed for everybody: the owner has a deadline to set.
+/// Wakes all tasks that wait, and the owner, which has a deadline to set.
 fn wake_all(state: MutexGuard<'_, OutboxState>) {
     let waiters = state.waiters();
     wake_owner(state);

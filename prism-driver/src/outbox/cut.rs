@@ -1,4 +1,4 @@
-//! Ending a connection without any more ado.
+//! Ending a connection at once, without a close handshake.
 
 use std::sync::atomic::Ordering;
 
@@ -9,25 +9,25 @@ use crate::{
 };
 
 impl Outbox {
-    /// Ends the connection: its transport is gone when this returns, and whoever waits for the end has
-    /// been told, or is being told by somebody else. Its owner learns it when it would sleep.
+    /// Ends the connection. When this returns, its transport is gone, and the tasks that wait for the end have been
+    /// woken, or are being woken by another thread. The owner learns of the end when it is about to sleep.
     pub(crate) fn cut(&self, cut: Cut) {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);
         self.closed.store(true, Ordering::Release);
         let (io, owner) = (state.give_up(), state.owner.take());
         self.announce_end(state);
-        // Whatever a transport does when it is dropped, the owner has to learn of it.
+        // Whatever a transport does when it is dropped, the owner has to learn of the end.
         contain(|| drop(io));
         if let Some(owner) = owner {
             wakeups::wake(owner);
         }
     }
 
-    /// Ends the connection if its place in the budget still has this number, and returns whether it has.
-    /// What is unsent is gone when this returns. The rest of an abort, that is to drop the transport and to
-    /// run the hooks, is left to the owner, which has to be [told](Self::wake_evicted): a thread that sends
-    /// may hold locks that those need.
+    /// Ends the connection if its entry in the budget still has this number, and returns whether it has. When this
+    /// returns, what was unsent is gone. The rest of an abort, which is to drop the transport and to run the hooks, is
+    /// left to the owner, which has to be [woken](Self::wake_evicted): a thread that sends may hold locks that
+    /// transport and hooks need.
     pub(crate) fn evict(&self, number: u64) -> bool {
         let mut state = self.lock();
         let is_counted = state.budget_entry().is_some_and(|entry| entry.number() == number);
@@ -39,12 +39,12 @@ impl Outbox {
         is_counted
     }
 
-    /// Wakes the owner of a connection that was evicted, and those who wait for room.
+    /// Wakes the owner of a connection that was evicted, and the tasks that wait for room.
     pub(crate) fn wake_evicted(&self) {
         wake_all(self.lock());
     }
 
-    /// If it was cut: how it failed, whatever else came of it.
+    /// Returns how the connection was cut, if it was, whatever else has happened to it.
     pub(crate) fn failure_by_cut(&self) -> Option<Failure> {
         self.lock().cut.map(Failure::from)
     }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Outbox {
-    /// The owner is awake: senders need not wake it.
+    /// Notes that the owner is awake, so that senders need not wake it.
     pub(crate) fn set_awake(&self) {
         let mut state = self.lock();
         let owner = state.owner.take();
@@ -31,8 +31,8 @@ impl Outbox {
         drop(owner); // it is not ours: it may run anything
     }
 
-    /// Writes what is unsent; whether the transport has taken something since the last call, or takes no
-    /// more, and ready when nothing is left.
+    /// Writes what is unsent. Returns whether the transport has taken something since the last call, or has failed. Is
+    /// ready when nothing is left.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut state = self.lock();
         let owner = state.owner.take();
@@ -48,7 +48,7 @@ impl Outbox {
         (took, written.map(|_| ()))
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is, because the transport takes no
+    /// Counts what is unsent in a budget, from now on until nothing is unsent. To be called when the transport takes no
     /// more.
     pub(crate) fn count_in(
         &self,
@@ -67,32 +67,34 @@ impl Outbox {
         }
     }
 
-    /// How many bytes have been written since this was first called.
+    /// Returns how many bytes have been written since the first call.
     pub(crate) fn count_written(&self) -> u64 {
         self.lock().written()
     }
 
-    /// Nobody who owns the connection wants to know how many bytes are written.
+    /// Notes that the owner does not need the count of written bytes any more.
     pub(crate) fn stop_counting(&self) {
         self.lock().stop_counting();
     }
 
-    /// Whether the alarm has timer_fired since this was last asked.
+    /// Returns whether the timer has fired since the last call.
     pub(crate) fn take_timer_fired(&self) -> bool {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
-    /// The peer has taken something that it had kept waiting: a sign of life.
+    /// Notes that the peer has taken something that it had kept waiting, which is a sign of life.
     pub(crate) fn note_resumed(&self) {
         self.resumed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has since this was last asked.
+    /// Returns whether the peer has done so since the last call.
     pub(crate) fn take_resumed(&self) -> bool {
         self.resumed.swap(false, Ordering::Relaxed)
     }
 
-    /// Reads once.
+    /// Reads once. (The transport lies behind the lock for reading as well, so that a sender can write: then there is
+    /// one buffer, one order and an exact count of bytes. A sender waits for at most one read or write, and neither
+    /// blocks.)
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,
@@ -101,12 +103,12 @@ impl Outbox {
         self.lock().poll_read(cx, buf)
     }
 
-    /// Ends the transport's write side.
+    /// Shuts the transport's write side down.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().poll_shutdown(cx)
     }
 
-    /// The owner has flushed, and would sleep until it is woken or a deadline passes.
+    /// Stores the waker of the owner, which has flushed and is about to sleep until it is woken or a deadline passes.
     pub(crate) fn prepare_sleep(
         &self,
         cx: &Context<'_>,
@@ -118,7 +120,7 @@ impl Outbox {
             return Err(cut.into());
         }
         if state.is_transport_gone() {
-            // It was given up while a handler ran, and all that it had left behind has been read.
+            // The transport was given up while a handler ran, and all that was kept of it has been read.
             return Err(ProtocolError::CloseTimeout.into());
         }
         if !write_blocked && !state.is_idle() {
@@ -132,52 +134,51 @@ impl Outbox {
         Ok(Sleep::Until(due))
     }
 
-    /// Answers an event of the peer. The code and reason that we closed with, if we did so first.
+    /// Answers an event of the peer. Returns the code and reason that we closed with, if we did so first.
     pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
         let mut state = self.lock();
-        state.write(|outbound, out| outbound.answer(event, out));
+        state.encode(|outbound, out| outbound.answer(event, out));
         let (code, reason) = state.cold.as_ref()?.closed_with.as_ref()?;
         Some((*code, reason.to_string()))
     }
 
-    /// We can not go on: closes without waiting for the peer's answer.
+    /// Closes without waiting for the peer's answer, because we cannot go on.
     pub(crate) fn abort(&self, code: CloseCode, reason: &str) {
-        self.lock().write(|outbound, out| outbound.abort(code, reason, out));
+        self.lock().encode(|outbound, out| outbound.abort(code, reason, out));
     }
 
-    /// The peer broke the protocol.
+    /// Closes because the peer broke the protocol.
     pub(crate) fn fail(&self, error: ProtocolError) {
-        self.lock().write(|outbound, out| outbound.fail(error, out));
+        self.lock().encode(|outbound, out| outbound.fail(error, out));
     }
 
-    /// The transport has ended.
+    /// Notes that the transport has ended.
     pub(crate) fn receive_eof(&self) {
         self.lock().outbound.receive_eof();
     }
 
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
-        self.lock().write(|outbound, out| outbound.handle_timeout(now, heard, out))
+        self.lock().encode(|outbound, out| outbound.handle_timeout(now, heard, out))
     }
 
-    /// What the protocol wants done with the transport.
+    /// Returns what the protocol wants done with the transport.
     pub(crate) fn wants(&self) -> Wants {
         let outbound = &self.lock().outbound;
         Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
     }
 
-    /// Whether the transport has been given up.
+    /// Returns whether the transport has been given up.
     pub(crate) fn is_transport_gone(&self) -> bool {
         self.lock().is_transport_gone()
     }
 
-    /// The connection is over: whoever waits learns it, and nothing more is accepted. What was
-    /// accepted can still be flushed.
+    /// Announces the end of the connection. Nothing more is accepted, but what was accepted can still be flushed.
     pub(crate) fn end(&self) {
         self.announce_end(self.lock());
     }
 
-    /// The connection is over, and so is its transport.
+    /// Announces the end of the connection, and drops its transport.
     pub(crate) fn give_up(&self) {
         let mut state = self.lock();
         let (io, owner) = (state.give_up(), state.owner.take());
@@ -185,35 +186,35 @@ impl Outbox {
         drop((io, owner));
     }
 
-    /// As [`give_up`](Self::give_up), while a handler runs. What the peer has sent by now, perhaps its
+    /// Does the same as [`give_up`](Self::give_up) while a handler runs. What the peer has sent by now, perhaps its
     /// close frame, can be read when the handler is done.
     pub(crate) fn give_up_unread(&self) {
         self.lock().keep_unread();
         self.give_up();
     }
 
-    /// Whether a write has failed, and its error has not been taken.
+    /// Returns whether a write has failed whose error has not been taken.
     pub(crate) fn has_write_failed(&self) -> bool {
         self.lock().has_write_failed()
     }
 
-    /// Why the transport takes no more, if a write has failed.
+    /// Takes the error of the write that has failed, if there is one.
     pub(crate) fn take_write_error(&self) -> Option<io::Error> {
         self.lock().take_write_error()
     }
 
-    /// Notes that a handler still runs, though the transport is gone; whether that is new.
+    /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
     pub(crate) fn set_stuck(&self) -> bool {
         !self.stuck.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether a handler was still running when the transport was gone.
+    /// Returns whether a handler was still running when the transport was gone.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// First what must not outlive the connection, then those who wait for its end. If somebody else is
-    /// telling it, they know [later](Self::ended).
+    /// Runs the hooks, and then wakes the tasks that wait for the end. If another thread is running the hooks, the
+    /// tasks are woken [later](Self::ended).
     pub(super) fn announce_end<'w>(&'w self, mut state: MutexGuard<'w, OutboxState>) {
         if state.end == End::NotYet {
             state.end = End::HooksRunning;
@@ -234,9 +235,9 @@ impl Outbox {
 /// Whether the owner may sleep.
 #[derive(Debug)]
 pub(crate) enum Sleep {
-    /// Something has come since it flushed.
+    /// No: something has been sent since it flushed.
     NotYet,
-    /// Until it is woken, or this time.
+    /// Until it is woken, or until this time.
     Until(Option<Duration>),
 }
 

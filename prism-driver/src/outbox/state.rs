@@ -1,5 +1,5 @@
-//! [`OutboxState`]: what is behind an outbox's lock: the transport, the sending half, and the bytes between
-//! them.
+//! [`OutboxState`]: what is behind an outbox's lock: the transport, the sending half of the protocol, and the bytes
+//! between them.
 
 use std::{
     io,
@@ -24,16 +24,16 @@ use crate::{
     runtime::Transport,
 };
 
-/// From this size on a payload goes to the transport from where it lies. Copying less is cheaper
-/// than what gathers in one write.
+/// From this size on, a payload goes to the transport from where it lies. Copying less is cheaper than what is gained
+/// by gathering it in one write.
 const LARGE: usize = 16 << 10;
 
 pub(crate) struct OutboxState {
     pub(crate) outbound: Outbound,
-    /// Gone once the connection has failed or is over: a handler that still runs needs no socket.
+    /// `None` once the connection has failed or ended: a handler that still runs needs no socket.
     pub(super) io: Option<Box<dyn Transport>>,
-    /// An idle connection has no memory for output: it is lent some.
-    pub(super) unsent: Option<Box<SendQueue>>,
+    /// The bytes that are to be sent. An idle connection has none: memory for output is lent from a pool.
+    pub(super) queue: Option<Box<SendQueue>>,
     /// Whether the transport may hold back bytes that were written to it, as TLS does.
     pub(super) unflushed: bool,
     /// Whether the transport has taken something since the owner last asked.
@@ -43,7 +43,7 @@ pub(crate) struct OutboxState {
     pub(crate) owner: Option<Waker>,
     /// Whether the transport is to wake the owner when it takes more.
     pub(crate) blocked: bool,
-    /// The number of the last fan-out that this connection was part of.
+    /// The number of the last batch that this connection was added to.
     pub(crate) batch: u64,
     pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
@@ -51,10 +51,10 @@ pub(crate) struct OutboxState {
     pub(crate) cold: Option<Box<ColdState>>,
 }
 
-/// What has become of what was unsent.
+/// What has become of the bytes that were unsent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// All of it has left.
+    /// All have left.
     All,
     /// A write has failed: what was left is lost, and nothing more can be sent.
     Failed,
@@ -64,13 +64,13 @@ pub(crate) enum Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     NotYet,
-    /// The hooks run.
+    /// The hooks are running.
     HooksRunning,
-    /// The hooks have run.
+    /// The hooks have run, and the waiting tasks have been woken.
     Announced,
 }
 
-/// Who would not wait for the close handshake.
+/// What ended a connection without a close handshake.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     /// The server's shutdown.
@@ -83,14 +83,14 @@ pub(crate) enum Cut {
 
 #[derive(Default)]
 pub(crate) struct ColdState {
-    /// There until `on_connect` has run: idle connections should not hold a head each.
+    /// The headers of the handshake, until `on_connect` has run: an idle connection should not hold them.
     pub(crate) headers: Option<OwnedHeaders>,
     /// Why the transport takes no more.
     pub(super) write_error: Option<io::Error>,
-    /// What the peer had sent when the transport was given up with a handler still running. Boxed: each
-    /// handshake leaves some of this behind, and very few have it.
+    /// What the peer had sent when the transport was given up with a handler still running. Boxed, because each
+    /// handshake leaves some cold state behind, and very few connections have this.
     pub(super) unread: Option<Box<io::Cursor<Vec<u8>>>>,
-    /// How many bytes have been written since somebody first asked.
+    /// How many bytes have been written since a task first asked.
     pub(super) written: Option<u64>,
     /// How many bytes were unsent when the transport went.
     pub(super) lost: u64,
@@ -99,7 +99,7 @@ pub(crate) struct ColdState {
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
     pub(crate) waiters: Option<Arc<Waiters>>,
-    /// What is to be run when the connection is over.
+    /// What is to be run when the connection has ended.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -139,7 +139,7 @@ impl ColdState {
 }
 
 impl OutboxState {
-    /// `unsent`: what is to be sent before any message, that is, the handshake.
+    /// `unsent` is what is to be sent before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
@@ -149,7 +149,7 @@ impl OutboxState {
         Self {
             outbound,
             io: Some(io),
-            unsent,
+            queue: unsent,
             unflushed: false,
             took: false,
             when_slow: WhenSlow::Wait,
@@ -170,23 +170,23 @@ impl OutboxState {
 
     // ---- what is to be sent
 
-    /// Sends a message; one that is large is written at once, as far as the transport takes it.
+    /// Sends a message. A large one is written at once, as far as the transport takes it.
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
             Outgoing::Message(message) if message.as_bytes().len() >= MIN_SHARED => {
                 self.send_long(message)
             }
-            Outgoing::Message(message) => self.write(|outbound, out| outbound.send(message, out)),
+            Outgoing::Message(message) => self.encode(|outbound, out| outbound.send(message, out)),
             Outgoing::Prepared(message) => {
-                self.write(|outbound, out| outbound.send_prepared(message, out))
+                self.encode(|outbound, out| outbound.send_prepared(message, out))
             }
         }
     }
 
-    /// Drops the oldest message of which nothing has been written; whether there was one.
+    /// Drops the oldest message of which nothing has been written. Returns whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let dropped = self.unsent.as_mut().is_some_and(|unsent| unsent.drop_oldest());
+        let dropped = self.queue.as_mut().is_some_and(|queue| queue.drop_oldest());
         if dropped {
             self.cold().missed += 1;
             self.return_memory();
@@ -194,46 +194,50 @@ impl OutboxState {
         dropped
     }
 
-    /// Lets the sending half write.
-    pub(crate) fn write<T>(&mut self, write: impl FnOnce(&mut Outbound, &mut SendQueue) -> T) -> T {
-        let unsent = self.unsent.get_or_insert_with(buffer_pool::take_send);
-        let result = write(&mut self.outbound, unsent);
+    /// Lets the sending half of the protocol append to the queue. (It only encodes: [`poll_write`](Self::poll_write)
+    /// writes.)
+    pub(crate) fn encode<T>(
+        &mut self,
+        encode: impl FnOnce(&mut Outbound, &mut SendQueue) -> T,
+    ) -> T {
+        let queue = self.queue.get_or_insert_with(buffer_pool::take_send);
+        let result = encode(&mut self.outbound, queue);
         self.return_memory();
         result
     }
 
-    /// How many bytes are waiting to be sent.
+    /// Returns how many bytes are waiting to be sent.
     pub(crate) fn unsent(&self) -> usize {
-        self.unsent.as_ref().map_or(0, |unsent| unsent.len())
+        self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 
-    /// Returns its place in the server's budget, while the peer keeps something waiting.
+    /// Returns the entry in the server's budget, while the peer keeps something waiting.
     pub(crate) fn budget_entry(&self) -> Option<&BudgetEntry> {
-        self.unsent.as_ref()?.budget_entry()
+        self.queue.as_ref()?.budget_entry()
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is.
+    /// Counts what is unsent in a budget, from now on until nothing is unsent.
     pub(crate) fn count_in(
         &mut self,
         budget: &Arc<Budget>,
         connection: impl FnOnce() -> Weak<dyn Evict>,
     ) {
-        if let Some(unsent) = &mut self.unsent {
-            unsent.count_in(budget, connection);
+        if let Some(queue) = &mut self.queue {
+            queue.count_in(budget, connection);
         }
     }
 
-    /// What others wait for, if somebody does.
+    /// Returns the tasks that wait, if there are any.
     pub(crate) fn waiters(&self) -> Option<Arc<Waiters>> {
         self.cold.as_ref()?.waiters.clone()
     }
 
-    /// How many bytes have been written since this was first called.
+    /// Returns how many bytes have been written since the first call.
     pub(crate) fn written(&mut self) -> u64 {
         *self.cold().written.get_or_insert(0)
     }
 
-    /// Stops counting, unless somebody may be waiting for a flush.
+    /// Stops counting written bytes, unless a task may be waiting for a flush.
     pub(crate) fn stop_counting(&mut self) {
         if let Some(cold) = &mut self.cold
             && cold.waiters.is_none()
@@ -256,19 +260,19 @@ impl OutboxState {
         headers
     }
 
-    /// Whether there is nothing to write.
+    /// Returns whether there is nothing to write.
     pub(crate) const fn is_idle(&self) -> bool {
-        self.unsent.is_none() && !self.unflushed
+        self.queue.is_none() && !self.unflushed
     }
 
-    /// Whether a sender has to wait. (Once it is closing, a sender learns that instead.)
+    /// Returns whether a sender has to wait. (Once the connection is closing, a sender learns that instead.)
     pub(crate) fn is_full(&self, high_water_mark: usize) -> bool {
-        let Some(unsent) = &self.unsent else { return false };
-        let apart = if self.when_slow == WhenSlow::DropOldest { unsent.overhead() } else { 0 };
-        unsent.len() + apart >= high_water_mark && self.is_open()
+        let Some(queue) = &self.queue else { return false };
+        let overhead = if self.when_slow == WhenSlow::DropOldest { queue.overhead() } else { 0 };
+        queue.len() + overhead >= high_water_mark && self.is_open()
     }
 
-    /// Whether messages can be sent.
+    /// Returns whether messages can be sent.
     pub(crate) fn is_open(&self) -> bool {
         self.outbound.state() == State::Open
     }
@@ -283,44 +287,44 @@ impl OutboxState {
                 &encoded
             }
         };
-        self.write(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
+        self.encode(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
     }
 
     /// Sends a message that is long enough to be shared.
     #[inline(never)]
     fn send_long(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        // Where something waits already, its owner may be waiting for the transport, too.
+        // If something waits already, the owner may be waiting for the transport, too.
         let at_once = message.as_bytes().len() >= LARGE && self.is_idle();
-        if at_once && self.write(|outbound, out| outbound.send_header(message, out))? {
+        if at_once && self.encode(|outbound, out| outbound.send_header(message, out))? {
             self.write_payload_for_owner(message);
             return Ok(());
         }
         match self.share(message) {
-            Some(shared) => self.write(|outbound, out| outbound.send_prepared(&shared, out)),
-            None => self.write(|outbound, out| outbound.send(message, out)),
+            Some(shared) => self.encode(|outbound, out| outbound.send_prepared(&shared, out)),
+            None => self.encode(|outbound, out| outbound.send(message, out)),
         }
     }
 
-    /// What to send in the place of a message that others get as well.
+    /// Returns what to send in place of a message that other connections get as well.
     pub(super) fn share(&self, message: Message<'_>) -> Option<PreparedMessage> {
         match self.outbound.role() {
             Role::Server if message.as_bytes().len() >= MIN_SHARED => {
                 repeats::share(message, std::ptr::from_ref(self).addr())
             }
-            // What is short is not worth it, and a client masks with a key of its own.
+            // A short message is not worth it, and a client masks with a key of its own.
             Role::Server | Role::Client => None,
         }
     }
 
     pub(super) fn return_memory(&mut self) {
-        if let Some(unsent) = self.unsent.take_if(|unsent| unsent.is_empty()) {
-            buffer_pool::put_send(unsent);
+        if let Some(queue) = self.queue.take_if(|queue| queue.is_empty()) {
+            buffer_pool::put_send(queue);
         }
     }
 }
 
-/// A waker that wakes nobody. (A clone, because tokio, which has others take a turn by and by, keeps each
-/// waker that is not the same as the last; and the original need not be the same as its clones.)
+/// Returns a waker that wakes no task. (A clone, because tokio, which makes tasks yield now and then, keeps each waker
+/// that is not the same as the last; and the original need not be the same as its clones.)
 pub(crate) fn noop_waker() -> Waker {
     Waker::noop().clone()
 }

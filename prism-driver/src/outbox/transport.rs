@@ -1,4 +1,4 @@
-//! What a [`OutboxState`] does with its transport: writes, reads, and gives it up.
+//! What an [`OutboxState`] does with its transport: writes, reads, and gives it up.
 
 use std::{
     io::{self, Read},
@@ -18,40 +18,44 @@ use crate::{
     runtime::{Transport, contain::contain_locked},
 };
 
-/// Pieces that are this much together are copied into one: the kernel takes longer over many small
-/// ones than that costs, for they lie in memory that is warm.
+/// Pieces that are this many bytes together are copied into one: the kernel takes longer over many small pieces than
+/// the copy costs, because they lie in warm memory.
 const GATHERED: usize = 32 << 10;
 
-/// How much of what the peer has sent is kept when the transport is given up before it was read: as much as
-/// a message may be, unless it is configured.
+/// How much of what the peer has sent is kept when the transport is given up before it was read: as much as the default
+/// limit of a message.
 const UNREAD: usize = 1 << 20;
 
-/// How much of it is read at once.
+/// How much of that is read at once.
 const UNREAD_AT_ONCE: usize = 64 << 10;
 
 impl OutboxState {
-    /// Writes what is unsent, and has the transport flush it; ready when there is nothing left to do.
+    /// Writes what is unsent and flushes the transport. Is ready when nothing is left to do.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
-        match ready!(self.poll_write_and_flush(cx)) {
-            Ok(()) => Poll::Ready(Written::All),
+        let mut written = ready!(self.poll_write_with(cx, &mut &[][..]));
+        if written.is_ok() && self.unflushed {
+            written = ready!(self.poll_flush(cx));
+        }
+        Poll::Ready(match written {
+            Ok(()) => Written::All,
             Err(error) => {
                 self.fail_writing(error);
-                Poll::Ready(Written::Failed)
+                Written::Failed
             }
-        }
+        })
     }
 
-    /// As [`poll_write`](Self::poll_write), in the place of the owner: a panic of its transport is a failed
-    /// write, and must not end whoever sends to it.
+    /// Writes as [`poll_write`](Self::poll_write) does, in place of the owner. A panic of the transport is a failed
+    /// write: it must not end the sender.
     pub(crate) fn write_for_owner(&mut self, waker: &Waker) -> Poll<Written> {
         let written = contain_locked(|| self.poll_write(&mut Context::from_waker(waker)));
         written.unwrap_or_else(|| self.fail_by_panic())
     }
 
-    /// Writes the head of a message, which alone is unsent, and then its payload from where it lies, in the
-    /// place of the owner.
+    /// Writes the head of a message, which alone is unsent, and then its payload from where it lies, in place of the
+    /// owner.
     pub(crate) fn write_payload_for_owner(&mut self, message: Message<'_>) {
-        // Nobody is to be woken: whoever owns the connection writes the rest, and waits then.
+        // No task is to be woken: the owner writes the rest, and waits then.
         let waker = noop_waker();
         let (mut cx, mut payload) = (Context::from_waker(&waker), message.as_bytes());
         let written = contain_locked(|| self.poll_write_with(&mut cx, &mut payload));
@@ -63,7 +67,7 @@ impl OutboxState {
         }
     }
 
-    /// Reads once.
+    /// Reads once, from the transport or from what was kept of it.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -97,48 +101,47 @@ impl OutboxState {
         }
     }
 
-    /// Ends the transport's write side.
+    /// Shuts the transport's write side down.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
         Pin::new(io).poll_close(cx)
     }
 
-    /// Whether the transport has taken something since this was last asked.
+    /// Returns whether the transport has taken something since the last call.
     pub(crate) const fn take_progress(&mut self) -> bool {
         std::mem::replace(&mut self.took, false)
     }
 
-    /// Whether the transport has been given up.
+    /// Returns whether the transport has been given up.
     pub(crate) const fn is_transport_gone(&self) -> bool {
         self.io.is_none()
     }
 
-    /// Gives the transport up: it is the caller's, to be dropped where nobody waits for the lock.
+    /// Gives the transport up. The caller has to drop it where no lock is held.
     #[must_use]
     pub(crate) fn give_up(&mut self) -> Option<Box<dyn Transport>> {
         self.give_up_sending();
         self.io.take()
     }
 
-    /// Nothing can be sent any more, whatever the peer still sends.
+    /// Notes that nothing can be sent any more, whatever the peer still sends.
     pub(crate) fn give_up_sending(&mut self) {
         self.outbound.receive_eof();
         self.discard_unsent();
     }
 
-    /// Whether the transport takes no more, because a write has failed.
+    /// Returns whether the transport takes no more, because a write has failed.
     pub(crate) fn has_write_failed(&self) -> bool {
         self.cold.as_ref().is_some_and(|cold| cold.write_error.is_some())
     }
 
-    /// Takes the error of the write that has failed, if one has.
+    /// Takes the error of the write that has failed, if there is one.
     pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
         self.cold.as_mut()?.write_error.take()
     }
 
-    /// Nothing can be sent any more. What the peer has sent can still be read: an error in one direction
-    /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455
-    /// §7.1.5).
+    /// Notes that nothing can be sent any more. What the peer has sent can still be read: an error in one direction
+    /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455 §7.1.5).
     fn fail_writing(&mut self, error: io::Error) {
         self.outbound.handle_write_error();
         self.discard_unsent();
@@ -152,11 +155,11 @@ impl OutboxState {
     }
 
     fn discard_unsent(&mut self) {
-        let Some(unsent) = self.unsent.take() else { return };
-        if !unsent.is_empty() {
-            self.cold().lost += unsent.len() as u64;
+        let Some(queue) = self.queue.take() else { return };
+        if !queue.is_empty() {
+            self.cold().lost += queue.len() as u64;
         }
-        buffer_pool::put_send(unsent);
+        buffer_pool::put_send(queue);
     }
 
     fn read_unread(&mut self, buf: &mut [u8]) -> Option<usize> {
@@ -165,19 +168,16 @@ impl OutboxState {
         (count > 0).then_some(count)
     }
 
-    fn poll_write_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_with(cx, &mut &[][..]))?;
-        if self.unflushed {
-            let Some(io) = &mut self.io else { return Poll::Pending };
-            ready!(Pin::new(io).poll_flush(cx))?;
-            self.unflushed = false;
-            self.took = true;
-        }
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        ready!(Pin::new(io).poll_flush(cx))?;
+        self.unflushed = false;
+        self.took = true;
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is unsent, and then a payload that follows it directly; `tail` is what the transport
-    /// has not taken of that.
+    /// Writes what is unsent, and then a payload that follows it directly. `tail` becomes what the transport has not
+    /// taken of the payload.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
             let front = self.unsent();
@@ -189,11 +189,11 @@ impl OutboxState {
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
-            if let Some(unsent) = &mut self.unsent
+            if let Some(queue) = &mut self.queue
                 && tail.is_empty()
             {
                 // Nothing may come between a head and its payload.
-                self.outbound.poll_pong(&mut **unsent);
+                self.outbound.poll_pong(&mut **queue);
             }
         };
         self.return_memory();
@@ -206,25 +206,25 @@ impl OutboxState {
             return;
         }
         let shared = self.share(message);
-        let unsent = self.unsent.get_or_insert_with(buffer_pool::take_send);
+        let queue = self.queue.get_or_insert_with(buffer_pool::take_send);
         if let Some(shared) = shared {
-            unsent.append_rest(&shared, payload.len());
+            queue.append_rest(&shared, payload.len());
         } else {
-            unsent.reserve(payload.len());
-            unsent.buffer().extend_from_slice(payload);
+            queue.reserve(payload.len());
+            queue.buffer().extend_from_slice(payload);
         }
     }
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>, tail: &[u8]) -> Poll<io::Result<usize>> {
-        let (Some(io), Some(unsent)) = (&mut self.io, &mut self.unsent) else {
+        let (Some(io), Some(queue)) = (&mut self.io, &mut self.queue) else {
             return Poll::Pending;
         };
         let io = Pin::new(io);
-        let written = match unsent.contiguous() {
+        let written = match queue.contiguous() {
             Some(bytes) if tail.is_empty() => io.poll_write(cx, bytes),
             _ => {
                 let mut pieces = [io::IoSlice::new(&[]); MAX_PIECES];
-                let count = unsent.pieces(tail, &mut pieces);
+                let count = queue.pieces(tail, &mut pieces);
                 let pieces = &pieces[..count];
                 let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
                 if tail.is_empty() && bytes <= GATHERED {
@@ -237,7 +237,7 @@ impl OutboxState {
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
-                unsent.advance(count.min(unsent.len()));
+                queue.advance(count.min(queue.len()));
                 if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
                     *written += count as u64;
                 }

@@ -1,4 +1,4 @@
-//! [`Waiters`]: what those wait for who wait for a connection.
+//! [`Waiters`]: the tasks that wait for something of a connection.
 
 use std::sync::Arc;
 
@@ -9,26 +9,26 @@ use crate::runtime::notice::Notice;
 pub(crate) enum Room {
     None,
     Some,
-    /// It is empty.
+    /// The outbox is empty.
     All,
 }
 
-/// Made by the first who waits, because on most connections nobody ever does. Whoever changes
-/// something with the outbox locked, and finds none, has nobody to tell: who waits asks for these
-/// first, and then looks whether it has to.
+/// The tasks that wait for something of a connection. Made by the first that waits, because on most connections none
+/// ever does. A task asks for this first and checks afterwards whether it has to wait. So a thread that changes
+/// something with the outbox locked, and finds no waiters, has none to wake.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// There is room again, or never will be: for those who wait for it in turn.
+    /// There is room again, or never will be: for senders that wait in turn.
     pub(crate) room: Notice,
-    /// Bytes have left, or never will: for everybody else who waits.
+    /// Bytes have left, or never will: for all other tasks that wait.
     pub(crate) progress: Notice,
-    /// We have closed, or the connection is over.
+    /// We have closed, or the connection has ended.
     pub(crate) closing: Notice,
 }
 
 impl Waiters {
-    /// Bytes have left, and perhaps made room. When nothing is left, everybody who waits for room is told:
-    /// whoever was told alone may be a future that nobody polls, and would keep it from the others.
+    /// Wakes tasks because bytes have left and perhaps made room. When nothing is left, all senders that wait for room
+    /// are woken: if only one were, it might be a future that is not polled, and would keep the room from the others.
     pub(crate) fn notify_progress(&self, room: Room) {
         self.progress.notify(usize::MAX);
         match room {
@@ -38,7 +38,7 @@ impl Waiters {
         }
     }
 
-    /// Everything has changed.
+    /// Wakes all tasks.
     pub(crate) fn notify_all(waiters: Option<Arc<Self>>) {
         if let Some(waiters) = waiters {
             for notice in [&waiters.room, &waiters.progress, &waiters.closing] {

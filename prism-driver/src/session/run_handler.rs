@@ -1,0 +1,84 @@
+//! [`RunHandler`]: runs a handler's future while the connection goes on.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use prism_core::ProtocolError;
+
+use crate::{
+    connection::Connection,
+    error::Failure,
+    runtime::contain::contain,
+    session::{
+        deadline::{DeadlineTimer, Deadlines},
+        driver::ConnectionDriver,
+    },
+};
+
+pin_project! {
+    /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep leaving, so that a
+    /// handler that waits for room in its own outbox gets it; none are read. When a close takes too long, the
+    /// transport is dropped, so that a handler that waits for the end gets it.
+    pub(crate) struct RunHandler<'a, T, F> {
+        driver: ConnectionDriver<'a, T>,
+        #[pin]
+        handler: F,
+        // Boxed: a failure is rare, and this is part of every session.
+        failure: Option<Box<Failure>>,
+        waited: bool,
+        // Whether our side of the transport has ended.
+        shut: bool,
+    }
+}
+
+impl<'a, T: DeadlineTimer, F> RunHandler<'a, T, F> {
+    pub(super) const fn new(
+        connection: &'a Connection,
+        deadlines: &'a mut Deadlines<T>,
+        handler: F,
+    ) -> Self {
+        let driver = ConnectionDriver::new(connection, deadlines);
+        Self { driver, handler, failure: None, waited: false, shut: false }
+    }
+}
+
+impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
+    type Output = Result<(), Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (driver, mut handler, failure) = (this.driver, this.handler, this.failure);
+        loop {
+            // The owner is polled, so it is awake.
+            if std::mem::replace(this.waited, true) {
+                driver.outbox().set_awake();
+            }
+            match contain(|| handler.as_mut().poll(cx)) {
+                Some(Poll::Pending) => {}
+                Some(Poll::Ready(())) => {
+                    return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
+                }
+                None => {
+                    let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
+                    return Poll::Ready(Err(failure));
+                }
+            }
+            if driver.outbox().is_transport_gone() {
+                driver.deadlines.timer().note_stuck(driver.connection);
+                return Poll::Pending;
+            }
+            // The handler goes on, but from now on its sends fail: it is polled again to see that.
+            match ready!(driver.poll_flush_and_shut(cx, this.shut)) {
+                Ok(()) => driver.give_up(),
+                Err(Failure::Protocol(ProtocolError::CloseTimeout)) => driver.give_up_unread(),
+                Err(error) => {
+                    driver.give_up();
+                    failure.get_or_insert_with(|| Box::new(error));
+                }
+            }
+        }
+    }
+}
