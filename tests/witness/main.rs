@@ -1,6 +1,6 @@
-//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an end that answers each message, and
-//! says how many it has heard and how the connection ended, or why there was none. It is for peers
-//! that behave badly, in other languages too: `tests/interop/half_dead.mjs`, `half_dead.py`.
+//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an endpoint that echoes every message,
+//! and prints how many it received and how the connection ended, or why none was made. It serves the
+//! scripts of badly behaved peers in other languages: `tests/interop/half_dead.mjs`, `half_dead.py`.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
@@ -15,10 +15,10 @@ use prism_driver::{Client, Connection, Disconnect, Handler, Message, Network, Se
 
 const USAGE: &str = "witness server [RUNTIME] | witness client URL [RUNTIME]";
 
-/// Whoever starts this ends it earlier.
+/// The caller ends this program earlier.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Answers, and counts. One is for one connection at a time.
+/// Echoes and counts messages, of one connection at a time.
 #[derive(Default)]
 struct Witness {
     heard: AtomicUsize,

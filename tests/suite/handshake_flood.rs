@@ -1,8 +1,8 @@
-//! A measurement, not one of the tests that always run: how a hundred good clients fare while twenty
-//! thousand others come, two thousand a second, each to begin a handshake that it never finishes.
+//! A measurement that does not run with the tests: the latency of a hundred clients while twenty
+//! thousand others connect, two thousand per second, and never finish their handshakes.
 //!
 //! ```text
-//! cargo test --release -p prism-tests --test tokio -- --ignored --nocapture besieged
+//! cargo test --release -p prism-tests --test tokio -- --ignored --nocapture handshake_flood
 //! ```
 
 use std::{
@@ -14,72 +14,73 @@ use std::{
 };
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_tests::part::Part;
+use prism_tests::subprocess::Subprocess;
 
 use super::support::{
-    alone::{again, allow_descriptors},
     block_on,
     handlers::Echo,
+    own_process::{allow_descriptors, rerun},
 };
 use crate::{
     prism::{Client, Network as _, Runtime as _, Server},
     runtime::{Network, spawn},
 };
 
-/// What a process is to be: `server`, or `flood ADDRESS`.
+/// Set in a child process: `server`, or `flood ADDRESS`.
 const ROLE: &str = "PRISM_TESTS_ROLE";
 
 const GOOD: usize = 100;
 
-/// In each of two processes, because of their descriptors.
+/// The number of silent clients in each of two processes, which keeps both within their descriptors.
 const SILENT: usize = 10_000;
 
-/// How long the good clients are watched, before the flood and during it.
+/// How long the good clients are measured, before the flood and during it.
 const WATCH: Duration = Duration::from_secs(10);
 
-/// How long a good client waits before its next message.
+/// The interval between two messages of a good client.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[test]
 #[ignore = "a measurement"]
-fn besieged() {
+fn handshake_flood() {
     match env::var(ROLE) {
         Ok(role) if role == "server" => return serve(),
         Ok(role) => return flood(role.split_once(' ').expect("flood ADDRESS").1),
         Err(_) => {}
     }
-    let server = part("server");
-    let address = server.hear("listening on ");
-    let (tell, told) = channel();
+    let server = start("server");
+    let address = server.wait_for_line("listening on ");
+    let (sender, round_trips) = channel();
     for _ in 0..GOOD {
-        spawn(talk(format!("ws://{address}/"), tell.clone()));
+        spawn(talk(format!("ws://{address}/"), sender.clone()));
     }
-    report("before the flood", &told);
-    let floods = [(); 2].map(|()| part(&format!("flood {address}")));
-    floods.iter().for_each(|flood| drop(flood.hear("we come")));
-    report("during the flood", &told);
+    report("before the flood", &round_trips);
+    let floods = [(); 2].map(|()| start(&format!("flood {address}")));
+    floods.iter().for_each(|flood| drop(flood.wait_for_line("flooding")));
+    report("during the flood", &round_trips);
     for _ in 0..5 {
         let began = Instant::now();
-        let newcomer = block_on(Client::new(&format!("ws://{address}/")).expect("a URL").connect());
-        println!("a newcomer got in after {:?}: {}", began.elapsed(), newcomer.is_ok());
+        let new_client =
+            block_on(Client::new(&format!("ws://{address}/")).expect("a URL").connect());
+        println!("a new client connected after {:?}: {}", began.elapsed(), new_client.is_ok());
     }
     drop(floods);
-    println!("{}", server.hear("counted "));
+    println!("{}", server.wait_for_line("counted "));
 }
 
-fn part(role: &str) -> Part {
-    Part::start(again(&besieged).arg("--ignored").env(ROLE, role))
+fn start(role: &str) -> Subprocess {
+    Subprocess::start(rerun(&handshake_flood).arg("--ignored").env(ROLE, role))
 }
 
-/// The round trips of the next while.
-fn report(when: &str, told: &Receiver<Duration>) {
-    told.try_iter().for_each(drop);
+/// Prints the round trip times of the next [`WATCH`].
+fn report(when: &str, round_trips: &Receiver<Duration>) {
+    round_trips.try_iter().for_each(drop);
     thread::sleep(WATCH);
-    let mut trips: Vec<_> = told.try_iter().collect();
+    let mut trips: Vec<_> = round_trips.try_iter().collect();
     trips.sort_unstable();
     let at = |share: f64| trips[((trips.len() - 1) as f64 * share) as usize];
     println!(
-        "{when}: {} round trips, p50 {:?}, p99 {:?}, p99.9 {:?}, the longest {:?}",
+        "{when}: {} round trips, p50 {:?}, p99 {:?}, p99.9 {:?}, maximum {:?}",
         trips.len(),
         at(0.5),
         at(0.99),
@@ -88,13 +89,13 @@ fn report(when: &str, told: &Receiver<Duration>) {
     );
 }
 
-async fn talk(url: String, tell: Sender<Duration>) {
+async fn talk(url: String, sender: Sender<Duration>) {
     let socket = Client::new(&url).expect("a URL").connect().await.expect("a server");
     loop {
         let began = Instant::now();
         let sent = socket.send("are you there?").await;
-        // When all is over, the server's process is ended.
-        if sent.is_err() || socket.recv().await.is_err() || tell.send(began.elapsed()).is_err() {
+        // The server process ends with the measurement.
+        if sent.is_err() || socket.recv().await.is_err() || sender.send(began.elapsed()).is_err() {
             return;
         }
         Network::default().sleep(PAUSE).await;
@@ -108,7 +109,7 @@ fn serve() {
     let stats = server.stats();
     spawn(server.websocket("/", Echo).serve());
     let mut before = stats.counts();
-    // When nobody comes any more, it is over.
+    // Ends when no more clients connect.
     loop {
         thread::sleep(Duration::from_secs(1));
         let counts = stats.counts();
@@ -123,12 +124,12 @@ fn serve() {
 fn flood(address: &str) {
     allow_descriptors(SILENT + 100);
     let address: SocketAddr = address.parse().expect("an address");
-    println!("we come");
+    println!("flooding");
     for number in 0..SILENT {
         spawn(async move {
             Network::default().sleep(WATCH * number as u32 / SILENT as u32).await;
-            let mut stream = Network::default().connect(address).await.expect("it listens");
-            // Until we are dropped, or it is all over.
+            let mut stream = Network::default().connect(address).await.expect("the server listens");
+            // Waits until the server drops the connection, or the measurement is over.
             let _ = stream.write_all(b"GET / HTTP/1.1\r\n").await;
             let _ = stream.read(&mut [0; 64]).await;
         });
