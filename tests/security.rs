@@ -61,10 +61,11 @@ fn every_test_that_the_page_names_exists() {
     assert!(named > 0, "the page names no tests");
 }
 
-/// Takes the limits from their `Debug` output: `ServerOptions { connection: Options { protocol: ...`.
+/// Takes the limits from their `Debug` output: `ServerOptions { connection: Options { protocol:
+/// ...`.
 #[test]
 fn every_limit_has_a_row() {
-    let told: HashSet<_> = rows().flat_map(code).collect();
+    let named: HashSet<_> = rows().flat_map(code).collect();
     let (rooms, presence) = (RoomsOptions::default(), PresenceOptions::default());
     let (server, client) = (ServerOptions::default(), ClientOptions::default());
     let options = format!("{server:#?}\n{client:#?}\n{rooms:#?}\n{presence:#?}");
@@ -76,6 +77,6 @@ fn every_limit_has_a_row() {
         .collect();
     assert!(limits.len() > 10, "{limits:?}");
     for limit in limits {
-        assert!(told.contains(limit), "{limit} is not in SECURITY.md");
+        assert!(named.contains(limit), "{limit} is not in SECURITY.md");
     }
 }

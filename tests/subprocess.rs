@@ -1,4 +1,5 @@
-//! [`Subprocess`]: a child process with a role in a scenario, usually another instance of this program.
+//! [`Subprocess`]: a child process with a role in a scenario, usually another instance of this
+//! program.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -84,8 +85,8 @@ impl Subprocess {
             .expect("the child was not waited for yet");
     }
 
-    /// Closes the child's standard input and waits until the child ends. Returns its remaining lines
-    /// and its status.
+    /// Closes the child's standard input and waits until the child ends. Returns its remaining
+    /// lines and its status.
     ///
     /// # Errors
     /// If the child does not end.

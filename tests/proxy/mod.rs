@@ -1,4 +1,5 @@
-//! [`Proxy`]: a TCP proxy that injects faults. A [`Script`] says where, so that they are reproducible.
+//! [`Proxy`]: a TCP proxy that injects faults. A [`Script`] says where, so that they are
+//! reproducible.
 //!
 //! It runs on smol, in its own thread, whichever runtime Prism runs on.
 
@@ -106,8 +107,8 @@ async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
     let Ok(server) = Async::<TcpStream>::connect(server).await else { return };
     let both = [&client, &server];
     for stream in both {
-        // Without linger time, dropping the socket resets it. If an option cannot be set, the socket
-        // has failed, and reading reports that.
+        // Without linger time, dropping the socket resets it. If an option cannot be set, the
+        // socket has failed, and reading reports that.
         let _ = stream.get_ref().set_nodelay(true);
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }

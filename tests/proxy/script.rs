@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// The faults that a proxy injects into a connection. Besides, it splits the bytes into chunks and
-/// delays some of them, as determined by the seed. A fault occurs after a given number of bytes in its
-/// direction.
+/// delays some of them, as determined by the seed. A fault occurs after a given number of bytes in
+/// its direction.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(super) seed: u64,

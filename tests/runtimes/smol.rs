@@ -34,8 +34,8 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     smol::spawn(future).detach();
 }
 
-/// Returns an in-memory pipe: the server's end and the client's end. It is a type of tokio's, but works
-/// without its runtime.
+/// Returns an in-memory pipe: the server's end and the client's end. It is a type of tokio's, but
+/// works without its runtime.
 pub(crate) fn pipe() -> (Io<DuplexStream>, Io<DuplexStream>) {
     let (server, client) = tokio::io::duplex(4096);
     (Io(server), Io(client))

@@ -131,7 +131,7 @@ fn sends_empty_fragments(abuser: &mut Abuser) -> Result<(), String> {
 }
 
 fn floods_with_empty_messages(abuser: &mut Abuser) -> Result<(), String> {
-    abuser.upgrade("/talk/nobody")?;
+    abuser.upgrade("/talk/idle")?;
     // Each is echoed, and read only afterwards: two bytes for six.
     let frames = encode(true, true, TEXT, b"").repeat(1000);
     for _ in 0..10 {
@@ -168,7 +168,7 @@ fn reads_nothing(abuser: &mut Abuser) -> Result<(), String> {
 }
 
 fn half_closes(abuser: &mut Abuser) -> Result<(), String> {
-    abuser.upgrade("/talk/nobody")?;
+    abuser.upgrade("/talk/idle")?;
     abuser.send_frame(true, TEXT, b"the last word");
     abuser.shut_down_write();
     let received = abuser.read_to_end()?;
@@ -177,7 +177,7 @@ fn half_closes(abuser: &mut Abuser) -> Result<(), String> {
 }
 
 fn vanishes(abuser: &mut Abuser) -> Result<(), String> {
-    abuser.upgrade("/talk/nobody")?;
+    abuser.upgrade("/talk/idle")?;
     // Possibly within a frame.
     let frame = encode(true, true, BINARY, &[1; 100]);
     let cut = abuser.rng.usize(..frame.len());

@@ -1,5 +1,5 @@
-//! Abusers: each connects again and again, commits one of the [abuses](crate::abuse), and checks that the
-//! server ends the connection.
+//! Abusers: each connects again and again, commits one of the [abuses](crate::abuse), and checks
+//! that the server ends the connection.
 
 use std::{
     io::{ErrorKind, Read, Write},

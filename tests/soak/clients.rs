@@ -25,7 +25,7 @@ pub(crate) struct ClientTask {
     pub(crate) address: SocketAddr,
     pub(crate) rng: Rng,
     pub(crate) tally: Arc<Tally>,
-    /// When to connect starts_at.
+    /// When to connect for the first time.
     pub(crate) starts_at: Instant,
     /// When to stop.
     pub(crate) ends_at: Instant,

@@ -1,5 +1,5 @@
-//! A conversation: numbered messages that must be echoed once and in order, with numbered broadcasts in
-//! between.
+//! A conversation: numbered messages that must be echoed once and in order, with numbered
+//! broadcasts in between.
 
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -33,13 +33,13 @@ pub(crate) struct Conversation<'a, E> {
     sent: u64,
     received: u64,
     /// The number of the next broadcast, once one has arrived.
-    broadcasts: Option<u64>,
+    next_broadcast: Option<u64>,
 }
 
 impl<'a, E: Endpoint> Conversation<'a, E> {
     pub(crate) fn new(end: E, mut rng: Rng, tally: &'a Tally) -> Self {
         let seed = rng.u64(..);
-        Self { end, rng, tally, seed, sent: 0, received: 0, broadcasts: None }
+        Self { end, rng, tally, seed, sent: 0, received: 0, next_broadcast: None }
     }
 
     /// Sends messages until `leave`, and closes after the last echo.
@@ -67,8 +67,7 @@ impl<'a, E: Endpoint> Conversation<'a, E> {
                 }
                 None => {
                     next += Duration::from_millis(self.rng.u64(200..800));
-                    let waited = self.received < self.sent && progress.elapsed() > TIMEOUT;
-                    if waited {
+                    if self.received < self.sent && progress.elapsed() > TIMEOUT {
                         let (sent, received) = (self.sent, self.received);
                         return Err(ConversationError::Broken(format!(
                             "only {received} of {sent} echoes arrived"
@@ -94,19 +93,19 @@ impl<'a, E: Endpoint> Conversation<'a, E> {
             OwnedMessage::Binary(bytes) => {
                 let number = self.received;
                 if number == self.sent || *bytes != message(self.seed, number) {
-                    let came = bytes.first_chunk().map(|number| u64::from_be_bytes(*number));
-                    return Err(format!("expected echo {number} of {}, but {came:?}", self.sent));
+                    let actual = bytes.first_chunk().map(|number| u64::from_be_bytes(*number));
+                    return Err(format!("expected echo {number} of {}, but {actual:?}", self.sent));
                 }
                 self.received += 1;
                 self.tally.echoes.fetch_add(1, Relaxed);
             }
             OwnedMessage::Text(text) => {
                 let number = text.parse().map_err(|_| format!("not a broadcast: {text:?}"))?;
-                let expected = self.broadcasts.unwrap_or(number);
+                let expected = self.next_broadcast.unwrap_or(number);
                 if number != expected {
                     return Err(format!("expected broadcast {expected}, but {number}"));
                 }
-                self.broadcasts = Some(number + 1);
+                self.next_broadcast = Some(number + 1);
                 self.tally.broadcasts.fetch_add(1, Relaxed);
             }
         }

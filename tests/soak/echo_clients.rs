@@ -1,4 +1,5 @@
-//! Clients that hold conversations: good ones with two libraries, and those behind a faulty network.
+//! Clients that hold conversations: good ones with two libraries, and those behind a faulty
+//! network.
 
 use std::{
     sync::atomic::Ordering::Relaxed,
@@ -29,8 +30,8 @@ pub(crate) async fn prism<N: Network>(network: N, task: ClientTask) {
     run_task(network, task, connect).await;
 }
 
-/// Holds one conversation after another with tungstenite's client. It needs tokio, whichever runtime Prism
-/// uses.
+/// Holds one conversation after another with tungstenite's client. It needs tokio, whichever
+/// runtime Prism uses.
 pub(crate) async fn tungstenite(task: ClientTask) {
     let connect = |url: String| async {
         connect_async(url).await.map(|(socket, _)| socket).map_err(|error| error.to_string())

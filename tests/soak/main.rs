@@ -1,6 +1,7 @@
 //! `soak [SECONDS] [CONNECTIONS] [SEED] [RUNTIME]`: runs a server in its own process against good
-//! clients, slow readers, abusers, and clients behind a faulty network. Every message of the good clients
-//! is checked. `tests/README.md` lists the rules that must hold; if one is broken, the exit status is 1.
+//! clients, slow readers, abusers, and clients behind a faulty network. Every message of the good
+//! clients is checked. `tests/README.md` lists the rules that must hold; if one is broken, the exit
+//! status is 1.
 //!
 //! ```text
 //!   main ──► server ── counting_network       the server process

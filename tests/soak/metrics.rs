@@ -42,7 +42,7 @@ impl FromStr for Metrics {
         let numbers: Vec<usize> = line.split(' ').map_while(|word| word.parse().ok()).collect();
         let &[connected, disconnected, panics, tasks, descriptors, resident, heap] = &numbers[..]
         else {
-            return Err(format!("the server said {line:?}"));
+            return Err(format!("the server printed {line:?}"));
         };
         Ok(Self { connected, disconnected, panics, tasks, descriptors, resident, heap })
     }

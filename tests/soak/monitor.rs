@@ -20,7 +20,8 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// The number of samples per printed line.
 const SAMPLES_PER_LINE: usize = 10;
 
-/// How long clients may take to finish after the end: more than the deadlines of both sides together.
+/// How long clients may take to finish after the end: more than the deadlines of both sides
+/// together.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Runs the whole plan, and returns the rules that were broken.
@@ -64,7 +65,7 @@ async fn observe<N: Network>(
 
 /// Connects once, so that one-time allocations happen before the first sample.
 async fn warm_up<N: Network>(network: &N, server: &ServerProcess) -> Result<(), String> {
-    let url = format!("ws://{}/talk/nobody", server.address);
+    let url = format!("ws://{}/talk/idle", server.address);
     let client = Client::new_on(network.clone(), &url).expect("a good address");
     let socket = client.connect().await.map_err(|error| error.to_string())?;
     socket.close(CloseCode::NORMAL, "").await;

@@ -1,5 +1,5 @@
-//! The server process. It prints its address, answers each input line with its metrics, and shuts down at
-//! the end of its input.
+//! The server process. It prints its address, answers each input line with its metrics, and shuts
+//! down at the end of its input.
 
 use std::{
     collections::BTreeMap,
@@ -84,8 +84,8 @@ impl HandlerStats {
     }
 }
 
-/// Answers input lines with metrics, in a thread of its own, so that a busy runtime does not delay them.
-/// The channel is closed at the end of the input.
+/// Answers input lines with metrics, in a thread of its own, so that a busy runtime does not delay
+/// them. The channel is closed at the end of the input.
 fn answer_lines(
     handler_stats: Arc<HandlerStats>,
     tasks: Arc<AtomicUsize>,
@@ -162,7 +162,7 @@ impl Handler for EchoInRoom {
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
     }
 }
 

@@ -27,7 +27,7 @@ impl ServerProcess {
 
     /// Shuts the server down, and returns its remaining output.
     pub(crate) fn stop(self) -> Result<String, String> {
-        let (said, status) = self.process.finish()?;
-        if status.success() { Ok(said.join("\n")) } else { Err(status.to_string()) }
+        let (output, status) = self.process.finish()?;
+        if status.success() { Ok(output.join("\n")) } else { Err(status.to_string()) }
     }
 }

@@ -18,16 +18,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 const LEN: usize = 8 << 10;
 
-/// The size of a reader's receive buffer. Linux lets a buffer without a fixed size accept more than it has
-/// memory for, and then drops the data. The retransmission can take half a minute.
-const RECEIVED: usize = 64 << 10;
+/// The size of a reader's receive buffer. Linux lets a buffer without a fixed size accept more than
+/// it has memory for, and then drops the data. The retransmission can take half a minute.
+const RECEIVE_BUFFER: usize = 64 << 10;
 
 /// Returns the message with this number.
 pub(crate) fn message(number: u64) -> Vec<u8> {
     number.to_be_bytes().repeat(LEN / 8)
 }
 
-/// Connects, reads slowly and closes, again and again. Runs on tokio, whichever runtime the server uses.
+/// Connects, reads slowly and closes, again and again. Runs on tokio, whichever runtime the server
+/// uses.
 pub(crate) async fn read(mut task: ClientTask) {
     Tokio.sleep(task.starts_at.saturating_duration_since(Instant::now())).await;
     while !task.is_finished() {
@@ -44,10 +45,11 @@ async fn read_until(task: &ClientTask, leave: Instant) -> Result<(), String> {
     let _connected = task.tally.connected(task.kind);
     let mut number = 0;
     while Instant::now() < leave {
-        let came = Endpoint::recv(&mut socket).await?;
-        if came != OwnedMessage::Binary(message(number)) {
-            let came = came.as_message().as_bytes().first_chunk().map(|it| u64::from_be_bytes(*it));
-            return Err(format!("expected message {number}, but {came:?}"));
+        let received = Endpoint::recv(&mut socket).await?;
+        if received != OwnedMessage::Binary(message(number)) {
+            let bytes = received.as_message().as_bytes();
+            let actual = bytes.first_chunk().map(|it| u64::from_be_bytes(*it));
+            return Err(format!("expected message {number}, but {actual:?}"));
         }
         number += 1;
         task.tally.read.fetch_add(1, Relaxed);
@@ -59,7 +61,7 @@ async fn read_until(task: &ClientTask, leave: Instant) -> Result<(), String> {
 async fn connect(address: SocketAddr) -> Result<Socket, String> {
     let connect = || {
         let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_recv_buffer_size(RECEIVED)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.connect(&address.into())?;
         Ok(socket.into())
     };

@@ -17,8 +17,8 @@ pub(crate) struct Run {
     pub(crate) tally: Arc<Tally>,
 }
 
-/// The growth of the server's memory that is allowed, in percent and in bytes. The bytes matter where the
-/// memory is small, because threads keep buffers for reuse.
+/// The growth of the server's memory that is allowed, in percent and in bytes. The bytes matter
+/// where the memory is small, because threads keep buffers for reuse.
 const GROWTH: (usize, usize) = (10, 4 << 20);
 
 /// After this time, every kind of event has occurred.
@@ -41,8 +41,11 @@ pub(crate) fn broken_rules(plan: &Plan, run: &Run, stopped: Result<String, Strin
         format!("expected {enough} concurrent connections, but there were at most {most}"),
     );
     rule(after.panics == 0, format!("{} panics", after.panics));
-    let gone = after.handled() == 0;
-    rule(gone, format!("on_connect ran {}, on_disconnect {}", after.connected, after.disconnected));
+    let balanced = after.handled() == 0;
+    rule(
+        balanced,
+        format!("on_connect ran {}, on_disconnect {}", after.connected, after.disconnected),
+    );
     let returned = after.is_as_before(before);
     rule(returned, format!("the server has not returned to its initial state: {before}"));
     for (what, [early, late], settled) in memory(plan.span, samples) {
@@ -58,11 +61,11 @@ pub(crate) fn broken_rules(plan: &Plan, run: &Run, stopped: Result<String, Strin
     broken
 }
 
-/// Returns medians of the server's memory, early and late, and whether the run was long enough to compare
-/// them. A maximum would only reflect the busiest second.
+/// Returns medians of the server's memory, early and late, and whether the run was long enough to
+/// compare them. A maximum would only reflect the busiest second.
 ///
-/// The heap in use settles within a minute. The resident memory follows the busiest moments so far, and
-/// takes longer.
+/// The heap in use settles within a minute. The resident memory follows the busiest moments so far,
+/// and takes longer.
 fn memory(
     span: Duration,
     samples: &[(Duration, Metrics)],

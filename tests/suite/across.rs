@@ -22,7 +22,7 @@ fn code(code: u16) -> CloseCode {
     CloseCode::new(code).expect("a code that may travel")
 }
 
-/// Closes when a message comes.
+/// Closes on the first message.
 struct Closer;
 
 impl Handler for Closer {

@@ -170,10 +170,10 @@ fn silent_handshakes_do_not_block_new_clients() {
         peer.expect(TEXT, b"all is well");
     }
     // The server still waits for the last of them.
-    let mut gone = silent;
-    let mut waiting = gone.split_off(32 - 7);
+    let mut evicted = silent;
+    let mut waiting = evicted.split_off(32 - 7);
     assert!(waiting.iter_mut().all(Peer::has_no_input), "more were evicted than necessary");
-    for peer in gone {
+    for peer in evicted {
         peer.expect_disconnect();
     }
     assert_eq!(server.stats().counts().refused.evicted, 32 - 7);

@@ -92,8 +92,8 @@ fn a_slow_reader_does_not_hit_the_write_timeout() {
     let (flood, _fullest, events) = flood(MUCH / MESSAGE);
     let server = serve(|server| server.options(options).websocket("/", flood));
     let mut peer = server.open("/");
-    // Reads a third of a megabyte per second, for several times the timeout. The sleep is the subject
-    // of this test.
+    // Reads a third of a megabyte per second, for several times the timeout. The sleep is the
+    // subject of this test.
     for _ in 0..60 {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
         thread::sleep(Duration::from_millis(75));

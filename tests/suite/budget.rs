@@ -1,5 +1,5 @@
-//! The memory that a server holds for peers that do not read is bounded. Beyond the bound, it evicts the
-//! connection whose peer has read nothing for longest.
+//! The memory that a server holds for peers that do not read is bounded. Beyond the bound, it
+//! evicts the connection whose peer has read nothing for longest.
 
 use super::support::{
     block_on,

@@ -1,6 +1,6 @@
 //! Every public future may be dropped at any of its await points: nothing is lost, nothing is sent
-//! twice, and no task waits for ever. Contract 7 covers [`Connection::send`]. `prism-driver` tests each
-//! poll in virtual time; here the polls are those of the runtime.
+//! twice, and no task waits for ever. Contract 7 covers [`Connection::send`]. `prism-driver` tests
+//! each poll in virtual time; here the polls are those of the runtime.
 
 use std::{
     convert::Infallible,
@@ -57,8 +57,8 @@ async fn poll_at_once(times: usize, future: impl Future) {
     }
 }
 
-/// Drops one future after one poll, the next after two, and so on, until one is ready earlier. Returns
-/// its output.
+/// Drops one future after one poll, the next after two, and so on, until one is ready earlier.
+/// Returns its output.
 fn drop_at_each_await<F: Future>(mut future: impl FnMut() -> F) -> F::Output {
     for times in 1.. {
         if let Some(output) = block_on(poll_times(times, future())) {
@@ -225,13 +225,13 @@ fn hello_and_bye() -> Vec<u8> {
     [encode(true, true, TEXT, b"hello"), encode(true, true, CLOSE, &bye)].concat()
 }
 
-/// Returns a socket whose peer sends `said`, then [`hello_and_bye`] once it is answered, and then reads
-/// until the connection ends.
-fn connected_peer(said: &'static [u8]) -> (TcpStream, JoinHandle<()>) {
+/// Returns a socket whose peer sends `sent`, then [`hello_and_bye`] once it is answered, and then
+/// reads until the connection ends.
+fn connected_peer(sent: &'static [u8]) -> (TcpStream, JoinHandle<()>) {
     let (listener, _) = listen();
     let mut peer = Peer::dial(listener.local_addr().expect("a bound listener"));
     let peer_thread = thread::spawn(move || {
-        peer.write(said);
+        peer.write(sent);
         if peer.receives_something() {
             let _ = peer.stream.write_all(&hello_and_bye()); // the connection may end at any time
         }
@@ -240,10 +240,11 @@ fn connected_peer(said: &'static [u8]) -> (TcpStream, JoinHandle<()>) {
     (listener.accept().expect("the peer").0, peer_thread)
 }
 
-/// Serves one socket after another, each for one more poll, until one is served to its end. Wherever the
-/// future was dropped, the peer is disconnected, and the handle of the connection reports the end.
+/// Serves one socket after another, each for one more poll, until one is served to its end.
+/// Wherever the future was dropped, the peer is disconnected, and the handle of the connection
+/// reports the end.
 fn serve_up_to_each_await<F, E>(
-    said: &'static [u8],
+    sent: &'static [u8],
     serve: impl Fn(TcpStream, RecordingEcho) -> F,
 ) -> Disconnect
 where
@@ -253,7 +254,7 @@ where
     let (mut peers, mut handlers) = (Vec::new(), Vec::new());
     let ending = drop_at_each_await(|| {
         let (recorder, events) = recorder();
-        let (socket, peer) = connected_peer(said);
+        let (socket, peer) = connected_peer(sent);
         handlers.push(events);
         peers.push(peer);
         serve(socket, RecordingEcho(recorder))

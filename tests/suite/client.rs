@@ -1,5 +1,5 @@
-//! How a client connects to its server, and how an application uses the connection. The responses of
-//! servers are tested in `handshake`.
+//! How a client connects to its server, and how an application uses the connection. The responses
+//! of servers are tested in `handshake`.
 
 use std::{
     error::Error,
@@ -80,8 +80,8 @@ fn client_for(addresses: Vec<SocketAddr>) -> Client<FixedResolver<runtime::Netwo
     Client::new_on(resolver, "ws://server.example/").expect("a good address")
 }
 
-/// Returns an address that does not answer while the returned sockets are kept, because its accept queue
-/// is full.
+/// Returns an address that does not answer while the returned sockets are kept, because its accept
+/// queue is full.
 fn unresponsive() -> (SocketAddr, impl Sized) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");

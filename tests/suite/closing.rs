@@ -95,7 +95,7 @@ fn an_empty_close_frame_is_answered_with_an_empty_one() {
     assert_peer(&events.ended(), 1005, "");
 }
 
-/// Closes when a message comes.
+/// Closes on the first message.
 struct Closer(Recorder);
 
 impl Handler for Closer {
@@ -291,8 +291,8 @@ impl Handler for Waiting {
     }
 }
 
-/// Runs a handler that closes its connection and waits for the end, with a peer that answers the close
-/// frame or does not. Returns the ending.
+/// Runs a handler that closes its connection and waits for the end, with a peer that answers the
+/// close frame or does not. Returns the ending.
 fn close_and_wait_in_handler(peer_answers: bool) -> Disconnect {
     let (recorder, events) = recorder();
     let (closed, leave) = (Gate::closed(), Gate::closed());

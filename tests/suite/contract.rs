@@ -1,5 +1,6 @@
-//! The numbered contract between Prism and a handler, over real sockets. Contract 5 is in `closing`,
-//! contract 9 in `back_pressure` and `budget`. `prism-driver` tests each in virtual time.
+//! The numbered contract between Prism and a handler, over real sockets. Contract 5 is in
+//! `closing`, contract 9 in `back_pressure` and `budget`. `prism-driver` tests each in virtual
+//! time.
 
 use std::{
     sync::{
@@ -117,8 +118,8 @@ fn contract_2_different_connections_are_handled_in_parallel() {
     other.expect(TEXT, b"other");
 }
 
-/// Ends a connection with `end`, and asserts that `on_disconnect` is the handler's last call. Returns the
-/// reason.
+/// Ends a connection with `end`, and asserts that `on_disconnect` is the handler's last call.
+/// Returns the reason.
 fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
@@ -373,8 +374,8 @@ fn open_peers(server: &TestServer, count: usize) -> Vec<Peer> {
 fn contract_8_a_broadcast_reaches_every_open_connection() {
     let server = serve(|server| server.websocket("/", Broadcast::default()));
     let mut peers = open_peers(&server, 50);
-    let gone = peers.pop().expect("fifty");
-    gone.close_and_expect_disconnect();
+    let closed = peers.pop().expect("fifty peers");
+    closed.close_and_expect_disconnect();
     for round in 0..10_u8 {
         peers[0].send(BINARY, &[round; 100]);
         for peer in &mut peers {

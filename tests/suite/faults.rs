@@ -1,5 +1,5 @@
-//! Networks that delay, cut, reset, stall and discard at random places: messages arrive complete, once
-//! and in order, and both sides learn of the end exactly once.
+//! Networks that delay, cut, reset, stall and discard at random places: messages arrive complete,
+//! once and in order, and both sides learn of the end exactly once.
 //!
 //! Each round has a seed, which it prints on failure.
 
@@ -87,8 +87,9 @@ impl Round {
         if self.rng.bool() { Direction::Up } else { Direction::Down }
     }
 
-    /// Asserts that the server still works, and stops it. Returns the messages and the ending of the
-    /// round's connection if it reached the handler, which is certain if the client was `connected`.
+    /// Asserts that the server still works, and stops it. Returns the messages and the ending of
+    /// the round's connection if it reached the handler, which is certain if the client was
+    /// `connected`.
     fn seen(self, connected: bool) -> Option<(Vec<OwnedMessage>, Disconnect)> {
         let mut seen = Vec::new();
         while connected && !matches!(seen.last(), Some(Seen::Ended(_))) {
@@ -154,8 +155,8 @@ async fn converse(
     zip(talk, listen).await.1
 }
 
-/// Connects and converses until the connection ends, even after the last echo. Returns `None` if there
-/// was no connection.
+/// Connects and converses until the connection ends, even after the last echo. Returns `None` if
+/// there was no connection.
 fn receive_all(
     client: Client,
     messages: &[OwnedMessage],

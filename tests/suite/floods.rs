@@ -1,5 +1,5 @@
-//! Peers that never stop sending: a constant supply of input must not postpone a deadline. Each test runs
-//! in its own process, so that its load does not disturb others.
+//! Peers that never stop sending: a constant supply of input must not postpone a deadline. Each
+//! test runs in its own process, so that its load does not disturb others.
 
 use std::{io::Write, thread, time::Duration};
 
@@ -29,8 +29,8 @@ impl Handler for Quiet {
     }
 }
 
-/// Sends frames until the connection ends. They are as small as possible, which makes them the most work
-/// to read.
+/// Sends frames until the connection ends. They are as small as possible, which makes them the most
+/// work to read.
 fn flood(peer: &Peer, opcode: u8) {
     let frames = peer.encode(true, opcode, b"").repeat(300_000);
     let mut stream = peer.stream.try_clone().expect("a socket");

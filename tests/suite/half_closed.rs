@@ -1,5 +1,5 @@
-//! Peers that have shut down their sending direction and still read: their messages are handled, and
-//! the answers are sent.
+//! Peers that have shut down their sending direction and still read: their messages are handled,
+//! and the answers are sent.
 
 use std::{net::Shutdown, thread};
 

@@ -31,7 +31,8 @@ const ROLE: &str = "PRISM_TESTS_ROLE";
 
 const GOOD: usize = 100;
 
-/// The number of silent clients in each of two processes, which keeps both within their descriptors.
+/// The number of silent clients in each of two processes, which keeps both within their
+/// descriptors.
 const SILENT: usize = 10_000;
 
 /// How long the good clients are measured, before the flood and during it.
@@ -113,8 +114,8 @@ fn serve() {
     loop {
         thread::sleep(Duration::from_secs(1));
         let counts = stats.counts();
-        let came = counts.accepted - before.accepted;
-        if before.refused.evicted > 0 && came == 0 {
+        let accepted = counts.accepted - before.accepted;
+        if before.refused.evicted > 0 && accepted == 0 {
             break println!("counted {counts:?}");
         }
         before = counts;

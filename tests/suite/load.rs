@@ -1,5 +1,5 @@
-//! Many busy connections at once: no message is lost, reordered or duplicated, and nothing leaks after
-//! they have closed.
+//! Many busy connections at once: no message is lost, reordered or duplicated, and nothing leaks
+//! after they have closed.
 
 use std::{
     iter,
@@ -28,8 +28,8 @@ use crate::{
 const CONNECTIONS: usize = 5_000;
 const MESSAGES: u32 = 20;
 
-/// Random bytes, twice as many as the longest message has. Generating each message separately would take
-/// most of the test's time.
+/// Random bytes, twice as many as the longest message has. Generating each message separately would
+/// take most of the test's time.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut rng = Rng::with_seed(0);
     iter::repeat_with(|| rng.u8(..)).take(32 << 10).collect()
@@ -92,7 +92,8 @@ impl Barrier {
     }
 }
 
-/// Returns options with long deadlines: on a busy machine, slow connections are not failures barrier.
+/// Returns options with long deadlines: on a busy machine, slow connections are not failures
+/// barrier.
 fn long_deadlines() -> Options {
     let mut options = Options::default();
     options.handshake_timeout = TIMEOUT;
@@ -112,8 +113,8 @@ async fn run_client(url: &str, barrier: &Barrier, connection: usize) -> Result<(
     echo_all(&connected.map_err(|error| error.to_string())?, connection).await
 }
 
-/// Connects all clients, lets them exchange their messages, and closes them. Returns the heap at the
-/// moment when all were connected.
+/// Connects all clients, lets them exchange their messages, and closes them. Returns the heap at
+/// the moment when all were connected.
 fn run_round(server: &TestServer) -> usize {
     let barrier = Arc::new(Barrier::of(CONNECTIONS + 1));
     let (sender, outcomes) = channel();
@@ -140,7 +141,8 @@ fn run_round(server: &TestServer) -> usize {
 /// The heap that a thread may keep for buffers. Half of it is for receiving.
 const KEPT_PER_THREAD: usize = 8 << 20;
 
-/// The heap that two rounds may leave behind. How many buffers a thread keeps differs from round to round.
+/// The heap that two rounds may leave behind. How many buffers a thread keeps differs from round to
+/// round.
 const LEFT_BEHIND: usize = 64 * 2 * CONNECTIONS;
 
 #[test]
@@ -150,8 +152,8 @@ fn five_thousand_busy_connections_leak_nothing() {
         let server = serve_echo(ServerOptions::from(long_deadlines()).max_handshakes(CONNECTIONS));
         let (opened, cold) = (descriptors(), heap());
         // The buffers of the threads grow over several rounds, up to a limit, and the tables of the
-        // runtime and the server grow to the size of a round. A leak, however, grows with every round.
-        // So there are rounds until one adds nothing, or the total exceeds those limits.
+        // runtime and the server grow to the size of a round. A leak, however, grows with every
+        // round. So there are rounds until one adds nothing, or the total exceeds those limits.
         let tables = 1024 * CONNECTIONS;
         let mut left = Vec::new();
         loop {

@@ -1,5 +1,5 @@
-//! The memory of a connection, whatever its peer does. The allocator measures it, in a process without
-//! other tests.
+//! The memory of a connection, whatever its peer does. The allocator measures it, in a process
+//! without other tests.
 
 use std::{
     io::Write,
@@ -67,9 +67,9 @@ fn without_limits_a_claimed_length_still_costs_no_memory() {
                 peer.write(&[claim(len), pattern(1000)].concat());
                 peer.send_eof();
                 let ended = events.ended();
-                let gone = ProtocolError::UnexpectedEof;
+                let eof = ProtocolError::UnexpectedEof;
                 let failed =
-                    matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == gone);
+                    matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == eof);
                 assert!(failed, "{ended}");
                 peer.expect_disconnect();
             }
@@ -124,8 +124,8 @@ fn a_thousand_pending_connections_hold_no_buffers() {
     });
 }
 
-/// Sends a message endlessly, once the gate is open, to peers that do not read. Where sends never wait, it
-/// stops after many missed messages.
+/// Sends a message endlessly, once the gate is open, to peers that do not read. Where sends never
+/// wait, it stops after many missed messages.
 struct Firehose {
     message: Vec<u8>,
     when_slow: WhenSlow,
@@ -196,7 +196,7 @@ fn assert_stalled_readers_cost(len: usize, when_slow: WhenSlow) {
 #[test]
 fn stalled_readers_cost_a_mark_each() {
     in_own_process(&stalled_readers_cost_a_mark_each, || {
-        assert_stalled_readers_cost(100, WhenSlow::Wait)
+        assert_stalled_readers_cost(100, WhenSlow::Wait);
     });
 }
 
@@ -227,8 +227,8 @@ fn stalled_readers_cost_a_mark_each_in_every_slow_mode() {
 
 const READERS: usize = 100;
 
-/// Runs a server with a page, and [`READERS`] peers that request the page and read only its head. Returns
-/// the server, the peers, and the memory that they take.
+/// Runs a server with a page, and [`READERS`] peers that request the page and read only its head.
+/// Returns the server, the peers, and the memory that they take.
 fn page_readers(
     page: impl Fn() -> Reply + Send + Sync + 'static,
 ) -> (TestServer, Vec<Peer>, usize) {

@@ -216,7 +216,7 @@ fn pings_are_answered_with_their_payload() {
         peer.send(PING, payload);
         peer.expect(PONG, payload);
     }
-    peer.send(PONG, b"that nobody asked for");
+    peer.send(PONG, b"unsolicited");
     peer.send(TEXT, b"and then");
     peer.expect(TEXT, b"and then");
 }

@@ -1,5 +1,5 @@
-//! The scenarios. They use `crate::prism` and `crate::runtime`, and name a runtime only where a peer
-//! needs a particular one.
+//! The scenarios. They use `crate::prism` and `crate::runtime`, and name a runtime only where a
+//! peer needs a particular one.
 
 mod across;
 mod attacks;

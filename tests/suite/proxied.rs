@@ -1,5 +1,5 @@
-//! Proxies between a server and its clients: they speak HTTP/1.0, check the server's health, and add
-//! header lines of their own.
+//! Proxies between a server and its clients: they speak HTTP/1.0, check the server's health, and
+//! add header lines of their own.
 
 use std::thread;
 

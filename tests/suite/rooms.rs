@@ -1,5 +1,5 @@
-//! A chat as an application would write it: members see who joins, speaks and leaves, and receive messages
-//! that do not come from a connection.
+//! A chat as an application would write it: members see who joins, speaks and leaves, and receive
+//! messages that do not come from a connection.
 
 use std::{
     collections::HashMap,
@@ -35,7 +35,7 @@ fn room(connection: &Connection) -> &str {
 }
 
 fn name(connection: &Connection) -> &str {
-    connection.query().unwrap_or("somebody")
+    connection.query().unwrap_or("anonymous")
 }
 
 impl Handler for Chat {
@@ -102,8 +102,8 @@ fn rooms_do_not_receive_each_others_messages() {
     expect_line(&[&ben], "ben joined");
     block_on(ben.send("anyone?")).expect("an open connection");
     expect_line(&[&ben], "ben: anyone?");
-    block_on(ada.send("nobody")).expect("an open connection");
-    expect_line(&[&ada], "ada: nobody"); // without a line of ben's before it
+    block_on(ada.send("alone")).expect("an open connection");
+    expect_line(&[&ada], "ada: alone"); // without a line of ben's before it
 }
 
 #[test]

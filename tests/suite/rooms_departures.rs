@@ -22,8 +22,8 @@ use crate::{
     runtime::pipe,
 };
 
-/// Lets each connection join the lobby and the room of its path, and announces departures. The query is
-/// the user's name.
+/// Lets each connection join the lobby and the room of its path, and announces departures. The
+/// query is the user's name.
 struct Chat {
     rooms: Rooms,
     sender: Sender<Event>,
@@ -191,23 +191,23 @@ fn a_shutdown_announces_each_departure_once() {
         })
         .collect();
     assert_eq!(server.stop().closed, CLIENTS);
-    let mut gone: Vec<usize> = Vec::new();
+    let mut departed: Vec<usize> = Vec::new();
     for _ in 0..2 * CLIENTS {
         match events.recv_timeout(TIMEOUT).expect("another event") {
             Event::Left(user, left, true) if left == ["lobby", "tea"] => {
-                gone.push(user.parse().expect("a number"));
+                departed.push(user.parse().expect("a number"));
             }
             Event::Disconnected(user) => {
                 assert!(
-                    gone.contains(&user.parse().expect("a number")),
+                    departed.contains(&user.parse().expect("a number")),
                     "{user} is still in its rooms"
                 );
             }
             other => panic!("{other:?}"),
         }
     }
-    gone.sort_unstable();
-    assert_eq!(gone, (0..CLIENTS).collect::<Vec<_>>());
+    departed.sort_unstable();
+    assert_eq!(departed, (0..CLIENTS).collect::<Vec<_>>());
     assert!(rooms.names().is_empty());
     drop(clients);
 }

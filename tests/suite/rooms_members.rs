@@ -1,5 +1,5 @@
-//! Rooms over real connections: which members receive a message, and that an ended connection is in no
-//! room.
+//! Rooms over real connections: which members receive a message, and that an ended connection is in
+//! no room.
 
 use std::{pin::pin, thread};
 

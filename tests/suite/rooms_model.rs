@@ -114,12 +114,12 @@ impl ModelClient {
 
     /// Drops the socket, and returns when the server has noticed.
     async fn disconnect(self) {
-        let gone = Gate::closed();
-        let open = gone.clone();
+        let ended = Gate::closed();
+        let gate = ended.clone();
         // Runs after the hook of the rooms.
-        self.connection.on_end(move || open.open());
+        self.connection.on_end(move || gate.open());
         drop(self.socket);
-        gone.pass().await;
+        ended.pass().await;
     }
 }
 
@@ -184,8 +184,8 @@ fn rooms_match_a_simple_model_under_random_use() {
     assert!(received > 1000, "only {received} lines had to be received");
 }
 
-/// Asserts that members that stayed in a room have received all of its lines once. Returns the number of
-/// lines.
+/// Asserts that members that stayed in a room have received all of its lines once. Returns the
+/// number of lines.
 fn assert_lines_received_once(clients: &[ModelClient]) -> usize {
     let mut count = 0;
     for listener in clients {

@@ -22,8 +22,8 @@ const META: usize = (4 << 10) - 2;
 /// The largest size of a state.
 const STATE: usize = 256 << 10;
 
-/// Tracks each connection that sends a message as a person of its own, with as much metadata as possible,
-/// made of that message. Connections to `/?watch` watch.
+/// Tracks each connection that sends a message as a person of its own, with as much metadata as
+/// possible, made of that message. Connections to `/?watch` watch.
 struct PresenceHandler {
     presence: Presence<String>,
     recorder: Recorder,

@@ -23,12 +23,14 @@ fn stalled_members_delay_nobody_and_cost_an_outbox_each() {
         let fixture = serve_rooms(Options::default());
         let mut readers: Vec<Peer> = (0..10).map(|_| join(&fixture, "tea")).collect();
         let message = pattern(16 << 10);
-        // Sends until `slow` members have missed a hundred messages, and asserts that no other missed any.
+        // Sends until `slow` members have missed a hundred messages, and asserts that no other
+        // missed any.
         let mut broadcast = |slow: usize| {
             let mut full = 0;
             while full < 100 {
                 let delivery = fixture.rooms.to("tea").send(&message);
-                // Every reader receives the message before the next one is sent, so none falls behind.
+                // Every reader receives the message before the next one is sent, so none falls
+                // behind.
                 for reader in &mut readers {
                     reader.expect(BINARY, &message);
                 }
@@ -41,8 +43,8 @@ fn stalled_members_delay_nobody_and_cost_an_outbox_each() {
         let slow: Vec<Peer> = (0..SLOW).map(|_| join(&fixture, "tea")).collect();
         let cost = peak_heap(|| broadcast(SLOW)).saturating_sub(readers_cost);
         eprintln!("{SLOW} stalled members: {cost} bytes, in addition to {readers_cost}");
-        // The bound is the mark and a message each. The cost is far lower, because members share what is
-        // buffered.
+        // The bound is the mark and a message each. The cost is far lower, because members share
+        // what is buffered.
         assert!(cost < SLOW * (80 << 10) / 2, "they cost {cost} bytes");
         assert_eq!(fixture.rooms.len("tea"), 10 + slow.len(), "stalled members stay in the room");
     });

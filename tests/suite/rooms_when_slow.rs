@@ -1,6 +1,6 @@
-//! A room with a member that stops reading and later resumes. The `WhenSlow` of its handler decides what it
-//! receives, what it misses, and what the sender is recorder. Another member reads all the time and misses
-//! nothing.
+//! A room with a member that stops reading and later resumes. The `WhenSlow` of its handler decides
+//! what it receives, what it misses, and what the sender is recorder. Another member reads all the
+//! time and misses nothing.
 
 use prism_rooms::{Delivery, Recipients, Rooms};
 
@@ -61,8 +61,8 @@ fn open(slow: WhenSlow) -> Room {
 }
 
 impl Room {
-    /// Sends the next message to the room, and waits until the reader has it. Returns how many members it
-    /// was delivered to, and how many missed it.
+    /// Sends the next message to the room, and waits until the reader has it. Returns how many
+    /// members it was delivered to, and how many missed it.
     fn say(&mut self, how: fn(Recipients<'_>) -> Recipients<'_>) -> (usize, usize) {
         let message = message(self.sent);
         let delivery: Delivery = how(self.rooms.to("tea")).send(&message);
@@ -72,7 +72,8 @@ impl Room {
         (delivery.delivered, delivery.dropped)
     }
 
-    /// Asserts that the slow member gets what was accepted for it, and is then closed with a reason.
+    /// Asserts that the slow member gets what was accepted for it, and is then closed with a
+    /// reason.
     fn expect_slow_is_closed(&mut self) {
         assert_eq!(self.connection.missed(), 1);
         for accepted in 0..self.sent - 1 {

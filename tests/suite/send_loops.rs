@@ -1,5 +1,5 @@
-//! Handlers that send to many connections in a loop: the outboxes share equal messages, and each peer
-//! gets exactly what it was sent.
+//! Handlers that send to many connections in a loop: the outboxes share equal messages, and each
+//! peer gets exactly what it was sent.
 
 use std::sync::Mutex;
 
@@ -21,20 +21,20 @@ struct Loop<F> {
 
 impl<F: Fn(&[Connection], usize) + Send + Sync + 'static> Handler for Loop<F> {
     async fn on_connect(&self, connection: &Connection) {
-        self.members.lock().expect("nobody has panicked").push(connection.clone());
+        self.members.lock().expect("no panic while it is locked").push(connection.clone());
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let rounds = message.as_text().and_then(|text| text.parse().ok()).expect("a number");
         for round in 0..rounds {
-            (self.broadcast)(&self.members.lock().expect("nobody has panicked"), round);
+            (self.broadcast)(&self.members.lock().expect("no panic while it is locked"), round);
         }
         let _ = connection.send("done").await; // fails only if the connection is closing
     }
 }
 
-/// Runs a server with one peer that triggers the loop and the peers that it sends to. The handler has the
-/// triggering peer first, and then the others in order.
+/// Runs a server with one peer that triggers the loop and the peers that it sends to. The handler
+/// has the triggering peer first, and then the others in order.
 fn open(
     members: usize,
     broadcast: impl Fn(&[Connection], usize) + Send + Sync + 'static,
@@ -81,8 +81,9 @@ fn a_send_loop_over_stalled_members_costs_two_copies() {
 fn a_reused_send_buffer_delivers_each_member_its_own_message() {
     const MEMBERS: usize = 6;
     const ROUNDS: usize = 18;
-    /// Returns the message of a member in a round. It is unique, the same for all, or shared with one other
-    /// member, and differs from the others at the beginning, in the middle, or at the end.
+    /// Returns the message of a member in a round. It is unique, the same for all, or shared with
+    /// one other member, and differs from the others at the beginning, in the middle, or at the
+    /// end.
     fn message(len: usize, round: usize, member: usize) -> Vec<u8> {
         let mut message = pattern(len);
         let differs = [0, len / 2, len - 1][round / 3 % 3];

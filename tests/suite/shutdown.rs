@@ -1,5 +1,5 @@
-//! Shutdowns: a server stops accepting, closes every connection with 1001, and waits no longer than the
-//! grace time.
+//! Shutdowns: a server stops accepting, closes every connection with 1001, and waits no longer than
+//! the grace time.
 
 use std::{net::TcpStream, time::Duration};
 
@@ -68,8 +68,8 @@ fn a_server_without_connections_stops_at_once() {
 
 #[test]
 fn shutdown_stops_accepting() {
-    // Listens on an address of its own: on 127.0.0.1, another test could take the port as soon as it is
-    // free.
+    // Listens on an address of its own: on 127.0.0.1, another test could take the port as soon as
+    // it is free.
     let server = serve_at("127.0.0.2:0", |server| server.websocket("/", Echo));
     let mut peer = server.open("/"); // keeps the server waiting
     server.begin_stop();

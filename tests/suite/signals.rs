@@ -1,5 +1,5 @@
-//! A server process that receives a termination signal, as from systemd, Kubernetes or the keyboard: it
-//! closes its connections, waits for them, and exits with status 0.
+//! A server process that receives a termination signal, as from systemd, Kubernetes or the
+//! keyboard: it closes its connections, waits for them, and exits with status 0.
 
 use std::{
     env,
@@ -34,7 +34,8 @@ fn serve() {
     assert_eq!((outcome.closed, outcome.failed, outcome.cut), (CLIENTS, 0, 0));
 }
 
-/// Exchanges messages until the server closes. Calls `begun` after [`ECHOES`], and returns the ending.
+/// Exchanges messages until the server closes. Calls `begun` after [`ECHOES`], and returns the
+/// ending.
 async fn talk(url: &str, begun: impl FnOnce()) -> Disconnect {
     let socket = Client::new(url).expect("an address").connect().await.expect("a server");
     let mut begun = Some(begun);
@@ -51,7 +52,8 @@ async fn talk(url: &str, begun: impl FnOnce()) -> Disconnect {
     unreachable!("the server ends")
 }
 
-/// Runs clients that send without a pause. Returns a channel for their begins and one for their endings.
+/// Runs clients that send without a pause. Returns a channel for their begins and one for their
+/// endings.
 fn clients(url: &str) -> (Receiver<()>, Receiver<Disconnect>) {
     let ((begin, begun), (end, ended)) = (channel(), channel());
     for _ in 0..CLIENTS {

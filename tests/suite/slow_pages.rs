@@ -1,5 +1,5 @@
-//! Pages that exceed the socket buffers: their readers may be slow, within limits, and do not delay other
-//! clients.
+//! Pages that exceed the socket buffers: their readers may be slow, within limits, and do not delay
+//! other clients.
 
 use std::{
     io::Read,
@@ -98,7 +98,8 @@ fn small_socket(server: &TestServer) -> Peer {
     Peer::from_stream(TcpStream::from(socket), true)
 }
 
-/// Reads 1 KiB every 50 ms, which is 20 KiB per second. The server's kernel sees it in steps of a few KiB.
+/// Reads 1 KiB every 50 ms, which is 20 KiB per second. The server's kernel sees it in steps of a
+/// few KiB.
 fn read_steadily(peer: &mut Peer, span: Duration) {
     let (began, mut piece) = (Instant::now(), [0; 1024]);
     while began.elapsed() < span {
@@ -155,7 +156,8 @@ fn pages_in_progress_do_not_block_new_clients() {
     (options.max_handshakes, options.max_pages) = (4, 4);
     options.connection.handshake_timeout = Duration::from_secs(600);
     let server = site(options);
-    // Four pages have a slot of their own. Four more use handshake slots, and are evicted for new clients.
+    // Four pages have a slot of their own. Four more use handshake slots, and are evicted for new
+    // clients.
     let slow: Vec<_> = (0..12).map(|_| reader(&server)).collect();
     expect_echo(&server);
     expect_small_page(&server);

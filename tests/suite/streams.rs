@@ -1,5 +1,5 @@
-//! Streams that were not accepted by a server of Prism: an in-memory pipe, a Unix socket, and a stream
-//! whose handshake is done already.
+//! Streams that were not accepted by a server of Prism: an in-memory pipe, a Unix socket, and a
+//! stream whose handshake is done already.
 
 use std::{net::TcpStream, thread, time::Duration};
 

@@ -19,7 +19,8 @@ fn recording_echo() -> (TestServer, Events) {
     (serve(|server| server.websocket("/", RecordingEcho(recorder))), events)
 }
 
-/// Returns two encoded messages, the second in two fragments, and the offset at which each is complete.
+/// Returns two encoded messages, the second in two fragments, and the offset at which each is
+/// complete.
 fn two_messages(masked: bool) -> (Vec<u8>, [usize; 2]) {
     let frame = |fin, opcode, payload| encode(masked, fin, opcode, payload);
     let first = frame(true, TEXT, "größer".as_bytes());
@@ -125,8 +126,8 @@ struct Sent {
     cut: usize,
 }
 
-/// Serves one client: sends the first `cut` bytes of the response and both messages. Returns whether that
-/// was less than everything.
+/// Serves one client: sends the first `cut` bytes of the response and both messages. Returns
+/// whether that was less than everything.
 fn serve_cut(
     listener: &TcpListener,
     cut: usize,
@@ -171,8 +172,8 @@ fn a_server_cut_at_any_byte_is_received_up_to_that_byte() {
             connections += 1;
             if cut < head {
                 let error = outcome.map(drop).expect_err("a truncated response");
-                let gone = matches!(error, ConnectError::Handshake(_) | ConnectError::Io(_));
-                assert!(gone, "{teardown:?} at {cut}: {error}");
+                let truncated = matches!(error, ConnectError::Handshake(_) | ConnectError::Io(_));
+                assert!(truncated, "{teardown:?} at {cut}: {error}");
                 continue;
             }
             let (received, ending) = outcome.expect("a connection");

@@ -1,5 +1,5 @@
-//! Peers that stop reading and later resume: the `WhenSlow` of the handler decides what they receive and
-//! what they miss.
+//! Peers that stop reading and later resume: the `WhenSlow` of the handler decides what they
+//! receive and what they miss.
 
 use super::support::{
     block_on,

@@ -1,5 +1,6 @@
-//! Peers that disconnect while they are being answered: an error in one direction does not end the other.
-//! What they sent is still handled, and their close frame decides the ending (RFC 6455 §7.1.5).
+//! Peers that disconnect while they are being answered: an error in one direction does not end the
+//! other. What they sent is still handled, and their close frame decides the ending (RFC 6455
+//! §7.1.5).
 
 use std::thread;
 
@@ -27,12 +28,12 @@ fn hundred_messages_and_close(peer: &Peer, before_each: &[u8]) -> Vec<u8> {
 /// Records and echoes messages, but only after the peer has disconnected.
 struct DelayedEcho {
     echo: RecordingEcho,
-    gone: Gate,
+    disconnected: Gate,
 }
 
 impl DelayedEcho {
-    fn new(recorder: Recorder, gone: &Gate) -> Self {
-        Self { echo: RecordingEcho(recorder), gone: gone.clone() }
+    fn new(recorder: Recorder, disconnected: &Gate) -> Self {
+        Self { echo: RecordingEcho(recorder), disconnected: disconnected.clone() }
     }
 }
 
@@ -42,7 +43,7 @@ impl Handler for DelayedEcho {
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.gone.pass().await;
+        self.disconnected.pass().await;
         self.echo.on_message(connection, message).await;
         // Each echo is written, or fails, before the next one.
         let _ = connection.flush().await;
@@ -70,14 +71,14 @@ fn assert_done(ending: &Disconnect) {
 #[test]
 fn a_server_with_failing_writes_still_reads_everything() {
     let (recorder, events) = recorder();
-    let gone = Gate::closed();
-    let server = serve(|server| server.websocket("/", DelayedEcho::new(recorder, &gone)));
+    let disconnected = Gate::closed();
+    let server = serve(|server| server.websocket("/", DelayedEcho::new(recorder, &disconnected)));
     let mut peer = server.open("/");
     events.connected();
     let bytes = hundred_messages_and_close(&peer, b"");
     peer.write(&bytes);
     drop(peer);
-    gone.open();
+    disconnected.open();
     assert_all_received(&events);
 }
 
@@ -95,16 +96,16 @@ fn send_and_disconnect(before_each: &'static [u8]) -> (thread::JoinHandle<()>, C
 #[test]
 fn a_client_with_failing_writes_still_reads_everything() {
     let (recorder, events) = recorder();
-    let gone = Gate::closed();
+    let disconnected = Gate::closed();
     let (server, client) = send_and_disconnect(b"");
-    let handler = DelayedEcho::new(recorder, &gone);
+    let handler = DelayedEcho::new(recorder, &disconnected);
     crate::runtime::spawn(async move {
         let ending = client.run(handler).await.expect("a connection");
         assert_done(&ending);
     });
     assert!(matches!(events.next(), Seen::Connected(_)));
     server.join().expect("everything was written");
-    gone.open();
+    disconnected.open();
     assert_all_received(&events);
 }
 

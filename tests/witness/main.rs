@@ -1,6 +1,7 @@
-//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an endpoint that echoes every message,
-//! and prints how many it received and how the connection ended, or why none was made. It serves the
-//! scripts of badly behaved peers in other languages: `tests/interop/half_dead.mjs`, `half_dead.py`.
+//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an endpoint that echoes every
+//! message, and prints how many it received and how the connection ended, or why none was made. It
+//! serves the scripts of badly behaved peers in other languages: `tests/interop/half_dead.mjs`,
+//! `half_dead.py`.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
@@ -27,7 +28,7 @@ struct Witness {
 impl Handler for Witness {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.heard.fetch_add(1, Ordering::Relaxed);
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
         let _ = connection.flush().await;
     }
 

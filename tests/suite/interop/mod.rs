@@ -1,8 +1,8 @@
 //! Prism and tungstenite, each as the server of the other. Peers in other languages are in
 //! `tests/interop`.
 //!
-//! tungstenite comes in two flavours, `tokio-tungstenite` and `async-tungstenite`. Every scenario runs
-//! with each.
+//! tungstenite comes in two flavours, `tokio-tungstenite` and `async-tungstenite`. Every scenario
+//! runs with each.
 
 mod flavour;
 mod their_client;

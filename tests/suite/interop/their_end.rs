@@ -26,8 +26,8 @@ impl<S> WebSocket for S where
 {
 }
 
-/// Their end of a connection, client or server. Like a blocking socket, it makes progress only during a
-/// call.
+/// Their end of a connection, client or server. Like a blocking socket, it makes progress only
+/// during a call.
 pub(super) struct TheirEnd<'f> {
     flavour: &'f Flavour,
     socket: Box<dyn WebSocket>,

@@ -33,7 +33,7 @@ impl Handler for RecordingEcho {
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.0.on_message(connection, message).await;
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
     }
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
@@ -65,7 +65,7 @@ impl Handler for Recorder {
 
 impl Recorder {
     pub(crate) fn record(&self, seen: Seen) {
-        let _ = self.0.send(seen); // the scenario may be over
+        let _ = self.0.send(seen); // fails if the scenario is over
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     crate::runtime::block_on(TIMEOUT, future)
 }
 
-/// The interval at which [`wait_until`] checks its condition. The thread sleeps in between, which leaves
-/// the processor to the code under test.
+/// The interval at which [`wait_until`] checks its condition. The thread sleeps in between, which
+/// leaves the processor to the code under test.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Waits until a condition holds that no event announces.

@@ -1,5 +1,5 @@
-//! Runs scenarios in a process of their own: those that measure memory, need many descriptors, or keep
-//! the threads busy.
+//! Runs scenarios in a process of their own: those that measure memory, need many descriptors, or
+//! keep the threads busy.
 
 use std::{
     any::type_name_of_val,

@@ -1,5 +1,5 @@
-//! [`Peer`]: a hand-made WebSocket endpoint on a blocking socket. It can send invalid data, and shares no
-//! code with Prism's state machines.
+//! [`Peer`]: a hand-made WebSocket endpoint on a blocking socket. It can send invalid data, and
+//! shares no code with Prism's state machines.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -47,7 +47,8 @@ impl Peer {
         Self { stream, input: Vec::new(), masks }
     }
 
-    /// Accepts a connection as a server, and returns it with the request, which is not answered yet.
+    /// Accepts a connection as a server, and returns it with the request, which is not answered
+    /// yet.
     pub(crate) fn accept(listener: &TcpListener) -> (Self, Head) {
         let (stream, _) = listener.accept().expect("a client connects");
         let mut peer = Self::from_stream(stream, false);
