@@ -92,8 +92,7 @@ impl Barrier {
     }
 }
 
-/// Returns options with long deadlines: on a busy machine, slow connections are not failures
-/// barrier.
+/// Returns options with long deadlines: slow connections on a busy machine are not failures here.
 fn long_deadlines() -> Options {
     let mut options = Options::default();
     options.handshake_timeout = TIMEOUT;
