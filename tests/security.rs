@@ -61,8 +61,7 @@ fn every_test_that_the_page_names_exists() {
     assert!(named > 0, "the page names no tests");
 }
 
-/// Takes the limits from their `Debug` output: `ServerOptions { connection: Options { protocol:
-/// ...`.
+/// Takes the names of the limits from the `Debug` output of the options.
 #[test]
 fn every_limit_has_a_row() {
     let named: HashSet<_> = rows().flat_map(code).collect();

@@ -1,4 +1,4 @@
-//! Runs the suite on async-std.
+//! Implements what the suite needs on async-std.
 
 use std::{net, time::Duration};
 

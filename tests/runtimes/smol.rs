@@ -1,4 +1,4 @@
-//! Runs the suite on smol.
+//! Implements what the suite needs on smol.
 
 use std::{net, time::Duration};
 

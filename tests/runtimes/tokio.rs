@@ -1,4 +1,4 @@
-//! Runs the suite on tokio.
+//! Implements what the suite needs on tokio.
 
 use std::{net, sync::LazyLock, time::Duration};
 

@@ -176,8 +176,8 @@ fn assert_leaves_once_after(test: &impl Fn(), signal: Signal, options: Options) 
 /// The interval and the timeout of the keepalive that detects a silent client.
 const HALF: Duration = Duration::from_millis(500);
 
-/// Returns after twice the allowed time, which is the keepalive's 1 s and presence's window of 0.1
-/// s. It sleeps in small steps, so that pauses of a busy machine do not count in full.
+/// Returns after twice the allowed time: 1 s of the keepalive and 0.1 s of presence's window. It
+/// sleeps in small steps, so that pauses of a busy machine do not count in full.
 async fn after_deadline<T>() -> Option<T> {
     for _ in 0..220 {
         Network::default().sleep(Duration::from_millis(10)).await;

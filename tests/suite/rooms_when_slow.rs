@@ -1,5 +1,5 @@
 //! A room with a member that stops reading and later resumes. The `WhenSlow` of its handler decides
-//! what it receives, what it misses, and what the sender is recorder. Another member reads all the
+//! what it receives, what it misses, and what the sender is told. Another member reads all the
 //! time and misses nothing.
 
 use prism_rooms::{Delivery, Recipients, Rooms};
@@ -135,7 +135,7 @@ fn with_drop_newest_a_slow_member_misses_the_newest() {
 fn misses_older_ones_and_gets_the_last(how: fn(Recipients<'_>) -> Recipients<'_>) {
     let mut room = open(WhenSlow::DropOldest);
     while room.connection.missed() < 10 {
-        // The oldest messages make room, so the sender is never recorder of a gap.
+        // The oldest messages make room, so the sender is never told of a gap.
         assert_eq!(room.say(how), (2, 0));
     }
     let got = read_until(&mut room.slow, room.sent - 1);

@@ -10,9 +10,9 @@ use super::{
     server::{TestServer, serve},
 };
 
-/// Executes commands such as `join tea`, `leave tea`, `go` (leave all rooms), `say tea+milk is
-/// ready`, `tell tea hello` (without the sender) or `shout fire`. The answer says whether the
-/// command changed something, or how many connections it was delivered to. Records connects and
+/// Executes commands such as `join tea`, `leave tea`, `go` (leave all rooms), `say tea+milk hello`,
+/// `tell tea hello` (without the sender) or `shout fire`. The answer says whether the command
+/// changed something, or how many connections it was delivered to. Records connects and
 /// disconnects for the scenario.
 pub(crate) struct RoomsHandler {
     rooms: Rooms,
