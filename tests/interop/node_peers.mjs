@@ -4,7 +4,7 @@
 // node node_peers.mjs server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
 //                                             then `/runCase?case=N&agent=A` for each N, then `/updateReports`
 //
-// In both directions Prism is the one that echoes, so both hold the same conversations.
+// Prism echoes in both directions, so both use the same conversations.
 
 import { on, once } from 'node:events';
 import WebSocket, { WebSocketServer } from 'ws';
@@ -13,7 +13,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 const MIB = 1 << 20;
 const [, , role, where] = process.argv;
 
-// ---- what is said: each ends with a close, [code, reason] -----------------------------------------------------------
+// ---- conversations: each ends with a close, [code, reason] ----------------------------------------------------------
 
 const done = [1000, ''];
 const conversations = {
@@ -92,10 +92,10 @@ function short(message) {
   return `${typeof message === 'string' ? 'text' : 'binary'} of ${message.length}: ${message.toString('latin1').slice(0, 40)}`;
 }
 
-/** `ws` must not have had a turn of the event loop since it opened: what arrives before we listen would be lost. */
+/** Must be called in the same turn of the event loop in which `ws` opened: messages that arrive earlier are lost. */
 async function converse(ws, name) {
   const [talk, [code, reason]] = conversations[name];
-  // From here on nothing is missed: messages wait in `heard`, and an error of the connection rejects it.
+  // From here on, messages are queued in `heard`, and an error of the connection rejects it.
   const heard = on(ws, 'message', { close: ['close'] });
   const closed = once(ws, 'close');
   closed.catch(() => {}); // the conversation reports the same error itself
@@ -105,7 +105,7 @@ async function converse(ws, name) {
   assert(answer === code && words.toString() === reason, `closed with ${code} ${reason}, answered with ${answer} ${words}`);
 }
 
-// ---- who says it ----------------------------------------------------------------------------------------------------
+// ---- roles ----------------------------------------------------------------------------------------------------------
 
 async function asClient(url) {
   for (const name of Object.keys(conversations)) {
@@ -128,7 +128,7 @@ function asServer(port) {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.on('connection', async (ws, request) => {
-      ws.on('error', () => {}); // seen by whoever waits for a message or the close
+      ws.on('error', () => {}); // reported by the pending wait for a message or the close
       const { pathname, searchParams } = new URL(request.url, 'ws://prism');
       if (pathname === '/getCaseCount') {
         ws.send(String(names.length));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks at Prism's example `chat` through HAProxy and nginx, as `.ci/proxies` sets them up.
+"""Tests Prism's example `chat` behind HAProxy and nginx, as `.ci/proxies` sets them up.
 
 proxies.py HAPROXY_STATS_SOCKET HAPROXY NGINX NGINX_WITHOUT_UPGRADE   the last three as HOST:PORT
 
@@ -23,7 +23,7 @@ PAGE = (Path(__file__).parent / "../../examples/chat.html").read_bytes()
 
 
 def statistics(path):
-    """What HAProxy says of each server, by backend."""
+    """Returns HAProxy's statistics of each server, by backend."""
     with socket.socket(socket.AF_UNIX) as haproxy:
         haproxy.settimeout(PATIENCE)
         haproxy.connect(path)
@@ -34,7 +34,7 @@ def statistics(path):
 
 
 def health(path, backend, expected):
-    """Waits until a check has had its result: before, HAProxy takes a server to be up. After that `* L7OK` is a check under way."""
+    """Waits for the first result of a health check, before which HAProxy assumes that a server is up. Later, `* L7OK` is a check in progress."""
     deadline = time.monotonic() + PATIENCE
     while True:
         row = statistics(path)[backend]
@@ -86,7 +86,7 @@ def main(statistics_socket, haproxy, nginx, without_upgrade):
         try:
             check()
             print(f"ok      {name}")
-        except Exception as error:  # whatever it is, it is this check's failure
+        except Exception as error:  # any exception fails this check only
             failed += 1
             print(f"FAILED  {name}: {error!r}")
     print(f"{len(checks) - failed} passed, {failed} failed")
