@@ -152,16 +152,16 @@ function silence(url) {
   const socket = net.connect({ host: hostname, port: Number(port) });
   socket.write(`GET / HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
     + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
-  let heard = Buffer.of();
-  socket.on('data', data => { heard = Buffer.concat([heard, data]); });
+  let received = Buffer.of();
+  socket.on('data', data => { received = Buffer.concat([received, data]); });
   return new Promise((resolve, reject) => {
     socket.on('error', reject);
     socket.on('end', () => {
       socket.end();
-      const head = heard.indexOf('\r\n\r\n') + 4;
-      const [first] = heard.subarray(head);
+      const head = received.indexOf('\r\n\r\n') + 4;
+      const [first] = received.subarray(head);
       if (head > 4 && first === 0x89) resolve();
-      else reject(new Error(`wanted a ping (0x89) first, got ${heard.toString('latin1')}`));
+      else reject(new Error(`wanted a ping (0x89) first, got ${received.toString('latin1')}`));
     });
   });
 }
