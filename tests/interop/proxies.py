@@ -18,14 +18,14 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-PATIENCE = 20  # seconds
+TIMEOUT = 20  # seconds
 PAGE = (Path(__file__).parent / "../../examples/chat.html").read_bytes()
 
 
 def statistics(path):
     """Returns HAProxy's statistics of each server, by backend."""
     with socket.socket(socket.AF_UNIX) as haproxy:
-        haproxy.settimeout(PATIENCE)
+        haproxy.settimeout(TIMEOUT)
         haproxy.connect(path)
         haproxy.sendall(b"show stat\n")
         text = b"".join(iter(lambda: haproxy.recv(65536), b"")).decode()
@@ -35,7 +35,7 @@ def statistics(path):
 
 def health(path, backend, expected):
     """Waits for the first result of a health check, before which HAProxy assumes that a server is up. Later, `* L7OK` is a check in progress."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         row = statistics(path)[backend]
         if row["check_status"] not in ("", "INI"):
@@ -47,13 +47,13 @@ def health(path, backend, expected):
 
 
 def page(address):
-    with urllib.request.urlopen(f"http://{address}/", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"http://{address}/", timeout=TIMEOUT) as answer:
         assert (answer.status, answer.read()) == (200, PAGE), answer.status
 
 
 async def chat(address):
-    async with connect(f"ws://{address}/ws", open_timeout=PATIENCE, close_timeout=PATIENCE) as ws:
-        async with asyncio.timeout(PATIENCE):
+    async with connect(f"ws://{address}/ws", open_timeout=TIMEOUT, close_timeout=TIMEOUT) as ws:
+        async with asyncio.timeout(TIMEOUT):
             assert (await ws.recv()).endswith(" joined")
             await ws.send("hello")
             assert (await ws.recv()).endswith(": hello")
@@ -61,7 +61,7 @@ async def chat(address):
 
 async def refused(address):
     try:
-        async with connect(f"ws://{address}/ws", open_timeout=PATIENCE):
+        async with connect(f"ws://{address}/ws", open_timeout=TIMEOUT):
             raise AssertionError("a WebSocket without an upgrade")
     except InvalidStatus as refusal:
         found = (refusal.response.status_code, b"HTTP/1.1" in refusal.response.body)
