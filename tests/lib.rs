@@ -1,22 +1,22 @@
-//! Prism's suite over real sockets: one text, run once on every runtime.
+//! The test suite over real sockets. It is written once and runs on every runtime.
 //!
 //! ```text
 //!   tokio.rs, smol.rs, async_std.rs
 //!      ├──► runtimes/   block_on, spawn, pipe ...      what differs
 //!      └──► suite/      the scenarios                  what does not
-//!             └── support/   raw peers, a server to talk to, handlers that tell
+//!             └── support/   raw peers, test servers, recording handlers
 //! ```
 //!
-//! A runtime's file names the adapter `prism` and what else differs `runtime`, and includes the
-//! suite. A new test goes into the suite and needs no other line. The peers in it are plain
-//! [`std::net::TcpStream`]s, so that Prism is not tested against itself only.
+//! The file of a runtime imports its adapter as `prism` and the rest as `runtime`, and includes the
+//! suite. A new test goes into the suite and runs on every runtime without further changes. Most
+//! peers are plain [`std::net::TcpStream`]s, so that Prism is not only tested against itself.
 //!
-//! `suite/interop/` has tungstenite as the peer, `interop/` those in other languages.
+//! `suite/interop/` tests against tungstenite, `interop/` against libraries in other languages.
 //!
-//! Here are the parts that any program may use: a proxy through which things go wrong, frames
-//! made by hand, what a process has, and processes that play a part. `soak/` is such a program: see `README.md`.
+//! This library holds what other programs share: a fault-injecting proxy, hand-made frames, process
+//! statistics and subprocesses. `soak/` is one of these programs: see `README.md`.
 
-pub mod part;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod subprocess;

@@ -1,14 +1,14 @@
-//! What this process has of the operating system's.
+//! The operating system resources of this process.
 
 use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lets this process, and those that it starts, have so many descriptors: the soft limit is often
-/// far below the hard one.
+/// Raises the soft limit of file descriptors for this process and its children to `count`. It is
+/// often far below the hard limit.
 ///
 /// # Panics
-/// If that, too, is lower: a smaller scenario would be another one.
+/// If the hard limit is lower than `count`. A smaller scenario would test something else.
 pub fn allow_descriptors(count: usize) {
     let count = count as u64;
     let limit = getrlimit(Resource::Nofile);
@@ -19,31 +19,31 @@ pub fn allow_descriptors(count: usize) {
         assert!(hard >= count, "this needs {count} descriptors, and `ulimit -Hn` allows {hard}");
     }
     let raised = Rlimit { current: Some(count), ..limit };
-    setrlimit(Resource::Nofile, raised).expect("up to the hard limit it may be raised");
+    setrlimit(Resource::Nofile, raised).expect("the soft limit may be raised up to the hard one");
 }
 
-/// How many descriptors this process has.
+/// Returns the number of open file descriptors of this process.
 ///
 /// # Panics
-/// If this is not Linux.
+/// On systems other than Linux.
 #[must_use]
 pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("Linux").count()
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 ///
 /// # Panics
-/// If this is not Linux.
+/// On systems other than Linux.
 #[must_use]
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").expect("Linux").count()
 }
 
-/// How many bytes of memory this process holds.
+/// Returns the resident memory of this process in bytes.
 ///
 /// # Panics
-/// If this is not Linux.
+/// On systems other than Linux.
 #[must_use]
 pub fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");

@@ -1,9 +1,9 @@
-//! What a client says, made by hand: right, or wrong where somebody wants it to be.
+//! Requests and frames made by hand, so that tests can also send invalid ones.
 
-/// Any key will do here.
+/// The masking key of every frame. Any value will do.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A good request for a WebSocket.
+/// Returns a valid opening handshake request.
 #[must_use]
 pub fn request(path: &str) -> String {
     format!(
@@ -13,7 +13,7 @@ pub fn request(path: &str) -> String {
     )
 }
 
-/// A frame. (Clients mask, servers do not.)
+/// Encodes a frame. Clients mask their frames, servers do not.
 #[must_use]
 pub fn encode(masked: bool, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![u8::from(fin) << 7 | opcode];

@@ -1,5 +1,5 @@
-//! What `SECURITY.md` says of tests is true: each that it names is in the file that it names, and
-//! each limit that there is has a row.
+//! Checks `SECURITY.md` against the code: every test that it names exists in the named file, and
+//! every limit has a row.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The rows of the tables that name tests: all but those of measurements.
+/// Returns the rows of the tables that name tests, which excludes the tables of measurements.
 fn rows() -> impl Iterator<Item = &'static str> {
     let tables = PAGE.split("\n\n").filter(|block| block.starts_with('|'));
     let shown =
@@ -24,12 +24,12 @@ fn rows() -> impl Iterator<Item = &'static str> {
     shown.flat_map(str::lines)
 }
 
-/// The code in a line: what stands between backquotes.
+/// Returns the code spans of a line.
 fn code(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The tests in a file, by name: those that are not ignored.
+/// Returns the names of the tests in a file, without the ignored ones.
 fn tests(text: &str) -> HashSet<&str> {
     let attributes = ["#[test]\n", "#[tokio::test(start_paused = true)]\n"];
     let behind_attributes = attributes.iter().flat_map(|attribute| text.split(attribute).skip(1));
@@ -40,9 +40,9 @@ fn tests(text: &str) -> HashSet<&str> {
     names.collect()
 }
 
-/// A test is named behind its file, in the same row: "`path/to/file.rs` `name_of_test`, `another`".
+/// A row names a file and then its tests: "`path/to/file.rs` `name_of_test`, `another`".
 #[test]
-fn every_test_that_the_page_names_is_in_the_file_that_it_names() {
+fn every_test_that_the_page_names_exists() {
     let mut named = 0;
     for row in rows() {
         let mut file: Option<(&str, String)> = None;
@@ -56,15 +56,15 @@ fn every_test_that_the_page_names_is_in_the_file_that_it_names() {
                 named += 1;
             }
         }
-        assert!(file.is_some() || !row.contains('`'), "no test: {row}");
+        assert!(file.is_some() || !row.contains('`'), "the row names no test: {row}");
     }
-    assert!(named > 0, "the page has tables");
+    assert!(named > 0, "the page names no tests");
 }
 
-/// As the limits print, all of them: `ServerOptions { connection: Options { protocol: Config { ...`.
+/// Takes the names of the limits from the `Debug` output of the options.
 #[test]
-fn every_limit_that_there_is_has_a_row() {
-    let told: HashSet<_> = rows().flat_map(code).collect();
+fn every_limit_has_a_row() {
+    let named: HashSet<_> = rows().flat_map(code).collect();
     let (rooms, presence) = (RoomsOptions::default(), PresenceOptions::default());
     let (server, client) = (ServerOptions::default(), ClientOptions::default());
     let options = format!("{server:#?}\n{client:#?}\n{rooms:#?}\n{presence:#?}");
@@ -76,6 +76,6 @@ fn every_limit_that_there_is_has_a_row() {
         .collect();
     assert!(limits.len() > 10, "{limits:?}");
     for limit in limits {
-        assert!(told.contains(limit), "{limit} is not in SECURITY.md");
+        assert!(named.contains(limit), "{limit} is not in SECURITY.md");
     }
 }

@@ -1,9 +1,9 @@
-// Prism before a real browser: the chat page as two people see it, and WebSockets opened by a page.
+// Tests Prism in a real browser: the chat page with two people, and WebSockets opened by a page.
 //
 // node browser.mjs http://CHAT ws://ECHO ws://PINGING
 //
-// PINGING is an echo server with `--ping-interval 1 --pong-timeout 1`: who does not answer its pings is out within seconds.
-// The browser is $CHROMIUM, or Debian's.
+// PINGING is an echo server with `--ping-interval 1 --pong-timeout 1`: it drops clients that do not answer pings within seconds.
+// The browser is $CHROMIUM, or Debian's Chromium.
 
 import net from 'node:net';
 import { assert, check, fail, finish, within } from './checks.mjs';
@@ -17,7 +17,7 @@ if (!pinging) {
 
 // ---- the chat page ----------------------------------------------------------------------------------------------------
 
-/** A person: a browser context of their own, with the chat page open and connected. */
+/** Opens the chat page in a browser context of its own, and waits until it is connected. */
 async function person(browser) {
   const context = await browser.newContext();
   context.setDefaultTimeout(10_000);
@@ -42,7 +42,7 @@ async function says(page, text) {
   await page.keyboard.press('Enter');
 }
 
-/** Waits for a message, and asserts who it is shown to be from. */
+/** Waits for a message, and asserts its displayed author. */
 async function hears(page, text, { by, own }) {
   const item = log(page).locator('li.said', { has: page.getByText(text, { exact: true }) });
   await item.waitFor();
@@ -53,7 +53,7 @@ async function hears(page, text, { by, own }) {
 async function twoPeople(browser) {
   let ann, ben;
   await check('a page connects and learns its id', async () => { ann = await person(browser); });
-  await check('each sees the other come, and go', async () => {
+  await check('each sees the other join and leave', async () => {
     ben = await person(browser);
     await sees(ann.page, `${ben.id} joined`);
     await ann.page.goto('about:blank');
@@ -62,21 +62,21 @@ async function twoPeople(browser) {
     ann.id = await joined(ann.page);
     await sees(ben.page, `${ann.id} joined`);
   });
-  await check('each sees what the other says', async () => {
+  await check('each sees the messages of the other', async () => {
     await ann.page.getByLabel('Your name').fill('Ann');
     await ben.page.getByLabel('Your name').fill('Ben');
-    await says(ann.page, 'Is anybody here?');
-    for (const { page } of [ann, ben]) await hears(page, 'Is anybody here?', { by: 'Ann', own: page === ann.page });
+    await says(ann.page, 'Is anyone here?');
+    for (const { page } of [ann, ben]) await hears(page, 'Is anyone here?', { by: 'Ann', own: page === ann.page });
     await says(ben.page, 'I am 👋🏽 世界 👩‍👩‍👧');
     for (const { page } of [ann, ben]) await hears(page, 'I am 👋🏽 世界 👩‍👩‍👧', { by: 'Ben', own: page === ben.page });
   });
-  await check('what looks like HTML is shown as it was typed', async () => {
+  await check('HTML is shown as it was typed', async () => {
     const html = '<img src="x" onerror="document.title = `pwned`"> & <b>bold</b>';
     await says(ann.page, html);
     await hears(ben.page, html, { by: 'Ann', own: false });
     assert(await log(ben.page).locator('img, b b').count() === 0, 'it became elements');
   });
-  await check('a lost connection comes back by itself', async () => {
+  await check('the page reconnects after a lost connection', async () => {
     const before = ann.id;
     await ann.page.evaluate('socket.close()');
     await sees(ben.page, 'Ann left');
@@ -102,7 +102,7 @@ async function twoPeople(browser) {
 
 // ---- WebSockets opened by a page --------------------------------------------------------------------------------------
 
-/** Runs in the page: sends each payload, and describes what came back and how the connection closed. */
+/** Runs in the page: sends a payload, and returns whether it was echoed and how the connection closed. */
 async function visit({ url, kind, stay }) {
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
@@ -129,39 +129,39 @@ async function fromAPage(browser) {
   const page = await (await browser.newContext()).newPage();
   await page.goto(chat);
   const visits = [
-    ['1 MiB of text comes back', echo, 'text', 0],
-    ['1 MiB of binary comes back', echo, 'binary', 0],
-    ['emoji come back', echo, 'emoji', 0],
-    // Long enough for three pings; staying is the point here.
+    ['1 MiB of text is echoed', echo, 'text', 0],
+    ['1 MiB of binary is echoed', echo, 'binary', 0],
+    ['emoji are echoed', echo, 'emoji', 0],
+    // Long enough for three pings, which the browser has to answer.
     ['the browser answers pings and stays connected', pinging, 'emoji', 3500],
   ];
   for (const [name, url, kind, stay] of visits) {
     await check(name, async () => {
       const { same, code, reason, wasClean } = await page.evaluate(visit, { url, kind, stay });
-      assert(same, 'what came back is not what was sent');
+      assert(same, 'the echo differs');
       assert(code === 4001 && reason === 'bye' && wasClean, `close came back as ${code} “${reason}”, wasClean ${wasClean}`);
     });
   }
-  // Without this one the check above could pass because nobody asks for pongs.
-  await check('who does not answer pings is dropped', () => silence(pinging));
+  // Without this check, the one above would also pass if the server sent no pings.
+  await check('a client that does not answer pings is dropped', () => silence(pinging));
 }
 
-/** Opens a WebSocket by hand and never answers: resolves once the server has pinged and then ended the connection. */
+/** Opens a WebSocket by hand and never answers. Resolves once the server has sent a ping and then ended the connection. */
 function silence(url) {
   const { hostname, port } = new URL(url);
   const socket = net.connect({ host: hostname, port: Number(port) });
   socket.write(`GET / HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
     + 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
-  let heard = Buffer.of();
-  socket.on('data', data => { heard = Buffer.concat([heard, data]); });
+  let received = Buffer.of();
+  socket.on('data', data => { received = Buffer.concat([received, data]); });
   return new Promise((resolve, reject) => {
     socket.on('error', reject);
     socket.on('end', () => {
       socket.end();
-      const head = heard.indexOf('\r\n\r\n') + 4;
-      const [first] = heard.subarray(head);
+      const head = received.indexOf('\r\n\r\n') + 4;
+      const [first] = received.subarray(head);
       if (head > 4 && first === 0x89) resolve();
-      else reject(new Error(`wanted a ping (0x89) first, got ${heard.toString('latin1')}`));
+      else reject(new Error(`wanted a ping (0x89) first, got ${received.toString('latin1')}`));
     });
   });
 }

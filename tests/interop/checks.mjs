@@ -1,8 +1,8 @@
-// The little that the Node scripts share: named checks under a time limit, and an honest last line.
+// Shared by the Node scripts: named checks with a time limit, and the final summary.
 
 const results = new Map();
 
-/** Runs one check; whatever it throws, or 20 seconds without an end, is its failure, and the next has its turn. */
+/** Runs one check. It fails if it throws or exceeds its time limit; in either case, the next check can run. */
 export async function check(name, run, seconds = 20) {
   try {
     await within(seconds, run());
@@ -18,9 +18,9 @@ export function fail(name, error) {
   console.log(`FAIL  ${name}: ${error}`);
 }
 
-/** Prints the totals and ends the process: a failure, or nothing run, is exit status 1. */
+/** Prints the totals and exits, with status 1 if a check failed or none ran. */
 export function finish(expected = []) {
-  for (const name of expected) if (!results.has(name)) fail(name, 'never asked for');
+  for (const name of expected) if (!results.has(name)) fail(name, 'did not run');
   const failed = [...results.values()].filter(passed => !passed).length;
   console.log(`${results.size - failed} passed, ${failed} failed`);
   process.exit(failed || !results.size ? 1 : 0);
@@ -28,7 +28,7 @@ export function finish(expected = []) {
 
 export async function within(seconds, promise) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(reject, seconds * 1000, new Error(`no end after ${seconds} s`)); });
+  const late = new Promise((_, reject) => { timer = setTimeout(reject, seconds * 1000, new Error(`timed out after ${seconds} s`)); });
   try {
     return await Promise.race([promise, late]);
   } finally {

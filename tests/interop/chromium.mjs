@@ -1,4 +1,4 @@
-// The browser of the scripts that need one: $CHROMIUM, or Debian's.
+// Launches the browser of the scripts that need one: $CHROMIUM, or Debian's Chromium.
 
 import { chromium } from 'playwright-core';
 

@@ -1,4 +1,4 @@
-// Says a hundred messages and a close through Node's `ws`, and goes before it can have been answered. Whoever hears it has to hear all.
+// Sends a hundred messages and a close through Node's `ws`, and disconnects before any answer. The other end has to receive everything.
 //
 // node half_dead.mjs client ws://HOST:PORT   as a client
 // node half_dead.mjs server PORT             as a server of one connection
@@ -8,9 +8,9 @@ import WebSocket, { WebSocketServer } from 'ws';
 
 const [, , role, where] = process.argv;
 
-/** All in one piece, and then the socket is closed, whatever the other end still says. */
-async function sayAndGo(ws) {
-  ws.on('error', () => {}); // the other end finds nobody
+/** Sends everything in one write, and closes the socket, even if the other end still sends. */
+async function sendAndDisconnect(ws) {
+  ws.on('error', () => {}); // the other end may send to the closed socket
   const { _socket: socket } = ws;
   socket.cork();
   for (let n = 0; n < 100; n++) {
@@ -26,12 +26,12 @@ async function sayAndGo(ws) {
 if (role === 'client') {
   const ws = new WebSocket(where);
   await once(ws, 'open');
-  await sayAndGo(ws);
+  await sendAndDisconnect(ws);
 } else {
   const server = new WebSocketServer({ host: '127.0.0.1', port: Number(where) });
   await once(server, 'listening');
   console.log(`listening on ws://127.0.0.1:${where}`);
   const [ws] = await once(server, 'connection');
-  await sayAndGo(ws);
+  await sendAndDisconnect(ws);
 }
 process.exit(0);

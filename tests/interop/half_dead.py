@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says a hundred messages and a close through Python's `websockets`, and goes before it can have been answered. Whoever hears it has to hear all.
+"""Sends a hundred messages and a close through Python's `websockets`, and disconnects before any answer. The other end has to receive everything.
 
 half_dead.py client ws://HOST:PORT   as a client
 half_dead.py server PORT             as a server of one connection
@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 
-def say_and_go(ws):
-    """All in one piece, and then the socket is closed, whatever the other end still says."""
+def send_and_disconnect(ws):
+    """Sends everything in one write, and closes the socket, even if the other end still sends."""
     for number in range(100):
         ws.protocol.send_ping(b"?")
         ws.protocol.send_text(b"message %d" % number)
@@ -25,13 +25,13 @@ def say_and_go(ws):
 async def main(role, where):
     if role == "client":
         ws = await connect(where, ping_interval=None)
-        say_and_go(ws)
+        send_and_disconnect(ws)
         await ws.wait_closed()
         return
     gone = asyncio.Event()
 
     async def handle(ws):
-        say_and_go(ws)
+        send_and_disconnect(ws)
         await ws.wait_closed()
         gone.set()
 

@@ -4,7 +4,7 @@
 // node node_peers.mjs server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
 //                                             then `/runCase?case=N&agent=A` for each N, then `/updateReports`
 //
-// In both directions Prism is the one that echoes, so both hold the same conversations.
+// Prism echoes in both directions, so both use the same conversations.
 
 import { on, once } from 'node:events';
 import WebSocket, { WebSocketServer } from 'ws';
@@ -13,7 +13,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 const MIB = 1 << 20;
 const [, , role, where] = process.argv;
 
-// ---- what is said: each ends with a close, [code, reason] -----------------------------------------------------------
+// ---- conversations: each ends with a close, [code, reason] ----------------------------------------------------------
 
 const done = [1000, ''];
 const conversations = {
@@ -36,34 +36,34 @@ const conversations = {
 
 /** Sends each message, and expects it back before the next. */
 function echoes(...messages) {
-  return async ({ ws, heard }) => {
+  return async ({ ws, received }) => {
     for (const message of messages) {
       ws.send(message);
-      await expect(heard, message);
+      await expect(received, message);
     }
   };
 }
 
 /** Sends one message as several frames, and expects it back whole. */
 function fragments(...parts) {
-  return async ({ ws, heard }) => {
+  return async ({ ws, received }) => {
     parts.forEach((part, n) => ws.send(part, { fin: n === parts.length - 1 }));
-    await expect(heard, typeof parts[0] === 'string' ? parts.join('') : Buffer.concat(parts));
+    await expect(received, typeof parts[0] === 'string' ? parts.join('') : Buffer.concat(parts));
   };
 }
 
-async function ping({ ws, heard }) {
+async function ping({ ws, received }) {
   for (const payload of [Buffer.of(), Buffer.from('are you there?'), Buffer.from([...Array(125).keys()])]) {
     await pinged(ws, payload);
   }
-  await echoes('still here')({ ws, heard });
+  await echoes('still here')({ ws, received });
 }
 
-async function pingBetweenFragments({ ws, heard }) {
+async function pingBetweenFragments({ ws, received }) {
   ws.send('half a message, ', { fin: false });
   await pinged(ws, Buffer.from('now?'));
   ws.send('and the other half', { fin: true });
-  await expect(heard, 'half a message, and the other half');
+  await expect(received, 'half a message, and the other half');
 }
 
 async function pinged(ws, payload) {
@@ -73,14 +73,14 @@ async function pinged(ws, payload) {
   assert(answer.equals(payload), `pinged with ${short(payload)}, answered with ${short(answer)}`);
 }
 
-async function inOrder({ ws, heard }) {
+async function inOrder({ ws, received }) {
   const messages = Array.from({ length: 1000 }, (_, n) => (n % 2 ? `message ${n}` : Buffer.alloc(n % 300, n)));
   for (const message of messages) ws.send(message);
-  for (const message of messages) await expect(heard, message);
+  for (const message of messages) await expect(received, message);
 }
 
-async function expect(heard, message) {
-  const { value } = await heard.next();
+async function expect(received, message) {
+  const { value } = await received.next();
   assert(value, `closed instead of answering ${short(message)}`);
   const [data, binary] = value;
   const wanted = Buffer.from(message);
@@ -92,20 +92,20 @@ function short(message) {
   return `${typeof message === 'string' ? 'text' : 'binary'} of ${message.length}: ${message.toString('latin1').slice(0, 40)}`;
 }
 
-/** `ws` must not have had a turn of the event loop since it opened: what arrives before we listen would be lost. */
+/** Must be called in the same turn of the event loop in which `ws` opened: messages that arrive earlier are lost. */
 async function converse(ws, name) {
   const [talk, [code, reason]] = conversations[name];
-  // From here on nothing is missed: messages wait in `heard`, and an error of the connection rejects it.
-  const heard = on(ws, 'message', { close: ['close'] });
+  // From here on, messages are queued in `received`, and an error of the connection rejects it.
+  const received = on(ws, 'message', { close: ['close'] });
   const closed = once(ws, 'close');
   closed.catch(() => {}); // the conversation reports the same error itself
-  await talk({ ws, heard });
+  await talk({ ws, received });
   ws.close(code, reason);
   const [answer, words] = await closed;
   assert(answer === code && words.toString() === reason, `closed with ${code} ${reason}, answered with ${answer} ${words}`);
 }
 
-// ---- who says it ----------------------------------------------------------------------------------------------------
+// ---- roles ----------------------------------------------------------------------------------------------------------
 
 async function asClient(url) {
   for (const name of Object.keys(conversations)) {
@@ -128,7 +128,7 @@ function asServer(port) {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.on('connection', async (ws, request) => {
-      ws.on('error', () => {}); // seen by whoever waits for a message or the close
+      ws.on('error', () => {}); // reported by the pending wait for a message or the close
       const { pathname, searchParams } = new URL(request.url, 'ws://prism');
       if (pathname === '/getCaseCount') {
         ws.send(String(names.length));

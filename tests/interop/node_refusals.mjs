@@ -1,4 +1,4 @@
-// Servers of Node's that refuse, or accept oddly, as users meet them: what Prism's client makes of each is for its caller to see.
+// Runs Node servers that refuse, or accept unusually, in ways that users encounter. The caller checks how Prism's client reacts.
 //
 // node node_refusals.mjs      prints a URL for each, in the order of `answers`, then "listening", and serves until SIGTERM
 
@@ -7,10 +7,10 @@ import { WebSocketServer } from 'ws';
 
 const accepting = new WebSocketServer({ noServer: true });
 accepting.on('headers', headers => headers.push('Sec-WebSocket-Protocol: '));
-accepting.on('connection', ws => ws.on('error', () => {})); // whoever connected tells
+accepting.on('connection', ws => ws.on('error', () => {})); // the client reports the outcome
 const refusing = new WebSocketServer({ noServer: true, verifyClient: (_, decide) => decide(false, 401, 'who are you?') });
 
-/** Each is given an answer to write, the socket it goes to, and the request. */
+/** Each function gets the response, its socket, and the request. */
 const answers = {
   'a 401 whose body never ends': response => {
     response.writeHead(401, { 'WWW-Authenticate': 'Basic' });
@@ -25,9 +25,9 @@ const answers = {
     response.write('who are', () => socket.resetAndDestroy());
   },
   'a 503 in HTTP/1.0': (_, socket) => {
-    socket.write('HTTP/1.0 503 Service Unavailable\r\nRetry-After: 9\r\n\r\nlater'); // as old proxies do, and some health checks
+    socket.write('HTTP/1.0 503 Service Unavailable\r\nRetry-After: 9\r\n\r\nlater'); // like old proxies and some health checks
   },
-  'a 101 with an empty sub-protocol': (_, socket, request) => {
+  'a 101 with an empty subprotocol': (_, socket, request) => {
     accepting.handleUpgrade(request, socket, Buffer.of(), ws => accepting.emit('connection', ws, request));
   },
   'a 401 by ws': (_, socket, request) => {
@@ -37,7 +37,7 @@ const answers = {
 
 const server = http.createServer();
 server.on('upgrade', (request, socket) => {
-  socket.on('error', () => {}); // the client leaves when it has heard enough
+  socket.on('error', () => {}); // the client may disconnect early
   const answer = Object.values(answers)[request.url.slice(1)];
   const response = new http.ServerResponse(request);
   if (!answer) return socket.destroy();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks at Prism's example `chat` through HAProxy and nginx, as `.ci/proxies` sets them up.
+"""Tests Prism's example `chat` behind HAProxy and nginx, as `.ci/proxies` sets them up.
 
 proxies.py HAPROXY_STATS_SOCKET HAPROXY NGINX NGINX_WITHOUT_UPGRADE   the last three as HOST:PORT
 
@@ -18,14 +18,14 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-PATIENCE = 20  # seconds
+TIMEOUT = 20  # seconds
 PAGE = (Path(__file__).parent / "../../examples/chat.html").read_bytes()
 
 
 def statistics(path):
-    """What HAProxy says of each server, by backend."""
+    """Returns HAProxy's statistics of each server, by backend."""
     with socket.socket(socket.AF_UNIX) as haproxy:
-        haproxy.settimeout(PATIENCE)
+        haproxy.settimeout(TIMEOUT)
         haproxy.connect(path)
         haproxy.sendall(b"show stat\n")
         text = b"".join(iter(lambda: haproxy.recv(65536), b"")).decode()
@@ -34,8 +34,8 @@ def statistics(path):
 
 
 def health(path, backend, expected):
-    """Waits until a check has had its result: before, HAProxy takes a server to be up. After that `* L7OK` is a check under way."""
-    deadline = time.monotonic() + PATIENCE
+    """Waits for the first result of a health check, before which HAProxy assumes that a server is up. Later, `* L7OK` is a check in progress."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         row = statistics(path)[backend]
         if row["check_status"] not in ("", "INI"):
@@ -47,13 +47,13 @@ def health(path, backend, expected):
 
 
 def page(address):
-    with urllib.request.urlopen(f"http://{address}/", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"http://{address}/", timeout=TIMEOUT) as answer:
         assert (answer.status, answer.read()) == (200, PAGE), answer.status
 
 
 async def chat(address):
-    async with connect(f"ws://{address}/ws", open_timeout=PATIENCE, close_timeout=PATIENCE) as ws:
-        async with asyncio.timeout(PATIENCE):
+    async with connect(f"ws://{address}/ws", open_timeout=TIMEOUT, close_timeout=TIMEOUT) as ws:
+        async with asyncio.timeout(TIMEOUT):
             assert (await ws.recv()).endswith(" joined")
             await ws.send("hello")
             assert (await ws.recv()).endswith(": hello")
@@ -61,7 +61,7 @@ async def chat(address):
 
 async def refused(address):
     try:
-        async with connect(f"ws://{address}/ws", open_timeout=PATIENCE):
+        async with connect(f"ws://{address}/ws", open_timeout=TIMEOUT):
             raise AssertionError("a WebSocket without an upgrade")
     except InvalidStatus as refusal:
         found = (refusal.response.status_code, b"HTTP/1.1" in refusal.response.body)
@@ -86,7 +86,7 @@ def main(statistics_socket, haproxy, nginx, without_upgrade):
         try:
             check()
             print(f"ok      {name}")
-        except Exception as error:  # whatever it is, it is this check's failure
+        except Exception as error:  # any exception fails this check only
             failed += 1
             print(f"FAILED  {name}: {error!r}")
     print(f"{len(checks) - failed} passed, {failed} failed")

@@ -5,7 +5,7 @@ python_peers.py client ws://HOST:PORT   as a client of an echo server
 python_peers.py server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
                                         then `/runCase?case=N&agent=A` for each N, then `/updateReports`
 
-In both directions Prism is the one that echoes, so both hold the same conversations. Exits 1 if one fails or none ran.
+Prism echoes in both directions, so both use the same conversations. Exits with 1 if one failed or did not run.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ MIB = 1 << 20
 SETTINGS = {"max_size": 4 * MIB, "ping_interval": None, "open_timeout": 10, "close_timeout": 10}
 
 
-# ---- what is said: each ends with a close, (code, reason) -------------------------------------------------------------
+# ---- conversations: each ends with a close, (code, reason) ------------------------------------------------------------
 
 
 def echoes(*messages):
@@ -47,7 +47,7 @@ def fragments(*parts):
 
 async def ping(ws):
     for payload in (b"", b"are you there?", bytes(range(125))):
-        # Resolved only by a pong with this very payload.
+        # Only a pong with the same payload resolves this.
         await (await ws.ping(payload))
     await echoes("still here")(ws)
 
@@ -58,7 +58,7 @@ async def ping_between_fragments(ws):
     async def parts():
         yield "half a message, "
         pongs.append(await ws.ping(b"now?"))
-        # Before the rest is sent: a control frame is answered in the middle of a message.
+        # A ping in the middle of a message is answered before the rest is sent.
         await pongs[0]
         yield "and the other half"
 
@@ -121,7 +121,7 @@ async def converse(ws, name):
         raise AssertionError(f"closed with {(code, reason)}, answered with {(ws.close_code, ws.close_reason)}")
 
 
-# ---- who says it ------------------------------------------------------------------------------------------------------
+# ---- roles ------------------------------------------------------------------------------------------------------------
 
 
 async def as_client(url, results):
@@ -162,7 +162,7 @@ async def check(name, talk, results):
             await talk
         results[name] = None
         print(f"ok    {name}", flush=True)
-    except Exception as error:  # whatever went wrong, this conversation failed, and the next has its turn
+    except Exception as error:  # any exception fails this conversation only
         results[name] = error
         print(f"FAIL  {name}: {error!r}", flush=True)
 
@@ -176,8 +176,8 @@ async def main(role, where):
         print(f"FAIL  the run as a whole: {error!r}")
         results["the run as a whole"] = error
     for name in CONVERSATIONS.keys() - results.keys():
-        print(f"FAIL  {name}: never asked for")
-        results[name] = "never asked for"
+        print(f"FAIL  {name}: did not run")
+        results[name] = "did not run"
     failed = sum(error is not None for error in results.values())
     print(f"{len(results) - failed} passed, {failed} failed")
     return 1 if failed or not results else 0

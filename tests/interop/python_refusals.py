@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Servers of Python's that refuse, or accept oddly, as users meet them: what Prism's client makes of each is for its caller to see.
+"""Runs Python servers that refuse, or accept unusually, in ways that users encounter. The caller checks how Prism's client reacts.
 
 python_refusals.py      prints a URL for each, in the order of `PATHS`, then "listening", and serves until SIGTERM
 """
@@ -23,7 +23,7 @@ def answer(function):
     return function
 
 
-# ---- what they answer: each is given the connection of `websockets` and the request, before that has answered ----------
+# ---- answers: each function gets the connection of `websockets` and the request, before `websockets` answers -----------
 
 
 @answer
@@ -63,7 +63,7 @@ class A503InHttp10(BaseHTTPRequestHandler):
 
 
 @answer
-async def a_101_with_an_empty_sub_protocol(connection, request):
+async def a_101_with_an_empty_subprotocol(connection, request):
     return None
 
 
@@ -77,15 +77,15 @@ async def process_request(connection, request):
 
 
 def process_response(connection, request, response):
-    if PATHS[request.path] is a_101_with_an_empty_sub_protocol:
+    if PATHS[request.path] is a_101_with_an_empty_subprotocol:
         response.headers["Sec-WebSocket-Protocol"] = ""
 
 
-# ---- who says it ------------------------------------------------------------------------------------------------------
+# ---- server -----------------------------------------------------------------------------------------------------------
 
 
 async def main():
-    # At once: what never ends is not waited for.
+    # Exits at once, without waiting for answers that never end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, 0)
     old = ThreadingHTTPServer(("127.0.0.1", 0), A503InHttp10)
     threading.Thread(target=old.serve_forever, daemon=True).start()

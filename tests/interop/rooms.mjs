@@ -1,8 +1,8 @@
-// The rooms page before a real browser: two people who join, talk, see each other come and go, and outlive a restart of the server.
+// Tests the page of the example `rooms` in a real browser: two people join, talk, see each other join and leave, and survive a restart of the server.
 //
 // node rooms.mjs ROOMS 127.0.0.1:PORT
 //
-// ROOMS is the example's program. The script starts it, and ends it.
+// ROOMS is the program of the example, which this script starts and stops.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ async function start() {
 }
 
 async function stop() {
-  if (server.exitCode !== null || server.signalCode !== null) throw new Error('the server has ended by itself');
+  if (server.exitCode !== null || server.signalCode !== null) throw new Error('the server ended by itself');
   const ended = once(server, 'exit');
   server.kill('SIGKILL');
   await ended;
@@ -36,7 +36,7 @@ async function stop() {
 
 // ---- the people ---------------------------------------------------------------------------------------------------------
 
-/** A person: a browser context of their own, with the page open, connected, and a name said. */
+/** Opens the page in a browser context of its own, waits until it is connected, and enters a name. */
 async function person(browser, name) {
   const context = await browser.newContext();
   context.setDefaultTimeout(10_000);
@@ -57,7 +57,7 @@ async function open(context) {
 }
 
 const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
-/** Ends the page's connection; it comes back by itself. */
+/** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
   await page.evaluate('socket.close()');
   await sees(page, 'The connection was lost: what is said now, you miss');
@@ -67,7 +67,7 @@ async function loses(page) {
 const log = page => page.getByRole('log');
 const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
-/** Somebody in the list of those who are here, with what is said of them. */
+/** Finds a person in the list of those present, with a mark such as `typing`. */
 const here = (page, name, mark = '') =>
   page.getByRole('complementary').getByRole('listitem').filter({ hasText: new RegExp(`^${name}(you)?${mark}$`) });
 
@@ -86,7 +86,7 @@ async function says(page, text) {
   await page.keyboard.press('Enter');
 }
 
-/** Waits for a message, and asserts who it is shown to be from. */
+/** Waits for a message, and asserts its displayed author. */
 async function hears(page, text, by) {
   const item = log(page).getByRole('listitem').filter({ hasText: text }).last();
   await item.waitFor();
@@ -95,28 +95,28 @@ async function hears(page, text, by) {
 
 async function twoPeople(browser) {
   let ann, ben;
-  await check('two people are in the lobby, and see each other there', async () => {
+  await check('two people in the lobby see each other', async () => {
     ann = await person(browser, 'Ann');
     ben = await person(browser, 'Ben');
     await sees(ann.page, 'Ben joined');
     for (const { page } of [ann, ben]) for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
   });
-  await check('each sees what the other says, as it was typed', async () => {
-    await says(ann.page, 'Is anybody here?');
-    for (const { page } of [ann, ben]) await hears(page, 'Is anybody here?', 'Ann');
+  await check('each sees the messages of the other, as they were typed', async () => {
+    await says(ann.page, 'Is anyone here?');
+    for (const { page } of [ann, ben]) await hears(page, 'Is anyone here?', 'Ann');
     const html = '<img src="x" onerror="document.title = `pwned`"> 👋🏽 世界';
     await says(ben.page, html);
     await hears(ann.page, html, 'Ben');
     assert(await log(ann.page).locator('img').count() === 0, 'it became an element');
   });
-  await check('each sees that the other is typing, and that it has stopped', async () => {
+  await check('each sees when the other starts and stops typing', async () => {
     await ben.page.getByLabel('Message', { exact: true }).fill('w');
     await ann.page.getByText('Ben is typing', { exact: true }).waitFor();
     await is(here(ann.page, 'Ben', 'typing'), 1);
     await ben.page.getByLabel('Message', { exact: true }).fill('');
     await ann.page.getByText('Ben is typing', { exact: true }).waitFor({ state: 'detached' });
   });
-  await check('what is said in another room is marked there, and read there', async () => {
+  await check('a message in another room is counted there, and shown there', async () => {
     await joins(ann.page, 'tea');
     await joins(ben.page, 'tea');
     await sees(ann.page, 'Ben joined');
@@ -129,7 +129,7 @@ async function twoPeople(browser) {
     await hears(ann.page, 'the kettle is on', 'Ben');
     assert(await ann.page.title() === 'Prism rooms', await ann.page.title());
   });
-  await check('a second tab is no second person, and the last tab that closes is seen to leave', async () => {
+  await check('two tabs are one person, which leaves with the last tab', async () => {
     const second = await open(ben.context);
     await connected(second);
     await is(here(second, 'Ben'), 1);
@@ -149,7 +149,7 @@ async function twoPeople(browser) {
     await sees(ann.page, 'Ben joined');
     await is(here(ann.page, 'Ben'), 1);
   });
-  await check('both come back to their rooms after the server has restarted', async () => {
+  await check('both rejoin their rooms after a restart of the server', async () => {
     await stop();
     for (const { page } of [ann, ben]) {
       await sees(page, 'The connection was lost: what is said now, you miss');
@@ -165,15 +165,15 @@ async function twoPeople(browser) {
     await room(ann.page, 'lobby').click();
     for (const name of ['Ann', 'Ben']) await is(here(ann.page, name), 1);
   });
-  await check('who leaves a room is seen to leave it, and stays in the others', async () => {
+  await check('leaving one room does not affect the others', async () => {
     await ben.page.getByRole('button', { name: 'Leave lobby' }).click();
     await sees(ann.page, 'Ben left');
     await is(here(ann.page, 'Ben'), 0);
     await room(ann.page, 'tea').click();
     await is(here(ann.page, 'Ben'), 1);
   });
-  await check('a refused message is told, and it and what was said after it are not taken to be under way', async () => {
-    // The server, not the page: so it still thinks that it is in the room.
+  await check('a refused message is reported, and neither it nor a later one counts as pending', async () => {
+    // Sent directly to the server, so that the page still assumes that it is in the room.
     await ann.page.evaluate(`socket.send('/leave tea')`);
     await says(ann.page, 'can you hear me?');
     await sees(ann.page, 'tea can you hear me?: a bad name, or not your room');
@@ -183,10 +183,10 @@ async function twoPeople(browser) {
     await hears(ann.page, 'good', 'Ann');
     await loses(ann.page);
     const lines = await log(ann.page).textContent();
-    assert(!lines.includes('may not have arrived'), `it did not know what came back: ${lines}`);
+    assert(!lines.includes('may not have arrived'), `a delivered message counts as pending: ${lines}`);
   });
-  await check('a message that was under way when the connection was lost is told', async () => {
-    // Gone before the server can answer: it is said and the connection closed in one turn of the page.
+  await check('a message that was pending when the connection was lost is reported', async () => {
+    // Sent and closed in one turn of the event loop, so that the server cannot answer.
     await ann.page.evaluate(`message.value = 'hello?'; say.requestSubmit(); socket.close()`);
     await sees(ann.page, 'This may not have arrived: hello?');
     await connected(ann.page);
@@ -208,8 +208,8 @@ async function twoPeople(browser) {
   });
 }
 
-/** Somebody without the page: gives orders, one after the other, and finds the answer that has a field of this name. */
-function stranger() {
+/** A client without the page. `says` sends commands, and resolves with the first answer that has the given field. */
+function bareClient() {
   const socket = new WebSocket(`ws://${address}/ws`);
   const waiting = [];
   socket.onmessage = ({ data }) => {
@@ -227,12 +227,12 @@ function stranger() {
 }
 
 async function withoutThePage() {
-  await check('whoever has no page asks for what there is by hand', async () => {
-    const eve = stranger();
+  await check('a client without the page can use all commands', async () => {
+    const eve = bareClient();
     await eve.opened;
     assert((await eve.says('name', '/name Eve')).name === 'Eve', 'it has another name');
-    const shown = eve.says('joined'); // after the state, which may come before it is listened to
-    assert((await eve.says('presence', '/join attic')).room === 'attic', 'it is told of another room');
+    const shown = eve.says('joined'); // follows the state, which may arrive before anyone waits for it
+    assert((await eve.says('presence', '/join attic')).room === 'attic', 'the answer is about another room');
     await shown;
     const again = await eve.says('people', '/join attic');
     assert(again.presence === 'state' && again.people[0].key === 'Eve', `joining again is answered with ${JSON.stringify(again)}`);
@@ -241,17 +241,17 @@ async function withoutThePage() {
     const { rooms } = await eve.says('rooms', '/rooms');
     const attic = rooms.find(({ room }) => room === 'attic');
     assert(attic?.members === 1, `the rooms are ${JSON.stringify(rooms)}`);
-    assert((await eve.says('text', 'attic anybody?')).text === 'anybody?', 'it heard something else');
+    assert((await eve.says('text', 'attic anyone?')).text === 'anyone?', 'another text arrived');
     await eve.says('left', '/leave attic');
     const after = await eve.says('rooms', '/rooms');
     assert(!after.rooms.some(({ room }) => room === 'attic'), 'the room is still there');
   });
-  await check('nobody is in more rooms than are good for all, or sends more than a page of text', async () => {
-    const eve = stranger();
+  await check('rooms per connection and the size of a message are limited', async () => {
+    const eve = bareClient();
     await eve.opened;
     const { error } = await eve.says('error', ...Array.from({ length: 33 }, (_, number) => `/join room-${number}`));
     assert(error === 'the connection is already in 32 rooms, the maximum', error);
-    assert((await eve.says('people', '/join room-7')).room === 'room-7', 'it is in that one already');
+    assert((await eve.says('people', '/join room-7')).room === 'room-7', 'the answer is about another room');
     const refused = await eve.says('error', 'attic I am not there');
     assert(refused.error.includes('not your room'), refused.error);
     eve.says('nothing', `room-1 ${'x'.repeat(20_000)}`);
@@ -261,8 +261,8 @@ async function withoutThePage() {
 }
 
 async function badNames() {
-  await check('nobody, and no room, has a name with something in it that is not seen', async () => {
-    const eve = stranger();
+  await check('names of people and rooms contain no invisible characters', async () => {
+    const eve = bareClient();
     await eve.opened;
     for (const hidden of ['\0', '\n', '\x1b', '\x7f', '\x85', '\u00ad', '\u200b', '\u200f', '\u2028', '\u202e', '\u2066', '\ufeff'])
       for (const order of ['/name', '/join']) {
@@ -275,23 +275,23 @@ async function badNames() {
 }
 
 async function manyRooms() {
-  await check('who asks for a list gets no more of it than is good for all, and how much there is', async () => {
-    const guests = Array.from({ length: 4 }, stranger);
-    for (const [number, guest] of guests.entries()) {
-      await guest.opened;
-      const rooms = Array.from({ length: 32 }, (_, room) => `/join hall-${number}-${room}`);
-      await guest.says('who', ...rooms, '/who attic');
+  await check('a list is paged, and says how long it is', async () => {
+    const clients = Array.from({ length: 4 }, bareClient);
+    for (const [number, client] of clients.entries()) {
+      await client.opened;
+      const rooms = Array.from({ length: 32 }, (_, room) => `/join many-${number}-${room}`);
+      await client.says('who', ...rooms, '/who attic');
     }
-    const { rooms, of } = await guests[0].says('rooms', '/rooms');
+    const { rooms, of } = await clients[0].says('rooms', '/rooms');
     assert(rooms.length === 100, `${rooms.length} are listed`);
     assert(of >= 128, `there are ${of}`);
     const names = rooms.map(({ room }) => room);
     assert(names.join() === names.toSorted().join(), `they are out of order: ${names}`);
-    const known = Array.from({ length: 4 }, (_, number) => Array.from({ length: 32 }, (_, room) => `hall-${number}-${room}`)).flat().sort();
-    const next = await guests[0].says('rooms', `/rooms ${names.at(-1)}`);
+    const known = Array.from({ length: 4 }, (_, number) => Array.from({ length: 32 }, (_, room) => `many-${number}-${room}`)).flat().sort();
+    const next = await clients[0].says('rooms', `/rooms ${names.at(-1)}`);
     const all = [...names, ...next.rooms.map(({ room }) => room)];
     assert(all.length === of, `${all.length} are on two pages`);
-    assert(all.filter(name => name.startsWith('hall-')).join() === known.join(), `they are not all, in order: ${all}`);
+    assert(all.filter(name => name.startsWith('many-')).join() === known.join(), `they are not all, in order: ${all}`);
   });
 }
 

@@ -1,7 +1,7 @@
-//! [`Proxy`]: TCP between a client and a server, through which things go wrong where a [`Script`] says
-//! so, and each time there.
+//! [`Proxy`]: a TCP proxy that injects faults. A [`Script`] says where, so that they are
+//! reproducible.
 //!
-//! It runs on smol, in a thread of its own, whatever Prism runs on.
+//! It runs on smol, in its own thread, whichever runtime Prism runs on.
 
 mod script;
 
@@ -24,15 +24,15 @@ use smol::{
 };
 use socket2::SockRef;
 
-/// The largest piece, as a power of two.
+/// The largest chunk that is passed on at once, as a power of two.
 const LARGEST: u32 = 14;
 
-/// One piece in so many is delayed, on average, by up to [`DELAY`].
+/// On average, one chunk in this many is delayed by up to [`DELAY`].
 const DELAYED: u32 = 16;
 
 const DELAY: Duration = Duration::from_millis(2);
 
-/// A proxy. Dropped, it resets all of its connections.
+/// A proxy in front of a server. All of its connections are reset when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
     stop: Sender<Infallible>,
@@ -40,11 +40,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy before a server, on a port of its own. `script` is asked for each connection.
+    /// Starts a proxy in front of a server, on a free port. `script` is called for each connection.
     ///
     /// # Panics
-    /// If the operating system has no port left.
-    pub fn before(server: SocketAddr, script: impl FnMut() -> Script + Send + 'static) -> Self {
+    /// If no port is free.
+    pub fn in_front_of(
+        server: SocketAddr,
+        script: impl FnMut() -> Script + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let (stop, stopped) = bounded(1);
@@ -57,7 +60,7 @@ impl Proxy {
         Self { address, stop, thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// Returns the address that the proxy listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -76,7 +79,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Relays whoever comes, for ever.
+/// Accepts and relays connections until it is dropped.
 async fn accept(listener: TcpListener, server: SocketAddr, mut script: impl FnMut() -> Script) {
     let listener = Async::new(listener).expect("a listener");
     let relays = LocalExecutor::new();
@@ -84,7 +87,7 @@ async fn accept(listener: TcpListener, server: SocketAddr, mut script: impl FnMu
         loop {
             match listener.accept().await {
                 Ok((client, _)) => relays.spawn(relay(client, server, script())).detach(),
-                // That client has gone again; or no descriptor is left, and one will be later.
+                // The client has left already, or the process is out of descriptors for now.
                 Err(_) => drop(Timer::after(DELAY).await),
             }
         }
@@ -99,17 +102,18 @@ enum End {
     Reset,
 }
 
-/// A connection, from beginning to end.
+/// Relays one connection from beginning to end.
 async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
     let Ok(server) = Async::<TcpStream>::connect(server).await else { return };
     let both = [&client, &server];
     for stream in both {
-        // Dropped, it is reset. (One that can not be told so has gone, and will say so itself.)
+        // Without linger time, dropping the socket resets it. If an option cannot be set, the
+        // socket has failed, and reading reports that.
         let _ = stream.get_ref().set_nodelay(true);
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
-    let up = pass(&client, &server, script.up, Rng::with_seed(script.seed));
-    let down = pass(&server, &client, script.down, Rng::with_seed(!script.seed));
+    let up = relay_direction(&client, &server, script.up, Rng::with_seed(script.seed));
+    let down = relay_direction(&server, &client, script.down, Rng::with_seed(!script.seed));
     let end = try_zip(up, down).await;
     if let Err(End::Freeze(span)) = end {
         Timer::after(span).await;
@@ -124,13 +128,13 @@ async fn relay(client: Async<TcpStream>, server: SocketAddr, script: Script) {
     }
 }
 
-/// Passes bytes on, in pieces of all sizes, until they end and the other side has been told; or until
-/// it is the end of both directions.
-async fn pass(
+/// Relays one direction in chunks of random sizes. Returns when the input has ended and the end was
+/// passed on, or with the [`End`] of both directions.
+async fn relay_direction(
     mut from: &Async<TcpStream>,
     mut to: &Async<TcpStream>,
     faults: Vec<(u64, Fault)>,
-    mut dice: Rng,
+    mut rng: Rng,
 ) -> Result<(), End> {
     let mut faults = faults.into_iter().peekable();
     let mut buffer = vec![0; 1 << LARGEST];
@@ -142,21 +146,21 @@ async fn pass(
                 Fault::Freeze(span) => return Err(End::Freeze(span)),
                 Fault::HalfCut => {
                     end(to)?;
-                    return swallow(from).await;
+                    return discard(from).await;
                 }
                 Fault::Reset => return Err(End::Reset),
                 Fault::Stall(span) => drop(Timer::after(span).await),
-                Fault::Swallow => return swallow(from).await,
+                Fault::Discard => return discard(from).await,
             }
         }
         let undisturbed = faults.peek().map_or(u64::MAX, |(at, _)| at - passed);
-        let piece = (1 << dice.u32(0..=LARGEST)).min(undisturbed);
+        let piece = (1 << rng.u32(0..=LARGEST)).min(undisturbed);
         let count = from.read(&mut buffer[..piece as usize]).await.map_err(|_| End::Reset)?;
         if count == 0 {
             return end(to);
         }
-        if dice.u32(..DELAYED) == 0 {
-            Timer::after(DELAY.mul_f32(dice.f32())).await;
+        if rng.u32(..DELAYED) == 0 {
+            Timer::after(DELAY.mul_f32(rng.f32())).await;
         }
         to.write_all(&buffer[..count]).await.map_err(|_| End::Reset)?;
         passed += count as u64;
@@ -167,8 +171,8 @@ fn end(direction: &Async<TcpStream>) -> Result<(), End> {
     direction.get_ref().shutdown(Shutdown::Write).map_err(|_| End::Reset)
 }
 
-/// Takes what comes until it ends, and passes nothing on.
-async fn swallow(mut from: &Async<TcpStream>) -> Result<(), End> {
+/// Reads until the input ends, and discards everything.
+async fn discard(mut from: &Async<TcpStream>) -> Result<(), End> {
     let mut scratch = vec![0; 1 << LARGEST];
     while from.read(&mut scratch).await.map_err(|_| End::Reset)? > 0 {}
     Ok(())

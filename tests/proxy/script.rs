@@ -1,9 +1,10 @@
-//! [`Script`]: what is to go wrong with a connection, and where.
+//! [`Script`]: the faults of a connection, and where they occur.
 
 use std::time::Duration;
 
-/// What a proxy does to a connection, beside cutting its bytes into pieces and delaying some of
-/// these, as the seed says. The places are numbers of bytes that were passed on in that direction.
+/// The faults that a proxy injects into a connection. Besides, it splits the bytes into chunks and
+/// delays some of them, as determined by the seed. A fault occurs after a given number of bytes in
+/// its direction.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(super) seed: u64,
@@ -11,24 +12,24 @@ pub struct Script {
     pub(super) down: Vec<(u64, Fault)>,
 }
 
-/// What may go wrong.
+/// A fault that a proxy can inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Both ends see the end of the other one's bytes; who goes on sending is reset.
+    /// Both directions end. A peer that sends more is reset.
     Cut,
-    /// Both directions stand still for so long; then both ends are reset.
+    /// Both directions stall for this long, and then both sides are reset.
     Freeze(Duration),
-    /// Only this direction ends: its receiver sees the end, its sender nothing.
+    /// Only this direction ends: its receiver sees the end, and its sender notices nothing.
     HalfCut,
-    /// Both ends are reset.
+    /// Both sides are reset.
     Reset,
-    /// This direction stands still for so long, and then goes on.
+    /// This direction stalls for this long, and then continues.
     Stall(Duration),
-    /// Nothing comes through any more in this direction, and nobody is told.
-    Swallow,
+    /// Everything further in this direction is discarded silently.
+    Discard,
 }
 
-/// Which way the bytes go.
+/// A direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -38,16 +39,16 @@ pub enum Direction {
 }
 
 impl Script {
-    /// Nothing goes wrong so far.
+    /// Creates a script without faults.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { seed, up: Vec::new(), down: Vec::new() }
     }
 
-    /// And this, when so many bytes have gone that way.
+    /// Adds a fault after `at` bytes in a direction.
     #[must_use]
-    pub fn and(mut self, way: Direction, at: u64, fault: Fault) -> Self {
-        let faults = match way {
+    pub fn with_fault(mut self, direction: Direction, at: u64, fault: Fault) -> Self {
+        let faults = match direction {
             Direction::Up => &mut self.up,
             Direction::Down => &mut self.down,
         };

@@ -1,8 +1,8 @@
-//! What the suite needs of a runtime, for each of them: the same names, whatever is behind them.
+//! What the suite needs from a runtime: each module has the same functions.
 
 #![allow(
     dead_code,
-    reason = "a program that runs the suite on one needs only a part of the others"
+    reason = "a program that runs the suite on one runtime uses only parts of the others"
 )]
 
 pub(crate) mod async_std;

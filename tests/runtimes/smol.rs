@@ -1,4 +1,4 @@
-//! smol.
+//! Implements what the suite needs on smol.
 
 use std::{net, time::Duration};
 
@@ -11,22 +11,22 @@ use tokio::io::DuplexStream;
 #[path = "../../examples/signals_async_io.rs"]
 mod signals;
 
-/// The runtime, as the driver sees it.
+/// The adapter for the driver.
 pub(crate) type Network = prism_smol::Smol;
 
-/// Runs a future on the calling thread. Panics if that takes longer than `limit`.
+/// Runs a future on the calling thread. Panics if the future takes longer than `limit`.
 pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
     let late = async {
         Timer::after(limit).await;
         None
     };
     let limited = smol::block_on(or(async { Some(future.await) }, late));
-    limited.expect("the scenario goes on")
+    limited.expect("the scenario finishes in time")
 }
 
-/// Ready when somebody wants this process to end, as the examples on this runtime have it.
+/// Completes when a signal asks this process to end. The code is that of the examples.
 pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
-    signals::asked_to_end().expect("signals can be listened to")
+    signals::asked_to_end().expect("a signal handler")
 }
 
 /// Runs a future on the runtime's own threads.
@@ -34,23 +34,24 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     smol::spawn(future).detach();
 }
 
-/// A pipe in memory: the server's end, and the client's. (tokio's needs nothing of tokio.)
+/// Returns an in-memory pipe: the server's end and the client's end. It is a type of tokio's, but
+/// works without its runtime.
 pub(crate) fn pipe() -> (Io<DuplexStream>, Io<DuplexStream>) {
     let (server, client) = tokio::io::duplex(4096);
     (Io(server), Io(client))
 }
 
-/// Two connected Unix sockets: the server's, and the client's.
+/// Returns two connected Unix sockets: the server's and the client's.
 pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().expect("two sockets")
 }
 
-/// A socket that somebody else has accepted, as one of the runtime's reactor.
+/// Converts a connected standard socket into one of this runtime.
 pub(crate) fn adopt(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
     Async::new(stream).expect("a socket").into()
 }
 
-/// A connected socket, as a client takes it.
+/// Converts a connected standard socket into the stream that a client of this runtime takes.
 pub(crate) fn transport(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
     adopt(stream)
 }

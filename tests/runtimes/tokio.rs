@@ -1,4 +1,4 @@
-//! tokio.
+//! Implements what the suite needs on tokio.
 
 use std::{net, sync::LazyLock, time::Duration};
 
@@ -12,24 +12,24 @@ use tokio::{
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 
-/// The runtime, as the driver sees it.
+/// The adapter for the driver.
 pub(crate) type Network = prism_tokio::Tokio;
 
 static TOKIO: LazyLock<Runtime> = LazyLock::new(|| {
     let built = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    built.expect("the operating system gives threads")
+    built.expect("a runtime with two threads")
 });
 
-/// Runs a future on the calling thread. Panics if that takes longer than `limit`.
+/// Runs a future on the calling thread. Panics if the future takes longer than `limit`.
 pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
     let limited = TOKIO.block_on(async { tokio::time::timeout(limit, future).await });
-    limited.expect("the scenario goes on")
+    limited.expect("the scenario finishes in time")
 }
 
-/// Ready when somebody wants this process to end, as the examples on this runtime have it.
+/// Completes when a signal asks this process to end. The code is that of the examples.
 pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
     let _context = TOKIO.enter();
-    signals::asked_to_end().expect("signals can be listened to")
+    signals::asked_to_end().expect("a signal handler")
 }
 
 /// Runs a future on the runtime's own threads.
@@ -37,27 +37,27 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     TOKIO.spawn(future);
 }
 
-/// A pipe in memory: the server's end, and the client's.
+/// Returns an in-memory pipe: the server's end and the client's end.
 pub(crate) fn pipe() -> (DuplexStream, Io<DuplexStream>) {
     let (server, client) = tokio::io::duplex(4096);
     (server, Io(client))
 }
 
-/// Two connected Unix sockets: the server's, and the client's.
+/// Returns two connected Unix sockets: the server's and the client's.
 pub(crate) fn unix_pair() -> (UnixStream, Io<UnixStream>) {
     let _context = TOKIO.enter();
     let (server, client) = UnixStream::pair().expect("two sockets");
     (server, Io(client))
 }
 
-/// A socket that somebody else has accepted, as one of the runtime's.
+/// Converts a connected standard socket into one of this runtime.
 pub(crate) fn adopt(stream: net::TcpStream) -> TcpStream {
     let _context = TOKIO.enter();
     stream.set_nonblocking(true).expect("a socket");
     TcpStream::from_std(stream).expect("a socket")
 }
 
-/// A connected socket, as a client takes it.
+/// Converts a connected standard socket into the stream that a client of this runtime takes.
 pub(crate) fn transport(stream: net::TcpStream) -> Io<TcpStream> {
     Io(adopt(stream))
 }

@@ -1,34 +1,34 @@
-//! `soak [SECONDS] [CONNECTIONS] [SEED] [RUNTIME]`: a server in a process of its own, to which come
-//! good clients, slow readers, abusers, and clients behind a network that fails. Each message of the
-//! good ones is checked. `tests/README.md` says what holds at the end; if it does not, the exit
+//! `soak [SECONDS] [CONNECTIONS] [SEED] [RUNTIME]`: runs a server in its own process against good
+//! clients, slow readers, abusers, and clients behind a faulty network. Every message of the good
+//! clients is checked. `tests/README.md` lists the rules that must hold; if one is broken, the exit
 //! status is 1.
 //!
 //! ```text
-//!   main ──► server ── counted      the process that serves
-//!     └────► watch ──► served       the other: asks it for its figures, and judges them (verdict)
-//!              └─────► crowd        who comes:
-//!                        ├── talkers ── talk, ends      echoes and news, by two libraries,
-//!                        │                              also through the proxy
-//!                        ├── slow                       readers
-//!                        └── abusers ── abuse
+//!   main ──► server ── counting_network       the server process
+//!     └────► monitor ──► server_process       samples its metrics, and checks the rules (verdict)
+//!              └───────► clients
+//!                          ├── echo_clients ── conversation, endpoint    with two libraries,
+//!                          │                                             also through the proxy
+//!                          ├── slow_readers
+//!                          └── abusers ── abuse
 //! ```
 
 mod abuse;
 mod abusers;
-mod counted;
-mod crowd;
-mod ends;
-mod figures;
+mod clients;
+mod conversation;
+mod counting_network;
+mod echo_clients;
+mod endpoint;
+mod metrics;
+mod monitor;
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
-mod served;
 mod server;
-mod slow;
-mod talk;
-mod talkers;
+mod server_process;
+mod slow_readers;
 mod tally;
 mod verdict;
-mod watch;
 
 use std::{env, fmt::Debug, process::ExitCode, str::FromStr, time::Duration};
 
@@ -38,12 +38,12 @@ use prism_tests::process::allow_descriptors;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// No limit: the run has its own.
+/// Effectively no limit: the run has its own.
 const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 const USAGE: &str = "soak [SECONDS] [CONNECTIONS] [SEED] [RUNTIME]";
 
-/// What to do.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 struct Plan {
     span: Duration,
@@ -52,7 +52,7 @@ struct Plan {
     runtime: String,
 }
 
-/// Runs what a function makes of a runtime's network, on that runtime.
+/// Calls an async function with the network of a runtime, and runs it there.
 macro_rules! on {
     ($runtime:expr, $make:expr) => {
         match $runtime.as_str() {
@@ -84,17 +84,17 @@ fn main() -> ExitCode {
         runtime: word(&words, 3, "tokio".to_owned()),
     };
     println!("{plan:?}");
-    // The proxy has two for each connection; and the server's process inherits this.
+    // The proxy needs two descriptors per connection. The server process inherits the limit.
     allow_descriptors(plan.connections * 2 + 500);
     let runtime = plan.runtime.clone();
-    let broken = on!(runtime, |network| watch::watch(network, plan));
+    let broken = on!(runtime, |network| monitor::run(network, plan));
     for rule in &broken {
         println!("FAILED: {rule}");
     }
     if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The argument at a place, or what it is without one.
+/// Parses the argument at a position, or returns the default.
 fn word<T: FromStr<Err: Debug>>(words: &[String], at: usize, otherwise: T) -> T {
     let Some(word) = words.get(at) else { return otherwise };
     word.parse().unwrap_or_else(|error| panic!("{word}: {error:?}; {USAGE}"))

@@ -1,5 +1,5 @@
-//! The process that serves. It says where it listens, then answers each line with its figures, and
-//! shuts down when there are no more lines.
+//! The server process. It prints its address, answers each input line with its metrics, and shuts
+//! down at the end of its input.
 
 use std::{
     collections::BTreeMap,
@@ -17,15 +17,15 @@ use prism_driver::{Connection, Disconnect, Handler, Message, Network, Options, R
 use prism_rooms::Rooms;
 use prism_tests::process::{descriptors, resident};
 
-use crate::{HEAP, counted::Counted, figures::Figures, slow};
+use crate::{HEAP, counting_network::CountingNetwork, metrics::Metrics, slow_readers};
 
-/// How many rooms the talkers are in.
+/// The number of rooms of the echo clients.
 pub(crate) const ROOMS: usize = 10;
 
-/// How often there is news: in one room after the other.
-const NEWS: Duration = Duration::from_millis(100);
+/// The interval between broadcasts, which go to one room after the other.
+const BROADCAST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// As by default, but for deadlines: short, so that they pass often.
+/// Returns the default options with short deadlines, so that they expire often.
 pub(crate) fn options() -> Options {
     let mut options = Options::default();
     options.handshake_timeout = Duration::from_secs(5);
@@ -36,63 +36,74 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) async fn serve<N: Network>(network: N) {
-    let network = Counted::new(network);
-    let (rooms, census) = (Rooms::new(), Arc::new(Census::default()));
+    let network = CountingNetwork::new(network);
+    let (rooms, handler_stats) = (Rooms::new(), Arc::new(HandlerStats::default()));
     let server = Server::bind_on(network.clone(), "127.0.0.1:0").await.expect("a free port");
     println!("listening on {}", server.local_addr().expect("a bound listener"));
-    let no_more_lines = answer_lines(census.clone(), network.tasks());
+    let no_more_lines = answer_lines(handler_stats.clone(), network.tasks());
     network.spawn(publish(network.clone(), rooms.clone()));
-    let hose = Hose(network);
+    let firehose = Firehose(network);
     let stopped = async {
-        let _ = no_more_lines.recv().await; // nothing is ever sent: the channel is closed
+        let _ = no_more_lines.recv().await; // nothing is sent: this returns when the channel is closed
     };
     let shutdown = server
         .options(options())
-        .websocket("/talk/{room}", Counting { handler: Talk(rooms), census: census.clone() })
-        .websocket("/hose/{who}", Counting { handler: hose, census: census.clone() })
-        .websocket("/quiet", Counting { handler: Quiet, census: census.clone() })
+        .websocket(
+            "/talk/{room}",
+            Counting { handler: EchoInRoom(rooms), handler_stats: handler_stats.clone() },
+        )
+        .websocket(
+            "/firehose/{client}",
+            Counting { handler: firehose, handler_stats: handler_stats.clone() },
+        )
+        .websocket("/quiet", Counting { handler: Quiet, handler_stats: handler_stats.clone() })
         .serve_until(stopped)
         .await;
     println!("{shutdown:?}; how connections ended:");
-    for ((path, how), count) in &*census.endings.lock().expect("nobody panics in here") {
+    for ((path, how), count) in &*handler_stats.endings.lock().expect("no panic while it is locked")
+    {
         println!("{count:>8}  {path}: {how}");
     }
 }
 
-/// What the handlers have seen.
+/// The calls of all handlers.
 #[derive(Default)]
-struct Census {
+struct HandlerStats {
     connected: AtomicUsize,
     disconnected: AtomicUsize,
-    /// How often it ended how, by path.
+    /// How many connections ended, by path and reason.
     endings: Mutex<BTreeMap<(String, String), usize>>,
 }
 
-impl Census {
+impl HandlerStats {
     fn ended(&self, connection: &Connection, reason: &Disconnect) {
-        // All rooms are one.
+        // Counts all rooms as one path.
         let path = connection.path().trim_end_matches(|it: char| it.is_ascii_digit());
-        let mut endings = self.endings.lock().expect("nobody panics in here");
+        let mut endings = self.endings.lock().expect("no panic while it is locked");
         *endings.entry((path.to_owned(), reason.to_string())).or_default() += 1;
     }
 }
 
-/// Answers in a thread, whatever the runtime's do; the channel is closed at the end.
-fn answer_lines(census: Arc<Census>, tasks: Arc<AtomicUsize>) -> async_channel::Receiver<()> {
+/// Answers input lines with metrics, in a thread of its own, so that a busy runtime does not delay
+/// them. The channel is closed at the end of the input.
+fn answer_lines(
+    handler_stats: Arc<HandlerStats>,
+    tasks: Arc<AtomicUsize>,
+) -> async_channel::Receiver<()> {
     let (stop, stopped) = async_channel::bounded(1);
     let panics = count_panics();
     thread::spawn(move || {
         for _ in stdin().lines() {
-            let figures = Figures {
-                connected: census.connected.load(Relaxed),
-                disconnected: census.disconnected.load(Relaxed),
+            let metrics = Metrics {
+                connected: handler_stats.connected.load(Relaxed),
+                disconnected: handler_stats.disconnected.load(Relaxed),
                 panics: panics.load(Relaxed),
                 tasks: tasks.load(Relaxed),
                 descriptors: descriptors(),
                 resident: resident(),
                 heap: HEAP.current_usage(),
             };
-            println!("{}", figures.line());
+            println!("{}", metrics.line());
         }
         stop.close();
     });
@@ -109,25 +120,25 @@ fn count_panics() -> Arc<AtomicUsize> {
     panics
 }
 
-/// Numbers for all who are in a room, without an end.
-async fn publish<N: Network>(network: Counted<N>, rooms: Rooms) {
+/// Broadcasts increasing numbers to every room, for ever.
+async fn publish<N: Network>(network: CountingNetwork<N>, rooms: Rooms) {
     for number in 0_u64.. {
         for room in 0..ROOMS {
-            network.sleep(NEWS).await;
+            network.sleep(BROADCAST_INTERVAL).await;
             rooms.to(&room.to_string()).send(&number.to_string());
         }
     }
 }
 
-/// Counts who comes to a handler, and who goes.
+/// Counts the connections of a handler.
 struct Counting<H> {
     handler: H,
-    census: Arc<Census>,
+    handler_stats: Arc<HandlerStats>,
 }
 
 impl<H: Handler> Handler for Counting<H> {
     async fn on_connect(&self, connection: &Connection) {
-        self.census.connected.fetch_add(1, Relaxed);
+        self.handler_stats.connected.fetch_add(1, Relaxed);
         self.handler.on_connect(connection).await;
     }
 
@@ -136,34 +147,34 @@ impl<H: Handler> Handler for Counting<H> {
     }
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
-        self.census.ended(connection, &reason);
+        self.handler_stats.ended(connection, &reason);
         self.handler.on_disconnect(connection, reason).await;
-        self.census.disconnected.fetch_add(1, Relaxed);
+        self.handler_stats.disconnected.fetch_add(1, Relaxed);
     }
 }
 
-/// Echoes, and lets everybody have a room's news.
-struct Talk(Rooms);
+/// Echoes messages, and joins each connection to the room of its path.
+struct EchoInRoom(Rooms);
 
-impl Handler for Talk {
+impl Handler for EchoInRoom {
     async fn on_connect(&self, connection: &Connection) {
-        let _ = self.0.join(connection, connection.param("room").expect("a room")); // or it has gone
+        let _ = self.0.join(connection, connection.param("room").expect("a room")); // fails if it has ended
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
     }
 }
 
-/// Sends as much as the peer takes, beside listening to it.
-struct Hose<N>(Counted<N>);
+/// Sends as much as the peer reads, and still handles its messages.
+struct Firehose<N>(CountingNetwork<N>);
 
-impl<N: Network> Handler for Hose<N> {
+impl<N: Network> Handler for Firehose<N> {
     async fn on_connect(&self, connection: &Connection) {
         let connection = connection.clone();
         self.0.spawn(async move {
             for number in 0.. {
-                if connection.send(&slow::message(number)).await.is_err() {
+                if connection.send(&slow_readers::message(number)).await.is_err() {
                     return;
                 }
             }
@@ -173,7 +184,7 @@ impl<N: Network> Handler for Hose<N> {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-/// Takes what comes, and says nothing.
+/// Ignores messages.
 struct Quiet;
 
 impl Handler for Quiet {

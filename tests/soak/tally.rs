@@ -1,4 +1,4 @@
-//! [`Tally`]: who has come, what was said, and what went wrong.
+//! [`Tally`]: counts the clients, their messages and their failures.
 
 use std::{
     fmt,
@@ -8,22 +8,23 @@ use std::{
     },
 };
 
-use crate::counted::Alive;
+use crate::counting_network::CountGuard;
 
-/// So many complaints are kept; more say no more.
-const MOST: usize = 20;
+/// The number of failures that are kept. Further ones add no information.
+const MAX_FAILURES: usize = 20;
 
-/// What somebody is.
+/// The kind of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A good client of Prism's.
+    /// A good client that uses Prism.
     Prism,
-    /// A good client of tungstenite's.
+    /// A good client that uses tungstenite.
     Tungstenite,
-    /// One that reads less than it could get.
+    /// A client that reads slowly.
     Slow,
-    /// A good one behind a network that fails.
+    /// A good client behind a faulty network.
     Faulty,
+    /// A misbehaving client.
     Abuser,
 }
 
@@ -32,55 +33,59 @@ pub(crate) const KINDS: [Kind; 5] =
 
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// How many of each kind are connected.
-    here: [Arc<AtomicUsize>; KINDS.len()],
-    /// How many of each kind have been.
-    came: [AtomicU64; KINDS.len()],
-    /// How many have not come to their end.
-    pub(crate) busy: Arc<AtomicUsize>,
+    /// How many clients of each kind are connected.
+    connected: [Arc<AtomicUsize>; KINDS.len()],
+    /// How many connections of each kind there have been.
+    total: [AtomicU64; KINDS.len()],
+    /// How many clients have not finished.
+    pub(crate) unfinished: Arc<AtomicUsize>,
     pub(crate) echoes: AtomicU64,
-    pub(crate) news: AtomicU64,
+    pub(crate) broadcasts: AtomicU64,
     /// Messages that slow readers have read.
     pub(crate) read: AtomicU64,
     /// Connections that were broken by faults.
     pub(crate) broken: AtomicU64,
-    complaints: Mutex<Vec<String>>,
+    failures: Mutex<Vec<String>>,
 }
 
 impl Tally {
-    /// Somebody is connected, until this is dropped.
-    pub(crate) fn comes(&self, kind: Kind) -> Alive {
-        self.came[kind as usize].fetch_add(1, Relaxed);
-        Alive::new(self.here[kind as usize].clone())
+    /// Counts a connection, until the returned guard is dropped.
+    pub(crate) fn connected(&self, kind: Kind) -> CountGuard {
+        self.total[kind as usize].fetch_add(1, Relaxed);
+        CountGuard::new(self.connected[kind as usize].clone())
     }
 
-    /// Something is wrong.
-    pub(crate) fn complain(&self, kind: Kind, what: &str) {
-        let mut complaints = self.complaints.lock().expect("nobody panics in here");
-        if complaints.len() < MOST {
-            complaints.push(format!("{kind:?}: {what}"));
+    /// Records a failure.
+    pub(crate) fn report(&self, kind: Kind, what: &str) {
+        let mut failures = self.failures.lock().expect("no panic while it is locked");
+        if failures.len() < MAX_FAILURES {
+            failures.push(format!("{kind:?}: {what}"));
         }
     }
 
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        self.complaints.lock().expect("nobody panics in here").clone()
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.failures.lock().expect("no panic while it is locked").clone()
     }
 
-    /// How many connections of each kind there have been.
-    pub(crate) fn all_who_came(&self) -> String {
-        let counts = KINDS.map(|kind| (kind, self.came[kind as usize].load(Relaxed)));
+    /// Formats how many connections of each kind there have been.
+    pub(crate) fn connection_counts(&self) -> String {
+        let counts = KINDS.map(|kind| (kind, self.total[kind as usize].load(Relaxed)));
         counts.map(|(kind, count)| format!("{kind:?} {count}")).join(", ")
     }
 }
 
-/// Who is here, and what was said up to now.
+/// Prints the connected clients and the messages up to now.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for kind in KINDS {
-            write!(f, "{kind:?} {}, ", self.here[kind as usize].load(Relaxed))?;
+            write!(f, "{kind:?} {}, ", self.connected[kind as usize].load(Relaxed))?;
         }
-        let Self { echoes, news, read, broken, .. } = self;
-        let [echoes, news, read, broken] = [echoes, news, read, broken].map(|it| it.load(Relaxed));
-        write!(f, "echoes {echoes}, news {news}, read slowly {read}, broken by faults {broken}")
+        let Self { echoes, broadcasts, read, broken, .. } = self;
+        let [echoes, broadcasts, read, broken] =
+            [echoes, broadcasts, read, broken].map(|it| it.load(Relaxed));
+        write!(
+            f,
+            "echoes {echoes}, broadcasts {broadcasts}, read slowly {read}, broken by faults {broken}"
+        )
     }
 }

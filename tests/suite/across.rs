@@ -1,4 +1,4 @@
-//! Clients on every runtime, against a server on this one.
+//! Clients on every runtime, connected to a server on this one.
 
 use std::thread;
 
@@ -6,11 +6,11 @@ use futures_lite::future::zip;
 use prism_driver::{Client, Network};
 
 use super::support::{
-    PATIENCE,
+    TIMEOUT,
     handlers::{Echo, Recorder, Seen, recorder},
     pattern,
     peer::{BINARY, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
     short,
 };
 use crate::{
@@ -22,7 +22,7 @@ fn code(code: u16) -> CloseCode {
     CloseCode::new(code).expect("a code that may travel")
 }
 
-/// Closes when a message comes.
+/// Closes on the first message.
 struct Closer;
 
 impl Handler for Closer {
@@ -31,20 +31,20 @@ impl Handler for Closer {
     }
 }
 
-fn served() -> Running {
+fn test_server() -> TestServer {
     serve(|server| server.websocket("/", Echo).websocket("/closing", Closer))
 }
 
-async fn conversation<N: Network + Default>(server: &Running) {
+async fn conversation<N: Network + Default>(server: &TestServer) {
     let client = |path| Client::<N>::new(&server.url(path)).expect("a good address");
-    everything_comes_back(client("/")).await;
+    messages_are_echoed(client("/")).await;
     the_client_closes(client("/")).await;
     the_server_closes(client("/closing")).await;
-    a_handler_as_the_client(client("/closing")).await;
+    the_client_runs_a_handler(client("/closing")).await;
 }
 
-/// Text, binary, large and small, sent and received at the same time, in order.
-async fn everything_comes_back<N: Network>(client: Client<N>) {
+/// Sends and receives text and binary messages of all sizes at the same time, in order.
+async fn messages_are_echoed<N: Network>(client: Client<N>) {
     let large = pattern(500_000);
     let mut messages = vec![Message::Text("Straße 🦀"), Message::Text(""), Message::Binary(&large)];
     let numbered: Vec<_> = (0..1_000).map(|number| format!("number {number}")).collect();
@@ -79,26 +79,26 @@ async fn the_server_closes<N: Network>(client: Client<N>) {
     assert_eq!((ending.code(), ending.reason()), (4002, "that will do".into()));
 }
 
-/// Says something first, and tells all that it sees.
-struct Talker(Recorder);
+/// Sends the first message, and records every call.
+struct Greeter(Recorder);
 
-impl Handler for Talker {
+impl Handler for Greeter {
     async fn on_connect(&self, connection: &Connection) {
         connection.send("I go first").await.expect("an open connection");
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
-        self.0.tell(Seen::Message(message.into_owned()));
+        self.0.record(Seen::Message(message.into_owned()));
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.0.tell(Seen::Ended(reason));
+        self.0.record(Seen::Ended(reason));
     }
 }
 
-async fn a_handler_as_the_client<N: Network>(client: Client<N>) {
+async fn the_client_runs_a_handler<N: Network>(client: Client<N>) {
     let (recorder, events) = recorder();
-    let ending = client.run(Talker(recorder)).await.expect("a connection");
+    let ending = client.run(Greeter(recorder)).await.expect("a connection");
     assert_eq!(ending.code(), 4002);
     assert_eq!(events.ended().code(), 4002);
     events.nothing_more();
@@ -106,37 +106,36 @@ async fn a_handler_as_the_client<N: Network>(client: Client<N>) {
 
 #[test]
 fn a_client_on_tokio_talks_to_this_server() {
-    let server = served();
-    tokio::block_on(PATIENCE, conversation::<tokio::Network>(&server));
+    let server = test_server();
+    tokio::block_on(TIMEOUT, conversation::<tokio::Network>(&server));
 }
 
 #[test]
 fn a_client_on_smol_talks_to_this_server() {
-    let server = served();
-    smol::block_on(PATIENCE, conversation::<smol::Network>(&server));
+    let server = test_server();
+    smol::block_on(TIMEOUT, conversation::<smol::Network>(&server));
 }
 
 #[test]
 fn a_client_on_async_std_talks_to_this_server() {
-    let server = served();
-    async_std::block_on(PATIENCE, conversation::<async_std::Network>(&server));
+    let server = test_server();
+    async_std::block_on(TIMEOUT, conversation::<async_std::Network>(&server));
 }
 
-/// The address of another runtime's is as good as one's own: a connection is sent to from anywhere.
 #[test]
-fn a_connection_is_sent_to_from_tasks_on_other_runtimes() {
+fn tasks_on_other_runtimes_can_send_to_a_connection() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
     let large = pattern(300_000);
-    tokio::block_on(PATIENCE, async { connection.send("from tokio").await.expect("open") });
-    smol::block_on(PATIENCE, async { connection.send("from smol").await.expect("open") });
+    tokio::block_on(TIMEOUT, async { connection.send("from tokio").await.expect("open") });
+    smol::block_on(TIMEOUT, async { connection.send("from smol").await.expect("open") });
     peer.expect(TEXT, b"from tokio");
     peer.expect(TEXT, b"from smol");
-    // The last of these wait for room, that is, to be woken from this runtime.
+    // The last sends wait for room in the outbox, and are woken by tasks of this runtime.
     let sender = thread::spawn(move || {
-        async_std::block_on(PATIENCE, async {
+        async_std::block_on(TIMEOUT, async {
             for _ in 0..20 {
                 connection.send(&large).await.expect("an open connection");
             }

@@ -1,5 +1,5 @@
-//! A peer that does not read, and a handler that is slow: each holds the other side back, and no
-//! queue grows in between.
+//! Peers that do not read, and handlers that are slow: each slows the other side down, and no queue
+//! grows in between.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::support::{
-    PATIENCE, block_on,
+    TIMEOUT, block_on,
     handlers::{Events, Gate, Recorder, Seen, recorder},
     peer::{BINARY, TEXT},
     server::serve,
@@ -23,10 +23,10 @@ use crate::prism::{
 const MARK: usize = 64 << 10;
 const MESSAGE: usize = 24 << 10;
 
-/// Far more than the sockets of both ends can hold.
+/// Far more than the sockets of both ends can buffer.
 const MUCH: usize = 128 << 20;
 
-/// Sends messages, looking at its outbox all the while.
+/// Sends messages, and reports the largest number of buffered bytes.
 struct Flood {
     messages: usize,
     recorder: Recorder,
@@ -49,30 +49,30 @@ impl Handler for Flood {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.recorder.tell(Seen::Ended(reason));
+        self.recorder.record(Seen::Ended(reason));
     }
 }
 
 fn flood(messages: usize) -> (Flood, Receiver<usize>, Events) {
     let (recorder, events) = recorder();
-    let (fullest, told) = channel();
-    (Flood { messages, recorder, fullest }, told, events)
+    let (fullest, receiver) = channel();
+    (Flood { messages, recorder, fullest }, receiver, events)
 }
 
 #[test]
-fn contract_9_an_outbox_holds_no_more_than_its_mark_and_one_message() {
+fn contract_9_an_outbox_holds_at_most_its_mark_and_a_message() {
     let (flood, fullest, _) = flood(500);
     let server = serve(|server| server.websocket("/", flood));
     let mut peer = server.open("/");
     for _ in 0..500 {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
     }
-    let fullest = fullest.recv_timeout(PATIENCE).expect("the handler is done");
-    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were waiting");
+    let fullest = fullest.recv_timeout(TIMEOUT).expect("the handler is done");
+    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were buffered");
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
+fn a_peer_that_reads_nothing_is_dropped_at_the_write_timeout() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     let (flood, fullest, events) = flood(MUCH / MESSAGE);
@@ -80,19 +80,20 @@ fn a_peer_that_takes_nothing_is_dropped_after_the_write_timeout() {
     let peer = server.open("/"); // and never reads
     let ended = events.ended();
     assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
-    let fullest = fullest.recv_timeout(PATIENCE).expect("the handler is done");
-    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were waiting");
+    let fullest = fullest.recv_timeout(TIMEOUT).expect("the handler is done");
+    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were buffered");
     drop(peer);
 }
 
 #[test]
-fn a_peer_that_reads_slowly_is_not_taken_for_one_that_takes_nothing() {
+fn a_slow_reader_does_not_hit_the_write_timeout() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_secs(1);
     let (flood, _fullest, events) = flood(MUCH / MESSAGE);
     let server = serve(|server| server.options(options).websocket("/", flood));
     let mut peer = server.open("/");
-    // A third of a megabyte each second, for several times the timeout: slow is what is tested.
+    // Reads a third of a megabyte per second, for several times the timeout. The sleep is the
+    // subject of this test.
     for _ in 0..60 {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
         thread::sleep(Duration::from_millis(75));
@@ -101,17 +102,17 @@ fn a_peer_that_reads_slowly_is_not_taken_for_one_that_takes_nothing() {
 }
 
 #[test]
-fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_dropped() {
+fn a_peer_below_the_minimum_write_rate_is_dropped() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     options.min_write_rate = 100 << 20;
     let (recorder, events) = recorder();
     let server = serve(|server| server.options(options).websocket("/", recorder));
     let mut peer = server.open("/");
-    // More than the kernel holds.
+    // More than the kernel buffers.
     let large = vec![7; 32 << 20];
     block_on(events.connected().send(&large)).expect("an open connection");
-    // It never pauses for as long as the timeout, and takes 6 MB each second at most.
+    // The peer never pauses for as long as the timeout, and reads at most 6 MB per second.
     let mut piece = vec![0; 64 << 10];
     while matches!(peer.stream.read(&mut piece), Ok(1..)) {
         thread::sleep(Duration::from_millis(10));
@@ -121,7 +122,7 @@ fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_dropped() {
 }
 
 #[test]
-fn a_client_that_does_not_receive_holds_the_server_back() {
+fn a_client_that_does_not_receive_blocks_the_sender() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     let (flood, _fullest, events) = flood(MUCH / MESSAGE);
@@ -133,7 +134,7 @@ fn a_client_that_does_not_receive_holds_the_server_back() {
 }
 
 #[test]
-fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read() {
+fn try_send_reports_a_full_outbox_and_recovers() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -147,7 +148,7 @@ fn try_send_says_that_the_outbox_is_full_and_works_again_when_the_peer_has_read(
     for _ in 0..sent {
         assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
     }
-    // What is read now was sent after there was room.
+    // This message was sent after the peer had made room.
     block_on(connection.send("there is room")).expect("an open connection");
     peer.expect(TEXT, b"there is room");
     assert_eq!(connection.try_send("again"), Ok(()));
@@ -160,7 +161,7 @@ fn closing_makes_a_waiting_send_fail() {
     let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/"); // and never reads
     let connection = events.connected();
-    let (told, tell) = channel();
+    let (full, is_full) = channel();
     let sending = thread::spawn({
         let connection = connection.clone();
         move || {
@@ -171,7 +172,7 @@ fn closing_makes_a_waiting_send_fail() {
                         Ok(()) => {}
                         Err(TrySendError::Refused(error)) => return Err(error),
                         Err(TrySendError::Full) => {
-                            let _ = told.send(number); // only the first is waited for
+                            let _ = full.send(number); // the scenario receives only the first
                             connection.send(&message).await?;
                         }
                     }
@@ -180,13 +181,13 @@ fn closing_makes_a_waiting_send_fail() {
             })
         }
     });
-    tell.recv_timeout(PATIENCE).expect("the outbox is full");
+    is_full.recv_timeout(TIMEOUT).expect("the outbox is full");
     assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
     assert_eq!(sending.join().expect("no panic"), Err(SendError::Closed));
     drop(peer);
 }
 
-/// Waits at a gate before it takes its first message.
+/// Waits at a gate before it handles its first message.
 struct Slow {
     gate: Gate,
     recorder: Recorder,
@@ -200,14 +201,14 @@ impl Handler for Slow {
 }
 
 #[test]
-fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
+fn a_slow_handler_blocks_its_peer_and_loses_nothing() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let slow = Slow { gate: gate.clone(), recorder };
     let server = serve(|server| server.websocket("/", slow));
     let mut peer = server.open("/");
 
-    // The peer writes until TCP takes no more. (The timeout only says what "no more" means.)
+    // The peer writes until TCP accepts no more, which the write timeout detects.
     peer.stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a socket");
     let frames = MUCH / MESSAGE;
     let mut written = 0;
@@ -220,11 +221,11 @@ fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
             break;
         }
     }
-    assert!(written < frames, "the peer could write {frames} messages to a handler that waits");
+    assert!(written < frames, "the peer could write {frames} messages to a blocked handler");
     events.nothing_yet();
 
     gate.open();
-    peer.stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    peer.stream.set_write_timeout(Some(TIMEOUT)).expect("a socket");
     peer.write(&rest);
     for number in 0..written {
         let expected = (number as u32).to_be_bytes().repeat(MESSAGE / 4);
@@ -233,7 +234,7 @@ fn a_slow_handler_holds_its_peer_back_by_tcp_and_loses_nothing() {
 }
 
 #[test]
-fn a_peer_that_sends_faster_than_its_rate_has_to_wait_and_loses_nothing() {
+fn a_peer_over_its_message_rate_is_delayed_without_loss() {
     let mut options = Options::default();
     options.message_rate = Some(Rate { per_second: 20, burst: 3 });
     let (recorder, events) = recorder();
@@ -247,13 +248,13 @@ fn a_peer_that_sends_faster_than_its_rate_has_to_wait_and_loses_nothing() {
     for number in 0..10 {
         assert_eq!(events.message().as_message(), Message::Text(&number.to_string()));
     }
-    // Three at once, and then seven with a twentieth of a second before each.
+    // Three messages arrive at once, and each of the other seven after a twentieth of a second.
     assert!(began.elapsed() >= Duration::from_millis(7 * 50), "{:?}", began.elapsed());
-    peer.expect_gone_after_close();
+    peer.close_and_expect_disconnect();
     assert_eq!(events.ended().code(), 1000);
 }
 
-/// Writes all, or says how much was taken before no more was.
+/// Writes `bytes`. Returns how many were written if the socket accepts no more.
 fn write_until_blocked(stream: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < bytes.len() {

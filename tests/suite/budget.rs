@@ -1,32 +1,32 @@
-//! What a server holds for all the peers that do not read is bounded: then the one is evicted whose peer
-//! has taken nothing for longest.
+//! The memory that a server holds for peers that do not read is bounded. Beyond the bound, it
+//! evicts the connection whose peer has read nothing for longest.
 
 use super::support::{
     block_on,
     handlers::{Events, recorder},
-    hotel::open,
     pattern,
     peer::{BINARY, Peer, TEXT},
-    server::{Running, serve},
+    rooms_server::serve_rooms,
+    server::{TestServer, serve},
     wait_until,
 };
 use crate::prism::{
     Connection, Disconnect, Failure, PreparedMessage, Server, ServerOptions, TrySendError,
 };
 
-/// Far more than the sockets of both ends can hold.
+/// Far more than the sockets of both ends can buffer.
 const LARGE: usize = 8 << 20;
 
-/// Peers that do not read, the server's ends of their connections, and what those are told.
-struct Crowd {
-    server: Running,
+/// Peers that do not read, the server's ends of their connections, and the calls of their handlers.
+struct StalledPeers {
+    server: TestServer,
     peers: Vec<Peer>,
     connections: Vec<Connection>,
     events: Vec<Events>,
 }
 
-impl Crowd {
-    /// So many of them, at a server that holds so much for them.
+impl StalledPeers {
+    /// Connects `count` peers to a server with a limit of `max_buffered` bytes.
     fn new(count: usize, max_buffered: usize) -> Self {
         let mut options = ServerOptions::default();
         options.max_buffered = max_buffered;
@@ -45,9 +45,9 @@ impl Crowd {
         self.server.stats().counts().buffered as usize
     }
 
-    /// Nothing waits for anybody any more, and so many were evicted.
+    /// Asserts that nothing is buffered in the end, and that `evicted` connections were evicted.
     fn check(&self, evicted: u64) {
-        wait_until("nothing is counted", || self.buffered() == 0);
+        wait_until("nothing is buffered", || self.buffered() == 0);
         assert_eq!(self.server.stats().counts().evicted, evicted);
     }
 }
@@ -58,82 +58,86 @@ fn assert_evicted(events: &Events) {
 }
 
 #[test]
-fn contract_9_where_all_hold_too_much_the_one_that_has_stalled_for_longest_is_evicted() {
+fn contract_9_over_budget_the_longest_stalled_is_evicted() {
     // Room for two large messages, and not for three.
-    let mut crowd = Crowd::new(4, LARGE * 5 / 2);
+    let mut stalled = StalledPeers::new(4, LARGE * 5 / 2);
     let messages = [1, 2, 3].map(|byte| vec![byte; LARGE]);
     for (number, message) in messages.iter().enumerate() {
-        let before = crowd.buffered();
-        assert_eq!(crowd.connections[number].try_send(message), Ok(()));
+        let before = stalled.buffered();
+        assert_eq!(stalled.connections[number].try_send(message), Ok(()));
         if number < 2 {
-            wait_until("it is counted", || crowd.buffered() > before + LARGE / 2);
+            wait_until("the message is counted", || stalled.buffered() > before + LARGE / 2);
         }
     }
-    assert_evicted(&crowd.events[0]);
-    assert_eq!(crowd.connections[0].buffered(), 0);
-    let refused = crowd.connections[0].try_send("late");
+    assert_evicted(&stalled.events[0]);
+    assert_eq!(stalled.connections[0].buffered(), 0);
+    let refused = stalled.connections[0].try_send("late");
     assert!(matches!(refused, Err(TrySendError::Refused(_))), "{refused:?}");
-    // One that reads gets everything all the while.
+    // A peer that reads still gets everything.
     for text in ["one", "two", "three"] {
-        assert_eq!(block_on(crowd.connections[3].send(text)), Ok(()));
-        crowd.peers[3].expect(TEXT, text.as_bytes());
+        assert_eq!(block_on(stalled.connections[3].send(text)), Ok(()));
+        stalled.peers[3].expect(TEXT, text.as_bytes());
     }
-    // So do the others, when they read at last.
+    // So do the others when they read at last.
     for number in [1, 2] {
-        crowd.peers[number].expect(BINARY, &messages[number]);
-        crowd.events[number].nothing_yet();
+        stalled.peers[number].expect(BINARY, &messages[number]);
+        stalled.events[number].nothing_yet();
     }
-    crowd.peers.remove(0).expect_gone();
-    crowd.check(1);
+    stalled.peers.remove(0).expect_disconnect();
+    stalled.check(1);
 }
 
 #[test]
-fn a_message_that_many_share_counts_once() {
+fn a_shared_message_counts_once() {
     const STALLED: usize = 10;
-    let mut crowd = Crowd::new(STALLED, 2 * LARGE);
+    let mut stalled = StalledPeers::new(STALLED, 2 * LARGE);
     let message = PreparedMessage::new(&pattern(LARGE));
-    for connection in &crowd.connections {
+    for connection in &stalled.connections {
         assert_eq!(connection.try_send_prepared(&message), Ok(()));
     }
-    for connection in &crowd.connections {
-        wait_until("it waits", || (1..LARGE).contains(&connection.buffered()));
+    for connection in &stalled.connections {
+        wait_until("a part of the message is buffered", || {
+            (1..LARGE).contains(&connection.buffered())
+        });
     }
-    wait_until("it is counted", || crowd.buffered() > LARGE);
-    for peer in &mut crowd.peers {
+    wait_until("the message is counted", || stalled.buffered() > LARGE);
+    for peer in &mut stalled.peers {
         peer.expect(BINARY, message.payload());
     }
-    crowd.events.iter().for_each(Events::nothing_yet);
-    crowd.check(0);
+    stalled.events.iter().for_each(Events::nothing_yet);
+    stalled.check(0);
 }
 
 #[test]
-fn a_member_that_is_evicted_while_its_room_is_spoken_to_leaves_the_room() {
+fn a_member_evicted_during_a_broadcast_leaves_its_room() {
     let mut options = ServerOptions::default();
     options.max_buffered = 128 << 10;
-    let hotel = open(options);
+    let fixture = serve_rooms(options);
     let message = pattern(16 << 10);
     let join = || {
-        let mut peer = hotel.server.open("/");
+        let mut peer = fixture.server.open("/");
         peer.send(TEXT, b"join tea");
         peer.expect(TEXT, b"true");
-        hotel.events.connected();
+        fixture.events.connected();
         peer
     };
     let mut reader = join();
-    // Whoever stalls later holds other messages: after a few of them it is too much.
+    // Peers that stall at different times hold different messages, which soon exceed the limit.
     let mut silent = Vec::new();
-    while hotel.server.stats().counts().evicted == 0 {
+    while fixture.server.stats().counts().evicted == 0 {
         silent.push(join());
-        assert!(silent.len() < 20, "nobody is evicted");
+        assert!(silent.len() < 20, "no connection was evicted");
         let mut full = 0;
-        while full < 3 && hotel.server.stats().counts().evicted == 0 {
-            let delivery = hotel.rooms.to("tea").send(&message);
+        while full < 3 && fixture.server.stats().counts().evicted == 0 {
+            let delivery = fixture.rooms.to("tea").send(&message);
             reader.expect(BINARY, &message);
             full += usize::from(delivery.dropped == silent.len());
         }
     }
-    assert_evicted(&hotel.events);
-    wait_until("it has left", || hotel.rooms.len("tea") <= silent.len());
-    hotel.rooms.to("tea").send("and the others are there");
-    reader.expect(TEXT, b"and the others are there");
+    assert_evicted(&fixture.events);
+    wait_until("the evicted connection has left the room", || {
+        fixture.rooms.len("tea") <= silent.len()
+    });
+    fixture.rooms.to("tea").send("to the others");
+    reader.expect(TEXT, b"to the others");
 }

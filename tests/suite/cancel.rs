@@ -1,6 +1,6 @@
 //! Every public future may be dropped at any of its await points: nothing is lost, nothing is sent
-//! twice, and nobody is left waiting. (Of [`Connection::send`] contract 7 tells. `prism-driver` tests
-//! each poll in virtual time; here the polls are those of the runtime.)
+//! twice, and no task waits for ever. Contract 7 covers [`Connection::send`]. `prism-driver` tests
+//! each poll in virtual time; here the polls are those of the runtime.
 
 use std::{
     convert::Infallible,
@@ -19,7 +19,7 @@ use futures_util::{SinkExt, Stream, StreamExt};
 
 use super::support::{
     block_on,
-    handlers::{Echo, Parrot, Recorder, Seen, recorder},
+    handlers::{Echo, Recorder, RecordingEcho, Seen, recorder},
     peer::{BINARY, CLOSE, Peer, TEXT, close_payload, encode},
     server::{listen, serve},
 };
@@ -31,7 +31,7 @@ use crate::{
     runtime::adopt,
 };
 
-/// Polls a future so many times, and drops it if it is not ready by then.
+/// Polls a future up to `times` times, and drops it if it is not ready by then.
 async fn poll_times<F: Future>(times: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;
@@ -45,53 +45,57 @@ async fn poll_times<F: Future>(times: usize, future: F) -> Option<F::Output> {
     .await
 }
 
-/// Polls a future so many times, whether or not anything has happened, and drops it.
+/// Polls a future `times` times without waiting to be woken, and drops it.
 async fn poll_at_once(times: usize, future: impl Future) {
     let mut future = pin!(future);
     for _ in 0..times {
-        assert!(poll_once(&mut future).await.is_none(), "it was to be dropped");
+        assert!(
+            poll_once(&mut future).await.is_none(),
+            "the future was to be dropped while pending"
+        );
         yield_now().await;
     }
 }
 
-/// Drops a future after one poll, another after two, and so on, until one is ready before that.
+/// Drops one future after one poll, the next after two, and so on, until one is ready earlier.
+/// Returns its output.
 fn drop_at_each_await<F: Future>(mut future: impl FnMut() -> F) -> F::Output {
     for times in 1.. {
         if let Some(output) = block_on(poll_times(times, future())) {
             return output;
         }
     }
-    unreachable!("one is ready")
+    unreachable!("a future is ready in the end")
 }
 
-/// Who has come has left, and somebody has come.
+/// Asserts that connections were made, and that all of them have ended.
 #[track_caller]
-fn assert_all_have_left(seen: &[Seen]) {
-    let came = seen.iter().filter(|seen| matches!(seen, Seen::Connected(_))).count();
-    let left = seen.iter().filter(|seen| matches!(seen, Seen::Ended(_))).count();
-    assert_eq!(came, left);
-    assert!(came > 0, "nobody ever came");
+fn assert_all_ended(seen: &[Seen]) {
+    let connected = seen.iter().filter(|seen| matches!(seen, Seen::Connected(_))).count();
+    let ended = seen.iter().filter(|seen| matches!(seen, Seen::Ended(_))).count();
+    assert_eq!(connected, ended);
+    assert!(connected > 0, "no connection was made");
 }
 
 // ---- clients
 
 #[test]
-fn a_client_that_stops_connecting_leaves_nothing_behind() {
+fn a_dropped_connect_leaves_nothing_behind() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", Parrot(recorder)));
+    let server = serve(|server| server.websocket("/", RecordingEcho(recorder)));
     let url = server.url("/");
     let socket = drop_at_each_await(|| connect(&url)).expect("a connection");
     block_on(socket.send("hello")).expect("an open connection");
     assert_eq!(block_on(socket.recv()).expect("an echo"), OwnedMessage::Text("hello".into()));
     drop(socket);
     server.stop();
-    assert_all_have_left(&events.rest());
+    assert_all_ended(&events.rest());
 }
 
-/// Closes at once, and tells who came and went.
-struct Bouncer(Recorder);
+/// Closes each connection at once, and records connects and disconnects.
+struct CloseOnConnect(Recorder);
 
-impl Handler for Bouncer {
+impl Handler for CloseOnConnect {
     async fn on_connect(&self, connection: &Connection) {
         self.0.on_connect(connection).await;
         assert!(connection.close(CloseCode::NORMAL, "full"), "an open connection");
@@ -105,21 +109,21 @@ impl Handler for Bouncer {
 }
 
 #[test]
-fn a_client_that_stops_running_its_handler_is_gone() {
+fn a_dropped_client_run_disconnects() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", Bouncer(recorder)));
+    let server = serve(|server| server.websocket("/", CloseOnConnect(recorder)));
     let client = || server.client("/").run(Echo);
     let ending = drop_at_each_await(client).expect("a connection");
-    assert_eq!(ending.code(), 1000, "the one that was not dropped");
+    assert_eq!(ending.code(), 1000, "the ending of the future that was not dropped");
     server.stop();
-    assert_all_have_left(&events.rest());
+    assert_all_ended(&events.rest());
 }
 
-/// A server that says numbered messages, and then closes.
-fn counting(count: u32) -> (JoinHandle<()>, String) {
+/// Runs a server that sends numbered messages, and then closes.
+fn counting_server(count: u32) -> (JoinHandle<()>, String) {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         for number in 0..count {
             peer.send(BINARY, &numbered(number));
         }
@@ -134,8 +138,8 @@ fn numbered(number: u32) -> Vec<u8> {
 }
 
 #[test]
-fn receiving_that_is_dropped_at_each_poll_misses_nothing() {
-    let (server, url) = counting(300);
+fn a_receive_dropped_at_each_poll_loses_nothing() {
+    let (server, url) = counting_server(300);
     block_on(async {
         let mut socket = connect(&url).await.expect("a connection");
         for number in 0..300 {
@@ -154,17 +158,17 @@ fn receiving_that_is_dropped_at_each_poll_misses_nothing() {
         }
         assert_eq!(socket.recv().await.expect_err("the end").code(), 1000);
     });
-    server.join().expect("all was said");
+    server.join().expect("the server sent everything");
 }
 
 #[test]
-fn a_sink_whose_futures_are_dropped_sends_what_it_took_once_and_in_order() {
+fn dropped_sink_futures_neither_lose_nor_repeat_messages() {
     let (listener, url) = listen();
-    let accepting = thread::spawn(move || Peer::accept_web_socket(&listener));
+    let accepting = thread::spawn(move || Peer::accept_websocket(&listener));
     let socket = &mut block_on(connect(&url)).expect("a connection");
-    let mut peer = accepting.join().expect("the client came");
+    let mut peer = accepting.join().expect("the client connects");
     let mut taken = Vec::new();
-    // The peer does not read: most find no room, now or soon.
+    // The peer does not read, so most messages find no room.
     block_on(async {
         for number in 0..4_000 {
             let message = OwnedMessage::Binary(numbered(number).repeat(4));
@@ -186,14 +190,14 @@ fn a_sink_whose_futures_are_dropped_sends_what_it_took_once_and_in_order() {
         });
         block_on(async {
             let _ = poll_times(1, SinkExt::<OwnedMessage>::close(socket)).await;
-            SinkExt::<OwnedMessage>::close(socket).await.expect("the close frame leaves");
-            assert!(socket.next().await.is_none(), "it was closed, and did not fail");
+            SinkExt::<OwnedMessage>::close(socket).await.expect("the close frame is written");
+            assert!(socket.next().await.is_none(), "a stream that ends without an error");
         });
     });
 }
 
 #[test]
-fn a_close_that_is_not_waited_for_is_a_close_all_the_same() {
+fn a_dropped_close_still_closes() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let code = CloseCode::new(4001).expect("a code that may travel");
@@ -204,7 +208,7 @@ fn a_close_that_is_not_waited_for_is_a_close_all_the_same() {
             let _ = poll_times(1, connection.closed()).await;
             let _ = poll_times(times, socket.close(code, "bye")).await;
             connection.closed().await;
-            // What is left of it tells the same, however far the close had come.
+            // However far the close had come, the socket reports the same ending.
             let ending = socket.recv().await.expect_err("no message");
             assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
         });
@@ -213,34 +217,35 @@ fn a_close_that_is_not_waited_for_is_a_close_all_the_same() {
     }
 }
 
-// ---- what is served
+// ---- servers
 
-/// A peer's whole conversation: one message, and a close frame.
+/// Returns the frames of a whole conversation: one message, and a close frame.
 fn hello_and_bye() -> Vec<u8> {
     let bye = close_payload(1000, "bye");
     [encode(true, true, TEXT, b"hello"), encode(true, true, CLOSE, &bye)].concat()
 }
 
-/// A socket whose other end says this, says hello and goodbye when it is answered, and then reads until
-/// it is let go.
-fn visited(said: &'static [u8]) -> (TcpStream, JoinHandle<()>) {
+/// Returns a socket whose peer sends `sent`, then [`hello_and_bye`] once it is answered, and then
+/// reads until the connection ends.
+fn connected_peer(sent: &'static [u8]) -> (TcpStream, JoinHandle<()>) {
     let (listener, _) = listen();
     let mut peer = Peer::dial(listener.local_addr().expect("a bound listener"));
-    let visiting = thread::spawn(move || {
-        peer.write(said);
-        if peer.hears_something() {
-            let _ = peer.stream.write_all(&hello_and_bye()); // it may be let go now, or later
+    let peer_thread = thread::spawn(move || {
+        peer.write(sent);
+        if peer.receives_something() {
+            let _ = peer.stream.write_all(&hello_and_bye()); // the connection may end at any time
         }
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
-    (listener.accept().expect("the peer").0, visiting)
+    (listener.accept().expect("the peer").0, peer_thread)
 }
 
-/// Serves one socket after the other, each a poll further, up to one that is served to its end. However
-/// far it had come: the peer is let go, and whoever has the connection's handle learns that it is over.
+/// Serves one socket after another, each for one more poll, until one is served to its end.
+/// Wherever the future was dropped, the peer is disconnected, and the handle of the connection
+/// reports the end.
 fn serve_up_to_each_await<F, E>(
-    said: &'static [u8],
-    serve: impl Fn(TcpStream, Parrot) -> F,
+    sent: &'static [u8],
+    serve: impl Fn(TcpStream, RecordingEcho) -> F,
 ) -> Disconnect
 where
     F: Future<Output = Result<Disconnect, E>>,
@@ -249,10 +254,10 @@ where
     let (mut peers, mut handlers) = (Vec::new(), Vec::new());
     let ending = drop_at_each_await(|| {
         let (recorder, events) = recorder();
-        let (socket, peer) = visited(said);
+        let (socket, peer) = connected_peer(sent);
         handlers.push(events);
         peers.push(peer);
-        serve(socket, Parrot(recorder))
+        serve(socket, RecordingEcho(recorder))
     });
     let mut connections = 0;
     for events in handlers {
@@ -261,62 +266,62 @@ where
         block_on(connection.closed());
         assert_eq!(block_on(connection.send("late")), Err(SendError::Closed));
     }
-    assert!(connections > 0, "nobody ever got to the handler");
+    assert!(connections > 0, "no connection reached the handler");
     for peer in peers {
-        peer.join().expect("it was let go");
+        peer.join().expect("the peer was disconnected");
     }
     ending.expect("the last one was served")
 }
 
 #[test]
-fn a_stream_that_is_not_served_on_is_let_go() {
+fn a_dropped_serve_stream_ends_its_connection() {
     let request = Peer::request("/").into_bytes().leak();
-    let ending = serve_up_to_each_await(request, |socket, parrot| async move {
-        serve_stream(adopt(socket), &Options::default(), &parrot).await
+    let ending = serve_up_to_each_await(request, |socket, handler| async move {
+        serve_stream(adopt(socket), &Options::default(), &handler).await
     });
     assert_eq!(ending.code(), 1000);
 }
 
 #[test]
-fn an_upgraded_stream_that_is_not_served_on_is_let_go() {
-    // A masked "A", and what it is answered with.
+fn a_dropped_serve_upgraded_ends_its_connection() {
+    // A masked text frame, which is echoed.
     let letter = b"\x81\x81\x00\x00\x00\x00A";
-    let ending = serve_up_to_each_await(letter, |socket, parrot| async move {
-        Ok::<_, Infallible>(serve_upgraded(adopt(socket), "/", &Options::default(), &parrot).await)
+    let ending = serve_up_to_each_await(letter, |socket, handler| async move {
+        Ok::<_, Infallible>(serve_upgraded(adopt(socket), "/", &Options::default(), &handler).await)
     });
     assert_eq!(ending.code(), 1000);
 }
 
 #[test]
-fn a_server_that_is_dropped_serves_whom_it_has_accepted_and_nobody_else() {
+fn a_dropped_server_serves_only_accepted_connections() {
     let mut served = 0;
     for times in 1.. {
         let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
         let mut peer = Peer::dial(server.local_addr().expect("a bound listener"));
         peer.write(&[Peer::request("/").as_bytes(), &hello_and_bye()].concat());
         block_on(poll_at_once(times, server.websocket("/", Echo).serve()));
-        if peer.hears_something() {
+        if peer.receives_something() {
             assert_eq!(peer.head().status, 101);
             peer.expect(TEXT, b"hello");
             peer.expect_close(1000, "bye");
             peer.expect_end();
             served += 1;
         }
-        // How soon a server learns that somebody has come is the runtime's affair.
+        // The number of polls until a server accepts depends on the runtime.
         if times > 5 && served > 0 {
             break;
         }
-        assert!(times < 1_000, "nobody was ever accepted");
+        assert!(times < 1_000, "no connection was accepted");
     }
 }
 
-/// Tells who is there in time for somebody who can not block.
-struct Announcer {
+/// Announces connects over an async channel, for a scenario that cannot block.
+struct ConnectNotifier {
     connected: Sender<()>,
     recorder: Recorder,
 }
 
-impl Handler for Announcer {
+impl Handler for ConnectNotifier {
     async fn on_connect(&self, _: &Connection) {
         self.connected.send(()).await.expect("the scenario waits");
     }
@@ -329,7 +334,7 @@ impl Handler for Announcer {
 }
 
 #[test]
-fn a_shutdown_that_is_not_waited_for_says_goodbye_all_the_same() {
+fn a_dropped_shutdown_still_sends_close_frames() {
     for times in 1..4 {
         let (recorder, events) = recorder();
         let (connected, is_connected) = async_channel::bounded(1);
@@ -338,15 +343,18 @@ fn a_shutdown_that_is_not_waited_for_says_goodbye_all_the_same() {
         let server = block_on(Server::bind("127.0.0.1:0")).expect("a free port");
         let mut peer = Peer::dial(server.local_addr().expect("a bound listener"));
         peer.write(Peer::request("/").as_bytes());
-        let server = server.websocket("/", Announcer { connected, recorder });
+        let server = server.websocket("/", ConnectNotifier { connected, recorder });
         block_on(async {
             let stopped = async { while stopped.recv().await.is_ok() {} };
             let mut serving = pin!(server.serve_until(stopped));
             let connected = poll_fn(|cx| {
-                assert!(serving.as_mut().poll(cx).is_pending(), "nobody has stopped it");
+                assert!(
+                    serving.as_mut().poll(cx).is_pending(),
+                    "the server runs until it is stopped"
+                );
                 is_connected.as_mut().poll_next(cx)
             });
-            connected.await.expect("the peer has come");
+            connected.await.expect("the peer has connected");
             stop.close();
             poll_at_once(times, serving).await;
         });

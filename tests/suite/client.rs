@@ -1,5 +1,5 @@
-//! How a client finds its server, and the ways to use the connection that it gets. (What servers
-//! answer is in `handshake`.)
+//! How a client connects to its server, and how an application uses the connection. The responses
+//! of servers are tested in `handshake`.
 
 use std::{
     error::Error,
@@ -17,23 +17,23 @@ use super::support::{
     block_on,
     handlers::recorder,
     peer::{CLOSE, Peer, TEXT, close_payload},
-    server::{Running, closed, listen, serve_at, serve_echo},
+    server::{TestServer, closed_port, listen, serve_at, serve_echo},
 };
 use crate::{
     prism::{self, ClientOptions, ConnectError, HandshakeError, Options, OwnedMessage, SendError},
     runtime,
 };
 
-// ---- finding the server
+// ---- connecting
 
-/// The runtime, with a book in which every name has the same addresses.
+/// The runtime, with a resolver that returns fixed addresses for every name.
 #[derive(Clone)]
-struct Book<N> {
+struct FixedResolver<N> {
     network: N,
     addresses: Vec<SocketAddr>,
 }
 
-impl<N: Network> Runtime for Book<N> {
+impl<N: Network> Runtime for FixedResolver<N> {
     type Sleep = N::Sleep;
 
     fn now(&self) -> Duration {
@@ -49,7 +49,7 @@ impl<N: Network> Runtime for Book<N> {
     }
 }
 
-impl<N: Network> Network for Book<N> {
+impl<N: Network> Network for FixedResolver<N> {
     type Stream = N::Stream;
     type Listener = N::Listener;
 
@@ -74,14 +74,15 @@ impl<N: Network> Network for Book<N> {
     }
 }
 
-/// A client of a host that has these addresses.
-fn client_of(addresses: Vec<SocketAddr>) -> Client<Book<runtime::Network>> {
-    let book = Book { network: runtime::Network::default(), addresses };
-    Client::new_on(book, "ws://server.example/").expect("a good address")
+/// Creates a client for a host with these addresses.
+fn client_for(addresses: Vec<SocketAddr>) -> Client<FixedResolver<runtime::Network>> {
+    let resolver = FixedResolver { network: runtime::Network::default(), addresses };
+    Client::new_on(resolver, "ws://server.example/").expect("a good address")
 }
 
-/// An address at which nobody answers, for as long as the sockets are kept: its queue is full.
-fn mute() -> (SocketAddr, impl Sized) {
+/// Returns an address that does not answer while the returned sockets are kept, because its accept
+/// queue is full.
+fn unresponsive() -> (SocketAddr, impl Sized) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&any.into()).expect("a free port");
@@ -94,9 +95,9 @@ fn mute() -> (SocketAddr, impl Sized) {
     (address, (listener, queue))
 }
 
-fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
+fn assert_echoes(server: &TestServer, addresses: Vec<SocketAddr>) {
     block_on(async {
-        let socket = client_of(addresses).connect().await.expect("somebody answers");
+        let socket = client_for(addresses).connect().await.expect("one of the addresses answers");
         assert_eq!(socket.connection().path(), "/");
         socket.send("hello").await.expect("an open connection");
         assert_eq!(socket.recv().await.expect("an echo"), OwnedMessage::Text("hello".into()));
@@ -105,50 +106,50 @@ fn assert_echoes(server: &Running, addresses: Vec<SocketAddr>) {
 }
 
 #[test]
-fn a_name_with_several_addresses_is_tried_until_somebody_answers() {
+fn each_address_of_a_host_is_tried_until_one_answers() {
     let server = serve_echo(Options::default());
-    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed_port);
     assert_echoes(&server, vec![first, second, server.address()]);
 }
 
 #[test]
-fn an_address_that_does_not_answer_does_not_keep_the_next_one_from_being_tried() {
-    let (mute, _kept) = mute();
+fn an_unresponsive_address_does_not_block_the_next_one() {
+    let (unresponsive, _kept) = unresponsive();
     let server = serve_echo(Options::default());
-    assert_echoes(&server, vec![mute, server.address()]);
+    assert_echoes(&server, vec![unresponsive, server.address()]);
 }
 
 #[test]
-fn a_host_where_nobody_listens_is_an_error_that_names_all_its_addresses() {
-    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed);
+fn a_connect_error_names_every_address_tried() {
+    let [(first, _kept), (second, _too)] = ["[::1]", "127.0.0.1"].map(closed_port);
     let addresses = vec![first, second];
-    let outcome = block_on(client_of(addresses.clone()).connect());
+    let outcome = block_on(client_for(addresses.clone()).connect());
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    let told = error.to_string();
-    assert!(addresses.iter().all(|address| told.contains(&address.to_string())), "{told}");
+    let message = error.to_string();
+    assert!(addresses.iter().all(|address| message.contains(&address.to_string())), "{message}");
 }
 
 #[test]
-fn a_host_that_does_not_answer_is_given_up_after_the_connect_timeout() {
-    let (mute, _kept) = mute();
+fn an_unresponsive_host_fails_at_the_connect_timeout() {
+    let (unresponsive, _kept) = unresponsive();
     let mut options = ClientOptions::default();
     options.connect_timeout = Duration::from_millis(200);
     options.connection.handshake_timeout = Duration::from_secs(600);
-    let outcome = block_on(client_of(vec![mute]).options(options).connect());
+    let outcome = block_on(client_for(vec![unresponsive]).options(options).connect());
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_an_error_that_names_it() {
+fn the_error_for_an_unknown_host_names_it() {
     let outcome = block_on(prism::connect("ws://no-such-host.invalid/"));
     let Err(ConnectError::Unreachable(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
 }
 
 #[test]
-fn a_name_is_looked_up() {
+fn a_host_name_is_resolved() {
     let server = serve_echo(Options::default());
     let url = format!("ws://localhost:{}/", server.address().port());
     let socket = block_on(prism::connect(&url)).expect("a connection");
@@ -157,7 +158,7 @@ fn a_name_is_looked_up() {
 }
 
 #[test]
-fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
+fn a_client_connects_to_ipv6_and_sends_it_as_the_host() {
     let (recorder, events) = recorder();
     let server = serve_at("[::1]:0", |server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
@@ -171,18 +172,18 @@ fn an_ipv6_address_is_connected_to_and_named_in_the_request() {
     let url = format!("ws://{authority}/");
     let server = thread::spawn(move || Peer::accept(&listener).1);
     let outcome = block_on(prism::connect(&url));
-    assert!(outcome.is_err(), "the server has gone without an answer");
-    let request = server.join().expect("a request came");
+    assert!(outcome.is_err(), "the server ended without an answer");
+    let request = server.join().expect("a request");
     assert_eq!(request.field("Host"), Some(authority.as_str()));
 }
 
-/// The link-local addresses of this machine, each with the name of its interface.
+/// Returns the link-local addresses of this machine, each with the name of its interface.
 fn link_local() -> Vec<(Ipv6Addr, String)> {
     let table = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let addresses = table.lines().filter_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [address, _, _, _, flags, interface] = fields[..] else { return None };
-        // One that is tentative, or a duplicate, is not an address yet.
+        // Skips tentative and duplicate addresses, which cannot be used.
         let is_assigned = u32::from_str_radix(flags, 16).ok()? & 0x48 == 0;
         let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
         is_assigned.then(|| (address, interface.to_owned()))
@@ -191,8 +192,8 @@ fn link_local() -> Vec<(Ipv6Addr, String)> {
 }
 
 #[test]
-fn an_address_with_a_zone_is_connected_to_and_the_zone_is_not_sent() {
-    // The loopback interface is the first of any system; it has an address everywhere.
+fn a_client_connects_by_zone_and_does_not_send_the_zone() {
+    // The loopback interface is interface 1 on every system.
     let loopback = (Ipv6Addr::LOCALHOST, "1".to_owned());
     for (address, zone) in link_local().into_iter().chain([loopback]) {
         let any = format!("{address}%{zone}");
@@ -210,7 +211,7 @@ fn an_address_with_a_zone_is_connected_to_and_the_zone_is_not_sent() {
                 "{outcome:?}"
             );
         }
-        for request in server.join().expect("two requests came") {
+        for request in server.join().expect("two requests") {
             assert_eq!(request.field("Host"), Some(format!("[{address}]:{port}").as_str()));
         }
     }
@@ -219,26 +220,26 @@ fn an_address_with_a_zone_is_connected_to_and_the_zone_is_not_sent() {
 // ---- using the connection
 
 #[test]
-fn a_socket_keeps_the_headers_of_the_servers_answer() {
+fn a_socket_keeps_the_response_headers() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
-        let answer = Peer::acceptance(&request);
+        let answer = Peer::upgrade_response(&request);
         peer.write(answer.replace("\r\n\r\n", "\r\nX-Server: 7\r\n\r\n").as_bytes());
         peer.send(TEXT, b"hello");
-        peer.expect_gone_after_close();
+        peer.close_and_expect_disconnect();
     });
     let socket = block_on(prism::connect(&url)).expect("a connection");
-    // Whatever has come to the connection's task meanwhile.
+    // The headers stay available while the connection's task receives.
     assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
     assert_eq!(socket.header("x-server").as_deref(), Some("7"));
     assert_eq!(socket.header("x-client"), None);
     drop(socket);
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }
 
 #[test]
-fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {
+fn halves_work_on_two_threads_and_close_when_both_are_dropped() {
     let server = serve_echo(Options::default());
     let (sending, receiving) = block_on(server.connect("/")).split();
     let sender = thread::spawn(move || {
@@ -258,10 +259,10 @@ fn the_halves_are_used_by_two_threads_and_close_when_both_are_dropped() {
 }
 
 #[test]
-fn a_stream_of_messages_is_forwarded_into_the_sink() {
+fn a_stream_can_be_forwarded_into_the_sink() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         for number in 0..300_u32 {
             let message = number.to_string().repeat(1_000);
             peer.send(TEXT, message.as_bytes());
@@ -274,15 +275,15 @@ fn a_stream_of_messages_is_forwarded_into_the_sink() {
     let echo = receiving
         .err_into::<Box<dyn Error + Send + Sync>>()
         .forward(sending.sink_err_into::<Box<dyn Error + Send + Sync>>());
-    block_on(echo).expect("the server closes when it has seen all");
-    server.join().expect("all came back");
+    block_on(echo).expect("the server closes after the last echo");
+    server.join().expect("every message was echoed");
 }
 
 #[test]
-fn a_sink_that_is_flushed_has_written_and_one_that_is_closed_has_said_so() {
+fn a_sink_writes_on_flush_and_sends_a_close_frame_on_close() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         for number in 0..100_u8 {
             peer.expect(TEXT, number.to_string().repeat(10_000).as_bytes());
         }
@@ -300,19 +301,19 @@ fn a_sink_that_is_flushed_has_written_and_one_that_is_closed_has_said_so() {
         SinkExt::close(&mut socket).await.expect("an open connection");
         let late = SinkExt::send(&mut socket, OwnedMessage::Text("late".into())).await;
         assert_eq!(late, Err(SendError::Closed));
-        assert!(socket.next().await.is_none(), "it was closed, and did not fail");
+        assert!(socket.next().await.is_none(), "a stream that ends without an error");
     });
-    server.join().expect("all came");
+    server.join().expect("every message arrived");
 }
 
 #[test]
 fn a_stream_ends_with_the_failure_of_its_connection() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         peer.send(TEXT, b"the last one");
         peer.send_eof();
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     block_on(async {
         let mut socket = prism::connect(&url).await.expect("a connection");
@@ -321,5 +322,5 @@ fn a_stream_ends_with_the_failure_of_its_connection() {
         socket.next().await.expect("the failure").expect_err("the failure");
         assert!(socket.next().await.is_none());
     });
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }

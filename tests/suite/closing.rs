@@ -1,4 +1,4 @@
-//! How connections end: by either side, with code and reason, politely or not.
+//! How connections end: closed by either side with a code and a reason, or without a close frame.
 
 use std::{thread, time::Duration};
 
@@ -37,7 +37,7 @@ fn assert_protocol(ending: &Disconnect, expected: ProtocolError) {
 }
 
 #[test]
-fn when_the_client_closes_both_sides_hear_its_code_and_reason() {
+fn both_sides_get_the_code_and_reason_of_a_client_close() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
@@ -48,7 +48,7 @@ fn when_the_client_closes_both_sides_hear_its_code_and_reason() {
 }
 
 #[test]
-fn when_the_server_closes_both_sides_hear_its_code_and_reason() {
+fn both_sides_get_the_code_and_reason_of_a_server_close() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let socket = block_on(server.connect("/"));
@@ -58,7 +58,7 @@ fn when_the_server_closes_both_sides_hear_its_code_and_reason() {
 }
 
 #[test]
-fn a_close_frame_is_echoed_with_its_code_and_the_server_ends_first() {
+fn a_server_echoes_a_close_code_and_ends_the_stream_first() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -71,7 +71,7 @@ fn a_close_frame_is_echoed_with_its_code_and_the_server_ends_first() {
 }
 
 #[test]
-fn the_server_ends_its_side_and_does_not_wait_for_the_peer_to_go() {
+fn the_server_ends_its_side_without_waiting_for_the_peer() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::MAX;
     let (recorder, events) = recorder();
@@ -84,7 +84,7 @@ fn the_server_ends_its_side_and_does_not_wait_for_the_peer_to_go() {
 }
 
 #[test]
-fn a_close_frame_without_a_code_is_answered_by_one_without() {
+fn an_empty_close_frame_is_answered_with_an_empty_one() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -95,7 +95,7 @@ fn a_close_frame_without_a_code_is_answered_by_one_without() {
     assert_peer(&events.ended(), 1005, "");
 }
 
-/// Closes when a message comes.
+/// Closes on the first message.
 struct Closer(Recorder);
 
 impl Handler for Closer {
@@ -104,16 +104,16 @@ impl Handler for Closer {
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.0.tell(Seen::Ended(reason));
+        self.0.record(Seen::Ended(reason));
     }
 }
 
 #[test]
-fn when_both_close_at_once_each_says_so_once() {
+fn simultaneous_closes_send_one_close_frame_each() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", Closer(recorder)));
     let mut peer = server.open("/");
-    // The close frame is there already when the handler closes.
+    // The peer's close frame has arrived already when the handler closes.
     let close = peer.encode(true, CLOSE, &1001_u16.to_be_bytes());
     peer.write(&[peer.encode(true, TEXT, b"now"), close].concat());
     peer.expect_close(4003, "my turn");
@@ -122,7 +122,7 @@ fn when_both_close_at_once_each_says_so_once() {
 }
 
 #[test]
-fn a_socket_that_is_dropped_closes_with_1000() {
+fn a_dropped_socket_closes_with_1000() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     drop(block_on(server.connect("/")));
@@ -131,7 +131,7 @@ fn a_socket_that_is_dropped_closes_with_1000() {
 }
 
 #[test]
-fn a_peer_that_leaves_without_a_word_is_reported_as_1006() {
+fn an_end_without_a_close_frame_is_reported_as_1006() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -142,11 +142,11 @@ fn a_peer_that_leaves_without_a_word_is_reported_as_1006() {
     let ended = events.ended();
     assert_protocol(&ended, ProtocolError::UnexpectedEof);
     assert_eq!(ended.code(), 1006);
-    peer.expect_gone();
+    peer.expect_disconnect();
 }
 
 #[test]
-fn a_peer_that_resets_the_connection_is_reported_as_a_failed_transport() {
+fn a_reset_is_reported_as_a_transport_failure() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/");
@@ -158,11 +158,11 @@ fn a_peer_that_resets_the_connection_is_reported_as_a_failed_transport() {
 }
 
 #[test]
-fn a_server_that_vanishes_is_reported_to_the_client() {
+fn a_vanished_server_is_reported_to_the_client() {
     let (listener, url) = listen();
-    let server = thread::spawn(move || drop(Peer::accept_web_socket(&listener)));
+    let server = thread::spawn(move || drop(Peer::accept_websocket(&listener)));
     let socket = block_on(Client::new(&url).unwrap().connect()).expect("a connection");
-    server.join().expect("the server has gone");
+    server.join().expect("the server ends");
     let first = block_on(socket.recv()).expect_err("no message");
     assert_protocol(&first, ProtocolError::UnexpectedEof);
     let second = block_on(socket.recv()).expect_err("no message");
@@ -171,7 +171,7 @@ fn a_server_that_vanishes_is_reported_to_the_client() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
+fn an_unanswered_close_frame_ends_at_the_close_timeout() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::from_millis(200);
     let (recorder, events) = recorder();
@@ -180,11 +180,11 @@ fn a_peer_that_does_not_answer_a_close_frame_is_left_after_the_close_timeout() {
     assert!(events.connected().close(CloseCode::NORMAL, ""), "an open connection");
     peer.expect_close(1000, "");
     assert_protocol(&events.ended(), ProtocolError::CloseTimeout);
-    peer.expect_gone();
+    peer.expect_disconnect();
 }
 
 #[test]
-fn contract_5_what_was_accepted_arrives_before_the_close_frame_and_nothing_after_it() {
+fn contract_5_only_accepted_messages_precede_the_close_frame() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -196,20 +196,20 @@ fn contract_5_what_was_accepted_arrives_before_the_close_frame_and_nothing_after
         assert!(connection.close(code(4004), "that was all"), "an open connection");
         assert!(!connection.is_open());
         assert_eq!(connection.send("more").await, Err(SendError::Closed));
-        assert!(!connection.close(CloseCode::NORMAL, ""), "it is closing already");
+        assert!(!connection.close(CloseCode::NORMAL, ""), "the connection is closing already");
     });
     for number in 0..100_u8 {
         peer.expect(BINARY, &[number; 500]);
     }
     peer.expect_close(4004, "that was all");
-    assert!(peer.hears_nothing(), "we have not answered yet");
+    assert!(peer.has_no_input(), "the peer has not answered yet");
     peer.send_close(4004, "");
     peer.expect_end();
     assert_local(&events.ended(), 4004, "that was all");
 }
 
 #[test]
-fn contract_5_after_a_close_the_handler_hears_no_more_messages() {
+fn contract_5_a_handler_gets_no_messages_after_a_close() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -222,7 +222,7 @@ fn contract_5_after_a_close_the_handler_hears_no_more_messages() {
 }
 
 #[test]
-fn whoever_waits_for_the_end_of_a_connection_learns_it() {
+fn closed_resolves_when_the_connection_ends() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -238,7 +238,7 @@ fn whoever_waits_for_the_end_of_a_connection_learns_it() {
 }
 
 #[test]
-fn an_abort_ends_the_connection_at_once_whatever_the_peer_does() {
+fn an_abort_ends_the_connection_at_once() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::MAX;
     let (recorder, events) = recorder();
@@ -248,11 +248,15 @@ fn an_abort_ends_the_connection_at_once_whatever_the_peer_does() {
     assert!(connection.close(code(4005), "you do not answer"), "an open connection");
     peer.expect_close(4005, "you do not answer");
     connection.abort();
-    peer.expect_gone();
+    peer.expect_disconnect();
     let ending = events.ended();
     assert!(matches!(ending, Disconnect::Failed(Failure::Aborted)), "{ending:?}");
     let stopped = server.stop();
-    assert_eq!((stopped.closed, stopped.cut), (0, 0), "it did not end well, and it had ended");
+    assert_eq!(
+        (stopped.closed, stopped.cut),
+        (0, 0),
+        "an aborted connection that had ended before the shutdown"
+    );
 }
 
 #[test]
@@ -267,7 +271,7 @@ fn a_client_can_abort_too() {
     assert_protocol(&events.ended(), ProtocolError::UnexpectedEof);
 }
 
-/// Closes at the first message, waits for the end, and then for the scenario.
+/// Closes at the first message, waits for the connection's end, and then for the scenario.
 struct Waiting {
     recorder: Recorder,
     closed: Gate,
@@ -287,8 +291,9 @@ impl Handler for Waiting {
     }
 }
 
-/// A handler that waits for its own end, and a peer that answers its close frame, or does not.
-fn waits_for_its_own_end(peer_answers: bool) -> Disconnect {
+/// Runs a handler that closes its connection and waits for the end, with a peer that answers the
+/// close frame or does not. Returns the ending.
+fn close_and_wait_in_handler(peer_answers: bool) -> Disconnect {
     let (recorder, events) = recorder();
     let (closed, leave) = (Gate::closed(), Gate::closed());
     let handler = Waiting { recorder, closed: closed.clone(), leave: leave.clone() };
@@ -302,35 +307,35 @@ fn waits_for_its_own_end(peer_answers: bool) -> Disconnect {
         peer.send_close(1000, "enough");
     }
     block_on(closed.pass());
-    peer.expect_gone();
-    wait_until("the handler is counted", || server.stats().counts().stuck == 1);
-    assert_eq!(server.stats().counts().open, 1, "it keeps its place");
+    peer.expect_disconnect();
+    wait_until("the handler is counted as stuck", || server.stats().counts().stuck == 1);
+    assert_eq!(server.stats().counts().open, 1, "the connection is still counted as open");
     events.nothing_yet();
     leave.open();
     let ended = events.ended();
-    wait_until("it has gone", || server.stats().counts().open == 0);
+    wait_until("the connection is not counted any more", || server.stats().counts().open == 0);
     assert_eq!(server.stats().counts().stuck, 0);
     ended
 }
 
 #[test]
-fn a_handler_that_closes_and_waits_for_the_end_gets_it_at_the_close_timeout() {
-    assert_protocol(&waits_for_its_own_end(false), ProtocolError::CloseTimeout);
+fn a_handler_awaiting_the_end_resumes_at_the_close_timeout() {
+    assert_protocol(&close_and_wait_in_handler(false), ProtocolError::CloseTimeout);
 }
 
 #[test]
-fn what_the_peer_answered_while_a_handler_waited_for_the_end_is_the_reason() {
-    assert_local(&waits_for_its_own_end(true), 1000, "enough");
+fn a_close_reply_while_a_handler_waits_makes_the_end_clean() {
+    assert_local(&close_and_wait_in_handler(true), 1000, "enough");
 }
 
 #[test]
-fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
+fn a_close_reason_that_is_too_long_is_truncated() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
-    assert!(connection.close(code(4006), &"é".repeat(100)), "this call closed it");
-    assert!(!connection.close(code(4007), "again"), "this one found it closing");
+    assert!(connection.close(code(4006), &"é".repeat(100)), "this call closes the connection");
+    assert!(!connection.close(code(4007), "again"), "the connection is closing already");
     peer.expect(CLOSE, &close_payload(4006, &"é".repeat(61)));
     peer.send_close(4006, "");
     assert_local(&events.ended(), 4006, &"é".repeat(61));

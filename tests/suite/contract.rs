@@ -1,5 +1,6 @@
-//! The contract between Prism and a handler, over real sockets, by its numbers. (5 is in `closing`,
-//! 9 in `back_pressure`; `prism-driver` tests each in virtual time.)
+//! The numbered contract between Prism and a handler, over real sockets. Contract 5 is in
+//! `closing`, contract 9 in `back_pressure` and `budget`. `prism-driver` tests each in virtual
+//! time.
 
 use std::{
     sync::{
@@ -14,23 +15,23 @@ use std::{
 use futures_lite::future::{poll_once, yield_now};
 
 use super::support::{
-    PATIENCE, block_on,
+    TIMEOUT, block_on,
     handlers::{Echo, Gate, Recorder, Seen, recorder},
     peer::{BINARY, PING, PONG, Peer, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, OwnedMessage, SendError,
     TrySendError,
 };
 
-/// Greets, and then waits at a gate, before it hears anything.
-struct Host {
+/// Sends a greeting, and then waits at a gate before it handles messages.
+struct Greeter {
     gate: Gate,
     recorder: Recorder,
 }
 
-impl Handler for Host {
+impl Handler for Greeter {
     async fn on_connect(&self, connection: &Connection) {
         connection.send("welcome").await.expect("an open connection");
         self.gate.pass().await;
@@ -43,11 +44,11 @@ impl Handler for Host {
 }
 
 #[test]
-fn contract_1_on_connect_runs_first_and_may_send_before_anything_was_read() {
+fn contract_1_on_connect_runs_first_and_may_send() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
-    let host = Host { gate: gate.clone(), recorder };
-    let server = serve(|server| server.websocket("/", host));
+    let greeter = Greeter { gate: gate.clone(), recorder };
+    let server = serve(|server| server.websocket("/", greeter));
     let mut peer = server.dial();
     let early = peer.encode(true, TEXT, b"early");
     peer.write(&[Peer::request("/").as_bytes(), &early].concat());
@@ -59,7 +60,7 @@ fn contract_1_on_connect_runs_first_and_may_send_before_anything_was_read() {
     assert_eq!(events.message(), OwnedMessage::Text("early".into()));
 }
 
-/// Says so if two of its calls overlap.
+/// Panics if two of its calls overlap.
 struct OneAtATime {
     running: AtomicUsize,
     recorder: Recorder,
@@ -90,15 +91,15 @@ fn contract_2_messages_are_handled_one_at_a_time_in_wire_order() {
     }
 }
 
-/// Waits until somebody else has come as well.
+/// Blocks the first message until a second one is handled.
 struct Rendezvous {
     gate: Gate,
-    there: AtomicUsize,
+    messages: AtomicUsize,
 }
 
 impl Handler for Rendezvous {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        if self.there.fetch_add(1, Ordering::SeqCst) == 1 {
+        if self.messages.fetch_add(1, Ordering::SeqCst) == 1 {
             self.gate.open();
         }
         self.gate.pass().await;
@@ -108,7 +109,7 @@ impl Handler for Rendezvous {
 
 #[test]
 fn contract_2_different_connections_are_handled_in_parallel() {
-    let rendezvous = Rendezvous { gate: Gate::closed(), there: AtomicUsize::new(0) };
+    let rendezvous = Rendezvous { gate: Gate::closed(), messages: AtomicUsize::new(0) };
     let server = serve(|server| server.websocket("/", rendezvous));
     let (mut one, mut other) = (server.open("/"), server.open("/"));
     one.send(TEXT, b"one");
@@ -117,7 +118,8 @@ fn contract_2_different_connections_are_handled_in_parallel() {
     other.expect(TEXT, b"other");
 }
 
-/// Whatever happens to the connection: the handler is told of its end once, and of nothing more.
+/// Ends a connection with `end`, and asserts that `on_disconnect` is the handler's last call.
+/// Returns the reason.
 fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
@@ -133,10 +135,10 @@ fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_with_the_reason() {
+fn contract_3_on_disconnect_runs_last_and_once_with_the_reason() {
     let ended = assert_ends_once(|mut peer, _| {
         peer.send_close(4001, "done");
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     assert_eq!((ended.code(), ended.reason()), (4001, "done".into()));
 
@@ -160,14 +162,14 @@ fn contract_3_on_disconnect_runs_once_last_with_the_reason() {
     assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
 }
 
-/// Waits at a gate with a message in its hands, then tells how its send went.
-struct Patient {
+/// Waits at a gate with a message, echoes it, and reports the outcome of the send.
+struct GatedEcho {
     gate: Gate,
     recorder: Recorder,
     outcome: Sender<(OwnedMessage, Result<(), SendError>)>,
 }
 
-impl Handler for Patient {
+impl Handler for GatedEcho {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.recorder.on_message(connection, message).await;
         self.gate.pass().await;
@@ -181,12 +183,12 @@ impl Handler for Patient {
 }
 
 #[test]
-fn contract_4_a_handler_is_not_dropped_half_way_but_its_sends_fail() {
+fn contract_4_a_running_handler_finishes_but_its_sends_fail() {
     let (recorder, events) = recorder();
     let (outcome, outcomes) = channel();
     let gate = Gate::closed();
-    let patient = Patient { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.websocket("/", patient));
+    let handler = GatedEcho { gate: gate.clone(), recorder, outcome };
+    let server = serve(|server| server.websocket("/", handler));
     let mut peer = server.open("/");
     peer.send(TEXT, b"hold this");
     events.message();
@@ -194,16 +196,16 @@ fn contract_4_a_handler_is_not_dropped_half_way_but_its_sends_fail() {
     peer.expect_close(1001, "the server is shutting down");
     events.nothing_yet();
     gate.open();
-    let outcome = outcomes.recv_timeout(PATIENCE).expect("the handler goes on");
+    let outcome = outcomes.recv_timeout(TIMEOUT).expect("the handler continues");
     assert_eq!(outcome, (OwnedMessage::Text("hold this".into()), Err(SendError::Closed)));
     peer.send_close(1001, "");
     assert_eq!(events.ended().code(), 1001);
 }
 
-/// Panics when it is told to.
-struct Fragile(Recorder);
+/// Panics on demand, in each of its calls.
+struct Panicking(Recorder);
 
-impl Handler for Fragile {
+impl Handler for Panicking {
     async fn on_connect(&self, connection: &Connection) {
         assert_ne!(connection.path(), "/connect", "on purpose, in on_connect");
     }
@@ -214,7 +216,7 @@ impl Handler for Fragile {
     }
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
-        self.0.tell(Seen::Ended(reason));
+        self.0.record(Seen::Ended(reason));
         assert_ne!(connection.path(), "/disconnect", "on purpose, in on_disconnect");
     }
 }
@@ -222,7 +224,7 @@ impl Handler for Fragile {
 #[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/{*where}", Fragile(recorder)));
+    let server = serve(|server| server.websocket("/{*where}", Panicking(recorder)));
     let mut bystander = server.open("/message");
 
     let mut peer = server.open("/message");
@@ -247,17 +249,17 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
     bystander.send(TEXT, b"still here");
     bystander.expect(TEXT, b"still here");
     let mut late = server.open("/message");
-    late.send(TEXT, b"just come");
-    late.expect(TEXT, b"just come");
+    late.send(TEXT, b"just connected");
+    late.expect(TEXT, b"just connected");
 }
 
 #[test]
-fn contract_6_a_peer_that_answers_the_1011_is_let_go_at_once() {
+fn contract_6_a_peer_that_answers_1011_is_released_at_once() {
     let mut options = Options::default();
     options.protocol.close_timeout = Duration::from_secs(600);
     let (recorder, events) = recorder();
-    let fragile = Fragile(recorder);
-    let server = serve(|server| server.options(options).websocket("/", fragile));
+    let handler = Panicking(recorder);
+    let server = serve(|server| server.options(options).websocket("/", handler));
     let mut peer = server.open("/");
     peer.send(TEXT, b"panic");
     peer.expect_close(1011, "internal error");
@@ -267,12 +269,12 @@ fn contract_6_a_peer_that_answers_the_1011_is_let_go_at_once() {
 }
 
 #[test]
-fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
+fn contract_7_a_send_dropped_while_it_waits_sends_nothing() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
-    // The peer does not read: most sends find no room, now or soon.
+    // The peer does not read, so most sends find no room.
     let mut sent = Vec::new();
     let mut dropped = 0;
     block_on(async {
@@ -297,17 +299,17 @@ fn contract_8_pings_wait_while_a_handler_runs() {
     let (recorder, events) = recorder();
     let (outcome, _outcomes) = channel();
     let gate = Gate::closed();
-    let patient = Patient { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.websocket("/", patient).websocket("/echo", Echo));
+    let handler = GatedEcho { gate: gate.clone(), recorder, outcome };
+    let server = serve(|server| server.websocket("/", handler).websocket("/echo", Echo));
     let mut peer = server.open("/");
     peer.send(TEXT, b"slowly");
     events.message();
     peer.send(PING, b"hello?");
-    // Somebody else's questions are answered meanwhile.
+    // Pings of other connections are answered meanwhile.
     let mut other = server.open("/echo");
     other.send(PING, b"hello?");
     other.expect(PONG, b"hello?");
-    assert!(peer.hears_nothing());
+    assert!(peer.has_no_input());
     gate.open();
     peer.expect(TEXT, b"slowly");
     peer.expect(PONG, b"hello?");
@@ -339,11 +341,11 @@ fn contract_8_the_handle_sends_from_any_thread() {
     }
     assert_eq!(next, [250; 4]);
     for sender in senders {
-        sender.join().expect("all was sent");
+        sender.join().expect("every message was sent");
     }
 }
 
-/// Sends every message to everybody.
+/// Sends every message to all connections.
 #[derive(Default)]
 struct Broadcast(Mutex<Vec<Connection>>);
 
@@ -354,26 +356,26 @@ impl Handler for Broadcast {
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
-        let everybody = self.0.lock().unwrap().clone();
-        for connection in everybody {
+        let connections = self.0.lock().unwrap().clone();
+        for connection in connections {
             let sent = connection.try_send(message);
             assert_ne!(sent, Err(TrySendError::Full));
         }
     }
 }
 
-fn everybody(server: &Running, count: usize) -> Vec<Peer> {
+fn open_peers(server: &TestServer, count: usize) -> Vec<Peer> {
     let mut peers: Vec<_> = (0..count).map(|_| server.open("/")).collect();
     peers.iter_mut().for_each(|peer| peer.expect(TEXT, b"you are in"));
     peers
 }
 
 #[test]
-fn contract_8_a_broadcast_reaches_everybody_but_those_who_left() {
+fn contract_8_a_broadcast_reaches_every_open_connection() {
     let server = serve(|server| server.websocket("/", Broadcast::default()));
-    let mut peers = everybody(&server, 50);
-    let gone = peers.pop().expect("fifty");
-    gone.expect_gone_after_close();
+    let mut peers = open_peers(&server, 50);
+    let closed = peers.pop().expect("fifty peers");
+    closed.close_and_expect_disconnect();
     for round in 0..10_u8 {
         peers[0].send(BINARY, &[round; 100]);
         for peer in &mut peers {

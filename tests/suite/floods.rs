@@ -1,11 +1,11 @@
-//! Peers that never stop sending: no deadline may be put off by bytes that are always there. Each is in
-//! a process of its own, where it keeps nobody else from working.
+//! Peers that never stop sending: a constant supply of input must not postpone a deadline. Each
+//! test runs in its own process, so that its load does not disturb others.
 
 use std::{io::Write, thread, time::Duration};
 
 use super::support::{
-    alone::alone,
     handlers::{Recorder, Seen, recorder},
+    own_process::in_own_process,
     peer::{PING, Peer, TEXT},
     server::serve,
 };
@@ -14,22 +14,23 @@ use crate::prism::{
     ServerOptions,
 };
 
-/// Tells who comes and how it ends, and takes messages without a word.
+/// Records connects and disconnects, and ignores messages.
 struct Quiet(Recorder);
 
 impl Handler for Quiet {
     async fn on_connect(&self, connection: &Connection) {
-        self.0.tell(Seen::Connected(connection.clone()));
+        self.0.record(Seen::Connected(connection.clone()));
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.0.tell(Seen::Ended(reason));
+        self.0.record(Seen::Ended(reason));
     }
 }
 
-/// Sends frames for as long as anybody takes them: the smallest, which are the most work to read.
+/// Sends frames until the connection ends. They are as small as possible, which makes them the most
+/// work to read.
 fn flood(peer: &Peer, opcode: u8) {
     let frames = peer.encode(true, opcode, b"").repeat(300_000);
     let mut stream = peer.stream.try_clone().expect("a socket");
@@ -37,49 +38,43 @@ fn flood(peer: &Peer, opcode: u8) {
 }
 
 #[test]
-fn a_peer_that_pings_without_a_pause_and_does_not_read_is_dropped_after_the_write_timeout() {
-    alone(
-        &a_peer_that_pings_without_a_pause_and_does_not_read_is_dropped_after_the_write_timeout,
-        || {
-            let mut options = Options::default();
-            options.write_timeout = Duration::from_millis(500);
-            let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
-            let peer = server.open("/");
-            events.connected();
-            flood(&peer, PING);
-            let ended = events.ended();
-            assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
-        },
-    );
+fn a_flood_of_unread_pongs_ends_at_the_write_timeout() {
+    in_own_process(&a_flood_of_unread_pongs_ends_at_the_write_timeout, || {
+        let mut options = Options::default();
+        options.write_timeout = Duration::from_millis(500);
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
+        let peer = server.open("/");
+        events.connected();
+        flood(&peer, PING);
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Failed(Failure::WriteStalled)), "{ended:?}");
+    });
 }
 
 #[test]
-fn a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_close_timeout() {
-    alone(
-        &a_peer_that_talks_on_instead_of_answering_a_close_frame_is_left_after_the_close_timeout,
-        || {
-            let mut options = Options::default();
-            options.protocol.close_timeout = Duration::from_millis(500);
-            let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
-            let peer = server.open("/");
-            let connection = events.connected();
-            flood(&peer, TEXT);
-            assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
-            let ended = events.ended();
-            let late = ProtocolError::CloseTimeout;
-            assert!(
-                matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == late),
-                "{ended:?}"
-            );
-        },
-    );
+fn a_flood_does_not_postpone_the_close_timeout() {
+    in_own_process(&a_flood_does_not_postpone_the_close_timeout, || {
+        let mut options = Options::default();
+        options.protocol.close_timeout = Duration::from_millis(500);
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
+        let peer = server.open("/");
+        let connection = events.connected();
+        flood(&peer, TEXT);
+        assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
+        let ended = events.ended();
+        let late = ProtocolError::CloseTimeout;
+        assert!(
+            matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == late),
+            "{ended:?}"
+        );
+    });
 }
 
 #[test]
-fn a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other() {
-    alone(&a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other, || {
+fn a_flood_does_not_postpone_the_end_of_a_shutdown() {
+    in_own_process(&a_flood_does_not_postpone_the_end_of_a_shutdown, || {
         let mut options = ServerOptions::default();
         options.connection.protocol.close_timeout = Duration::from_secs(600);
         options.shutdown_grace = Duration::from_millis(500);
@@ -95,24 +90,21 @@ fn a_peer_that_talks_on_is_cut_by_a_shutdown_like_any_other() {
 }
 
 #[test]
-fn a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_timeout() {
-    alone(
-        &a_peer_that_talks_on_after_it_broke_the_protocol_is_left_after_the_close_timeout,
-        || {
-            let mut options = ServerOptions::default();
-            options.connection.protocol.close_timeout = Duration::from_millis(500);
-            options.max_connections = 1;
-            let (recorder, events) = recorder();
-            let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
-            let mut peer = server.open("/");
-            events.connected();
-            peer.write(b"nonsense");
-            flood(&peer, TEXT);
-            let ended = events.ended();
-            assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
-            // There is one place, and somebody else gets it.
-            server.open("/");
-            events.connected();
-        },
-    );
+fn a_flood_after_a_violation_ends_at_the_close_timeout() {
+    in_own_process(&a_flood_after_a_violation_ends_at_the_close_timeout, || {
+        let mut options = ServerOptions::default();
+        options.connection.protocol.close_timeout = Duration::from_millis(500);
+        options.max_connections = 1;
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.options(options).websocket("/", Quiet(recorder)));
+        let mut peer = server.open("/");
+        events.connected();
+        peer.write(b"nonsense");
+        flood(&peer, TEXT);
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
+        // There is a slot for only one connection, and the next client gets it.
+        server.open("/");
+        events.connected();
+    });
 }

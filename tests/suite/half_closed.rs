@@ -1,5 +1,5 @@
-//! Peers that have ended their direction, and still read: what they said is heard, and what is owed
-//! to them is sent.
+//! Peers that have shut down their sending direction and still read: their messages are handled,
+//! and the answers are sent.
 
 use std::{net::Shutdown, thread};
 
@@ -15,7 +15,7 @@ use crate::prism::{
 };
 
 #[test]
-fn a_peer_that_ends_behind_its_messages_gets_every_answer() {
+fn a_peer_that_ends_after_its_messages_gets_every_answer() {
     let server = serve_echo(Options::default());
     let mut peer = server.open("/");
     let large = pattern(900_000);
@@ -28,11 +28,11 @@ fn a_peer_that_ends_behind_its_messages_gets_every_answer() {
     peer.expect(TEXT, b"first");
     peer.expect(BINARY, &large);
     peer.expect_end();
-    writing.join().expect("all was written");
+    writing.join().expect("everything was written");
 }
 
 #[test]
-fn a_peer_that_ends_behind_its_close_frame_is_answered() {
+fn a_peer_that_ends_after_its_close_frame_is_answered() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -47,7 +47,7 @@ fn a_peer_that_ends_behind_its_close_frame_is_answered() {
 }
 
 #[test]
-fn a_peer_that_ends_behind_its_request_is_accepted_and_greeted() {
+fn a_peer_that_ends_after_its_request_is_accepted() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.dial();
@@ -62,28 +62,28 @@ fn a_peer_that_ends_behind_its_request_is_accepted_and_greeted() {
 }
 
 #[test]
-fn a_peer_that_ends_inside_its_request_is_let_go() {
+fn a_peer_that_ends_inside_its_request_is_dropped() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.dial();
     peer.write(b"GET / HTTP/1.1\r\nHost: loc");
     peer.send_eof();
-    peer.expect_gone();
+    peer.expect_disconnect();
     server.stop();
     events.nothing_more();
 }
 
 #[test]
-fn a_server_that_ends_behind_its_messages_is_heard_to_the_last_of_them() {
+fn a_client_receives_every_message_before_a_servers_end() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         peer.send(TEXT, b"first");
         peer.send(BINARY, &pattern(900_000));
         peer.send_eof();
-        // What the client had sent before it knew is still read.
+        // What the client sent before it noticed the end is still read.
         peer.expect(TEXT, b"are you there?");
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     block_on(async {
         let socket = Client::new(&url).unwrap().connect().await.expect("a connection");
@@ -96,16 +96,16 @@ fn a_server_that_ends_behind_its_messages_is_heard_to_the_last_of_them() {
         assert!(matches!(ending, Disconnect::Failed(Failure::Protocol(e)) if e == eof));
         assert_eq!(socket.send("hello?").await, Err(SendError::Closed));
     });
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }
 
 #[test]
-fn when_we_close_a_half_closed_peer_is_told_and_not_waited_for() {
+fn closing_does_not_wait_for_a_half_closed_peer() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
     let connection = events.connected();
-    // Close and end cross on the wire, in either order.
+    // The close frame and the peer's end cross on the wire, in either order.
     assert!(connection.close(CloseCode::NORMAL, "done"), "an open connection");
     peer.send_eof();
     peer.expect_close(1000, "done");
@@ -114,12 +114,12 @@ fn when_we_close_a_half_closed_peer_is_told_and_not_waited_for() {
 }
 
 #[test]
-fn a_stream_that_ends_at_once_is_no_connection() {
+fn a_stream_that_ends_at_once_is_an_error() {
     let (listener, _) = listen();
     let peer = Peer::dial(listener.local_addr().expect("a bound listener"));
     peer.send_eof();
     let (ours, _) = listener.accept().expect("the peer");
     let outcome = block_on(serve_stream(crate::runtime::adopt(ours), &Options::default(), &Echo));
     assert!(outcome.is_err(), "{outcome:?}");
-    peer.expect_gone();
+    peer.expect_disconnect();
 }

@@ -1,22 +1,22 @@
-//! The opening handshake: what a handler knows of the request, sub-protocols, and refusals.
+//! The opening handshake: what a handler knows of the request, subprotocols, and refusals.
 
 use std::{sync::mpsc::channel, thread, time::Duration};
 
 use super::support::{
-    PATIENCE, block_on,
+    TIMEOUT, block_on,
     handlers::{Echo, recorder},
     peer::{Peer, TEXT},
-    server::{closed, listen, serve, serve_echo},
+    server::{closed_port, listen, serve, serve_echo},
 };
 use crate::prism::{
     Client, ConnectError, Connection, Handler, HandshakeError, Message, Options, OwnedMessage,
     Refusal, Reply, Request,
 };
 
-/// Tells on connect, and in answer to a message, what it knows of the request.
-struct Curious;
+/// Sends what it knows of the request, on connect and in answer to each message.
+struct RequestEcho;
 
-fn tell(connection: &Connection) -> String {
+fn describe(connection: &Connection) -> String {
     format!(
         "path={} query={:?} room={:?} protocol={:?} x-ticket={:?}",
         connection.path(),
@@ -27,13 +27,13 @@ fn tell(connection: &Connection) -> String {
     )
 }
 
-impl Handler for Curious {
+impl Handler for RequestEcho {
     async fn on_connect(&self, connection: &Connection) {
-        connection.send(&tell(connection)).await.expect("an open connection");
+        connection.send(&describe(connection)).await.expect("an open connection");
     }
 
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
-        connection.send(&tell(connection)).await.expect("an open connection");
+        connection.send(&describe(connection)).await.expect("an open connection");
     }
 }
 
@@ -42,17 +42,17 @@ fn text(message: &OwnedMessage) -> &str {
 }
 
 #[test]
-fn a_handler_knows_path_query_parameters_and_until_connected_the_headers() {
-    let server = serve(|server| server.websocket("/rooms/{room}/chat", Curious));
+fn a_handler_sees_the_request_but_headers_only_on_connect() {
+    let server = serve(|server| server.websocket("/rooms/{room}/chat", RequestEcho));
     block_on(async {
         let client = server.client("/rooms/blue%20one/chat?since=5&x=?");
         let socket = client.header("X-Ticket", "42").unwrap().connect().await.unwrap();
         let known = r#"path=/rooms/blue%20one/chat query=Some("since=5&x=?") room=Some("blue one") protocol=None"#;
-        let told = socket.recv().await.unwrap();
-        assert_eq!(text(&told), format!(r#"{known} x-ticket=Some("42")"#));
+        let description = socket.recv().await.unwrap();
+        assert_eq!(text(&description), format!(r#"{known} x-ticket=Some("42")"#));
         socket.send("again").await.unwrap();
-        let told = socket.recv().await.unwrap();
-        assert_eq!(text(&told), format!("{known} x-ticket=None"));
+        let description = socket.recv().await.unwrap();
+        assert_eq!(text(&description), format!("{known} x-ticket=None"));
     });
 }
 
@@ -61,7 +61,7 @@ fn each_route_has_its_handler_and_a_catch_all_takes_the_rest() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
         let server = server.websocket("/echo", Echo).websocket("/rooms/{room}", recorder);
-        server.websocket("/other/{*room}", Curious)
+        server.websocket("/other/{*room}", RequestEcho)
     });
     let mut echo = server.open("/echo");
     echo.send(TEXT, b"to echo");
@@ -69,12 +69,12 @@ fn each_route_has_its_handler_and_a_catch_all_takes_the_rest() {
     let _room = server.open("/rooms/7");
     assert_eq!(events.connected().param("room"), Some("7"));
     let mut other = server.open("/other/a/b");
-    let told = other.next().expect("what it knows").payload;
-    assert!(String::from_utf8(told).unwrap().contains(r#"room=Some("a/b")"#));
+    let description = other.next().expect("a description of the request").payload;
+    assert!(String::from_utf8(description).unwrap().contains(r#"room=Some("a/b")"#));
 }
 
 #[test]
-fn both_sides_know_each_others_address() {
+fn a_connection_knows_the_address_of_its_peer() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let peer = server.open("/");
@@ -83,7 +83,7 @@ fn both_sides_know_each_others_address() {
 }
 
 #[test]
-fn connections_have_names_of_their_own() {
+fn connection_ids_are_unique() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let _peers = [server.open("/"), server.open("/")];
@@ -94,17 +94,17 @@ fn connections_have_names_of_their_own() {
 }
 
 #[test]
-fn the_server_chooses_the_sub_protocol_that_it_prefers() {
+fn the_server_chooses_its_preferred_subprotocol() {
     let server =
-        serve(|server| server.subprotocols(["v2.chat", "v1.chat"]).websocket("/", Curious));
+        serve(|server| server.subprotocols(["v2.chat", "v1.chat"]).websocket("/", RequestEcho));
     let offer = |names: &[&str]| {
         let client = server.client("/");
         let offered =
             names.iter().try_fold(client, |client, name| client.subprotocol(name)).unwrap();
         let socket = block_on(offered.connect()).expect("a connection");
-        let told = block_on(socket.recv()).expect("what the server knows");
+        let description = block_on(socket.recv()).expect("a description of the request");
         let chosen = socket.connection().subprotocol().map(str::to_owned);
-        assert!(text(&told).contains(&format!("protocol={chosen:?}")), "{told:?}");
+        assert!(text(&description).contains(&format!("protocol={chosen:?}")), "{description:?}");
         chosen
     };
     assert_eq!(offer(&["v1.chat", "v2.chat"]).as_deref(), Some("v2.chat"));
@@ -114,7 +114,7 @@ fn the_server_chooses_the_sub_protocol_that_it_prefers() {
 }
 
 #[test]
-fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_are() {
+fn a_required_subprotocol_is_named_in_the_refusal() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
         let server = server.subprotocols(["mqtt", "v2.chat"]).require_subprotocol();
@@ -123,7 +123,7 @@ fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_a
     for offer in ["", "Sec-WebSocket-Protocol:\r\n", "Sec-WebSocket-Protocol: soap, MQTT\r\n"] {
         let mut peer = server.dial();
         peer.write(Peer::request("/").replacen("\r\n", &format!("\r\n{offer}"), 1).as_bytes());
-        let (head, body) = peer.answer();
+        let (head, body) = peer.response();
         assert_eq!(head.status, 400, "{offer}");
         assert!(body.contains("\"mqtt, v2.chat\" in Sec-WebSocket-Protocol"), "{body}");
     }
@@ -136,7 +136,7 @@ fn where_a_subprotocol_is_required_who_speaks_none_of_them_is_told_which_there_a
 }
 
 #[test]
-fn an_empty_list_of_subprotocols_or_extensions_counts_as_none() {
+fn an_empty_subprotocol_or_extension_list_is_ignored() {
     let server = serve(|server| server.subprotocols(["chat"]).websocket("/", Echo));
     for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
         for value in ["", " \t", ",", ", ,"] {
@@ -149,7 +149,7 @@ fn an_empty_list_of_subprotocols_or_extensions_counts_as_none() {
     }
 }
 
-fn members_only(request: &Request<'_>) -> Result<(), Reply> {
+fn require_token(request: &Request<'_>) -> Result<(), Reply> {
     if request.path() == "/free" || request.header("Authorization").as_deref() == Some("Bearer 7") {
         return Ok(());
     }
@@ -166,10 +166,10 @@ fn refused(outcome: Result<impl Sized, ConnectError>) -> Refusal {
 }
 
 #[test]
-fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
+fn an_unauthorized_request_never_reaches_the_handler() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
-        server.authorize(members_only).websocket("/", recorder).websocket("/free", Echo)
+        server.authorize(require_token).websocket("/", recorder).websocket("/free", Echo)
     });
     let refusal = refused(block_on(server.client("/").connect()));
     assert_eq!(refusal.status, 401);
@@ -177,7 +177,7 @@ fn who_is_not_authorised_gets_the_refusal_and_the_handler_never_hears_of_it() {
     assert_eq!(refusal.body, b"who are you?");
 
     let member = server.client("/").header("Authorization", "Bearer 7").unwrap();
-    let _socket = block_on(member.connect()).expect("a member gets in");
+    let _socket = block_on(member.connect()).expect("the request is authorized");
     block_on(server.connect("/free"));
     events.connected();
     server.stop();
@@ -192,7 +192,7 @@ fn an_unknown_path_is_refused_with_404() {
 }
 
 #[test]
-fn any_other_servers_refusal_reaches_the_client_with_its_headers_and_body() {
+fn a_refusal_reaches_the_client_with_headers_and_body() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
@@ -201,65 +201,65 @@ fn any_other_servers_refusal_reaches_the_client_with_its_headers_and_body() {
             b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere.example/\r\n\
               Content-Length: 5\r\n\r\nthere",
         );
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     let refusal = refused(block_on(Client::new(&url).unwrap().connect()));
     assert_eq!(refusal.status, 302);
     assert_eq!(refusal.header("location").as_deref(), Some("ws://elsewhere.example/"));
     assert_eq!(refusal.body, b"there");
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }
 
 #[test]
-fn a_server_that_can_not_do_the_arithmetic_is_not_believed() {
+fn a_wrong_sec_websocket_accept_is_rejected() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
-        let answer = Peer::acceptance(&request);
+        let answer = Peer::upgrade_response(&request);
         let (head, accept) = answer.split_once("Accept: ").expect("the header");
         let flipped: String = accept.chars().map(|c| if c == 'A' { 'B' } else { 'A' }).collect();
         let accept = format!("{}=\r\n\r\n", &flipped[..27]);
         peer.write(format!("{head}Accept: {accept}").as_bytes());
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     let error = block_on(Client::new(&url).unwrap().connect()).map(drop).expect_err("a wrong key");
     let wrong = HandshakeError::InvalidAccept;
     assert!(matches!(&error, ConnectError::Handshake(e) if *e == wrong), "{error}");
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up_after_the_handshake_timeout() {
+fn an_unresponsive_server_fails_at_the_handshake_timeout() {
     let (listener, url) = listen();
     let mut options = Options::default();
     options.handshake_timeout = Duration::from_millis(200);
-    let (gone, left) = channel();
+    let (sender, disconnected) = channel();
     let server = thread::spawn(move || {
         let (peer, _) = Peer::accept(&listener);
-        peer.expect_gone();
-        gone.send(()).expect("the scenario waits");
+        peer.expect_disconnect();
+        sender.send(()).expect("the scenario waits for it");
     });
     let outcome = block_on(Client::new(&url).unwrap().options(options).connect());
     assert!(matches!(outcome, Err(ConnectError::TimedOut)));
-    left.recv_timeout(PATIENCE).expect("the client has left");
-    server.join().expect("the client has left");
+    disconnected.recv_timeout(TIMEOUT).expect("the client disconnects");
+    server.join().expect("the client disconnects");
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_an_error_of_the_transport() {
-    let (address, _kept) = closed("127.0.0.1");
+fn a_closed_port_is_reported_as_unreachable() {
+    let (address, _kept) = closed_port("127.0.0.1");
     let url = format!("ws://{address}");
     let outcome = block_on(Client::new(&url).unwrap().connect()).map(drop);
     assert!(matches!(outcome, Err(ConnectError::Unreachable(_))), "{outcome:?}");
 }
 
 #[test]
-fn what_is_no_address_is_not_tried() {
+fn an_invalid_url_is_rejected() {
     for url in ["http://127.0.0.1/", "127.0.0.1", "ws://", "ws://me:secret@127.0.0.1/"] {
         let client = Client::new(url).map(drop);
         assert!(matches!(client, Err(ConnectError::InvalidUrl(_))), "{url}: {client:?}");
     }
-    // TLS is not done here, and not silently left out either.
+    // A client without TLS must not silently connect in plain text.
     let outcome = block_on(Client::new("wss://127.0.0.1:9/").unwrap().connect()).map(drop);
     assert!(matches!(outcome, Err(ConnectError::InvalidUrl(_))), "{outcome:?}");
 }

@@ -1,5 +1,5 @@
-//! What a connection costs in memory, whatever its peer does. Measured by the allocator, in a process
-//! where nothing else happens.
+//! The memory of a connection, whatever its peer does. The allocator measures it, in a process
+//! without other tests.
 
 use std::{
     io::Write,
@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::support::{
-    PATIENCE,
-    alone::{alone, heap, peak_heap},
+    TIMEOUT,
     handlers::{Echo, Gate, recorder},
+    own_process::{heap, in_own_process, peak_heap},
     pattern,
     peer::{BINARY, PING, Peer, TEXT},
-    server::{Running, serve, serve_echo},
+    server::{TestServer, serve, serve_echo},
 };
 use crate::prism::{
     Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Reply, WhenSlow,
@@ -21,30 +21,30 @@ use crate::prism::{
 
 const MIB: usize = 1 << 20;
 
-/// A server that has its threads, buffers and so on already.
-fn warmed_up(options: Options) -> Running {
+/// Runs a server that has allocated its threads and buffers already.
+fn warmed_up(options: Options) -> TestServer {
     let server = serve_echo(options);
     let mut peer = server.open("/");
     peer.send(TEXT, b"warm");
     peer.expect(TEXT, b"warm");
-    peer.expect_gone_after_close();
+    peer.close_and_expect_disconnect();
     server
 }
 
-/// The start of a masked binary frame that claims to be this long.
+/// Returns the header of a masked binary frame with this payload length.
 fn claim(len: u64) -> Vec<u8> {
     [&[0x82, 0xff][..], &len.to_be_bytes(), &[0; 4]].concat()
 }
 
 #[test]
-fn a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory() {
-    alone(&a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory, || {
+fn a_huge_claimed_length_gets_1009_and_costs_no_memory() {
+    in_own_process(&a_huge_claimed_length_gets_1009_and_costs_no_memory, || {
         let server = warmed_up(Options::default());
         let cost = peak_heap(|| {
             for len in [1 << 62, 1 << 40, 2 << 30, 1 << 30, (1 << 20) + 1] {
                 let mut peer = server.open("/");
                 peer.write(&claim(len));
-                peer.expect_close_for_a_reason(1009);
+                peer.expect_close_with_reason(1009);
                 peer.expect_end();
             }
         });
@@ -53,8 +53,8 @@ fn a_frame_that_claims_to_be_huge_is_refused_with_1009_and_costs_no_memory() {
 }
 
 #[test]
-fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
-    alone(&with_limits_off_a_claim_still_costs_no_more_than_what_comes, || {
+fn without_limits_a_claimed_length_still_costs_no_memory() {
+    in_own_process(&without_limits_a_claimed_length_still_costs_no_memory, || {
         let mut options = Options::default();
         options.protocol.max_message_size = usize::MAX;
         let server = warmed_up(options.clone());
@@ -67,11 +67,11 @@ fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
                 peer.write(&[claim(len), pattern(1000)].concat());
                 peer.send_eof();
                 let ended = events.ended();
-                let gone = ProtocolError::UnexpectedEof;
+                let eof = ProtocolError::UnexpectedEof;
                 let failed =
-                    matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == gone);
+                    matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == eof);
                 assert!(failed, "{ended}");
-                peer.expect_gone();
+                peer.expect_disconnect();
             }
         });
         assert!(cost < MIB, "it cost {cost} bytes");
@@ -81,7 +81,7 @@ fn with_limits_off_a_claim_still_costs_no_more_than_what_comes() {
 
 #[test]
 fn a_thousand_idle_connections_hold_no_buffers() {
-    alone(&a_thousand_idle_connections_hold_no_buffers, || {
+    in_own_process(&a_thousand_idle_connections_hold_no_buffers, || {
         let server = warmed_up(Options::default());
         let mut peers = Vec::with_capacity(1000);
         let cost = peak_heap(|| {
@@ -92,18 +92,18 @@ fn a_thousand_idle_connections_hold_no_buffers() {
                 peers.push(peer);
             }
         });
-        // The raw peers' own buffers, of 16 KiB at most, are in this as well.
+        // This includes the buffers of the raw peers, of at most 16 KiB each.
         assert!(cost < 1000 * (16 << 10) + 8 * MIB, "{cost} bytes for 1000 connections");
         eprintln!("a thousand idle connections and their raw peers: {cost} bytes");
     });
 }
 
 #[test]
-fn a_thousand_that_have_not_begun_hold_no_buffers() {
-    alone(&a_thousand_that_have_not_begun_hold_no_buffers, || {
-        let (told, tell) = channel();
+fn a_thousand_pending_connections_hold_no_buffers() {
+    in_own_process(&a_thousand_pending_connections_hold_no_buffers, || {
+        let (events, next_event) = channel();
         let gate = Gate::closed();
-        let waits = Firehose { message: Vec::new(), when_slow: WhenSlow::Wait, gate, told };
+        let waits = Firehose { message: Vec::new(), when_slow: WhenSlow::Wait, gate, events };
         let server = serve(|server| server.websocket("/", Echo).websocket("/waits", waits));
         let mut peers = Vec::with_capacity(1000);
         let cost = peak_heap(|| {
@@ -111,44 +111,44 @@ fn a_thousand_that_have_not_begun_hold_no_buffers() {
                 let mut in_handshake = server.dial();
                 in_handshake.write(b"GET / HTTP/1.1\r\nHost: ");
                 let mut in_on_connect = server.dial();
-                let early = in_on_connect.encode(true, TEXT, b"what comes behind the request");
+                let early = in_on_connect.encode(true, TEXT, b"sent with the request");
                 in_on_connect.write(&[Peer::request("/waits").as_bytes(), &early].concat());
                 in_on_connect.head();
                 peers.extend([in_handshake, in_on_connect]);
-                assert!(matches!(tell.recv_timeout(PATIENCE), Ok(Told::Come)));
+                assert!(matches!(next_event.recv_timeout(TIMEOUT), Ok(Event::Connected)));
             }
         });
-        // The raw peers are in this as well.
+        // This includes the raw peers.
         assert!(cost < 4 * MIB, "{cost} bytes for 1000 connections");
-        eprintln!("a thousand that have not begun, and their raw peers: {cost} bytes");
+        eprintln!("a thousand pending connections and their raw peers: {cost} bytes");
     });
 }
 
-/// Sends a message without an end, as soon as it may, to peers that do not read; or, where it never has
-/// to wait, until many have been missed.
+/// Sends a message endlessly, once the gate is open, to peers that do not read. Where sends never
+/// wait, it stops after many missed messages.
 struct Firehose {
     message: Vec<u8>,
     when_slow: WhenSlow,
     gate: Gate,
-    told: Sender<Told>,
+    events: Sender<Event>,
 }
 
-enum Told {
-    /// That somebody has come.
-    Come,
-    /// That somebody has gone; and how much of the outbox was used at most.
-    Gone(usize),
+enum Event {
+    /// A client has connected.
+    Connected,
+    /// Sending has ended. The value is the largest number of buffered bytes.
+    Done(usize),
 }
 
 impl Handler for Firehose {
     async fn on_connect(&self, connection: &Connection) {
-        self.told.send(Told::Come).expect("the scenario waits");
+        self.events.send(Event::Connected).expect("the scenario waits");
         self.gate.pass().await;
         let mut most = 0;
         while connection.missed() < 10_000 && connection.send(&self.message).await.is_ok() {
             most = most.max(connection.buffered());
         }
-        self.told.send(Told::Gone(most)).expect("the scenario waits");
+        self.events.send(Event::Done(most)).expect("the scenario waits");
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
@@ -158,66 +158,68 @@ impl Handler for Firehose {
     }
 }
 
-/// What readers that stop cost, with messages of this length: less than a mark and a message each.
-fn readers_stop(len: usize, when_slow: WhenSlow) {
+/// Asserts that a reader that stops costs less than the mark and one message of this length.
+fn assert_stalled_readers_cost(len: usize, when_slow: WhenSlow) {
     const READERS: usize = 50;
     let mut options = Options::default();
     options.write_timeout = Duration::from_secs(1);
     let mark = options.high_water_mark;
-    let (told, tell) = channel();
-    let tell = || tell.recv_timeout(PATIENCE).expect("something happens");
+    let (events, next_event) = channel();
+    let next_event = || next_event.recv_timeout(TIMEOUT).expect("another event");
     let gate = Gate::closed();
     let message = vec![b'x'; len];
-    let hose = Firehose { message, when_slow, gate: gate.clone(), told };
+    let hose = Firehose { message, when_slow, gate: gate.clone(), events };
     let server =
         serve(|server| server.options(options).websocket("/", Echo).websocket("/hose", hose));
     let mut echo = server.open("/");
     let peers: Vec<Peer> = (0..READERS).map(|_| server.open("/hose")).collect();
     for _ in &peers {
-        assert!(matches!(tell(), Told::Come));
+        assert!(matches!(next_event(), Event::Connected));
     }
     let cost = peak_heap(|| {
         gate.open();
-        echo.send(TEXT, b"and the others are served");
-        echo.expect(TEXT, b"and the others are served");
+        echo.send(TEXT, b"others are still served");
+        echo.expect(TEXT, b"others are still served");
         for _ in &peers {
-            let Told::Gone(most) = tell() else { panic!("nobody else comes") };
-            // Messages that can be dropped count more than their bytes.
+            let Event::Done(most) = next_event() else { panic!("an unexpected connection") };
+            // A message that can be dropped counts more than its bytes.
             let least = if when_slow == WhenSlow::DropOldest { 1 } else { mark };
-            assert!((least..mark + len + 14).contains(&most), "{most} bytes were waiting");
+            assert!((least..mark + len + 14).contains(&most), "{most} bytes were buffered");
         }
     });
-    eprintln!("{READERS} readers that stop, {when_slow:?}, messages of {len} bytes: {cost} bytes");
-    // A sixteenth more, so that buffers do not grow with each message; and whatever else there is.
+    eprintln!("{READERS} stalled readers, {when_slow:?}, messages of {len} bytes: {cost} bytes");
+    // Buffers grow in steps of a sixteenth. The rest is for everything else in the process.
     let most = READERS * (mark + len) * 17 / 16 + MIB / 2;
-    assert!(cost < most, "it cost {cost} bytes, and {most} were to be enough");
+    assert!(cost < most, "expected less than {most} bytes, but it cost {cost}");
 }
 
 #[test]
-fn readers_that_stop_cost_a_mark_each() {
-    alone(&readers_that_stop_cost_a_mark_each, || readers_stop(100, WhenSlow::Wait));
-}
-
-#[test]
-fn readers_that_stop_cost_a_mark_and_a_message_each() {
-    alone(&readers_that_stop_cost_a_mark_and_a_message_each, || {
-        readers_stop(32 << 10, WhenSlow::Wait);
+fn stalled_readers_cost_a_mark_each() {
+    in_own_process(&stalled_readers_cost_a_mark_each, || {
+        assert_stalled_readers_cost(100, WhenSlow::Wait);
     });
 }
 
 #[test]
-fn readers_that_stop_cost_a_mark_and_a_large_message_each() {
-    alone(&readers_that_stop_cost_a_mark_and_a_large_message_each, || {
-        readers_stop(200 << 10, WhenSlow::Wait);
+fn stalled_readers_cost_a_mark_and_a_message_each() {
+    in_own_process(&stalled_readers_cost_a_mark_and_a_message_each, || {
+        assert_stalled_readers_cost(32 << 10, WhenSlow::Wait);
     });
 }
 
 #[test]
-fn readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss() {
-    alone(&readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss, || {
+fn stalled_readers_cost_a_mark_and_a_large_message_each() {
+    in_own_process(&stalled_readers_cost_a_mark_and_a_large_message_each, || {
+        assert_stalled_readers_cost(200 << 10, WhenSlow::Wait);
+    });
+}
+
+#[test]
+fn stalled_readers_cost_a_mark_each_in_every_slow_mode() {
+    in_own_process(&stalled_readers_cost_a_mark_each_in_every_slow_mode, || {
         for when_slow in [WhenSlow::DropNewest, WhenSlow::DropOldest, WhenSlow::Close] {
             for len in [1, 100, 32 << 10] {
-                readers_stop(len, when_slow);
+                assert_stalled_readers_cost(len, when_slow);
             }
         }
     });
@@ -225,9 +227,11 @@ fn readers_that_stop_cost_a_mark_each_whatever_they_are_to_miss() {
 
 const READERS: usize = 100;
 
-/// A server with a page, to which as many as that ask for it and read its head only; and how much memory
-/// that takes.
-fn page_readers(page: impl Fn() -> Reply + Send + Sync + 'static) -> (Running, Vec<Peer>, usize) {
+/// Runs a server with a page, and [`READERS`] peers that request the page and read only its head.
+/// Returns the server, the peers, and the memory that they take.
+fn page_readers(
+    page: impl Fn() -> Reply + Send + Sync + 'static,
+) -> (TestServer, Vec<Peer>, usize) {
     let server = serve(|server| server.get("/", move |_| page()));
     let mut peers = Vec::with_capacity(READERS);
     let mut ask = || {
@@ -236,35 +240,35 @@ fn page_readers(page: impl Fn() -> Reply + Send + Sync + 'static) -> (Running, V
         assert_eq!(peer.head().status, 200);
         peers.push(peer);
     };
-    ask(); // so that threads, buffers and so on are there already
+    ask(); // allocates threads and buffers that are not to be measured
     let cost = peak_heap(|| (1..READERS).for_each(|_| ask()));
     eprintln!("{READERS} slow readers of a page, and their raw peers: {cost} bytes");
     (server, peers, cost)
 }
 
 #[test]
-fn slow_readers_of_a_page_share_it() {
-    alone(&slow_readers_of_a_page_share_it, || {
+fn slow_readers_share_one_copy_of_a_page() {
+    in_own_process(&slow_readers_share_one_copy_of_a_page, || {
         let page = Reply::html(vec![b'x'; MIB]);
         let (_server, peers, cost) = page_readers(move || page.clone());
-        // The raw peers' own buffers, of 16 KiB at most, are in this as well.
+        // This includes the buffers of the raw peers, of at most 16 KiB each.
         assert!(cost < READERS * (20 << 10) + MIB / 2, "it cost {cost} bytes");
         drop(peers);
     });
 }
 
 #[test]
-fn a_page_is_held_once_while_it_is_sent_and_not_at_all_when_it_was_taken() {
-    alone(&a_page_is_held_once_while_it_is_sent_and_not_at_all_when_it_was_taken, || {
+fn a_page_is_held_once_and_freed_when_it_was_sent() {
+    in_own_process(&a_page_is_held_once_and_freed_when_it_was_sent, || {
         let before = heap();
         let (server, mut peers, cost) = page_readers(|| Reply::html(vec![b'x'; MIB]));
         assert!(cost < READERS * (MIB + (20 << 10)) + MIB / 2, "it cost {cost} bytes");
         for peer in &mut peers {
             peer.take_input();
             let rest = std::io::copy(&mut peer.stream, &mut std::io::sink()).expect("the rest");
-            assert!(rest > 0, "the page was taken before");
+            assert!(rest > 0, "the peer had received the whole page before");
         }
-        // They are all still there, and so is what the server has for each of them.
+        // All peers are still connected, and so is the server's state for each of them.
         let held = heap() - before;
         assert!(held < READERS * (20 << 10) + MIB / 2, "{held} bytes are held");
         drop((server, peers));
@@ -272,15 +276,15 @@ fn a_page_is_held_once_while_it_is_sent_and_not_at_all_when_it_was_taken() {
 }
 
 #[test]
-fn a_peer_that_pings_and_does_not_read_costs_one_outbox() {
-    alone(&a_peer_that_pings_and_does_not_read_costs_one_outbox, || {
+fn unread_pongs_cost_one_outbox() {
+    in_own_process(&unread_pongs_cost_one_outbox, || {
         let mut options = Options::default();
         options.write_timeout = Duration::from_secs(1);
         let server = warmed_up(options.clone());
         let mut peer = server.open("/");
         let pings = peer.encode(true, PING, &[b'p'; 125]).repeat(512);
         let cost = peak_heap(|| {
-            // The server goes on reading while its pongs are stuck; then it gives the peer up.
+            // The server reads on while its pongs are stuck, until the write timeout.
             for _ in 0..4096 {
                 if peer.stream.write_all(&pings).is_err() {
                     break;
@@ -288,7 +292,7 @@ fn a_peer_that_pings_and_does_not_read_costs_one_outbox() {
             }
         });
         assert!(cost < 2 * MIB, "it cost {cost} bytes");
-        peer.expect_gone();
+        peer.expect_disconnect();
         let mut other = server.open("/");
         other.send(TEXT, b"still here");
         other.expect(TEXT, b"still here");

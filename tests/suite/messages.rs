@@ -1,4 +1,4 @@
-//! Messages and pings there and back, with a client of Prism's and with a raw one.
+//! Messages and pings in both directions, with Prism's client and with raw peers.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn assert_returns(socket: &Socket, message: Message<'_>) {
 }
 
 #[test]
-fn text_and_binary_come_back_as_they_were() {
+fn text_and_binary_are_echoed_unchanged() {
     let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Text("hello"));
@@ -41,7 +41,7 @@ fn text_and_binary_come_back_as_they_were() {
 }
 
 #[test]
-fn empty_messages_come_back_empty_and_of_their_kind() {
+fn empty_messages_keep_their_kind() {
     let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Text(""));
@@ -49,7 +49,7 @@ fn empty_messages_come_back_empty_and_of_their_kind() {
 }
 
 #[test]
-fn every_size_around_the_lengths_encodings_comes_back() {
+fn sizes_around_each_length_encoding_are_echoed() {
     let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     for len in [1, 125, 126, 127, 65_535, 65_536, 65_537] {
@@ -58,7 +58,7 @@ fn every_size_around_the_lengths_encodings_comes_back() {
 }
 
 #[test]
-fn a_message_of_one_mebibyte_comes_back() {
+fn messages_of_one_mebibyte_are_echoed() {
     let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
     assert_returns(&socket, Message::Binary(&pattern(1 << 20)));
@@ -84,7 +84,7 @@ fn a_message_over_the_limit_ends_the_connection_with_1009() {
 }
 
 #[test]
-fn sixteen_mebibytes_come_back_where_the_limits_are_raised() {
+fn sixteen_mebibytes_are_echoed_with_raised_limits() {
     let mut options = Options::default();
     options.protocol.max_message_size = 16 << 20;
     let server = serve_echo(options.clone());
@@ -93,7 +93,7 @@ fn sixteen_mebibytes_come_back_where_the_limits_are_raised() {
 }
 
 #[test]
-fn ten_thousand_messages_come_back_in_order() {
+fn ten_thousand_messages_are_echoed_in_order() {
     const COUNT: usize = 10_000;
     let server = serve_echo(Options::default());
     let socket = block_on(server.connect("/"));
@@ -111,11 +111,11 @@ fn ten_thousand_messages_come_back_in_order() {
 }
 
 #[test]
-fn both_directions_run_at_once() {
+fn both_directions_carry_messages_at_once() {
     let server = serve(|server| server.websocket("/", Echo));
     block_on(async {
         let socket = server.connect("/").await;
-        let message = vec![7; 300_000]; // more than an outbox, many times
+        let message = vec![7; 300_000]; // several times the size of an outbox
         let sending = async {
             for _ in 0..50 {
                 socket.send(&message).await.expect("an open connection");
@@ -132,11 +132,11 @@ fn both_directions_run_at_once() {
 }
 
 #[test]
-fn fragments_arrive_as_one_message_and_a_ping_between_them_is_answered_at_once() {
+fn fragments_are_joined_and_pings_between_them_answered() {
     let server = serve_echo(Options::default());
     let mut peer = server.open("/");
     let pieces = [
-        peer.encode(false, TEXT, "Stra\u{df}".as_bytes().split_last().unwrap().1), // half a letter
+        peer.encode(false, TEXT, "Stra\u{df}".as_bytes().split_last().unwrap().1), // ends within a character
         peer.encode(true, PING, b"still there?"),
     ];
     peer.write(&pieces.concat());
@@ -154,7 +154,7 @@ fn fragments_arrive_as_one_message_and_a_ping_between_them_is_answered_at_once()
 fn a_client_joins_fragments_too() {
     let (listener, url) = listen();
     let server = std::thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         let pieces = [
             peer.encode(false, BINARY, &[1, 2]),
             peer.encode(true, PING, b"?"),
@@ -166,11 +166,11 @@ fn a_client_joins_fragments_too() {
     });
     let socket = block_on(Client::new(&url).unwrap().connect()).expect("a connection");
     assert_eq!(block_on(socket.recv()).unwrap(), OwnedMessage::Binary(vec![1, 2, 3]));
-    server.join().expect("the pong came");
+    server.join().expect("the pong arrived");
 }
 
 #[test]
-fn a_handshake_and_a_message_that_come_byte_by_byte_are_understood() {
+fn a_handshake_and_a_message_may_arrive_byte_by_byte() {
     let server = serve_echo(Options::default());
     let mut peer = server.dial();
     for byte in Peer::request("/").bytes() {
@@ -184,7 +184,7 @@ fn a_handshake_and_a_message_that_come_byte_by_byte_are_understood() {
 }
 
 #[test]
-fn messages_that_come_in_one_piece_with_the_request_are_not_lost() {
+fn messages_sent_with_the_request_are_not_lost() {
     let server = serve_echo(Options::default());
     let mut peer = server.dial();
     let messages = [peer.encode(true, TEXT, b"one"), peer.encode(true, BINARY, b"two")];
@@ -195,17 +195,17 @@ fn messages_that_come_in_one_piece_with_the_request_are_not_lost() {
 }
 
 #[test]
-fn messages_that_come_in_one_piece_with_the_answer_are_not_lost() {
+fn messages_sent_with_the_response_are_not_lost() {
     let (listener, url) = listen();
     let server = std::thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
         let message = peer.encode(true, TEXT, b"welcome");
-        peer.write(&[Peer::acceptance(&request).as_bytes(), &message].concat());
+        peer.write(&[Peer::upgrade_response(&request).as_bytes(), &message].concat());
         peer
     });
     let socket = block_on(Client::new(&url).unwrap().connect()).expect("a connection");
     assert_eq!(block_on(socket.recv()).unwrap(), OwnedMessage::Text("welcome".into()));
-    server.join().expect("the server has answered");
+    server.join().expect("the server answered");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn pings_are_answered_with_their_payload() {
         peer.send(PING, payload);
         peer.expect(PONG, payload);
     }
-    peer.send(PONG, b"that nobody asked for");
+    peer.send(PONG, b"unsolicited");
     peer.send(TEXT, b"and then");
     peer.expect(TEXT, b"and then");
 }
@@ -231,7 +231,7 @@ fn an_application_can_ping() {
 }
 
 #[test]
-fn a_peer_that_answers_keepalive_pings_is_kept_and_one_that_stops_is_dropped() {
+fn a_peer_is_dropped_when_it_stops_answering_keepalives() {
     let mut options = Options::default();
     options.protocol.ping_interval = Some(Duration::from_millis(20));
     options.protocol.pong_timeout = Duration::from_secs(2);
@@ -249,10 +249,10 @@ fn a_peer_that_answers_keepalive_pings_is_kept_and_one_that_stops_is_dropped() {
     let ended = events.ended();
     let dead = ProtocolError::KeepaliveTimeout;
     assert!(matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == dead), "{ended}");
-    peer.expect_gone();
+    peer.expect_disconnect();
 }
 
-/// Counts to ten with the other side, then closes.
+/// Counts to ten by turns with the other side, then closes.
 struct Counter;
 
 impl Handler for Counter {
@@ -271,7 +271,7 @@ impl Handler for Counter {
 }
 
 #[test]
-fn deadlines_may_be_as_far_as_can_be() {
+fn deadlines_may_be_duration_max() {
     let options = Options::default()
         .handshake_timeout(Duration::MAX)
         .write_timeout(Duration::MAX)
@@ -289,7 +289,7 @@ fn deadlines_may_be_as_far_as_can_be() {
 }
 
 #[test]
-fn a_client_can_be_a_handler_like_a_server() {
+fn a_client_can_run_a_handler() {
     let server = serve_echo(Options::default());
     let ending = block_on(server.client("/").run(Counter)).expect("a connection");
     assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
@@ -297,11 +297,11 @@ fn a_client_can_be_a_handler_like_a_server() {
 }
 
 #[test]
-fn what_breaks_the_protocol_ends_with_the_code_for_it() {
+fn protocol_violations_close_with_the_right_code() {
     let server = serve(|server| server.websocket("/", Echo));
     let offences: [(&[u8], u16); 4] = [
         (b"\x81\x01a", 1002),            // not masked
-        (b"\x83\x80\0\0\0\0", 1002),     // an opcode that there is not
+        (b"\x83\x80\0\0\0\0", 1002),     // an unknown opcode
         (b"\xc1\x80\0\0\0\0", 1002),     // a reserved bit
         (b"\x81\x81\0\0\0\0\xff", 1007), // text that is not UTF-8
     ];
@@ -310,13 +310,13 @@ fn what_breaks_the_protocol_ends_with_the_code_for_it() {
         peer.send(TEXT, b"good");
         peer.expect(TEXT, b"good");
         peer.write(bytes);
-        peer.expect_close_for_a_reason(code);
+        peer.expect_close_with_reason(code);
         peer.expect_end();
     }
 }
 
 #[test]
-fn empty_fragments_in_a_row_end_with_1008_when_there_are_more_than_32() {
+fn more_than_32_empty_fragments_in_a_row_get_1008() {
     let server = serve(|server| server.websocket("/", Echo));
     let mut peer = server.open("/");
     let message = |peer: &Peer, empty: usize| {
@@ -329,21 +329,21 @@ fn empty_fragments_in_a_row_end_with_1008_when_there_are_more_than_32() {
     peer.expect(TEXT, b"at last");
     let bytes = message(&peer, 33);
     peer.write(&bytes);
-    peer.expect_close_for_a_reason(1008);
+    peer.expect_close_with_reason(1008);
     peer.expect_end();
 }
 
 #[test]
-fn a_server_that_masks_is_told_1002_by_the_client() {
+fn a_client_closes_with_1002_on_a_masked_frame() {
     let (listener, url) = listen();
     let server = std::thread::spawn(move || {
-        let mut peer = Peer::accept_web_socket(&listener);
+        let mut peer = Peer::accept_websocket(&listener);
         peer.write(b"\x81\x81\0\0\0\0a");
-        peer.expect_close_for_a_reason(1002);
+        peer.expect_close_with_reason(1002);
     });
     let socket = block_on(Client::new(&url).unwrap().connect()).expect("a connection");
     let ended = block_on(socket.recv()).expect_err("no message");
     let masked = ProtocolError::MaskedFrame;
     assert!(matches!(&ended, Disconnect::Failed(Failure::Protocol(e)) if *e == masked), "{ended}");
-    server.join().expect("the close frame came");
+    server.join().expect("the close frame arrived");
 }

@@ -1,23 +1,22 @@
-//! The scenarios. They know `crate::prism` and `crate::runtime`, and no runtime by name, except for
-//! what their peers run on.
+//! The scenarios. They use `crate::prism` and `crate::runtime`, and name a runtime only where a
+//! peer needs a particular one.
 
 mod across;
 mod attacks;
 mod back_pressure;
-mod besieged;
 mod blocking;
 mod budget;
 mod cancel;
 mod client;
 mod closing;
 mod contract;
-mod crowd;
-mod cuts;
 mod faults;
 mod floods;
 mod half_closed;
 mod handshake;
+mod handshake_flood;
 mod interop;
+mod load;
 mod memory;
 mod messages;
 mod origins;
@@ -25,7 +24,6 @@ mod pages;
 mod paths;
 mod proxied;
 mod refusals;
-mod repeats;
 mod rooms;
 mod rooms_departures;
 mod rooms_members;
@@ -34,10 +32,12 @@ mod rooms_presence;
 mod rooms_presence_slow;
 mod rooms_slow;
 mod rooms_when_slow;
+mod send_loops;
 mod shutdown;
 mod signals;
 mod slow_pages;
 mod streams;
 mod support;
+mod truncation;
 mod when_slow;
 mod write_errors;

@@ -1,4 +1,4 @@
-//! Pages of other sites that open connections in a visitor's name (RFC 6455 §10.2).
+//! Pages of other sites that open connections on behalf of a user (RFC 6455 §10.2).
 
 use super::support::{
     block_on,
@@ -18,7 +18,7 @@ fn request_from(origins: &[&str]) -> String {
 }
 
 #[test]
-fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
+fn lookalike_origins_are_refused_before_the_101() {
     let (recorder, events) = recorder();
     let ours = Origins::these([OURS]).expect("an origin").required();
     let server = serve(|server| server.origins(ours).websocket("/", recorder));
@@ -40,7 +40,7 @@ fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
     ] {
         let mut peer = server.dial();
         peer.write(request_from(origins).as_bytes());
-        let (head, body) = peer.answer();
+        let (head, body) = peer.response();
         assert_eq!((head.status, body.as_str()), (403, REFUSAL), "{origins:?}");
     }
     events.nothing_yet();
@@ -53,10 +53,10 @@ fn another_origin_is_refused_before_the_101_however_much_it_looks_like_ours() {
 }
 
 #[test]
-fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() {
+fn origins_apply_to_websockets_and_refusals_are_counted() {
     let ours = Origins::these([OURS]).expect("an origin");
     let server = serve(|server| {
-        let page = |_: &Request<'_>| Reply::text(200, "for everybody");
+        let page = |_: &Request<'_>| Reply::text(200, "for everyone");
         server.origins(ours).websocket("/ws", Echo).get("/", page)
     });
     let from = |origin| {
@@ -69,13 +69,13 @@ fn who_is_no_browser_gets_in_pages_are_for_everybody_and_refusals_are_counted() 
 
     let mut reader = server.dial();
     reader.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n");
-    assert_eq!(reader.answer().0.status, 200);
+    assert_eq!(reader.response().0.status, 200);
     let counts = server.stats().counts();
     assert_eq!((counts.refused.forbidden_origin, counts.open, counts.pages), (2, 2, 1));
 }
 
 #[test]
-fn pages_one_label_below_a_host_and_local_files_get_in_where_they_are_listed() {
+fn listed_subdomains_and_local_files_are_accepted() {
     let ours = Origins::these(["https://*.app.example", "file://"]).expect("origins");
     let server = serve(|server| server.origins(ours).websocket("/", Echo));
     for (origin, status) in [

@@ -1,14 +1,14 @@
-//! Plain HTTP at a WebSocket server: pages, and requests that are no good.
+//! Plain HTTP at a WebSocket server: pages, and malformed requests.
 
 use super::support::{
     handlers::Echo,
     head::Head,
     peer::{Peer, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::Reply;
 
-fn site() -> Running {
+fn site() -> TestServer {
     serve(|server| {
         let server = server.get("/", |_| Reply::html("<p>welcome"));
         let greeting = |name: &str| format!("hello, {name}");
@@ -28,14 +28,14 @@ fn site() -> Running {
 }
 
 #[track_caller]
-fn ask(server: &Running, request: &str) -> (Head, String) {
+fn ask(server: &TestServer, request: &str) -> (Head, String) {
     let mut peer = server.dial();
     peer.write(request.as_bytes());
-    peer.answer()
+    peer.response()
 }
 
 #[track_caller]
-fn ask_for(server: &Running, first_line: &str) -> (Head, String) {
+fn ask_for(server: &TestServer, first_line: &str) -> (Head, String) {
     ask(server, &format!("{first_line} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }
 
@@ -50,7 +50,7 @@ fn a_page_is_served_with_its_length_and_type() {
 }
 
 #[test]
-fn a_head_request_gets_the_head_alone() {
+fn a_head_request_gets_only_the_head() {
     let (head, body) = ask_for(&site(), "HEAD /");
     assert_eq!((head.status, head.field("Content-Length")), (200, Some("10")));
     assert_eq!(body, "");
@@ -59,7 +59,7 @@ fn a_head_request_gets_the_head_alone() {
 }
 
 #[test]
-fn a_refusal_is_not_to_be_stored_and_a_page_is_what_it_says() {
+fn only_refusals_get_no_store_by_default() {
     let server = site();
     for (line, value) in [
         ("GET /nowhere", Some("no-store")),
@@ -74,7 +74,7 @@ fn a_refusal_is_not_to_be_stored_and_a_page_is_what_it_says() {
 }
 
 #[test]
-fn a_page_that_panics_is_answered_with_500_and_the_server_lives() {
+fn a_panicking_page_gets_500_and_the_server_survives() {
     let server = serve(|server| server.get("/", |_| panic!("on purpose")).websocket("/ws", Echo));
     assert_eq!(ask_for(&server, "GET /").0.status, 500);
     let mut peer = server.open("/ws");
@@ -89,7 +89,7 @@ fn a_page_sees_its_request() {
 }
 
 #[test]
-fn an_unknown_path_is_404() {
+fn an_unknown_path_gets_404() {
     let server = site();
     for path in ["/nowhere", "/ws/", "/hello/", "//"] {
         assert_eq!(ask_for(&server, &format!("GET {path}")).0.status, 404, "{path}");
@@ -97,7 +97,7 @@ fn an_unknown_path_is_404() {
 }
 
 #[test]
-fn a_method_that_a_page_does_not_have_is_405_and_says_which_it_has() {
+fn an_unsupported_method_gets_405_with_allow() {
     let server = site();
     for method in ["POST", "PUT", "DELETE", "get"] {
         let (head, _) = ask_for(&server, &format!("{method} /"));
@@ -110,19 +110,19 @@ fn a_method_that_a_page_does_not_have_is_405_and_says_which_it_has() {
 }
 
 #[test]
-fn a_plain_request_for_a_web_socket_is_426_and_says_what_to_upgrade_to() {
+fn a_plain_request_to_a_websocket_gets_426_with_upgrade() {
     let (head, _) = ask_for(&site(), "GET /ws");
     assert_eq!((head.status, head.field("Upgrade")), (426, Some("websocket")));
 }
 
 #[test]
-fn another_version_is_426_and_is_told_ours() {
+fn an_unsupported_version_gets_426_with_the_supported_one() {
     let (head, _) = ask(&site(), &Peer::request("/ws").replace(": 13", ": 8"));
     assert_eq!((head.status, head.field("Sec-WebSocket-Version")), (426, Some("13")));
 }
 
 #[test]
-fn a_path_can_be_a_page_and_a_web_socket() {
+fn a_path_can_be_both_a_page_and_a_websocket() {
     let server = site();
     let (head, body) = ask_for(&server, "GET /both");
     assert_eq!((head.status, body.as_str()), (200, "a page"));
@@ -132,11 +132,11 @@ fn a_path_can_be_a_page_and_a_web_socket() {
 }
 
 #[test]
-fn what_is_no_good_request_is_told_so() {
+fn malformed_requests_get_the_right_status() {
     let server = site();
     let good = Peer::request("/ws");
     let bad = [
-        ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\r\n\r\n".to_owned(), 400), // TLS, to a plain port
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\r\n\r\n".to_owned(), 400), // TLS to a plain port
         (good.replace("HTTP/1.1", "HTTP/2.0"), 505),
         (good.replace("Host: localhost\r\n", ""), 400),
         (good.replace("bXBsZSBub25jZQ==", ""), 400),
@@ -150,16 +150,16 @@ fn what_is_no_good_request_is_told_so() {
     for (request, status) in bad {
         let (head, body) = ask(&server, &request);
         assert_eq!(head.status, status, "{:.60}: {body}", request);
-        assert!(!body.is_empty(), "{status} says why");
+        assert!(!body.is_empty(), "{status} without an explanation");
     }
-    // And the server goes on.
+    // The server still works.
     let mut peer = server.open("/ws");
     peer.send(TEXT, b"good");
     peer.expect(TEXT, b"good");
 }
 
 #[test]
-fn a_request_with_a_large_body_gets_to_send_it_and_to_read_its_answer() {
+fn a_request_with_a_large_body_still_gets_its_answer() {
     const PIECE: usize = 16 << 10;
     let server = site();
     let mut peer = server.dial();
@@ -167,9 +167,10 @@ fn a_request_with_a_large_body_gets_to_send_it_and_to_read_its_answer() {
         format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", 16 * PIECE);
     peer.write(head.as_bytes());
     assert_eq!(peer.head().status, 405);
-    // The server has said all that it has to say. Left now, it would answer the rest with a reset.
+    // The response is complete. If the server closed its socket now, the rest of the body would be
+    // answered with a reset, and the client could lose the response.
     for _ in 0..16 {
         peer.write(&[b'x'; PIECE]);
     }
-    peer.expect_gone();
+    peer.expect_disconnect();
 }

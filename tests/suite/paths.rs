@@ -1,5 +1,5 @@
-//! Names on the wire: a path has one spelling, for routes, pages, authorisation and handlers (RFC
-//! 3986 §6.2.2).
+//! Path normalization: routes, pages, authorization and handlers all see one spelling of a path
+//! (RFC 3986 §6.2.2).
 
 use std::sync::Arc;
 
@@ -7,29 +7,29 @@ use super::support::{
     handlers::{Events, recorder},
     head::Head,
     peer::Peer,
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::{Reply, Request, Server};
 
-/// Nobody may enter what is below `/admin`.
-fn keep_out(request: &Request<'_>) -> Result<(), Reply> {
+/// Refuses every path that begins with `/admin`.
+fn refuse_admin(request: &Request<'_>) -> Result<(), Reply> {
     if request.path().starts_with("/admin") { Err(Reply::new(403)) } else { Ok(()) }
 }
 
-fn site() -> (Running, Events) {
+fn site() -> (TestServer, Events) {
     const ROUTES: [&str; 6] =
         ["/ws", "/caf\u{e9}", "/admin/ws", "/{any}", "/rooms/{room}", "/files/{*rest}"];
     let (recorder, events) = recorder();
     let recorder = Arc::new(recorder);
     let server = serve(|server| {
         let give = |server: Server, route: &&str| server.websocket(route, recorder.clone());
-        let server = ROUTES.iter().fold(server.authorize(keep_out), give);
+        let server = ROUTES.iter().fold(server.authorize(refuse_admin), give);
         server.get("/p\u{e4}ge/{name}", |request| Reply::text(200, request.path().to_owned()))
     });
     (server, events)
 }
 
-fn ask(server: &Running, request: &str) -> (Peer, Head) {
+fn ask(server: &TestServer, request: &str) -> (Peer, Head) {
     let mut peer = server.dial();
     peer.write(request.as_bytes());
     let head = peer.head();
@@ -37,7 +37,7 @@ fn ask(server: &Running, request: &str) -> (Peer, Head) {
 }
 
 #[test]
-fn every_spelling_of_a_path_leads_to_one_route_and_handlers_see_the_normal_one() {
+fn every_spelling_of_a_path_is_routed_in_its_normal_form() {
     let (server, events) = site();
     for (path, seen) in [
         ("/ws", "/ws"),
@@ -61,7 +61,7 @@ fn every_spelling_of_a_path_leads_to_one_route_and_handlers_see_the_normal_one()
 }
 
 #[test]
-fn no_spelling_passes_by_the_authorisation() {
+fn no_spelling_of_a_path_bypasses_authorization() {
     let (server, events) = site();
     for path in [
         "/admin/ws",
@@ -75,7 +75,7 @@ fn no_spelling_passes_by_the_authorisation() {
     ] {
         assert_eq!(ask(&server, &Peer::request(path)).1.status, 403, "{path}");
     }
-    // These are other paths, and no route's.
+    // These are different paths, without a route.
     for path in ["//admin/ws", "/admin%2Fws/", "/ADMIN/ws"] {
         assert_eq!(ask(&server, &Peer::request(path)).1.status, 404, "{path}");
     }
@@ -101,7 +101,7 @@ fn parameters_are_decoded() {
 }
 
 #[test]
-fn a_malformed_path_or_parameter_is_refused_with_400_before_any_handler() {
+fn a_malformed_path_gets_400_before_any_handler() {
     let (server, events) = site();
     for path in [
         "/ws%",
@@ -123,7 +123,7 @@ fn a_malformed_path_or_parameter_is_refused_with_400_before_any_handler() {
     ] {
         let (mut peer, head) = ask(&server, &Peer::request(path));
         assert_eq!(head.status, 400, "{path}");
-        assert!(!peer.rest().is_empty(), "{path}: it says why");
+        assert!(!peer.rest().is_empty(), "{path}: no explanation");
     }
     let page = |path| ask(&server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     assert_eq!(page("/p%C3%A4ge/%FF").1.status, 400);

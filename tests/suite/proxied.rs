@@ -1,5 +1,5 @@
-//! What stands between a server and its clients: proxies that speak HTTP/1.0, look whether the server
-//! is up, and add lines of their own.
+//! Proxies between a server and its clients: they speak HTTP/1.0, check the server's health, and
+//! add header lines of their own.
 
 use std::thread;
 
@@ -8,11 +8,11 @@ use super::support::{
     handlers::{Echo, recorder},
     head::Head,
     peer::{Peer, TEXT},
-    server::{Running, listen, serve, serve_at},
+    server::{TestServer, listen, serve, serve_at},
 };
 use crate::prism::{self, ConnectError, Connection, Handler, Message, Reply, Request};
 
-fn site() -> Running {
+fn site() -> TestServer {
     serve(|server| {
         let server = server.get("/", |_| Reply::html("<p>welcome")).websocket("/ws", Echo);
         server.get("/both", |_| Reply::text(200, "a page")).websocket("/both", Echo)
@@ -20,10 +20,10 @@ fn site() -> Running {
 }
 
 #[track_caller]
-fn ask(server: &Running, request: &str) -> (Head, String) {
+fn ask(server: &TestServer, request: &str) -> (Head, String) {
     let mut peer = server.dial();
     peer.write(request.as_bytes());
-    peer.answer()
+    peer.response()
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_page_is_served_to_http_1_0_without_a_host() {
 }
 
 #[test]
-fn http_1_0_is_not_upgraded_and_told_what_a_web_socket_needs() {
+fn an_http_1_0_upgrade_gets_426_with_the_required_version() {
     let server = site();
     let old = |path| Peer::request(path).replace("HTTP/1.1", "HTTP/1.0");
     for request in [old("/ws"), "GET /ws HTTP/1.0\r\n\r\n".to_owned()] {
@@ -65,7 +65,7 @@ fn http_1_0_is_not_upgraded_and_told_what_a_web_socket_needs() {
 }
 
 #[test]
-fn options_says_what_is_allowed() {
+fn options_lists_the_allowed_methods() {
     let server = site();
     for (target, methods) in [
         ("/", "GET, HEAD, OPTIONS"),
@@ -93,14 +93,14 @@ fn options_says_what_is_allowed() {
     assert_eq!((counts.pages, counts.refused.bad_request, counts.refused.not_found), (8, 4, 1));
 }
 
-/// A client that forges the line which its proxy adds, and sends its cookies in two.
+/// Headers of a client that forges the line of its proxy, and sends its cookies in two lines.
 const FORGED: &str = "X-Forwarded-For: 6.6.6.6\r\nCookie: a=b\r\n";
 const ADDED: &str = "X-Forwarded-For: 203.0.113.9\r\ncookie: session=c\r\n";
 
-/// Tells in its first message what it knows of the request.
-struct Curious;
+/// Sends the relevant headers of its request in its first message.
+struct HeaderEcho;
 
-impl Handler for Curious {
+impl Handler for HeaderEcho {
     async fn on_connect(&self, connection: &Connection) {
         let header = |name| connection.header(name).unwrap_or_default();
         let lines = connection.header_all("X-Forwarded-For").join(" | ");
@@ -111,15 +111,15 @@ impl Handler for Curious {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-fn with_a_session(request: &Request<'_>) -> Result<(), Reply> {
+fn require_session(request: &Request<'_>) -> Result<(), Reply> {
     let cookies = request.header("cookie");
     if cookies.as_deref() == Some("a=b; session=c") { Ok(()) } else { Err(Reply::new(401)) }
 }
 
 #[test]
-fn all_lines_of_a_header_reach_handlers_pages_and_authorisation() {
+fn handlers_pages_and_authorization_see_all_header_lines() {
     let server = serve(|server| {
-        server.authorize(with_a_session).websocket("/ws", Curious).get("/", |request| {
+        server.authorize(require_session).websocket("/ws", HeaderEcho).get("/", |request| {
             let header = request.header("X-FORWARDED-FOR").unwrap_or_default();
             Reply::text(200, header.into_owned())
         })
@@ -136,19 +136,19 @@ fn all_lines_of_a_header_reach_handlers_pages_and_authorisation() {
 }
 
 #[test]
-fn all_lines_of_a_header_reach_a_client_as_well() {
+fn a_client_sees_all_header_lines() {
     let lines = "Set-Cookie: a=b; Expires=Thu, 01 Jan 2037 00:00:00 GMT\r\nX: 1\r\n\
                  set-cookie: c=d\r\nX: 2\r\n\r\n";
     let cookies = ["a=b; Expires=Thu, 01 Jan 2037 00:00:00 GMT", "c=d"];
     let (listener, url) = listen();
     let server = thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
-        let answer = Peer::acceptance(&request);
+        let answer = Peer::upgrade_response(&request);
         peer.write(format!("{}{lines}", answer.strip_suffix("\r\n").expect("a head")).as_bytes());
-        peer.expect_gone_after_close();
+        peer.close_and_expect_disconnect();
         let (mut peer, _) = Peer::accept(&listener);
         peer.write(format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n{lines}").as_bytes());
-        peer.expect_gone();
+        peer.expect_disconnect();
     });
     let socket = block_on(prism::connect(&url)).expect("a connection");
     assert_eq!(socket.header("x").as_deref(), Some("1, 2"));
@@ -159,12 +159,12 @@ fn all_lines_of_a_header_reach_a_client_as_well() {
     assert_eq!(refusal.header("x").as_deref(), Some("1, 2"));
     assert!(refusal.header_all("Set-Cookie").eq(cookies));
     assert_eq!((refusal.header("y"), refusal.header_all("y").count()), (None, 0));
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }
 
-/// The listener is one for IPv6, which takes IPv4 as one on `[::]` does.
+/// Listens on an IPv6 socket that accepts IPv4, like a listener on `[::]`.
 #[test]
-fn an_ipv4_peer_of_a_listener_for_ipv6_has_an_ipv4_address() {
+fn an_ipv4_peer_of_an_ipv6_listener_has_an_ipv4_address() {
     let (recorder, events) = recorder();
     let server = serve_at("[::ffff:127.0.0.1]:0", |server| server.websocket("/", recorder));
     let peer = server.open("/");

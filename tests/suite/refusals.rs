@@ -1,4 +1,4 @@
-//! Servers that refuse and then do not go on as they should: what they have decided reaches the client.
+//! Servers that refuse a request and then misbehave: their decision still reaches the client.
 
 use std::{thread, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 
 const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\nwho are";
 
-/// What a client hears of a server that answers its request with this, and what `then` does.
+/// Returns the refusal that a client gets from a server that sends `answer` and then calls `then`.
 fn refused_by(answer: &'static str, then: fn(Peer)) -> Refusal {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
@@ -22,13 +22,14 @@ fn refused_by(answer: &'static str, then: fn(Peer)) -> Refusal {
         peer.write(answer.as_bytes());
         then(peer);
     });
-    let refusal = refusal(block_on(Client::new(&url).unwrap().options(patient()).connect()));
-    server.join().expect("the client has left");
+    let refusal =
+        refusal(block_on(Client::new(&url).unwrap().options(no_handshake_timeout()).connect()));
+    server.join().expect("the client disconnects");
     refusal
 }
 
-/// Nothing but what is told has an end.
-fn patient() -> Options {
+/// Returns options without a handshake timeout, so that only other limits end the handshake.
+fn no_handshake_timeout() -> Options {
     let mut options = Options::default();
     options.handshake_timeout = Duration::MAX;
     options
@@ -41,37 +42,37 @@ fn refusal(outcome: Result<impl Sized, ConnectError>) -> Refusal {
     }
 }
 
-/// Resets the connection: what is on its way may be lost, but not what has arrived.
+/// Resets the connection. Data in flight may be lost, but not what has arrived.
 fn reset(peer: Peer) {
     let stream = socket2::Socket::from(peer.stream);
     stream.set_linger(Some(Duration::ZERO)).expect("a socket");
 }
 
 #[test]
-fn a_body_that_never_ends_keeps_no_client_waiting() {
-    let refusal = refused_by(UNAUTHORIZED, Peer::expect_gone);
+fn an_endless_body_does_not_delay_a_refusal() {
+    let refusal = refused_by(UNAUTHORIZED, Peer::expect_disconnect);
     assert_eq!((refusal.status, &refusal.body[..]), (401, &b"who are"[..]));
     assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Basic"));
 }
 
 #[test]
-fn a_body_that_stalls_within_a_chunk_keeps_no_client_waiting() {
+fn a_body_stalled_within_a_chunk_does_not_delay_a_refusal() {
     let answer =
         "HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbad\r\n9\r\n gate";
-    let refusal = refused_by(answer, Peer::expect_gone);
+    let refusal = refused_by(answer, Peer::expect_disconnect);
     assert_eq!((refusal.status, &refusal.body[..]), (502, &b"bad gate"[..]));
 }
 
 #[test]
-fn a_reset_behind_the_head_hides_no_refusal() {
-    // Again and again: it may come before the client has read anything, or after.
+fn a_reset_after_the_head_does_not_hide_a_refusal() {
+    // Repeated, because the reset may arrive before or after the client has read the head.
     for _ in 0..50 {
         assert_eq!(refused_by(UNAUTHORIZED, reset).status, 401);
     }
 }
 
 #[test]
-fn a_refusal_in_http_1_0_has_its_status() {
+fn an_http_1_0_refusal_keeps_its_status() {
     let answer = "HTTP/1.0 503 Service Unavailable\r\nRetry-After: 9\r\n\r\nlater";
     let refusal = refused_by(answer, drop);
     assert_eq!((refusal.status, &refusal.body[..]), (503, &b"later"[..]));
@@ -79,24 +80,24 @@ fn a_refusal_in_http_1_0_has_its_status() {
 }
 
 #[test]
-fn an_answer_that_comes_before_the_request_is_read_though_that_can_not_be_sent() {
+fn a_refusal_is_read_even_if_the_request_cannot_be_sent() {
     let (listener, url) = listen();
     let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let mut peer = Peer::on(listener.accept().expect("a client").0, false);
+    let mut peer = Peer::from_stream(listener.accept().expect("a client").0, false);
     peer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
     reset(peer);
-    let client = Client::new(&url).unwrap().options(patient());
+    let client = Client::new(&url).unwrap().options(no_handshake_timeout());
     let refusal = refusal(block_on(client.connect_stream(transport(stream))));
     assert_eq!((refusal.status, &refusal.body[..]), (503, &b"busy"[..]));
 }
 
 #[test]
-fn a_sub_protocol_without_a_name_is_none() {
+fn an_empty_subprotocol_header_is_ignored() {
     let (listener, url) = listen();
     let server = thread::spawn(move || {
         let (mut peer, request) = Peer::accept(&listener);
         let empty = "\r\nSec-WebSocket-Protocol: \r\nSec-WebSocket-Extensions:\r\n\r\n";
-        peer.write(Peer::acceptance(&request).replace("\r\n\r\n", empty).as_bytes());
+        peer.write(Peer::upgrade_response(&request).replace("\r\n\r\n", empty).as_bytes());
         peer.send(TEXT, b"hello");
         peer.expect(CLOSE, &close_payload(1000, ""));
     });
@@ -105,5 +106,5 @@ fn a_sub_protocol_without_a_name_is_none() {
     assert_eq!(socket.connection().subprotocol(), None);
     assert_eq!(block_on(socket.recv()).expect("a message"), OwnedMessage::Text("hello".into()));
     drop(socket);
-    server.join().expect("the client has left");
+    server.join().expect("the client disconnects");
 }

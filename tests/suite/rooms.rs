@@ -1,5 +1,5 @@
-//! A chat as an application would write it: who is there hears who comes, who speaks and who goes;
-//! and what does not come from a connection at all reaches them as well.
+//! A chat as an application would write it: members see who joins, speaks and leaves, and receive
+//! messages that do not come from a connection.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 use super::support::{
     block_on,
     peer::{Peer, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::{
     CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, OwnedMessage, Socket,
@@ -17,14 +17,14 @@ use crate::prism::{
 
 #[derive(Default)]
 struct Chat {
-    people: Mutex<HashMap<ConnectionId, (String, Connection)>>,
+    members: Mutex<HashMap<ConnectionId, (String, Connection)>>,
 }
 
 impl Chat {
     fn say(&self, room: &str, text: &str) {
-        for (theirs, person) in self.people.lock().unwrap().values() {
+        for (theirs, person) in self.members.lock().unwrap().values() {
             if theirs == room {
-                let _ = person.try_send(text); // who does not keep up misses a line
+                let _ = person.try_send(text); // a slow member misses a line
             }
         }
     }
@@ -35,13 +35,13 @@ fn room(connection: &Connection) -> &str {
 }
 
 fn name(connection: &Connection) -> &str {
-    connection.query().unwrap_or("somebody")
+    connection.query().unwrap_or("anonymous")
 }
 
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
         let person = (room(connection).to_owned(), connection.clone());
-        self.people.lock().unwrap().insert(connection.id(), person);
+        self.members.lock().unwrap().insert(connection.id(), person);
         self.say(room(connection), &format!("{} joined", name(connection)));
     }
 
@@ -58,59 +58,59 @@ impl Handler for Chat {
     }
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.people.lock().unwrap().remove(&connection.id());
+        self.members.lock().unwrap().remove(&connection.id());
         self.say(room(connection), &format!("{} left", name(connection)));
     }
 }
 
-fn chat() -> Running {
+fn chat() -> TestServer {
     serve(|server| server.websocket("/rooms/{room}", Chat::default()))
 }
 
 #[track_caller]
-fn join(server: &Running, path: &str) -> Socket {
+fn join(server: &TestServer, path: &str) -> Socket {
     block_on(server.connect(path))
 }
 
 #[track_caller]
-fn hears(people: &[&Socket], line: &str) {
-    for person in people {
-        let heard = block_on(person.recv()).expect("a line");
-        assert_eq!(heard, OwnedMessage::Text(line.into()));
+fn expect_line(members: &[&Socket], line: &str) {
+    for person in members {
+        let received = block_on(person.recv()).expect("a line");
+        assert_eq!(received, OwnedMessage::Text(line.into()));
     }
 }
 
 #[test]
-fn people_hear_who_comes_who_speaks_and_who_goes() {
+fn members_see_joins_messages_and_departures() {
     let server = chat();
     let ada = join(&server, "/rooms/1?ada");
-    hears(&[&ada], "ada joined");
+    expect_line(&[&ada], "ada joined");
     let ben = join(&server, "/rooms/1?ben");
-    hears(&[&ada, &ben], "ben joined");
+    expect_line(&[&ada, &ben], "ben joined");
     block_on(ben.send("hello")).expect("an open connection");
-    hears(&[&ada, &ben], "ben: hello");
+    expect_line(&[&ada, &ben], "ben: hello");
     drop(ben);
-    hears(&[&ada], "ben left");
+    expect_line(&[&ada], "ben left");
 }
 
 #[test]
-fn rooms_do_not_hear_each_other() {
+fn rooms_do_not_receive_each_others_messages() {
     let server = chat();
     let ada = join(&server, "/rooms/1?ada");
-    hears(&[&ada], "ada joined");
+    expect_line(&[&ada], "ada joined");
     let ben = join(&server, "/rooms/2?ben");
-    hears(&[&ben], "ben joined");
-    block_on(ben.send("anybody?")).expect("an open connection");
-    hears(&[&ben], "ben: anybody?");
-    block_on(ada.send("nobody")).expect("an open connection");
-    hears(&[&ada], "ada: nobody"); // and nothing of ben's before it
+    expect_line(&[&ben], "ben joined");
+    block_on(ben.send("anyone?")).expect("an open connection");
+    expect_line(&[&ben], "ben: anyone?");
+    block_on(ada.send("alone")).expect("an open connection");
+    expect_line(&[&ada], "ada: alone"); // without a line of ben's before it
 }
 
 #[test]
-fn however_somebody_goes_the_others_hear_it() {
+fn every_kind_of_departure_is_announced() {
     let server = chat();
     let ada = join(&server, "/rooms/1?ada");
-    hears(&[&ada], "ada joined");
+    expect_line(&[&ada], "ada joined");
     let endings: [fn(Peer); 4] = [
         |mut peer| peer.send(TEXT, b"/panic"),
         |mut peer| {
@@ -123,48 +123,48 @@ fn however_somebody_goes_the_others_hear_it() {
     for end in endings {
         let mut peer = server.open("/rooms/1?ben");
         peer.expect(TEXT, b"ben joined");
-        hears(&[&ada], "ben joined");
+        expect_line(&[&ada], "ben joined");
         end(peer);
-        hears(&[&ada], "ben left");
+        expect_line(&[&ada], "ben left");
     }
 }
 
 #[test]
-fn everybody_hears_a_busy_room_in_the_same_order() {
+fn all_members_see_the_messages_in_the_same_order() {
     let server = chat();
-    let people: Vec<_> = (0..8).map(|_| join(&server, "/rooms/1?x")).collect();
-    // Everybody is in when the last one's coming was heard; then all speak at once.
-    for (number, person) in people.iter().enumerate() {
-        for _ in number..people.len() {
-            hears(&[person], "x joined");
+    let members: Vec<_> = (0..8).map(|_| join(&server, "/rooms/1?x")).collect();
+    // Everyone is in the room once the last join was received. Then all speak at once.
+    for (number, person) in members.iter().enumerate() {
+        for _ in number..members.len() {
+            expect_line(&[person], "x joined");
         }
     }
     block_on(async {
         for round in 0..20 {
-            for (number, person) in people.iter().enumerate() {
+            for (number, person) in members.iter().enumerate() {
                 person.send(&format!("{number}.{round}")).await.expect("an open connection");
             }
-            let mut heard: Vec<Vec<OwnedMessage>> = Vec::new();
-            for person in &people {
+            let mut received: Vec<Vec<OwnedMessage>> = Vec::new();
+            for person in &members {
                 let mut lines = Vec::new();
-                for _ in &people {
+                for _ in &members {
                     lines.push(person.recv().await.expect("a line"));
                 }
-                heard.push(lines);
+                received.push(lines);
             }
-            assert!(heard.iter().all(|lines| *lines == heard[0]), "{heard:?}");
+            assert!(received.iter().all(|lines| *lines == received[0]), "{received:?}");
         }
     });
 }
 
 #[test]
-fn an_application_that_keeps_its_handler_speaks_to_everybody_from_elsewhere() {
+fn an_application_can_broadcast_from_outside_its_handler() {
     let chat = Arc::new(Chat::default());
     let server = serve(|server| server.websocket("/rooms/{room}", chat.clone()));
     let ada = join(&server, "/rooms/1?ada");
-    hears(&[&ada], "ada joined");
+    expect_line(&[&ada], "ada joined");
     std::thread::scope(|scope| {
         scope.spawn(|| chat.say("1", "your parcel is here"));
     });
-    hears(&[&ada], "your parcel is here");
+    expect_line(&[&ada], "your parcel is here");
 }

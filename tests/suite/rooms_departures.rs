@@ -1,5 +1,5 @@
-//! Departures: a connection that leaves a room, in whichever way, is announced there once, by a hook that is
-//! called when it has left its rooms and before `on_disconnect`.
+//! Departures: a leave hook runs once for each departure, however it comes about. It runs after the
+//! connection has left its rooms and before `on_disconnect`.
 
 use std::{
     pin::pin,
@@ -10,10 +10,10 @@ use futures_lite::future::or;
 use prism_rooms::{Departure, JoinError, Rooms};
 
 use super::support::{
-    PATIENCE, block_on,
-    hotel::{hears, order},
+    TIMEOUT, block_on,
     peer::{Peer, TEXT},
-    server::{Running, serve},
+    rooms_server::{command, next_text},
+    server::{TestServer, serve},
 };
 use crate::{
     prism::{
@@ -22,18 +22,18 @@ use crate::{
     runtime::pipe,
 };
 
-/// Lets everybody into the lobby and into the room of their path, and announces who leaves. The person is
-/// the query.
+/// Lets each connection join the lobby and the room of its path, and announces departures. The
+/// query is the user's name.
 struct Chat {
     rooms: Rooms,
-    tell: Sender<Event>,
+    sender: Sender<Event>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
-    /// By the hook: who, from which rooms, and whether it has ended.
+    /// From the hook: the name, the rooms, and whether the connection has ended.
     Left(String, Vec<String>, bool),
-    /// By the handler.
+    /// From the handler.
     Disconnected(String),
 }
 
@@ -43,18 +43,18 @@ fn name(connection: &Connection) -> String {
 
 impl Chat {
     fn new() -> (Self, Rooms, Receiver<Event>) {
-        let (rooms, (tell, told)) = (Rooms::new(), channel());
-        rooms.on_leave(|_| panic!("on purpose: the others are called all the same"));
+        let (rooms, (sender, events)) = (Rooms::new(), channel());
+        rooms.on_leave(|_| panic!("on purpose: the other hooks still run"));
         rooms.on_leave({
-            let tell = tell.clone();
-            move |departure| announce(departure, &tell)
+            let sender = sender.clone();
+            move |departure| announce(departure, &sender)
         });
-        (Self { rooms: rooms.clone(), tell }, rooms, told)
+        (Self { rooms: rooms.clone(), sender }, rooms, events)
     }
 }
 
-/// Not told if one of these fails.
-fn announce(departure: &Departure<'_>, tell: &Sender<Event>) {
+/// Announces a departure to its rooms and to the scenario, unless an assertion fails.
+fn announce(departure: &Departure<'_>, sender: &Sender<Event>) {
     let Departure { rooms, connection, left, ended, .. } = *departure;
     for room in left {
         assert!(
@@ -66,19 +66,19 @@ fn announce(departure: &Departure<'_>, tell: &Sender<Event>) {
     assert_eq!(rooms.one(connection.id()).is_none(), ended);
     if ended {
         assert!(rooms.rooms_of(connection.id()).is_empty());
-        assert_eq!(rooms.join(connection, "afterlife"), Err(JoinError::Ended));
+        assert_eq!(rooms.join(connection, "too late"), Err(JoinError::Ended));
     }
     let mut left: Vec<_> = left.iter().map(ToString::to_string).collect();
     left.sort_unstable();
-    tell.send(Event::Left(name(connection), left, ended)).expect("the scenario waits");
+    sender.send(Event::Left(name(connection), left, ended)).expect("the scenario waits");
 }
 
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
         for room in ["lobby", connection.param("room").unwrap_or("room")] {
-            let _ = self.rooms.join(connection, room); // or it has gone
+            let _ = self.rooms.join(connection, room); // fails if the connection has ended
         }
-        let _ = connection.send("welcome").await; // or it has gone
+        let _ = connection.send("welcome").await; // fails if the connection is closing
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -90,38 +90,38 @@ impl Handler for Chat {
                 return;
             }
             "close" => {
-                assert!(connection.close(CloseCode::NORMAL, ""), "it is open");
+                assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
                 return;
             }
             word => panic!("on purpose: {word}"),
         };
-        let _ = connection.send(&left.to_string()).await; // or it has gone
+        let _ = connection.send(&left.to_string()).await; // fails if the connection is closing
     }
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        let _ = self.tell.send(Event::Disconnected(name(connection))); // the scenario may be over
+        let _ = self.sender.send(Event::Disconnected(name(connection))); // the scenario may be over
     }
 }
 
-fn open() -> (Running, Rooms, Receiver<Event>) {
-    let (chat, rooms, told) = Chat::new();
-    (serve(|server| server.websocket("/{room}", chat)), rooms, told)
+fn open() -> (TestServer, Rooms, Receiver<Event>) {
+    let (chat, rooms, events) = Chat::new();
+    (serve(|server| server.websocket("/{room}", chat)), rooms, events)
 }
 
 #[track_caller]
-fn expect(told: &Receiver<Event>, event: Event) {
-    assert_eq!(told.recv_timeout(PATIENCE), Ok(event));
+fn expect_event(events: &Receiver<Event>, event: Event) {
+    assert_eq!(events.recv_timeout(TIMEOUT), Ok(event));
 }
 
-fn left(who: &str, rooms: &[&str], ended: bool) -> Event {
-    Event::Left(who.into(), rooms.iter().map(ToString::to_string).collect(), ended)
+fn left(user: &str, rooms: &[&str], ended: bool) -> Event {
+    Event::Left(user.into(), rooms.iter().map(ToString::to_string).collect(), ended)
 }
 
 #[test]
-fn however_a_connection_ends_its_departure_is_announced_once_and_before_on_disconnect() {
-    let (server, rooms, told) = open();
+fn every_end_is_announced_once_before_on_disconnect() {
+    let (server, rooms, events) = open();
     let ann = block_on(server.connect("/tea?ann"));
-    assert_eq!(block_on(hears(&ann)), "welcome");
+    assert_eq!(block_on(next_text(&ann)), "welcome");
     let endings: [fn(Peer); 6] = [
         |mut peer| peer.send(TEXT, b"panic"),
         |mut peer| {
@@ -141,77 +141,80 @@ fn however_a_connection_ends_its_departure_is_announced_once_and_before_on_disco
         let mut peer = server.open("/tea?ben");
         peer.expect(TEXT, b"welcome");
         end(peer);
-        expect(&told, left("ben", &["lobby", "tea"], true));
-        expect(&told, Event::Disconnected("ben".into()));
-        let mut lines = [block_on(hears(&ann)), block_on(hears(&ann))];
+        expect_event(&events, left("ben", &["lobby", "tea"], true));
+        expect_event(&events, Event::Disconnected("ben".into()));
+        let mut lines = [block_on(next_text(&ann)), block_on(next_text(&ann))];
         lines.sort_unstable();
         assert_eq!(lines, ["ben left lobby", "ben left tea"]);
         assert_eq!((rooms.len("lobby"), rooms.len("tea")), (1, 1));
     }
-    // And nothing was said twice.
-    assert_eq!(order(&ann, "leave"), "1");
+    // Nothing was announced twice.
+    assert_eq!(command(&ann, "leave"), "1");
 }
 
 #[test]
-fn who_leaves_by_itself_is_announced_and_what_it_has_left_is_not_announced_again() {
-    let (server, _, told) = open();
+fn an_explicit_leave_is_announced_only_once() {
+    let (server, _, events) = open();
     let [ann, ben]: [Socket; 2] = ["/tea?ann", "/tea?ben"].map(|path| {
         let socket = block_on(server.connect(path));
-        assert_eq!(block_on(hears(&socket)), "welcome");
+        assert_eq!(block_on(next_text(&socket)), "welcome");
         socket
     });
-    assert_eq!(order(&ben, "leave"), "1");
-    expect(&told, left("ben", &["lobby"], false));
-    assert_eq!(block_on(hears(&ann)), "ben left lobby");
-    assert_eq!(order(&ben, "leave"), "0", "it is not in");
-    assert_eq!(order(&ben, "go"), "1");
-    expect(&told, left("ben", &["tea"], false));
-    assert_eq!(block_on(hears(&ann)), "ben left tea");
-    assert_eq!(order(&ben, "go"), "0");
-    // It is in no room, so its end is no departure.
+    assert_eq!(command(&ben, "leave"), "1");
+    expect_event(&events, left("ben", &["lobby"], false));
+    assert_eq!(block_on(next_text(&ann)), "ben left lobby");
+    assert_eq!(command(&ben, "leave"), "0", "ben has left already");
+    assert_eq!(command(&ben, "go"), "1");
+    expect_event(&events, left("ben", &["tea"], false));
+    assert_eq!(block_on(next_text(&ann)), "ben left tea");
+    assert_eq!(command(&ben, "go"), "0");
+    // Ben is in no room, so his disconnect is not a departure.
     drop(ben);
-    expect(&told, Event::Disconnected("ben".into()));
-    // Half of them by itself, the others by its end.
-    assert_eq!(order(&ann, "leave"), "1");
-    expect(&told, left("ann", &["lobby"], false));
+    expect_event(&events, Event::Disconnected("ben".into()));
+    // Ann leaves one room herself, and the other by disconnecting.
+    assert_eq!(command(&ann, "leave"), "1");
+    expect_event(&events, left("ann", &["lobby"], false));
     drop(ann);
-    expect(&told, left("ann", &["tea"], true));
-    expect(&told, Event::Disconnected("ann".into()));
+    expect_event(&events, left("ann", &["tea"], true));
+    expect_event(&events, Event::Disconnected("ann".into()));
 }
 
 #[test]
 fn a_shutdown_announces_each_departure_once() {
-    const GUESTS: usize = 20;
-    let (server, rooms, told) = open();
-    let guests: Vec<Socket> = (0..GUESTS)
+    const CLIENTS: usize = 20;
+    let (server, rooms, events) = open();
+    let clients: Vec<Socket> = (0..CLIENTS)
         .map(|number| {
             let socket = block_on(server.connect(&format!("/tea?{number}")));
-            assert_eq!(block_on(hears(&socket)), "welcome");
+            assert_eq!(block_on(next_text(&socket)), "welcome");
             socket
         })
         .collect();
-    assert_eq!(server.stop().closed, GUESTS);
-    let mut gone: Vec<usize> = Vec::new();
-    for _ in 0..2 * GUESTS {
-        match told.recv_timeout(PATIENCE).expect("all are told") {
-            Event::Left(who, left, true) if left == ["lobby", "tea"] => {
-                gone.push(who.parse().expect("a number"));
+    assert_eq!(server.stop().closed, CLIENTS);
+    let mut departed: Vec<usize> = Vec::new();
+    for _ in 0..2 * CLIENTS {
+        match events.recv_timeout(TIMEOUT).expect("another event") {
+            Event::Left(user, left, true) if left == ["lobby", "tea"] => {
+                departed.push(user.parse().expect("a number"));
             }
-            Event::Disconnected(who) => {
-                assert!(gone.contains(&who.parse().expect("a number")), "{who} has not left yet");
+            Event::Disconnected(user) => {
+                assert!(
+                    departed.contains(&user.parse().expect("a number")),
+                    "{user} is still in its rooms"
+                );
             }
             other => panic!("{other:?}"),
         }
     }
-    gone.sort_unstable();
-    assert_eq!(gone, (0..GUESTS).collect::<Vec<_>>());
+    departed.sort_unstable();
+    assert_eq!(departed, (0..CLIENTS).collect::<Vec<_>>());
     assert!(rooms.names().is_empty());
-    drop(guests);
+    drop(clients);
 }
 
 #[test]
-fn the_departure_of_a_connection_whose_task_is_dropped_is_announced_without_on_disconnect() {
-    let (chat, rooms, told) = Chat::new();
+fn a_dropped_task_is_announced_without_on_disconnect() {
+    let (chat, rooms, events) = Chat::new();
     let (ours, theirs) = pipe();
     block_on(async {
         let options = Options::default();
@@ -219,16 +222,20 @@ fn the_departure_of_a_connection_whose_task_is_dropped_is_announced_without_on_d
         let join = async {
             let client = Client::new("ws://localhost/?ben").expect("an address");
             let socket = client.connect_stream(theirs).await.expect("the server accepts");
-            assert_eq!(hears(&socket).await, "welcome");
+            assert_eq!(next_text(&socket).await, "welcome");
         };
         let served = async {
             let _ = session.as_mut().await;
-            panic!("it ended before it was dropped");
+            panic!("the session ended before it was dropped");
         };
         or(join, served).await;
         assert_eq!(rooms.len("lobby"), 1);
     });
-    expect(&told, left("ben", &["lobby", "room"], true));
+    expect_event(&events, left("ben", &["lobby", "room"], true));
     drop((chat, rooms));
-    assert_eq!(told.try_recv(), Err(TryRecvError::Disconnected), "the hooks go with the rooms");
+    assert_eq!(
+        events.try_recv(),
+        Err(TryRecvError::Disconnected),
+        "the hooks are dropped with the rooms"
+    );
 }

@@ -1,4 +1,5 @@
-//! Rooms on connections: who hears what, and that whoever goes is in no room any more.
+//! Rooms over real connections: which members receive a message, and that an ended connection is in
+//! no room.
 
 use std::{pin::pin, thread};
 
@@ -8,8 +9,8 @@ use prism_rooms::Delivery;
 use super::support::{
     block_on,
     handlers::Seen,
-    hotel::{Hotel, hears, open, order},
     peer::{Peer, TEXT},
+    rooms_server::{RoomsHandler, command, next_text, serve_rooms},
     wait_until,
 };
 use crate::{
@@ -24,85 +25,86 @@ fn delivered(to: usize, dropped: usize) -> impl Fn(&Delivery) -> bool {
 }
 
 #[track_caller]
-fn all_hear(sockets: &[&Socket], line: &str) {
+fn all_receive(sockets: &[&Socket], line: &str) {
     for socket in sockets {
-        assert_eq!(block_on(hears(socket)), line);
+        assert_eq!(block_on(next_text(socket)), line);
     }
 }
 
 #[test]
-fn who_is_in_a_room_hears_what_is_said_there_and_nobody_else() {
-    let hotel = open(Options::default());
-    let ((ann, ann_hears), (ben, ben_hears), (_, eve_hears)) =
-        (hotel.guest(), hotel.guest(), hotel.guest());
-    assert_eq!(order(&ann_hears, "join tea"), "true");
-    assert_eq!(order(&ann_hears, "join tea"), "false");
-    assert_eq!(order(&ben_hears, "join tea"), "true");
-    assert_eq!(hotel.rooms.len("tea"), 2);
-    assert_eq!(hotel.rooms.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["tea"]);
-    assert!(hotel.rooms.contains("tea", ben.id()));
+fn only_members_receive_the_messages_of_a_room() {
+    let fixture = serve_rooms(Options::default());
+    let ((ann, ann_socket), (ben, ben_socket), (_, eve_socket)) =
+        (fixture.connect(), fixture.connect(), fixture.connect());
+    assert_eq!(command(&ann_socket, "join tea"), "true");
+    assert_eq!(command(&ann_socket, "join tea"), "false");
+    assert_eq!(command(&ben_socket, "join tea"), "true");
+    assert_eq!(fixture.rooms.len("tea"), 2);
+    assert_eq!(fixture.rooms.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["tea"]);
+    assert!(fixture.rooms.contains("tea", ben.id()));
 
-    let rooms = hotel.rooms.clone();
+    let rooms = fixture.rooms.clone();
     assert!(delivered(2, 0)(&rooms.to("tea").send("both")));
-    all_hear(&[&ann_hears, &ben_hears], "both");
+    all_receive(&[&ann_socket, &ben_socket], "both");
     assert!(delivered(1, 0)(&rooms.to("tea").except(ann.id()).send("ben")));
     assert!(delivered(3, 0)(&rooms.everyone().send("all")));
-    all_hear(&[&ben_hears], "ben");
-    all_hear(&[&ann_hears, &ben_hears, &eve_hears], "all");
-    assert!(delivered(0, 0)(&rooms.to("milk").send("nobody is there")));
+    all_receive(&[&ben_socket], "ben");
+    all_receive(&[&ann_socket, &ben_socket, &eve_socket], "all");
+    assert!(delivered(0, 0)(&rooms.to("milk").send("an empty room")));
 
-    assert_eq!(order(&ann_hears, "leave tea"), "true");
-    assert_eq!(order(&ann_hears, "leave tea"), "false");
+    assert_eq!(command(&ann_socket, "leave tea"), "true");
+    assert_eq!(command(&ann_socket, "leave tea"), "false");
     assert!(delivered(1, 0)(&rooms.to("tea").send("ben")));
-    all_hear(&[&ben_hears], "ben");
-    assert_eq!(hotel.rooms.members("tea"), [ben.id()]);
-    // And nothing came to the others before this.
-    rooms.one(ann.id()).expect("it is known").try_send("only you").unwrap();
-    all_hear(&[&ann_hears], "only you");
+    all_receive(&[&ben_socket], "ben");
+    assert_eq!(fixture.rooms.members("tea"), [ben.id()]);
+    // Ann received nothing before this.
+    rooms.one(ann.id()).expect("a known connection").try_send("only you").unwrap();
+    all_receive(&[&ann_socket], "only you");
 }
 
 #[test]
-fn of_many_guests_all_hear_but_those_who_are_left_out() {
-    let hotel = open(Options::default());
-    let guests: Vec<_> = (0..20).map(|_| hotel.guest()).collect();
-    let (left_out, others) = guests.split_at(12);
-    let to = left_out.iter().fold(hotel.rooms.everyone(), |to, (guest, _)| to.except(guest.id()));
+fn except_excludes_exactly_the_given_connections() {
+    let fixture = serve_rooms(Options::default());
+    let clients: Vec<_> = (0..20).map(|_| fixture.connect()).collect();
+    let (left_out, others) = clients.split_at(12);
+    let to =
+        left_out.iter().fold(fixture.rooms.everyone(), |to, (client, _)| to.except(client.id()));
     assert!(delivered(others.len(), 0)(&to.send("not for all")));
-    all_hear(&others.iter().map(|(_, hears)| hears).collect::<Vec<_>>(), "not for all");
-    assert!(delivered(guests.len(), 0)(&hotel.rooms.everyone().send("all")));
-    // And nothing before it.
-    all_hear(&guests.iter().map(|(_, hears)| hears).collect::<Vec<_>>(), "all");
+    all_receive(&others.iter().map(|(_, socket)| socket).collect::<Vec<_>>(), "not for all");
+    assert!(delivered(clients.len(), 0)(&fixture.rooms.everyone().send("all")));
+    // The excluded clients received nothing before this.
+    all_receive(&clients.iter().map(|(_, socket)| socket).collect::<Vec<_>>(), "all");
 }
 
 #[test]
-fn who_is_in_several_rooms_hears_what_is_for_all_of_them_once() {
-    let hotel = open(Options::default());
-    let ((ann, ann_hears), (_, ben_hears), (_, eve_hears)) =
-        (hotel.guest(), hotel.guest(), hotel.guest());
-    for (socket, room) in [(&ann_hears, "tea"), (&ann_hears, "milk"), (&ben_hears, "milk")] {
-        assert_eq!(order(socket, &format!("join {room}")), "true");
+fn a_member_of_several_rooms_receives_a_message_once() {
+    let fixture = serve_rooms(Options::default());
+    let ((ann, ann_socket), (_, ben_socket), (_, eve_socket)) =
+        (fixture.connect(), fixture.connect(), fixture.connect());
+    for (socket, room) in [(&ann_socket, "tea"), (&ann_socket, "milk"), (&ben_socket, "milk")] {
+        assert_eq!(command(socket, &format!("join {room}")), "true");
     }
-    order(&eve_hears, "join water");
-    let rooms = hotel.rooms.clone();
+    command(&eve_socket, "join water");
+    let rooms = fixture.rooms.clone();
     let both = rooms.to("tea").and("milk").and("nowhere").and("tea");
     assert!(delivered(2, 0)(&both.send("once")));
     assert!(delivered(1, 0)(&both.clone().except(ann.id()).send("ben")));
     assert!(delivered(3, 0)(&rooms.everyone().and("tea").send("all")));
-    all_hear(&[&ann_hears, &ben_hears], "once");
-    all_hear(&[&ben_hears], "ben");
-    all_hear(&[&ann_hears, &ben_hears, &eve_hears], "all");
+    all_receive(&[&ann_socket, &ben_socket], "once");
+    all_receive(&[&ben_socket], "ben");
+    all_receive(&[&ann_socket, &ben_socket, &eve_socket], "all");
 
     let mut left: Vec<String> =
         rooms.leave_all(ann.id()).iter().map(|room| room.to_string()).collect();
     left.sort_unstable();
     assert_eq!(left, ["milk", "tea"]);
     assert!(rooms.rooms_of(ann.id()).is_empty() && rooms.is_empty("tea"));
-    assert!(rooms.one(ann.id()).is_some(), "it is known all the same");
+    assert!(rooms.one(ann.id()).is_some(), "a connection without rooms is still known");
 }
 
 #[test]
-fn however_a_connection_ends_it_is_in_no_room_when_its_handler_hears_of_it() {
-    let hotel = open(Options::default());
+fn an_ended_connection_is_in_no_room_at_on_disconnect() {
+    let fixture = serve_rooms(Options::default());
     let endings: [fn(Peer, &Connection); 6] = [
         |mut peer, _| peer.send(TEXT, b"panic"),
         |mut peer, _| {
@@ -112,65 +114,65 @@ fn however_a_connection_ends_it_is_in_no_room_when_its_handler_hears_of_it() {
         |mut peer, _| peer.write(b"rubbish, not a frame"),
         |peer, _| drop(peer),
         |mut peer, connection| {
-            assert!(connection.close(CloseCode::NORMAL, ""), "it is open");
+            assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
             peer.expect_close(1000, "");
             peer.send_close(1000, "");
         },
         |mut peer, connection| {
-            // Its task is awake when it is aborted, perhaps.
+            // The connection's task may be running when it is aborted.
             peer.send(TEXT, b"join coffee");
             connection.abort();
         },
     ];
     for end in endings {
-        let mut peer = hotel.server.open("/");
-        let connection = hotel.events.connected();
+        let mut peer = fixture.server.open("/");
+        let connection = fixture.events.connected();
         for room in ["tea", "milk"] {
             peer.send(TEXT, format!("join {room}").as_bytes());
             peer.expect(TEXT, b"true");
         }
-        assert_eq!(hotel.rooms.rooms_of(connection.id()).len(), 2);
+        assert_eq!(fixture.rooms.rooms_of(connection.id()).len(), 2);
         end(peer, &connection);
-        // The handler looks, too, before it tells this.
-        hotel.events.ended();
-        assert!(hotel.rooms.names().is_empty(), "{:?}", hotel.rooms);
+        // The handler asserts the same before it records this.
+        fixture.events.ended();
+        assert!(fixture.rooms.names().is_empty(), "{:?}", fixture.rooms);
     }
 }
 
 #[test]
 fn a_shutdown_empties_the_rooms() {
     let mut options = ServerOptions::default();
-    options.shutdown_grace = std::time::Duration::from_millis(10); // the first guest never answers
-    let hotel = open(options);
-    let mut silent = hotel.server.open("/");
+    options.shutdown_grace = std::time::Duration::from_millis(10); // the first client never answers
+    let fixture = serve_rooms(options);
+    let mut silent = fixture.server.open("/");
     silent.send(TEXT, b"join tea");
     silent.expect(TEXT, b"true");
     let (_, polite) = {
-        hotel.events.connected();
-        hotel.guest()
+        fixture.events.connected();
+        fixture.connect()
     };
-    order(&polite, "join tea");
-    assert_eq!(hotel.server.stop().cut, 1);
-    assert!(hotel.rooms.names().is_empty());
-    assert!(delivered(0, 0)(&hotel.rooms.everyone().send("anybody?")));
+    command(&polite, "join tea");
+    assert_eq!(fixture.server.stop().cut, 1);
+    assert!(fixture.rooms.names().is_empty());
+    assert!(delivered(0, 0)(&fixture.rooms.everyone().send("anyone?")));
 }
 
 #[test]
-fn a_task_that_is_dropped_takes_its_connection_out_of_its_rooms() {
-    let (hotel, rooms, events) = Hotel::new();
+fn a_dropped_task_removes_its_connection_from_its_rooms() {
+    let (handler, rooms, events) = RoomsHandler::new();
     let (ours, theirs) = pipe();
     block_on(async {
         let options = Options::default();
-        let mut session = pin!(serve_stream(ours, &options, &hotel));
+        let mut session = pin!(serve_stream(ours, &options, &handler));
         let join = async {
             let client = Client::new("ws://localhost/").expect("an address");
             let socket = client.connect_stream(theirs).await.expect("the server accepts");
             socket.send("join tea").await.expect("an open connection");
-            assert_eq!(hears(&socket).await, "true");
+            assert_eq!(next_text(&socket).await, "true");
         };
         let served = async {
             let _ = session.as_mut().await;
-            panic!("it ended before it was dropped");
+            panic!("the session ended before it was dropped");
         };
         or(join, served).await;
         assert_eq!(rooms.len("tea"), 1);
@@ -180,58 +182,58 @@ fn a_task_that_is_dropped_takes_its_connection_out_of_its_rooms() {
 }
 
 #[test]
-fn closing_a_room_closes_who_is_in_it() {
-    let hotel = open(Options::default());
-    let ((ann, ann_hears), (_, ben_hears), (_, eve_hears)) =
-        (hotel.guest(), hotel.guest(), hotel.guest());
-    for socket in [&ann_hears, &ben_hears] {
-        order(socket, "join tea");
+fn closing_a_room_closes_its_members() {
+    let fixture = serve_rooms(Options::default());
+    let ((ann, ann_socket), (_, ben_socket), (_, eve_socket)) =
+        (fixture.connect(), fixture.connect(), fixture.connect());
+    for socket in [&ann_socket, &ben_socket] {
+        command(socket, "join tea");
     }
-    let rooms = hotel.rooms.clone();
+    let rooms = fixture.rooms.clone();
     let closed =
         rooms.to("tea").except(ann.id()).close(CloseCode::GOING_AWAY, "the kettle is empty");
     assert_eq!(closed, 1);
-    match block_on(ben_hears.recv()) {
+    match block_on(ben_socket.recv()) {
         Err(Disconnect::Peer { code: CloseCode::GOING_AWAY, reason }) => {
             assert_eq!(reason, "the kettle is empty");
         }
         other => panic!("{other:?}"),
     }
-    hotel.events.ended();
+    fixture.events.ended();
     assert_eq!(rooms.members("tea"), [ann.id()]);
-    assert_eq!(order(&eve_hears, "join tea"), "true", "the others stay");
+    assert_eq!(command(&eve_socket, "join tea"), "true", "other connections stay open");
 }
 
-/// All that is said until somebody says `last`.
+/// Receives lines up to `last`, and returns them.
 fn listen(socket: &Socket) -> Vec<String> {
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
-        match block_on(hears(socket)).as_str() {
-            "last" => return heard,
-            // The answer to the order to join: others may have spoken before it.
+        match block_on(next_text(socket)).as_str() {
+            "last" => return received,
+            // The answer to the join command, which other lines may precede.
             "true" => {}
-            line => heard.push(line.to_owned()),
+            line => received.push(line.to_owned()),
         }
     }
 }
 
 #[test]
-fn all_hear_one_order_and_who_joins_meanwhile_hears_the_rest_of_it() {
+fn early_and_late_members_see_the_same_order() {
     const WORDS: usize = 300;
-    let hotel = open(Options::default());
+    let fixture = serve_rooms(Options::default());
     let [speakers, early, late] =
-        [4, 2, 2].map(|count| (0..count).map(|_| hotel.guest().1).collect::<Vec<_>>());
+        [4, 2, 2].map(|count| (0..count).map(|_| fixture.connect().1).collect::<Vec<_>>());
     for socket in &early {
-        order(socket, "join tea");
+        command(socket, "join tea");
     }
-    let heard: Vec<Vec<String>> = thread::scope(|scope| {
+    let received: Vec<Vec<String>> = thread::scope(|scope| {
         let speaking: Vec<_> = speakers
             .iter()
             .enumerate()
             .map(|(number, speaker)| {
                 scope.spawn(move || {
                     for word in 0..WORDS {
-                        order(speaker, &format!("say tea {number}.{word}"));
+                        command(speaker, &format!("say tea {number}.{word}"));
                     }
                 })
             })
@@ -242,15 +244,18 @@ fn all_hear_one_order_and_who_joins_meanwhile_hears_the_rest_of_it() {
             block_on(socket.send("join tea")).expect("an open connection");
         }
         for speaker in speaking {
-            speaker.join().expect("it speaks");
+            speaker.join().expect("the speaker finishes");
         }
-        wait_until("the late ones have joined", || hotel.rooms.len("tea") == 4);
-        assert!(delivered(4, 0)(&hotel.rooms.to("tea").send("last")));
-        listening.into_iter().map(|listener| listener.join().expect("it listens")).collect()
+        wait_until("the late members have joined", || fixture.rooms.len("tea") == 4);
+        assert!(delivered(4, 0)(&fixture.rooms.to("tea").send("last")));
+        listening
+            .into_iter()
+            .map(|listener| listener.join().expect("the listener finishes"))
+            .collect()
     });
-    assert_eq!(heard[0].len(), speakers.len() * WORDS);
-    assert_eq!(heard[0], heard[1]);
-    for part in &heard[2..] {
-        assert!(heard[0].ends_with(part), "{} of {} lines", part.len(), heard[0].len());
+    assert_eq!(received[0].len(), speakers.len() * WORDS);
+    assert_eq!(received[0], received[1]);
+    for part in &received[2..] {
+        assert!(received[0].ends_with(part), "{} of {} lines", part.len(), received[0].len());
     }
 }

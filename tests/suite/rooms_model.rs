@@ -1,5 +1,4 @@
-//! Many guests do at random, all at once, what can be done with rooms; a simple model knows what must
-//! come of it.
+//! Many clients use rooms at random and concurrently, and a simple model predicts the outcome.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -9,9 +8,9 @@ use std::{
 use fastrand::Rng;
 
 use super::support::{
-    PATIENCE, block_on,
+    TIMEOUT, block_on,
     handlers::Gate,
-    hotel::{Open, hears, open},
+    rooms_server::{RoomsServer, next_text, serve_rooms},
 };
 use crate::{
     prism::{Connection, ConnectionId, Options, Socket},
@@ -19,59 +18,59 @@ use crate::{
 };
 
 const ROOMS: [&str; 4] = ["tea", "milk", "water", "wine"];
-const GUESTS: usize = 16;
+const CLIENTS: usize = 16;
 const ROUNDS: usize = 20;
-const ORDERS: usize = 50;
+const COMMANDS: usize = 50;
 
-/// A guest, and what it knows: nobody else lets it in or out.
-struct Guest {
+/// A client and the model of its rooms. Only its own commands change its rooms.
+struct ModelClient {
     connection: Connection,
     socket: Socket,
-    dice: Rng,
+    rng: Rng,
     rooms: BTreeSet<&'static str>,
-    /// Those that it has been in since the round began.
+    /// The rooms that it has been in since the beginning of the round.
     stayed: BTreeSet<&'static str>,
-    /// What it has said, and heard, in this round.
-    said: Vec<String>,
-    heard: Vec<String>,
+    /// The lines that it has sent and received in this round.
+    sent: Vec<String>,
+    received: Vec<String>,
     words: usize,
 }
 
-impl Guest {
-    fn new(hotel: &Open, seed: u64) -> Self {
-        let (connection, socket) = hotel.guest();
+impl ModelClient {
+    fn new(fixture: &RoomsServer, seed: u64) -> Self {
+        let (connection, socket) = fixture.connect();
         Self {
             connection,
             socket,
-            dice: Rng::with_seed(seed),
+            rng: Rng::with_seed(seed),
             rooms: BTreeSet::new(),
             stayed: BTreeSet::new(),
-            said: Vec::new(),
-            heard: Vec::new(),
+            sent: Vec::new(),
+            received: Vec::new(),
             words: 0,
         }
     }
 
     fn begin(&mut self) {
         self.stayed.clone_from(&self.rooms);
-        self.said.clear();
-        self.heard.clear();
+        self.sent.clear();
+        self.received.clear();
     }
 
     async fn act(&mut self) {
-        let (room, other) = (self.dice.choice(ROOMS).unwrap(), self.dice.choice(ROOMS).unwrap());
-        match self.dice.usize(..16) {
+        let (room, other) = (self.rng.choice(ROOMS).unwrap(), self.rng.choice(ROOMS).unwrap());
+        match self.rng.usize(..16) {
             0..6 => {
-                let is_new = self.rooms.insert(room); // others may be heard before the answer
-                assert_eq!(self.order(&format!("join {room}")).await, is_new.to_string());
+                let is_new = self.rooms.insert(room); // lines may arrive before the answer
+                assert_eq!(self.command(&format!("join {room}")).await, is_new.to_string());
             }
             6..9 => {
-                let answer = self.order(&format!("leave {room}")).await;
+                let answer = self.command(&format!("leave {room}")).await;
                 assert_eq!(answer, self.rooms.remove(room).to_string());
                 self.stayed.remove(room);
             }
             9 => {
-                assert_eq!(self.order("go").await, self.rooms.len().to_string());
+                assert_eq!(self.command("go").await, self.rooms.len().to_string());
                 self.rooms.clear();
                 self.stayed.clear();
             }
@@ -86,112 +85,119 @@ impl Guest {
         let text = format!("{how} {} {}", self.connection.id(), self.words);
         let line = format!("{to}: {text}");
         self.words += 1;
-        let order =
+        let command =
             if how == "shout" { format!("shout {text}") } else { format!("{how} {to} {text}") };
-        self.order(&order).await;
-        let heard = self.heard.iter().filter(|heard| **heard == line).count();
+        self.command(&command).await;
+        let received = self.received.iter().filter(|received| **received == line).count();
         let is_for_me = how != "tell" && self.rooms.iter().any(|room| is_for(&line, room));
-        assert_eq!(heard, usize::from(is_for_me || how == "shout"), "{line}");
-        self.said.push(line);
+        assert_eq!(received, usize::from(is_for_me || how == "shout"), "{line}");
+        self.sent.push(line);
     }
 
-    /// Gives an order, and hears what is said until its answer.
-    async fn order(&mut self, order: &str) -> String {
-        self.socket.send(order).await.expect("an open connection");
+    /// Sends a command, and receives lines until its answer.
+    async fn command(&mut self, command: &str) -> String {
+        self.socket.send(command).await.expect("an open connection");
         loop {
-            let line = hears(&self.socket).await;
+            let line = next_text(&self.socket).await;
             if !line.contains(": ") {
                 return line;
             }
             let is_for_me = self.rooms.iter().any(|room| is_for(&line, room));
-            assert!(is_for_me || is_for(&line, "everyone"), "heard {line}, in {:?}", self.rooms);
-            self.heard.push(line);
+            assert!(
+                is_for_me || is_for(&line, "everyone"),
+                "received {line} while in {:?}",
+                self.rooms
+            );
+            self.received.push(line);
         }
     }
 
-    /// Goes without a word, and returns when the server has noticed.
-    async fn vanish(self) {
-        let gone = Gate::closed();
-        let open = gone.clone();
-        // Behind the hook of the rooms.
-        self.connection.on_end(move || open.open());
+    /// Drops the socket, and returns when the server has noticed.
+    async fn disconnect(self) {
+        let ended = Gate::closed();
+        let gate = ended.clone();
+        // Runs after the hook of the rooms.
+        self.connection.on_end(move || gate.open());
         drop(self.socket);
-        gone.pass().await;
+        ended.pass().await;
     }
 }
 
-/// All guests act at once. Those who are still there.
-fn act(guests: Vec<Guest>) -> Vec<Guest> {
-    let (tell, told) = channel();
-    let count = guests.len();
-    for mut guest in guests {
-        let tell = tell.clone();
+/// Runs all clients concurrently, and returns those that are still connected.
+fn act(clients: Vec<ModelClient>) -> Vec<ModelClient> {
+    let (sender, receiver) = channel();
+    let count = clients.len();
+    for mut client in clients {
+        let sender = sender.clone();
         spawn(async move {
-            for _ in 0..ORDERS {
-                guest.act().await;
+            for _ in 0..COMMANDS {
+                client.act().await;
             }
-            if guest.dice.usize(..4) > 0 {
-                tell.send(Some(guest)).expect("the scenario waits");
+            if client.rng.usize(..4) > 0 {
+                sender.send(Some(client)).expect("the scenario waits");
             } else {
-                guest.vanish().await;
-                tell.send(None).expect("the scenario waits");
+                client.disconnect().await;
+                sender.send(None).expect("the scenario waits");
             }
         });
     }
-    // Who has failed says nothing.
-    let stayed = (0..count).map(|_| told.recv_timeout(PATIENCE).expect("no guest fails"));
+    // A client that panics sends nothing.
+    let stayed = (0..count).map(|_| receiver.recv_timeout(TIMEOUT).expect("no client fails"));
     stayed.flatten().collect()
 }
 
-/// Whether a line is for who is in this room.
+/// Returns whether a line was sent to this room.
 fn is_for(line: &str, room: &str) -> bool {
     let (to, _) = line.split_once(": ").expect("a line");
     to == "everyone" || to.split('+').any(|name| name == room)
 }
 
 #[test]
-fn whatever_guests_do_the_rooms_are_those_of_a_simple_model() {
-    let hotel = open(Options::default());
-    let (mut guests, mut heard): (Vec<Guest>, usize) = (Vec::new(), 0);
+fn rooms_match_a_simple_model_under_random_use() {
+    let fixture = serve_rooms(Options::default());
+    let (mut clients, mut received): (Vec<ModelClient>, usize) = (Vec::new(), 0);
     for round in 0..ROUNDS {
-        let missing = guests.len()..GUESTS;
-        guests.extend(missing.map(|number| Guest::new(&hotel, (round * GUESTS + number) as u64)));
-        guests.iter_mut().for_each(Guest::begin);
-        guests = act(guests);
-        for guest in &mut guests {
-            // All that was said to it is ahead of the answer.
-            assert_eq!(block_on(guest.order("join nothing")), "true");
-            block_on(guest.order("leave nothing"));
+        let missing = clients.len()..CLIENTS;
+        clients.extend(
+            missing.map(|number| ModelClient::new(&fixture, (round * CLIENTS + number) as u64)),
+        );
+        clients.iter_mut().for_each(ModelClient::begin);
+        clients = act(clients);
+        for client in &mut clients {
+            // All lines for the client precede the answer.
+            assert_eq!(block_on(client.command("join nothing")), "true");
+            block_on(client.command("leave nothing"));
         }
         for room in ROOMS {
-            let inside = guests.iter().filter(|guest| guest.rooms.contains(room));
+            let inside = clients.iter().filter(|client| client.rooms.contains(room));
             let expected: HashSet<ConnectionId> =
-                inside.map(|guest| guest.connection.id()).collect();
-            let members = hotel.rooms.members(room);
+                inside.map(|client| client.connection.id()).collect();
+            let members = fixture.rooms.members(room);
             assert_eq!(members.len(), expected.len(), "{room}, round {round}");
             assert_eq!(members.into_iter().collect::<HashSet<_>>(), expected);
-            let is_there = hotel.rooms.names().contains(&Arc::from(room));
+            let is_there = fixture.rooms.names().contains(&Arc::from(room));
             assert_eq!(is_there, !expected.is_empty(), "{room}, round {round}");
         }
-        heard += assert_who_stayed_has_heard_everything_once(&guests);
-        assert_all_have_heard_one_order(&guests);
+        received += assert_lines_received_once(&clients);
+        assert_same_order(&clients);
     }
-    assert!(heard > 1000, "only {heard} lines were heard by who was there all the time");
+    assert!(received > 1000, "only {received} lines had to be received");
 }
 
-/// How many lines that is.
-fn assert_who_stayed_has_heard_everything_once(guests: &[Guest]) -> usize {
+/// Asserts that members that stayed in a room have received all of its lines once. Returns the
+/// number of lines.
+fn assert_lines_received_once(clients: &[ModelClient]) -> usize {
     let mut count = 0;
-    for listener in guests {
-        let distinct: HashSet<&String> = listener.heard.iter().collect();
-        assert_eq!(distinct.len(), listener.heard.len(), "something was heard twice");
-        for speaker in guests {
-            for line in &speaker.said {
+    for listener in clients {
+        let distinct: HashSet<&String> = listener.received.iter().collect();
+        assert_eq!(distinct.len(), listener.received.len(), "a line was received twice");
+        for speaker in clients {
+            for line in &speaker.sent {
                 let to_others = line.contains(": tell ");
                 let is_itself = listener.connection.id() == speaker.connection.id();
                 let stayed = listener.stayed.iter().any(|room| is_for(line, room));
                 if (stayed || is_for(line, "everyone")) && !(to_others && is_itself) {
-                    assert!(distinct.contains(line), "{line} was not heard by all");
+                    assert!(distinct.contains(line), "a member missed {line}");
                     count += 1;
                 }
             }
@@ -200,18 +206,18 @@ fn assert_who_stayed_has_heard_everything_once(guests: &[Guest]) -> usize {
     count
 }
 
-/// What two guests have both heard that was for a room, they have heard in the same order.
-fn assert_all_have_heard_one_order(guests: &[Guest]) {
+/// Asserts that any two clients received the lines that they share in the same order, room by room.
+fn assert_same_order(clients: &[ModelClient]) {
     for room in ROOMS {
-        let heard: Vec<Vec<&str>> = guests
+        let received: Vec<Vec<&str>> = clients
             .iter()
-            .map(|guest| {
-                let lines = guest.heard.iter().map(String::as_str);
+            .map(|client| {
+                let lines = client.received.iter().map(String::as_str);
                 lines.filter(|line| is_for(line, room)).collect()
             })
             .collect();
-        for (at, one) in heard.iter().enumerate() {
-            for other in &heard[at + 1..] {
+        for (at, one) in received.iter().enumerate() {
+            for other in &received[at + 1..] {
                 let common = |these: &[&str], those: &[&str]| {
                     let those: HashSet<&str> = those.iter().copied().collect();
                     these

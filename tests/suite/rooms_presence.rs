@@ -1,5 +1,5 @@
-//! Presence on real connections: who is told what, and that nobody stays who is not there. (All that
-//! needs no socket is in `prism-rooms`, in virtual time.)
+//! Presence over real connections: what watchers are told, and that disconnected users never stay
+//! listed. `prism-rooms` tests everything that needs no socket, in virtual time.
 
 use std::{env, process::Child, sync::Arc, time::Duration};
 
@@ -9,21 +9,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::support::{
-    alone::again,
     block_on,
-    hotel::hears,
+    own_process::rerun,
     peer::{Peer, TEXT},
-    server::{Running, serve},
+    rooms_server::next_text,
+    server::{TestServer, serve},
 };
 use crate::{
     prism::{Client, Connection, Handler, Message, Options, Runtime, Socket},
     runtime::Network,
 };
 
-/// Tracks whoever says its name, and has it watch.
-struct Lobby(Presence<String>);
+/// Tracks each connection under the name that it sends, and lets it watch.
+struct PresenceHandler(Presence<String>);
 
-impl Handler for Lobby {
+impl Handler for PresenceHandler {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let name = message.as_text().expect("text");
         assert_ne!(name, "panic", "on purpose");
@@ -33,31 +33,31 @@ impl Handler for Lobby {
     }
 }
 
-/// A lobby that is open, and what the program itself is told of it.
-fn open(options: Options) -> (Running, Presence<String>, Watch<String>) {
+/// Runs a server with presence, which the program itself watches as well.
+fn open(options: Options) -> (TestServer, Presence<String>, Watch<String>) {
     let presence = block_on(async { Presence::new(Network::default()) });
-    let lobby = Lobby(presence.clone());
-    let server = serve(|server| server.options(options).websocket("/", lobby));
+    let handler = PresenceHandler(presence.clone());
+    let server = serve(|server| server.options(options).websocket("/", handler));
     let watch = presence.watch_here("tea");
-    assert!(matches!(&*told(&watch), Change::State { number: 0, .. }));
+    assert!(matches!(&*next_change(&watch), Change::State { number: 0, .. }));
     (server, presence, watch)
 }
 
 #[track_caller]
-fn told(watch: &Watch<String>) -> Arc<Change<String>> {
+fn next_change(watch: &Watch<String>) -> Arc<Change<String>> {
     block_on(watch.recv()).expect("the presence is there")
 }
 
-/// Who has joined and who has left, with the next number.
+/// Receives a change with the expected number, and returns the keys that joined and left.
 #[track_caller]
-fn moves(watch: &Watch<String>, expected: u64) -> (Vec<String>, Vec<String>) {
-    let (number, joined, left) = moved(&told(watch));
+fn expect_diff(watch: &Watch<String>, expected: u64) -> (Vec<String>, Vec<String>) {
+    let (number, joined, left) = diff(&next_change(watch));
     assert_eq!(number, expected);
     (joined, left)
 }
 
 #[track_caller]
-fn moved(change: &Change<String>) -> (u64, Vec<String>, Vec<String>) {
+fn diff(change: &Change<String>) -> (u64, Vec<String>, Vec<String>) {
     match change {
         Change::Diff { number, joined, updated, left, .. } => {
             assert!(updated.is_empty());
@@ -69,43 +69,43 @@ fn moved(change: &Change<String>) -> (u64, Vec<String>, Vec<String>) {
 }
 
 #[track_caller]
-fn only(name: &str) -> Vec<String> {
+fn keys(name: &str) -> Vec<String> {
     vec![name.to_owned()]
 }
 
 #[test]
-fn a_browser_is_told_who_is_there_and_then_who_comes_and_goes() {
+fn a_watcher_gets_the_state_and_then_the_changes() {
     let (server, presence, watch) = open(Options::default());
-    let enter = |name: &str| -> Socket {
+    let connect_as = |name: &str| -> Socket {
         block_on(async {
             let socket = server.connect("/").await;
             socket.send(name).await.expect("an open connection");
             socket
         })
     };
-    let hears_of = |socket: &Socket| -> Value {
-        serde_json::from_str(&block_on(hears(socket))).expect("JSON")
+    let next_json = |socket: &Socket| -> Value {
+        serde_json::from_str(&block_on(next_text(socket))).expect("JSON")
     };
-    let ann = enter("ann");
-    let state = hears_of(&ann);
+    let ann = connect_as("ann");
+    let state = next_json(&ann);
     assert_eq!((&state["presence"], &state["room"]), (&json!("state"), &json!("tea")));
     if state["number"] == 0 {
-        // She has seen the room before she was shown in it.
-        assert_eq!(hears_of(&ann)["joined"][0]["key"], "ann");
+        // The state was taken before Ann was announced in it.
+        assert_eq!(next_json(&ann)["joined"][0]["key"], "ann");
     }
-    assert_eq!(moves(&watch, 1), (only("ann"), vec![]));
-    let ben = enter("ben");
-    let joined = hears_of(&ann);
+    assert_eq!(expect_diff(&watch, 1), (keys("ann"), vec![]));
+    let ben = connect_as("ben");
+    let joined = next_json(&ann);
     assert_eq!((&joined["number"], &joined["joined"][0]["key"]), (&json!(2), &json!("ben")));
     assert_eq!(joined["joined"][0]["connections"][0]["meta"], "here");
     assert_eq!(presence.count("tea"), 2);
     drop(ben);
-    let left = hears_of(&ann);
+    let left = next_json(&ann);
     assert_eq!((&left["number"], &left["left"]), (&json!(3), &json!(["ben"])));
 }
 
 #[test]
-fn however_somebody_goes_it_is_told_once() {
+fn every_kind_of_departure_is_told_once() {
     let (server, _, watch) = open(Options::default());
     let endings: [fn(Peer); 4] = [
         |mut peer| peer.send(TEXT, b"panic"),
@@ -117,16 +117,16 @@ fn however_somebody_goes_it_is_told_once() {
         let number = 2 * round as u64 + 1;
         let mut peer = server.open("/");
         peer.send(TEXT, b"ben");
-        assert_eq!(moves(&watch, number), (only("ben"), vec![]));
+        assert_eq!(expect_diff(&watch, number), (keys("ben"), vec![]));
         end(peer);
-        assert_eq!(moves(&watch, number + 1), (vec![], only("ben")));
+        assert_eq!(expect_diff(&watch, number + 1), (vec![], keys("ben")));
     }
 }
 
 const ADDRESS: &str = "PRISM_TESTS_ADDRESS";
 
-/// In the process that is to be killed: enters, and stays until then.
-fn stay() {
+/// Runs in the process that is to be killed: connects, and stays connected.
+fn run_child() {
     let Ok(url) = env::var(ADDRESS) else { return };
     block_on(async {
         let socket = Client::new(&url).expect("an address").connect().await.expect("a server");
@@ -135,50 +135,50 @@ fn stay() {
     });
 }
 
-/// A process that does not outlive the scenario.
-struct Killed(Child);
+/// A child process that is killed when this is dropped.
+struct KillOnDrop(Child);
 
-impl Killed {
+impl KillOnDrop {
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).expect("nobody has waited for it");
+        kill_process(Pid::from_child(&self.0), signal).expect("the child was not waited for yet");
     }
 }
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A process with a client, which the signal ends or silences: it is gone within the time that this
-/// takes by the options, and once.
+/// Runs a client in a process that the signal kills or stops. Asserts that the client leaves
+/// exactly once, within the time that the options allow.
 #[track_caller]
-fn is_gone_after(test: &impl Fn(), signal: Signal, options: Options) {
+fn assert_leaves_once_after(test: &impl Fn(), signal: Signal, options: Options) {
     if env::var_os(ADDRESS).is_some() {
-        return stay();
+        return run_child();
     }
     let (server, presence, watch) = open(options);
-    let child = again(test).env(ADDRESS, server.url("/")).spawn();
-    let child = Killed(child.expect("this program runs again"));
-    assert_eq!(moves(&watch, 1), (only("ben"), vec![]));
+    let child = rerun(test).env(ADDRESS, server.url("/")).spawn();
+    let child = KillOnDrop(child.expect("this program starts"));
+    assert_eq!(expect_diff(&watch, 1), (keys("ben"), vec![]));
     child.signal(signal);
-    let left = block_on(or(async { watch.recv().await }, too_late()));
-    assert_eq!(moved(&left.expect("it is late")), (2, vec![], only("ben")));
+    let left = block_on(or(async { watch.recv().await }, after_deadline()));
+    assert_eq!(diff(&left.expect("the client leaves in time")), (2, vec![], keys("ben")));
     assert_eq!(presence.count("tea"), 0);
     drop(child);
-    // The next thing that is told is another one's coming.
+    // The next change is that of another client: nothing was announced twice.
     let mut peer = server.open("/");
     peer.send(TEXT, b"eve");
-    assert_eq!(moves(&watch, 3), (only("eve"), vec![]));
+    assert_eq!(expect_diff(&watch, 3), (keys("eve"), vec![]));
 }
 
-/// Interval and timeout of the keepalive, where somebody is to be found silent.
+/// The interval and the timeout of the keepalive that detects a silent client.
 const HALF: Duration = Duration::from_millis(500);
 
-/// Twice as long as it may take: the keepalive's 1 s and presence's window of 0.1 s. In small steps, so
-/// that time in which a busy machine let nobody here run does not count.
-async fn too_late<T>() -> Option<T> {
+/// Returns after twice the allowed time: 1 s of the keepalive and 0.1 s of presence's window. It
+/// sleeps in small steps, so that pauses of a busy machine do not count in full.
+async fn after_deadline<T>() -> Option<T> {
     for _ in 0..220 {
         Network::default().sleep(Duration::from_millis(10)).await;
     }
@@ -186,20 +186,16 @@ async fn too_late<T>() -> Option<T> {
 }
 
 #[test]
-fn a_client_whose_process_is_killed_is_gone_at_once_and_once() {
+fn a_killed_client_leaves_at_once_and_only_once() {
     let mut options = Options::default();
-    options.protocol.ping_interval = None; // nobody has to ask
-    is_gone_after(
-        &a_client_whose_process_is_killed_is_gone_at_once_and_once,
-        Signal::KILL,
-        options,
-    );
+    options.protocol.ping_interval = None; // the kernel reports the end
+    assert_leaves_once_after(&a_killed_client_leaves_at_once_and_only_once, Signal::KILL, options);
 }
 
 #[test]
-fn a_client_whose_process_hangs_is_gone_within_the_keepalive_time_once() {
+fn a_hung_client_leaves_within_the_keepalive_time() {
     let mut options = Options::default();
     (options.protocol.ping_interval, options.protocol.pong_timeout) = (Some(HALF), HALF);
-    let test = &a_client_whose_process_hangs_is_gone_within_the_keepalive_time_once;
-    is_gone_after(test, Signal::STOP, options);
+    let test = &a_hung_client_leaves_within_the_keepalive_time;
+    assert_leaves_once_after(test, Signal::STOP, options);
 }

@@ -1,34 +1,36 @@
-//! Members that do not read: nobody waits for them, and they cost an outbox each.
+//! Members that do not read: other members do not wait for them, and each costs at most one outbox.
 
 use super::support::{
-    alone::{alone, peak_heap},
-    hotel::{Open, open},
+    own_process::{in_own_process, peak_heap},
     pattern,
     peer::{BINARY, CLOSE, Peer, TEXT, close_payload},
+    rooms_server::{RoomsServer, serve_rooms},
 };
 use crate::prism::{CloseCode, Disconnect, Options};
 
-/// Somebody who joins, and reads only when asked to.
-fn join(hotel: &Open, room: &str) -> Peer {
-    let mut peer = hotel.server.open("/");
+/// Connects a peer that joins a room, and reads only when the scenario says so.
+fn join(fixture: &RoomsServer, room: &str) -> Peer {
+    let mut peer = fixture.server.open("/");
     peer.send(TEXT, format!("join {room}").as_bytes());
     peer.expect(TEXT, b"true");
     peer
 }
 
 #[test]
-fn members_that_do_not_read_keep_nobody_waiting_and_cost_an_outbox_each() {
-    alone(&members_that_do_not_read_keep_nobody_waiting_and_cost_an_outbox_each, || {
+fn stalled_members_delay_nobody_and_cost_an_outbox_each() {
+    in_own_process(&stalled_members_delay_nobody_and_cost_an_outbox_each, || {
         const SLOW: usize = 50;
-        let hotel = open(Options::default());
-        let mut readers: Vec<Peer> = (0..10).map(|_| join(&hotel, "tea")).collect();
+        let fixture = serve_rooms(Options::default());
+        let mut readers: Vec<Peer> = (0..10).map(|_| join(&fixture, "tea")).collect();
         let message = pattern(16 << 10);
-        // Until so many members have missed a hundred messages, and no other has missed any.
+        // Sends until `slow` members have missed a hundred messages, and asserts that no other
+        // missed any.
         let mut broadcast = |slow: usize| {
             let mut full = 0;
             while full < 100 {
-                let delivery = hotel.rooms.to("tea").send(&message);
-                // Each reader has it before the next one is sent: none of them is ever behind.
+                let delivery = fixture.rooms.to("tea").send(&message);
+                // Every reader receives the message before the next one is sent, so none falls
+                // behind.
                 for reader in &mut readers {
                     reader.expect(BINARY, &message);
                 }
@@ -38,25 +40,26 @@ fn members_that_do_not_read_keep_nobody_waiting_and_cost_an_outbox_each() {
             }
         };
         let readers_cost = peak_heap(|| broadcast(0));
-        let slow: Vec<Peer> = (0..SLOW).map(|_| join(&hotel, "tea")).collect();
+        let slow: Vec<Peer> = (0..SLOW).map(|_| join(&fixture, "tea")).collect();
         let cost = peak_heap(|| broadcast(SLOW)).saturating_sub(readers_cost);
-        eprintln!("{SLOW} members that do not read: {cost} bytes, beside {readers_cost}");
-        // At most a mark and a message each; and it is far less, because they share what waits.
+        eprintln!("{SLOW} stalled members: {cost} bytes, in addition to {readers_cost}");
+        // The bound is the mark and a message each. The cost is far lower, because members share
+        // what is buffered.
         assert!(cost < SLOW * (80 << 10) / 2, "they cost {cost} bytes");
-        assert_eq!(hotel.rooms.len("tea"), 10 + slow.len(), "they are still there");
+        assert_eq!(fixture.rooms.len("tea"), 10 + slow.len(), "stalled members stay in the room");
     });
 }
 
 #[test]
-fn where_a_gap_makes_no_sense_who_is_too_slow_is_closed_and_the_others_stay() {
-    let hotel = open(Options::default());
-    let mut reader = join(&hotel, "tea");
-    let reading = hotel.events.connected();
-    let mut slow = join(&hotel, "tea");
+fn or_close_closes_only_the_slow_member() {
+    let fixture = serve_rooms(Options::default());
+    let mut reader = join(&fixture, "tea");
+    let reading = fixture.events.connected();
+    let mut slow = join(&fixture, "tea");
     let message = pattern(16 << 10);
     let mut delivered = 0;
     loop {
-        let delivery = hotel.rooms.to("tea").or_close().send(&message);
+        let delivery = fixture.rooms.to("tea").or_close().send(&message);
         reader.expect(BINARY, &message);
         if delivery.dropped > 0 {
             assert_eq!((delivery.delivered, delivery.dropped), (1, 1));
@@ -64,17 +67,17 @@ fn where_a_gap_makes_no_sense_who_is_too_slow_is_closed_and_the_others_stay() {
         }
         delivered += 1;
     }
-    // What it was sent before, it gets.
+    // The slow member still gets what was accepted for it.
     for _ in 0..delivered {
         slow.expect(BINARY, &message);
     }
     slow.expect(CLOSE, &close_payload(1013, "too slow"));
     slow.send_close(1013, "too slow");
     slow.expect_end();
-    hotel.events.connected();
-    match hotel.events.ended() {
+    fixture.events.connected();
+    match fixture.events.ended() {
         Disconnect::Local { code: CloseCode::TRY_AGAIN_LATER, .. } => {}
         other => panic!("{other}"),
     }
-    assert_eq!(hotel.rooms.members("tea"), [reading.id()]);
+    assert_eq!(fixture.rooms.members("tea"), [reading.id()]);
 }

@@ -1,5 +1,5 @@
-//! A server that shuts down: no new connections, 1001 to everybody, and nobody is waited for longer
-//! than the grace time.
+//! Shutdowns: a server stops accepting, closes every connection with 1001, and waits no longer than
+//! the grace time.
 
 use std::{net::TcpStream, time::Duration};
 
@@ -24,7 +24,7 @@ fn assert_counts(outcome: Shutdown, closed: usize, failed: usize, cut: usize) {
 }
 
 #[test]
-fn everybody_is_told_1001_and_counted() {
+fn shutdown_closes_and_counts_every_connection() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let sockets = [(); 3].map(|()| block_on(server.connect("/")));
@@ -44,16 +44,16 @@ fn everybody_is_told_1001_and_counted() {
 }
 
 #[test]
-fn many_are_told_one_after_the_other_and_all_of_them() {
+fn shutdown_in_steps_reaches_every_connection() {
     let server = serve_echo(Options::default());
     let mut peers: Vec<_> = (0..200).map(|_| server.open("/")).collect();
     server.begin_stop();
-    // 64 at once, and as many in each of the steps that follow; the order is the server's.
+    // The server closes 64 connections at once, and 64 in each following step, in any order.
     for peer in &mut peers {
         peer.expect_close(1001, WHY);
     }
     for peer in peers {
-        peer.expect_gone_after_close();
+        peer.close_and_expect_disconnect();
     }
     assert_counts(server.stopped(), 200, 0, 0);
     let counts = server.stats().counts();
@@ -67,22 +67,22 @@ fn a_server_without_connections_stops_at_once() {
 }
 
 #[test]
-fn nobody_is_accepted_any_more() {
-    // At an address of its own: on that of all the others somebody may get its port as soon as it is
-    // free.
+fn shutdown_stops_accepting() {
+    // Listens on an address of its own: on 127.0.0.1, another test could take the port as soon as
+    // it is free.
     let server = serve_at("127.0.0.2:0", |server| server.websocket("/", Echo));
     let mut peer = server.open("/"); // keeps the server waiting
     server.begin_stop();
     peer.expect_close(1001, WHY);
-    // The listener is gone before anybody is told.
+    // The listener is closed before the first close frame.
     let late = TcpStream::connect(server.address());
-    assert!(late.is_err(), "somebody still listens");
-    peer.expect_gone_after_close();
+    assert!(late.is_err(), "the port is still open");
+    peer.close_and_expect_disconnect();
     assert_counts(server.stopped(), 1, 0, 0);
 }
 
 #[test]
-fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
+fn shutdown_cuts_unresponsive_peers_after_the_grace_time() {
     let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(2);
     options.connection.protocol.close_timeout = Duration::from_secs(600);
@@ -95,7 +95,7 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
     assert_counts(server.stop(), 1, 0, 1);
     assert_eq!(block_on(polite.recv()).expect_err("no message").code(), 1001);
     stuck.expect_close(1001, WHY);
-    stuck.expect_gone();
+    stuck.expect_disconnect();
     let endings = [events.ended(), events.ended()];
     let cut = |ending: &&Disconnect| matches!(ending, Disconnect::Failed(Failure::ServerShutdown));
     assert_eq!(endings.iter().filter(cut).count(), 1, "{endings:?}");
@@ -103,7 +103,7 @@ fn a_peer_that_does_not_answer_is_cut_after_the_grace_time() {
 }
 
 #[test]
-fn in_a_busy_crowd_everybody_is_counted_once_however_it_ends() {
+fn shutdown_counts_each_connection_once_under_load() {
     const OF_EACH: usize = 20;
     let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(2);
@@ -126,12 +126,12 @@ fn in_a_busy_crowd_everybody_is_counted_once_however_it_ends() {
         peer.expect_close(1001, WHY);
     }
     assert_counts(server.stopped(), OF_EACH, OF_EACH, OF_EACH);
-    stuck.into_iter().for_each(Peer::expect_gone);
+    stuck.into_iter().for_each(Peer::expect_disconnect);
     let counts = server.stats().counts();
     assert_eq!((counts.accepted, counts.open), (3 * OF_EACH as u64, 0));
 }
 
-/// Finishes what it is doing, at its own pace.
+/// Finishes its message even after the connection has closed.
 struct Busy {
     gate: Gate,
     recorder: Recorder,
@@ -145,12 +145,12 @@ impl Handler for Busy {
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.recorder.tell(Seen::Ended(reason));
+        self.recorder.record(Seen::Ended(reason));
     }
 }
 
 #[test]
-fn a_handler_that_is_busy_is_waited_for() {
+fn shutdown_waits_for_busy_handlers() {
     let (recorder, events) = recorder();
     let gate = Gate::closed();
     let busy = Busy { gate: gate.clone(), recorder };
@@ -171,7 +171,7 @@ fn a_handler_that_is_busy_is_waited_for() {
 }
 
 #[test]
-fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped() {
+fn shutdown_cuts_a_busy_connection_but_not_its_handler() {
     let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_millis(100);
     let (recorder, events) = recorder();
@@ -182,7 +182,7 @@ fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped()
     peer.send(TEXT, b"work");
     events.message();
     assert_counts(server.stop(), 0, 0, 1);
-    peer.expect_gone();
+    peer.expect_disconnect();
     events.nothing_yet();
     gate.open();
     assert_eq!(events.message().as_message(), Message::Text("finished"));
@@ -191,25 +191,25 @@ fn a_handler_that_is_busy_for_too_long_loses_its_connection_but_is_not_dropped()
 }
 
 #[test]
-fn who_is_still_in_the_handshake_is_not_waited_for() {
+fn shutdown_does_not_wait_for_handshakes() {
     let mut options = ServerOptions::default();
     options.shutdown_grace = Duration::from_secs(600);
     let server = serve_echo(options);
     let mut peer = server.dial();
     let request = Peer::request("/");
     peer.write(&request.as_bytes()[..40]);
-    // Connections are accepted in order: when this one is served, the one before is in.
+    // Connections are accepted in order: when this one is served, the earlier one was accepted.
     let mut witness = server.open("/");
 
     server.begin_stop();
     witness.expect_close(1001, WHY);
-    witness.expect_gone_after_close();
+    witness.close_and_expect_disconnect();
     assert_counts(server.stopped(), 1, 0, 0);
-    peer.expect_gone();
+    peer.expect_disconnect();
 }
 
 #[test]
-fn what_was_sent_before_the_shutdown_still_arrives() {
+fn messages_sent_before_a_shutdown_still_arrive() {
     let (recorder, events) = recorder();
     let server = serve(|server| server.websocket("/", recorder));
     let mut peer = server.open("/");
@@ -222,14 +222,14 @@ fn what_was_sent_before_the_shutdown_still_arrives() {
         peer.expect(TEXT, b"before");
     }
     peer.expect_close(1001, WHY);
-    peer.expect_gone_after_close();
+    peer.close_and_expect_disconnect();
     assert_counts(server.stopped(), 1, 0, 0);
 }
 
 #[test]
-fn a_server_that_is_dropped_stops_accepting_and_its_connections_go_on() {
+fn a_dropped_server_leaves_its_connections_open() {
     let (recorder, events) = recorder();
-    // As above, at an address of its own.
+    // As above, listens on an address of its own.
     let server = block_on(Server::bind("127.0.0.3:0")).expect("a free port");
     let address = server.local_addr().expect("a bound listener");
     let gate = Gate::closed();
@@ -246,7 +246,7 @@ fn a_server_that_is_dropped_stops_accepting_and_its_connections_go_on() {
     let connection = events.connected();
     gate.open();
     let _ = block_on(is_dropped.recv()); // nothing is sent: the channel closes
-    assert!(TcpStream::connect(address).is_err(), "somebody still listens");
+    assert!(TcpStream::connect(address).is_err(), "the port is still open");
     peer.send(TEXT, b"still here?");
     assert_eq!(events.message().as_message(), Message::Text("still here?"));
     block_on(connection.send("yes")).expect("an open connection");

@@ -1,5 +1,5 @@
-//! Pages that are larger than what the operating system takes at once: their peers set the pace, within
-//! limits, and keep nobody else waiting.
+//! Pages that exceed the socket buffers: their readers may be slow, within limits, and do not delay
+//! other clients.
 
 use std::{
     io::Read,
@@ -13,19 +13,19 @@ use socket2::{Domain, Socket, Type};
 use super::support::{
     handlers::Echo,
     peer::{BINARY, Peer, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
     wait_until,
 };
 use crate::prism::{Options, Reply, ServerOptions};
 
-/// More than a connection's two ends hold in the kernel.
+/// More than the kernel buffers at both ends of a connection.
 const LARGE: usize = 8 << 20;
 
-/// How much a peer takes at once.
+/// The number of bytes that a peer reads at once.
 const PIECE: usize = 64 << 10;
 
-/// A server with these limits, a large page and a small one.
-fn site(options: impl Into<ServerOptions>) -> Running {
+/// Runs a server with these options, a large page and a small one.
+fn site(options: impl Into<ServerOptions>) -> TestServer {
     let large = Reply::html(vec![b'x'; LARGE]);
     serve(|server| {
         server
@@ -36,20 +36,19 @@ fn site(options: impl Into<ServerOptions>) -> Running {
     })
 }
 
-/// A peer for which the kernel holds little; it has asked for the large page, and has its head.
-fn reader(server: &Running) -> Peer {
+/// Connects a peer with a small receive buffer, which requests the large page and reads its head.
+fn reader(server: &TestServer) -> Peer {
     let address = server.address();
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(PIECE).expect("a socket");
     socket.connect(&address.into()).expect("a server listens");
-    let mut peer = Peer::on(TcpStream::from(socket), true);
+    let mut peer = Peer::from_stream(TcpStream::from(socket), true);
     peer.write(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(peer.head().status, 200);
     peer
 }
 
-/// Reads up to the end, with a pause before each piece: how much that is, with what came behind the head.
-/// A reset is an end as well.
+/// Reads the body up to the end or a reset, with a pause before each read. Returns its length.
 fn read_at_pace(mut peer: Peer, pause: Duration) -> usize {
     let mut piece = vec![0; PIECE];
     let mut all = peer.take_input().len();
@@ -63,55 +62,56 @@ fn read_at_pace(mut peer: Peer, pause: Duration) -> usize {
 }
 
 #[track_caller]
-fn expect_echo(server: &Running) {
+fn expect_echo(server: &TestServer) {
     let mut peer = server.open("/ws");
     peer.send(TEXT, b"all is well");
     peer.expect(TEXT, b"all is well");
 }
 
 #[track_caller]
-fn expect_small_page(server: &Running) {
+fn expect_small_page(server: &TestServer) {
     let mut peer = server.dial();
     peer.write(b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(peer.answer().1, "small");
+    assert_eq!(peer.response().1, "small");
 }
 
 #[test]
-fn a_large_page_arrives_whole_although_that_takes_several_times_the_write_timeout() {
+fn a_large_page_may_take_longer_than_the_write_timeout() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(400);
     options.min_write_rate = 1 << 20;
     let server = site(options);
     let began = Instant::now();
-    // At most 128 pieces, of which each takes its time: slow is what is tested.
+    // At most 128 reads, with a pause before each. The slowness is the subject of this test.
     assert_eq!(read_at_pace(reader(&server), Duration::from_millis(10)), LARGE);
     assert!(began.elapsed() > Duration::from_millis(1200), "{:?}", began.elapsed());
     let counts = server.stats().counts();
     assert_eq!((counts.pages, counts.incomplete), (1, 0));
 }
 
-/// A peer with as little memory for what comes as the kernel allows.
-fn small_socket(server: &Running) -> Peer {
+/// Connects a peer with the smallest receive buffer that the kernel allows.
+fn small_socket(server: &TestServer) -> Peer {
     let address = server.address();
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(0).expect("a socket");
     socket.connect(&address.into()).expect("a server listens");
-    Peer::on(TcpStream::from(socket), true)
+    Peer::from_stream(TcpStream::from(socket), true)
 }
 
-/// Reads a KiB every 50 ms: 20 KiB a second, which the operating system sees go in pieces of some KiB.
+/// Reads 1 KiB every 50 ms, which is 20 KiB per second. The server's kernel sees it in steps of a
+/// few KiB.
 fn read_steadily(peer: &mut Peer, span: Duration) {
     let (began, mut piece) = (Instant::now(), [0; 1024]);
     while began.elapsed() < span {
         thread::sleep(Duration::from_millis(50));
-        peer.stream.read_exact(&mut piece).expect("the server goes on");
+        peer.stream.read_exact(&mut piece).expect("the server continues to send");
     }
 }
 
 #[test]
-fn a_peer_that_reads_slowly_but_steadily_is_not_given_up() {
+fn a_slow_but_steady_reader_is_kept() {
     let mut options = Options::default();
-    // In that time it takes 20 KiB, which is less than any operating system tells a poller of.
+    // In this time the peer reads 20 KiB, which is too little to make a socket writable again.
     options.write_timeout = Duration::from_secs(1);
     let server = site(options);
     let mut page = small_socket(&server);
@@ -130,33 +130,34 @@ fn a_peer_that_reads_slowly_but_steadily_is_not_given_up() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_of_a_page_is_given_up() {
+fn a_peer_that_reads_nothing_of_a_page_is_dropped() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(300);
     let server = site(options);
-    let peer = reader(&server); // and reads no more
-    wait_until("it is given up", || server.stats().counts().incomplete == 1);
+    let peer = reader(&server); // and reads no further
+    wait_until("the server gives up", || server.stats().counts().incomplete == 1);
     assert!(read_at_pace(peer, Duration::ZERO) < LARGE);
 }
 
 #[test]
-fn a_peer_that_takes_a_page_too_slowly_is_given_up() {
+fn a_peer_that_reads_a_page_too_slowly_is_dropped() {
     let mut options = Options::default();
     options.write_timeout = Duration::from_millis(500);
     options.min_write_rate = 100 << 20;
     let server = site(options);
-    // It never pauses for as long as the timeout, and takes 6 MB each second at most.
+    // The peer never pauses for as long as the timeout, and reads at most 6 MB per second.
     assert!(read_at_pace(reader(&server), Duration::from_millis(10)) < LARGE);
     assert_eq!(server.stats().counts().incomplete, 1);
 }
 
 #[test]
-fn pages_under_way_lock_nobody_out() {
+fn pages_in_progress_do_not_block_new_clients() {
     let mut options = ServerOptions::default();
     (options.max_handshakes, options.max_pages) = (4, 4);
     options.connection.handshake_timeout = Duration::from_secs(600);
     let server = site(options);
-    // Four have a place, four more are sent from where handshakes are, and make way for the others.
+    // Four pages have a slot of their own. Four more use handshake slots, and are evicted for new
+    // clients.
     let slow: Vec<_> = (0..12).map(|_| reader(&server)).collect();
     expect_echo(&server);
     expect_small_page(&server);
@@ -167,7 +168,7 @@ fn pages_under_way_lock_nobody_out() {
 }
 
 #[test]
-fn silent_handshakes_lock_no_page_out_and_cut_none() {
+fn silent_handshakes_neither_block_nor_cut_pages() {
     let mut options = ServerOptions::default();
     options.max_handshakes = 4;
     options.connection.handshake_timeout = Duration::from_secs(600);
@@ -182,16 +183,16 @@ fn silent_handshakes_lock_no_page_out_and_cut_none() {
 }
 
 #[test]
-fn a_page_under_way_arrives_whole_although_the_server_shuts_down() {
+fn a_page_in_progress_survives_a_shutdown() {
     let server = site(Options::default());
     let large = reader(&server);
     let mut silent = server.dial();
     silent.write(b"GET /");
     let open = server.open("/ws");
     server.begin_stop();
-    // Handshakes are dropped, and connections are closed; the page goes on.
-    silent.expect_gone();
-    open.expect_gone_after_close();
+    // Handshakes are dropped and connections closed, but the page continues.
+    silent.expect_disconnect();
+    open.close_and_expect_disconnect();
     assert_eq!(read_at_pace(large, Duration::ZERO), LARGE);
     assert_eq!(server.stopped().closed, 1);
 }

@@ -1,5 +1,5 @@
-//! Streams that no server accepted: a pipe in memory, a Unix socket, and one whose handshake somebody
-//! else has done.
+//! Streams that were not accepted by a server of Prism: an in-memory pipe, a Unix socket, and a
+//! stream whose handshake is done already.
 
 use std::{net::TcpStream, thread, time::Duration};
 
@@ -19,12 +19,12 @@ use crate::{
     runtime::{adopt, pipe, unix_pair},
 };
 
-/// A client of Prism's talks to a handler of Prism's, over a stream of the runtime's.
+/// Runs a conversation between Prism's client and a handler over a pair of streams.
 macro_rules! converse {
     ($pair:expr) => {{
         let (ours, theirs) = $pair;
         let mut options = Options::default();
-        // Each side ends its own: nobody may have to wait until the other is dropped.
+        // Each side must end its own direction: the other side must not depend on a drop.
         options.protocol.close_timeout = Duration::MAX;
         let client = async {
             let client = Client::new("ws://localhost/any/path?q").expect("a good address");
@@ -47,16 +47,16 @@ macro_rules! converse {
 }
 
 #[test]
-fn a_pipe_in_memory_carries_a_web_socket() {
+fn an_in_memory_pipe_carries_a_websocket() {
     converse!(pipe());
 }
 
 #[test]
-fn a_unix_socket_carries_a_web_socket() {
+fn a_unix_socket_carries_a_websocket() {
     converse!(unix_pair());
 }
 
-/// Two connected TCP sockets.
+/// Returns two connected TCP sockets.
 fn tcp_pair() -> (TcpStream, Peer) {
     let (listener, _) = listen();
     let peer = Peer::dial(listener.local_addr().expect("a bound listener"));
@@ -64,7 +64,7 @@ fn tcp_pair() -> (TcpStream, Peer) {
 }
 
 #[test]
-fn a_socket_that_somebody_else_accepted_is_served() {
+fn an_externally_accepted_socket_is_served() {
     let (ours, mut peer) = tcp_pair();
     let talking = thread::spawn(move || {
         peer.write(Peer::request("/whatever").as_bytes());
@@ -77,19 +77,19 @@ fn a_socket_that_somebody_else_accepted_is_served() {
     });
     let ending = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
     assert_eq!(ending.expect("a good handshake").code(), 1000);
-    talking.join().expect("all was said");
+    talking.join().expect("the peer finishes");
 }
 
 #[test]
-fn a_stream_that_asks_for_no_web_socket_is_refused_and_reported() {
+fn a_stream_without_an_upgrade_is_refused_and_reported() {
     let (ours, mut peer) = tcp_pair();
     let talking = thread::spawn(move || {
         peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(peer.answer().0.status, 426);
+        assert_eq!(peer.response().0.status, 426);
     });
     let refused = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
     assert!(matches!(refused, Err(AcceptError::Refused(426))), "{refused:?}");
-    talking.join().expect("the answer came");
+    talking.join().expect("the peer gets its answer");
 
     let (ours, peer) = tcp_pair();
     drop(peer);
@@ -98,7 +98,7 @@ fn a_stream_that_asks_for_no_web_socket_is_refused_and_reported() {
 }
 
 #[test]
-fn a_stream_whose_handshake_is_done_is_served_from_its_first_frame() {
+fn an_upgraded_stream_is_served_from_its_first_frame() {
     let (ours, mut peer) = tcp_pair();
     let (recorder, events) = recorder();
     let talking = thread::spawn(move || {
@@ -115,5 +115,5 @@ fn a_stream_whose_handshake_is_done_is_served_from_its_first_frame() {
     assert_eq!((connection.path(), connection.query()), ("/upgraded", None));
     assert_eq!(events.message().as_message(), Message::Binary(b"no handshake before this"));
     assert_eq!(events.ended().code(), 4006);
-    talking.join().expect("all was said");
+    talking.join().expect("the peer finishes");
 }

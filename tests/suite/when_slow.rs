@@ -1,20 +1,20 @@
-//! A peer that stops reading, and later reads on: what it gets, and what it misses, is what the
-//! handler wanted.
+//! Peers that stop reading and later resume: the `WhenSlow` of the handler decides what they
+//! receive and what they miss.
 
 use super::support::{
     block_on,
     handlers::{Events, Recorder, recorder},
-    numbered::{LEN, MANY, come_until, message, number},
+    numbered::{LEN, MANY, message, read_number, read_until},
     peer::{BINARY, Peer, close_payload},
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::{CloseCode, Connection, Disconnect, Handler, Message, SendError, WhenSlow};
 
 const MARK: usize = 64 << 10;
 
-struct Choosy(WhenSlow, Recorder);
+struct WhenSlowHandler(WhenSlow, Recorder);
 
-impl Handler for Choosy {
+impl Handler for WhenSlowHandler {
     fn when_slow(&self, _: &Connection) -> WhenSlow {
         self.0
     }
@@ -30,16 +30,16 @@ impl Handler for Choosy {
     }
 }
 
-/// A peer that does not read, and the server's end of its connection.
-fn open(when_slow: WhenSlow) -> (Running, Events, Peer, Connection) {
+/// Connects a peer that does not read. Returns it with the server's end of its connection.
+fn open(when_slow: WhenSlow) -> (TestServer, Events, Peer, Connection) {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", Choosy(when_slow, recorder)));
+    let server = serve(|server| server.websocket("/", WhenSlowHandler(when_slow, recorder)));
     let peer = server.open("/");
     let connection = events.connected();
     (server, events, peer, connection)
 }
 
-/// Sends until the peer has missed so many; how many that were.
+/// Sends until the peer has missed `missed` messages, and returns how many were sent.
 fn send_until_missed(connection: &Connection, missed: u64) -> u32 {
     for sent in 0..MANY {
         if connection.missed() >= missed {
@@ -52,27 +52,27 @@ fn send_until_missed(connection: &Connection, missed: u64) -> u32 {
 }
 
 #[test]
-fn where_the_newest_is_dropped_a_slow_peer_gets_what_was_sent_while_there_was_room() {
+fn drop_newest_delivers_what_was_sent_while_there_was_room() {
     let (_server, _events, mut peer, connection) = open(WhenSlow::DropNewest);
     let sent = send_until_missed(&connection, 10);
-    // The sockets may have taken a little more between two that were missed.
-    let mut accepted = (0..sent - 10).map(|_| number(&mut peer));
+    // The sockets may have accepted a little more between two missed messages.
+    let mut accepted = (0..sent - 10).map(|_| read_number(&mut peer));
     assert!(accepted.next() == Some(0) && accepted.is_sorted());
     block_on(connection.send(&message(sent))).expect("an open connection");
-    assert_eq!(number(&mut peer), sent, "and nothing between");
+    assert_eq!(read_number(&mut peer), sent, "nothing in between");
     assert_eq!(connection.missed(), 10);
 }
 
 #[test]
-fn where_the_oldest_is_dropped_a_slow_peer_gets_the_last_ones() {
+fn drop_oldest_delivers_the_last_messages() {
     let (_server, _events, mut peer, connection) = open(WhenSlow::DropOldest);
     let sent = send_until_missed(&connection, 10);
-    let got = come_until(&mut peer, sent - 1);
+    let got = read_until(&mut peer, sent - 1);
     assert_eq!(got + connection.missed() as u32, sent);
 }
 
 #[test]
-fn where_a_gap_makes_no_sense_a_slow_peer_gets_what_was_accepted_and_is_closed() {
+fn close_delivers_what_was_accepted_and_then_closes() {
     let (_server, events, mut peer, connection) = open(WhenSlow::Close);
     let refused = |number| block_on(connection.send(&message(number))) == Err(SendError::Closed);
     let sent = (0..MANY).find(|number| refused(*number)).expect("the outbox is full");

@@ -1,6 +1,7 @@
-//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an end that answers each message, and
-//! says how many it has heard and how the connection ended, or why there was none. It is for peers
-//! that behave badly, in other languages too: `tests/interop/half_dead.mjs`, `half_dead.py`.
+//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an endpoint that echoes every
+//! message, and prints how many it received and how the connection ended, or why none was made. It
+//! serves the scripts of badly behaved peers in other languages: `tests/interop/half_dead.mjs`,
+//! `half_dead.py`.
 
 #[path = "../runtimes/mod.rs"]
 mod runtimes;
@@ -15,10 +16,10 @@ use prism_driver::{Client, Connection, Disconnect, Handler, Message, Network, Se
 
 const USAGE: &str = "witness server [RUNTIME] | witness client URL [RUNTIME]";
 
-/// Whoever starts this ends it earlier.
+/// The caller ends this program earlier.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Answers, and counts. One is for one connection at a time.
+/// Echoes and counts messages, of one connection at a time.
 #[derive(Default)]
 struct Witness {
     heard: AtomicUsize,
@@ -27,7 +28,7 @@ struct Witness {
 impl Handler for Witness {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.heard.fetch_add(1, Ordering::Relaxed);
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
         let _ = connection.flush().await;
     }
 

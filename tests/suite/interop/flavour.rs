@@ -1,4 +1,4 @@
-//! [`Flavour`]: tungstenite as it comes for tokio, and as it comes for everybody else.
+//! [`Flavour`]: tungstenite for tokio, and for other runtimes.
 
 use std::{net::TcpListener, thread};
 
@@ -9,18 +9,17 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{Error, protocol::WebSocketConfig};
 
 use super::{LARGE, their_end::TheirEnd};
-use crate::{runtimes, suite::support::PATIENCE};
+use crate::{runtimes, suite::support::TIMEOUT};
 
-/// A flavour of tungstenite, and what it runs on, whatever Prism runs on.
+/// A flavour of tungstenite and its runtime, which does not depend on that of Prism.
 pub(super) enum Flavour {
-    /// `tokio-tungstenite`, on a runtime that nobody else uses.
+    /// `tokio-tungstenite`, on a runtime of its own.
     Tokio(Runtime),
     /// `async-tungstenite`, on smol.
     Async,
 }
 
-/// Tells a scenario with each flavour, on threads with the flavours' names: a failure says which
-/// thread it comes from.
+/// Runs a scenario with each flavour, on a thread with the flavour's name, which a failure prints.
 pub(super) fn with_each_flavour(scenario: impl Fn(&Flavour) + Sync) {
     let scenario = &scenario;
     thread::scope(|scope| {
@@ -44,13 +43,13 @@ impl Flavour {
         }
     }
 
-    /// Their client, connected.
+    /// Connects their client.
     #[track_caller]
     pub(super) fn connect(&self, url: &str) -> TheirEnd<'_> {
         self.try_connect(url).expect("a connection")
     }
 
-    /// Their client, connected; or why it is not.
+    /// Connects their client, or returns its error.
     #[track_caller]
     pub(super) fn try_connect(&self, url: &str) -> Result<TheirEnd<'_>, Error> {
         let limits = Some(limits());
@@ -68,7 +67,7 @@ impl Flavour {
         })
     }
 
-    /// Their server, connected with the first client that comes; or why it is not.
+    /// Accepts one client with their server, or returns its error.
     #[track_caller]
     pub(super) fn try_accept(&self, listener: TcpListener) -> Result<TheirEnd<'_>, Error> {
         let limits = Some(limits());
@@ -89,20 +88,20 @@ impl Flavour {
         })
     }
 
-    /// Runs what is theirs, for as long as there is [`PATIENCE`].
+    /// Runs a future on the flavour's runtime. Panics if it takes longer than [`TIMEOUT`].
     #[track_caller]
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         match self {
             Self::Tokio(runtime) => {
-                let limited = runtime.block_on(async { timeout(PATIENCE, future).await });
-                limited.expect("the scenario goes on")
+                let limited = runtime.block_on(async { timeout(TIMEOUT, future).await });
+                limited.expect("the scenario finishes in time")
             }
-            Self::Async => runtimes::smol::block_on(PATIENCE, future),
+            Self::Async => runtimes::smol::block_on(TIMEOUT, future),
         }
     }
 }
 
-/// What they take. (Their defaults would do; but those are theirs to change.)
+/// Returns their limits. Their defaults would do, but may change.
 fn limits() -> WebSocketConfig {
     WebSocketConfig::default().max_message_size(Some(LARGE)).max_frame_size(Some(LARGE))
 }

@@ -1,8 +1,8 @@
-//! Prism and tungstenite, each as the server of the other. (Peers in other languages are in
-//! `tests/interop`.)
+//! Prism and tungstenite, each as the server of the other. Peers in other languages are in
+//! `tests/interop`.
 //!
-//! tungstenite comes in two flavours, `tokio-tungstenite` and `async-tungstenite`: every scenario
-//! is told with each.
+//! tungstenite comes in two flavours, `tokio-tungstenite` and `async-tungstenite`. Every scenario
+//! runs with each.
 
 mod flavour;
 mod their_client;
@@ -14,17 +14,17 @@ use tokio_tungstenite::tungstenite::{Message as Theirs, protocol::frame::coding:
 use super::support::pattern;
 use crate::prism::{Disconnect, Failure, Message, Options, OwnedMessage, ProtocolError};
 
-/// How large a message may be where the limits are raised, theirs and ours.
+/// The raised maximum size of a message, for both sides.
 const LARGE: usize = 16 << 20;
 
-/// Our limits, raised.
+/// Returns our options with the raised limit.
 fn roomy() -> Options {
     let mut options = Options::default();
     options.protocol.max_message_size = LARGE;
     options
 }
 
-/// Messages of both kinds, from empty to the largest that we take by default.
+/// Returns messages of both kinds, from empty to the largest of our default limits.
 fn messages() -> [Theirs; 7] {
     [
         Theirs::text("hello"),
@@ -37,12 +37,12 @@ fn messages() -> [Theirs; 7] {
     ]
 }
 
-/// A message that needs raised limits.
+/// Returns a message that needs the raised limit.
 fn large_message() -> Theirs {
     Theirs::binary(pattern(LARGE))
 }
 
-/// Messages of both kinds in pieces, and what they are together.
+/// Returns messages of both kinds as fragments, and the complete messages.
 fn messages_in_pieces() -> [(Data, [&'static [u8]; 3], OwnedMessage); 2] {
     [
         (Data::Text, [b"Stra\xc3", b"\x9f", b"e"], OwnedMessage::Text("Straße".into())),
@@ -50,16 +50,16 @@ fn messages_in_pieces() -> [(Data, [&'static [u8]; 3], OwnedMessage); 2] {
     ]
 }
 
-/// A message of theirs, as one of ours.
+/// Converts a message of theirs into one of ours.
 fn ours(message: &Theirs) -> Message<'_> {
     match message {
         Theirs::Text(text) => Message::Text(text),
         Theirs::Binary(bytes) => Message::Binary(bytes),
-        other => panic!("no message: {other:?}"),
+        other => panic!("not a text or binary message: {other:?}"),
     }
 }
 
-/// That a message over our default limit was the end.
+/// Asserts that a message over our default limit has ended the connection.
 #[track_caller]
 fn assert_too_big(ended: &Disconnect) {
     let too_big = ProtocolError::MessageTooBig(1 << 20);

@@ -1,4 +1,4 @@
-//! Their client, our server.
+//! Tests their client against our server.
 
 use tokio_tungstenite::tungstenite::{Error, Message as Theirs};
 
@@ -33,7 +33,7 @@ fn their_client_gets_its_messages_back() {
 }
 
 #[test]
-fn their_clients_fragments_arrive_as_one_message_and_pings_between_them_are_answered_at_once() {
+fn their_clients_fragments_are_joined_and_pings_answered() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
         let server = serve(|server| server.websocket("/", recorder));
@@ -58,14 +58,14 @@ fn their_clients_pings_are_answered_with_their_payload() {
 }
 
 #[test]
-fn their_client_takes_our_ping_and_goes_on() {
+fn their_client_answers_our_ping() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
         let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected().ping(b"there?").expect("an open connection");
         client.expect(&Theirs::Ping("there?".into()));
-        client.send(Theirs::text("yes")); // behind its pong
+        client.send(Theirs::text("yes")); // after its pong
         assert_eq!(events.message(), OwnedMessage::Text("yes".into()));
     });
 }
@@ -103,7 +103,7 @@ fn their_client_is_closed_with_code_and_reason() {
 }
 
 #[test]
-fn their_client_is_refused_where_there_is_nothing() {
+fn their_client_is_refused_on_an_unknown_path() {
     with_each_flavour(|flavour| {
         let server = serve(|server| server.websocket("/", Echo));
         let refused = flavour.try_connect(&server.url("/nowhere")).err().expect("no connection");
@@ -113,7 +113,7 @@ fn their_client_is_refused_where_there_is_nothing() {
 }
 
 #[test]
-fn their_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
+fn their_client_gets_16_mib_back_with_raised_limits() {
     with_each_flavour(|flavour| {
         let server = serve_echo(roomy());
         let mut client = flavour.connect(&server.url("/"));
@@ -122,14 +122,14 @@ fn their_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
 }
 
 #[test]
-fn their_client_is_told_1009_for_sixteen_mebibytes_where_our_limit_is_not_raised() {
+fn their_client_gets_1009_over_our_limit() {
     with_each_flavour(|flavour| {
         let (recorder, events) = recorder();
         let server = serve(|server| server.websocket("/", recorder));
         let mut client = flavour.connect(&server.url("/"));
         events.connected();
         client.send(large_message());
-        assert_ne!(client.expect_close(1009), "", "1009, and not a word");
+        assert_ne!(client.expect_close(1009), "", "1009 without a reason");
         client.expect_end();
         assert_too_big(&events.ended());
     });

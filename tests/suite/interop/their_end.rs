@@ -1,4 +1,4 @@
-//! [`TheirEnd`]: a WebSocket of tungstenite's, in a scenario.
+//! [`TheirEnd`]: one of tungstenite's WebSockets in a scenario.
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio_tungstenite::tungstenite::{
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{
 use super::flavour::Flavour;
 use crate::suite::support::short;
 
-/// What the flavours have in common.
+/// The interface that both flavours share.
 pub(super) trait WebSocket:
     Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + Unpin
 {
@@ -26,8 +26,8 @@ impl<S> WebSocket for S where
 {
 }
 
-/// One end of a connection, theirs: a client or a server. It does something only while it is asked
-/// to, like a blocking socket.
+/// Their end of a connection, client or server. Like a blocking socket, it makes progress only
+/// during a call.
 pub(super) struct TheirEnd<'f> {
     flavour: &'f Flavour,
     socket: Box<dyn WebSocket>,
@@ -38,7 +38,7 @@ impl<'f> TheirEnd<'f> {
         Self { flavour, socket: Box::new(socket) }
     }
 
-    // ---- what it says
+    // ---- sending
 
     #[track_caller]
     pub(super) fn send(&mut self, message: Message) {
@@ -53,7 +53,7 @@ impl<'f> TheirEnd<'f> {
         self.expect(&Message::Pong(payload));
     }
 
-    /// Sends a message in three pieces, with a ping behind each but the last.
+    /// Sends a message in three fragments, with a ping after each but the last.
     #[track_caller]
     pub(super) fn send_in_pieces(&mut self, kind: Data, pieces: [&'static [u8]; 3]) {
         let [first, middle, last] = pieces;
@@ -75,9 +75,9 @@ impl<'f> TheirEnd<'f> {
         self.send(Message::Close(Some(close)));
     }
 
-    // ---- what it hears
+    // ---- receiving
 
-    /// The next message; `None` if the connection has ended as it should.
+    /// Receives a message, or `None` at the clean end of the connection.
     #[track_caller]
     fn next(&mut self) -> Option<Message> {
         let next = self.flavour.block_on(self.socket.next());
@@ -90,7 +90,7 @@ impl<'f> TheirEnd<'f> {
         assert!(message == *expected, "expected {}, but {}", short(expected), short(&message));
     }
 
-    /// Expects a close frame, and hands out its reason.
+    /// Expects a close frame, and returns its reason.
     #[track_caller]
     pub(super) fn expect_close(&mut self, code: u16) -> String {
         let message = self.next().expect("a close frame, but the connection has ended");
@@ -101,7 +101,7 @@ impl<'f> TheirEnd<'f> {
         close.reason.to_string()
     }
 
-    /// Expects the end behind a close frame, and lets go of the connection.
+    /// Expects the end after a close frame, and drops the connection.
     #[track_caller]
     pub(super) fn expect_end(mut self) {
         if let Some(message) = self.next() {

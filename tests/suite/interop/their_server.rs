@@ -1,4 +1,4 @@
-//! Our client, their server.
+//! Tests our client against their server.
 
 use std::thread;
 
@@ -15,7 +15,7 @@ use crate::{
     suite::support::{block_on, pattern, server::listen, short},
 };
 
-/// Our client and their server, connected.
+/// Connects our client to their server.
 #[track_caller]
 fn connected(flavour: &Flavour, options: Options) -> (Socket, TheirEnd<'_>) {
     let (listener, url) = listen();
@@ -23,12 +23,12 @@ fn connected(flavour: &Flavour, options: Options) -> (Socket, TheirEnd<'_>) {
     let (socket, server) = thread::scope(|scope| {
         let connecting = scope.spawn(|| block_on(client.connect()));
         let server = flavour.try_accept(listener);
-        (connecting.join().expect("the client comes to an end"), server)
+        (connecting.join().expect("the client finishes"), server)
     });
     (socket.expect("a connection"), server.expect("a client"))
 }
 
-/// Sends a message to their server, and lets it send it back.
+/// Sends a message to their server, and has their server send it back.
 #[track_caller]
 fn assert_comes_back(socket: &Socket, server: &mut TheirEnd<'_>, message: Theirs) {
     block_on(socket.send(ours(&message))).expect("an open connection");
@@ -50,7 +50,7 @@ fn our_client_gets_its_messages_back_from_their_server() {
 }
 
 #[test]
-fn our_client_joins_their_servers_fragments_and_answers_pings_between_them_at_once() {
+fn our_client_joins_fragments_and_answers_pings_between_them() {
     with_each_flavour(|flavour| {
         let (socket, mut server) = connected(flavour, Options::default());
         for (kind, pieces, whole) in messages_in_pieces() {
@@ -71,12 +71,12 @@ fn our_client_answers_their_servers_pings_with_their_payload() {
 }
 
 #[test]
-fn their_server_takes_our_ping_and_goes_on() {
+fn their_server_answers_our_ping() {
     with_each_flavour(|flavour| {
         let (socket, mut server) = connected(flavour, Options::default());
         socket.connection().ping(b"hello?").expect("an open connection");
         server.expect(&Theirs::Ping("hello?".into()));
-        assert_comes_back(&socket, &mut server, Theirs::text("here")); // behind its pong
+        assert_comes_back(&socket, &mut server, Theirs::text("here")); // after its pong
     });
 }
 
@@ -113,7 +113,7 @@ fn our_client_closes_with_code_and_reason() {
 }
 
 #[test]
-fn our_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
+fn our_client_gets_16_mib_back_with_raised_limits() {
     with_each_flavour(|flavour| {
         let (socket, mut server) = connected(flavour, roomy());
         assert_comes_back(&socket, &mut server, large_message());
@@ -121,11 +121,11 @@ fn our_client_gets_sixteen_mebibytes_back_where_the_limits_are_raised() {
 }
 
 #[test]
-fn their_server_is_told_1009_for_sixteen_mebibytes_where_our_limit_is_not_raised() {
+fn their_server_gets_1009_over_our_limit() {
     with_each_flavour(|flavour| {
         let (socket, mut server) = connected(flavour, Options::default());
         server.send(large_message());
-        assert_ne!(server.expect_close(1009), "", "1009, and not a word");
+        assert_ne!(server.expect_close(1009), "", "1009 without a reason");
         server.expect_end();
         let ending = block_on(socket.recv()).expect_err("no message");
         assert_too_big(&ending);

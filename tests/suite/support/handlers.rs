@@ -1,8 +1,8 @@
-//! Handlers that answer, and handlers that tell the scenario what they see.
+//! Handlers that echo, and handlers that record their calls for the scenario.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use crate::prism::{Connection, Disconnect, Handler, Message, OwnedMessage};
 
 pub(crate) struct Echo;
@@ -13,7 +13,7 @@ impl Handler for Echo {
     }
 }
 
-/// Tells the scenario all that happens to it, and does nothing else.
+/// Records every call for the scenario, and does nothing else.
 pub(crate) struct Recorder(Sender<Seen>);
 
 #[derive(Debug)]
@@ -23,17 +23,17 @@ pub(crate) enum Seen {
     Ended(Disconnect),
 }
 
-/// Tells the scenario all that happens to it, and echoes.
-pub(crate) struct Parrot(pub(crate) Recorder);
+/// Records every call for the scenario, and echoes messages.
+pub(crate) struct RecordingEcho(pub(crate) Recorder);
 
-impl Handler for Parrot {
+impl Handler for RecordingEcho {
     async fn on_connect(&self, connection: &Connection) {
         self.0.on_connect(connection).await;
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.0.on_message(connection, message).await;
-        let _ = connection.send(message).await; // fails if the peer has gone
+        let _ = connection.send(message).await; // fails if the connection is closing
     }
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
@@ -41,7 +41,7 @@ impl Handler for Parrot {
     }
 }
 
-/// What a [`Recorder`] has seen.
+/// The calls that a [`Recorder`] has recorded.
 pub(crate) struct Events(Receiver<Seen>);
 
 pub(crate) fn recorder() -> (Recorder, Events) {
@@ -51,28 +51,28 @@ pub(crate) fn recorder() -> (Recorder, Events) {
 
 impl Handler for Recorder {
     async fn on_connect(&self, connection: &Connection) {
-        self.tell(Seen::Connected(connection.clone()));
+        self.record(Seen::Connected(connection.clone()));
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
-        self.tell(Seen::Message(message.into_owned()));
+        self.record(Seen::Message(message.into_owned()));
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        self.tell(Seen::Ended(reason));
+        self.record(Seen::Ended(reason));
     }
 }
 
 impl Recorder {
-    pub(crate) fn tell(&self, seen: Seen) {
-        let _ = self.0.send(seen); // the scenario may be over
+    pub(crate) fn record(&self, seen: Seen) {
+        let _ = self.0.send(seen); // fails if the scenario is over
     }
 }
 
 impl Events {
     #[track_caller]
     pub(crate) fn next(&self) -> Seen {
-        self.0.recv_timeout(PATIENCE).expect("something happens")
+        self.0.recv_timeout(TIMEOUT).expect("another call of the handler")
     }
 
     #[track_caller]
@@ -99,27 +99,27 @@ impl Events {
         }
     }
 
-    /// Once the server is gone and the handler with it: all that has happened.
+    /// Waits until the handler is dropped, and returns all further calls.
     #[track_caller]
     pub(crate) fn rest(&self) -> Vec<Seen> {
         let mut rest = Vec::new();
         loop {
-            match self.0.recv_timeout(PATIENCE) {
+            match self.0.recv_timeout(TIMEOUT) {
                 Ok(seen) => rest.push(seen),
-                Err(RecvTimeoutError::Timeout) => panic!("the handler is still held by somebody"),
+                Err(RecvTimeoutError::Timeout) => panic!("the handler is still alive"),
                 Err(RecvTimeoutError::Disconnected) => return rest,
             }
         }
     }
 
-    /// Once the server is gone and the handler with it: that nothing more has happened.
+    /// Waits until the handler is dropped, and asserts that there were no further calls.
     #[track_caller]
     pub(crate) fn nothing_more(&self) {
         let rest = self.rest();
         assert!(rest.is_empty(), "expected nothing more, but {rest:?}");
     }
 
-    /// That nothing has happened up to now.
+    /// Asserts that there were no further calls up to now.
     #[track_caller]
     pub(crate) fn nothing_yet(&self) {
         if let Ok(seen) = self.0.try_recv() {
@@ -128,7 +128,7 @@ impl Events {
     }
 }
 
-/// A door that a handler waits at until the scenario opens it.
+/// Blocks handlers until the scenario opens it.
 #[derive(Clone)]
 pub(crate) struct Gate(async_channel::Sender<()>, async_channel::Receiver<()>);
 
@@ -138,12 +138,12 @@ impl Gate {
         Self(sender, receiver)
     }
 
-    /// Lets everybody through from now on.
+    /// Lets all present and future callers of [`pass`](Self::pass) through.
     pub(crate) fn open(&self) {
         self.0.close();
     }
 
     pub(crate) async fn pass(&self) {
-        let _ = self.1.recv().await; // nothing is ever sent: it returns when the channel is closed
+        let _ = self.1.recv().await; // nothing is sent: this returns when the channel is closed
     }
 }

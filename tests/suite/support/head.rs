@@ -1,16 +1,16 @@
-//! [`Head`]: the first lines of an HTTP request or answer.
+//! [`Head`]: the start line and headers of an HTTP message.
 
-/// A request's or answer's head.
+/// The head of a request or response.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// Of an answer; 0 for a request.
+    /// The status of a response; 0 for a request.
     pub(crate) status: u16,
     first_line: String,
     fields: Vec<(String, String)>,
 }
 
 impl Head {
-    /// Reads a head, without the empty line behind it.
+    /// Parses a head without its final empty line.
     pub(crate) fn parse(text: &str) -> Self {
         let (first_line, lines) = text.split_once("\r\n").unwrap_or((text, ""));
         let fields = lines.split("\r\n").filter(|line| !line.is_empty()).map(|line| {
@@ -23,17 +23,17 @@ impl Head {
         Self { status, first_line: first_line.to_owned(), fields: fields.collect() }
     }
 
-    /// The first line: of a request, `GET /path HTTP/1.1`.
+    /// Returns the start line, such as `GET /path HTTP/1.1`.
     pub(crate) fn first_line(&self) -> &str {
         &self.first_line
     }
 
-    /// The value of the only header of this name.
+    /// Returns the value of a header that must not occur twice.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         let first = found.next();
-        assert!(found.next().is_none(), "{name} is there twice: {self:?}");
+        assert!(found.next().is_none(), "{name} occurs twice: {self:?}");
         first.map(|(_, value)| value.as_str())
     }
 }

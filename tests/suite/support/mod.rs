@@ -1,11 +1,11 @@
-//! What the scenarios are told with.
+//! Helpers of the scenarios.
 
-pub(crate) mod alone;
 pub(crate) mod handlers;
 pub(crate) mod head;
-pub(crate) mod hotel;
 pub(crate) mod numbered;
+pub(crate) mod own_process;
 pub(crate) mod peer;
+pub(crate) mod rooms_server;
 pub(crate) mod server;
 
 use std::{
@@ -14,34 +14,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything may take before the scenario has failed. Nothing is measured by it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a step may take before its scenario fails. No assertion about time depends on it.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs a future, for as long as there is [`PATIENCE`].
+/// Runs a future. Panics if it takes longer than [`TIMEOUT`].
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    crate::runtime::block_on(PATIENCE, future)
+    crate::runtime::block_on(TIMEOUT, future)
 }
 
-/// How long to wait before looking again whether something has come about that nobody tells of. The
-/// core is for those who bring it about.
+/// The interval at which [`wait_until`] checks its condition. The thread sleeps in between, which
+/// leaves the processor to the code under test.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Waits for something that nobody tells of.
+/// Waits until a condition holds that no event announces.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !done() {
-        assert!(Instant::now() < deadline, "it did not come about that {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         thread::sleep(PAUSE);
     }
 }
 
-/// How something begins: a failure should not print megabytes.
+/// Formats the beginning of a value, so that a failure does not print megabytes.
 pub(crate) fn short(it: &impl Debug) -> String {
     format!("{it:?}").chars().take(80).collect()
 }
 
-/// Bytes in which a place can be told from another.
+/// Returns bytes that differ by position, so that misplaced data is noticed.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
 }

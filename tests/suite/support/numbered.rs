@@ -1,34 +1,35 @@
-//! Messages with a number in them, so that it can be told which have come.
+//! Numbered messages, so that a scenario knows which of them arrived.
 
 use super::peer::Peer;
 
-/// How long one is.
+/// The length of a message in bytes.
 pub(crate) const LEN: usize = 24 << 10;
 
-/// Far more than the sockets of both ends can hold, in messages.
+/// A number of messages that far exceeds what the sockets of both ends can buffer.
 pub(crate) const MANY: u32 = (128 << 20) / LEN as u32;
 
 pub(crate) fn message(number: u32) -> Vec<u8> {
     number.to_be_bytes().repeat(LEN / 4)
 }
 
-/// The number of the next message, which has come whole.
+/// Receives a message, asserts that it is complete, and returns its number.
 #[track_caller]
-pub(crate) fn number(peer: &mut Peer) -> u32 {
+pub(crate) fn read_number(peer: &mut Peer) -> u32 {
     let payload = peer.next().expect("a message").payload;
     let number = u32::from_be_bytes(payload[..4].try_into().expect("four bytes"));
-    assert!(payload == message(number), "half a message");
+    assert!(payload == message(number), "a damaged message");
     number
 }
 
-/// How many messages come, each later than the one before, until this one has come.
+/// Receives messages up to number `last`, asserts that their numbers increase, and returns how many
+/// there were.
 #[track_caller]
-pub(crate) fn come_until(peer: &mut Peer, last: u32) -> u32 {
-    let (mut got, mut before) = (0, None);
+pub(crate) fn read_until(peer: &mut Peer, last: u32) -> u32 {
+    let (mut count, mut before) = (0, None);
     while before != Some(last) {
-        let next = number(peer);
+        let next = read_number(peer);
         assert!(before < Some(next), "{next} after {before:?}");
-        (got, before) = (got + 1, Some(next));
+        (count, before) = (count + 1, Some(next));
     }
-    got
+    count
 }

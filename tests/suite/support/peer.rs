@@ -1,5 +1,5 @@
-//! [`Peer`]: a WebSocket end made by hand, on a blocking socket. It sends what it is told to, right
-//! or wrong, and knows nothing of Prism.
+//! [`Peer`]: a hand-made WebSocket endpoint on a blocking socket. It can send invalid data, and
+//! shares no code with Prism's state machines.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -9,7 +9,7 @@ use std::{
 pub(crate) use prism_tests::raw::encode;
 use prism_tests::raw::request;
 
-use super::{PATIENCE, head::Head, short};
+use super::{TIMEOUT, head::Head, short};
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -21,7 +21,7 @@ pub(crate) const PONG: u8 = 10;
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
     input: Vec<u8>,
-    /// Clients mask, servers do not.
+    /// Whether it is a client: clients mask their frames, servers do not.
     masks: bool,
 }
 
@@ -33,37 +33,38 @@ pub(crate) struct Frame {
 }
 
 impl Peer {
-    /// A client that has connected, and said nothing.
+    /// Connects a client that sends nothing yet.
     pub(crate) fn dial(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("a server listens");
-        Self::on(stream, true)
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT).expect("a server listens");
+        Self::from_stream(stream, true)
     }
 
-    /// A client on a connected socket.
-    pub(crate) fn on(stream: TcpStream, masks: bool) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    /// Creates a peer from a connected socket.
+    pub(crate) fn from_stream(stream: TcpStream, masks: bool) -> Self {
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a socket");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         Self { stream, input: Vec::new(), masks }
     }
 
-    /// A server that has read a request, and answered nothing; and the request.
+    /// Accepts a connection as a server, and returns it with the request, which is not answered
+    /// yet.
     pub(crate) fn accept(listener: &TcpListener) -> (Self, Head) {
-        let (stream, _) = listener.accept().expect("a client comes");
-        let mut peer = Self::on(stream, false);
+        let (stream, _) = listener.accept().expect("a client connects");
+        let mut peer = Self::from_stream(stream, false);
         let request = peer.head();
         (peer, request)
     }
 
-    /// A server whose handshake is done.
-    pub(crate) fn accept_web_socket(listener: &TcpListener) -> Self {
+    /// Accepts a connection as a server, and completes the handshake.
+    pub(crate) fn accept_websocket(listener: &TcpListener) -> Self {
         let (mut peer, request) = Self::accept(listener);
-        peer.write(Self::acceptance(&request).as_bytes());
+        peer.write(Self::upgrade_response(&request).as_bytes());
         peer
     }
 
-    /// The answer that a request for an upgrade deserves.
-    pub(crate) fn acceptance(request: &Head) -> String {
+    /// Returns the 101 response to a request.
+    pub(crate) fn upgrade_response(request: &Head) -> String {
         let key = request.field("Sec-WebSocket-Key").expect("a key");
         let accept = prism_core::accept_key(key);
         format!(
@@ -73,16 +74,16 @@ impl Peer {
         )
     }
 
-    /// A good request for a WebSocket.
+    /// Returns a valid opening handshake request.
     pub(crate) fn request(path: &str) -> String {
         request(path)
     }
 
-    // ---- what it says
+    // ---- sending
 
     #[track_caller]
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the other end takes bytes");
+        self.stream.write_all(bytes).expect("the other end reads");
     }
 
     #[track_caller]
@@ -96,26 +97,26 @@ impl Peer {
         self.send(CLOSE, &close_payload(code, reason));
     }
 
-    /// A frame as this end would send it.
+    /// Encodes a frame, masked if this is a client.
     pub(crate) fn encode(&self, fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
         encode(self.masks, fin, opcode, payload)
     }
 
-    /// Ends this end's direction, without a close frame.
+    /// Shuts down the sending direction, without a close frame.
     pub(crate) fn send_eof(&self) {
         self.stream.shutdown(Shutdown::Write).expect("a connected socket");
     }
 
-    /// Resets the connection: waits for unread bytes to be there, and leaves them.
+    /// Resets the connection by dropping it with unread bytes, for which it waits.
     pub(crate) fn reset(self) {
         assert!(self.input.is_empty());
         let unread = self.stream.peek(&mut [0]).expect("bytes to leave unread");
         assert_eq!(unread, 1, "the other end has ended already");
     }
 
-    // ---- what it hears
+    // ---- receiving
 
-    /// Reads a head; what is behind it stays for later.
+    /// Reads a head. Bytes after it are kept for later.
     #[track_caller]
     pub(crate) fn head(&mut self) -> Head {
         loop {
@@ -127,25 +128,25 @@ impl Peer {
         }
     }
 
-    /// What came behind all that was read.
+    /// Takes the bytes that were received but not parsed yet.
     pub(crate) fn take_input(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.input)
     }
 
-    /// Reads an answer that is no WebSocket: its head, and its body up to the end.
+    /// Reads a complete HTTP response: its head, and its body up to the end of the stream.
     #[track_caller]
-    pub(crate) fn answer(&mut self) -> (Head, String) {
+    pub(crate) fn response(&mut self) -> (Head, String) {
         (self.head(), self.rest())
     }
 
-    /// Reads what still comes, up to the end.
+    /// Reads text up to the end of the stream.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
         while self.fill() {}
         String::from_utf8(std::mem::take(&mut self.input)).expect("text")
     }
 
-    /// The next frame; `None` if the other end has ended its direction.
+    /// Receives a frame, or `None` at the end of the stream.
     #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Frame> {
         loop {
@@ -167,21 +168,21 @@ impl Peer {
         assert!(frame == expected, "expected {}, but {}", short(&expected), short(&frame));
     }
 
-    /// Expects a close frame, and the end behind it.
+    /// Expects a close frame with this code and reason.
     #[track_caller]
     pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
         self.expect(CLOSE, &close_payload(code, reason));
     }
 
-    /// Expects a close frame with this code and a reason, whatever that says.
+    /// Expects a close frame with this code and any non-empty reason.
     #[track_caller]
-    pub(crate) fn expect_close_for_a_reason(&mut self, code: u16) {
+    pub(crate) fn expect_close_with_reason(&mut self, code: u16) {
         let frame = self.next().expect("a close frame, but the other end has ended");
         assert_eq!(frame.opcode, CLOSE, "{}", short(&frame));
-        let (told, reason) = frame.payload.split_at(2);
+        let (received, reason) = frame.payload.split_at(2);
         let reason = str::from_utf8(reason).expect("UTF-8");
-        assert_eq!(told, code.to_be_bytes(), "{reason}");
-        assert!(!reason.is_empty(), "{code}, and not a word");
+        assert_eq!(received, code.to_be_bytes(), "{reason}");
+        assert!(!reason.is_empty(), "{code} without a reason");
     }
 
     #[track_caller]
@@ -189,8 +190,8 @@ impl Peer {
         assert_eq!(self.next(), None, "expected the end");
     }
 
-    /// Reads whatever still comes, until the connection has ended or is reset.
-    pub(crate) fn expect_gone(mut self) {
+    /// Discards input until the connection has ended or is reset.
+    pub(crate) fn expect_disconnect(mut self) {
         let mut scratch = vec![0; 1 << 16];
         loop {
             match self.stream.read(&mut scratch) {
@@ -202,30 +203,30 @@ impl Peer {
         }
     }
 
-    /// Closes, and waits until the other end has agreed and gone.
-    pub(crate) fn expect_gone_after_close(mut self) {
+    /// Sends a close frame, and waits until the connection has ended.
+    pub(crate) fn close_and_expect_disconnect(mut self) {
         self.send_close(1000, "");
-        self.expect_gone();
+        self.expect_disconnect();
     }
 
-    /// Whether something comes before the end.
-    pub(crate) fn hears_something(&self) -> bool {
+    /// Waits for input, and returns whether any came before the end of the stream.
+    pub(crate) fn receives_something(&self) -> bool {
         !self.input.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1..))
     }
 
-    /// Whether nothing has come that was not read yet.
-    pub(crate) fn hears_nothing(&mut self) -> bool {
+    /// Returns whether there is no unread input at this moment.
+    pub(crate) fn has_no_input(&mut self) -> bool {
         self.stream.set_nonblocking(true).expect("a socket");
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).expect("a socket");
         self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Whether there was more to read.
+    /// Reads more input, and returns `false` at the end of the stream.
     #[track_caller]
     fn fill(&mut self) -> bool {
         let mut chunk = [0; 16 << 10];
-        let count = self.stream.read(&mut chunk).expect("the other end says something or ends");
+        let count = self.stream.read(&mut chunk).expect("more input or the end of the stream");
         self.input.extend(&chunk[..count]);
         count > 0
     }

@@ -1,4 +1,4 @@
-//! [`Running`]: a server for a scenario, on a port of its own.
+//! [`TestServer`]: a server for a scenario, on a free port.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -7,27 +7,27 @@ use std::{
 
 use socket2::{Domain, Type};
 
-use super::{PATIENCE, block_on, handlers::Echo, peer::Peer};
+use super::{TIMEOUT, block_on, handlers::Echo, peer::Peer};
 use crate::{
     prism::{Client, Server, ServerOptions, ServerStats, Shutdown, Socket},
     runtime::spawn,
 };
 
-/// A server that runs until it is stopped or dropped.
-pub(crate) struct Running {
+/// A server that runs until this is stopped or dropped.
+pub(crate) struct TestServer {
     address: SocketAddr,
     stop: async_channel::Sender<()>,
     outcome: Receiver<Shutdown>,
     stats: ServerStats,
 }
 
-/// Runs a server with the routes that are given to it.
-pub(crate) fn serve(routes: impl FnOnce(Server) -> Server) -> Running {
+/// Runs a server with the given routes.
+pub(crate) fn serve(routes: impl FnOnce(Server) -> Server) -> TestServer {
     serve_at("127.0.0.1:0", routes)
 }
 
 /// Runs a server at this address.
-pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> Running {
+pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> TestServer {
     let (stop, stopped) = async_channel::bounded::<()>(1);
     let (sender, outcome) = channel();
     let server = block_on(Server::bind(address)).expect("a free port");
@@ -36,17 +36,17 @@ pub(crate) fn serve_at(address: &str, routes: impl FnOnce(Server) -> Server) -> 
     let stats = server.stats();
     spawn(async move {
         let shutdown = async { while stopped.recv().await.is_ok() {} };
-        let _ = sender.send(server.serve_until(shutdown).await); // nobody may wait for it
+        let _ = sender.send(server.serve_until(shutdown).await); // fails if the scenario is over
     });
-    Running { address, stop, outcome, stats }
+    TestServer { address, stop, outcome, stats }
 }
 
-/// Runs an echo server with these limits, on `/`.
-pub(crate) fn serve_echo(options: impl Into<ServerOptions>) -> Running {
+/// Runs an echo server with these options, on `/`.
+pub(crate) fn serve_echo(options: impl Into<ServerOptions>) -> TestServer {
     serve(|server| server.options(options).websocket("/", Echo))
 }
 
-impl Running {
+impl TestServer {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -59,22 +59,22 @@ impl Running {
         &self.stats
     }
 
-    /// A client of Prism's.
+    /// Creates a Prism client for a path of this server.
     pub(crate) fn client(&self, path: &str) -> Client {
         Client::new(&self.url(path)).expect("a good address")
     }
 
-    /// A connection of a client of Prism's.
+    /// Connects with a Prism client.
     pub(crate) async fn connect(&self, path: &str) -> Socket {
         self.client(path).connect().await.expect("the server accepts")
     }
 
-    /// A raw peer that has said nothing.
+    /// Connects a raw peer that sends nothing yet.
     pub(crate) fn dial(&self) -> Peer {
         Peer::dial(self.address)
     }
 
-    /// A raw peer whose handshake is done.
+    /// Connects a raw peer and completes the handshake.
     pub(crate) fn open(&self, path: &str) -> Peer {
         let mut peer = self.dial();
         peer.write(Peer::request(path).as_bytes());
@@ -83,14 +83,14 @@ impl Running {
         peer
     }
 
-    /// Tells the server to shut down, and does not wait for it.
+    /// Starts the shutdown without waiting for it.
     pub(crate) fn begin_stop(&self) {
         self.stop.close();
     }
 
-    /// Waits for a server that was told to stop.
+    /// Waits for the end of the shutdown.
     pub(crate) fn stopped(&self) -> Shutdown {
-        self.outcome.recv_timeout(PATIENCE).expect("the server ends")
+        self.outcome.recv_timeout(TIMEOUT).expect("the server ends")
     }
 
     pub(crate) fn stop(&self) -> Shutdown {
@@ -99,16 +99,16 @@ impl Running {
     }
 }
 
-/// A listener for scenarios in which the server is a raw peer; and its address.
+/// Returns a listener and its URL, for scenarios in which the server is a raw peer.
 pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("ws://{}/", listener.local_addr().expect("a bound listener"));
     (listener, url)
 }
 
-/// An address at which nobody listens, for as long as the socket is kept: somebody else could get a
-/// free port.
-pub(crate) fn closed(host: &str) -> (SocketAddr, impl Sized) {
+/// Returns an address that refuses connections. The returned socket reserves the port: while it is
+/// kept, no other process can listen there.
+pub(crate) fn closed_port(host: &str) -> (SocketAddr, impl Sized) {
     let any: SocketAddr = format!("{host}:0").parse().expect("an address");
     let socket =
         socket2::Socket::new(Domain::for_address(any), Type::STREAM, None).expect("a socket");

@@ -1,4 +1,4 @@
-//! [`End`]: a client's end of a connection: Prism's, and tungstenite's.
+//! [`Endpoint`]: the client's end of a connection, of Prism or of tungstenite.
 
 use futures_util::{SinkExt, StreamExt};
 use prism_driver::{CloseCode, Disconnect, Message, OwnedMessage, Socket};
@@ -8,17 +8,17 @@ use tokio_tungstenite::{
     tungstenite::{Message as Theirs, protocol::frame::coding::CloseCode as TheirCode},
 };
 
-pub(crate) trait End: Send {
+pub(crate) trait Endpoint: Send {
     fn send(&mut self, message: Vec<u8>) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Cancel-safe.
+    /// Receives a message. Cancel-safe.
     fn recv(&mut self) -> impl Future<Output = Result<OwnedMessage, String>> + Send;
 
-    /// Closes with 1000; the server has to agree.
+    /// Closes with 1000, and expects the server to answer with 1000.
     fn close(self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-impl End for Socket {
+impl Endpoint for Socket {
     async fn send(&mut self, message: Vec<u8>) -> Result<(), String> {
         Self::send(self, &message).await.map_err(|error| error.to_string())
     }
@@ -37,7 +37,7 @@ impl End for Socket {
 
 pub(crate) type TheirSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-impl End for TheirSocket {
+impl Endpoint for TheirSocket {
     async fn send(&mut self, message: Vec<u8>) -> Result<(), String> {
         SinkExt::send(self, Theirs::binary(message)).await.map_err(|error| error.to_string())
     }
@@ -65,6 +65,6 @@ impl End for TheirSocket {
         {
             agreed |= matches!(message, Theirs::Close(Some(frame)) if frame.code == code);
         }
-        if agreed { Ok(()) } else { Err("the server has not agreed to 1000".to_owned()) }
+        if agreed { Ok(()) } else { Err("the server did not answer with 1000".to_owned()) }
     }
 }

@@ -1,52 +1,52 @@
-//! Handlers that send to many connections in a loop: what those do not read they share, and each gets
-//! exactly what it was sent.
+//! Handlers that send to many connections in a loop: the outboxes share equal messages, and each
+//! peer gets exactly what it was sent.
 
 use std::sync::Mutex;
 
 use super::support::{
-    alone::{alone, peak_heap},
+    own_process::{in_own_process, peak_heap},
     pattern,
     peer::{BINARY, Peer, TEXT},
-    server::{Running, serve},
+    server::{TestServer, serve},
 };
 use crate::prism::{Connection, Handler, Message, Options};
 
 const MIB: usize = 1 << 20;
 
-/// Calls a function with everybody who has come, as many times as a message says.
+/// Calls a function with all connections, as many times as a message says.
 struct Loop<F> {
     members: Mutex<Vec<Connection>>,
-    tell: F,
+    broadcast: F,
 }
 
 impl<F: Fn(&[Connection], usize) + Send + Sync + 'static> Handler for Loop<F> {
     async fn on_connect(&self, connection: &Connection) {
-        self.members.lock().expect("nobody has panicked").push(connection.clone());
+        self.members.lock().expect("no panic while it is locked").push(connection.clone());
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let rounds = message.as_text().and_then(|text| text.parse().ok()).expect("a number");
         for round in 0..rounds {
-            (self.tell)(&self.members.lock().expect("nobody has panicked"), round);
+            (self.broadcast)(&self.members.lock().expect("no panic while it is locked"), round);
         }
-        let _ = connection.send("told").await; // fails only if the connection is closing
+        let _ = connection.send("done").await; // fails only if the connection is closing
     }
 }
 
-/// A server; somebody who can have the others told something so many times; and those, in the order in
-/// which the handler has them, behind the first.
+/// Runs a server with one peer that triggers the loop and the peers that it sends to. The handler
+/// has the triggering peer first, and then the others in order.
 fn open(
     members: usize,
-    tell: impl Fn(&[Connection], usize) + Send + Sync + 'static,
-) -> (Running, Peer, Vec<Peer>) {
+    broadcast: impl Fn(&[Connection], usize) + Send + Sync + 'static,
+) -> (TestServer, Peer, Vec<Peer>) {
     let mut options = Options::default();
-    options.high_water_mark = 64 * MIB; // nobody misses anything
-    let handler = Loop { members: Mutex::default(), tell };
+    options.high_water_mark = 64 * MIB; // no message is missed
+    let handler = Loop { members: Mutex::default(), broadcast };
     let server = serve(|server| server.options(options).websocket("/", handler));
     let join = || {
         let mut peer = server.open("/");
         peer.send(TEXT, b"0");
-        peer.expect(TEXT, b"told");
+        peer.expect(TEXT, b"done");
         peer
     };
     let (speaker, members) = (join(), (0..members).map(|_| join()).collect());
@@ -54,20 +54,20 @@ fn open(
 }
 
 #[test]
-fn a_loop_over_members_that_do_not_read_costs_two_copies_and_not_one_each() {
-    alone(&a_loop_over_members_that_do_not_read_costs_two_copies_and_not_one_each, || {
+fn a_send_loop_over_stalled_members_costs_two_copies() {
+    in_own_process(&a_send_loop_over_stalled_members_costs_two_copies, || {
         const MEMBERS: usize = 20;
-        // More than the kernel takes for somebody who does not read.
+        // More than the kernel buffers for a peer that does not read.
         let message = pattern(4 * MIB);
-        let told = message.clone();
+        let payload = message.clone();
         let (_server, mut speaker, mut members) = open(MEMBERS, move |members, _| {
             for member in &members[1..] {
-                member.try_send(&told).expect("there is room");
+                member.try_send(&payload).expect("there is room");
             }
         });
         let cost = peak_heap(|| {
             speaker.send(TEXT, b"1");
-            speaker.expect(TEXT, b"told");
+            speaker.expect(TEXT, b"done");
         });
         eprintln!("{MEMBERS} members that do not read {} bytes: {cost} bytes", message.len());
         assert!(cost < 3 * message.len(), "it cost {cost} bytes");
@@ -78,11 +78,12 @@ fn a_loop_over_members_that_do_not_read_costs_two_copies_and_not_one_each() {
 }
 
 #[test]
-fn each_member_gets_exactly_what_it_was_sent_though_the_buffer_is_always_the_same() {
+fn a_reused_send_buffer_delivers_each_member_its_own_message() {
     const MEMBERS: usize = 6;
     const ROUNDS: usize = 18;
-    /// What a member gets in a round: something of its own, the same as all, or as one other; it differs
-    /// from what others get at the front, in the middle, or at the end.
+    /// Returns the message of a member in a round. It is unique, the same for all, or shared with
+    /// one other member, and differs from the others at the beginning, in the middle, or at the
+    /// end.
     fn message(len: usize, round: usize, member: usize) -> Vec<u8> {
         let mut message = pattern(len);
         let differs = [0, len / 2, len - 1][round / 3 % 3];
@@ -103,6 +104,6 @@ fn each_member_gets_exactly_what_it_was_sent_though_the_buffer_is_always_the_sam
                 member.expect(BINARY, &message(len, round, nth));
             }
         }
-        speaker.expect(TEXT, b"told");
+        speaker.expect(TEXT, b"done");
     }
 }

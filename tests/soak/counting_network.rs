@@ -1,4 +1,4 @@
-//! [`Counted`]: a network that knows how many of its tasks there are.
+//! [`CountingNetwork`]: a network that counts its tasks.
 
 use std::{
     io,
@@ -13,23 +13,23 @@ use std::{
 use prism_driver::{Network, Runtime};
 
 #[derive(Clone)]
-pub(crate) struct Counted<N> {
+pub(crate) struct CountingNetwork<N> {
     network: N,
     tasks: Arc<AtomicUsize>,
 }
 
-impl<N> Counted<N> {
+impl<N> CountingNetwork<N> {
     pub(crate) fn new(network: N) -> Self {
         Self { network, tasks: Arc::default() }
     }
 
-    /// How many there are at this moment.
+    /// Returns the number of tasks, which is kept up to date.
     pub(crate) fn tasks(&self) -> Arc<AtomicUsize> {
         self.tasks.clone()
     }
 }
 
-impl<N: Network> Runtime for Counted<N> {
+impl<N: Network> Runtime for CountingNetwork<N> {
     type Sleep = N::Sleep;
 
     fn now(&self) -> Duration {
@@ -41,7 +41,7 @@ impl<N: Network> Runtime for Counted<N> {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let alive = Alive::new(self.tasks.clone());
+        let alive = CountGuard::new(self.tasks.clone());
         self.network.spawn(async move {
             future.await;
             drop(alive);
@@ -49,7 +49,7 @@ impl<N: Network> Runtime for Counted<N> {
     }
 }
 
-impl<N: Network> Network for Counted<N> {
+impl<N: Network> Network for CountingNetwork<N> {
     type Stream = N::Stream;
     type Listener = N::Listener;
 
@@ -74,17 +74,17 @@ impl<N: Network> Network for Counted<N> {
     }
 }
 
-/// Counts for one until it is dropped: also with a task that has not run.
-pub(crate) struct Alive(Arc<AtomicUsize>);
+/// Increments a counter until it is dropped, also with a task that has never run.
+pub(crate) struct CountGuard(Arc<AtomicUsize>);
 
-impl Alive {
+impl CountGuard {
     pub(crate) fn new(count: Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Alive {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
