@@ -61,14 +61,14 @@
 //! A clone of [`Rooms`] shares the same rooms, so other parts of your program can send too:
 //!
 //! ```no_run
-//! # fn example(rooms: prism_rooms::Rooms, somebody: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn example(rooms: prism_rooms::Rooms, id: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
 //! use prism_driver::CloseCode;
 //!
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
 //! println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
 //!
 //! rooms.everyone().send("the server restarts in ten minutes");
-//! if let Some(connection) = rooms.one(somebody) {
+//! if let Some(connection) = rooms.one(id) {
 //!     connection.try_send("you left your umbrella")?;
 //! }
 //! rooms.to("tea").close(CloseCode::GOING_AWAY, "the kettle is empty");
@@ -214,7 +214,7 @@
 //!    does not mean that the peer is gone.
 //! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
 //!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains each
-//!    person at most once. If somebody leaves and comes back within that time, watchers receive an update if
+//!    person at most once. If a person leaves and comes back within that time, watchers receive an update if
 //!    the connection is a different one, and nothing otherwise.
 //! 3. **A slow watcher catches up.** If its outbox has no room for a diff, the diff is skipped, and the watcher
 //!    receives the whole state instead, at the end of the first window (a tenth of a second, whether or not

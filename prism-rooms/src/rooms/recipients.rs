@@ -86,7 +86,7 @@ impl<'a> Recipients<'a> {
     pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
         let (mut delivered, mut dropped) = (0, 0);
         // Wakers are application code, so they wait until no room is locked. (If a handler sends, there is
-        // mostly nobody to wake: its session writes to the idle recipients itself, at the end of its turn.)
+        // mostly no task to wake: its session writes to the idle recipients itself, at the end of its turn.)
         let _wakeups = hold_wakeups();
         let mut slow = Vec::new();
         let stamp = self.for_each(|member| match member.try_send_prepared(message) {
