@@ -32,7 +32,7 @@ pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod shared;
 
-/// A handle to a connection, for sending messages and for closing. Cheap to clone; all clones are the same connection.
+/// A handle to a connection, for sending messages and for closing. Cheap to clone; all clones refer to one connection.
 ///
 /// Keep handles wherever you like, and use them from any task or thread. A handle does not keep the connection open:
 /// after the end, sending fails with [`SendError::Closed`].
@@ -66,7 +66,7 @@ pub(crate) mod shared;
 ///
 /// | method | effect |
 /// |---|---|
-/// | [`close`](Self::close) | sends what was accepted and a close frame, then waits for the peer's close frame |
+/// | [`close`](Self::close) | starts the close handshake, after everything that was accepted |
 /// | [`abort`](Self::abort) | ends the connection at once, without a close frame |
 /// | [`closed`](Self::closed) | waits until the connection is over |
 /// | [`on_end`](Self::on_end) | runs a function when the connection is over |
@@ -116,10 +116,10 @@ impl Connection {
     /// Returns a parameter of the route, percent-decoded. On the route `/rooms/{room}`, a connection to
     /// `/rooms/caf%C3%A9` has the value `café` for `room`.
     ///
-    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and has no
-    /// segment `.` or `..` between those separators. Requests with such a value are refused with 400.
+    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and no segment
+    /// between `/` or `\` is `.` or `..`. Requests with any other value are refused with 400.
     ///
-    /// The value of `{room}` can contain a `/`, which the client sent as `%2F`. In the value of `{*rest}`, each `/`
+    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. In the value of `{*rest}`, each `/`
     /// separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -172,11 +172,11 @@ impl Connection {
     /// It will be written before any close frame.
     ///
     /// Messages sent by a handler leave together, when the handler waits or returns. Messages sent from elsewhere leave
-    /// when the connection's task runs next. A large message does not wait for that. A handler that blocks its thread
+    /// when the connection's task runs next. A large message does not wait for either. A handler that blocks its thread
     /// (`block_in_place`, `block_on`) delays what it has sent until it returns, or until a [`flush`](Self::flush).
     ///
-    /// If the handler has chosen [another policy](crate::Handler::when_slow) than waiting, this never waits, and the
-    /// peer may still miss a message that was accepted.
+    /// If the handler's [policy](crate::Handler::when_slow) is other than to wait, this never waits, and the peer may
+    /// still miss a message that was accepted.
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
@@ -192,17 +192,17 @@ impl Connection {
     /// # use prism_driver::Connection;
     /// fn publish(connections: &[Connection], text: &str) {
     ///     for connection in connections {
-    ///         let _ = connection.try_send(text); // fails if it is full or over
+    ///         let _ = connection.try_send(text); // a full or closed connection misses it
     ///     }
     /// }
     /// ```
     ///
-    /// Such a loop does not have to prepare its message. If the message has 256 bytes or more, all connections from the
-    /// second on whose transports do not take it at once share one copy, as with
-    /// [`try_send_prepared`](Self::try_send_prepared). Prism recognises the message by its address and length, so keep
-    /// it in the same memory and send no other message of 256 bytes or more in between. The bytes are compared before
-    /// they are shared. [`send`](Self::send) does the same. Connections of a client share nothing, because each masks
-    /// its frames with keys of its own.
+    /// Such a loop does not have to prepare its message. Connections whose transports do not take the message at once
+    /// share a single copy of it, from the second connection on, as with
+    /// [`try_send_prepared`](Self::try_send_prepared). This applies to messages of 256 bytes or more. Prism recognises
+    /// a message by its address and length, so keep it in the same memory, and send no other message of 256 bytes or
+    /// more in between. The bytes are compared before they are shared. [`send`](Self::send) does the same. A client's
+    /// connections share nothing, because each masks its frames with keys of its own.
     ///
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
@@ -221,7 +221,7 @@ impl Connection {
     /// fn publish(connections: &[Connection], text: &str) {
     ///     let message = PreparedMessage::new(text);
     ///     for connection in connections {
-    ///         let _ = connection.try_send_prepared(&message); // fails if it is full or over
+    ///         let _ = connection.try_send_prepared(&message); // a full or closed connection misses it
     ///     }
     /// }
     /// ```
@@ -265,8 +265,9 @@ impl Connection {
         send::ping(&self.shared, payload)
     }
 
-    /// Starts the close handshake: sends what was accepted, then a close frame, then nothing more. Returns whether this
-    /// call closed the connection: `false` if it is already closing or over.
+    /// Starts the close handshake. What was accepted is still sent, then a close frame, and nothing after it. Does not
+    /// wait: for that, see [`closed`](Self::closed). Returns whether this call closed the connection: `false` if it is
+    /// already closing or over.
     ///
     /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when the close
     /// timeout has passed.
@@ -334,8 +335,8 @@ impl Connection {
     ///
     /// # In a handler
     ///
-    /// A handler can wait for this after [`close`](Self::close). It then waits for the whole [close
-    /// timeout](prism_core::Config::close_timeout), because nothing is read while a handler runs, and so not the peer's
+    /// A handler can wait for this after [`close`](Self::close). It then always waits for the whole [close
+    /// timeout](prism_core::Config::close_timeout), because nothing is read while a handler runs, not even the peer's
     /// answer. What the peer has sent by then still determines the reason that `on_disconnect` receives.
     ///
     /// Without a close, a handler waits for as long as the peer stays, because the peer's close frame is not read

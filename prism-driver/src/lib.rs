@@ -1,4 +1,4 @@
-//! The runtime-neutral driver of Prism: WebSocket servers and clients over the protocol in [`prism_core`].
+//! The runtime-neutral driver of Prism: WebSocket servers and clients over the sans-IO core, [`prism_core`].
 //!
 //! Applications depend on the adapter for their runtime (`prism-tokio`, `prism-smol` or `prism-async-std`), which
 //! re-exports everything in this crate:
@@ -21,7 +21,7 @@
 //!    that closed, or the error.
 //! 4. Prism never drops the future of a handler before it completes. Closing makes its pending sends fail instead. If
 //!    the close timeout passes while a handler runs, the transport is dropped and [`closed`](Connection::closed)
-//!    returns. Until the handler returns, its connection still counts towards the server's limit, and is
+//!    returns. Until the handler returns, its connection keeps its place in the server, and is
 //!    [counted](Counts::stuck) as stuck.
 //! 5. Everything accepted before `close()` is written before the close frame, unless
 //!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
