@@ -26,7 +26,7 @@ pub(crate) mod handshake;
 pub(crate) mod percent;
 pub(crate) mod url;
 
-/// A connection to be opened: the URL, the headers and subprotocols of the request, and the limits.
+/// A client that is ready to connect: the URL, the headers and subprotocols of the request, and the limits.
 ///
 /// ```no_run
 /// use prism_driver::{Client, ConnectError, Network, Socket};

@@ -117,7 +117,7 @@ impl Connection {
     /// `/rooms/caf%C3%A9` has the value `café` for `room`.
     ///
     /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and no segment
-    /// between `/` or `\` is `.` or `..`. Requests with any other value are refused with 400.
+    /// between `/` or `\` is `.` or `..`. Requests that break these rules are refused with 400.
     ///
     /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. In the value of `{*rest}`, each `/`
     /// separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
@@ -144,7 +144,7 @@ impl Connection {
     /// # The client's address behind a proxy
     ///
     /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. Trust
-    /// only the last ones, as many as there are proxies of yours:
+    /// only as many of the last ones as you have proxies:
     ///
     /// ```no_run
     /// # use prism_driver::Connection;

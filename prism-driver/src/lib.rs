@@ -19,10 +19,10 @@
 //!    parallel.
 //! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the code, the text and the side
 //!    that closed, or the error.
-//! 4. Prism never drops the future of a handler before it completes. Closing makes its pending sends fail instead. If
-//!    the close timeout passes while a handler runs, the transport is dropped and [`closed`](Connection::closed)
-//!    returns. Until the handler returns, its connection keeps its place in the server, and is
-//!    [counted](Counts::stuck) as stuck.
+//! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
+//!    instead. If the close timeout passes while a handler runs, the transport is dropped and
+//!    [`closed`](Connection::closed) returns. Until the handler returns, its connection keeps its place in the server,
+//!    and is [counted](Counts::stuck) as stuck.
 //! 5. Everything accepted before `close()` is written before the close frame, unless
 //!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
 //!    longer called.
@@ -58,11 +58,11 @@
 //!                        bytes to send, and the transport, behind one lock
 //! ```
 //!
-//! One task owns a connection. It lends each event to the handler. While the handler waits, the task keeps writing but
+//! One task owns a connection, and lends each event to the handler. While the handler waits, the task keeps writing but
 //! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox,
-//! and everything in there leaves in one write. Either the connection's task writes, or the session whose handler sent
-//! the message does, once that handler waits or returns; so the transport is in the outbox. An idle connection holds
-//! no buffer.
+//! and everything in there leaves in one write. That write is made by the connection's task, or by the session whose
+//! handler sent the message, once that handler waits or returns. This is why the transport is in the outbox. An idle
+//! connection holds no buffer.
 
 mod buffer_pool;
 mod client;

@@ -73,8 +73,8 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     Ok(run(runtime, session, options, handler).await)
 }
 
-/// Runs the handler on a transport whose handshake is done, including the 101 response, for example by a web framework.
-/// Returns how the connection ended. [`Connection::path`](crate::Connection::path) returns the given `path`.
+/// Runs the handler on a transport on which another library, such as a web framework, has done the handshake and sent
+/// the 101. Returns how the connection ended. [`Connection::path`](crate::Connection::path) returns the given `path`.
 ///
 /// As with [`serve_stream`], the connection lives in this future, which returns when the transport has ended as well,
 /// and the tasks of a server are yours.

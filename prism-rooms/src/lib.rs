@@ -94,7 +94,7 @@
 //!    that messages are missing.
 //! 5. **A new member receives everything from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
-//! 6. **A slow member delays nobody.** If it does not read, its outbox fills up (64 KiB, by
+//! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB, by
 //!    [default](prism_driver::Options::high_water_mark)). From then on it misses each message that does not
 //!    fit, as a whole, until it has read. For each message, [`Delivery::dropped`] counts the members that miss
 //!    it. If a gap would make the rest useless, you can close those members instead, with

@@ -24,7 +24,7 @@ pub(crate) struct Url {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ServerAddress {
     Address(SocketAddr),
-    /// A host name, or an address with the name of an interface. The resolver knows both.
+    /// A host name, or an address with the name of an interface. The resolver resolves both.
     Named {
         host: String,
         port: u16,
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong_and_where() {
+    fn what_is_wrong_is_said_and_where() {
         for (url, expected) in [
             ("", "expected \"ws://\" or \"wss://\" at the start"),
             ("http://h/", "expected \"ws://\" or \"wss://\" at the start"),
