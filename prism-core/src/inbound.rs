@@ -192,7 +192,7 @@ impl Inbound {
                 }
             };
             let finished = frame.take_payload(input);
-            // Of the other fragments nobody knows how long they will be.
+            // The lengths of further fragments are unknown.
             input.miss(if frame.fin { frame.remaining } else { 0 });
             if finished {
                 self.stage = Stage::Header;

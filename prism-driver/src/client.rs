@@ -26,9 +26,21 @@ pub(crate) mod handshake;
 pub(crate) mod percent;
 pub(crate) mod url;
 
-/// What to connect to, and how.
+/// A client that is ready to connect: the URL, the headers and subprotocols of the request, and the limits.
 ///
-/// Use `connect` or `Client` of your runtime's adapter; this is what they share.
+/// ```no_run
+/// use prism_driver::{Client, ConnectError, Network, Socket};
+///
+/// async fn log_in<N: Network + Default>(token: &str) -> Result<Socket, ConnectError> {
+///     Client::<N>::new("ws://example.org/chat")?
+///         .header("Authorization", &format!("Bearer {token}"))?
+///         .subprotocol("chat.v2")?
+///         .connect()
+///         .await
+/// }
+/// ```
+///
+/// The adapters define a `Client` for their runtime, and a function `connect` for clients that need only a URL.
 pub struct Client<R> {
     runtime: R,
     secure: bool,
@@ -38,18 +50,18 @@ pub struct Client<R> {
 }
 
 impl<R: Runtime> Client<R> {
-    /// Returns a client for a URL such as `ws://example.org:8080/chat?room=1`.
+    /// Creates a client for a URL such as `ws://example.org:8080/chat?room=1`.
     ///
-    /// What path and query may not have in them, such as spaces and `ü`, is percent-encoded as a browser
-    /// does it; [`Connection::path`] and [`query`](Connection::query) are what is sent. A host that is
-    /// not ASCII has to be written as IDNA encodes it (`xn--...`). The address of an interface may have
-    /// its zone, which is not sent: `ws://[fe80::1%25eth0]/`, or `%eth0`.
+    /// Characters that a path or a query cannot contain, such as spaces and `ü`, are percent-encoded as in a browser.
+    /// [`Connection::path`] and [`query`](Connection::query) return what is sent. Write a host that is not ASCII in its
+    /// IDNA encoding (`xn--...`). A link-local address can have a zone, which is not sent: `ws://[fe80::1%25eth0]/`, or
+    /// `%eth0`.
     ///
-    /// A `wss://` URL is understood, but the TLS is yours: connect a TLS stream, and give it to
+    /// A `wss://` URL is accepted too, but Prism does no TLS. Connect a TLS stream of your own, and pass it to
     /// [`connect_stream`](Self::connect_stream).
     ///
     /// # Errors
-    /// [`ConnectError::InvalidUrl`] if it is not such a URL; its text says what is wrong, and where.
+    /// [`ConnectError::InvalidUrl`] if the URL is invalid. The text says what is wrong, and where.
     pub fn new(url: &str) -> Result<Self, ConnectError>
     where
         R: Default,
@@ -57,7 +69,7 @@ impl<R: Runtime> Client<R> {
         Self::new_on(R::default(), url)
     }
 
-    /// As [`new`](Self::new), on a runtime that is a value.
+    /// As [`new`](Self::new), on a given runtime.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -70,16 +82,16 @@ impl<R: Runtime> Client<R> {
     /// Adds a header to the request.
     ///
     /// # Errors
-    /// If it is malformed, or one that the handshake sets itself.
+    /// [`ConnectError::InvalidRequest`] if the header is malformed, or is one that the handshake sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
         self.request = self.request.header(name, value)?;
         Ok(self)
     }
 
-    /// Offers a sub-protocol; the first one offered is the preferred one.
+    /// Offers a subprotocol. The order of the calls is the order of preference (RFC 6455 §4.1).
     ///
     /// # Errors
-    /// If it is no token (RFC 9110 §5.6.2).
+    /// [`ConnectError::InvalidRequest`] if the name is not a token (RFC 9110 §5.6.2), or was offered before.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, ConnectError> {
         self.request = self.request.subprotocol(name)?;
         Ok(self)
@@ -92,12 +104,13 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Opens a connection over a transport that is connected already. Dropped early, it drops the
-    /// transport, and leaves nothing behind.
+    /// Opens a connection over a transport that is already connected, such as a TLS stream.
+    ///
+    /// If the future is dropped early, the transport is dropped, and nothing else remains.
     ///
     /// # Errors
-    /// If the server refuses, breaks the protocol, or takes longer than the handshake timeout. A refusal
-    /// is told a second after its status at the latest, even if its body never ends.
+    /// If the server refuses, violates the protocol, or takes longer than the handshake timeout. A refusal is returned
+    /// at most a second after its status has arrived, even if its body never ends.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
         let session = self.open(io).await?;
         Ok(self.socket(session))
@@ -109,13 +122,14 @@ impl<R: Runtime> Client<R> {
         socket
     }
 
-    /// Runs a handler on a connection over a transport that is connected already, and returns when
-    /// the connection is over. It lives in this future: dropped early, a handler is dropped
+    /// Runs a handler on a connection over a transport that is already connected. Returns how the connection ended.
+    ///
+    /// The connection lives in this future. If the future is dropped early, the handler's running call is dropped
     /// half-way, and `on_disconnect` does not run.
     ///
-    /// It returns when the transport has ended too, which may be up to the [close
-    /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect). What has
-    /// to be known earlier is known there.
+    /// This returns when the transport has ended as well. That can be up to the [close
+    /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place
+    /// to react to the end without a delay.
     ///
     /// # Errors
     /// As [`connect_stream`](Self::connect_stream).
@@ -135,13 +149,13 @@ impl<R: Runtime> Client<R> {
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
         let mut input = ReadBuffer::new();
         let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options.connection);
-        let opened =
-            exchange.run(&self.runtime, &self.options.connection, |accepted| self.opened(accepted));
-        let opened = opened.await?;
-        Ok(Session::new(opened, io, None, input, &self.options.connection))
+        let established = exchange
+            .run(&self.runtime, &self.options.connection, |accepted| self.establish(accepted));
+        let established = established.await?;
+        Ok(Session::new(established, io, None, input, &self.options.connection))
     }
 
-    fn opened(&self, accepted: Accepted<'_>) -> Established {
+    fn establish(&self, accepted: Accepted<'_>) -> Established {
         let target = self.request.target();
         let (path, query) = match target.split_once('?') {
             None => (target, None),
@@ -156,20 +170,21 @@ impl<R: Runtime> Client<R> {
 }
 
 impl<N: Network> Client<N> {
-    /// Opens a connection. Dropped early, it gives up what it has begun, and leaves nothing behind.
+    /// Opens a connection. If the future is dropped early, all attempts are abandoned, and nothing remains.
     ///
     /// # Errors
-    /// If the server cannot be reached within the connect timeout, refuses, breaks the protocol, or
-    /// takes longer than the handshake timeout; if the URL is `wss://`. As with
-    /// [`connect_stream`](Self::connect_stream), a refusal does not wait for the end of its body.
+    /// If the server cannot be reached within the connect timeout, refuses, violates the protocol, or takes longer than
+    /// the handshake timeout. Also if the URL is `wss://`. A refusal does not wait for the end of its body, as with
+    /// [`connect_stream`](Self::connect_stream).
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))
     }
 
-    /// Opens a connection, runs a handler on it, and returns when the connection is over. As with
-    /// [`run_stream`](Self::run_stream), it lives in this future, which returns when the transport has ended
-    /// too.
+    /// Opens a connection and runs a handler on it. Returns how the connection ended.
+    ///
+    /// The connection lives in this future, which returns when the transport has ended as well; see
+    /// [`run_stream`](Self::run_stream).
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -183,7 +198,7 @@ impl<N: Network> Client<N> {
             return Err(InvalidUrl::needs_tls().into());
         }
         let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        let dialled = dial(&self.runtime, &self.endpoint, deadline).await;
-        self.open(dialled.map_err(ConnectError::Unreachable)?).await
+        let stream = dial(&self.runtime, &self.endpoint, deadline).await;
+        self.open(stream.map_err(ConnectError::Unreachable)?).await
     }
 }

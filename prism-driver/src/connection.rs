@@ -1,4 +1,4 @@
-//! [`Connection`]: the handle that everybody has.
+//! [`Connection`]: the handle to a connection.
 
 use std::{
     borrow::Cow,
@@ -32,16 +32,44 @@ pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod shared;
 
-/// A connection's address, in the sense of the actor model: clone it, store it, send to it from
-/// any task or thread, for as long as you like. It does not keep the connection open.
+/// A handle to a connection, for sending messages and for closing. Cheap to clone; all clones refer to one connection.
+///
+/// Keep handles wherever you like, and use them from any task or thread. A handle does not keep the connection open:
+/// after the end, sending fails with [`SendError::Closed`].
 ///
 /// ```no_run
-/// # async fn example(connection: prism_driver::Connection) -> Result<(), prism_driver::SendError> {
-/// connection.send("hello").await?;
-/// let other = connection.clone();
-/// assert_eq!(other.id(), connection.id());
-/// # Ok(()) }
+/// use prism_driver::{Connection, SendError};
+///
+/// async fn greet(connection: &Connection) -> Result<(), SendError> {
+///     connection.send("hello").await?; // waits for room
+///
+///     let later = connection.clone(); // for another task, or for a map of your users
+///     assert_eq!(later.id(), connection.id());
+///     Ok(())
+/// }
 /// ```
+///
+/// # Sending
+///
+/// Messages go into the connection's outbox, in the order of the calls. From there they leave by themselves: no call is
+/// needed to flush them. While the peer does not keep up, the outbox fills. It is full when it holds as many bytes as
+/// the [high-water mark](crate::Options::high_water_mark). Then:
+///
+/// | method | with a full outbox |
+/// |---|---|
+/// | [`send`](Self::send), [`send_prepared`](Self::send_prepared) | waits for room |
+/// | [`try_send`](Self::try_send), [`try_send_prepared`](Self::try_send_prepared) | fails with [`TrySendError::Full`] |
+///
+/// A handler can choose [another policy](crate::Handler::when_slow), such as dropping the oldest messages.
+///
+/// # Ending
+///
+/// | method | effect |
+/// |---|---|
+/// | [`close`](Self::close) | starts the close handshake, after everything that was accepted |
+/// | [`abort`](Self::abort) | ends the connection at once, without a close frame |
+/// | [`closed`](Self::closed) | waits until the connection is over |
+/// | [`on_end`](Self::on_end) | runs a function when the connection is over |
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -56,70 +84,74 @@ impl Connection {
         Self { shared: Shared::new(peer_addr, request, outbox) }
     }
 
-    /// Its name, unique across machines.
+    /// Returns the connection's globally unique ID.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.shared.id.global()
     }
 
-    /// Returns the peer's address, without an IPv6 flow label; `None` on a transport that has none.
-    /// An IPv4 peer has an IPv4 address, on a listener for IPv6 as well. Behind a proxy the peer is
-    /// the proxy: see [`header`](Self::header).
+    /// Returns the peer's address, without an IPv6 flow label, or `None` on a transport without addresses.
+    ///
+    /// An IPv4 peer has an IPv4 address, even on an IPv6 listener. Behind a proxy, this is the proxy's address; see
+    /// [`header`](Self::header) for the client's.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.shared.peer_addr.into()
     }
 
-    /// Returns the path it was opened on, without the query, in its one [normal
-    /// spelling](crate::normalize_path), which [authorisation](crate::Server::authorize) has seen as
-    /// well.
+    /// Returns the path of the opening request in its [normal form](crate::normalize_path), without the query.
+    /// [Authorisation](crate::Server::authorize) sees the same form.
     #[must_use]
     pub fn path(&self) -> &str {
         self.shared.request.path()
     }
 
-    /// Returns the query behind the path, as it was sent. Take it apart, then decode its parts by
+    /// Returns the query of the opening request, as it was sent. Split it into its parts before you decode them with
     /// [`percent_decode`](crate::percent_decode).
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.shared.request.query()
     }
 
-    /// Returns a parameter of the route, decoded: with the route `/rooms/{room}`, a connection to
-    /// `/rooms/caf%C3%A9` has the `room` `café`.
+    /// Returns a parameter of the route, percent-decoded. On the route `/rooms/{room}`, a connection to
+    /// `/rooms/caf%C3%A9` has the value `café` for `room`.
     ///
-    /// It is text without control characters, does not begin with `/`, `\` or a drive such as `C:/`, and
-    /// has no segments `.` or `..` between those: a request with any of that was refused with 400.
-    /// `{room}` may have a `/` inside, if the client wrote `%2F`; in `{*rest}` each `/` was one of the
-    /// path and there is no `\`, because there `%2F` and `%5C` are refused.
+    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and no segment
+    /// between `/` or `\` is `.` or `..`. Requests that break these rules are refused with 400.
+    ///
+    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. In the value of `{*rest}`, each `/`
+    /// separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.shared.request.param(name)
     }
 
-    /// The sub-protocol that was agreed on.
+    /// Returns the subprotocol that client and server agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.shared.request.subprotocol()
     }
 
-    /// Returns a header of the opening request (or, for a handler that a client runs, of the
-    /// answer). Several lines of it are joined with `", "`, those of `Cookie` with `"; "`; those of
-    /// `Set-Cookie` cannot be taken apart again then, so use [`header_all`](Self::header_all). What is
-    /// not UTF-8 is replaced by U+FFFD.
+    /// Returns a header of the opening request or, on a client, of the response to it.
     ///
-    /// Only until [`on_connect`](crate::Handler::on_connect) has run: then the headers are dropped. A
-    /// [`Socket`](crate::Socket::header) keeps the answer's instead.
+    /// The values of several lines are joined with `", "`, or with `"; "` for `Cookie`. Joined lines of `Set-Cookie`
+    /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
+    /// U+FFFD.
     ///
-    /// Proxies append to what the client has sent. Of `X-Forwarded-For` only so many elements count,
-    /// from the end, as there are proxies of yours:
+    /// The headers are dropped when [`on_connect`](crate::Handler::on_connect) returns. On a client without a handler,
+    /// use [`Socket::header`](crate::Socket::header) at any time.
+    ///
+    /// # The client's address behind a proxy
+    ///
+    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. Trust
+    /// only as many of the last ones as you have proxies:
     ///
     /// ```no_run
     /// # use prism_driver::Connection;
-    /// /// The client's address, as our one proxy has seen it.
-    /// fn client(connection: &Connection) -> Option<String> {
-    ///     let seen = connection.header("X-Forwarded-For")?;
-    ///     seen.rsplit(',').next().map(|last| last.trim().to_owned())
+    /// /// Returns the client's address as our only proxy saw it.
+    /// fn client_addr(connection: &Connection) -> Option<String> {
+    ///     let forwarded = connection.header("X-Forwarded-For")?;
+    ///     forwarded.rsplit(',').next().map(|last| last.trim().to_owned())
     /// }
     /// ```
     #[must_use]
@@ -127,8 +159,7 @@ impl Connection {
         self.outbox().in_headers(|headers| headers.joined(name).map(Cow::into_owned))?
     }
 
-    /// Returns the value of each line of a header, in their order; otherwise as
-    /// [`header`](Self::header).
+    /// Returns the values of all lines of a header, in order; otherwise like [`header`](Self::header).
     #[must_use]
     pub fn header_all(&self, name: &str) -> Vec<String> {
         let all = |headers: Headers<'_>| headers.all_text(name).map(Cow::into_owned).collect();
@@ -137,62 +168,60 @@ impl Connection {
 
     /// Sends a message, after waiting for room in the outbox.
     ///
-    /// When this returns, the message is in the outbox, behind what was sent before and ahead of
-    /// what is sent later; it will be written before any close frame.
+    /// When this returns, the message is in the outbox, after everything sent earlier and before everything sent later.
+    /// It will be written before any close frame.
     ///
-    /// It leaves by itself: from within a handler, when the handler waits or is done, together with
-    /// all else that it has sent until then; from elsewhere, when the connection's task has its turn.
-    /// A large one does not wait for that. A handler that blocks its thread (`block_in_place`, `block_on`)
-    /// keeps all that it has sent until it returns, or until a [`flush`](Self::flush).
+    /// Messages sent by a handler leave together, when the handler waits or returns. Messages sent from elsewhere leave
+    /// when the connection's task runs next. A large message does not wait for either. A handler that blocks its thread
+    /// (`block_in_place`, `block_on`) delays what it has sent until it returns, or until a [`flush`](Self::flush).
     ///
-    /// Cancel-safe: dropped while it waits, it has sent nothing.
+    /// If the handler's [policy](crate::Handler::when_slow) is other than to wait, this never waits, and the peer may
+    /// still miss a message that was accepted.
     ///
-    /// If the handler wants slow peers to [miss messages](crate::Handler::when_slow), this never waits,
-    /// and a message that was accepted may still be missed.
+    /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection is closing or over, also if that happens while this
-    /// waits.
+    /// [`SendError::Closed`] if the connection is closing or over, or if that happens while this waits.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
         Sending::new(&self.shared, Outgoing::Message(message.into()), WaitOrder::InTurn)
     }
 
-    /// Sends a message if there is room for it now.
-    ///
-    /// A loop that sends the same message to several connections need not prepare it. From 256 bytes on,
-    /// whatever those connections do not take at once they share, from the second on: one copy for all of
-    /// them, as with [`try_send_prepared`](Self::try_send_prepared). It is noticed by the place and the
-    /// length of the message, if it is the same memory each time, and no other message of that size is sent
-    /// between; the bytes are compared before they are shared. The same is true of [`send`](Self::send). A
-    /// client's connections share nothing, because each masks what it sends.
+    /// Sends a message if the outbox has room for it now.
     ///
     /// ```no_run
     /// # use prism_driver::Connection;
-    /// fn publish(to: &[Connection], text: &str) {
-    ///     for connection in to {
-    ///         let _ = connection.try_send(text); // whoever is full or gone misses it
+    /// fn publish(connections: &[Connection], text: &str) {
+    ///     for connection in connections {
+    ///         let _ = connection.try_send(text); // a full or closed connection misses it
     ///     }
     /// }
     /// ```
     ///
+    /// Such a loop does not have to prepare its message. Connections whose transports do not take the message at once
+    /// share a single copy of it, from the second connection on, as with
+    /// [`try_send_prepared`](Self::try_send_prepared). This applies to messages of 256 bytes or more. Prism recognises
+    /// a message by its address and length, so keep it in the same memory, and send no other message of 256 bytes or
+    /// more in between. The bytes are compared before they are shared. [`send`](Self::send) does the same. A client's
+    /// connections share nothing, because each masks its frames with keys of its own.
+    ///
     /// # Errors
-    /// [`TrySendError::Full`] if as many bytes as the high-water mark are waiting already.
+    /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        send::hand_over(&self.shared, Outgoing::Message(message.into()), WhenFull::Fail)
+        send::enqueue(&self.shared, Outgoing::Message(message.into()), WhenFull::Fail)
     }
 
-    /// Sends a message that many connections get, as [`send`](Self::send) does: its bytes are shared, not
-    /// copied, unless it is small (a frame of less than 256 bytes).
+    /// Sends a message that is meant for many connections, as [`send`](Self::send) does. The bytes are shared instead
+    /// of copied, unless the frame has less than 256 bytes.
     ///
-    /// A loop over [`try_send`](Self::try_send) shares by itself what lies in one place. Prepare a message
-    /// if it is sent again later, to connections that get other messages between, or from several threads.
+    /// A plain loop over [`try_send`](Self::try_send) shares bytes by itself. Prepare a message to send it again later,
+    /// to send other messages in between, or to send it from several threads.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, PreparedMessage};
-    /// fn publish(to: &[Connection], text: &str) {
-    ///     let news = PreparedMessage::new(text);
-    ///     for connection in to {
-    ///         let _ = connection.try_send_prepared(&news); // whoever is full or gone misses it
+    /// fn publish(connections: &[Connection], text: &str) {
+    ///     let message = PreparedMessage::new(text);
+    ///     for connection in connections {
+    ///         let _ = connection.try_send_prepared(&message); // a full or closed connection misses it
     ///     }
     /// }
     /// ```
@@ -203,66 +232,71 @@ impl Connection {
         Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::InTurn)
     }
 
-    /// Sends a message that many connections get, as [`try_send`](Self::try_send) does; see
+    /// Sends a message that is meant for many connections, as [`try_send`](Self::try_send) does. See
     /// [`send_prepared`](Self::send_prepared) for what is shared.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        send::hand_over(&self.shared, Outgoing::Prepared(message), WhenFull::Fail)
+        send::enqueue(&self.shared, Outgoing::Prepared(message), WhenFull::Fail)
     }
 
-    /// Returns when all that was accepted up to now has been written to the transport, whatever is
-    /// sent later. Seldom needed: what was accepted leaves by itself. To be sure that the peer has it,
-    /// [`close`](Self::close), and wait for the [end](Self::closed), best outside of the handler.
+    /// Waits until everything accepted so far has been written to the transport, whatever is sent later.
     ///
-    /// What the transport takes at once is written by this call. The rest is the connection's task to
-    /// write: a handler that blocks its thread on this waits in vain if it is its own connection's, and
-    /// the peer does not read.
+    /// This is rarely needed, because messages leave by themselves. It does not tell whether the peer has received
+    /// them: for that, [`close`](Self::close) and wait for the [end](Self::closed), preferably outside of the handler.
+    ///
+    /// This call writes what the transport takes at once, and the connection's task writes the rest. So do not block a
+    /// handler's thread on a flush of its own connection: if the peer does not read, the rest never leaves.
     ///
     /// Cancel-safe.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if the connection was over before that.
+    /// [`SendError::Closed`] if the connection ended first.
     pub async fn flush(&self) -> Result<(), SendError> {
         self.outbox().flush().await
     }
 
-    /// Sends a ping of at most 125 bytes. (The keepalive pings by itself.)
+    /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2). The keepalive sends its own.
     ///
     /// # Errors
-    /// As [`try_send`](Self::try_send), or the payload is too long.
+    /// As [`try_send`](Self::try_send), or if the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
         send::ping(&self.shared, payload)
     }
 
-    /// Closes the connection: what was accepted is still sent, then the close frame, then nothing.
-    /// The handler hears no more messages, and `on_disconnect` when the peer has agreed or the
-    /// close timeout has passed. Returns whether this call was the one that closed: `false` if the
-    /// connection is closing already, or over.
+    /// Starts the close handshake. What was accepted is still sent, then a close frame, and nothing after it. Does not
+    /// wait: for that, see [`closed`](Self::closed). Returns whether this call closed the connection: `false` if it is
+    /// already closing or over.
     ///
-    /// A reason of more than 123 bytes is cut at the end of a character. With
-    /// [`CloseCode::NO_STATUS`] none is sent (RFC 6455 §5.5.1).
+    /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when the close
+    /// timeout has passed.
+    ///
+    /// A reason of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no reason is sent
+    /// (RFC 6455 §5.5.1).
     pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.outbox().close(code, reason)
     }
 
-    /// Ends the connection at once: what was accepted and not written is lost, no close frame is sent,
-    /// and nothing is waited for. The handler hears no more messages, and `on_disconnect` with
-    /// [`Failure::Aborted`](crate::Failure::Aborted) when it is done with what it does; the hooks of
-    /// [`on_end`](Self::on_end) have run when this returns, unless the connection was ending already; so hold
-    /// no lock that they need. The peer sees its connection end, or reset (1006). If it is over for the handler, its reason stays what
-    /// it was, but what is still to be written, the answer to a close frame perhaps, is lost.
+    /// Ends the connection at once, without a close frame. What was accepted but not yet written is lost. The peer sees
+    /// its connection end or be reset (1006).
     ///
-    /// For peers that have lost their claim to a good ending: [`close`](Self::close) waits for their
-    /// answer, and while they read slowly for longer than that.
+    /// The handler receives no more messages. `on_disconnect` runs with [`Failure::Aborted`](crate::Failure::Aborted)
+    /// when the running call of the handler has returned. If the connection is already over for the handler, its reason
+    /// does not change, but what is still to be written (such as the answer to a close frame) is lost.
+    ///
+    /// When this returns, the [`on_end`](Self::on_end) hooks have run, unless the connection was already ending. So do
+    /// not hold a lock that they need.
+    ///
+    /// Prefer [`close`](Self::close) for peers that behave. It waits for their answer, and longer while they read
+    /// slowly.
     ///
     /// ```no_run
     /// # use prism_driver::{CloseCode, Connection};
     /// fn ban(connection: &Connection) {
     ///     connection.close(CloseCode::POLICY_VIOLATION, "banned");
     ///     if connection.buffered() > 1024 {
-    ///         connection.abort(); // what it does not read should not wait here
+    ///         connection.abort(); // do not keep what the peer does not read
     ///     }
     /// }
     /// ```
@@ -270,59 +304,59 @@ impl Connection {
         self.outbox().cut(Cut::Abort);
     }
 
-    /// How many bytes are waiting to be sent.
+    /// Returns how many bytes are waiting to be sent.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.outbox().buffered()
     }
 
-    /// Whether as many bytes as the [high-water mark](crate::Options::high_water_mark) are waiting, so
-    /// that a [`send`](Self::send) would wait.
+    /// Returns whether the outbox holds as many bytes as the [high-water mark](crate::Options::high_water_mark), so
+    /// that [`send`](Self::send) would wait.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.outbox().is_full()
     }
 
-    /// How many messages the peer has missed, because it did not keep up: those that
-    /// [`try_send`](Self::try_send) has refused as [full](TrySendError::Full), and those that were
-    /// dropped as the handler [wanted](crate::Handler::when_slow).
+    /// Returns how many messages the peer has missed because it did not keep up. These are the messages that
+    /// [`try_send`](Self::try_send) refused as [full](TrySendError::Full), and those that were dropped by the handler's
+    /// [policy](crate::Handler::when_slow).
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.outbox().missed()
     }
 
-    /// Whether messages can be sent.
+    /// Returns whether messages can be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.outbox().is_open()
     }
 
-    /// Returns when the connection is over. Cancel-safe.
+    /// Waits until the connection is over. Cancel-safe.
     ///
-    /// A handler may wait for this after [`close`](Self::close), but while it does nothing of the peer's
-    /// is read, its answer neither: it waits for the whole [close
-    /// timeout](prism_core::Config::close_timeout). What the peer had sent by then still decides the
-    /// reason that `on_disconnect` hears.
+    /// # In a handler
     ///
-    /// In a handler of a connection that nobody has closed it waits for as long as the peer stays, since
-    /// the peer's close frame is not read either. A hook of [`on_end`](Self::on_end) that blocks its thread
-    /// until this returns never returns.
+    /// A handler can wait for this after [`close`](Self::close). It then always waits for the whole [close
+    /// timeout](prism_core::Config::close_timeout), because nothing is read while a handler runs, not even the peer's
+    /// answer. What the peer has sent by then still determines the reason that `on_disconnect` receives.
+    ///
+    /// Without a close, a handler waits for as long as the peer stays, because the peer's close frame is not read
+    /// either. An [`on_end`](Self::on_end) hook that blocks its thread on this never returns.
     pub async fn closed(&self) {
         self.outbox().ended().await;
     }
 
-    /// Runs `hook`, once, when the connection is over, before `on_disconnect`: also after a panic of
-    /// the handler, and if the connection's task is dropped. At once if it is over already.
+    /// Runs `hook` once, when the connection is over, before `on_disconnect`. It also runs after a panic of the
+    /// handler, and if the connection's task is dropped. If the connection is already over, it runs at once.
     ///
-    /// For what must not outlive the connection, such as its place in a list. It runs in whatever
-    /// task or thread ends the connection, so it should be quick; a panic in it has no effect. It can
-    /// not be taken back: leave one for a connection, not one for each thing that you do with it.
+    /// Use it for what must not outlive the connection, such as its entry in a map. The hook runs in the task or thread
+    /// that ends the connection, so it should be quick. A panic in it has no effect. A hook cannot be removed: register
+    /// one per connection, not one per operation.
     pub fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.outbox().on_end(hook);
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is unsent. To be called when the transport takes
-    /// no more.
+    /// Counts what is unsent in a budget, from now on until nothing is unsent. Call this when the transport takes no
+    /// more.
     pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
         self.outbox().count_in(budget, || {
             let shared: Weak<Shared> = Arc::downgrade(&self.shared);
@@ -339,8 +373,7 @@ impl Connection {
     }
 }
 
-/// The connection in the hands of whoever runs it. When this is dropped, early or not, the
-/// connection is over, and its transport gone.
+/// The connection as its session owns it. Dropping this ends the connection and drops its transport.
 pub(crate) struct Owned(Connection);
 
 impl Owned {

@@ -1,4 +1,4 @@
-//! [`Handler`]: what an application does with its connections.
+//! [`Handler`]: the application's callbacks.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use prism_core::Message;
 
 use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenSlow};
 
-/// What an application does with the connections of a route. One instance serves them all.
+/// The application's callbacks for the connections of a route. One instance serves them all.
 ///
 /// Write plain `async fn`s:
 ///
@@ -22,31 +22,33 @@ use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenS
 /// }
 /// ```
 ///
-/// What may be relied on is [the contract](crate#the-contract). An `Arc` of a handler is a handler
-/// too, so that you can keep one to call your own methods from elsewhere.
+/// [The contract](crate#the-contract) states when these methods run, and what they can rely on.
+///
+/// An `Arc` of a handler is a handler too. Keep a clone of it to call your own methods from elsewhere.
 pub trait Handler: Send + Sync + 'static {
-    /// What becomes of messages for a peer that does not keep up. Asked once, before all else; by
-    /// default, [`send`](Connection::send) waits. After a panic in here nothing else of the handler is
-    /// called, and the connection is closed with 1011.
+    /// Returns what happens to messages for a peer that does not keep up. Default: [`send`](Connection::send) waits.
+    ///
+    /// Called once, before all other methods. If it panics, none of those is called, and the connection is closed with
+    /// 1011.
     fn when_slow(&self, connection: &Connection) -> WhenSlow {
         let _ = connection;
         WhenSlow::Wait
     }
 
-    /// A connection is open. Runs before any message; may send.
+    /// Handles the opening of a connection. Runs before any message, and may send.
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
         async {}
     }
 
-    /// A message has come. While this runs, nothing more is read from this connection.
+    /// Handles a message. While this runs, nothing more is read from this connection.
     fn on_message(
         &self,
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// The connection is over. Runs once, last.
+    /// Handles the end of a connection. Runs once, last.
     fn on_disconnect(
         &self,
         connection: &Connection,

@@ -1,58 +1,68 @@
-//! The runtime-neutral driver of Prism: handlers, connections, sessions, servers and clients over
-//! [`prism_core`].
+//! The runtime-neutral driver of Prism: WebSocket servers and clients over the sans-IO core, [`prism_core`].
 //!
-//! Users take an adapter (`prism-tokio`, `prism-smol`, `prism-async-std`), which gives these to a
-//! runtime and exports them again.
-//! Whoever has another runtime implements [`Runtime`], and [`Network`] if it has TCP: that is all
-//! that an adapter does. (The network of a runtime on `async-io` is here, with the feature `async-io`.)
+//! Applications depend on the adapter for their runtime (`prism-tokio`, `prism-smol` or `prism-async-std`), which
+//! re-exports everything in this crate:
+//!
+//! - A [`Server`] accepts connections, and a [`Client`] opens one.
+//! - A [`Handler`] receives the events of connections. Without one, send and receive on a [`Socket`].
+//! - A [`Connection`] is the handle to send with, from any task or thread.
+//!
+//! To support another runtime, implement [`Runtime`], and [`Network`] if it has TCP. Adapters do nothing else. The
+//! feature `async-io` adds `AsyncIo`, the network of the runtimes that use the `async-io` reactor.
 //!
 //! # The contract
 //!
-//! What a [`Handler`] may rely on, on every runtime:
+//! A [`Handler`] can rely on these rules, on every runtime:
 //!
-//! 1. `on_connect` runs first, once. It may send before anything was read.
-//! 2. `on_message` runs one at a time per connection, in wire order. Different connections run in
+//! 1. `on_connect` runs first, and once. It may send before anything has been read from the peer.
+//! 2. `on_message` runs for one message at a time per connection, in wire order. Different connections run in
 //!    parallel.
-//! 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason (code, reason
-//!    text, who closed, or the error).
-//! 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail instead. When
-//!    the close timeout passes while a handler runs, the transport is dropped and
-//!    [`closed`](Connection::closed) returns; a handler that hangs on keeps its place, and is
-//!    [counted](Counts::stuck).
-//! 5. What was accepted before `close()` is written before the close frame, unless
-//!    [`when_slow`](Handler::when_slow) drops it; after it `send` returns `Closed`, and `on_message` is
-//!    not called any more.
-//! 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
-//!    [`when_slow`](Handler::when_slow) panicked, before `on_connect`; the server lives. That takes
-//!    unwinding: a program built with `panic = "abort"` ends at its first panic.
-//! 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
-//!    everywhere.
-//! 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
-//!    message lies in, 64 KiB at least. Spawn long work: the handle is `Clone`.
-//! 9. An outbox is never larger than its high-water mark plus one message (and a few control
-//!    frames). Nothing is dropped unseen: `send` waits, `try_send` says that it is full, or as the
-//!    handler [wants it](Handler::when_slow); what a connection misses is [counted](Connection::missed).
-//!    What all connections of a server hold for peers that do not read is [bounded
-//!    together](ServerOptions::max_buffered): beyond that, the one that has stalled for longest is aborted.
+//! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the code, the text and the side
+//!    that closed, or the error.
+//! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
+//!    instead. If the close timeout passes while a handler runs, the transport is dropped and
+//!    [`closed`](Connection::closed) returns. Until the handler returns, its connection keeps its place in the server,
+//!    and is [counted](Counts::stuck) as stuck.
+//! 5. Everything accepted before `close()` is written before the close frame, unless
+//!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
+//!    longer called.
+//! 6. A panic in a handler ends only its own connection, with 1011, and the server keeps running. `on_disconnect`
+//!    still runs, unless the panic was in [`when_slow`](Handler::when_slow), which precedes `on_connect`. This relies
+//!    on unwinding: with `panic = "abort"`, the first panic ends the program.
+//! 7. A `send` future that is dropped while it waits has sent nothing. Receiving is cancel-safe everywhere.
+//! 8. A handler may be slow. While it runs, its peer's pings wait, and the buffer that holds its message stays
+//!    allocated (at least 64 KiB). Spawn long work: the handle is `Clone`.
+//! 9. An outbox never exceeds its high-water mark by more than one message and a few control frames. No message is
+//!    dropped silently: `send` waits, and `try_send` reports a full outbox, unless the handler chooses
+//!    [otherwise](Handler::when_slow). Messages that a peer misses are [counted](Connection::missed). What a server
+//!    holds for all peers that do not read is [bounded](ServerOptions::max_buffered) too: beyond that bound, the
+//!    connection that has stalled for longest is aborted.
 //!
-//! "Never" and "always" end with the task: a runtime that is dropped drops its tasks, and with them
-//! what ran in them.
+//! These rules end with the connection's task. A runtime that is dropped drops its tasks, and the handlers in them.
 //!
 //! # How it works
 //!
 //! ```text
-//!   Server ── accept ──► accept_handshake ── 101 ──► Session ◄── owns ── ConnectionDriver ◄──► transport
-//!                          │                 │ lends events     │ timers
-//!                          └─ Router         ▼                  ▼
-//!                                         Handler ── send ──► Outbox ◄── send ── Connection,
-//!                                                                                anywhere
+//!   server::accept                        accepts a TCP connection
+//!         │
+//!         ▼
+//!   server::pending::PendingConnection    does the handshake, and finds the route
+//!         │ 101
+//!         ▼
+//!   session::Session ── events ──────────────────► Handler
+//!         │                                           │ send
+//!         ▼                                           ▼
+//!   session::driver::ConnectionDriver             Connection ◄── send ── any task or thread
+//!         │ moves bytes, judges deadlines             │ encodes
+//!         └────────────► outbox::Outbox ◄─────────────┘
+//!                        bytes to send, and the transport, behind one lock
 //! ```
 //!
-//! One task owns a connection. It lends each event to the handler, and while the handler waits it
-//! keeps writing; it does not read meanwhile, which is how a slow handler slows its peer down. Who
-//! sends encodes straight into the connection's [outbox](Connection::send), and all that has gathered
-//! there is written at once: by its task, or by the session of the handler that sent it, when that
-//! handler waits or is done. An idle connection holds no buffer.
+//! One task owns a connection, and lends each event to the handler. While the handler waits, the task keeps writing but
+//! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox,
+//! and everything in there leaves in one write. That write is made by the connection's task, or by the session whose
+//! handler sent the message, once that handler waits or returns. This is why the transport is in the outbox. An idle
+//! connection holds no buffer.
 
 mod buffer_pool;
 mod client;

@@ -1,5 +1,5 @@
-//! [`Options`]: the limits of a connection, whichever side opened it. Those of a server and of a client are around
-//! them: [`ServerOptions`](crate::ServerOptions), [`ClientOptions`](crate::ClientOptions).
+//! [`Options`]: the limits of a connection, on either side. [`ServerOptions`](crate::ServerOptions) and
+//! [`ClientOptions`](crate::ClientOptions) contain them, and add their own.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::options::rate::Rate;
 pub struct Options {
     /// The limits and intervals of the protocol.
     pub protocol: Config,
-    /// How long a handshake may take in all, however its bytes trickle in. Default: 10 s: enough for a few lost
+    /// The time limit of a handshake as a whole, however slowly its bytes arrive. Default: 10 s: enough for a few lost
     /// packets on a slow line, and no more, because other handshakes may be waiting for the place.
     pub handshake_timeout: Duration,
     /// How many unsent bytes a connection may hold before senders wait. One message may exceed it. Default: 64 KiB,

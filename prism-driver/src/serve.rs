@@ -1,4 +1,4 @@
-//! Serving a single transport, whatever it is and however it was accepted.
+//! Serving a single transport, without a [`Server`](crate::Server).
 
 use futures_util::future::Either;
 use prism_core::WebSocket;
@@ -19,25 +19,50 @@ use crate::{
     },
 };
 
-/// Does a server's handshake on a connected transport, whatever path is asked for, then runs the
-/// handler on it until the connection is over.
+/// Performs the server's side of a handshake on a connected transport, for any path, and then runs the handler on it.
+/// Returns how the connection ended.
 ///
-/// What only a [`Server`](crate::Server) does is yours here: to judge the request's
-/// [origin](crate::Server::origins) and its [credentials](crate::Server::authorize) (the handler sees its
-/// headers in [`on_connect`](Handler::on_connect), and can close), to choose a sub-protocol, to limit how
-/// many connections and handshakes there are at once and let them make way for others, to bound [what all
-/// of them hold](crate::ServerOptions::max_buffered), to shut down, and to count. For TLS, a server on a [network of your own](crate::Server::bind_on) has all of that.
+/// ```no_run
+/// use prism_driver::{AcceptError, Handler, Options, Runtime, Transport, serve_stream};
 ///
-/// The connection lives in this future: whoever drops it early drops a handler half-way, and
-/// `on_disconnect` does not run. To have it closed, call [`Connection::close`](crate::Connection::close).
+/// async fn serve<R: Runtime>(
+///     runtime: R,
+///     stream: impl Transport,
+///     handler: &impl Handler,
+/// ) -> Result<(), AcceptError> {
+///     let options = Options::default();
+///     let reason = serve_stream(runtime, stream, &options, handler).await?;
+///     println!("{reason}");
+///     Ok(())
+/// }
+/// ```
 ///
-/// It returns when the transport has ended too, which may be up to the [close
-/// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect). What
-/// has to be known earlier is known there.
+/// The connection lives in this future. If the future is dropped early, the handler's running call is dropped half-way,
+/// and `on_disconnect` does not run. To end the connection instead, call
+/// [`Connection::close`](crate::Connection::close).
+///
+/// This returns when the transport has ended as well. That can be up to the [close
+/// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place to
+/// react to the end without a delay.
+///
+/// # What a server would do
+///
+/// These tasks of a [`Server`](crate::Server) are yours here:
+///
+/// - checking the request's [origin](crate::Server::origins) and [credentials](crate::Server::authorize) (the handler
+///   can read the headers in [`on_connect`](Handler::on_connect), and close the connection),
+/// - choosing a subprotocol,
+/// - limiting how many connections and handshakes there are at once, and evicting old ones for new ones,
+/// - bounding [what all of them hold](crate::ServerOptions::max_buffered),
+/// - shutting down, and counting.
+///
+/// A server on a [network of your own](crate::Server::bind_on), for example one that speaks TLS, still does all of
+/// that.
 ///
 /// # Errors
-/// If the peer sent no valid handshake; it has been told why. A refusal is returned up to five seconds after
-/// the peer has taken the answer.
+/// [`AcceptError`] if the peer sent no valid handshake, or if the transport failed. A peer whose request is invalid
+/// receives a response that says why. The error is then returned up to five seconds after the peer has taken the
+/// response.
 pub async fn serve_stream<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,
@@ -48,12 +73,11 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
     Ok(run(runtime, session, options, handler).await)
 }
 
-/// Runs the handler on a transport on which somebody else has done the handshake and sent the 101,
-/// such as a web framework. The path is what [`Connection::path`](crate::Connection::path) will
-/// say.
+/// Runs the handler on a transport on which another library, such as a web framework, has done the handshake and sent
+/// the 101. Returns how the connection ended. [`Connection::path`](crate::Connection::path) returns the given `path`.
 ///
-/// As with [`serve_stream`], the connection lives in this future, it returns when the transport has ended
-/// too, and what a server would check is the caller's.
+/// As with [`serve_stream`], the connection lives in this future, which returns when the transport has ended as well,
+/// and the tasks of a server are yours.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,
@@ -82,9 +106,9 @@ async fn open<R: Runtime>(
     match outcome.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
         Err(Rejected::Answer(answer)) => {
-            drop(input); // it may take long to send the answer
+            drop(input); // sending the answer may take long
             let status = answer.status();
-            // Boxed, so that a connection's future is no larger for it.
+            // Boxed, to keep a connection's future small.
             Box::pin(answer.send_and_linger(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
@@ -92,7 +116,7 @@ async fn open<R: Runtime>(
     }
 }
 
-/// No `async fn`: it would hold the session twice.
+/// Not an `async fn`, which would hold the session twice.
 fn run<R: Runtime, H: Handler>(
     runtime: R,
     session: Session,

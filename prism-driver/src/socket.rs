@@ -1,4 +1,4 @@
-//! [`Socket`]: a connection to `send` and `recv` on, for those who need no handler.
+//! [`Socket`]: a connection to send and receive on, without a handler.
 
 use std::{
     borrow::Cow,
@@ -23,15 +23,10 @@ use crate::{
 
 pub(crate) mod split;
 
-/// How many received messages wait for [`Socket::recv`]; then the peer is not read any more.
-const WAITING: usize = 16;
+/// How many received messages wait for [`Socket::recv`] before the peer is no longer read.
+const CAPACITY: usize = 16;
 
-/// A connection to `send` and `recv` on. A task of its own answers pings and sends what was sent,
-/// whether or not you are in a call.
-///
-/// While 16 messages wait for [`recv`](Self::recv) nothing more is read, no ping and no close frame
-/// either: receive, or drop the socket. Dropped, it closes the connection with 1000; that too is
-/// the task's work, so before you end the runtime, call [`close`](Self::close) and wait for it.
+/// A connection to send and receive on, without a handler.
 ///
 /// ```no_run
 /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
@@ -40,12 +35,21 @@ const WAITING: usize = 16;
 /// # Ok(()) }
 /// ```
 ///
-/// To send and receive in two tasks, [`split`](Self::split) it. It is a [`Stream`] and a [`Sink`],
-/// too, and so are its halves.
+/// To send and receive in two tasks, [`split`](Self::split) it. A socket is also a [`Stream`] and a [`Sink`], and so
+/// are its halves.
+///
+/// # The task behind it
+///
+/// The connection runs in a task of its own, which answers pings and writes what was sent, whether or not you are
+/// calling a method. While 16 messages wait for [`recv`](Self::recv), that task reads nothing more, neither pings nor a
+/// close frame. So keep receiving, or drop the socket.
+///
+/// Dropping a socket closes the connection with 1000. The task does that too: before you shut the runtime down, call
+/// [`close`](Self::close) and wait for it.
 pub struct Socket {
-    sending: SendHalf,
-    receiving: RecvHalf,
-    /// The connection forgets them as soon as its task runs.
+    sender: SendHalf,
+    receiver: RecvHalf,
+    /// The headers of the response. The connection drops its own as soon as its task runs.
     headers: Option<OwnedHeaders>,
 }
 
@@ -56,41 +60,41 @@ pub(crate) struct Inbox {
 }
 
 impl Socket {
-    /// A socket, and the handler that has to run on its connection.
+    /// Creates a socket, and the handler that has to run on its connection.
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
-        let (sender, messages) = async_channel::bounded(WAITING);
+        let (inbox_sender, messages) = async_channel::bounded(CAPACITY);
         let ended = Arc::new(OnceLock::new());
         let headers = connection.outbox().take_headers();
-        let inbox = Inbox { messages: sender, ended: ended.clone() };
-        let sending = SendHalf::new(connection);
-        let receiving = RecvHalf::new(&sending, messages, ended);
-        (Self { sending, receiving, headers }, inbox)
+        let inbox = Inbox { messages: inbox_sender, ended: ended.clone() };
+        let sender = SendHalf::new(connection);
+        let receiver = RecvHalf::new(&sender, messages, ended);
+        (Self { sender, receiver, headers }, inbox)
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
-    /// Cancel-safe: dropped while it waits, it has sent nothing.
+    ///
+    /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.sending.send(message).await
+        self.sender.send(message).await
     }
 
-    /// The next message. Cancel-safe: a message is taken only when it is returned.
+    /// Receives the next message. Cancel-safe: a message is taken only when it is returned.
     ///
     /// # Errors
-    /// Why the connection is over, when all that came before has been received. From then on each
-    /// call says the same.
+    /// The reason why the connection ended, once all messages have been received. Each further call returns the same.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
-        self.receiving.recv().await
+        self.receiver.recv().await
     }
 
-    /// Closes the connection and returns how it ended, when the peer has agreed. If it is closing
-    /// already, this only waits. Messages that were not received are dropped.
+    /// Closes the connection, waits for the peer's answer, and returns how the connection ended. Messages that were not
+    /// received are dropped. If the connection is already closing, this only waits.
     ///
-    /// Cancel-safe: dropped while it waits, it has closed the connection all the same.
+    /// Cancel-safe: if the future is dropped while it waits, the connection is closed all the same.
     pub async fn close(&self, code: CloseCode, reason: &str) -> Disconnect {
-        self.sending.close(code, reason);
+        self.sender.close(code, reason);
         loop {
             if let Err(ending) = self.recv().await {
                 return ending;
@@ -98,68 +102,68 @@ impl Socket {
         }
     }
 
-    /// Returns a header of the server's answer to the handshake; several lines of it are joined as
-    /// for [`Connection::header`]. The socket keeps them; its halves do not.
+    /// Returns a header of the server's response to the handshake. Several lines are joined as for
+    /// [`Connection::header`]. The headers are lost when the socket is [split](Self::split).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.headers.as_ref()?.as_headers().joined(name)
     }
 
-    /// Returns the value of each line of a header of the server's answer, in their order: also of
-    /// `Set-Cookie`, whose lines cannot be joined.
+    /// Returns the values of all lines of a header of the server's response, in order. Use this for `Set-Cookie`, whose
+    /// lines cannot be joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.headers.iter().flat_map(move |headers| headers.as_headers().all_text(name))
     }
 
-    /// The connection's handle, to clone and to send with from elsewhere.
+    /// Returns the connection's handle. Clone it to send from elsewhere.
     #[must_use]
     pub fn connection(&self) -> &Connection {
-        self.sending.connection()
+        self.sender.connection()
     }
 
-    /// Two halves, for two tasks. The connection is closed with 1000 when both are dropped.
+    /// Splits the socket into two halves, for two tasks. The connection is closed with 1000 when both are dropped.
     ///
     /// ```no_run
     /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
-    /// let (sending, receiving) = socket.split();
-    /// let talk = async { sending.send("hello").await };
-    /// let listen = async { while let Ok(message) = receiving.recv().await { println!("{message:?}") } };
+    /// let (sender, receiver) = socket.split();
+    /// let talk = async { sender.send("hello").await };
+    /// let listen = async { while let Ok(message) = receiver.recv().await { println!("{message:?}") } };
     /// # let _ = (talk, listen);
     /// # Ok(()) }
     /// ```
     #[must_use]
     pub fn split(self) -> (SendHalf, RecvHalf) {
-        (self.sending, self.receiving)
+        (self.sender, self.receiver)
     }
 }
 
-/// As [`RecvHalf`]'s.
+/// The same as the stream of [`RecvHalf`].
 impl Stream for Socket {
     type Item = Result<OwnedMessage, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.receiving).poll_next(cx)
+        Pin::new(&mut self.receiver).poll_next(cx)
     }
 }
 
-/// As [`SendHalf`]'s.
+/// The same as the sink of [`SendHalf`].
 impl Sink<OwnedMessage> for Socket {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Pin::new(&mut self.sending).poll_ready(cx)
+        Pin::new(&mut self.sender).poll_ready(cx)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), SendError> {
-        Pin::new(&mut self.sending).start_send(message)
+        Pin::new(&mut self.sender).start_send(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Pin::new(&mut self.sending).poll_flush(cx)
+        Pin::new(&mut self.sender).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Pin::new(&mut self.sending).poll_close(cx)
+        Pin::new(&mut self.sender).poll_close(cx)
     }
 }
 
@@ -172,10 +176,10 @@ impl fmt::Debug for Socket {
 impl Handler for Inbox {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let deliver = async {
-            // It fails when nobody receives any more.
+            // This fails once the receiver is gone.
             let _ = Deferring::new(self.messages.send(message.into_owned())).await;
         };
-        // Who has closed is owed no more messages, and must not wait for somebody to receive them.
+        // After a local close, no more messages are delivered. Closing must not wait for the receiver.
         or(deliver, connection.outbox().closed_by_us()).await;
     }
 
@@ -186,9 +190,9 @@ impl Handler for Inbox {
 }
 
 impl Inbox {
-    /// There will be no more messages.
+    /// Ends the messages: the receiver learns that there will be no more.
     fn close(&self) {
-        let _wakeups = hold_wakeups(); // somebody may wait for one
+        let _wakeups = hold_wakeups(); // the receiver may be waiting
         self.messages.close();
     }
 }

@@ -302,10 +302,10 @@ fn a_server_that_leaves_or_speaks_something_else_is_an_error_of_its_own() {
 #[test]
 fn a_url_that_cannot_be_connected_to_says_why() {
     for (url, why) in [
-        ("http://example.org/", "expected \"ws://\" or \"wss://\" at its start"),
-        ("ws://exa mple.org/", "' ' (U+0020) at character 9 cannot be in a host"),
-        ("ws://:80/", "there is no host"),
-        ("ws://example.org:99999/", "the port 99999 is above 65535"),
+        ("http://example.org/", "expected \"ws://\" or \"wss://\" at the start"),
+        ("ws://exa mple.org/", "' ' (U+0020) at character 9 is not allowed in a host"),
+        ("ws://:80/", "the host is missing"),
+        ("ws://example.org:99999/", "invalid port 99999; expected at most 65535"),
         ("ws://example.org/a\r\nX: y", "'\\r' (U+000D) at character 19 is a control character"),
     ] {
         let error = Client::new_on(Sim::default(), url).map(drop).expect_err(url);

@@ -61,14 +61,14 @@
 //! A clone of [`Rooms`] shares the same rooms, so other parts of your program can send too:
 //!
 //! ```no_run
-//! # fn example(rooms: prism_rooms::Rooms, somebody: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn example(rooms: prism_rooms::Rooms, id: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
 //! use prism_driver::CloseCode;
 //!
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
 //! println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
 //!
 //! rooms.everyone().send("the server restarts in ten minutes");
-//! if let Some(connection) = rooms.one(somebody) {
+//! if let Some(connection) = rooms.one(id) {
 //!     connection.try_send("you left your umbrella")?;
 //! }
 //! rooms.to("tea").close(CloseCode::GOING_AWAY, "the kettle is empty");
@@ -94,7 +94,7 @@
 //!    that messages are missing.
 //! 5. **A new member receives everything from then on**: all that is sent after [`join`](Rooms::join) has
 //!    returned, and nothing that was sent before it was called.
-//! 6. **A slow member delays nobody.** If it does not read, its outbox fills up (64 KiB, by
+//! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB, by
 //!    [default](prism_driver::Options::high_water_mark)). From then on it misses each message that does not
 //!    fit, as a whole, until it has read. For each message, [`Delivery::dropped`] counts the members that miss
 //!    it. If a gap would make the rest useless, you can close those members instead, with
@@ -214,7 +214,7 @@
 //!    does not mean that the peer is gone.
 //! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
 //!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains each
-//!    person at most once. If somebody leaves and comes back within that time, watchers receive an update if
+//!    person at most once. If a person leaves and comes back within that time, watchers receive an update if
 //!    the connection is a different one, and nothing otherwise.
 //! 3. **A slow watcher catches up.** If its outbox has no room for a diff, the diff is skipped, and the watcher
 //!    receives the whole state instead, at the end of the first window (a tenth of a second, whether or not

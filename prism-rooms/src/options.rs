@@ -16,7 +16,7 @@ pub struct RoomsOptions {
 }
 
 impl RoomsOptions {
-    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than anybody follows. When a
+    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than one user follows. When a
     /// connection in that many rooms ends, it takes about a millisecond to leave them all, and blocks its
     /// thread meanwhile.
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
@@ -68,7 +68,7 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets how many people may be in a room. Default: 1,000, because nobody reads a longer list, and because
+    /// Sets how many people may be in a room. Default: 1,000, because a longer list is hardly ever read, and because
     /// each change is sent a thousand times if they all watch.
     ///
     /// Further connections of the same person count only towards the [size of the state](Self::max_state_size).

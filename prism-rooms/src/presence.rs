@@ -31,7 +31,7 @@ pub use self::{
 /// Tracks which people are present in which room, and sends the changes to watchers. Cheap to clone: all
 /// clones share the same state.
 ///
-/// `M` is the metadata of a connection: a name, a status, whether somebody is typing.
+/// `M` is the metadata of a connection: a name, a status, whether the user is typing.
 /// [Watchers](Self::watch) receive it as JSON, and your own program gets it as it is.
 ///
 /// ```no_run

@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// How long an attempt is waited for before the next address is tried as well (RFC 8305 §5).
+/// How long an attempt may take before the next address is tried in parallel (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// An address that was tried, and how it failed; `None`: it has not answered.
+/// An address that was tried, and its error; `None` if it has not answered.
 type Attempt = (SocketAddr, Option<io::Error>);
 
-/// Connects to a name or an address. Of several addresses each is tried, IPv6 and IPv4 in turn:
-/// the next one when an attempt has failed or is slow. The first connection wins; at the deadline
-/// there is none.
+/// Connects to a name or an address. If there are several addresses, tries them one after another, IPv6 and IPv4
+/// alternating. The next attempt starts when the last one has failed or is slow. Returns the first connection, or an
+/// error at the deadline.
 pub(crate) async fn dial<N: Network>(
     network: &N,
     endpoint: &ServerAddress,
@@ -30,28 +30,28 @@ pub(crate) async fn dial<N: Network>(
 ) -> io::Result<N::Stream> {
     let addresses = match endpoint {
         ServerAddress::Address(address) => vec![*address],
-        ServerAddress::Named { host, port } => look_up(network, host, *port, deadline).await?,
+        ServerAddress::Named { host, port } => resolve(network, host, *port, deadline).await?,
     };
     let mut attempts = Vec::new();
-    let connected = until(network, deadline, first(network, addresses, &mut attempts)).await;
+    let connected = until(network, deadline, race(network, addresses, &mut attempts)).await;
     match connected.flatten() {
         Some(stream) => Ok(undelayed(network, stream)),
         None => {
-            let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(no_answer));
+            let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(timed_out));
             Err(all_failed(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
         }
     }
 }
 
-/// The addresses of a host, of which there is one at least.
-async fn look_up<N: Network>(
+/// Returns the addresses of a host, at least one.
+async fn resolve<N: Network>(
     network: &N,
     host: &str,
     port: u16,
     deadline: Duration,
 ) -> io::Result<Vec<SocketAddr>> {
     let found = until(network, deadline, network.resolve(host, port)).await;
-    match found.unwrap_or_else(|| Err(no_answer())) {
+    match found.unwrap_or_else(|| Err(timed_out())) {
         Ok(addresses) if addresses.is_empty() => {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
         }
@@ -60,14 +60,14 @@ async fn look_up<N: Network>(
     }
 }
 
-/// The first connection; none if all have failed.
-async fn first<N: Network>(
+/// Returns the first connection that succeeds, or `None` if all attempts fail.
+async fn race<N: Network>(
     network: &N,
     addresses: Vec<SocketAddr>,
     attempts: &mut Vec<Attempt>,
 ) -> Option<N::Stream> {
     let mut pending = FuturesUnordered::new();
-    for address in in_turn(addresses) {
+    for address in interleave(addresses) {
         let number = attempts.len();
         attempts.push((address, None));
         pending.push(async move { (number, network.connect(address).await) });
@@ -86,11 +86,11 @@ async fn first<N: Network>(
     None
 }
 
-/// The families in turn, as far as both last; otherwise in the order that was given (RFC 8305 §4).
-fn in_turn(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
-    let six_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+/// Alternates between the address families while both last. Otherwise keeps the given order (RFC 8305 §4).
+fn interleave(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
+    let ipv6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv6() == six_first);
+        addresses.into_iter().partition(|address| address.is_ipv6() == ipv6_first);
     let mut others = others.into_iter();
     let mut preferred = preferred.into_iter();
     let mut preferred_next = false;
@@ -104,21 +104,21 @@ fn in_turn(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
     })
 }
 
-fn no_answer() -> io::Error {
+fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::in_turn;
+    use super::interleave;
 
     fn order(addresses: &[&str]) -> Vec<String> {
         let addresses = addresses.iter().map(|address| format!("{address}:1").parse().unwrap());
-        in_turn(addresses.collect()).map(|address| address.ip().to_string()).collect()
+        interleave(addresses.collect()).map(|address| address.ip().to_string()).collect()
     }
 
     #[test]
-    fn the_families_take_turns_and_the_first_address_goes_first() {
+    fn address_families_alternate_starting_with_the_first_address() {
         assert_eq!(
             order(&["[::1]", "[::2]", "[::3]", "0.0.0.1", "0.0.0.2"]),
             ["::1", "0.0.0.1", "::2", "0.0.0.2", "::3"]

@@ -1,4 +1,4 @@
-//! [`Exchange`]: the client's side of a handshake: sends the request, and reads the answer.
+//! [`Exchange`]: the client's side of a handshake. Sends the request and reads the response.
 
 use std::{
     future::poll_fn,
@@ -19,24 +19,25 @@ use crate::{
     session::{Established, read_buffer::ReadBuffer},
 };
 
-/// How long the rest is waited for once it is decided that there is no connection: what it was decided
-/// for, or the rest of a refusal.
-const REST: Duration = Duration::from_secs(1);
+/// How long to wait for what is still missing, once there will be no connection: the server's answer after a failed
+/// write, or the rest of a refusal.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A request under way, and the answer to it.
+/// A request in progress, and the response to it.
 ///
 /// ```text
-///             head of a 101, good or bad
+///             head of a 101, valid or not
 ///   Deciding ────────────────────────────► done
 ///      │                                    ▲
-///      │ status of a refusal, or a failed   │ answer whole, end or failure of the
+///      │ status of a refusal, or a failed   │ whole response, end or failure of the
 ///      └ write ──────────► Decided ─────────┘ transport, or a second has passed
 /// ```
 ///
-/// The handshake timeout ends both. Whatever ends it, a refusal whose status is there is what comes of it.
+/// The handshake timeout ends both states. Whatever ends the exchange, a refusal takes precedence if its status has
+/// arrived.
 ///
-/// It reads while it writes: a server may answer before it has read the whole request, and then
-/// perhaps reads no more of it.
+/// The exchange reads while it writes, because a server may answer before it has read the whole request, and then read
+/// no more of it.
 pub(crate) struct Exchange<'a, T> {
     io: &'a mut T,
     input: &'a mut ReadBuffer,
@@ -44,12 +45,12 @@ pub(crate) struct Exchange<'a, T> {
     sending: SendState,
 }
 
-/// How far the request has come.
+/// How much of the request has been sent.
 enum SendState {
-    SendQueue(BytesMut),
+    Unsent(BytesMut),
     Unflushed,
     Sent,
-    /// The answer may be there all the same.
+    /// The response may have arrived nevertheless.
     Failed(io::Error),
 }
 
@@ -63,18 +64,18 @@ impl<'a, T: Transport> Exchange<'a, T> {
         let mut unsent = BytesMut::new();
         let handshake =
             ClientHandshake::start(&options.protocol, request, random_bytes(), &mut unsent);
-        Self { io, input, handshake, sending: SendState::SendQueue(unsent) }
+        Self { io, input, handshake, sending: SendState::Unsent(unsent) }
     }
 
-    /// Runs it to its end, and makes a connection of an answer that accepts.
+    /// Runs the exchange to its end. Calls `open` with a response that accepts.
     pub(crate) async fn run<R: Runtime>(
         mut self,
         runtime: &R,
         options: &Options,
         open: impl Fn(Accepted<'_>) -> Established,
     ) -> Result<Established, ConnectError> {
-        let deciding = self.decide(runtime, &open);
-        match within(runtime, options.handshake_timeout, deciding).await {
+        let exchange = self.decide(runtime, &open);
+        match within(runtime, options.handshake_timeout, exchange).await {
             Some(outcome) => outcome,
             None => Err(self.interrupted(ConnectError::TimedOut)),
         }
@@ -86,53 +87,53 @@ impl<'a, T: Transport> Exchange<'a, T> {
         open: &impl Fn(Accepted<'_>) -> Established,
     ) -> Result<Established, ConnectError> {
         while !self.is_decided() {
-            if let Some(opened) = self.go_on(open).await? {
-                return Ok(opened);
+            if let Some(established) = self.step(open).await? {
+                return Ok(established);
             }
         }
         let rest = async {
             loop {
-                if let Some(opened) = self.go_on(open).await? {
-                    return Ok(opened);
+                if let Some(established) = self.step(open).await? {
+                    return Ok(established);
                 }
             }
         };
-        match within(runtime, REST, rest).await {
+        match within(runtime, REST_TIMEOUT, rest).await {
             Some(outcome) => outcome,
             None => Err(self.interrupted(ConnectError::TimedOut)),
         }
     }
 
-    /// Whether there will be no connection, whatever still comes.
+    /// Returns whether there will be no connection, whatever else arrives.
     const fn is_decided(&self) -> bool {
         self.handshake.is_refused() || matches!(self.sending, SendState::Failed(_))
     }
 
-    /// Writes and reads once; the connection, if the answer is there and accepts.
-    async fn go_on(
+    /// Writes and reads once. Returns the connection if the response has arrived and accepts.
+    async fn step(
         &mut self,
         open: &impl Fn(Accepted<'_>) -> Established,
     ) -> Result<Option<Established>, ConnectError> {
-        let answer = match poll_fn(|cx| self.poll(cx)).await {
+        let response = match poll_fn(|cx| self.poll(cx)).await {
             Ok(None) => return Ok(None),
             Ok(Some(0)) => return Err(self.interrupted(HandshakeError::UnexpectedEof.into())),
             Ok(Some(_)) => self.handshake.receive(self.input.buffer())?,
             Err(error) => return Err(self.interrupted(error.into())),
         };
-        let opened = match answer {
+        let established = match response {
             None => return Ok(None),
             Some(Answer::Refused(response)) => return Err(Refusal::from(&response).into()),
             Some(Answer::Accepted(accepted)) => open(accepted),
         };
-        // A server that accepts early is still owed the rest of the request, before any frame.
+        // If the server accepted early, the rest of the request still has to precede any frame.
         poll_fn(|cx| self.poll_send(cx)).await;
         match mem::replace(&mut self.sending, SendState::Sent) {
             SendState::Failed(error) => Err(error.into()),
-            _ => Ok(Some(opened)),
+            _ => Ok(Some(established)),
         }
     }
 
-    /// Ready when something was read, or, with `None`, when the request has just failed to be sent.
+    /// Returns `Ready` when something was read, or with `None` when sending the request has just failed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<usize>>> {
         if !self.is_decided() && self.poll_send(cx).is_ready() && self.is_decided() {
             return Poll::Ready(Ok(None));
@@ -140,15 +141,15 @@ impl<'a, T: Transport> Exchange<'a, T> {
         self.input.poll_fill_head(self.io, cx).map_ok(Some)
     }
 
-    /// Ready when there is no more to be sent.
+    /// Returns `Ready` when nothing more can be sent.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let io = Pin::new(&mut *self.io);
             let sent = match &mut self.sending {
                 SendState::Sent | SendState::Failed(_) => return Poll::Ready(()),
                 SendState::Unflushed => ready!(io.poll_flush(cx)).map(|()| SendState::Sent),
-                SendState::SendQueue(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
-                SendState::SendQueue(unsent) => match ready!(io.poll_write(cx, unsent)) {
+                SendState::Unsent(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
+                SendState::Unsent(unsent) => match ready!(io.poll_write(cx, unsent)) {
                     Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                     Ok(count) => {
                         unsent.advance(count);
@@ -161,15 +162,15 @@ impl<'a, T: Transport> Exchange<'a, T> {
         }
     }
 
-    /// What comes of it when nothing more does: a refusal whose status is there counts for more than what
-    /// has happened since, and what kept the request from being sent for more than the no_answer after.
-    fn interrupted(&mut self, why: ConnectError) -> ConnectError {
+    /// Returns the outcome if nothing more will be read. A refusal takes precedence if its status has arrived; then the
+    /// error that kept the request from being sent; then `error`.
+    fn interrupted(&mut self, error: ConnectError) -> ConnectError {
         if let Ok(Answer::Refused(response)) = self.handshake.receive_eof(self.input.buffer()) {
             return Refusal::from(&response).into();
         }
         match mem::replace(&mut self.sending, SendState::Sent) {
-            SendState::Failed(error) => error.into(),
-            _ => why,
+            SendState::Failed(write_error) => write_error.into(),
+            _ => error,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Percent-encoding (RFC 3986 §2.1): of what a URL may have in it, but a request may not.
+//! Percent-encoding (RFC 3986 §2.1) of what users write in URLs, but a request cannot contain.
 
-/// Path and query as they are sent. An empty path is sent as `/` (RFC 9112 §3.2.1).
+/// Encodes a path and query for a request. An empty path becomes `/` (RFC 9112 §3.2.1).
 ///
-/// What RFC 3986 does not allow is escaped, and in a query `'` as well, as the WHATWG URL Standard has
-/// it; like that standard this leaves brackets alone. What is escaped already stays as it is.
+/// Escapes the bytes that RFC 3986 does not allow, and `'` in a query, as the WHATWG URL Standard does. Like that
+/// standard, leaves brackets alone. Existing escapes are kept.
 pub(crate) fn encode_target(text: &str) -> String {
     let (path, query) = match text.split_once('?') {
         None => (text, None),
@@ -21,7 +21,7 @@ pub(crate) fn encode_target(text: &str) -> String {
     target
 }
 
-/// The bytes that a text stands for.
+/// Returns the bytes that a text stands for.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     let (mut rest, mut decoded) = (text.as_bytes(), Vec::new());
     while let [first, behind @ ..] = rest {
@@ -48,21 +48,21 @@ fn encode(text: &str, is_allowed: fn(u8) -> bool, out: &mut String) {
     }
 }
 
-/// The byte whose escape these begin with: `%` and two hexadecimal digits.
+/// Returns the byte that an escape at the start of `bytes` stands for: `%` and two hexadecimal digits.
 fn escaped(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = bytes else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16);
     u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()
 }
 
-/// RFC 3986 §3.3.
+/// `pchar` of RFC 3986 §3.3, without escapes, but with `/` and brackets.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',')
         || matches!(byte, b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']')
 }
 
-/// RFC 3986 §3.4.
+/// As in RFC 3986 §3.4, with the exceptions of [`encode_target`].
 const fn is_query_byte(byte: u8) -> bool {
     byte == b'?' || byte != b'\'' && is_path_byte(byte)
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::{decode, encode_target};
 
     #[test]
-    fn what_may_not_be_sent_is_escaped() {
+    fn disallowed_bytes_are_escaped() {
         for (target, sent) in [
             ("", "/"),
             ("?", "/?"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_is_not_escaped_again() {
+    fn existing_escapes_are_kept() {
         for (target, sent) in [
             ("/a%20b%2F?c%3d%C3%BC", "/a%20b%2F?c%3d%C3%BC"),
             ("/100%?50%", "/100%25?50%25"),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_arrives_as_it_was_and_stays_as_it_is_sent() {
+    fn every_character_survives_the_round_trip() {
         for c in (0..0x3000).filter_map(char::from_u32).filter(|c| !matches!(c, '?' | '%')) {
             for target in [format!("/a{c}b"), format!("/a?{c}b")] {
                 let sent = encode_target(&target);

@@ -1,4 +1,4 @@
-//! [`Url`]: the address that a client is given, taken apart (RFC 6455 §3, RFC 3986).
+//! [`Url`]: parses the URL that a client connects to (RFC 6455 §3, RFC 3986).
 
 use std::{
     borrow::Cow,
@@ -9,44 +9,44 @@ use std::{
 
 use crate::client::percent;
 
-/// What a `ws:` or `wss:` URL says.
+/// The parts of a `ws:` or `wss:` URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) secure: bool,
     pub(crate) endpoint: ServerAddress,
-    /// What the request's `Host` says.
+    /// The value of the request's `Host` header.
     pub(crate) authority: String,
-    /// Path and query, percent-encoded where they have to be.
+    /// The path and query, percent-encoded.
     pub(crate) target: String,
 }
 
-/// Where to connect to.
+/// The address to connect to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ServerAddress {
     Address(SocketAddr),
-    /// A name, or an address with the name of an interface: for the resolver.
+    /// A host name, or an address with the name of an interface. The resolver resolves both.
     Named {
         host: String,
         port: u16,
     },
 }
 
-/// Why a URL is not one that a client can connect to. The text says what is wrong, and where.
+/// A URL that a client cannot connect to. The text says what is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidUrl(Cow<'static, str>);
 
 impl Url {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
         if let Some((at, control)) = url.char_indices().find(|(_, c)| c.is_control()) {
-            return Err(wrong_at(url, at, control, "is a control character"));
+            return Err(invalid_char(url, at, control, "is a control character"));
         }
-        // As the WHATWG URL Standard has it, spaces around a URL are not part of it.
+        // Spaces around a URL are ignored, as in the WHATWG URL Standard.
         let url = url.trim_end_matches(' ');
         let (secure, start) = split_scheme(url)?;
         if let Some(at) = url.find('#') {
-            let what = "begins a fragment, and a WebSocket URL has none (RFC 6455 §3); \
-                expected \"%23\" if the character is meant";
-            return Err(wrong_at(url, at, '#', what));
+            let what = "starts a fragment, which a WebSocket URL cannot have (RFC 6455 §3); \
+                expected \"%23\" for the character itself";
+            return Err(invalid_char(url, at, '#', what));
         }
         let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
         let Host { mut sent, kind, port } = Host::parse(url, start..end)?;
@@ -57,11 +57,11 @@ impl Url {
             sent = format!("{sent}:{port}");
         }
         let target = percent::encode_target(&url[end..]);
-        Ok(Self { secure, endpoint: kind.at(port), authority: sent, target })
+        Ok(Self { secure, endpoint: kind.with_port(port), authority: sent, target })
     }
 }
 
-/// Whether it is `wss:`, and where what follows the scheme begins.
+/// Returns whether the scheme is `wss:`, and where the text after `//` begins.
 fn split_scheme(url: &str) -> Result<(bool, usize), InvalidUrl> {
     let spaces = url.len() - url.trim_start_matches(' ').len();
     for (scheme, secure) in [("ws://", false), ("wss://", true)] {
@@ -70,85 +70,91 @@ fn split_scheme(url: &str) -> Result<(bool, usize), InvalidUrl> {
             return Ok((secure, start));
         }
     }
-    Err(InvalidUrl::new("expected \"ws://\" or \"wss://\" at its start"))
+    Err(InvalidUrl::new("expected \"ws://\" or \"wss://\" at the start"))
 }
 
 /// The host of a URL, and its port.
 struct Host<'u> {
-    /// As the request says it, without the port.
+    /// The host as it is sent, without the port.
     sent: String,
-    kind: Kind,
+    kind: HostKind,
     port: &'u str,
 }
 
-enum Kind {
+enum HostKind {
     Address(IpAddr),
-    /// An address that means something on one interface only.
+    /// An address that is valid on one interface only.
     Zoned(Ipv6Addr, String),
     Name(String),
 }
 
 impl<'u> Host<'u> {
-    /// Parses what stands at this place of a URL.
-    fn parse(url: &'u str, place: std::ops::Range<usize>) -> Result<Self, InvalidUrl> {
-        let start = place.start;
-        let authority = &url[place];
+    /// Parses the authority, which is at `range` in the URL.
+    fn parse(url: &'u str, range: std::ops::Range<usize>) -> Result<Self, InvalidUrl> {
+        let start = range.start;
+        let authority = &url[range];
         if authority.contains('@') {
             return Err(InvalidUrl::new(
-                "it has a user name or password; expected an Authorization header instead",
+                "user name or password in the URL; expected an Authorization header instead",
             ));
         }
         if authority.starts_with('[') {
             return Self::parse_bracketed(url, start, authority);
         }
         if is_ipv6(authority) {
-            return Err(InvalidUrl(format!("{authority:?} needs brackets: \"[::1]\"").into()));
+            let what =
+                format!("IPv6 address without brackets; expected {:?}", format!("[{authority}]"));
+            return Err(InvalidUrl(what.into()));
         }
         let (name, port) = authority.split_once(':').unwrap_or((authority, ""));
         if name.is_empty() {
-            return Err(InvalidUrl::new("there is no host"));
+            return Err(InvalidUrl::new("the host is missing"));
         }
         if let Some((at, c)) = name.char_indices().find(|(_, c)| !is_host_char(*c)) {
             let what = match c.is_ascii() {
-                true => "cannot be in a host",
-                false => "is not ASCII; expected the host as IDNA encodes it, \"xn--...\"",
+                true => "is not allowed in a host",
+                false => "is not ASCII; expected the host in its IDNA encoding, \"xn--...\"",
             };
-            return Err(wrong_at(url, start + at, c, what));
+            return Err(invalid_char(url, start + at, c, what));
         }
         let kind = match name.parse::<Ipv4Addr>() {
-            Ok(address) => Kind::Address(address.into()),
-            Err(_) => Kind::Name(name.to_owned()),
+            Ok(address) => HostKind::Address(address.into()),
+            Err(_) => HostKind::Name(name.to_owned()),
         };
         Ok(Self { sent: name.to_owned(), kind, port })
     }
 
-    /// RFC 3986 §3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`, where there is no
-    /// `IPvFuture` yet, and RFC 6874 §2 adds the zone.
+    /// Parses an authority that begins with an IPv6 address in brackets.
+    ///
+    /// RFC 3986 §3.2.2: `IP-literal = "[" ( IPv6address / IPvFuture ) "]"`. No `IPvFuture` is defined yet, and RFC
+    /// 6874 §2 adds the zone.
     fn parse_bracketed(url: &str, start: usize, authority: &'u str) -> Result<Self, InvalidUrl> {
-        let Some((literal, behind)) = authority[1..].split_once(']') else {
-            return Err(wrong_at(url, start, '[', "is not closed; expected \"]\""));
+        let Some((literal, after)) = authority[1..].split_once(']') else {
+            return Err(invalid_char(url, start, '[', "is not closed; expected \"]\""));
         };
-        if let Some(c) = behind.chars().next().filter(|c| *c != ':') {
-            let at = start + authority.len() - behind.len();
-            return Err(wrong_at(url, at, c, "follows \"]\"; expected \":\" and a port"));
+        if let Some(c) = after.chars().next().filter(|c| *c != ':') {
+            let at = start + authority.len() - after.len();
+            return Err(invalid_char(url, at, c, "follows \"]\"; expected \":\" and a port"));
         }
         let (address, zone) = literal.split_once('%').unzip();
         let address = address.unwrap_or(literal);
         let Ok(parsed) = address.parse::<Ipv6Addr>() else {
-            return Err(InvalidUrl(format!("{address:?} is not an IPv6 address").into()));
+            return Err(InvalidUrl(
+                format!("invalid IPv6 address {address:?} in the brackets").into(),
+            ));
         };
         let kind = match zone {
-            None => Kind::Address(parsed.into()),
-            Some(zone) => Kind::Zoned(parsed, parse_zone(zone)?),
+            None => HostKind::Address(parsed.into()),
+            Some(zone) => HostKind::Zoned(parsed, parse_zone(zone)?),
         };
         // RFC 6874 §4: "An HTTP client [...] MUST remove any ZoneID attached to an outgoing URI".
         let sent = format!("[{address}]");
-        Ok(Self { sent, kind, port: behind.strip_prefix(':').unwrap_or_default() })
+        Ok(Self { sent, kind, port: after.strip_prefix(':').unwrap_or_default() })
     }
 }
 
-impl Kind {
-    fn at(self, port: u16) -> ServerAddress {
+impl HostKind {
+    fn with_port(self, port: u16) -> ServerAddress {
         match self {
             Self::Address(address) => ServerAddress::Address(SocketAddr::new(address, port)),
             Self::Name(host) => ServerAddress::Named { host, port },
@@ -156,7 +162,7 @@ impl Kind {
                 Some(index) => {
                     ServerAddress::Address(SocketAddrV6::new(address, port, 0, index).into())
                 }
-                // It tells apart what is on several links (RFC 4007 §6), and the resolver knows no other.
+                // A zone distinguishes links (RFC 4007 §6). The resolver accepts one only for link-local addresses.
                 None if !address.is_unicast_link_local() => {
                     ServerAddress::Address(SocketAddr::new(address.into(), port))
                 }
@@ -166,20 +172,20 @@ impl Kind {
     }
 }
 
-/// Whether this is an IPv6 address without its brackets.
+/// Returns whether a text is an IPv6 address without brackets.
 fn is_ipv6(text: &str) -> bool {
     text.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// What a name may consist of: RFC 3986 §3.2.2, `reg-name`, but for escapes, which resolvers do not
-/// know.
+/// Returns whether a host name may contain a character: `reg-name` of RFC 3986 §3.2.2, except for escapes, which
+/// resolvers do not understand.
 const fn is_host_char(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(c, '-' | '.' | '_' | '~' | '!' | '$' | '&'..=',' | ';' | '=')
 }
 
-/// Parses what follows the `%` of an address. RFC 6874 §2 wants that escaped, as `%25`; like curl, this
-/// takes what people type, too. A zone is never empty, so `25` alone is a number.
+/// Parses what follows the `%` of an address. RFC 6874 §2 requires that `%` to be escaped, as `%25`. Like curl, this
+/// also accepts a plain `%`, because people type it. A zone is never empty, so `25` alone is a number.
 fn parse_zone(text: &str) -> Result<String, InvalidUrl> {
     let zone = text.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(text);
     let is_name = |zone: &String| {
@@ -187,7 +193,7 @@ fn parse_zone(text: &str) -> Result<String, InvalidUrl> {
     };
     let decoded = String::from_utf8(percent::decode(zone)).ok().filter(is_name);
     decoded.ok_or_else(|| {
-        let what = format!("{zone:?} is not a zone; expected the name or number of an interface");
+        let what = format!("invalid zone {zone:?}; expected the name or index of an interface");
         InvalidUrl(what.into())
     })
 }
@@ -197,22 +203,22 @@ fn parse_port(port: &str) -> Result<Option<u16>, InvalidUrl> {
         return Ok(None);
     }
     if !is_digits(port) {
-        return Err(InvalidUrl(format!("the port {port:?} is not a number").into()));
+        return Err(InvalidUrl(format!("invalid port {port:?}; expected a number").into()));
     }
-    let above = |_| InvalidUrl(format!("the port {port} is above 65535").into());
-    port.parse().map(Some).map_err(above)
+    let too_large = |_| InvalidUrl(format!("invalid port {port}; expected at most 65535").into());
+    port.parse().map(Some).map_err(too_large)
 }
 
 fn parse_number(text: &str) -> Option<u32> {
     if is_digits(text) { text.parse().ok() } else { None }
 }
 
-/// Without a sign, that is.
+/// Returns whether a text has only digits. (`parse` alone would accept a sign.)
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn wrong_at(url: &str, at: usize, c: char, what: &str) -> InvalidUrl {
+fn invalid_char(url: &str, at: usize, c: char, what: &str) -> InvalidUrl {
     let number = url[..at].chars().count() + 1;
     InvalidUrl(format!("{c:?} (U+{:04X}) at character {number} {what}", u32::from(c)).into())
 }
@@ -223,7 +229,7 @@ impl InvalidUrl {
     }
 
     pub(crate) const fn needs_tls() -> Self {
-        Self::new("\"wss://\" needs TLS; expected a TLS stream of yours, in connect_stream")
+        Self::new("\"wss://\" needs TLS; expected a TLS stream, passed to connect_stream")
     }
 }
 
@@ -239,7 +245,7 @@ impl Error for InvalidUrl {}
 mod tests {
     use super::{ServerAddress, Url};
 
-    /// Where it connects to, and what its request says: `Host`, and the target.
+    /// Returns the address to connect to, and the `Host` and target of the request.
     fn parse(url: &str) -> (String, String, String) {
         let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
         let endpoint = match parsed.endpoint {
@@ -255,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_a_host_perhaps_a_port_and_a_target() {
+    fn a_url_has_a_host_an_optional_port_and_a_target() {
         for (url, expected) in [
             ("ws://h", ["h 80", "h", "/"]),
             ("ws://example.org/chat?room=1", ["example.org 80", "example.org", "/chat?room=1"]),
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_for_this_machine_only() {
+    fn a_zone_is_not_sent() {
         for (zone, endpoint) in [
             ("%25eth0", "fe80::1%eth0 80"),
             ("%eth0", "fe80::1%eth0 80"),
@@ -309,72 +315,75 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_and_where() {
         for (url, expected) in [
-            ("", "expected \"ws://\" or \"wss://\" at its start"),
-            ("http://h/", "expected \"ws://\" or \"wss://\" at its start"),
-            ("example.org", "expected \"ws://\" or \"wss://\" at its start"),
-            ("/chat", "expected \"ws://\" or \"wss://\" at its start"),
-            ("ws:/h", "expected \"ws://\" or \"wss://\" at its start"),
-            ("é", "expected \"ws://\" or \"wss://\" at its start"),
+            ("", "expected \"ws://\" or \"wss://\" at the start"),
+            ("http://h/", "expected \"ws://\" or \"wss://\" at the start"),
+            ("example.org", "expected \"ws://\" or \"wss://\" at the start"),
+            ("/chat", "expected \"ws://\" or \"wss://\" at the start"),
+            ("ws:/h", "expected \"ws://\" or \"wss://\" at the start"),
+            ("é", "expected \"ws://\" or \"wss://\" at the start"),
             ("ws://h/a\tb", "'\\t' (U+0009) at character 9 is a control character"),
             ("ws://ü/a\n", "'\\n' (U+000A) at character 9 is a control character"),
             ("ws://h\0", "'\\0' (U+0000) at character 7 is a control character"),
             ("ws://h/\u{85}", "'\\u{85}' (U+0085) at character 8 is a control character"),
             (
                 "ws://h/#top",
-                "'#' (U+0023) at character 8 begins a fragment, and a WebSocket URL has none (RFC \
-                 6455 §3); expected \"%23\" if the character is meant",
+                "'#' (U+0023) at character 8 starts a fragment, which a WebSocket URL cannot have \
+                 (RFC 6455 §3); expected \"%23\" for the character itself",
             ),
             (
                 "ws://me:secret@h/",
-                "it has a user name or password; expected an Authorization header instead",
+                "user name or password in the URL; expected an Authorization header instead",
             ),
-            ("ws://", "there is no host"),
-            ("ws:///chat", "there is no host"),
-            ("ws://:80/", "there is no host"),
-            ("ws://exa mple.org/", "' ' (U+0020) at character 9 cannot be in a host"),
-            (" ws://exa%6dple.org/", "'%' (U+0025) at character 10 cannot be in a host"),
+            ("ws://", "the host is missing"),
+            ("ws:///chat", "the host is missing"),
+            ("ws://:80/", "the host is missing"),
+            ("ws://exa mple.org/", "' ' (U+0020) at character 9 is not allowed in a host"),
+            (" ws://exa%6dple.org/", "'%' (U+0025) at character 10 is not allowed in a host"),
             (
                 "ws://h\\@evil",
-                "it has a user name or password; expected an Authorization header \
+                "user name or password in the URL; expected an Authorization header \
                  instead",
             ),
-            ("ws://h\\evil", "'\\\\' (U+005C) at character 7 cannot be in a host"),
-            ("ws://a]", "']' (U+005D) at character 7 cannot be in a host"),
+            ("ws://h\\evil", "'\\\\' (U+005C) at character 7 is not allowed in a host"),
+            ("ws://a]", "']' (U+005D) at character 7 is not allowed in a host"),
             (
                 "ws://grüße.example/",
-                "'ü' (U+00FC) at character 8 is not ASCII; expected the host as IDNA encodes it, \
+                "'ü' (U+00FC) at character 8 is not ASCII; expected the host in its IDNA encoding, \
                  \"xn--...\"",
             ),
             (
                 "ws://a\u{202e}b/",
-                "'\\u{202e}' (U+202E) at character 7 is not ASCII; expected the host as IDNA encodes \
-                 it, \"xn--...\"",
+                "'\\u{202e}' (U+202E) at character 7 is not ASCII; expected the host in its IDNA \
+                 encoding, \"xn--...\"",
             ),
-            ("ws://h:http/", "the port \"http\" is not a number"),
-            ("ws://h:-1/", "the port \"-1\" is not a number"),
-            ("ws://h:+1/", "the port \"+1\" is not a number"),
-            ("ws://h:1:2/", "the port \"1:2\" is not a number"),
-            ("ws://h:65536/", "the port 65536 is above 65535"),
-            ("ws://h:99999999999999999999/", "the port 99999999999999999999 is above 65535"),
+            ("ws://h:http/", "invalid port \"http\"; expected a number"),
+            ("ws://h:-1/", "invalid port \"-1\"; expected a number"),
+            ("ws://h:+1/", "invalid port \"+1\"; expected a number"),
+            ("ws://h:1:2/", "invalid port \"1:2\"; expected a number"),
+            ("ws://h:65536/", "invalid port 65536; expected at most 65535"),
+            (
+                "ws://h:99999999999999999999/",
+                "invalid port 99999999999999999999; expected at most 65535",
+            ),
             ("ws://[::1/", "'[' (U+005B) at character 6 is not closed; expected \"]\""),
             (
                 "ws://[::1]80",
                 "'8' (U+0038) at character 11 follows \"]\"; expected \":\" and a port",
             ),
-            ("ws://[::1]:x", "the port \"x\" is not a number"),
-            ("ws://[]/", "\"\" is not an IPv6 address"),
-            ("ws://[127.0.0.1]/", "\"127.0.0.1\" is not an IPv6 address"),
-            ("ws://[%25eth0]/", "\"\" is not an IPv6 address"),
-            ("ws://::1/", "\"::1\" needs brackets: \"[::1]\""),
-            ("ws://fe80::1%eth0/", "\"fe80::1%eth0\" needs brackets: \"[::1]\""),
-            ("ws://[fe80::1%]/", "\"\" is not a zone; expected the name or number of an interface"),
+            ("ws://[::1]:x", "invalid port \"x\"; expected a number"),
+            ("ws://[]/", "invalid IPv6 address \"\" in the brackets"),
+            ("ws://[127.0.0.1]/", "invalid IPv6 address \"127.0.0.1\" in the brackets"),
+            ("ws://[%25eth0]/", "invalid IPv6 address \"\" in the brackets"),
+            ("ws://::1/", "IPv6 address without brackets; expected \"[::1]\""),
+            ("ws://fe80::1%eth0/", "IPv6 address without brackets; expected \"[fe80::1%eth0]\""),
+            ("ws://[fe80::1%]/", "invalid zone \"\"; expected the name or index of an interface"),
             (
                 "ws://[fe80::1%25a%20b]/",
-                "\"a%20b\" is not a zone; expected the name or number of an interface",
+                "invalid zone \"a%20b\"; expected the name or index of an interface",
             ),
             (
                 "ws://[fe80::1%25a%FF]/",
-                "\"a%FF\" is not a zone; expected the name or number of an interface",
+                "invalid zone \"a%FF\"; expected the name or index of an interface",
             ),
         ] {
             assert_eq!(Url::parse(url).unwrap_err().to_string(), expected, "{url:?}");

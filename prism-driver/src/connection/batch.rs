@@ -1,9 +1,8 @@
-//! What a session sends to other connections, and writes to them by itself.
+//! Batching: a session writes to the connections that its handler sent to.
 //!
-//! A handler that sends to a thousand connections would wake a thousand tasks, to each for one
-//! write. Instead the session that it runs in writes for those that sleep, when its turn (a poll)
-//! ends: by then everything that it has to send them has gathered, and leaves in one write each.
-//! Only a connection that can not take it all at once has its task woken.
+//! A handler that sends to a thousand connections would wake a thousand tasks, each for one write. Instead, its session
+//! writes for those tasks that sleep, when its turn (a poll) ends. By then everything sent during the turn has gathered,
+//! and leaves in one write per connection. A task is woken only if its transport does not take everything.
 
 use std::{
     cell::RefCell,
@@ -26,21 +25,21 @@ use crate::{
 const WRITES_PER_TURN: usize = 64;
 
 thread_local! {
-    /// The connections to write to. A stack: a session may be polled within another's turn.
+    /// The connections to write to. A stack, because a session may be polled within another's turn.
     static ADDED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has the turn that the caller runs in write to a connection.
+/// Adds a connection to those that the caller's turn writes to at its end.
 pub(crate) fn add(connection: &Arc<Shared>) {
     let push = |added: &RefCell<Vec<_>>| added.borrow_mut().push(connection.clone());
     if ADDED.try_with(push).is_err() {
-        // The thread ends: nobody gathers any more.
+        // The thread is ending, and no turn will write.
         connection.outbox.write_batch();
     }
 }
 
 pin_project! {
-    /// A session that is polled in turns, each of which writes to whomever it has sent to.
+    /// A session that is polled in turns. Each turn ends by writing to the connections that the session sent to.
     pub(crate) struct InTurns<S> {
         #[pin]
         session: S,
@@ -61,7 +60,7 @@ impl<S: Future> Future for InTurns<S> {
         let this = self.project();
         let unwritten = this.unwritten;
         let mut poll = Poll::Pending;
-        // The session does not go on before what it has sent is on its way.
+        // The session continues only when all that it sent has been written.
         unwritten.write(WRITES_PER_TURN);
         if unwritten.is_empty() {
             let turn = TurnGuard::new();
@@ -76,10 +75,10 @@ impl<S: Future> Future for InTurns<S> {
     }
 }
 
-/// A turn, from its beginning to its end.
+/// A turn, from beginning to end.
 struct TurnGuard {
     outer: Turn,
-    /// How many of the added connections are the outer turn's.
+    /// How many of the added connections belong to the outer turn.
     outer_count: usize,
 }
 
@@ -102,15 +101,15 @@ impl TurnGuard {
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        // There are none left, unless the session has panicked.
+        // None are left, unless the session has panicked.
         drop(self.added());
         batch_number::leave(self.outer);
         repeats::forget();
     }
 }
 
-/// Connections that are still to be written to, whatever becomes of the session. Boxed: most
-/// sessions never have any, and none for long.
+/// Connections that still have to be written to, whatever happens to the session. Boxed, because most sessions never
+/// have any, and none has them for long.
 #[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
 struct Unwritten(Option<Box<Vec<Arc<Shared>>>>);
 
@@ -119,9 +118,9 @@ impl Unwritten {
         self.0.is_none()
     }
 
-    fn write(&mut self, most: usize) {
+    fn write(&mut self, limit: usize) {
         let Some(connections) = &mut self.0 else { return };
-        let kept = connections.len().saturating_sub(most);
+        let kept = connections.len().saturating_sub(limit);
         for connection in connections.drain(kept..) {
             connection.outbox.write_batch();
         }

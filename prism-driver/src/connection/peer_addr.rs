@@ -1,9 +1,9 @@
-//! [`PeerAddr`]: a peer's address in 24 bytes, for what every idle connection holds.
+//! [`PeerAddr`]: a peer's address in 24 bytes, because every idle connection holds one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// An `Option<SocketAddr>` without the flow label, which is the packets' and not the peer's. An
-/// IPv4 address is one, however it came.
+/// An `Option<SocketAddr>` without the flow label, which belongs to packets, not to the peer. An IPv4-mapped address is
+/// stored as IPv4.
 #[derive(Clone, Copy)]
 pub(crate) enum PeerAddr {
     None,
@@ -16,7 +16,7 @@ impl From<Option<SocketAddr>> for PeerAddr {
         match addr {
             None => Self::None,
             Some(SocketAddr::V4(addr)) => Self::V4 { ip: *addr.ip(), port: addr.port() },
-            // On a listener for both, IPv4 peers have IPv6 addresses (RFC 4291 §2.5.5.2).
+            // A dual-stack listener reports IPv4 peers with IPv4-mapped addresses (RFC 4291 §2.5.5.2).
             Some(SocketAddr::V6(addr)) => match addr.ip().to_ipv4_mapped() {
                 Some(ip) => Self::V4 { ip, port: addr.port() },
                 None => Self::V6 { ip: *addr.ip(), scope_id: addr.scope_id(), port: addr.port() },
@@ -44,7 +44,7 @@ mod tests {
     use super::PeerAddr;
 
     #[test]
-    fn an_address_comes_back_as_it_was() {
+    fn an_address_survives_the_round_trip() {
         let local = SocketAddrV6::new("fe80::1".parse().unwrap(), 8, 0, 3);
         let others = ["1.2.3.4:5", "[::1.2.3.4]:6", "[2001:db8::7]:65535"];
         let others = others.map(|addr| Some(addr.parse().unwrap()));
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_one_also_on_a_listener_for_ipv6() {
+    fn an_ipv4_mapped_address_becomes_ipv4() {
         let mapped: SocketAddr = "[::ffff:1.2.3.4]:6".parse().unwrap();
         let expected = Some("1.2.3.4:6".parse().unwrap());
         assert_eq!(Option::<SocketAddr>::from(PeerAddr::from(Some(mapped))), expected);

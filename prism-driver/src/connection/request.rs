@@ -1,10 +1,10 @@
-//! [`RequestInfo`]: what a connection remembers of the request that opened it.
+//! [`RequestInfo`]: what a connection keeps of its opening request.
 
 use std::sync::Arc;
 
 use crate::server::routes::Params;
 
-/// The target, the route's parameters and the sub-protocol.
+/// The path, the query, the route's parameters and the subprotocol.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
     path: Box<str>,
@@ -28,12 +28,12 @@ impl RequestInfo {
         }
     }
 
-    /// A path, and nothing else.
+    /// Creates one with a path and nothing else.
     pub(crate) fn plain(path: &str) -> Arc<Self> {
         Arc::new(Self::new(path, None, std::iter::empty(), None))
     }
 
-    /// This one, where it says the same as a new one would: most of a route's connections share it.
+    /// Returns `self` if a new one would be equal, so that most connections of a route share one.
     pub(crate) fn shared(
         self: &Arc<Self>,
         path: &str,
@@ -71,7 +71,7 @@ mod tests {
     use super::{Params, RequestInfo};
 
     #[test]
-    fn connections_that_say_no_more_than_their_path_share_what_it_says() {
+    fn connections_with_only_a_path_share_their_info() {
         let route = RequestInfo::plain("/caf%C3%A9");
         let shared = route.shared("/caf%C3%A9", None, Params::new(), None);
         assert!(Arc::ptr_eq(&route, &shared));

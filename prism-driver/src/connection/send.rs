@@ -1,4 +1,4 @@
-//! Sending a message: [`hand_over`], and [`Sending`], which waits for room in the outbox first.
+//! Sending a message: [`enqueue`] does it now, [`Sending`] waits for room in the outbox first.
 
 use std::{
     fmt,
@@ -16,8 +16,8 @@ use crate::{
     runtime::{notice::Listening, wakeups},
 };
 
-/// Puts a message into the connection's outbox, and sees to it that it leaves.
-pub(crate) fn hand_over(
+/// Puts a message into the connection's outbox, and makes sure that it leaves.
+pub(crate) fn enqueue(
     connection: &Arc<Shared>,
     message: Outgoing<'_>,
     when_full: WhenFull,
@@ -26,14 +26,14 @@ pub(crate) fn hand_over(
     Ok(())
 }
 
-/// Puts a ping into the connection's outbox, and sees to it that it leaves.
+/// Puts a ping into the connection's outbox, and makes sure that it leaves.
 pub(super) fn ping(connection: &Arc<Shared>, payload: &[u8]) -> Result<(), TrySendError> {
     finish_send(connection, connection.outbox.try_ping(payload)?);
     Ok(())
 }
 
-fn finish_send(connection: &Arc<Shared>, rest: AfterSend) {
-    match rest {
+fn finish_send(connection: &Arc<Shared>, remaining: AfterSend) {
+    match remaining {
         AfterSend::Nothing => {}
         AfterSend::WakeOwner(owner) => wakeups::wake(owner),
         AfterSend::AddToBatch => batch::add(connection),
@@ -41,32 +41,32 @@ fn finish_send(connection: &Arc<Shared>, rest: AfterSend) {
     }
 }
 
-/// Apart from the rest, which is inlined where handlers send.
+/// Kept out of [`finish_send`], which is inlined where handlers send.
 #[cold]
 fn enforce_budget(connection: &Shared) {
     connection.outbox.enforce_budget();
 }
 
-/// What [`Connection::send`](crate::Connection::send) returns: it sends the message when there is room. Dropped while it waits,
-/// it has sent nothing.
-// Written by hand, because it is part of most handlers' futures, and so of each connection's memory.
-#[must_use = "nothing is sent before it is awaited"]
+/// The future of [`Connection::send`](crate::Connection::send): sends the message once there is room. A future that
+/// is dropped while it waits has sent nothing.
+// Not an `async fn`: it is part of most handlers' futures, so its size is every connection's memory.
+#[must_use = "nothing is sent until it is awaited"]
 pub struct Sending<'c, 'm> {
     connection: &'c Arc<Shared>,
     message: Outgoing<'m>,
     order: WaitOrder,
-    /// What it waits for.
-    noticed: Option<Listening>,
+    /// Ready when there may be room.
+    listening: Option<Listening>,
     waited: bool,
 }
 
-/// How those who wait for room hear of it.
+/// How senders that wait for room are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitOrder {
-    /// One after the other, in the order in which they came.
+    /// One at a time, in the order in which they came.
     InTurn,
-    /// All at once. For a future that may lie unpolled for long, as a sink's does: in the queue it
-    /// would keep the room from everybody behind it.
+    /// All at once. For a future that nothing may poll for a long time, such as a sink's: in the queue it would block
+    /// the senders behind it.
     OutOfTurn,
 }
 
@@ -76,7 +76,7 @@ impl<'c, 'm> Sending<'c, 'm> {
         message: Outgoing<'m>,
         order: WaitOrder,
     ) -> Self {
-        Self { connection, message, order, noticed: None, waited: false }
+        Self { connection, message, order, listening: None, waited: false }
     }
 
     fn listen(&self) -> Listening {
@@ -87,7 +87,7 @@ impl<'c, 'm> Sending<'c, 'm> {
         }
     }
 
-    /// Room is given to one waiter at a time; each passes on what it left.
+    /// Notifies the next sender in the queue. Room is offered to one at a time, and each passes on what it leaves.
     fn pass_on(&self) {
         let outbox = &self.connection.outbox;
         if self.waited && self.order == WaitOrder::InTurn && !outbox.is_full() {
@@ -111,12 +111,12 @@ impl Future for Sending<'_, '_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if let Some(noticed) = &mut self.noticed {
-                ready!(noticed.as_mut().poll(cx));
-                self.noticed = None;
+            if let Some(listening) = &mut self.listening {
+                ready!(listening.as_mut().poll(cx));
+                self.listening = None;
                 self.waited = true;
             }
-            match hand_over(self.connection, self.message, WhenFull::Wait) {
+            match enqueue(self.connection, self.message, WhenFull::Wait) {
                 Ok(()) => {
                     self.pass_on();
                     return Poll::Ready(Ok(()));
@@ -124,10 +124,10 @@ impl Future for Sending<'_, '_> {
                 Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
                 Err(TrySendError::Full) => {}
             }
-            let noticed = self.listen();
-            // There may have come room before we listened.
+            let listening = self.listen();
+            // Room may have become available before we listened.
             if self.connection.outbox.is_full() {
-                self.noticed = Some(noticed);
+                self.listening = Some(listening);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! [`Shared`]: what all handles of a connection share.
+//! [`Shared`]: the state behind the handles of a connection.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::{
     outbox::{Outbox, budget::Evict},
 };
 
-/// What all handles of a connection share. Its size is every idle connection's memory.
+/// The state that all handles of a connection share. Every idle connection has one, so its size matters.
 pub(crate) struct Shared {
     pub(super) id: LocalId,
     pub(super) peer_addr: PeerAddr,

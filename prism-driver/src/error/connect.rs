@@ -1,4 +1,4 @@
-//! [`ConnectError`]: why a client got no connection; [`Refusal`]: what a server said instead.
+//! [`ConnectError`]: why a client could not open a connection; [`Refusal`]: what the server responded instead.
 
 use std::{borrow::Cow, error::Error, fmt, io};
 
@@ -6,28 +6,28 @@ use prism_core::{HandshakeError, Headers, InvalidRequest, Response};
 
 use crate::client::url::InvalidUrl;
 
-/// Why a client got no connection.
+/// The reason why a client could not open a connection.
 ///
-/// It tells whether another attempt makes sense. What the server has decided is
-/// [`Refused`](Self::Refused), however the server goes on, or goes away, after the status of its answer.
+/// It tells whether another attempt makes sense. A decision of the server is always [`Refused`](Self::Refused), even if
+/// the connection fails or stalls after the status of its response.
 ///
 /// ```
 /// use std::time::Duration;
 /// use prism_driver::ConnectError;
 ///
-/// /// How long to wait before the next attempt; `None`: the next one would end as this one did.
+/// /// Returns how long to wait before the next attempt, or `None` if that would fail in the same way.
 /// fn retry_after(error: &ConnectError) -> Option<Duration> {
 ///     match error {
-///         // The line is bad, or the server restarts.
+///         // The network is unreliable, or the server is restarting.
 ///         ConnectError::Unreachable(_) | ConnectError::Io(_) | ConnectError::TimedOut => {
 ///             Some(Duration::from_secs(1))
 ///         }
-///         // It is busy, and may say for how long.
+///         // The server is busy, and may say for how long.
 ///         ConnectError::Refused(refusal) if matches!(refusal.status, 429 | 502..=504) => {
 ///             let seconds = refusal.header("Retry-After").and_then(|value| value.parse().ok());
 ///             Some(Duration::from_secs(seconds.unwrap_or(30)))
 ///         }
-///         // A wrong token, a wrong path, a wrong URL, or something that is not a WebSocket server.
+///         // The token, the path or the URL is wrong, or this is not a WebSocket server.
 ///         _ => None,
 ///     }
 /// }
@@ -36,56 +36,54 @@ use crate::client::url::InvalidUrl;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The answer is not that of a WebSocket server, or it ended before its head did.
+    /// The response is not that of a WebSocket server, or ended before its head was complete.
     Handshake(HandshakeError),
-    /// A header or sub-protocol cannot be sent.
+    /// A header or subprotocol of the request is invalid.
     InvalidRequest(InvalidRequest),
-    /// The URL is not one to connect to.
+    /// The URL is invalid, or needs TLS.
     InvalidUrl(InvalidUrl),
-    /// The transport failed before the whole head of an answer came.
+    /// The transport failed before the head of the response was complete.
     Io(io::Error),
-    /// The server refused: it asks for a login, redirects, has no such path ... Prism follows no
-    /// redirect and answers no challenge: what the server said is in here, for you to act on.
+    /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
+    /// redirects and answers no challenges. The response is in here for you to act on.
     Refused(Refusal),
-    /// The handshake timeout passed before the whole head of an answer came.
+    /// The handshake timeout passed before the head of the response was complete.
     TimedOut,
-    /// The host has no address, or none at which somebody answered within the connect timeout. The
-    /// error names each address that was tried.
+    /// The host has no address, or none that answered within the connect timeout. The error names each address that was
+    /// tried.
     Unreachable(io::Error),
 }
 
-/// A server's answer other than "101 Switching Protocols".
+/// A server's response other than "101 Switching Protocols".
 ///
-/// It is given as soon as it is there, or a second after its status, with what has come of the rest. So
-/// a server that never ends the body keeps nobody waiting, and hides nothing.
+/// It is returned when it is complete, or a second after its status with what has arrived of the rest. So a body that
+/// never ends delays a client only briefly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The status, such as 401 or 302.
+    /// The status code, such as 401 or 302.
     pub status: u16,
-    /// The header lines.
+    /// The header lines, as names and values.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The start of the body, without the framing of chunks: 8 KiB of it, or what had come.
+    /// The start of the body, without chunk framing: at most 8 KiB, or less if less had arrived.
     pub body: Vec<u8>,
 }
 
 impl Refusal {
-    /// Returns a header; several lines of it are joined as for
-    /// [`Connection::header`](crate::Connection::header).
+    /// Returns a header. Several lines are joined as for [`Connection::header`](crate::Connection::header).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         Headers::join(name, self.values(name))
     }
 
-    /// Returns the value of each line of a header, in their order: also of `Set-Cookie`, whose lines
-    /// cannot be joined.
+    /// Returns the values of all lines of a header, in order. Use this for `Set-Cookie`, whose lines cannot be joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.values(name).map(String::from_utf8_lossy)
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let is_it = move |(own, _): &&(String, _)| own.eq_ignore_ascii_case(name);
-        self.headers.iter().filter(is_it).map(|(_, value)| &**value)
+        let has_name = move |(own_name, _): &&(String, _)| own_name.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(has_name).map(|(_, value)| &**value)
     }
 }
 
@@ -104,7 +102,7 @@ impl From<&Response<'_>> for Refusal {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handshake(error) => write!(f, "not the answer of a WebSocket server: {error}"),
+            Self::Handshake(error) => write!(f, "invalid handshake response: {error}"),
             Self::InvalidRequest(error) => fmt::Display::fmt(error, f),
             Self::InvalidUrl(error) => write!(f, "invalid URL: {error}"),
             Self::Io(error) => write!(f, "the transport failed during the handshake: {error}"),

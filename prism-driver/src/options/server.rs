@@ -21,54 +21,52 @@ use crate::options::Options;
 pub struct ServerOptions {
     /// The limits of each connection.
     pub connection: Options,
-    /// How many connections a server has at once, handshakes included. Further ones wait in the operating system's
-    /// queue, unless there are handshakes or [pages](Self::max_pages) that have to [make
-    /// way](Self::max_handshakes). Default: 65,536: idle, they take about 80 MB, and what waits for their peers is
-    /// [bounded](Self::max_buffered) for all of them together. Each takes a descriptor, of which the operating
-    /// system often allows fewer. When it has no more, the server behaves as if this limit were reached.
+    /// How many connections a server has at once, including handshakes. Further connections wait in the operating
+    /// system's queue, unless a handshake or a [page](Self::max_pages) can be [evicted](Self::max_handshakes). Default:
+    /// 65,536. Idle, they take about 80 MB, and what waits for their peers is [bounded](Self::max_buffered) for all of
+    /// them together. Each takes a descriptor, and the operating system often allows fewer of those. When none is left,
+    /// the server behaves as if this limit were reached.
     pub max_connections: usize,
-    /// How many handshakes a server has under way at once. When there are as many, or when no place or descriptor
-    /// is left for a connection, the oldest handshake is dropped in favour of the next connection, provided that it
-    /// has had a quarter of a second. Until then the new connection waits.
+    /// How many handshakes a server has in progress at once. When there are as many, or when no place or descriptor is
+    /// left for a connection, the oldest handshake is evicted in favour of the next connection, provided that it has
+    /// had a quarter of a second. Until then the new connection waits.
     ///
-    /// If new connections simply waited, as many silent peers could lock everyone out for the [handshake
-    /// timeout](Options::handshake_timeout), again and again. This way four times this number get their turn each
-    /// second. Default: 4,096, which is as many as may wait in the operating system's queue: 8,000 silent peers
-    /// that reconnect whenever they are dropped delay a handshake by no more than that quarter of a second, and
-    /// cost 7 MB (plus what TLS holds). With fewer places the queue overflows, and a client's operating system
-    /// tries again only after one second, then two, and so on: with 1,024, half of all handshakes took longer than
-    /// 4 s.
+    /// If new connections simply waited, as many silent peers could block all others for the [handshake
+    /// timeout](Options::handshake_timeout), again and again. With eviction, four times this number get their turn each
+    /// second. Default: 4,096, which is as many as may wait in the operating system's queue. Then 8,000 silent peers
+    /// that reconnect whenever they are evicted delay a handshake by no more than that quarter of a second, and cost 7
+    /// MB (plus what TLS holds). With fewer places the queue overflows, and a client's operating system tries again
+    /// only after one second, then two, and so on: with 1,024, half of all handshakes took longer than 4 s.
     pub max_handshakes: usize,
-    /// How many plain HTTP answers, pages and refusals, a server has under way at once, apart from the handshakes.
-    /// An answer that the operating system accepts at once is not under way. One that has to wait for its peer is,
-    /// until all of it is taken or the peer is [too slow](Options::min_write_rate).
+    /// How many plain HTTP responses (pages and refusals) a server is sending at once, apart from the handshakes. A
+    /// response that the operating system accepts at once does not count. One that has to wait for its peer counts
+    /// until all of it is taken, or the peer is [too slow](Options::min_write_rate).
     ///
-    /// When there are as many, the one that has been under way for longest is cut in favour of the next, provided
-    /// that it has had five seconds. Until then the next one is sent from its handshake's place, with what that
-    /// implies: it can be made to [make way](Self::max_handshakes), and is cut at the end of the [handshake
-    /// timeout](Options::handshake_timeout). When no place or descriptor is left for a connection, pages make way
-    /// as handshakes do, after the same five seconds.
+    /// When there are as many, the oldest is evicted in favour of the next, provided that it has had five seconds.
+    /// Until then the next one is sent in the place of its handshake. So it can be [evicted as
+    /// one](Self::max_handshakes), and ends with the [handshake timeout](Options::handshake_timeout). When no place or
+    /// descriptor is left for a connection, pages are evicted as handshakes are, after the same five seconds.
     ///
-    /// So peers that read slowly on purpose keep no one from a handshake or a small page, and two hundred large
-    /// pages get their turn each second. Default: 1,024: a few megabytes, if the pages are
-    /// [shared](prism_core::Reply), and more downloads than most lines carry.
+    /// So peers that read slowly on purpose cannot block handshakes or small pages, and two hundred large pages get
+    /// their turn each second. Default: 1,024: a few megabytes, if the pages are [shared](prism_core::Reply), and more
+    /// downloads than most lines carry.
     pub max_pages: usize,
-    /// How many bytes of memory a server holds in all for peers that do not take what is sent to them. When more
-    /// waits, the connection whose peer has taken nothing for longest is aborted
+    /// How many bytes of memory a server holds in all for peers that do not take what is sent to them. When more waits,
+    /// the connection whose peer has taken nothing for longest is aborted
     /// ([`Failure::Evicted`](crate::Failure::Evicted)), then the next, until the rest fits. Senders to other
-    /// connections notice nothing. Default: 256 MiB: almost four thousand full
-    /// [outboxes](Options::high_water_mark), and far more when they hold the same messages.
+    /// connections notice nothing. Default: 256 MiB: almost four thousand full [outboxes](Options::high_water_mark),
+    /// and far more when they hold the same messages.
     ///
-    /// A connection is counted from the time its task finds that the transport takes no more until nothing waits
-    /// for the peer. What counts is the memory of its outbox, and half a kilobyte for what else it costs. A
-    /// [prepared message](crate::PreparedMessage) that waits in many outboxes is in memory once, so it counts once.
-    /// See [`Counts::buffered`](crate::Counts::buffered) for the sum, and
-    /// [`Counts::evicted`](crate::Counts::evicted) for the number of connections that were aborted.
+    /// A connection counts from the time its task finds that the transport takes no more, until nothing waits for the
+    /// peer. Its part is the memory of its outbox, and half a kilobyte for what else it costs. A [prepared
+    /// message](crate::PreparedMessage) that waits in many outboxes is in memory once, so it counts once. See
+    /// [`Counts::buffered`](crate::Counts::buffered) for the sum, and [`Counts::evicted`](crate::Counts::evicted) for
+    /// the number of connections that were aborted.
     ///
-    /// It should be many times as large as the largest message that you send. Peers that read, but more slowly than
-    /// you send, are counted as well: if a few large messages fill all of it, they are aborted although they read.
-    /// A value below the high-water mark counts as that mark, and a connection is not aborted while it is the only
-    /// one that waits.
+    /// Choose a value many times as large as the largest message that you send. Peers that read more slowly than you
+    /// send are counted as well: if a few large messages fill the bound, such peers are aborted although they read. A
+    /// value below the high-water mark counts as that mark. A connection is not aborted while it is the only one that
+    /// waits.
     ///
     /// Each server has a bound of its own. Clients and [single streams](crate::serve_stream) have none.
     pub max_buffered: usize,

@@ -26,19 +26,22 @@ use crate::{
 
 /// The sending half of a [`Socket`](crate::Socket).
 ///
-/// As a [`Sink`] it takes messages that own their payload, and fails when the connection is closing
-/// or over. `flush` returns when all that it has taken has been written to the transport, `close`
-/// when the close frame has. As with any sink, flush before you drop it: one message may be in it
-/// for which there was no room yet, and what is sent past the sink may overtake that one. `start_send`
-/// keeps all that it is given, in order: ask `poll_ready` first, or that may be much.
+/// It is also a [`Sink`] of messages that own their payload. As a sink it fails when the connection is closing or over.
+/// `flush` completes when all messages given to the sink have been written to the transport, and `close` when the close
+/// frame has. As with any sink:
 ///
-/// A `feed` that is dropped while it waits has sent nothing; a `send` of the sink's has sent its
-/// message once or not at all. `flush` and `close` can be dropped, and called again.
+/// - Flush it before you drop it. It may hold one message for which there was no room yet. A message sent past the
+///   sink, such as by [`send`](Self::send), may overtake that one.
+/// - Call `poll_ready` before `start_send`. Otherwise `start_send` keeps all messages that it is given, in order, and
+///   their memory has no bound.
+///
+/// A `feed` that is dropped while it waits has sent nothing. A `send` of the sink (`SinkExt::send`) that is dropped has
+/// sent its message once or not at all. `flush` and `close` are cancel-safe: call them again.
 pub struct SendHalf {
     connection: Arc<CloseOnDrop>,
-    /// The sink has a message for which there was no room.
+    /// Sends the messages for which there was no room.
     sending: Option<Pending>,
-    /// The sink is being flushed.
+    /// Flushes the connection.
     flushing: Option<Pending>,
 }
 
@@ -46,21 +49,21 @@ type Pending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>
 
 /// The receiving half of a [`Socket`](crate::Socket).
 ///
-/// As a [`Stream`] it ends when the connection was closed, by either side. If the connection fails,
-/// the failure is the last item. Its `next` is cancel-safe.
+/// It is also a [`Stream`], whose `next` is cancel-safe. The stream ends when the connection was closed, by either
+/// side. If the connection fails, the failure is the last item.
 ///
-/// Dropped alone, it leaves the connection open: what comes is read, and forgotten.
+/// If only this half is dropped, the connection stays open: messages are read and discarded.
 pub struct RecvHalf {
     connection: Arc<CloseOnDrop>,
     messages: Pin<Box<Receiver<OwnedMessage>>>,
-    /// Of the task that polls the stream.
+    /// Wakes the task that polls the stream.
     waker: Arc<DeferredWaker>,
     ended: Arc<OnceLock<Disconnect>>,
-    /// Whether the stream has given the failure.
+    /// Whether the stream has returned the failure.
     failed: bool,
 }
 
-/// A connection that is closed when nobody holds this any more.
+/// A connection that is closed when both halves have been dropped.
 struct CloseOnDrop(Connection);
 
 impl SendHalf {
@@ -69,7 +72,8 @@ impl SendHalf {
     }
 
     /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
-    /// Cancel-safe: dropped while it waits, it has sent nothing.
+    ///
+    /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
@@ -77,13 +81,13 @@ impl SendHalf {
         self.connection().send(message).await
     }
 
-    /// Closes the connection; the other half hears how it ended. Returns whether this call was the one
-    /// that closed. See [`Connection::close`].
+    /// Closes the connection; see [`Connection::close`]. The other half receives how the connection ended. Returns
+    /// whether this call closed the connection: `false` if it is already closing or over.
     pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.connection().close(code, reason)
     }
 
-    /// The connection's handle, to clone and to send with from elsewhere.
+    /// Returns the connection's handle. Clone it to send from elsewhere.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection.0
@@ -105,7 +109,7 @@ impl Sink<OwnedMessage> for SendHalf {
         let before = self.sending.take();
         if before.is_none() {
             let outgoing = Outgoing::Message(message.as_message());
-            match send::hand_over(self.connection().shared(), outgoing, WhenFull::Wait) {
+            match send::enqueue(self.connection().shared(), outgoing, WhenFull::Wait) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
@@ -113,7 +117,7 @@ impl Sink<OwnedMessage> for SendHalf {
         }
         let connection = self.connection().clone();
         self.sending = Some(Box::pin(async move {
-            // Only for whoever does not ask `poll_ready` first: in order, all the same.
+            // Set only if `poll_ready` was not called first. The order is kept nevertheless.
             if let Some(before) = before {
                 before.await?;
             }
@@ -138,8 +142,8 @@ impl Sink<OwnedMessage> for SendHalf {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         ready!(self.as_mut().poll_ready(cx))?;
-        // It may be closing already: then that close frame has to be written. A flush that was
-        // begun before it does not count; one that begins anew waits no longer, as nothing follows.
+        // If the connection is closing already, the earlier close frame has to be written. A flush that began before
+        // the close frame does not include it. A new flush does, and takes no longer, because nothing follows.
         self.close(CloseCode::NORMAL, "");
         self.flushing = None;
         self.poll_flush(cx)
@@ -148,32 +152,31 @@ impl Sink<OwnedMessage> for SendHalf {
 
 impl RecvHalf {
     pub(crate) fn new(
-        sending: &SendHalf,
+        sender: &SendHalf,
         messages: Receiver<OwnedMessage>,
         ended: Arc<OnceLock<Disconnect>>,
     ) -> Self {
-        let connection = sending.connection.clone();
+        let connection = sender.connection.clone();
         let messages = Box::pin(messages);
         Self { connection, messages, waker: Arc::default(), ended, failed: false }
     }
 
-    /// The next message. Cancel-safe: a message is taken only when it is returned.
+    /// Receives the next message. Cancel-safe: a message is taken only when it is returned.
     ///
     /// # Errors
-    /// Why the connection is over, when all that came before has been received. From then on each
-    /// call says the same.
+    /// The reason why the connection ended, once all messages have been received. Each further call returns the same.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
         Deferring::new(self.messages.recv()).await.map_err(|_| self.ending())
     }
 
-    /// The connection's handle, to clone and to send with.
+    /// Returns the connection's handle. Clone it to send from elsewhere.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection.0
     }
 
     fn ending(&self) -> Disconnect {
-        // Nothing is set if the connection's task was dropped, with its runtime.
+        // The handler sets no reason if the connection's task is dropped, as it is with its runtime.
         self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::TaskDropped))
     }
 }
@@ -210,7 +213,7 @@ impl fmt::Debug for RecvHalf {
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
-        let _wakeups = hold_wakeups(); // the connection's task may wait for room
+        let _wakeups = hold_wakeups(); // the connection's task may be waiting for room
         self.messages.close();
     }
 }

@@ -17,7 +17,7 @@ use crate::sync::run_user_code;
 #[serde(tag = "presence", rename_all = "lowercase", bound = "")]
 #[non_exhaustive]
 pub enum Change<M> {
-    /// Everybody who is present.
+    /// All people who are present.
     State {
         /// The name of the room.
         room: Arc<str>,

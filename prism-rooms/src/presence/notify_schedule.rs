@@ -9,7 +9,7 @@ use crate::sync::Lock;
 
 /// The rooms whose watchers are to be notified, by time.
 ///
-/// A room has at most one deadline, and only while somebody is in it or watches it. So the schedule never
+/// A room has at most one deadline, and only while it has people or watchers. So the schedule never
 /// has more entries than there are rooms, however fast people come and go.
 pub(super) struct NotifySchedule {
     inner: Lock<Inner>,

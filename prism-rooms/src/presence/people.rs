@@ -6,7 +6,7 @@
 //!   what watchers know: announced ┘    (and announced becomes current)
 //! ```
 //!
-//! Only what differs at that moment is in the diff. So somebody who has left and come back in the meantime is
+//! Only what differs at that moment is in the diff. So a person who has left and come back in the meantime is
 //! not in it.
 
 use std::{

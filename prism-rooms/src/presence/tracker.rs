@@ -108,7 +108,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         watch
     }
 
-    /// Calls `read` with a room, if anybody is in it or watches it.
+    /// Calls `read` with a room, if it has people or watchers.
     pub(super) fn read<R>(
         &self,
         room: &str,
@@ -169,7 +169,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         removed.flatten().unwrap_or(false)
     }
 
-    /// Calls `change` with a room, if anybody is in it or watches it; then schedules the notification.
+    /// Calls `change` with a room, if it has people or watchers; then schedules the notification.
     fn with_room<R>(
         &self,
         name: &Arc<str>,
