@@ -4,7 +4,6 @@ use std::{
     borrow::Cow,
     fmt,
     net::SocketAddr,
-    ops::Deref,
     sync::{Arc, Weak},
 };
 
@@ -27,6 +26,7 @@ use crate::{
 
 pub(crate) mod batch;
 pub(crate) mod id;
+pub(crate) mod owned;
 pub(crate) mod peer_addr;
 pub(crate) mod request;
 pub(crate) mod send;
@@ -370,29 +370,6 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.shared.outbox
-    }
-}
-
-/// The connection as its session owns it. Dropping this ends the connection and drops its transport.
-pub(crate) struct Owned(Connection);
-
-impl Owned {
-    pub(crate) const fn new(connection: Connection) -> Self {
-        Self(connection)
-    }
-}
-
-impl Deref for Owned {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.outbox().give_up();
     }
 }
 

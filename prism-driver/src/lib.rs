@@ -83,10 +83,8 @@ pub use client::url::InvalidUrl;
 pub use connection::Connection;
 pub use connection::id::{ConnectionId, origin};
 pub use connection::send::Sending;
-pub use error::AcceptError;
-pub use error::TrySendError;
 pub use error::connect::{ConnectError, Refusal};
-pub use error::{Disconnect, Failure};
+pub use error::{AcceptError, Disconnect, Failure, TrySendError};
 pub use handler::Handler;
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,

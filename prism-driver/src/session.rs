@@ -10,7 +10,7 @@ use std::{net::SocketAddr, ops::Deref, sync::Arc};
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
-    connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
+    connection::{Connection, batch::InTurns, owned::Owned, request::RequestInfo},
     error::{Disconnect, Failure},
     handler::Handler,
     options::Options,
@@ -48,7 +48,7 @@ pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
     /// What the peer sent behind its handshake.
-    input: ReadBuffer,
+    read_buffer: ReadBuffer,
 }
 
 impl Session {
@@ -56,15 +56,15 @@ impl Session {
         established: Established,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
-        mut input: ReadBuffer,
+        mut read_buffer: ReadBuffer,
         options: &Options,
     ) -> Self {
-        input.shrink(); // `on_connect` may take its time
+        read_buffer.shrink(); // `on_connect` may take its time
         let Established { websocket, unsent, info, headers } = established;
         let (inbound, outbound) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, unsent, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
-        Self { connection, inbound, input }
+        Self { connection, inbound, read_buffer }
     }
 
     /// Runs the handler on the connection until it has ended. Returns what `then` makes of the reason.
@@ -75,10 +75,10 @@ impl Session {
         handler: impl Deref<Target = H>,
         then: impl FnOnce(&T, Disconnect) -> O,
     ) -> impl Future<Output = O> {
-        let Self { connection, inbound, input } = self;
+        let Self { connection, inbound, read_buffer } = self;
         let deadlines = Deadlines::new(timer);
         let mut running =
-            RunningSession { connection, deadlines, rate_limit, inbound, input, handler };
+            RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
         // No `async fn`, and nothing is moved into the block: a future holds such things twice, in the memory of
         // every idle connection.
         InTurns::new(async move {
@@ -97,7 +97,7 @@ struct RunningSession<T, L, D> {
     deadlines: Deadlines<T>,
     rate_limit: L,
     inbound: Inbound,
-    input: ReadBuffer,
+    read_buffer: ReadBuffer,
     handler: D,
 }
 
@@ -123,29 +123,29 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
     async fn run_events(&mut self) -> Result<Disconnect, Interrupted> {
         self.prepare()?;
         self.connect().await?;
-        self.input.begin_turn();
+        self.read_buffer.begin_turn();
         loop {
-            if self.input.is_turn_over() {
-                self.input.begin_turn();
+            if self.read_buffer.is_turn_over() {
+                self.read_buffer.begin_turn();
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
-                driver.pause(&mut self.input).await?;
+                driver.pause(&mut self.read_buffer).await?;
             }
             let connection = &*self.connection;
-            let event = match self.input.received() {
-                Some(input) => self.inbound.receive(input).map_err(Failure::from)?,
+            let event = match self.read_buffer.received() {
+                Some(received) => self.inbound.receive(received).map_err(Failure::from)?,
                 None => None,
             };
             match event {
                 None => {
-                    if self.input.is_turn_over() {
+                    if self.read_buffer.is_turn_over() {
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    let received = driver.fill(&mut self.input, &mut self.inbound).await?;
+                    let received = driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
                     if received.waited {
-                        self.input.begin_turn(); // other tasks have had theirs
+                        self.read_buffer.begin_turn(); // other tasks have had theirs
                     }
-                    self.input.count(turn::cost_of_read(received.bytes));
+                    self.read_buffer.count(turn::cost_of_read(received.bytes));
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
@@ -155,7 +155,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                             call(move || rate_limit.deliver(handler, connection, message))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
-                    self.input.count(turn::EVENT);
+                    self.read_buffer.count(turn::EVENT);
                 }
                 Some(event) => {
                     let ours = connection.outbox().answer(&event);
@@ -167,7 +167,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                             }
                         });
                     }
-                    self.input.count(turn::EVENT);
+                    self.read_buffer.count(turn::EVENT);
                 }
             }
         }
@@ -182,7 +182,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
             // A panic here ends nothing that has not ended already.
             let _ = RunHandler::new(&self.connection, &mut self.deadlines, future).await;
         }
-        ConnectionDriver::new(&self.connection, &mut self.deadlines).linger(&mut self.input).await;
+        ConnectionDriver::new(&self.connection, &mut self.deadlines)
+            .linger(&mut self.read_buffer)
+            .await;
     }
 
     /// Determines why the connection has ended, and announces the end to all but the handler.

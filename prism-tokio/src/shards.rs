@@ -2,13 +2,13 @@
 
 use std::{io, net::TcpListener, panic, thread};
 
-use prism_driver::Shutdown;
+use prism_driver::{Server, Shutdown};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
 };
 
-use crate::Server;
+use crate::runtime::Tokio;
 
 /// Serves on several threads that share nothing, until a shutdown, and returns how the connections ended then.
 ///
@@ -49,7 +49,7 @@ use crate::Server;
 /// If called from within a tokio runtime.
 pub fn serve_sharded(
     listeners: impl IntoIterator<Item = TcpListener>,
-    mut build: impl FnMut(Server) -> Server,
+    mut build: impl FnMut(Server<Tokio>) -> Server<Tokio>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Shutdown> {
     let mut set_up = |listener| {

@@ -40,14 +40,14 @@ const REST_TIMEOUT: Duration = Duration::from_secs(1);
 /// no more of it.
 pub(crate) struct Exchange<'a, T> {
     io: &'a mut T,
-    input: &'a mut ReadBuffer,
+    read_buffer: &'a mut ReadBuffer,
     handshake: ClientHandshake,
     sending: SendState,
 }
 
 /// How much of the request has been sent.
 enum SendState {
-    Unsent(BytesMut),
+    Writing(BytesMut),
     Unflushed,
     Sent,
     /// The response may have arrived nevertheless.
@@ -57,14 +57,14 @@ enum SendState {
 impl<'a, T: Transport> Exchange<'a, T> {
     pub(crate) fn new(
         io: &'a mut T,
-        input: &'a mut ReadBuffer,
+        read_buffer: &'a mut ReadBuffer,
         request: &ClientRequest,
         options: &Options,
     ) -> Self {
         let mut unsent = BytesMut::new();
         let handshake =
             ClientHandshake::start(&options.protocol, request, random_bytes(), &mut unsent);
-        Self { io, input, handshake, sending: SendState::Unsent(unsent) }
+        Self { io, read_buffer, handshake, sending: SendState::Writing(unsent) }
     }
 
     /// Runs the exchange to its end. Calls `open` with a response that accepts.
@@ -117,7 +117,7 @@ impl<'a, T: Transport> Exchange<'a, T> {
         let response = match poll_fn(|cx| self.poll(cx)).await {
             Ok(None) => return Ok(None),
             Ok(Some(0)) => return Err(self.interrupted(HandshakeError::UnexpectedEof.into())),
-            Ok(Some(_)) => self.handshake.receive(self.input.buffer())?,
+            Ok(Some(_)) => self.handshake.receive(self.read_buffer.buffer())?,
             Err(error) => return Err(self.interrupted(error.into())),
         };
         let established = match response {
@@ -138,7 +138,7 @@ impl<'a, T: Transport> Exchange<'a, T> {
         if !self.is_decided() && self.poll_send(cx).is_ready() && self.is_decided() {
             return Poll::Ready(Ok(None));
         }
-        self.input.poll_fill_head(self.io, cx).map_ok(Some)
+        self.read_buffer.poll_fill_head(self.io, cx).map_ok(Some)
     }
 
     /// Returns `Ready` when nothing more can be sent.
@@ -148,8 +148,8 @@ impl<'a, T: Transport> Exchange<'a, T> {
             let sent = match &mut self.sending {
                 SendState::Sent | SendState::Failed(_) => return Poll::Ready(()),
                 SendState::Unflushed => ready!(io.poll_flush(cx)).map(|()| SendState::Sent),
-                SendState::Unsent(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
-                SendState::Unsent(unsent) => match ready!(io.poll_write(cx, unsent)) {
+                SendState::Writing(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
+                SendState::Writing(unsent) => match ready!(io.poll_write(cx, unsent)) {
                     Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                     Ok(count) => {
                         unsent.advance(count);
@@ -165,7 +165,8 @@ impl<'a, T: Transport> Exchange<'a, T> {
     /// Returns the outcome if nothing more will be read. A refusal takes precedence if its status has arrived; then the
     /// error that kept the request from being sent; then `error`.
     fn interrupted(&mut self, error: ConnectError) -> ConnectError {
-        if let Ok(Answer::Refused(response)) = self.handshake.receive_eof(self.input.buffer()) {
+        if let Ok(Answer::Refused(response)) = self.handshake.receive_eof(self.read_buffer.buffer())
+        {
             return Refusal::from(&response).into();
         }
         match mem::replace(&mut self.sending, SendState::Sent) {

@@ -24,7 +24,7 @@ use prism_core::{CloseCode, Config, SendError, WebSocket};
 
 use crate::outbox::{Outbox, owner::Sleep};
 use crate::{
-    connection::{Connection, Owned, batch::InTurns, request::RequestInfo},
+    connection::{Connection, batch::InTurns, owned::Owned, request::RequestInfo},
     error::TrySendError,
     options::Options,
 };
