@@ -104,7 +104,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Aborted => f.write_str("aborted by us"),
             Self::Evicted => {
-                f.write_str("the server held too much for peers that do not read, and evicted it")
+                f.write_str("evicted: the server held too much for peers that do not read")
             }
             Self::HandlerPanicked => f.write_str("the handler panicked"),
             Self::Io(error) => write!(f, "the transport failed: {error}"),

@@ -29,7 +29,7 @@ use prism_driver::{
     Server, ServerOptions, ServerStats, WhenSlow,
 };
 
-const EVICTED: &str = "the server held too much for peers that do not read";
+const EVICTED: &str = "evicted: the server held too much for peers that do not read";
 
 /// Room for three outboxes with a message each, and not for four.
 const MOST: usize = 100_000;
