@@ -68,8 +68,8 @@ pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-/// Calls `work` with a stack of this thread, or returns `None` if the thread is ending. The destructors of thread-locals
-/// may still drop connections then, and a panic in one of them would abort the process.
+/// Calls `work` with a stack of this thread, or returns `None` if the thread is ending. The destructors of
+/// thread-locals may still drop connections then, and a panic in one of them would abort the process.
 fn with<B, T>(
     stack: &'static LocalKey<RefCell<Stack<B>>>,
     work: impl FnOnce(&mut Stack<B>) -> T,

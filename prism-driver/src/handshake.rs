@@ -21,8 +21,8 @@ pub(crate) struct Upgrade<E> {
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer, with the subprotocol that was selected. `plain` is what connections keep of a request without
-    /// query and subprotocol; they share it.
+    /// Accepts an offer, with the subprotocol that was selected. `plain` holds only the route's path. All connections
+    /// whose requests have no query, parameters or subprotocol share it.
     pub(crate) fn accept(
         offer: Offer<'_>,
         endpoint: E,
@@ -80,8 +80,8 @@ impl From<io::Error> for Rejected {
     }
 }
 
-/// Reads a request, within the handshake timeout, and calls `decide` on it. Sends nothing: neither the 101 nor the answer
-/// of a rejected request.
+/// Reads a request, within the handshake timeout, and calls `decide` on it. Sends nothing: neither the 101 nor the
+/// answer of a rejected request.
 pub(crate) async fn accept_handshake<R: Runtime, E>(
     runtime: &R,
     io: &mut impl Transport,

@@ -76,7 +76,7 @@ impl<N: Network> Server<N> {
     /// A name with several addresses, such as `"localhost:8080"`, is tried address by address: the server listens on
     /// the first address that works, and on no other. [`local_addr`](Self::local_addr) returns that address.
     ///
-    /// Cancel-safe: the future is ready the first time that it is polled.
+    /// Cancel-safe: the future is ready the first time that it is polled. That poll blocks while it resolves a name.
     ///
     /// # Errors
     /// If the name cannot be resolved, or if the server cannot listen on any of its addresses. The error lists each
@@ -152,8 +152,8 @@ impl<N: Network> Server<N> {
     /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorisation](Self::authorize) and handlers see
     /// the normalized path as well. A request with a malformed escape gets a 400.
     ///
-    /// On such a path, OPTIONS gets a 204. GET without an upgrade gets a 426, and so does every GET over HTTP/1.0, which
-    /// has no upgrade. Other methods get a 405.
+    /// On such a path, OPTIONS gets a 204. GET without an upgrade gets a 426, and so does every GET over HTTP/1.0,
+    /// which has no upgrade. Other methods get a 405.
     ///
     /// # Panics
     /// If the path is malformed or conflicts with an earlier route.
@@ -307,10 +307,10 @@ impl<N: Network> Server<N> {
     /// [over several seconds](ServerOptions::shutdown_spread), not all at once. Pages that are being sent continue.
     /// Handshakes are dropped.
     ///
-    /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer its close frame
-    /// in time is disconnected and counted as [failed](Shutdown::failed), even if some grace time is left. At the end
-    /// of the grace time, everything else is cut: connections whose handlers are still busy or that did not end for
-    /// another reason, and pages that are still being sent.
+    /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer its close
+    /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if some grace time is left. At the
+    /// end of the grace time, everything else is cut: pages that are still being sent, and connections that are still
+    /// open, for instance because their handlers are busy.
     ///
     /// Dropping this future stops accepting connections. Existing connections continue. If it is dropped during a
     /// shutdown, all connections are closed at once, and none is cut at the end of the grace time.

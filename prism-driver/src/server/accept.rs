@@ -7,7 +7,7 @@ use crate::{
     server::{pending::PendingConnection, shared::ServerShared, slot::Slot, stats::Shutdown},
 };
 
-/// How long to wait after `accept` has failed for lack of a descriptor, or for an unknown reason.
+/// How long to wait after a failure of `accept` that does not concern a single connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The accepting side of a server. When this is dropped, no further connection is accepted.

@@ -59,7 +59,7 @@ pub(crate) struct Occupancy {
     pub(crate) next_due: Duration,
 }
 
-/// Leave to do something of which only so much may be under way. Released when dropped.
+/// The right to do a handshake or to send a page. Released when dropped.
 pub(crate) struct Permit {
     limiter: Arc<AdmissionLimiter>,
     number: u64,
@@ -98,7 +98,7 @@ impl AdmissionLimiter {
         }
     }
 
-    /// Returns when `done` returns true. It is called whenever a permit has been released.
+    /// Returns when `done` returns true. `done` is called at once, and then whenever a permit has been released.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         self.released.wait_until(done).await;
     }
@@ -116,8 +116,8 @@ impl AdmissionLimiter {
         Permit { limiter: self.clone(), number }
     }
 
-    /// Returns a permit as soon as one is free, or as soon as the oldest has had its minimum time and is evicted. Waiting
-    /// tasks queue: only the one at the head watches the permits.
+    /// Returns a permit as soon as one is free, or as soon as the oldest has had its minimum time and is evicted.
+    /// Waiting tasks queue: only the one at the head watches the permits.
     pub(crate) async fn acquire(self: &Arc<Self>, runtime: &impl Runtime) -> Permit {
         let _head = self.wait_for_head().await;
         while let Some(due) = self.occupancy().next_eviction() {

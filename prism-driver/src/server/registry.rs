@@ -95,7 +95,8 @@ impl Registry {
         }
     }
 
-    /// Declares that no further connection will be accepted. The task of the timers then ends when the registry is empty.
+    /// Declares that no further connection will be accepted. The task of the timers then ends when the registry is
+    /// empty.
     pub(crate) fn expect_no_more(&self) {
         self.lock().is_final = true;
         self.timers.notify(1);
@@ -111,7 +112,7 @@ impl Registry {
         self.until(|| self.len() < count.max(1)).await;
     }
 
-    /// Returns when `done` returns true. It is called whenever an entry has been removed.
+    /// Returns when `done` returns true. `done` is called at once, and then whenever an entry has been removed.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         self.removed.wait_until(done).await;
     }

@@ -28,7 +28,7 @@ pub(crate) struct Router<E> {
 
 struct Route<E> {
     endpoint: E,
-    /// What connections keep of a request that has only a path: no query, parameters or subprotocol.
+    /// What connections keep of a request without query, parameters and subprotocol. They share it.
     info: Arc<RequestInfo>,
 }
 

@@ -30,7 +30,8 @@ impl<V> Routes<V> {
         Self { tree: matchit::Router::new() }
     }
 
-    /// Adds a route. `value` makes its value from the route's normalized form, in which paths are looked up.
+    /// Adds a route. `value` gets the route's normalized form, in which paths are looked up, and returns the value to
+    /// store.
     ///
     /// # Panics
     /// If the route is malformed or conflicts with an earlier one.
@@ -67,7 +68,7 @@ impl<V> Found<'_, '_, V> {
 /// Decodes the value of a parameter. Refuses values that would be dangerous as a file name, because many applications
 /// use them as one.
 fn decode(value: &str, is_catch_all: bool) -> Result<Cow<'_, str>, InvalidParam> {
-    // Once decoded, it would be one separator among others, and the path not the one that was authorised.
+    // Once decoded, it would look like a real separator: the value would not be the path that was authorised.
     if is_catch_all && (value.contains("%2F") || value.contains("%5C")) {
         return Err(InvalidParam::Separator);
     }

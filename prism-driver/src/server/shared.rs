@@ -80,8 +80,8 @@ impl<N: Network> ServerShared<N> {
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
 
-    /// Returns when the next handshake or page may be evicted, and from which limiter; `None` if there is room. The time
-    /// is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
+    /// Returns when the next handshake or page may be evicted, and from which limiter; `None` if there is room. The
+    /// time is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &AdmissionLimiter)> {
         let slots = self.websockets.registry.len();
         let evicting = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;

@@ -11,7 +11,8 @@ use crate::{
 /// The number of steps in which the connections are closed.
 const STEPS: u32 = 100;
 
-/// The minimum number of connections that are closed in a step. So few peers do no harm if they all reconnect at once.
+/// The minimum number of connections that are closed in a step. So few peers are no burden,
+/// even if all of them reconnect at the same time.
 const MIN_PER_STEP: usize = 64;
 
 /// The connections that are yet to be closed. When this is dropped, the rest is closed at once.

@@ -80,7 +80,7 @@ pub struct Counts {
     pub accepted: u64,
     /// The number of transports that are in their handshake now.
     pub in_handshake: u64,
-    /// The number of connections that are open now, up to the end of their handlers.
+    /// The number of connections that are open now: from the end of the handshake until the handler has returned.
     pub open: u64,
     /// The number of open connections whose transport is gone but whose handler has not returned, although
     /// [`Connection::closed`](crate::Connection::closed) has. Each counts towards
