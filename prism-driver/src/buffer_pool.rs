@@ -1,7 +1,7 @@
-//! Buffers that idle connections do not hold: a stack of them per thread.
+//! A pool of buffers per thread, so that idle connections hold none.
 //!
-//! A connection takes one when there are bytes and gives it back when there are none, so that a
-//! thread works in the same warm memory whichever connection it serves.
+//! A connection takes a buffer when it has bytes to read or to send, and returns it when it has none. A thread thus
+//! works in the same cached memory, whichever connection it serves.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,14 +12,14 @@ use prism_core::RecvBuffer;
 
 use crate::outbox::queue::SendQueue;
 
-/// The size of a fresh receive buffer: what one read brings at most, until a message needs more.
+/// The size of a new receive buffer in bytes. It limits what one read returns, until a message needs a larger buffer.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
 
-/// The size of a fresh send buffer.
+/// The size of a new send buffer in bytes.
 const SEND_BUFFER: usize = 4 << 10;
 
-/// How much memory a thread keeps for receiving, and for sending.
-const KEPT: usize = 4 << 20;
+/// How many bytes of free receive buffers, and of free send buffers, a thread keeps.
+const MAX_KEPT: usize = 4 << 20;
 
 thread_local! {
     static RECV: RefCell<Stack<RecvBuffer>> = const { RefCell::new(Stack::new()) };
@@ -27,31 +27,31 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A receive buffer with spare memory.
+/// Takes an empty receive buffer.
 pub(crate) fn take_recv() -> Box<RecvBuffer> {
     with(&RECV, Stack::take)
         .flatten()
         .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
 }
 
-/// Gives a receive buffer back, whatever is in it.
+/// Returns a receive buffer to the pool, and discards its content.
 pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
     buffer.clear();
     buffer.hold_after(u32::MAX);
-    // Smaller ones were made for one waiting fragment and would only make for small reads.
+    // A smaller buffer was made for one waiting fragment, and would limit the size of reads.
     if buffer.capacity() >= RECV_BUFFER {
         with(&RECV, |stack| stack.put(buffer.capacity(), buffer));
     }
 }
 
-/// An empty send buffer.
+/// Takes an empty send buffer.
 pub(crate) fn take_send() -> Box<SendQueue> {
     with(&SEND, Stack::take)
         .flatten()
         .unwrap_or_else(|| Box::new(SendQueue::with_capacity(SEND_BUFFER)))
 }
 
-/// Gives a send buffer back, whatever is in it.
+/// Returns a send buffer to the pool, and discards its content.
 pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     buffer.clear();
     if buffer.capacity() >= SEND_BUFFER {
@@ -59,17 +59,17 @@ pub(crate) fn put_send(mut buffer: Box<SendQueue>) {
     }
 }
 
-/// Lends memory for a moment, empty.
+/// Calls `work` with an empty scratch buffer of this thread, and returns its result.
 pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     scratch.clear();
     let result = work(&mut scratch);
-    let _ = SCRATCH.try_with(|kept| kept.set(scratch)); // or the thread ends
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch)); // fails only while the thread ends
     result
 }
 
-/// Works with a stack of this thread. A thread that ends has none any more, but may still drop
-/// connections: from the destructor of a thread-local, in which a panic would end the process.
+/// Calls `work` with a stack of this thread, or returns `None` if the thread is ending. The destructors of
+/// thread-locals may still drop connections then, and a panic in one of them would abort the process.
 fn with<B, T>(
     stack: &'static LocalKey<RefCell<Stack<B>>>,
     work: impl FnOnce(&mut Stack<B>) -> T,
@@ -77,7 +77,7 @@ fn with<B, T>(
     stack.try_with(|stack| work(&mut stack.borrow_mut())).ok()
 }
 
-/// Buffers that nobody needs just now, the last used on top, each with its size.
+/// Free buffers with their sizes, the most recently used on top.
 struct Stack<B> {
     buffers: Vec<(usize, Box<B>)>,
     bytes: usize,
@@ -95,7 +95,7 @@ impl<B> Stack<B> {
     }
 
     fn put(&mut self, bytes: usize, buffer: Box<B>) {
-        if self.bytes + bytes <= KEPT {
+        if self.bytes + bytes <= MAX_KEPT {
             self.bytes += bytes;
             self.buffers.push((bytes, buffer));
         }
@@ -106,10 +106,10 @@ impl<B> Stack<B> {
 mod tests {
     use prism_core::Output;
 
-    use super::{KEPT, SendQueue, put_send, take_send};
+    use super::{MAX_KEPT, SendQueue, put_send, take_send};
 
     #[test]
-    fn what_was_sent_counts_as_memory_that_is_kept() {
+    fn memory_of_sent_bytes_counts_towards_the_limit() {
         const SIZE: usize = 240_000;
         for _ in 0..100 {
             let mut buffer = Box::new(SendQueue::with_capacity(SIZE));
@@ -119,6 +119,6 @@ mod tests {
         }
         let large =
             std::iter::repeat_with(take_send).take_while(|buffer| buffer.capacity() >= SIZE);
-        assert_eq!(large.count(), KEPT / SIZE);
+        assert_eq!(large.count(), MAX_KEPT / SIZE);
     }
 }

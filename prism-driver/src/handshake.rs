@@ -1,5 +1,4 @@
-//! The server's side of a handshake: reads a request's head, and has it become a connection or a
-//! [`PlainAnswer`].
+//! The server's side of a handshake: reads a request, and turns it into a connection or a [`PlainAnswer`].
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -10,19 +9,20 @@ use crate::{
     connection::request::RequestInfo,
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
-    server::{plain_answer::PlainAnswer, routes::Params, stats::Unopened},
+    server::{plain_answer::PlainAnswer, routes::Params, stats::NotUpgraded},
     session::{Established, Session, read_buffer::ReadBuffer},
 };
 
-/// A request that becomes a connection: the answer is written, but not sent.
+/// A request that becomes a connection. The 101 is encoded, but not sent yet.
 pub(crate) struct Upgrade<E> {
-    /// Where the connection goes.
+    /// What the router found for the request.
     endpoint: E,
-    opened: Established,
+    established: Established,
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer, with the sub-protocol that was selected.
+    /// Accepts an offer, with the subprotocol that was selected. `plain` holds only the route's path. All connections
+    /// whose requests have no query, parameters or subprotocol share it.
     pub(crate) fn accept(
         offer: Offer<'_>,
         endpoint: E,
@@ -35,10 +35,11 @@ impl<E> Upgrade<E> {
         let headers = Some(request.headers().into_owned());
         let mut unsent = buffer_pool::take_send();
         let websocket = offer.accept(&Accept::new(), &options.config(), unsent.buffer());
-        Self { endpoint, opened: Established { websocket, unsent: Some(unsent), info, headers } }
+        let unsent = Some(unsent);
+        Self { endpoint, established: Established { websocket, unsent, info, headers } }
     }
 
-    /// The session that it is, and where it goes.
+    /// Begins the session, and returns it with its endpoint.
     pub(crate) fn begin(
         self,
         io: impl Transport,
@@ -46,23 +47,23 @@ impl<E> Upgrade<E> {
         input: ReadBuffer,
         options: &Options,
     ) -> (Session, E) {
-        (Session::new(self.opened, io, peer_addr, input, options), self.endpoint)
+        (Session::new(self.established, io, peer_addr, input, options), self.endpoint)
     }
 }
 
-/// A peer that gets no connection.
+/// A handshake that opens no connection.
 pub(crate) enum Rejected {
-    /// It is to be told.
+    /// This answer has yet to be sent.
     Answer(PlainAnswer),
-    /// It has gone.
+    /// The peer disconnected, or the transport failed.
     Disconnected(io::Error),
 }
 
 impl Rejected {
-    pub(crate) const fn reason(&self) -> Unopened {
+    pub(crate) const fn reason(&self) -> NotUpgraded {
         match self {
             Self::Answer(answer) => answer.reason(),
-            Self::Disconnected(_) => Unopened::Left,
+            Self::Disconnected(_) => NotUpgraded::Left,
         }
     }
 }
@@ -79,7 +80,8 @@ impl From<io::Error> for Rejected {
     }
 }
 
-/// Reads a request and does what `decide` says. Who is rejected away has not been told yet.
+/// Reads a request, within the handshake timeout, and calls `decide` on it. Sends nothing: neither the 101 nor the
+/// answer of a rejected request.
 pub(crate) async fn accept_handshake<R: Runtime, E>(
     runtime: &R,
     io: &mut impl Transport,

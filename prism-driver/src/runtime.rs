@@ -1,4 +1,4 @@
-//! What a runtime has to offer: [`Runtime`], [`Network`], [`Transport`].
+//! The traits that a runtime implements: [`Runtime`], [`Network`], [`Transport`].
 
 use std::{
     io,
@@ -18,83 +18,123 @@ pub(crate) mod notice;
 pub(crate) mod timeout;
 pub(crate) mod wakeups;
 
-/// The moment that [`Runtime::now`] counts from.
+/// The instant at which [`Runtime::now`] is zero.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A clock, timers, and tasks.
+/// A runtime: a clock, timers and tasks.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use prism_driver::Runtime;
+///
+/// /// Another runtime, with a log of its tasks.
+/// #[derive(Clone)]
+/// struct Logged<R>(R);
+///
+/// impl<R: Runtime> Runtime for Logged<R> {
+///     type Sleep = R::Sleep;
+///
+///     fn now(&self) -> Duration {
+///         self.0.now()
+///     }
+///
+///     fn sleep(&self, span: Duration) -> Self::Sleep {
+///         self.0.sleep(span)
+///     }
+///
+///     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+///         println!("a task begins");
+///         self.0.spawn(future);
+///     }
+/// }
+/// ```
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// A timer; see [`sleep`](Self::sleep). What it gives is not looked at.
+    /// The future that [`sleep`](Self::sleep) returns. Its output is ignored.
     type Sleep: Future + Send;
 
-    /// What time it is: a duration since a fixed moment, never going back.
+    /// Returns the time since a fixed moment. It never decreases.
     ///
-    /// The time of the operating system, unless the runtime has a time of its own.
+    /// By default, this is the operating system's monotonic clock. Override it if the runtime has a clock of its own,
+    /// such as virtual time.
     fn now(&self) -> Duration {
         EPOCH.elapsed()
     }
 
-    /// A future that is ready when [`now`](Self::now) has gone on by `span`, which may be as long
-    /// as a duration can be.
+    /// Returns a future that is ready when [`now`](Self::now) has advanced by `span`. It must accept any span up to
+    /// [`Duration::MAX`].
     fn sleep(&self, span: Duration) -> Self::Sleep;
 
-    /// Runs a future in a task of its own.
+    /// Runs a future in a task of its own. The task is detached: it runs until the future is ready.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 }
 
-/// A runtime that has TCP.
+/// A runtime with TCP.
 pub trait Network: Runtime {
-    /// A TCP connection. Closing it ends its write side, and only that.
+    /// A TCP connection. Closing it closes its write side only.
     type Stream: Transport;
     /// A TCP listener.
     type Listener: Send + Sync + 'static;
 
-    /// Takes over a listener of the operating system that does not block.
+    /// Registers a non-blocking listener with the runtime.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the runtime or the operating system refuses the listener.
     fn listen(&self, listener: TcpListener) -> io::Result<Self::Listener>;
 
-    /// The next connection, and its peer's address. Cancel-safe: dropping the future loses none.
+    /// Accepts the next connection, and returns it with its peer's address. Must be cancel-safe: dropping the future
+    /// must not lose a connection.
+    ///
+    /// # Errors
+    /// Any error of the operating system. The server retries after each of them.
     fn accept(
         &self,
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// The addresses of a host, the preferred one first.
+    /// Resolves a host to its addresses, in order of preference.
+    ///
+    /// # Errors
+    /// If the host cannot be resolved.
     fn resolve(
         &self,
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// Connects to an address. Dropped, it is given up, and leaves no connection behind.
+    /// Connects to an address. Dropping the future cancels the attempt and leaves no connection open.
+    ///
+    /// # Errors
+    /// If the connection cannot be established.
     fn connect(&self, address: SocketAddr)
     -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Has what is written to a stream leave without delay (`TCP_NODELAY`).
+    /// Disables Nagle's algorithm on a stream (`TCP_NODELAY`).
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Any error of the operating system. Prism ignores it.
     fn set_nodelay(&self, stream: &Self::Stream) -> io::Result<()>;
 }
 
-/// A stream of bytes in both directions: TCP, TLS, a Unix socket, a pipe in memory.
+/// A bidirectional stream of bytes: TCP, TLS, a Unix socket, an in-memory pipe.
 ///
-/// Implemented by everything that has the traits of [`futures_io`]. Its `close` must end its write side
-/// (for sockets that do not do that, there is [`CloseWrite`](crate::CloseWrite), and `AsyncIoStream`). One
-/// that is pending in `poll_write` has taken nothing: what it is offered next may be other bytes (see
-/// [`DropOldest`](crate::WhenSlow::DropOldest)).
+/// Every type that implements the traits of [`futures_io`] is a transport. It has to follow these rules:
 ///
-/// It is polled while its connection's outbox is locked, by whoever sends, and by senders that hold locks of
-/// their own. So it must not send to connections, nor ask them for anything. A panic in it is a failed write,
-/// or the end of the connection's task.
+/// - `poll_close` closes the write side. For sockets that do not do so, there are [`CloseWrite`](crate::CloseWrite)
+///   and, with the feature `async-io`, `AsyncIoStream`.
+/// - If `poll_write` returns `Pending`, it has taken no bytes. The next call may offer different bytes (see
+///   [`DropOldest`](crate::WhenSlow::DropOldest)).
+/// - Its methods do not use a [`Connection`](crate::Connection) in any way: they are called while the connection's
+///   outbox is locked, and by senders that may hold locks of their own.
+///
+/// A panic while writing counts as a failed write. A panic while reading ends the connection's task.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
-/// A stream of which nothing is held back: what is written to it was gathered already.
+/// Sets `TCP_NODELAY` on a stream, and returns it. Writes are batched already: Nagle's algorithm would only delay them.
 pub(crate) fn undelayed<N: Network>(network: &N, stream: N::Stream) -> N::Stream {
-    // A socket that can not be told so is one that has gone, and will say so itself.
+    // This fails only if the socket is dead, and then the next read or write reports it.
     let _ = network.set_nodelay(&stream);
     stream
 }

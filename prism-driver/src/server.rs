@@ -1,4 +1,4 @@
-//! [`Server`]: listens, and gives each request what its path asks for.
+//! [`Server`]: listens for connections and routes their requests.
 
 use std::{
     io,
@@ -43,9 +43,23 @@ pub(crate) mod timers;
 pub(crate) mod upgrade;
 pub(crate) mod websockets;
 
-/// A server of WebSocket routes, and of plain pages beside them.
+/// A server of WebSocket routes and plain HTTP pages, on a given network.
 ///
-/// Use the one of your runtime's adapter; this is what they share.
+/// Applications usually name the `Server` of their runtime's adapter, which is this type on that runtime's network.
+///
+/// ```no_run
+/// use prism_driver::{Handler, Network, Reply, Server};
+///
+/// async fn serve<N: Network + Default>(chat: impl Handler) -> std::io::Result<()> {
+///     Server::<N>::bind("127.0.0.1:8080")
+///         .await?
+///         .get("/", |_| Reply::html("<script src=chat.js></script>"))
+///         .websocket("/chat", chat)
+///         .serve()
+///         .await;
+///     Ok(())
+/// }
+/// ```
 pub struct Server<N: Network> {
     network: N,
     listener: N::Listener,
@@ -57,15 +71,16 @@ pub struct Server<N: Network> {
 }
 
 impl<N: Network> Server<N> {
-    /// Listens on an address, such as `"127.0.0.1:8080"`; port 0 takes any free one. Cancel-safe:
-    /// it is ready when it is first polled.
+    /// Listens on an address, such as `"127.0.0.1:8080"`. Port 0 selects any free port.
     ///
-    /// Of a name with several addresses, such as `"localhost:8080"`, it listens on the first that works, and
-    /// on no other; [`local_addr`](Self::local_addr) tells which one that is.
+    /// A name with several addresses, such as `"localhost:8080"`, is tried address by address: the server listens on
+    /// the first address that works, and on no other. [`local_addr`](Self::local_addr) returns that address.
+    ///
+    /// Cancel-safe: the future is ready the first time that it is polled. That poll blocks while it resolves a name.
     ///
     /// # Errors
-    /// If the name cannot be resolved, or none of its addresses can be listened on: the error names each
-    /// address and what was wrong with it.
+    /// If the name cannot be resolved, or if the server cannot listen on any of its addresses. The error lists each
+    /// address with the reason.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self>
     where
         N: Default,
@@ -73,25 +88,26 @@ impl<N: Network> Server<N> {
         Self::bind_on(N::default(), address).await
     }
 
-    /// As [`bind`](Self::bind), on a runtime that is a value. Cancel-safe.
+    /// Listens on an address as [`bind`](Self::bind) does, on the given network. Cancel-safe.
     ///
-    /// The network may be one of your own, whose [`accept`](Network::accept) gives streams that speak TLS
-    /// over those of an adapter, say. Let such a stream shake hands when it is first read, not in
-    /// `accept`: there it would hold up all others, while a read is one of the server's handshake, with its
-    /// [timeout](crate::Options::handshake_timeout), and [makes way](ServerOptions::max_handshakes). The example `tls`
-    /// of prism-tokio is such a network.
+    /// The network may be one of your own: for instance, one whose [`accept`](Network::accept) wraps the streams of an
+    /// adapter in TLS. Such a stream should do its TLS handshake when it is first read, not in `accept`. In `accept`,
+    /// one slow handshake would delay all other connections. The first read, in contrast, is part of the server's own
+    /// handshake, so it is subject to the [handshake timeout](crate::Options::handshake_timeout) and to the
+    /// [limit](ServerOptions::max_handshakes) on handshakes. See the example `tls` of prism-tokio.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
+    /// As for [`bind`](Self::bind).
     pub async fn bind_on(network: N, address: impl ToSocketAddrs) -> io::Result<Self> {
         Self::from_listener_on(network, listen(address)?)
     }
 
-    /// Serves on a listener that is there already: one that the process was started with, or one of
-    /// [several](crate::shared_listeners).
+    /// Creates a server on an existing listener: one that the process inherited, for instance, or one of several
+    /// [shared listeners](crate::shared_listeners).
     ///
     /// # Errors
-    /// What the operating system says.
+    /// If the operating system refuses to make the listener non-blocking or to return its address, or if the runtime
+    /// cannot register it.
     pub fn from_listener(listener: TcpListener) -> io::Result<Self>
     where
         N: Default,
@@ -99,10 +115,10 @@ impl<N: Network> Server<N> {
         Self::from_listener_on(N::default(), listener)
     }
 
-    /// As [`from_listener`](Self::from_listener), on a runtime that is a value.
+    /// Creates a server on an existing listener as [`from_listener`](Self::from_listener) does, on the given network.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// As for [`from_listener`](Self::from_listener).
     pub fn from_listener_on(network: N, listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         limit_unsent_in_kernel(&listener);
@@ -119,46 +135,45 @@ impl<N: Network> Server<N> {
         })
     }
 
-    /// The address that is listened on.
+    /// Returns the address that the server listens on.
     ///
     /// # Errors
-    /// None so far; other listeners return a result, too.
+    /// Never at present. The signature is that of the listeners of the standard library.
     pub const fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local_addr)
     }
 
-    /// Gives the connections on a path to a handler.
+    /// Routes the WebSocket connections on a path to a handler.
     ///
-    /// A path may have parameters, `/rooms/{room}`, and end in a catch-all, `/files/{*rest}` (which
-    /// does not match `/files/` itself); see [`Connection::param`](crate::Connection::param).
+    /// A path may have parameters, as in `/rooms/{room}`, and may end in a catch-all, as in `/files/{*rest}` (which
+    /// does not match `/files/` itself). See [`Connection::param`](crate::Connection::param).
     ///
-    /// Paths are compared in their one [normal spelling](crate::normalize_path): the route `/café` is
-    /// for `/caf%C3%A9`, and `/ws` also for `/%77s` and `/a/../ws`. [Pages](Self::get),
-    /// [authorisation](Self::authorize) and handlers see that spelling as well. A request with a
-    /// malformed escape gets a 400.
+    /// Paths are compared in [normalized form](crate::normalize_path): the route `/café` matches `/caf%C3%A9`, and
+    /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorisation](Self::authorize) and handlers see
+    /// the normalized path as well. A request with a malformed escape gets a 400.
     ///
-    /// On such a path, OPTIONS gets a 204 and GET without an upgrade a 426, with HTTP/1.0 too, which
-    /// has no upgrade. Other methods get a 405.
+    /// On such a path, OPTIONS gets a 204. GET without an upgrade gets a 426, and so does every GET over HTTP/1.0,
+    /// which has no upgrade. Other methods get a 405.
     ///
     /// # Panics
-    /// If the path is malformed, or conflicts with one given before.
+    /// If the path is malformed or conflicts with an earlier route.
     #[must_use]
     pub fn websocket(mut self, path: &str, handler: impl Handler) -> Self {
         self.router.websocket(path, Arc::new(handler));
         self
     }
 
-    /// Answers plain GET and HEAD requests on a path, of HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
-    /// by itself.) Its path is [as that of a WebSocket](Self::websocket), and may be the same.
+    /// Serves a page: answers plain GET and HEAD requests on a path, over HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
+    /// without calling `page`.) The path has the [same syntax](Self::websocket) as that of a WebSocket route, and may
+    /// be the path of one: a request for an upgrade then goes to the handler.
     ///
-    /// A proxy's health check needs a path that is there: HAProxy's `option httpchk` asks for
-    /// `OPTIONS /`, and `option httpchk GET /` for a page on `/`.
+    /// The health check of a proxy needs a path that exists: HAProxy's `option httpchk` requests `OPTIONS /`, and
+    /// `option httpchk GET /` requests a page on `/`.
     ///
-    /// `page` is called on the thread of the runtime that has read the request. It should not block:
-    /// other connections wait for that thread. If it panics, the answer is a 500. A page that is the
-    /// same for everybody is served without a copy if it is kept as `Bytes`, see [`Reply`]. What caches
-    /// may do with a page is for its headers to say; only [refusals](Reply#caching) say something by
-    /// themselves.
+    /// `page` is called on the runtime's thread that read the request. It should not block, because other connections
+    /// wait for that thread. If it panics, the answer is a 500. A page that is the same for everyone is served without
+    /// a copy if it is kept as `Bytes`; see [`Reply`]. Headers of the page control how caches treat it; only
+    /// [refusals](Reply#caching) forbid caching by default.
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reply, Server};
@@ -172,16 +187,16 @@ impl<N: Network> Server<N> {
     ///
     /// # Slow readers
     ///
-    /// Sending a page takes as long as its peer takes to read it, whatever that is in all, within two
-    /// limits: a peer that reads nothing for the [write timeout](crate::Options::write_timeout), or less than
-    /// the [least rate](crate::Options::min_write_rate), is given up. And where as many pages are under way as
-    /// [there may be](ServerOptions::max_pages), the oldest is cut in favour of a new one. A page that was
-    /// cut ends before its `Content-Length`, and is [counted](crate::Counts::incomplete).
+    /// Sending a page may take as long as the peer needs, within two limits. A peer that reads nothing for the [write
+    /// timeout](crate::Options::write_timeout), or less than the [minimum rate](crate::Options::min_write_rate), is
+    /// disconnected. And when [as many pages](ServerOptions::max_pages) as allowed are being sent, the oldest is cut in
+    /// favour of a new one. A page that was cut ends before its `Content-Length`, and is
+    /// [counted](crate::Counts::incomplete).
     ///
-    /// Refusals are sent in the same way.
+    /// The same limits apply to refusals.
     ///
     /// # Panics
-    /// If the path is malformed, or conflicts with one given before.
+    /// If the path is malformed or conflicts with an earlier page.
     #[must_use]
     pub fn get(
         mut self,
@@ -192,21 +207,20 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Sets the sub-protocols that the server speaks, the preferred one first, on all routes.
+    /// Sets the subprotocols that the server supports on all routes, in order of preference.
     ///
-    /// The first of them that a client offers is agreed on, and is
-    /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is
-    /// accepted without one: the answer names none, on which browsers fail the connection if they
-    /// offered any. To refuse such a client, [require](Self::require_subprotocol) one.
+    /// The server selects the first of them that the client offers; the handler reads it from
+    /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
+    /// without a subprotocol. Browsers then fail the connection if they had offered any. To refuse such clients
+    /// instead, call [`require_subprotocol`](Self::require_subprotocol).
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.policy.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Refuses requests with which no [sub-protocol](Self::subprotocols) is agreed on, because they
-    /// offer none of those that the server speaks, or none at all. They get a 400 that says which are
-    /// spoken. If the server speaks none, that is every request.
+    /// Refuses requests that offer none of the server's [subprotocols](Self::subprotocols), with a 400 that lists
+    /// them. If the server supports no subprotocol, it refuses every request.
     ///
     /// ```no_run
     /// # use prism_driver::{Handler, Network, Server};
@@ -220,11 +234,10 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Whose pages may open connections, by the `Origin` that their browsers send; others get a 403.
-    /// Pages may be read by anybody. Default: [`Origins::any`].
+    /// Sets the origins whose pages may open connections. A browser sends the origin of the page in the header
+    /// `Origin`; other origins get a 403. Plain [pages](Self::get) are served to any origin. Default: [`Origins::any`].
     ///
-    /// If the server knows its users by cookies, or by where they are in the network, this is needed:
-    /// see [`Origins`].
+    /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`].
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Origins, Server};
@@ -238,54 +251,77 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Judges each request before it becomes a connection, after its
-    /// [origin](Self::origins): `Err` refuses it with that reply, whatever its status. The place to
-    /// check cookies and tokens: all of the request is there. Its [`path`](Request::path) is the one
-    /// by which the route was found; its [`target`](Request::target) is as the client wrote it, so
-    /// do not decide by that. A name within the path has to be
-    /// [decoded](prism_core::percent_decode) first, as a [parameter](crate::Connection::param) is:
-    /// `/users/a%40b` is the user `a@b`.
+    /// Sets a function that authorises each request before it becomes a connection, after its
+    /// [origin](Self::origins) was checked. `Err` refuses the request with that reply, whatever the reply's status.
+    ///
+    /// This is the place to check cookies and tokens, because the whole request is available. Decide by the request's
+    /// [`path`](Request::path), which selected the route, and not by its [`target`](Request::target), which is spelled
+    /// as the client sent it. A name within the path has to be [decoded](prism_core::percent_decode) first, as a
+    /// [parameter](crate::Connection::param) is: `/users/a%40b` is the user `a@b`.
+    ///
+    /// If the function panics, the answer is a 500.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Reply, Server};
+    /// # fn example(server: Server<impl Network>, is_valid: fn(&str) -> bool) {
+    /// let server = server.authorize(move |request| match request.header("Authorization") {
+    ///     Some(token) if is_valid(&token) => Ok(()),
+    ///     _ => Err(Reply::text(401, "a valid token is required")),
+    /// });
+    /// # }
+    /// ```
     #[must_use]
     pub fn authorize(
         mut self,
-        judge: impl Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync + 'static,
+        authorize: impl Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync + 'static,
     ) -> Self {
-        self.policy.authorize = Some(Box::new(judge));
+        self.policy.authorize = Some(Box::new(authorize));
         self
     }
 
-    /// Sets the limits: [`ServerOptions`], or, with the defaults for all else, the [`Options`](crate::Options) of
-    /// each connection.
+    /// Sets the limits of the server. Takes [`ServerOptions`], or the [`Options`](crate::Options) of each connection,
+    /// with the defaults for everything else.
     #[must_use]
     pub fn options(mut self, options: impl Into<ServerOptions>) -> Self {
         self.options = options.into();
         self
     }
 
-    /// What the server does, in numbers, from now on and while it serves.
+    /// Returns a handle to the server's counters. It stays valid while the server runs and afterwards.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
         self.stats.clone()
     }
 
-    /// Serves for ever. Dropping this future stops accepting, and nothing else: connections go on.
+    /// Serves forever.
+    ///
+    /// Dropping this future stops accepting connections. Existing connections continue.
     pub async fn serve(self) {
         self.serve_until(std::future::pending()).await;
     }
 
-    /// Serves until `shutdown` is ready, then stops accepting, closes every connection with 1001,
-    /// and waits for them for the [grace time](ServerOptions::shutdown_grace). Many connections are not
-    /// closed at the same instant, but [over some seconds](ServerOptions::shutdown_spread). Pages that are
-    /// being sent go on; handshakes are dropped.
+    /// Serves until `shutdown` is ready, then shuts down and returns how the connections ended.
     ///
-    /// Within the grace time the [close timeout](prism_core::Config::close_timeout) holds as it always
-    /// does: who has been told and does not answer within it is given up and has
-    /// [failed](Shutdown::failed), however much of the grace time is left. What is cut at the end of the
-    /// grace time is the rest: handlers that are still busy, pages that are still being sent, and whoever
-    /// takes longer than that in some other way.
+    /// A shutdown stops accepting, closes every connection with 1001 (RFC 6455 §7.4.1, "going away"), and waits for the
+    /// connections to end, for at most the [grace time](ServerOptions::shutdown_grace). Many connections are closed
+    /// [over several seconds](ServerOptions::shutdown_spread), not all at once. Pages that are being sent continue.
+    /// Handshakes are dropped.
     ///
-    /// Dropping this future stops accepting, and nothing else: connections go on. During a shutdown
-    /// all of them are closed, and go on closing, but nobody is cut after the grace time.
+    /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer its close
+    /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if some grace time is left. At the
+    /// end of the grace time, everything else is cut: pages that are still being sent, and connections that are still
+    /// open, for instance because their handlers are busy.
+    ///
+    /// Dropping this future stops accepting connections. Existing connections continue. If it is dropped during a
+    /// shutdown, all connections are closed at once, and none is cut at the end of the grace time.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Server};
+    /// # async fn example(server: Server<impl Network>, sigterm: impl Future<Output = ()>) {
+    /// let outcome = server.serve_until(sigterm).await;
+    /// println!("{} closed, {} failed, {} cut", outcome.closed, outcome.failed, outcome.cut);
+    /// # }
+    /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
         let Self { network, listener, router, policy, options, stats, .. } = self;
         let websockets = WebSockets::new(network, options, policy, stats);

@@ -1,18 +1,18 @@
-//! What went wrong with each of several addresses.
+//! Errors that say which address they are about.
 
 use std::{io, net::SocketAddr};
 
-/// Adds to an error what it is about.
+/// Prefixes an error with what it is about.
 pub(crate) fn about(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Joins the failures of several addresses, each with its address; of the kind of the last one, but a
-/// silence outweighs it.
+/// Joins the errors of several addresses, each prefixed with its address. The result is of the kind of the last error,
+/// or `TimedOut` if any address timed out.
 pub(crate) fn all_failed(failures: &[(SocketAddr, io::Error)]) -> io::Error {
     let kinds = || failures.iter().map(|(_, error)| error.kind());
-    let silent = kinds().find(|kind| *kind == io::ErrorKind::TimedOut);
-    let kind = silent.or_else(|| kinds().next_back()).unwrap_or(io::ErrorKind::TimedOut);
+    let timeout = kinds().find(|kind| *kind == io::ErrorKind::TimedOut);
+    let kind = timeout.or_else(|| kinds().next_back()).unwrap_or(io::ErrorKind::TimedOut);
     let each: Vec<_> =
         failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
     io::Error::new(kind, each.join("; "))

@@ -1,4 +1,4 @@
-//! TCP by `async-io`, for the runtimes that use it: [`AsyncIo`], [`AsyncIoStream`].
+//! TCP with `async-io`, for the runtimes that use it: [`AsyncIo`], [`AsyncIoStream`].
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -16,11 +16,14 @@ use crate::runtime::{
     close_write::{AsSocket, CloseWrite},
 };
 
-/// A runtime whose [`Network`] is that of `async-io`, but for names, which it looks up itself.
+/// A runtime that uses the TCP of `async-io`, and brings only its own name resolution. It implements [`Network`].
 ///
-/// With feature `async-io`.
+/// Requires the feature `async-io`.
 pub trait AsyncIo: Runtime {
-    /// What [`Network::resolve`] gives.
+    /// Resolves a host to its addresses, as [`Network::resolve`] does.
+    ///
+    /// # Errors
+    /// If the host cannot be resolved.
     fn look_up(
         &self,
         host: &str,
@@ -58,14 +61,14 @@ impl<R: AsyncIo> Network for R {
     }
 }
 
-/// A stream socket of `async_io::Async` (which is `smol::Async`), for a connection's sake: its `close`
-/// ends its write side, and it is not read in vain.
+/// A stream socket of `async_io::Async` (which is also `smol::Async`) as a [`Transport`](crate::Transport): its `close`
+/// closes the write side, and it avoids useless reads.
 ///
-/// `Async` itself reads before it waits, and once more because the event that woke it last still counts.
-/// Where a peer is waited for after each of its messages, both find nothing. This waits first when the
-/// last read did not fill its buffer, so such a read is pending once although more may have come.
+/// `Async` itself reads before it waits, and once more because the previous readiness event still counts. If the peer
+/// sends one message at a time, both reads find nothing. This type waits first if the previous read did not fill its
+/// buffer. As a consequence, such a read returns `Pending` once, even if more data has arrived.
 ///
-/// With feature `async-io`.
+/// Requires the feature `async-io`.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -79,17 +82,17 @@ impl<R: AsyncIo> Network for R {
 #[derive(Debug)]
 pub struct AsyncIoStream<T> {
     socket: CloseWrite<Async<T>>,
-    /// The last read did not fill its buffer.
+    /// Whether the last read did not fill its buffer.
     drained: bool,
 }
 
 impl<T> AsyncIoStream<T> {
-    /// The socket of the operating system.
+    /// Returns the operating system's socket.
     pub fn get_ref(&self) -> &T {
         self.socket.0.get_ref()
     }
 
-    /// What it was made of.
+    /// Returns the `Async` that this was created from.
     pub fn into_inner(self) -> Async<T> {
         self.socket.0
     }
@@ -107,12 +110,12 @@ impl<T: IoSafe + Read> AsyncRead for AsyncIoStream<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        // Once: who comes again looks, since the reactor does not count every event that it wakes for.
+        // Only once: the next poll reads, because the reactor does not record every event that it wakes a task for.
         if mem::take(&mut self.drained) {
-            // The event that woke us last may still count; it is done with. What has come since is not
-            // missed: the reactor is asked for a wake-up when there is something, not when there is more.
-            while let Poll::Ready(old) = self.socket.0.poll_readable(cx) {
-                old?;
+            // Consume the previous readiness event, if it still counts. Data that arrived since is not missed, because
+            // the reactor waits level-triggered: it wakes whenever there is data, not only when more arrives.
+            while let Poll::Ready(stale) = self.socket.0.poll_readable(cx) {
+                stale?;
             }
             return Poll::Pending;
         }
@@ -159,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// A peer's socket, and ours.
+    /// Returns a connected pair: the peer's socket and ours.
     fn pair() -> (UnixStream, AsyncIoStream<UnixStream>) {
         let (peer, ours) = UnixStream::pair().expect("two sockets");
         (peer, Async::new(ours).expect("a reactor").into())
@@ -171,39 +174,39 @@ mod tests {
         Ok(String::from_utf8_lossy(&buf[..len]).into_owned())
     }
 
-    /// What a single poll reads, if it does not wait.
-    fn look(stream: &mut AsyncIoStream<UnixStream>) -> Option<String> {
-        block_on(poll_once(read(stream))).map(|read| read.expect("a good socket"))
+    /// Returns what a single poll reads, or `None` if it is pending.
+    fn read_once(stream: &mut AsyncIoStream<UnixStream>) -> Option<String> {
+        block_on(poll_once(read(stream))).map(|read| read.expect("a successful read"))
     }
 
     #[test]
-    fn after_a_full_buffer_it_looks_for_more() {
+    fn a_read_that_filled_the_buffer_is_followed_by_another() {
         let (mut peer, mut stream) = pair();
-        peer.write_all(b"abcdefg").expect("it is taken");
-        assert_eq!(look(&mut stream).as_deref(), Some("abcd"));
-        assert_eq!(look(&mut stream).as_deref(), Some("efg"));
+        peer.write_all(b"abcdefg").expect("a successful write");
+        assert_eq!(read_once(&mut stream).as_deref(), Some("abcd"));
+        assert_eq!(read_once(&mut stream).as_deref(), Some("efg"));
     }
 
     #[test]
-    fn after_less_it_waits_once_before_it_looks() {
+    fn a_short_read_is_followed_by_one_pending_poll() {
         let (mut peer, mut stream) = pair();
         for word in ["a", "b", "c"] {
-            peer.write_all(word.as_bytes()).expect("it is taken");
-            assert_eq!(look(&mut stream).as_deref(), Some(word));
-            peer.write_all(b"more").expect("it is taken");
-            assert_eq!(look(&mut stream), None, "it waits");
-            assert_eq!(look(&mut stream).as_deref(), Some("more"), "whoever woke it");
-            assert_eq!(look(&mut stream), None, "the buffer was full");
+            peer.write_all(word.as_bytes()).expect("a successful write");
+            assert_eq!(read_once(&mut stream).as_deref(), Some(word));
+            peer.write_all(b"more").expect("a successful write");
+            assert_eq!(read_once(&mut stream), None, "a short read came before");
+            assert_eq!(read_once(&mut stream).as_deref(), Some("more"), "it reads again");
+            assert_eq!(read_once(&mut stream), None, "the buffer was filled, and nothing is left");
         }
     }
 
     #[test]
-    fn what_came_before_it_waited_wakes_it() {
+    fn data_that_arrived_before_the_wait_wakes_it() {
         let (mut peer, mut stream) = pair();
-        // Again and again, since the reactor may or may not have counted the last event.
+        // Repeatedly, because the reactor may or may not have recorded the previous event.
         for _ in 0..100 {
-            peer.write_all(b"a").expect("it is taken");
-            assert_eq!(block_on(read(&mut stream)).expect("a good socket"), "a");
+            peer.write_all(b"a").expect("a successful write");
+            assert_eq!(block_on(read(&mut stream)).expect("a successful read"), "a");
         }
         drop(peer);
         for _ in 0..2 {
@@ -211,28 +214,28 @@ mod tests {
         }
     }
 
-    // Elsewhere a Unix socket ends well even so.
+    // On other systems, a Unix socket with unread data does not reset.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_reset_wakes_it() {
         let (mut peer, mut stream) = pair();
-        peer.write_all(b"a").expect("it is taken");
-        assert_eq!(look(&mut stream).as_deref(), Some("a"));
-        block_on(stream.write_all(b"never read")).expect("it is taken");
+        peer.write_all(b"a").expect("a successful write");
+        assert_eq!(read_once(&mut stream).as_deref(), Some("a"));
+        block_on(stream.write_all(b"never read")).expect("a successful write");
         drop(peer);
         let error = block_on(read(&mut stream)).expect_err("a reset");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]
-    fn closing_it_ends_its_write_side_only() {
+    fn close_closes_the_write_side_only() {
         let (mut peer, mut stream) = pair();
-        block_on(stream.write_all(b"the last")).expect("it is taken");
+        block_on(stream.write_all(b"the last")).expect("a successful write");
         block_on(stream.close()).expect("it is closed");
         let mut all = String::new();
         assert_eq!(peer.read_to_string(&mut all).expect("all"), 8);
-        peer.write_all(b"yes").expect("it is taken");
-        peer.shutdown(Shutdown::Write).expect("a good socket");
-        assert_eq!(block_on(read(&mut stream)).expect("a good socket"), "yes");
+        peer.write_all(b"yes").expect("a successful write");
+        peer.shutdown(Shutdown::Write).expect("a successful read");
+        assert_eq!(block_on(read(&mut stream)).expect("a successful read"), "yes");
     }
 }

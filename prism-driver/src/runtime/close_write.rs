@@ -1,4 +1,4 @@
-//! [`CloseWrite`]: a socket with a close that ends its write side.
+//! [`CloseWrite`]: a socket whose `close` closes its write side.
 
 #[cfg(unix)]
 pub(crate) use std::os::fd::AsFd as AsSocket;
@@ -14,13 +14,22 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-/// A socket whose `close` ends its write side, as Prism needs it.
+/// A socket whose `close` closes its write side, as [`Transport`](crate::Transport) requires.
 ///
-/// That of async-std's sockets only flushes, and a peer that waits for the end would wait until the socket
-/// is dropped. smol's and tokio's own do not need this; for those of `async_io::Async` there is
+/// The `close` of async-std's sockets only flushes, so a peer that waits for the end of the stream would wait until the
+/// socket is dropped. The sockets of smol and tokio do not need this wrapper. For sockets in an `async_io::Async`, use
 /// `AsyncIoStream`.
 ///
-/// For TLS put this around the socket, not around the TLS stream, whose own `close` says goodbye.
+/// With TLS, wrap the socket, not the TLS stream: the `close` of the TLS stream sends `close_notify`.
+///
+/// ```no_run
+/// # async fn example<S: prism_driver::Transport>(socket: S)
+/// # where prism_driver::CloseWrite<S>: prism_driver::Transport {
+/// let transport = prism_driver::CloseWrite(socket); // for `serve_stream`, or `Client::connect_stream`
+/// # fn is_transport(_: impl prism_driver::Transport) {}
+/// # is_transport(transport);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CloseWrite<S>(pub S);
 

@@ -1,26 +1,26 @@
-//! [`contain`]: running what is not ours.
+//! [`contain`]: runs foreign code, and contains its panics.
 
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs code of the application's, and returns what it gives; `None` if it panics. The panic, which its
-/// hook has told, ends here.
+/// Runs code of the application and returns its output, or `None` if it panics. The panic does not propagate; the panic
+/// hook has reported it.
 pub fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
     let payload = match catch_unwind(AssertUnwindSafe(act)) {
         Ok(output) => return Some(output),
         Err(payload) => payload,
     };
-    // That is the application's as well, and may panic in turn.
+    // The destructor of the payload is foreign code as well, and may panic in turn.
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(another);
     }
     None
 }
 
-/// As [`contain`], where one of our locks is held: the payload of a panic is leaked, for its destructor
-/// could want the lock as well.
+/// Does what [`contain`] does, for code that runs under one of our locks: the payload of a panic is leaked, because its
+/// destructor might take the lock.
 pub(crate) fn contain_locked<T>(act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).map_err(mem::forget).ok()
 }
@@ -31,23 +31,23 @@ mod tests {
 
     use super::contain;
 
-    struct Bomb;
+    struct PanicsOnDrop;
 
-    impl Drop for Bomb {
+    impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
             panic_any("another, on purpose");
         }
     }
 
     #[test]
-    fn a_panic_ends_here_and_so_does_that_of_its_payload() {
+    fn a_panic_and_that_of_its_payload_are_contained() {
         assert_eq!(contain(|| 7), Some(7));
         assert_eq!(contain(|| panic!("on purpose")), None::<()>);
-        assert_eq!(contain(|| panic_any(Bomb)), None::<()>);
+        assert_eq!(contain(|| panic_any(PanicsOnDrop)), None::<()>);
     }
 
     #[test]
-    fn so_does_a_panic_while_another_unwinds() {
+    fn a_panic_during_unwinding_is_contained() {
         struct Contains;
         impl Drop for Contains {
             fn drop(&mut self) {

@@ -1,10 +1,8 @@
-//! [`Notice`]: waiting for what somebody else brings about; and waiting so that no waker runs under a
-//! lock ([`Deferring`]).
+//! [`Notice`]: notifies waiting tasks. [`Deferring`]: makes sure that no waker runs under a lock.
 //!
-//! `event-listener`, and so `async-channel`, wake tasks while they hold a lock. A waker is code of the
-//! runtime, or of whoever has wrapped a future: one that drops the future that waits, or polls it, would
-//! want that lock as well. So that future is polled with a [`DeferredWaker`] in place of the task's own,
-//! and whatever may wake it [holds wake-ups](hold_wakeups) until the lock is free.
+//! `event-listener`, and so `async-channel`, wake tasks while they hold a lock. A waker is foreign code: it may drop or
+//! poll the waiting future, which takes the same lock. So the future is polled with a [`DeferredWaker`] in place of the
+//! task's own, and every caller that may wake it [holds wake-ups](hold_wakeups) until the lock is free.
 
 use std::{
     pin::Pin,
@@ -17,11 +15,11 @@ use pin_project_lite::pin_project;
 
 use crate::runtime::wakeups::{self, hold_wakeups};
 
-/// Tells those who wait for something that it may have come about.
+/// Notifies waiting tasks that their condition may have become true.
 #[derive(Debug, Default)]
 pub(crate) struct Notice(Event);
 
-/// Ready when notified. Boxed: few wait, but every future that may has the room for it.
+/// A future that is ready when notified. Boxed, because many futures have room for one, but few of them wait.
 pub(crate) type Listening = Pin<Box<Deferring<EventListener>>>;
 
 impl Notice {
@@ -29,23 +27,23 @@ impl Notice {
         Self(Event::new())
     }
 
-    /// Tells so many of those who listen that have not been told yet, those first who came first.
-    pub(crate) fn notify(&self, most: usize) {
+    /// Notifies up to `count` listeners that have not been notified yet, in the order in which they began to listen.
+    pub(crate) fn notify(&self, count: usize) {
         let _wakeups = hold_wakeups();
-        self.0.notify(most);
+        self.0.notify(count);
     }
 
-    /// Listens from now on. Look afterwards whether you have to wait: it may have come about before.
+    /// Begins to listen. Check the condition afterwards: it may have become true before.
     pub(crate) fn listen(&self) -> Listening {
         Box::pin(Deferring::new(self.0.listen()))
     }
 
-    /// Returns when `done`, which is not asked again when it has said so: it may take what it finds.
-    /// Whoever makes it so must notify afterwards.
+    /// Returns when `done` returns true. `done` is not called again afterwards, so it may take what it finds. Code that
+    /// makes `done` true has to call [`notify`](Self::notify) afterwards.
     pub(crate) async fn wait_until(&self, done: impl Fn() -> bool) {
         while !done() {
             let noticed = self.listen();
-            // It may have come about before we listened.
+            // The condition may have become true before we listened.
             if done() {
                 return;
             }
@@ -55,27 +53,27 @@ impl Notice {
 }
 
 pin_project! {
-    /// A future of `event-listener` or `async-channel`, polled and dropped so that no waker runs under
-    /// their locks.
+    /// A future of `event-listener` or `async-channel` that is polled and dropped so that no waker runs under their
+    /// locks.
     #[derive(Debug)]
     #[must_use]
     pub struct Deferring<F> {
         #[pin]
         future: Option<F>,
-        // Dropped after the future, so that the task's waker is never dropped under its lock.
+        // Dropped after the future, so that the task's waker is never dropped under the future's lock.
         waker: Arc<DeferredWaker>,
     }
 
     impl<F> PinnedDrop for Deferring<F> {
         fn drop(this: Pin<&mut Self>) {
-            let _wakeups = hold_wakeups(); // what this was told, another one may be told now
+            let _wakeups = hold_wakeups(); // the drop may pass a notification on to another listener
             this.project().future.set(None);
         }
     }
 }
 
 impl<F: Future> Deferring<F> {
-    /// Polls `future` with a [`DeferredWaker`].
+    /// Wraps a future, so that it is polled with a [`DeferredWaker`].
     pub fn new(future: F) -> Self {
         Self { future: Some(future), waker: Arc::default() }
     }
@@ -91,28 +89,28 @@ impl<F: Future> Future for Deferring<F> {
     }
 }
 
-/// Stands in for the waker of a task: woken while this thread [holds wake-ups](hold_wakeups), it has the
-/// task woken afterwards.
+/// A stand-in for a task's waker. If it is woken while this thread [holds wake-ups](hold_wakeups), the task is woken
+/// afterwards.
 #[derive(Debug, Default)]
 pub(crate) struct DeferredWaker {
     task: Mutex<Option<Waker>>,
 }
 
 impl DeferredWaker {
-    /// Calls `poll` with this in place of the task's waker. Those whom `poll` wakes in turn are woken when
-    /// it has returned.
+    /// Calls `poll` with this in place of the task's waker. Tasks that `poll` wakes in turn are woken after it has
+    /// returned.
     pub(crate) fn poll<T>(
         self: &Arc<Self>,
         cx: &Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> T,
     ) -> T {
         let _wakeups = hold_wakeups();
-        let is_known = self.task().as_ref().is_some_and(|task| task.will_wake(cx.waker()));
-        if !is_known {
-            // It is neither cloned nor dropped under our lock.
+        let is_current = self.task().as_ref().is_some_and(|task| task.will_wake(cx.waker()));
+        if !is_current {
+            // A waker is neither cloned nor dropped under our lock.
             let task = cx.waker().clone();
-            let before = self.task().replace(task);
-            drop(before);
+            let previous = self.task().replace(task);
+            drop(previous);
         }
         poll(&mut Context::from_waker(&Waker::from(self.clone())))
     }
@@ -144,18 +142,18 @@ mod tests {
 
     use super::{Listening, Notice};
 
-    /// A task that is dropped, with what it waits for, when it is woken: as by an executor that has gone.
-    struct Gone(Mutex<Option<Listening>>);
+    /// A task that drops its future when it is woken, as if its executor were gone.
+    struct DroppedOnWake(Mutex<Option<Listening>>);
 
-    impl Wake for Gone {
+    impl Wake for DroppedOnWake {
         fn wake(self: Arc<Self>) {
             drop(self.0.lock().unwrap().take());
         }
     }
 
-    /// A task that waits for the notice, and is dropped when it is woken.
-    fn waiting(notice: &Notice) -> Arc<Gone> {
-        let task = Arc::new(Gone(Mutex::new(None)));
+    /// Returns a task that waits for the notice, and is dropped when it is woken.
+    fn waiting(notice: &Notice) -> Arc<DroppedOnWake> {
+        let task = Arc::new(DroppedOnWake(Mutex::new(None)));
         let mut listening = notice.listen();
         let waker = Waker::from(task.clone());
         assert!(listening.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waker_may_drop_the_future_that_waits() {
+    fn a_waker_may_drop_the_waiting_future() {
         let notice = Notice::new();
         let tasks = [waiting(&notice), waiting(&notice)];
         notice.notify(usize::MAX);
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_by_a_drop_wakes_outside_of_locks_too() {
+    fn a_notification_passed_on_by_a_drop_wakes_outside_locks() {
         let notice = Notice::new();
         let mut first = notice.listen();
         let waker = Waker::noop();
@@ -180,7 +178,7 @@ mod tests {
         let second = waiting(&notice);
         notice.notify(1);
         drop(first);
-        assert!(second.0.lock().unwrap().is_none(), "it was told in place of the first");
+        assert!(second.0.lock().unwrap().is_none(), "it was notified in place of the first");
     }
 
     /// Panics when it is woken, and when its last handle is dropped.
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+    fn a_waker_that_panics_does_not_keep_others_from_running() {
         let notice = Notice::new();
         let mut panics = notice.listen();
         let waker = Waker::from(Arc::new(Panics));
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_waker_is_woken_and_the_others_are_forgotten() {
+    fn only_the_last_waker_is_kept_and_woken() {
         let notice = Notice::new();
         let mut listening = notice.listen();
         let [first, last] = [waiting(&Notice::new()), waiting(&Notice::new())];
@@ -215,7 +213,7 @@ mod tests {
         }
         notice.notify(1);
         assert!(first.0.lock().unwrap().is_some() && last.0.lock().unwrap().is_none());
-        // Our own handle, and that of the notice that it waits for by itself.
+        // One handle is ours; the task's own notice holds the other.
         assert_eq!(Arc::strong_count(&first), 2);
     }
 }

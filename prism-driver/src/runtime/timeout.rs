@@ -1,4 +1,4 @@
-//! [`within`] and [`until`]: a future with a time limit.
+//! [`within`] and [`until`]: run a future with a time limit.
 
 use std::{
     pin::Pin,
@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::runtime::Runtime;
 
-/// The future's output, or `None` when the time has come.
+/// Returns the future's output, or `None` if it is not ready by the deadline.
 pub(crate) fn until<R: Runtime, F: Future>(
     runtime: &R,
     deadline: Duration,
@@ -19,7 +19,8 @@ pub(crate) fn until<R: Runtime, F: Future>(
     within(runtime, deadline.saturating_sub(runtime.now()), future)
 }
 
-/// The future's output, or `None` when it takes longer. No clock is asked if it is ready at once.
+/// Returns the future's output, or `None` if it takes longer than `span`. A future that is ready at once needs no
+/// timer.
 pub(crate) const fn within<R: Runtime, F: Future>(
     runtime: &R,
     span: Duration,
@@ -29,7 +30,7 @@ pub(crate) const fn within<R: Runtime, F: Future>(
 }
 
 pin_project! {
-    /// See [`within`]. (An `async` block around a future would hold it twice.)
+    /// The future of [`within`]. (An `async` block around a future would hold it twice.)
     #[must_use]
     pub(crate) struct Within<'a, R: Runtime, F> {
         #[pin]
@@ -52,7 +53,7 @@ impl<R: Runtime, F: Future> Future for Within<'_, R, F> {
         if this.sleep.is_none() {
             this.sleep.set(Some(this.runtime.sleep(*this.span)));
         }
-        let sleep = this.sleep.as_pin_mut().expect("it was set");
+        let sleep = this.sleep.as_pin_mut().expect("set above");
         sleep.poll(cx).map(|_| None)
     }
 }

@@ -1,4 +1,4 @@
-//! [`hold_wakeups`]: for senders that hold a lock.
+//! [`hold_wakeups`]: delays wake-ups while a sender holds a lock.
 
 use std::{cell::RefCell, marker::PhantomData, task::Waker};
 
@@ -10,48 +10,50 @@ thread_local! {
     };
 }
 
-/// Whom to wake when no guard is left.
+/// The wake-ups that this thread holds.
 struct Held {
+    /// How many [`HeldWakeups`] there are.
     guards: usize,
+    /// The tasks to wake when the last guard is dropped.
     tasks: Vec<Waker>,
 }
 
-/// Keeps wake-ups back until dropped; see [`hold_wakeups`].
+/// A guard that holds wake-ups until it is dropped; see [`hold_wakeups`].
 #[derive(Debug)]
 #[must_use = "wake-ups are held until this is dropped"]
 pub struct HeldWakeups {
-    /// It belongs to this thread.
+    /// A guard must stay on its thread.
     _thread: PhantomData<*const ()>,
 }
 
-/// Keeps back the wake-ups of tasks to which this thread sends, or whose connections it closes, until what
-/// this returns is dropped.
+/// Holds the wake-ups that this thread causes by sending to connections or by closing them, until the returned guard is
+/// dropped.
 ///
-/// A waker is code of the runtime's, and of whoever has wrapped its futures: it should not run while you
-/// hold a lock that it may need. So a sender that walks over connections behind a lock calls this first,
-/// and drops the guard when the lock is free again. (The hooks of [`on_end`](crate::Connection::on_end)
-/// are not kept back: do not [abort](crate::Connection::abort) anything meanwhile.)
+/// A waker runs code of the runtime, or of a wrapper around one of its futures. It should not run while you hold a lock
+/// that it may need. So call this before you lock a collection of connections to send to, and drop the guard after you
+/// have released the lock. The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
+/// [abort](crate::Connection::abort) connections while you hold such a lock.
 ///
-/// Wait for nothing while you hold the guard, neither by blocking nor with `.await`: the wake-up that would
-/// end the wait may be among those that are kept back.
+/// Do not wait while you hold the guard, neither by blocking nor with `.await`: the wake-up that would end the wait may
+/// be among those that are held.
 ///
 /// ```no_run
 /// use std::sync::Mutex;
 ///
 /// fn publish(members: &Mutex<Vec<prism_driver::Connection>>, text: &str) {
-///     let _wakeups = prism_driver::hold_wakeups(); // dropped last, and so behind the lock
+///     let _wakeups = prism_driver::hold_wakeups(); // dropped last, after the lock is released
 ///     for member in members.lock().unwrap().iter() {
-///         let _ = member.try_send(text); // whoever is full or gone misses it
+///         let _ = member.try_send(text); // a connection that is full or closed misses it
 ///     }
 /// }
 /// ```
 pub fn hold_wakeups() -> HeldWakeups {
-    // In a thread that ends nothing is held.
+    // A thread that is ending holds no wake-ups.
     let _ = HELD.try_with(|held| held.borrow_mut().guards += 1);
     HeldWakeups { _thread: PhantomData }
 }
 
-/// Wakes a task, now or when no guard is left. A waker that panics keeps nobody else from anything.
+/// Wakes a task, now or when the last guard is dropped. A panic of the waker is contained.
 pub(crate) fn wake(task: Waker) {
     let mut task = Some(task);
     let _ = HELD.try_with(|held| {

@@ -1,4 +1,4 @@
-//! [`Acceptor`]: accepts connections, and closes all of them at the end.
+//! [`Acceptor`]: accepts connections, and closes all of them on shutdown.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -7,10 +7,10 @@ use crate::{
     server::{pending::PendingConnection, shared::ServerShared, slot::Slot, stats::Shutdown},
 };
 
-/// How long to wait when the operating system has no descriptor for a connection.
+/// How long to wait after a failure of `accept` that does not concern a single connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The right to accept connections. When this is dropped, no further connection is accepted.
+/// The accepting side of a server. When this is dropped, no further connection is accepted.
 pub(crate) struct Acceptor<N: Network>(Arc<ServerShared<N>>);
 
 impl<N: Network> Acceptor<N> {
@@ -18,7 +18,7 @@ impl<N: Network> Acceptor<N> {
         Self(shared)
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections forever.
     pub(crate) async fn run(&self, listener: &N::Listener) {
         let Self(shared) = self;
         loop {
@@ -31,12 +31,11 @@ impl<N: Network> Acceptor<N> {
                     let since = shared.network().now();
                     let permit = shared.handshakes.admit(since);
                     shared.websockets.stats.accepted();
-                    let shared_with = shared.clone();
                     let pending = PendingConnection {
                         stream,
                         slot,
                         permit,
-                        shared: shared_with,
+                        shared: shared.clone(),
                         peer_addr,
                         since,
                     };
@@ -51,8 +50,8 @@ impl<N: Network> Acceptor<N> {
         }
     }
 
-    /// Closes all connections, and cuts those that have not ended after the grace time. Pages that are under way go
-    /// on until then; handshakes are dropped.
+    /// Closes all connections, and cuts those that have not ended after the grace time. Pages that are being sent
+    /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
         let ServerShared { websockets, handshakes, pages, .. } = &*self.0;
         handshakes.evict_all();
@@ -66,8 +65,8 @@ impl<N: Network> Drop for Acceptor<N> {
     }
 }
 
-/// Returns whether a failed `accept` is about a peer that has gone again. After any other failure, asking again at
-/// once would only burn time.
+/// Returns whether `accept` failed only because the peer disconnected. After any other failure, an immediate retry
+/// would be a busy loop.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -83,7 +82,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 fn is_exhaustion(error: &io::Error) -> bool {
     #[cfg(unix)]
     const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    // Windows gives as many sockets as there is memory for: WSAEMFILE, WSAENOBUFS.
+    // WSAEMFILE and WSAENOBUFS: on Windows, only memory limits the number of sockets.
     #[cfg(not(unix))]
     const EXHAUSTED: [i32; 2] = [10_024, 10_055];
     error.raw_os_error().is_some_and(|code| EXHAUSTED.contains(&code))

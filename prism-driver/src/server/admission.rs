@@ -1,5 +1,5 @@
-//! [`AdmissionLimiter`]: places of which there are only so many, and who has to leave theirs for others. A server
-//! has one for handshakes, and one for pages.
+//! [`AdmissionLimiter`]: a limited number of permits, of which the oldest are evicted in favour of new ones. A server
+//! has one limiter for handshakes and one for pages.
 
 use std::{
     collections::BTreeMap,
@@ -14,81 +14,83 @@ use futures_util::FutureExt;
 
 use crate::runtime::{Runtime, notice::Notice, timeout::until, wakeups};
 
-/// Everybody who has a place, by their coming.
+/// Hands out [permits](Permit), and evicts the oldest ones when no permit is free.
 #[derive(Debug)]
 pub(crate) struct AdmissionLimiter {
-    /// How many may be here.
+    /// How many permits there may be.
     limit: usize,
-    /// How long each may stay, however many come.
+    /// How long a permit is held before it may be evicted in favour of another.
     min_time: Duration,
     inner: Mutex<Inner>,
-    /// Somebody has left.
-    left: Notice,
-    /// Nobody waits for a place any more, or somebody has one now.
-    next_in_line: Notice,
+    /// A permit was released, or all were evicted.
+    released: Notice,
+    /// The task at the head of the queue has a permit, or has stopped waiting.
+    head_vacated: Notice,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// The permits that are not evicted, by number; the lowest number is the oldest permit.
     admitted: BTreeMap<u64, Admitted>,
-    next: u64,
-    /// How many have to leave, and have not left yet.
+    next_number: u64,
+    /// How many permits are evicted but not released yet.
     evicting: usize,
-    /// Somebody is the first of those who wait for a place.
-    waited_for: bool,
-    /// Whoever comes from now on has to leave at once.
+    /// Whether a task is at the head of the queue for a permit.
+    has_head: bool,
+    /// Whether further permits are evicted at once.
     closed: bool,
 }
 
 #[derive(Debug)]
 struct Admitted {
     since: Duration,
-    /// Of the task that is to be told to leave.
+    /// Wakes the task that holds the permit, on eviction.
     waker: Option<Waker>,
 }
 
-/// Who has a place, at one moment.
+/// How full a limiter is, at one moment.
 #[derive(Debug)]
 pub(crate) struct Occupancy {
-    /// No place is free.
+    /// Whether no permit is free.
     is_full: bool,
-    /// How many have to leave, and have not left yet.
+    /// How many permits are evicted but not released yet.
     pub(crate) evicting: usize,
-    /// When the permit who has been here for the longest has had its time; never if there is none.
+    /// When the oldest permit may be evicted; [`Duration::MAX`] if no permit is held.
     pub(crate) next_due: Duration,
 }
 
-/// A place, given up when dropped.
+/// The right to do a handshake or to send a page. Released when dropped.
 pub(crate) struct Permit {
     limiter: Arc<AdmissionLimiter>,
     number: u64,
 }
 
-/// The first of those who wait for a place, until dropped.
-struct FirstInLine<'a>(&'a AdmissionLimiter);
+/// The head of the queue for a permit, vacated when dropped.
+struct QueueHead<'a>(&'a AdmissionLimiter);
 
 impl Occupancy {
-    /// If no place is free: when the next has to leave for somebody who comes.
+    /// Returns when the oldest permit may be evicted in favour of a new one; `None` if a permit is free.
     pub(crate) fn next_eviction(&self) -> Option<Duration> {
         self.is_full.then_some(self.next_due)
     }
 }
 
 impl AdmissionLimiter {
-    /// One place there is in any case: without it there would never be room.
+    /// Creates a limiter of at least one permit: with none, no task would ever get one.
     pub(crate) fn new(limit: usize, min_time: Duration) -> Arc<Self> {
         Arc::new(Self {
             limit: limit.max(1),
             min_time,
             inner: Mutex::default(),
-            left: Notice::new(),
-            next_in_line: Notice::new(),
+            released: Notice::new(),
+            head_vacated: Notice::new(),
         })
     }
 
+    /// Returns how full the limiter is now.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let inner = self.lock();
-        let oldest = inner.admitted.first_key_value().map(|(_, place)| place.since);
+        let oldest = inner.admitted.first_key_value().map(|(_, admitted)| admitted.since);
         Occupancy {
             is_full: inner.admitted.len() >= self.limit,
             evicting: inner.evicting,
@@ -96,16 +98,16 @@ impl AdmissionLimiter {
         }
     }
 
-    /// Returns when `done`, which is asked whenever somebody has left.
+    /// Returns when `done` returns true. `done` is called at once, and then whenever a permit has been released.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
-        self.left.wait_until(done).await;
+        self.released.wait_until(done).await;
     }
 
-    /// Takes a place, whether or not one is free.
+    /// Returns a permit at once, whether or not one is free.
     pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Permit {
         let mut inner = self.lock();
-        let number = inner.next;
-        inner.next += 1;
+        let number = inner.next_number;
+        inner.next_number += 1;
         if inner.closed {
             inner.evicting += 1;
         } else {
@@ -114,10 +116,10 @@ impl AdmissionLimiter {
         Permit { limiter: self.clone(), number }
     }
 
-    /// Takes a place when one is free, or when somebody has had theirs for long enough. Who comes first
-    /// is first; the others wait for nothing but that.
+    /// Returns a permit as soon as one is free, or as soon as the oldest has had its minimum time and is evicted.
+    /// Waiting tasks queue: only the one at the head watches the permits.
     pub(crate) async fn acquire(self: &Arc<Self>, runtime: &impl Runtime) -> Permit {
-        let _first = self.wait_in_line().await;
+        let _head = self.wait_for_head().await;
         while let Some(due) = self.occupancy().next_eviction() {
             if due <= runtime.now() {
                 self.evict_oldest();
@@ -129,32 +131,32 @@ impl AdmissionLimiter {
         self.admit(runtime.now())
     }
 
-    /// Everybody has to leave, and whoever comes from now on.
+    /// Evicts all permits, including those that are admitted later.
     pub(crate) fn evict_all(&self) {
         let mut inner = self.lock();
         inner.closed = true;
         let admitted = std::mem::take(&mut inner.admitted);
         inner.evicting += admitted.len();
         drop(inner);
-        admitted.into_values().filter_map(|place| place.waker).for_each(wakeups::wake);
-        self.left.notify(usize::MAX);
+        admitted.into_values().filter_map(|admitted| admitted.waker).for_each(wakeups::wake);
+        self.released.notify(usize::MAX);
     }
 
-    /// Who has been here for the longest has to leave.
+    /// Evicts the oldest permit, if there is one.
     pub(crate) fn evict_oldest(&self) {
         let mut inner = self.lock();
         let oldest = inner.admitted.pop_first();
         inner.evicting += usize::from(oldest.is_some());
         drop(inner);
-        if let Some(waker) = oldest.and_then(|(_, place)| place.waker) {
+        if let Some(waker) = oldest.and_then(|(_, admitted)| admitted.waker) {
             wakeups::wake(waker);
         }
     }
 
-    async fn wait_in_line(&self) -> FirstInLine<'_> {
-        let is_first = || !std::mem::replace(&mut self.lock().waited_for, true);
-        self.next_in_line.wait_until(is_first).await;
-        FirstInLine(self)
+    async fn wait_for_head(&self) -> QueueHead<'_> {
+        let became_head = || !std::mem::replace(&mut self.lock().has_head, true);
+        self.head_vacated.wait_until(became_head).await;
+        QueueHead(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -163,30 +165,33 @@ impl AdmissionLimiter {
 }
 
 impl Permit {
-    /// Does what it came for, or gives `None` when it has to leave. Whatever is there already is
-    /// looked at before that.
+    /// Runs a future until the permit is evicted: returns its output, or `None` on eviction. At each poll the future
+    /// comes first, so an output that is ready wins.
     pub(crate) fn run_until_evicted<'a, F: Future>(
         &'a self,
-        what_for: F,
+        future: F,
     ) -> impl Future<Output = Option<F::Output>> + use<'a, F> {
-        or(what_for.map(Some), poll_fn(|cx| self.poll_evicted(cx).map(|()| None)))
+        or(future.map(Some), poll_fn(|cx| self.poll_evicted(cx).map(|()| None)))
     }
 
     fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
-        let known =
-            |place: &Admitted| place.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
+        let is_current = |admitted: &Admitted| {
+            admitted.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()))
+        };
         match self.limiter.lock().admitted.get(&self.number) {
             None => return Poll::Ready(()),
-            Some(place) if known(place) => return Poll::Pending,
+            Some(admitted) if is_current(admitted) => return Poll::Pending,
             Some(_) => {}
         }
-        // It is not ours: it is neither cloned nor dropped where the limiter is locked.
+        // A waker is foreign code: it is neither cloned nor dropped under the limiter's lock.
         let waker = cx.waker().clone();
         let mut inner = self.limiter.lock();
-        let Some(place) = inner.admitted.get_mut(&self.number) else { return Poll::Ready(()) };
-        let before = place.waker.replace(waker);
+        let Some(admitted) = inner.admitted.get_mut(&self.number) else {
+            return Poll::Ready(());
+        };
+        let previous = admitted.waker.replace(waker);
         drop(inner);
-        drop(before);
+        drop(previous);
         Poll::Pending
     }
 }
@@ -194,20 +199,20 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut inner = self.limiter.lock();
-        let place = inner.admitted.remove(&self.number);
-        if place.is_none() {
+        let admitted = inner.admitted.remove(&self.number);
+        if admitted.is_none() {
             inner.evicting -= 1;
         }
         drop(inner);
-        drop(place); // with a waker, which is not ours
-        // Two may listen: who waits for this place, and who waits for a connection's.
-        self.limiter.left.notify(usize::MAX);
+        drop(admitted); // outside the lock, because of its waker
+        // Up to two tasks listen: one waits for a permit of this limiter, the other for a slot in the registry.
+        self.limiter.released.notify(usize::MAX);
     }
 }
 
-impl Drop for FirstInLine<'_> {
+impl Drop for QueueHead<'_> {
     fn drop(&mut self) {
-        self.0.lock().waited_for = false;
-        self.0.next_in_line.notify(1);
+        self.0.lock().has_head = false;
+        self.0.head_vacated.notify(1);
     }
 }

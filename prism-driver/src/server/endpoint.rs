@@ -1,4 +1,4 @@
-//! [`Endpoint`]: a handler whose type the router does not know.
+//! [`Endpoint`]: a handler with its type erased, as the router stores it.
 
 use std::sync::Arc;
 
@@ -12,10 +12,9 @@ use crate::{
     },
 };
 
-/// A handler whose type the router does not know.
+/// A handler with its type erased.
 pub(crate) trait Endpoint<R: Runtime>: Send + Sync {
-    /// Runs a session in a task of its own. (The handshake's task ends: an idle connection should not hold its
-    /// memory.)
+    /// Runs a session in a task of its own. The handshake's task is larger, and an idle connection should not keep it.
     fn start(self: Arc<Self>, session: Session, slot: Slot<R>);
 }
 

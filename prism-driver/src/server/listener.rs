@@ -1,4 +1,4 @@
-//! Listening sockets.
+//! Creates listening sockets.
 
 use std::{
     io,
@@ -9,29 +9,39 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::runtime::address_errors::all_failed;
 
-/// How many connections may wait to be accepted; the operating system may allow fewer. When many
-/// come at once, those that find no place try again after a second, and then after longer.
-const QUEUE: i32 = 4096;
+/// How many connections may wait to be accepted; the operating system may allow fewer. A client that finds the queue
+/// full retries after one second, and then at growing intervals.
+const BACKLOG: i32 = 4096;
 
-/// How much the kernel takes of a connection beyond what it has sent. What it takes is out of our sight:
-/// no mark bounds it, and of a peer that reads it slowly nothing is known before a third of it has left.
-/// By itself it would take megabytes.
+/// How many unsent bytes the kernel accepts per connection (`TCP_NOTSENT_LOWAT`). What the kernel has accepted is out
+/// of the driver's control: the high-water mark does not cover it, and the driver cannot tell how slowly the peer reads
+/// before a third of it has been sent. By default, the kernel would accept megabytes.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const NOT_SENT: u32 = 128 << 10;
+const NOTSENT_LOWAT: u32 = 128 << 10;
 
-/// Several listeners on one address, for as many servers: the operating system shares the
-/// connections out among them (`SO_REUSEPORT`). Port 0 takes any free port, the same for all. Of a name with
-/// several addresses, all listen on the first that works.
+/// Creates `count` listeners on one address, for as many servers. The operating system distributes the connections
+/// among them (`SO_REUSEPORT`).
+///
+/// Port 0 selects any free port, the same for all listeners. If a name has several addresses, all listeners are on the
+/// first that works.
 ///
 /// # Errors
-/// If the name cannot be resolved, or none of its addresses can be listened on: the error names each address
-/// and what was wrong with it. Also if another process listens there that has not allowed this.
+/// If the name cannot be resolved, or if none of its addresses can be listened on, for instance because another process
+/// listens there without `SO_REUSEPORT`. The error lists each address with the reason.
+///
+/// ```
+/// use prism_driver::shared_listeners;
+///
+/// let listeners = shared_listeners("127.0.0.1:0", 4)?; // each for a `Server::from_listener`
+/// assert_eq!(listeners[0].local_addr()?, listeners[3].local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
 pub fn shared_listeners(address: impl ToSocketAddrs, count: usize) -> io::Result<Vec<TcpListener>> {
     let share = |socket: &Socket| socket.set_reuse_port(true);
     let mut listeners = Vec::with_capacity(count);
     if count > 0 {
-        listeners.push(first(address, |address| listen_on(address, share))?);
+        listeners.push(on_first(address, |address| listen_on(address, share))?);
         let address = listeners[0].local_addr()?;
         for _ in 1..count {
             listeners.push(listen_on(address, share)?);
@@ -40,12 +50,12 @@ pub fn shared_listeners(address: impl ToSocketAddrs, count: usize) -> io::Result
     Ok(listeners)
 }
 
-/// Listens on the first of the addresses that can be listened on.
+/// Listens on the first address that works.
 pub(crate) fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-    first(address, |address| listen_on(address, |_| Ok(())))
+    on_first(address, |address| listen_on(address, |_| Ok(())))
 }
 
-fn first(
+fn on_first(
     address: impl ToSocketAddrs,
     listen: impl Fn(SocketAddr) -> io::Result<TcpListener>,
 ) -> io::Result<TcpListener> {
@@ -57,31 +67,34 @@ fn first(
         }
     }
     if failures.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no addresses; expected at least one",
+        ));
     }
     Err(all_failed(&failures))
 }
 
-/// Has those that it accepts hold less in the kernel: they have it from this one. One that can not be told
-/// so serves as well.
+/// Limits how much the kernel accepts for the listener's connections, which inherit the setting. A failure is ignored,
+/// because the server works without the limit.
 pub(crate) fn limit_unsent_in_kernel(listener: &TcpListener) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOT_SENT);
-    let _ = listener; // elsewhere there is nothing to be told
+    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(NOTSENT_LOWAT);
+    let _ = listener; // unused on other systems
 }
 
-/// As the standard library does it, but for the longer queue.
+/// Listens as [`TcpListener::bind`] does, but with a longer queue, and after calling `configure` on the socket.
 fn listen_on(
     address: SocketAddr,
-    set_up: impl Fn(&Socket) -> io::Result<()>,
+    configure: impl Fn(&Socket) -> io::Result<()>,
 ) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that restarts need not wait for its old connections. (Windows means something else.)
+    // So that a restarted server need not wait for its old connections. (On Windows, the option means something else.)
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
-    set_up(&socket)?;
+    configure(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(QUEUE)?;
+    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
@@ -94,7 +107,7 @@ mod tests {
 
     use super::listen;
 
-    /// A listener, and its address, on which nobody else can listen.
+    /// Returns a listener with its address, which is in use.
     fn taken() -> io::Result<(TcpListener, SocketAddr)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -102,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_address_that_works_is_listened_on() -> io::Result<()> {
+    fn listens_on_the_first_address_that_works() -> io::Result<()> {
         let ((_listener, taken), free) = (taken()?, SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = listen(&[taken, free, taken][..])?;
         assert_ne!(listener.local_addr()?, taken);
@@ -110,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn if_no_address_works_each_is_named_with_what_was_wrong() -> io::Result<()> {
+    fn the_error_lists_each_address_with_the_reason() -> io::Result<()> {
         let ((_one, first), (_other, second)) = (taken()?, taken()?);
         let error = listen(&[first, second][..]).expect_err("both are taken");
         assert_eq!(error.kind(), ErrorKind::AddrInUse);

@@ -1,4 +1,4 @@
-//! [`PendingConnection`]: a peer that was accepted, until its request is answered.
+//! [`PendingConnection`]: an accepted transport, until its request is answered.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -13,36 +13,37 @@ use crate::{
         plain_answer::{PlainAnswer, linger},
         shared::ServerShared,
         slot::Slot,
-        stats::Unopened,
+        stats::NotUpgraded,
     },
     session::read_buffer::ReadBuffer,
 };
 
-/// A peer in its handshake, or one that gets a page.
+/// An accepted transport that is in its handshake, or that gets a plain answer.
 pub(crate) struct PendingConnection<N: Network> {
-    // The order in which these are dropped: when a slot is free, so is its descriptor, and a peer that gives up its
-    // permit has given up its slot, unless it has become a connection.
+    // The order of the fields is the order in which they are dropped. A slot is freed after its descriptor, and the
+    // permit is released after the slot, unless the slot went to a connection.
     pub(crate) stream: N::Stream,
     pub(crate) slot: Slot<N>,
     pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
     pub(crate) peer_addr: SocketAddr,
-    /// When it was accepted.
+    /// When the transport was accepted.
     pub(crate) since: Duration,
 }
 
-/// What comes first while an answer is sent with a handshake's permit.
+/// What happens first while an answer is sent under a handshake's permit.
 enum First {
     Sent(io::Result<()>),
-    /// There is a permit for a page; `None` if that took too long.
+    /// A permit for a page was acquired, or `None`: the deadline passed.
     Permit(Option<Permit>),
 }
 
 impl<N: Network> PendingConnection<N> {
-    /// Gives the peer what it asks for. A session goes on in a task of its own.
+    /// Does the handshake and sends the answer. If the request becomes a connection, its session runs in a task of its
+    /// own.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
         let mut input = ReadBuffer::new();
-        // No `async fn`: it would hold this twice.
+        // Not an `async fn`, whose future would hold `self` twice.
         async move {
             let websockets = &*self.shared.websockets;
             let (network, options) = (&websockets.runtime, &websockets.options.connection);
@@ -58,20 +59,20 @@ impl<N: Network> PendingConnection<N> {
                     endpoint.start(session, slot);
                 }
                 Some(Err(rejected)) => {
-                    websockets.stats.unopened(rejected.reason());
+                    websockets.stats.not_upgraded(rejected.reason());
                     if let Rejected::Answer(answer) = rejected {
-                        drop(input); // it may take long to send the answer
+                        drop(input); // sending the answer may take long
                         self.answer(answer).await;
                     }
                 }
-                None => websockets.stats.unopened(Unopened::Evicted),
+                None => websockets.stats.not_upgraded(NotUpgraded::Evicted),
             }
         }
     }
 
     /// Sends an answer, and gives the peer time to read it.
     async fn answer(&mut self, answer: PlainAnswer) {
-        // Boxed, so that a handshake's task is no larger for it.
+        // Boxed, so that it does not enlarge the task of every handshake.
         if Box::pin(self.send(answer)).await {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
@@ -80,8 +81,9 @@ impl<N: Network> PendingConnection<N> {
         }
     }
 
-    /// Sends an answer, and returns whether all of it was taken. What the transport does not take at once needs a
-    /// permit for a page. Until there is one, sending goes on with the handshake's, for what is left of its time.
+    /// Sends an answer, and returns whether the transport accepted all of it. If the transport does not accept it at
+    /// once, sending needs a permit for a page. Until one is free, sending continues under the handshake's permit, for
+    /// what is left of the handshake timeout.
     async fn send(&mut self, answer: PlainAnswer) -> bool {
         let Self { stream, permit, shared, since, .. } = self;
         let (network, pages) = (shared.network(), &shared.pages);

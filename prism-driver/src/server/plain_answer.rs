@@ -1,4 +1,4 @@
-//! [`PlainAnswer`]: an HTTP response that opens no connection, and how it is sent.
+//! [`PlainAnswer`]: sends an HTTP response that opens no WebSocket connection.
 
 use std::{
     fmt,
@@ -18,61 +18,60 @@ use crate::{
         Runtime, Transport,
         timeout::{until, within},
     },
-    server::stats::Unopened,
+    server::stats::NotUpgraded,
     session::{
         read_buffer::ReadBuffer,
         write_progress::{WriteLimits, WriteProgress},
     },
 };
 
-/// How many writes in a row before other tasks get a turn: not every runtime sees to that itself.
+/// How many writes there may be in a row before other tasks get a turn. Not every runtime enforces this itself.
 const WRITES_PER_TURN: usize = 32;
 
-/// How much of what a peer sends beyond its request is dropped, so that the answer is not lost to a
-/// reset.
-const MAX_DROPPED: usize = 512 << 10;
+/// How many bytes beyond the request are read and discarded, so that the answer is not lost to a TCP reset.
+const MAX_DISCARDED: usize = 512 << 10;
 
-/// How long a peer that was answered may take to read what is still on its way, and to go.
+/// How long a peer may take to read the rest of its answer and to close the transport.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer that is no connection: a refusal, or a page.
+/// An HTTP response that opens no connection: a page or a refusal.
 pub(crate) struct PlainAnswer {
     reply: Reply,
-    /// The answer to a HEAD request has no body.
+    /// Whether this answers a HEAD request, and so has no body.
     head_only: bool,
-    reason: Unopened,
+    reason: NotUpgraded,
 }
 
 impl PlainAnswer {
-    pub(crate) fn new(request: &Request<'_>, reply: Reply, reason: Unopened) -> Self {
+    pub(crate) fn new(request: &Request<'_>, reply: Reply, reason: NotUpgraded) -> Self {
         Self { reply, head_only: request.method() == "HEAD", reason }
     }
 
-    /// The refusal of a request that is no good.
+    /// Refuses an invalid request.
     pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
-        Self::new(request, error.reply(), Unopened::BadRequest)
+        Self::new(request, error.reply(), NotUpgraded::BadRequest)
     }
 
-    /// The refusal of a request that is no good here: a 400 that says reason.
+    /// Refuses a request that this route does not accept, with a 400 that contains the reason.
     pub(crate) fn malformed(request: &Request<'_>, reason: impl fmt::Display) -> Self {
-        Self::new(request, Reply::text(400, format!("{reason}\n")), Unopened::BadRequest)
+        Self::new(request, Reply::text(400, format!("{reason}\n")), NotUpgraded::BadRequest)
     }
 
-    /// That no request came in time.
+    /// Refuses a peer whose request did not arrive within the handshake timeout.
     pub(crate) fn timeout() -> Self {
-        let reply = Reply::text(408, "no request came in time");
-        Self { reply, head_only: false, reason: Unopened::TimedOut }
+        let reply = Reply::text(408, "no complete request arrived within the handshake timeout");
+        Self { reply, head_only: false, reason: NotUpgraded::TimedOut }
     }
 
     pub(crate) const fn status(&self) -> u16 {
         self.reply.status()
     }
 
-    pub(crate) const fn reason(&self) -> Unopened {
+    pub(crate) const fn reason(&self) -> NotUpgraded {
         self.reason
     }
 
-    /// [Sends](Self::send) it, and gives the peer time to read it.
+    /// [Sends](Self::send) the answer, and gives the peer time to read it.
     pub(crate) async fn send_and_linger<R: Runtime>(
         self,
         runtime: &R,
@@ -84,8 +83,9 @@ impl PlainAnswer {
         }
     }
 
-    /// Sends it and ends our side of the transport, for as long as the peer takes it fast enough. When
-    /// this is done, nothing is held of it.
+    /// Sends the answer and closes our side of the transport. Fails with [`io::ErrorKind::TimedOut`] if the peer takes
+    /// the answer more slowly than `limits` allow. The answer is freed as soon as it is sent, not when the future is
+    /// dropped.
     pub(crate) fn send<'a, R: Runtime, T: Transport>(
         self,
         runtime: &'a R,
@@ -93,7 +93,7 @@ impl PlainAnswer {
         limits: WriteLimits,
     ) -> impl Future<Output = io::Result<()>> + use<'a, R, T> {
         let mut unsent = Some(self.into_bytes());
-        // No `async fn`: it would hold the answer twice.
+        // Not an `async fn`, whose future would hold the answer twice.
         async move {
             let mut progress = WriteProgress::begin(runtime.now(), limits);
             for writes in 1.. {
@@ -114,7 +114,7 @@ impl PlainAnswer {
         }
     }
 
-    /// Head and body, which are not joined: the body may be large, and others may share it.
+    /// Returns head and body. They are not copied together, because the body may be large and shared.
     fn into_bytes(self) -> Chain<Bytes, Bytes> {
         let mut head = BytesMut::new();
         self.reply.write_head(&mut head);
@@ -125,30 +125,30 @@ impl PlainAnswer {
 
 impl From<HandshakeError> for PlainAnswer {
     fn from(error: HandshakeError) -> Self {
-        Self { reply: error.reply(), head_only: false, reason: Unopened::BadRequest }
+        Self { reply: error.reply(), head_only: false, reason: NotUpgraded::BadRequest }
     }
 }
 
-/// Drops what a peer sends that was answered, until it ends its side as well, or for a while. (A socket
-/// that is closed with unread bytes is reset, and the reset destroys what is still on its way.)
+/// Discards input until the peer closes its side as well, for at most [`LINGER_TIMEOUT`] and [`MAX_DISCARDED`] bytes.
+/// (Closing a socket with unread input resets the connection, and a reset destroys what is still in flight.)
 pub(crate) async fn linger<R: Runtime>(runtime: &R, io: &mut impl Transport) {
-    // However this ends, there is no more to be done for the peer.
-    let _ = within(runtime, LINGER_TIMEOUT, drop_rest(io)).await;
+    // The answer is sent: a failure or a timeout changes nothing.
+    let _ = within(runtime, LINGER_TIMEOUT, discard_input(io)).await;
 }
 
-async fn drop_rest(io: &mut impl Transport) -> io::Result<()> {
-    let (mut input, mut dropped) = (ReadBuffer::new(), 0);
-    while dropped < MAX_DROPPED {
+async fn discard_input(io: &mut impl Transport) -> io::Result<()> {
+    let (mut input, mut discarded) = (ReadBuffer::new(), 0);
+    while discarded < MAX_DISCARDED {
         match input.fill(io).await? {
             0 => break,
-            count => dropped += count,
+            count => discarded += count,
         }
         input.clear();
     }
     Ok(())
 }
 
-/// Writes once, or, when nothing is unsent, ends our side: ready with how much was taken, 0 at the end.
+/// Writes once, and returns how many bytes were taken. When nothing is unsent, closes our side and returns 0.
 fn poll_send(
     cx: &mut Context<'_>,
     io: &mut impl Transport,

@@ -1,5 +1,4 @@
-//! [`Registry`]: the connections of a server, and how each of them ended. Their timers are in
-//! [`timers`](crate::server::timers).
+//! [`Registry`]: the table of a server's connections. Their timers are in [`timers`](crate::server::timers).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,13 +13,13 @@ use crate::{
     session::moment::Moment,
 };
 
-/// The connections of a server, those in their handshake included.
+/// The connections of a server, including those in their handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     inner: Mutex<Inner>,
-    /// A slot has been given up.
-    left: Notice,
-    /// The timers have to be looked at earlier than planned, or never again.
+    /// An entry was removed.
+    removed: Notice,
+    /// The task of the timers has to wake earlier than planned, or to end.
     pub(super) timers: Notice,
     stats: ServerStats,
 }
@@ -28,21 +27,21 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) entries: Slab<Entry>,
-    /// How many of the entries have a connection.
+    /// How many entries have a connection.
     open: usize,
-    /// When the timers have to be looked at.
-    pub(super) due: Moment,
-    /// How the connections have ended since the server began to shut down.
-    closing: Option<Shutdown>,
-    /// No further connection will be accepted.
-    pub(super) last: bool,
+    /// When the task of the timers has to look for due ones.
+    pub(super) next_scan: Moment,
+    /// During a shutdown: how connections have ended since it began.
+    shutdown: Option<Shutdown>,
+    /// Whether no further connection will be accepted.
+    pub(super) is_final: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Entry {
     /// `None` during the handshake.
     pub(super) connection: Option<Connection>,
-    /// When the timer fires; the end of time for never.
+    /// When the timer fires; [`Moment::END`] if it is not set.
     pub(super) due: Moment,
 }
 
@@ -56,24 +55,24 @@ impl Registry {
         self.lock().entries.insert(Entry { connection: None, due: Moment::END })
     }
 
-    /// Notes that a handshake is done. The connection is closed at once if the server is shutting down.
+    /// Records that a handshake has succeeded. If the server is shutting down, the connection is closed at once.
     pub(crate) fn opened(&self, key: usize, connection: &Connection) {
         let mut inner = self.lock();
         inner.entries[key].connection = Some(connection.clone());
         inner.open += 1;
         self.stats.opened();
-        let closing = inner.closing.is_some();
+        let is_shutting_down = inner.shutdown.is_some();
         drop(inner);
-        if closing {
+        if is_shutting_down {
             send_going_away(connection);
         }
     }
 
-    /// Notes that a connection has ended, well or not.
-    pub(crate) fn closed(&self, key: usize, well: bool) {
+    /// Records that a connection has ended, cleanly or not.
+    pub(crate) fn closed(&self, key: usize, cleanly: bool) {
         let mut inner = self.lock();
         let connection = inner.entries[key].connection.take();
-        inner.count_end(well);
+        inner.count_end(cleanly);
         drop(inner);
         connection.iter().for_each(|connection| self.count_closed(connection));
     }
@@ -83,22 +82,23 @@ impl Registry {
         let mut inner = self.lock();
         let entry = inner.entries.remove(key);
         if entry.connection.is_some() {
-            // Its task was dropped.
+            // The connection's task was dropped before the connection ended.
             inner.count_end(false);
         }
-        let last = inner.last;
+        let is_final = inner.is_final;
         drop(inner);
         entry.connection.iter().for_each(|connection| self.count_closed(connection));
         drop(entry);
-        self.left.notify(usize::MAX);
-        if last {
+        self.removed.notify(usize::MAX);
+        if is_final {
             self.timers.notify(1);
         }
     }
 
-    /// Declares that no further connection will be accepted, so that the timers' task ends when this is empty.
+    /// Declares that no further connection will be accepted. The task of the timers then ends when the registry is
+    /// empty.
     pub(crate) fn expect_no_more(&self) {
-        self.lock().last = true;
+        self.lock().is_final = true;
         self.timers.notify(1);
     }
 
@@ -107,34 +107,34 @@ impl Registry {
         self.until(|| self.lock().open < count).await;
     }
 
-    /// Returns when fewer than `count` entries are left, or no entry.
+    /// Returns when fewer than `count` entries are left. A `count` of zero counts as one.
     pub(crate) async fn until_fewer_than(&self, count: usize) {
         self.until(|| self.len() < count.max(1)).await;
     }
 
-    /// Returns when `done` returns true. It is asked whenever an entry has been removed.
+    /// Returns when `done` returns true. `done` is called at once, and then whenever an entry has been removed.
     pub(crate) async fn until(&self, done: impl Fn() -> bool) {
-        self.left.wait_until(done).await;
+        self.removed.wait_until(done).await;
     }
 
-    /// Returns the open connections. Those that are opened later are closed at once.
+    /// Begins a shutdown, and returns the open connections. Connections that open later are closed at once.
     pub(crate) fn begin_shutdown(&self) -> Vec<Connection> {
         let mut inner = self.lock();
-        inner.closing = Some(Shutdown::default());
+        inner.shutdown = Some(Shutdown::default());
         inner.connections().cloned().collect()
     }
 
-    /// Ends the connections that are still open. Returns how all have ended since the shutdown began.
+    /// Cuts the connections that are still open. Returns how all connections have ended since the shutdown began.
     pub(crate) fn cut_all(&self) -> Shutdown {
         let inner = self.lock();
         let connections: Vec<_> = inner.connections().cloned().collect();
-        let ended = inner.closing.unwrap_or_default();
+        let ended = inner.shutdown.unwrap_or_default();
         drop(inner);
         connections.iter().for_each(|connection| connection.outbox().cut(Cut::Shutdown));
         Shutdown { cut: connections.len(), ..ended }
     }
 
-    /// Returns the number of entries: open connections, handshakes, and one for the next to be accepted.
+    /// Returns the number of entries: open connections, handshakes, and one for the next connection to be accepted.
     pub(crate) fn len(&self) -> usize {
         self.lock().entries.len()
     }
@@ -148,23 +148,29 @@ impl Registry {
     }
 }
 
-/// Closes a connection of a server that shuts down.
+/// Closes a connection with 1001, because the server is shutting down.
 pub(crate) fn send_going_away(connection: &Connection) {
     connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { entries: Slab::new(), open: 0, due: Moment::END, closing: None, last: false }
+        Self {
+            entries: Slab::new(),
+            open: 0,
+            next_scan: Moment::END,
+            shutdown: None,
+            is_final: false,
+        }
     }
 }
 
 impl Inner {
-    /// Counts a connection that has ended, well or not.
-    const fn count_end(&mut self, well: bool) {
+    /// Counts a connection that has ended, cleanly or not.
+    const fn count_end(&mut self, cleanly: bool) {
         self.open -= 1;
-        match &mut self.closing {
-            Some(ended) if well => ended.closed += 1,
+        match &mut self.shutdown {
+            Some(ended) if cleanly => ended.closed += 1,
             Some(ended) => ended.failed += 1,
             None => {}
         }

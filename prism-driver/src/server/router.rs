@@ -1,4 +1,4 @@
-//! [`Router`]: what a request gets, by its path.
+//! [`Router`]: selects the answer to a request by its path.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     server::{
         plain_answer::PlainAnswer,
         routes::{Found, Routes},
-        stats::Unopened,
+        stats::NotUpgraded,
         upgrade::UpgradePolicy,
     },
 };
@@ -28,7 +28,7 @@ pub(crate) struct Router<E> {
 
 struct Route<E> {
     endpoint: E,
-    /// What its connections remember of a request that had no more to say than its path.
+    /// What connections keep of a request without query, parameters and subprotocol. They share it.
     info: Arc<RequestInfo>,
 }
 
@@ -37,19 +37,23 @@ impl<E: Clone> Router<E> {
         Self { endpoints: Routes::new(), pages: Routes::new() }
     }
 
+    /// Adds an endpoint.
+    ///
     /// # Panics
-    /// If the path is malformed, or is taken already.
+    /// If the path is malformed or conflicts with an earlier one.
     pub(crate) fn websocket(&mut self, path: &str, endpoint: E) {
         self.endpoints.insert(path, |path| Route { endpoint, info: RequestInfo::plain(path) });
     }
 
+    /// Adds a page.
+    ///
     /// # Panics
-    /// If the path is malformed, or is taken already.
+    /// If the path is malformed or conflicts with an earlier one.
     pub(crate) fn page(&mut self, path: &str, page: Page) {
         self.pages.insert(path, |_| page);
     }
 
-    /// What the request gets: 500 if a page or the authorisation panics.
+    /// Returns what to do with a request. If a page or the authorisation panics, that is a 500.
     pub(crate) fn decide(
         &self,
         request: Request<'_>,
@@ -57,12 +61,12 @@ impl<E: Clone> Router<E> {
         options: &Options,
     ) -> Result<Upgrade<E>, PlainAnswer> {
         contain(|| self.answer(&request, policy, options)).unwrap_or_else(|| {
-            let reply = Reply::text(500, "internal error");
-            Err(PlainAnswer::new(&request, reply, Unopened::Failed))
+            let reply = Reply::text(500, "internal server error");
+            Err(PlainAnswer::new(&request, reply, NotUpgraded::Failed))
         })
     }
 
-    /// A path may have both a page and an endpoint: who asks for an upgrade gets the endpoint.
+    /// If a path has both a page and an endpoint, a request for an upgrade goes to the endpoint.
     fn answer(
         &self,
         request: &Request<'_>,
@@ -77,14 +81,14 @@ impl<E: Clone> Router<E> {
             (_, Some(_)) => "GET, HEAD, OPTIONS",
             (Some(_), None) => "GET, OPTIONS",
             (None, None) => {
-                let reply = Reply::text(404, "no such page");
-                return Err(PlainAnswer::new(request, reply, Unopened::NotFound));
+                let reply = Reply::text(404, "not found");
+                return Err(PlainAnswer::new(request, reply, NotUpgraded::NotFound));
             }
         };
         match (request.method(), endpoint, page) {
             ("OPTIONS", ..) => {
-                let reply = allow(Reply::new(204), allowed);
-                Err(PlainAnswer::new(request, reply, Unopened::Page))
+                let reply = with_allow(Reply::new(204), allowed);
+                Err(PlainAnswer::new(request, reply, NotUpgraded::Page))
             }
             ("GET", Some(found), None) => upgrade(request, &found, policy, options),
             ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
@@ -94,8 +98,8 @@ impl<E: Clone> Router<E> {
             _ => {
                 // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
                 let text = format!("method not allowed; expected one of {allowed}\n");
-                let reply = allow(Reply::text(405, text), allowed);
-                Err(PlainAnswer::new(request, reply, Unopened::BadRequest))
+                let reply = with_allow(Reply::text(405, text), allowed);
+                Err(PlainAnswer::new(request, reply, NotUpgraded::BadRequest))
             }
         }
     }
@@ -116,11 +120,11 @@ fn upgrade<E: Clone>(
 
 fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainAnswer {
     match found.params() {
-        Ok(_) => PlainAnswer::new(request, (found.value)(request), Unopened::Page),
+        Ok(_) => PlainAnswer::new(request, (found.value)(request), NotUpgraded::Page),
         Err(error) => PlainAnswer::malformed(request, error),
     }
 }
 
-fn allow(reply: Reply, methods: &str) -> Reply {
-    reply.header("Allow", methods).expect("the name is a token, and the methods are ours")
+fn with_allow(reply: Reply, methods: &str) -> Reply {
+    reply.header("Allow", methods).expect("a constant name and value, both valid")
 }

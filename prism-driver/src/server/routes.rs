@@ -1,24 +1,24 @@
-//! [`Routes`]: what is at which path, and what the parameters of a route are in one.
+//! [`Routes`]: looks up paths, and extracts their parameters.
 
 use std::{borrow::Cow, fmt};
 
 use prism_core::{normalize_path, percent_decode};
 
-/// Values by the paths that they are for, in the syntax of `matchit`.
+/// A map from routes, in the syntax of `matchit`, to values.
 pub(crate) struct Routes<V> {
     tree: matchit::Router<Route<V>>,
 }
 
 struct Route<V> {
     value: V,
-    /// Whether its last parameter takes all the rest of a path.
-    takes_rest: bool,
+    /// Whether the last parameter is a catch-all.
+    has_catch_all: bool,
 }
 
-/// What is at a path.
+/// The result of a look-up.
 pub(crate) struct Found<'r, 'p, V> {
     pub(crate) value: &'r V,
-    takes_rest: bool,
+    has_catch_all: bool,
     params: matchit::Params<'r, 'p>,
 }
 
@@ -30,48 +30,49 @@ impl<V> Routes<V> {
         Self { tree: matchit::Router::new() }
     }
 
-    /// Gives a route what is made of its normal spelling, which is that of the paths that are
-    /// looked up.
+    /// Adds a route. `value` gets the route's normalized form, in which paths are looked up, and returns the value to
+    /// store.
     ///
     /// # Panics
-    /// If the route is malformed, or is taken already.
+    /// If the route is malformed or conflicts with an earlier one.
     pub(crate) fn insert(&mut self, route: &str, value: impl FnOnce(&str) -> V) {
         let inserted = Pattern::parse(route).map_err(str::to_owned).and_then(|pattern| {
-            let value = Route { value: value(&pattern.normal), takes_rest: pattern.takes_rest };
-            self.tree.insert(pattern.normal, value).map_err(|error| error.to_string())
+            let value =
+                Route { value: value(&pattern.normalized), has_catch_all: pattern.has_catch_all };
+            self.tree.insert(pattern.normalized, value).map_err(|error| error.to_string())
         });
         if let Err(error) = inserted {
             panic!("route {route:?}: {error}");
         }
     }
 
-    /// Finds what is at a path in its normal spelling.
+    /// Looks up a normalized path.
     pub(crate) fn at<'r, 'p>(&'r self, path: &'p str) -> Option<Found<'r, 'p, V>> {
         let matchit::Match { value, params } = self.tree.at(path).ok()?;
-        Some(Found { value: &value.value, takes_rest: value.takes_rest, params })
+        Some(Found { value: &value.value, has_catch_all: value.has_catch_all, params })
     }
 }
 
 impl<V> Found<'_, '_, V> {
-    /// The parameters, decoded.
+    /// Returns the decoded parameters.
     pub(crate) fn params(&self) -> Result<Params, InvalidParam> {
         let last = self.params.len().saturating_sub(1);
-        let decode = |(at, (name, value)): (usize, (&str, &str))| {
-            let value = decode(value, self.takes_rest && at == last)?;
+        let decode = |(index, (name, value)): (usize, (&str, &str))| {
+            let value = decode(value, self.has_catch_all && index == last)?;
             Ok((name.into(), value.into()))
         };
         self.params.iter().enumerate().map(decode).collect()
     }
 }
 
-/// Decodes the value of a parameter, and refuses what nobody needs and many an application would
-/// fall for: once decoded it is a name, and must not be more.
-fn decode(value: &str, is_rest: bool) -> Result<Cow<'_, str>, InvalidParam> {
-    // Decoded, it would be a separator among others: another path than the one that was authorised.
-    if is_rest && (value.contains("%2F") || value.contains("%5C")) {
+/// Decodes the value of a parameter. Refuses values that would be dangerous as a file name, because many applications
+/// use them as one.
+fn decode(value: &str, is_catch_all: bool) -> Result<Cow<'_, str>, InvalidParam> {
+    // Once decoded, it would look like a real separator: the value would not be the path that was authorised.
+    if is_catch_all && (value.contains("%2F") || value.contains("%5C")) {
         return Err(InvalidParam::Separator);
     }
-    // The path is in its normal spelling, so its escapes are well-formed.
+    // The path is normalized, so its escapes are well-formed.
     let value = percent_decode(value).map_err(|_| InvalidParam::NotUtf8)?;
     if value.contains(char::is_control) {
         return Err(InvalidParam::Control);
@@ -83,15 +84,15 @@ fn decode(value: &str, is_rest: bool) -> Result<Cow<'_, str>, InvalidParam> {
     Ok(value)
 }
 
-/// Whether it begins with a drive, as `C:\` does: on Windows such a path is absolute.
+/// Returns whether a value begins with a drive, as in `C:\`. On Windows, such a path is absolute.
 fn has_drive(value: &str) -> bool {
     matches!(value.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
-/// What file systems take for one.
+/// What file systems treat as a separator.
 const SEPARATORS: [char; 2] = ['/', '\\'];
 
-/// Why a part of a path is not what a parameter can be.
+/// Why a part of a path cannot be the value of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidParam {
     Control,
@@ -104,58 +105,58 @@ impl fmt::Display for InvalidParam {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Control => "control character in the path",
-            Self::NotUtf8 => "escapes in the path that are not UTF-8",
-            Self::Separator => "escaped \"/\" or \"\\\" in a part of the path that has separators",
-            Self::Traversal => "part of the path that leads elsewhere; expected a name",
+            Self::NotUtf8 => "escapes in the path that do not decode to UTF-8",
+            Self::Separator => "escaped separator in the path; expected \"/\" between segments",
+            Self::Traversal => "\".\", \"..\" or an absolute path in a parameter; expected a name",
         })
     }
 }
 
-/// A route in the spelling of the paths that it is for.
+/// A route in its normalized form.
 struct Pattern {
-    normal: String,
-    takes_rest: bool,
+    normalized: String,
+    has_catch_all: bool,
 }
 
 impl Pattern {
-    /// The text between the parameters becomes what [`normalize_path`] makes of it. They themselves,
-    /// `{name}` and `{*name}`, stay as they are; `{{` and `}}` are braces of the text.
+    /// Parses a route, and [normalizes](normalize_path) the text between its parameters. The parameters themselves,
+    /// `{name}` and `{*name}`, stay as they are. `{{` and `}}` stand for braces in the text.
     fn parse(route: &str) -> Result<Self, &'static str> {
-        let Split { text, params } = Split::of(route)?;
+        let SplitRoute { text, params } = SplitRoute::parse(route)?;
         if !text.starts_with('/') {
             return Err("expected a path that begins with \"/\"");
         }
-        let normal =
-            normalize_path(&text).map_err(|_| "malformed escape; expected \"%\" and two digits")?;
-        if normal.matches(PARAM).count() != params.len() {
-            return Err("\"..\" behind a parameter");
+        let normalized = normalize_path(&text)
+            .map_err(|_| "malformed escape; expected \"%\" and two hexadecimal digits")?;
+        if normalized.matches(PLACEHOLDER).count() != params.len() {
+            return Err("\"..\" after a parameter; expected a path that keeps all its parameters");
         }
         let names = || params.iter().map(|param| param.trim_start_matches(['{', '*']));
-        if names().enumerate().any(|(at, name)| names().skip(at + 1).any(|other| other == name)) {
-            return Err("two parameters of the same name");
+        if names().enumerate().any(|(i, name)| names().skip(i + 1).any(|other| other == name)) {
+            return Err("two parameters with the same name; expected distinct names");
         }
-        let takes_rest = params.last().is_some_and(|param| param.starts_with("{*"));
-        let mut pieces = normal.split(PARAM);
+        let has_catch_all = params.last().is_some_and(|param| param.starts_with("{*"));
+        let mut pieces = normalized.split(PLACEHOLDER);
         let first = pieces.next().unwrap_or_default().to_owned();
-        let weave = |normal: String, (param, piece)| normal + param + piece;
-        Ok(Self { normal: params.into_iter().zip(pieces).fold(first, weave), takes_rest })
+        let append = |route: String, (param, piece)| route + param + piece;
+        Ok(Self { normalized: params.into_iter().zip(pieces).fold(first, append), has_catch_all })
     }
 }
 
-/// What stands for a parameter while the text around it is normalized: it stays as it is then, and
-/// has no business in a path.
-const PARAM: &str = "%00";
+/// Stands for a parameter while the text around it is normalized. Normalization does not change it, and routes must not
+/// contain it.
+const PLACEHOLDER: &str = "%00";
 
-/// A route, taken apart.
-struct Split<'a> {
-    /// With [`PARAM`] for each parameter.
+/// A route, split into text and parameters.
+struct SplitRoute<'a> {
+    /// The route, with a [`PLACEHOLDER`] for each parameter.
     text: String,
-    /// With their braces.
+    /// The parameters, including their braces.
     params: Vec<&'a str>,
 }
 
-impl<'a> Split<'a> {
-    fn of(route: &'a str) -> Result<Self, &'static str> {
+impl<'a> SplitRoute<'a> {
+    fn parse(route: &'a str) -> Result<Self, &'static str> {
         let (mut text, mut params) = (String::new(), Vec::new());
         let mut rest = route;
         while let Some(next) = rest.chars().next() {
@@ -166,14 +167,18 @@ impl<'a> Split<'a> {
                     2
                 }
                 ('{', _) => {
-                    let end = end_of_param(rest).ok_or("a \"{\" without a \"}\"")?;
-                    text.push_str(PARAM);
+                    let end = end_of_param(rest).ok_or("\"{\" without a matching \"}\"")?;
+                    text.push_str(PLACEHOLDER);
                     params.push(&rest[..end]);
                     end
                 }
-                ('}', _) => return Err("a \"}\" without a \"{\""),
-                ('?' | '#', _) => return Err("expected a path alone, without a query"),
-                ('%' | '\0', _) if rest.starts_with(PARAM) || next == '\0' => return Err("NUL"),
+                ('}', _) => return Err("\"}\" without a matching \"{\""),
+                ('?' | '#', _) => {
+                    return Err("\"?\" or \"#\"; expected a path without a query or fragment");
+                }
+                ('%' | '\0', _) if rest.starts_with(PLACEHOLDER) || next == '\0' => {
+                    return Err("NUL; no path of a request contains it");
+                }
                 (character, _) => {
                     text.push(character);
                     character.len_utf8()
@@ -185,7 +190,7 @@ impl<'a> Split<'a> {
     }
 }
 
-/// Where the parameter ends that this begins with: at its first brace that is not doubled.
+/// Returns the length of the parameter at the beginning of `rest`. It ends at its first `}` that is not doubled.
 fn end_of_param(rest: &str) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -206,8 +211,8 @@ mod tests {
     use super::{InvalidParam, Pattern, Routes};
 
     #[test]
-    fn a_route_is_spelled_as_the_paths_that_it_is_for() {
-        for (route, normal) in [
+    fn routes_are_normalized_as_paths_are() {
+        for (route, normalized) in [
             ("/", "/"),
             ("/caf\u{e9}", "/caf%C3%A9"),
             ("/caf%c3%a9", "/caf%C3%A9"),
@@ -219,13 +224,13 @@ mod tests {
             ("/./{a}/b/../{b}", "/{a}/{b}"),
         ] {
             let pattern = Pattern::parse(route).expect(route);
-            assert_eq!(pattern.normal, normal, "{route}");
-            assert_eq!(pattern.takes_rest, route.contains("{*"), "{route}");
+            assert_eq!(pattern.normalized, normalized, "{route}");
+            assert_eq!(pattern.has_catch_all, route.contains("{*"), "{route}");
         }
     }
 
     #[test]
-    fn a_route_that_no_request_can_have_is_refused_with_the_reason() {
+    fn a_route_that_matches_no_request_panics_with_the_reason() {
         for (route, why) in [
             ("", "begins with"),
             ("ws", "begins with"),
@@ -240,7 +245,7 @@ mod tests {
             ("/{a", "without"),
             ("/{a}}", "without"),
             ("/a}", "without"),
-            ("/{a}/../b", "behind a parameter"),
+            ("/{a}/../b", "after a parameter"),
             ("/{a}/{b}/{a}", "same name"),
             ("/{a}/{*a}", "same name"),
             ("/{}", "valid name"),
@@ -257,7 +262,7 @@ mod tests {
         }
     }
 
-    /// The values of the parameters in a path.
+    /// Returns the parameters of a path as `name=value`.
     fn params(routes: &Routes<()>, path: &str) -> Result<Vec<String>, InvalidParam> {
         let params = routes.at(path).expect(path).params()?;
         Ok(params.into_iter().map(|(name, value)| format!("{name}={value}")).collect())

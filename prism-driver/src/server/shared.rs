@@ -1,4 +1,4 @@
-//! [`ServerShared`]: what the tasks of a server share, and how it makes room for new connections.
+//! [`ServerShared`]: the state that the tasks of a server share, and how it makes room for new connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,20 +14,21 @@ use crate::{
     },
 };
 
-/// How long a handshake has, however many peers connect: on a good line the request is there at once, and this is
-/// long enough for one lost packet to be sent again. With as many handshakes as a listener's queue is long, the queue
-/// is empty after that time.
+/// How long a handshake may take before it can be evicted. On a good line the request arrives at once, and this is long
+/// enough for one retransmission. If the limit on handshakes is the length of the listener's queue, a full queue is
+/// empty after this time.
 const HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(250);
 
-/// How long a page has, however many are to be sent: half of a handshake's timeout, so that a peer that finds all
-/// places taken by slow readers is still there when they have to leave.
+/// How long sending a page may take before it can be evicted: half of the default handshake timeout. So a new page that
+/// finds all permits held by slow readers gets one before its handshake times out.
 const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
 
+/// The state that the tasks of a server share.
 pub(crate) struct ServerShared<N: Network> {
     pub(crate) websockets: Arc<WebSockets<N>>,
     pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
     pub(crate) handshakes: Arc<AdmissionLimiter>,
-    /// Limits the pages and refusals that have to wait for their peers.
+    /// Limits the pages and refusals that are waiting for their peers to read.
     pub(crate) pages: Arc<AdmissionLimiter>,
 }
 
@@ -51,8 +52,8 @@ impl<N: Network> ServerShared<N> {
         self.websockets.registry.until_fewer_open_than(self.max_connections()).await;
     }
 
-    /// Returns when there is room for a connection that was accepted and has a slot already. Until then handshakes
-    /// and pages are evicted, one after the other, each when it has had its time.
+    /// Returns when there is room for a connection that was accepted and has its slot already. Until then, handshakes
+    /// and pages are evicted one by one, each once it has had its minimum time.
     pub(crate) async fn make_room(&self) {
         let (network, registry) = (self.network(), &self.websockets.registry);
         while let Some((due, limiter)) = self.next_eviction() {
@@ -60,15 +61,15 @@ impl<N: Network> ServerShared<N> {
                 limiter.evict_oldest();
                 continue;
             }
-            // A handshake may also have been completed.
+            // Not only an eviction can make room: a handshake that completes releases its permit, too.
             let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
-            let left = or(self.handshakes.until(changed), self.pages.until(changed));
-            until(network, due, or(left, registry.until(changed))).await;
+            let released = or(self.handshakes.until(changed), self.pages.until(changed));
+            until(network, due, or(released, registry.until(changed))).await;
         }
     }
 
-    /// Waits until the operating system may have descriptors again. If a handshake or a page has had its time, it is
-    /// evicted, which frees one.
+    /// Waits until a descriptor may be free again, at most for `pause`. If a handshake or a page has had its minimum
+    /// time, it is evicted, which frees one.
     pub(crate) async fn free_descriptor(&self, pause: Duration) {
         let (network, registry) = (self.network(), &self.websockets.registry);
         let slots = registry.len();
@@ -79,13 +80,13 @@ impl<N: Network> ServerShared<N> {
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
 
-    /// Returns when the next handshake or page has to be evicted, and from which limiter; `None` if there is room.
-    /// "When" is never if there is nothing to evict, or enough is being evicted already.
+    /// Returns when the next handshake or page may be evicted, and from which limiter; `None` if there is room. The
+    /// time is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &AdmissionLimiter)> {
         let slots = self.websockets.registry.len();
-        let leaving = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;
+        let evicting = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;
         let is_full = |slots| slots > self.max_connections();
-        if is_full(slots.saturating_sub(leaving)) {
+        if is_full(slots.saturating_sub(evicting)) {
             Some(self.first_due())
         } else if let Some(due) = self.handshakes.occupancy().next_eviction() {
             Some((due, &self.handshakes))
@@ -94,7 +95,7 @@ impl<N: Network> ServerShared<N> {
         }
     }
 
-    /// Returns when the first handshake or page has had its time, and which limiter it is in.
+    /// Returns when the first handshake or page may be evicted, and from which limiter.
     fn first_due(&self) -> (Duration, &AdmissionLimiter) {
         let due = |limiter: &AdmissionLimiter| limiter.occupancy().next_due;
         let (handshake, page) = (due(&self.handshakes), due(&self.pages));
@@ -102,6 +103,6 @@ impl<N: Network> ServerShared<N> {
     }
 
     fn max_connections(&self) -> usize {
-        self.websockets.options.max_connections.max(1) // at zero there would never be room
+        self.websockets.options.max_connections.max(1) // with zero, there would never be room
     }
 }

@@ -1,4 +1,4 @@
-//! [`GradualClose`]: closes the connections of a server that shuts down, not all at the same instant.
+//! [`GradualClose`]: closes the connections of a server step by step during a shutdown.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use crate::{
     server::registry::{Registry, send_going_away},
 };
 
-/// In how many steps the connections are closed.
+/// The number of steps in which the connections are closed.
 const STEPS: u32 = 100;
 
-/// How many connections are closed in a step at least: so few peers are no burden, wherever they connect next.
+/// The minimum number of connections that are closed in a step. So few peers are no burden,
+/// even if all of them reconnect at the same time.
 const MIN_PER_STEP: usize = 64;
 
-/// The connections that are still to be closed. When this is dropped, they are closed at once.
+/// The connections that are yet to be closed. When this is dropped, the rest is closed at once.
 pub(crate) struct GradualClose {
     open: Vec<Connection>,
 }
@@ -24,10 +25,9 @@ impl GradualClose {
         Self { open }
     }
 
-    /// Closes all connections, in equal steps over `spread`; the first step is now. Returns as soon as the registry
-    /// is empty.
+    /// Closes all connections in equal steps over `spread`, beginning now. Returns early if the registry is empty.
     ///
-    /// Not all at once, because each peer that is told to go connects somewhere else at once.
+    /// They are not closed all at once, because most peers reconnect elsewhere immediately.
     pub(crate) async fn run(
         mut self,
         runtime: &impl Runtime,
@@ -36,7 +36,7 @@ impl GradualClose {
     ) {
         let (began, pause) = (runtime.now(), spread / STEPS);
         if pause.is_zero() {
-            return; // and so close all
+            return; // dropping `self` closes all
         }
         let step = self.open.len().div_ceil(STEPS as usize).max(MIN_PER_STEP);
         for number in 1.. {

@@ -1,4 +1,4 @@
-//! [`Slot`]: a connection's place in a server's registry.
+//! [`Slot`]: a connection's entry in a server's registry.
 
 use std::{
     sync::Arc,
@@ -15,7 +15,7 @@ use crate::{
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
-/// A place in the registry, given up when dropped. Its timer is one of many that the server's one timer stands for.
+/// An entry in the registry, removed when dropped. Its timer is one of the [registry's](crate::server::timers).
 pub(crate) struct Slot<R: Runtime> {
     websockets: Arc<WebSockets<R>>,
     key: usize,
@@ -27,16 +27,16 @@ impl<R: Runtime> Slot<R> {
         Self { websockets, key }
     }
 
-    /// The handshake is done.
+    /// Records that the handshake has succeeded.
     pub(crate) fn opened(&self, connection: &Connection) {
         self.websockets.registry.opened(self.key, connection);
     }
 
-    /// The connection has ended.
-    #[expect(clippy::needless_pass_by_value, reason = "the end of a session is given by value")]
+    /// Records that the connection has ended.
+    #[expect(clippy::needless_pass_by_value, reason = "`Session::run` passes the reason by value")]
     pub(crate) fn closed(&self, reason: Disconnect) {
-        let well = !matches!(reason, Disconnect::Failed(_));
-        self.websockets.registry.closed(self.key, well);
+        let cleanly = !matches!(reason, Disconnect::Failed(_));
+        self.websockets.registry.closed(self.key, cleanly);
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -83,7 +83,7 @@ impl<R: Runtime> DeadlineTimer for Slot<R> {
     }
 
     fn poll(&mut self, connection: &Connection, _: &mut Context<'_>) -> Poll<()> {
-        // The waker is in the outbox: a session leaves it there whenever it sleeps.
+        // The waker need not be stored here: a session that waits leaves it in its outbox.
         if connection.outbox().take_timer_fired() { Poll::Ready(()) } else { Poll::Pending }
     }
 }

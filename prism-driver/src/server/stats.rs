@@ -1,4 +1,4 @@
-//! [`ServerStats`]: what a server has done so far, in numbers.
+//! [`ServerStats`]: the counters of a server.
 
 use std::{
     iter::Sum,
@@ -8,9 +8,10 @@ use std::{
     },
 };
 
-/// What a server has done so far, in numbers; see [`Server::stats`](crate::Server::stats). Clones
-/// count the same server, for as long as you like. Counting costs nothing but a few additions when a
-/// connection comes and goes.
+/// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
+///
+/// Clones are handles to the same counters, and stay valid when the server has stopped. The cost of counting is a few
+/// atomic additions per connection.
 ///
 /// ```no_run
 /// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
@@ -24,12 +25,12 @@ use std::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ServerStats {
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
 }
 
-/// Numbers that only grow, but for one: what is there now is the difference of two.
+/// The totals so far, except for `buffered`. What is current, such as the open connections, is a difference of totals.
 #[derive(Debug, Default)]
-struct Tally {
+struct Counters {
     accepted: AtomicU64,
     opened: AtomicU64,
     closed: AtomicU64,
@@ -37,15 +38,15 @@ struct Tally {
     unstuck: AtomicU64,
     incomplete: AtomicU64,
     evicted: AtomicU64,
-    /// What is there now.
+    /// The current number of bytes.
     buffered: AtomicU64,
-    unopened: [AtomicU64; Unopened::ALL],
+    not_upgraded: [AtomicU64; NotUpgraded::COUNT],
 }
 
-/// How it ended with a peer that got no connection.
+/// Why an accepted transport did not become a WebSocket connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unopened {
-    /// It got a page, or what OPTIONS tells, which is all it wanted.
+pub(crate) enum NotUpgraded {
+    /// The request was for a page, or was OPTIONS.
     Page,
     BadRequest,
     Forbidden,
@@ -53,90 +54,98 @@ pub(crate) enum Unopened {
     NotFound,
     TimedOut,
     Evicted,
+    /// The peer disconnected, or the transport failed.
     Left,
+    /// A page or the authorisation panicked.
     Failed,
 }
 
-impl Unopened {
-    const ALL: usize = Self::Failed as usize + 1;
+impl NotUpgraded {
+    const COUNT: usize = Self::Failed as usize + 1;
 }
 
-/// What [`ServerStats`] have counted, at one moment. A connection that is between two numbers at that
-/// moment may be missing or there twice.
+/// A snapshot of the counters of a server, from [`ServerStats::counts`]. The counters are read one after another: a
+/// connection whose state changes meanwhile may be counted twice, or not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// How many transports were accepted. Each of them is in one of the numbers below, besides
-    /// [`incomplete`](Self::incomplete).
+    /// The number of transports accepted so far. Each of them is counted in exactly one of [`in_handshake`], [`open`],
+    /// [`closed`], [`pages`] and [`refused`].
+    ///
+    /// [`in_handshake`]: Self::in_handshake
+    /// [`open`]: Self::open
+    /// [`closed`]: Self::closed
+    /// [`pages`]: Self::pages
+    /// [`refused`]: Self::refused
     pub accepted: u64,
-    /// How many of them are in their handshake now.
+    /// The number of transports that are in their handshake now.
     pub in_handshake: u64,
-    /// How many connections are open now: a handler has them, or is about to.
+    /// The number of connections that are open now: from the end of the handshake until the handler has returned.
     pub open: u64,
-    /// How many of these are over but for a handler that has not returned: the transport is gone, and
-    /// [`Connection::closed`](crate::Connection::closed) has. Each keeps its place among
-    /// [`max_connections`](crate::ServerOptions::max_connections) until its handler returns, so a number that
-    /// only grows shows a handler that hangs.
+    /// The number of open connections whose transport is gone but whose handler has not returned, although
+    /// [`Connection::closed`](crate::Connection::closed) has. Each counts towards
+    /// [`max_connections`](crate::ServerOptions::max_connections) until its handler returns. A number that only grows
+    /// indicates a handler that hangs.
     pub stuck: u64,
-    /// How many connections were open, and are not any more, however they ended.
+    /// The number of connections that have ended so far, for whatever reason.
     pub closed: u64,
-    /// How many connections were aborted because the server held [too
-    /// much](crate::ServerOptions::max_buffered) for peers that did not take it. Once their handlers have
-    /// returned they are in the number of [closed](Self::closed) ones as well.
+    /// The number of connections aborted so far because the server buffered [too
+    /// much](crate::ServerOptions::max_buffered) for peers that did not read. They also count as
+    /// [closed](Self::closed), once their handlers have returned.
     pub evicted: u64,
-    /// How many bytes of memory are held now for peers that do not take what is sent to them; see
+    /// The number of bytes of memory that are buffered now for peers that do not keep up; see
     /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered). Zero while every peer keeps up.
     pub buffered: u64,
-    /// How many got a page, or the answer to OPTIONS.
+    /// The number of requests so far that were answered with a page, or were OPTIONS.
     pub pages: u64,
-    /// How many of the pages and refusals were not sent whole: the peer took them [too
-    /// slowly](crate::Options::min_write_rate) or left, or they had to [make
-    /// way](crate::ServerOptions::max_pages), or were cut at the end of a shutdown. They are in the numbers
-    /// of pages and refusals as well.
+    /// The number of pages and refusals that were not sent completely: the peer read [too
+    /// slowly](crate::Options::min_write_rate) or disconnected, or the answer was cut [in favour of another
+    /// one](crate::ServerOptions::max_pages) or at the end of a shutdown. They also count as
+    /// [pages](Self::pages) or [refused](Self::refused).
     pub incomplete: u64,
-    /// How many got neither, and why.
+    /// The numbers of peers that got neither a connection nor a page, by reason.
     pub refused: Refused,
 }
 
-/// How many peers a server refused, by reason.
+/// The numbers of peers that a server has refused so far, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// What they sent was no good request: 400, 405, 426, 431, 505.
+    /// Peers that sent an invalid request: 400, 405, 426, 431, 505.
     pub bad_request: u64,
-    /// Their [origin](crate::Server::origins) is not allowed: 403.
+    /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,
-    /// They were not [authorised](crate::Server::authorize), whatever they were answered.
+    /// Peers that were not [authorised](crate::Server::authorize), with whatever status.
     pub unauthorized: u64,
-    /// Nothing is where they asked for something: 404.
+    /// Peers that requested a path without a route: 404.
     pub not_found: u64,
-    /// Their request did not come within the [handshake
-    /// timeout](crate::Options::handshake_timeout): 408.
+    /// Peers whose request did not arrive within the [handshake timeout](crate::Options::handshake_timeout): 408.
     pub timed_out: u64,
-    /// They had to make way for others (see [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)),
-    /// or the server shut down. They got no answer.
+    /// Peers whose handshake was dropped in favour of another one (see
+    /// [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no answer.
     pub evicted: u64,
-    /// They left, or the transport failed, before there was a request.
+    /// Peers that disconnected, or whose transport failed, before their request was complete.
     pub left: u64,
-    /// A page or the authorisation panicked: 500.
+    /// Peers whose request made a page or the authorisation panic: 500.
     pub failed: u64,
 }
 
-/// What became of the connections that there were when a server was shut down: each is in one of
-/// these numbers.
+/// How the connections of a server ended when it was shut down: the result of
+/// [`Server::serve_until`](crate::Server::serve_until). Each connection is counted in one of these numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// How many ended well within the grace time: both sides had closed.
+    /// The number of connections that ended cleanly within the grace time: both sides sent a close frame.
     pub closed: usize,
-    /// How many ended otherwise within the grace time ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not
-    /// answer the close frame in time, or was gone without an answer, or the handler panicked or aborted it.
+    /// The number of connections that failed within the grace time
+    /// ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not answer the close frame in time, or
+    /// disconnected without an answer, or the handler panicked or aborted the connection.
     pub failed: usize,
-    /// How many had to be cut when the grace time was over.
+    /// The number of connections that were cut at the end of the grace time.
     pub cut: usize,
 }
 
-/// Of several servers, all in all.
+/// Adds up the numbers of several servers.
 impl Sum for Shutdown {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, one| Self {
@@ -148,7 +157,7 @@ impl Sum for Shutdown {
 }
 
 impl Refused {
-    /// All of them.
+    /// Returns the sum over all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.bad_request
@@ -163,82 +172,85 @@ impl Refused {
 }
 
 impl ServerStats {
-    /// The numbers, now.
+    /// Returns a snapshot of the counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let unopened = |why: Unopened| self.tally.unopened[why as usize].load(Relaxed);
+        let not_upgraded =
+            |why: NotUpgraded| self.counters.not_upgraded[why as usize].load(Relaxed);
         let refused = Refused {
-            bad_request: unopened(Unopened::BadRequest),
-            forbidden_origin: unopened(Unopened::Forbidden),
-            unauthorized: unopened(Unopened::Unauthorized),
-            not_found: unopened(Unopened::NotFound),
-            timed_out: unopened(Unopened::TimedOut),
-            evicted: unopened(Unopened::Evicted),
-            left: unopened(Unopened::Left),
-            failed: unopened(Unopened::Failed),
+            bad_request: not_upgraded(NotUpgraded::BadRequest),
+            forbidden_origin: not_upgraded(NotUpgraded::Forbidden),
+            unauthorized: not_upgraded(NotUpgraded::Unauthorized),
+            not_found: not_upgraded(NotUpgraded::NotFound),
+            timed_out: not_upgraded(NotUpgraded::TimedOut),
+            evicted: not_upgraded(NotUpgraded::Evicted),
+            left: not_upgraded(NotUpgraded::Left),
+            failed: not_upgraded(NotUpgraded::Failed),
         };
-        let pages = unopened(Unopened::Page);
-        let unstuck = self.tally.unstuck.load(Relaxed);
-        let stuck = self.tally.stuck.load(Relaxed);
-        let closed = self.tally.closed.load(Relaxed);
-        let opened = self.tally.opened.load(Relaxed);
-        let accepted = self.tally.accepted.load(Relaxed);
-        let greeted = opened + pages + refused.total();
+        let pages = not_upgraded(NotUpgraded::Page);
+        let unstuck = self.counters.unstuck.load(Relaxed);
+        let stuck = self.counters.stuck.load(Relaxed);
+        let closed = self.counters.closed.load(Relaxed);
+        let opened = self.counters.opened.load(Relaxed);
+        let accepted = self.counters.accepted.load(Relaxed);
+        let handshakes_done = opened + pages + refused.total();
         Counts {
             accepted,
-            // They are read one after the other, and by themselves they have no order.
-            in_handshake: accepted.saturating_sub(greeted),
+            // Saturating, because the counters are updated and read in no particular order.
+            in_handshake: accepted.saturating_sub(handshakes_done),
             open: opened.saturating_sub(closed),
             stuck: stuck.saturating_sub(unstuck),
             closed,
-            evicted: self.tally.evicted.load(Relaxed),
+            evicted: self.counters.evicted.load(Relaxed),
             buffered: self.buffered(),
             pages,
-            incomplete: self.tally.incomplete.load(Relaxed),
+            incomplete: self.counters.incomplete.load(Relaxed),
             refused,
         }
     }
 
     pub(crate) fn accepted(&self) {
-        self.tally.accepted.fetch_add(1, Relaxed);
+        self.counters.accepted.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn opened(&self) {
-        self.tally.opened.fetch_add(1, Relaxed);
+        self.counters.opened.fetch_add(1, Relaxed);
     }
 
-    /// A connection is over; `stuck`: it was counted as such before.
+    /// Counts a connection that has ended. `stuck` says whether it was counted as [stuck](Self::stuck) before.
     pub(crate) fn closed(&self, stuck: bool) {
         if stuck {
-            self.tally.unstuck.fetch_add(1, Relaxed);
+            self.counters.unstuck.fetch_add(1, Relaxed);
         }
-        self.tally.closed.fetch_add(1, Relaxed);
+        self.counters.closed.fetch_add(1, Relaxed);
     }
 
+    /// Counts a connection whose transport is gone while its handler still runs.
     pub(crate) fn stuck(&self) {
-        self.tally.stuck.fetch_add(1, Relaxed);
+        self.counters.stuck.fetch_add(1, Relaxed);
     }
 
-    /// A page or a refusal could not be sent whole.
+    /// Counts a page or a refusal that was not sent completely.
     pub(crate) fn incomplete(&self) {
-        self.tally.incomplete.fetch_add(1, Relaxed);
+        self.counters.incomplete.fetch_add(1, Relaxed);
     }
 
-    /// A connection had to be aborted, for what is held in all.
+    /// Counts a connection that was aborted because too much was buffered in total.
     pub(crate) fn evicted(&self) {
-        self.tally.evicted.fetch_add(1, Relaxed);
+        self.counters.evicted.fetch_add(1, Relaxed);
     }
 
-    /// How many bytes are held for peers that do not take them.
+    /// Returns how many bytes are buffered for peers that do not keep up.
     pub(crate) fn buffered(&self) -> u64 {
-        self.tally.buffered.load(Relaxed)
+        self.counters.buffered.load(Relaxed)
     }
 
     pub(crate) fn set_buffered(&self, bytes: u64) {
-        self.tally.buffered.store(bytes, Relaxed);
+        self.counters.buffered.store(bytes, Relaxed);
     }
 
-    pub(crate) fn unopened(&self, why: Unopened) {
-        self.tally.unopened[why as usize].fetch_add(1, Relaxed);
+    /// Counts a transport that did not become a connection.
+    pub(crate) fn not_upgraded(&self, why: NotUpgraded) {
+        self.counters.not_upgraded[why as usize].fetch_add(1, Relaxed);
     }
 }

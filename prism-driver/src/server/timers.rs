@@ -1,5 +1,5 @@
-//! The timers of a server's connections: one timer of the runtime stands for all of them, because one for each would
-//! be a tenth of an idle connection's memory.
+//! The timers of a server's connections. They share one timer of the runtime, because one for each connection would
+//! take a tenth of an idle connection's memory.
 
 use std::time::Duration;
 
@@ -9,40 +9,40 @@ use crate::{
     session::moment::Moment,
 };
 
-/// How long timers that are due wait for others, so that many of them cost one look at all. A timer that is set for
-/// earlier than the next look fires exactly.
-const COALESCED: Duration = Duration::from_millis(25);
+/// The minimum time between two scans of the timers, so that one scan fires many of them. A timer that is set for
+/// earlier than the next scan still fires on time.
+const SCAN_INTERVAL: Duration = Duration::from_millis(25);
 
 impl Registry {
-    /// Sets the timer of an entry, in place of what it was set for.
+    /// Sets the timer of an entry, replacing its previous time.
     pub(crate) fn set_timer(&self, key: usize, due: Moment) {
         let mut inner = self.lock();
         inner.entries[key].due = due;
-        if due < inner.due {
-            inner.due = due;
+        if due < inner.next_scan {
+            inner.next_scan = due;
             drop(inner);
             self.timers.notify(1);
         }
     }
 
-    /// Fires the timers when they are due. Returns when the registry is empty and [no more
-    /// connections](Self::expect_no_more) will come.
+    /// Fires the timers when they are due. Returns when the registry is empty and [no further
+    /// connection](Self::expect_no_more) will be accepted.
     pub(crate) async fn run_timers(&self, runtime: &impl Runtime) {
-        while let Some(due) = self.next_look() {
-            let news = self.timers.wait_until(|| self.next_look().is_none_or(|it| it < due));
-            if until(runtime, due.into(), news).await.is_none() {
+        while let Some(due) = self.next_scan() {
+            let changed = self.timers.wait_until(|| self.next_scan().is_none_or(|it| it < due));
+            if until(runtime, due.into(), changed).await.is_none() {
                 self.fire_due(runtime.now());
             }
         }
     }
 
-    /// Returns when the timers have to be looked at; `None` if never again.
-    fn next_look(&self) -> Option<Moment> {
+    /// Returns when the timers have to be scanned; `None` if never again.
+    fn next_scan(&self) -> Option<Moment> {
         let inner = self.lock();
-        if inner.last && inner.entries.is_empty() { None } else { Some(inner.due) }
+        if inner.is_final && inner.entries.is_empty() { None } else { Some(inner.next_scan) }
     }
 
-    /// Fires all timers that are due. A list of moments is quickly looked through.
+    /// Fires all timers that are due. A scan of all entries is fast enough: it only compares times.
     fn fire_due(&self, now: Duration) {
         let mut fired = Vec::new();
         let mut inner = self.lock();
@@ -54,7 +54,7 @@ impl Registry {
             }
             next = next.min(entry.due);
         }
-        inner.due = next.max(now.saturating_add(COALESCED).into());
+        inner.next_scan = next.max(now.saturating_add(SCAN_INTERVAL).into());
         drop(inner);
         fired.iter().for_each(|connection| connection.outbox().fire_timer());
     }

@@ -1,24 +1,24 @@
-//! [`UpgradePolicy`]: which requests may become connections, and with which sub-protocol.
+//! [`UpgradePolicy`]: which requests may become connections, and with which subprotocol.
 
 use prism_core::{Offer, Reply, Request};
 
-use crate::server::{origins::Origins, plain_answer::PlainAnswer, stats::Unopened};
+use crate::server::{origins::Origins, plain_answer::PlainAnswer, stats::NotUpgraded};
 
-/// Judges a request before it becomes a connection.
+/// Authorises a request before it becomes a connection, or refuses it with a reply.
 pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
 
-/// Which requests may become connections, and with which sub-protocol.
+/// The rules by which requests become connections and subprotocols are selected.
 pub(crate) struct UpgradePolicy {
-    /// The preferred one first.
+    /// The supported subprotocols, in order of preference.
     pub(crate) subprotocols: Vec<String>,
-    /// Whether a request without one of these is refused.
+    /// Whether a request that offers none of these is refused.
     pub(crate) requires_subprotocol: bool,
     pub(crate) origins: Origins,
     pub(crate) authorize: Option<Authorize>,
 }
 
 impl UpgradePolicy {
-    /// Lets every request become a connection, without a sub-protocol.
+    /// Creates a policy that accepts every request, without a subprotocol.
     pub(crate) fn new() -> Self {
         Self {
             subprotocols: Vec::new(),
@@ -28,7 +28,7 @@ impl UpgradePolicy {
         }
     }
 
-    /// Selects the sub-protocol, and returns the refusal of a request that may not become a connection.
+    /// Selects the subprotocol. Returns an error with the refusal if the request may not become a connection.
     pub(crate) fn check(
         &self,
         request: &Request<'_>,
@@ -38,12 +38,12 @@ impl UpgradePolicy {
             return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
         }
         if !self.origins.allow(request) {
-            // The origin is not repeated: the reader of this is not the one that sent it.
+            // The answer does not repeat the origin, which an attacker may have chosen.
             let reply = Reply::text(403, "pages of this origin may not connect here");
-            return Err(PlainAnswer::new(request, reply, Unopened::Forbidden));
+            return Err(PlainAnswer::new(request, reply, NotUpgraded::Forbidden));
         }
         if let Some(authorize) = &self.authorize {
-            let refusal = |reply| PlainAnswer::new(request, reply, Unopened::Unauthorized);
+            let refusal = |reply| PlainAnswer::new(request, reply, NotUpgraded::Unauthorized);
             authorize(request).map_err(refusal)?;
         }
         Ok(())
@@ -51,6 +51,6 @@ impl UpgradePolicy {
 
     fn missing_subprotocol(&self) -> String {
         let names = self.subprotocols.join(", ");
-        format!("no sub-protocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
+        format!("no subprotocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
     }
 }

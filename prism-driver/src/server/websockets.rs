@@ -1,6 +1,5 @@
-//! [`WebSockets`]: what a server is without a listener. It holds the limits, decides which requests become
-//! connections, keeps the open connections with their one timer, counts, and shuts down.
-//! [`Server`](crate::Server) is this with a listener, a limit for handshakes, and routes.
+//! [`WebSockets`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
+//! handshakes, and routes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,22 +18,22 @@ use crate::{
     },
 };
 
-/// How long a shutdown waits for connections that it has cut: they end at once, unless a handler hangs.
+/// How long a shutdown waits for the connections that it has cut. They end at once, unless a handler hangs.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
+/// The limits, the policy for upgrades, the open connections, and the counters of a server.
 pub(crate) struct WebSockets<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) options: ServerOptions,
     pub(crate) policy: UpgradePolicy,
     pub(crate) registry: Registry,
-    /// What all connections may hold for peers that do not read.
+    /// Limits what all connections together may buffer for peers that do not read.
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: ServerStats,
 }
 
 impl<R: Runtime> WebSockets<R> {
-    /// Spawns the task of the timers. It ends when the last connection has ended after
-    /// [`Registry::expect_no_more`].
+    /// Also spawns the task of the timers. After [`Registry::expect_no_more`], it ends with the last connection.
     pub(crate) fn new(
         runtime: R,
         options: ServerOptions,
@@ -49,8 +48,8 @@ impl<R: Runtime> WebSockets<R> {
         websockets
     }
 
-    /// Closes all connections, and cuts those that have not ended after the grace time. `before_cut` is called when
-    /// that time is over.
+    /// Closes all connections, and cuts those that have not ended after the grace time. Calls `before_cut` when that
+    /// time is over.
     pub(crate) async fn shut_down(&self, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
