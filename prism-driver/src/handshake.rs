@@ -33,10 +33,10 @@ impl<E> Upgrade<E> {
         let request = offer.request();
         let info = plain.shared(request.path(), request.query(), params, offer.subprotocol());
         let headers = Some(request.headers().into_owned());
-        let mut unsent = buffer_pool::take_send();
-        let websocket = offer.accept(&Accept::new(), &options.config(), unsent.buffer());
-        let unsent = Some(unsent);
-        Self { endpoint, established: Established { websocket, unsent, info, headers } }
+        let mut answer = buffer_pool::take_send();
+        let websocket = offer.accept(&Accept::new(), &options.config(), answer.buffer());
+        let answer = Some(answer);
+        Self { endpoint, established: Established { websocket, answer, info, headers } }
     }
 
     /// Begins the session, and returns it with its endpoint.

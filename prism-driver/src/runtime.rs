@@ -133,7 +133,7 @@ pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
 /// Sets `TCP_NODELAY` on a stream, and returns it. Writes are batched already: Nagle's algorithm would only delay them.
-pub(crate) fn undelayed<N: Network>(network: &N, stream: N::Stream) -> N::Stream {
+pub(crate) fn with_nodelay<N: Network>(network: &N, stream: N::Stream) -> N::Stream {
     // This fails only if the socket is dead, and then the next read or write reports it.
     let _ = network.set_nodelay(&stream);
     stream

@@ -87,7 +87,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
-    let opened = Established { websocket, unsent: None, info, headers: None };
+    let opened = Established { websocket, answer: None, info, headers: None };
     let session = Session::new(opened, io, None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }

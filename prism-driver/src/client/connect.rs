@@ -8,9 +8,9 @@ use crate::{
     client::url::ServerAddress,
     runtime::{
         Network,
-        address_errors::{about, all_failed},
+        address_errors::{all_failed, with_context},
         timeout::{until, within},
-        undelayed,
+        with_nodelay,
     },
 };
 
@@ -35,7 +35,7 @@ pub(crate) async fn dial<N: Network>(
     let mut attempts = Vec::new();
     let connected = until(network, deadline, race(network, addresses, &mut attempts)).await;
     match connected.flatten() {
-        Some(stream) => Ok(undelayed(network, stream)),
+        Some(stream) => Ok(with_nodelay(network, stream)),
         None => {
             let failed = |(address, failure): Attempt| (address, failure.unwrap_or_else(timed_out));
             Err(all_failed(&attempts.into_iter().map(failed).collect::<Vec<_>>()))
@@ -56,7 +56,7 @@ async fn resolve<N: Network>(
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
         }
         Ok(addresses) => Ok(addresses),
-        Err(error) => Err(about(host, &error)),
+        Err(error) => Err(with_context(host, &error)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 /// Prefixes an error with what it is about.
-pub(crate) fn about(what: &str, error: &io::Error) -> io::Error {
+pub(crate) fn with_context(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
-    runtime::{Network, undelayed},
+    runtime::{Network, with_nodelay},
     server::{pending::PendingConnection, shared::ServerShared, slot::Slot, stats::Shutdown},
 };
 
@@ -26,7 +26,7 @@ impl<N: Network> Acceptor<N> {
             let slot = Slot::new(shared.websockets.clone());
             match shared.network().accept(listener).await {
                 Ok((stream, peer_addr)) => {
-                    let stream = undelayed(shared.network(), stream);
+                    let stream = with_nodelay(shared.network(), stream);
                     shared.make_room().await;
                     let since = shared.network().now();
                     let permit = shared.handshakes.admit(since);

@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use prism_core::CloseCode;
 use slab::Slab;
 
 use crate::{
@@ -55,17 +54,14 @@ impl Registry {
         self.lock().entries.insert(Entry { connection: None, due: Moment::END })
     }
 
-    /// Records that a handshake has succeeded. If the server is shutting down, the connection is closed at once.
-    pub(crate) fn opened(&self, key: usize, connection: &Connection) {
+    /// Records that a handshake has succeeded. Returns whether the server is shutting down.
+    #[must_use]
+    pub(crate) fn opened(&self, key: usize, connection: &Connection) -> bool {
         let mut inner = self.lock();
         inner.entries[key].connection = Some(connection.clone());
         inner.open += 1;
         self.stats.opened();
-        let is_shutting_down = inner.shutdown.is_some();
-        drop(inner);
-        if is_shutting_down {
-            send_going_away(connection);
-        }
+        inner.shutdown.is_some()
     }
 
     /// Records that a connection has ended, cleanly or not.
@@ -146,11 +142,6 @@ impl Registry {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Closes a connection with 1001, because the server is shutting down.
-pub(crate) fn send_going_away(connection: &Connection) {
-    connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }
 
 impl Default for Inner {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use prism_core::CloseCode;
+
 use crate::{
     connection::Connection,
     runtime::{Runtime, timeout::until},
-    server::registry::{Registry, send_going_away},
+    server::registry::Registry,
 };
 
 /// The number of steps in which the connections are closed.
@@ -57,4 +59,9 @@ impl Drop for GradualClose {
     fn drop(&mut self) {
         self.open.iter().for_each(send_going_away);
     }
+}
+
+/// Closes a connection with 1001, because the server is shutting down.
+pub(crate) fn send_going_away(connection: &Connection) {
+    connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
 }

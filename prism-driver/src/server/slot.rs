@@ -11,7 +11,7 @@ use crate::{
     error::Disconnect,
     options::Options,
     runtime::Runtime,
-    server::websockets::WebSockets,
+    server::{shutdown::send_going_away, websockets::WebSockets},
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
@@ -27,9 +27,11 @@ impl<R: Runtime> Slot<R> {
         Self { websockets, key }
     }
 
-    /// Records that the handshake has succeeded.
+    /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
     pub(crate) fn opened(&self, connection: &Connection) {
-        self.websockets.registry.opened(self.key, connection);
+        if self.websockets.registry.opened(self.key, connection) {
+            send_going_away(connection);
+        }
     }
 
     /// Records that the connection has ended.
