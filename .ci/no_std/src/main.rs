@@ -1,7 +1,7 @@
 //! A conversation in memory, in a program that has `prism-core` but no standard library.
 //!
-//! It brings its own panic handler and allocator. Whatever lets `std` in by a side door brings a
-//! second panic handler, and this no longer compiles.
+//! It has its own panic handler and allocator. A dependency that links `std` would bring a second panic
+//! handler, and this would no longer compile.
 
 #![no_std]
 #![no_main]
@@ -23,7 +23,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     c_int::from(!matches!(converse(), Ok(true)))
 }
 
-/// A client says hello and the server says it back; tells whether it arrived.
+/// Lets a client send a message and the server echo it. Returns whether the echo arrived.
 fn converse() -> Result<bool, Box<dyn Error>> {
     let config = Config::default();
     let mut server = WebSocket::server(&config);
