@@ -18,8 +18,8 @@ impl Chat {
     /// Sends a line to everyone.
     fn broadcast(&self, line: &str) {
         for person in self.people.lock().unwrap().values() {
-            // `try_send` never waits: a slow client misses the line, and delays nobody. All connections
-            // share the bytes.
+            // `try_send` never waits: a slow client misses the line, and no other has to wait. All
+            // connections share the bytes.
             let _ = person.try_send(line);
         }
     }

@@ -135,11 +135,11 @@ impl Handler for Busy {
 
 #[test]
 fn a_waiting_message_holds_only_the_buffer_it_arrived_in() {
-    let mut paced = options();
-    paced.message_rate = Some(Rate { per_second: 1, burst: 1 });
-    let paced = held_by_each_that_waits(Arc::new(Echo), &paced);
+    let mut limited = options();
+    limited.message_rate = Some(Rate { per_second: 1, burst: 1 });
+    let limited = held_by_each_that_waits(Arc::new(Echo), &limited);
     let busy = held_by_each_that_waits(Busy, &options());
-    for held in [paced, busy] {
+    for held in [limited, busy] {
         assert!((64 << 10..(64 << 10) + IDLE).contains(&held), "{held} bytes each");
     }
 }

@@ -29,7 +29,7 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
         .origins(Origins::these(["https://example.org"]).unwrap())
         .authorize(authorize)
         .websocket("/chat", Echo)
-        .get("/page", |_| Reply::text(404, "a page of its own"))
+        .get("/page", |_| Reply::text(404, "a custom page"))
         .get("/panic", |_| panic!("on purpose"));
     let stats = server.stats();
     sim.spawn(server.serve());

@@ -46,7 +46,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack { name: "say", run: Attacker::flood_a_room_with_unread_members },
     Attack { name: "presence", run: Attacker::change_before_unread_watchers },
     Attack { name: "watch-again", run: Attacker::watch_again_unread },
-    Attack { name: "crowd", run: Attacker::talk_in_step },
+    Attack { name: "crowd", run: Attacker::send_at_once },
     Attack { name: "busy", run: Attacker::send_to_busy_handlers },
     Attack { name: "empty-fragments", run: Attacker::send_empty_fragments },
     Attack { name: "unfinished", run: Attacker::leave_messages_unfinished },
@@ -149,7 +149,7 @@ impl Attacker {
     // ---- echo
 
     /// A crowd of peers that all send at the same moment.
-    fn talk_in_step(&mut self) -> io::Result<()> {
+    fn send_at_once(&mut self) -> io::Result<()> {
         self.open("/", 4096)?;
         let message = Payload { size: 5, text: false }.frame();
         let (poll, clients) = self.groups.last_mut().expect("it was just opened");
