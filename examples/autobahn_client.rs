@@ -17,7 +17,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     let server = server.trim_end_matches('/');
 
     let count = connect(&format!("{server}/getCaseCount")).await?.recv().await?;
-    let count: u32 = count.as_message().as_text().ok_or("the count is no text")?.parse()?;
+    let count: u32 = count.as_message().as_text().ok_or("the count is not text")?.parse()?;
     for case in 1..=count {
         let url = format!("{server}/runCase?case={case}&agent=prism");
         match Client::new(&url)?.options(options()).run(Echo).await {
@@ -25,13 +25,13 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
             Err(error) => println!("case {case} of {count}: {error}"),
         }
     }
-    // The server closes this one when the report is written.
+    // The server closes this connection when it has written the report.
     let ending = connect(&format!("{server}/updateReports?agent=prism")).await?.recv().await;
     println!("report: {ending:?}");
     Ok(())
 }
 
-/// The cases send up to 16 MiB.
+/// Allows large messages: the cases send up to 16 MiB.
 fn options() -> Options {
     let mut options = Options::default();
     options.protocol.max_message_size = 64 << 20;

@@ -1,4 +1,4 @@
-//! A chat: everybody hears everybody, and a page for the browser.
+//! A chat server: sends each message to all connections, and serves a page for the browser.
 //!
 //! ```text
 //! chat [ADDR]
@@ -8,17 +8,19 @@ use std::{collections::HashMap, io, sync::Mutex};
 
 use crate::prism::{Connection, ConnectionId, Disconnect, Handler, Message, Reply, Server};
 
-/// Everybody who is in the chat.
+/// All connections of the chat.
 #[derive(Default)]
 struct Chat {
     people: Mutex<HashMap<ConnectionId, Connection>>,
 }
 
 impl Chat {
-    fn say(&self, text: &str) {
+    /// Sends a line to everyone.
+    fn broadcast(&self, line: &str) {
         for person in self.people.lock().unwrap().values() {
-            // Nobody waits for somebody who does not keep up: they miss a line. The others share its bytes.
-            let _ = person.try_send(text);
+            // `try_send` never waits: a slow client misses the line, and no other has to wait. All
+            // connections share the bytes.
+            let _ = person.try_send(line);
         }
     }
 }
@@ -26,22 +28,22 @@ impl Chat {
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
         self.people.lock().unwrap().insert(connection.id(), connection.clone());
-        self.say(&format!("{:.8} joined", connection.id()));
+        self.broadcast(&format!("{:.8} joined", connection.id()));
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         if let Message::Text(text) = message {
-            self.say(&format!("{:.8}: {text}", connection.id()));
+            self.broadcast(&format!("{:.8}: {text}", connection.id()));
         }
     }
 
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
         self.people.lock().unwrap().remove(&connection.id());
-        self.say(&format!("{:.8} left", connection.id()));
+        self.broadcast(&format!("{:.8} left", connection.id()));
     }
 }
 
-/// Serves until `shutdown` is ready, and everybody has left.
+/// Serves until `shutdown` completes and all connections are closed.
 pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let server = Server::bind(address)

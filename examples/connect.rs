@@ -1,4 +1,4 @@
-//! Connects to each URL and tells what came of it: the server's decision, or what went wrong.
+//! Connects to each URL and prints the outcome: connected, refused by the server, or failed.
 //!
 //! ```text
 //! connect [ws://127.0.0.1:8080/ws ...]
@@ -19,7 +19,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
                 println!("connected, sub-protocol {:?}", socket.connection().subprotocol());
                 socket.close(CloseCode::NORMAL, "").await;
             }
-            // Another attempt would be refused as well, unless the status says "later".
+            // Trying again helps only if the status says so, such as 503.
             Err(ConnectError::Refused(refusal)) => {
                 let body = String::from_utf8_lossy(&refusal.body);
                 println!("refused with {}: {:?}", refusal.status, body.trim_end());

@@ -1,4 +1,4 @@
-//! Echoes every message, on every path.
+//! An echo server: sends every message back, on every path.
 //!
 //! ```text
 //! echo [ADDR] [--threads N] [--max-message BYTES] [--broadcast]
@@ -24,13 +24,13 @@ mod echo_handler;
 
 pub(crate) struct Arguments {
     pub(crate) address: String,
-    /// How many threads to serve with.
+    /// The number of threads to serve with.
     pub(crate) threads: usize,
     broadcast: bool,
     options: Options,
 }
 
-/// Serves until `shutdown` is ready, and everybody has left.
+/// Serves until `shutdown` completes and all connections are closed.
 pub(crate) async fn serve(
     server: Server,
     arguments: Arguments,
@@ -39,18 +39,19 @@ pub(crate) async fn serve(
     println!("listening on ws://{}", server.local_addr()?);
     let server = server.options(arguments.options);
     if arguments.broadcast {
-        everywhere(server, Broadcast::default()).serve_until(shutdown).await;
+        on_every_path(server, Broadcast::default()).serve_until(shutdown).await;
     } else {
-        everywhere(server, Echo).serve_until(shutdown).await;
+        on_every_path(server, Echo).serve_until(shutdown).await;
     }
     Ok(())
 }
 
-fn everywhere(server: Server, handler: impl Handler) -> Server {
+fn on_every_path(server: Server, handler: impl Handler) -> Server {
     let handler = Arc::new(handler);
     server.websocket("/", handler.clone()).websocket("/{*path}", handler)
 }
 
+/// Sends every message to all connections.
 #[derive(Default)]
 struct Broadcast {
     everyone: Mutex<HashMap<ConnectionId, Connection>>,
@@ -63,7 +64,7 @@ impl Handler for Broadcast {
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
         for connection in self.everyone.lock().unwrap().values() {
-            let _ = connection.try_send(message); // who does not keep up misses it
+            let _ = connection.try_send(message); // a slow client misses it
         }
     }
 
@@ -73,7 +74,7 @@ impl Handler for Broadcast {
 }
 
 impl Arguments {
-    /// What the command line says.
+    /// Parses the command line.
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         let mut arguments = Self::default();
         let mut words = std::env::args().skip(1);

@@ -1,4 +1,4 @@
-//! Sends every message back: the same bytes of source on every runtime.
+//! A handler that sends every message back. It is the same source on every runtime.
 
 use crate::prism::{Connection, Handler, Message};
 

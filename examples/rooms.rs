@@ -1,27 +1,26 @@
-//! Rooms: several chats at once, who is in them and who is typing, and a page for the browser.
+//! A chat with several rooms: it shows who is there and who is typing, and has a page for the browser.
 //!
 //! ```text
 //! rooms [ADDR]
 //! ```
 //!
-//! A person is a name here: two tabs with the same one are one person. It is sent text, and answers
-//! with JSON:
+//! A name stands for a person: two tabs with the same name are one person. Clients send lines of text, and
+//! receive JSON:
 //!
 //! ```text
 //! /name NAME           {"name": NAME}
-//! /join ROOM           {"presence": "state", ...}, and "diff"s from then on; again, the state again
+//! /join ROOM           {"presence": "state", ...}, then "diff"s; joining again sends the state again
 //! /leave ROOM          {"left": ROOM}
 //! /who ROOM            {"who": ROOM, "people": [NAME, ...], "of": NUMBER}
 //! /rooms [AFTER]       {"rooms": [{"room": ROOM, "members": NUMBER}, ...], "of": NUMBER}
-//! /typing ROOM         a "diff" to all who are in the room
-//! /quiet ROOM          the same, when there is no more typing
-//! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE}, to all who are in it
+//! /typing ROOM         a "diff" to everyone in the room
+//! /quiet ROOM          the same, when the typing has stopped
+//! ROOM MESSAGE         {"room": ROOM, "from": NAME, "text": MESSAGE} to everyone in the room
 //! ```
 //!
-//! Those who are in a room are told `{"room": ROOM, "came": NAME}` when somebody has joined it, and
-//! `{"room": ROOM, "gone": NAME}` when that person's last connection has left it, or has ended. Lists are
-//! a page long: `of` is how many there are in all. What is refused is answered with
-//! `{"error": WHY, "line": LINE}`.
+//! Everyone in a room receives `{"room": ROOM, "came": NAME}` when a person joins it, and
+//! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. A list has at most
+//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`.
 
 use std::{
     collections::HashMap,
@@ -38,22 +37,25 @@ use crate::prism::{
     Connection, ConnectionId, Disconnect, Handler, Message, Options, Rate, Reply, Runtime, Server,
 };
 
-/// How many rooms one connection may be in, how many of anything are listed, and how long what is sent
-/// may be, in bytes.
-const MOST_ROOMS: usize = 32;
-const MOST_LISTED: usize = 100;
-const LONGEST: usize = 16 << 10;
+/// How many rooms one connection may be in.
+const MAX_ROOMS: usize = 32;
 
-/// How fast one connection may talk. What it says goes to all in the room, so it costs a thousand times
-/// more to pass on than to say. Nobody types so fast; but a page that comes back says its name and joins
-/// its rooms at once, and that should not have to wait.
+/// How many entries a list has.
+const PAGE_LEN: usize = 100;
+
+/// How long a line may be, in bytes.
+const MAX_LINE_LEN: usize = 16 << 10;
+
+/// How fast one connection may send. A message to a room costs a thousand times more to deliver than to
+/// send. This is faster than anyone types. The burst is for a page that reconnects: it sends its name and
+/// joins its rooms at once.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-/// How long a connection that was told a list waits before its next line is read. A list of rooms costs as
-/// much as a hundred lines, and a connection that has just come could ask for a hundred lists at once.
-const AFTER_LIST: Duration = Duration::from_millis(50);
+/// How long the server waits after a list before it reads the next line. A list of rooms costs as much as
+/// a hundred lines, and a new connection could ask for a hundred lists at once.
+const LIST_DELAY: Duration = Duration::from_millis(50);
 
-struct House<R> {
+struct RoomsHandler<R> {
     rooms: Rooms,
     people: Arc<People>,
     runtime: R,
@@ -64,7 +66,7 @@ struct People {
     names: Mutex<HashMap<ConnectionId, String>>,
 }
 
-/// What the others in a room see of a person, beside the name.
+/// What the others in a room see of a person, besides the name.
 #[derive(Serialize)]
 struct Status {
     typing: bool,
@@ -75,7 +77,7 @@ impl People {
         self.names.lock().unwrap()[&connection.id()].clone()
     }
 
-    /// All who watch the room see this person in it, unless it is full.
+    /// Shows a person to all who watch the room. Fails if the room is full.
     fn show(&self, connection: &Connection, room: &str, typing: bool) -> Result<(), String> {
         let name = self.name(connection);
         let shown = self.presence.track(connection, room, &name, Status { typing });
@@ -86,37 +88,37 @@ impl People {
         self.presence.person(room, name).is_some()
     }
 
-    /// Called whenever a connection has left rooms, by itself or because it has ended. (Of one that has
-    /// ended, presence knows or will know by itself. Here it has to, for the others' sake.)
-    fn part(&self, departure: &Departure<'_>) {
+    /// Runs whenever a connection has left rooms, including at its end. Presence would notice the end of a
+    /// connection by itself, but has to know it before the others are told.
+    fn on_leave(&self, departure: &Departure<'_>) {
         let (id, name) = (departure.connection.id(), self.name(departure.connection));
         for room in departure.left {
             self.presence.unwatch(id, room);
             self.presence.untrack(id, room);
-            // Unless there is another tab.
+            // The person may have another tab.
             if !self.is_in(room, &name) {
-                tell(departure.rooms, room, "gone", &name);
+                announce(departure.rooms, room, "gone", &name);
             }
         }
     }
 }
 
-impl<R: Runtime> House<R> {
+impl<R: Runtime> RoomsHandler<R> {
     fn new(runtime: R) -> Self {
-        let options = PresenceOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let options = PresenceOptions::default().max_rooms_per_connection(MAX_ROOMS);
         let presence = Presence::with_options(runtime.clone(), options);
         let people = Arc::new(People { presence, names: Mutex::default() });
-        let options = RoomsOptions::default().max_rooms_per_connection(MOST_ROOMS);
+        let options = RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS);
         let rooms = Rooms::with_options(options);
         rooms.on_leave({
             let people = people.clone();
-            move |departure| people.part(departure)
+            move |departure| people.on_leave(departure)
         });
         Self { rooms, people, runtime }
     }
 
-    /// Gives a connection a name in all its rooms; if one of them refuses it, the old name back in all.
-    fn call(&self, connection: &Connection, name: &str) -> Result<Value, String> {
+    /// Gives a connection a name in all its rooms. If one of them refuses it, restores the old name in all.
+    fn rename(&self, connection: &Connection, name: &str) -> Result<Value, String> {
         let id = connection.id();
         let set = |name: &str| self.people.names.lock().unwrap().insert(id, name.to_owned());
         let before = set(name).unwrap_or_else(|| name.to_owned());
@@ -126,7 +128,7 @@ impl<R: Runtime> House<R> {
         if let Err(refused) = shown {
             set(&before);
             for room in &rooms {
-                // Its place may have gone to somebody else: then it is in that room no longer.
+                // Another person may have taken its place meanwhile. Then it leaves that room.
                 if self.people.show(connection, room, false).is_err() {
                     self.rooms.leave(id, room);
                     let _ = connection.try_send(&json!({ "left": room }).to_string());
@@ -136,80 +138,81 @@ impl<R: Runtime> House<R> {
         }
         for (room, was_in) in rooms.iter().zip(was_in) {
             if !was_in {
-                tell(&self.rooms, room, "came", name);
+                announce(&self.rooms, room, "came", name);
             }
             if !self.people.is_in(room, &before) {
-                tell(&self.rooms, room, "gone", &before);
+                announce(&self.rooms, room, "gone", &before);
             }
         }
         Ok(json!({ "name": name }))
     }
 
-    /// Lets a connection in and tells it who is there; tells it again if it was in.
+    /// Lets a connection join a room, and sends it the state; sends the state again if it is in there.
     fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
         let (id, presence) = (connection.id(), &self.people.presence);
         if !self.rooms.contains(room, id) {
             let name = self.people.name(connection);
             let was_in = self.people.is_in(room, &name);
-            // Shown first: if there is no place, it has never been in the room, and nobody is told that it
-            // has left.
+            // Presence comes first: if the room is full, the connection never joins it, and no departure is
+            // announced.
             self.people.show(connection, room, false)?;
             if let Err(error) = self.rooms.join(connection, room) {
                 presence.untrack(id, room);
                 return Err(error.to_string());
             }
             if !was_in {
-                tell(&self.rooms, room, "came", &name);
+                announce(&self.rooms, room, "came", &name);
             }
         }
         presence.unwatch(id, room);
         presence.watch(connection, room).map(|_| ()).map_err(|error| error.to_string())
     }
 
-    fn say(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
+    fn send(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
         let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
         self.rooms.to(room).send(&line.to_string());
         self.people.show(connection, room, false)
     }
 
-    fn who(&self, room: &str) -> Value {
-        let people = self.people.presence.list_after(room, None, MOST_LISTED);
+    /// Lists the first people in a room.
+    fn list_people(&self, room: &str) -> Value {
+        let people = self.people.presence.list_after(room, None, PAGE_LEN);
         let people: Vec<_> = people.iter().map(|person| &*person.key).collect();
         json!({ "who": room, "people": people, "of": self.people.presence.count(room) })
     }
 
-    /// The first rooms, or the first behind one of them.
-    fn some_rooms(&self, after: &str) -> Value {
+    /// Lists the first rooms after this name.
+    fn list_rooms(&self, after: &str) -> Value {
         let room = |name| json!({ "room": name, "members": self.rooms.len(name) });
-        let names = self.rooms.names_after(Some(after), MOST_LISTED);
+        let names = self.rooms.names_after(Some(after), PAGE_LEN);
         let rooms: Vec<_> = names.iter().map(|name| room(name)).collect();
         json!({ "rooms": rooms, "of": self.rooms.room_count() })
     }
 
-    /// Does what a line asks for; the answer, if there is one, or why not.
-    fn obey(&self, connection: &Connection, line: &str) -> Result<Option<Value>, String> {
+    /// Executes a line. Returns the answer, if there is one, or why the line is refused.
+    fn execute(&self, connection: &Connection, line: &str) -> Result<Option<Value>, String> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
-            "/name" if is_name(rest) => return self.call(connection, rest).map(Some),
+            "/name" if is_name(rest) => return self.rename(connection, rest).map(Some),
             "/join" if is_room(rest) => self.join(connection, rest)?,
             "/leave" if is_in(rest) => {
                 self.rooms.leave(connection.id(), rest);
                 return Ok(Some(json!({ "left": rest })));
             }
-            "/who" => return Ok(Some(self.who(rest))),
-            "/rooms" => return Ok(Some(self.some_rooms(rest))),
+            "/who" => return Ok(Some(self.list_people(rest))),
+            "/rooms" => return Ok(Some(self.list_rooms(rest))),
             "/typing" if is_in(rest) => self.people.show(connection, rest, true)?,
             "/quiet" if is_in(rest) => self.people.show(connection, rest, false)?,
-            room if is_in(room) => self.say(connection, room, rest)?,
+            room if is_in(room) => self.send(connection, room, rest)?,
             _ => return Err("a bad name, or not your room".into()),
         }
         Ok(None)
     }
 }
 
-/// Tells all who are in a room what somebody has done.
-fn tell(rooms: &Rooms, room: &str, what: &str, name: &str) {
+/// Tells everyone in a room that a person came or is gone.
+fn announce(rooms: &Rooms, room: &str, what: &str, name: &str) {
     rooms.to(room).send(&json!({ "room": room, what: name }).to_string());
 }
 
@@ -217,9 +220,9 @@ fn is_name(name: &str) -> bool {
     (1..=24).contains(&name.chars().count()) && name.trim() == name && !name.contains(is_hidden)
 }
 
-/// Whether a character is not seen, but makes a name look like another, or breaks a line of a log. (Not
-/// those that emoji and some scripts need. Letters that look alike are let through: to tell people apart
-/// for sure takes accounts.)
+/// Returns whether a character is invisible, but makes a name look like another, or breaks a line of a
+/// log. Characters that emoji and some scripts need are allowed, and so are letters that look alike: only
+/// accounts can tell people apart for sure.
 fn is_hidden(c: char) -> bool {
     let turns_text = matches!(c, '\u{61C}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}');
     let is_nothing = matches!(c, '\u{AD}' | '\u{200B}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
@@ -230,48 +233,48 @@ fn is_room(room: &str) -> bool {
     is_name(room) && !room.contains(char::is_whitespace) && !room.starts_with('/')
 }
 
-fn is_for_list(line: &str) -> bool {
+fn asks_for_list(line: &str) -> bool {
     matches!(line.split(' ').next(), Some("/rooms" | "/who"))
 }
 
-impl<R: Runtime> Handler for House<R> {
+impl<R: Runtime> Handler for RoomsHandler<R> {
     async fn on_connect(&self, connection: &Connection) {
         let name = format!("guest-{:.4}", connection.id());
-        let answer = self.call(connection, &name).expect("it is in no room");
-        let _ = connection.send(&answer.to_string()).await; // or it has gone already
+        let answer = self.rename(connection, &name).expect("it is not in any room yet");
+        let _ = connection.send(&answer.to_string()).await; // fails only if the connection is closing
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let line = message.as_text().unwrap_or_default();
         let refused = |error| Some(json!({ "error": error, "line": line }));
-        if let Some(answer) = self.obey(connection, line).unwrap_or_else(refused) {
-            let _ = connection.send(&answer.to_string()).await; // or it is about to go
+        if let Some(answer) = self.execute(connection, line).unwrap_or_else(refused) {
+            let _ = connection.send(&answer.to_string()).await; // fails only if the connection is closing
         }
-        if is_for_list(line) {
-            let _ = self.runtime.sleep(AFTER_LIST).await;
+        if asks_for_list(line) {
+            let _ = self.runtime.sleep(LIST_DELAY).await;
         }
     }
 
-    // It has left its rooms already, and that has been told.
+    // By now the connection has left its rooms, and that has been announced.
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
         self.people.names.lock().unwrap().remove(&connection.id());
     }
 }
 
-/// Serves until `shutdown` is ready, and everybody has left.
+/// Serves until `shutdown` completes and all connections are closed.
 pub(crate) async fn serve(
     runtime: impl Runtime,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let mut options = Options::default();
-    options.protocol.max_message_size = LONGEST;
+    options.protocol.max_message_size = MAX_LINE_LEN;
     options.message_rate = Some(RATE);
     let server = Server::bind(address)
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
-        .websocket("/ws", House::new(runtime));
+        .websocket("/ws", RoomsHandler::new(runtime));
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
     Ok(())

@@ -1,15 +1,15 @@
-//! How a server learns that it is to end, on smol and on async-std.
+//! Shutdown signals, on smol and async-std.
 
 use std::io;
 
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 
-/// Windows knows no SIGTERM.
+/// Windows has no SIGTERM.
 const ENDS: &[Signal] = if cfg!(unix) { &[Signal::Int, Signal::Term] } else { &[Signal::Int] };
 
-/// Ready when somebody wants the process to end: by Ctrl-C, or by SIGTERM, as `kill`, systemd and
-/// Kubernetes do. They are listened to as soon as this returns; until then they end the process.
+/// Returns a future that completes when the process is asked to end: by Ctrl-C, or by SIGTERM, which
+/// `kill`, systemd and Kubernetes send. Before this function returns, these signals end the process.
 pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     let mut signals = Signals::new(ENDS)?;
     Ok(async move {

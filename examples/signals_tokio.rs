@@ -1,9 +1,9 @@
-//! How a server learns that it is to end, on tokio.
+//! Shutdown signals, on tokio.
 
 use std::io;
 
-/// Ready when somebody wants the process to end: by Ctrl-C, or by SIGTERM, as `kill`, systemd and
-/// Kubernetes do. They are listened to as soon as this returns; until then they end the process.
+/// Returns a future that completes when the process is asked to end: by Ctrl-C, or by SIGTERM, which
+/// `kill`, systemd and Kubernetes send. Before this function returns, these signals end the process.
 #[cfg(unix)]
 pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +18,7 @@ pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ready when somebody wants the process to end, by Ctrl-C.
+/// Returns a future that completes when the process is asked to end, by Ctrl-C.
 #[cfg(windows)]
 pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     let mut interrupted = tokio::signal::windows::ctrl_c()?;

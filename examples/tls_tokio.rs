@@ -1,5 +1,5 @@
-//! [`Tls`]: tokio's network, with TLS on what it accepts. Everything else of a server is as it is over
-//! TCP, its limits included.
+//! [`Tls`]: tokio's network, with TLS on accepted connections. Everything else about a server stays the
+//! same, including its limits.
 
 use std::{
     io,
@@ -21,8 +21,8 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-/// How many encrypted bytes may wait for a peer: one record of TLS.
-const ENCRYPTED: usize = 16 << 10;
+/// How many encrypted bytes may wait for a peer: one TLS record.
+const MAX_ENCRYPTED: usize = 16 << 10;
 
 #[derive(Clone)]
 pub(crate) struct Tls {
@@ -59,23 +59,21 @@ impl Network for Tls {
         Tokio.listen(listener)
     }
 
-    /// Waits for TCP only: TLS shakes hands when the server reads, in a task of the connection's own,
-    /// where the handshake timeout is kept, and where it makes way for others.
+    /// Waits for TCP only. The TLS handshake happens when the server first reads, in the connection's own
+    /// task, where the handshake timeout and the limit on handshakes apply.
     async fn accept(&self, listener: &TcpListener) -> io::Result<(Io<Stream>, SocketAddr)> {
         let (stream, peer_addr) = Tokio.accept(listener).await?;
-        // What is encrypted waits beside the outbox, which does not count it.
-        let set_up = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(ENCRYPTED));
-        Ok((
-            Io(Stream::Greeting(self.acceptor.accept_with(stream.into_inner(), set_up))),
-            peer_addr,
-        ))
+        // Encrypted bytes wait outside the outbox, which does not count them.
+        let set_up = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
+        let handshake = self.acceptor.accept_with(stream.into_inner(), set_up);
+        Ok((Io(Stream::Handshaking(handshake)), peer_addr))
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Tokio.resolve(host, port).await
     }
 
-    /// A client has to know whom it expects, and an address does not say that: see
+    /// Always fails: a TLS client needs the server's name, and an address has none. Clients use
     /// [`Client::connect_stream`](prism_tokio::Client::connect_stream).
     async fn connect(&self, _: SocketAddr) -> io::Result<Io<Stream>> {
         Err(io::ErrorKind::Unsupported.into())
@@ -83,8 +81,8 @@ impl Network for Tls {
 
     fn set_nodelay(&self, stream: &Io<Stream>) -> io::Result<()> {
         match &stream.0 {
-            Stream::Greeting(accept) => {
-                accept.get_ref().map_or(Ok(()), |tcp| tcp.set_nodelay(true))
+            Stream::Handshaking(handshake) => {
+                handshake.get_ref().map_or(Ok(()), |tcp| tcp.set_nodelay(true))
             }
             Stream::Open(tls) => tls.get_ref().0.set_nodelay(true),
             Stream::Failed => Ok(()),
@@ -92,33 +90,33 @@ impl Network for Tls {
     }
 }
 
-/// A stream that shakes hands when it is first read.
+/// A stream whose TLS handshake runs when it is first read.
 pub(crate) enum Stream {
-    Greeting(Accept<TcpStream>),
+    Handshaking(Accept<TcpStream>),
     Open(TlsStream<TcpStream>),
     Failed,
 }
 
 impl Stream {
-    /// The stream, as soon as there is one.
-    fn poll_greet(
+    /// Polls the handshake, and returns the stream once it is open.
+    fn poll_handshake(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
-        if let Self::Greeting(accept) = self {
-            let greeted = ready!(Pin::new(accept).poll(cx));
+        if let Self::Handshaking(handshake) = self {
+            let result = ready!(Pin::new(handshake).poll(cx));
             *self = Self::Failed;
-            *self = Self::Open(greeted?);
+            *self = Self::Open(result?);
         }
         Poll::Ready(self.open())
     }
 
-    /// Nothing is written before a request has been read, but for the 408 that tells a peer that it has
-    /// sent none; and one that has not shaken hands could not read that.
+    /// Returns the stream if it is open. The server writes nothing before it has read a request, except a
+    /// 408 to a peer that has sent none. During the TLS handshake the peer could not read that anyway.
     fn open(&mut self) -> io::Result<Pin<&mut TlsStream<TcpStream>>> {
         match self {
             Self::Open(tls) => Ok(Pin::new(tls)),
-            Self::Greeting(_) | Self::Failed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Handshaking(_) | Self::Failed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -129,7 +127,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_greet(cx))?.poll_read(cx, buf)
+        ready!(self.poll_handshake(cx))?.poll_read(cx, buf)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Frames as peers send them: whole messages, of one kind.
+//! Frames as peers send them: whole messages.
 
 use bytes::BytesMut;
 use prism_core::{Header, OpCode, apply_mask};
 
-/// The header of a message.
+/// Returns the header of a message.
 pub(crate) fn header(text: bool, mask: Option<[u8; 4]>, len: usize) -> Header {
     let opcode = if text { OpCode::Text } else { OpCode::Binary };
     Header { fin: true, rsv1: false, opcode, mask, len: len as u64 }

@@ -1,18 +1,18 @@
-//! Medians, and how far apart the rounds were.
+//! Medians and quartiles.
 
-/// The middle of some values, and the quarters around it.
+/// The median of some values, and the quartiles around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Three quarters are above this.
+    /// The lower quartile.
     pub low: f64,
-    /// Half are above this.
+    /// The median.
     pub median: f64,
-    /// A quarter is above this.
+    /// The upper quartile.
     pub high: f64,
 }
 
 impl Spread {
-    /// That of these values; `None` if there are none.
+    /// Returns the spread of these values; `None` if there are none.
     #[must_use]
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);

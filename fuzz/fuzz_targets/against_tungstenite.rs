@@ -1,5 +1,5 @@
-//! The same bytes into Prism and into tungstenite: the same events, and the same verdict, but for the
-//! differences that are known.
+//! Feeds the same bytes to Prism and to tungstenite: both report the same events and the same verdict,
+//! except for known differences.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use prism_core::Role;
 use prism_fuzz::{
     Part,
-    theirs::{agree, ours, theirs},
+    reference::{agree, ours, theirs},
     wire,
 };
 

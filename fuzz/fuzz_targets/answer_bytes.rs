@@ -1,4 +1,4 @@
-//! Any bytes into a client's handshake: no panic, and the same verdict byte by byte.
+//! Feeds any bytes to a client's handshake: no panic, and the same verdict byte by byte.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! A stream whole, byte by byte, and cut anywhere: the same is seen, and the same is said.
+//! Feeds a stream whole, byte by byte, and cut anywhere: the events and the output are the same.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -1,5 +1,5 @@
-//! A client and a server joined in memory, both used in any way an application can: every message
-//! that was accepted arrives, in order, and a close goes through.
+//! Joins a client and a server in memory, and uses both in any way that an application can: every
+//! accepted message arrives, in order, and a close completes.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -16,9 +16,9 @@ enum Act {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
-    /// Some of its output gets to the other end.
+    /// Moves some of the output to the other end.
     Carry(u16),
-    /// Both deliver all they have, and so many seconds pass.
+    /// Delivers all output, and lets this many seconds pass.
     Wait(u8),
 }
 
@@ -43,8 +43,8 @@ fuzz_target!(|input: Input| {
                 pair.carry_from(from, usize::from(size));
             }
             act => {
-                let actor = if by_client { &mut pair.client } else { &mut pair.server };
-                accepted[usize::from(by_client)].extend(perform(actor, act));
+                let machine = if by_client { &mut pair.client } else { &mut pair.server };
+                accepted[usize::from(by_client)].extend(perform(machine, act));
             }
         }
     }
@@ -55,35 +55,35 @@ fuzz_target!(|input: Input| {
     assert_eq!(messages(&client_saw), by_server);
     assert_eq!(messages(&server_saw), by_client);
     for seen in client_saw.iter().chain(&server_saw) {
-        assert!(!matches!(seen, Seen::Error(_)), "both keep to the rules, but {seen:?}");
+        assert!(!matches!(seen, Seen::Error(_)), "both follow the protocol, but {seen:?}");
     }
     let states = pair.states();
     assert!(states == [State::Open; 2] || states == [State::Closed; 2], "{states:?}");
 });
 
-/// Does it; the message, if one was accepted.
-fn perform(actor: &mut Machine, act: Act) -> Option<OwnedMessage> {
-    let open = actor.state() == State::Open;
+/// Performs an act. Returns the message, if one was accepted.
+fn perform(machine: &mut Machine, act: Act) -> Option<OwnedMessage> {
+    let open = machine.state() == State::Open;
     let message = match act {
         Act::Text(text) => OwnedMessage::Text(text),
         Act::Binary(bytes) => OwnedMessage::Binary(bytes),
         Act::Big(byte, len) => OwnedMessage::Binary(vec![byte; usize::from(len) * 2]),
         Act::Ping(payload) => {
-            assert_eq!(actor.ping(&payload).is_ok(), open && payload.len() <= 125);
+            assert_eq!(machine.ping(&payload).is_ok(), open && payload.len() <= 125);
             return None;
         }
         Act::Pong(payload) => {
-            assert_eq!(actor.pong(&payload).is_ok(), open && payload.len() <= 125);
+            assert_eq!(machine.pong(&payload).is_ok(), open && payload.len() <= 125);
             return None;
         }
         Act::Close(code, reason) => {
             let code = CloseCode::new(code).unwrap_or(CloseCode::NO_STATUS);
-            assert_eq!(actor.close(code, &reason), open);
+            assert_eq!(machine.close(code, &reason), open);
             return None;
         }
         Act::Carry(_) | Act::Wait(_) => return None,
     };
-    let sent = actor.send(&message);
+    let sent = machine.send(&message);
     assert_eq!(sent.is_ok(), open);
     sent.ok().map(|()| message)
 }

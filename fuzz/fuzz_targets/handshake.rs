@@ -1,5 +1,5 @@
-//! A request into a server, an answer into a client: no panic, and the same verdict however it is cut. A path has one
-//! spelling.
+//! Feeds a request to a server and an answer to a client: no panic, and the same verdict wherever it is cut. A
+//! path has one normal form.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -1,7 +1,6 @@
-//! Anything that can be done to a connection's outbox, by anybody, while its peer takes what it
-//! likes: the bytes that leave are those of all that was accepted, whole and in order, what is missed is
-//! what the handler wants missed and no more, what waits is counted exactly, and nobody waits who need
-//! not.
+//! Uses a connection's outbox in any way, from several tasks, while its peer reads as it likes. The bytes
+//! written are those of the accepted messages, whole and in order. Exactly those messages are missed that
+//! the handler's policy drops. The count of waiting bytes is exact, and no task waits without a reason.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -13,7 +12,7 @@ use prism_driver::{
 };
 use prism_fuzz::{
     common::frame::Frame,
-    courier::Courier,
+    drive::{ManualFuture, end, take},
     driver::{
         self,
         handlers::HandOut,
@@ -21,10 +20,10 @@ use prism_fuzz::{
         s,
         sim::Sim,
     },
-    hands::{Held, end, take},
-    ledger::{Fate, Ledger, Sender},
-    load::{self, Load, Slow, size},
-    view::{Attempt, Sight, View},
+    messages::{self, MessageSpec, Slow, size},
+    model::{Expected, Model, Sender},
+    other_session::OtherSession,
+    view::{Attempt, Snapshot, View},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -36,80 +35,82 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 enum Act {
-    /// Sends, and waits if it has to.
-    Send(Load),
-    TrySend(Load),
-    /// All of these, in one turn of another connection's session.
-    FromSession(Vec<Load>),
+    /// Sends, and waits if necessary.
+    Send(MessageSpec),
+    TrySend(MessageSpec),
+    /// Sends all of these in one poll of another connection's session.
+    FromSession(Vec<MessageSpec>),
     Ping(u8),
     Close(Option<u8>),
     Abort,
     Flush,
-    /// One of those who wait looks, whether it was woken or not.
+    /// Polls one of the waiting futures, whether it was woken or not.
     Look(u8),
-    /// One of those who wait gives up.
+    /// Drops one of the waiting futures.
     GiveUp(u8),
-    /// So many tasks have their turn.
+    /// Polls this many tasks.
     Run(u8),
-    /// Everything happens that can.
+    /// Runs all tasks that can run.
     Settle,
     Wait(u8),
-    /// The pipe has room for so many bytes more, or for a lot.
+    /// Makes room in the pipe for this many more bytes, or for many.
     Room(Option<u8>),
-    /// It moves so many bytes at a time. (Few enough to tear a header; fewer would take too long.)
+    /// Limits how many bytes the pipe moves at a time. (Few enough to split a header; fewer would take too
+    /// long.)
     Piece(u16),
-    /// The peer takes so many bytes.
+    /// Lets the peer take this many bytes.
     Take(u16),
-    /// After so many more bytes the transport fails.
+    /// Makes the transport fail after this many more bytes.
     Break(u16),
-    /// The peer ends its side, and reads on.
+    /// Ends the peer's side, which goes on reading.
     End,
     Vanish,
 }
 
 fuzz_target!(|input: Input| {
-    let mut world = World::new(size(input.mark), input.when_slow.into());
+    let mut scenario = Scenario::new(size(input.mark), input.when_slow.into());
     for act in input.acts.into_iter().take(200) {
-        world.perform(act);
-        world.check();
+        scenario.perform(act);
+        scenario.check();
     }
-    world.finish();
+    scenario.finish();
 });
 
-/// What a pipe holds.
-const A_LOT: usize = 1 << 20;
+/// The default capacity of a pipe.
+const CAPACITY: usize = 1 << 20;
 
-/// A control frame with its header, at most.
+/// The largest control frame, with its header.
 const CONTROL: usize = 127;
 
-/// One connection, those who use it, and what is to be expected of it.
-struct World {
+/// One connection, its users, and the model of what has to happen.
+struct Scenario {
     sim: Sim,
     view: View,
     ended: Receiver<Disconnect>,
     /// The peer, until it vanishes.
     peer: Option<End>,
-    courier: Courier<Vec<Attempt>>,
+    other_session: OtherSession<Vec<Attempt>>,
     waiting: Vec<Waiting>,
-    ledger: Ledger,
+    model: Model,
     mark: usize,
     largest: usize,
-    /// How much the pipe holds.
+    /// How many bytes the pipe holds.
     room: usize,
-    /// We have closed.
+    /// Whether we have closed.
     closed: bool,
-    /// The peer or the transport may have ended the connection.
+    /// Whether the peer or the transport may have ended the connection.
     disturbed: bool,
     sent: u8,
 }
 
-/// Somebody who waits, and for what.
+/// A waiting future.
 enum Waiting {
-    /// With a message.
-    Room(OwnedMessage, Held<Result<(), SendError>>),
-    /// Until all up to here has been written.
-    Flush(usize, Held<Result<(), SendError>>),
-    End(Held<()>),
+    /// Waits for room, with this message.
+    Room(OwnedMessage, ManualFuture<Result<(), SendError>>),
+    /// Waits until everything up to here has been written.
+    Flush(usize, ManualFuture<Result<(), SendError>>),
+    /// Waits for the end of the connection.
+    End(ManualFuture<()>),
 }
 
 impl Waiting {
@@ -121,7 +122,7 @@ impl Waiting {
     }
 }
 
-impl World {
+impl Scenario {
     fn new(mark: usize, when_slow: WhenSlow) -> Self {
         let sim = Sim::default();
         let (handler, out) = HandOut::when_slow(when_slow);
@@ -130,19 +131,19 @@ impl World {
         options.high_water_mark = mark;
         let ended = driver::serve_on(&sim, server, handler, options);
         let connection = sim.run(async { out.recv().await.expect("it connects") });
-        let mourner = connection.clone();
-        let waiting = vec![Waiting::End(Held::new(async move { mourner.closed().await }))];
+        let ending = connection.clone();
+        let waiting = vec![Waiting::End(ManualFuture::new(async move { ending.closed().await }))];
         Self {
-            courier: Courier::new(&sim, quiet()),
+            other_session: OtherSession::new(&sim, quiet()),
             sim,
             view: View { connection, script, taken: 0 },
             ended,
             peer: Some(peer),
             waiting,
-            ledger: Ledger::new(mark, when_slow),
+            model: Model::new(mark, when_slow),
             mark: mark.max(1),
             largest: 0,
-            room: A_LOT,
+            room: CAPACITY,
             closed: false,
             disturbed: false,
             sent: 0,
@@ -151,13 +152,13 @@ impl World {
 
     fn perform(&mut self, act: Act) {
         match act {
-            Act::Send(load) => self.send(load),
-            Act::TrySend(load) => {
-                let message = self.message(load);
-                let attempt = self.view.try_send(&message, load.prepared);
+            Act::Send(spec) => self.send(spec),
+            Act::TrySend(spec) => {
+                let message = self.message(spec);
+                let attempt = self.view.try_send(&message, spec.prepared);
                 self.note(&message, attempt);
             }
-            Act::FromSession(loads) => self.send_from_session(loads),
+            Act::FromSession(specs) => self.send_from_session(specs),
             Act::Ping(len) => self.ping(len.into()),
             Act::Close(len) => self.close(len),
             Act::Abort => {
@@ -167,8 +168,8 @@ impl World {
             }
             Act::Flush => {
                 let connection = self.view.connection.clone();
-                let upto = self.ledger.accepted();
-                let flushing = Held::new(async move { connection.flush().await });
+                let upto = self.model.accepted();
+                let flushing = ManualFuture::new(async move { connection.flush().await });
                 self.waiting.push(Waiting::Flush(upto, flushing));
                 self.look(self.waiting.len() - 1);
             }
@@ -183,7 +184,7 @@ impl World {
             }
             Act::Settle => self.settle(),
             Act::Wait(seconds) => self.wait(seconds),
-            Act::Room(None) => self.set_room(A_LOT),
+            Act::Room(None) => self.set_room(CAPACITY),
             Act::Room(Some(more)) => {
                 self.set_room(self.view.script.unread_by_client() + usize::from(more));
             }
@@ -204,58 +205,60 @@ impl World {
         }
     }
 
-    // ---- those who send
+    // ---- sending
 
-    fn message(&mut self, load: Load) -> OwnedMessage {
+    fn message(&mut self, spec: MessageSpec) -> OwnedMessage {
         self.sent = self.sent.wrapping_add(1);
-        load.message(self.sent)
+        spec.message(self.sent)
     }
 
     fn note(&mut self, message: &OwnedMessage, (result, before, after): Attempt) {
-        let fate = self.decide(Sender::Tries, message, before, after);
-        assert_eq!(Fate::Told(result), fate);
+        let expected = self.decide(Sender::Tries, message, before, after);
+        assert_eq!(Expected::Told(result), expected);
     }
 
     fn decide(
         &mut self,
         sender: Sender,
         message: &OwnedMessage,
-        before: Sight,
-        after: Sight,
-    ) -> Fate {
-        let frame = load::frame(message).wire();
+        before: Snapshot,
+        after: Snapshot,
+    ) -> Expected {
+        let frame = messages::frame(message).wire();
         self.largest = self.largest.max(frame.len());
         self.closed |= before.open && !after.open;
-        self.ledger.send(sender, frame, before, after)
+        self.model.send(sender, frame, before, after)
     }
 
-    fn send(&mut self, load: Load) {
-        let message = self.message(load);
+    fn send(&mut self, spec: MessageSpec) {
+        let message = self.message(spec);
         let (connection, loaded) = (self.view.connection.clone(), message.clone());
-        let mut sending = Held::new(async move {
-            if load.prepared {
+        let mut sending = ManualFuture::new(async move {
+            if spec.prepared {
                 connection.send_prepared(&PreparedMessage::new(&loaded)).await
             } else {
                 connection.send(&loaded).await
             }
         });
-        let before = self.view.sight();
+        let before = self.view.snapshot();
         let result = sending.poll();
-        let fate = self.decide(Sender::Waits, &message, before, self.view.sight());
+        let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
         match result {
-            Some(result) => assert_eq!(fate, Fate::Told(result.map_err(TrySendError::Refused))),
+            Some(result) => {
+                assert_eq!(expected, Expected::Told(result.map_err(TrySendError::Refused)))
+            }
             None => {
-                assert_eq!(fate, Fate::Waiting);
+                assert_eq!(expected, Expected::Waiting);
                 self.waiting.push(Waiting::Room(message, sending));
             }
         }
     }
 
-    fn send_from_session(&mut self, loads: Vec<Load>) {
+    fn send_from_session(&mut self, specs: Vec<MessageSpec>) {
         let messages: Vec<_> =
-            loads.iter().map(|load| (self.message(*load), load.prepared)).collect();
+            specs.iter().map(|spec| (self.message(*spec), spec.prepared)).collect();
         let (view, loaded) = (self.view.clone(), messages.clone());
-        let attempts = self.courier.run(&self.sim, move || {
+        let attempts = self.other_session.run(&self.sim, move || {
             loaded.iter().map(|(message, prepared)| view.try_send(message, *prepared)).collect()
         });
         for ((message, _), attempt) in messages.iter().zip(attempts) {
@@ -274,7 +277,7 @@ impl World {
         };
         assert_eq!(self.view.connection.ping(&payload), expected);
         if expected.is_ok() {
-            self.ledger.control(Frame::ping(payload).wire());
+            self.model.control(Frame::ping(payload).wire());
         }
     }
 
@@ -287,27 +290,27 @@ impl World {
             self.closed = true;
             let sent = &reason[..reason.len().min(123)];
             let frame = len.map_or_else(Frame::empty_close, |_| Frame::close(1000, sent));
-            self.ledger.control(frame.wire());
+            self.model.control(frame.wire());
         }
     }
 
-    /// Polls one of those who wait, and lets it go when it is done.
+    /// Polls a waiting future, and removes it when it is done.
     fn look(&mut self, which: usize) {
-        let (before, full) = (self.view.sight(), self.is_full());
+        let (before, full) = (self.view.snapshot(), self.is_full());
         let Some(waiting) = self.waiting.get_mut(which) else { return };
         match waiting {
             Waiting::Room(message, held) => {
                 let Some(result) = held.poll() else { return };
                 assert!(!full || !before.open);
                 let message = message.clone();
-                let fate = self.decide(Sender::Waits, &message, before, self.view.sight());
-                assert_eq!(fate, Fate::Told(result.map_err(TrySendError::Refused)));
+                let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
+                assert_eq!(expected, Expected::Told(result.map_err(TrySendError::Refused)));
             }
             Waiting::Flush(upto, held) => {
                 let Some(result) = held.poll() else { return };
-                // It may have written by itself.
+                // The poll itself may have written.
                 let written = self.view.written();
-                let done = written >= (*upto).min(self.ledger.accepted());
+                let done = written >= (*upto).min(self.model.accepted());
                 assert_eq!(result.is_ok(), done, "{written} of {upto} are written");
             }
             Waiting::End(held) => {
@@ -321,7 +324,7 @@ impl World {
     }
 
     fn is_full(&self) -> bool {
-        self.ledger.is_full(self.view.written())
+        self.model.is_full(self.view.written())
     }
 
     // ---- the transport
@@ -333,26 +336,29 @@ impl World {
 
     fn take(&mut self, most: usize) {
         let Some(peer) = &mut self.peer else { return };
-        self.ledger.take(&take(peer, most));
-        self.view.taken = self.ledger.taken();
+        self.model.take(&take(peer, most));
+        self.view.taken = self.model.taken();
     }
 
     // ---- what must hold
 
-    /// At any time.
+    /// Checks what must hold at any time.
     fn check(&self) {
         let (waits, gone) = (self.view.connection.buffered(), self.view.script.dropped_by_server());
-        let left = self.ledger.accepted() - self.view.written();
-        // A write that has failed loses what was left, and the transport stays to be read.
+        let left = self.model.accepted() - self.view.written();
+        // A failed write loses the rest, but the transport can still be read.
         let lost = gone || (self.disturbed && !self.view.connection.is_open() && waits == 0);
         assert_eq!(waits, if lost { 0 } else { left }, "gone: {gone}");
-        assert!(waits < self.mark + self.largest.max(CONTROL) + CONTROL, "more than one above");
+        assert!(
+            waits < self.mark + self.largest.max(CONTROL) + CONTROL,
+            "more than one message above the mark"
+        );
         if !self.disturbed {
             assert_eq!(self.view.connection.is_open(), !self.closed);
         }
     }
 
-    /// Lets everything happen that can, except that time goes on. Then nobody waits without a reason.
+    /// Runs all tasks while time stands still. Checks that then nothing waits without a reason.
     fn settle(&mut self) {
         loop {
             while self.sim.tick() {}
@@ -367,40 +373,42 @@ impl World {
         let over = !self.ended.is_empty();
         for waiting in &self.waiting {
             match waiting {
-                Waiting::Room(..) => assert!(full, "there is room, or never will be"),
+                Waiting::Room(..) => {
+                    assert!(full, "a sender waits although there is room, or never will be")
+                }
                 Waiting::Flush(upto, _) => {
-                    let upto = (*upto).min(self.ledger.accepted());
+                    let upto = (*upto).min(self.model.accepted());
                     assert!(self.view.written() < upto && !over);
                 }
                 Waiting::End(_) => assert!(!over),
             }
         }
-        let held_up = self.view.script.unread_by_client() >= self.room;
-        assert!(waits == 0 || held_up, "{waits} bytes could leave");
+        let is_blocked = self.view.script.unread_by_client() >= self.room;
+        assert!(waits == 0 || is_blocked, "{waits} bytes could be written");
     }
 
-    /// A peer that takes nothing is given up, after 30 s or earlier.
+    /// Lets time pass. A peer that takes nothing is dropped after 30 s or earlier.
     fn wait(&mut self, seconds: u8) {
         self.settle();
         let stuck = self.view.connection.buffered() > 0;
         self.disturbed |= stuck;
         self.sim.run(self.sim.pass(s(seconds.into())));
-        assert!(!stuck || seconds <= 30 || !self.ended.is_empty(), "it is waited for");
+        assert!(!stuck || seconds <= 30 || !self.ended.is_empty(), "the peer was not dropped");
     }
 
-    /// Lets all leave that can, and the connection end.
+    /// Lets everything be written, and the connection end.
     fn finish(mut self) {
         self.view.script.set_piece(usize::MAX);
         self.set_room(usize::MAX);
         self.settle();
         self.take(usize::MAX);
         if !self.disturbed {
-            assert_eq!(self.view.taken, self.ledger.accepted(), "all of it arrives");
+            assert_eq!(self.view.taken, self.model.accepted(), "everything arrives");
         }
         self.perform(Act::Vanish);
-        self.courier.leave();
+        self.other_session.leave();
         self.sim.run(self.sim.pass(s(60)));
-        assert!(!self.ended.is_empty(), "nothing keeps it");
+        assert!(!self.ended.is_empty(), "the connection never ends");
         self.settle();
         assert!(self.waiting.is_empty());
         assert_eq!(

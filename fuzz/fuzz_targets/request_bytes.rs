@@ -1,5 +1,5 @@
-//! Any bytes into a server's handshake: no panic, an answer in HTTP, and the same verdict byte by byte. A path has one
-//! spelling.
+//! Feeds any bytes to a server's handshake: no panic, an HTTP answer, and the same verdict byte by byte. A path
+//! has one normal form.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

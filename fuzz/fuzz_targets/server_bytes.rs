@@ -1,4 +1,4 @@
-//! Any bytes into a server: no panic, good frames out, one error for ever, memory in proportion.
+//! Feeds any bytes to a server: no panic, valid frames out, a final error, and memory in proportion.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

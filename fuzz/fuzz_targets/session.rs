@@ -1,5 +1,5 @@
-//! A session on a transport that does as the input says, with a handler and a peer that do, too: the
-//! contract of handlers holds, whatever happens and whenever it is dropped.
+//! Runs a session whose transport, handler and peer all do what the input to_send. The contract of handlers
+//! holds, whatever happens and whenever the session is dropped.
 #![no_main]
 
 use std::io::ErrorKind;
@@ -15,70 +15,70 @@ use prism_driver::{
 };
 use prism_fuzz::{
     LIMIT, Part,
-    actor::{Actor, Diary, Mood},
     common::{
         Seen,
         frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
         machine::{Machine, limited},
     },
+    drive::{end, give, take, whole_frames},
     driver::{
         http::REQUEST,
         pipe::{End, Script, pipe},
         s,
         sim::Sim,
     },
-    hands::{end, give, take, whole_frames},
-    load, wire,
+    handler::{Behavior, Record, ScriptedHandler},
+    messages, wire,
 };
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    /// It begins with a handshake.
-    shakes: bool,
+    /// Whether the session begins with a handshake.
+    with_handshake: bool,
     pings: bool,
-    /// How many messages are taken in a second, and at once.
+    /// The rate of messages per second, and the burst.
     rate: Option<(u8, u8)>,
     mark: u8,
-    moods: Vec<Mood>,
+    behaviors: Vec<Behavior>,
     acts: Vec<Act>,
-    /// How the peer goes at the end: without a word, or once it has heard all.
+    /// Whether the peer vanishes at the end, instead of reading everything first.
     vanishes: bool,
 }
 
 #[derive(Arbitrary, Debug)]
 enum Act {
-    /// The peer sends.
+    /// The peer sends this.
     Say(Part),
-    /// So much of it gets to the server.
+    /// This many of its bytes reach the server.
     Carry(u16),
-    /// The peer takes so many bytes.
+    /// The peer takes this many bytes.
     Take(u16),
     End,
     Vanish,
-    /// So many tasks have their turn.
+    /// This many tasks are polled.
     Run(u8),
-    /// Everything happens that can, and so many seconds pass.
+    /// All tasks run, and this many seconds pass.
     Pass(u8),
-    /// A handler that waits goes on.
+    /// A waiting handler goes on.
     GoOn,
-    /// Somebody else sends, and waits for room.
+    /// Another task sends, and waits for room.
     Send(u16),
     Ping(u8),
     Close(u8),
     Abort,
     Fail(Fault),
-    /// Whoever serves the connection does so no more.
+    /// The session is dropped.
     Drop,
 }
 
 /// What the transport does from now on.
 #[derive(Arbitrary, Debug)]
 enum Fault {
-    /// It moves so many bytes at a time.
+    /// It moves at most this many bytes at a time.
     Piece(u8),
-    /// It keeps what is written until it is flushed.
+    /// It buffers what is written until it is flushed.
     Hold,
-    /// It holds so many bytes.
+    /// It holds this many bytes.
     Room(u16),
     FailOnce,
     FailAfter(u16),
@@ -89,21 +89,21 @@ enum Fault {
 }
 
 fuzz_target!(|input: Input| {
-    let mut world = World::new(&input);
+    let mut scenario = Scenario::new(&input);
     for act in input.acts.into_iter().take(200) {
-        world.perform(act);
-        world.check();
+        scenario.perform(act);
+        scenario.check();
     }
-    world.finish(input.vanishes);
-    world.judge();
+    scenario.finish(input.vanishes);
+    scenario.judge();
 });
 
-/// How it was for whoever served it, unless the session was dropped.
+/// What serving returned; `None` if the session was dropped.
 type Ending = Option<Result<Disconnect, AcceptError>>;
 
-struct World {
+struct Scenario {
     sim: Sim,
-    actor: Actor,
+    handler: ScriptedHandler,
     connection: Option<Connection>,
     connected: Receiver<Connection>,
     go_on: Option<Sender<()>>,
@@ -112,26 +112,26 @@ struct World {
     script: Script,
     /// The peer, until it vanishes.
     peer: Option<End>,
-    /// What the peer has to say, and how much of it the server has got.
-    says: Vec<u8>,
+    /// The bytes that the peer sends, and how many of them the server has received.
+    to_send: Vec<u8>,
     given: usize,
-    /// What the peer has heard.
-    hears: Vec<u8>,
-    shakes: bool,
+    /// The bytes that the peer has received.
+    received: Vec<u8>,
+    with_handshake: bool,
     mark: usize,
-    /// The peer has ended its side.
+    /// Whether the peer has ended its side.
     over: bool,
-    /// The transport may fail, or not take all that is written.
+    /// Whether the transport may fail, or not take all that is written.
     faulty: bool,
 }
 
-impl World {
+impl Scenario {
     fn new(input: &Input) -> Self {
         let sim = Sim::default();
         let (server, peer, script) = pipe();
         let (go_on, waits) = unbounded();
         let (tell, connected) = bounded(1);
-        let actor = Actor::new(&sim, input.moods.clone(), waits, tell);
+        let handler = ScriptedHandler::new(&sim, input.behaviors.clone(), waits, tell);
         let mut options = Options::default();
         options.protocol = limited(LIMIT);
         options.high_water_mark = input.mark.into();
@@ -141,10 +141,10 @@ impl World {
         if input.pings {
             options.protocol.ping_interval = Some(s(20));
         }
-        let (cut, ended) = serve(&sim, server, actor.clone(), options, input.shakes);
+        let (cut, ended) = serve(&sim, server, handler.clone(), options, input.with_handshake);
         Self {
             sim,
-            actor,
+            handler,
             connection: None,
             connected,
             go_on: Some(go_on),
@@ -152,10 +152,10 @@ impl World {
             ended,
             script,
             peer: Some(peer),
-            says: if input.shakes { REQUEST.into() } else { Vec::new() },
+            to_send: if input.with_handshake { REQUEST.into() } else { Vec::new() },
             given: 0,
-            hears: Vec::new(),
-            shakes: input.shakes,
+            received: Vec::new(),
+            with_handshake: input.with_handshake,
             mark: input.mark.into(),
             over: false,
             faulty: false,
@@ -164,7 +164,7 @@ impl World {
 
     fn perform(&mut self, act: Act) {
         match act {
-            Act::Say(part) => self.says.extend(wire(Role::Client, &[part])),
+            Act::Say(part) => self.to_send.extend(wire(Role::Client, &[part])),
             Act::Carry(most) => self.carry(most.into()),
             Act::Take(most) => self.take(most.into()),
             Act::End => {
@@ -181,12 +181,12 @@ impl World {
             Act::Pass(seconds) => self.sim.run(self.sim.pass(s(seconds.into()))),
             Act::GoOn => {
                 let go_on = self.go_on.as_ref().expect("not finished");
-                // Nobody may be there any more.
+                // The handler may be gone.
                 let _ = go_on.try_send(());
             }
             Act::Fail(fault) => self.fail(fault),
             Act::Drop => {
-                self.actor.diary().dropped = true;
+                self.handler.record().dropped = true;
                 // Once is enough.
                 let _ = self.cut.try_send(());
             }
@@ -202,19 +202,19 @@ impl World {
         let Some(connection) = self.connection.clone() else { return };
         match act {
             Act::Send(len) => {
-                let actor = self.actor.clone();
-                actor.diary().waiting += 1;
+                let handler = self.handler.clone();
+                handler.record().waiting += 1;
                 self.sim.spawn(async move {
-                    // It may be closing already.
-                    let _ = actor.send(&connection, len).await;
-                    actor.diary().waiting -= 1;
+                    // The connection may be closing already.
+                    let _ = handler.send(&connection, len).await;
+                    handler.record().waiting -= 1;
                 });
             }
             Act::Ping(len) => {
-                // It may be full or closing.
+                // The outbox may be full, or the connection closing.
                 let _ = connection.ping(&vec![b'p'; len.into()]);
             }
-            Act::Close(code) => self.actor.close(&connection, code),
+            Act::Close(code) => self.handler.close(&connection, code),
             _ => {}
         }
     }
@@ -222,10 +222,10 @@ impl World {
     fn abort(&mut self) {
         let Some(connection) = &self.connection else { return };
         self.faulty = true;
-        self.actor.diary().aborted = true;
+        self.handler.record().aborted = true;
         connection.abort();
         assert!(self.script.dropped_by_server() && !connection.is_open());
-        assert_eq!(self.actor.diary().ended, 1, "its hook has run");
+        assert_eq!(self.handler.record().ended, 1, "its hook has run");
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -248,30 +248,30 @@ impl World {
 
     fn carry(&mut self, most: usize) {
         let Some(peer) = &mut self.peer else { return };
-        // As with TCP, that destroys what was on its way back.
+        // As with TCP, this destroys what was on its way back.
         self.faulty |= self.script.dropped_by_server();
-        let rest = &self.says[self.given..];
+        let rest = &self.to_send[self.given..];
         self.given += give(peer, &rest[..most.min(rest.len())]);
     }
 
     fn take(&mut self, most: usize) {
         if let Some(peer) = &mut self.peer {
-            self.hears.extend(take(peer, most));
+            self.received.extend(take(peer, most));
         }
     }
 
-    /// At any time.
+    /// Checks what must hold at any time.
     fn check(&self) {
         let Some(connection) = &self.connection else { return };
         let waits = connection.buffered();
-        // A message, an answer to the handshake, and pongs.
+        // One message, the answer to the handshake, and pongs.
         assert!(waits < self.mark + 2_100 + 400 + 1_500, "{waits} bytes wait");
         if self.script.dropped_by_server() {
             assert!(waits == 0 && !connection.is_open());
         }
     }
 
-    /// The handler is let go, the peer goes, and then the session has to end by itself.
+    /// Releases the handler and ends the peer. Then the session has to end by itself.
     fn finish(&mut self, vanishes: bool) {
         self.go_on = None;
         if vanishes {
@@ -282,56 +282,56 @@ impl World {
             self.script.set_capacity_to_client(usize::MAX);
         }
         while self.ended.is_empty() {
-            assert!(self.sim.step(), "it waits for ever");
+            assert!(self.sim.step(), "the session never ends");
             self.take(usize::MAX);
         }
         while self.sim.tick() {}
         self.take(usize::MAX);
-        assert_eq!(self.actor.diary().waiting, 0, "a sender waits for ever");
+        assert_eq!(self.handler.record().waiting, 0, "a sender waits forever");
         assert!(self.script.dropped_by_server());
         self.check();
     }
 
     fn judge(&self) {
         let ending = self.ended.try_recv().expect("it has ended");
-        let diary = self.actor.diary();
-        assert_eq!(diary.ended, usize::from(diary.connected));
-        let head = if self.shakes { REQUEST.len() } else { 0 };
-        let given = &self.says[..self.given];
+        let record = self.handler.record();
+        assert_eq!(record.ended, usize::from(record.connected));
+        let head = if self.with_handshake { REQUEST.len() } else { 0 };
+        let given = &self.to_send[..self.given];
         let seen = Machine::new(Role::Server, &limited(LIMIT))
             .receive(given.get(head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
-        assert!(messages.starts_with(&diary.heard), "each message, once and in order");
-        let all_heard = messages.len() == diary.heard.len() || diary.closed.is_some();
-        if !diary.connected {
-            // It was dropped early, or there was no handshake.
-            assert!(!matches!(ending, Some(Ok(_))) && diary.heard.is_empty());
+        assert!(messages.starts_with(&record.heard), "each message, once and in order");
+        let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
+        if !record.connected {
+            // The session was dropped early, or the handshake failed.
+            assert!(!matches!(ending, Some(Ok(_))) && record.heard.is_empty());
             return;
         }
-        let written = self.judge_output(&seen, &diary.accepted);
+        let written = self.judge_output(&seen, &record.accepted);
         let Some(ending) = ending else { return };
         let reason = ending.expect("no handler without a handshake");
-        let farewell = diary.farewell.as_ref().expect("the handler was told");
-        assert_eq!(format!("{farewell:?}"), format!("{reason:?}"));
+        let told = record.reason.as_ref().expect("the handler was told");
+        assert_eq!(format!("{told:?}"), format!("{reason:?}"));
         match reason {
             Disconnect::Peer { code, reason } => {
                 assert_eq!(seen.last(), Some(&Seen::Close(code.into(), reason)));
                 assert!(all_heard && (written || self.faulty));
             }
             Disconnect::Local { code, reason } => {
-                assert_eq!(diary.closed, Some((code, reason)));
+                assert_eq!(record.closed, Some((code, reason)));
                 assert!(matches!(seen.last(), Some(Seen::Close(..))));
                 assert!(written || self.faulty);
             }
-            Disconnect::Failed(failure) => self.judge_failure(&failure, &diary, &seen, all_heard),
-            _ => panic!("not known: {reason}"),
+            Disconnect::Failed(failure) => self.judge_failure(&failure, &record, &seen, all_heard),
+            _ => panic!("unknown reason: {reason}"),
         }
     }
 
-    fn judge_failure(&self, failure: &Failure, diary: &Diary, seen: &[Seen], all_heard: bool) {
+    fn judge_failure(&self, failure: &Failure, record: &Record, seen: &[Seen], all_heard: bool) {
         match failure {
-            Failure::Aborted => assert!(diary.aborted),
-            Failure::HandlerPanicked => assert!(diary.panicked),
+            Failure::Aborted => assert!(record.aborted),
+            Failure::HandlerPanicked => assert!(record.panicked),
             Failure::Io(_) | Failure::WriteStalled => assert!(self.faulty),
             Failure::Protocol(ProtocolError::UnexpectedEof) => {
                 assert!(self.over && (all_heard || self.faulty));
@@ -341,23 +341,23 @@ impl World {
                 assert_eq!(seen.last(), Some(&Seen::Error(*error)));
                 assert!(all_heard);
             }
-            _ => panic!("nobody has done this: {failure}"),
+            _ => panic!("unexpected failure: {failure}"),
         }
     }
 
-    /// What the peer has heard are whole frames, nothing behind a close frame, what was accepted, in
-    /// order, and answers to pings; whether it is all of it, with a close frame.
+    /// Checks that the peer has received whole frames: accepted messages in order, answers to pings, and
+    /// nothing after a close frame. Returns whether it has received everything, with a close frame.
     fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
-        let mut hears = &self.hears[..];
-        if self.shakes {
-            let end = hears.windows(4).position(|end| end == b"\r\n\r\n");
-            hears = end.map_or(&[], |end| &hears[end + 4..]);
+        let mut received = &self.received[..];
+        if self.with_handshake {
+            let end = received.windows(4).position(|end| end == b"\r\n\r\n");
+            received = end.map_or(&[], |end| &received[end + 4..]);
         }
-        let frames = sent_by(Role::Server, whole_frames(hears));
+        let frames = sent_by(Role::Server, whole_frames(received));
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {
-                TEXT | BINARY => assert_eq!(sent.next().map(load::frame).as_ref(), Some(frame)),
+                TEXT | BINARY => assert_eq!(sent.next().map(messages::frame).as_ref(), Some(frame)),
                 PONG => {
                     let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
                     assert!(pings.any(asked), "each pong answers a ping");
@@ -370,27 +370,27 @@ impl World {
     }
 }
 
-/// Serves the transport's end in a task; how to drop it there, and how it ended.
+/// Serves the server's end in a task. Returns how to drop the session, and how it ended.
 fn serve(
     sim: &Sim,
     io: End,
-    actor: Actor,
+    handler: ScriptedHandler,
     options: Options,
-    shakes: bool,
+    with_handshake: bool,
 ) -> (Sender<()>, Receiver<Ending>) {
     let (cut, to_cut) = bounded(1);
     let (tell, ended) = bounded(1);
     let runtime = sim.clone();
     sim.spawn(async move {
         let serving = async {
-            Some(if shakes {
-                serve_stream(runtime, io, &options, &actor).await
+            Some(if with_handshake {
+                serve_stream(runtime, io, &options, &handler).await
             } else {
-                Ok(serve_upgraded(runtime, io, "/", &options, &actor).await)
+                Ok(serve_upgraded(runtime, io, "/", &options, &handler).await)
             })
         };
         let cutting = async {
-            to_cut.recv().await.expect("it can be cut to its end");
+            to_cut.recv().await.expect("the sender outlives the session");
             None
         };
         tell.try_send(or(serving, cutting).await).expect("once");

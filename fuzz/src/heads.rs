@@ -1,4 +1,4 @@
-//! HTTP heads that are nearly right (RFC 6455 §4), and what a handshake makes of them.
+//! HTTP heads that are nearly valid (RFC 6455 §4), and the verdict of a handshake on them.
 
 use arbitrary::Arbitrary;
 use bytes::BytesMut;
@@ -36,7 +36,7 @@ const NAMES: [&str; 10] = [
     "X",
 ];
 
-/// A head with something behind it.
+/// A head, and the bytes after it.
 #[derive(Arbitrary, Debug)]
 pub struct Head {
     start: Start,
@@ -48,7 +48,7 @@ pub struct Head {
 #[derive(Arbitrary, Debug)]
 enum Start {
     Good,
-    /// An answer of another status, before or instead of the good one.
+    /// An answer with another status, before or instead of the good one.
     Status(u16, bool),
     Target(String),
     Raw(Vec<u8>),
@@ -57,7 +57,7 @@ enum Start {
 
 #[derive(Arbitrary, Debug)]
 enum Line {
-    /// All the headers of a good head, but the one of this number.
+    /// All headers of a good head except the one with this number.
     AllBut(u8),
     Good(u8),
     Named(u8, String),
@@ -67,12 +67,12 @@ enum Line {
 }
 
 impl Head {
-    /// The target that it has on purpose.
+    /// Returns the target, if the input chose one.
     pub fn target(&self) -> Option<&str> {
         if let Start::Target(target) = &self.start { Some(target) } else { None }
     }
 
-    /// The bytes, as a request or as an answer.
+    /// Returns the bytes, as a request or as an answer.
     pub fn wire(&self, is_request: bool) -> Vec<u8> {
         let good = if is_request { &GOOD_REQUEST[..] } else { &GOOD_ANSWER };
         let start =
@@ -126,16 +126,16 @@ fn line(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend(b"\r\n");
 }
 
-/// How a handshake ended.
+/// The result of a handshake.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Well; with what was read, as it prints, and the bytes behind it.
+    /// It succeeded, with this head as it prints, and the bytes after it.
     Open(String, Vec<u8>),
     /// The server refused.
     Refused(String),
-    /// The peer's part was wrong.
+    /// The peer's head was invalid.
     Failed(HandshakeError),
-    /// The request is not finished.
+    /// The head is not finished.
     Waits,
 }
 
@@ -146,10 +146,10 @@ fn config() -> Config {
     config
 }
 
-/// A server that reads these pieces.
+/// Feeds these pieces to a server.
 ///
 /// # Panics
-/// If it answers in no HTTP, does not keep to its verdict, or hoards memory.
+/// If the answer is not HTTP, the verdict changes later, or the server holds too much memory.
 pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
     let (config, mut input, mut out) = (config(), RecvBuffer::new(), BytesMut::new());
     let mut handshake = ServerHandshake::new(&config);
@@ -185,22 +185,22 @@ pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
     Verdict::Waits
 }
 
-/// Checks what must hold of the normal spelling of a path, if it has one.
+/// Checks what must hold for the normal form of a path, if it has one.
 ///
 /// # Panics
-/// If it does not hold.
+/// If a check fails.
 pub fn check_path(path: &str) {
     let Ok(normal) = normalize_path(path) else { return };
     assert!(normal.starts_with('/') && normal.bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(!normal.contains(['?', '#', '"', '\\']), "{normal}");
     assert!(!normal.split('/').any(|segment| matches!(segment, "." | "..")), "{normal}");
-    assert_eq!(normalize_path(&normal).as_deref(), Ok(&*normal), "twice is as once");
+    assert_eq!(normalize_path(&normal).as_deref(), Ok(&*normal), "the normal form is normal");
 }
 
-/// A client that reads these pieces, and then the end of the transport.
+/// Feeds these pieces to a client, and then the end of the transport.
 ///
 /// # Panics
-/// If it does not keep to its verdict.
+/// If the verdict changes later.
 pub fn ask<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
     let (config, mut input, mut out) = (config(), RecvBuffer::new(), BytesMut::new());
     let request = ClientRequest::new("example.org", "/chat")
@@ -229,12 +229,12 @@ pub fn ask<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
     match handshake.receive_eof(&mut input) {
         Ok(Answer::Refused(response)) => {
             let is_bare = response.headers().iter().next().is_none();
-            assert!(known || is_bare, "its head was there");
+            assert!(known || is_bare, "the head was complete");
             refused(&response)
         }
-        Ok(answer) => panic!("it was there before the end: {answer:?}"),
+        Ok(answer) => panic!("the answer was complete before the end: {answer:?}"),
         Err(error) => {
-            assert!(!known, "a refusal stays one");
+            assert!(!known, "a refusal is final");
             Verdict::Failed(error)
         }
     }

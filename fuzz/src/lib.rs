@@ -1,18 +1,18 @@
-//! What the fuzz targets share: what must hold of a machine (RFC 6455), whatever bytes it gets, and
-//! streams that are nearly right. The helpers are those of the tests of `prism-core` and `prism-driver`.
+//! Shared by the fuzz targets: what must hold for a machine (RFC 6455), whatever bytes it gets, and
+//! streams that are nearly valid. The helpers are those of the tests of `prism-core` and `prism-driver`.
 
-pub mod actor;
 #[path = "../../prism-core/tests/common/mod.rs"]
 pub mod common;
-pub mod courier;
+pub mod drive;
 #[path = "../../prism-driver/tests/common/mod.rs"]
 pub mod driver;
-pub mod hands;
+pub mod handler;
 pub mod heads;
-pub mod ledger;
-pub mod load;
+pub mod messages;
+pub mod model;
+pub mod other_session;
+pub mod reference;
 mod stream;
-pub mod theirs;
 pub mod view;
 
 use common::{
@@ -24,24 +24,24 @@ use prism_core::{Role, State};
 
 pub use stream::{Part, wire};
 
-/// The limit for a message: small, so that the fuzzer finds both sides of it.
+/// The limit for a message, small enough for the fuzzer to find both sides of it.
 pub const LIMIT: usize = 300;
 
-/// All that a stream did to a machine.
+/// Everything that a stream does to a machine.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The events, and the error if there was one.
     pub seen: Vec<Seen>,
     /// The output.
-    pub said: Vec<u8>,
-    /// How far the machine came.
+    pub sent: Vec<u8>,
+    /// The final state.
     pub state: State,
 }
 
-/// Feeds a stream in pieces, and checks all that must hold for any stream.
+/// Feeds a stream in pieces, and checks what must hold for any stream.
 ///
 /// # Panics
-/// If something does not hold.
+/// If a check fails.
 pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut machine = Machine::new(role, &limited(LIMIT));
     let mut seen = Vec::new();
@@ -53,28 +53,28 @@ pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outco
             Some(error @ Seen::Error(_)) => {
                 assert!(news.iter().all(|seen| seen == error), "fused, but {news:?}");
             }
-            Some(Seen::Close(..)) => assert_eq!(news, [], "nothing behind a close frame"),
+            Some(Seen::Close(..)) => assert_eq!(news, [], "nothing after a close frame"),
             _ => seen.extend(news),
         }
         let (capacity, len) = (machine.input.capacity(), machine.input.unparsed().len());
         assert!(capacity <= 4 * fed + 64, "{capacity} bytes held after {fed}");
         if machine.state() == State::Open {
-            assert!(len < 125, "{len} bytes are more than a begun header or control frame");
+            assert!(len < 125, "{len} bytes are more than an incomplete header or control frame");
         }
     }
     check_end(&seen, &machine);
-    Outcome { seen, state: machine.state(), said: machine.out.into() }
+    Outcome { seen, state: machine.state(), sent: machine.out.into() }
 }
 
-/// Judges what was seen, and what was said to it.
+/// Checks the output against the events.
 fn check_end(seen: &[Seen], machine: &Machine) {
-    let said = sent_by(machine.role, &machine.out); // whole, well-formed frames, masked as they must
+    let sent = sent_by(machine.role, &machine.out); // whole, valid frames, masked if necessary
     let (last, before) = seen.split_last().map_or((None, seen), |(last, rest)| (Some(last), rest));
     assert!(
         before.iter().all(|seen| !matches!(seen, Seen::Error(_) | Seen::Close(..))),
         "{seen:?}"
     );
-    let told = said.last().filter(|frame| frame.opcode() == CLOSE).map(|frame| frame.close_code());
+    let told = sent.last().filter(|frame| frame.opcode() == CLOSE).map(|frame| frame.close_code());
     let over = match last {
         Some(Seen::Error(error)) => {
             assert_eq!(told, Some(error.close_code().map(u16::from)));
@@ -94,7 +94,7 @@ fn check_end(seen: &[Seen], machine: &Machine) {
     assert_eq!(machine.ws.wants_shutdown(), over && machine.role == Role::Server);
     let pings =
         seen.iter().filter_map(|seen| if let Seen::Ping(ping) = seen { Some(ping) } else { None });
-    let pongs = &said[..said.len() - usize::from(over)];
+    let pongs = &sent[..sent.len() - usize::from(over)];
     assert!(pings.eq(pongs.iter().map(|frame| &frame.payload)), "each ping has its pong, in order");
     for message in seen {
         let len = match message {
@@ -106,7 +106,7 @@ fn check_end(seen: &[Seen], machine: &Machine) {
     }
 }
 
-/// The pieces of a stream that is cut at these places, in any order, modulo its length.
+/// Cuts a stream at these places, which are in any order and modulo its length.
 pub fn cut<'a>(stream: &'a [u8], cuts: &[u16]) -> Vec<&'a [u8]> {
     let mut places: Vec<_> =
         cuts.iter().map(|cut| usize::from(*cut) % (stream.len() + 1)).collect();

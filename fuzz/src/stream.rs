@@ -1,4 +1,4 @@
-//! Streams that are nearly right (RFC 6455 §5.2): random bytes alone hardly ever get past a header.
+//! Streams that are nearly valid (RFC 6455 §5.2): random bytes alone hardly ever get past a header.
 
 use arbitrary::Arbitrary;
 use prism_core::Role;
@@ -12,15 +12,15 @@ pub enum Part {
     Data(Kind, bool, Vec<u8>),
     /// A data frame with characters.
     Characters(Kind, bool, String),
-    /// A text message whose characters lie across its two fragments.
+    /// A text message in two fragments, which may split a character.
     Torn(String, u8),
     /// A ping or pong.
     Control(bool, Vec<u8>),
     /// A close frame.
     Close(u16, String),
-    /// A data frame of this one byte, so often.
+    /// A data frame that repeats one byte this many times.
     Long(Kind, bool, u8, u16),
-    /// A frame with any first byte, that may lie about its length and its mask.
+    /// A frame with any first byte, whose length and mask may be wrong.
     Wrong(u8, Option<u64>, Option<[u8; 4]>, Vec<u8>),
     /// Just bytes.
     Raw(Vec<u8>),
@@ -29,7 +29,7 @@ pub enum Part {
 /// The kind of a data frame.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Kind {
-    /// Goes on.
+    /// A continuation.
     Continuation,
     /// Text.
     Text,
@@ -37,7 +37,7 @@ pub enum Kind {
     Binary,
 }
 
-/// The bytes of all parts, each masked if `sender` has to, where it is not wrong on purpose.
+/// Returns the bytes of all parts. Each is masked if `sender` has to, unless it is wrong on purpose.
 pub fn wire(sender: Role, parts: &[Part]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in parts {

@@ -1,10 +1,10 @@
-//! [`View`]: a connection as it can be seen, and attempts to send on it.
+//! [`View`]: what can be observed of a connection, and attempts to send on it.
 
 use prism_driver::{Connection, OwnedMessage, PreparedMessage, TrySendError};
 
 use crate::driver::pipe::Script;
 
-/// What can be seen of the connection.
+/// A connection, with what can be observed from outside.
 #[derive(Clone)]
 pub struct View {
     pub connection: Connection,
@@ -13,39 +13,39 @@ pub struct View {
     pub taken: usize,
 }
 
-/// How a connection stands.
+/// The observable state of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight {
+pub struct Snapshot {
     pub open: bool,
     /// How many bytes its transport has taken.
     pub written: usize,
     pub missed: u64,
 }
 
-/// What became of an attempt to send, and how the connection stood before and after it.
-pub type Attempt = (Result<(), TrySendError>, Sight, Sight);
+/// The result of an attempt to send, and the state of the connection before and after it.
+pub type Attempt = (Result<(), TrySendError>, Snapshot, Snapshot);
 
 impl View {
-    /// How many bytes the transport has taken.
+    /// Returns how many bytes the transport has taken.
     pub fn written(&self) -> usize {
         self.taken + self.script.unread_by_client()
     }
 
-    /// How it stands.
-    pub fn sight(&self) -> Sight {
+    /// Returns the current state.
+    pub fn snapshot(&self) -> Snapshot {
         let Self { connection, .. } = self;
         let (open, written, missed) = (connection.is_open(), self.written(), connection.missed());
-        Sight { open, written, missed }
+        Snapshot { open, written, missed }
     }
 
-    /// Attempts to send.
+    /// Attempts to send a message.
     pub fn try_send(&self, message: &OwnedMessage, prepared: bool) -> Attempt {
-        let before = self.sight();
+        let before = self.snapshot();
         let result = if prepared {
             self.connection.try_send_prepared(&PreparedMessage::new(message))
         } else {
             self.connection.try_send(message)
         };
-        (result, before, self.sight())
+        (result, before, self.snapshot())
     }
 }

@@ -1,4 +1,4 @@
-//! [The chat](../../examples/chat.rs) on async-std: run it, open the page, talk.
+//! [The chat example](../../examples/chat.rs) on async-std. Run it, and open the page.
 
 use prism_async_std as prism;
 

@@ -1,4 +1,4 @@
-//! [Connecting](../../examples/connect.rs) on async-std.
+//! [The connect example](../../examples/connect.rs) on async-std.
 
 use prism_async_std as prism;
 

@@ -1,4 +1,4 @@
-//! [The rooms](../../examples/rooms.rs) on async-std: run it, open the page in two windows, talk.
+//! [The rooms example](../../examples/rooms.rs) on async-std. Run it, and open the page in two windows.
 
 use prism_async_std as prism;
 

@@ -1,8 +1,8 @@
 //! WebSocket over a transport that is not a socket, with the state machine driven by hand.
 //!
-//! The transport is a pair of channels that carry 16 bytes at a time, as a serial line or a radio
-//! might. On it, a client asks, and a server answers in capitals. For a transport of your own, change
-//! [`Line`] and nothing else.
+//! The transport is a pair of channels that carry 16 bytes at a time, as a serial line or a radio might.
+//! The client asks questions, and the server answers them in capitals. To use another transport, change
+//! only [`Line`].
 //!
 //! ```text
 //! cargo run -p prism-core --example embed
@@ -27,12 +27,12 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 fn main() -> Result<(), Box<dyn Error>> {
     let (ours, theirs) = Line::pair();
     let server = thread::spawn(move || serve(theirs).map_err(|error| error.to_string()));
-    ask(ours, &["hello", "is anybody there?", "then goodbye"])?;
+    ask(ours, &["hello", "is anyone there?", "then goodbye"])?;
     server.join().expect("the server does not panic")?;
     Ok(())
 }
 
-/// Runs the server: accepts, and answers each text in capitals.
+/// Runs the server: accepts a client, and answers each text in capitals.
 fn serve(line: Line) -> Result<(), Box<dyn Error>> {
     let config = Config::default();
     let mut end = End::on(line);
@@ -68,8 +68,8 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     let config = Config::default();
     let mut end = End::on(line);
     let request = ClientRequest::new("the-other-end", "/capitals")?;
-    // If others share the transport, the nonce and the keys have to be unpredictable: take them from
-    // the operating system's generator.
+    // If others share the transport, the nonce and the mask keys have to be unpredictable: take them
+    // from the operating system's random generator.
     let mut handshake =
         ClientHandshake::start(&config, &request, *b"an example nonce", &mut end.out);
     end.write();
@@ -181,11 +181,11 @@ impl Line {
         (Self { to: Some(to_other), from: one }, Self { to: Some(to_one), from: other })
     }
 
-    /// Writes in pieces: it does not matter how the bytes are cut.
+    /// Writes in pieces, because the peer accepts any split of the bytes.
     fn write(&self, bytes: &[u8]) {
         for piece in bytes.chunks(16) {
             if let Some(to) = &self.to {
-                let _ = to.send(piece.to_vec()); // if the other end is gone, reading will tell
+                let _ = to.send(piece.to_vec()); // if the other end is gone, the next read fails
             }
         }
     }

@@ -1,6 +1,6 @@
 //! RFC 6455 §10.4, in memory: a message that arrives whole is received without an allocation, an
 //! announced length takes no memory, and what is kept is a small multiple of what has arrived.
-//! Counted by the allocator.
+//! The allocator counts.
 
 mod common;
 
@@ -261,13 +261,13 @@ fn a_trickling_big_message_takes_a_small_multiple_of_its_bytes() {
         let most = 3 * total as u64 + 64;
         assert!(info.bytes_max <= most, "{} bytes at the most, by {drip}", info.bytes_max);
         assert!(info.bytes_current <= 2 * total as i64 + 64, "{} bytes held", info.bytes_current);
-        // All growth together is as much as the last size again, or twice that.
+        // All growth together adds at most twice the last size.
         assert!(info.bytes_total <= 4 * total as u64 + 4096, "{} bytes in all", info.bytes_total);
     }
 }
 
 #[test]
-fn of_the_end_of_a_message_no_more_memory_is_made_than_is_missing() {
+fn a_nearly_whole_message_holds_little_more_than_its_length() {
     let mut server = Bare::new(Role::Server, &quiet());
     let total = (1 << 20) - 1;
     let wire = Frame::binary(vec![7; total]).masked().wire();
@@ -281,7 +281,7 @@ fn of_the_end_of_a_message_no_more_memory_is_made_than_is_missing() {
 }
 
 #[test]
-fn growth_stays_linear_though_the_length_of_each_fragment_is_known() {
+fn growth_by_fragments_of_known_length_is_linear() {
     let total = 10 << 20;
     let mut server = Bare::new(Role::Server, &limited(total));
     let fragment = Frame::continuation(vec![7; 64 << 10]).more().masked().wire();
@@ -293,7 +293,7 @@ fn growth_stays_linear_though_the_length_of_each_fragment_is_known() {
             }
         }
     });
-    // By a half each time: all growth together is as much as twice the last size again.
+    // The buffer grows by half each time, so all growth together adds twice the last size.
     assert!(info.bytes_total <= 5 * total as u64, "{} bytes in all", info.bytes_total);
     assert!(info.bytes_current <= total as i64 * 3 / 2, "{} bytes held", info.bytes_current);
 }

@@ -153,7 +153,7 @@ fn a_close_takes_no_time_when_both_ends_answer() {
 }
 
 #[test]
-fn a_trickling_reader_does_not_delay_a_close_for_ever() {
+fn a_trickling_reader_cannot_delay_a_close_forever() {
     for role in ROLES {
         let mut machine = started(role, s(0));
         machine.ws.send("far more than a byte at a time takes", &mut machine.out).unwrap();

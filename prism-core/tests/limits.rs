@@ -198,8 +198,8 @@ fn a_trickling_message_takes_a_small_multiple_of_its_bytes() {
     }
 }
 
-/// Has a machine receive a message by reads, as from a socket; the most memory that it had. That is never
-/// much more than half as much again as what has come.
+/// Receives a message by reads, as from a socket, and returns the largest size of the buffer. Asserts
+/// that the buffer is at most twice as large as the bytes received, or 1.5 times from 256 KiB on.
 fn receives_by_reads(wire: &[u8], len: usize) -> usize {
     const READ: usize = 16 << 10;
     let mut machine = Machine::server();
@@ -222,7 +222,7 @@ fn receives_by_reads(wire: &[u8], len: usize) -> usize {
 fn growth_stays_linear_if_nothing_is_parsed_meanwhile() {
     let mut machine = Machine::server();
     let wire = Frame::binary(vec![7; 100_000]).masked().wire();
-    // The last byte is missing when the message is looked at.
+    // The message is incomplete: its last byte is missing.
     machine.receive(&wire[..wire.len() - 1]);
     let (mut capacity, mut moves) = (machine.input.capacity(), 0);
     for _ in 0..1 << 20 {
@@ -235,7 +235,7 @@ fn growth_stays_linear_if_nothing_is_parsed_meanwhile() {
 }
 
 #[test]
-fn a_message_that_is_as_large_as_it_may_be_takes_little_more_memory_than_it_is_long() {
+fn a_message_at_the_limit_takes_little_more_than_its_length() {
     // A buffer that only doubles would hold 2 MiB and more.
     let len = (1 << 20) - 1;
     let payload = vec![7; len];
@@ -245,7 +245,7 @@ fn a_message_that_is_as_large_as_it_may_be_takes_little_more_memory_than_it_is_l
 }
 
 #[test]
-fn a_message_in_fragments_takes_at_most_half_as_much_memory_again_as_has_come() {
+fn a_fragmented_message_takes_at_most_1_5_times_its_bytes() {
     let len = (1 << 20) - 1;
     let payload = vec![7; len];
     for size in [1000, 4096, 64 << 10, 300_000, len - 1] {

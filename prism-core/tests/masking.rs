@@ -52,7 +52,7 @@ fn an_unmasked_continuation_of_a_masked_message_is_refused() {
 }
 
 #[test]
-fn each_fragment_has_a_key_of_its_own() {
+fn each_fragment_has_its_own_key() {
     let wire = [
         Frame::binary("abcde").more().masked_with([1, 2, 3, 4]).wire(),
         Frame::ping("fghij").masked_with([9, 9, 9, 9]).wire(),

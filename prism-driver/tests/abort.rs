@@ -1,4 +1,4 @@
-//! Connections that are ended without any ado.
+//! `Connection::abort`: ends a connection at once, without a closing handshake.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn is_aborted(reason: &Disconnect) -> bool {
 }
 
 #[test]
-fn when_it_returns_the_transport_is_gone_and_everybody_has_been_told() {
+fn abort_drops_the_transport_and_fails_all_waiters_at_once() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = stuck(&sim, 10);
     let log = Log::default();
@@ -49,15 +49,15 @@ fn when_it_returns_the_transport_is_gone_and_everybody_has_been_told() {
     });
 }
 
-/// Aborts when it is told so; writes down what it hears.
-struct Judge(Log);
+/// Aborts when a message says so, and logs every call.
+struct Aborting(Log);
 
-impl Handler for Judge {
+impl Handler for Aborting {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.0.add(message.as_text().unwrap());
         if message == Message::Text("abort") {
             connection.abort();
-            self.0.add("goes on");
+            self.0.add("still running");
         }
     }
 
@@ -67,27 +67,28 @@ impl Handler for Judge {
 }
 
 #[test]
-fn a_handler_that_aborts_goes_on_and_hears_nothing_of_what_has_come_already() {
-    // Messages, the peer's close frame, or what breaks the protocol.
+fn a_handler_that_aborts_finishes_but_gets_no_more_messages() {
+    // A message, a close frame, or a protocol error.
     for tail in [&b"\x81\x80\0\0\0\0"[..], b"\x88\x80\0\0\0\0", b"\x83\x80\0\0\0\0"] {
         let (sim, log) = (Sim::default(), Log::default());
-        let (mut peer, script, ended) = serve(&sim, Judge(log.clone()), Options::default());
+        let (mut peer, script, ended) = serve(&sim, Aborting(log.clone()), Options::default());
         sim.run(async {
             let together = [&b"\x81\x85\0\0\0\0hello\x81\x85\0\0\0\0abort"[..], tail].concat();
             peer.raw(&together).await;
             assert!(is_aborted(&ended.recv().await.unwrap()));
             assert!(script.dropped_by_server());
-            assert_eq!(log.lines(), ["hello", "abort", "goes on", "aborted by us"]);
+            assert_eq!(log.lines(), ["hello", "abort", "still running", "aborted by us"]);
         });
     }
 }
 
 #[test]
-fn a_handler_that_is_busy_is_not_dropped() {
+fn abort_does_not_drop_a_running_handler() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (hand, out) = async_channel::bounded(1);
-    let (mut peer, script, ended) = serve(&sim, Handing(hand, recorder), Options::default());
+    let (mut peer, script, ended) =
+        serve(&sim, HandOutRecorder(hand, recorder), Options::default());
     sim.run(async {
         let connection = out.recv().await.unwrap();
         assert_eq!(peer.next().await, text("welcome"));
@@ -104,10 +105,10 @@ fn a_handler_that_is_busy_is_not_dropped() {
     });
 }
 
-/// Hands its connections out, and does as the recorder does.
-struct Handing(async_channel::Sender<Connection>, Recorder);
+/// A [`Recorder`] that also hands its connections out.
+struct HandOutRecorder(async_channel::Sender<Connection>, Recorder);
 
-impl Handler for Handing {
+impl Handler for HandOutRecorder {
     async fn on_connect(&self, connection: &Connection) {
         self.0.send(connection.clone()).await.unwrap();
         self.1.on_connect(connection).await;
@@ -123,7 +124,7 @@ impl Handler for Handing {
 }
 
 #[test]
-fn a_close_that_is_not_answered_can_be_cut_short() {
+fn an_unanswered_close_can_be_cut_short_by_abort() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -139,13 +140,13 @@ fn a_close_that_is_not_answered_can_be_cut_short() {
 }
 
 #[test]
-fn once_both_have_closed_it_ends_the_transport_and_changes_nothing_else() {
+fn after_a_clean_close_abort_only_drops_the_transport() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         peer.close(1000, "bye").await;
         assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
-        assert!(!script.dropped_by_server(), "the peer has not ended its side");
+        assert!(!script.dropped_by_server(), "the peer has not ended its side yet");
         connection.abort();
         assert!(script.dropped_by_server());
         let reason = ended.recv().await.unwrap();

@@ -1,5 +1,5 @@
-//! What belongs together travels together, and what fills up does not get stuck: one write for the
-//! answers to one read, progress on a full outbox, and back-pressure while a handler runs.
+//! Batching and back-pressure: the answers to one read leave in one write, a full outbox makes
+//! progress, and nothing is read while a handler runs.
 
 mod common;
 
@@ -14,7 +14,7 @@ use common::{
 use prism_driver::{Connection, Handler, Message, Options, TrySendError};
 
 #[test]
-fn the_answers_to_messages_that_arrive_in_one_read_leave_in_one_write() {
+fn answers_to_messages_from_one_read_leave_in_one_write() {
     let sim = Sim::default();
     let (mut peer, script, _) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -32,7 +32,7 @@ fn the_answers_to_messages_that_arrive_in_one_read_leave_in_one_write() {
 }
 
 #[test]
-fn pongs_leave_in_the_same_write_as_messages_and_in_their_order() {
+fn pongs_leave_in_the_same_write_as_messages_and_in_order() {
     let sim = Sim::default();
     let (mut peer, script, _) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -53,7 +53,7 @@ fn pongs_leave_in_the_same_write_as_messages_and_in_their_order() {
 }
 
 #[test]
-fn what_is_sent_while_the_connection_sleeps_leaves_in_one_write() {
+fn messages_sent_to_an_idle_connection_leave_in_one_write() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -69,7 +69,7 @@ fn what_is_sent_while_the_connection_sleeps_leaves_in_one_write() {
     });
 }
 
-/// Answers a message with a hundred.
+/// Answers each message with a hundred.
 struct Hundredfold;
 
 const PART: [u8; 1000] = [7; 1000];
@@ -84,7 +84,7 @@ impl Handler for Hundredfold {
 }
 
 #[test]
-fn a_handler_may_send_far_more_than_the_high_water_mark_in_one_go() {
+fn a_handler_may_send_far_more_than_the_high_water_mark() {
     for capacity in [1, 100, 5_000, 1 << 20] {
         let sim = Sim::default();
         let mut options = Options::default();
@@ -102,7 +102,7 @@ fn a_handler_may_send_far_more_than_the_high_water_mark_in_one_go() {
 }
 
 #[test]
-fn a_single_message_may_be_far_larger_than_the_high_water_mark() {
+fn a_message_may_be_far_larger_than_the_high_water_mark() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.high_water_mark = 10;
@@ -116,7 +116,7 @@ fn a_single_message_may_be_far_larger_than_the_high_water_mark() {
 }
 
 #[test]
-fn a_handler_that_waits_for_room_in_an_outbox_that_others_filled_gets_it() {
+fn a_handler_gets_room_in_an_outbox_that_others_filled() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -127,7 +127,7 @@ fn a_handler_that_waits_for_room_in_an_outbox_that_others_filled_gets_it() {
         }
         peer.send("mine").await;
         sim.settle().await;
-        // The handler is stuck now, and the connection's only task with it.
+        // The handler waits for room, and blocks the connection's only task.
         script.set_capacity_to_client(1000);
         for _ in 0..others {
             assert_eq!(peer.next().await, binary(PART));
@@ -149,8 +149,8 @@ fn nothing_is_read_while_a_handler_runs() {
         let long = "x".repeat(100_000);
         peer.send(&long).await;
         sim.settle().await;
-        // A frame of so many bytes has a head of 14 on its way to a server.
-        assert_eq!(script.unread_by_server(), 100_014, "the transport holds the peer back");
+        // A client's frame of this size has a header of 14 bytes.
+        assert_eq!(script.unread_by_server(), 100_014, "the frame stays in the transport");
         gate.send(()).await.unwrap();
         assert_eq!(peer.next().await, text(&long));
         assert_eq!(script.unread_by_server(), 0);
@@ -158,7 +158,7 @@ fn nothing_is_read_while_a_handler_runs() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_its_answers_is_not_read_either() {
+fn a_peer_that_does_not_read_is_not_read_from() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.high_water_mark = 5_000;

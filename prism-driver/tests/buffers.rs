@@ -1,5 +1,5 @@
-//! An idle connection holds no buffer, whatever has gone through it. Counted by the allocator; all
-//! is one thread, so that what is counted is ours.
+//! An idle connection holds no buffer, whatever has passed through it. The allocator counts the
+//! bytes, in one thread, so that only our own allocations count.
 
 mod common;
 
@@ -21,10 +21,10 @@ use prism_driver::{Connection, Handler, Message, Options, Rate, Runtime, Server}
 
 const CONNECTIONS: i64 = 50;
 
-/// Below any buffer that a connection has while it works: the task, the handle, and the pipe.
+/// The task, the handle and the pipe: less than any buffer of a connection at work.
 const IDLE: i64 = 4 << 10;
 
-/// The same for one whose future is for its handshake as well.
+/// The same for a connection whose future includes the handshake.
 const BEGUN: i64 = 8 << 10;
 
 fn options() -> Options {
@@ -33,13 +33,14 @@ fn options() -> Options {
     options
 }
 
-/// A connection that echoes messages and then is idle; nothing else of the test's own stays.
+/// Opens a connection that echoes these messages and then is idle. Only the peer's transport remains of
+/// the test's own memory.
 fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
     let (mut peer, _, _) = serve(sim, Echo, options());
     sim.run(async {
         for message in messages {
             peer.send(*message).await;
-            // Not compared by `assert_eq`, which would print megabytes.
+            // `assert_eq!` would print megabytes.
             assert!(matches!(peer.next().await, Seen::Binary(echo) if echo == *message));
         }
         sim.settle().await;
@@ -47,10 +48,10 @@ fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
     peer.into_io()
 }
 
-/// How much each of many connections holds, begun like this.
+/// Returns how many bytes each of many connections holds that were opened by `begin`.
 fn held_by_each(begin: impl Fn(&Sim) -> End) -> i64 {
     let sim = Sim::default();
-    // The first one fills the pool that they share.
+    // The first one fills the shared pool.
     let first = begin(&sim);
     let mut others = Vec::with_capacity(CONNECTIONS as usize);
     let counted = measure(|| others.extend((0..CONNECTIONS).map(|_| begin(&sim))));
@@ -59,23 +60,23 @@ fn held_by_each(begin: impl Fn(&Sim) -> End) -> i64 {
 }
 
 #[test]
-fn a_connection_that_was_never_used_holds_no_buffer() {
+fn an_unused_connection_holds_no_buffer() {
     let held = held_by_each(|sim| idle(sim, &[]));
     assert!((1..IDLE).contains(&held), "{held} bytes each");
 }
 
 #[test]
-fn a_connection_that_has_echoed_holds_no_buffer() {
+fn an_idle_connection_holds_no_buffer_after_an_echo() {
     let held = held_by_each(|sim| idle(sim, &[&[7; 16 << 10]]));
     assert!((1..IDLE).contains(&held), "{held} bytes each");
 }
 
 #[test]
-fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
+fn a_partial_frame_holds_only_the_bytes_received() {
     let held = held_by_each(|sim| {
         let (mut peer, _, _) = serve(sim, Echo, options());
         sim.run(async {
-            // 1,000 of 65,535 bytes.
+            // 1,000 of 65,535 bytes of payload.
             peer.raw(b"\x82\xfe\xff\xff\0\0\0\0").await;
             peer.raw(&[7; 1_000]).await;
             sim.settle().await;
@@ -86,12 +87,12 @@ fn a_connection_that_waits_for_the_rest_of_a_frame_holds_what_has_come() {
 }
 
 #[test]
-fn connections_that_all_talk_at_the_same_time_do_not_all_hold_a_buffer() {
+fn active_connections_share_buffers() {
     const TALKERS: i64 = 1_000;
     let sim = Sim::default();
     let mut peers: Vec<_> = (0..TALKERS).map(|_| serve(&sim, Echo, options()).0).collect();
     let idle = measure(|| sim.run(sim.settle())).bytes_current;
-    // As often as a session has to pause in one turn, and more.
+    // Often enough that each session has to yield.
     let counted = measure(|| {
         for _ in 0..100 {
             sim.run(async {
@@ -109,8 +110,8 @@ fn connections_that_all_talk_at_the_same_time_do_not_all_hold_a_buffer() {
     assert!(held < 5 << 10, "{held} bytes each");
 }
 
-/// How much each of many connections holds, of which each has sent two messages, and one is not dealt
-/// with yet.
+/// Returns how many bytes each of many connections holds whose second message still waits for the
+/// handler.
 fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> i64 {
     held_by_each(|sim| {
         let (mut peer, _, _) = serve(sim, handler.clone(), options.clone());
@@ -122,7 +123,7 @@ fn held_by_each_that_waits(handler: impl Handler + Clone, options: &Options) -> 
     })
 }
 
-/// Is never done with a message.
+/// Never returns from `on_message`.
 #[derive(Clone)]
 struct Busy;
 
@@ -133,17 +134,18 @@ impl Handler for Busy {
 }
 
 #[test]
-fn a_connection_whose_message_waits_holds_the_buffer_that_it_came_in_and_no_more() {
-    let mut paced = options();
-    paced.message_rate = Some(Rate { per_second: 1, burst: 1 });
-    let paced = held_by_each_that_waits(Arc::new(Echo), &paced);
+fn a_waiting_message_holds_only_the_buffer_it_arrived_in() {
+    let mut limited = options();
+    limited.message_rate = Some(Rate { per_second: 1, burst: 1 });
+    let limited = held_by_each_that_waits(Arc::new(Echo), &limited);
     let busy = held_by_each_that_waits(Busy, &options());
-    for held in [paced, busy] {
+    for held in [limited, busy] {
         assert!((64 << 10..(64 << 10) + IDLE).contains(&held), "{held} bytes each");
     }
 }
 
-/// How much each of many holds that has begun like this. (What is unread lies in the pipe, and counts.)
+/// Returns how many bytes each of many connections holds whose peer has sent `with`. Unread bytes are
+/// in the pipe, and count.
 fn held_by_each_that_begins(
     handler: impl Handler + Clone,
     with: &[u8],
@@ -160,11 +162,11 @@ fn held_by_each_that_begins(
     })
 }
 
-/// Is never done with its welcome.
+/// Never returns from `on_connect`.
 #[derive(Clone)]
-struct Welcoming;
+struct BusyConnecting;
 
-impl Handler for Welcoming {
+impl Handler for BusyConnecting {
     async fn on_connect(&self, _: &Connection) {
         pending::<()>().await;
     }
@@ -173,21 +175,21 @@ impl Handler for Welcoming {
 }
 
 #[test]
-fn who_is_in_the_handshake_holds_what_has_come_of_the_request() {
+fn a_handshake_holds_only_the_bytes_received() {
     let request = REQUEST.replace("abc", &"abc".repeat(1_000));
     let held = held_by_each_that_begins(Arc::new(Echo), &request.as_bytes()[..3_000], |_| ());
     assert!((3_000..3_000 + BEGUN).contains(&held), "{held} bytes each");
 }
 
 #[test]
-fn who_is_welcomed_holds_no_buffer_however_much_came_behind_the_request() {
+fn on_connect_holds_no_buffer_whatever_follows_the_request() {
     let more = [REQUEST.as_bytes(), &[0; 20 << 10]].concat();
-    let held = held_by_each_that_begins(Welcoming, &more, |_| ());
+    let held = held_by_each_that_begins(BusyConnecting, &more, |_| ());
     assert!((20 << 10..(20 << 10) + BEGUN).contains(&held), "{held} bytes each");
 }
 
 #[test]
-fn who_is_refused_holds_no_buffer_whether_it_takes_the_answer_or_not() {
+fn a_refused_peer_holds_no_buffer_whether_or_not_it_reads() {
     let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let takes = held_by_each_that_begins(Arc::new(Echo), page, |_| ());
     let does_not =
@@ -198,7 +200,7 @@ fn who_is_refused_holds_no_buffer_whether_it_takes_the_answer_or_not() {
 }
 
 #[test]
-fn those_whom_a_server_refuses_at_the_same_time_take_no_buffer_each() {
+fn simultaneous_refusals_do_not_take_a_buffer_each() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
@@ -207,7 +209,7 @@ fn those_whom_a_server_refuses_at_the_same_time_take_no_buffer_each() {
     let refuse = |ends: &mut Vec<End>, count| {
         sim.run(async {
             for _ in 0..count {
-                let (mut io, _) = net.knock().unwrap();
+                let (mut io, _) = net.connect_raw().unwrap();
                 io.write_all(REQUEST.as_bytes()).await.unwrap();
                 ends.push(io);
             }
@@ -225,7 +227,7 @@ fn those_whom_a_server_refuses_at_the_same_time_take_no_buffer_each() {
 }
 
 #[test]
-fn a_connection_that_comes_after_others_uses_their_buffers() {
+fn a_new_connection_reuses_the_buffers_of_earlier_ones() {
     let sim = Sim::default();
     drop(idle(&sim, &[b"hello"]));
     sim.run(sim.settle());
@@ -236,24 +238,24 @@ fn a_connection_that_comes_after_others_uses_their_buffers() {
         }
     });
     let each = counted.bytes_total / CONNECTIONS as u64;
-    assert!(each < 32 << 10, "{each} bytes were allocated for each");
+    assert!(each < 32 << 10, "{each} bytes allocated for each");
 }
 
 #[test]
-fn the_memory_of_a_large_message_returns() {
+fn the_memory_of_a_large_message_is_released() {
     let large = vec![7; 10 << 20];
     let sim = Sim::default();
     let counted = measure(|| {
         let io = idle(&sim, &[&large]);
         std::mem::forget(io);
     });
-    assert!(counted.bytes_max > 10 << 20, "it was there: {} bytes", counted.bytes_max);
+    assert!(counted.bytes_max > 10 << 20, "the message was held: {} bytes", counted.bytes_max);
     let held = counted.bytes_current;
     assert!(held < 1 << 20, "{held} bytes are still held");
 }
 
 #[test]
-fn the_memory_of_an_outbox_that_was_full_returns() {
+fn the_memory_of_a_full_outbox_is_released() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = handed_out(&sim, options());
     let large = vec![7; 10 << 20];
@@ -266,7 +268,7 @@ fn the_memory_of_an_outbox_that_was_full_returns() {
             assert!(matches!(peer.next().await, Seen::Binary(it) if it == large));
             sim.settle().await;
         });
-        // The peer's own buffers are not what is counted.
+        // The peer's own buffers do not count.
         std::mem::forget(peer.into_io());
     });
     let held = counted.bytes_current;

@@ -1,5 +1,5 @@
-//! Futures of connections and sockets that are dropped half-way, at each point at which they can be:
-//! nothing is lost or sent twice, and nobody else is kept waiting.
+//! Futures of connections and sockets, dropped at every point: nothing is lost or sent twice, and no
+//! other task is kept waiting.
 
 mod common;
 
@@ -7,26 +7,26 @@ use std::cell::{Cell, RefCell};
 
 use async_channel::bounded;
 use common::{
+    cancellation::at_each_step,
     handlers::Log,
     ms,
     pipe::Script,
     s,
-    scissors::at_each_step,
     sim::Sim,
     sockets::{connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 use futures_util::{Sink, SinkExt, StreamExt};
 use prism_driver::{CloseCode, Disconnect, OwnedMessage, Runtime, SendError, SendHalf, Socket};
 
-/// A client whose server takes nothing for a second, and then less than a frame at a time; what the
-/// server hears.
+/// Returns a client whose server takes nothing for a second, and then less than a frame at a time, and
+/// the log of what the server receives.
 fn stuck(sim: &Sim) -> (Socket, Log) {
     let (socket, script, log, _) = stuck_client(sim);
-    sim.spawn(let_go_later(sim.clone(), script));
+    sim.spawn(release_later(sim.clone(), script));
     (socket, log)
 }
 
-async fn let_go_later(sim: Sim, script: Script) {
+async fn release_later(sim: Sim, script: Script) {
     sim.sleep(s(1)).await;
     for _ in 0..20 {
         script.allow_to_server(50);
@@ -37,15 +37,15 @@ async fn let_go_later(sim: Sim, script: Script) {
 
 // ---- sending
 
-/// Sends three messages among those of others, until it is dropped. What was reported as sent has
-/// arrived, once and in order, and what others have sent, before and after it. The message that was
-/// being sent has not arrived; with `maybe`, it may have.
+/// Sends three messages among those of other senders, until the future is dropped. What was reported as
+/// sent has arrived, once and in order, and so has what the others sent. The message that was being sent
+/// has not arrived; with `maybe`, it may have.
 fn sending<S: Sink<OwnedMessage, Error = SendError> + Unpin>(
     sender: impl Fn(Socket) -> S,
     send: impl AsyncFn(&mut S, OwnedMessage) -> Result<(), SendError>,
     maybe: bool,
 ) {
-    at_each_step(|sim, scissors| {
+    at_each_step(|sim, cancel_point| {
         let (socket, log) = stuck(sim);
         let connection = socket.connection().clone();
         let mut sender = sender(socket);
@@ -53,7 +53,7 @@ fn sending<S: Sink<OwnedMessage, Error = SendError> + Unpin>(
         spawn_send(sim, &connection, 100);
         spawn_send(sim, &connection, 101);
         sim.run(sim.settle());
-        scissors.cut(sim, async {
+        cancel_point.run(sim, async {
             for n in 0..3 {
                 send(&mut sender, numbered(n)).await.unwrap();
                 sent.set(n + 1);
@@ -61,33 +61,33 @@ fn sending<S: Sink<OwnedMessage, Error = SendError> + Unpin>(
             }
         });
         spawn_send(sim, &connection, 200);
-        // A sink is not polled all this time.
+        // A sink is not polled during this time.
         sim.run(sim.pass(s(2)));
-        let (others, _) = of_others_and_ours(&log);
+        let (others, _) = others_and_ours(&log);
         assert_eq!(
             others,
             lines((100..102 + sent.get()).chain([200])),
-            "nobody has to wait for us"
+            "no other sender has to wait for us"
         );
 
         sim.run(async { sender.flush().await.unwrap() });
         sim.run(sim.settle());
-        let (_, ours) = of_others_and_ours(&log);
+        let (_, ours) = others_and_ours(&log);
         let more = usize::from(maybe && ours.len() > sent.get());
         assert_eq!(ours, lines(0..sent.get() + more));
     });
 }
 
-/// What was heard: of the others, sorted, and of ours, in the order in which it came.
-fn of_others_and_ours(log: &Log) -> (Vec<String>, Vec<String>) {
+/// Splits what the server has received: messages of the others, sorted, and ours, in order of arrival.
+fn others_and_ours(log: &Log) -> (Vec<String>, Vec<String>) {
     let (mut others, ours): (Vec<_>, Vec<_>) =
-        log.lines().into_iter().partition(|heard| *heard >= line(100));
+        log.lines().into_iter().partition(|received| *received >= line(100));
     others.sort();
     (others, ours)
 }
 
 #[test]
-fn a_send_that_is_dropped_has_sent_nothing() {
+fn a_dropped_send_has_sent_nothing() {
     sending(|socket| socket, async |socket, message| Socket::send(socket, &message).await, false);
     let on_the_handle =
         async |socket: &mut Socket, message| socket.connection().send(&message).await;
@@ -95,7 +95,7 @@ fn a_send_that_is_dropped_has_sent_nothing() {
 }
 
 #[test]
-fn a_send_on_a_half_that_is_dropped_has_sent_nothing() {
+fn a_dropped_send_on_a_half_has_sent_nothing() {
     sending(
         |socket| socket.split().0,
         async |half, message| SendHalf::send(half, &message).await,
@@ -104,13 +104,13 @@ fn a_send_on_a_half_that_is_dropped_has_sent_nothing() {
 }
 
 #[test]
-fn a_feed_that_is_dropped_has_sent_nothing() {
+fn a_dropped_feed_has_sent_nothing() {
     sending(|socket| socket.split().0, async |half, message| half.feed(message).await, false);
     sending(|socket| socket, async |socket, message| socket.feed(message).await, false);
 }
 
 #[test]
-fn a_send_on_a_sink_that_is_dropped_has_sent_once_or_not_at_all() {
+fn a_dropped_sink_send_has_sent_once_or_not_at_all() {
     sending(
         |socket| socket.split().0,
         async |half, message| SinkExt::send(half, message).await,
@@ -121,16 +121,16 @@ fn a_send_on_a_sink_that_is_dropped_has_sent_once_or_not_at_all() {
 
 // ---- flushing
 
-/// Flushes, until it is dropped. Nobody else who flushes is concerned, and all arrives once.
+/// Flushes until the future is dropped. Other flushes are not affected, and everything arrives once.
 fn flushing(flush: impl AsyncFn(&mut Socket) -> Result<(), SendError>) {
-    at_each_step(|sim, scissors| {
+    at_each_step(|sim, cancel_point| {
         let (mut socket, log) = stuck(sim);
         let connection = socket.connection().clone();
         sim.run(async { socket.feed(numbered(0)).await.unwrap() });
         let (tell, told) = bounded(1);
         sim.spawn(async move { tell.send(connection.flush().await).await.unwrap() });
         sim.run(async { socket.feed(numbered(1)).await.unwrap() });
-        if let Some(flushed) = scissors.cut(sim, flush(&mut socket)) {
+        if let Some(flushed) = cancel_point.run(sim, flush(&mut socket)) {
             assert_eq!(flushed, Ok(()));
         }
         sim.run(async {
@@ -143,19 +143,19 @@ fn flushing(flush: impl AsyncFn(&mut Socket) -> Result<(), SendError>) {
 }
 
 #[test]
-fn a_flush_that_is_dropped_changes_nothing() {
+fn a_dropped_flush_changes_nothing() {
     flushing(async |socket| socket.connection().flush().await);
     flushing(async |socket| socket.flush().await);
 }
 
 // ---- receiving
 
-/// How many messages are received; several bursts, and the first one more than wait at once.
+/// Enough messages for several bursts, the first one larger than the queue.
 const MESSAGES: usize = 40;
 
-/// Receives until it is dropped, and then the rest. Each message is received once, in order.
+/// Receives until the future is dropped, and then the rest. Each message is received once, in order.
 fn receiving<S>(receiver: impl Fn(Socket) -> S, receive: impl AsyncFn(&mut S) -> OwnedMessage) {
-    at_each_step(|sim, scissors| {
+    at_each_step(|sim, cancel_point| {
         let (socket, connection, _, _) = connected(sim);
         let mut receiver = receiver(socket);
         let runtime = sim.clone();
@@ -174,7 +174,7 @@ fn receiving<S>(receiver: impl Fn(Socket) -> S, receive: impl AsyncFn(&mut S) ->
                 received.borrow_mut().push(message);
             }
         };
-        scissors.cut(sim, all(&mut receiver));
+        cancel_point.run(sim, all(&mut receiver));
         sim.run(all(&mut receiver));
         let expected: Vec<_> = (0..MESSAGES).map(|n| owned(&n.to_string())).collect();
         assert_eq!(received.into_inner(), expected);
@@ -182,13 +182,13 @@ fn receiving<S>(receiver: impl Fn(Socket) -> S, receive: impl AsyncFn(&mut S) ->
 }
 
 #[test]
-fn a_recv_that_is_dropped_has_taken_nothing() {
+fn a_dropped_recv_has_taken_nothing() {
     receiving(|socket| socket, async |socket| socket.recv().await.unwrap());
     receiving(|socket| socket.split(), async |(_, half)| half.recv().await.unwrap());
 }
 
 #[test]
-fn the_next_of_a_stream_that_is_dropped_has_taken_nothing() {
+fn a_dropped_stream_next_has_taken_nothing() {
     receiving(|socket| socket, async |socket| socket.next().await.unwrap().unwrap());
     receiving(|socket| socket.split(), async |(_, half)| half.next().await.unwrap().unwrap());
 }
@@ -196,20 +196,20 @@ fn the_next_of_a_stream_that_is_dropped_has_taken_nothing() {
 // ---- closing
 
 #[test]
-fn a_close_that_is_dropped_has_closed_all_the_same() {
-    at_each_step(|sim, scissors| {
+fn a_dropped_close_still_closes() {
+    at_each_step(|sim, cancel_point| {
         let (socket, log) = stuck(sim);
         sim.run(async { socket.send("before").await.unwrap() });
         let code = CloseCode::new(4000).unwrap();
-        if let Some(ending) = scissors.cut(sim, socket.close(code, "done")) {
+        if let Some(ending) = cancel_point.run(sim, socket.close(code, "done")) {
             assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
         }
-        if !scissors.has_begun() {
+        if !cancel_point.has_begun() {
             assert!(socket.connection().is_open(), "a future does nothing before it is polled");
             return;
         }
         sim.run(async {
-            assert_eq!(socket.send("behind").await, Err(SendError::Closed));
+            assert_eq!(socket.send("late").await, Err(SendError::Closed));
             let ending = socket.recv().await.unwrap_err();
             assert!(matches!(&ending, Disconnect::Local { .. }), "{ending}");
             assert_eq!((ending.code(), ending.reason().as_str()), (4000, "done"));
@@ -220,15 +220,15 @@ fn a_close_that_is_dropped_has_closed_all_the_same() {
 }
 
 #[test]
-fn a_close_of_a_sink_that_is_dropped_can_be_had_again() {
-    at_each_step(|sim, scissors| {
+fn a_dropped_sink_close_can_be_repeated() {
+    at_each_step(|sim, cancel_point| {
         let (socket, log) = stuck(sim);
         let (mut sending, receiving) = socket.split();
         sim.run(async {
             sending.feed(numbered(0)).await.unwrap();
             sending.feed(numbered(1)).await.unwrap();
         });
-        if let Some(closed) = scissors.cut(sim, SinkExt::close(&mut sending)) {
+        if let Some(closed) = cancel_point.run(sim, SinkExt::close(&mut sending)) {
             assert_eq!(closed, Ok(()));
         }
         sim.run(async {
@@ -242,8 +242,8 @@ fn a_close_of_a_sink_that_is_dropped_can_be_had_again() {
 }
 
 #[test]
-fn who_waits_for_the_end_learns_it_though_another_who_did_has_left() {
-    at_each_step(|sim, scissors| {
+fn dropping_one_closed_future_does_not_affect_the_others() {
+    at_each_step(|sim, cancel_point| {
         let (socket, connection, _, _) = connected(sim);
         let (tell, told) = bounded(1);
         let waiting = connection.clone();
@@ -256,7 +256,7 @@ fn who_waits_for_the_end_learns_it_though_another_who_did_has_left() {
             runtime.sleep(s(1)).await;
             drop(socket);
         });
-        if scissors.cut(sim, connection.closed()).is_some() {
+        if cancel_point.run(sim, connection.closed()).is_some() {
             assert!(sim.now() == s(1) && !connection.is_open());
         }
         sim.run(async {

@@ -1,5 +1,4 @@
-//! Connecting, dropped half-way, at each point at which it can be: it leaves nothing behind, neither
-//! an attempt nor a transport nor a task.
+//! Connecting, dropped at every point: no attempt, transport or task is left behind.
 
 mod common;
 
@@ -7,15 +6,14 @@ use std::time::Duration;
 
 use async_channel::bounded;
 use common::{
+    cancellation::at_each_step,
     handlers::Echo,
     ms,
     net::{
         Net,
         Reach::{After, Never, RefusedAfter},
     },
-    s,
-    scissors::at_each_step,
-    serve_handshake,
+    s, serve_handshake,
     sim::{Sim, Sleep},
     sockets::owned,
 };
@@ -25,22 +23,22 @@ use prism_driver::{
     serve_stream,
 };
 
-const WHERE: &str = "[::2]:80";
+const SERVER: &str = "[::2]:80";
 
-/// A name with an address that says nothing, one that refuses, and one with a server, whose answer
-/// takes a while and comes in pieces.
+/// Returns a network with a host name that has three addresses: the first does not answer, the second
+/// refuses, and the third has a server, whose answer takes a while and arrives in pieces.
 fn network(sim: &Sim) -> Net {
     let net = Net::new(sim);
     net.name(
         "example.org",
-        &[("[::1]:80", Never), ("127.0.0.1:80", RefusedAfter(ms(10))), (WHERE, After(ms(10)))],
+        &[("[::1]:80", Never), ("127.0.0.1:80", RefusedAfter(ms(10))), (SERVER, After(ms(10)))],
     );
     net
 }
 
-/// Connects, until it is dropped.
+/// Connects until the future is dropped.
 fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectError>) {
-    at_each_step(|sim, scissors| {
+    at_each_step(|sim, cancel_point| {
         let net = network(sim);
         let (tell, told) = bounded(1);
         let (runtime, arriving) = (sim.clone(), net.clone());
@@ -49,18 +47,18 @@ fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectE
             script.set_piece(30);
             tell.try_send(script).unwrap();
             runtime.sleep(ms(10)).await;
-            // The client may have gone.
+            // The client may be gone.
             let _ = serve_stream(runtime, io, &Options::default(), &Echo).await;
         });
         let client = Client::new_on(net.clone(), "ws://example.org/").unwrap();
-        let socket = scissors.cut(sim, connect(net.clone(), client));
-        assert_eq!(net.underway(), 0, "an attempt goes on");
+        let socket = cancel_point.run(sim, connect(net.clone(), client));
+        assert_eq!(net.in_progress(), 0, "an attempt is still in progress");
         match socket {
             None => {
-                assert_eq!(net.tasks(), 0, "a task was left");
+                assert_eq!(net.tasks(), 0, "a task was left behind");
                 sim.run(sim.pass(s(1)));
                 if let Ok(script) = told.try_recv() {
-                    assert!(script.dropped_by_client(), "the transport was left");
+                    assert!(script.dropped_by_client(), "the transport was left open");
                 }
             }
             Some(socket) => sim.run(async {
@@ -73,23 +71,23 @@ fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectE
 }
 
 #[test]
-fn a_connect_that_is_dropped_leaves_nothing_behind() {
+fn a_dropped_connect_leaves_nothing_behind() {
     connecting(async |_, client| client.connect().await);
 }
 
 #[test]
-fn a_connect_over_a_stream_that_is_dropped_leaves_nothing_behind() {
+fn a_dropped_connect_over_a_stream_leaves_nothing_behind() {
     connecting(async |net, client| {
-        let stream = net.connect(WHERE.parse().unwrap()).await.unwrap();
+        let stream = net.connect(SERVER.parse().unwrap()).await.unwrap();
         client.connect_stream(stream).await
     });
 }
 
-/// A runtime that has ended: what is spawned on it is dropped at once.
+/// A runtime that has shut down: it drops spawned tasks at once.
 #[derive(Clone)]
-struct Ended(Sim);
+struct EndedRuntime(Sim);
 
-impl Runtime for Ended {
+impl Runtime for EndedRuntime {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
@@ -104,14 +102,14 @@ impl Runtime for Ended {
 }
 
 #[test]
-fn a_socket_whose_task_is_dropped_before_it_has_run_is_over() {
+fn a_socket_whose_task_never_ran_is_closed() {
     let sim = Sim::default();
     let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
-    let client = Client::new_on(Ended(sim.clone()), "ws://example.org/").unwrap();
+    let client = Client::new_on(EndedRuntime(sim.clone()), "ws://example.org/").unwrap();
     sim.run(async {
         let socket = client.connect_stream(io).await.unwrap();
         assert!(script.dropped_by_client());
-        assert_eq!(socket.send("in vain").await, Err(SendError::Closed));
+        assert_eq!(socket.send("late").await, Err(SendError::Closed));
         assert_eq!(poll_once(socket.connection().closed()).await, Some(()));
         let reason = socket.recv().await.unwrap_err();
         assert!(matches!(reason, Disconnect::Failed(Failure::TaskDropped)), "{reason}");

@@ -1,6 +1,5 @@
-//! Connections that live in a future of the caller's, which is dropped half-way, at each point at
-//! which it can be: they are over then, the transport is closed, and whoever waits for something of
-//! them learns it.
+//! Connections that live in a future of the caller, dropped at every point: the connection is over, its
+//! transport is closed, and every waiter is told.
 
 mod common;
 
@@ -8,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use async_channel::{Receiver, Sender, unbounded};
 use common::{
-    handlers::Ear,
+    cancellation::{CancelPoint, at_each_step},
+    handlers::MessageLog,
     ms,
     net::{Net, Reach::After},
     peer::{Peer, Seen},
     pipe::{End, Script, pipe},
     s,
-    scissors::{Scissors, at_each_step},
     sim::Sim,
     sockets::client,
 };
@@ -24,34 +23,34 @@ use prism_driver::{
     serve_stream, serve_upgraded,
 };
 
-// ---- where others wait
+// ---- a connection with waiters
 
-/// Fills its outbox, and has three tasks wait: for room, for a flush, and for the end. The other
-/// side takes nothing for a second. The handler itself takes its time with everything.
-struct Crowded {
+/// Fills its outbox, and starts three tasks that wait: for room, for a flush, and for the end. The
+/// other side takes nothing for a second. Every callback takes a while.
+struct WithWaiters {
     sim: Sim,
-    /// How much the other side takes.
+    /// Sets how much the other side takes.
     allow: Allow,
     tell: Sender<(Connection, Receiver<Outcome>)>,
 }
 
 type Allow = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// Who waited, and what he heard.
+/// The name of a waiter, and its result.
 type Outcome = (&'static str, Result<(), SendError>);
 
-impl Handler for Crowded {
+impl Handler for WithWaiters {
     async fn on_connect(&self, connection: &Connection) {
         (self.allow)(0);
         while connection.try_send(&[7; 50]).is_ok() {}
-        self.tell.try_send((connection.clone(), self.crowd(connection))).unwrap();
-        self.sim.spawn(let_go_later(self.sim.clone(), self.allow.clone()));
+        self.tell.try_send((connection.clone(), self.start_waiters(connection))).unwrap();
+        self.sim.spawn(release_later(self.sim.clone(), self.allow.clone()));
         self.sim.sleep(ms(10)).await;
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.sim.sleep(ms(10)).await;
-        // It may be closing already.
+        // The connection may be closing already.
         let _ = connection.send(message).await;
     }
 
@@ -60,52 +59,52 @@ impl Handler for Crowded {
     }
 }
 
-impl Crowded {
-    fn crowd(&self, connection: &Connection) -> Receiver<Outcome> {
+impl WithWaiters {
+    fn start_waiters(&self, connection: &Connection) -> Receiver<Outcome> {
         let (tell, told) = unbounded();
-        let (sender, hears) = (connection.clone(), tell.clone());
+        let (sender, report) = (connection.clone(), tell.clone());
         self.sim.spawn(async move {
-            hears.try_send(("sender", sender.send("waits for room").await)).unwrap();
+            report.try_send(("send", sender.send("waits for room").await)).unwrap();
         });
-        let (flusher, hears) = (connection.clone(), tell.clone());
-        self.sim.spawn(async move { hears.try_send(("flusher", flusher.flush().await)).unwrap() });
-        let mourner = connection.clone();
+        let (flusher, report) = (connection.clone(), tell.clone());
+        self.sim.spawn(async move { report.try_send(("flush", flusher.flush().await)).unwrap() });
+        let waiter = connection.clone();
         self.sim.spawn(async move {
-            mourner.closed().await;
-            tell.try_send(("mourner", Err(SendError::Closed))).unwrap();
+            waiter.closed().await;
+            tell.try_send(("closed", Err(SendError::Closed))).unwrap();
         });
         told
     }
 }
 
-async fn let_go_later(sim: Sim, allow: Allow) {
+async fn release_later(sim: Sim, allow: Allow) {
     sim.sleep(s(1)).await;
     allow(usize::MAX);
 }
 
-/// Runs a session until it is dropped. If there was a connection then, it is over, and everybody
-/// has learnt that who had not been served before.
-fn living(
+/// Runs a session until its future is dropped. If a connection was open by then, it is over, and all
+/// waiters that were still waiting have been told.
+fn drop_session(
     sim: &Sim,
-    scissors: &Scissors,
+    cancel_point: &CancelPoint,
     allow: impl Fn(usize) + Send + Sync + 'static,
-    session: impl AsyncFnOnce(Crowded) -> Disconnect,
+    session: impl AsyncFnOnce(WithWaiters) -> Disconnect,
 ) {
     let (tell, told) = unbounded();
-    let crowded = Crowded { sim: sim.clone(), allow: Arc::new(allow), tell };
-    let ending = scissors.cut(sim, session(crowded));
+    let handler = WithWaiters { sim: sim.clone(), allow: Arc::new(allow), tell };
+    let ending = cancel_point.run(sim, session(handler));
     assert!(ending.is_none_or(|ending| matches!(ending, Disconnect::Peer { .. })));
     let Ok((connection, outcomes)) = told.try_recv() else { return };
 
-    let heard = || std::iter::from_fn(|| outcomes.try_recv().ok());
-    let early: Vec<_> = heard().map(|(who, _)| who).collect();
+    let reported = || std::iter::from_fn(|| outcomes.try_recv().ok());
+    let early: Vec<_> = reported().map(|(waiter, _)| waiter).collect();
     sim.run(sim.settle());
-    let late: Vec<_> = heard().collect();
-    assert_eq!(early.len() + late.len(), 3, "somebody waits for ever: {early:?} {late:?}");
-    for (who, outcome) in late {
-        // What the flusher waits for may have been written by then.
-        let served = who == "flusher" && sim.now() >= s(1) && outcome.is_ok();
-        assert!(served || outcome == Err(SendError::Closed), "{who}: {outcome:?}");
+    let late: Vec<_> = reported().collect();
+    assert_eq!(early.len() + late.len(), 3, "a task waits forever: {early:?} {late:?}");
+    for (waiter, outcome) in late {
+        // What the flush waits for may have been written by then.
+        let flushed = waiter == "flush" && sim.now() >= s(1) && outcome.is_ok();
+        assert!(flushed || outcome == Err(SendError::Closed), "{waiter}: {outcome:?}");
     }
     assert!(!connection.is_open());
     assert_eq!(sim.run(poll_once(connection.send("late"))), Some(Err(SendError::Closed)));
@@ -118,10 +117,10 @@ fn options() -> Options {
     options
 }
 
-/// The other side: says two things, and closes after two seconds.
+/// The other side: sends two messages, and closes after two seconds.
 async fn converse(sim: Sim, connection: Connection) {
     for text in ["one", "two"] {
-        // Nobody may be there any more.
+        // The connection may be gone.
         let _ = connection.send(text).await;
         sim.sleep(ms(15)).await;
     }
@@ -132,8 +131,8 @@ async fn converse(sim: Sim, connection: Connection) {
 // ---- servers
 
 #[test]
-fn a_connection_whose_serve_stream_is_dropped_is_over() {
-    at_each_step(|sim, scissors| {
+fn dropping_serve_stream_ends_the_connection() {
+    at_each_step(|sim, cancel_point| {
         let (server, io, script) = pipe();
         script.set_piece(50);
         let runtime = sim.clone();
@@ -144,7 +143,7 @@ fn a_connection_whose_serve_stream_is_dropped_is_over() {
         });
         let theirs = script.clone();
         let allow = move |bytes| theirs.allow_to_client(bytes);
-        living(sim, scissors, allow, async |handler| {
+        drop_session(sim, cancel_point, allow, async |handler| {
             serve_stream(sim.clone(), server, &options(), &handler).await.unwrap()
         });
         assert!(script.dropped_by_server());
@@ -152,8 +151,8 @@ fn a_connection_whose_serve_stream_is_dropped_is_over() {
 }
 
 #[test]
-fn a_connection_whose_serve_upgraded_is_dropped_is_over() {
-    at_each_step(|sim, scissors| {
+fn dropping_serve_upgraded_ends_the_connection() {
+    at_each_step(|sim, cancel_point| {
         let (server, io, script) = pipe();
         script.set_piece(50);
         let (runtime, mut peer) = (sim.clone(), Peer::open(io));
@@ -165,7 +164,7 @@ fn a_connection_whose_serve_upgraded_is_dropped_is_over() {
         });
         let theirs = script.clone();
         let allow = move |bytes| theirs.allow_to_client(bytes);
-        living(sim, scissors, allow, async |handler| {
+        drop_session(sim, cancel_point, allow, async |handler| {
             serve_upgraded(sim.clone(), server, "/", &options(), &handler).await
         });
         assert!(script.dropped_by_server());
@@ -174,13 +173,13 @@ fn a_connection_whose_serve_upgraded_is_dropped_is_over() {
 
 // ---- clients
 
-/// Somebody whom a client can talk to.
-async fn answer(sim: Sim, io: End) {
-    let (ear, _, out) = Ear::new();
+/// Serves a client, and talks to it.
+async fn serve_client(sim: Sim, io: End) {
+    let (handler, _, out) = MessageLog::new();
     let runtime = sim.clone();
     sim.spawn(async move {
-        // The client may have gone.
-        let _ = serve_stream(runtime, io, &Options::default(), &ear).await;
+        // The client may be gone.
+        let _ = serve_stream(runtime, io, &Options::default(), &handler).await;
     });
     if let Ok(connection) = out.recv().await {
         converse(sim, connection).await;
@@ -188,14 +187,14 @@ async fn answer(sim: Sim, io: End) {
 }
 
 #[test]
-fn a_connection_whose_run_stream_is_dropped_is_over() {
-    at_each_step(|sim, scissors| {
+fn dropping_run_stream_ends_the_connection() {
+    at_each_step(|sim, cancel_point| {
         let (server, io, script) = pipe();
         script.set_piece(50);
-        sim.spawn(answer(sim.clone(), server));
+        sim.spawn(serve_client(sim.clone(), server));
         let theirs = script.clone();
         let allow = move |bytes| theirs.allow_to_server(bytes);
-        living(sim, scissors, allow, async |handler| {
+        drop_session(sim, cancel_point, allow, async |handler| {
             client(sim).options(options()).run_stream(io, handler).await.unwrap()
         });
         assert!(script.dropped_by_client());
@@ -203,8 +202,8 @@ fn a_connection_whose_run_stream_is_dropped_is_over() {
 }
 
 #[test]
-fn a_connection_whose_run_is_dropped_is_over() {
-    at_each_step(|sim, scissors| {
+fn dropping_run_ends_the_connection() {
+    at_each_step(|sim, cancel_point| {
         let net = Net::new(sim);
         net.name("example.org", &[("[::1]:80", After(ms(10)))]);
         let client = Client::new_on(net.clone(), "ws://example.org/").unwrap().options(options());
@@ -214,11 +213,11 @@ fn a_connection_whose_run_is_dropped_is_over() {
             let (_, io, script) = net.arrival().await;
             script.set_piece(50);
             arrived.set(script).ok().unwrap();
-            answer(runtime, io).await;
+            serve_client(runtime, io).await;
         });
         let theirs = script.clone();
         let allow = move |bytes| theirs.get().unwrap().allow_to_server(bytes);
-        living(sim, scissors, allow, async |handler| client.run(handler).await.unwrap());
+        drop_session(sim, cancel_point, allow, async |handler| client.run(handler).await.unwrap());
         sim.run(sim.settle());
         assert!(script.get().is_none_or(Script::dropped_by_client));
     });

@@ -1,4 +1,4 @@
-//! A client: its handshake, and a socket to `send` and `recv` on.
+//! The client: its handshake, and its socket with `send` and `recv`.
 
 mod common;
 
@@ -47,23 +47,23 @@ fn a_message_that_comes_with_the_101_is_received() {
 }
 
 #[test]
-fn close_returns_when_the_peer_has_agreed_and_the_peer_learns_the_reason() {
+fn close_returns_once_the_peer_has_closed_too() {
     let sim = Sim::default();
     let (socket, connection, _, ended) = connected(&sim);
     sim.run(async {
-        connection.send("not received, and dropped").await.unwrap();
+        connection.send("never received").await.unwrap();
         let outcome = socket.close(CloseCode::NORMAL, "done").await;
         assert!(matches!(&outcome, Disconnect::Local { reason, .. } if reason == "done"));
         let theirs = ended.recv().await.unwrap().unwrap();
         assert!(matches!(&theirs, Disconnect::Peer { reason, .. } if reason == "done"));
-        assert_eq!(sim.now(), s(0), "both at once");
+        assert_eq!(sim.now(), s(0), "neither side waits");
         let again = socket.close(CloseCode::NORMAL, "late").await;
         assert!(matches!(&again, Disconnect::Local { reason, .. } if reason == "done"));
     });
 }
 
 #[test]
-fn after_the_end_recv_gives_what_had_come_and_then_keeps_giving_the_reason() {
+fn after_the_end_recv_returns_what_had_arrived_then_the_reason() {
     let sim = Sim::default();
     let (socket, connection, _, _) = connected(&sim);
     sim.run(async {
@@ -94,7 +94,7 @@ fn dropping_a_socket_closes_with_1000() {
 }
 
 #[test]
-fn dropping_a_socket_whose_channel_is_full_closes_too() {
+fn dropping_a_socket_closes_even_with_unread_messages() {
     let sim = Sim::default();
     let (socket, connection, _, ended) = connected(&sim);
     sim.run(async {
@@ -109,7 +109,7 @@ fn dropping_a_socket_whose_channel_is_full_closes_too() {
 }
 
 #[test]
-fn recv_futures_that_are_dropped_lose_no_message() {
+fn dropped_recv_futures_lose_no_message() {
     let sim = Sim::default();
     let (socket, connection, _, _) = connected(&sim);
     sim.run(async {
@@ -118,7 +118,7 @@ fn recv_futures_that_are_dropped_lose_no_message() {
             let mut dropped = Box::pin(socket.recv());
             assert!(poll_once(&mut dropped).await.is_none());
             connection.send(&n.to_string()).await.unwrap();
-            // Between nothing and everything has arrived.
+            // Every second message may still be on its way.
             if n % 2 == 0 {
                 sim.settle().await;
             }
@@ -138,14 +138,14 @@ fn recv_futures_that_are_dropped_lose_no_message() {
 }
 
 #[test]
-fn a_socket_whose_owner_does_not_receive_keeps_the_connection_alive() {
+fn an_unread_socket_keeps_its_connection_alive() {
     let sim = Sim::default();
     let (socket, connection, _, ended) = connected(&sim);
     sim.run(async {
         for n in 0..16 {
             connection.send(&n.to_string()).await.unwrap();
         }
-        // The server's keepalive pings; somebody must answer.
+        // The server's keepalive pings have to be answered.
         sim.pass(s(3600)).await;
         assert!(ended.is_empty() && connection.is_open());
         for n in 0..16 {
@@ -155,7 +155,7 @@ fn a_socket_whose_owner_does_not_receive_keeps_the_connection_alive() {
 }
 
 #[test]
-fn a_socket_whose_owner_does_not_receive_holds_its_peer_back_and_loses_nothing() {
+fn an_unread_socket_slows_its_peer_and_loses_nothing() {
     let sim = Sim::default();
     let (socket, connection, script, _) = connected(&sim);
     sim.run(async {
@@ -176,7 +176,7 @@ fn a_socket_whose_owner_does_not_receive_holds_its_peer_back_and_loses_nothing()
 }
 
 #[test]
-fn a_transport_that_fails_is_the_reason() {
+fn a_transport_failure_is_the_reason() {
     let sim = Sim::default();
     let (socket, _, script, _) = connected(&sim);
     sim.run(async {
@@ -187,7 +187,7 @@ fn a_transport_that_fails_is_the_reason() {
 }
 
 #[test]
-fn a_protocol_error_of_the_server_is_the_reason() {
+fn a_server_protocol_error_is_the_reason() {
     let sim = Sim::default();
     let (socket, _, script, _) = connected(&sim);
     sim.run(async {
@@ -201,7 +201,7 @@ fn a_protocol_error_of_the_server_is_the_reason() {
 // ---- a handler
 
 #[test]
-fn a_client_may_run_a_handler_too() {
+fn a_client_can_run_a_handler() {
     let sim = Sim::default();
     let (server, out) = HandOut::new();
     let (io, _, _) = serve_handshake(&sim, server, Options::default());
@@ -225,7 +225,7 @@ fn a_client_may_run_a_handler_too() {
 
 // ---- handshakes that fail
 
-/// A client that talks to a server driven by hand.
+/// Starts a client, and returns the server's end of its transport and the client's result.
 fn connecting(sim: &Sim) -> (End, Receiver<Result<Socket, ConnectError>>) {
     let (server, io, _) = pipe();
     let (told, outcome) = async_channel::bounded(1);
@@ -249,7 +249,7 @@ fn a_refusal_reaches_the_caller_with_status_headers_and_body() {
         let ConnectError::Refused(refusal) = error else { panic!("{error:?}") };
         assert_eq!((refusal.status, &refusal.body[..]), (401, &b"who are you?"[..]));
         assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Basic"));
-        assert_eq!(sim.now(), s(0), "it does not wait for the server to leave");
+        assert_eq!(sim.now(), s(0), "the client does not wait for the end of the transport");
     });
 }
 
@@ -264,12 +264,12 @@ fn a_refusal_by_our_own_server_reaches_the_caller() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_given_up_after_the_handshake_timeout() {
+fn a_silent_server_is_given_up_after_the_handshake_timeout() {
     let sim = Sim::default();
     let (mut server, outcome) = connecting(&sim);
     sim.run(async {
         read_head(&mut server).await;
-        // Part of an answer is no answer.
+        // An incomplete answer does not count.
         server.write_all(b"HTTP/1.1 101 Switching").await.unwrap();
         let error = outcome.recv().await.unwrap().unwrap_err();
         assert!(matches!(error, ConnectError::TimedOut), "{error}");
@@ -279,7 +279,7 @@ fn a_server_that_does_not_answer_is_given_up_after_the_handshake_timeout() {
 }
 
 #[test]
-fn a_server_that_leaves_or_speaks_something_else_is_an_error_of_its_own() {
+fn an_invalid_answer_is_a_handshake_error() {
     for (answer, expected) in [
         (&b""[..], "the transport ended"),
         (b"SSH-2.0-OpenSSH\r\n", "HTTP"),
@@ -300,7 +300,7 @@ fn a_server_that_leaves_or_speaks_something_else_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_url_that_cannot_be_connected_to_says_why() {
+fn an_invalid_url_is_refused_with_a_reason() {
     for (url, why) in [
         ("http://example.org/", "expected \"ws://\" or \"wss://\" at the start"),
         ("ws://exa mple.org/", "' ' (U+0020) at character 9 is not allowed in a host"),
@@ -318,7 +318,7 @@ fn a_url_that_cannot_be_connected_to_says_why() {
     }
 }
 
-/// What a client sends to the server of a URL: the request's first two lines.
+/// Returns the first two lines of the request that a client sends for a URL.
 fn request_to(url: &str) -> (String, String) {
     let sim = Sim::default();
     let (mut server, io, _) = pipe();
@@ -330,7 +330,7 @@ fn request_to(url: &str) -> (String, String) {
 }
 
 #[test]
-fn the_request_names_the_host_without_a_default_port_and_without_a_zone() {
+fn the_host_header_has_no_default_port_and_no_zone() {
     for (url, host) in [
         ("ws://example.org", "example.org"),
         ("ws://example.org:80/", "example.org"),

@@ -1,5 +1,5 @@
-//! Handlers that close and then wait for the end, or never return: the close timeout holds all the
-//! same, and the transport is dropped.
+//! Handlers that close and then wait for the end, or never return: the close timeout still applies, and
+//! the transport is dropped.
 
 mod common;
 
@@ -12,7 +12,7 @@ use prism_driver::{
     Server,
 };
 
-/// Closes, and waits for the end, where it is told to.
+/// Closes and waits for the end in the callback, or at the message, that `when` names.
 struct Closing {
     when: &'static str,
     log: Log,
@@ -45,14 +45,14 @@ impl Handler for Closing {
 }
 
 #[test]
-fn a_handler_that_closes_and_waits_for_the_end_gets_it_at_the_close_timeout() {
+fn closed_returns_to_a_waiting_handler_at_the_close_timeout() {
     for when in ["connect", "now"] {
         let (sim, log) = (Sim::default(), Log::default());
         let (mut peer, script, ended) =
             serve(&sim, Closing { when, log: log.clone() }, Options::default());
         sim.run(async {
             sim.settle().await;
-            peer.mute(); // it never answers the close frame
+            peer.mute(); // no answer to the close frame
             peer.send_together(&["now", "later"]).await;
             assert_eq!(peer.next().await, close(1001, "enough"));
             sim.pass(ms(4_999)).await;
@@ -70,17 +70,17 @@ fn a_handler_that_closes_and_waits_for_the_end_gets_it_at_the_close_timeout() {
 }
 
 #[test]
-fn what_the_peer_had_answered_by_then_still_decides_the_reason() {
-    for waits_before_looking in [false, true] {
+fn an_answer_that_arrived_by_then_decides_the_reason() {
+    for delays_readiness in [false, true] {
         let (sim, log) = (Sim::default(), Log::default());
         let (mut peer, script, ended) =
             serve(&sim, Closing { when: "now", log: log.clone() }, Options::default());
-        if waits_before_looking {
-            script.wait_before_looking();
+        if delays_readiness {
+            script.delay_readiness();
         }
         sim.run(async {
             peer.send("now").await;
-            assert_eq!(peer.next().await, close(1001, "enough"), "and it is answered");
+            assert_eq!(peer.next().await, close(1001, "enough"), "the peer answers this");
             let reason = ended.recv().await.unwrap();
             assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
             assert_eq!((reason.code(), sim.now()), (1001, s(5)));
@@ -90,7 +90,7 @@ fn what_the_peer_had_answered_by_then_still_decides_the_reason() {
 }
 
 #[test]
-fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_waited_for() {
+fn a_peer_that_still_reads_is_waited_for() {
     let sim = Sim::default();
     struct Flood(Log);
     impl Handler for Flood {
@@ -116,7 +116,7 @@ fn a_peer_that_still_takes_what_was_sent_before_the_close_frame_is_waited_for() 
     });
 }
 
-/// Closes, and stays until the gate opens.
+/// Closes or aborts, and returns only when the gate opens.
 struct Hanging {
     gate: Receiver<()>,
     log: Log,
@@ -145,7 +145,7 @@ impl Handler for Hanging {
 }
 
 #[test]
-fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_future() {
+fn a_hanging_handler_keeps_its_place_and_is_counted_as_stuck() {
     for order in ["close", "abort"] {
         let sim = Sim::default();
         let net = Net::new(&sim);
@@ -155,18 +155,18 @@ fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_futu
         let stats = server.stats();
         sim.spawn(server.serve());
         sim.run(async {
-            let (io, script) = net.knock().unwrap();
+            let (io, script) = net.connect_raw().unwrap();
             let mut peer = shake_hands(io).await;
             peer.mute();
             peer.send(order).await;
             sim.settle().await;
-            let at_once = u64::from(order == "abort");
-            assert_eq!((stats.counts().open, stats.counts().stuck), (1, at_once));
+            let stuck_at_once = u64::from(order == "abort");
+            assert_eq!((stats.counts().open, stats.counts().stuck), (1, stuck_at_once));
             sim.pass(ms(5_025)).await;
             assert!(script.dropped_by_server());
             assert_eq!((stats.counts().open, stats.counts().stuck), (1, 1));
             sim.pass(s(3600)).await;
-            assert!(log.lines().is_empty(), "its future is neither dropped nor done");
+            assert!(log.lines().is_empty(), "the handler's future is neither dropped nor done");
             open.send(()).await.unwrap();
             sim.settle().await;
             assert_eq!(log.lines(), ["returned", "disconnect"]);
@@ -176,10 +176,10 @@ fn a_handler_that_hangs_keeps_its_place_and_is_counted_and_nobody_drops_its_futu
     }
 }
 
-/// Takes a hundred seconds to take note of the end.
-struct Slow(Sim);
+/// Spends a hundred seconds in `on_disconnect`.
+struct SlowDisconnect(Sim);
 
-impl Handler for Slow {
+impl Handler for SlowDisconnect {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 
     async fn on_disconnect(&self, _: &Connection, _: Disconnect) {
@@ -188,9 +188,9 @@ impl Handler for Slow {
 }
 
 #[test]
-fn an_on_disconnect_that_takes_long_keeps_neither_our_end_back_nor_the_transport() {
+fn a_slow_on_disconnect_delays_neither_close_nor_transport() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Slow(sim.clone()), Options::default());
+    let (mut peer, script, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
     sim.run(async {
         peer.close(1000, "bye").await;
         assert_eq!(peer.next().await, close(1000, "bye"));
@@ -203,9 +203,9 @@ fn an_on_disconnect_that_takes_long_keeps_neither_our_end_back_nor_the_transport
 }
 
 #[test]
-fn where_the_peer_has_ended_its_side_the_transport_is_dropped_at_once() {
+fn the_transport_is_dropped_once_the_peer_has_ended_its_side() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Slow(sim.clone()), Options::default());
+    let (mut peer, script, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
     sim.run(async {
         peer.end().await;
         assert!(matches!((peer.next().await, sim.now()), (Seen::End(_), now) if now == s(0)));

@@ -1,5 +1,5 @@
-//! The contract of handlers, lines 3 to 6: how a connection ends. A test for each line, named
-//! after it.
+//! The contract of handlers, rules 3 to 6: how a connection ends. The name of each test begins with the
+//! number of its rule.
 
 mod common;
 
@@ -21,7 +21,8 @@ use prism_driver::{
 
 // ---- 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason.
 
-/// Lets something end a connection; what the handler and `serve` were told.
+/// Opens a connection, ends it with `end`, and returns the reason, after checking that the handler got
+/// the same one.
 fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
@@ -29,7 +30,7 @@ fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
     let reason = sim.run(async {
         assert_eq!(peer.next().await, text("welcome"));
         end(&sim, &mut peer, &script).await;
-        // The peer takes part until the end.
+        // The peer stays until the end.
         while !matches!(peer.next().await, Seen::End(_)) {}
         drop(peer);
         ended.recv().await.unwrap()
@@ -41,7 +42,7 @@ fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_with_the_peers_code_and_reason() {
+fn contract_3_on_disconnect_runs_once_last_when_the_peer_closed() {
     let reason = ending(async |_, peer, _| peer.close(4001, "bye").await);
     assert!(matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"), "{reason:?}");
     assert_eq!(reason.code(), 4001);
@@ -55,14 +56,14 @@ fn contract_3_on_disconnect_runs_once_last_when_we_closed() {
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_with_the_peers_error() {
+fn contract_3_on_disconnect_runs_once_last_on_protocol_errors() {
     let reason = ending(async |_, peer, _| peer.raw(b"\x83\x80\0\0\0\0").await);
     let expected = ProtocolError::ReservedOpcode(3);
     assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_when_the_transport_fails() {
+fn contract_3_on_disconnect_runs_once_last_on_transport_errors() {
     let reset = io::ErrorKind::ConnectionReset;
     let reason = ending(async |_, _, script| script.break_to_server(reset));
     let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
@@ -70,15 +71,15 @@ fn contract_3_on_disconnect_runs_once_last_when_the_transport_fails() {
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_when_the_peer_goes_silent() {
-    // A peer that is not asked does not answer.
+fn contract_3_on_disconnect_runs_once_last_on_pong_timeouts() {
+    // The peer answers only while the test waits for it.
     let reason = ending(async |sim, _, _| sim.pass(s(41)).await);
     let expected = ProtocolError::KeepaliveTimeout;
     assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
 }
 
 #[test]
-fn contract_3_on_disconnect_runs_once_last_when_the_peer_leaves_without_a_word() {
+fn contract_3_on_disconnect_runs_once_last_on_unexpected_eof() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (peer, _, ended) = serve(&sim, recorder, Options::default());
@@ -93,15 +94,15 @@ fn contract_3_on_disconnect_runs_once_last_when_the_peer_leaves_without_a_word()
 // ---- 4. Prism never drops a handler's future half-way. Closing makes its pending sends fail
 // ----    instead.
 
-/// Sends until it can not, and says when its future ends, and how.
+/// Sends until it fails, and logs how and when its future ended.
 struct Flood {
     log: Log,
 }
 
-/// Speaks when it is dropped, so that a future that is cut off is heard too.
-struct Witness(Log);
+/// Logs when it is dropped, so that a future that was dropped half-way shows as well.
+struct DropLog(Log);
 
-impl Drop for Witness {
+impl Drop for DropLog {
     fn drop(&mut self) {
         self.0.add("dropped");
     }
@@ -109,9 +110,9 @@ impl Drop for Witness {
 
 impl Handler for Flood {
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
-        let _witness = Witness(self.log.clone());
+        let _drop_log = DropLog(self.log.clone());
         let mut sent = Ok(());
-        // Far more than outbox and pipe hold.
+        // Far more than the outbox and the pipe hold.
         for _ in 0..1000 {
             sent = connection.send(&[0; 1000]).await;
             if sent.is_err() {
@@ -127,7 +128,7 @@ impl Handler for Flood {
 }
 
 #[test]
-fn contract_4_a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
+fn contract_4_closing_fails_pending_sends_and_drops_no_handler() {
     let sim = Sim::default();
     let log = Log::default();
     let (mut peer, script, ended) = serve(&sim, Flood { log: log.clone() }, Options::default());
@@ -143,7 +144,7 @@ fn contract_4_a_handler_is_never_dropped_half_way_but_its_pending_sends_fail() {
 }
 
 #[test]
-fn contract_4_a_handler_that_outlives_its_connection_runs_to_its_end() {
+fn contract_4_a_handler_runs_to_its_end_after_the_connection() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
@@ -164,9 +165,9 @@ fn contract_4_a_handler_that_outlives_its_connection_runs_to_its_end() {
 // ----    returns `Closed`, and `on_message` is not called any more.
 
 /// Sends three messages, closes, and tries to send another.
-struct Farewell;
+struct SendAndClose;
 
-impl Handler for Farewell {
+impl Handler for SendAndClose {
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
         for text in ["one", "two", "three"] {
             connection.send(text).await.unwrap();
@@ -178,11 +179,11 @@ impl Handler for Farewell {
 }
 
 #[test]
-fn contract_5_what_was_accepted_is_written_before_the_close_frame_and_nothing_after_it() {
+fn contract_5_accepted_messages_precede_the_close_frame() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Farewell, Options::default());
+    let (mut peer, script, ended) = serve(&sim, SendAndClose, Options::default());
     sim.run(async {
-        script.set_piece(1); // whatever the transport takes at a time
+        script.set_piece(1); // the transport takes one byte at a time
         peer.send("go").await;
         for expected in [text("one"), text("two"), text("three"), close(4000, "done")] {
             assert_eq!(peer.next().await, expected);
@@ -194,12 +195,12 @@ fn contract_5_what_was_accepted_is_written_before_the_close_frame_and_nothing_af
 }
 
 #[test]
-fn contract_5_after_our_close_on_message_is_not_called_any_more() {
+fn contract_5_after_our_close_on_message_is_not_called() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut peer, _, ended) = serve(&sim, recorder, Options::default());
     sim.run(async {
-        // One in the same read as the message that makes us close, one after our close frame.
+        // One in the same read as the message that makes us close, and one after our close frame.
         peer.send_together(&["close", "in the same read"]).await;
         sim.settle().await;
         peer.send("while the close is on its way").await;
@@ -212,7 +213,7 @@ fn contract_5_after_our_close_on_message_is_not_called_any_more() {
 }
 
 #[test]
-fn contract_6_after_a_panic_a_peer_that_answers_is_let_go_at_once() {
+fn contract_6_after_a_panic_an_answered_close_ends_at_once() {
     let sim = Sim::default();
     let (recorder, _, _gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());

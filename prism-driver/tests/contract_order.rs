@@ -1,5 +1,5 @@
-//! The contract of handlers, lines 1, 2, 6 and 8: what runs when. A test for each line, named after
-//! it; all in one thread, with a clock that jumps and pipes in memory.
+//! The contract of handlers, rules 1, 2, 6 and 8: what runs when. The name of each test begins with the
+//! number of its rule.
 
 mod common;
 
@@ -12,7 +12,7 @@ use prism_driver::{Connection, Disconnect, Failure, Handler, Message, Options, R
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 
 #[test]
-fn contract_1_on_connect_runs_first_and_once_and_may_send_before_anything_was_read() {
+fn contract_1_on_connect_runs_first_and_once_and_may_send() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
@@ -36,7 +36,7 @@ fn contract_2_on_message_runs_one_at_a_time_in_wire_order() {
     sim.run(async {
         peer.send_together(&["wait", "a", "b"]).await;
         sim.settle().await;
-        assert_eq!(log.lines(), ["connect", "begin wait"], "a and b wait for their turn");
+        assert_eq!(log.lines(), ["connect", "begin wait"], "a and b have to wait");
         gate.send(()).await.unwrap();
         sim.settle().await;
     });
@@ -87,10 +87,10 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
     assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
 }
 
-/// Panics before `on_connect`.
-struct Unprepared(Recorder);
+/// Panics in `when_slow`, which is called before `on_connect`.
+struct PanicsEarly(Recorder);
 
-impl Handler for Unprepared {
+impl Handler for PanicsEarly {
     fn when_slow(&self, _: &Connection) -> WhenSlow {
         panic!("on purpose")
     }
@@ -109,10 +109,10 @@ impl Handler for Unprepared {
 }
 
 #[test]
-fn contract_6_after_a_panic_before_on_connect_nothing_of_the_handler_runs() {
+fn contract_6_after_a_panic_in_when_slow_no_callback_runs() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
-    let (mut doomed, _, ended) = serve(&sim, Unprepared(recorder), Options::default());
+    let (mut doomed, _, ended) = serve(&sim, PanicsEarly(recorder), Options::default());
     sim.run(async {
         assert_eq!(doomed.next().await, close(1011, "internal error"));
         assert_eq!(doomed.next().await, Seen::End(Ok(())));
@@ -127,7 +127,7 @@ fn contract_6_after_a_panic_before_on_connect_nothing_of_the_handler_runs() {
 // ----    message lies in, 64 KiB at least. Spawn long work: the handle is `Clone`.
 
 #[test]
-fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blamed() {
+fn contract_8_while_a_handler_runs_pings_wait_without_timeout() {
     let sim = Sim::default();
     let (recorder, _, gate) = Recorder::new();
     let (mut peer, _, _) = serve(&sim, recorder, Options::default());
@@ -135,10 +135,10 @@ fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blam
         assert_eq!(peer.next().await, text("welcome"));
         peer.send("wait").await;
         peer.raw(b"\x89\x84\0\0\0\0ping").await;
-        // Far beyond the keepalive's patience: the peer may be there, nobody looks.
+        // Far beyond the pong timeout. The peer is alive, but nothing is read from it.
         sim.pass(s(600)).await;
         while let Some(seen) = poll_once(peer.next()).await {
-            assert_eq!(seen, Seen::Ping, "before the handler is done");
+            assert_eq!(seen, Seen::Ping, "while the handler runs");
         }
         gate.send(()).await.unwrap();
         assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
@@ -148,7 +148,7 @@ fn contract_8_while_a_handler_runs_its_peers_pings_wait_and_the_peer_is_not_blam
 }
 
 #[test]
-fn contract_8_the_handle_is_a_clone_that_sends_from_anywhere() {
+fn contract_8_a_cloned_handle_sends_from_anywhere() {
     let sim = Sim::default();
     let (mut peer, _, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {

@@ -1,5 +1,5 @@
-//! The contract of handlers, lines 7 and 9: what waits to be sent. A test for each line, named
-//! after it.
+//! The contract of handlers, rules 7 and 9: what waits to be sent. The name of each test begins with the
+//! number of its rule.
 
 mod common;
 
@@ -16,7 +16,7 @@ use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 // ----    everywhere.
 
 #[test]
-fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
+fn contract_7_a_dropped_send_has_sent_nothing() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.high_water_mark = 10;
@@ -35,7 +35,7 @@ fn contract_7_a_send_that_is_dropped_while_it_waits_has_sent_nothing() {
 }
 
 #[test]
-fn contract_7_a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
+fn contract_7_a_dropped_recv_has_taken_nothing() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let (io, _, _) = serve_handshake(&sim, handler, Options::default());
@@ -43,13 +43,13 @@ fn contract_7_a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
         let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap();
         let socket = client.connect_stream(io).await.unwrap();
         let connection = out.recv().await.unwrap();
-        // Dropped before there is a message, and when it has been told that there is one.
+        // Dropped after it has been woken for a message.
         let mut told = Box::pin(socket.recv());
         assert!(poll_once(&mut told).await.is_none(), "nothing was sent");
         connection.send("kept").await.unwrap();
         sim.settle().await;
         drop(told);
-        // And, if it is not ready at once, in the middle of taking it.
+        // If this one is not ready at once, it is dropped while it takes the message.
         let message = match poll_once(socket.recv()).await {
             Some(message) => message,
             None => socket.recv().await,
@@ -62,7 +62,7 @@ fn contract_7_a_recv_that_is_dropped_while_it_waits_has_taken_nothing() {
 // ----    dropped unseen: `send` waits, `try_send` says that it is full.
 
 #[test]
-fn contract_9_an_outbox_is_never_larger_than_its_mark_plus_one_message() {
+fn contract_9_an_outbox_never_exceeds_its_mark_plus_one_message() {
     const MARK: usize = 5_000;
     const MESSAGE: usize = 700;
     const FRAME: usize = MESSAGE + 4;

@@ -1,4 +1,4 @@
-//! The clocks of a connection: keepalive, write timeout, and how long closing may take.
+//! The deadlines of a connection: keepalive, write timeout and close timeout.
 
 mod common;
 
@@ -20,12 +20,12 @@ use prism_driver::{
 };
 use std::time::Duration;
 
-/// A connection without keepalive, so that nothing but the deadline in question ends it.
+/// Opens a connection without keepalive, so that only the deadline under test can end it.
 fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     quiet_at_rate(sim, 240)
 }
 
-/// The same, whose peer has to take this many bytes per second.
+/// Opens a connection without keepalive whose peer has to take this many bytes per second.
 fn quiet_at_rate(
     sim: &Sim,
     min_write_rate: usize,
@@ -57,29 +57,29 @@ fn an_idle_peer_is_pinged_at_each_interval() {
 }
 
 #[test]
-fn a_peer_that_is_silent_after_a_ping_is_told_1011_and_left() {
+fn a_peer_that_answers_no_ping_is_closed_with_1011() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
         peer.mute();
         assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
-        // The next ping would be due at the very moment of the verdict.
+        // The next ping would be due at the same moment.
         let told = close(1011, "no answer to the keepalive ping");
         assert_eq!((peer.next().await, sim.now()), (told, s(40)));
         assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(40)));
-        assert!(!script.dropped_by_server(), "it may still answer the close frame");
+        assert!(!script.dropped_by_server(), "the peer may still answer the close frame");
         let reason = ended.recv().await.unwrap();
         assert_eq!(protocol_error(&reason), Some(ProtocolError::KeepaliveTimeout));
-        assert_eq!(sim.now(), s(45), "but not for longer than the close timeout");
+        assert_eq!(sim.now(), s(45), "the close timeout");
     });
 }
 
 #[test]
-fn an_answering_peer_lives_for_hours() {
+fn a_peer_that_answers_pings_stays_connected() {
     let sim = Sim::default();
     let (mut peer, _, _) = serve(&sim, Echo, Options::default());
     sim.run(async {
-        let listening = async { panic!("nothing but pings: {:?}", peer.next_but_pings().await) };
+        let listening = async { panic!("expected only pings: {:?}", peer.next_but_pings().await) };
         or(listening, sim.pass(s(10 * 3600))).await;
         peer.send("still here").await;
         assert_eq!(peer.next_but_pings().await, text("still here"));
@@ -87,7 +87,7 @@ fn an_answering_peer_lives_for_hours() {
 }
 
 #[test]
-fn whatever_a_peer_says_shows_that_it_lives() {
+fn any_data_counts_as_an_answer_to_a_ping() {
     let sim = Sim::default();
     let (mut peer, _, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -103,7 +103,7 @@ fn whatever_a_peer_says_shows_that_it_lives() {
     });
 }
 
-/// Blocks its thread, which it should not, when it is let.
+/// Blocks its thread for 20 s, as no handler should, once the gate is open.
 struct Blocking {
     sim: Sim,
     gate: Receiver<()>,
@@ -121,29 +121,29 @@ impl Handler for Blocking {
 }
 
 #[test]
-fn an_answer_that_has_come_is_seen_in_time_where_the_transport_waits_before_it_looks() {
+fn a_pong_is_seen_in_time_when_readiness_is_delayed() {
     let sim = Sim::default();
     let (open, gate) = bounded(1);
     let handler = Blocking { sim: sim.clone(), gate };
     let (client, script, _) = serve_handshake(&sim, handler, Options::default());
-    script.wait_before_looking();
+    script.delay_readiness();
     sim.run(async {
         let mut peer = shake_hands(client).await;
         assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
         sim.pass(s(5)).await;
-        // Its answer is there, unread, and at 40 s it would be too late.
+        // The pong has arrived, unread. At 40 s it would be too late.
         open.send(()).await.unwrap();
         sim.settle().await;
         assert_eq!(sim.now(), s(45));
-        peer.send("well").await;
-        assert_eq!(peer.next_but_pings().await, text("well"));
+        peer.send("still here").await;
+        assert_eq!(peer.next_but_pings().await, text("still here"));
     });
 }
 
 // ---- the write timeout
 
 #[test]
-fn a_peer_that_takes_no_byte_for_the_write_timeout_is_given_up() {
+fn the_write_timeout_drops_a_peer_that_takes_nothing() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
@@ -158,7 +158,7 @@ fn a_peer_that_takes_no_byte_for_the_write_timeout_is_given_up() {
 }
 
 #[test]
-fn a_peer_that_takes_no_byte_is_given_up_while_a_handler_runs_too() {
+fn the_write_timeout_applies_while_a_handler_runs() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
@@ -175,7 +175,7 @@ fn a_peer_that_takes_no_byte_is_given_up_while_a_handler_runs_too() {
 }
 
 #[test]
-fn without_a_rate_a_peer_that_takes_a_byte_now_and_then_is_not_given_up() {
+fn without_a_minimum_rate_any_progress_is_enough() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = quiet_at_rate(&sim, 0);
     sim.run(async {
@@ -188,16 +188,16 @@ fn without_a_rate_a_peer_that_takes_a_byte_now_and_then_is_not_given_up() {
         }
         assert_eq!(script.unread_by_client(), 10);
         assert!(ended.is_empty());
-        // And from the last byte on it counts anew.
+        // The timeout starts again at the last byte.
         let last = sim.now();
         ended.recv().await.unwrap();
         assert_eq!(sim.now() - last, s(30));
     });
 }
 
-/// A peer takes so many bytes each second of a message that waits all the time: when it is given up, if
-/// it is within ten minutes.
-fn given_up_at(per_second: usize, min_write_rate: usize) -> Option<Duration> {
+/// Returns when a peer is dropped that takes `per_second` bytes of a long message; `None` if it is not
+/// dropped within ten minutes.
+fn dropped_at(per_second: usize, min_write_rate: usize) -> Option<Duration> {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = quiet_at_rate(&sim, min_write_rate);
     sim.run(async {
@@ -217,21 +217,21 @@ fn given_up_at(per_second: usize, min_write_rate: usize) -> Option<Duration> {
 }
 
 #[test]
-fn a_peer_that_takes_messages_at_less_than_the_least_rate_is_given_up_at_the_end_of_a_window() {
-    // What is taken in the last second of a window counts in the next.
-    assert_eq!(given_up_at(239, 240), Some(s(30)));
-    assert_eq!(given_up_at(164, 240), Some(s(30)));
-    assert_eq!(given_up_at(249, 240), None);
-    assert_eq!(given_up_at(164, 0), None);
+fn a_peer_below_the_minimum_write_rate_is_dropped() {
+    // Bytes taken in the last second of a window count in the next one.
+    assert_eq!(dropped_at(239, 240), Some(s(30)));
+    assert_eq!(dropped_at(164, 240), Some(s(30)));
+    assert_eq!(dropped_at(249, 240), None);
+    assert_eq!(dropped_at(164, 0), None);
 }
 
 #[test]
-fn a_rate_is_judged_only_while_something_waits() {
+fn the_write_rate_is_judged_only_while_data_waits() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
         for _ in 0..10 {
-            // A few bytes wait for 29 seconds, and then nothing does for a moment.
+            // A few bytes wait for 29 seconds; then the outbox is empty for a moment.
             script.set_capacity_to_client(0);
             connection.send("a few bytes").await.unwrap();
             sim.pass(s(29)).await;
@@ -245,7 +245,7 @@ fn a_rate_is_judged_only_while_something_waits() {
 // ---- closing
 
 #[test]
-fn a_peer_that_never_answers_our_close_frame_is_given_up_after_the_close_timeout() {
+fn an_unanswered_close_frame_ends_at_the_close_timeout() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
@@ -261,7 +261,7 @@ fn a_peer_that_never_answers_our_close_frame_is_given_up_after_the_close_timeout
 }
 
 #[test]
-fn a_peer_that_does_not_take_our_close_frame_is_given_up_after_the_close_timeout() {
+fn an_unsent_close_frame_ends_at_the_close_timeout() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
@@ -273,7 +273,7 @@ fn a_peer_that_does_not_take_our_close_frame_is_given_up_after_the_close_timeout
     });
 }
 
-/// From now on the peer takes a byte every four seconds.
+/// Makes the peer take one byte every four seconds.
 fn trickle(sim: &Sim, script: &Script) {
     let (clock, script) = (sim.clone(), script.clone());
     sim.spawn(async move {
@@ -285,7 +285,7 @@ fn trickle(sim: &Sim, script: &Script) {
 }
 
 #[test]
-fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
+fn a_trickling_reader_is_dropped_after_24_close_timeouts() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = quiet_at_rate(&sim, 0);
     sim.run(async {
@@ -301,7 +301,7 @@ fn a_peer_that_takes_a_byte_now_and_then_is_given_up_after_24_close_timeouts() {
 }
 
 #[test]
-fn a_peer_that_has_ended_its_side_is_given_up_below_the_least_write_rate() {
+fn the_minimum_write_rate_applies_to_a_half_closed_peer() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = quiet(&sim);
     sim.run(async {
@@ -317,7 +317,7 @@ fn a_peer_that_has_ended_its_side_is_given_up_below_the_least_write_rate() {
 }
 
 #[test]
-fn a_peer_that_closes_but_never_ends_the_transport_is_left_after_the_close_timeout() {
+fn the_close_timeout_bounds_the_wait_for_the_peers_eof() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
@@ -326,7 +326,7 @@ fn a_peer_that_closes_but_never_ends_the_transport_is_left_after_the_close_timeo
         assert_eq!(peer.next().await, text("welcome"));
         peer.close(1000, "bye").await;
         assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
-        // The handler is told at once; only the transport waits.
+        // The handler is told at once. Only the transport waits.
         let told = "disconnect closed by the peer with 1000 (bye)";
         assert_eq!((log.lines().last().unwrap().as_str(), sim.now()), (told, s(10)));
         assert!(!script.dropped_by_server());
@@ -337,7 +337,7 @@ fn a_peer_that_closes_but_never_ends_the_transport_is_left_after_the_close_timeo
 }
 
 #[test]
-fn a_peer_that_ends_the_transport_is_not_waited_for() {
+fn the_peers_eof_ends_the_connection_at_once() {
     let sim = Sim::default();
     let (mut peer, _, ended, _) = quiet(&sim);
     sim.run(async {
@@ -350,7 +350,7 @@ fn a_peer_that_ends_the_transport_is_not_waited_for() {
 }
 
 #[test]
-fn a_peer_that_sends_on_and_on_after_its_close_frame_is_left_after_the_close_timeout() {
+fn the_close_timeout_ends_a_peer_that_keeps_sending() {
     let sim = Sim::default();
     let (mut peer, _, ended, _) = quiet(&sim);
     sim.run(async {
@@ -369,15 +369,15 @@ fn a_peer_that_sends_on_and_on_after_its_close_frame_is_left_after_the_close_tim
 }
 
 #[test]
-fn a_close_frame_is_not_lost_to_bytes_that_nobody_reads() {
+fn a_close_frame_is_not_lost_to_unread_bytes() {
     let sim = Sim::default();
     let (mut peer, script, ended, _) = quiet(&sim);
     sim.run(async {
-        // An error, and far more behind it than one read takes.
+        // An error, followed by far more than one read takes.
         let mut bytes = b"\x83\x80\0\0\0\0".to_vec();
         bytes.resize(500_000, 0);
         peer.raw(&bytes).await;
-        // The server has time to leave before its close frame is looked at.
+        // The server has time to leave before its close frame is read.
         sim.pass(s(60)).await;
         assert!(script.dropped_by_server());
         let told = close(1002, "reserved opcode 0x3");
@@ -388,7 +388,7 @@ fn a_close_frame_is_not_lost_to_bytes_that_nobody_reads() {
 }
 
 #[test]
-fn the_close_frame_after_a_panic_is_not_lost_to_bytes_that_nobody_reads() {
+fn the_close_frame_after_a_panic_is_not_lost_to_unread_bytes() {
     let sim = Sim::default();
     let (recorder, _, _gate) = Recorder::new();
     let (mut peer, script, _) = serve(&sim, recorder, Options::default());

@@ -1,5 +1,5 @@
-//! Connecting by name: which address is tried when, who wins, and what is said of those who do not
-//! answer (RFC 8305, "Happy Eyeballs").
+//! Connecting to a host name: which address is tried when, which attempt wins, and how failures are
+//! reported (RFC 8305, "Happy Eyeballs").
 
 mod common;
 
@@ -22,7 +22,8 @@ use prism_driver::{
 
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// Dials `host`, which has these addresses. The network, to ask what has happened, and the outcome.
+/// Connects to `host`, which has these addresses. Returns the network, which has recorded what happened,
+/// and the outcome.
 fn dial(host: &str, addresses: &[(&str, Reach)]) -> (Sim, Net, Result<Socket, ConnectError>) {
     let sim = Sim::default();
     let net = Net::new(&sim);
@@ -41,7 +42,7 @@ fn connect(
     sim.run(Client::new_on(net.clone(), url).unwrap().options(options).connect())
 }
 
-/// At each address there is a server that says first which address that is.
+/// Sends its own address as the first message.
 struct Welcome(SocketAddr);
 
 impl Handler for Welcome {
@@ -52,6 +53,7 @@ impl Handler for Welcome {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
+/// Serves [`Welcome`] at each address.
 async fn welcome(net: Net) {
     loop {
         let (address, io, _) = net.arrival().await;
@@ -78,10 +80,10 @@ fn unreachable(outcome: Result<Socket, ConnectError>) -> io::Error {
     }
 }
 
-// ---- what is tried
+// ---- which address is tried
 
 #[test]
-fn an_address_is_not_looked_up() {
+fn an_ip_address_is_not_looked_up() {
     for (url, address) in [
         ("ws://127.0.0.1:9000/chat", "127.0.0.1:9000"),
         ("ws://[::1]:9000/chat", "[::1]:9000"),
@@ -100,14 +102,14 @@ fn an_address_is_not_looked_up() {
 }
 
 #[test]
-fn a_name_is_looked_up_once() {
+fn a_host_name_is_looked_up_once() {
     let (sim, net, outcome) = dial("example.org", &[("[::1]:80", After(AT_ONCE))]);
     assert_reached(&sim, outcome, "[::1]:80");
     assert_eq!(net.lookups(), ["example.org"]);
 }
 
 #[test]
-fn an_address_with_the_name_of_an_interface_is_looked_up_with_it() {
+fn an_address_with_an_interface_name_is_looked_up() {
     for url in ["ws://[fe80::1%25eth0]/", "ws://[FE80:0::1%eth0]/"] {
         let sim = Sim::default();
         let net = Net::new(&sim);
@@ -121,15 +123,15 @@ fn an_address_with_the_name_of_an_interface_is_looked_up_with_it() {
 }
 
 #[test]
-fn the_connection_that_won_is_told_to_hold_nothing_back() {
+fn only_the_winning_connection_sets_nodelay() {
     let addresses = [("[::1]:80", RefusedAfter(ms(1))), ("[::2]:80", After(AT_ONCE))];
     let (sim, net, outcome) = dial("example.org", &addresses);
     assert_reached(&sim, outcome, "[::2]:80");
-    assert_eq!(net.undelayed(), 1);
+    assert_eq!(net.nodelay_count(), 1);
 }
 
 #[test]
-fn the_families_take_turns_and_the_one_of_the_first_address_begins() {
+fn address_families_alternate_starting_with_the_first() {
     let refused = RefusedAfter(ms(1));
     let (_, net, _) = dial(
         "six.first",
@@ -153,7 +155,7 @@ fn the_families_take_turns_and_the_one_of_the_first_address_begins() {
 }
 
 #[test]
-fn wss_is_not_dialled() {
+fn a_wss_url_is_refused_before_any_lookup() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     let outcome = connect(&sim, &net, "wss://example.org/", Options::default());
@@ -164,7 +166,7 @@ fn wss_is_not_dialled() {
 // ---- when it is tried
 
 #[test]
-fn an_address_that_is_slow_gets_company_every_250_ms() {
+fn another_address_is_tried_every_250_ms() {
     let (sim, net, outcome) = dial(
         "example.org",
         &[("[::1]:80", Never), ("127.0.0.1:80", Never), ("[::2]:80", After(ms(100)))],
@@ -175,7 +177,7 @@ fn an_address_that_is_slow_gets_company_every_250_ms() {
 }
 
 #[test]
-fn an_address_that_answers_within_250_ms_stays_alone() {
+fn no_other_address_is_tried_within_250_ms() {
     let (sim, net, outcome) =
         dial("example.org", &[("[::1]:80", After(ms(249))), ("127.0.0.1:80", After(AT_ONCE))]);
     assert_reached(&sim, outcome, "[::1]:80");
@@ -183,7 +185,7 @@ fn an_address_that_answers_within_250_ms_stays_alone() {
 }
 
 #[test]
-fn an_address_that_fails_is_followed_at_once() {
+fn after_a_failure_the_next_address_is_tried_at_once() {
     let (sim, net, outcome) =
         dial("example.org", &[("[::1]:80", RefusedAfter(ms(10))), ("127.0.0.1:80", After(ms(1)))]);
     assert_reached(&sim, outcome, "127.0.0.1:80");
@@ -191,7 +193,7 @@ fn an_address_that_fails_is_followed_at_once() {
 }
 
 #[test]
-fn an_address_that_fails_late_is_followed_at_once_too() {
+fn after_a_late_failure_the_next_address_is_tried_at_once() {
     let (sim, net, outcome) = dial(
         "example.org",
         &[
@@ -205,10 +207,10 @@ fn an_address_that_fails_late_is_followed_at_once_too() {
     assert_eq!(net.attempts(), attempts);
 }
 
-// ---- who wins
+// ---- which attempt wins
 
 #[test]
-fn the_first_to_connect_wins_though_it_was_tried_first() {
+fn an_earlier_attempt_can_still_win() {
     let (sim, net, outcome) = dial(
         "example.org",
         &[("[::1]:80", After(ms(510))), ("127.0.0.1:80", After(s(1))), ("[::2]:80", Never)],
@@ -219,7 +221,7 @@ fn the_first_to_connect_wins_though_it_was_tried_first() {
 }
 
 #[test]
-fn the_first_to_connect_wins_though_it_was_tried_last() {
+fn a_later_attempt_can_win() {
     let (sim, net, outcome) =
         dial("example.org", &[("[::1]:80", After(ms(260))), ("127.0.0.1:80", After(ms(5)))]);
     assert_reached(&sim, outcome, "127.0.0.1:80");
@@ -228,7 +230,7 @@ fn the_first_to_connect_wins_though_it_was_tried_last() {
 }
 
 #[test]
-fn the_last_one_left_wins() {
+fn the_last_remaining_attempt_wins() {
     let (sim, _, outcome) = dial(
         "example.org",
         &[("[::1]:80", RefusedAfter(ms(600))), ("127.0.0.1:80", After(ms(700)))],
@@ -238,7 +240,7 @@ fn the_last_one_left_wins() {
 }
 
 #[test]
-fn a_handler_is_run_on_the_winner() {
+fn a_handler_runs_on_the_winning_connection() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     net.name("example.org", &[("[::1]:80", RefusedAfter(AT_ONCE)), ("[::2]:80", After(AT_ONCE))]);
@@ -254,14 +256,17 @@ struct CloseWith;
 impl Handler for CloseWith {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let reason = message.as_text().unwrap();
-        assert!(connection.close(prism_driver::CloseCode::NORMAL, reason), "an open connection");
+        assert!(
+            connection.close(prism_driver::CloseCode::NORMAL, reason),
+            "the connection is open"
+        );
     }
 }
 
-// ---- nobody does
+// ---- every attempt fails
 
 #[test]
-fn when_all_fail_the_error_names_each_address_and_how_it_failed() {
+fn the_error_names_each_address_and_its_failure() {
     let (sim, _, outcome) = dial(
         "example.org",
         &[("[::1]:80", RefusedAfter(ms(300))), ("127.0.0.1:80", RefusedAfter(ms(10)))],
@@ -269,17 +274,17 @@ fn when_all_fail_the_error_names_each_address_and_how_it_failed() {
     let error = unreachable(outcome);
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(error.to_string(), "[::1]:80: refused; 127.0.0.1:80: refused");
-    assert_eq!(sim.now(), ms(300), "nothing is waited for");
+    assert_eq!(sim.now(), ms(300), "there is no further wait");
 }
 
 #[test]
-fn a_name_without_an_address_is_unreachable() {
+fn a_host_name_without_addresses_is_unreachable() {
     let (_, _, outcome) = dial("example.org", &[]);
     assert_eq!(unreachable(outcome).to_string(), "example.org has no address");
 }
 
 #[test]
-fn a_name_that_there_is_not_is_unreachable_and_named() {
+fn an_unknown_host_name_is_unreachable_and_named() {
     let sim = Sim::default();
     let outcome = connect(&sim, &Net::new(&sim), "ws://example.org/", Options::default());
     let error = unreachable(outcome);
@@ -288,7 +293,7 @@ fn a_name_that_there_is_not_is_unreachable_and_named() {
 }
 
 #[test]
-fn when_nobody_answers_the_connect_timeout_ends_it_and_the_error_names_who_was_tried() {
+fn the_connect_timeout_names_each_address_tried() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     net.name(
@@ -301,11 +306,11 @@ fn when_nobody_answers_the_connect_timeout_ends_it_and_the_error_names_who_was_t
     assert_eq!((error.kind(), sim.now()), (io::ErrorKind::TimedOut, s(3)));
     let each = "[::1]:80: no answer in time; 127.0.0.1:80: no answer in time; [::2]:80: refused";
     assert_eq!(error.to_string(), each);
-    assert_eq!(net.abandoned(), ["127.0.0.1:80", "[::1]:80"], "no attempt goes on");
+    assert_eq!(net.abandoned(), ["127.0.0.1:80", "[::1]:80"], "no attempt is left running");
 }
 
 #[test]
-fn a_lookup_that_takes_too_long_is_ended_by_the_connect_timeout() {
+fn the_connect_timeout_ends_a_slow_lookup() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     net.silent_name("example.org");
@@ -315,7 +320,7 @@ fn a_lookup_that_takes_too_long_is_ended_by_the_connect_timeout() {
 }
 
 #[test]
-fn the_handshake_has_a_timeout_of_its_own_from_the_connect_on() {
+fn the_handshake_timeout_starts_after_the_connect() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     net.address("127.0.0.1:80", After(s(2)));
@@ -326,6 +331,6 @@ fn the_handshake_has_a_timeout_of_its_own_from_the_connect_on() {
     let outcome = sim.run(client.connect());
     assert!(matches!(outcome, Err(ConnectError::TimedOut)), "{outcome:?}");
     assert_eq!(sim.now(), s(7));
-    let (_, _says_nothing, script) = sim.run(net.arrival());
+    let (_, _silent_server, script) = sim.run(net.arrival());
     assert!(script.dropped_by_client(), "the transport is closed");
 }

@@ -1,4 +1,4 @@
-//! What an error was caused by, for those who report the whole chain.
+//! The sources of errors, for applications that report the whole chain.
 
 use std::{error::Error, io, sync::Arc};
 
@@ -10,13 +10,13 @@ fn reset() -> io::Error {
     io::ErrorKind::ConnectionReset.into()
 }
 
-/// The kind of the error of the transport that caused this one.
+/// Returns the kind of the transport's error that caused this one.
 fn cause(error: &dyn Error) -> Option<io::ErrorKind> {
     Some(error.source()?.downcast_ref::<io::Error>()?.kind())
 }
 
 #[test]
-fn a_transport_that_failed_is_the_cause() {
+fn a_transport_failure_is_the_source() {
     let failure = Failure::Io(Arc::new(reset()));
     let ending = Disconnect::Failed(failure.clone());
     let all: [&dyn Error; 5] = [
@@ -32,28 +32,28 @@ fn a_transport_that_failed_is_the_cause() {
 }
 
 #[test]
-fn a_handshake_that_failed_is_the_cause() {
+fn a_handshake_failure_is_the_source() {
     let error = ConnectError::Handshake(HandshakeError::UnexpectedEof);
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     assert_eq!(cause, Some(&HandshakeError::UnexpectedEof));
 }
 
 #[test]
-fn what_says_nothing_of_its_own_is_not_told_twice() {
+fn a_transparent_error_is_not_repeated_as_its_source() {
     let failure = Failure::Protocol(ProtocolError::CloseTimeout);
     assert_eq!(failure.to_string(), ProtocolError::CloseTimeout.to_string());
     assert!(failure.source().is_none());
     assert!(Disconnect::Failed(failure).source().is_none());
 }
 
-/// What an error prints goes into logs, and a peer has chosen the reason of its close frame.
+/// Errors are logged, and the peer chooses the reason of its close frame.
 #[test]
-fn a_peer_can_not_forge_a_line_in_a_log() {
+fn a_peer_cannot_forge_a_log_line() {
     let reason = "bye)\r\n2026-01-01 admin logged in\u{1b}[2K\0\u{202e}\u{2028}".to_owned();
     let ending = Disconnect::Peer { code: CloseCode::NORMAL, reason };
     for shown in [ending.to_string(), format!("{ending:?}")] {
         let forged = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
         assert!(!shown.contains(forged), "{}", shown.escape_default());
-        assert!(shown.contains("admin logged in"), "it is escaped, and not lost");
+        assert!(shown.contains("admin logged in"), "the text is escaped, not lost");
     }
 }

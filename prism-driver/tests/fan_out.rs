@@ -1,4 +1,4 @@
-//! A handler that sends to many connections: its session writes for those that sleep.
+//! A handler that sends to many connections: its session writes for those that are idle.
 
 mod common;
 
@@ -28,12 +28,12 @@ use prism_driver::{
     Connection, Disconnect, Failure, Handler, Message, Options, Runtime, serve_upgraded,
 };
 
-/// Sends what anybody says to everybody else; then does what the message says.
+/// Sends each message to all other members; then does what the message says.
 #[derive(Default)]
 struct Hub {
     members: Mutex<Vec<Connection>>,
     gate: Option<Receiver<()>>,
-    /// How often tasks of connections have run.
+    /// How often the tasks of the connections were polled.
     polls: AtomicUsize,
     clock_is_broken: AtomicBool,
 }
@@ -64,7 +64,7 @@ struct Member {
     ended: Receiver<Disconnect>,
 }
 
-/// Joins a hub, with a task whose polls are counted.
+/// Joins a hub in a task whose polls are counted.
 fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
     let (server, client, script) = pipe();
     let (end, ended) = bounded(1);
@@ -81,21 +81,21 @@ fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
     Member { peer: Peer::open(client), script, ended }
 }
 
-fn crowd(sim: &Sim, hub: &Arc<Hub>, count: usize) -> Vec<Member> {
+fn join_many(sim: &Sim, hub: &Arc<Hub>, count: usize) -> Vec<Member> {
     (0..count).map(|_| join(sim, hub)).collect()
 }
 
 #[test]
-fn no_task_is_woken_for_a_member_that_takes_it_all() {
+fn no_task_is_woken_for_a_member_that_keeps_up() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
-    let mut members = crowd(&sim, &hub, 50);
+    let mut members = join_many(&sim, &hub, 50);
     sim.run(async {
         sim.settle().await;
         let before = hub.polls.load(Ordering::Relaxed);
         publisher.peer.send("news").await;
         sim.settle().await;
-        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "the publisher's");
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "only the publisher's task");
         for member in &mut members {
             assert_eq!(member.peer.next().await, text("news"));
         }
@@ -103,10 +103,10 @@ fn no_task_is_woken_for_a_member_that_takes_it_all() {
 }
 
 #[test]
-fn what_one_read_brings_for_others_leaves_in_one_write_each() {
+fn messages_from_one_read_leave_in_one_write_per_member() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
-    let mut members = crowd(&sim, &hub, 3);
+    let mut members = join_many(&sim, &hub, 3);
     sim.run(async {
         sim.settle().await;
         publisher.peer.send_together(&["1", "2", "3", "4", "5"]).await;
@@ -121,10 +121,10 @@ fn what_one_read_brings_for_others_leaves_in_one_write_each() {
 }
 
 #[test]
-fn a_crowd_is_written_to_in_portions_so_that_others_get_their_turn() {
+fn a_large_fan_out_is_written_in_portions() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
-    let members = crowd(&sim, &hub, 1000);
+    let members = join_many(&sim, &hub, 1000);
     let reached = || members.iter().filter(|member| member.script.writes_to_client() > 0).count();
     sim.run(async {
         sim.settle().await;
@@ -140,12 +140,12 @@ fn a_crowd_is_written_to_in_portions_so_that_others_get_their_turn() {
         sim.settle().await;
         assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
         let turns = hub.polls.load(Ordering::Relaxed) - polls;
-        assert!(turns <= 1000 / 64 + 2, "{turns} turns: none was written to twice");
+        assert!(turns <= 1000 / 64 + 2, "{turns} turns: no member was written to twice");
     });
 }
 
 #[test]
-fn it_leaves_when_the_handler_waits() {
+fn messages_leave_when_the_handler_waits() {
     let (open, gate) = bounded(1);
     let (sim, hub) = (Sim::default(), Arc::new(Hub { gate: Some(gate), ..Hub::default() }));
     let mut publisher = join(&sim, &hub);
@@ -160,7 +160,7 @@ fn it_leaves_when_the_handler_waits() {
 }
 
 #[test]
-fn it_leaves_when_the_handler_panics() {
+fn messages_leave_when_the_handler_panics() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let mut member = join(&sim, &hub);
@@ -173,10 +173,10 @@ fn it_leaves_when_the_handler_panics() {
 }
 
 #[test]
-fn a_member_that_can_not_take_it_now_gets_it_later_and_delays_nobody() {
+fn a_slow_member_gets_its_messages_later_and_delays_nobody() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
-    let mut members = crowd(&sim, &hub, 3);
+    let mut members = join_many(&sim, &hub, 3);
     sim.run(async {
         sim.settle().await;
         members[1].script.set_capacity_to_client(2);
@@ -192,7 +192,7 @@ fn a_member_that_can_not_take_it_now_gets_it_later_and_delays_nobody() {
 }
 
 #[test]
-fn a_member_that_can_not_take_more_is_woken_by_its_transport_alone() {
+fn a_full_member_is_woken_only_by_its_transport() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let mut stuck = join(&sim, &hub);
@@ -206,23 +206,23 @@ fn a_member_that_can_not_take_more_is_woken_by_its_transport_alone() {
             publisher.peer.send(&n.to_string()).await;
             sim.settle().await;
         }
-        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 9, "the publisher's");
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 9, "only the publisher's task");
         stuck.script.set_capacity_to_client(2);
         for n in 0..10 {
             assert_eq!(stuck.peer.next().await, text(&n.to_string()));
         }
-        // And as before, now that it takes everything again.
+        // Once it takes everything again, its task is not woken either.
         stuck.script.set_capacity_to_client(100);
         sim.settle().await;
         let before = hub.polls.load(Ordering::Relaxed);
         publisher.peer.send("more").await;
         assert_eq!(stuck.peer.next().await, text("more"));
-        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "the publisher's");
+        assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 1, "only the publisher's task");
     });
 }
 
 #[test]
-fn a_member_that_never_takes_it_has_stalled() {
+fn a_member_that_takes_nothing_hits_the_write_timeout() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let stuck = join(&sim, &hub);
@@ -239,7 +239,7 @@ fn a_member_that_never_takes_it_has_stalled() {
 }
 
 #[test]
-fn a_transport_that_fails_under_it_ends_its_own_connection_with_the_error() {
+fn a_transport_failure_ends_only_its_own_connection() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let broken = join(&sim, &hub);
@@ -255,7 +255,7 @@ fn a_transport_that_fails_under_it_ends_its_own_connection_with_the_error() {
 }
 
 #[test]
-fn a_transport_that_holds_bytes_back_is_flushed() {
+fn a_buffering_transport_is_flushed() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let mut member = join(&sim, &hub);
@@ -268,9 +268,9 @@ fn a_transport_that_holds_bytes_back_is_flushed() {
 }
 
 #[test]
-fn a_session_that_is_dropped_has_sent_what_its_handler_sent() {
+fn a_dropped_session_has_written_its_handlers_messages() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
-    let members = crowd(&sim, &hub, 200);
+    let members = join_many(&sim, &hub, 200);
     sim.run(async {
         sim.settle().await;
         let (server, client, _) = pipe();
@@ -285,14 +285,14 @@ fn a_session_that_is_dropped_has_sent_what_its_handler_sent() {
     });
 }
 
-/// A runtime whose clock breaks when the hub is told to break it.
+/// A runtime whose clock panics once the hub has been told to break it.
 #[derive(Clone)]
-struct Broken {
+struct BrokenClock {
     sim: Sim,
     hub: Arc<Hub>,
 }
 
-impl Runtime for Broken {
+impl Runtime for BrokenClock {
     type Sleep = <Sim as Runtime>::Sleep;
 
     fn now(&self) -> Duration {
@@ -310,31 +310,31 @@ impl Runtime for Broken {
 }
 
 #[test]
-fn a_session_that_panics_has_sent_what_its_handler_sent() {
+fn a_panicking_session_has_written_its_handlers_messages() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut member = join(&sim, &hub);
     sim.run(async {
         sim.settle().await;
         let (server, client, _) = pipe();
         let options = Options::default();
-        let runtime = Broken { sim: sim.clone(), hub: hub.clone() };
+        let runtime = BrokenClock { sim: sim.clone(), hub: hub.clone() };
         let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, &hub));
         let mut publisher = Peer::open(client);
         publisher.send("break the clock").await;
         let mut cx = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(&mut cx).is_ready()));
-        assert!(polled.is_err(), "the clock is asked after the handler");
+        assert!(polled.is_err(), "the clock is read after the handler");
         assert_eq!(member.peer.next().await, text("break the clock"));
-        // Whoever runs on this thread next is not taken for a part of that session.
+        // What runs next on this thread does not count as part of that session.
         let connection = hub.members.lock().unwrap()[0].clone();
         connection.try_send("from anywhere").unwrap();
         assert_eq!(member.peer.next().await, text("from anywhere"));
-        assert_eq!(sim.now(), s(0), "neither had to wait for anything");
+        assert_eq!(sim.now(), s(0), "neither message had to wait");
     });
 }
 
 #[test]
-fn who_sends_outside_of_a_session_wakes_the_task() {
+fn sending_outside_a_session_wakes_the_members_task() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut member = join(&sim, &hub);
     sim.run(async {

@@ -1,5 +1,5 @@
-//! Flushing a connection: it is done when what was accepted has been written to the transport,
-//! neither before nor much later, and fails when that can not happen any more.
+//! Flushing a connection: it completes once all accepted messages have been written to the transport,
+//! and fails when that cannot happen any more.
 
 mod common;
 
@@ -12,7 +12,7 @@ use prism_driver::{CloseCode, Connection, Runtime, SendError};
 
 const MARK: usize = 1_000;
 
-/// So long is a frame with one of the messages here.
+/// The length of a frame with one of the messages here.
 const FRAME: usize = 2 + 10;
 
 /// A connection whose peer takes nothing yet.
@@ -21,7 +21,7 @@ fn stuck(sim: &Sim) -> (Peer, Script, Connection) {
     (peer, script, connection)
 }
 
-/// Flushes in a task of its own, so that it has to be woken; the outcome.
+/// Flushes in a separate task, which has to be woken, and returns the outcome.
 fn flush(sim: &Sim, connection: &Connection) -> Receiver<Result<(), SendError>> {
     let (connection, (tell, told)) = (connection.clone(), unbounded());
     sim.spawn(async move { tell.send(connection.flush().await).await.unwrap() });
@@ -30,7 +30,7 @@ fn flush(sim: &Sim, connection: &Connection) -> Receiver<Result<(), SendError>> 
 }
 
 #[test]
-fn a_flush_is_done_when_the_last_byte_has_been_written() {
+fn a_flush_returns_once_the_last_byte_is_written() {
     let sim = Sim::default();
     let (_peer, script, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
@@ -48,14 +48,14 @@ fn a_flush_is_done_when_the_last_byte_has_been_written() {
 }
 
 #[test]
-fn a_flush_of_nothing_is_done_at_once() {
+fn a_flush_of_nothing_returns_at_once() {
     let sim = Sim::default();
     let (_peer, _, connection) = stuck(&sim);
     assert_eq!(sim.run(poll_once(connection.flush())), Some(Ok(())));
 }
 
 #[test]
-fn a_flush_does_not_wait_for_what_is_sent_after_it_began() {
+fn a_flush_ignores_what_is_sent_after_it_began() {
     let sim = Sim::default();
     let (_peer, script, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
@@ -65,7 +65,7 @@ fn a_flush_does_not_wait_for_what_is_sent_after_it_began() {
     sim.run(async {
         script.set_capacity_to_client(FRAME);
         first.recv().await.unwrap().unwrap();
-        assert_eq!(connection.buffered(), FRAME, "and the transport has taken no more");
+        assert_eq!(connection.buffered(), FRAME, "the transport has taken only the first");
         script.set_capacity_to_client(2 * FRAME - 1);
         sim.settle().await;
         assert!(second.is_empty());
@@ -75,29 +75,29 @@ fn a_flush_does_not_wait_for_what_is_sent_after_it_began() {
 }
 
 #[test]
-fn a_flush_while_others_never_stop_sending_is_done() {
+fn a_flush_returns_while_others_keep_sending() {
     let sim = Sim::default();
     let (mut peer, script, connection) = stuck(&sim);
     let others = connection.clone();
     sim.spawn(async move { while others.send("0123456789").await.is_ok() {} });
-    // The outbox is full, and remains so.
+    // The outbox is full, and stays full.
     let flushed = flush(&sim, &connection);
     let accepted = connection.buffered();
     script.set_capacity_to_client(100);
     sim.run(async {
         let mut taken = 0;
         while flushed.is_empty() {
-            assert!(taken < accepted, "all that was accepted has been taken");
+            assert!(taken < accepted, "all that was accepted before has been taken");
             assert_eq!(peer.next().await, text("0123456789"));
             sim.settle().await;
             taken += FRAME;
         }
-        assert!(connection.buffered() >= MARK, "there is more to write than ever");
+        assert!(connection.buffered() >= MARK, "the outbox is still full");
     });
 }
 
 #[test]
-fn a_flush_fails_when_what_was_accepted_is_lost_with_the_transport() {
+fn a_flush_fails_when_the_transport_fails() {
     let sim = Sim::default();
     let (_peer, script, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
@@ -106,13 +106,13 @@ fn a_flush_fails_when_what_was_accepted_is_lost_with_the_transport() {
         script.set_capacity_to_client(FRAME - 1);
         script.break_to_client(io::ErrorKind::ConnectionReset);
         assert_eq!(flushed.recv().await.unwrap(), Err(SendError::Closed));
-        // Whoever asks later is told so, too.
+        // A later flush fails as well.
         assert_eq!(connection.flush().await, Err(SendError::Closed));
     });
 }
 
 #[test]
-fn a_flush_fails_when_the_peer_never_takes_the_rest() {
+fn a_flush_fails_at_the_write_timeout() {
     let sim = Sim::default();
     let (_peer, _script, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
@@ -137,7 +137,7 @@ fn a_flush_after_a_close_waits_for_the_close_frame() {
         script.set_capacity_to_client(FRAME + 4);
         sim.settle().await;
         assert_eq!(poll_once(&mut flushing).await, Some(Ok(())));
-        // All was written: that the connection is over by then does not matter.
+        // Everything was written, so it does not matter that the connection is over.
         peer.all().await;
         drop(peer);
         connection.closed().await;

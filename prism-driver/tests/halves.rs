@@ -1,4 +1,4 @@
-//! The halves of a socket, for two tasks; and what is received as a stream.
+//! The two halves of a socket, and receiving as a stream.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::{error::Error, io, sync::Arc};
 
 use async_channel::unbounded;
 use common::{
-    handlers::Ear,
+    handlers::MessageLog,
     s,
     sim::Sim,
     sockets::{connected, connected_to, owned},
@@ -29,25 +29,25 @@ fn one_task_sends_while_another_receives() {
         }
         tell.send(sending).await.unwrap();
     });
-    let (heard, hear) = unbounded();
+    let (forward, received) = unbounded();
     sim.spawn(async move {
         while let Ok(message) = receiving.recv().await {
-            heard.send(message).await.unwrap();
+            forward.send(message).await.unwrap();
         }
     });
     sim.run(async {
         for n in 0..100 {
-            assert_eq!(hear.recv().await.unwrap(), owned(&n.to_string()));
+            assert_eq!(received.recv().await.unwrap(), owned(&n.to_string()));
         }
-        // The receiver holds the connection, too, and ends when it is closed.
+        // The receiver ends when the connection is closed.
         let sending = told.recv().await.unwrap();
         assert!(sending.close(CloseCode::NORMAL, ""));
-        assert!(hear.recv().await.is_err());
+        assert!(received.recv().await.is_err());
     });
 }
 
 #[test]
-fn a_whole_socket_can_be_shared_by_two_tasks_too() {
+fn two_tasks_can_share_a_whole_socket() {
     let sim = Sim::default();
     let (socket, _echo, _, _) = connected(&sim);
     let socket = Arc::new(socket);
@@ -57,7 +57,7 @@ fn a_whole_socket_can_be_shared_by_two_tasks_too() {
 }
 
 #[test]
-fn the_receiving_half_hears_how_the_sending_half_has_closed() {
+fn the_receiving_half_learns_how_the_sending_half_closed() {
     let sim = Sim::default();
     let (socket, _, _, ended) = connected(&sim);
     let (sending, receiving) = socket.split();
@@ -69,28 +69,28 @@ fn the_receiving_half_hears_how_the_sending_half_has_closed() {
     });
 }
 
-// ---- dropping them
+// ---- dropping the halves
 
 #[test]
-fn without_the_sending_half_the_connection_is_open_and_receives() {
+fn without_the_sending_half_the_connection_still_receives() {
     let sim = Sim::default();
     let (socket, connection, _, _) = connected(&sim);
     let (sending, receiving) = socket.split();
     sim.run(async {
         drop(sending);
         sim.pass(s(60)).await;
-        connection.send("still heard").await.unwrap();
-        assert_eq!(receiving.recv().await.unwrap(), owned("still heard"));
+        connection.send("still received").await.unwrap();
+        assert_eq!(receiving.recv().await.unwrap(), owned("still received"));
     });
 }
 
 #[test]
-fn without_the_receiving_half_messages_are_read_and_dropped_and_pings_are_answered() {
+fn without_the_receiving_half_messages_are_discarded() {
     let sim = Sim::default();
     let (socket, connection, script, _) = connected(&sim);
     let (sending, receiving) = socket.split();
     sim.run(async {
-        // More than wait for a receiver: some are not even read.
+        // More than the receiver's queue holds: some stay in the transport.
         for _ in 0..50 {
             connection.send(&[7; 2_000]).await.unwrap();
         }
@@ -99,7 +99,7 @@ fn without_the_receiving_half_messages_are_read_and_dropped_and_pings_are_answer
         drop(receiving);
         sim.settle().await;
         assert_eq!((connection.buffered(), script.unread_by_client()), (0, 0));
-        // The server's keepalive would notice if nobody answered its pings.
+        // The server's keepalive would notice if its pings were not answered.
         sim.pass(s(3600)).await;
         connection.send("dropped too").await.unwrap();
         sending.send("echoed in vain").await.unwrap();
@@ -110,7 +110,7 @@ fn without_the_receiving_half_messages_are_read_and_dropped_and_pings_are_answer
 }
 
 #[test]
-fn when_both_halves_are_dropped_the_connection_is_closed_with_1000() {
+fn dropping_both_halves_closes_with_1000() {
     for sender_first in [true, false] {
         let sim = Sim::default();
         let (socket, _, _, ended) = connected(&sim);
@@ -134,10 +134,10 @@ fn when_both_halves_are_dropped_the_connection_is_closed_with_1000() {
 
 // ---- a stream
 
-/// A socket and the other end, which has sent one, two, three.
+/// Returns a socket, and the other end, which has sent one, two, three.
 fn with_three_messages(sim: &Sim) -> (Socket, Connection) {
-    let (ear, _, out) = Ear::new();
-    let (socket, _, _) = connected_to(sim, ear);
+    let (handler, _, out) = MessageLog::new();
+    let (socket, _, _) = connected_to(sim, handler);
     let connection = sim.run(async {
         let connection = out.recv().await.unwrap();
         for text in ["one", "two", "three"] {
@@ -154,20 +154,20 @@ fn three() -> Vec<OwnedMessage> {
 }
 
 #[test]
-fn a_stream_gives_every_message_and_ends_when_the_peer_has_closed() {
+fn a_stream_yields_every_message_until_the_peer_closes() {
     let sim = Sim::default();
     let (mut socket, connection) = with_three_messages(&sim);
     sim.run(async {
         assert!(connection.close(CloseCode::GOING_AWAY, "maintenance"));
         let all: Vec<_> = socket.by_ref().try_collect().await.unwrap();
         assert_eq!(all, three());
-        assert!(socket.next().await.is_none(), "it stays at its end");
+        assert!(socket.next().await.is_none(), "the stream stays ended");
         assert_eq!(socket.recv().await.unwrap_err().reason(), "maintenance");
     });
 }
 
 #[test]
-fn a_stream_gives_what_had_come_and_ends_when_we_have_closed() {
+fn a_stream_yields_what_had_arrived_when_we_closed() {
     let sim = Sim::default();
     let (socket, _connection) = with_three_messages(&sim);
     let (sending, mut receiving) = socket.split();
@@ -175,12 +175,12 @@ fn a_stream_gives_what_had_come_and_ends_when_we_have_closed() {
         assert!(sending.close(CloseCode::NORMAL, ""));
         let all: Vec<_> = receiving.by_ref().try_collect().await.unwrap();
         assert_eq!(all, three());
-        assert!(receiving.next().await.is_none(), "it stays at its end");
+        assert!(receiving.next().await.is_none(), "the stream stays ended");
     });
 }
 
 #[test]
-fn a_stream_gives_a_failure_once_as_its_last_item_and_recv_still_tells_it() {
+fn a_stream_yields_a_failure_once_as_its_last_item() {
     let sim = Sim::default();
     let (mut socket, _, script, _) = connected(&sim);
     sim.run(async {
@@ -196,7 +196,7 @@ fn a_stream_gives_a_failure_once_as_its_last_item_and_recv_still_tells_it() {
 }
 
 #[test]
-fn a_stream_that_waits_is_woken_by_a_message_and_by_the_end() {
+fn a_waiting_stream_is_woken_by_a_message_and_by_the_end() {
     let sim = Sim::default();
     let (socket, connection, _, _) = connected(&sim);
     let (_sending, receiving) = socket.split();
@@ -229,8 +229,8 @@ fn recv_and_the_stream_share_the_messages() {
 #[test]
 fn an_echo_is_a_stream_forwarded_to_a_sink() {
     let sim = Sim::default();
-    let (ear, log, out) = Ear::new();
-    let (socket, _, ended) = connected_to(&sim, ear);
+    let (handler, log, out) = MessageLog::new();
+    let (socket, _, ended) = connected_to(&sim, handler);
     let (sending, receiving) = socket.split();
     let (tell, told) = unbounded();
     sim.spawn(async move {

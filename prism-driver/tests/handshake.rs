@@ -1,5 +1,5 @@
-//! The server's opening handshake: what it is answered with, how long it may take, and what a
-//! handler learns of it.
+//! The server's opening handshake: its answers, its timeout, and what a handler learns about the
+//! request.
 
 mod common;
 
@@ -16,7 +16,7 @@ use common::{
 use futures_lite::{AsyncWriteExt, future::or};
 use prism_driver::{AcceptError, Connection, Disconnect, Handler, Message, Options, Runtime};
 
-/// Sends one byte each second for as long as they are taken.
+/// Sends one byte per second for as long as the server takes them.
 async fn drip(sim: &Sim, io: &mut End, bytes: &[u8]) {
     for byte in bytes {
         sim.pass(s(1)).await;
@@ -36,7 +36,7 @@ fn refused(result: &Result<Disconnect, AcceptError>) -> Option<u16> {
 // ---- accepted
 
 #[test]
-fn a_good_request_is_answered_with_101() {
+fn a_valid_request_is_answered_with_101() {
     let sim = Sim::default();
     let (mut io, _, _) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
@@ -62,10 +62,10 @@ fn the_101_and_the_first_messages_leave_in_one_write() {
 }
 
 #[test]
-fn frames_that_come_with_the_request_are_delivered() {
+fn frames_received_with_the_request_are_delivered() {
     let frames = b"\x81\x83\0\0\0\0one\x81\x83\0\0\0\0two\x88\x80\0\0\0\0";
     let request = [REQUEST.as_bytes(), frames].concat();
-    // Also when the read that brings the head's end brings half a frame.
+    // Among others, when one read returns the end of the head and half a frame.
     for piece in (1..=request.len()).rev() {
         let sim = Sim::default();
         let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
@@ -80,10 +80,10 @@ fn frames_that_come_with_the_request_are_delivered() {
     }
 }
 
-/// Writes down what it can learn of the request, at each stage.
-struct Curious(Log);
+/// Logs what it can learn about the request at each stage.
+struct RequestLog(Log);
 
-impl Curious {
+impl RequestLog {
     fn look(&self, stage: &str, connection: &Connection) {
         let (path, query) = (connection.path(), connection.query());
         let token = connection.header("x-token");
@@ -91,7 +91,7 @@ impl Curious {
     }
 }
 
-impl Handler for Curious {
+impl Handler for RequestLog {
     async fn on_connect(&self, connection: &Connection) {
         self.look("connect", connection);
     }
@@ -106,10 +106,10 @@ impl Handler for Curious {
 }
 
 #[test]
-fn the_request_is_known_for_the_connections_life_and_its_headers_in_on_connect() {
+fn path_and_query_are_kept_and_headers_only_for_on_connect() {
     let sim = Sim::default();
     let log = Log::default();
-    let (io, _, ended) = serve_handshake(&sim, Curious(log.clone()), Options::default());
+    let (io, _, ended) = serve_handshake(&sim, RequestLog(log.clone()), Options::default());
     sim.run(async {
         let mut peer = shake_hands(io).await;
         peer.send("hello").await;
@@ -126,10 +126,10 @@ fn the_request_is_known_for_the_connections_life_and_its_headers_in_on_connect()
     assert_eq!(log.lines(), expected);
 }
 
-// ---- too late
+// ---- timed out
 
 #[test]
-fn a_request_that_does_not_come_is_answered_with_408_after_ten_seconds() {
+fn a_missing_request_is_answered_with_408_after_10_s() {
     let sim = Sim::default();
     let (mut io, _, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
@@ -143,7 +143,7 @@ fn a_request_that_does_not_come_is_answered_with_408_after_ten_seconds() {
 }
 
 #[test]
-fn the_ten_seconds_are_for_the_whole_request_and_not_for_each_byte() {
+fn the_handshake_timeout_covers_the_whole_request() {
     let sim = Sim::default();
     let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
@@ -157,7 +157,7 @@ fn the_ten_seconds_are_for_the_whole_request_and_not_for_each_byte() {
 }
 
 #[test]
-fn a_peer_that_leaves_before_its_request_is_whole_is_no_connection() {
+fn an_incomplete_request_never_becomes_a_connection() {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
     let (mut io, _, ended) = serve_handshake(&sim, recorder, Options::default());
@@ -173,7 +173,7 @@ fn a_peer_that_leaves_before_its_request_is_whole_is_no_connection() {
 // ---- refused
 
 #[test]
-fn what_is_no_good_request_is_refused_with_its_status() {
+fn invalid_requests_are_refused_with_their_status() {
     let requests = [
         (REQUEST.replace("GET", "POST"), 405),
         ("GET /chat HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426),
@@ -200,14 +200,14 @@ fn what_is_no_good_request_is_refused_with_its_status() {
 }
 
 #[test]
-fn a_refusal_is_delivered_although_the_peer_still_sends() {
+fn a_refusal_is_delivered_while_the_peer_still_sends() {
     let sim = Sim::default();
     let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
-        // A body that nobody wants: more than one read takes.
+        // An unwanted body, more than one read takes.
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         io.write_all(&vec![b'x'; 100_000]).await.unwrap();
-        // The server has time to leave before the answer is read.
+        // The server may leave before the answer is read.
         sim.pass(s(60)).await;
         assert!(script.dropped_by_server());
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
@@ -216,9 +216,9 @@ fn a_refusal_is_delivered_although_the_peer_still_sends() {
     });
 }
 
-/// RFC 9112 §11.2: what follows a refused request may be its body, so it is nobody's next request.
+/// RFC 9112 §11.2: what follows a refused request may be its body, and must not be taken for a request.
 #[test]
-fn nothing_behind_a_refused_request_is_taken_for_another() {
+fn bytes_after_a_refused_request_are_not_another_request() {
     let bad = REQUEST.strip_suffix("\r\n").unwrap();
     for refused_request in [
         format!("{bad}Content-Length: {}\r\n\r\n", REQUEST.len()),
@@ -245,7 +245,7 @@ fn nothing_behind_a_refused_request_is_taken_for_another() {
 }
 
 #[test]
-fn a_refused_peer_is_left_after_five_seconds_whatever_it_sends() {
+fn a_refused_peer_is_dropped_after_5_s_whatever_it_sends() {
     let sim = Sim::default();
     let (mut io, _, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
@@ -257,7 +257,7 @@ fn a_refused_peer_is_left_after_five_seconds_whatever_it_sends() {
 }
 
 #[test]
-fn a_refused_peer_that_does_not_read_is_left_after_the_write_timeout() {
+fn a_refused_peer_that_reads_nothing_hits_the_write_timeout() {
     let sim = Sim::default();
     let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
@@ -269,15 +269,15 @@ fn a_refused_peer_that_does_not_read_is_left_after_the_write_timeout() {
 }
 
 #[test]
-fn a_refused_peer_that_pours_is_left_after_half_a_mebibyte() {
+fn a_refused_peer_is_dropped_after_half_a_mebibyte() {
     let sim = Sim::default();
     let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let poured = io.write_all(&vec![b'x'; 1 << 20]).await;
-        assert!(poured.is_err(), "nobody takes all of it");
+        let written = io.write_all(&vec![b'x'; 1 << 20]).await;
+        assert!(written.is_err(), "the server does not take all of it");
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
-        assert_eq!(sim.now(), s(0), "its end is not waited for");
+        assert_eq!(sim.now(), s(0), "the server does not wait for the peer's end");
         assert!(script.dropped_by_server());
     });
 }

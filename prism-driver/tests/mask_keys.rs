@@ -1,5 +1,5 @@
-//! RFC 6455 §5.3 and §10.3: a client's mask keys are fresh and can not be foretold, and neither can
-//! its handshake keys. What is judged here is what really leaves a client.
+//! RFC 6455 §5.3 and §10.3: a client's mask keys are fresh and unpredictable, and so are its handshake
+//! keys. The tests look at the bytes that a client sends.
 
 mod common;
 
@@ -19,7 +19,7 @@ use prism_driver::Runtime;
 const CONNECTIONS: usize = 200;
 const FRAMES: usize = 100;
 
-/// The handshake key and the mask keys of one connection.
+/// Returns the handshake key and the mask keys of one connection.
 async fn keys_of_a_connection(sim: &Sim) -> (String, Vec<u32>) {
     let (mut server, io, _) = pipe();
     let (tell, told) = bounded(1);
@@ -31,7 +31,7 @@ async fn keys_of_a_connection(sim: &Sim) -> (String, Vec<u32>) {
     let socket = told.recv().await.unwrap();
     let mut keys = Vec::new();
     for _ in 0..FRAMES {
-        // Zeros show the key itself, so that a header which lies about it is found out as well.
+        // Masked zeros are the key itself, so a header with another key is noticed as well.
         socket.send(&[0; 4]).await.unwrap();
         let mut frame = [0; 10];
         server.read_exact(&mut frame).await.unwrap();
@@ -42,7 +42,7 @@ async fn keys_of_a_connection(sim: &Sim) -> (String, Vec<u32>) {
     (handshake_key, keys)
 }
 
-/// Accepts a request by hand; its `Sec-WebSocket-Key`.
+/// Accepts a request by hand, and returns its `Sec-WebSocket-Key`.
 async fn answer(server: &mut End) -> String {
     let head = read_head(server).await;
     let mut lines = head.lines();
@@ -69,8 +69,8 @@ fn all_keys() -> (Vec<String>, Vec<Vec<u32>>) {
     })
 }
 
-/// Of `words`, each bit must be set in about half: eight standard deviations are allowed, which
-/// random bits miss less often than once in 10^13 runs.
+/// Asserts that each bit is set in about half of the words. Eight standard deviations are allowed, which
+/// random bits exceed less than once in 10^13 runs.
 #[track_caller]
 fn assert_bits_are_even(words: &[u32], what: &str) {
     let (count, half) = (words.len() as f64, words.len() as f64 / 2.0);
@@ -82,12 +82,12 @@ fn assert_bits_are_even(words: &[u32], what: &str) {
 }
 
 #[test]
-fn keys_do_not_repeat_and_do_not_correlate_within_or_across_connections() {
+fn mask_keys_neither_repeat_nor_correlate() {
     let (handshakes, masks) = all_keys();
     let distinct: HashSet<_> = handshakes.iter().collect();
-    assert_eq!(distinct.len(), CONNECTIONS, "each handshake has a key of its own");
+    assert_eq!(distinct.len(), CONNECTIONS, "each handshake has its own key");
 
-    // 20,000 random keys of 32 bits have a pair in common in one run of 22, and six pairs never.
+    // Among 20,000 random keys of 32 bits, one run in 22 has an equal pair; six never occur.
     let all: Vec<u32> = masks.iter().flatten().copied().collect();
     let distinct: HashSet<_> = all.iter().collect();
     assert!(all.len() - distinct.len() < 6, "{} of {}", distinct.len(), all.len());
@@ -95,15 +95,15 @@ fn keys_do_not_repeat_and_do_not_correlate_within_or_across_connections() {
     assert_bits_are_even(&all, "keys");
     let steps: Vec<_> = masks.iter().flat_map(|keys| keys.windows(2)).collect();
     let xored: Vec<_> = steps.iter().map(|pair| pair[0] ^ pair[1]).collect();
-    assert_bits_are_even(&xored, "keys that follow each other");
+    assert_bits_are_even(&xored, "consecutive keys");
     let differences: Vec<_> = steps.iter().map(|pair| pair[1].wrapping_sub(pair[0])).collect();
     assert_bits_are_even(&differences, "differences");
     let distinct: HashSet<_> = differences.iter().collect();
-    assert!(differences.len() - distinct.len() < 6, "the steps between keys are no counter's");
+    assert!(differences.len() - distinct.len() < 6, "the keys are not a counter");
 
     let across: Vec<_> = masks
         .windows(2)
         .flat_map(|pair| pair[0].iter().zip(&pair[1]).map(|(one, other)| one ^ other))
         .collect();
-    assert_bits_are_even(&across, "keys at the same place of two connections");
+    assert_bits_are_even(&across, "keys at the same position in two connections");
 }

@@ -1,4 +1,4 @@
-//! The limits have the defaults that `SECURITY.md` promises.
+//! The limits have the defaults that `SECURITY.md` documents.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 #[test]
-fn every_limit_has_the_default_that_is_promised() {
+fn every_limit_has_its_documented_default() {
     let ServerOptions {
         connection,
         max_connections,
@@ -87,7 +87,7 @@ fn each_setter_sets_its_own_limit() {
 }
 
 #[test]
-fn each_setter_of_a_server_and_of_a_client_sets_its_own_limit() {
+fn each_server_and_client_setter_sets_its_own_limit() {
     let set = ServerOptions::default()
         .connection(Options::default().high_water_mark(1))
         .max_connections(2)

@@ -1,5 +1,5 @@
-//! Sending from many places at once: everyone's turn comes, nothing is lost or sent twice, and who
-//! waits learns when it is in vain.
+//! Sending from many tasks at once: every sender gets its turn, nothing is lost or sent twice, and a
+//! waiting sender is told when it waits in vain.
 
 mod common;
 
@@ -23,28 +23,28 @@ fn stuck(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     common::stuck(sim, 100)
 }
 
-/// So long that few fit below the mark: a number that can be told apart, and padding.
+/// A number, padded so that only a few of these messages fit below the mark.
 fn numbered(n: usize) -> String {
     format!("{n:030}")
 }
 
 #[test]
-fn an_outbox_is_full_when_it_holds_as_many_bytes_as_the_mark_and_not_before() {
+fn an_outbox_is_full_exactly_at_its_mark() {
     for (payload, full) in [(97, false), (98, true)] {
         let sim = Sim::default();
         let (_peer, _script, _, connection) = stuck(&sim);
         sim.run(async {
-            // With a header of two bytes.
+            // The header has two bytes.
             connection.try_send(&"f".repeat(payload)).unwrap();
             assert_eq!(connection.try_send("") == Err(TrySendError::Full), full, "{payload}");
         });
     }
 }
 
-// ---- everyone's turn
+// ---- every sender gets its turn
 
 #[test]
-fn many_senders_that_wait_at_once_all_get_their_turn() {
+fn all_waiting_senders_get_their_turn() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -92,8 +92,8 @@ fn each_senders_messages_keep_their_order() {
 }
 
 #[test]
-fn senders_that_are_dropped_when_their_turn_has_come_pass_it_on() {
-    // A waits in front of B; A is told that there is room, and dropped before it looks.
+fn a_dropped_sender_passes_its_turn_on() {
+    // A waits in front of B. A is woken because there is room, and dropped before it is polled.
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -114,7 +114,7 @@ fn senders_that_are_dropped_when_their_turn_has_come_pass_it_on() {
                 sent.send(()).await.unwrap();
             });
             sim.settle().await;
-            // Exactly one write: half of what was there leaves, and one waiter is told.
+            // Exactly one write: half of the outbox leaves, and one waiter is woken.
             script.set_capacity_to_client(50);
             sim.settle().await;
             assert!(was_sent.is_empty(), "the impatient ones came first");
@@ -131,12 +131,12 @@ fn senders_that_are_dropped_when_their_turn_has_come_pass_it_on() {
 }
 
 #[test]
-fn a_sender_that_nobody_polls_keeps_no_room_from_others_for_longer_than_the_outbox_has_something() {
+fn a_sender_that_is_not_polled_does_not_block_others() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
         connection.send(&[7; 100]).await.unwrap();
-        // As behind a `select!` whose other branch goes on to send.
+        // For example behind a `select!` whose other branch goes on to send.
         let mut set_aside = Box::pin(connection.send("set aside"));
         assert_eq!(poll_once(&mut set_aside).await, None);
         let waiting = async { connection.send("goes on").await.unwrap() };
@@ -153,7 +153,7 @@ fn a_sender_that_nobody_polls_keeps_no_room_from_others_for_longer_than_the_outb
 }
 
 #[test]
-fn room_for_many_is_given_to_many() {
+fn room_for_many_wakes_many_senders() {
     let sim = Sim::default();
     let (_peer, script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -168,7 +168,7 @@ fn room_for_many_is_given_to_many() {
         }
         sim.settle().await;
         assert!(was_sent.is_empty(), "there is no room");
-        // The peer takes some bytes once: enough for all of them.
+        // The peer takes some bytes, once. That makes room for all senders.
         script.set_capacity_to_client(60);
         sim.settle().await;
         assert_eq!(was_sent.len(), 10);
@@ -179,13 +179,13 @@ fn room_for_many_is_given_to_many() {
 // ---- try_send and ping
 
 #[test]
-fn try_send_says_full_at_the_mark_and_refused_when_it_is_closing() {
+fn try_send_reports_full_at_the_mark_and_refused_on_close() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
         assert_eq!(connection.try_send(&[7; 97]), Ok(()));
         assert_eq!(connection.buffered(), 99, "one byte below the mark");
-        assert_eq!(connection.try_send("the one message above it"), Ok(()));
+        assert_eq!(connection.try_send("one message above the mark"), Ok(()));
         assert_eq!(connection.try_send(""), Err(TrySendError::Full));
         assert_eq!(connection.ping(b""), Err(TrySendError::Full));
         // Closing needs no room.
@@ -194,13 +194,13 @@ fn try_send_says_full_at_the_mark_and_refused_when_it_is_closing() {
         assert_eq!(connection.try_send(""), refused);
         assert_eq!(connection.ping(b""), refused);
         script.set_capacity_to_client(1_000);
-        let last = text("the one message above it");
+        let last = text("one message above the mark");
         assert_eq!(peer.all().await, [binary([7; 97]), last, close(1000, ""), Seen::End(Ok(()))]);
     });
 }
 
 #[test]
-fn what_is_refused_wakes_nobody() {
+fn refused_messages_wake_no_task() {
     let sim = Sim::default();
     let (_peer, _script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -251,7 +251,7 @@ fn a_ping_carries_at_most_125_bytes() {
 }
 
 #[test]
-fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
+fn an_overlong_close_reason_is_truncated() {
     for (code, reason, sent) in [
         (CloseCode::NORMAL, "x".repeat(124), "x".repeat(123)),
         (CloseCode::NORMAL, "é".repeat(100), "é".repeat(61)),
@@ -262,7 +262,7 @@ fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
         sim.run(async {
             script.set_capacity_to_client(1_000);
             assert!(connection.close(code, &reason), "this call closed it");
-            assert!(!connection.close(code, &reason), "this one found it closing");
+            assert!(!connection.close(code, &reason), "the connection was closing already");
             assert!(!connection.is_open());
             assert_eq!(peer.next().await, close(code.into(), &sent));
             assert_eq!(peer.next().await, Seen::End(Ok(())));
@@ -276,7 +276,7 @@ fn a_close_with_a_reason_that_is_too_long_closes_with_what_fits_of_it() {
 // ---- the end
 
 #[test]
-fn closing_wakes_those_who_wait_for_room() {
+fn closing_wakes_senders_that_wait_for_room() {
     let sim = Sim::default();
     let (_peer, _script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -312,7 +312,7 @@ fn only_the_first_close_counts() {
 }
 
 #[test]
-fn closed_resolves_when_the_connection_is_over_and_not_before() {
+fn closed_resolves_exactly_when_the_connection_is_over() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
@@ -320,16 +320,16 @@ fn closed_resolves_when_the_connection_is_over_and_not_before() {
         let mut closed = Box::pin(connection.closed());
         assert!(connection.close(CloseCode::NORMAL, ""));
         sim.settle().await;
-        assert_eq!(poll_once(&mut closed).await, None, "the peer has not agreed");
+        assert_eq!(poll_once(&mut closed).await, None, "the peer has not answered");
         assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
         closed.await;
-        // Whoever asks later is told at once.
+        // A later call returns at once.
         assert_eq!(poll_once(connection.closed()).await, Some(()));
     });
 }
 
 #[test]
-fn after_the_end_nothing_can_be_sent_and_nothing_is_kept() {
+fn after_the_end_sends_fail_and_nothing_is_kept() {
     let sim = Sim::default();
     let (peer, _, ended, connection) = stuck(&sim);
     sim.run(async {
@@ -344,7 +344,7 @@ fn after_the_end_nothing_can_be_sent_and_nothing_is_kept() {
 }
 
 #[test]
-fn when_the_future_that_serves_is_dropped_everybody_learns_it() {
+fn dropping_the_serving_future_fails_all_waiters() {
     let sim = Sim::default();
     let (server, _client, script) = pipe();
     script.set_capacity_to_client(0);
@@ -361,7 +361,7 @@ fn when_the_future_that_serves_is_dropped_everybody_learns_it() {
         drop(serving);
         let in_vain = async {
             sim.pass(s(60)).await;
-            panic!("it waits for ever");
+            panic!("it waits forever");
         };
         assert_eq!(or(waiting, in_vain).await, Err(SendError::Closed));
         assert!(!connection.is_open());

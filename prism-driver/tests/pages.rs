@@ -1,5 +1,5 @@
-//! Plain HTTP answers that have to wait for their peers: how slowly they may be taken, and what is held
-//! of them.
+//! Plain HTTP answers that wait for a slow peer: how slowly they may be read, and how long their memory
+//! is held.
 
 mod common;
 
@@ -42,37 +42,37 @@ fn server(
     (net, stats)
 }
 
-/// Somebody who has asked for the page, on a line that holds so many bytes.
-async fn ask(net: &Net, line: usize) -> (End, Script) {
-    let (mut io, script) = net.knock().unwrap();
-    script.set_capacity_to_client(line);
+/// Requests the page over a pipe that holds this many bytes.
+async fn ask(net: &Net, capacity: usize) -> (End, Script) {
+    let (mut io, script) = net.connect_raw().unwrap();
+    script.set_capacity_to_client(capacity);
     io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     (io, script)
 }
 
-/// Takes so many bytes each time that `pause` has passed, up to the end; how long the page was that came.
-async fn sip(sim: &Sim, io: &mut End, bytes: usize, pause: Duration) -> usize {
-    let (mut answer, mut sip) = (Vec::new(), vec![0; bytes]);
+/// Reads this many bytes after each `pause`, to the end. Returns the length of the body that arrived.
+async fn read_slowly(sim: &Sim, io: &mut End, bytes: usize, pause: Duration) -> usize {
+    let (mut answer, mut piece) = (Vec::new(), vec![0; bytes]);
     loop {
         sim.pass(pause).await;
-        match io.read(&mut sip).await.unwrap() {
+        match io.read(&mut piece).await.unwrap() {
             0 => break,
-            count => answer.extend_from_slice(&sip[..count]),
+            count => answer.extend_from_slice(&piece[..count]),
         }
     }
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
     answer.len() - head - 4
 }
 
-// ---- how slowly
+// ---- how slowly a page may be read
 
 #[test]
-fn a_page_that_is_taken_steadily_arrives_whole_however_long_that_takes() {
+fn a_page_read_steadily_arrives_whole_however_long_it_takes() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
     sim.run(async {
         let (mut io, _) = ask(&net, 1 << 14).await;
-        assert_eq!(sip(&sim, &mut io, 1 << 12, s(1)).await, LARGE);
+        assert_eq!(read_slowly(&sim, &mut io, 1 << 12, s(1)).await, LARGE);
         assert!(sim.now() > s(256));
         let counts = stats.counts();
         assert_eq!((counts.pages, counts.incomplete), (1, 0));
@@ -80,7 +80,7 @@ fn a_page_that_is_taken_steadily_arrives_whole_however_long_that_takes() {
 }
 
 #[test]
-fn a_peer_that_takes_no_byte_of_a_page_is_left_after_the_write_timeout() {
+fn an_unread_page_is_abandoned_at_the_write_timeout() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
     sim.run(async {
@@ -95,14 +95,14 @@ fn a_peer_that_takes_no_byte_of_a_page_is_left_after_the_write_timeout() {
 }
 
 #[test]
-fn a_peer_that_takes_a_page_at_less_than_the_least_rate_is_left_at_the_end_of_a_window() {
-    // What the line takes at once counts in its window, and in no other.
+fn the_minimum_write_rate_applies_to_pages() {
+    // What the pipe takes at once counts only in its own window.
     let cases = [(240, 239, Some(30)), (240, 240, None), (8000, 239, Some(60)), (8000, 240, None)];
-    for (line, bytes, end) in cases {
+    for (capacity, bytes, end) in cases {
         let sim = Sim::default();
         let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
         sim.run(async {
-            let (mut io, script) = ask(&net, line).await;
+            let (mut io, script) = ask(&net, capacity).await;
             sim.pass(ms(500)).await;
             let left = async {
                 while stats.counts().incomplete == 0 {
@@ -112,7 +112,7 @@ fn a_peer_that_takes_a_page_at_less_than_the_least_rate_is_left_at_the_end_of_a_
                 Some(sim.now().as_secs())
             };
             let taken = async {
-                assert_eq!(sip(&sim, &mut io, bytes, s(1)).await, 30_000);
+                assert_eq!(read_slowly(&sim, &mut io, bytes, s(1)).await, 30_000);
                 None
             };
             assert_eq!(or(taken, left).await, end, "{bytes} bytes per second");
@@ -121,22 +121,22 @@ fn a_peer_that_takes_a_page_at_less_than_the_least_rate_is_left_at_the_end_of_a_
 }
 
 #[test]
-fn without_a_least_rate_a_byte_now_and_then_is_enough() {
+fn without_a_minimum_rate_a_page_may_trickle() {
     let sim = Sim::default();
     let (net, _) = server(&sim, |options| options.min_write_rate = 0, "a small page");
     sim.run(async {
         let (mut io, _) = ask(&net, 1).await;
-        assert_eq!(sip(&sim, &mut io, 1, s(29)).await, "a small page".len());
+        assert_eq!(read_slowly(&sim, &mut io, 1, s(29)).await, "a small page".len());
         assert!(sim.now() > s(29 * 100));
     });
 }
 
 #[test]
-fn a_transport_that_does_not_end_its_side_is_left_after_the_write_timeout() {
+fn a_close_that_blocks_is_abandoned_at_the_write_timeout() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, "a small page");
     sim.run(async {
-        let (mut io, script) = net.knock().unwrap();
+        let (mut io, script) = net.connect_raw().unwrap();
         script.block_close();
         io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         sim.pass(s(30) - ms(1)).await;
@@ -148,7 +148,7 @@ fn a_transport_that_does_not_end_its_side_is_left_after_the_write_timeout() {
 }
 
 #[test]
-fn a_peer_that_leaves_in_the_middle_of_a_page_is_counted() {
+fn a_peer_that_leaves_during_a_page_is_counted() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
     sim.run(async {
@@ -159,11 +159,11 @@ fn a_peer_that_leaves_in_the_middle_of_a_page_is_counted() {
         let counts = stats.counts();
         assert_eq!((counts.pages, counts.incomplete, counts.in_handshake), (1, 1, 0));
     });
-    assert_eq!((sim.now(), net.tasks()), (s(0), 1), "the server's own");
+    assert_eq!((sim.now(), net.tasks()), (s(0), 1), "only the server's own task");
 }
 
 #[test]
-fn a_peer_that_has_its_page_and_stays_is_left_five_seconds_after_it_was_taken() {
+fn a_peer_that_stays_after_its_page_is_dropped_after_5_s() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
     sim.run(async {
@@ -182,32 +182,32 @@ fn a_peer_that_has_its_page_and_stays_is_left_five_seconds_after_it_was_taken() 
     });
 }
 
-// ---- what is sent, and held
+// ---- what is written, and how long it is held
 
-/// A page that says when it is dropped.
-struct Watched(Arc<AtomicUsize>);
+/// A page that counts its drops.
+struct CountDrops(Arc<AtomicUsize>);
 
-impl AsRef<[u8]> for Watched {
+impl AsRef<[u8]> for CountDrops {
     fn as_ref(&self) -> &[u8] {
         &[b'x'; 10_000]
     }
 }
 
-impl Drop for Watched {
+impl Drop for CountDrops {
     fn drop(&mut self) {
         self.0.fetch_add(1, Relaxed);
     }
 }
 
 #[test]
-fn nothing_is_held_of_a_page_that_was_taken_while_its_peer_stays() {
+fn a_page_is_released_as_soon_as_it_is_sent() {
     let sim = Sim::default();
     let dropped = Arc::new(AtomicUsize::new(0));
     let net = Net::new(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let watched = dropped.clone();
+    let counter = dropped.clone();
     let page = move |_: &prism_driver::Request<'_>| {
-        Reply::html(Bytes::from_owner(Watched(watched.clone())))
+        Reply::html(Bytes::from_owner(CountDrops(counter.clone())))
     };
     sim.spawn(bound.get("/page", page).serve());
     sim.run(async {
@@ -219,7 +219,7 @@ fn nothing_is_held_of_a_page_that_was_taken_while_its_peer_stays() {
         assert!(read_to_end(&mut io).await.ends_with(&body));
         assert_eq!(dropped.load(Relaxed), 1);
         assert!(!script.dropped_by_server());
-        // Nor while the transport takes its time to end.
+        // The page is not held either while the transport is slow to close.
         let (mut io, script) = ask(&net, 5000).await;
         script.block_close();
         read_head(&mut io).await;
@@ -242,7 +242,7 @@ fn head_and_body_leave_in_one_write() {
 }
 
 #[test]
-fn a_page_arrives_whole_however_little_is_taken_at_once() {
+fn a_page_arrives_whole_whatever_the_write_size() {
     let text: String = ('a'..='z').cycle().take(1000).collect();
     for piece in [1, 2, 3, 63, 64, 65, 999] {
         let sim = Sim::default();
@@ -258,7 +258,7 @@ fn a_page_arrives_whole_however_little_is_taken_at_once() {
 }
 
 #[test]
-fn other_tasks_get_a_turn_while_a_page_is_taken_as_fast_as_it_is_sent() {
+fn a_page_sent_at_full_speed_yields_to_other_tasks() {
     let sim = Sim::default();
     let (net, _) = server(&sim, |_| {}, vec![b'x'; 1000]);
     sim.run(async {
@@ -268,7 +268,7 @@ fn other_tasks_get_a_turn_while_a_page_is_taken_as_fast_as_it_is_sent() {
         while !script.closed_by_server() {
             sim.step();
             let writes = script.writes_to_client();
-            // 32 before it has a place among the pages, and 32 when it has one.
+            // 32 before it has a place among the pages, and 32 with one.
             assert!(writes - before <= 64, "{} writes in one turn", writes - before);
             before = writes;
         }

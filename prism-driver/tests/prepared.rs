@@ -1,10 +1,10 @@
-//! Messages that are encoded once: many connections share their bytes.
+//! Prepared messages: encoded once, and shared by many connections.
 
 mod common;
 
 use common::{
     binary, close, handed_out,
-    handlers::{Ear, HandOut},
+    handlers::{HandOut, MessageLog},
     peer::Seen,
     serve, serve_handshake,
     sim::Sim,
@@ -13,7 +13,7 @@ use common::{
 use futures_lite::future::poll_once;
 use prism_driver::{Client, CloseCode, Options, PreparedMessage, SendError, TrySendError};
 
-/// Long enough to be shared, not copied.
+/// Long enough to be shared instead of copied.
 const LONG: usize = 1000;
 
 fn long(byte: u8) -> Vec<u8> {
@@ -25,7 +25,7 @@ fn prepared(byte: u8) -> PreparedMessage {
 }
 
 #[test]
-fn they_leave_in_order_with_all_else_in_one_write() {
+fn prepared_and_other_messages_leave_in_order_in_one_write() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -48,7 +48,7 @@ fn they_leave_in_order_with_all_else_in_one_write() {
 }
 
 #[test]
-fn a_transport_that_takes_them_in_pieces_gets_every_byte_once() {
+fn partial_writes_send_every_byte_once() {
     for piece in [1, 2, 7, 500, LONG, LONG + 5] {
         let sim = Sim::default();
         let (handler, out) = HandOut::new();
@@ -69,7 +69,7 @@ fn a_transport_that_takes_them_in_pieces_gets_every_byte_once() {
 }
 
 #[test]
-fn they_count_as_what_they_are_and_wait_for_room_like_others() {
+fn prepared_messages_count_in_full_and_wait_for_room() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, 2 * LONG);
     sim.run(async {
@@ -92,7 +92,7 @@ fn they_count_as_what_they_are_and_wait_for_room_like_others() {
 }
 
 #[test]
-fn once_the_connection_closes_they_are_refused_and_what_was_accepted_is_sent() {
+fn closing_refuses_new_and_sends_accepted_messages() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
     sim.run(async {
@@ -107,9 +107,9 @@ fn once_the_connection_closes_they_are_refused_and_what_was_accepted_is_sent() {
 }
 
 #[test]
-fn a_client_sends_them_too() {
+fn a_client_can_send_prepared_messages() {
     let sim = Sim::default();
-    let (handler, log, _) = Ear::new();
+    let (handler, log, _) = MessageLog::new();
     let (io, _, _) = serve_handshake(&sim, handler, Options::default());
     sim.run(async {
         let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap();

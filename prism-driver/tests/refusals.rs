@@ -1,5 +1,5 @@
-//! A client whose server has refused: that is what it hears, a second after its status at the latest,
-//! whatever becomes of the body, of the request, and of the transport.
+//! A client whose server refuses the handshake: it returns the refusal at most a second after the status
+//! line, whatever happens to the body, the request and the transport.
 
 mod common;
 
@@ -20,30 +20,30 @@ use prism_driver::{ConnectError, HandshakeError, Options, Refusal, Runtime, Sock
 const UNAUTHORIZED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n";
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
 
-/// A client that talks to a server driven by hand; and what comes of it.
-struct Scene {
+/// A client that talks to a server driven by hand, and the outcome.
+struct Exchange {
     sim: Sim,
     server: End,
     script: Script,
     outcome: Receiver<Result<Socket, ConnectError>>,
 }
 
-fn scene(options: Options) -> Scene {
-    scene_after(options, |_| {})
+fn start(options: Options) -> Exchange {
+    start_after(options, |_| {})
 }
 
-/// A scene whose transport is already in a state when the client gets it.
-fn scene_after(options: Options, prepare: impl FnOnce(&Script)) -> Scene {
+/// Starts a client whose transport is first prepared by `prepare`.
+fn start_after(options: Options, prepare: impl FnOnce(&Script)) -> Exchange {
     let sim = Sim::default();
     let (server, io, script) = pipe();
     prepare(&script);
     let (tell, outcome) = bounded(1);
     let client = client(&sim).options(options);
     sim.spawn(async move { tell.send(client.connect_stream(io).await).await.unwrap() });
-    Scene { sim, server, script, outcome }
+    Exchange { sim, server, script, outcome }
 }
 
-impl Scene {
+impl Exchange {
     async fn error(&self) -> ConnectError {
         self.outcome.recv().await.unwrap().unwrap_err()
     }
@@ -57,29 +57,29 @@ impl Scene {
 }
 
 #[test]
-fn a_body_that_never_ends_is_left_after_a_second() {
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
-        scene.sim.pass(s(3)).await;
-        scene.server.write_all(UNAUTHORIZED).await.unwrap();
-        scene.server.write_all(b"who are").await.unwrap();
-        let refusal = scene.refusal().await;
+fn an_endless_body_is_abandoned_after_a_second() {
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
+        exchange.sim.pass(s(3)).await;
+        exchange.server.write_all(UNAUTHORIZED).await.unwrap();
+        exchange.server.write_all(b"who are").await.unwrap();
+        let refusal = exchange.refusal().await;
         assert_eq!((refusal.status, &refusal.body[..]), (401, &b"who are"[..]));
         assert_eq!(refusal.header("www-authenticate").as_deref(), Some("Basic"));
-        assert_eq!(scene.sim.now(), s(4), "three, and one");
-        assert_eq!(read_to_end(&mut scene.server).await, "", "the transport is closed");
+        assert_eq!(exchange.sim.now(), s(4), "one second after the head");
+        assert_eq!(read_to_end(&mut exchange.server).await, "", "the transport is closed");
     });
 }
 
 #[test]
-fn a_body_that_trickles_is_left_after_a_second_too() {
+fn a_trickling_body_is_abandoned_after_a_second() {
     let head = b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n";
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
-        scene.server.write_all(head).await.unwrap();
-        let Scene { sim, server, outcome, .. } = &mut scene;
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
+        exchange.server.write_all(head).await.unwrap();
+        let Exchange { sim, server, outcome, .. } = &mut exchange;
         let trickle = async {
             for byte in b"abcdefghi\r\n9\r\n" {
                 sim.pass(ms(300)).await;
@@ -87,21 +87,21 @@ fn a_body_that_trickles_is_left_after_a_second_too() {
                     break;
                 }
             }
-            panic!("nobody took notice")
+            panic!("the client is still waiting")
         };
         let error = or(async { outcome.recv().await.unwrap().unwrap_err() }, trickle).await;
-        assert_eq!(scene.sim.now(), s(1));
+        assert_eq!(exchange.sim.now(), s(1));
         let ConnectError::Refused(refusal) = error else { panic!("{error}") };
         assert_eq!((refusal.status, &refusal.body[..]), (502, &b"abc"[..]));
     });
 }
 
 #[test]
-fn a_head_that_trickles_is_left_a_second_after_its_status() {
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
-        let Scene { sim, server, outcome, .. } = &mut scene;
+fn a_trickling_head_is_abandoned_a_second_after_its_status() {
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
+        let Exchange { sim, server, outcome, .. } = &mut exchange;
         let trickle = async {
             for byte in UNAUTHORIZED {
                 sim.pass(ms(300)).await;
@@ -109,46 +109,46 @@ fn a_head_that_trickles_is_left_a_second_after_its_status() {
                     break;
                 }
             }
-            panic!("nobody took notice")
+            panic!("the client is still waiting")
         };
         let error = or(async { outcome.recv().await.unwrap().unwrap_err() }, trickle).await;
-        assert_eq!(scene.sim.now(), ms(300) * "HTTP/1.1 401 ".len() as u32 + s(1));
+        assert_eq!(exchange.sim.now(), ms(300) * "HTTP/1.1 401 ".len() as u32 + s(1));
         let ConnectError::Refused(refusal) = error else { panic!("{error}") };
         assert_eq!((refusal.status, refusal.header("WWW-Authenticate")), (401, None));
     });
 }
 
 #[test]
-fn a_handshake_timeout_that_comes_first_ends_the_wait_and_hides_nothing() {
+fn an_earlier_handshake_timeout_still_returns_the_refusal() {
     for (timeout, head_at, told_at) in [(ms(500), ms(0), ms(500)), (s(10), ms(9_400), s(10))] {
         let mut options = Options::default();
         options.handshake_timeout = timeout;
-        let mut scene = scene(options);
-        scene.sim.clone().run(async {
-            read_head(&mut scene.server).await;
-            scene.sim.pass(head_at).await;
-            scene.server.write_all(UNAUTHORIZED).await.unwrap();
-            assert_eq!(scene.refusal().await.status, 401);
-            assert_eq!(scene.sim.now(), told_at);
+        let mut exchange = start(options);
+        exchange.sim.clone().run(async {
+            read_head(&mut exchange.server).await;
+            exchange.sim.pass(head_at).await;
+            exchange.server.write_all(UNAUTHORIZED).await.unwrap();
+            assert_eq!(exchange.refusal().await.status, 401);
+            assert_eq!(exchange.sim.now(), told_at);
         });
     }
 }
 
 #[test]
-fn a_body_that_is_cut_off_is_a_refusal_at_once() {
+fn a_truncated_body_is_a_refusal_at_once() {
     let head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nsor";
     for cut in [
-        (|scene: Scene| drop(scene.server)) as fn(Scene),
-        |scene| scene.script.break_to_client(ErrorKind::ConnectionReset),
-        |scene| scene.script.break_to_client(ErrorKind::TimedOut),
+        (|exchange: Exchange| drop(exchange.server)) as fn(Exchange),
+        |exchange| exchange.script.break_to_client(ErrorKind::ConnectionReset),
+        |exchange| exchange.script.break_to_client(ErrorKind::TimedOut),
     ] {
-        let mut scene = scene(Options::default());
-        let (sim, outcome) = (scene.sim.clone(), scene.outcome.clone());
+        let mut exchange = start(Options::default());
+        let (sim, outcome) = (exchange.sim.clone(), exchange.outcome.clone());
         sim.clone().run(async move {
-            read_head(&mut scene.server).await;
-            scene.server.write_all(head).await.unwrap();
+            read_head(&mut exchange.server).await;
+            exchange.server.write_all(head).await.unwrap();
             sim.settle().await;
-            cut(scene);
+            cut(exchange);
             let error = outcome.recv().await.unwrap().unwrap_err();
             let ConnectError::Refused(refusal) = error else { panic!("{error}") };
             assert_eq!((refusal.status, &refusal.body[..]), (502, &b"sor"[..]));
@@ -158,101 +158,101 @@ fn a_body_that_is_cut_off_is_a_refusal_at_once() {
 }
 
 #[test]
-fn chunks_that_are_malformed_end_the_body_at_once() {
+fn malformed_chunks_end_the_body_at_once() {
     let answer =
         b"HTTP/1.1 502 Bad Gateway\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nsor\r\nry\r\n";
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
-        scene.server.write_all(answer).await.unwrap();
-        assert_eq!(scene.refusal().await.body, b"sor");
-        assert_eq!(scene.sim.now(), s(0));
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
+        exchange.server.write_all(answer).await.unwrap();
+        assert_eq!(exchange.refusal().await.body, b"sor");
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
 #[test]
-fn a_head_that_is_cut_off_behind_its_status_is_a_refusal_without_headers() {
+fn a_truncated_head_is_a_refusal_without_headers() {
     for (reset, decided_at) in [(true, s(0)), (false, s(1))] {
-        let mut scene = scene(Options::default());
-        scene.sim.clone().run(async {
-            read_head(&mut scene.server).await;
-            scene.server.write_all(&UNAUTHORIZED[..UNAUTHORIZED.len() - 1]).await.unwrap();
-            scene.sim.settle().await;
+        let mut exchange = start(Options::default());
+        exchange.sim.clone().run(async {
+            read_head(&mut exchange.server).await;
+            exchange.server.write_all(&UNAUTHORIZED[..UNAUTHORIZED.len() - 1]).await.unwrap();
+            exchange.sim.settle().await;
             if reset {
-                scene.script.break_to_client(ErrorKind::ConnectionReset);
+                exchange.script.break_to_client(ErrorKind::ConnectionReset);
             }
-            let refusal = scene.refusal().await;
+            let refusal = exchange.refusal().await;
             assert_eq!((refusal.status, refusal.header("WWW-Authenticate")), (401, None));
-            assert_eq!(scene.sim.now(), decided_at);
+            assert_eq!(exchange.sim.now(), decided_at);
         });
     }
 }
 
 #[test]
-fn a_head_that_is_malformed_behind_its_status_is_a_refusal_at_once() {
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
-        scene.server.write_all(b"HTTP/1.1 503 Busy\r\nRetry After: 5\r\n\r\n").await.unwrap();
-        let refusal = scene.refusal().await;
+fn a_malformed_head_after_the_status_is_a_refusal_at_once() {
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
+        exchange.server.write_all(b"HTTP/1.1 503 Busy\r\nRetry After: 5\r\n\r\n").await.unwrap();
+        let refusal = exchange.refusal().await;
         assert_eq!((refusal.status, &refusal.body[..]), (503, &b""[..]));
-        assert_eq!(scene.sim.now(), s(0));
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
 #[test]
-fn an_invalid_101_is_decided_by_its_head() {
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        read_head(&mut scene.server).await;
+fn an_invalid_101_is_rejected_by_its_head() {
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        read_head(&mut exchange.server).await;
         let answer = b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n";
-        scene.server.write_all(answer).await.unwrap();
-        let error = scene.error().await;
+        exchange.server.write_all(answer).await.unwrap();
+        let error = exchange.error().await;
         let expected = HandshakeError::MissingUpgrade;
         assert!(matches!(error, ConnectError::Handshake(e) if e == expected), "{error}");
-        assert_eq!(scene.sim.now(), s(0));
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
 #[test]
-fn an_answer_in_another_http_is_decided_before_its_line_ends() {
-    let mut scene = scene(Options::default());
-    scene.sim.clone().run(async {
-        scene.server.write_all(b"HTTP/2.0").await.unwrap();
-        let error = scene.error().await;
+fn another_http_version_is_rejected_before_the_line_ends() {
+    let mut exchange = start(Options::default());
+    exchange.sim.clone().run(async {
+        exchange.server.write_all(b"HTTP/2.0").await.unwrap();
+        let error = exchange.error().await;
         let expected = HandshakeError::UnsupportedHttpVersion;
         assert!(matches!(error, ConnectError::Handshake(e) if e == expected), "{error}");
-        assert_eq!(scene.sim.now(), s(0));
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
 // ---- a request that cannot be sent
 
 #[test]
-fn a_request_that_fails_to_be_sent_does_not_hide_an_answer_that_is_there() {
-    let scene = scene_after(Options::default(), |script| {
+fn a_failed_request_does_not_hide_an_answer() {
+    let exchange = start_after(Options::default(), |script| {
         script.send_to_client(BUSY);
         script.break_to_server(ErrorKind::BrokenPipe);
     });
-    scene.sim.clone().run(async {
-        let refusal = scene.refusal().await;
+    exchange.sim.clone().run(async {
+        let refusal = exchange.refusal().await;
         assert_eq!((refusal.status, &refusal.body[..]), (503, &b"busy"[..]));
-        assert_eq!(scene.sim.now(), s(0));
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
 #[test]
-fn after_a_request_that_fails_to_be_sent_the_answer_has_a_second_to_come() {
+fn after_a_failed_request_the_answer_has_a_second() {
     let broken = |script: &Script| script.break_to_server(ErrorKind::BrokenPipe);
-    let mut answering = scene_after(Options::default(), broken);
+    let mut answering = start_after(Options::default(), broken);
     answering.sim.clone().run(async {
         answering.sim.pass(ms(900)).await;
         answering.server.write_all(UNAUTHORIZED).await.unwrap();
         assert_eq!(answering.refusal().await.status, 401);
-        assert_eq!(answering.sim.now(), s(1), "and its body no other one");
+        assert_eq!(answering.sim.now(), s(1), "the body gets no extra time");
     });
 
-    let silent = scene_after(Options::default(), broken);
+    let silent = start_after(Options::default(), broken);
     silent.sim.clone().run(async {
         let error = silent.error().await;
         assert!(matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::BrokenPipe));
@@ -262,41 +262,41 @@ fn after_a_request_that_fails_to_be_sent_the_answer_has_a_second_to_come() {
 }
 
 #[test]
-fn a_request_that_fails_to_be_sent_and_is_not_answered_is_what_failed() {
+fn a_failed_request_without_an_answer_is_the_error() {
     for cut in [true, false] {
-        let mut scene = scene_after(Options::default(), |script| {
+        let mut exchange = start_after(Options::default(), |script| {
             script.break_to_server(ErrorKind::BrokenPipe);
             if cut {
                 script.break_to_client(ErrorKind::ConnectionReset);
             }
         });
-        scene.sim.clone().run(async {
+        exchange.sim.clone().run(async {
             if !cut {
-                scene.server.close().await.unwrap();
+                exchange.server.close().await.unwrap();
             }
-            let error = scene.error().await;
+            let error = exchange.error().await;
             assert!(matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::BrokenPipe));
-            assert_eq!(scene.sim.now(), s(0), "an end is not waited for");
+            assert_eq!(exchange.sim.now(), s(0), "there is nothing to wait for");
         });
     }
 }
 
 #[test]
-fn an_answer_is_read_before_the_request_is_sent() {
-    let mut scene = scene_after(Options::default(), |script| script.allow_to_server(10));
-    scene.sim.clone().run(async {
-        scene.server.write_all(BUSY).await.unwrap();
-        assert_eq!(scene.refusal().await.status, 503);
-        assert_eq!(scene.sim.now(), s(0));
+fn an_answer_may_arrive_before_the_request_is_sent() {
+    let mut exchange = start_after(Options::default(), |script| script.allow_to_server(10));
+    exchange.sim.clone().run(async {
+        exchange.server.write_all(BUSY).await.unwrap();
+        assert_eq!(exchange.refusal().await.status, 503);
+        assert_eq!(exchange.sim.now(), s(0));
     });
 }
 
-/// A scene in which the server has had all of the request but its last bytes, and accepts it.
-fn accepted_early() -> Scene {
-    let mut scene = scene_after(Options::default(), |script| script.allow_to_server(150));
-    scene.sim.clone().run(async {
+/// Starts a client whose server has received all but the end of the request, and accepts it already.
+fn accepted_early() -> Exchange {
+    let mut exchange = start_after(Options::default(), |script| script.allow_to_server(150));
+    exchange.sim.clone().run(async {
         let mut request = [0; 150];
-        scene.server.read_exact(&mut request).await.unwrap();
+        exchange.server.read_exact(&mut request).await.unwrap();
         let request = str::from_utf8(&request).unwrap();
         let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
         let accept = prism_core::accept_key(key.lines().next().unwrap());
@@ -305,35 +305,35 @@ fn accepted_early() -> Scene {
              Sec-WebSocket-Accept: {}\r\n\r\n",
             accept.as_str()
         );
-        scene.server.write_all(answer.as_bytes()).await.unwrap();
-        scene.sim.settle().await;
-        assert!(scene.outcome.is_empty(), "the request is not sent");
+        exchange.server.write_all(answer.as_bytes()).await.unwrap();
+        exchange.sim.settle().await;
+        assert!(exchange.outcome.is_empty(), "the request is not sent");
     });
-    scene
+    exchange
 }
 
 #[test]
-fn a_request_that_is_accepted_early_is_sent_before_any_frame() {
-    let mut scene = accepted_early();
-    scene.sim.clone().run(async {
-        scene.script.allow_to_server(usize::MAX);
-        let socket = scene.outcome.recv().await.unwrap().unwrap();
+fn an_early_101_sends_the_rest_of_the_request_first() {
+    let mut exchange = accepted_early();
+    exchange.sim.clone().run(async {
+        exchange.script.allow_to_server(usize::MAX);
+        let socket = exchange.outcome.recv().await.unwrap().unwrap();
         socket.send("hello").await.unwrap();
-        assert!(read_head(&mut scene.server).await.ends_with("\r\n\r\n"));
+        assert!(read_head(&mut exchange.server).await.ends_with("\r\n\r\n"));
         let mut frame = [0; 2];
-        scene.server.read_exact(&mut frame).await.unwrap();
+        exchange.server.read_exact(&mut frame).await.unwrap();
         assert_eq!(frame, [0x81, 0x85]);
     });
 }
 
 #[test]
-fn a_request_that_is_accepted_early_and_never_sent_is_no_connection() {
-    let scene = accepted_early();
-    scene.script.break_to_server(ErrorKind::BrokenPipe);
-    let error = scene.sim.run(scene.error());
+fn an_early_101_without_the_whole_request_fails() {
+    let exchange = accepted_early();
+    exchange.script.break_to_server(ErrorKind::BrokenPipe);
+    let error = exchange.sim.run(exchange.error());
     assert!(matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::BrokenPipe), "{error}");
 
-    let scene = accepted_early();
-    let error = scene.sim.run(scene.error());
+    let exchange = accepted_early();
+    let error = exchange.sim.run(exchange.error());
     assert!(matches!(error, ConnectError::TimedOut), "{error}");
 }

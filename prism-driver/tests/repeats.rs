@@ -1,5 +1,6 @@
-//! A message that is sent to one connection after another: they share its bytes, and each gets exactly
-//! what it was sent. Counted by the allocator; all is one thread, so that what is counted is ours.
+//! A message that is sent to one connection after another: the connections share its bytes, and each
+//! peer gets exactly what it was sent. The allocator counts the bytes, in one thread, so that only our
+//! own allocations count.
 
 mod common;
 
@@ -18,10 +19,10 @@ use prism_driver::{CloseCode, Connection, Handler, Message, Options, PreparedMes
 
 const MEMBERS: usize = 20;
 
-/// Messages that are just long enough to be shared, and that go to the transport from where they lie.
+/// From messages that are just long enough to be shared, to messages that are written without a copy.
 const LENGTHS: [usize; 4] = [256, 5_000, 16 << 10, 100_000];
 
-/// What a connection costs that has something to send: its buffer, and the like.
+/// The cost of a connection that has something to send, such as its buffer.
 const EACH: i64 = 6 << 10;
 
 struct Member {
@@ -41,7 +42,7 @@ fn join(sim: &Sim, when_slow: WhenSlow) -> Member {
     Member { peer, script, connection }
 }
 
-/// Connections whose transports take so many bytes.
+/// Opens connections whose transports take this many bytes.
 fn join_all(sim: &Sim, when_slow: WhenSlow, capacity: usize) -> Vec<Member> {
     let members: Vec<_> = (0..MEMBERS).map(|_| join(sim, when_slow)).collect();
     members.iter().for_each(|member| member.script.set_capacity_to_client(capacity));
@@ -49,10 +50,10 @@ fn join_all(sim: &Sim, when_slow: WhenSlow, capacity: usize) -> Vec<Member> {
 }
 
 #[test]
-fn members_that_do_not_read_hold_two_copies_together_however_much_their_transports_took() {
+fn stalled_members_share_two_copies_of_a_message() {
     for when_slow in [WhenSlow::Wait, WhenSlow::DropOldest] {
         for len in LENGTHS {
-            // Nothing, a part of the head, the head, and parts of the payload.
+            // Nothing, a part of the header, the header, and parts of the payload.
             for capacity in [0, 1, 3, 4, 10, 11, len / 2, len] {
                 let sim = Sim::default();
                 let mut members = join_all(&sim, when_slow, capacity);
@@ -62,7 +63,7 @@ fn members_that_do_not_read_hold_two_copies_together_however_much_their_transpor
                         member.connection.try_send(&message).unwrap();
                     }
                 });
-                // What the transports took is in memory here, too.
+                // The bytes in the pipes are counted, too.
                 let taken: usize =
                     members.iter().map(|member| member.script.unread_by_client()).sum();
                 let most = 2 * (len + taken) as i64 + MEMBERS as i64 * EACH;
@@ -70,8 +71,11 @@ fn members_that_do_not_read_hold_two_copies_together_however_much_their_transpor
                 sim.run(async {
                     for Member { peer, script, .. } in &mut members {
                         script.set_capacity_to_client(1 << 20);
-                        // Not compared by `assert_eq`, which would print all of it.
-                        assert!(peer.next().await == binary(&*message), "{len}, {capacity} first");
+                        // `assert_eq!` would print all of it.
+                        assert!(
+                            peer.next().await == binary(&*message),
+                            "{len} bytes, of which {capacity} at once"
+                        );
                     }
                 });
             }
@@ -79,7 +83,7 @@ fn members_that_do_not_read_hold_two_copies_together_however_much_their_transpor
     }
 }
 
-/// Sends what it hears to all that it has been given.
+/// Sends each message to all of these connections.
 struct Publisher(Vec<Connection>);
 
 impl Handler for Publisher {
@@ -91,7 +95,7 @@ impl Handler for Publisher {
 }
 
 #[test]
-fn nothing_is_kept_when_the_handler_is_done_and_all_is_written() {
+fn nothing_is_kept_once_everything_is_written() {
     for &len in &LENGTHS[1..] {
         let sim = Sim::default();
         let mut members = join_all(&sim, WhenSlow::Wait, 1 << 20);
@@ -107,7 +111,7 @@ fn nothing_is_kept_when_the_handler_is_done_and_all_is_written() {
                 sim.settle().await;
             });
         };
-        // So that the pools have their buffers, and what was kept before would be small.
+        // Fills the pools. The last message is short, so that hardly anything is kept beforehand.
         for len in [len, len, LENGTHS[0]] {
             publish(&vec![7; len]);
         }
@@ -118,7 +122,7 @@ fn nothing_is_kept_when_the_handler_is_done_and_all_is_written() {
 }
 
 #[test]
-fn who_is_sent_it_first_is_not_told_apart_from_the_others() {
+fn the_first_recipient_is_treated_like_the_others() {
     let sim = Sim::default();
     let mut members = join_all(&sim, WhenSlow::Wait, 0);
     let message = "x".repeat(1000);
@@ -136,8 +140,8 @@ fn who_is_sent_it_first_is_not_told_apart_from_the_others() {
     });
 }
 
-/// Sends what is in a few buffers, which change now and then, to some of the members, in each of the ways
-/// that there are; what each of them is to see.
+/// Sends the contents of a few buffers, which change now and then, to some of the members, by every kind
+/// of send. Returns what each member has to receive.
 fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
     let mut expected: Vec<Vec<Seen>> = members.iter().map(|_| Vec::new()).collect();
     let mut buffers = [vec![b'a'; 100], vec![b'a'; 300], vec![b'a'; 20_000]];
@@ -149,7 +153,7 @@ fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
                 buffer[at] = random.u8(b'a'..=b'z');
             }
             if random.u8(..8) == 0 {
-                continue; // and the others get it
+                continue; // only the others get it
             }
             let message = match random.bool() {
                 true => Message::Text(str::from_utf8(buffer).unwrap()),
@@ -170,7 +174,7 @@ fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
 }
 
 #[test]
-fn whatever_is_sent_to_whomever_comes_out_byte_for_byte() {
+fn random_sends_arrive_byte_for_byte() {
     for seed in 0..40 {
         let mut random = Rng::with_seed(seed);
         let sim = Sim::default();
@@ -178,7 +182,7 @@ fn whatever_is_sent_to_whomever_comes_out_byte_for_byte() {
         let mut members: Vec<_> =
             (0..4).map(|_| join(&sim, kinds[usize::from(random.u8(..4) == 0)])).collect();
         for member in &members {
-            // Much, little, or in small pieces.
+            // The transport takes much, little, or small pieces.
             member.script.set_capacity_to_client([1 << 20, 0, 10, 30_000][random.usize(..4)]);
             member.script.set_piece([usize::MAX, 5000, 700][random.usize(..3)]);
         }

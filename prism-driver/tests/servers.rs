@@ -1,4 +1,4 @@
-//! A server's door: who comes in while it is being shut, and what is done with everybody.
+//! Accepting connections: at a shutdown, and with which socket options.
 
 mod common;
 
@@ -24,16 +24,16 @@ fn server(sim: &Sim) -> (Server<Net>, Net) {
 }
 
 #[test]
-fn who_has_asked_when_the_shutdown_begins_and_is_answered_after_it_is_closed_as_well() {
+fn a_handshake_in_flight_at_shutdown_is_closed_with_1001() {
     let sim = Sim::default();
     let (server, net) = server(&sim);
     let (stop, stopped) = bounded::<()>(1);
     let mut serving = pin!(server.serve_until(async { while stopped.recv().await.is_ok() {} }));
     sim.run(async {
-        let (mut io, _) = net.knock().unwrap();
+        let (mut io, _) = net.connect_raw().unwrap();
         assert!(poll_once(&mut serving).await.is_none());
         sim.settle().await;
-        // The task of the handshake has its request and is told of the shutdown before its turn comes.
+        // The handshake's task gets its request and the shutdown before it is polled.
         io.write_all(REQUEST.as_bytes()).await.unwrap();
         stop.close();
         assert!(poll_once(&mut serving).await.is_none());
@@ -51,22 +51,22 @@ fn who_has_asked_when_the_shutdown_begins_and_is_answered_after_it_is_closed_as_
 }
 
 #[test]
-fn each_stream_that_is_accepted_is_told_to_hold_nothing_back() {
+fn every_accepted_stream_sets_nodelay() {
     let sim = Sim::default();
     let (server, net) = server(&sim);
     sim.spawn(server.serve());
     sim.run(async {
         for count in 1..4 {
-            let (io, _) = net.knock().unwrap();
+            let (io, _) = net.connect_raw().unwrap();
             let _peer = shake_hands(io).await;
-            assert_eq!(net.undelayed(), count);
+            assert_eq!(net.nodelay_count(), count);
         }
     });
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_listener_that_is_there_already_has_its_connections_hold_little_in_the_kernel() {
+fn an_existing_listener_limits_unsent_bytes_in_the_kernel() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let same = listener.try_clone().unwrap();

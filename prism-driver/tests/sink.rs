@@ -1,4 +1,4 @@
-//! A socket, or its sending half, as a sink: the order, the room, the flush and the close.
+//! A socket, or its sending half, as a `Sink`: order, room, flush and close.
 
 mod common;
 
@@ -19,10 +19,10 @@ use futures_lite::future::poll_once;
 use futures_util::{Sink, SinkExt};
 use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
 
-/// A message has a header of 2 bytes and, as a client's, a mask of 4.
+/// A client's message has a header of 2 bytes and a mask of 4.
 const FRAME: usize = 6 + LONG;
 
-/// A client whose server takes nothing yet, its two halves, and what the server hears.
+/// A client whose server takes nothing yet: its two halves, and the log of what the server receives.
 struct Stuck {
     sim: Sim,
     sending: SendHalf,
@@ -39,8 +39,8 @@ fn stuck() -> Stuck {
     Stuck { sim, sending, receiving, script, log, ended }
 }
 
-/// From now on the server takes everything, in small pieces.
-fn let_go(script: &Script) {
+/// Makes the server take everything, in small pieces.
+fn release(script: &Script) {
     script.set_piece(50);
     script.allow_to_server(usize::MAX);
 }
@@ -48,14 +48,14 @@ fn let_go(script: &Script) {
 // ---- order and room
 
 #[test]
-fn a_sink_keeps_the_order_when_the_outbox_is_full() {
+fn a_sink_keeps_order_when_the_outbox_is_full() {
     let mut it = stuck();
     let sim = it.sim.clone();
-    let_go(&it.script);
+    release(&it.script);
     sim.run(async {
         for n in 0..50 {
             it.sending.feed(numbered(n)).await.unwrap();
-            // Now and then it is flushed as well.
+            // Sometimes it is flushed as well.
             if n % 7 == 0 {
                 it.sending.flush().await.unwrap();
             }
@@ -67,7 +67,7 @@ fn a_sink_keeps_the_order_when_the_outbox_is_full() {
 }
 
 #[test]
-fn a_sink_waits_only_for_the_one_message_that_found_no_room() {
+fn a_sink_waits_only_for_a_message_that_found_no_room() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
@@ -75,12 +75,12 @@ fn a_sink_waits_only_for_the_one_message_that_found_no_room() {
         assert_eq!(
             poll_once(it.sending.feed(numbered(1))).await,
             Some(Ok(())),
-            "it is taken all the same"
+            "the sink itself holds it"
         );
         assert_eq!(it.sending.connection().buffered(), FRAME);
         let mut third = pin!(it.sending.feed(numbered(2)));
         assert_eq!(poll_once(&mut third).await, None, "the second one has to leave first");
-        // There is room for the second one, and no byte more.
+        // Exactly enough room for the second one.
         it.script.allow_to_server(FRAME - LONG + 1);
         sim.settle().await;
         assert_eq!(poll_once(&mut third).await, Some(Ok(())));
@@ -88,7 +88,7 @@ fn a_sink_waits_only_for_the_one_message_that_found_no_room() {
 }
 
 #[test]
-fn a_sink_that_is_not_asked_whether_it_is_ready_loses_nothing_and_keeps_the_order() {
+fn start_send_without_poll_ready_keeps_everything_in_order() {
     let mut it = stuck();
     let sim = it.sim.clone();
     for n in 0..5 {
@@ -96,7 +96,7 @@ fn a_sink_that_is_not_asked_whether_it_is_ready_loses_nothing_and_keeps_the_orde
     }
     assert_eq!(it.sending.connection().buffered(), FRAME, "there is room for one");
     sim.run(async {
-        let_go(&it.script);
+        release(&it.script);
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
@@ -104,14 +104,14 @@ fn a_sink_that_is_not_asked_whether_it_is_ready_loses_nothing_and_keeps_the_orde
 }
 
 #[test]
-fn the_outbox_is_never_larger_than_its_mark_plus_one_message_with_sinks_and_senders() {
+fn sinks_and_senders_together_respect_the_mark() {
     let mut it = stuck();
     let sim = it.sim.clone();
     let others: Vec<_> = (100..120).map(|n| spawn_send(&sim, it.sending.connection(), n)).collect();
     let connection = it.sending.connection().clone();
     sim.run(async {
         sim.settle().await;
-        let_go(&it.script);
+        release(&it.script);
         for n in 0..20 {
             it.sending.feed(numbered(n)).await.unwrap();
             let buffered = connection.buffered();
@@ -124,25 +124,25 @@ fn the_outbox_is_never_larger_than_its_mark_plus_one_message_with_sinks_and_send
         connection.flush().await.unwrap();
         sim.settle().await;
     });
-    let mut heard = it.log.lines();
-    let ours: Vec<_> = heard.iter().filter(|heard| **heard < line(100)).cloned().collect();
+    let mut received = it.log.lines();
+    let ours: Vec<_> = received.iter().filter(|text| **text < line(100)).cloned().collect();
     assert_eq!(ours, lines(0..20), "in order");
-    heard.sort();
-    assert_eq!(heard, lines((0..20).chain(100..120)), "each once");
+    received.sort();
+    assert_eq!(received, lines((0..20).chain(100..120)), "each once");
 }
 
 #[test]
-fn a_sink_that_is_left_alone_with_a_message_keeps_nobody_from_sending() {
+fn an_unpolled_sink_does_not_block_other_senders() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
         it.sending.feed(numbered(0)).await.unwrap();
         it.sending.feed(numbered(1)).await.unwrap();
-        // It has begun to wait for room, and its task turns to something else.
+        // It waits for room, and then its task does something else.
         assert_eq!(poll_once(it.sending.flush()).await, None);
         let others = [2, 3, 4].map(|n| spawn_send(&sim, it.sending.connection(), n));
         sim.settle().await;
-        let_go(&it.script);
+        release(&it.script);
         sim.pass(s(1)).await;
         for sent in others {
             assert_eq!(sent.try_recv(), Ok(Ok(())));
@@ -150,13 +150,13 @@ fn a_sink_that_is_left_alone_with_a_message_keeps_nobody_from_sending() {
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
-    let mut heard = it.log.lines();
-    heard.sort();
-    assert_eq!(heard, lines(0..5));
+    let mut received = it.log.lines();
+    received.sort();
+    assert_eq!(received, lines(0..5));
 }
 
 #[test]
-fn a_sink_that_waits_for_room_is_woken() {
+fn a_sink_waiting_for_room_is_woken() {
     let it = stuck();
     let (sim, mut sending) = (it.sim.clone(), it.sending);
     let (tell, told) = unbounded();
@@ -176,7 +176,7 @@ fn a_sink_that_waits_for_room_is_woken() {
 }
 
 #[test]
-fn a_sink_that_waits_for_room_is_woken_when_there_will_never_be_any() {
+fn a_sink_waiting_for_room_is_woken_by_the_end() {
     let ends: [fn(&Connection, &Script); 2] = [
         |connection, _| assert!(connection.close(CloseCode::NORMAL, "")),
         |_, script| script.break_to_server(io::ErrorKind::ConnectionReset),
@@ -202,7 +202,7 @@ fn a_sink_that_waits_for_room_is_woken_when_there_will_never_be_any() {
 // ---- flush
 
 #[test]
-fn the_flush_of_a_sink_is_done_when_all_that_it_has_taken_was_written() {
+fn a_sink_flush_returns_once_all_it_took_is_written() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
@@ -219,18 +219,18 @@ fn the_flush_of_a_sink_is_done_when_all_that_it_has_taken_was_written() {
 }
 
 #[test]
-fn a_flush_that_was_begun_before_a_message_does_not_count_for_it() {
+fn an_earlier_flush_does_not_cover_a_later_message() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
         it.sending.feed(owned("short")).await.unwrap();
         assert_eq!(poll_once(it.sending.flush()).await, None);
         it.sending.feed(owned("later")).await.unwrap();
-        // Room for the first one only.
+        // Room for the first message only.
         it.script.allow_to_server(6 + 5);
         sim.settle().await;
         assert_eq!(poll_once(it.sending.flush()).await, None);
-        let_go(&it.script);
+        release(&it.script);
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
@@ -240,7 +240,7 @@ fn a_flush_that_was_begun_before_a_message_does_not_count_for_it() {
 // ---- close
 
 #[test]
-fn closing_a_sink_writes_the_close_frame_behind_everything_it_has_taken() {
+fn a_sink_close_writes_its_frame_after_all_messages() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
@@ -249,7 +249,7 @@ fn closing_a_sink_writes_the_close_frame_behind_everything_it_has_taken() {
         let mut closing = pin!(SinkExt::close(&mut it.sending));
         sim.settle().await;
         assert_eq!(poll_once(&mut closing).await, None, "nothing has left");
-        let_go(&it.script);
+        release(&it.script);
         closing.await.unwrap();
         assert_eq!(it.ended.recv().await.unwrap().unwrap().code(), 1000);
     });
@@ -257,30 +257,30 @@ fn closing_a_sink_writes_the_close_frame_behind_everything_it_has_taken() {
 }
 
 #[test]
-fn closing_a_sink_waits_for_a_close_frame_that_somebody_else_has_begun() {
+fn a_sink_close_waits_for_another_callers_close_frame() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
         it.sending.feed(owned("short")).await.unwrap();
-        assert_eq!(poll_once(it.sending.flush()).await, None, "it is flushed, up to here");
+        assert_eq!(poll_once(it.sending.flush()).await, None, "the message waits");
         assert!(it.sending.connection().close(CloseCode::GOING_AWAY, ""));
         it.script.allow_to_server(6 + 5);
         sim.settle().await;
         let mut closing = pin!(SinkExt::close(&mut it.sending));
         assert_eq!(poll_once(&mut closing).await, None, "the close frame has not left");
-        let_go(&it.script);
+        release(&it.script);
         closing.await.unwrap();
         assert_eq!(it.ended.recv().await.unwrap().unwrap().code(), 1001);
     });
 }
 
 #[test]
-fn closing_a_sink_does_not_wait_for_somebody_to_receive() {
+fn a_sink_close_does_not_wait_for_a_receiver() {
     let sim = Sim::default();
     let (socket, connection, _, ended) = connected(&sim);
     let (mut sending, _receiving) = socket.split();
     sim.run(async {
-        // More than wait for a receiver.
+        // More than the receiver's queue holds.
         for _ in 0..100 {
             connection.send("not received").await.unwrap();
         }
@@ -292,10 +292,10 @@ fn closing_a_sink_does_not_wait_for_somebody_to_receive() {
 }
 
 #[test]
-fn a_sink_whose_connection_is_closed_says_so() {
+fn a_sink_on_a_closed_connection_returns_closed() {
     let mut it = stuck();
     let sim = it.sim.clone();
-    let_go(&it.script);
+    release(&it.script);
     sim.run(async {
         SinkExt::send(&mut it.sending, owned("the last one")).await.unwrap();
         SinkExt::close(&mut it.sending).await.unwrap();
@@ -304,7 +304,7 @@ fn a_sink_whose_connection_is_closed_says_so() {
         }
         it.ended.recv().await.unwrap().unwrap();
         assert_eq!(SinkExt::send(&mut it.sending, owned("late")).await, Err(SendError::Closed));
-        // Nothing was lost, and it is closed: there is nothing to complain of.
+        // Nothing was lost and the connection is closed, so these succeed.
         it.sending.flush().await.unwrap();
         SinkExt::close(&mut it.sending).await.unwrap();
     });
@@ -312,7 +312,7 @@ fn a_sink_whose_connection_is_closed_says_so() {
 }
 
 #[test]
-fn a_message_that_the_connection_takes_no_more_is_reported_once() {
+fn a_message_that_cannot_be_sent_is_reported_once() {
     let mut it = stuck();
     let sim = it.sim.clone();
     sim.run(async {
@@ -320,7 +320,7 @@ fn a_message_that_the_connection_takes_no_more_is_reported_once() {
         it.sending.feed(numbered(1)).await.unwrap();
         assert!(it.receiving.connection().close(CloseCode::NORMAL, ""));
         assert_eq!(it.sending.flush().await, Err(SendError::Closed), "the second one is not sent");
-        let_go(&it.script);
+        release(&it.script);
         it.sending.flush().await.unwrap();
         it.ended.recv().await.unwrap().unwrap();
     });

@@ -1,4 +1,4 @@
-//! Peers that read slowly, but do read: they get everything, and nobody takes them for dead.
+//! Peers that read slowly: they get everything, and are not taken for dead.
 
 mod common;
 
@@ -8,7 +8,7 @@ use prism_driver::{CloseCode, Connection, Options};
 
 const MESSAGE: usize = 60_000;
 
-/// A connection whose peer is sent a message, and its peer, who takes a thousand bytes a second.
+/// Opens a connection, and sends its peer a message through a pipe of 1,000 bytes.
 fn slow(sim: &Sim, options: Options) -> (Peer, Connection) {
     let (handler, out) = HandOut::new();
     let (peer, script, _) = serve(sim, handler, options);
@@ -21,7 +21,8 @@ fn slow(sim: &Sim, options: Options) -> (Peer, Connection) {
     (peer, connection)
 }
 
-/// Reads to the end of the transport, or until `most` bytes have come; how many did.
+/// Reads 1,000 bytes a second, to the end of the transport or until `most` bytes have arrived. Returns
+/// how many arrived.
 async fn read_slowly(sim: &Sim, peer: &mut Peer, most: usize) -> usize {
     let mut count = 0;
     while count < most {
@@ -35,7 +36,7 @@ async fn read_slowly(sim: &Sim, peer: &mut Peer, most: usize) -> usize {
 }
 
 #[test]
-fn a_slow_reader_gets_all_that_was_accepted_before_the_close_frame_and_the_frame() {
+fn a_slow_reader_gets_everything_and_the_close_frame() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.protocol.ping_interval = None;
@@ -47,11 +48,11 @@ fn a_slow_reader_gets_all_that_was_accepted_before_the_close_frame_and_the_frame
 }
 
 #[test]
-fn a_slow_reader_is_not_dead_though_the_ping_is_far_behind_in_what_it_reads() {
+fn a_slow_reader_is_not_timed_out_by_a_queued_ping() {
     let sim = Sim::default();
     let (mut peer, connection) = slow(&sim, Options::default());
     sim.run(async {
-        // Far longer than the keepalive waits for an answer.
+        // This takes far longer than the keepalive waits for an answer.
         assert!(read_slowly(&sim, &mut peer, MESSAGE + 4).await >= MESSAGE + 4);
         assert!(connection.is_open());
     });

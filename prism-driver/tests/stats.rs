@@ -1,4 +1,4 @@
-//! What a server counts: each peer once, by how it ended with it.
+//! A server's counters: each peer is counted once, by how it ended.
 
 mod common;
 
@@ -14,12 +14,12 @@ use common::{
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Counts, Origins, Reply, Request, Runtime, Server, ServerOptions, ServerStats};
 
-/// A server at which everything can go wrong.
+/// Starts a server at which everything can go wrong.
 fn server(sim: &Sim) -> (Net, ServerStats) {
     let net = Net::new(sim);
     let mut options = ServerOptions::default();
     options.max_handshakes = 3;
-    let judge = |request: &Request<'_>| match request.header("X-Token").as_deref() {
+    let authorize = |request: &Request<'_>| match request.header("X-Token").as_deref() {
         Some("abc") => Ok(()),
         _ => Err(Reply::text(418, "who are you?")),
     };
@@ -27,23 +27,23 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
     let server = bound
         .options(options)
         .origins(Origins::these(["https://example.org"]).unwrap())
-        .authorize(judge)
+        .authorize(authorize)
         .websocket("/chat", Echo)
-        .get("/page", |_| Reply::text(404, "a page of its own"))
+        .get("/page", |_| Reply::text(404, "a custom page"))
         .get("/panic", |_| panic!("on purpose"));
     let stats = server.stats();
     sim.spawn(server.serve());
     (net, stats)
 }
 
-/// Each of them is in one place.
+/// Asserts that each accepted peer is in exactly one of the counters.
 fn check(counts: Counts) {
     let ended = counts.closed + counts.pages + counts.refused.total();
     assert_eq!(counts.accepted, counts.in_handshake + counts.open + ended, "{counts:?}");
 }
 
 async fn ask(net: &Net, request: &str) -> End {
-    let (mut io, _) = net.knock().unwrap();
+    let (mut io, _) = net.connect_raw().unwrap();
     io.write_all(request.as_bytes()).await.unwrap();
     io
 }
@@ -53,14 +53,14 @@ fn plain(path: &str) -> String {
 }
 
 #[test]
-fn connections_are_counted_when_they_come_and_when_they_go() {
+fn connections_are_counted_when_they_open_and_close() {
     let sim = Sim::default();
     let (net, stats) = server(&sim);
     assert_eq!(stats.counts(), Counts::default());
     sim.run(async {
-        let (silent, _) = net.knock().unwrap();
-        let first = shake_hands(net.knock().unwrap().0).await;
-        let _second = shake_hands(net.knock().unwrap().0).await;
+        let (silent, _) = net.connect_raw().unwrap();
+        let first = shake_hands(net.connect_raw().unwrap().0).await;
+        let _second = shake_hands(net.connect_raw().unwrap().0).await;
         sim.settle().await;
         let counts = stats.counts();
         assert_eq!((counts.accepted, counts.in_handshake), (3, 1));
@@ -101,8 +101,8 @@ fn each_refusal_is_counted_by_its_reason() {
             assert!(!answer.contains("evil") && !answer.contains('\x1b'), "{answer}");
         }
         sim.pass(s(5)).await;
-        // And one who is driven out by three others.
-        let _silent = [(); 4].map(|()| net.knock().unwrap());
+        // One more peer is evicted for the three after it.
+        let _silent = [(); 4].map(|()| net.connect_raw().unwrap());
         sim.pass(ms(300)).await;
     });
     let counts = stats.counts();

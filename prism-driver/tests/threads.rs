@@ -1,5 +1,5 @@
-//! Senders in other threads than the connection's: what they send leaves, even if it comes when the
-//! owner is about to fall asleep.
+//! Senders in other threads: their messages leave even when the connection's own task is about to fall
+//! asleep.
 
 mod common;
 
@@ -22,7 +22,7 @@ use common::{
 use futures_lite::future::block_on;
 use prism_driver::{Options, Runtime, serve_upgraded};
 
-/// Nobody's turn comes because time passes.
+/// A runtime in which time stands still.
 #[derive(Clone)]
 struct Timeless;
 
@@ -42,11 +42,11 @@ impl Runtime for Timeless {
     }
 }
 
-/// How long a message may be on its way before it is taken for lost.
+/// How long a message may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn no_message_is_left_behind_when_its_sender_meets_an_owner_that_falls_asleep() {
+fn no_message_is_lost_as_its_owner_falls_asleep() {
     const MESSAGES: u32 = 20_000;
     let (server, client, _) = pipe();
     let (handler, out) = HandOut::new();
@@ -59,7 +59,7 @@ fn no_message_is_left_behind_when_its_sender_meets_an_owner_that_falls_asleep() 
             let connection = out.recv().await.unwrap();
             let mut peer = Peer::open(client);
             for n in 0..MESSAGES {
-                // The owner has just written the one before: it reads once more, and would sleep.
+                // The owner has just written the previous message. It reads once more, and falls asleep.
                 connection.try_send(&n.to_be_bytes()).unwrap();
                 assert_eq!(peer.next().await, binary(n.to_be_bytes()));
                 arrived.send(n).unwrap();
@@ -74,13 +74,12 @@ fn no_message_is_left_behind_when_its_sender_meets_an_owner_that_falls_asleep() 
 // ---- threads that end
 
 thread_local! {
-    /// What a thread leaves behind, dropped with its other thread-locals in one order or the other.
+    /// What a thread leaves behind, dropped before or after its other thread-locals.
     static FIRST: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
     static LAST: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
-/// A connection in the middle of everything: a handler holds its message, and the peer does not take
-/// what waits for it.
+/// Opens a busy connection: its handler holds a message, and its peer does not take what waits for it.
 fn busy() -> impl Any {
     let (server, client, script) = pipe();
     script.set_capacity_to_client(0);
@@ -96,13 +95,13 @@ fn busy() -> impl Any {
 }
 
 #[test]
-fn a_thread_that_ends_may_drop_connections_last_of_all() {
+fn an_ending_thread_may_drop_connections_last() {
     for hold in [&FIRST, &LAST] {
         let ending = thread::spawn(move || {
-            FIRST.with_borrow_mut(|_| ()); // older than the driver's own
+            FIRST.with_borrow_mut(|_| ()); // initialized before the driver's own
             hold.set(Some(Box::new(busy())));
         });
-        // A panic in there would end the process.
+        // A panic in a destructor would end the process.
         ending.join().unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! Whatever the transport does: it cuts bytes anywhere, fails at any point, holds back what is not
-//! flushed, and ends on one side only.
+//! Difficult transports: they split bytes anywhere, fail at any point, buffer until they are flushed, and
+//! end on one side only.
 
 mod common;
 
@@ -19,7 +19,7 @@ use prism_driver::{Client, Options, OwnedMessage, Runtime};
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
-/// A short life: two messages, one of them long, a ping between them, and a close.
+/// A short conversation: two messages, one of them long, a ping between them, and a close.
 async fn converse(mut peer: Peer) -> Vec<Seen> {
     peer.send("hello").await;
     peer.raw(b"\x89\x84\0\0\0\0ping").await;
@@ -34,7 +34,7 @@ fn converse_expects() -> [Seen; 5] {
 }
 
 #[test]
-fn it_does_not_matter_how_the_bytes_are_cut() {
+fn bytes_may_be_split_anywhere() {
     for piece in 1..=400 {
         let sim = Sim::default();
         let (peer, script, ended) = serve(&sim, Echo, Options::default());
@@ -47,7 +47,7 @@ fn it_does_not_matter_how_the_bytes_are_cut() {
 }
 
 #[test]
-fn it_does_not_matter_how_little_the_transport_holds() {
+fn the_transport_may_hold_very_little() {
     for capacity in 1..=50 {
         let sim = Sim::default();
         let (peer, script, ended) = serve(&sim, Echo, Options::default());
@@ -62,7 +62,7 @@ fn it_does_not_matter_how_little_the_transport_holds() {
 // ---- errors
 
 #[test]
-fn a_read_that_fails_after_any_part_of_a_message_ends_the_connection_with_its_error() {
+fn a_failed_read_ends_the_connection_with_its_error() {
     let frame = b"\x81\x85\0\0\0\0hello";
     for sent in 0..=frame.len() {
         let sim = Sim::default();
@@ -75,14 +75,14 @@ fn a_read_that_fails_after_any_part_of_a_message_ends_the_connection_with_its_er
             assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
             assert!(script.dropped_by_server());
         });
-        let heard = log.contains("end hello");
-        assert_eq!(heard, sent == frame.len(), "{sent} bytes of the message had come");
+        let handled = log.contains("end hello");
+        assert_eq!(handled, sent == frame.len(), "{sent} bytes of the message had arrived");
         assert!(log.lines().last().unwrap().starts_with("disconnect the transport failed"));
     }
 }
 
 #[test]
-fn a_write_that_fails_before_in_or_after_a_message_ends_the_connection_with_its_error() {
+fn a_failed_write_ends_the_connection_with_its_error() {
     let answer = b"\x81\x05hello";
     for taken in 0..=answer.len() + 1 {
         let sim = Sim::default();
@@ -92,7 +92,7 @@ fn a_write_that_fails_before_in_or_after_a_message_ends_the_connection_with_its_
             peer.send("hello").await;
             sim.settle().await;
             if taken >= answer.len() {
-                assert!(ended.is_empty(), "nobody has noticed yet");
+                assert!(ended.is_empty(), "the error has not been noticed yet");
                 peer.send("once more").await;
             }
             assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET), "after {taken} bytes");
@@ -102,7 +102,7 @@ fn a_write_that_fails_before_in_or_after_a_message_ends_the_connection_with_its_
 }
 
 #[test]
-fn a_flush_that_fails_ends_the_connection_with_its_error() {
+fn a_failed_flush_ends_the_connection_with_its_error() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -113,7 +113,7 @@ fn a_flush_that_fails_ends_the_connection_with_its_error() {
 }
 
 #[test]
-fn a_transport_that_can_not_be_closed_changes_nothing_about_the_reason() {
+fn a_failed_close_of_the_transport_keeps_the_reason() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -126,7 +126,7 @@ fn a_transport_that_can_not_be_closed_changes_nothing_about_the_reason() {
 }
 
 #[test]
-fn a_transport_that_never_finishes_closing_is_given_up_after_the_write_timeout() {
+fn a_transport_that_never_closes_hits_the_write_timeout() {
     let sim = Sim::default();
     let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -143,7 +143,7 @@ fn a_transport_that_never_finishes_closing_is_given_up_after_the_write_timeout()
 // ---- the end of one side
 
 #[test]
-fn a_peer_that_ends_its_side_still_gets_the_answer_to_its_last_message() {
+fn a_half_closed_peer_gets_the_answer_to_its_last_message() {
     let sim = Sim::default();
     let (mut peer, _, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -155,7 +155,7 @@ fn a_peer_that_ends_its_side_still_gets_the_answer_to_its_last_message() {
     });
 }
 
-/// A peer ends its side, and takes its time to read the answer.
+/// A peer ends its side, and reads the answer only `after` seconds.
 fn half_closed_reader(after: u64) {
     let sim = Sim::default();
     let (mut peer, script, _) = serve(&sim, Echo, Options::default());
@@ -171,20 +171,20 @@ fn half_closed_reader(after: u64) {
 }
 
 #[test]
-fn a_peer_that_ends_its_side_may_read_the_answer_a_while_later() {
+fn a_half_closed_peer_may_read_the_answer_later() {
     half_closed_reader(5);
 }
 
 #[test]
-fn a_peer_that_ends_its_side_may_read_the_answer_until_the_write_timeout() {
-    // Beyond the moment at which a ping would have been due.
+fn a_half_closed_peer_may_read_until_the_write_timeout() {
+    // Later than a ping would have been due.
     half_closed_reader(15);
 }
 
-// ---- transports that hold bytes back
+// ---- transports that buffer until they are flushed
 
 #[test]
-fn a_server_flushes_a_transport_that_holds_bytes_back() {
+fn a_server_flushes_a_buffering_transport() {
     let sim = Sim::default();
     let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
     script.hold_until_flushed();
@@ -202,7 +202,7 @@ fn a_server_flushes_a_transport_that_holds_bytes_back() {
 }
 
 #[test]
-fn a_client_flushes_a_transport_that_holds_bytes_back() {
+fn a_client_flushes_a_buffering_transport() {
     let sim = Sim::default();
     let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
     script.hold_until_flushed();
@@ -215,7 +215,7 @@ fn a_client_flushes_a_transport_that_holds_bytes_back() {
 }
 
 #[test]
-fn a_refusal_leaves_through_a_transport_that_holds_bytes_back() {
+fn a_refusal_flushes_a_buffering_transport() {
     let sim = Sim::default();
     let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
     script.hold_until_flushed();

@@ -1,4 +1,4 @@
-//! Wakers are the application's: they may drop or poll what waits, and they may panic.
+//! Wakers are application code: they may drop or poll the waiting future, and they may panic.
 
 mod common;
 
@@ -18,17 +18,17 @@ use async_channel::{Sender, unbounded};
 use common::{serve, sim::Sim, sockets::connected, stuck};
 use prism_driver::{Connection, Disconnect, Handler, Message, Options};
 
-/// How long anything may take before it hangs.
+/// How long anything may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a task does when it is woken, with what it waits for.
+/// What a task does with its waiting future when it is woken.
 #[derive(Clone, Copy, Debug)]
 enum Woken {
-    /// As the tasks of an executor that has gone.
+    /// As a task of an executor that has been dropped.
     DropsIt,
-    /// As an executor that runs its tasks where they are woken.
+    /// As an executor that polls its tasks inside `wake`.
     PollsIt,
     Panics,
 }
@@ -52,7 +52,7 @@ impl Wake for Task {
     }
 }
 
-/// Has a task wait for something that has not come about yet.
+/// Starts a task that waits for a future, which must be pending.
 fn wait(woken: Woken, waiting: impl Future<Output = ()> + Send + 'static) -> Arc<Task> {
     let task = Arc::new(Task { woken, waiting: Mutex::new(None) });
     let mut waiting: Waiting = Box::pin(waiting);
@@ -62,7 +62,7 @@ fn wait(woken: Woken, waiting: impl Future<Output = ()> + Send + 'static) -> Arc
     task
 }
 
-/// Panics if this hangs.
+/// Runs `act`, and panics if it hangs.
 #[track_caller]
 fn in_time(act: impl FnOnce() + Send + 'static) {
     let (done, is_done) = channel();
@@ -73,14 +73,14 @@ fn in_time(act: impl FnOnce() + Send + 'static) {
     assert!(is_done.recv_timeout(PATIENCE).is_ok(), "a waker ran under a lock");
 }
 
-/// Two tasks that wait for the end of a connection.
+/// Starts two tasks that wait for the end of a connection.
 fn wait_for_the_end(woken: Woken, connection: &Connection) -> [Arc<Task>; 2] {
     [connection.clone(), connection.clone()]
         .map(|connection| wait(woken, async move { connection.closed().await }))
 }
 
 #[test]
-fn a_waker_may_drop_or_poll_what_waits_for_a_connection() {
+fn a_waker_may_drop_or_poll_a_future_of_a_connection() {
     for woken in [Woken::DropsIt, Woken::PollsIt, Woken::Panics] {
         let sim = Sim::default();
         let (_peer, _script, ended, connection) = stuck(&sim, 10);
@@ -96,13 +96,13 @@ fn a_waker_may_drop_or_poll_what_waits_for_a_connection() {
         in_time(move || connection.abort());
         for task in tasks {
             let is_left = task.waiting.lock().unwrap().is_some();
-            assert!(!is_left, "{woken:?}: it was woken");
+            assert!(!is_left, "{woken:?}: the task was not woken");
         }
         sim.run(async { ended.recv().await.unwrap() });
     }
 }
 
-/// Hands its connection out, and counts how often it is told of the end.
+/// Hands its connection out, and counts calls of `on_disconnect`.
 struct Counting {
     out: Sender<Connection>,
     ends: Arc<AtomicUsize>,
@@ -121,7 +121,7 @@ impl Handler for Counting {
 }
 
 #[test]
-fn a_waker_that_panics_does_not_keep_the_end_from_the_handler() {
+fn a_panicking_waker_does_not_stop_on_disconnect() {
     let sim = Sim::default();
     let ends = Arc::<AtomicUsize>::default();
     let (out, handed_out) = unbounded();
@@ -138,7 +138,7 @@ fn a_waker_that_panics_does_not_keep_the_end_from_the_handler() {
 }
 
 #[test]
-fn a_waker_may_drop_or_poll_what_waits_for_a_socket() {
+fn a_waker_may_drop_or_poll_a_future_of_a_socket() {
     for woken in [Woken::DropsIt, Woken::PollsIt, Woken::Panics] {
         let sim = Sim::default();
         let (socket, other, _, _) = connected(&sim);
@@ -153,7 +153,7 @@ fn a_waker_may_drop_or_poll_what_waits_for_a_socket() {
             sim.run(async { sim.settle().await });
         });
         for task in [task, woken_by_end] {
-            assert!(task.waiting.lock().unwrap().is_none(), "{woken:?}: it was woken");
+            assert!(task.waiting.lock().unwrap().is_none(), "{woken:?}: the task was not woken");
         }
     }
 }

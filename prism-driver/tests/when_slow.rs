@@ -1,4 +1,4 @@
-//! Peers that do not keep up, and what the handler wants them to miss.
+//! `Handler::when_slow`: what a peer misses that does not keep up.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::io;
 
 use async_channel::Receiver;
 use common::{
-    handlers::{Ear, HandOut},
+    handlers::{HandOut, MessageLog},
     peer::{Peer, Seen},
     pipe::Script,
     serve, serve_handshake,
@@ -23,7 +23,7 @@ use prism_driver::{
 /// Room for two of the messages here, which are frames of 12 bytes.
 const MARK: usize = 20;
 
-/// The same where each of them is kept apart, which takes 160 bytes.
+/// The same where messages are kept separately, which costs 160 bytes each.
 const MARK_APART: usize = MARK + 2 * 160;
 
 fn message(number: usize) -> String {
@@ -48,7 +48,7 @@ fn stuck(
 }
 
 #[test]
-fn who_waits_misses_nothing_and_who_does_not_is_counted() {
+fn a_waiting_send_misses_nothing_and_try_send_is_counted() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::Wait, MARK);
     sim.run(async {
@@ -70,7 +70,7 @@ fn who_waits_misses_nothing_and_who_does_not_is_counted() {
 }
 
 #[test]
-fn where_the_newest_is_dropped_nobody_waits_and_the_peer_gets_what_came_first() {
+fn drop_newest_keeps_what_was_sent_first() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
     sim.run(async {
@@ -89,7 +89,7 @@ fn where_the_newest_is_dropped_nobody_waits_and_the_peer_gets_what_came_first() 
 }
 
 #[test]
-fn where_the_oldest_is_dropped_nobody_waits_and_the_peer_gets_what_came_last() {
+fn drop_oldest_keeps_what_was_sent_last() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
@@ -107,7 +107,7 @@ fn where_the_oldest_is_dropped_nobody_waits_and_the_peer_gets_what_came_last() {
 }
 
 #[test]
-fn what_has_begun_to_leave_leaves_whole() {
+fn a_partly_written_message_is_never_dropped() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
@@ -127,7 +127,7 @@ fn what_has_begun_to_leave_leaves_whole() {
 }
 
 #[test]
-fn where_nothing_can_be_dropped_the_newest_is() {
+fn drop_oldest_drops_the_newest_if_nothing_else_can_be() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     let large = "x".repeat(200);
@@ -141,7 +141,7 @@ fn where_nothing_can_be_dropped_the_newest_is() {
         script.set_capacity_to_client(1000);
         assert_eq!(peer.next().await, text(&large));
         assert!(connection.close(CloseCode::NORMAL, ""));
-        assert!(matches!(peer.next().await, Seen::Close(1000, _)), "and nothing between");
+        assert!(matches!(peer.next().await, Seen::Close(1000, _)), "and nothing in between");
     });
 }
 
@@ -170,7 +170,7 @@ fn pongs_and_the_close_frame_are_not_dropped() {
 }
 
 #[test]
-fn a_flush_is_done_though_something_was_dropped() {
+fn a_flush_returns_although_messages_were_dropped() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
@@ -187,7 +187,7 @@ fn a_flush_is_done_though_something_was_dropped() {
 }
 
 #[test]
-fn where_a_gap_makes_no_sense_the_connection_is_closed_after_what_was_accepted() {
+fn close_sends_what_was_accepted_then_closes_with_1013() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = stuck(&sim, WhenSlow::Close, MARK);
     sim.run(async {
@@ -196,7 +196,7 @@ fn where_a_gap_makes_no_sense_the_connection_is_closed_after_what_was_accepted()
         assert_eq!(connection.send(&message(2)).await, Err(SendError::Closed));
         let refused = connection.try_send(&message(3));
         assert_eq!(refused, Err(TrySendError::Refused(SendError::Closed)));
-        assert_eq!(connection.missed(), 1, "the other one came too late");
+        assert_eq!(connection.missed(), 1, "the last one came after the close");
         script.set_capacity_to_client(1000);
         for number in [0, 1] {
             assert_eq!(peer.next().await, text(&message(number)));
@@ -208,16 +208,16 @@ fn where_a_gap_makes_no_sense_the_connection_is_closed_after_what_was_accepted()
 }
 
 #[test]
-fn a_client_that_would_drop_the_oldest_drops_the_newest() {
+fn a_client_drops_the_newest_instead_of_the_oldest() {
     let sim = Sim::default();
-    let (ear, log, _) = Ear::new();
-    let (io, script, _) = serve_handshake(&sim, ear, Options::default());
-    let (handler, out) = HandOut::when_slow(WhenSlow::DropOldest);
+    let (handler, log, _) = MessageLog::new();
+    let (io, script, _) = serve_handshake(&sim, handler, Options::default());
+    let (sender, out) = HandOut::when_slow(WhenSlow::DropOldest);
     let mut options = Options::default();
     options.high_water_mark = MARK;
     let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap().options(options);
     sim.spawn(async move {
-        client.run_stream(io, handler).await.unwrap();
+        client.run_stream(io, sender).await.unwrap();
     });
     sim.run(async {
         let connection = out.recv().await.unwrap();
@@ -234,13 +234,13 @@ fn a_client_that_would_drop_the_oldest_drops_the_newest() {
 }
 
 #[test]
-fn a_peer_that_takes_everything_misses_nothing_however_much_is_sent_at_once() {
+fn a_peer_that_keeps_up_misses_nothing() {
     for when_slow in [WhenSlow::Wait, WhenSlow::DropNewest, WhenSlow::DropOldest, WhenSlow::Close] {
         let sim = Sim::default();
         let (mut peer, script, _, connection) = stuck(&sim, when_slow, MARK);
         script.set_capacity_to_client(usize::MAX);
         sim.run(async {
-            // Nobody else has a turn between them.
+            // No other task runs in between.
             for number in 0..50 {
                 assert_eq!(connection.try_send(&message(number)), Ok(()), "{when_slow:?}");
             }
@@ -253,12 +253,12 @@ fn a_peer_that_takes_everything_misses_nothing_however_much_is_sent_at_once() {
 }
 
 #[test]
-fn a_write_that_fails_where_room_is_made_ends_the_connection() {
+fn a_write_error_while_making_room_ends_the_connection() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
     script.set_capacity_to_client(usize::MAX);
     sim.run(async {
-        // Nobody else has a turn between them.
+        // No other task runs in between.
         connection.try_send(&message(0)).unwrap();
         connection.try_send(&message(1)).unwrap();
         script.fail_to_client_once(io::ErrorKind::TimedOut);
@@ -271,7 +271,7 @@ fn a_write_that_fails_where_room_is_made_ends_the_connection() {
 }
 
 #[test]
-fn whatever_is_sent_and_taken_all_of_it_is_accounted_for() {
+fn every_message_is_either_received_or_counted_as_missed() {
     for seed in 0..200 {
         let (sim, mut dice) = (Sim::default(), Rng::with_seed(seed));
         let mark = dice.usize(1..2000);
@@ -291,7 +291,7 @@ fn whatever_is_sent_and_taken_all_of_it_is_accounted_for() {
                 }
                 assert!(connection.buffered() < mark + 4 + 610, "seed {seed}");
                 if dice.u8(..8) == 0 {
-                    let _ = connection.ping(b"!"); // or there is no room
+                    let _ = connection.ping(b"!"); // there may be no room
                 }
                 if dice.bool() {
                     script.allow_to_client(dice.usize(..700));

@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 
 use common::{
     handed_out,
-    handlers::{Ear, Log},
+    handlers::{Log, MessageLog},
     io_error, ms,
     peer::Seen,
     pipe::Script,
@@ -22,7 +22,7 @@ use prism_driver::{
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
-/// Answers each message, takes its time over it, and notes what it has heard.
+/// Answers each message, pauses, and logs the message.
 struct Answering {
     sim: Sim,
     pause: Duration,
@@ -37,9 +37,9 @@ impl Handler for Answering {
     }
 }
 
-/// A peer sends a hundred messages and a close frame in one piece, and the answers fail. Returns how
-/// the connection ended, once all have been heard.
-fn hundred_and_gone(pause: Duration, fail: impl FnOnce(&Script)) -> Disconnect {
+/// Lets a peer send a hundred messages and a close frame at once, while the answers fail. Asserts that
+/// the handler got all of them, and returns how the connection ended.
+fn send_hundred_and_close(pause: Duration, fail: impl FnOnce(&Script)) -> Disconnect {
     let (sim, log) = (Sim::default(), Log::default());
     let handler = Answering { sim: sim.clone(), pause, log: log.clone() };
     let (mut peer, script, ended) = serve(&sim, handler, Options::default());
@@ -61,29 +61,31 @@ fn assert_done(reason: &Disconnect) {
 }
 
 #[test]
-fn messages_that_came_before_a_failed_write_are_all_heard_and_the_close_frame_decides() {
+fn a_failed_write_loses_no_received_message_or_close_frame() {
     for pause in [ms(0), ms(5), s(1)] {
-        assert_done(&hundred_and_gone(pause, |script| script.break_to_client(RESET)));
+        assert_done(&send_hundred_and_close(pause, |script| script.break_to_client(RESET)));
     }
 }
 
 #[test]
-fn it_does_not_matter_after_how_many_bytes_a_write_fails() {
+fn a_write_may_fail_after_any_number_of_bytes() {
     for taken in 0..300 {
-        assert_done(&hundred_and_gone(ms(0), |script| script.break_to_client_after(taken, RESET)));
+        assert_done(&send_hundred_and_close(ms(0), |script| {
+            script.break_to_client_after(taken, RESET);
+        }));
     }
 }
 
 #[test]
-fn a_failed_flush_ends_no_reading_either() {
-    assert_done(&hundred_and_gone(ms(5), |script| script.break_flush(RESET)));
+fn a_failed_flush_does_not_end_reading() {
+    assert_done(&send_hundred_and_close(ms(5), |script| script.break_flush(RESET)));
 }
 
 #[test]
-fn a_pong_that_cannot_be_written_ends_no_reading() {
+fn an_unwritten_pong_does_not_end_reading() {
     let sim = Sim::default();
-    let (ear, log, _) = Ear::new();
-    let (mut peer, script, ended) = serve(&sim, ear, Options::default());
+    let (handler, log, _) = MessageLog::new();
+    let (mut peer, script, ended) = serve(&sim, handler, Options::default());
     sim.run(async {
         sim.settle().await;
         script.break_to_client(RESET);
@@ -98,13 +100,13 @@ fn a_pong_that_cannot_be_written_ends_no_reading() {
 }
 
 #[test]
-fn a_write_that_fails_for_somebody_else_than_the_owner_ends_no_reading() {
+fn a_write_that_fails_for_a_sender_does_not_end_reading() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         sim.settle().await;
         script.break_to_client(RESET);
-        // So large that its sender writes it.
+        // A message so large that its sender writes it.
         connection.send(&[7; 100_000]).await.unwrap();
         assert!(!connection.is_open());
         assert_eq!(connection.send("late").await, Err(SendError::Closed));
@@ -115,36 +117,36 @@ fn a_write_that_fails_for_somebody_else_than_the_owner_ends_no_reading() {
 }
 
 /// Sends a large message to another connection.
-struct Neighbour(Connection);
+struct SendToOther(Connection);
 
-impl Handler for Neighbour {
+impl Handler for SendToOther {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {
         self.0.send(&[7; 100_000]).await.unwrap();
     }
 }
 
 #[test]
-fn a_write_that_fails_for_the_session_of_another_connection_is_known_to_its_owner() {
+fn a_write_error_in_another_session_reaches_the_owner() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.protocol.ping_interval = None;
     let (_peer, script, ended, connection) = handed_out(&sim, options);
-    let (mut neighbour, _, _) = serve(&sim, Neighbour(connection), Options::default());
+    let (mut sender, _, _) = serve(&sim, SendToOther(connection), Options::default());
     sim.run(async {
         sim.settle().await;
         script.break_to_client(RESET);
-        neighbour.send("go").await;
+        sender.send("go").await;
         let reason = ended.recv().await.unwrap();
         assert_eq!((io_error(&reason), sim.now()), (Some(RESET), s(5)), "{reason}");
     });
 }
 
 #[test]
-fn a_slow_handler_hears_all_that_had_come_when_the_transport_was_dropped() {
+fn a_slow_handler_gets_all_that_arrived_before_the_drop() {
     let (sim, log) = (Sim::default(), Log::default());
     let handler = Answering { sim: sim.clone(), pause: s(1), log: log.clone() };
     let (mut peer, script, ended) = serve(&sim, handler, Options::default());
-    // More than a read brings.
+    // More than one read returns.
     let messages = vec!["x".repeat(10_000); 50];
     sim.run(async {
         sim.settle().await;
@@ -156,7 +158,7 @@ fn a_slow_handler_hears_all_that_had_come_when_the_transport_was_dropped() {
 }
 
 #[test]
-fn after_a_failed_write_a_peer_that_says_nothing_is_given_up_after_the_close_timeout() {
+fn after_a_failed_write_a_silent_peer_has_the_close_timeout() {
     for large in [false, true] {
         let sim = Sim::default();
         let (_peer, script, ended, connection) = handed_out(&sim, Options::default());
@@ -174,7 +176,7 @@ fn after_a_failed_write_a_peer_that_says_nothing_is_given_up_after_the_close_tim
 }
 
 #[test]
-fn after_a_failed_write_the_end_of_the_transport_without_a_close_frame_is_that_failure() {
+fn after_a_failed_write_eof_reports_that_failure() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -189,7 +191,7 @@ fn after_a_failed_write_the_end_of_the_transport_without_a_close_frame_is_that_f
 }
 
 #[test]
-fn those_who_wait_for_room_or_a_flush_learn_of_a_failed_write_at_once() {
+fn a_failed_write_fails_waiting_sends_and_flushes_at_once() {
     let sim = Sim::default();
     let (_peer, script, _, connection) = common::stuck(&sim, 100);
     sim.run(async {
@@ -209,7 +211,7 @@ fn those_who_wait_for_room_or_a_flush_learn_of_a_failed_write_at_once() {
 }
 
 #[test]
-fn a_handler_that_outlasts_the_close_timeout_is_followed_by_what_had_come() {
+fn a_handler_past_the_close_timeout_still_gets_the_rest() {
     let (sim, log) = (Sim::default(), Log::default());
     let handler = Answering { sim: sim.clone(), pause: s(30), log: log.clone() };
     let (mut peer, script, ended) = serve(&sim, handler, Options::default());
@@ -218,7 +220,7 @@ fn a_handler_that_outlasts_the_close_timeout_is_followed_by_what_had_come() {
         script.break_to_client(RESET);
         peer.send("one").await;
         sim.settle().await;
-        // They lie in the transport, unread, when that is dropped.
+        // These are still unread when the transport is dropped.
         peer.send_and_close(&["two", "three"], 1000, "done").await;
         sim.pass(ms(4_999)).await;
         assert!(!script.dropped_by_server());
@@ -245,7 +247,7 @@ fn a_stall_and_an_abort_still_end_both_directions() {
         sim.run(async {
             sim.settle().await;
             end(&script, &connection);
-            let _ = connection.send("does not leave").await; // it may be over
+            let _ = connection.send("does not leave").await; // the connection may be over
             sim.pass(s(31)).await;
             assert!(script.dropped_by_server());
             peer.close(1000, "late").await;
@@ -257,7 +259,7 @@ fn a_stall_and_an_abort_still_end_both_directions() {
 // ---- reads that fail
 
 #[test]
-fn after_a_failed_read_what_was_accepted_is_still_sent() {
+fn after_a_failed_read_accepted_messages_are_still_sent() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -274,7 +276,7 @@ fn after_a_failed_read_what_was_accepted_is_still_sent() {
 }
 
 #[test]
-fn after_a_failed_read_a_peer_that_takes_nothing_is_given_up_after_the_write_timeout() {
+fn after_a_failed_read_the_write_timeout_still_applies() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = common::stuck(&sim, 100);
     sim.run(async {
@@ -287,7 +289,7 @@ fn after_a_failed_read_a_peer_that_takes_nothing_is_given_up_after_the_write_tim
 }
 
 #[test]
-fn a_close_whose_frame_cannot_be_written_ends_with_what_the_peer_says() {
+fn an_unwritten_close_completes_with_the_peers_close_frame() {
     let sim = Sim::default();
     let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {

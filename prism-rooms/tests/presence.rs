@@ -218,7 +218,7 @@ async fn a_room_without_people_and_watchers_is_forgotten() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(number_now().await, 2, "somebody watches, who knows the number");
+    assert_eq!(number_now().await, 2, "a watcher still knows the number");
     drop(watch);
     assert_eq!(number_now().await, 0);
 }

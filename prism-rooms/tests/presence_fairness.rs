@@ -40,8 +40,8 @@ async fn rooms_that_have_vanished_delay_no_notification() {
     let (ann, busy) = (TestClient::new().await, TestClient::new().await);
     let tea = presence.watch_here("tea");
     tea.recv().await.expect("the state");
-    for visit in 0..10_000 {
-        let room = format!("room {}", visit % 100);
+    for round in 0..10_000 {
+        let room = format!("room {}", round % 100);
         presence.track(&busy.connection, &room, "busy", "here").unwrap();
         presence.untrack(busy.connection.id(), &room);
     }

@@ -1,4 +1,4 @@
-//! [The chat](../../examples/chat.rs) on smol: run it, open the page, talk.
+//! [The chat example](../../examples/chat.rs) on smol. Run it, and open the page.
 
 use prism_smol as prism;
 

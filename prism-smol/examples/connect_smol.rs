@@ -1,4 +1,4 @@
-//! [Connecting](../../examples/connect.rs) on smol.
+//! [The connect example](../../examples/connect.rs) on smol.
 
 use prism_smol as prism;
 

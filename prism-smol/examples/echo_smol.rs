@@ -12,7 +12,7 @@ mod signals;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = echo::Arguments::parse()?;
     let executor = Arc::new(smol::Executor::new());
-    // This thread runs it as well.
+    // The main thread runs the executor as well.
     for _ in 1..arguments.threads {
         let executor = executor.clone();
         thread::spawn(move || smol::block_on(executor.run(pending::<()>())));

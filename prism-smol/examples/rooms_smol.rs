@@ -1,4 +1,4 @@
-//! [The rooms](../../examples/rooms.rs) on smol: run it, open the page in two windows, talk.
+//! [The rooms example](../../examples/rooms.rs) on smol. Run it, and open the page in two windows.
 
 use prism_smol as prism;
 

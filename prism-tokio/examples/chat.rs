@@ -1,4 +1,4 @@
-//! [The chat](../../examples/chat.rs) on tokio: run it, open the page, talk.
+//! [The chat example](../../examples/chat.rs) on tokio. Run it, and open the page.
 
 use prism_tokio as prism;
 

@@ -1,4 +1,4 @@
-//! [Connecting](../../examples/connect.rs) on tokio.
+//! [The connect example](../../examples/connect.rs) on tokio.
 
 use prism_tokio as prism;
 

@@ -1,15 +1,14 @@
-//! Notifications: axum does the HTTP, Prism the WebSockets, and both share the handler.
+//! Notifications: axum serves HTTP, Prism serves WebSockets, and both share the handler.
 //!
-//! A client opens `/ws` and sends its user name as its first message. Whoever wants to tell it
-//! something posts it:
+//! A client opens `/ws` and sends its user name as its first message. A POST request then notifies it:
 //!
 //! ```text
 //! curl -d 'your parcel is here' http://127.0.0.1:8080/notify/ada
 //! ```
 //!
-//! What a `Server` of Prism's does by itself is done here in few words: connections are limited, HTTP has
-//! deadlines, and a shutdown tells everybody. But no connection makes way for a newcomer, as it does there,
-//! and no [origin](prism_tokio::Server::origins) is checked.
+//! This example does briefly what Prism's `Server` does by itself: connections are limited, HTTP has
+//! deadlines, and a shutdown closes all connections. Unlike a `Server`, it evicts no idle connection for
+//! a new one, and checks no [origin](prism_tokio::Server::origins).
 
 use std::{
     collections::HashMap,
@@ -42,22 +41,23 @@ use tokio::{
 #[path = "../../examples/signals_tokio.rs"]
 mod signals;
 
-/// How many connections there may be: a file descriptor each, of which a process often has 1024.
-const MOST_HTTP: u32 = 256;
-const MOST_WEB_SOCKETS: u32 = 512;
+/// The limits on connections. Each needs a file descriptor, of which a process often has only 1024.
+const MAX_HTTP: u32 = 256;
+const MAX_WEBSOCKETS: u32 = 512;
 
-/// How long a connection may speak HTTP, and how long what is under way may take once that is over, or the
-/// process is to end.
-const HTTP_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may speak HTTP.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request or a connection in progress may still take, after that timeout or at a shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
 struct Notifier {
     devices: Mutex<Devices>,
-    /// A permit for each WebSocket, from the answer to its handshake until its transport has ended.
-    places: Arc<Semaphore>,
+    /// Each WebSocket holds a permit, from the answer to its handshake until its transport has ended.
+    permits: Arc<Semaphore>,
 }
 
-/// Who listens, and under which name, once that is known. A user may have several devices.
+/// The connected devices, with the name of their user once it is known. A user may have several.
 #[derive(Default)]
 struct Devices {
     connected: HashMap<ConnectionId, (Option<String>, Connection)>,
@@ -65,16 +65,16 @@ struct Devices {
 }
 
 impl Notifier {
-    /// Tells all devices of a user; how many that were.
+    /// Notifies all devices of a user, and returns how many those were.
     fn notify(&self, user: &str, text: &str) -> usize {
-        let _wakeups = hold_wakeups(); // dropped last, when the lock is free again
+        let _wakeups = hold_wakeups(); // until the lock is released: it is dropped last
         let devices = self.devices.lock().unwrap();
         let connected = devices.connected.values();
         let of_user = connected.filter(|(name, _)| name.as_deref() == Some(user));
         of_user.filter(|(_, device)| device.try_send(text).is_ok()).count()
     }
 
-    /// Closes all connections, and those that are still to come.
+    /// Closes all connections, including those that are opened later.
     fn close_all(&self) {
         let _wakeups = hold_wakeups();
         let mut devices = self.devices.lock().unwrap();
@@ -117,8 +117,8 @@ fn go_away(device: &Connection) {
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let mut asked_to_end = pin!(signals::asked_to_end()?);
-    let places = Arc::new(Semaphore::new(MOST_WEB_SOCKETS as usize));
-    let notifier = Arc::new(Notifier { devices: Mutex::default(), places: places.clone() });
+    let permits = Arc::new(Semaphore::new(MAX_WEBSOCKETS as usize));
+    let notifier = Arc::new(Notifier { devices: Mutex::default(), permits: permits.clone() });
     let routes = Router::new()
         .route("/ws", get(websocket))
         .route("/notify/{user}", post(notify))
@@ -126,44 +126,44 @@ async fn main() -> std::io::Result<()> {
     let mut listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let http_places = Arc::new(Semaphore::new(MOST_HTTP as usize));
+    let http_permits = Arc::new(Semaphore::new(MAX_HTTP as usize));
     let (running, shutdown) = watch::channel(());
     loop {
         let accepted = async {
-            let place = http_places.clone().acquire_owned().await.expect("it is not closed");
-            (place, Listener::accept(&mut listener).await.0) // tries again after an error
+            let permit = http_permits.clone().acquire_owned().await.expect("it is never closed");
+            (permit, Listener::accept(&mut listener).await.0) // tries again after an error
         };
-        let (place, stream) = tokio::select! {
+        let (permit, stream) = tokio::select! {
             accepted = accepted => accepted,
             () = &mut asked_to_end => break,
         };
         let (routes, shutdown) = (routes.clone(), shutdown.clone());
         tokio::spawn(async move {
-            speak_http(stream, routes, shutdown).await;
-            drop(place);
+            serve_http(stream, routes, shutdown).await;
+            drop(permit);
         });
     }
 
-    // Both sides end at the same time. What is left after it ends with the runtime.
+    // HTTP and WebSockets end at the same time. The runtime drops what is left after the grace time.
     drop((listener, running));
     notifier.close_all();
-    let http_has_ended = http_places.acquire_many(MOST_HTTP);
-    let web_sockets_have_ended = places.acquire_many(MOST_WEB_SOCKETS);
-    let _ = timeout(GRACE, async { tokio::join!(http_has_ended, web_sockets_have_ended) }).await;
+    let http_has_ended = http_permits.acquire_many(MAX_HTTP);
+    let websockets_have_ended = permits.acquire_many(MAX_WEBSOCKETS);
+    let _ = timeout(GRACE, async { tokio::join!(http_has_ended, websockets_have_ended) }).await;
     Ok(())
 }
 
-/// Serves HTTP on a connection until it becomes a WebSocket, its time is over, or the process is to end.
-async fn speak_http(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<()>) {
-    let _ = stream.set_nodelay(true); // notifications are small, and should not wait
+/// Serves HTTP on a connection until it becomes a WebSocket, its time is over, or the server shuts down.
+async fn serve_http(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<()>) {
+    let _ = stream.set_nodelay(true); // notifications are small, and must not wait
     let service = TowerToHyperService::new(routes);
     let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut http = pin!(http.with_upgrades());
     tokio::select! {
         _ = &mut http => return,
-        _ = timeout(HTTP_TIME, shutdown.changed()) => http.as_mut().graceful_shutdown(),
+        _ = timeout(HTTP_TIMEOUT, shutdown.changed()) => http.as_mut().graceful_shutdown(),
     }
-    let _ = timeout(GRACE, http).await; // a request that is under way is answered
+    let _ = timeout(GRACE, http).await; // a request in progress is still answered
 }
 
 async fn notify(
@@ -173,13 +173,13 @@ async fn notify(
 ) -> (StatusCode, String) {
     match notifier.notify(&user, &text) {
         0 => (StatusCode::NOT_FOUND, format!("{user} is not connected\n")),
-        devices => (StatusCode::OK, format!("told {devices} device(s) of {user}\n")),
+        devices => (StatusCode::OK, format!("notified {devices} device(s) of {user}\n")),
     }
 }
 
-/// Answers the handshake, and hands the stream to Prism when axum is done with it.
+/// Answers the handshake, and hands the stream over to Prism.
 async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) -> Response {
-    let key = match web_socket_key(request.headers()) {
+    let key = match websocket_key(request.headers()) {
         Ok(key) => key,
         Err((status, why)) => {
             let expected = [
@@ -190,7 +190,7 @@ async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) 
             return (status, expected, why).into_response();
         }
     };
-    let Ok(place) = notifier.places.clone().try_acquire_owned() else {
+    let Ok(permit) = notifier.permits.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is full\n").into_response();
     };
     let accept = HeaderValue::from_str(accept_key(key).as_str()).expect("base64");
@@ -205,13 +205,13 @@ async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) 
             let options = Options::default();
             serve_upgraded(TokioIo::new(stream), "/ws", &options, &notifier).await;
         }
-        drop(place);
+        drop(permit);
     });
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// The key of a request that asks for a WebSocket (RFC 6455 §4.2.1), or the refusal.
-fn web_socket_key(headers: &HeaderMap) -> Result<&HeaderValue, (StatusCode, &'static str)> {
+/// Returns the key of a request that asks for a WebSocket (RFC 6455 §4.2.1), or the refusal.
+fn websocket_key(headers: &HeaderMap) -> Result<&HeaderValue, (StatusCode, &'static str)> {
     let has = |name: HeaderName, token: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let mut tokens = values.flat_map(|value| value.split(','));

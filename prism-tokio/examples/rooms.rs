@@ -1,4 +1,4 @@
-//! [The rooms](../../examples/rooms.rs) on tokio: run it, open the page in two windows, talk.
+//! [The rooms example](../../examples/rooms.rs) on tokio. Run it, and open the page in two windows.
 
 use prism_tokio as prism;
 

@@ -1,14 +1,15 @@
-//! An echo server for `wss://` addresses.
+//! An echo server over TLS, for `wss://` URLs.
 //!
 //! ```text
 //! tls [ADDR] [CERTIFICATES.pem KEY.pem]
 //! ```
 //!
-//! Without a certificate it makes one for `localhost` and prints it; nobody trusts it until told to.
+//! Without arguments it generates a certificate for `localhost` and prints it. Clients have to be told to
+//! trust it.
 
 use std::{env, error::Error};
 
-// `prism_tokio::Server` is this one on tokio's own network.
+// `prism_tokio::Server` is this type with tokio's own network.
 use prism_driver::Server;
 use prism_tokio as prism;
 use tokio_rustls::rustls::{
@@ -50,8 +51,8 @@ fn from_files(certificates: &str, key: &str) -> Result<Certificate, Box<dyn Erro
 }
 
 fn self_signed() -> Result<Certificate, Box<dyn Error>> {
-    let made = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()])?;
-    println!("{}", made.cert.pem());
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
-    Ok((vec![made.cert.der().clone()], key))
+    let generated = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()])?;
+    println!("{}", generated.cert.pem());
+    let key = PrivateKeyDer::try_from(generated.signing_key.serialize_der())?;
+    Ok((vec![generated.cert.der().clone()], key))
 }

@@ -1,4 +1,4 @@
-//! A clock that is paused, as tests have it. Alone in its process: what counts is who asks first.
+//! tokio's paused clock. This test has its own process, because the first reading of the clock counts.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,11 @@ fn runtime(paused: bool) -> runtime::Runtime {
 }
 
 #[test]
-fn a_clock_that_was_paused_before_anybody_asked_for_the_time_goes_on_when_it_is_moved() {
+fn a_clock_paused_before_the_first_reading_still_advances() {
     let paused = runtime(true);
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(5) {
-        std::hint::spin_loop(); // the real time goes on, the paused one does not
+        std::hint::spin_loop(); // real time passes, paused time does not
     }
     runtime(false).block_on(async { Tokio.now() });
     paused.block_on(async {

@@ -1,4 +1,4 @@
-//! Servers on threads of their own that share an address.
+//! Servers on several threads that share an address.
 
 use std::{
     collections::HashSet,
@@ -10,7 +10,7 @@ use std::{
 use prism_tokio::{Connection, Disconnect, Handler, Message, OwnedMessage};
 use tokio::sync::oneshot;
 
-/// Echoes, and remembers on which threads.
+/// Echoes, and records on which threads.
 #[derive(Default)]
 struct Threads(Mutex<HashSet<ThreadId>>);
 
@@ -22,7 +22,7 @@ impl Handler for Threads {
 }
 
 #[test]
-fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
+fn shards_share_connections_and_close_all_on_shutdown() {
     let threads = Arc::<Threads>::default();
     let handler = threads.clone();
     let listeners = prism_tokio::shared_listeners("127.0.0.1:0", 2).unwrap();
@@ -35,7 +35,7 @@ fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut sockets = Vec::new();
-        // That one of two gets none of them is as likely as 64 tosses of a coin that are all heads.
+        // The chance that one of the two threads gets none of them is 2^-63.
         for _ in 0..64 {
             let socket = prism_tokio::connect(&format!("ws://{address}/")).await.unwrap();
             socket.send("hello").await.unwrap();
@@ -55,7 +55,7 @@ fn connections_are_shared_out_among_threads_and_all_are_told_of_the_end() {
 }
 
 #[test]
-fn who_has_not_allowed_it_does_not_share_an_address() {
+fn an_address_bound_without_sharing_cannot_be_shared() {
     let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = alone.local_addr().unwrap();
     assert!(prism_tokio::shared_listeners(address, 2).is_err());

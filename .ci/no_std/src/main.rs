@@ -1,7 +1,7 @@
 //! A conversation in memory, in a program that has `prism-core` but no standard library.
 //!
-//! It brings its own panic handler and allocator. Whatever lets `std` in by a side door brings a
-//! second panic handler, and this no longer compiles.
+//! It has its own panic handler and allocator. A dependency that links `std` would bring a second panic
+//! handler, and this would no longer compile.
 
 #![no_std]
 #![no_main]
@@ -23,7 +23,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     c_int::from(!matches!(converse(), Ok(true)))
 }
 
-/// A client says hello and the server says it back; tells whether it arrived.
+/// Lets a client send a message and the server echo it. Returns whether the echo arrived.
 fn converse() -> Result<bool, Box<dyn Error>> {
     let config = Config::default();
     let mut server = WebSocket::server(&config);
@@ -44,7 +44,7 @@ fn converse() -> Result<bool, Box<dyn Error>> {
     Ok(matches!(answer, Some(Event::Message(Message::Text("hello")))))
 }
 
-/// Hands out the arena from front to back and takes nothing back.
+/// Allocates the arena from front to back, and never frees.
 struct Arena(AtomicUsize);
 
 const SIZE: usize = 1 << 20;
@@ -58,7 +58,7 @@ static ARENA: Arena = Arena(AtomicUsize::new(0));
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let base = &raw mut MEMORY as *mut u8;
-        // Room for the worst alignment is taken along, which makes one addition enough.
+        // Reserves room for the worst alignment, so that one addition is enough.
         let taken = self.0.fetch_add(layout.size() + layout.align(), Relaxed);
         if taken + layout.size() + layout.align() > SIZE {
             return null_mut();
@@ -75,12 +75,12 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     abort()
 }
 
-// What a program without `std` still has from C: `_start`, `memcpy` and the like, and a way out.
+// What a program without `std` still needs from C: `_start`, `memcpy` and the like, and `abort`.
 #[link(name = "c")]
 unsafe extern "C" {
     safe fn abort() -> !;
 }
 
-/// `alloc` was compiled for programs that unwind and names this; nobody here calls it.
+/// `alloc` was compiled for programs that unwind, and refers to this symbol. It is never called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

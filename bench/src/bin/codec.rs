@@ -1,7 +1,7 @@
 //! Prints what each library's protocol code costs, in nanoseconds per message.
 //!
-//! `codec [--tsv] [ROUNDS]`: a table of medians and half the distance between the quartiles; or
-//! lines with item, library, median, and both quartiles.
+//! `codec [--tsv] [ROUNDS]` prints a table of medians and half the distance between the quartiles, or,
+//! with `--tsv`, lines with item, library, median and both quartiles.
 
 use prism_bench::{
     Spread,

@@ -1,6 +1,6 @@
 //! Counts the instructions per message. Needs valgrind.
 //!
-//! - `instructions`: a table of all libraries.
+//! - `instructions`: prints a table of all libraries.
 //! - `instructions --check`: compares Prism's counts with the baseline, and fails if one is worse.
 //! - `instructions --save`: makes Prism's counts the baseline.
 //! - `instructions run LIBRARY ITEM BATCHES`: what runs under valgrind.
@@ -41,7 +41,7 @@ fn compare_libraries() -> Result<(), Box<dyn Error>> {
 }
 
 fn check() -> Result<ExitCode, Box<dyn Error>> {
-    let was = Baseline::parse(&fs::read_to_string(BASELINE)?).ok_or("the baseline is no such")?;
+    let was = Baseline::parse(&fs::read_to_string(BASELINE)?).ok_or("the baseline is malformed")?;
     let is = count_prism()?;
     print!("{is}");
     let changes = was.changes(&is);
@@ -53,14 +53,14 @@ fn check() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("WORSE: {change}");
     }
     if !changes.is_empty() && was.compiler != is.compiler {
-        eprintln!("The baseline is of {}, this is {}: that may be why.", was.compiler, is.compiler);
+        eprintln!("The baseline is from {}, and this is {}.", was.compiler, is.compiler);
     }
     if worse.is_empty() && !better.is_empty() {
-        println!("Make that the new baseline: .ci/instructions --save, and commit what it wrote");
+        println!("Save the new baseline with `.ci/instructions --save`, and commit it.");
     }
     if !worse.is_empty() {
         eprintln!(
-            "If that is meant, make it the new baseline: .ci/instructions --save, and say why"
+            "If this is intended, save the new baseline with `.ci/instructions --save`, and say why."
         );
     }
     Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

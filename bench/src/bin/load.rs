@@ -1,4 +1,4 @@
-//! Puts load on a server, and prints what it found.
+//! Puts load on a server, and prints the measurement.
 //!
 //! ```text
 //! load echo|handshakes|broadcast|slow|memory|idle|crowd ADDR --pid PID [--connections N] [--silent N]
@@ -11,14 +11,20 @@
 //! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
-//! It prints `COUNT SECONDS CPU_NS`; `memory` prints bytes per connection, fresh and after an echo
-//! (not with `--fresh`); `idle` adds the server's bytes of memory; `slow` is a broadcast, and prints
-//! `P50_NS P99_NS`, how long the last reader waits for a message, the server's bytes of memory, and how
-//! many deliveries were dropped; `crowd` prints bytes per connection at the peak, in all and over idle. `talk`,
-//! `ping` and `arrivals` print `COUNT P50_NS P99_NS MAX_NS BUSY`, the last being the share of a core that
-//! the server used. `flood` prints bytes a second, `askers` answers a second, `renewals` how many were
-//! dropped; each says first that it has begun. `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
-//! A payload of text is `text-BYTES`.
+//! Most modes print `COUNT SECONDS CPU_NS`. The others:
+//!
+//! - `memory` prints bytes per connection, fresh and after an echo (not with `--fresh`).
+//! - `idle` adds the server's bytes of memory.
+//! - `slow` is a broadcast, and prints `P50_NS P99_NS`, how long the last reader waits for a message, the
+//!   server's bytes of memory, and the number of dropped deliveries.
+//! - `crowd` prints bytes per connection at the peak, in all and beyond idle.
+//! - `talk`, `ping` and `arrivals` print `COUNT P50_NS P99_NS MAX_NS BUSY`. The last is the share of a core
+//!   that the server used.
+//! - `flood` prints bytes per second, `askers` answers per second, and `renewals` the number of dropped
+//!   peers. Each first prints a line when it has begun.
+//! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
+//!
+//! A text payload is `text-BYTES`.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
@@ -27,7 +33,7 @@ use prism_bench::load::{
     Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
 };
 
-/// How long the last handshakes are waited for.
+/// How long to wait for the last handshakes.
 const GRACE: Duration = Duration::from_secs(5);
 
 struct Arguments {
@@ -65,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let Deliveries { mut lags, memory, dropped, .. } =
                 arguments.broadcast().run(address, server)?;
             lags.sort_unstable();
-            let at = |percent| lags.get(lags.len() * percent / 100).ok_or("nothing came");
+            let at = |percent| lags.get(lags.len() * percent / 100).ok_or("no message arrived");
             let (p50, p99) = (at(50)?.as_nanos(), at(99)?.as_nanos());
             println!("{p50} {p99} {memory} {dropped}");
         }
@@ -115,7 +121,7 @@ impl Arguments {
         Broadcast { members, silent, payload, depth, warm_up, duration }
     }
 
-    /// How long the server takes to answer.
+    /// Measures how long the server takes to answer.
     fn latency(&self) -> Result<(Latency, Sample), Box<dyn Error>> {
         let &Self { address, server, every, warm_up, duration, .. } = self;
         let talk =

@@ -5,9 +5,9 @@
 //!         [--page DIRECTORY]
 //! ```
 //!
-//! With `--only` (parts of cells' names, with commas between), `--servers` (whole names) or
-//! `--prism-binary` (another build's server program, to compare with as NAME) it prints the tables
-//! and writes nothing; with `--page` a page of that, into the directory.
+//! With `--only` (parts of cells' names, separated by commas), `--servers` (whole names) or
+//! `--prism-binary` (the server program of another build, called NAME) it prints the tables and writes no
+//! page. With `--page` it writes the page into that directory.
 
 use std::{
     env,
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is measured once; what failed is left out.
+/// Runs what is measured once, and leaves out what fails.
 fn run_once(arguments: &Arguments) -> Vec<Section> {
     let wanted = |name| {
         arguments.is_everything() || (!arguments.only.is_empty() && arguments.includes(name))
@@ -68,7 +68,7 @@ fn run_once(arguments: &Arguments) -> Vec<Section> {
     sections
 }
 
-/// All rounds of one cell: in each, every contestant has its turn.
+/// Runs all rounds of one cell. Every contestant runs once per round.
 fn run(cell: &'static Cell, arguments: &Arguments) -> Result<Table, Box<dyn Error>> {
     let contestants = contestants(cell, &arguments.servers, &arguments.builds)?;
     let row = |contestant| Row { contestant, rounds: Vec::new() };
@@ -86,7 +86,7 @@ fn run(cell: &'static Cell, arguments: &Arguments) -> Result<Table, Box<dyn Erro
     Ok(Table::new(cell, rows))
 }
 
-/// `cargo run` builds only this program, and this one needs the others.
+/// Builds the other programs, because `cargo run` builds only this one.
 fn build_programs() -> Result<(), Box<dyn Error>> {
     let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
     let mut command = Command::new(cargo);
@@ -133,7 +133,7 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Whether what comes out is the page, rather than a comparison in between.
+    /// Returns whether everything is measured for the page, rather than a part for a comparison.
     fn is_everything(&self) -> bool {
         self.only.is_empty() && self.servers.is_empty() && self.builds.is_empty()
     }

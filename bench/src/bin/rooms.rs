@@ -1,10 +1,10 @@
-//! Prints how many messages a second one thread puts into rooms, and how many two do: what the rooms
-//! themselves cost, and what threads pay for sharing them.
+//! Prints how many messages per second one thread, and two, send to rooms: what rooms themselves cost, and
+//! what threads pay for sharing them.
 //!
 //! `rooms [ROUNDS] [SECONDS]`: a thousand rooms of one to ten members, 5,500 in all. A member is a
-//! connection whose transport takes whatever it is given, and gives nothing: all of the path from
-//! `send` to the transport is there, and no kernel. Who speaks does so in a session of its own, as a
-//! handler would, one message of 32 B in a turn.
+//! connection whose transport accepts everything and returns nothing. So the whole path from `send` to the
+//! transport is measured, without the kernel. The sender runs in its own session, as a handler does, and
+//! sends one message of 32 B per turn.
 
 use std::{
     error::Error,
@@ -33,40 +33,41 @@ use tokio::{
 
 const ROOMS: usize = 1000;
 
-/// How many messages are sent between two looks at the clock.
-const BETWEEN_LOOKS: usize = 64;
+/// How many messages are sent between two readings of the clock.
+const PER_READING: usize = 64;
 
 const WARM_UP: Duration = Duration::from_millis(20);
 
-/// How threads share what there is.
+/// How threads share the rooms.
 const MODES: &[(&str, &[Part])] = &[
     ("one thread", &[part(0, 0..ROOMS, 389)]),
     ("two, the same rooms", &[part(0, 0..ROOMS, 389), part(0, 0..ROOMS, 571)]),
     ("two, each half of the rooms", &[part(0, 0..ROOMS / 2, 389), part(0, ROOMS / 2..ROOMS, 389)]),
-    ("two, each a `Rooms` of its own", &[part(0, 0..ROOMS, 389), part(1, 0..ROOMS, 389)]),
+    ("two, each with its own `Rooms`", &[part(0, 0..ROOMS, 389), part(1, 0..ROOMS, 389)]),
 ];
 
-/// What one thread speaks to.
+/// What one thread sends to.
 struct Part {
-    house: usize,
+    /// Which of the two sets of rooms.
+    set: usize,
     rooms: Range<usize>,
-    /// How far it is from one room to the next that it speaks to: so that it comes to all of them.
+    /// The distance from one room to the next, chosen so that each room gets its turn.
     step: usize,
 }
 
-const fn part(house: usize, rooms: Range<usize>, step: usize) -> Part {
-    Part { house, rooms, step }
+const fn part(set: usize, rooms: Range<usize>, step: usize) -> Part {
+    Part { set, rooms, step }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let rounds: usize = arguments.next().map_or(Ok(25), |word| word.parse())?;
     let seconds: f64 = arguments.next().map_or(Ok(0.1), |word| word.parse())?;
-    let houses = [House::new()?, House::new()?];
+    let sets = [RoomSet::new()?, RoomSet::new()?];
     let mut rates = vec![Vec::new(); MODES.len()];
     for _ in 0..rounds {
         for ((_, parts), rates) in MODES.iter().zip(&mut rates) {
-            rates.push(speak(&houses, parts, Duration::from_secs_f64(seconds))?);
+            rates.push(measure(&sets, parts, Duration::from_secs_f64(seconds))?);
         }
     }
     println!("| | messages to a room per second | to one thread |\n|---|--:|--:|");
@@ -80,14 +81,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Rooms, and their members, who stay in them for as long as this is there.
-struct House {
+/// Rooms and their members, which stay until this is dropped.
+struct RoomSet {
     rooms: Rooms,
     names: Vec<String>,
     _members: Runtime,
 }
 
-impl House {
+impl RoomSet {
     fn new() -> io::Result<Self> {
         let (rooms, joined) = (Rooms::new(), Arc::new(AtomicUsize::new(0)));
         let names: Vec<_> = (0..ROOMS).map(|number| format!("room-{number}")).collect();
@@ -121,38 +122,37 @@ struct Member {
 
 impl Handler for Member {
     async fn on_connect(&self, connection: &Connection) {
-        self.rooms.join(connection, &self.room).expect("it has just come");
+        self.rooms.join(connection, &self.room).expect("the connection is open");
         self.joined.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-/// How many messages all threads together send in a second.
-fn speak(houses: &[House], parts: &[Part], duration: Duration) -> io::Result<f64> {
+/// Returns how many messages all threads together send per second.
+fn measure(sets: &[RoomSet], parts: &[Part], duration: Duration) -> io::Result<f64> {
     let start = Arc::new(Barrier::new(parts.len()));
-    let speaker = |part: &Part| {
-        let House { rooms, names, .. } = &houses[part.house];
+    let sender = |part: &Part| {
+        let RoomSet { rooms, names, .. } = &sets[part.set];
         let (names, start) = (names[part.rooms.clone()].to_vec(), start.clone());
         let (told, mut rates) = unbounded_channel();
-        let speaker =
-            Speaker { rooms: rooms.clone(), names, step: part.step, start, duration, told };
+        let sender = Sender { rooms: rooms.clone(), names, step: part.step, start, duration, told };
         thread::spawn(move || {
             Builder::new_current_thread().enable_all().build()?.block_on(async {
                 tokio::spawn(async move {
                     let options = options();
-                    serve_upgraded(Void, "/", &options, &speaker).await
+                    serve_upgraded(Void, "/", &options, &sender).await
                 });
                 rates.recv().await.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
             })
         })
     };
-    let threads: Vec<_> = parts.iter().map(speaker).collect();
-    threads.into_iter().map(|thread| thread.join().expect("it does not panic")).sum()
+    let threads: Vec<_> = parts.iter().map(sender).collect();
+    threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
 }
 
-/// Speaks to each of its rooms in turn, and tells how many messages a second that were.
-struct Speaker {
+/// Sends to each of its rooms in turn, and reports how many messages per second it sent.
+struct Sender {
     rooms: Rooms,
     names: Vec<String>,
     step: usize,
@@ -161,27 +161,27 @@ struct Speaker {
     told: UnboundedSender<f64>,
 }
 
-impl Handler for Speaker {
+impl Handler for Sender {
     async fn on_connect(&self, _: &Connection) {
         self.start.wait();
-        self.speak_for(WARM_UP).await;
-        let rate = self.speak_for(self.duration).await;
-        let _ = self.told.send(rate); // nobody waits for it only if the thread is over
+        self.send_for(WARM_UP).await;
+        let rate = self.send_for(self.duration).await;
+        let _ = self.told.send(rate); // fails only if the thread has ended
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-impl Speaker {
-    async fn speak_for(&self, duration: Duration) -> f64 {
+impl Sender {
+    async fn send_for(&self, duration: Duration) -> f64 {
         let (began, mut count, mut at) = (Instant::now(), 0, 0);
         while began.elapsed() < duration {
-            for _ in 0..BETWEEN_LOOKS {
+            for _ in 0..PER_READING {
                 self.rooms.to(&self.names[at]).send("thirty-two bytes, as in a chat..");
                 at = (at + self.step) % self.names.len();
-                yield_now().await; // what was sent leaves when the turn ends
+                yield_now().await; // the session writes at the end of its turn
             }
-            count += BETWEEN_LOOKS;
+            count += PER_READING;
         }
         count as f64 / began.elapsed().as_secs_f64()
     }
@@ -193,7 +193,7 @@ fn options() -> Options {
     options
 }
 
-/// Takes everything, gives nothing.
+/// A transport that accepts everything and returns nothing.
 struct Void;
 
 impl AsyncRead for Void {

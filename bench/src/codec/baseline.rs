@@ -1,11 +1,11 @@
-//! [`Baseline`]: the committed instruction counts that new ones are judged by.
+//! [`Baseline`]: the committed instruction counts that new ones are compared with.
 
 use std::{fmt, io, process::Command};
 
 /// Prism's instruction counts, and the compiler that made them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Baseline {
-    /// What `rustc --version` says.
+    /// The output of `rustc --version`.
     pub compiler: String,
     /// Each item's name and its instructions per message.
     pub counts: Vec<(String, f64)>,
@@ -22,21 +22,21 @@ pub struct Change {
     pub is: Option<f64>,
 }
 
-/// By how much a count may differ from the baseline, in per cent of it.
+/// By how much a count may differ from the baseline, in per cent.
 const TOLERANCE: f64 = 3.0;
 
 impl Baseline {
-    /// These counts, made by the compiler that is installed.
+    /// Creates a baseline of these counts, with the installed compiler.
     ///
     /// # Errors
-    /// If the compiler can not be asked.
+    /// If the compiler cannot be run.
     pub fn of(counts: Vec<(String, f64)>) -> io::Result<Self> {
         let output = Command::new("rustc").arg("--version").output()?;
         let compiler = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Ok(Self { compiler, counts })
     }
 
-    /// Reads what [`fmt::Display`] has written; `None` if it is something else.
+    /// Parses the output of [`fmt::Display`]; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
@@ -48,7 +48,7 @@ impl Baseline {
         Some(Self { compiler, counts: counts.collect::<Option<_>>()? })
     }
 
-    /// What has changed from this to `new` by more than the tolerance.
+    /// Returns what has changed from this baseline to `new` by more than the tolerance.
     #[must_use]
     pub fn changes(&self, new: &Self) -> Vec<Change> {
         let items = self
@@ -69,7 +69,7 @@ impl Baseline {
 }
 
 impl Change {
-    /// Whether the item costs more now, or can not be compared.
+    /// Returns whether the item costs more now, or cannot be compared.
     #[must_use]
     pub fn is_worse(&self) -> bool {
         self.percent().is_none_or(|by| by > 0.0)
@@ -96,8 +96,8 @@ impl fmt::Display for Change {
             (Some(was), Some(is), Some(by)) => {
                 write!(f, "{item}: was {was:.1} instructions per message, is {is:.1} ({by:+.1} %)")
             }
-            (None, Some(is), _) => write!(f, "{item}: is {is:.1}, and not in the baseline"),
-            _ => write!(f, "{item}: is in the baseline, and nowhere else"),
+            (None, Some(is), _) => write!(f, "{item}: is {is:.1}, but not in the baseline"),
+            _ => write!(f, "{item}: is only in the baseline"),
         }
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_baseline_can_be_parsed() {
         let counts = baseline(&[("decode 32 B", 123.4), ("handshake", 5678.0)]);
         assert_eq!(Baseline::parse(&counts.to_string()), Some(counts));
         assert_eq!(Baseline::parse("decode 32 B\t123.4\n"), None);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_by_more_than_three_per_cent_is_told() {
+    fn changes_beyond_three_per_cent_are_reported() {
         let old = baseline(&[("same", 100.0), ("worse", 100.0), ("better", 100.0), ("gone", 1.0)]);
         let new = baseline(&[("same", 102.9), ("worse", 103.1), ("better", 96.9), ("new", 1.0)]);
         let told: Vec<_> =

@@ -1,10 +1,10 @@
-//! Counting instructions: the same number at each run, unlike time, and so what CI can judge.
+//! Counts instructions. Unlike time, the count is the same in each run, so that CI can check it.
 //!
-//! A program runs itself under valgrind's callgrind, twice, the second time with twice as many
-//! batches. The difference is what the batches cost; setting up cancels out.
+//! A program runs itself under valgrind's callgrind twice, the second time with twice as many batches. The
+//! difference is the cost of the batches, without the setup.
 //!
-//! The counts depend on the compiler, on the C library (which has `memcpy`), and on whether the CPU
-//! has AVX2. Which CPU it is otherwise does not matter: valgrind shows programs one of its own.
+//! The counts depend on the compiler, on the C library (which has `memcpy`), and on whether the CPU has
+//! AVX2. Nothing else about the CPU matters, because valgrind emulates its own.
 
 use std::{
     env, io,
@@ -19,8 +19,8 @@ const MESSAGES: usize = 1024;
 /// How many batches are counted, at least.
 const BATCHES: usize = 16;
 
-/// The instructions that one message of `item` costs `library`; `None` if the library does not do
-/// the item. The running program must call [`run_counted`] when its arguments begin with `run`.
+/// Returns the instructions that one message of `item` costs `library`; `None` if the library does not
+/// support the item. The running program must call [`run_counted`] when its arguments begin with `run`.
 ///
 /// # Errors
 /// If valgrind is missing or fails.
@@ -35,8 +35,8 @@ pub fn count(library: &Library, item: &Item) -> io::Result<Option<f64>> {
     Ok(Some((twice as f64 - once as f64) / (batches * item.messages) as f64))
 }
 
-/// What the program does under callgrind: the arguments behind `run` are a library, an item, and
-/// how many batches to do.
+/// Runs what is counted under callgrind. The arguments after `run` are a library, an item, and the number
+/// of batches.
 ///
 /// # Panics
 /// If there are no such arguments.
@@ -54,7 +54,7 @@ fn start(library: &Library, item: &Item, batches: usize) -> io::Result<Child> {
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
         .args(["run", library.name, item.name, &batches.to_string()])
-        // The environment lies on the stack: with another one, data would be aligned differently.
+        // The environment is on the stack: a different one would align data differently.
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
         .env(SETTLED.0, SETTLED.1)

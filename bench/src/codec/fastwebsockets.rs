@@ -1,8 +1,8 @@
-//! fastwebsockets: `read_frame` of a `FragmentCollector`, which gives whole messages; and
+//! fastwebsockets: `read_frame` of a `FragmentCollector`, which returns whole messages; and
 //! `write_frame` for each message, then `flush`.
 //!
-//! It writes each frame by itself, which is free in memory. What is sent is a borrowed payload; a
-//! client masks a copy of it.
+//! It writes each frame separately, which costs nothing in memory. The payload is borrowed; a client masks
+//! a copy of it.
 
 use ::fastwebsockets::{FragmentCollector, Frame, Payload, Role as TheirRole, WebSocket};
 use bytes::Bytes;

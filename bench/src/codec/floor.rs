@@ -1,7 +1,7 @@
 //! A floor under all libraries: the least code that decodes and encodes the items.
 //!
-//! It is safe Rust, written for these frames alone: whole, of one kind, from a peer that makes no
-//! mistake. It judges only what it must know (lengths, and whether text is UTF-8).
+//! It is safe Rust, written only for these frames: whole ones of one kind, from a peer that makes no
+//! mistakes. It checks only what it needs (lengths, and whether text is UTF-8).
 
 use std::io::{Read, Write};
 
@@ -69,7 +69,7 @@ impl Encode for Writer {
     }
 }
 
-/// A masked frame's first byte, length and key, and what follows; `None` at the end.
+/// Returns a masked frame's first byte, length and key, and what follows; `None` at the end.
 fn split_header(bytes: &mut [u8]) -> Option<(u8, usize, [u8; 4], &mut [u8])> {
     let ([first, second], rest) = bytes.split_first_chunk_mut()?;
     let (length, rest) = match *second & !MASK {

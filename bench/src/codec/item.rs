@@ -1,4 +1,4 @@
-//! [`Item`]: what there is to do, the same for every library.
+//! [`Item`]: the work, which is the same for every library.
 
 use bytes::{Bytes, BytesMut};
 use prism_core::{Header, Role};
@@ -8,7 +8,7 @@ use crate::frame;
 /// A batch of messages that is decoded or encoded as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What it is called in tables.
+    /// The name in tables.
     pub name: &'static str,
     /// What is done with the messages.
     pub work: Work,
@@ -16,12 +16,12 @@ pub struct Item {
     pub text: bool,
     /// The length of a message, in bytes.
     pub len: usize,
-    /// How many messages a batch has: as many as one read of a busy socket may bring.
+    /// How many messages a batch has: as many as one read of a busy socket may return.
     pub messages: usize,
-    /// How far into its memory what is decoded lies, in bytes.
+    /// The offset of the input in its memory, in bytes.
     ///
-    /// A copy is slower where it reads, as far as the lowest twelve bits of addresses tell, from just
-    /// behind what it has written. Which library's allocations have such luck says nothing about it.
+    /// A copy is slower where, by the lowest twelve bits of the addresses, it reads from just behind what it
+    /// has written. Whether a library's allocations happen to lie like this says nothing about the library.
     pub place: usize,
 }
 
@@ -32,7 +32,7 @@ pub enum Work {
     Decode,
     /// This side encodes them: a client masks, a server does not.
     Encode(Role),
-    /// A server's connection echoes them, from a read to a write.
+    /// A server's connection echoes them, from one read to one write.
     Echo,
     /// A server reads the request of a browser, and accepts it.
     Handshake,
@@ -54,35 +54,35 @@ pub const ITEMS: &[Item] = &[
 ];
 
 impl Item {
-    /// The item of this name.
+    /// Returns the item with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         ITEMS.iter().find(|item| item.name == name)
     }
 
-    /// The same, with what is decoded in another place in each round.
+    /// Returns the same item, with its input at another offset in each round.
     #[must_use]
     pub const fn of_round(self, round: usize) -> Self {
-        // All cache lines of a page, far ones after each other.
+        // Visits all cache lines of a page, in large steps.
         Self { place: round * 27 % 64 * 64, ..self }
     }
 
-    /// The payload of each message of the batch.
+    /// Returns the payload of each message of the batch.
     pub(super) fn payload(&self) -> Bytes {
         if self.text { text(self.len) } else { noise(self.len) }
     }
 
-    /// The batch as a client sends it. Each message has a mask key of its own.
+    /// Returns the batch as a client sends it. Each message has its own mask key.
     pub(super) fn masked_wire(&self) -> Bytes {
         self.wire(|number| Some((0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes()))
     }
 
-    /// The batch as a server sends it.
+    /// Returns the batch as a server sends it.
     pub(super) fn plain_wire(&self) -> Bytes {
         self.wire(|_| None)
     }
 
-    /// The header of each message's frame.
+    /// Returns the header of each message's frame.
     pub(super) fn header(&self, mask: Option<[u8; 4]>) -> Header {
         frame::header(self.text, mask, self.len)
     }
@@ -101,7 +101,7 @@ const fn binary(name: &'static str, work: Work, len: usize, messages: usize) -> 
     Item { name, work, text: false, len, messages, place: 0 }
 }
 
-/// Bytes without a pattern, the same ones each time.
+/// Returns bytes without a pattern, the same ones each time.
 fn noise(len: usize) -> Bytes {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -113,7 +113,7 @@ fn noise(len: usize) -> Bytes {
     (0..len).map(|_| next()).collect()
 }
 
-/// Half ASCII, half other characters, in `len` bytes.
+/// Returns `len` bytes of text: half ASCII, half other characters.
 fn text(len: usize) -> Bytes {
     const PIECE: &str = "Plain words, then Wörter, слова, 文字 and 🦀: ";
     let mut text = PIECE.repeat(len / PIECE.len());

@@ -1,4 +1,4 @@
-//! [`Library`]: something that can do the items, and proves that it does them right.
+//! [`Library`]: runs the items, after checking that its results are right.
 
 use std::{fmt, hint::black_box, rc::Rc};
 
@@ -14,7 +14,7 @@ use super::{
     prism, yardstick,
 };
 
-/// What does an item's batch once.
+/// Runs an item's batch once.
 pub type Batch = Box<dyn FnMut()>;
 
 /// A library, or a yardstick.
@@ -44,16 +44,16 @@ pub const LIBRARIES: &[Library] = &[
 
 /// A server that decodes.
 pub(super) trait Decode: 'static {
-    /// A server on a transport that brings an item's batch again and again.
+    /// Creates a server on a transport that returns an item's batch again and again.
     fn new(item: &Item, io: Memory) -> Self;
 
-    /// Reads a batch, and shows the payload of each message.
+    /// Reads a batch, and passes the payload of each message to `see`.
     fn decode(&mut self, see: impl FnMut(&[u8]));
 }
 
 /// A server or client that encodes.
 pub(super) trait Encode: 'static {
-    /// The `role` that will send an item's messages, all with this payload.
+    /// Creates the `role` that will send an item's messages, all with this payload.
     fn new(item: &Item, role: Role, payload: Bytes, io: Memory) -> Self;
 
     /// Sends a batch, and flushes it.
@@ -61,13 +61,13 @@ pub(super) trait Encode: 'static {
 }
 
 impl Library {
-    /// The library of this name.
+    /// Returns the library with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         LIBRARIES.iter().find(|library| library.name == name)
     }
 
-    /// Sets an item up and checks its results; `None` if the library does not do it.
+    /// Prepares an item, and checks its results; `None` if the library does not support it.
     ///
     /// # Panics
     /// If a result is wrong.
@@ -87,7 +87,7 @@ impl fmt::Debug for Library {
     }
 }
 
-/// Sets an item up for a library that decodes and encodes.
+/// Prepares an item for a library that decodes and encodes.
 pub(super) fn prepare<D: Decode, E: Encode>(item: &Item) -> Option<Batch> {
     match item.work {
         Work::Decode => Some(decoding::<D>(item)),
@@ -99,7 +99,7 @@ pub(super) fn prepare<D: Decode, E: Encode>(item: &Item) -> Option<Batch> {
 fn decoding<D: Decode>(item: &Item) -> Batch {
     let payload = item.payload();
     let mut decoder = D::new(item, Memory::new(item.masked_wire()));
-    // Twice: what a batch leaves behind must not harm the next.
+    // Twice, because a batch must not affect the next one.
     for _ in 0..2 {
         let mut seen = 0;
         decoder.decode(|message| {

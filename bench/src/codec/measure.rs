@@ -1,7 +1,6 @@
-//! [`measure`]: time per message, of all libraries in turns.
+//! [`measure`]: the time per message of all libraries, in turn.
 //!
-//! It is the thread's own time on the CPU, so that other programs disturb it only by what they do to
-//! caches and clocks.
+//! It measures the thread's CPU time, so that other programs disturb it only through caches and clocks.
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -16,7 +15,7 @@ use crate::Spread;
 pub struct Row {
     /// The item's name.
     pub item: &'static str,
-    /// Those of the [`LIBRARIES`] that do it, in their order.
+    /// The [`LIBRARIES`] that support the item, in their order.
     pub cells: Vec<Cell>,
 }
 
@@ -25,15 +24,15 @@ pub struct Row {
 pub struct Cell {
     /// The library's name.
     pub library: &'static str,
-    /// Over all rounds.
+    /// The spread over all rounds.
     pub spread: Spread,
 }
 
-/// How long a library works in one round.
+/// How long a library runs in one round.
 const TURN_NS: f64 = 1e6;
 
-/// Measures all items. In each round every library has a turn, so that a disturbance of the machine
-/// meets them all alike. Call [`settle`](super::settle) at the beginning of the program.
+/// Measures all items. Every library runs in each round, so that disturbances of the machine affect all
+/// alike. Call [`settle`](super::settle) at the start of the program.
 #[must_use]
 pub fn measure(rounds: usize) -> Vec<Row> {
     ITEMS.iter().map(|item| measure_item(item, rounds)).collect()
@@ -59,7 +58,7 @@ struct Turns {
 }
 
 impl Turns {
-    /// `None` if the library does not do the item.
+    /// Returns `None` if the library does not support the item.
     fn new(library: &'static Library, item: &Item, rounds: usize) -> Option<Self> {
         let mut batch = library.prepare(item)?;
         let began = now_ns();
@@ -72,8 +71,8 @@ impl Turns {
     }
 
     fn take(&mut self, item: &Item) {
-        // Each round has its own allocations: where they lie should not decide.
-        let mut batch = self.library.prepare(item).expect("it did before");
+        // Each round has its own allocations, so that their placement does not decide.
+        let mut batch = self.library.prepare(item).expect("the library supports it");
         let warm_up = self.batches / 8;
         (0..warm_up).for_each(|_| batch());
         let began = now_ns();
@@ -83,14 +82,14 @@ impl Turns {
         self.times.push((now_ns() - began) / f64::from(self.batches));
     }
 
-    /// `None` if there was no round.
+    /// Returns `None` if there was no round.
     fn cell(self, messages: usize) -> Option<Cell> {
         let each = self.times.into_iter().map(|time| time / messages as f64).collect();
         Some(Cell { library: self.library.name, spread: Spread::of(each)? })
     }
 }
 
-/// The time this thread has had on the CPU.
+/// Returns the CPU time of this thread.
 fn now_ns() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64

@@ -8,31 +8,31 @@ use std::{
 
 use bytes::Bytes;
 
-/// A transport in memory. It brings the same bytes again and again, and takes all that is written.
+/// A transport in memory. It returns the same bytes again and again, and accepts all writes.
 ///
-/// A read never goes over the end of a batch, so each batch comes with the same reads; with one, if
-/// the reader has room for it.
+/// A read never crosses the end of a batch, so each batch takes the same reads: a single one, if the reader
+/// has room for it.
 pub(super) struct Memory {
     input: Bytes,
     read: usize,
     output: Output,
 }
 
-/// What was written. Whoever measures empties it before each batch.
+/// The bytes written. The measurement empties it before each batch.
 pub(super) type Output = Rc<RefCell<Vec<u8>>>;
 
 impl Memory {
-    /// Brings `input`.
+    /// Creates a transport that returns `input`.
     pub(super) fn new(input: Bytes) -> Self {
         Self { input, read: 0, output: Output::default() }
     }
 
-    /// Where what is written can be seen.
+    /// Returns where the written bytes can be seen.
     pub(super) fn output(&self) -> Output {
         Rc::clone(&self.output)
     }
 
-    /// The next bytes, `most` of them at most: a read without its copy.
+    /// Returns the next bytes, at most `most`: a read without its copy.
     pub(super) fn bring(&mut self, most: usize) -> &[u8] {
         if self.read == self.input.len() {
             self.read = 0;
@@ -42,7 +42,7 @@ impl Memory {
         &self.input[begin..self.read]
     }
 
-    /// Takes `bytes`: a write that never fails.
+    /// Accepts `bytes`: a write that never fails.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         self.output.borrow_mut().extend_from_slice(bytes);
     }
@@ -67,7 +67,7 @@ impl Write for Memory {
     }
 }
 
-/// The result of a future that never has to wait.
+/// Returns the result of a future that never has to wait.
 #[cfg(feature = "peers")]
 pub(super) fn now<F: Future>(future: F) -> F::Output {
     futures_util::FutureExt::now_or_never(future).expect("memory is always ready")

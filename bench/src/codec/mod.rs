@@ -1,30 +1,28 @@
-//! What a library's protocol code costs, without a network: each one decodes and encodes the same
-//! messages in memory.
+//! Measures a library's protocol code without a network: each library decodes and encodes the same messages
+//! in memory.
 //!
 //! # What is measured
 //!
 //! An [`Item`] is a batch of equal messages. Decoding begins with a copy of the whole batch into
-//! the library's own buffer, as a socket's `read` would make it, and goes on until the last message
-//! has been handed out, unmasked, and checked if it is text. Encoding ends when all the frames of
-//! the batch have been copied out, as a socket's `write` would do it. Both copies are inside of what
-//! is measured, for everyone; making the connection and the payloads is outside.
+//! the library's own buffer, as a socket's `read` would make it, and continues until the last message
+//! has been returned, unmasked, and checked if it is text. Encoding ends when all frames of the batch have
+//! been copied out, as a socket's `write` would do it. Both copies are measured for every library. Creating
+//! the connection and the payloads is not.
 //!
-//! Each library is driven in the fastest way that its documentation shows, at the level at which it
-//! hands out whole messages (joined, and text checked), and says so at the top of its file. None is
-//! asked for more than a batch holds. What is handed out passes through a
-//! [`black_box`](std::hint::black_box), and is dropped. Before anything is counted, each library
-//! must show that what it decodes and encodes is right.
+//! Each library is used in the fastest way that its documentation shows, at the level at which it returns
+//! whole messages (joined, and with text checked). The top of its file says how. None is asked for more
+//! than a batch holds. The results pass through a [`black_box`](std::hint::black_box), and are dropped.
+//! Before the measurement, each library's results are checked.
 //!
-//! # What is not
+//! # What is not measured
 //!
-//! System calls cost nothing here. A library that writes each frame by itself looks better than it
-//! is on a socket, and one that gathers frames looks no better than it should; that is for the
-//! comparison over real sockets.
+//! System calls cost nothing here. A library that writes each frame separately looks better than it is on a
+//! socket, and a library that gathers frames gains nothing. The comparison over real sockets shows that.
 //!
-//! # How
+//! # How to run it
 //!
-//! `cargo run --release --bin codec` takes the time, and `--bin instructions` counts instructions:
-//! the same number at each run, so that CI can hold Prism to it (`.ci/instructions`).
+//! `cargo run --release --bin codec` measures time, and `--bin instructions` counts instructions: the same
+//! number in each run, so that CI can compare (`.ci/instructions`).
 
 mod baseline;
 mod callgrind;

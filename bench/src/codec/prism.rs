@@ -1,8 +1,8 @@
 //! Prism: `prism-core`'s machine, in the loop that its documentation shows.
 //!
-//! The read is copied into a [`RecvBuffer`]; events are received until there are none; what is sent
-//! gathers in one buffer and leaves in one write. Payloads are lent, and given as slices. A client's
-//! mask keys come from the operating system, as those of Prism's adapters do.
+//! The read is copied into a [`RecvBuffer`], and events are received until there are no more. The output
+//! gathers in one buffer, and leaves in one write. Payloads are borrowed slices. A client's mask keys come
+//! from the operating system, as in Prism's adapters.
 
 use std::io::{Read, Write};
 
@@ -34,7 +34,7 @@ struct Reader {
 impl Decode for Reader {
     fn new(_: &Item, io: Memory) -> Self {
         let ws = WebSocket::server(&Config::default());
-        // As much as the driver's own buffers hold, and room for the header of the largest message.
+        // The size of the driver's own buffers, and room for the header of the largest message.
         let input = RecvBuffer::with_capacity(ROOM);
         Self { ws, input, out: BytesMut::new(), io }
     }

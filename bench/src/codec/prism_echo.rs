@@ -19,15 +19,15 @@ use tokio::{
 
 use super::{item::Item, library::Batch};
 
-/// A server's connection that waits; each batch, bytes come for it, it echoes them, and waits again.
+/// Prepares a server's connection. In each batch it receives bytes, echoes them, and waits again.
 ///
-/// The future of the connection is polled by hand: this is the driver's own work, without that of a
+/// The connection's future is polled by hand, so that only the driver's work is measured, without a
 /// runtime.
 pub(super) fn prepare(item: &Item) -> Batch {
     let (input, answer) = (item.masked_wire(), item.plain_wire());
     let echoed = Arc::new(AtomicUsize::new(0));
     let io = Peer { input, answer: answer.clone(), brought: true, echoed: Arc::clone(&echoed) };
-    // It is there for the connection's timer.
+    // The connection's timer needs a runtime.
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let mut connection =
         Box::pin(async move { serve_upgraded(io, "/", &Options::default(), &Echo).await });
@@ -41,11 +41,11 @@ pub(super) fn prepare(item: &Item) -> Batch {
     Box::new(move || {
         let before = echoed.load(Ordering::Relaxed);
         poll();
-        // A session may give others a turn before it goes on.
+        // A session may yield before it goes on.
         while echoed.load(Ordering::Relaxed) == before {
             poll();
         }
-        assert_eq!(echoed.load(Ordering::Relaxed) - before, length, "all of it, and once");
+        assert_eq!(echoed.load(Ordering::Relaxed) - before, length, "everything is echoed once");
     })
 }
 
@@ -57,7 +57,7 @@ impl Handler for Echo {
     }
 }
 
-/// The other end: brings its batch whenever it is asked after it has let the reader wait once.
+/// The other end: alternately returns `Pending` and its batch.
 struct Peer {
     input: Bytes,
     answer: Bytes,
@@ -86,7 +86,7 @@ impl AsyncWrite for Peer {
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // It all comes in one write; comparing it costs as much as a copy would.
+        // Everything arrives in one write. Comparing it costs as much as a copy would.
         assert!(buf == self.answer, "the echo is wrong");
         self.echoed.fetch_add(buf.len(), Ordering::Relaxed);
         Poll::Ready(Ok(buf.len()))

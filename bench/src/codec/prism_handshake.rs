@@ -7,7 +7,7 @@ use prism_core::{Accept, Config, RecvBuffer, ServerHandshake};
 
 use super::{item::Item, library::Batch};
 
-/// Reads the request, accepts it, and has the connection made.
+/// Prepares a batch that reads the request, accepts it, and creates the connection.
 pub(super) fn prepare(item: &Item) -> Batch {
     let messages = item.messages;
     let config = Config::default();
@@ -27,7 +27,7 @@ pub(super) fn prepare(item: &Item) -> Batch {
     Box::new(move || (0..messages).for_each(|_| accept_one()))
 }
 
-/// As a browser sends it.
+/// A request as a browser sends it.
 const REQUEST: &[u8] = b"GET /chat?room=42 HTTP/1.1\r\n\
     Host: www.example.org\r\n\
     Connection: Upgrade\r\n\

@@ -1,7 +1,7 @@
 //! sockudo-ws: its `Protocol`, which needs no I/O, as its own benchmarks drive it.
 //!
-//! `process_into` gives all messages of a read in a reused vector, its "zero-allocation hot path";
-//! `encode_message` appends a message that was made before to one buffer.
+//! `process_into` returns all messages of a read in a reused vector, its "zero-allocation hot path";
+//! `encode_message` appends a prepared message to one buffer.
 
 use std::io::Write;
 

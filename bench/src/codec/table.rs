@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{item::ITEMS, library::LIBRARIES};
 
-/// A table with a row for each item and a column for each library.
+/// Returns a table with a row for each item and a column for each library.
 #[must_use]
 pub fn table(title: &str, cell: impl Fn(&str, &str) -> Option<String>) -> String {
     let mut lines = vec![String::new(); ITEMS.len() + 1];
@@ -17,7 +17,7 @@ pub fn table(title: &str, cell: impl Fn(&str, &str) -> Option<String>) -> String
         append_column(&mut lines, column, |text, width| format!("  {text:>width$}"));
     }
     lines.iter().fold(String::new(), |mut table, line| {
-        let _ = writeln!(table, "{}", line.trim_end()); // a string takes everything
+        let _ = writeln!(table, "{}", line.trim_end()); // writing to a string cannot fail
         table
     })
 }

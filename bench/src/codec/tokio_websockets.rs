@@ -1,8 +1,7 @@
 //! tokio-websockets: `next` of its stream of messages; and `feed` for each message, then `flush`.
 //!
-//! It has `fastrand`, the fastest of its generators for mask keys. What is sent is a clone of
-//! `Bytes`. It gathers frames up to 8 KiB without copying them, and writes them in one vectored
-//! write.
+//! It uses `fastrand`, its fastest generator for mask keys. The payload is a clone of `Bytes`. It gathers
+//! frames up to 8 KiB without copying them, and writes them in one vectored write.
 
 use ::tokio_websockets::{ClientBuilder, Message, ServerBuilder, WebSocketStream};
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! tungstenite: its blocking `WebSocket`, `read`; and `write` for each message, then `flush`.
 //!
-//! Its buffers have their default size, which holds every batch. What is sent is a clone of
-//! `Bytes`, as its documentation advises for payloads that are at hand.
+//! Its buffers have their default size, which holds every batch. The payload is a clone of `Bytes`, as its
+//! documentation advises.
 
 use ::tungstenite::{Message, WebSocket, protocol};
 use bytes::Bytes;

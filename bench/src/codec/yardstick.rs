@@ -1,4 +1,4 @@
-//! Yardsticks: what the bytes of an item cost if nothing is understood of them.
+//! Yardsticks: the cost of an item's bytes without parsing them.
 
 use std::hint::black_box;
 

@@ -1,8 +1,8 @@
-//! yawc: `next_frame` of its `WebSocket`, which joins fragments and, asked for it, checks text; and
+//! yawc: `next_frame` of its `WebSocket`, which joins fragments and, if configured, checks text; and
 //! `feed` for each message, then `flush`.
 //!
-//! What is sent is a clone of `Bytes`. Its codec could be driven without I/O, but it neither joins
-//! fragments nor checks text, which would compare less work with more.
+//! The payload is a clone of `Bytes`. Its codec could be driven without I/O, but it neither joins fragments
+//! nor checks text, so the comparison would be unfair.
 
 use ::yawc::{Frame, Options, WebSocket};
 use bytes::Bytes;

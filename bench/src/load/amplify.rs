@@ -1,4 +1,4 @@
-//! Attacks on a server's memory: what each byte that they send has it hold.
+//! Attacks on a server's memory: how much it holds for each byte that they send.
 
 use std::{
     io::{self, Write},
@@ -17,18 +17,18 @@ use super::{
     flood::frame,
 };
 
-/// What a connection counts for beside the bytes that are sent on it: a SYN and an ACK, with their IP
+/// What a connection counts for besides the bytes that are sent on it: a SYN and an ACK, with their IP
 /// headers.
 const CONNECTION: u64 = 60 + 52;
 
-/// When the server's memory has not grown for so long, it does not grow any more.
+/// If the server's memory has not grown for this long, it has settled.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// How long that may take.
+/// How long the memory may take to settle.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// As long as a message may be by default.
-const LONGEST: usize = 1 << 20;
+/// The default limit for a message.
+const MAX_MESSAGE: usize = 1 << 20;
 
 /// An attack.
 #[derive(Debug)]
@@ -38,24 +38,24 @@ pub struct Attack {
     run: fn(&mut Attacker) -> io::Result<()>,
 }
 
-/// All of them.
+/// All attacks.
 pub const ATTACKS: &[Attack] = &[
-    Attack { name: "chat", run: Attacker::tell_who_does_not_read },
+    Attack { name: "chat", run: Attacker::broadcast_to_unread_members },
     Attack { name: "pages", run: Attacker::leave_pages_unread },
-    Attack { name: "rate", run: Attacker::talk_too_fast },
-    Attack { name: "say", run: Attacker::say_to_who_does_not_read },
-    Attack { name: "presence", run: Attacker::change_before_who_does_not_read },
+    Attack { name: "rate", run: Attacker::exceed_the_message_rate },
+    Attack { name: "say", run: Attacker::flood_a_room_with_unread_members },
+    Attack { name: "presence", run: Attacker::change_before_unread_watchers },
     Attack { name: "watch-again", run: Attacker::watch_again_unread },
-    Attack { name: "crowd", run: Attacker::talk_in_step },
-    Attack { name: "busy", run: Attacker::send_to_who_is_busy },
+    Attack { name: "crowd", run: Attacker::send_at_once },
+    Attack { name: "busy", run: Attacker::send_to_busy_handlers },
     Attack { name: "empty-fragments", run: Attacker::send_empty_fragments },
     Attack { name: "unfinished", run: Attacker::leave_messages_unfinished },
     Attack { name: "pings", run: Attacker::leave_pongs_unread },
-    Attack { name: "silent", run: Attacker::say_nothing },
+    Attack { name: "silent", run: Attacker::stay_silent },
 ];
 
 impl Attack {
-    /// Attacks; how many bytes were sent, and how much memory the server had at most beyond what it had
+    /// Runs the attack. Returns how many bytes were sent, and the growth of the server's peak memory since
     /// before the first connection.
     ///
     /// # Errors
@@ -71,40 +71,40 @@ impl Attack {
     }
 }
 
-/// An attacker's connections. They stay open until all is over.
+/// An attacker's connections, which stay open until the attack is over.
 struct Attacker {
     address: SocketAddr,
     server: Process,
     groups: Vec<(Poll, Vec<Client>)>,
-    /// Those that never become a WebSocket.
+    /// The connections that never become a WebSocket.
     raw: Vec<TcpStream>,
-    /// What was sent on those.
+    /// How many bytes were sent on those.
     sent: u64,
 }
 
 impl Attacker {
     // ---- the examples
 
-    /// Two thousand members of a chat that do not read, and one message as long as it may be.
-    fn tell_who_does_not_read(&mut self) -> io::Result<()> {
+    /// Two thousand members of a chat that do not read, and one message of the maximum length.
+    fn broadcast_to_unread_members(&mut self) -> io::Result<()> {
         self.open("/ws", 2000)?;
         self.open("/ws", 1)?;
-        self.each(&frame(OpCode::Text, true, &vec![b'a'; LONGEST]))
+        self.each(&frame(OpCode::Text, true, &vec![b'a'; MAX_MESSAGE]))
     }
 
-    /// A thousand requests for a page, which nobody reads.
+    /// A thousand requests for a page that is never read.
     fn leave_pages_unread(&mut self) -> io::Result<()> {
         self.connect(1000, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     }
 
-    /// A thousand peers that send small messages faster than they are taken.
-    fn talk_too_fast(&mut self) -> io::Result<()> {
+    /// A thousand peers that send small messages faster than the server accepts them.
+    fn exceed_the_message_rate(&mut self) -> io::Result<()> {
         self.open("/ws", 1000)?;
         self.each(&frame(OpCode::Text, true, b"").repeat(110))
     }
 
-    /// Sixty members of a room that do not read, and ten who say as much as they may.
-    fn say_to_who_does_not_read(&mut self) -> io::Result<()> {
+    /// Sixty members of a room that do not read, and ten that send as much as they may.
+    fn flood_a_room_with_unread_members(&mut self) -> io::Result<()> {
         self.open("/ws", 60)?;
         self.each(&frame(OpCode::Text, true, b"/join a"))?;
         self.open("/ws", 10)?;
@@ -115,9 +115,8 @@ impl Attacker {
 
     // ---- presence
 
-    /// Ten people with as much metadata as there may be, which they change, and sixty watchers that do not
-    /// read.
-    fn change_before_who_does_not_read(&mut self) -> io::Result<()> {
+    /// Ten people who change their metadata of the maximum size, and sixty watchers that do not read.
+    fn change_before_unread_watchers(&mut self) -> io::Result<()> {
         self.open("/", 60)?;
         self.each(&frame(OpCode::Text, true, b"watch"))?;
         self.open("/", 10)?;
@@ -128,8 +127,8 @@ impl Attacker {
         Ok(())
     }
 
-    /// Ten people with as much metadata as there may be, one of whom changes, and sixty watchers that do
-    /// not read, but ask for the state again and again.
+    /// Ten people with metadata of the maximum size, one of whom changes it, and sixty watchers that do not
+    /// read, but request the state again and again.
     fn watch_again_unread(&mut self) -> io::Result<()> {
         self.open("/", 1)?;
         self.open("/", 9)?;
@@ -149,8 +148,8 @@ impl Attacker {
 
     // ---- echo
 
-    /// A crowd that talks in step.
-    fn talk_in_step(&mut self) -> io::Result<()> {
+    /// A crowd of peers that all send at the same moment.
+    fn send_at_once(&mut self) -> io::Result<()> {
         self.open("/", 4096)?;
         let message = Payload { size: 5, text: false }.frame();
         let (poll, clients) = self.groups.last_mut().expect("it was just opened");
@@ -158,12 +157,12 @@ impl Attacker {
     }
 
     /// Two thousand peers that send a byte to a handler that does not return.
-    fn send_to_who_is_busy(&mut self) -> io::Result<()> {
+    fn send_to_busy_handlers(&mut self) -> io::Result<()> {
         self.open("/", 2000)?;
         self.each(&frame(OpCode::Binary, true, b"a"))
     }
 
-    /// A thousand messages of empty fragments, as many in a row as there may be, and a byte between them.
+    /// A thousand messages of empty fragments, with a byte after the maximum number of empty ones in a row.
     fn send_empty_fragments(&mut self) -> io::Result<()> {
         self.open("/", 1000)?;
         let mut row = frame(OpCode::Continuation, false, b"a");
@@ -172,10 +171,10 @@ impl Attacker {
         self.each(&[begin, row.repeat(16)].concat())
     }
 
-    /// A hundred messages that are as long as they may be, but for their last byte.
+    /// A hundred messages of the maximum length, without their last byte.
     fn leave_messages_unfinished(&mut self) -> io::Result<()> {
         self.open("/", 100)?;
-        let mut message = Payload { size: LONGEST, text: false }.frame();
+        let mut message = Payload { size: MAX_MESSAGE, text: false }.frame();
         message.pop();
         self.each(&message)
     }
@@ -187,13 +186,13 @@ impl Attacker {
     }
 
     /// Eight thousand connections on which nothing is sent.
-    fn say_nothing(&mut self) -> io::Result<()> {
+    fn stay_silent(&mut self) -> io::Result<()> {
         self.connect(8000, b"")
     }
 
-    // ---- how it is done
+    // ---- connections
 
-    /// Opens so many WebSockets.
+    /// Opens this many WebSockets.
     fn open(&mut self, path: &str, count: usize) -> io::Result<()> {
         let mut poll = Poll::new()?;
         let clients = client::open(&mut poll, Site::new(self.address, path), count)?;
@@ -201,7 +200,7 @@ impl Attacker {
         Ok(())
     }
 
-    /// Sends this on each of those that were opened last.
+    /// Sends these bytes on each of the WebSockets that were opened last.
     fn each(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (poll, clients) = self.groups.last_mut().expect("some were opened");
         let began = Instant::now();
@@ -214,7 +213,7 @@ impl Attacker {
         Ok(())
     }
 
-    /// Opens so many connections, and sends this on each.
+    /// Opens this many TCP connections, and sends these bytes on each.
     fn connect(&mut self, count: usize, bytes: &[u8]) -> io::Result<()> {
         for _ in 0..count {
             let mut stream = TcpStream::connect(self.address)?;
@@ -225,7 +224,7 @@ impl Attacker {
         Ok(())
     }
 
-    /// How much was sent in all.
+    /// Returns how many bytes were sent in all.
     fn sent(&self) -> u64 {
         let clients = || self.groups.iter().flat_map(|(_, clients)| clients);
         let connections = (clients().count() + self.raw.len()) as u64;
@@ -233,19 +232,19 @@ impl Attacker {
     }
 }
 
-/// As much metadata as there may be, without its quotes.
+/// The maximum size of metadata, without its quotes.
 const META: usize = (4 << 10) - 2;
 
-/// Longer than changes are gathered.
+/// Longer than the window in which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(150);
 
-/// The most memory that the server has had, once it does not grow any more.
+/// Waits until the server's memory has settled, and returns its peak.
 fn settled_peak(server: Process) -> io::Result<u64> {
     let (began, mut peak) = (Instant::now(), server.peak()?);
     loop {
         thread::sleep(QUIET);
         let now = server.peak()?;
-        // So much it grows for reasons of its own.
+        // The server grows by this much for other reasons.
         if now <= peak + (64 << 10) || began.elapsed() > PATIENCE {
             return Ok(now);
         }

@@ -1,4 +1,4 @@
-//! Good clients that come one after the other, and how long each handshake takes.
+//! Good clients that connect one after the other, and how long each handshake takes.
 
 use std::{
     collections::HashMap,
@@ -14,24 +14,24 @@ use super::{
     client::{Client, Site},
 };
 
-/// Handshakes that begin at fixed times, however long the others take.
+/// Handshakes that start at fixed times, however long the others take.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrivals {
-    /// How long it is from one to the next.
+    /// The time from one handshake to the next.
     pub every: Duration,
-    /// How long they come.
+    /// How long handshakes are started.
     pub duration: Duration,
-    /// How long the last of them are waited for.
+    /// How long to wait for the last of them.
     pub grace: Duration,
 }
 
 impl Arrivals {
-    /// Measures each from its first packet until it has its answer. One that has none in the end, or is
-    /// refused, has taken as long as it was watched at least. The server's CPU time is that of all that it
-    /// does.
+    /// Measures each handshake from its first packet to its answer. A handshake without an answer at the
+    /// end, or one that is refused, counts for as long as it was watched. The server's CPU time includes all
+    /// its work.
     ///
     /// # Errors
-    /// If the machine gives no more sockets.
+    /// If the machine runs out of sockets.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(Latency, Sample)> {
         let (mut poll, site) = (Poll::new()?, Site::from(address));
         let mut events = Events::with_capacity(256);

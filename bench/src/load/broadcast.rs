@@ -1,4 +1,4 @@
-//! One publishes, all receive.
+//! Broadcasts: one connection publishes, and all receive.
 
 use std::{
     io,
@@ -19,13 +19,13 @@ use super::{
 /// Messages from one connection to all, itself included.
 #[derive(Clone, Copy, Debug)]
 pub struct Broadcast {
-    /// How many connections there are that read.
+    /// The number of connections that read.
     pub members: usize,
-    /// And how many that do not.
+    /// The number of connections that do not read.
     pub silent: usize,
     /// What is published.
     pub payload: Payload,
-    /// How many messages are under way: the next is published when all have an earlier one.
+    /// How many messages are in flight: the next one is published when all have an earlier one.
     pub depth: usize,
     /// How long it runs before it counts.
     pub warm_up: Duration,
@@ -33,16 +33,16 @@ pub struct Broadcast {
     pub duration: Duration,
 }
 
-/// What came of it.
+/// The result of a broadcast.
 #[derive(Debug)]
 pub struct Deliveries {
     /// The deliveries.
     pub sample: Sample,
-    /// For each message, from when it was published until the last of those that read had it.
+    /// For each message, the time from its publication until the last reader had it.
     pub lags: Vec<Duration>,
-    /// The server's memory in bytes, when it was over.
+    /// The server's memory at the end, in bytes.
     pub memory: u64,
-    /// How many deliveries were dropped, all of them to those that do not read.
+    /// How many deliveries were dropped, all of them to members that do not read.
     pub dropped: u64,
 }
 
@@ -50,7 +50,7 @@ impl Broadcast {
     /// Measures.
     ///
     /// # Errors
-    /// If the server fails a connection, be it one that does not read, or loses a message.
+    /// If the server fails a connection, including one that does not read, or loses a message.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Deliveries> {
         let silent = Silent::open(address, self.silent)?;
         let mut poll = Poll::new()?;
@@ -63,8 +63,8 @@ impl Broadcast {
         let mut buffer = vec![0; READ_SIZE];
         clients[0].send(&pattern, pattern.len())?;
         let mut span = Span::start(server, self.warm_up, self.duration);
-        // Of each of the messages under way, when it was published and how many have it: message `n`
-        // is at `n % depth`.
+        // For each message in flight, when it was published and how many have it. Message `n` is at
+        // `n % depth`.
         let mut underway = vec![(Instant::now(), 0); self.depth];
         let (mut count, mut lags) = (0, Vec::new());
         let mut published = self.depth as u64;

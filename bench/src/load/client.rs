@@ -1,4 +1,4 @@
-//! One connection of the load generator, and how many of them are opened.
+//! One connection of the load generator, and opening many of them.
 
 use std::{
     io::{self, Read, Write},
@@ -11,30 +11,30 @@ use mio::{Events, Interest, Poll, Registry, Token, event::Event, net::TcpStream}
 
 use super::reader::{Reader, Seen};
 
-/// How many handshakes are under way at once.
+/// How many handshakes run at once.
 pub(super) const AT_ONCE: usize = 64;
 
-/// How long nothing may happen.
+/// How long to wait before the server counts as hanging.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What one `read` takes at most.
+/// The most bytes that one `read` takes.
 pub(super) const READ_SIZE: usize = 256 << 10;
 
-/// Where a server is, and the request that opens a connection there.
+/// A server's address, and the request that opens a connection.
 #[derive(Clone)]
 pub(super) struct Site {
     address: SocketAddr,
     request: Rc<[u8]>,
 }
 
-/// Empty, and masked with zeros.
+/// An empty pong, masked with zeros.
 const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 
 pub(super) struct Client {
     stream: TcpStream,
     reader: Reader,
     stage: Stage,
-    /// How many bytes of the pattern are due, and where in it we are.
+    /// How many bytes of the pattern are due, and the position in it.
     due: usize,
     at: usize,
     /// How many messages it has received.
@@ -44,15 +44,15 @@ pub(super) struct Client {
 }
 
 enum Stage {
-    /// With the request that is to be sent.
+    /// Connecting, with the request to send.
     Connecting(Rc<[u8]>),
-    /// What has come of the response.
+    /// Waiting for the response, with what has arrived of it.
     Asked(Vec<u8>),
     Open,
 }
 
 impl Site {
-    /// A route of a server.
+    /// Creates the site of a server's route.
     pub(super) fn new(address: SocketAddr, path: &str) -> Self {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\n\
@@ -71,7 +71,7 @@ impl From<SocketAddr> for Site {
 }
 
 impl Client {
-    /// Begins to connect.
+    /// Starts to connect.
     pub(super) fn connect(site: &Site, poll: &Registry, token: usize) -> io::Result<Self> {
         let mut stream = TcpStream::connect(site.address)?;
         poll.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
@@ -79,7 +79,7 @@ impl Client {
         Ok(Self { stream, reader: Reader::default(), stage, due: 0, at: 0, messages: 0, sent: 0 })
     }
 
-    /// Goes on with the handshake; whether it is done.
+    /// Continues the handshake, and returns whether it is done.
     pub(super) fn advance(&mut self, event: &Event, buffer: &mut [u8]) -> io::Result<bool> {
         match &mut self.stage {
             Stage::Connecting(request) if event.is_writable() => {
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Reads all there is.
+    /// Reads everything available.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Seen> {
         let mut all = Seen::default();
         loop {
@@ -140,14 +140,14 @@ impl Client {
         }
     }
 
-    /// Reads all there is, and answers the pings in it. Only while nothing else is being sent.
+    /// Reads everything available, and answers the pings in it. Call it only while nothing else is sent.
     pub(super) fn answer_pings(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let pings = self.receive(buffer)?.pings;
         self.send(PONG, pings * PONG.len())?;
         Ok(pings)
     }
 
-    /// Reads all there is, and drops it unseen; how much it was.
+    /// Reads everything available, drops it unseen, and returns how much it was.
     pub(super) fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut all = 0;
         loop {
@@ -161,15 +161,15 @@ impl Client {
         }
     }
 
-    /// Sends so many bytes more of the pattern, which is repeated without end; as much as fits
-    /// now, the rest when this is called again.
+    /// Sends this many more bytes of the pattern, which repeats endlessly: as much as fits now, and the rest
+    /// when this is called again.
     pub(super) fn send(&mut self, pattern: &[u8], more: usize) -> io::Result<()> {
         self.due += more;
         while self.due > 0 && self.push(pattern, self.due)? > 0 {}
         Ok(())
     }
 
-    /// Sends the next bytes of the pattern, by one write: as many as fit, and at most so many. How many
+    /// Sends the next bytes of the pattern by one write: as many as fit, but at most `most`. Returns how many
     /// those were.
     pub(super) fn push(&mut self, pattern: &[u8], most: usize) -> io::Result<usize> {
         let end = pattern.len().min(self.at + most);
@@ -184,13 +184,13 @@ impl Client {
         Ok(len)
     }
 
-    /// Whether all that was to be sent has been.
+    /// Returns whether everything was sent.
     pub(super) const fn has_sent(&self) -> bool {
         self.due == 0
     }
 }
 
-/// Opens so many connections.
+/// Opens this many connections.
 pub(super) fn open(
     poll: &mut Poll,
     site: impl Into<Site>,
@@ -208,7 +208,7 @@ pub(super) fn open(
         for event in &events {
             let client = &mut clients[event.token().0];
             if matches!(client.stage, Stage::Open) {
-                client.answer_pings(&mut buffer)?; // opening many may take longer than they wait
+                client.answer_pings(&mut buffer)?; // opening many may take longer than the pong timeout
             } else if client.advance(event, &mut buffer)? {
                 opened += 1;
             }
@@ -217,8 +217,8 @@ pub(super) fn open(
     Ok(clients)
 }
 
-/// Waits for events, but not for ever, and without going to sleep. Who writes to somebody asleep has to
-/// wake him, and on one machine that is the server's time; for a client elsewhere it would not be.
+/// Waits for events with a timeout, without sleeping. Waking a sleeping process would cost the server time,
+/// which a client on another machine does not.
 pub(super) fn watch(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     let begin = Instant::now();
     loop {
@@ -232,7 +232,7 @@ pub(super) fn watch(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     }
 }
 
-/// Waits for events, but not for ever.
+/// Waits for events with a timeout.
 pub(super) fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     poll.poll(events, Some(PATIENCE))?;
     if events.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }

@@ -1,4 +1,4 @@
-//! Connections that all talk at the same moment.
+//! Connections that all send at the same moment.
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -13,10 +13,10 @@ use super::{
 /// How long a server may take to come to rest.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// How often they talk: buffers that are kept from one time to the next should be seen.
+/// How often they send, so that buffers that are kept from one time to the next show.
 const TIMES: usize = 5;
 
-/// A crowd that talks in step.
+/// A crowd of connections that all send at the same moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd {
     /// How many connections.
@@ -26,13 +26,13 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Bytes of memory per connection at the peak: in all, and beyond what it takes idle.
+    /// Measures the bytes of memory per connection at the peak: in all, and beyond its idle memory.
     ///
     /// # Errors
     /// If the server fails a connection.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, f64)> {
         let frame = self.payload.frame();
-        // What a server sets up once is no connection's.
+        // What a server sets up once does not count.
         let mut poll = Poll::new()?;
         let mut first = client::open(&mut poll, address, AT_ONCE)?;
         talk(&mut poll, &mut first, &frame, server)?;
@@ -49,15 +49,15 @@ impl Crowd {
     }
 }
 
-/// What the server has at rest; the peak is counted from now on.
+/// Returns the server's memory at rest, and resets its peak.
 fn settled(server: Process) -> io::Result<u64> {
     thread::sleep(SETTLE);
     server.forget_peak()?;
     server.peak()
 }
 
-/// One echo on each, all at once. The server is stopped while they send: their messages are all there
-/// when it goes on, as if they had come while it was busy with something else.
+/// Exchanges one echo on each connection, all at once. The server is stopped while the clients send, so
+/// that all messages are there when it continues, as if it had been busy meanwhile.
 pub(super) fn talk(
     poll: &mut Poll,
     clients: &mut [Client],

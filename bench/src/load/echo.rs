@@ -1,4 +1,4 @@
-//! Messages there and back.
+//! Echoes.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,14 +10,14 @@ use super::{
     span::Span,
 };
 
-/// Echo on many connections, each with some messages under way.
+/// Echo on many connections, each with some messages in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct Echo {
     /// How many connections.
     pub connections: usize,
     /// What is sent on each.
     pub payload: Payload,
-    /// How many messages are under way on each.
+    /// How many messages are in flight on each.
     pub depth: usize,
     /// How long it runs before it counts.
     pub warm_up: Duration,
@@ -34,7 +34,7 @@ impl Echo {
         let mut poll = Poll::new()?;
         let mut clients = client::open(&mut poll, address, self.connections)?;
         let frame = self.payload.frame();
-        // What is due at once should be one write.
+        // One write sends what is due at once.
         let pattern = frame.repeat(self.depth.min(1.max(READ_SIZE / frame.len())));
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; READ_SIZE];

@@ -1,4 +1,4 @@
-//! Attackers that send as fast as the server takes it.
+//! Attackers that send as fast as the server accepts it.
 
 use std::{
     io,
@@ -16,16 +16,16 @@ use super::{
     client::{self, READ_SIZE},
 };
 
-/// How much is sent on one connection before it is another's turn.
+/// How many bytes are sent on one connection before the next one's turn.
 const AT_ONCE: usize = 256 << 10;
 
-/// How long it waits at most before it looks at the clock.
+/// The longest wait before the clock is read again.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How many fragments a message of fragments has: fewer than an unfinished message may be long.
 const FRAGMENTS: usize = 1 << 16;
 
-/// What is sent without end.
+/// What is sent endlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Messages without payload. Their echoes are read.
@@ -35,7 +35,7 @@ pub enum Kind {
     /// Messages of a megabyte. Their echoes are read: a server stops reading from a peer whose echoes
     /// it cannot send.
     Large,
-    /// Empty pings. Their pongs are not read: a server cannot stop reading for that.
+    /// Empty pings. Their pongs are not read: unread pongs do not stop a server from reading.
     Pings,
 }
 
@@ -44,14 +44,15 @@ pub enum Kind {
 pub struct Flood {
     /// What is sent.
     pub kind: Kind,
-    /// How many attackers there are, with a connection each.
+    /// How many attackers there are, each with one connection.
     pub attackers: usize,
     /// How long they send.
     pub duration: Duration,
 }
 
 impl Flood {
-    /// Floods; how many bytes a second the server took. Says `flooding` when all are connected.
+    /// Floods, and returns how many bytes per second the server took. Prints `flooding` once all attackers
+    /// are connected.
     ///
     /// # Errors
     /// If the server fails a connection.
@@ -82,7 +83,7 @@ impl Flood {
 }
 
 impl Kind {
-    /// Frames, so many that one write is not much smaller than it could be.
+    /// Returns enough frames for large writes.
     fn pattern(self) -> Vec<u8> {
         let many = |frame: Vec<u8>| frame.repeat(AT_ONCE.div_ceil(frame.len()));
         match self {
@@ -103,12 +104,12 @@ impl FromStr for Kind {
             "fragments" => Ok(Self::Fragments),
             "large" => Ok(Self::Large),
             "pings" => Ok(Self::Pings),
-            _ => Err(format!("no flood is called {word}")),
+            _ => Err(format!("unknown flood {word}")),
         }
     }
 }
 
-/// A message in so many fragments of one byte.
+/// Returns a message in this many fragments of one byte.
 pub(super) fn fragments(count: usize) -> Vec<u8> {
     let fragment = |number: usize| {
         let opcode = if number == 0 { OpCode::Binary } else { OpCode::Continuation };
@@ -117,7 +118,7 @@ pub(super) fn fragments(count: usize) -> Vec<u8> {
     (0..count).flat_map(fragment).collect()
 }
 
-/// A frame, masked with zeros.
+/// Returns a frame that is masked with zeros.
 pub(super) fn frame(opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
     let mut wire = BytesMut::new();
     let len = payload.len() as u64;
@@ -132,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// The lengths of messages, and how many pings there are.
+    /// Returns the lengths of the messages, and the number of pings.
     fn received(bytes: &[u8]) -> (Vec<usize>, usize) {
         let mut socket = WebSocket::server(&Config::default());
         let (mut input, mut out) = (RecvBuffer::new(), BytesMut::new());
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn floods_are_what_they_are_called_and_can_be_repeated() {
+    fn floods_are_valid_and_can_be_repeated() {
         for repeated in 1..=2 {
             let flood = |kind: Kind| received(&kind.pattern().repeat(repeated));
             let count = |frame: usize| AT_ONCE.div_ceil(frame) * repeated;

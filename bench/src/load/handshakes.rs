@@ -10,12 +10,12 @@ use super::{
     span::Span,
 };
 
-/// As many handshakes per second as the server can do, with a fixed number under way.
+/// As many handshakes per second as the server can do, with a fixed number in progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshakes {
     /// How long it runs before it counts.
     pub warm_up: Duration,
-    /// How long it counts. Each connection takes a port of the machine's 28,000 for a while.
+    /// How long it counts. Each connection occupies one of the machine's 28,000 ports for a while.
     pub duration: Duration,
 }
 

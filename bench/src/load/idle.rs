@@ -27,13 +27,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Bytes per connection: fresh, and after the echo.
+    /// Measures bytes per connection: fresh, and after the echo.
     ///
     /// # Errors
     /// If the server fails a connection.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, Option<f64>)> {
         let mut poll = Poll::new()?;
-        // What a server sets up once is no connection's, nor is what it needs for as many as come at once.
+        // What a server sets up once, or for many connections at once, does not count.
         let mut first = client::open(&mut poll, address, AT_ONCE)?;
         if let Some(payload) = self.echo {
             echo_once(&mut poll, &mut first, payload)?;
@@ -55,14 +55,14 @@ impl Memory {
 pub struct Idle {
     /// How many connections.
     pub connections: usize,
-    /// How long to let it settle before it counts: others may be connecting still.
+    /// How long to wait before it counts: others may still be connecting.
     pub settle: Duration,
     /// How long it counts.
     pub duration: Duration,
 }
 
 impl Idle {
-    /// Answers pings; what is counted is those. Also the server's memory in bytes, all of it.
+    /// Answers pings and counts them. Also returns all of the server's memory, in bytes.
     ///
     /// # Errors
     /// If the server fails a connection.
@@ -83,7 +83,7 @@ fn settled(server: Process) -> io::Result<u64> {
     server.memory()
 }
 
-/// One echo on each, a few at a time.
+/// Exchanges one echo on each connection, a few at a time.
 fn echo_once(poll: &mut Poll, clients: &mut [Client], payload: Payload) -> io::Result<()> {
     let frame = payload.frame();
     let mut events = Events::with_capacity(1024);
@@ -104,7 +104,7 @@ fn echo_once(poll: &mut Poll, clients: &mut [Client], payload: Payload) -> io::R
     Ok(())
 }
 
-/// How many pings there were.
+/// Answers pings for this long, and returns how many there were.
 fn answer_pings(poll: &mut Poll, clients: &mut [Client], time: Duration) -> io::Result<u64> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; READ_SIZE];

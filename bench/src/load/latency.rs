@@ -1,22 +1,22 @@
-//! How long things took, and how it is told to another process.
+//! Latencies, and their text form for another process.
 
 use std::{error::Error, fmt, str::FromStr, time::Duration};
 
 /// The quantiles of some durations.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
-    /// How many durations there were.
+    /// The number of durations.
     pub count: usize,
-    /// Half of them were shorter.
+    /// The median.
     pub p50: Duration,
-    /// Ninety-nine of a hundred were shorter.
+    /// The 99th percentile.
     pub p99: Duration,
     /// The longest.
     pub max: Duration,
 }
 
 impl Latency {
-    /// Those of these durations; `None` if there are none.
+    /// Returns the quantiles of these durations; `None` if there are none.
     #[must_use]
     pub fn of(mut durations: Vec<Duration>) -> Option<Self> {
         durations.sort_unstable();

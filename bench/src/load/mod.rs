@@ -1,4 +1,4 @@
-//! The load generator: one thread, one epoll, frames made beforehand, replies counted and dropped.
+//! The load generator: one thread with epoll, prepared frames, and replies that are counted and dropped.
 
 mod amplify;
 mod arrivals;

@@ -1,4 +1,4 @@
-//! What is sent: a message's payload, and its frame.
+//! A message's payload, and its frame.
 
 use std::str::FromStr;
 
@@ -15,11 +15,11 @@ pub struct Payload {
     pub text: bool,
 }
 
-/// Any mask does: a server does not care, and what is random can be repeated by nobody.
+/// A fixed mask: it makes no difference to a server, and the run can be repeated.
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
 impl Payload {
-    /// The whole frame, masked.
+    /// Returns the whole frame, masked.
     pub(super) fn frame(self) -> Vec<u8> {
         let payload = if self.text { self.text() } else { self.binary() };
         let mut wire = BytesMut::new();
@@ -48,7 +48,7 @@ impl Payload {
 impl FromStr for Payload {
     type Err = std::num::ParseIntError;
 
-    /// `512` for binary, `text-512` for text.
+    /// Parses `512` as binary, and `text-512` as text.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let text = word.strip_prefix("text-");
         Ok(Self { size: text.unwrap_or(word).parse()?, text: text.is_some() })

@@ -1,4 +1,4 @@
-//! What the kernel says about the server's process.
+//! The kernel's figures for the server's process.
 
 use std::{fs, io};
 
@@ -9,11 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Process(pub u32);
 
 impl Process {
-    /// The CPU time of all its threads, from the scheduler, which counts nanoseconds; those of
-    /// `/proc/PID/stat` are ticks of ten milliseconds.
+    /// Returns the CPU time of all its threads, from the scheduler, which counts nanoseconds.
+    /// (`/proc/PID/stat` has ticks of ten milliseconds.)
     ///
     /// # Errors
-    /// If there is no such process any more.
+    /// If the process no longer exists.
     pub fn cpu_ns(self) -> io::Result<u64> {
         let mut sum = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.0))? {
@@ -25,36 +25,36 @@ impl Process {
         Ok(sum)
     }
 
-    /// Its memory, in bytes, without that of files: code that happened to run counts for nobody.
+    /// Returns its memory in bytes, without files: code that happened to run does not count.
     ///
     /// # Errors
-    /// If there is no such process any more.
+    /// If the process no longer exists.
     pub fn memory(self) -> io::Result<u64> {
         kilobytes(&format!("/proc/{}/smaps_rollup", self.0), "Pss_Anon:")
     }
 
-    /// Forgets the [peak](Self::peak) so far.
+    /// Resets the [peak](Self::peak).
     ///
     /// # Errors
-    /// If there is no such process any more, or it is somebody else's.
+    /// If the process no longer exists, or belongs to another user.
     pub fn forget_peak(self) -> io::Result<()> {
         fs::write(format!("/proc/{}/clear_refs", self.0), "5")
     }
 
-    /// The most memory that it has had, without that of files as it is now.
+    /// Returns its peak memory, without the current memory of files.
     ///
     /// # Errors
-    /// If there is no such process any more.
+    /// If the process no longer exists.
     pub fn peak(self) -> io::Result<u64> {
         let status = format!("/proc/{}/status", self.0);
         let files = kilobytes(&status, "RssFile:")? + kilobytes(&status, "RssShmem:")?;
         Ok(kilobytes(&status, "VmHWM:")?.saturating_sub(files))
     }
 
-    /// Stops it, or lets it go on.
+    /// Sends it a signal, such as `SIGSTOP` or `SIGCONT`.
     ///
     /// # Errors
-    /// If there is no such process any more, or it is somebody else's.
+    /// If the process no longer exists, or belongs to another user.
     pub fn signal(self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);
         Ok(kill_process(pid.ok_or(io::ErrorKind::NotFound)?, signal)?)

@@ -1,11 +1,11 @@
-//! Counts the messages in a stream of bytes, by its frames' lengths.
+//! Counts the messages in a stream of bytes, by the lengths of its frames.
 
 use std::io;
 
-/// Where in a server's stream of frames we are.
+/// The position in a server's stream of frames.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// How much of the current payload is to come, and what it is.
+    /// How much of the current payload is still to come, and its kind.
     left: usize,
     ends_message: bool,
     is_ping: bool,
@@ -14,7 +14,7 @@ pub(super) struct Reader {
     head_len: usize,
 }
 
-/// What a piece of the stream brought.
+/// What a piece of the stream contains.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) messages: usize,
@@ -42,7 +42,7 @@ impl Reader {
         }
     }
 
-    /// Takes a header, byte by byte if it came in pieces; whether it is complete.
+    /// Takes a header, byte by byte if it arrives in pieces. Returns whether it is complete.
     fn head(&mut self, bytes: &mut &[u8]) -> io::Result<bool> {
         while let Some((&byte, rest)) = bytes.split_first() {
             self.head[self.head_len] = byte;
@@ -63,7 +63,7 @@ impl Reader {
     }
 }
 
-/// A server's frames have no mask.
+/// Returns the length of the payload, if the header is complete. A server's frames have no mask.
 fn payload_len(head: &[u8]) -> Option<usize> {
     match (head.get(1)?, head.len()) {
         (126, 4) => Some(u16::from_be_bytes([head[2], head[3]]).into()),

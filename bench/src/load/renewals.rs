@@ -1,4 +1,4 @@
-//! Peers that connect and say nothing, and come back when they are dropped.
+//! Peers that connect, send nothing, and reconnect when they are dropped.
 
 use std::{
     io::{self, Read},
@@ -8,24 +8,24 @@ use std::{
 
 use mio::{Events, Interest, Poll, Registry, Token, net::TcpStream};
 
-/// How long all may take to come for the first time.
+/// How long all may take to connect for the first time.
 const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// Silent peers.
 #[derive(Clone, Copy, Debug)]
 pub struct Renewals {
-    /// How many there are at each moment, those that wait in the kernel's queue included.
+    /// How many there are at any time, including those in the kernel's queue.
     pub peers: usize,
-    /// How long they come back.
+    /// How long they keep reconnecting.
     pub duration: Duration,
 }
 
 impl Renewals {
-    /// Comes, again and again; how often a peer was dropped. Says `silent` when they have had time to come
-    /// for the first time.
+    /// Connects again and again, and returns how often a peer was dropped. Prints `silent` once all have had
+    /// time to connect.
     ///
     /// # Errors
-    /// If the machine gives no more sockets.
+    /// If the machine runs out of sockets.
     pub fn run(&self, address: SocketAddr) -> io::Result<u64> {
         let mut poll = Poll::new()?;
         let mut events = Events::with_capacity(1024);
@@ -58,7 +58,7 @@ fn connect(address: SocketAddr, registry: &Registry, token: usize) -> io::Result
     Ok(stream)
 }
 
-/// Whether the server has ended the connection, or the kernel has given up to make it.
+/// Returns whether the server has ended the connection, or the kernel has given up connecting.
 fn is_over(peer: &mut TcpStream) -> bool {
     match peer.read(&mut [0; 64]) {
         Ok(count) => count == 0,

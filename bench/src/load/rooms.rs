@@ -1,4 +1,4 @@
-//! The example `rooms`: those who sit in very many rooms, and those who ask which rooms there are.
+//! Load on the example `rooms`: clients that are in very many rooms, and attackers that list the rooms.
 
 use std::{
     io,
@@ -15,16 +15,16 @@ use super::{
     flood::frame,
 };
 
-/// Where the example serves.
+/// The path of the example's WebSocket.
 const PATH: &str = "/ws";
 
-/// How many rooms one connection may be in there.
+/// How many rooms one connection may be in.
 const ROOMS_EACH: usize = 32;
 
-/// What it tells about each room that one has joined: who came, and who is there.
+/// How many messages the example sends for each room joined: the arrival, and the state.
 const TOLD_EACH: u64 = 2;
 
-/// Connections that are in as many rooms as they may be, alone in each.
+/// Connections that are each alone in as many rooms as they may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Residents {
     /// How many connections.
@@ -34,17 +34,17 @@ pub struct Residents {
 }
 
 impl Residents {
-    /// Joins, and stays. Says `joined` when all are in.
+    /// Joins, and stays. Prints `joined` when all have joined.
     ///
     /// # Errors
-    /// If the server fails a connection, or does not let them in.
+    /// If the server fails a connection, or refuses one.
     pub fn run(&self, address: SocketAddr) -> io::Result<()> {
         let mut poll = Poll::new()?;
         let mut clients = client::open(&mut poll, Site::new(address, PATH), self.connections)?;
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; READ_SIZE];
         let (mut begun, mut done) = (0, 0);
-        // It has told its name as well.
+        // The example also sends the name.
         let all = 1 + TOLD_EACH * ROOMS_EACH as u64;
         while done < clients.len() {
             while begun < clients.len().min(done + AT_ONCE) {
@@ -66,7 +66,7 @@ impl Residents {
     }
 }
 
-/// What one connection sends to join its rooms, whose names are as long as they may be.
+/// Returns what one connection sends to join its rooms, whose names have the maximum length.
 fn joins(connection: usize) -> Vec<u8> {
     let first = connection * ROOMS_EACH;
     let rooms = first..first + ROOMS_EACH;
@@ -82,19 +82,19 @@ fn joins(connection: usize) -> Vec<u8> {
     rooms.flat_map(join).collect()
 }
 
-/// Attackers that ask which rooms there are, and come back to ask again.
+/// Attackers that list the rooms, and reconnect to list them again.
 #[derive(Clone, Copy, Debug)]
 pub struct Askers {
-    /// How many there are.
+    /// The number of attackers.
     pub attackers: usize,
-    /// How often each asks, all at once, before it comes back.
+    /// How many requests each sends at once before it reconnects.
     pub questions: usize,
-    /// How long they ask.
+    /// How long they send requests.
     pub duration: Duration,
 }
 
 impl Askers {
-    /// Asks; how many answers a second there were. Says `flooding` when it begins.
+    /// Sends requests, and returns how many answers per second there were. Prints `flooding` at the start.
     ///
     /// # Errors
     /// If the server fails a connection.
@@ -120,7 +120,7 @@ impl Askers {
                     attacker.send(&questions, questions.len())?;
                     asks[token] = true;
                 }
-                // Its name is one of the messages.
+                // One of the messages is the name.
                 if attacker.messages > self.questions as u64 {
                     *attacker = Client::connect(&site, poll.registry(), token)?;
                     asks[token] = false;

@@ -1,32 +1,32 @@
-//! What one measurement found, and how it is told to another process.
+//! The result of one measurement, and its text form for another process.
 
 use std::{error::Error, fmt, str::FromStr};
 
-/// So many things done, in how much time, for how much of the server's CPU time.
+/// The number of operations, the time they took, and the server's CPU time.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// How many messages, deliveries, handshakes.
+    /// The number of messages, deliveries or handshakes.
     pub count: u64,
-    /// How long that took.
+    /// How long they took.
     pub seconds: f64,
     /// The CPU time that the server's threads used meanwhile.
     pub cpu_ns: u64,
 }
 
 impl Sample {
-    /// CPU time per thing done.
+    /// Returns the CPU time per operation.
     #[must_use]
     pub fn cpu_ns_each(&self) -> f64 {
         self.cpu_ns as f64 / self.count as f64
     }
 
-    /// Things done per second.
+    /// Returns the operations per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.count as f64 / self.seconds
     }
 
-    /// The share of one core that the server used: near 1 unless the load is the bottleneck.
+    /// Returns the share of one core that the server used: near 1 unless the load is the bottleneck.
     #[must_use]
     pub fn busy(&self) -> f64 {
         self.cpu_ns as f64 / 1e9 / self.seconds

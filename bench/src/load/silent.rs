@@ -1,4 +1,4 @@
-//! Members that do not read, and to whom the server can send no more.
+//! Members that do not read, and to which the server cannot send any more.
 
 use std::{io, net::SocketAddr, thread, time::Duration};
 
@@ -11,18 +11,17 @@ use super::{
 
 const PAYLOAD: Payload = Payload { size: 64 << 10, text: false };
 
-/// More than a socket's buffers and an outbox hold: 4 MiB on Linux, with what the peer's socket
-/// takes before anybody reads.
+/// More than a socket's buffers and an outbox hold: 4 MiB on Linux, including what the peer's socket takes
+/// without being read.
 const FILL: u64 = (16 << 20) / PAYLOAD.size as u64;
 
-/// When nothing has come for so long, there is nothing more to come.
+/// If nothing has arrived for this long, nothing more is on its way.
 const QUIET: Duration = Duration::from_millis(200);
 
 pub(super) struct Silent(Vec<Client>);
 
 impl Silent {
-    /// Opens so many, and publishes to them until all of them have missed something; nothing, if there
-    /// are to be none.
+    /// Opens this many members, and publishes until all of them have missed something.
     pub(super) fn open(address: SocketAddr, count: usize) -> io::Result<Self> {
         if count == 0 {
             return Ok(Self(Vec::new()));
@@ -43,14 +42,14 @@ impl Silent {
         Ok(Self(silent))
     }
 
-    /// Reads at last, and counts what they have missed, of so many messages since they were full and of
-    /// those that filled them.
+    /// Reads everything, and counts what the members have missed of all messages: those that filled them,
+    /// and those published since.
     ///
     /// # Errors
-    /// If the server has closed one, or one has missed nothing: then it was not as silent as is said.
+    /// If the server has closed a member, or a member has missed nothing, which must not happen.
     pub(super) fn missed(mut self, published: u64) -> io::Result<u64> {
         let mut buffer = vec![0; READ_SIZE];
-        // Only behind all that was sent stands whether it was closed.
+        // A close frame comes after all messages.
         while self.receive(&mut buffer)? > 0 {
             thread::sleep(QUIET);
         }
@@ -61,7 +60,7 @@ impl Silent {
         self.0.iter().map(missed).sum()
     }
 
-    /// How many messages have come to them.
+    /// Returns how many messages have arrived.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let closed = |error| io::Error::other(format!("a silent member was closed: {error}"));
         let receive = |client: &mut Client| Ok(client.receive(buffer).map_err(closed)?.messages);

@@ -1,4 +1,4 @@
-//! The time that counts: from the end of the warm-up until the duration is over.
+//! The measured time: from the end of the warm-up until the duration is over.
 
 use std::{
     io,
@@ -7,13 +7,13 @@ use std::{
 
 use super::{Process, Sample, client::PATIENCE};
 
-/// A measurement under way.
+/// A measurement in progress.
 pub(super) struct Span {
     server: Process,
     warm_up: Duration,
     duration: Duration,
     started: Instant,
-    /// When the warm-up was over, the count and the CPU time then.
+    /// The time, the count and the CPU time at the end of the warm-up.
     begun: Option<(Instant, u64, u64)>,
 }
 
@@ -22,12 +22,12 @@ impl Span {
         Self { server, warm_up, duration, started: Instant::now(), begun: None }
     }
 
-    /// Whether the warm-up is over.
+    /// Returns whether the warm-up is over.
     pub(super) const fn counts(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// The result, once the time is over; `count` is all that was done since the start.
+    /// Returns the result once the time is over. `count` is the number of operations since the start.
     pub(super) fn tick(&mut self, count: u64) -> io::Result<Option<Sample>> {
         let now = Instant::now();
         let Some((begin, count_then, cpu_then)) = self.begun else {
@@ -46,7 +46,7 @@ impl Span {
     }
 }
 
-/// Whether nothing was done yet, which is an error once there was time enough.
+/// Returns whether nothing has happened yet, which is an error after a while.
 fn silent(count: u64, waited: Duration) -> io::Result<bool> {
     if count == 0 && waited > PATIENCE {
         return Err(io::Error::other("the server answered nothing"));

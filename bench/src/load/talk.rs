@@ -18,13 +18,13 @@ use super::{
 /// An empty ping, masked with zeros.
 const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
 
-/// One connection that expects an answer to each of its frames.
+/// One connection that expects an answer to each frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Talk {
     /// What is sent: a message that is echoed, or else a ping.
     pub payload: Option<Payload>,
-    /// How long it is from one frame to the next, whether or not the one before has been answered: a
-    /// client that waits would ask least when the server is slowest.
+    /// The time from one frame to the next, whether or not the previous one has been answered: a client
+    /// that waits would ask least when the server is slowest.
     pub every: Duration,
     /// How long it runs before it counts.
     pub warm_up: Duration,
@@ -33,7 +33,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Measures the round trips. The server's CPU time is that of all that it does.
+    /// Measures the round trips. The server's CPU time includes all its work.
     ///
     /// # Errors
     /// If the server fails the connection, or does not answer.
@@ -68,7 +68,7 @@ impl Talk {
                 trips.clear();
             }
             if let Some(sample) = span.tick(count)? {
-                // What has not been answered yet has taken so long at least.
+                // Frames without an answer have waited at least this long.
                 trips.extend(underway.iter().map(Instant::elapsed));
                 let latency = Latency::of(trips).ok_or(io::ErrorKind::TimedOut)?;
                 return Ok((latency, sample));
@@ -76,7 +76,7 @@ impl Talk {
         }
     }
 
-    /// How many answers have come.
+    /// Returns how many answers have arrived.
     fn answers(&self, client: &mut Client) -> io::Result<usize> {
         let seen = client.receive(&mut [0; 4096])?;
         Ok(if self.payload.is_some() { seen.messages } else { seen.pongs })

@@ -1,4 +1,4 @@
-//! What is measured: one cell is one kind of load.
+//! The cells: each is one kind of load.
 
 use super::running::SERVER_CORE;
 use crate::servers::Server;
@@ -8,30 +8,30 @@ use crate::servers::Server;
 pub struct Cell {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it is, for a heading.
+    /// Its heading.
     pub title: &'static str,
     pub(super) kind: Kind,
     /// Arguments of the load generator: its mode, and what to send.
     load: &'static [&'static str],
 }
 
-/// What is done, and which group of the page it belongs to.
+/// The kind of load, and its group on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// One message under way.
+    /// One message in flight.
     Echo,
-    /// Several, so that servers which gather replies can show it.
+    /// Several messages in flight, so that gathering replies shows.
     DeepEcho,
     Handshakes,
     Memory,
-    /// All connections talk at the same moment.
+    /// All connections send at the same moment.
     Crowd,
     Broadcast,
     /// Prism alone, with one thread and with two.
     Threads,
 }
 
-/// All of them, in the order of the page.
+/// All cells, in the order of the page.
 pub const CELLS: &[Cell] = &[
     cell("echo-32-x1", "Echo 32 B", Kind::Echo, &["echo", "--payload", "32"]),
     cell("echo-512-x1", "Echo 512 B", Kind::Echo, &["echo", "--payload", "512"]),
@@ -102,14 +102,14 @@ pub const CELLS: &[Cell] = &[
     ),
     cell(
         "crowd",
-        "Memory of a crowd that talks in step",
+        "Memory of a crowd that sends at the same moment",
         Kind::Crowd,
         &["crowd", "--connections", "4096", "--payload", "5"],
     ),
 ];
 
 impl Cell {
-    /// What is counted, in the singular.
+    /// Returns what is counted, in the singular.
     #[must_use]
     pub fn unit(&self) -> &'static str {
         match self.kind {
@@ -120,7 +120,7 @@ impl Cell {
         }
     }
 
-    /// Whether the server takes part in this.
+    /// Returns whether the server can take part in this cell.
     #[must_use]
     pub fn admits(&self, server: &Server) -> bool {
         let bare = server.name.starts_with("bare");
@@ -133,7 +133,7 @@ impl Cell {
         }
     }
 
-    /// Whether it has something to show in this that its plain variant has not.
+    /// Returns whether the server differs from its plain variant in this cell.
     #[must_use]
     pub fn suits(&self, server: &Server) -> bool {
         match server.name {
@@ -146,7 +146,7 @@ impl Cell {
         }
     }
 
-    /// Which memory of a connection is looked at, if the outcome is memory, rather than time.
+    /// Returns which memory of a connection is measured, if the result is memory rather than time.
     #[must_use]
     pub fn memory(&self) -> Option<[&'static str; 2]> {
         match self.kind {
@@ -156,29 +156,29 @@ impl Cell {
         }
     }
 
-    /// Whether both of those are compared. (Who has all that it needs when it is idle takes nothing beyond
-    /// that.)
+    /// Returns whether both of those are compared. (A server that holds everything when it is idle needs
+    /// nothing beyond that.)
     pub(super) fn judges_both(&self) -> bool {
         self.kind == Kind::Memory
     }
 
-    /// Whether the server runs in its broadcast mode.
+    /// Returns whether the server runs in its broadcast mode.
     pub(super) fn is_broadcast(&self) -> bool {
         self.kind == Kind::Broadcast
     }
 
-    /// Which cores the server has. (The load generator has its own, and shares it with the second of
-    /// two threads: CPU time per message is what this is about.)
+    /// Returns the server's cores. (The load generator shares its core with the second of two threads,
+    /// because that cell is about CPU time per message.)
     pub(super) fn server_cores(&self) -> &'static str {
         if self.kind == Kind::Threads { "0,1" } else { SERVER_CORE }
     }
 
-    /// The load generator's arguments, without address and process.
+    /// Returns the load generator's arguments, without address and process.
     pub(super) fn load(&self, server: &Server) -> (&'static str, Vec<&'static str>) {
         let (mode, rest) = self.load.split_first().expect("a mode");
         let mut rest = rest.to_vec();
         if self.kind == Kind::Memory && server.name.starts_with("bare") {
-            rest.push("--fresh"); // it echoes nothing
+            rest.push("--fresh"); // the server echoes nothing
         }
         (mode, rest)
     }

@@ -1,44 +1,44 @@
-//! Who takes part.
+//! The contestants of a cell.
 
 use std::{env, io, path::PathBuf};
 
 use super::Cell;
 use crate::servers::{SERVERS, Server};
 
-/// A server of some build of the server program.
+/// A server of one build of the server program.
 #[derive(Clone)]
 pub struct Contestant {
-    /// What the tables call it.
+    /// Its name in the tables.
     pub label: String,
     pub(super) program: PathBuf,
     pub(super) server: &'static Server,
 }
 
 impl Contestant {
-    /// Whether it is a library other than Prism: neither Prism nor a yardstick.
+    /// Returns whether it is a library other than Prism: neither Prism nor a yardstick.
     #[must_use]
     pub fn is_peer(&self) -> bool {
         !self.is_prism() && !self.is_yardstick()
     }
 
-    /// Whether it is Prism, in any build.
+    /// Returns whether it is Prism, in any build.
     #[must_use]
     pub fn is_prism(&self) -> bool {
         self.server.name.starts_with("prism")
     }
 
-    /// Whether it is there to compare with, and no library.
+    /// Returns whether it is a yardstick instead of a library.
     #[must_use]
     pub fn is_yardstick(&self) -> bool {
         self.server.name.starts_with("floor") || self.server.name.starts_with("bare")
     }
 }
 
-/// Those that take part in a cell: of this build those named, or without names all that have
-/// something to show; and Prism on tokio of each other build.
+/// Returns the contestants of a cell: the named ones of this build, or without names all that suit the
+/// cell; and Prism on tokio of each other build.
 ///
 /// # Errors
-/// If this program does not know where it is.
+/// If the path of this program is unknown.
 pub fn contestants(
     cell: &Cell,
     names: &[String],
@@ -65,27 +65,27 @@ pub fn contestants(
     Ok(all)
 }
 
-/// Prism on tokio, of this build.
+/// Returns Prism on tokio, of this build.
 pub(super) fn prism() -> io::Result<Contestant> {
     named("prism-tokio")
 }
 
-/// Rooms on tokio, of this build.
+/// Returns `prism-rooms` on tokio, of this build.
 pub(super) fn rooms() -> io::Result<Contestant> {
     named("prism-rooms")
 }
 
-/// Prism on each runtime, of this build: echo.
+/// Prism's echo servers, one for each runtime.
 pub(super) const RUNTIMES: [&str; 3] = ["prism-tokio", "prism-smol", "prism-async-std"];
 
-/// A server of this build.
+/// Returns a server of this build.
 pub(super) fn named(name: &str) -> io::Result<Contestant> {
     let server = SERVERS.iter().find(|server| server.name == name);
     let server = server.ok_or(io::ErrorKind::NotFound)?;
     Ok(Contestant { label: name.to_owned(), program: sibling("server")?, server })
 }
 
-/// Another program of this package, from the same build.
+/// Returns the path of another program of this build.
 pub(super) fn sibling(name: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(name))
 }

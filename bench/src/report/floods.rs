@@ -4,13 +4,13 @@ use std::{error::Error, fmt::Write, time::Duration};
 
 use super::{
     contestants::{RUNTIMES, named},
-    running::{Beside, Running, SERVER_CORE, said_by},
+    running::{Background, Running, SERVER_CORE, said_by},
 };
 use crate::load::Latency;
 
 const ATTACKERS: &str = "20";
 
-/// Each flood, and how the table calls it.
+/// Each flood, and its title in the table.
 const FLOODS: &[(&str, &str)] = &[
     ("empty", "empty messages"),
     ("fragments", "fragments of one byte"),
@@ -18,30 +18,30 @@ const FLOODS: &[(&str, &str)] = &[
     ("pings", "pings, pongs unread"),
 ];
 
-/// How long an attack lasts, and the good client beside it.
+/// How long an attack lasts, and the good client's warm-up and measurement during it.
 const FLOOD: &str = "3.5";
 const WARM_UP: &str = "0.5";
 const SECONDS: &str = "2.5";
 
 const EVERY: &str = "0.004";
 
-/// What else runs on the machine only adds to how long something takes, so the best of these counts.
+/// The best of these rounds counts, because other load on the machine only adds to the times.
 const ROUNDS: usize = 3;
 
-/// What the good client found, and the share of its core that the server used.
+/// The good client's result, and the share of its core that the server used.
 pub(super) struct Waited {
     pub(super) latency: Latency,
     pub(super) busy: f64,
 }
 
 impl Waited {
-    /// What `load` says of a good client.
+    /// Parses the output of `load` for a good client.
     pub(super) fn parse(line: &str) -> Result<Self, Box<dyn Error>> {
         let (latency, busy) = line.rsplit_once(' ').ok_or("no share of a core")?;
         Ok(Self { latency: latency.parse()?, busy: busy.parse()? })
     }
 
-    /// The best of some rounds.
+    /// Measures some rounds, and returns the best.
     pub(super) fn best(
         rounds: usize,
         mut measure: impl FnMut() -> Result<Self, Box<dyn Error>>,
@@ -51,27 +51,27 @@ impl Waited {
     }
 }
 
-/// Who is flooded.
+/// The server that is flooded.
 #[derive(Clone, Copy)]
 enum Flooded {
-    Nobody,
+    None,
     Measured,
-    /// Another server, which shares no core with the one that is measured.
+    /// Another server, on another core than the measured one.
     Other,
 }
 
 /// Measures all runtimes.
 pub(super) fn floods() -> Result<String, Box<dyn Error>> {
     let mut page = format!(
-        "{ATTACKERS} attackers send as fast as the server takes it, and a good client sends 32 B each \
-         4 ms on a connection of its own: how long until it has its echo. *Floor* is the same while the \
-         attackers flood another server, with the load's core: what the machine and the load generator \
-         add. The best of {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n\
+        "{ATTACKERS} attackers send as fast as the server accepts it, and a good client sends 32 B every \
+         4 ms on its own connection. The times are until its echo arrives. *Floor* is the same while the \
+         attackers flood another server, on the load's core: this is what the machine and the load \
+         generator add. The best of {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n\
          | | flood | p50 | p99 | max | floor: p99 | max | server's core used |\n\
          |---|---|--:|--:|--:|--:|--:|--:|\n"
     );
     for name in RUNTIMES {
-        let quiet = best(name, "", Flooded::Nobody)?;
+        let quiet = best(name, "", Flooded::None)?;
         writeln!(page, "| {name} | none |{}  |  | {:.0} % |", row(&quiet), quiet.busy * 100.0)?;
         for (flood, title) in FLOODS {
             eprint!("\r{name}: {title}            ");
@@ -95,14 +95,14 @@ fn measure(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn 
     let server = Running::start(&contestant, false, SERVER_CORE, "127.0.0.1:0")?;
     let other = match flooded {
         Flooded::Other => Some(Running::start_aside(&contestant)?),
-        Flooded::Nobody | Flooded::Measured => None,
+        Flooded::None | Flooded::Measured => None,
     };
     let attackers = match flooded {
-        Flooded::Nobody => None,
+        Flooded::None => None,
         Flooded::Measured | Flooded::Other => {
             let mut attackers = other.as_ref().unwrap_or(&server).attackers("flood")?;
             attackers.args(["--kind", flood, "--connections", ATTACKERS, "--seconds", FLOOD]);
-            Some(Beside::start(&mut attackers)?)
+            Some(Background::start(&mut attackers)?)
         }
     };
     let mut talk = server.load("talk")?;
@@ -114,7 +114,7 @@ fn measure(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn 
     Ok(waited)
 }
 
-/// The quantiles, as cells of a table.
+/// Returns the quantiles as cells of a table.
 pub(super) fn row(waited: &Waited) -> String {
     let Latency { p50, p99, max, .. } = waited.latency;
     let [p50, p99, max] = [p50, p99, max].map(milliseconds);

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::load::Sample;
 
-/// A process may have 20,000 open files, and both ends of a connection are one each.
+/// A process may have 20,000 open files, and each end of a connection is one.
 const PROCESSES: usize = 3;
 
-/// How long the connections may take to be there.
+/// How long opening the connections may take.
 const SETTLE: &str = "20";
 
 /// How long to watch: two of Prism's ping intervals.
@@ -21,15 +21,15 @@ const SECONDS: &str = "40";
 /// What many idle connections cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ManyIdle {
-    /// How many there were.
+    /// The number of connections.
     pub connections: usize,
-    /// Over how many server processes.
+    /// The number of server processes.
     pub servers: usize,
-    /// The memory of those, in bytes.
+    /// The memory of those processes, in bytes.
     pub memory: u64,
     /// How many pings were sent and answered per second.
     pub pings_per_second: f64,
-    /// The share of a core that this took.
+    /// The share of a core that the pings took.
     pub cpu: f64,
 }
 
@@ -38,9 +38,9 @@ impl fmt::Display for ManyIdle {
         let Self { connections, servers, memory, pings_per_second, cpu } = *self;
         write!(
             f,
-            "{} connections to Prism on tokio with its default options, over {servers} processes \
-             because of the limit of open files: {} MiB in all, {} bytes for each (all memory of the \
-             processes counts, none of the kernel's). Keepalive took {:.1} ms of CPU per second, for \
+            "{} connections to Prism on tokio with its default options, in {servers} processes \
+             because of the limit on open files: {} MiB in all, {} bytes for each (with all memory of the \
+             processes, without the kernel's). Keepalive took {:.1} ms of CPU per second, for \
              {} pings and their answers.",
             grouped(connections as f64),
             grouped(memory as f64 / f64::from(1 << 20)),
@@ -51,7 +51,7 @@ impl fmt::Display for ManyIdle {
     }
 }
 
-/// Opens so many connections, and watches.
+/// Opens this many connections, and measures.
 ///
 /// # Errors
 /// If a process fails.
@@ -59,7 +59,7 @@ pub(super) fn many_idle(connections: usize) -> Result<ManyIdle, Box<dyn Error>> 
     let contestant: Contestant = prism()?;
     let (mut servers, mut loads) = (Vec::new(), Vec::new());
     for number in 0..PROCESSES {
-        // Ports are for each address anew.
+        // Each address has its own ports.
         let address = format!("127.0.0.{}:0", number + 1);
         let server = Running::start(&contestant, false, SERVER_CORE, &address)?;
         let share = connections / PROCESSES + usize::from(number < connections % PROCESSES);

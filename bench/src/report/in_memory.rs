@@ -1,4 +1,4 @@
-//! What the codecs cost in memory: what the programs `codec` and `instructions` print.
+//! The protocol code in memory: the output of the programs `codec` and `instructions`.
 
 use std::{
     fmt,
@@ -8,25 +8,28 @@ use std::{
 
 use super::contestants::sibling;
 
-/// The tables of the codecs.
+/// The tables of both programs.
 pub(super) struct InMemory {
     time: String,
     instructions: String,
 }
 
-/// Measures the codecs. Each program is a process of its own, because it sets itself up.
+/// Measures the codecs. Each program is a separate process, because it sets up its environment.
 ///
 /// # Errors
-/// If one can not be run, or fails: counting instructions takes valgrind.
+/// If a program cannot be run, or fails: counting instructions needs valgrind.
 pub(super) fn in_memory() -> io::Result<InMemory> {
     Ok(InMemory { time: printed_by("codec")?, instructions: printed_by("instructions")? })
 }
 
 impl fmt::Display for InMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Time, the medians of 25 rounds and half the distance between the quartiles:")?;
+        writeln!(
+            f,
+            "Time: the medians of 25 rounds, and half the distance between the quartiles:"
+        )?;
         writeln!(f, "\n```text\n{}\n```", self.time.trim_end())?;
-        writeln!(f, "\nInstructions, as valgrind counts them:")?;
+        writeln!(f, "\nInstructions, as counted by valgrind:")?;
         write!(f, "\n```text\n{}\n```", self.instructions.trim_end())
     }
 }

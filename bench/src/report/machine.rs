@@ -1,4 +1,4 @@
-//! Where it was measured, and what.
+//! The machine, and the versions of the software.
 
 use std::{fs, process::Command};
 
@@ -15,7 +15,7 @@ const NAMED: &[&str] = &[
     "tokio",
 ];
 
-/// The machine and its software, in lines.
+/// Returns lines that describe the machine and its software.
 pub(super) fn machine() -> Vec<String> {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".into());
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
@@ -30,7 +30,7 @@ pub(super) fn machine() -> Vec<String> {
     ]
 }
 
-/// Names and versions, from the lock file that this was built with.
+/// Returns names and versions from the lock file of this build.
 pub(super) fn versions() -> Vec<(&'static str, String)> {
     let lock = include_str!("../../Cargo.lock");
     let version = |name: &&'static str| {

@@ -1,4 +1,4 @@
-//! Runs everything, in turn and often, and says what came out.
+//! Runs all measurements, interleaved, and reports the results.
 
 mod amplification;
 mod cells;

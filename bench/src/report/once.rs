@@ -1,4 +1,4 @@
-//! What is measured once, and stands at the end of the page.
+//! What is measured once, for the end of the page.
 
 use std::error::Error;
 
@@ -19,13 +19,13 @@ pub struct Once {
 
 /// A part of the page.
 pub struct Section {
-    /// What stands above it.
+    /// Its heading.
     pub heading: &'static str,
-    /// What was measured.
+    /// The results.
     pub text: String,
 }
 
-/// All of it, in the order of the page.
+/// All of these measurements, in the order of the page.
 pub const ONCE: &[Once] = &[
     Once {
         name: "idle-50000",
@@ -78,7 +78,7 @@ pub const ONCE: &[Once] = &[
 ];
 
 impl Once {
-    /// Measures it.
+    /// Runs the measurement.
     ///
     /// # Errors
     /// If a process fails.

@@ -1,4 +1,4 @@
-//! `RESULTS.md`.
+//! Writes `RESULTS.md`.
 
 use std::{
     fmt::{self, Write},
@@ -15,24 +15,24 @@ use super::{
     table::grouped,
 };
 
-/// What the page says before its figures.
+/// The text before the figures.
 const RULES: &str = "\
-Every server has one thread, pinned to one core, and the load generator another core (but see *One
-thread and two*, where the names say how many threads there are, on both cores). Servers take
-turns, one short run each per round (A B C A B C), each run with a new server process. A value is the
-median over the rounds, with the quartiles behind it. CPU is that of the server's process, as the
-scheduler counts it; throughput means something where the server's core is fully used. No
+Every server has one thread, pinned to one core, and the load generator has another core (but see *One
+thread and two*, where the names give the number of threads, on both cores). Servers take turns, with
+one short run each per round (A B C A B C), and a new server process for each run. A value is the
+median over the rounds, followed by the quartiles. CPU is that of the server's process, as counted by
+the scheduler. Throughput is meaningful only where the server's core is fully used. No
 compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
-yardsticks, no libraries: see [README.md](README.md). *tuned* answers with one flush all that is
-ready; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";
+yardsticks, not libraries: see [README.md](README.md). *tuned* answers all ready messages with one
+flush; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";
 
-/// Fewer rounds are for trying the page out.
+/// Fewer rounds are only a trial of the page.
 const ROUNDS: usize = 10;
 
 /// A difference up to here is a tie.
 const TIE: f64 = 1.1;
 
-/// The groups of the page: the heading, the plot's file, and which cells belong to it.
+/// The groups of the page: the heading, the plot's file, and the kind of its cells.
 const GROUPS: &[(&str, &str, Kind)] = &[
     ("Echo, 64 connections, one message in flight on each", "echo-x1.svg", Kind::Echo),
     ("Echo, 64 connections, 16 messages in flight on each", "echo-x16.svg", Kind::DeepEcho),
@@ -50,7 +50,7 @@ const GROUPS: &[(&str, &str, Kind)] = &[
 /// Writes the page and its plots into the directory.
 ///
 /// # Errors
-/// If that can not be written.
+/// If they cannot be written.
 pub fn write_page(
     directory: &Path,
     tables: &[Table],
@@ -82,7 +82,7 @@ pub fn write_page(
 fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     writeln!(page, "# Results\n\n{RULES}\n")?;
     if rounds < ROUNDS {
-        writeln!(page, "**A quick run, with too few rounds to quote anything from it.**\n")?;
+        writeln!(page, "**A quick run, with too few rounds to quote.**\n")?;
     }
     let Timing { warm_up, seconds } = timing;
     writeln!(page, "- {rounds} rounds of {seconds} s, after {warm_up} s of warm-up")?;
@@ -91,7 +91,7 @@ fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
     writeln!(page, "- {}", versions.collect::<Vec<_>>().join(", "))
 }
 
-/// Prism on tokio against the best peer, won or lost; where it has rooms, they as well.
+/// Writes the comparison of Prism on tokio, and of `prism-rooms`, with the best peer.
 fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
     writeln!(page, "\n## Prism on tokio and the best peer\n")?;
     writeln!(page, "| | Prism | best peer | | ratio | |\n|---|--:|--:|---|--:|---|")?;
@@ -111,7 +111,7 @@ fn summary(page: &mut String, tables: &[Table]) -> fmt::Result {
     Ok(())
 }
 
-/// The rest of a line of the summary.
+/// Writes the rest of a line of the summary.
 fn compare(page: &mut String, prism: f64, (peer, best): (&str, f64)) -> fmt::Result {
     let ratio = prism / best;
     let verdict = match ratio {

@@ -1,4 +1,4 @@
-//! The tables as bars: one panel for each, the best on top.
+//! Draws the tables as bars: one panel for each, the best on top.
 
 use std::{error::Error, path::Path};
 
@@ -7,7 +7,7 @@ use plotters::{coord::Shift, prelude::*};
 use super::{Table, table::grouped};
 use crate::Spread;
 
-/// Readable on white and on black alike.
+/// Readable on white and on black.
 const INK: RGBColor = RGBColor(128, 134, 142);
 const GRID: RGBAColor = RGBAColor(128, 134, 142, 0.25);
 const PRISM: RGBColor = RGBColor(224, 112, 48);
@@ -20,7 +20,7 @@ const BAR_HEIGHT: u32 = 22;
 const FRAME_HEIGHT: u32 = 90;
 const COLUMNS: usize = 2;
 
-/// Bars longer than so many times the median are cut, or nobody could see the others.
+/// Bars longer than this many times the median are cut, so that the others stay visible.
 const LONGEST: f64 = 3.0;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -109,7 +109,7 @@ fn panel(area: &Area<'_>, title: &str, axis: &str, bars: &[Bar<'_>]) -> Result<(
         let middle = SegmentValue::CenterOf(place);
         let quartiles = [(low.min(end), middle.clone()), (high.min(end), middle.clone())];
         chart.draw_series([PathElement::new(quartiles, INK.stroke_width(2))])?;
-        // Behind the bar, or within it where it ends late; with an arrow if it was cut.
+        // The value is after the bar, or inside a long one; with an arrow if the bar was cut.
         let within = high > 0.8 * end;
         let x = if within { 0.0 } else { high };
         let color = if within { &WHITE } else { &INK };

@@ -10,11 +10,11 @@ use std::{
 use super::{Contestant, contestants::sibling};
 use crate::load::Process;
 
-/// Of a server with one thread.
+/// The core of a server with one thread.
 pub(super) const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
 
-/// A server that runs, until this is dropped.
+/// A server that runs until this is dropped.
 pub(super) struct Running {
     child: Child,
     address: SocketAddr,
@@ -32,7 +32,7 @@ impl Running {
         Self::spawn(command.args(broadcast.then_some("--broadcast")))
     }
 
-    /// One with its echo, which says to the environment how many handshakes it may have at once.
+    /// Starts an echo server with this limit on handshakes.
     pub(super) fn start_with_handshakes(
         contestant: &Contestant,
         handshakes: &str,
@@ -42,15 +42,15 @@ impl Running {
         Self::spawn(command.env("PRISM_MAX_HANDSHAKES", handshakes))
     }
 
-    /// One that has the other core when the load leaves it, so that whoever floods it has as much to do as
-    /// if it were the one that is measured.
+    /// Starts a server on the load's core, with idle priority, so that flooding it is as much work for the
+    /// attackers as flooding the measured one.
     pub(super) fn start_aside(contestant: &Contestant) -> Result<Self, Box<dyn Error>> {
         let mut command = yielding();
         command.arg(&contestant.program).args([contestant.server.name, "127.0.0.1:0"]);
         Self::spawn(&mut command)
     }
 
-    /// One of Prism's examples, on tokio.
+    /// Starts one of Prism's examples, on tokio.
     pub(super) fn start_example(name: &str) -> Result<Self, Box<dyn Error>> {
         let mut command = pinned(SERVER_CORE);
         command.arg(sibling(&format!("example-{name}"))?).arg("127.0.0.1:0");
@@ -68,14 +68,14 @@ impl Running {
         Ok(Self { child, address })
     }
 
-    /// The load generator, with all it needs to find the server.
+    /// Returns the command of the load generator for this server.
     pub(super) fn load(&self, mode: &str) -> Result<Command, Box<dyn Error>> {
         let mut command = pinned(LOAD_CORE);
         self.find(command.arg(sibling("load")?), mode);
         Ok(command)
     }
 
-    /// The load generator as attackers: they have its core when nobody else wants it.
+    /// Returns the command of the load generator as attackers, which run only when its core is idle.
     pub(super) fn attackers(&self, mode: &str) -> Result<Command, Box<dyn Error>> {
         let mut command = yielding();
         self.find(command.arg(sibling("load")?), mode);
@@ -97,14 +97,14 @@ impl Drop for Running {
     }
 }
 
-/// A program that goes on beside others, until it is over or this is dropped.
-pub(super) struct Beside {
+/// A program in the background, until it ends or this is dropped.
+pub(super) struct Background {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
-impl Beside {
-    /// Starts it, and waits until it says that it has begun.
+impl Background {
+    /// Starts a program, and waits until it prints that it has begun.
     pub(super) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let stdout = child.stdout.take().ok_or("no output of the load")?;
@@ -113,7 +113,7 @@ impl Beside {
         Ok(this)
     }
 
-    /// Waits for what it says next.
+    /// Waits for the next line of its output.
     pub(super) fn line(&mut self) -> Result<String, Box<dyn Error>> {
         let mut line = String::new();
         match self.lines.read_line(&mut line)? {
@@ -123,13 +123,13 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for Background {
     fn drop(&mut self) {
         end(&mut self.child);
     }
 }
 
-/// What a program says in its one line.
+/// Runs a program, and returns the single line of its output.
 pub(super) fn said_by(command: &mut Command) -> Result<String, Box<dyn Error>> {
     let output = command.output()?;
     if !output.status.success() {
@@ -149,7 +149,7 @@ fn pinned(cores: &str) -> Command {
     command
 }
 
-/// On the load's core, whenever nobody else wants it. (`SCHED_IDLE`, which needs no rights.)
+/// Returns a command on the load's core that runs only when it is idle. (`SCHED_IDLE` needs no privileges.)
 fn yielding() -> Command {
     let mut command = pinned(LOAD_CORE);
     command.args(["chrt", "--idle", "0"]);

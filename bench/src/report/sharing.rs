@@ -1,16 +1,16 @@
-//! What threads pay for sharing rooms: what the program `rooms` prints.
+//! What threads pay for sharing rooms: the output of the program `rooms`.
 
 use std::{fmt, io};
 
 use super::in_memory::printed_by;
 
-/// Its table.
+/// The table of that program.
 pub(super) struct Sharing(String);
 
-/// Measures, in a process of its own.
+/// Measures in a separate process.
 ///
 /// # Errors
-/// If that can not be run, or fails.
+/// If the program cannot be run, or fails.
 pub(super) fn sharing() -> io::Result<Sharing> {
     printed_by("rooms").map(Sharing)
 }
@@ -20,12 +20,12 @@ impl fmt::Display for Sharing {
         write!(
             f,
             "A thousand rooms of one to ten members (5.5 on average), to which one thread sends \
-             messages of 32 B, or two on as many cores. The members' transports take everything, so \
-             that there is no kernel in it. Medians and quartiles of 25 rounds of 0.1 s:\n\n{}\n\
-             Two threads with nothing in common show what the machine gives. What all rooms share, \
-             the turnstile and the counter of stamps, is the difference to two threads that share \
-             `Rooms` but no room; what it takes more to speak to the same rooms is the rooms' and \
-             members' own memory, which goes from core to core.",
+             messages of 32 B, or two on two cores. The members' transports accept everything, so \
+             that the kernel is not involved. Medians and quartiles of 25 rounds of 0.1 s:\n\n{}\n\
+             Two threads that share nothing show what the machine can do. Two threads that share \
+             `Rooms`, but no room, also pay for what all rooms share: a lock and the counter of \
+             stamps. Two threads that send to the same rooms pay in addition for the memory of rooms \
+             and members, which moves from core to core.",
             self.0
         )
     }

@@ -1,4 +1,4 @@
-//! Members that do not read, among ten thousand that do: what the others notice.
+//! Members that do not read, among ten thousand that do, and what the others notice.
 
 use std::{error::Error, fmt};
 
@@ -14,11 +14,11 @@ const SILENT: &str = "50";
 
 const PAYLOAD: &str = "512";
 
-/// Less than the write timeout in all: then those who take nothing would be cut.
+/// Less than the write timeout in all, which would drop the members that do not read.
 const WARM_UP: &str = "2";
 const SECONDS: &str = "15";
 
-/// Of each kind, in turn.
+/// The number of rounds with and without silent members, in turn.
 const ROUNDS: usize = 5;
 
 /// How long the last reader waits for a message, with and without members that do not read.
@@ -28,7 +28,7 @@ pub(super) struct Slow {
     with: Waits,
 }
 
-/// In milliseconds, and what memory the server has then, in MiB; over the rounds.
+/// The times in milliseconds, and the server's memory in MiB, over the rounds.
 #[derive(Clone, Copy, Debug)]
 struct Waits {
     p50: Spread,
@@ -40,9 +40,9 @@ impl fmt::Display for Slow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "A room of {} readers, with and without {SILENT} more that do not read and whose outboxes \
-             are full. From when a message of {PAYLOAD} B is published until the last reader has it, \
-             one in flight, {ROUNDS} rounds of {SECONDS} s:\n",
+            "A room of {} readers, with and without {SILENT} more members that do not read and whose \
+             outboxes are full. The times are from the publication of a message of {PAYLOAD} B until the \
+             last reader has it, with one in flight, over {ROUNDS} rounds of {SECONDS} s:\n",
             grouped(MEMBERS.parse().unwrap_or_default()),
         )?;
         writeln!(f, "| | p50, ms | p99, ms | memory, MiB |\n|---|--:|--:|--:|")?;
@@ -83,7 +83,7 @@ fn waits(rounds: &[[f64; 4]]) -> Result<Waits, Box<dyn Error>> {
     Ok(Waits { p50: spread(0, 1e6)?, p99: spread(1, 1e6)?, memory: spread(2, f64::from(1 << 20))? })
 }
 
-/// The quantiles, the memory, and how many deliveries were dropped.
+/// Returns the quantiles, the memory, and how many deliveries were dropped.
 fn measure(silent: &str) -> Result<[f64; 4], Box<dyn Error>> {
     let server = Running::start(&rooms()?, true, SERVER_CORE, "127.0.0.1:0")?;
     let output = server

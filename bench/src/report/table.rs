@@ -1,28 +1,28 @@
-//! One cell's outcome as a table.
+//! One cell's results as a table.
 
 use std::fmt;
 
 use super::{Cell, Contestant};
 use crate::Spread;
 
-/// What one cell brought, best first.
+/// The results of one cell, best first.
 pub struct Table {
-    /// Which cell.
+    /// The cell.
     pub cell: &'static Cell,
-    /// What each contestant brought.
+    /// The results of each contestant.
     pub rows: Vec<Row>,
 }
 
-/// What one contestant brought.
+/// The results of one contestant.
 pub struct Row {
-    /// Which one.
+    /// The contestant.
     pub contestant: Contestant,
-    /// The values of each round, as [`measure`](super::measure) gave them.
+    /// The values of each round, as returned by [`measure`](super::measure).
     pub rounds: Vec<Vec<f64>>,
 }
 
 impl Row {
-    /// The spread of one of the values over the rounds.
+    /// Returns the spread of one of the values over the rounds.
     #[must_use]
     pub fn spread(&self, column: usize) -> Option<Spread> {
         Spread::of(self.rounds.iter().filter_map(|round| round.get(column).copied()).collect())
@@ -34,7 +34,7 @@ impl Row {
 }
 
 impl Table {
-    /// Sorts the rows by their first value, which is the better the less it is.
+    /// Creates a table, with the rows sorted by their first value: less is better.
     #[must_use]
     pub fn new(cell: &'static Cell, mut rows: Vec<Row>) -> Self {
         let key = |row: &Row| row.median(0).unwrap_or(f64::INFINITY);
@@ -42,7 +42,7 @@ impl Table {
         Self { cell, rows }
     }
 
-    /// The columns that are compared with others, less being better, and what they are.
+    /// Returns the columns that are compared, and their names: less is better.
     #[must_use]
     pub fn judged(&self) -> Vec<(usize, String)> {
         match self.cell.memory() {
@@ -54,19 +54,19 @@ impl Table {
         }
     }
 
-    /// The median of the contestant of this name.
+    /// Returns the median of the contestant with this name.
     #[must_use]
     pub fn value_of(&self, label: &str, column: usize) -> Option<f64> {
         self.rows.iter().find(|row| row.contestant.label == label)?.median(column)
     }
 
-    /// The best peer's name and median.
+    /// Returns the best peer's name and median.
     #[must_use]
     pub fn best_peer(&self, column: usize) -> Option<(&str, f64)> {
         self.best(column, Contestant::is_peer)
     }
 
-    /// The best of all libraries.
+    /// Returns the best of all libraries.
     fn winner(&self, column: usize) -> Option<f64> {
         Some(self.best(column, |contestant| !contestant.is_yardstick())?.1)
     }
@@ -86,8 +86,7 @@ impl Table {
         self.cell.memory().is_none() && column == 1
     }
 
-    /// The titles of the columns, and which values they show; the share of the core that the server
-    /// used is no achievement.
+    /// Returns the titles of the columns. The share of the core that the server used is not compared.
     fn columns(&self) -> [String; 4] {
         if let Some([first, second]) = self.cell.memory() {
             let [first, second] = [first, second].map(|when| format!("{when}, bytes"));
@@ -129,7 +128,7 @@ impl Table {
     }
 }
 
-/// As Markdown, aligned so that it can be read as it is.
+/// Writes Markdown, aligned so that the source is readable, too.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d] = self.columns();
@@ -157,7 +156,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.max(0.0));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! One measurement of one server: two processes, each on a core of its own.
+//! One measurement of one server: two processes, each on its own core.
 
 use std::error::Error;
 
@@ -8,15 +8,15 @@ use crate::load::Sample;
 /// How long a trial runs, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Before it counts.
+    /// The warm-up, before it counts.
     pub warm_up: f64,
-    /// While it counts.
+    /// The measured time.
     pub seconds: f64,
 }
 
-/// Starts the server anew, puts the cell's load on it, and ends it. For memory the values are bytes
-/// per connection, fresh and after an echo; else CPU time in nanoseconds for each thing done, things
-/// done per second, and the share of its core that the server used.
+/// Starts a new server, puts the cell's load on it, and ends it. For memory the values are bytes per
+/// connection, fresh and after an echo. Otherwise they are CPU nanoseconds per operation, operations per
+/// second, and the share of its core that the server used.
 ///
 /// # Errors
 /// If either process fails.

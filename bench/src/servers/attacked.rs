@@ -1,4 +1,4 @@
-//! Servers of Prism that do what an attacker would want.
+//! Prism servers that do what an attacker would want.
 
 use std::{future::pending, io};
 
@@ -7,18 +7,18 @@ use prism_rooms::Presence;
 
 use super::{announce, on_tokio};
 
-/// Its handler never returns.
+/// Runs a server whose handler never returns.
 pub(super) fn busy(address: &str, threads: usize) -> io::Result<()> {
     serve(address, threads, || Busy)
 }
 
-/// Shows each connection in a room, with what it has said last; those that say `watch` are told who is
-/// there, from the beginning.
+/// Runs a server that tracks each connection in a room, with its last message as metadata. A connection that
+/// sends `watch` starts to watch the room again.
 pub(super) fn presence(address: &str, threads: usize) -> io::Result<()> {
     serve(address, threads, || Shown(Presence::new(prism_tokio::Tokio)))
 }
 
-/// With default options: those of the benchmarks allow larger messages.
+/// Serves with default options, because those of the benchmarks allow larger messages.
 fn serve<H: Handler>(address: &str, threads: usize, handler: impl FnOnce() -> H) -> io::Result<()> {
     on_tokio::block_on(threads, async {
         let server = prism_tokio::Server::bind(address).await?;
@@ -41,7 +41,7 @@ struct Shown(Presence<String>);
 impl Handler for Shown {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let text = message.as_text().unwrap_or_default();
-        // A limit that is reached is what is measured.
+        // Reaching a limit is part of the measurement.
         if text == "watch" {
             self.0.unwatch(connection.id(), "room");
             let _ = self.0.watch(connection, "room");

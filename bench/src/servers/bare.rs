@@ -1,4 +1,4 @@
-//! What a task and a socket cost on each runtime: accept, answer the handshake, wait.
+//! The cost of a task and a socket on each runtime: accepts, answers the handshake, and waits.
 
 use std::{io, sync::Arc};
 
@@ -42,7 +42,7 @@ async fn wait(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-/// The same by tokio's own traits.
+/// The same with tokio's own traits.
 async fn wait_on_tokio(mut stream: tokio::net::TcpStream) {
     let (mut byte, mut request) = ([0], Request::default());
     while let Ok(1) = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await {
@@ -56,7 +56,7 @@ async fn wait_on_tokio(mut stream: tokio::net::TcpStream) {
 /// Finds the empty line byte by byte, because a buffer would count as the task's memory.
 #[derive(Default)]
 struct Request {
-    /// How much of the line's end is there.
+    /// How much of the end has arrived.
     end: usize,
 }
 

@@ -2,11 +2,10 @@
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 
-/// How many messages are answered with one flush, so that a peer that sends without a pause gets
-/// answers all the same.
+/// How many messages are answered with one flush, so that a peer that never pauses still gets answers.
 const BATCH: usize = 32;
 
-/// Echoes those messages that are data until the connection is over, one by one.
+/// Echoes data messages one by one until the connection is over.
 pub(super) async fn one_by_one<S, M, E>(
     mut socket: S,
     is_data: impl Fn(&M) -> bool,
@@ -23,10 +22,10 @@ where
     Ok(())
 }
 
-/// The same, but what is ready is answered with one flush.
+/// Echoes data messages, and answers all ready ones with one flush.
 ///
-/// All that is ready is received before any of it is sent, because some sockets flush what is
-/// unsent whenever they are asked for a message.
+/// All ready messages are received before the first is sent, because some sockets flush whenever they are
+/// asked for a message.
 pub(super) async fn batched<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Result<(), E>
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,

@@ -1,4 +1,4 @@
-//! fastwebsockets, as its echo example has it.
+//! fastwebsockets, as in its echo example.
 
 use std::io;
 

@@ -1,8 +1,8 @@
-//! The yardstick: about the least that tokio can do. No limits, no fragmentation, no control
-//! frames, no text check, and the handshake is a constant.
+//! The yardstick: about the least that tokio can do. It has no limits, no fragmentation, no control frames
+//! and no text check, and its handshake is a constant.
 //!
-//! Frames pass through: each read into the one buffer of the thread leaves in one write, with its
-//! masks taken off in place, whether or not it ends at a frame's end.
+//! Frames pass through: each read into the thread's single buffer leaves in one write, unmasked in place,
+//! whether or not it ends at the end of a frame.
 
 use std::{
     cell::RefCell,
@@ -70,10 +70,10 @@ async fn handshake(stream: &mut TcpStream) -> io::Result<()> {
     write_all(stream, SWITCHING).await
 }
 
-/// What a socket did not take at once.
+/// What sockets did not take at once.
 type Rests = Vec<(Arc<TcpStream>, Vec<u8>)>;
 
-/// One read, and its bytes on their way; `None` at the end of the stream.
+/// Reads once, and writes the bytes; `None` at the end of the stream.
 fn turn(
     stream: &Arc<TcpStream>,
     frames: &mut Frames,
@@ -117,13 +117,13 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Where in a stream of frames we are.
+/// The position in a stream of frames.
 #[derive(Default)]
 struct Frames {
-    /// How much of the current payload is to come, and the mask for its next byte.
+    /// How much of the current payload is still to come, and the mask for its next byte.
     left: usize,
     mask: [u8; 4],
-    /// A header of which not all has come.
+    /// An incomplete header.
     head: [u8; 14],
     head_len: usize,
 }
@@ -134,7 +134,7 @@ impl Frames {
         self.head_len
     }
 
-    /// Makes replies of the first `end` bytes, in place, and says how long they are.
+    /// Turns the first `end` bytes into replies, in place, and returns their length.
     fn turn_around(&mut self, buffer: &mut [u8], end: usize) -> usize {
         let (mut input, mut output) = (0, 0);
         self.head_len = 0;
@@ -162,7 +162,7 @@ impl Frames {
     }
 }
 
-/// The length of a masked frame's header and of its payload, if the header is all there.
+/// Returns the lengths of a masked frame's header and payload, if the header is complete.
 fn head(bytes: &[u8]) -> Option<(usize, usize)> {
     let len = usize::from(bytes.get(1)? & 0x7F);
     let (head, payload) = match len {

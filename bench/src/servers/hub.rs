@@ -1,5 +1,5 @@
-//! Broadcast by `tokio::sync::broadcast`, for the libraries that have nothing of their own for it. A
-//! message is shared: to clone one is to count a reference.
+//! Broadcast by `tokio::sync::broadcast`, for the libraries that have no broadcast. Messages are shared:
+//! cloning one only counts a reference.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use super::on_tokio;
 /// How many messages a member may be behind.
 const CAPACITY: usize = 1024;
 
-/// One connection's way to publish, and to get what all published.
+/// One connection's access to the channel: it publishes, and receives what all publish.
 pub(super) struct Member<M> {
     publish: broadcast::Sender<M>,
     published: broadcast::Receiver<M>,
@@ -38,8 +38,8 @@ where
 }
 
 impl<M: Clone> Member<M> {
-    /// Publishes what the socket receives, and sends what anybody published, with one flush for
-    /// all that is there: in one task, which waits for either.
+    /// Publishes what the socket receives, and sends what was published, with one flush for everything
+    /// that is ready. One task waits for both.
     pub(super) async fn run<S, E>(
         self,
         mut socket: S,
@@ -63,8 +63,7 @@ impl<M: Clone> Member<M> {
         }
     }
 
-    /// The same with the socket split, and a task for each half: nobody looks for something to read
-    /// because there is something to send.
+    /// Does the same with a task for each half of the socket, so that sending does not cause a read.
     pub(super) async fn run_split<S, E>(
         self,
         socket: S,
@@ -97,7 +96,7 @@ fn publish_data<M>(publish: &broadcast::Sender<M>, message: M, is_data: impl Fn(
     }
 }
 
-/// The next message that this member has not missed; `None` if there will be no more.
+/// Returns the next message that this member has not missed; `None` if there will be no more.
 async fn next<M: Clone>(published: &mut broadcast::Receiver<M>) -> Option<M> {
     loop {
         match published.recv().await {
@@ -108,7 +107,7 @@ async fn next<M: Clone>(published: &mut broadcast::Receiver<M>) -> Option<M> {
     }
 }
 
-/// Sends a message and what was published meanwhile.
+/// Sends a message, and what was published meanwhile.
 async fn send<M: Clone, E>(
     message: M,
     published: &mut broadcast::Receiver<M>,

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::on_tokio;
 
-/// The response to a request, and what then has to run on the connection.
+/// The response to a request, and the session that then runs on the connection.
 pub(super) type Upgrade<F, E> = Result<(Response<Empty<Bytes>>, F), E>;
 
 /// Runs a server whose connections begin as hyper's.
@@ -25,7 +25,7 @@ where
     on_tokio::serve(address, threads, move |stream| async move {
         let service = service_fn(move |mut request| async move {
             let (response, session) = upgrade(&mut request)?;
-            // Unconstrained, as fastwebsockets' own example has it.
+            // Unconstrained, as in fastwebsockets' own example.
             tokio::spawn(tokio::task::unconstrained(session));
             Ok::<_, E>(response)
         });

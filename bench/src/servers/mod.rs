@@ -1,4 +1,4 @@
-//! One server for each library, all of one shape: [`run`] it under a name from [`SERVERS`].
+//! One server for each library, all with the same structure. [`run`] starts one by its name in [`SERVERS`].
 
 use std::{io, net::SocketAddr};
 
@@ -26,25 +26,25 @@ mod wtx;
 #[cfg(feature = "peers")]
 mod yawc;
 
-/// The largest message that each accepts, where it can be chosen.
+/// The largest message that each accepts, where it is configurable.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// How a server is started: its address and its number of threads.
+/// Starts a server, with its address and its number of threads.
 pub type Run = fn(&str, usize) -> io::Result<()>;
 
 /// A server program in this package.
 pub struct Server {
-    /// What it is called on the command line and in the tables.
+    /// Its name on the command line and in the tables.
     pub name: &'static str,
-    /// Echoes until the process is ended; not every server has this.
+    /// Echoes until the process ends, if the server can.
     pub echo: Option<Run>,
-    /// Sends each message to all connections; not every server has this.
+    /// Sends each message to all connections, if the server can.
     pub broadcast: Option<Run>,
-    /// Does something else, and is there to be attacked.
+    /// Does something else, as a target of attacks.
     pub attacked: Option<Run>,
 }
 
-/// All of them.
+/// All servers.
 pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio", prism::echo_on_tokio).with_broadcast(prism::broadcast_on_tokio),
     Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
@@ -85,10 +85,10 @@ pub const SERVERS: &[Server] = &[
     Server::new("yawc-tuned", yawc::echo_tuned),
 ];
 
-/// Runs a server for ever, in the mode asked for.
+/// Runs a server forever, in the requested mode.
 ///
 /// # Errors
-/// If there is none of that name or mode, or it can not listen.
+/// If no server has this name and mode, or it cannot listen.
 pub fn run(name: &str, address: &str, threads: usize, broadcast: bool) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no such server, or not in that mode: {name}"));
     let server = SERVERS.iter().find(|server| server.name == name).ok_or_else(unknown)?;
@@ -110,7 +110,7 @@ impl Server {
         Self { name, echo: None, broadcast: None, attacked: Some(run) }
     }
 
-    /// Whether it is there to be compared with itself, with one thread.
+    /// Returns whether it is a variant with two threads, to be compared with one thread.
     #[must_use]
     pub fn has_two_threads(&self) -> bool {
         self.name.ends_with("-2")
@@ -122,7 +122,7 @@ impl Server {
     }
 }
 
-/// Says that connections are welcome, to whoever started this process.
+/// Prints the address, for the process that started this one.
 fn announce(address: SocketAddr) {
     println!("listening on {address}");
 }

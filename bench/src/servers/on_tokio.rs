@@ -1,4 +1,4 @@
-//! What all servers on tokio share: the runtime, and taking connections.
+//! Shared by all servers on tokio: the runtime, and accepting connections.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::{
     runtime,
 };
 
-/// Runs a future on a runtime of so many threads.
+/// Runs a future on a runtime with this many threads.
 pub(super) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io::Result<T> {
     let mut runtime = match threads {
         1 => runtime::Builder::new_current_thread(),
@@ -18,7 +18,7 @@ pub(super) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io
 
 /// Runs a server that gives each connection a task.
 ///
-/// A connection that fails says nothing: the load generator ends connections without ceremony.
+/// Failed connections are not reported: the load generator ends connections without a close frame.
 pub(super) fn serve<F>(
     address: &str,
     threads: usize,

@@ -10,7 +10,7 @@ use std::{
 
 use async_global_executor::GlobalExecutorConfig;
 use prism_driver::{
-    Connection, Disconnect, Handler, Message, Network, ServerOptions, PreparedMessage, Server,
+    Connection, Disconnect, Handler, Message, Network, PreparedMessage, Server, ServerOptions,
 };
 use prism_rooms::Rooms;
 
@@ -67,8 +67,7 @@ async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Resu
     Ok(())
 }
 
-/// The defaults, but for large messages, and for what the environment says: how many handshakes there may
-/// be at once.
+/// Returns the defaults, except for larger messages, and for the limit on handshakes from the environment.
 fn options() -> ServerOptions {
     let mut options = ServerOptions::default();
     options.connection.protocol.max_message_size = MAX_MESSAGE;
@@ -85,12 +84,12 @@ impl Handler for Echo {
     }
 }
 
-/// As [`Broadcast`], the way that users have it.
+/// Does the same as [`Broadcast`], with `prism-rooms`.
 struct Room(Rooms);
 
 impl Handler for Room {
     async fn on_connect(&self, connection: &Connection) {
-        let _ = self.0.join(connection, "room"); // or it has gone
+        let _ = self.0.join(connection, "room"); // fails only if the connection has ended
     }
 
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
@@ -111,7 +110,7 @@ impl Handler for Broadcast {
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
         let message = PreparedMessage::new(message);
         for connection in self.everyone.lock().unwrap().iter() {
-            let _ = connection.try_send_prepared(&message); // who does not keep up misses it
+            let _ = connection.try_send_prepared(&message); // a slow connection misses it
         }
     }
 

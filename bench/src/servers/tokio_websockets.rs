@@ -1,4 +1,4 @@
-//! tokio-websockets: as its echo example has it, and with one flush for all that was ready.
+//! tokio-websockets: as in its echo example, and with one flush for all ready messages.
 
 use std::io;
 
@@ -23,7 +23,7 @@ pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-/// With one task for each connection, which waits for both the socket and the hub.
+/// Broadcasts with one task for each connection, which waits for both the socket and the hub.
 pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
     hub::serve(address, threads, |stream, member| {
         tokio::task::unconstrained(async {
@@ -34,7 +34,7 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-/// With two tasks, one for each half of the socket.
+/// Broadcasts with two tasks, one for each half of the socket.
 pub(super) fn broadcast_split(address: &str, threads: usize) -> io::Result<()> {
     hub::serve(address, threads, |stream, member| {
         tokio::task::unconstrained(async {

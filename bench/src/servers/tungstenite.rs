@@ -1,4 +1,4 @@
-//! tokio-tungstenite: message by message, and with one flush for all that was ready.
+//! tokio-tungstenite: message by message, and with one flush for all ready messages.
 
 use std::io;
 
@@ -22,7 +22,7 @@ pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-/// With one task for each connection, which waits for both the socket and the hub.
+/// Broadcasts with one task for each connection, which waits for both the socket and the hub.
 pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
     hub::serve(address, threads, |stream, member| async {
         if let Ok(socket) = accept(stream, config()).await {
@@ -31,8 +31,8 @@ pub(super) fn broadcast(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-/// With two tasks, one for each half of the socket; and with the small read buffer that the
-/// documentation advises for many connections, because all of it is zeroed for each read.
+/// Broadcasts with two tasks, one for each half of the socket, and with the small read buffer that the
+/// documentation advises for many connections, because the whole buffer is zeroed for each read.
 pub(super) fn broadcast_split(address: &str, threads: usize) -> io::Result<()> {
     hub::serve(address, threads, |stream, member| async {
         if let Ok(socket) = accept(stream, config().read_buffer_size(4096)).await {

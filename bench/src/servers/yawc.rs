@@ -1,5 +1,5 @@
-//! yawc: frame by frame, and tuned as its authors benchmark it: a larger read buffer, and what is
-//! ready answered with one flush.
+//! yawc: frame by frame, and tuned as in its authors' benchmark: with a larger read buffer, and one flush for
+//! all ready messages.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use yawc::{OpCode, Options, UpgradeFut, WebSocket, WebSocketError};
 
 use super::{MAX_MESSAGE, hyper_upgrade};
 
-/// How many messages its authors answer with one flush.
+/// How many messages its authors' benchmark answers with one flush.
 const BATCH: usize = 32;
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
@@ -27,7 +27,7 @@ pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-/// Text is checked, which yawc does only if it is told to; everybody else does.
+/// Returns options with the text check, which is optional in yawc, and which all other libraries do.
 fn options() -> Options {
     Options::default().with_utf8().without_compression().with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE)
 }

@@ -113,7 +113,7 @@ impl Frame {
 
     /// Returns the code in the payload of a close frame.
     pub fn close_code(&self) -> Option<u16> {
-        assert_eq!(self.opcode(), CLOSE, "{self:?} is no close frame");
+        assert_eq!(self.opcode(), CLOSE, "{self:?} is not a close frame");
         self.payload.first_chunk().map(|code| u16::from_be_bytes(*code))
     }
 

@@ -82,7 +82,7 @@ fn bad_http() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("space before the colon", plus(&["X-A : b"]), 400),
         ("no name", plus(&[": b"]), 400),
         ("no colon", plus(&["X-A"]), 400),
-        ("a name that is no token", plus(&["X(A): b"]), 400),
+        ("a name that is not a token", plus(&["X(A): b"]), 400),
         ("NUL", plus(&["X-A: a\0b"]), 400),
         ("ESC", plus(&["X-A: a\x1b[31m"]), 400),
         ("DEL", plus(&["X-A: \x7f"]), 400),

@@ -1,11 +1,11 @@
-//! Handlers that several scenarios use, and the [`Log`] they write.
+//! Handlers that several tests use, and the [`Log`] that they write.
 
 use std::sync::{Arc, Mutex};
 
 use async_channel::{Receiver, Sender, bounded, unbounded};
 use prism_driver::{CloseCode, Connection, Disconnect, Handler, Message, WhenSlow};
 
-/// What has happened, line by line.
+/// A list of what has happened, one line each.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -28,13 +28,13 @@ pub struct Echo;
 
 impl Handler for Echo {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        // It may be closing already.
+        // The connection may be closing already.
         let _ = connection.send(message).await;
     }
 }
 
-/// Writes down what it is told, and does what messages say: `wait` (until the gate opens), `panic`,
-/// `close`; it sends everything else back.
+/// Logs all calls, and obeys the messages `wait` (until the gate opens), `panic` and `close`; sends all
+/// others back.
 pub struct Recorder {
     log: Log,
     gate: Receiver<()>,
@@ -71,7 +71,7 @@ impl Handler for Recorder {
     }
 }
 
-/// Hands its connection out, and sends each message back.
+/// Hands its connection out to the test, and sends each message back.
 pub struct HandOut {
     hand: Sender<Connection>,
     when_slow: WhenSlow,
@@ -98,18 +98,18 @@ impl Handler for HandOut {
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        // It may be closing already.
+        // The connection may be closing already.
         let _ = connection.send(message).await;
     }
 }
 
-/// Hands its connection out, and writes down each message and how it ended. It answers nothing.
-pub struct Ear {
+/// Hands its connection out, and logs each message and how the connection ended. Answers nothing.
+pub struct MessageLog {
     log: Log,
     hand: Sender<Connection>,
 }
 
-impl Ear {
+impl MessageLog {
     pub fn new() -> (Self, Log, Receiver<Connection>) {
         let log = Log::default();
         let (hand, out) = bounded(1);
@@ -117,9 +117,9 @@ impl Ear {
     }
 }
 
-impl Handler for Ear {
+impl Handler for MessageLog {
     async fn on_connect(&self, connection: &Connection) {
-        // Not every scenario asks.
+        // Not every test needs it.
         let _ = self.hand.try_send(connection.clone());
     }
 

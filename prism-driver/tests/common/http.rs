@@ -1,4 +1,4 @@
-//! Handshakes by hand: a request as a browser sends it, and the heads of answers.
+//! Handshakes by hand: a request as a browser sends it, and reading the answer.
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
@@ -12,7 +12,7 @@ pub const REQUEST: &str = "GET /chat?room=1 HTTP/1.1\r\nHost: example.org\r\n\
 /// The answer to the key of [`REQUEST`] (RFC 6455 §1.3).
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Reads up to the end of a head, byte by byte, so that nothing behind it is touched.
+/// Reads up to the end of a head, byte by byte, so that nothing after it is consumed.
 pub async fn read_head(io: &mut End) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -23,7 +23,7 @@ pub async fn read_head(io: &mut End) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Reads until the transport ends, which it must do without an error.
+/// Reads until the transport ends. Panics if it ends with an error.
 pub async fn read_to_end(io: &mut End) -> String {
     let mut answer = String::new();
     io.read_to_string(&mut answer).await.unwrap();

@@ -1,16 +1,16 @@
-//! A world in one thread: tasks, a clock that jumps, and pipes that do as they are told.
+//! A simulation in one thread: tasks, a clock that jumps, and scripted pipes.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses a part of it")]
 
+pub mod cancellation;
+pub mod flood;
 pub mod handlers;
 pub mod http;
 pub mod net;
 pub mod peer;
 pub mod pipe;
-pub mod scissors;
 pub mod sim;
 pub mod sockets;
-pub mod torrent;
 
 use std::{io, time::Duration};
 
@@ -27,7 +27,8 @@ use self::{
     sim::Sim,
 };
 
-/// Serves a handler on a new pipe whose handshake is done; the peer, the script, and how it ended.
+/// Serves a handler on a new pipe, after the handshake. Returns the peer, the script of the pipe, and how
+/// the connection ended.
 pub fn serve(
     sim: &Sim,
     handler: impl Handler,
@@ -38,8 +39,8 @@ pub fn serve(
     (Peer::open(client), script, ended)
 }
 
-/// A connection that is handed out, and sends back what it hears: its peer, the script, how it ended,
-/// and itself.
+/// Serves a handler that sends each message back. Returns its peer, the script of the pipe, how the
+/// connection ended, and the connection.
 pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     let (handler, out) = HandOut::new();
     let (peer, script, ended) = serve(sim, handler, options);
@@ -47,7 +48,7 @@ pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Script, Receiver<Discon
     (peer, script, ended, connection)
 }
 
-/// A connection whose outbox has this mark, and whose peer takes nothing yet; it does not ping.
+/// Serves a connection whose outbox has this mark and whose peer takes nothing yet, without pings.
 pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     let mut options = Options::default();
     options.high_water_mark = mark;
@@ -57,7 +58,7 @@ pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Con
     (peer, script, ended, connection)
 }
 
-/// Serves a handler on a transport whose handshake is done; how it ended.
+/// Serves a handler on a transport, after the handshake. Returns how the connection ended.
 pub fn serve_on(
     sim: &Sim,
     io: impl Transport,
@@ -68,13 +69,13 @@ pub fn serve_on(
     let runtime = sim.clone();
     sim.spawn(async move {
         let reason = serve_upgraded(runtime, io, "/", &options, &handler).await;
-        // Not every scenario asks.
+        // Not every test needs it.
         let _ = ended.try_send(reason);
     });
     end
 }
 
-/// Serves a handler on a new pipe, handshake and all.
+/// Serves a handler on a new pipe, including the handshake.
 pub fn serve_handshake(
     sim: &Sim,
     handler: impl Handler,
@@ -85,13 +86,13 @@ pub fn serve_handshake(
     let runtime = sim.clone();
     sim.spawn(async move {
         let result = serve_stream(runtime, server, &options, &handler).await;
-        // Not every scenario asks.
+        // Not every test needs it.
         let _ = ended.try_send(result);
     });
     (client, script, end)
 }
 
-/// How the transport failed, if that was the end.
+/// Returns how the transport failed, if that ended the connection.
 pub fn io_error(ending: &Disconnect) -> Option<io::ErrorKind> {
     match ending {
         Disconnect::Failed(Failure::Io(error)) => Some(error.kind()),

@@ -1,5 +1,5 @@
-//! [`Net`]: a network in memory, on a [`Sim`]. Names have the addresses that a scenario gives them;
-//! an address connects, fails or says nothing; whoever listens can be knocked at.
+//! [`Net`]: a network in memory, on a [`Sim`]. The test defines host names and addresses, and whether an
+//! address connects, refuses or does not answer. Tests connect to a listener by [`Net::connect_raw`].
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,12 +21,12 @@ use super::{
 #[derive(Clone)]
 pub struct Net {
     sim: Sim,
-    world: Arc<Mutex<World>>,
-    /// What has connected, for whoever plays the servers.
+    state: Arc<Mutex<State>>,
+    /// The servers' ends of connections to addresses.
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
 }
 
-/// What becomes of an attempt to connect to an address.
+/// The outcome of an attempt to connect to an address.
 #[derive(Clone, Copy)]
 pub enum Reach {
     After(Duration),
@@ -34,108 +34,108 @@ pub enum Reach {
     Never,
 }
 
-/// An address that somebody has connected to, the server's end, and the script of the pipe.
+/// The address that was connected to, the server's end, and the script of the pipe.
 pub type Arrival = (SocketAddr, End, Script);
 
 #[derive(Default)]
-struct World {
-    /// `None`: nobody says whether there is such a name.
+struct State {
+    /// `None`: the lookup never returns.
     names: HashMap<String, Option<Vec<SocketAddr>>>,
     reach: HashMap<SocketAddr, Reach>,
     lookups: Vec<String>,
     attempts: Vec<String>,
-    underway: usize,
+    in_progress: usize,
     abandoned: BTreeSet<String>,
     tasks: usize,
     /// The queue of the listener.
-    door: Option<Sender<(End, Script)>>,
+    queue: Option<Sender<(End, Script)>>,
     accepted: usize,
-    /// How many connections there can be at once, and those that were accepted.
+    /// The limit on descriptors, and the connections that use one.
     descriptors: Option<(usize, Vec<Script>)>,
-    undelayed: usize,
+    nodelay_count: usize,
 }
 
 impl Net {
     pub fn new(sim: &Sim) -> Self {
-        Self { sim: sim.clone(), world: Arc::default(), arrivals: unbounded() }
+        Self { sim: sim.clone(), state: Arc::default(), arrivals: unbounded() }
     }
 
-    // ---- what there is
+    // ---- addresses and names
 
     pub fn address(&self, address: &str, reach: Reach) {
-        self.world().reach.insert(address.parse().unwrap(), reach);
+        self.state().reach.insert(address.parse().unwrap(), reach);
     }
 
-    /// A name with these addresses, the preferred one first.
+    /// Defines a name with these addresses, the preferred one first.
     pub fn name(&self, name: &str, addresses: &[(&str, Reach)]) {
         addresses.iter().for_each(|(address, reach)| self.address(address, *reach));
         let all = addresses.iter().map(|(address, _)| address.parse().unwrap()).collect();
-        self.world().names.insert(name.to_owned(), Some(all));
+        self.state().names.insert(name.to_owned(), Some(all));
     }
 
-    /// A name whose lookup takes for ever.
+    /// Defines a name whose lookup never returns.
     pub fn silent_name(&self, name: &str) {
-        self.world().names.insert(name.to_owned(), None);
+        self.state().names.insert(name.to_owned(), None);
     }
 
     // ---- what has happened
 
-    /// What was looked up.
+    /// Returns the names that were looked up.
     pub fn lookups(&self) -> Vec<String> {
-        self.world().lookups.clone()
+        self.state().lookups.clone()
     }
 
-    /// When which address was tried, such as `250 ms: [::1]:80`.
+    /// Returns which address was tried when, such as `250 ms: [::1]:80`.
     pub fn attempts(&self) -> Vec<String> {
-        self.world().attempts.clone()
+        self.state().attempts.clone()
     }
 
-    /// The attempts that were dropped before they had an outcome.
+    /// Returns the attempts that were dropped before they had an outcome.
     pub fn abandoned(&self) -> Vec<String> {
-        self.world().abandoned.iter().cloned().collect()
+        self.state().abandoned.iter().cloned().collect()
     }
 
-    /// How many attempts are still made.
-    pub fn underway(&self) -> usize {
-        self.world().underway
+    /// Returns the number of attempts in progress.
+    pub fn in_progress(&self) -> usize {
+        self.state().in_progress
     }
 
-    /// How many of the tasks that were spawned on this are not over.
+    /// Returns the number of tasks that were spawned on this network and are still running.
     pub fn tasks(&self) -> usize {
-        self.world().tasks
+        self.state().tasks
     }
 
-    /// The next who has connected.
+    /// Waits for the next connection to an address.
     pub async fn arrival(&self) -> Arrival {
         self.arrivals.1.recv().await.unwrap()
     }
 
-    // ---- who listens
+    // ---- the listener
 
-    /// Connects to the listener: its pipe's end, unless nobody listens.
-    pub fn knock(&self) -> Option<(End, Script)> {
+    /// Connects to the listener, without a handshake. `None`: nothing listens.
+    pub fn connect_raw(&self) -> Option<(End, Script)> {
         let (server, client, script) = pipe();
-        self.world().door.as_ref()?.try_send((server, script.clone())).ok()?;
+        self.state().queue.as_ref()?.try_send((server, script.clone())).ok()?;
         Some((client, script))
     }
 
-    /// From now on so many connections take all descriptors that there are.
+    /// Limits the number of accepted connections that can be open at once.
     pub fn set_descriptors(&self, count: usize) {
-        self.world().descriptors = Some((count, Vec::new()));
+        self.state().descriptors = Some((count, Vec::new()));
     }
 
-    /// How many connections were accepted.
+    /// Returns how many connections were accepted.
     pub fn accepted(&self) -> usize {
-        self.world().accepted
+        self.state().accepted
     }
 
-    /// How many connections were told to hold nothing back. (They refuse: it is no more than advice.)
-    pub fn undelayed(&self) -> usize {
-        self.world().undelayed
+    /// Returns how often `set_nodelay` was called. (It always fails, which must not matter.)
+    pub fn nodelay_count(&self) -> usize {
+        self.state().nodelay_count
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 }
 
@@ -151,7 +151,7 @@ impl Runtime for Net {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.world().tasks += 1;
+        self.state().tasks += 1;
         let task = Task(self.clone());
         self.sim.spawn(async move {
             let _counted = task;
@@ -165,23 +165,23 @@ const EMFILE: i32 = 24;
 
 impl Network for Net {
     type Stream = End;
-    type Listener = Door;
+    type Listener = SimListener;
 
-    /// The real listener is let go: nobody has to knock at it.
-    fn listen(&self, _: TcpListener) -> io::Result<Door> {
-        let (knock, queue) = unbounded();
-        self.world().door = Some(knock);
-        Ok(Door { queue, first: Mutex::default() })
+    /// Drops the real listener, which is not needed.
+    fn listen(&self, _: TcpListener) -> io::Result<SimListener> {
+        let (sender, queue) = unbounded();
+        self.state().queue = Some(sender);
+        Ok(SimListener { queue, first: Mutex::default() })
     }
 
-    async fn accept(&self, listener: &Door) -> io::Result<(End, SocketAddr)> {
+    async fn accept(&self, listener: &SimListener) -> io::Result<(End, SocketAddr)> {
         let first = listener.first.lock().unwrap().take();
         let (stream, script) = match first {
             Some(first) => first,
             None => listener.queue.recv().await.map_err(io::Error::other)?,
         };
-        let mut world = self.world();
-        if let Some((count, taken)) = &mut world.descriptors {
+        let mut state = self.state();
+        if let Some((count, taken)) = &mut state.descriptors {
             taken.retain(|script| !script.dropped_by_server());
             if taken.len() >= *count {
                 *listener.first.lock().unwrap() = Some((stream, script));
@@ -189,13 +189,13 @@ impl Network for Net {
             }
             taken.push(script);
         }
-        world.accepted += 1;
+        state.accepted += 1;
         Ok((stream, SocketAddr::from(([127, 0, 0, 1], 50_000))))
     }
 
     async fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        self.world().lookups.push(host.to_owned());
-        let found = self.world().names.get(host).cloned();
+        self.state().lookups.push(host.to_owned());
+        let found = self.state().names.get(host).cloned();
         match found {
             Some(Some(addresses)) => Ok(addresses),
             Some(None) => pending().await,
@@ -205,10 +205,10 @@ impl Network for Net {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<End> {
         let began = self.now().as_millis();
-        self.world().attempts.push(format!("{began} ms: {address}"));
-        self.world().underway += 1;
+        self.state().attempts.push(format!("{began} ms: {address}"));
+        self.state().in_progress += 1;
         let mut attempt = Attempt { net: self, address, over: false };
-        let reach = self.world().reach[&address];
+        let reach = self.state().reach[&address];
         match reach {
             Reach::After(span) | Reach::RefusedAfter(span) => self.sleep(span).await,
             Reach::Never => pending().await,
@@ -223,26 +223,26 @@ impl Network for Net {
     }
 
     fn set_nodelay(&self, _: &End) -> io::Result<()> {
-        self.world().undelayed += 1;
+        self.state().nodelay_count += 1;
         Err(io::ErrorKind::InvalidInput.into())
     }
 }
 
-/// A listener. As with TCP, those who still wait in its queue are lost with it.
-pub struct Door {
+/// A listener. As with TCP, connections that are still in its queue are lost with it.
+pub struct SimListener {
     queue: Receiver<(End, Script)>,
-    /// Who came for a descriptor in vain, and is still the first.
+    /// The connection that found no descriptor, and is the next to be accepted.
     first: Mutex<Option<(End, Script)>>,
 }
 
-impl Drop for Door {
+impl Drop for SimListener {
     fn drop(&mut self) {
         self.queue.close();
         while self.queue.try_recv().is_ok() {}
     }
 }
 
-/// An attempt to connect, which is abandoned if it is dropped before it is over.
+/// An attempt to connect, which counts as abandoned if it is dropped before it is over.
 struct Attempt<'a> {
     net: &'a Net,
     address: SocketAddr,
@@ -251,19 +251,19 @@ struct Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let mut world = self.net.world();
-        world.underway -= 1;
+        let mut state = self.net.state();
+        state.in_progress -= 1;
         if !self.over {
-            world.abandoned.insert(self.address.to_string());
+            state.abandoned.insert(self.address.to_string());
         }
     }
 }
 
-/// A task that is not over.
+/// Counts a running task.
 struct Task(Net);
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.world().tasks -= 1;
+        self.0.state().tasks -= 1;
     }
 }

@@ -8,8 +8,8 @@ use prism_core::{
 
 use super::pipe::End;
 
-/// A client that does what the test says, when it says it. It answers pings and closes only while
-/// the test waits for something.
+/// A client that the test drives step by step. It answers pings and close frames only while the test
+/// waits for something.
 pub struct Peer {
     pub io: End,
     pub ws: WebSocket,
@@ -31,7 +31,7 @@ pub enum Seen {
 }
 
 impl Peer {
-    /// The end of a connection whose handshake is done.
+    /// Creates the client's end of a connection whose handshake is done.
     pub fn open(io: End) -> Self {
         let mut config = Config::default();
         config.ping_interval = None;
@@ -46,12 +46,12 @@ impl Peer {
         }
     }
 
-    /// From now on it says nothing by itself: no pongs, and no answer to a close frame.
+    /// Stops automatic answers: no pongs, and no answer to a close frame.
     pub fn mute(&mut self) {
         self.mute = true;
     }
 
-    /// Keeps the transport only, and so no memory.
+    /// Keeps only the transport, which frees the peer's buffers.
     pub fn into_io(self) -> End {
         self.io
     }
@@ -61,7 +61,7 @@ impl Peer {
         self.flush().await;
     }
 
-    /// Several messages that arrive in one read.
+    /// Sends several messages that arrive in one read.
     pub async fn send_together(&mut self, messages: &[&str]) {
         for message in messages {
             self.ws.send(*message, &mut self.out).unwrap();
@@ -69,7 +69,7 @@ impl Peer {
         self.flush().await;
     }
 
-    /// Several messages and a close frame that arrive in one read.
+    /// Sends several messages and a close frame that arrive in one read.
     pub async fn send_and_close(&mut self, messages: &[impl AsRef<str>], code: u16, reason: &str) {
         for message in messages {
             self.ws.send(message.as_ref(), &mut self.out).unwrap();
@@ -88,7 +88,7 @@ impl Peer {
         self.flush().await;
     }
 
-    /// Ends its side of the transport, and goes on reading.
+    /// Ends this side of the transport, and goes on reading.
     pub async fn end(&mut self) {
         self.io.close().await.unwrap();
     }
@@ -97,7 +97,7 @@ impl Peer {
         self.io.write_all(bytes).await.unwrap();
     }
 
-    /// The next thing that comes.
+    /// Receives the next event.
     pub async fn next(&mut self) -> Seen {
         loop {
             let seen = match self.ws.receive(&mut self.input, &mut self.out).unwrap() {
@@ -124,7 +124,7 @@ impl Peer {
         }
     }
 
-    /// The next thing that is no ping.
+    /// Receives the next event that is not a ping.
     pub async fn next_but_pings(&mut self) -> Seen {
         loop {
             match self.next().await {
@@ -134,7 +134,7 @@ impl Peer {
         }
     }
 
-    /// Everything until the transport ends, without the pings.
+    /// Receives all events except pings until the transport ends.
     pub async fn all(&mut self) -> Vec<Seen> {
         let mut all = Vec::new();
         loop {
@@ -148,7 +148,7 @@ impl Peer {
     }
 
     async fn flush(&mut self) {
-        // A server that has gone is seen when we read.
+        // If the server is gone, the next read shows it.
         let _ = self.io.write_all(&self.out.split()).await;
     }
 }

@@ -1,7 +1,7 @@
 //! A transport in memory, with two ends and a script: how much it takes, and how it fails.
 //!
-//! Like TCP, it resets: when an end is dropped with bytes that it has not read, or is written to
-//! after that, what was on its way to the other end is destroyed.
+//! Like TCP, it resets the connection: when an end is dropped with unread bytes, or written to after it
+//! was dropped, the bytes on their way to the other end are destroyed.
 
 use std::{
     collections::VecDeque,
@@ -18,32 +18,32 @@ struct Lane {
     bytes: VecDeque<u8>,
     /// How many bytes it holds before a writer has to wait.
     capacity: usize,
-    /// So many more bytes may be written, whoever reads them.
+    /// How many more bytes may be written, however many are read.
     allowance: usize,
-    /// At most so many bytes a read or write moves.
+    /// The most bytes that one read or write moves.
     piece: usize,
-    /// The writer has ended it, or has gone.
+    /// The writer has closed it, or was dropped.
     closed: bool,
-    /// The reader has gone.
+    /// The reader was dropped.
     deserted: bool,
     /// Reads and writes fail.
     broken: Option<io::ErrorKind>,
-    /// After so many more bytes, writes fail.
+    /// Writes fail after this many more bytes.
     breaks_after: Option<(usize, io::ErrorKind)>,
-    /// The next write fails, and no other.
+    /// Only the next write fails.
     fails_once: Option<io::ErrorKind>,
     flush_fails: Option<io::ErrorKind>,
     close_fails: Option<io::ErrorKind>,
     close_blocks: bool,
-    /// What was written since the last flush, if a flush is needed.
+    /// The bytes written since the last flush, if a flush is needed.
     held: Option<Vec<u8>>,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// How many writes there were.
+    /// The number of writes.
     writes: usize,
-    /// `None`: reads always look. Otherwise whether the last did not fill its buffer, so that the next
-    /// waits once.
-    patient: Option<bool>,
+    /// `None`: reads always try. Otherwise whether the last read did not fill its buffer, so that the
+    /// next one first returns `Pending`.
+    delays_readiness: Option<bool>,
 }
 
 impl Lane {
@@ -65,7 +65,7 @@ impl Lane {
             reader: None,
             writer: None,
             writes: 0,
-            patient: None,
+            delays_readiness: None,
         }))
     }
 
@@ -75,7 +75,7 @@ impl Lane {
         }
     }
 
-    /// Destroys what is on its way.
+    /// Destroys the bytes in the pipe.
     fn reset(&mut self) {
         self.bytes.clear();
         self.broken = Some(io::ErrorKind::ConnectionReset);
@@ -128,14 +128,14 @@ pub struct End {
     outgoing: Arc<Mutex<Lane>>,
 }
 
-/// Controls a pipe from outside.
+/// Controls a pipe from the outside.
 #[derive(Clone)]
 pub struct Script {
     to_server: Arc<Mutex<Lane>>,
     to_client: Arc<Mutex<Lane>>,
 }
 
-/// A pipe: the server's end, the client's end, and its script.
+/// Creates a pipe: the server's end, the client's end, and its script.
 pub fn pipe() -> (End, End, Script) {
     let (to_server, to_client) = (Lane::new(), Lane::new());
     let server = End { incoming: to_server.clone(), outgoing: to_client.clone() };
@@ -144,28 +144,28 @@ pub fn pipe() -> (End, End, Script) {
 }
 
 impl Script {
-    /// From now on the pipe holds so many bytes towards the client: a client that reads slowly.
+    /// Sets how many bytes the pipe holds towards the client: a client that reads slowly.
     pub fn set_capacity_to_client(&self, bytes: usize) {
         change(&self.to_client, |lane| lane.capacity = bytes);
     }
 
-    /// From now on the pipe holds so many bytes towards the server.
+    /// Sets how many bytes the pipe holds towards the server.
     pub fn set_capacity_to_server(&self, bytes: usize) {
         change(&self.to_server, |lane| lane.capacity = bytes);
     }
 
-    /// The client may write so many bytes more, however fast the server reads; `usize::MAX`: all.
+    /// Sets how many more bytes the client may write, however fast the server reads; `usize::MAX`: all.
     pub fn allow_to_server(&self, bytes: usize) {
         change(&self.to_server, |lane| lane.allowance = bytes);
     }
 
-    /// From now on reads and writes move so many bytes at a time.
+    /// Sets how many bytes a read or write moves at most.
     pub fn set_piece(&self, bytes: usize) {
         change(&self.to_client, |lane| lane.piece = bytes);
         change(&self.to_server, |lane| lane.piece = bytes);
     }
 
-    /// Both sides hold back what is written until it is flushed, as TLS and buffered writers do.
+    /// Makes both sides buffer what is written until it is flushed, as TLS and buffered writers do.
     pub fn hold_until_flushed(&self) {
         for lane in [&self.to_client, &self.to_server] {
             change(lane, |lane| {
@@ -174,83 +174,83 @@ impl Script {
         }
     }
 
-    /// After a read that did not fill its buffer the server's end waits once before it looks, as sockets
-    /// do whose readiness has to be asked for.
-    pub fn wait_before_looking(&self) {
-        change(&self.to_server, |lane| lane.patient = Some(false));
+    /// Makes the server's end return `Pending` once after each read that did not fill its buffer, as
+    /// sockets do that ask the reactor for readiness first.
+    pub fn delay_readiness(&self) {
+        change(&self.to_server, |lane| lane.delays_readiness = Some(false));
     }
 
-    /// The server may write so many bytes more, however fast the client reads; `usize::MAX`: all.
+    /// Sets how many more bytes the server may write, however fast the client reads; `usize::MAX`: all.
     pub fn allow_to_client(&self, bytes: usize) {
         change(&self.to_client, |lane| lane.allowance = bytes);
     }
 
-    /// Bytes towards the client that are not the server's.
+    /// Sends bytes to the client that the server has not written.
     pub fn send_to_client(&self, bytes: &[u8]) {
         change(&self.to_client, |lane| lane.bytes.extend(bytes));
     }
 
-    /// The server's writes fail from now on; its reads go on.
+    /// Makes the server's writes fail from now on. Its reads go on.
     pub fn break_to_client(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.broken = Some(error));
     }
 
-    /// The server's next write fails, and no other: who tried has to remember.
+    /// Makes only the server's next write fail: the error is reported once.
     pub fn fail_to_client_once(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.fails_once = Some(error));
     }
 
-    /// The server's writes fail when they have moved so many more bytes; its reads go on.
+    /// Makes the server's writes fail after this many more bytes. Its reads go on.
     pub fn break_to_client_after(&self, bytes: usize, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.breaks_after = Some((bytes, error)));
     }
 
-    /// The server's reads and the client's writes fail from now on.
+    /// Makes the server's reads and the client's writes fail from now on.
     pub fn break_to_server(&self, error: io::ErrorKind) {
         change(&self.to_server, |lane| lane.broken = Some(error));
     }
 
-    /// The server's flushes fail from now on.
+    /// Makes the server's flushes fail from now on.
     pub fn break_flush(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.flush_fails = Some(error));
     }
 
-    /// The server can not end its side.
+    /// Makes the server's attempt to end its side fail.
     pub fn break_close(&self, error: io::ErrorKind) {
         change(&self.to_client, |lane| lane.close_fails = Some(error));
     }
 
-    /// The server's attempt to end its side never finishes.
+    /// Makes the server's attempt to end its side never finish.
     pub fn block_close(&self) {
         change(&self.to_client, |lane| lane.close_blocks = true);
     }
 
-    /// How many writes the server has made.
+    /// Returns how many writes the server has made.
     pub fn writes_to_client(&self) -> usize {
         lock(&self.to_client).writes
     }
 
-    /// How many bytes the server has not read.
+    /// Returns how many bytes the server has not read yet.
     pub fn unread_by_server(&self) -> usize {
         lock(&self.to_server).bytes.len()
     }
 
-    /// How many bytes the client has not read.
+    /// Returns how many bytes the client has not read yet.
     pub fn unread_by_client(&self) -> usize {
         lock(&self.to_client).bytes.len()
     }
 
-    /// Whether the server has ended its side or dropped its end.
+    /// Returns whether the server has ended its side or dropped its end.
     pub fn closed_by_server(&self) -> bool {
         lock(&self.to_client).closed
     }
 
-    /// Whether the server has dropped its end.
+    /// Returns whether the server has dropped its end.
     pub fn dropped_by_server(&self) -> bool {
         lock(&self.to_server).deserted
     }
 
-    /// Whether the client has dropped its end.
+    /// Returns whether the client has dropped its end.
     pub fn dropped_by_client(&self) -> bool {
         lock(&self.to_client).deserted
     }
@@ -266,9 +266,9 @@ impl AsyncRead for End {
         if let Some(error) = lane.broken {
             return Poll::Ready(Err(error.into()));
         }
-        if lane.patient == Some(true) {
-            lane.patient = Some(false);
-            // Somebody who waits for what is there already is woken at once.
+        if lane.delays_readiness == Some(true) {
+            lane.delays_readiness = Some(false);
+            // If there is something to read already, the reader is woken at once.
             if lane.bytes.is_empty() && !lane.closed {
                 lane.reader = Some(cx.waker().clone());
             } else {
@@ -284,11 +284,11 @@ impl AsyncRead for End {
         for byte in &mut buf[..count] {
             *byte = lane.bytes.pop_front().expect("counted");
         }
-        if let Some(short) = &mut lane.patient {
+        if let Some(short) = &mut lane.delays_readiness {
             *short = count < buf.len();
         }
         if lane.bytes.is_empty() {
-            // An empty pipe holds no memory, so that what is counted is the driver's.
+            // An empty pipe holds no memory, so that only the driver's is counted.
             lane.bytes = VecDeque::new();
         }
         lane.wake();

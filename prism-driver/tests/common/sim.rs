@@ -1,5 +1,5 @@
-//! [`Sim`]: a runtime whose clock stands still while anything can run, and then jumps to the next
-//! timer. So a test of a 30 s timeout takes no time, and gives the same result at each run.
+//! [`Sim`]: a runtime whose clock stands still while any task can run, and then jumps to the next timer.
+//! A test of a 30 s timeout takes no time, and is deterministic.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +12,19 @@ use std::{
 use async_executor::Executor;
 use prism_driver::Runtime;
 
-/// Keepalive timers never end: a scenario that waits in vain would let them run for ever.
+/// The limit in virtual time: keepalive timers would let a scenario that waits in vain run forever.
 const TOO_LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// And one whose tasks keep waking each other would never end.
+/// The limit in steps: tasks that keep waking each other would never end.
 const TOO_BUSY: usize = 1_000_000;
 
 #[derive(Clone, Default)]
 pub struct Sim {
-    world: Arc<World>,
+    state: Arc<State>,
 }
 
 #[derive(Default)]
-struct World {
+struct State {
     executor: Executor<'static>,
     clock: Mutex<Clock>,
 }
@@ -37,10 +37,10 @@ struct Clock {
 }
 
 impl Sim {
-    /// Runs a scenario to its end. Panics if nothing can happen any more, now or later.
+    /// Runs a scenario to its end. Panics at a deadlock.
     pub fn run<T>(&self, scenario: impl Future<Output = T>) -> T {
         let mut scenario = std::pin::pin!(scenario);
-        // The scenario is polled whenever a task has run: simple, and there are few.
+        // The scenario is polled whenever a task has run, which is simple, and fast enough.
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..TOO_BUSY {
             if let Poll::Ready(result) = scenario.as_mut().poll(&mut cx) {
@@ -55,43 +55,43 @@ impl Sim {
                 }
             }
         }
-        panic!("there is no end at {:?}", self.now());
+        panic!("livelock at {:?}", self.now());
     }
 
-    /// Lets everything run that can run now; the clock stands still.
+    /// Runs all tasks that can run now; the clock stands still.
     pub async fn settle(&self) {
         while self.tick() {}
     }
 
-    /// Lets `span` pass.
+    /// Lets `span` pass, and runs all tasks before and after.
     pub async fn pass(&self, span: Duration) {
         self.settle().await;
         self.sleep(span).await;
         self.settle().await;
     }
 
-    /// Something takes `span`, while nothing else happens.
+    /// Advances the clock by `span` without running any task, as a thread that is blocked.
     pub fn take(&self, span: Duration) {
-        self.world.clock.lock().unwrap().now += span;
+        self.state.clock.lock().unwrap().now += span;
     }
 
-    /// Polls one task, or, if none can run, goes on to the next timer; whether there was any.
+    /// Polls one task, or jumps to the next timer if no task can run. Returns whether there was any.
     pub fn step(&self) -> bool {
         self.tick() || self.jump()
     }
 
-    /// Polls one task, if one can run.
+    /// Polls one task, and returns whether there was one that could run.
     pub fn tick(&self) -> bool {
-        self.world.executor.try_tick()
+        self.state.executor.try_tick()
     }
 
-    /// To the next timer, if there is one.
+    /// Jumps to the next timer, and returns whether there was one.
     fn jump(&self) -> bool {
-        let mut clock = self.world.clock.lock().unwrap();
+        let mut clock = self.state.clock.lock().unwrap();
         let Some(((moment, _), waker)) = clock.timers.pop_first() else { return false };
         clock.now = clock.now.max(moment);
         drop(clock);
-        assert!(self.now() < TOO_LONG, "what the scenario waits for does not happen");
+        assert!(self.now() < TOO_LONG, "the scenario waits in vain");
         waker.wake();
         true
     }
@@ -101,18 +101,18 @@ impl Runtime for Sim {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        self.world.clock.lock().unwrap().now
+        self.state.clock.lock().unwrap().now
     }
 
     fn sleep(&self, span: Duration) -> Sleep {
-        let mut clock = self.world.clock.lock().unwrap();
+        let mut clock = self.state.clock.lock().unwrap();
         clock.next_timer += 1;
         let deadline = clock.now.saturating_add(span);
         Sleep { sim: self.clone(), key: (deadline, clock.next_timer) }
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.world.executor.spawn(future).detach();
+        self.state.executor.spawn(future).detach();
     }
 }
 
@@ -125,7 +125,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut clock = self.sim.world.clock.lock().unwrap();
+        let mut clock = self.sim.state.clock.lock().unwrap();
         if clock.now >= self.key.0 {
             return Poll::Ready(());
         }
@@ -136,6 +136,6 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.sim.world.clock.lock().unwrap().timers.remove(&self.key);
+        self.sim.state.clock.lock().unwrap().timers.remove(&self.key);
     }
 }

@@ -1,4 +1,4 @@
-//! A client's sockets, and the handlers that they are connected to.
+//! Client sockets that are connected to a handler.
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
@@ -7,7 +7,7 @@ use prism_driver::{
 };
 
 use super::{
-    handlers::{Ear, HandOut, Log},
+    handlers::{HandOut, Log, MessageLog},
     pipe::Script,
     serve_handshake,
     sim::Sim,
@@ -19,7 +19,7 @@ pub fn client(sim: &Sim) -> Client<Sim> {
     Client::new_on(sim.clone(), "ws://example.org/chat?room=1").unwrap()
 }
 
-/// A client's socket, and the server's end of its connection, which sends each message back.
+/// Connects a socket to a server that sends each message back, and returns both ends.
 pub fn connected(sim: &Sim) -> (Socket, Connection, Script, Ended) {
     let (handler, out) = HandOut::new();
     let (socket, script, ended) = connected_to(sim, handler);
@@ -31,7 +31,7 @@ pub fn connected_to(sim: &Sim, handler: impl Handler) -> (Socket, Script, Ended)
     connected_with(sim, handler, Options::default())
 }
 
-/// A socket with options of its own.
+/// Connects a socket with these options.
 pub fn connected_with(
     sim: &Sim,
     handler: impl Handler,
@@ -43,23 +43,23 @@ pub fn connected_with(
     (socket, script, ended)
 }
 
-/// A client whose outbox has a mark of 100 bytes, and whose server takes nothing yet; what the server
-/// hears.
+/// Connects a socket whose outbox has a mark of 100 bytes, and whose server takes nothing yet. The log
+/// is of what the server receives.
 pub fn stuck_client(sim: &Sim) -> (Socket, Script, Log, Ended) {
-    let (ear, log, _) = Ear::new();
+    let (handler, log, _) = MessageLog::new();
     let mut options = Options::default();
     options.high_water_mark = LONG;
     options.protocol.ping_interval = None;
-    let (socket, script, ended) = connected_with(sim, ear, options);
+    let (socket, script, ended) = connected_with(sim, handler, options);
     sim.run(sim.settle());
     script.allow_to_server(0);
     (socket, script, log, ended)
 }
 
-/// So long is a message that alone fills such an outbox.
+/// The length of a message that fills such an outbox.
 pub const LONG: usize = 100;
 
-/// A long text that can be told from others.
+/// A long text with a number.
 pub fn line(n: usize) -> String {
     format!("{n:0LONG$}")
 }
@@ -72,11 +72,11 @@ pub fn numbered(n: usize) -> OwnedMessage {
     owned(&line(n))
 }
 
-/// Sends a numbered message in a task of its own; the outcome.
+/// Sends a numbered message in a separate task, and returns the outcome.
 pub fn spawn_send(sim: &Sim, connection: &Connection, n: usize) -> Receiver<Result<(), SendError>> {
     let (connection, (tell, told)) = (connection.clone(), bounded(1));
     sim.spawn(async move {
-        // Not every scenario asks.
+        // Not every test needs it.
         let _ = tell.send(connection.send(&numbered(n)).await).await;
     });
     told

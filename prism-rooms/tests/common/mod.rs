@@ -110,7 +110,7 @@ pub(crate) fn fail_on_deadlock(scenario: impl AsyncFnOnce() + Send + 'static) {
     }
 }
 
-/// Waits up to a minute of virtual time, which takes no real time while all tasks wait.
+/// Waits for a future, for up to a minute of virtual time. That takes no real time while all tasks wait.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     let minute = Duration::from_secs(60);
     tokio::time::timeout(minute, future).await.expect("it is ready within a minute")

@@ -1,5 +1,5 @@
-//! One read may bring ten thousand messages, or as many fragments: who sends them gets a turn like
-//! everybody, no more.
+//! One read may return ten thousand messages, or as many fragments. Each poll handles only a bounded
+//! number of them, so that other tasks run.
 
 mod common;
 
@@ -19,7 +19,7 @@ impl Handler for Count {
 }
 
 #[test]
-fn no_poll_handles_more_than_a_turn_of_messages_and_none_is_left_behind() {
+fn a_poll_handles_a_bounded_number_of_messages() {
     const MESSAGES: usize = 10_000;
     let sim = Sim::default();
     let (server, client, _) = pipe();
@@ -39,7 +39,7 @@ fn no_poll_handles_more_than_a_turn_of_messages_and_none_is_left_behind() {
 }
 
 #[test]
-fn no_poll_parses_more_than_a_turn_of_fragments_and_none_is_left_behind() {
+fn a_poll_parses_a_bounded_number_of_fragments() {
     const FRAGMENTS: usize = 9_000;
     let sim = Sim::default();
     let (server, client, script) = pipe();
@@ -63,7 +63,7 @@ fn no_poll_parses_more_than_a_turn_of_fragments_and_none_is_left_behind() {
 }
 
 #[test]
-fn no_poll_reads_more_than_a_turn_and_the_read_that_ends_it() {
+fn a_poll_reads_a_bounded_number_of_bytes() {
     let sim = Sim::default();
     let (server, client, script) = pipe();
     let (mut options, count) = (Options::default(), Count::default());
@@ -77,7 +77,7 @@ fn no_poll_reads_more_than_a_turn_and_the_read_that_ends_it() {
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
             let read = unread - script.unread_by_server();
-            // A turn is a quarter of a megabyte, and one read at most half of that, however large the
+            // The budget is 256 KiB, and a single read takes at most half of that, however large the
             // buffer is.
             assert!((1..(256 << 10) + (128 << 10)).contains(&read), "{read} bytes");
             unread -= read;
@@ -86,13 +86,13 @@ fn no_poll_reads_more_than_a_turn_and_the_read_that_ends_it() {
 }
 
 #[test]
-fn a_turn_begins_anew_when_others_have_had_theirs() {
+fn the_budget_is_renewed_once_others_have_run() {
     let sim = Sim::default();
     let (mut peer, _, _, _) = handed_out(&sim, Options::default());
     sim.run(async {
         for number in 0..1_000_u32 {
             peer.send(&number.to_be_bytes()).await;
-            // Its task is polled once for each message: it never has to pause.
+            // The task is polled once per message: it never has to yield.
             assert!(sim.tick() && !sim.tick(), "message {number}");
             assert_eq!(peer.next().await, binary(number.to_be_bytes()));
         }

@@ -1,5 +1,4 @@
-//! A large payload goes to the transport from where it lies, ahead of nothing and behind nothing that
-//! it should not be.
+//! A large payload is written to the transport without a copy, and keeps its place in the order.
 
 mod common;
 
@@ -29,7 +28,7 @@ fn large(byte: u8) -> Vec<u8> {
 }
 
 #[test]
-fn it_does_not_pass_through_the_outbox() {
+fn a_large_message_bypasses_the_outbox() {
     let sim = Sim::default();
     let (mut peer, _, _, connection) = handed_out(&sim, options());
     sim.run(async {
@@ -41,7 +40,7 @@ fn it_does_not_pass_through_the_outbox() {
 }
 
 #[test]
-fn what_the_transport_does_not_take_waits_in_the_outbox() {
+fn unwritten_bytes_of_a_large_message_wait_in_the_outbox() {
     for capacity in [0, 1, 9, 10, 11, 60_000, LARGE + 9] {
         let sim = Sim::default();
         let (mut peer, script, _, connection) = handed_out(&sim, options());
@@ -71,7 +70,7 @@ fn small_and_large_messages_keep_their_order() {
             connection.send("after").await.unwrap();
             assert!(
                 connection.close(prism_driver::CloseCode::NORMAL, "done"),
-                "an open connection"
+                "the connection is open"
             );
             assert_eq!(peer.next().await, text("before"));
             assert_eq!(peer.next().await, binary(large(1)));
@@ -85,7 +84,7 @@ fn small_and_large_messages_keep_their_order() {
 }
 
 #[test]
-fn nothing_comes_between_its_pieces() {
+fn nothing_is_interleaved_with_a_large_message() {
     let sim = Sim::default();
     let (mut peer, script, _) = serve(&sim, Echo, options());
     sim.run(async {
@@ -102,7 +101,7 @@ fn nothing_comes_between_its_pieces() {
 }
 
 #[test]
-fn a_transport_that_fails_under_it_is_the_end_and_says_why() {
+fn a_transport_failure_during_a_large_write_is_the_reason() {
     let sim = Sim::default();
     let (_peer, script, ended, connection) = handed_out(&sim, options());
     sim.run(async {
@@ -115,7 +114,7 @@ fn a_transport_that_fails_under_it_is_the_end_and_says_why() {
 }
 
 #[test]
-fn a_transport_that_holds_it_back_is_flushed() {
+fn a_buffering_transport_is_flushed_after_a_large_message() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
     let (mut peer, script, _) = serve(&sim, handler, options());

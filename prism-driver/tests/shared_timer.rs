@@ -1,4 +1,4 @@
-//! The connections of a server share one timer. Each has its deadlines all the same.
+//! The connections of a server share one timer, and each still meets its own deadlines.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::pin::pin;
 use async_channel::Receiver;
 use common::{
     close,
-    handlers::{Ear, Echo, Log},
+    handlers::{Echo, Log, MessageLog},
     http::shake_hands,
     ms,
     net::Net,
@@ -18,7 +18,7 @@ use common::{
 use futures_lite::future::{poll_once, zip};
 use prism_driver::{CloseCode, Connection, Handler, Options, Runtime, Server};
 
-/// A server that runs in a task of its own, for ever.
+/// Starts a server that runs in a separate task, forever.
 fn serve(sim: &Sim, handler: impl Handler, options: Options) -> Net {
     let net = Net::new(sim);
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
@@ -27,16 +27,17 @@ fn serve(sim: &Sim, handler: impl Handler, options: Options) -> Net {
 }
 
 async fn open(net: &Net) -> Peer {
-    shake_hands(net.knock().unwrap().0).await
+    shake_hands(net.connect_raw().unwrap().0).await
 }
 
-fn eared(sim: &Sim, options: Options) -> (Net, Log, Receiver<Connection>) {
-    let (ear, log, out) = Ear::new();
-    (serve(sim, ear, options), log, out)
+/// Starts a server with a [`MessageLog`].
+fn serve_log(sim: &Sim, options: Options) -> (Net, Log, Receiver<Connection>) {
+    let (handler, log, out) = MessageLog::new();
+    (serve(sim, handler, options), log, out)
 }
 
 #[test]
-fn each_is_pinged_when_its_own_time_has_come() {
+fn each_connection_is_pinged_at_its_own_interval() {
     let sim = Sim::default();
     let net = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -46,14 +47,14 @@ fn each_is_pinged_when_its_own_time_has_come() {
         for interval in 1..4 {
             assert_eq!((early.next().await, sim.now()), (Seen::Ping, s(20 * interval)));
             assert_eq!((late.next().await, sim.now()), (Seen::Ping, s(20 * interval + 5)));
-            // Their pongs are in before the next one is due.
+            // Both answer before the next ping is due.
             let _ = poll_once(zip(early.next(), late.next())).await;
         }
     });
 }
 
 #[test]
-fn one_that_is_dead_is_found_while_others_live() {
+fn a_dead_peer_is_found_among_live_ones() {
     let sim = Sim::default();
     let net = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -71,9 +72,9 @@ fn one_that_is_dead_is_found_while_others_live() {
 }
 
 #[test]
-fn a_deadline_that_is_nearer_than_all_others_is_kept() {
+fn a_nearer_deadline_is_kept() {
     let sim = Sim::default();
-    let (net, log, out) = eared(&sim, Options::default());
+    let (net, log, out) = serve_log(&sim, Options::default());
     sim.run(async {
         let mut peer = open(&net).await;
         peer.mute();
@@ -88,7 +89,7 @@ fn a_deadline_that_is_nearer_than_all_others_is_kept() {
 }
 
 #[test]
-fn many_whose_times_are_close_together_are_all_pinged_soon() {
+fn deadlines_close_together_are_all_served_promptly() {
     let sim = Sim::default();
     let net = serve(&sim, Echo, Options::default());
     sim.run(async {
@@ -106,7 +107,7 @@ fn many_whose_times_are_close_together_are_all_pinged_soon() {
 }
 
 #[test]
-fn the_watch_goes_on_for_those_who_stay_when_the_server_is_dropped_and_ends_with_them() {
+fn the_timer_outlives_the_server_until_the_last_connection() {
     let sim = Sim::default();
     let net = Net::new(&sim);
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
@@ -124,7 +125,7 @@ fn the_watch_goes_on_for_those_who_stay_when_the_server_is_dropped_and_ends_with
         assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
         peer.close(1000, "").await;
         peer.all().await;
-        assert_eq!(net.tasks(), 2, "the session, and the watch");
+        assert_eq!(net.tasks(), 2, "the session and the timer");
         drop(peer);
         sim.settle().await;
     });

@@ -1,4 +1,4 @@
-//! What is run when a connection is over, however it ends.
+//! `Connection::on_end`: hooks run once a connection is over, however it ended.
 
 mod common;
 
@@ -14,7 +14,7 @@ use common::{
 use futures_lite::future::{block_on, poll_once};
 use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
 
-/// Leaves two hooks with each connection, then does as the recorder does.
+/// A [`Recorder`] that adds two hooks to each connection.
 struct Hooked(Recorder, Log);
 
 impl Handler for Hooked {
@@ -56,7 +56,7 @@ fn hooks_run_once_and_before_on_disconnect() {
 }
 
 #[test]
-fn hooks_run_after_a_panic_and_a_failure() {
+fn hooks_run_after_a_panic_or_a_failure() {
     for panics in [true, false] {
         let sim = Sim::default();
         let (handler, log) = hooked();
@@ -76,14 +76,14 @@ fn hooks_run_after_a_panic_and_a_failure() {
 }
 
 #[test]
-fn who_waits_for_the_end_finds_that_the_hooks_have_run() {
+fn closed_returns_after_the_hooks_have_run() {
     let sim = Sim::default();
     let (mut peer, _, _, connection) = handed_out(&sim, Options::default());
-    let (log, late) = (Log::default(), connection.clone());
-    let told = log.clone();
+    let (log, in_hook) = (Log::default(), connection.clone());
+    let hook_log = log.clone();
     connection.on_end(move || {
-        let is_over = block_on(poll_once(late.closed())).is_some();
-        told.add(format!("over: {is_over}"));
+        let is_over = block_on(poll_once(in_hook.closed())).is_some();
+        hook_log.add(format!("over: {is_over}"));
     });
     sim.run(async {
         peer.close(1000, "").await;
@@ -106,7 +106,7 @@ fn hooks_run_when_the_connections_task_is_dropped() {
 }
 
 #[test]
-fn a_hook_that_comes_late_runs_at_once_and_a_panic_in_it_has_no_effect() {
+fn a_late_hook_runs_at_once_and_its_panic_is_contained() {
     let sim = Sim::default();
     let (mut peer, _, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
@@ -114,33 +114,33 @@ fn a_hook_that_comes_late_runs_at_once_and_a_panic_in_it_has_no_effect() {
         peer.all().await;
         ended.recv().await.unwrap();
         let log = Log::default();
-        let also = log.clone();
+        let hook_log = log.clone();
         connection.on_end(|| panic!("on purpose"));
-        connection.on_end(move || also.add("hook"));
+        connection.on_end(move || hook_log.add("hook"));
         assert_eq!(log.lines(), ["hook"]);
     });
 }
 
 #[test]
-fn a_hook_that_panics_keeps_nothing_else_from_happening() {
+fn a_panicking_hook_does_not_stop_the_others() {
     let sim = Sim::default();
     let (handler, log) = hooked();
     let (server, client, _) = pipe();
-    let ended = serve_on(&sim, server, Panicky(handler), Options::default());
+    let ended = serve_on(&sim, server, PanickingHook(handler), Options::default());
     sim.run(async {
         sim.settle().await;
         drop(client);
         ended.recv().await.unwrap();
         let lines = log.lines();
         assert_eq!(lines[..3], ["connect", "first hook", "second hook"]);
-        assert_eq!(lines.len(), 4, "and the disconnect: {lines:?}");
+        assert_eq!(lines.len(), 4, "the hooks and on_disconnect: {lines:?}");
     });
 }
 
-/// Leaves a hook that panics before all others.
-struct Panicky(Hooked);
+/// A [`Hooked`] whose first hook panics.
+struct PanickingHook(Hooked);
 
-impl Handler for Panicky {
+impl Handler for PanickingHook {
     async fn on_connect(&self, connection: &Connection) {
         connection.on_end(|| panic!("on purpose"));
         self.0.on_connect(connection).await;

@@ -1,20 +1,20 @@
-//! Messages of all kinds and sizes, and what may become of them.
+//! Messages of all kinds and sizes, and the policies for slow peers.
 
 use arbitrary::Arbitrary;
 use prism_driver::{OwnedMessage, WhenSlow};
 
 use crate::common::frame::Frame;
 
-/// A message to be made.
+/// A description of a message.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Load {
+pub struct MessageSpec {
     pub prepared: bool,
     pub text: bool,
     pub len: u16,
 }
 
-impl Load {
-    /// The message, filled with a letter.
+impl MessageSpec {
+    /// Returns the message, filled with one letter.
     pub fn message(self, filling: u8) -> OwnedMessage {
         let bytes = vec![b'a' + filling % 26; size(self.len)];
         if self.text {
@@ -25,8 +25,8 @@ impl Load {
     }
 }
 
-/// A size of one of four orders: messages that are tiny, that are small, that are shared if they are
-/// prepared, and that leave from where they lie, or just not.
+/// Returns a size of one of four orders: tiny messages, small ones, ones that are shared if they are
+/// prepared, and ones around the size from which they are written without a copy.
 pub fn size(any: u16) -> usize {
     usize::from(match any % 4 {
         0 => any % 8,
@@ -36,7 +36,7 @@ pub fn size(any: u16) -> usize {
     })
 }
 
-/// Its frame, as a server sends it.
+/// Returns the frame of a message, as a server sends it.
 pub fn frame(message: &OwnedMessage) -> Frame {
     match message {
         OwnedMessage::Text(text) => Frame::text(text),

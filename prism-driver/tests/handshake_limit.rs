@@ -1,4 +1,5 @@
-//! Handshakes that never finish: they lock nobody out, and nobody is driven out by mere haste.
+//! `max_handshakes`: handshakes that never finish cannot block new clients, and each handshake has at
+//! least 250 ms before it can be evicted.
 
 mod common;
 
@@ -15,7 +16,7 @@ use common::{
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Runtime, Server, ServerOptions, ServerStats};
 
-/// A server that has room for so many handshakes.
+/// Starts a server with this limit on handshakes.
 fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
     let mut options = ServerOptions::default();
     options.max_handshakes = max_handshakes;
@@ -32,23 +33,23 @@ fn server_with(sim: &Sim, options: impl Into<ServerOptions>) -> (Net, ServerStat
     (net, stats)
 }
 
-fn knock(net: &Net) -> End {
-    net.knock().unwrap().0
+fn connect_raw(net: &Net) -> End {
+    net.connect_raw().unwrap().0
 }
 
 #[test]
-fn when_there_is_no_room_the_oldest_handshake_makes_way_when_it_has_had_its_time() {
+fn at_the_limit_the_oldest_handshake_is_evicted_after_250_ms() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 2);
     sim.run(async {
-        let mut oldest = knock(&net);
+        let mut oldest = connect_raw(&net);
         oldest.write_all(&REQUEST.as_bytes()[..50]).await.unwrap();
         sim.pass(ms(100)).await;
-        let second = knock(&net);
-        let _newcomer = shake_hands(knock(&net)).await;
+        let second = connect_raw(&net);
+        let _newcomer = shake_hands(connect_raw(&net)).await;
         assert_eq!(sim.now(), ms(250));
-        assert_eq!(read_to_end(&mut oldest).await, "", "it is not answered");
-        // Who has been here for less long goes on.
+        assert_eq!(read_to_end(&mut oldest).await, "", "there is no answer");
+        // The younger one goes on.
         let mut second = shake_hands(second).await;
         second.send("still here").await;
         assert_eq!(second.next().await, text("still here"));
@@ -59,11 +60,11 @@ fn when_there_is_no_room_the_oldest_handshake_makes_way_when_it_has_had_its_time
 }
 
 #[test]
-fn a_thousand_at_once_whose_requests_are_there_are_all_let_in_at_once() {
+fn a_burst_of_complete_requests_is_accepted_at_once() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 8);
     sim.run(async {
-        let mut all: Vec<_> = (0..1000).map(|_| knock(&net)).collect();
+        let mut all: Vec<_> = (0..1000).map(|_| connect_raw(&net)).collect();
         for one in &mut all {
             one.write_all(REQUEST.as_bytes()).await.unwrap();
         }
@@ -75,13 +76,13 @@ fn a_thousand_at_once_whose_requests_are_there_are_all_let_in_at_once() {
 }
 
 #[test]
-fn behind_a_thousand_who_say_nothing_each_has_its_turn() {
+fn idle_handshakes_cannot_block_a_new_client() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 8);
     sim.run(async {
-        let silent: Vec<_> = (0..1000).map(|_| knock(&net)).collect();
-        let _good = shake_hands(knock(&net)).await;
-        // 125 times eight of them, each of which has a quarter of a second; not ten seconds.
+        let silent: Vec<_> = (0..1000).map(|_| connect_raw(&net)).collect();
+        let _good = shake_hands(connect_raw(&net)).await;
+        // 125 batches of eight, and each batch has 250 ms, not ten seconds.
         assert_eq!(sim.now(), ms(125 * 250));
         let counts = stats.counts();
         assert_eq!((counts.open, counts.refused.evicted, counts.in_handshake), (1, 993, 7));
@@ -90,14 +91,14 @@ fn behind_a_thousand_who_say_nothing_each_has_its_turn() {
 }
 
 #[test]
-fn who_is_asked_to_leave_but_has_sent_its_request_meanwhile_is_let_in() {
+fn a_handshake_that_completes_during_eviction_is_accepted() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 1);
     sim.run(async {
-        let mut first = knock(&net);
+        let mut first = connect_raw(&net);
         sim.settle().await;
-        let _second = knock(&net);
-        // It has been asked, and has not heard of it, when its request comes.
+        let _second = connect_raw(&net);
+        // The eviction has been requested, but not noticed, when the request arrives.
         while stats.counts().accepted < 2 {
             sim.step();
         }
@@ -109,21 +110,21 @@ fn who_is_asked_to_leave_but_has_sent_its_request_meanwhile_is_let_in() {
 }
 
 #[test]
-fn who_was_refused_and_does_not_leave_makes_way_too_and_is_counted_once() {
+fn a_refused_peer_that_stays_is_evicted_and_counted_once() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 1);
     sim.run(async {
         let _refused = refused(&net).await;
-        let _good = shake_hands(knock(&net)).await;
+        let _good = shake_hands(connect_raw(&net)).await;
         assert_eq!(sim.now(), ms(250));
         let counts = stats.counts();
         assert_eq!((counts.refused.not_found, counts.refused.evicted), (1, 0));
     });
 }
 
-/// Somebody who gets a 404, and stays.
+/// Opens a peer that is refused with 404, and stays.
 async fn refused(net: &Net) -> End {
-    let mut refused = knock(net);
+    let mut refused = connect_raw(net);
     refused.write_all(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let answer = read_to_end(&mut refused).await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
@@ -131,45 +132,45 @@ async fn refused(net: &Net) -> End {
 }
 
 #[test]
-fn who_was_refused_and_does_not_leave_takes_the_place_of_a_connection() {
+fn a_refused_peer_makes_way_for_a_connection() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();
     options.max_connections = 1;
     let (net, _) = server_with(&sim, options);
     sim.run(async {
         let _refused = refused(&net).await;
-        let _good = shake_hands(knock(&net)).await;
+        let _good = shake_hands(connect_raw(&net)).await;
         assert_eq!(sim.now(), ms(250));
     });
 }
 
 #[test]
-fn who_was_refused_and_does_not_leave_takes_a_descriptor_and_is_heard_when_it_is_free() {
+fn a_refused_peer_makes_way_when_descriptors_run_out() {
     let sim = Sim::default();
     let (net, _) = server(&sim, 1000);
     net.set_descriptors(1);
     sim.run(async {
         let _refused = refused(&net).await;
-        let _good = shake_hands(knock(&net)).await;
+        let _good = shake_hands(connect_raw(&net)).await;
         assert_eq!(sim.now(), ms(250));
     });
 }
 
 #[test]
-fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_do_not() {
+fn at_max_connections_only_handshakes_are_evicted() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();
     options.max_connections = 3;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
-        let first = shake_hands(knock(&net)).await;
-        let _silent = [knock(&net), knock(&net)];
-        let _second = shake_hands(knock(&net)).await;
+        let first = shake_hands(connect_raw(&net)).await;
+        let _silent = [connect_raw(&net), connect_raw(&net)];
+        let _second = shake_hands(connect_raw(&net)).await;
         assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 1));
-        let _third = shake_hands(knock(&net)).await;
+        let _third = shake_hands(connect_raw(&net)).await;
         assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 2));
-        // Now there are three.
-        let (mut waits, script) = net.knock().unwrap();
+        // All three places are taken by connections now.
+        let (mut waits, script) = net.connect_raw().unwrap();
         waits.write_all(REQUEST.as_bytes()).await.unwrap();
         sim.pass(s(15)).await;
         assert_eq!((script.unread_by_server(), stats.counts().open), (REQUEST.len(), 3));
@@ -180,16 +181,16 @@ fn where_no_place_is_left_for_a_connection_handshakes_make_way_and_connections_d
 }
 
 #[test]
-fn who_has_to_leave_but_gets_in_after_all_is_no_reason_to_wait_for_the_next() {
+fn the_next_handshake_is_evicted_if_the_first_completes() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();
     options.max_connections = 2;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
-        let mut first = knock(&net);
-        let _silent = knock(&net);
-        let newcomer = knock(&net);
-        // The first has been asked to leave, and has not heard of it, when its request comes.
+        let mut first = connect_raw(&net);
+        let _silent = connect_raw(&net);
+        let newcomer = connect_raw(&net);
+        // The first one's eviction has been requested, but not noticed, when its request arrives.
         while sim.now() < ms(250) {
             sim.step();
         }
@@ -204,15 +205,15 @@ fn who_has_to_leave_but_gets_in_after_all_is_no_reason_to_wait_for_the_next() {
 }
 
 #[test]
-fn two_who_finish_at_once_do_not_both_take_the_last_place() {
+fn two_handshakes_cannot_both_take_the_last_place() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();
     options.max_connections = 1;
     let (net, stats) = server_with(&sim, options);
     sim.run(async {
-        let mut first = knock(&net);
+        let mut first = connect_raw(&net);
         sim.settle().await;
-        let mut second = knock(&net);
+        let mut second = connect_raw(&net);
         second.write_all(REQUEST.as_bytes()).await.unwrap();
         sim.settle().await;
         first.write_all(REQUEST.as_bytes()).await.unwrap();
@@ -226,15 +227,15 @@ fn two_who_finish_at_once_do_not_both_take_the_last_place() {
 }
 
 #[test]
-fn where_no_descriptor_is_left_handshakes_make_way_as_well() {
+fn handshakes_are_evicted_when_descriptors_run_out() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 1000);
     net.set_descriptors(8);
     sim.run(async {
-        let mut good = shake_hands(knock(&net)).await;
-        let _silent: Vec<_> = (0..14).map(|_| knock(&net)).collect();
-        let _newcomer = shake_hands(knock(&net)).await;
-        // Seven in the first quarter of a second, seven in the next; not ten seconds.
+        let mut good = shake_hands(connect_raw(&net)).await;
+        let _silent: Vec<_> = (0..14).map(|_| connect_raw(&net)).collect();
+        let _newcomer = shake_hands(connect_raw(&net)).await;
+        // Seven in the first 250 ms and seven in the next, not ten seconds.
         assert_eq!(sim.now(), ms(500));
         let counts = stats.counts();
         assert_eq!((counts.open, counts.refused.evicted, counts.in_handshake), (2, 8, 6));
@@ -244,13 +245,13 @@ fn where_no_descriptor_is_left_handshakes_make_way_as_well() {
 }
 
 #[test]
-fn where_no_descriptor_is_left_and_nobody_can_make_way_the_next_waits_until_one_leaves() {
+fn without_descriptors_a_client_waits_for_a_connection_to_end() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 1000);
     net.set_descriptors(1);
     sim.run(async {
-        let first = shake_hands(knock(&net)).await;
-        let mut waits = knock(&net);
+        let first = shake_hands(connect_raw(&net)).await;
+        let mut waits = connect_raw(&net);
         waits.write_all(REQUEST.as_bytes()).await.unwrap();
         sim.pass(ms(15_025)).await;
         assert_eq!(stats.counts().accepted, 1);
@@ -261,13 +262,13 @@ fn where_no_descriptor_is_left_and_nobody_can_make_way_the_next_waits_until_one_
 }
 
 #[test]
-fn a_server_has_room_for_one_handshake_whatever_it_is_told() {
+fn limits_of_zero_still_allow_one_handshake() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();
     (options.max_handshakes, options.max_connections) = (0, 0);
     let (net, _) = server_with(&sim, options);
     sim.run(async {
-        let _good = shake_hands(knock(&net)).await;
+        let _good = shake_hands(connect_raw(&net)).await;
         assert_eq!(sim.now(), s(0));
     });
 }

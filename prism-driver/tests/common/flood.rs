@@ -1,4 +1,4 @@
-//! [`Torrent`]: a peer that never pauses. Whenever it is read, there is more.
+//! [`FloodTransport`]: a peer that never stops sending.
 
 use std::{
     io,
@@ -14,20 +14,20 @@ use super::{ms, pipe::End, s, sim::Sim};
 /// A client's pong without payload.
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
 
-/// A transport that brings what comes through the pipe, and pongs without end when nothing does.
-/// Each read of them takes ten milliseconds.
-pub struct Torrent {
+/// A transport that returns what arrives through the pipe, and endless pongs when nothing does. Each
+/// read of pongs takes ten milliseconds.
+pub struct FloodTransport {
     io: End,
     sim: Sim,
 }
 
-impl Torrent {
+impl FloodTransport {
     pub fn new(io: End, sim: &Sim) -> Self {
         Self { io, sim: sim.clone() }
     }
 }
 
-impl AsyncRead for Torrent {
+impl AsyncRead for FloodTransport {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -37,7 +37,7 @@ impl AsyncRead for Torrent {
             return Poll::Ready(result);
         }
         if self.sim.now() > s(120) {
-            return Poll::Ready(Err(io::Error::other("it was read for two minutes")));
+            return Poll::Ready(Err(io::Error::other("the flood was read for two minutes")));
         }
         self.sim.take(ms(10));
         let mut count = 0;
@@ -49,7 +49,7 @@ impl AsyncRead for Torrent {
     }
 }
 
-impl AsyncWrite for Torrent {
+impl AsyncWrite for FloodTransport {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

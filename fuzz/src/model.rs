@@ -1,89 +1,101 @@
-//! [`Ledger`]: what has to become of each message, for whatever the peer takes and the handler wants
-//! missed.
+//! [`Model`]: what has to happen to each message, whatever the peer takes and whatever the policy for a
+//! slow peer.
 
 use std::collections::VecDeque;
 
 use prism_driver::{SendError, TrySendError, WhenSlow};
 
-use crate::{common::frame::Frame, view::Sight};
+use crate::{common::frame::Frame, view::Snapshot};
 
-/// What a message counts that can be dropped, beside its bytes.
-const APART: usize = 160;
+/// What a droppable message counts besides its bytes.
+const OVERHEAD: usize = 160;
 
-/// All that was accepted and not dropped, in the order in which it has to leave.
-pub struct Ledger {
+/// All accepted frames that were not dropped, in the order in which they have to leave.
+pub struct Model {
     mark: usize,
     when_slow: WhenSlow,
-    /// What the peer has not taken whole.
+    /// The frames that the peer has not taken completely.
     frames: VecDeque<Entry>,
-    /// How many bytes the peer has taken.
+    /// The number of bytes that the peer has taken.
     taken: usize,
-    /// How many bytes were accepted and not dropped.
+    /// The number of bytes that were accepted and not dropped.
     accepted: usize,
     missed: u64,
 }
 
 struct Entry {
     bytes: Vec<u8>,
-    /// Where it ends in all that leaves.
+    /// Where the frame ends in the output.
     end: usize,
     is_message: bool,
 }
 
-/// Who sends.
+/// A kind of sender.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
     Waits,
     Tries,
 }
 
-/// What becomes of a message.
+/// What has to happen to a message.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Expected {
     Told(Result<(), TrySendError>),
     Waiting,
 }
 
-impl Ledger {
+impl Model {
     pub fn new(mark: usize, when_slow: WhenSlow) -> Self {
-        // At zero there would never be room.
+        // With a mark of zero there would never be room.
         let mark = mark.max(1);
         Self { mark, when_slow, frames: VecDeque::new(), taken: 0, accepted: 0, missed: 0 }
     }
 
-    /// Somebody has sent a message; what has to have become of it.
+    /// Records that a message was sent, and returns what has to have happened to it.
     ///
     /// # Panics
-    /// If not as many were missed as have to be.
-    pub fn send(&mut self, sender: Sender, frame: Vec<u8>, before: Sight, after: Sight) -> Fate {
-        let fate = self.decide(sender, frame, before, after);
-        assert_eq!(after.missed, self.missed, "{:?}: missed, for {fate:?}", self.when_slow);
-        fate
+    /// If the number of missed messages is wrong.
+    pub fn send(
+        &mut self,
+        sender: Sender,
+        frame: Vec<u8>,
+        before: Snapshot,
+        after: Snapshot,
+    ) -> Expected {
+        let expected = self.decide(sender, frame, before, after);
+        assert_eq!(after.missed, self.missed, "{:?}: missed, for {expected:?}", self.when_slow);
+        expected
     }
 
-    fn decide(&mut self, sender: Sender, frame: Vec<u8>, before: Sight, after: Sight) -> Fate {
+    fn decide(
+        &mut self,
+        sender: Sender,
+        frame: Vec<u8>,
+        before: Snapshot,
+        after: Snapshot,
+    ) -> Expected {
         if !before.open {
-            return Fate::Told(Err(TrySendError::Refused(SendError::Closed)));
+            return Expected::Told(Err(TrySendError::Refused(SendError::Closed)));
         }
         if self.is_full(before.written) {
             if self.when_slow == WhenSlow::Wait && sender == Sender::Waits {
-                return Fate::Waiting;
+                return Expected::Waiting;
             }
             if !after.open && after.missed == self.missed {
-                // The write that was to make room has failed.
-                return Fate::Told(Err(TrySendError::Refused(SendError::Closed)));
+                // The write that should have made room has failed.
+                return Expected::Told(Err(TrySendError::Refused(SendError::Closed)));
             }
-            // What had waited for nothing but a turn has left, and then perhaps some of this one.
+            // What could be written has left by now, and perhaps a part of this message as well.
             let written = after.written.min(self.accepted);
             if self.is_full(written) && !self.drops(written) {
                 return self.miss(sender);
             }
         }
         self.append(frame, true);
-        Fate::Told(Ok(()))
+        Expected::Told(Ok(()))
     }
 
-    /// Whether there is room when the oldest have been dropped; they are.
+    /// Drops the oldest messages if the policy says so. Returns whether there is room then.
     fn drops(&mut self, written: usize) -> bool {
         while self.when_slow == WhenSlow::DropOldest && self.is_full(written) {
             let whole = |entry: &Entry| entry.end - entry.bytes.len() >= written;
@@ -99,9 +111,9 @@ impl Ledger {
         !self.is_full(written)
     }
 
-    fn miss(&mut self, sender: Sender) -> Fate {
+    fn miss(&mut self, sender: Sender) -> Expected {
         self.missed += 1;
-        Fate::Told(match (self.when_slow, sender) {
+        Expected::Told(match (self.when_slow, sender) {
             (WhenSlow::Close, sender) => {
                 self.append(Frame::close(1013, "too slow").wire(), false);
                 match sender {
@@ -114,7 +126,7 @@ impl Ledger {
         })
     }
 
-    /// Something else was accepted.
+    /// Records that a control frame was accepted.
     pub fn control(&mut self, frame: Vec<u8>) {
         self.append(frame, false);
     }
@@ -124,10 +136,10 @@ impl Ledger {
         self.frames.push_back(Entry { bytes, end: self.accepted, is_message });
     }
 
-    /// The peer has taken these.
+    /// Records that the peer has taken these bytes.
     ///
     /// # Panics
-    /// If they are others than what was accepted, in order.
+    /// If they differ from what was accepted, in order.
     pub fn take(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let entry = self.frames.front().expect("no more than was accepted");
@@ -142,21 +154,22 @@ impl Ledger {
         }
     }
 
-    /// How many bytes the peer has taken.
+    /// Returns how many bytes the peer has taken.
     pub fn taken(&self) -> usize {
         self.taken
     }
 
-    /// How many bytes were accepted and not dropped.
+    /// Returns how many bytes were accepted and not dropped.
     pub fn accepted(&self) -> usize {
         self.accepted
     }
 
-    /// Whether there is no room for a message, if so much has been written.
+    /// Returns whether there is no room for a message once this many bytes have been written.
     pub fn is_full(&self, written: usize) -> bool {
         let left = self.accepted - written;
-        let apart = self.frames.iter().filter(|entry| entry.is_message && entry.end > written);
-        let apart = if self.when_slow == WhenSlow::DropOldest { apart.count() * APART } else { 0 };
-        left + apart >= self.mark
+        let waiting = self.frames.iter().filter(|entry| entry.is_message && entry.end > written);
+        let overhead =
+            if self.when_slow == WhenSlow::DropOldest { waiting.count() * OVERHEAD } else { 0 };
+        left + overhead >= self.mark
     }
 }

@@ -1,4 +1,4 @@
-//! Futures and pipes of the driver in the hands of the fuzzer: they go on when the input says so.
+//! Futures and pipes that the fuzzer drives step by step.
 
 use std::{
     pin::Pin,
@@ -14,8 +14,8 @@ use prism_core::Header;
 
 use crate::driver::pipe::End;
 
-/// A future that is polled by hand, and remembers whether it was woken meanwhile.
-pub struct Held<T> {
+/// A future that is polled by hand, and records whether it was woken meanwhile.
+pub struct ManualFuture<T> {
     future: Pin<Box<dyn Future<Output = T>>>,
     woken: Arc<Woken>,
 }
@@ -28,13 +28,13 @@ impl Wake for Woken {
     }
 }
 
-impl<T> Held<T> {
-    /// Not polled yet.
+impl<T> ManualFuture<T> {
+    /// Creates a future that is not polled yet.
     pub fn new(future: impl Future<Output = T> + 'static) -> Self {
         Self { future: Box::pin(future), woken: Arc::new(Woken(AtomicBool::new(true))) }
     }
 
-    /// Polls it, woken or not.
+    /// Polls the future, whether it was woken or not.
     pub fn poll(&mut self) -> Option<T> {
         self.woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(self.woken.clone());
@@ -44,13 +44,13 @@ impl<T> Held<T> {
         }
     }
 
-    /// Whether it was woken since it was last polled.
+    /// Returns whether the future was woken since its last poll.
     pub fn is_woken(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
 }
 
-/// Gives as much to an end of a pipe as it takes now; how much that was.
+/// Writes as much to an end of a pipe as it takes now, and returns how much that was.
 pub fn give(io: &mut End, bytes: &[u8]) -> usize {
     let mut cx = Context::from_waker(Waker::noop());
     let mut given = 0;
@@ -64,7 +64,7 @@ pub fn give(io: &mut End, bytes: &[u8]) -> usize {
     given
 }
 
-/// Takes what an end of a pipe has now, at most so many bytes.
+/// Reads what an end of a pipe has now, but at most this many bytes.
 pub fn take(io: &mut End, most: usize) -> Vec<u8> {
     let mut cx = Context::from_waker(Waker::noop());
     let (mut taken, mut buffer) = (Vec::new(), [0; 4096]);
@@ -83,14 +83,14 @@ pub fn end(io: &mut End) {
     let _ = Pin::new(io).poll_close(&mut Context::from_waker(Waker::noop()));
 }
 
-/// The whole frames at the beginning of these bytes: the last one may be on its way still.
+/// Returns the whole frames at the start of these bytes. The last frame may be incomplete.
 ///
 /// # Panics
-/// If what is there can not become a frame.
+/// If a header is invalid.
 pub fn whole_frames(bytes: &[u8]) -> &[u8] {
     let mut whole = 0;
-    while let Some((header, len)) = Header::parse(&bytes[whole..]).expect("right headers only") {
-        let end = whole + len + usize::try_from(header.len).expect("no header lies");
+    while let Some((header, len)) = Header::parse(&bytes[whole..]).expect("valid headers only") {
+        let end = whole + len + usize::try_from(header.len).expect("a length in memory");
         if end > bytes.len() {
             break;
         }

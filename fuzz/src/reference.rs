@@ -1,4 +1,4 @@
-//! What tungstenite makes of a stream, and where it is known to judge otherwise than we do.
+//! tungstenite's verdict on a stream, and the known differences from ours.
 
 use std::io::{self, Read, Write};
 
@@ -16,28 +16,28 @@ use crate::{
     },
 };
 
-/// How far somebody got with a stream.
+/// The result of parsing a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The events, a close frame included.
+    /// The events, including a close frame.
     pub seen: Vec<Seen>,
-    /// What came behind them.
+    /// What follows the events.
     pub end: End,
 }
 
-/// What there is behind the events.
+/// What follows the events.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
     /// Nothing is wrong so far.
     Waits,
-    /// An error; ours is known.
+    /// An error, which is known if it is ours.
     Failed(Option<ProtocolError>),
 }
 
-/// What we make of a stream, up to the first close frame or error.
+/// Returns our verdict on a stream, up to the first close frame or error.
 pub fn ours(role: Role, stream: &[u8]) -> Verdict {
     let mut config = limited(LIMIT);
-    // They have no such limit; ours is out of reach then.
+    // tungstenite has no such limit, so ours is put out of reach.
     config.max_empty_fragments = u16::MAX;
     let mut seen = Machine::new(role, &config).receive(stream);
     let end = match seen.pop() {
@@ -50,10 +50,10 @@ pub fn ours(role: Role, stream: &[u8]) -> Verdict {
     Verdict { seen, end }
 }
 
-/// What tungstenite makes of it.
+/// Returns tungstenite's verdict on a stream.
 ///
 /// # Panics
-/// If it fails in a way that says nothing of the stream.
+/// If it fails for a reason other than the stream.
 pub fn theirs(role: Role, stream: &[u8]) -> Verdict {
     let role = match role {
         Role::Server => TheirRole::Server,
@@ -64,7 +64,7 @@ pub fn theirs(role: Role, stream: &[u8]) -> Verdict {
         .write_buffer_size(0)
         .max_message_size(Some(LIMIT))
         .max_frame_size(Some(LIMIT));
-    let mut socket = WebSocket::from_raw_socket(Wire(stream), role, Some(config));
+    let mut socket = WebSocket::from_raw_socket(Input(stream), role, Some(config));
     let mut seen = Vec::new();
     loop {
         match socket.read() {
@@ -75,7 +75,7 @@ pub fn theirs(role: Role, stream: &[u8]) -> Verdict {
             Err(Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_)) => {
                 return Verdict { seen, end: End::Failed(None) };
             }
-            Err(error) => panic!("{error:?} is no verdict"),
+            Err(error) => panic!("{error:?} says nothing about the stream"),
         }
         if matches!(seen.last(), Some(Seen::Close(..))) {
             return Verdict { seen, end: End::Waits };
@@ -93,17 +93,18 @@ fn event(message: Message) -> Seen {
         Message::Close(Some(frame)) => {
             Seen::Close(frame.code.into(), frame.reason.as_str().to_owned())
         }
-        Message::Frame(frame) => panic!("nobody asked for {frame:?}"),
+        Message::Frame(frame) => panic!("unexpected raw frame: {frame:?}"),
     }
 }
 
-/// Whether both say the same, or differ where it is known that they do:
+/// Returns whether both verdicts agree, or differ in a known way:
 ///
-/// - **Earlier.** We fail as soon as a byte is wrong (RFC 6455 §8.1 and §10.4 allow it), they when the
-///   frame is there whole: then they still wait, with all events that we have seen.
-/// - **Longer lengths than needed.** We refuse them, for §5.2 says "MUST"; they take them.
-/// - **Close codes that must not be sent.** We fail; they report 1002 in place of the code.
-/// - **1014.** It is registered since RFC 6455 was written, and we take it; to them it must not be sent.
+/// - **Earlier errors.** Prism fails at the first wrong byte (RFC 6455 §8.1 and §10.4 allow it), and
+///   tungstenite when the frame is complete. Until then it still waits, with all events that we have seen.
+/// - **Lengths in a longer form than needed.** Prism refuses them, because §5.2 says "MUST"; tungstenite
+///   accepts them.
+/// - **Close codes that must not be sent.** Prism fails; tungstenite reports 1002 in place of the code.
+/// - **1014.** It was registered after RFC 6455. Prism accepts it; tungstenite refuses it.
 pub fn agree(ours: &Verdict, theirs: &Verdict) -> bool {
     if ours == theirs {
         return true;
@@ -111,7 +112,7 @@ pub fn agree(ours: &Verdict, theirs: &Verdict) -> bool {
     match &ours.end {
         End::Failed(Some(ProtocolError::NonMinimalLength)) => theirs.seen.starts_with(&ours.seen),
         End::Failed(Some(ProtocolError::InvalidCloseCode(_))) => {
-            // Where the reason is wrong too, they fail for that.
+            // If the reason is invalid too, tungstenite fails because of that.
             let failed = theirs.seen == ours.seen && matches!(theirs.end, End::Failed(_));
             failed || is_refused_close(theirs, &ours.seen)
         }
@@ -125,7 +126,7 @@ pub fn agree(ours: &Verdict, theirs: &Verdict) -> bool {
     }
 }
 
-/// Whether they replaced the close frame that came behind these events.
+/// Returns whether tungstenite replaced the close frame after these events.
 fn is_refused_close(theirs: &Verdict, before: &[Seen]) -> bool {
     match theirs.seen.split_last() {
         Some((Seen::Close(1002, reason), rest)) if reason == "Protocol violation" => rest == before,
@@ -133,16 +134,16 @@ fn is_refused_close(theirs: &Verdict, before: &[Seen]) -> bool {
     }
 }
 
-/// A transport that has so many bytes to give, takes all that it gets, and does not end.
-struct Wire<'a>(&'a [u8]);
+/// A transport that returns these bytes, accepts all writes, and never ends.
+struct Input<'a>(&'a [u8]);
 
-impl Read for Wire<'_> {
+impl Read for Input<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.0.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.read(into) }
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for Input<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }

@@ -1,41 +1,41 @@
-//! A peer that never pauses, so that there is always something to read, escapes no deadline, keeps
-//! nobody else from running, and can be written to.
+//! A peer that never stops sending, so that there is always something to read: all deadlines still
+//! apply, other tasks run, and the peer can be written to.
 
 mod common;
 
 use async_channel::Receiver;
 use common::{
     close,
+    flood::FloodTransport,
     handlers::HandOut,
     peer::{Peer, Seen},
     pipe::{Script, pipe},
     s, serve_on,
     sim::Sim,
     text,
-    torrent::Torrent,
 };
 use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, ProtocolError, Runtime};
 
-fn torrent(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+fn open_flood(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     let (server, client, script) = pipe();
     let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.protocol.ping_interval = None;
-    let ended = serve_on(sim, Torrent::new(server, sim), handler, options);
+    let ended = serve_on(sim, FloodTransport::new(server, sim), handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
     (Peer::open(client), script, ended, connection)
 }
 
-/// It ended when it was due, or at most a second later.
+/// Asserts that the connection ended when it was due, or at most a second later.
 fn assert_ended_at(sim: &Sim, due: u64) {
     let late = sim.now().checked_sub(s(due)).expect("it ended too early");
     assert!(late <= s(1), "{late:?} late");
 }
 
 #[test]
-fn others_get_their_turn_and_messages_leave() {
+fn others_run_and_messages_leave() {
     let sim = Sim::default();
-    let (mut peer, _, _, connection) = torrent(&sim);
+    let (mut peer, _, _, connection) = open_flood(&sim);
     sim.run(async {
         let from_a_task = connection.clone();
         sim.spawn(async move { from_a_task.send("from a task").await.unwrap() });
@@ -47,9 +47,9 @@ fn others_get_their_turn_and_messages_leave() {
 }
 
 #[test]
-fn it_is_left_after_the_close_timeout_when_it_has_closed() {
+fn the_close_timeout_ends_a_flood_after_its_close_frame() {
     let sim = Sim::default();
-    let (mut peer, script, ended, _) = torrent(&sim);
+    let (mut peer, script, ended, _) = open_flood(&sim);
     sim.run(async {
         peer.close(1000, "").await;
         assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
@@ -60,9 +60,9 @@ fn it_is_left_after_the_close_timeout_when_it_has_closed() {
 }
 
 #[test]
-fn it_is_given_up_after_the_close_timeout_when_it_does_not_answer_our_close_frame() {
+fn the_close_timeout_ends_a_flood_after_our_close_frame() {
     let sim = Sim::default();
-    let (mut peer, _, ended, connection) = torrent(&sim);
+    let (mut peer, _, ended, connection) = open_flood(&sim);
     sim.run(async {
         peer.mute();
         assert!(connection.close(CloseCode::NORMAL, "bye"));
@@ -77,9 +77,9 @@ fn it_is_given_up_after_the_close_timeout_when_it_does_not_answer_our_close_fram
 }
 
 #[test]
-fn it_is_given_up_after_the_write_timeout_when_it_takes_nothing() {
+fn the_write_timeout_ends_a_flood_that_reads_nothing() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = torrent(&sim);
+    let (_peer, script, ended, connection) = open_flood(&sim);
     sim.run(async {
         script.set_capacity_to_client(0);
         connection.send("does not leave").await.unwrap();

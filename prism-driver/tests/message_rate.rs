@@ -1,4 +1,4 @@
-//! A rate of messages: who sends more has to wait, and neither loses a message nor its connection.
+//! `message_rate`: a peer that sends faster has to wait, but loses neither a message nor its connection.
 
 mod common;
 
@@ -20,12 +20,12 @@ use prism_driver::{
     Server,
 };
 
-/// Writes down what it hears, and when.
-struct Listener(Sim, Log, async_channel::Sender<Connection>);
+/// Logs each message, and when it was handled.
+struct TimedLog(Sim, Log, async_channel::Sender<Connection>);
 
-impl Handler for Listener {
+impl Handler for TimedLog {
     async fn on_connect(&self, connection: &Connection) {
-        // Not every scenario asks.
+        // Not every test needs it.
         let _ = self.2.try_send(connection.clone());
     }
 
@@ -34,9 +34,9 @@ impl Handler for Listener {
     }
 }
 
-fn listener(sim: &Sim) -> (Listener, Log, Receiver<Connection>) {
+fn timed_log(sim: &Sim) -> (TimedLog, Log, Receiver<Connection>) {
     let (log, (hand, out)) = (Log::default(), bounded(1));
-    (Listener(sim.clone(), log.clone(), hand), log, out)
+    (TimedLog(sim.clone(), log.clone(), hand), log, out)
 }
 
 fn limited(per_second: u32, burst: u32) -> Options {
@@ -49,13 +49,13 @@ fn connect(
     sim: &Sim,
     options: Options,
 ) -> (Peer, Script, Receiver<Disconnect>, Log, Receiver<Connection>) {
-    let (listener, log, out) = listener(sim);
-    let (peer, script, ended) = serve(sim, listener, options);
+    let (handler, log, out) = timed_log(sim);
+    let (peer, script, ended) = serve(sim, handler, options);
     (peer, script, ended, log, out)
 }
 
 #[test]
-fn a_burst_is_taken_at_once_and_what_is_beyond_it_at_the_rate() {
+fn a_burst_is_taken_at_once_and_the_rest_at_the_rate() {
     let sim = Sim::default();
     let (mut peer, _, _, log, _) = connect(&sim, limited(10, 3));
     sim.run(async {
@@ -66,7 +66,7 @@ fn a_burst_is_taken_at_once_and_what_is_beyond_it_at_the_rate() {
 }
 
 #[test]
-fn a_pause_makes_room_for_a_burst_and_for_no_more_than_one() {
+fn a_pause_earns_at_most_one_burst() {
     let sim = Sim::default();
     let (mut peer, _, _, log, _) = connect(&sim, limited(10, 2));
     sim.run(async {
@@ -104,7 +104,7 @@ fn a_peer_within_its_rate_never_waits() {
 }
 
 #[test]
-fn who_sends_too_fast_is_not_read_from_and_loses_nothing() {
+fn a_peer_above_its_rate_is_slowed_and_loses_nothing() {
     let sim = Sim::default();
     let (mut peer, script, _, log, _) = connect(&sim, limited(10, 1));
     let message = "x".repeat(10_000);
@@ -120,15 +120,15 @@ fn who_sends_too_fast_is_not_read_from_and_loses_nothing() {
 }
 
 #[test]
-fn a_peer_that_answers_is_not_taken_for_dead_although_its_pongs_wait_behind_its_messages() {
+fn pongs_queued_behind_messages_do_not_count_as_missing() {
     let sim = Sim::default();
     let (mut peer, _, ended, log, _) = connect(&sim, limited(1, 1));
     sim.run(async {
-        // An hour's worth of messages, all at once; whatever it answers comes behind them.
+        // An hour's worth of messages, all at once. The pongs queue behind them.
         for n in 0..3600 {
             peer.send(&n.to_string()).await;
         }
-        let listening = async { panic!("nothing but pings: {:?}", peer.next_but_pings().await) };
+        let listening = async { panic!("expected only pings: {:?}", peer.next_but_pings().await) };
         or(listening, sim.pass(s(3600))).await;
         assert_eq!(log.lines().len(), 3600);
         assert!(ended.is_empty());
@@ -136,7 +136,7 @@ fn a_peer_that_answers_is_not_taken_for_dead_although_its_pongs_wait_behind_its_
 }
 
 #[test]
-fn a_peer_that_is_dead_is_found_out_when_its_messages_have_been_taken() {
+fn a_dead_peer_is_found_once_its_messages_are_taken() {
     let sim = Sim::default();
     let (mut peer, _, ended, log, _) = connect(&sim, limited(1, 1));
     sim.run(async {
@@ -152,7 +152,7 @@ fn a_peer_that_is_dead_is_found_out_when_its_messages_have_been_taken() {
 }
 
 #[test]
-fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
+fn our_close_ignores_the_rate_and_stops_the_handler() {
     let sim = Sim::default();
     let (mut peer, _, ended, log, out) = connect(&sim, limited(1, 1));
     sim.run(async {
@@ -161,7 +161,7 @@ fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
         sim.pass(ms(500)).await;
         assert!(connection.close(CloseCode::NORMAL, "enough"));
         assert_eq!((peer.next().await, sim.now()), (close(1000, "enough"), ms(500)));
-        // What is behind it, the answer that ends it, waits for no token.
+        // The peer's answer does not wait for the rate.
         assert!(matches!(peer.next().await, Seen::End(Ok(()))));
         drop(peer);
         assert_eq!(ended.recv().await.unwrap().code(), 1000);
@@ -171,7 +171,7 @@ fn a_close_of_ours_leaves_at_once_and_the_handler_hears_no_more() {
 }
 
 #[test]
-fn a_rate_of_nothing_is_a_rate_of_one() {
+fn a_rate_of_zero_counts_as_one() {
     let sim = Sim::default();
     let (mut peer, _, _, log, _) = connect(&sim, limited(0, 0));
     sim.run(async {
@@ -182,7 +182,7 @@ fn a_rate_of_nothing_is_a_rate_of_one() {
 }
 
 #[test]
-fn without_a_rate_everything_is_taken_as_it_comes() {
+fn without_a_rate_messages_are_taken_as_they_arrive() {
     let sim = Sim::default();
     let (mut peer, _, _, log, _) = connect(&sim, Options::default());
     sim.run(async {
@@ -195,12 +195,12 @@ fn without_a_rate_everything_is_taken_as_it_comes() {
 }
 
 #[test]
-fn the_rate_is_kept_behind_every_door() {
+fn every_kind_of_server_applies_the_rate() {
     let expected = ["0 ms: a", "500 ms: b"];
 
     let sim = Sim::default();
-    let (listener_, log, _out) = listener(&sim);
-    let (io, _, _) = serve_handshake(&sim, listener_, limited(2, 1));
+    let (handler, log, _out) = timed_log(&sim);
+    let (io, _, _) = serve_handshake(&sim, handler, limited(2, 1));
     sim.run(async {
         shake_hands(io).await.send_together(&["a", "b"]).await;
         sim.pass(s(2)).await;
@@ -209,11 +209,11 @@ fn the_rate_is_kept_behind_every_door() {
 
     let sim = Sim::default();
     let net = Net::new(&sim);
-    let (listener_, log, _out) = listener(&sim);
+    let (handler, log, _out) = timed_log(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    sim.spawn(bound.options(limited(2, 1)).websocket("/chat", listener_).serve());
+    sim.spawn(bound.options(limited(2, 1)).websocket("/chat", handler).serve());
     sim.run(async {
-        shake_hands(net.knock().unwrap().0).await.send_together(&["a", "b"]).await;
+        shake_hands(net.connect_raw().unwrap().0).await.send_together(&["a", "b"]).await;
         sim.pass(s(2)).await;
     });
     assert_eq!(log.lines(), expected, "Server");
