@@ -10,7 +10,9 @@ use common::{
     frame::{Claim, Frame, KEY, masked},
     machine::{limited, mask_keys, quiet},
 };
-use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, ServerHandshake, WebSocket};
+use prism_core::{
+    CloseCode, Config, Event, Header, Message, RecvBuffer, Reply, Role, ServerHandshake, WebSocket,
+};
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
@@ -119,6 +121,24 @@ fn sending_a_message_does_not_allocate() {
             send(); // warm
             assert_none(measure(|| (0..200).for_each(|_| send()))); // often enough to need new keys
         }
+    }
+}
+
+#[test]
+fn what_is_sent_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
+    for role in ROLES {
+        for size in SIZES {
+            let mut machine = Bare::new(role, &quiet());
+            let bytes = vec![0xff; size];
+            let info = measure(|| machine.ws.send(&bytes, &mut machine.out).expect("open"));
+            assert_eq!((info.count_total, info.bytes_total), (1, (Header::MAX_LEN + size) as u64));
+        }
+    }
+    let reply = Reply::text(403, "x".repeat(4000)).header("X", &"y".repeat(1000)).expect("valid");
+    for head_only in [false, true] {
+        let mut out = BytesMut::new();
+        assert_eq!(measure(|| reply.write(&mut out, head_only)).count_total, 1);
+        assert!(out.capacity() <= out.len() + 256, "{} of {}", out.len(), out.capacity());
     }
 }
 

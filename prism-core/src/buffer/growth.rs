@@ -28,7 +28,27 @@ fn grown(len: usize, needed: usize, missing: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::{DOUBLED, grown};
     use crate::buffer::RecvBuffer;
+
+    #[test]
+    fn memory_grows_by_a_part_but_by_no_more_than_the_message_needs() {
+        const LARGE: usize = DOUBLED;
+        for (len, needed, missing, expected) in [
+            (0, 100, 0, 100),
+            (1000, 1001, 0, 2000),
+            (1000, 3000, 0, 3000),
+            (LARGE - 2, LARGE, 0, 2 * LARGE - 4),
+            (LARGE, LARGE + 1, 0, LARGE + LARGE / 2),
+            // With the end of the message in sight.
+            (1000, 1001, 9, 1010),
+            (1000, 1001, 5000, 2000),
+            (1000, 1001, usize::MAX, 2000),
+            (1000, 3000, 9, 3000),
+        ] {
+            assert_eq!(grown(len, needed, missing), expected, "{len}, {needed}, {missing}");
+        }
+    }
 
     #[test]
     fn a_million_tiny_fragments_take_the_memory_of_their_payload() {
