@@ -1,6 +1,9 @@
 //! What the core's values say of themselves.
 
-use prism_core::{ClientRequest, CloseCode, MaskKeys, Message, ProtocolError, SendError};
+use prism_core::{
+    ClientRequest, CloseCode, MaskKeys, Message, ProtocolError, Reply, SendError, accept_key,
+    normalize_path, percent_decode,
+};
 
 #[test]
 fn a_message_is_text_or_binary() {
@@ -15,6 +18,19 @@ fn a_peer_that_is_gone_cannot_be_told_a_close_code() {
         assert_eq!(gone.close_code(), None, "{gone}");
     }
     assert_eq!(ProtocolError::UnmaskedFrame.close_code(), Some(CloseCode::PROTOCOL_ERROR));
+}
+
+#[test]
+fn a_protocol_error_says_what_is_wrong() {
+    for (error, words) in [
+        (ProtocolError::ControlTooLong(200), "200 bytes"),
+        (ProtocolError::InvalidCloseCode(1006), "close code 1006"),
+        (ProtocolError::InvalidUtf8, "not UTF-8"),
+        (ProtocolError::MessageTooBig(7), "more than 7 bytes"),
+        (ProtocolError::ReservedOpcode(11), "opcode 0xb"),
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 #[test]
@@ -47,7 +63,30 @@ fn a_client_request_has_the_target_that_it_was_made_with() {
 }
 
 #[test]
-fn mask_keys_show_their_name_and_no_key() {
-    let keys = MaskKeys::new(|bytes| bytes.fill(7));
-    assert_eq!(format!("{keys:?}"), "MaskKeys { .. }");
+fn a_path_that_cannot_be_read_says_what_is_wrong() {
+    for (path, reason) in [
+        ("a", "expected a path that starts with \"/\""),
+        ("/%", "malformed escape"),
+        ("/%ff", "the decoded text is not UTF-8"),
+    ] {
+        let error = normalize_path(path).and_then(|_| percent_decode(path)).expect_err(reason);
+        assert!(error.to_string().starts_with(reason), "{error}");
+    }
+}
+
+#[test]
+fn values_show_what_they_are_but_mask_keys_are_secret() {
+    let key = accept_key("dGhlIHNhbXBsZSBub25jZQ=="); // RFC 6455 §1.3
+    let reply = Reply::new(200).body("a/b", "hi").expect("a valid header");
+    for (shown, expected) in [
+        (format!("{0} {0:?}", CloseCode::NORMAL), "1000 1000"),
+        (format!("{key:?}"), r#""s3pPLMBiTxaQ9kYGzzhZRbK+xOo=""#),
+        (
+            format!("{reply:?}"),
+            r#"Reply { status: 200, fields: "Content-Type: a/b\r\n", content: b"hi" }"#,
+        ),
+        (format!("{:?}", MaskKeys::new(|bytes| bytes.fill(7))), "MaskKeys { .. }"),
+    ] {
+        assert_eq!(shown, expected);
+    }
 }
