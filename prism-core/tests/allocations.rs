@@ -11,7 +11,8 @@ use common::{
     machine::{limited, mask_keys, quiet},
 };
 use prism_core::{
-    CloseCode, Config, Event, Header, Message, RecvBuffer, Reply, Role, ServerHandshake, WebSocket,
+    Accept, CloseCode, Config, Event, Header, Message, RecvBuffer, Reply, Role, ServerHandshake,
+    WebSocket,
 };
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
@@ -125,21 +126,35 @@ fn sending_a_message_does_not_allocate() {
 }
 
 #[test]
-fn what_is_sent_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
+fn a_sent_message_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
     for role in ROLES {
         for size in SIZES {
-            let mut machine = Bare::new(role, &quiet());
-            let bytes = vec![0xff; size];
+            let (mut machine, bytes) = (Bare::new(role, &quiet()), vec![0xff; size]);
             let info = measure(|| machine.ws.send(&bytes, &mut machine.out).expect("open"));
             assert_eq!((info.count_total, info.bytes_total), (1, (Header::MAX_LEN + size) as u64));
         }
     }
-    let reply = Reply::text(403, "x".repeat(4000)).header("X", &"y".repeat(1000)).expect("valid");
-    for head_only in [false, true] {
+}
+
+#[test]
+fn a_response_makes_the_output_grow_once_and_by_little_more_than_it_needs() {
+    let check = |write: &dyn Fn(&mut BytesMut)| {
         let mut out = BytesMut::new();
-        assert_eq!(measure(|| reply.write(&mut out, head_only)).count_total, 1);
-        assert!(out.capacity() <= out.len() + 256, "{} of {}", out.len(), out.capacity());
-    }
+        assert_eq!(measure(|| write(&mut out)).count_total, 1);
+        assert!(out.capacity() <= out.len() + 200, "{} bytes for {}", out.capacity(), out.len());
+    };
+    let (value, config) = ("x".repeat(1000), Config::default());
+    let accept = Accept::new().header("X", &value).expect("a valid header");
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let (mut input, mut handshake) = (RecvBuffer::new(), ServerHandshake::new(&config));
+    input.extend_from_slice(request);
+    let request = handshake.receive_request(&mut input).expect("good").expect("whole");
+    check(&|out| drop(request.upgrade().expect("valid").accept(&accept, &config, out)));
+
+    let reply = Reply::text(403, "no".repeat(2000)).header("X", &value).expect("a valid header");
+    check(&|out| reply.write(out, false));
+    check(&|out| reply.write(out, true));
 }
 
 #[test]
