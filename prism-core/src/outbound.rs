@@ -1,4 +1,4 @@
-//! [`Outbound`]: from us to the peer. Encodes and masks, answers pings, and performs the close
+//! [`Outbound`]: from us to the peer. Sends messages, answers pings, and performs the close
 //! handshake.
 //!
 //! ```text
@@ -20,8 +20,9 @@ use crate::{
     deadline::Span,
     error::{ProtocolError, SendError},
     frame::{
-        header::{Header, OpCode},
-        mask::{MaskKeys, apply_mask},
+        header::OpCode,
+        mask::MaskKeys,
+        writer::{FrameWriter, MAX_CONTROL},
     },
     keepalive::{Keepalive, PingTiming, Tick},
     message::{Event, Message},
@@ -31,17 +32,13 @@ use crate::{
     state::{Role, State},
 };
 
-/// The longest payload of a control frame (RFC 6455 §5.5).
-const MAX_CONTROL: usize = 125;
-
 /// The sending half of a connection. [`Inbound`](crate::Inbound) says what the halves are for.
 ///
 /// All output is appended to the caller's [`Output`], usually a [`BytesMut`](bytes::BytesMut). The
 /// caller removes what it has sent from the front ([`advance`](bytes::Buf::advance)).
 #[derive(Debug)]
 pub struct Outbound {
-    /// A client's mask keys. A server does not mask.
-    keys: Option<MaskKeys>,
+    writer: FrameWriter,
     phase: Phase,
     ping_timing: PingTiming,
     close_timeout: Span,
@@ -81,7 +78,7 @@ impl Outbound {
             None => (Duration::MAX, false),
         };
         Self {
-            keys,
+            writer: FrameWriter::new(keys),
             phase: Phase::Open(Keepalive::new(pings)),
             ping_timing: PingTiming::new(interval, config.pong_timeout),
             close_timeout: Span::new(config.close_timeout),
@@ -101,7 +98,7 @@ impl Outbound {
     /// ```
     #[must_use]
     pub const fn role(&self) -> Role {
-        if self.keys.is_some() { Role::Client } else { Role::Server }
+        self.writer.role()
     }
 
     /// Appends a message to `out`.
@@ -110,7 +107,7 @@ impl Outbound {
     /// [`SendError::Closed`] if the connection is no longer open.
     pub fn send(&mut self, message: Message<'_>, out: &mut impl Output) -> Result<(), SendError> {
         self.ensure_open()?;
-        self.write(OpCode::of(message), message.as_bytes(), out);
+        self.writer.write(OpCode::of(message), message.as_bytes(), out);
         Ok(())
     }
 
@@ -128,11 +125,7 @@ impl Outbound {
         out: &mut impl Output,
     ) -> Result<bool, SendError> {
         self.ensure_open()?;
-        if self.keys.is_some() {
-            return Ok(false);
-        }
-        Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.buffer());
-        Ok(true)
+        Ok(self.writer.write_header(message, out))
     }
 
     /// Appends an encoded message. A server shares its bytes. A client masks them with a new key,
@@ -146,11 +139,7 @@ impl Outbound {
         out: &mut impl Output,
     ) -> Result<(), SendError> {
         self.ensure_open()?;
-        if self.keys.is_some() {
-            self.write(message.opcode(), message.payload(), out);
-        } else {
-            out.append(message);
-        }
+        self.writer.write_prepared(message, out);
         Ok(())
     }
 
@@ -180,7 +169,7 @@ impl Outbound {
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
-            self.write_close(CloseFrame::new(code, reason), out);
+            self.writer.write_close(CloseFrame::new(code, reason), out);
             self.phase = Phase::CloseSent(CloseTimer::new());
         }
         is_open
@@ -193,7 +182,7 @@ impl Outbound {
             Event::Close(frame) => {
                 if self.is_open() {
                     // §5.5.1: the answer to a close frame echoes it.
-                    self.write_close(frame, out);
+                    self.writer.write_close(frame, out);
                 }
                 self.finish();
             }
@@ -214,7 +203,7 @@ impl Outbound {
     /// the answer. A reason of more than 123 bytes is cut at a character boundary.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
-            self.write_close(CloseFrame::new(code, reason), out);
+            self.writer.write_close(CloseFrame::new(code, reason), out);
         }
         self.finish();
     }
@@ -273,7 +262,7 @@ impl Outbound {
                     // With so much unsent that the peer cannot be reading, a ping would add
                     // nothing; its silence shows all the same.
                     if !self.pongs.is_over_mark(unsent) {
-                        self.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
+                        self.writer.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
                     }
                     Ok(())
                 }
@@ -314,7 +303,7 @@ impl Outbound {
     pub const fn wants_shutdown(&self) -> bool {
         match self.phase {
             Phase::Open(_) | Phase::CloseSent(_) => false,
-            Phase::Closed(_) => self.keys.is_none(),
+            Phase::Closed(_) => matches!(self.role(), Role::Server),
             Phase::Ended => true,
         }
     }
@@ -364,7 +353,7 @@ impl Outbound {
         if payload.len() > MAX_CONTROL {
             return Err(SendError::ControlTooLong(payload.len()));
         }
-        self.write(opcode, payload, out);
+        self.writer.write(opcode, payload, out);
         Ok(())
     }
 
@@ -373,7 +362,7 @@ impl Outbound {
         if self.pongs.hold_back(payload, before) {
             return;
         }
-        self.write(OpCode::Pong, payload, out);
+        self.writer.write(OpCode::Pong, payload, out);
         self.pongs.count(before, out.unsent());
     }
 
@@ -383,31 +372,6 @@ impl Outbound {
             && self.is_open()
         {
             self.write_pong(&payload, out);
-        }
-    }
-
-    fn write_close(&mut self, frame: CloseFrame<'_>, out: &mut impl Output) {
-        let mut payload = [0; MAX_CONTROL];
-        let mut len = 0;
-        if frame.code != CloseCode::NO_STATUS {
-            len = 2 + frame.reason.len();
-            payload[..2].copy_from_slice(&u16::from(frame.code).to_be_bytes());
-            payload[2..len].copy_from_slice(frame.reason.as_bytes());
-        }
-        self.write(OpCode::Close, &payload[..len], out);
-    }
-
-    /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
-    fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
-        let mask = self.keys.as_mut().map(MaskKeys::next_key);
-        let header = Header::whole(opcode, mask, payload.len());
-        out.reserve(Header::MAX_LEN + payload.len());
-        let out = out.buffer();
-        header.encode(out);
-        let begin = out.len();
-        out.extend_from_slice(payload);
-        if let Some(key) = mask {
-            apply_mask(&mut out[begin..], key);
         }
     }
 }

@@ -49,8 +49,7 @@ impl Pongs {
     }
 
     /// Returns how many of the unsent bytes may be pongs.
-    const fn unsent(&self, unsent: usize) -> usize {
-        let written = self.written as usize;
-        if written < unsent { written } else { unsent }
+    fn unsent(&self, unsent: usize) -> usize {
+        unsent.min(self.written as usize)
     }
 }

@@ -10,7 +10,10 @@ use common::{
     frame::{Claim, Frame, KEY, masked},
     machine::{limited, mask_keys, quiet},
 };
-use prism_core::{CloseCode, Config, Event, Message, RecvBuffer, Role, ServerHandshake, WebSocket};
+use prism_core::{
+    Accept, CloseCode, Config, Event, Header, Message, RecvBuffer, Reply, Role, ServerHandshake,
+    WebSocket,
+};
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
@@ -120,6 +123,38 @@ fn sending_a_message_does_not_allocate() {
             assert_none(measure(|| (0..200).for_each(|_| send()))); // often enough to need new keys
         }
     }
+}
+
+#[test]
+fn a_sent_message_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
+    for role in ROLES {
+        for size in SIZES {
+            let (mut machine, bytes) = (Bare::new(role, &quiet()), vec![0xff; size]);
+            let info = measure(|| machine.ws.send(&bytes, &mut machine.out).expect("open"));
+            assert_eq!((info.count_total, info.bytes_total), (1, (Header::MAX_LEN + size) as u64));
+        }
+    }
+}
+
+#[test]
+fn a_response_makes_the_output_grow_once_and_by_little_more_than_it_needs() {
+    let check = |write: &dyn Fn(&mut BytesMut)| {
+        let mut out = BytesMut::new();
+        assert_eq!(measure(|| write(&mut out)).count_total, 1);
+        assert!(out.capacity() <= out.len() + 200, "{} bytes for {}", out.capacity(), out.len());
+    };
+    let (value, config) = ("x".repeat(1000), Config::default());
+    let accept = Accept::new().header("X", &value).expect("a valid header");
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let (mut input, mut handshake) = (RecvBuffer::new(), ServerHandshake::new(&config));
+    input.extend_from_slice(request);
+    let request = handshake.receive_request(&mut input).expect("good").expect("whole");
+    check(&|out| drop(request.upgrade().expect("valid").accept(&accept, &config, out)));
+
+    let reply = Reply::text(403, "no".repeat(2000)).header("X", &value).expect("a valid header");
+    check(&|out| reply.write(out, false));
+    check(&|out| reply.write(out, true));
 }
 
 #[test]

@@ -196,6 +196,29 @@ fn empty_messages_do_not_count_as_empty_fragments() {
 }
 
 #[test]
+fn joining_pauses_after_as_many_fragments_as_the_caller_allows() {
+    for mut machine in Machine::both() {
+        let fragment = |payload| Frame::continuation(payload).more();
+        let more = ["b", "c", "d"].map(fragment);
+        let frame_len = fragment("b").from(machine.peer()).wire().len();
+        machine.input.hold_after(2);
+        machine.receive_frames([Frame::text("a").more()].into_iter().chain(more));
+        for left in [2, 1] {
+            assert!(machine.input.is_held());
+            assert_eq!(machine.input.unparsed().len(), left * frame_len);
+            machine.input.hold_after(3);
+            machine.input.hold_earlier(2);
+            assert!(!machine.input.is_held());
+            assert_eq!(machine.receive_buffered(), []);
+        }
+        machine.input.hold_earlier(1);
+        assert_eq!(machine.receive_frames([Frame::continuation("e")]), []);
+        machine.input.hold_after(1);
+        assert_eq!(machine.receive_buffered(), [text("abcde")]);
+    }
+}
+
+#[test]
 fn a_message_may_have_as_many_fragments_as_bytes() {
     for mut machine in Machine::both() {
         let count = 65_536;

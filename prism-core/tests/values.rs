@@ -1,6 +1,9 @@
 //! What the core's values say of themselves.
 
-use prism_core::{ClientRequest, CloseCode, MaskKeys, Message, ProtocolError, SendError};
+use prism_core::{
+    ClientRequest, CloseCode, MaskKeys, Message, ProtocolError, Reply, SendError, accept_key,
+    normalize_path, percent_decode,
+};
 
 #[test]
 fn a_message_is_text_or_binary() {
@@ -18,9 +21,39 @@ fn a_peer_that_is_gone_cannot_be_told_a_close_code() {
 }
 
 #[test]
+fn a_protocol_error_says_what_is_wrong() {
+    for (error, words) in [
+        (ProtocolError::ControlTooLong(200), "200 bytes"),
+        (ProtocolError::InvalidCloseCode(1006), "close code 1006"),
+        (ProtocolError::InvalidUtf8, "not UTF-8"),
+        (ProtocolError::MessageTooBig(7), "more than 7 bytes"),
+        (ProtocolError::ReservedOpcode(11), "opcode 0xb"),
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
 fn a_send_error_says_what_is_wrong() {
     assert!(SendError::Closed.to_string().contains("closed"));
     assert!(SendError::ControlTooLong(126).to_string().contains("126 bytes"));
+}
+
+#[test]
+fn a_request_that_cannot_be_made_says_what_is_wrong() {
+    let request = || ClientRequest::new("h", "/").expect("a valid request");
+    for (refused, reason) in [
+        (ClientRequest::new("h/", "/"), "invalid host"),
+        (ClientRequest::new("h", "a"), "invalid target"),
+        (request().subprotocol("a,b"), "invalid subprotocol"),
+        (request().subprotocol("a").and_then(|a| a.subprotocol("a")), "subprotocol offered twice"),
+        (request().header("a b", ""), "invalid header name"),
+        (request().header("a", "\r\n"), "control character in the value"),
+        (request().header("Host", "h"), "reserved header"),
+    ] {
+        let error = refused.expect_err(reason).to_string();
+        assert!(error.starts_with(reason), "{error}");
+    }
 }
 
 #[test]
@@ -30,7 +63,30 @@ fn a_client_request_has_the_target_that_it_was_made_with() {
 }
 
 #[test]
-fn mask_keys_show_their_name_and_no_key() {
-    let keys = MaskKeys::new(|bytes| bytes.fill(7));
-    assert!(format!("{keys:?}").starts_with("MaskKeys"));
+fn a_path_that_cannot_be_read_says_what_is_wrong() {
+    for (path, reason) in [
+        ("a", "expected a path that starts with \"/\""),
+        ("/%", "malformed escape"),
+        ("/%ff", "the decoded text is not UTF-8"),
+    ] {
+        let error = normalize_path(path).and_then(|_| percent_decode(path)).expect_err(reason);
+        assert!(error.to_string().starts_with(reason), "{error}");
+    }
+}
+
+#[test]
+fn values_show_what_they_are_but_mask_keys_are_secret() {
+    let key = accept_key("dGhlIHNhbXBsZSBub25jZQ=="); // RFC 6455 §1.3
+    let reply = Reply::new(200).body("a/b", "hi").expect("a valid header");
+    for (shown, expected) in [
+        (format!("{0} {0:?}", CloseCode::NORMAL), "1000 1000"),
+        (format!("{key:?}"), r#""s3pPLMBiTxaQ9kYGzzhZRbK+xOo=""#),
+        (
+            format!("{reply:?}"),
+            r#"Reply { status: 200, fields: "Content-Type: a/b\r\n", content: b"hi" }"#,
+        ),
+        (format!("{:?}", MaskKeys::new(|bytes| bytes.fill(7))), "MaskKeys { .. }"),
+    ] {
+        assert_eq!(shown, expected);
+    }
 }

@@ -298,6 +298,15 @@ mod tests {
     }
 
     #[test]
+    fn debug_output_is_escaped() {
+        let request = Request::parse(b"GET /a?b HTTP/1.1\r\nHost: h\r\nX: \xff\r\n\r\n");
+        assert_eq!(
+            format!("{:?}", request.expect("a good head")),
+            r#"Request { method: "GET", target: "/a?b", headers: {"Host": "h", "X": "\xff"} }"#
+        );
+    }
+
+    #[test]
     fn a_malformed_request_line_is_refused() {
         for line in ["GET / HTTP/1.1x", "GET\t/ HTTP/1.1", "GET / HTTP/1", "GET / http/1.1", "GET"]
         {

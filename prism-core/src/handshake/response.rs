@@ -130,6 +130,16 @@ mod tests {
     }
 
     #[test]
+    fn the_values_of_a_header_are_joined() {
+        let head = b"HTTP/1.1 401 Unauthorized\r\nVia: a\r\nVIA: b\r\nAge: 1\r\n\r\n";
+        let response = Response::parse(head).expect("a good head");
+        for (name, value) in [("via", Some("a, b")), ("Age", Some("1")), ("Vary", None)] {
+            assert_eq!(response.header(name).as_deref(), value, "{name}");
+        }
+        assert!(response.header_all("via").eq(["a", "b"]));
+    }
+
+    #[test]
     fn debug_output_is_escaped() {
         let response = Response::of(400, b"HTTP/1.1 400 a\x1bb\r\n\r\n", b"\x1b[31m");
         let debug = format!("{response:?}");

@@ -144,6 +144,7 @@ pub(crate) fn refusals() -> Vec<Refusal> {
     let large = ["HTTP/1.1 400 x", "Content-Length: 99999"];
     let chunked = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: chunked"];
     let coded = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: gzip, Chunked"];
+    let not_chunked = ["HTTP/1.1 403 Forbidden", "Transfer-Encoding: chunked, gzip"];
     let length = "Content-Length: 2";
     let old = ["HTTP/1.0 503 Service Unavailable"];
     let old_length = [old[0], "Content-Length: 5"];
@@ -166,6 +167,12 @@ pub(crate) fn refusals() -> Vec<Refusal> {
         ("chunks", answer(&chunked, chunks), refused(403, b"sorry"), ByItself),
         ("malformed chunks", answer(&chunked, b"3\r\nsor\r\nry"), refused(403, b"sor"), ByItself),
         ("chunks of something", answer(&coded, chunks), refused(403, b"sorry"), ByItself),
+        (
+            "something of chunks",
+            answer(&not_chunked, chunks),
+            refused(403, chunks),
+            WithTheTransport,
+        ),
         ("a chunk without end", answer(&chunked, &endless), refused(403, b""), ByItself),
         ("a chunk cut off", answer(&chunked, b"8\r\nsor"), refused(403, b"sor"), WithTheTransport),
         ("wordy chunks", answer(&chunked, &wordy), refused(403, &[b'z'; 512]), ByItself),

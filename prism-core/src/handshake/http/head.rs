@@ -193,7 +193,7 @@ pub(crate) fn first_line(head: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{string::String, vec::Vec};
+    use alloc::{format, string::String, vec::Vec};
 
     use super::HeadReader;
     use crate::{
@@ -228,6 +228,7 @@ mod tests {
             (b"A\r\nB: c\r\n\rX", BareNewline),
             (b"A\r\n ", FoldedHeader),
             (b"A\r\nB: c\r\n\t", FoldedHeader),
+            (b" ", FoldedHeader),
             (b"A\0", ControlCharacter),
             (b"A\x1b", ControlCharacter),
             (b"A\x7f", ControlCharacter),
@@ -269,6 +270,19 @@ mod tests {
         let mut reader = reader(50, 3);
         assert_eq!(reader.skip_empty_lines(&mut input), Err(HeadTooLarge(50)));
         assert_eq!(input.unparsed().len(), 150);
+    }
+
+    #[test]
+    fn words_are_skipped_from_the_second_byte_of_a_line_on() {
+        for (line, steps) in [
+            ("X: some 16 bytes.", 1 + 2 + 2),
+            ("X:\ttabs: 8 bytes.", 1 + 8 + 1 + 2), // a word with a tab is taken by bytes
+        ] {
+            let head = format!("A\r\n{line}\r\n\r\n");
+            let mut reader = reader(64, 3);
+            assert_eq!(reader.find_end(head.as_bytes()), Ok(Some(head.len())));
+            assert_eq!(reader.steps, 3 + steps + 2, "{line:?}");
+        }
     }
 
     #[test]

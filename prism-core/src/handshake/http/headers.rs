@@ -290,7 +290,10 @@ mod tests {
 
     #[test]
     fn debug_output_is_escaped() {
-        let debug = format!("{:?}", Headers::of(HEAD));
+        let headers = Headers::of(HEAD);
+        let debug = format!("{headers:?}");
         assert!(debug.ends_with(r#""Odd": "\xff\x1b"}"#), "{debug}");
+        assert_eq!(format!("{:?}", headers.iter()), debug);
+        assert_eq!(format!("{:?}", headers.into_owned()), debug);
     }
 }

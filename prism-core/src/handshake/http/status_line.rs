@@ -88,6 +88,7 @@ mod tests {
             ("\r\nHTTP/1.1 101 ", 0, NotHttp),
             ("HTTP/2.0 200 OK", 7, UnsupportedHttpVersion),
             ("HTTP/0.9 200 OK", 7, UnsupportedHttpVersion),
+            ("HTTP/x.1 200 OK", 5, InvalidStatusLine),
             ("HTTP/2 200 OK", 6, InvalidStatusLine),
             ("HTTP/1.10 200 OK", 8, InvalidStatusLine),
             ("HTTP/1.1\r\n", 8, InvalidStatusLine),
