@@ -5,7 +5,7 @@ use std::io;
 /// Returns a future that completes when the process is asked to end: by Ctrl-C, or by SIGTERM, which
 /// `kill`, systemd and Kubernetes send. Before this function returns, these signals end the process.
 #[cfg(unix)]
-pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -20,7 +20,7 @@ pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
 
 /// Returns a future that completes when the process is asked to end, by Ctrl-C.
 #[cfg(windows)]
-pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupted = tokio::signal::windows::ctrl_c()?;
     Ok(async move {
         interrupted.recv().await;

@@ -23,12 +23,12 @@ enum Act {
 }
 
 #[derive(Arbitrary, Debug)]
-struct Input {
+struct Case {
     pings: bool,
     acts: Vec<(bool, Act)>,
 }
 
-fuzz_target!(|input: Input| {
+fuzz_target!(|input: Case| {
     let mut config = Config::default();
     if !input.pings {
         config.ping_interval = None;

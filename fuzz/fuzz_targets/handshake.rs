@@ -7,18 +7,18 @@ use libfuzzer_sys::fuzz_target;
 use prism_fuzz::heads::{Head, Verdict, ask, check_path, serve};
 
 #[derive(Arbitrary, Debug)]
-struct Input {
+struct Case {
     head: Head,
     cuts: Vec<u16>,
 }
 
-fuzz_target!(|input: Input| {
+fuzz_target!(|input: Case| {
     if let Some(target) = input.head.target() {
         check_path(target);
         check_path(&format!("/{target}"));
     }
     for (is_request, receive) in [(true, server as fn(&[&[u8]]) -> Verdict), (false, client)] {
-        let wire = input.head.wire(is_request);
+        let wire = input.head.encoded(is_request);
         let whole = receive(&[&wire]);
         let bytes: Vec<_> = wire.chunks(1).collect();
         assert_eq!(receive(&bytes), whole, "byte by byte");

@@ -27,7 +27,7 @@ use prism_fuzz::{
 };
 
 #[derive(Arbitrary, Debug)]
-struct Input {
+struct Case {
     mark: u16,
     when_slow: Slow,
     acts: Vec<Act>,
@@ -67,7 +67,7 @@ enum Act {
     Vanish,
 }
 
-fuzz_target!(|input: Input| {
+fuzz_target!(|input: Case| {
     let mut scenario = Scenario::new(size(input.mark), input.when_slow.into());
     for act in input.acts.into_iter().take(200) {
         scenario.perform(act);
@@ -214,7 +214,7 @@ impl Scenario {
 
     fn note(&mut self, message: &OwnedMessage, (result, before, after): Attempt) {
         let expected = self.decide(Sender::Tries, message, before, after);
-        assert_eq!(Expected::Told(result), expected);
+        assert_eq!(Expected::Returns(result), expected);
     }
 
     fn decide(
@@ -224,7 +224,7 @@ impl Scenario {
         before: Snapshot,
         after: Snapshot,
     ) -> Expected {
-        let frame = messages::frame(message).wire();
+        let frame = messages::frame(message).encoded();
         self.largest = self.largest.max(frame.len());
         self.closed |= before.open && !after.open;
         self.model.send(sender, frame, before, after)
@@ -245,7 +245,7 @@ impl Scenario {
         let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
         match result {
             Some(result) => {
-                assert_eq!(expected, Expected::Told(result.map_err(TrySendError::Refused)))
+                assert_eq!(expected, Expected::Returns(result.map_err(TrySendError::Refused)))
             }
             None => {
                 assert_eq!(expected, Expected::Waiting);
@@ -277,7 +277,7 @@ impl Scenario {
         };
         assert_eq!(self.view.connection.ping(&payload), expected);
         if expected.is_ok() {
-            self.model.control(Frame::ping(payload).wire());
+            self.model.control(Frame::ping(payload).encoded());
         }
     }
 
@@ -290,7 +290,7 @@ impl Scenario {
             self.closed = true;
             let sent = &reason[..reason.len().min(123)];
             let frame = len.map_or_else(Frame::empty_close, |_| Frame::close(1000, sent));
-            self.model.control(frame.wire());
+            self.model.control(frame.encoded());
         }
     }
 
@@ -304,7 +304,7 @@ impl Scenario {
                 assert!(!full || !before.open);
                 let message = message.clone();
                 let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
-                assert_eq!(expected, Expected::Told(result.map_err(TrySendError::Refused)));
+                assert_eq!(expected, Expected::Returns(result.map_err(TrySendError::Refused)));
             }
             Waiting::Flush(upto, held) => {
                 let Some(result) = held.poll() else { return };

@@ -27,12 +27,13 @@ use prism_fuzz::{
         s,
         sim::Sim,
     },
+    encode_all,
     handler::{Behavior, Record, ScriptedHandler},
-    messages, wire,
+    messages,
 };
 
 #[derive(Arbitrary, Debug)]
-struct Input {
+struct Case {
     /// Whether the session begins with a handshake.
     with_handshake: bool,
     pings: bool,
@@ -88,7 +89,7 @@ enum Fault {
     BlockClose,
 }
 
-fuzz_target!(|input: Input| {
+fuzz_target!(|input: Case| {
     let mut scenario = Scenario::new(&input);
     for act in input.acts.into_iter().take(200) {
         scenario.perform(act);
@@ -126,7 +127,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn new(input: &Input) -> Self {
+    fn new(input: &Case) -> Self {
         let sim = Sim::default();
         let (server, peer, script) = pipe();
         let (go_on, waits) = unbounded();
@@ -164,7 +165,7 @@ impl Scenario {
 
     fn perform(&mut self, act: Act) {
         match act {
-            Act::Say(part) => self.to_send.extend(wire(Role::Client, &[part])),
+            Act::Say(part) => self.to_send.extend(encode_all(Role::Client, &[part])),
             Act::Carry(most) => self.carry(most.into()),
             Act::Take(most) => self.take(most.into()),
             Act::End => {

@@ -70,21 +70,21 @@ struct Shared {
     sim: Sim,
     behaviors: Mutex<VecDeque<Behavior>>,
     go_on: Receiver<()>,
-    tell: Sender<Connection>,
+    handles: Sender<Connection>,
     record: Mutex<Record>,
 }
 
 impl ScriptedHandler {
-    /// Creates a handler that hands its connection out by `tell`. When it waits, it goes on once `go_on`
+    /// Creates a handler that hands its connection out by `handles`. When it waits, it goes on once `go_on`
     /// has an item or is closed.
     pub fn new(
         sim: &Sim,
         behaviors: Vec<Behavior>,
         go_on: Receiver<()>,
-        tell: Sender<Connection>,
+        handles: Sender<Connection>,
     ) -> Self {
         let (behaviors, record) = (Mutex::new(behaviors.into()), Mutex::default());
-        Self(Arc::new(Shared { sim: sim.clone(), behaviors, go_on, tell, record }))
+        Self(Arc::new(Shared { sim: sim.clone(), behaviors, go_on, handles, record }))
     }
 
     /// Returns the record so far.
@@ -171,7 +171,7 @@ impl Handler for ScriptedHandler {
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let hooked = self.clone();
         connection.on_end(move || hooked.record().ended += 1);
-        self.0.tell.try_send(connection.clone()).expect("told once");
+        self.0.handles.try_send(connection.clone()).expect("told once");
         let (behavior, running) = self.begin(|record| {
             assert!(!record.connected && record.heard.is_empty(), "first, once");
             record.connected = true;

@@ -73,7 +73,7 @@ impl Head {
     }
 
     /// Returns the bytes, as a request or as an answer.
-    pub fn wire(&self, is_request: bool) -> Vec<u8> {
+    pub fn encoded(&self, is_request: bool) -> Vec<u8> {
         let good = if is_request { &GOOD_REQUEST[..] } else { &GOOD_ANSWER };
         let start =
             if is_request { "GET /chat HTTP/1.1" } else { "HTTP/1.1 101 Switching Protocols" };

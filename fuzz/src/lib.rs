@@ -22,7 +22,7 @@ use common::{
 };
 use prism_core::{Role, State};
 
-pub use stream::{Part, wire};
+pub use stream::{Part, encode_all};
 
 /// The limit for a message, small enough for the fuzzer to find both sides of it.
 pub const LIMIT: usize = 300;
@@ -56,7 +56,7 @@ pub fn feed<'a>(role: Role, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outco
             Some(Seen::Close(..)) => assert_eq!(news, [], "nothing after a close frame"),
             _ => seen.extend(news),
         }
-        let (capacity, len) = (machine.input.capacity(), machine.input.unparsed().len());
+        let (capacity, len) = (machine.buffer.capacity(), machine.buffer.unparsed().len());
         assert!(capacity <= 4 * fed + 64, "{capacity} bytes held after {fed}");
         if machine.state() == State::Open {
             assert!(len < 125, "{len} bytes are more than an incomplete header or control frame");

@@ -40,7 +40,7 @@ pub enum Sender {
 /// What has to happen to a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
-    Told(Result<(), TrySendError>),
+    Returns(Result<(), TrySendError>),
     Waiting,
 }
 
@@ -75,7 +75,7 @@ impl Model {
         after: Snapshot,
     ) -> Expected {
         if !before.open {
-            return Expected::Told(Err(TrySendError::Refused(SendError::Closed)));
+            return Expected::Returns(Err(TrySendError::Refused(SendError::Closed)));
         }
         if self.is_full(before.written) {
             if self.when_slow == WhenSlow::Wait && sender == Sender::Waits {
@@ -83,7 +83,7 @@ impl Model {
             }
             if !after.open && after.missed == self.missed {
                 // The write that should have made room has failed.
-                return Expected::Told(Err(TrySendError::Refused(SendError::Closed)));
+                return Expected::Returns(Err(TrySendError::Refused(SendError::Closed)));
             }
             // What could be written has left by now, and perhaps a part of this message as well.
             let written = after.written.min(self.accepted);
@@ -92,7 +92,7 @@ impl Model {
             }
         }
         self.append(frame, true);
-        Expected::Told(Ok(()))
+        Expected::Returns(Ok(()))
     }
 
     /// Drops the oldest messages if the policy says so. Returns whether there is room then.
@@ -113,9 +113,9 @@ impl Model {
 
     fn miss(&mut self, sender: Sender) -> Expected {
         self.missed += 1;
-        Expected::Told(match (self.when_slow, sender) {
+        Expected::Returns(match (self.when_slow, sender) {
             (WhenSlow::Close, sender) => {
-                self.append(Frame::close(1013, "too slow").wire(), false);
+                self.append(Frame::close(1013, "too slow").encoded(), false);
                 match sender {
                     Sender::Waits => Err(TrySendError::Refused(SendError::Closed)),
                     Sender::Tries => Err(TrySendError::Full),

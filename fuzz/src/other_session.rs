@@ -50,7 +50,7 @@ impl<R: Send + 'static> OtherSession<R> {
     /// If the connection is closed, or the job does not run.
     pub fn run(&mut self, sim: &Sim, job: impl FnOnce() -> R + Send + 'static) -> R {
         self.jobs.try_send(Box::new(job)).expect("its handler lives");
-        let call = Frame::text("").masked().wire();
+        let call = Frame::text("").masked().encoded();
         let peer = self.peer.as_mut().expect("it is still connected");
         assert_eq!(give(peer, &call), call.len());
         loop {

@@ -64,7 +64,7 @@ pub fn theirs(role: Role, stream: &[u8]) -> Verdict {
         .write_buffer_size(0)
         .max_message_size(Some(LIMIT))
         .max_frame_size(Some(LIMIT));
-    let mut socket = WebSocket::from_raw_socket(Input(stream), role, Some(config));
+    let mut socket = WebSocket::from_raw_socket(SliceStream(stream), role, Some(config));
     let mut seen = Vec::new();
     loop {
         match socket.read() {
@@ -135,15 +135,15 @@ fn is_refused_close(theirs: &Verdict, before: &[Seen]) -> bool {
 }
 
 /// A transport that returns these bytes, accepts all writes, and never ends.
-struct Input<'a>(&'a [u8]);
+struct SliceStream<'a>(&'a [u8]);
 
-impl Read for Input<'_> {
+impl Read for SliceStream<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.0.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.read(into) }
     }
 }
 
-impl Write for Input<'_> {
+impl Write for SliceStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }

@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 /// Returns the bytes of all parts. Each is masked if `sender` has to, unless it is wrong on purpose.
-pub fn wire(sender: Role, parts: &[Part]) -> Vec<u8> {
+pub fn encode_all(sender: Role, parts: &[Part]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in parts {
         part.append(sender, &mut bytes);
@@ -56,7 +56,7 @@ impl Part {
             }
             Self::Torn(text, at) => {
                 let (first, last) = text.as_bytes().split_at(usize::from(*at) % (text.len() + 1));
-                out.extend(data(Kind::Text, false, first).from(sender).wire());
+                out.extend(data(Kind::Text, false, first).from(sender).encoded());
                 data(Kind::Continuation, true, last)
             }
             Self::Control(true, payload) => Frame::ping(payload),
@@ -66,15 +66,15 @@ impl Part {
                 let claim =
                     claim.map(|len| u16::try_from(len).map_or(Claim::Bits64(len), Claim::Bits16));
                 let frame = Frame { first: *first, key: *key, payload: payload.clone(), claim };
-                return out.extend(frame.wire());
+                return out.extend(frame.encoded());
             }
             Self::Raw(bytes) => return out.extend(bytes),
         };
-        out.extend(frame.from(sender).wire());
+        out.extend(frame.from(sender).encoded());
     }
 }
 
 fn data(kind: Kind, fin: bool, payload: &[u8]) -> Frame {
     let frame = Frame::new(kind as u8, payload);
-    if fin { frame } else { frame.more() }
+    if fin { frame } else { frame.unfinished() }
 }

@@ -8,5 +8,5 @@ mod chat;
 mod signals;
 
 fn main() -> std::io::Result<()> {
-    async_std::task::block_on(chat::serve(signals::asked_to_end()?))
+    async_std::task::block_on(chat::serve(signals::shutdown_signal()?))
 }

@@ -16,6 +16,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     init_with_config(threads.with_max_threads(arguments.threads));
     async_std::task::block_on(async {
         let server = prism::Server::bind(&arguments.address).await?;
-        echo::serve(server, arguments, signals::asked_to_end()?).await
+        echo::serve(server, arguments, signals::shutdown_signal()?).await
     })
 }

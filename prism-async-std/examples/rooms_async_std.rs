@@ -8,5 +8,5 @@ mod rooms;
 mod signals;
 
 fn main() -> std::io::Result<()> {
-    async_std::task::block_on(rooms::serve(prism::AsyncStd, signals::asked_to_end()?))
+    async_std::task::block_on(rooms::serve(prism::AsyncStd, signals::shutdown_signal()?))
 }

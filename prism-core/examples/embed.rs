@@ -39,8 +39,8 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
     let mut handshake = ServerHandshake::new(&config);
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
     let ws = loop {
-        end.more(deadline)?;
-        match handshake.receive(&mut end.input) {
+        end.read_more(deadline)?;
+        match handshake.receive(&mut end.buffer) {
             Ok(Some(offer)) => {
                 println!("server: a client asks for {}", offer.request().path());
                 break offer.accept(&Accept::new(), &config, &mut end.out);
@@ -75,8 +75,8 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
     end.write();
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
     let mut ws = loop {
-        end.more(deadline)?;
-        match handshake.receive(&mut end.input)? {
+        end.read_more(deadline)?;
+        match handshake.receive(&mut end.buffer)? {
             None => {}
             Some(Answer::Accepted(accepted)) => {
                 break accepted.into_websocket(&config, MaskKeys::new(|keys| keys.fill(0x2a)));
@@ -107,13 +107,13 @@ fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
 /// One end of the line, with the buffers that the state machine works on.
 struct End {
     line: Line,
-    input: RecvBuffer,
+    buffer: RecvBuffer,
     out: BytesMut,
 }
 
 impl End {
     fn on(line: Line) -> Self {
-        Self { line, input: RecvBuffer::new(), out: BytesMut::new() }
+        Self { line, buffer: RecvBuffer::new(), out: BytesMut::new() }
     }
 
     /// Runs a connection to its end. Each event is lent to `on_event`, which may send.
@@ -127,7 +127,7 @@ impl End {
         while ws.wants_read() {
             // 1. Handle what has arrived. After an error, its close frame is in `out`, to be sent.
             loop {
-                match ws.receive(&mut self.input, &mut self.out) {
+                match ws.receive(&mut self.buffer, &mut self.out) {
                     Ok(Some(event)) => on_event(&mut ws, event, &mut self.out)?,
                     Ok(None) => break,
                     Err(error) => {
@@ -144,7 +144,7 @@ impl End {
             // 3. Wait for more, but no longer than until the next deadline.
             let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
             match self.line.read(wait) {
-                Ok(bytes) => self.input.extend_from_slice(&bytes),
+                Ok(bytes) => self.buffer.extend_from_slice(&bytes),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => ws.receive_eof()?,
             }
@@ -162,9 +162,9 @@ impl End {
     }
 
     /// Waits for more bytes of a handshake, until the deadline of the whole handshake.
-    fn more(&mut self, deadline: Instant) -> Result<(), Box<dyn Error>> {
+    fn read_more(&mut self, deadline: Instant) -> Result<(), Box<dyn Error>> {
         let left = deadline.saturating_duration_since(Instant::now());
-        self.input.extend_from_slice(&self.line.read(Some(left))?);
+        self.buffer.extend_from_slice(&self.line.read(Some(left))?);
         Ok(())
     }
 }

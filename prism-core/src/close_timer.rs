@@ -19,7 +19,7 @@ const MIN_RATE: u64 = 1024;
 pub(crate) struct CloseTimer {
     deadline: Deadline,
     /// How many bytes were unsent when the deadline was set.
-    unsent: u32,
+    unsent_before: u32,
     /// How many more times the deadline may be extended for a slow peer.
     extensions_left: u32,
 }
@@ -27,7 +27,7 @@ pub(crate) struct CloseTimer {
 impl CloseTimer {
     /// Starts with the next `handle_timeout`.
     pub(crate) const fn new() -> Self {
-        Self { deadline: Deadline::PENDING, unsent: 0, extensions_left: MAX_EXTENSIONS }
+        Self { deadline: Deadline::PENDING, unsent_before: 0, extensions_left: MAX_EXTENSIONS }
     }
 
     /// Starts again with the next `handle_timeout`, if it may still be extended.
@@ -47,19 +47,19 @@ impl CloseTimer {
     pub(crate) fn has_expired(&mut self, now: Duration, unsent: usize, timeout: Span) -> bool {
         let unsent = u32::try_from(unsent).unwrap_or(u32::MAX);
         if self.deadline == Deadline::PENDING {
-            self.unsent = unsent;
+            self.unsent_before = unsent;
         }
         if !self.deadline.has_passed(now, timeout) {
             return false;
         }
-        let taken = self.unsent.saturating_sub(unsent);
+        let taken = self.unsent_before.saturating_sub(unsent);
         if u64::from(taken) < timeout.amount_at(MIN_RATE) {
             if taken == 0 || self.extensions_left == 0 {
                 return true;
             }
             self.extensions_left -= 1;
         }
-        self.unsent = unsent;
+        self.unsent_before = unsent;
         self.deadline = Deadline::after(now, timeout);
         false
     }

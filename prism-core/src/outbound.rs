@@ -253,7 +253,7 @@ impl Outbound {
         out: &mut impl Output,
     ) -> Result<(), ProtocolError> {
         self.poll_pong(out);
-        let unsent = out.unsent();
+        let unsent = out.unsent_bytes();
         match &mut self.phase {
             Phase::Open(keepalive) => match keepalive.tick(now, heard, self.ping_timing) {
                 Tick::Nothing => Ok(()),
@@ -289,7 +289,7 @@ impl Outbound {
     /// called after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever bytes or
     /// the time are passed in.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
-        if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent()) {
+        if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent_bytes()) {
             self.write_held_pong(out);
         }
     }
@@ -358,12 +358,12 @@ impl Outbound {
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {
-        let before = out.unsent();
+        let before = out.unsent_bytes();
         if self.pongs.hold_back(payload, before) {
             return;
         }
         self.writer.write(OpCode::Pong, payload, out);
-        self.pongs.count(before, out.unsent());
+        self.pongs.count(before, out.unsent_bytes());
     }
 
     #[cold]

@@ -24,7 +24,7 @@ pub trait Output {
     }
 
     /// Returns the number of unsent bytes, those of kept messages included.
-    fn unsent(&self) -> usize;
+    fn unsent_bytes(&self) -> usize;
 
     /// Appends the [frame](PreparedMessage::frame) of a message that others may share.
     fn append(&mut self, message: &PreparedMessage) {
@@ -37,7 +37,7 @@ impl Output for BytesMut {
         self
     }
 
-    fn unsent(&self) -> usize {
+    fn unsent_bytes(&self) -> usize {
         self.len()
     }
 }

@@ -30,14 +30,14 @@ impl Pongs {
     /// Holds a pong back, in place of an earlier one, if too much is unsent. Returns whether it
     /// did; if not, the caller has to write the pong and to [count](Self::count) it.
     pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
-        let must_wait = self.is_over_mark(unsent) && self.unsent(unsent) > ALWAYS_WRITTEN;
+        let must_wait = self.is_over_mark(unsent) && self.unsent_pongs(unsent) > ALWAYS_WRITTEN;
         self.held = must_wait.then(|| Box::new(payload.to_vec()));
         must_wait
     }
 
     /// Counts a pong that was written, from the number of unsent bytes before it and now.
     pub(crate) fn count(&mut self, before: usize, now: usize) {
-        self.written = u32::try_from(self.unsent(before) + now - before).unwrap_or(u32::MAX);
+        self.written = u32::try_from(self.unsent_pongs(before) + now - before).unwrap_or(u32::MAX);
     }
 
     pub(crate) const fn is_held(&self) -> bool {
@@ -49,7 +49,7 @@ impl Pongs {
     }
 
     /// Returns how many of the unsent bytes may be pongs.
-    fn unsent(&self, unsent: usize) -> usize {
+    fn unsent_pongs(&self, unsent: usize) -> usize {
         unsent.min(self.written as usize)
     }
 }

@@ -21,7 +21,7 @@ const SIZES: [usize; 6] = [0, 1, 125, 126, 4096, 65_536];
 /// A connection with its buffers, and nothing that records.
 struct Bare {
     ws: WebSocket,
-    input: RecvBuffer,
+    buffer: RecvBuffer,
     out: BytesMut,
 }
 
@@ -31,14 +31,14 @@ impl Bare {
             Role::Server => WebSocket::server(config),
             Role::Client => WebSocket::client(config, mask_keys()),
         };
-        Self { ws, input: RecvBuffer::new(), out: BytesMut::new() }
+        Self { ws, buffer: RecvBuffer::new(), out: BytesMut::new() }
     }
 
     /// Receives bytes. Returns the number of messages.
     fn receive(&mut self, bytes: &[u8]) -> usize {
-        self.input.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
         let mut messages = 0;
-        while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
+        while let Ok(Some(event)) = self.ws.receive(&mut self.buffer, &mut self.out) {
             messages += usize::from(matches!(event, Event::Message(_)));
         }
         messages
@@ -46,9 +46,9 @@ impl Bare {
 
     /// Receives bytes and sends each message back. Returns the number of messages.
     fn echo(&mut self, bytes: &[u8]) -> usize {
-        self.input.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
         let mut messages = 0;
-        while let Ok(Some(event)) = self.ws.receive(&mut self.input, &mut self.out) {
+        while let Ok(Some(event)) = self.ws.receive(&mut self.buffer, &mut self.out) {
             if let Event::Message(message) = event {
                 self.ws.send(message, &mut self.out).expect("the connection is open");
                 messages += 1;
@@ -64,7 +64,7 @@ fn frames(role: Role) -> Vec<Vec<u8>> {
     SIZES
         .into_iter()
         .flat_map(|size| [Frame::text("x".repeat(size)), Frame::binary(vec![0xff; size])])
-        .map(|frame| frame.from(sender).wire())
+        .map(|frame| frame.from(sender).encoded())
         .collect()
 }
 
@@ -203,9 +203,9 @@ fn receiving_a_message_in_pieces_does_not_allocate() {
 #[test]
 fn joining_fragments_does_not_allocate() {
     let wire = [
-        Frame::text("frag").more().masked().wire(),
-        Frame::ping("between").masked().wire(),
-        Frame::continuation("ments").masked().wire(),
+        Frame::text("frag").unfinished().masked().encoded(),
+        Frame::ping("between").masked().encoded(),
+        Frame::continuation("ments").masked().encoded(),
     ]
     .concat();
     let mut server = Bare::new(Role::Server, &quiet());
@@ -224,7 +224,7 @@ fn answering_pings_does_not_allocate() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let wire = Frame::ping([7; 125]);
-        let wire = if role == Role::Server { wire.masked() } else { wire }.wire();
+        let wire = if role == Role::Server { wire.masked() } else { wire }.encoded();
         machine.receive(&wire); // warm
         machine.out.clear();
         assert_none(measure(|| {
@@ -239,10 +239,10 @@ fn answering_pings_does_not_allocate() {
 
 #[test]
 fn a_close_handshake_does_not_allocate() {
-    let wire = Frame::close(1000, "goodbye").masked().wire();
+    let wire = Frame::close(1000, "goodbye").masked().encoded();
     let mut server = Bare::new(Role::Server, &quiet());
     server.out.reserve(100);
-    server.input = RecvBuffer::with_capacity(100);
+    server.buffer = RecvBuffer::with_capacity(100);
     assert_none(measure(|| {
         server.receive(&wire);
     }));
@@ -263,7 +263,7 @@ fn a_header_that_announces_petabytes_does_not_allocate() {
             let header = frame.header();
             assert!(header.len() <= 14);
             let mut machine = Bare::new(role, &limited(limit));
-            machine.input = RecvBuffer::with_capacity(64);
+            machine.buffer = RecvBuffer::with_capacity(64);
             machine.out.reserve(256);
             let info = measure(|| {
                 machine.receive(&header);
@@ -305,7 +305,7 @@ fn a_trickling_big_message_takes_a_small_multiple_of_its_bytes() {
 fn a_nearly_whole_message_holds_little_more_than_its_length() {
     let mut server = Bare::new(Role::Server, &quiet());
     let total = (1 << 20) - 1;
-    let wire = Frame::binary(vec![7; total]).masked().wire();
+    let wire = Frame::binary(vec![7; total]).masked().encoded();
     let info = measure(|| {
         for piece in wire[..wire.len() - 1].chunks(1460) {
             server.receive(piece);
@@ -319,9 +319,9 @@ fn a_nearly_whole_message_holds_little_more_than_its_length() {
 fn growth_by_fragments_of_known_length_is_linear() {
     let total = 10 << 20;
     let mut server = Bare::new(Role::Server, &limited(total));
-    let fragment = Frame::continuation(vec![7; 64 << 10]).more().masked().wire();
+    let fragment = Frame::continuation(vec![7; 64 << 10]).unfinished().masked().encoded();
     let info = measure(|| {
-        server.receive(&Frame::binary("").more().masked().wire());
+        server.receive(&Frame::binary("").unfinished().masked().encoded());
         for _ in 0..total / (64 << 10) {
             for piece in fragment.chunks(1460) {
                 server.receive(piece);
@@ -336,8 +336,8 @@ fn growth_by_fragments_of_known_length_is_linear() {
 #[test]
 fn many_fragments_take_a_small_multiple_of_their_payload() {
     let mut server = Bare::new(Role::Server, &quiet());
-    let first = Frame::binary([1]).more().masked().wire();
-    let fragment = Frame::continuation([1]).more().masked().wire();
+    let first = Frame::binary([1]).unfinished().masked().encoded();
+    let fragment = Frame::continuation([1]).unfinished().masked().encoded();
     let count = 100_000;
     let info = measure(|| {
         server.receive(&first);
@@ -355,13 +355,13 @@ fn endless_small_messages_take_the_memory_of_one() {
     for role in ROLES {
         let mut machine = Bare::new(role, &quiet());
         let sender = if role == Role::Server { Role::Client } else { Role::Server };
-        let stream = Frame::text("0123456789").from(sender).wire().repeat(10_000);
+        let stream = Frame::text("0123456789").from(sender).encoded().repeat(10_000);
         // No read except the last ends where a message does, so the buffer is never empty.
         let (first, rest) = stream.split_at(5);
         let info = measure(|| {
             let mut seen = machine.receive(first);
             for piece in rest.chunks(96) {
-                assert!(!machine.input.is_empty());
+                assert!(!machine.buffer.is_empty());
                 seen += machine.receive(piece);
             }
             assert_eq!(seen, 10_000);
@@ -372,12 +372,12 @@ fn endless_small_messages_take_the_memory_of_one() {
 
 #[test]
 fn an_owned_message_is_the_only_copy() {
-    let wire = Frame::text("x".repeat(1000)).masked().wire();
+    let wire = Frame::text("x".repeat(1000)).masked().encoded();
     let mut server = Bare::new(Role::Server, &quiet());
     server.receive(&wire); // warm
     let info = measure(|| {
-        server.input.extend_from_slice(&wire);
-        let event = server.ws.receive(&mut server.input, &mut server.out);
+        server.buffer.extend_from_slice(&wire);
+        let event = server.ws.receive(&mut server.buffer, &mut server.out);
         let Ok(Some(Event::Message(message))) = event else { panic!("{event:?}") };
         assert!(matches!(message, Message::Text(_)));
         drop(message.into_owned());

@@ -56,10 +56,10 @@ fn receive<'a>(vector: &Vector, pieces: impl IntoIterator<Item = &'a [u8]>) -> O
 
 /// Reads like a socket, which leaves arbitrary memory behind the bytes.
 fn read_into(machine: &mut Machine, piece: &[u8]) {
-    let spare = machine.input.spare(piece.len() + 8);
+    let spare = machine.buffer.spare(piece.len() + 8);
     spare[..piece.len()].copy_from_slice(piece);
     spare[piece.len()..][..8].fill(0xff);
-    machine.input.received(piece.len());
+    machine.buffer.received(piece.len());
 }
 
 #[track_caller]
@@ -72,7 +72,7 @@ fn assert_same(vector: &Vector, whole: &Outcome, pieces: &[&[u8]]) {
 }
 
 fn whole(vector: &Vector) -> Outcome {
-    receive(vector, [&vector.wire[..]])
+    receive(vector, [&vector.bytes[..]])
 }
 
 /// The places at which a stream of this length is cut.
@@ -83,7 +83,7 @@ fn places(len: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn the_result_is_the_same_byte_by_byte() {
     for vector in vectors() {
-        let pieces: Vec<_> = vector.wire.chunks(1).collect();
+        let pieces: Vec<_> = vector.bytes.chunks(1).collect();
         assert_same(&vector, &whole(&vector), &pieces);
     }
 }
@@ -93,7 +93,7 @@ fn the_result_is_the_same_in_small_pieces() {
     for vector in vectors() {
         let whole = whole(&vector);
         for size in (2..20).chain([125, 126, 127, 4096]) {
-            let pieces: Vec<_> = vector.wire.chunks(size).collect();
+            let pieces: Vec<_> = vector.bytes.chunks(size).collect();
             assert_same(&vector, &whole, &pieces);
         }
     }
@@ -103,8 +103,8 @@ fn the_result_is_the_same_in_small_pieces() {
 fn the_result_is_the_same_cut_in_two_anywhere() {
     for vector in vectors() {
         let whole = whole(&vector);
-        for at in places(vector.wire.len()) {
-            let (first, second) = vector.wire.split_at(at);
+        for at in places(vector.bytes.len()) {
+            let (first, second) = vector.bytes.split_at(at);
             assert_same(&vector, &whole, &[first, second]);
         }
     }
@@ -113,7 +113,7 @@ fn the_result_is_the_same_cut_in_two_anywhere() {
 #[test]
 fn the_result_is_the_same_with_empty_reads() {
     for vector in vectors() {
-        let pieces: Vec<_> = vector.wire.chunks(3).flat_map(|piece| [piece, &[]]).collect();
+        let pieces: Vec<_> = vector.bytes.chunks(3).flat_map(|piece| [piece, &[]]).collect();
         assert_same(&vector, &whole(&vector), &pieces);
     }
 }
@@ -125,9 +125,9 @@ fn the_result_is_the_same_when_the_buffer_changes() {
         let mut machine = Machine::new(vector.role, &limited(LIMIT));
         let mut other = RecvBuffer::new();
         let mut seen = Vec::new();
-        for piece in vector.wire.chunks(vector.wire.len() / 50 + 1) {
-            machine.input.move_to(&mut other);
-            core::mem::swap(&mut machine.input, &mut other);
+        for piece in vector.bytes.chunks(vector.bytes.len() / 50 + 1) {
+            machine.buffer.move_to(&mut other);
+            core::mem::swap(&mut machine.buffer, &mut other);
             read_into(&mut machine, piece);
             seen.extend(machine.receive_buffered());
         }
@@ -144,17 +144,17 @@ proptest! {
     fn the_result_is_the_same_cut_in_three_anywhere(which: prop::sample::Index, cuts: [prop::sample::Index; 2]) {
         let all = short_vectors();
         let vector = which.get(all);
-        let len = vector.wire.len() + 1;
+        let len = vector.bytes.len() + 1;
         let mut at = cuts.map(|cut| cut.index(len));
         at.sort_unstable();
-        let pieces = [&vector.wire[..at[0]], &vector.wire[at[0]..at[1]], &vector.wire[at[1]..]];
+        let pieces = [&vector.bytes[..at[0]], &vector.bytes[at[0]..at[1]], &vector.bytes[at[1]..]];
         assert_same(vector, &whole(vector), &pieces);
     }
 }
 
 fn short_vectors() -> &'static [Vector] {
     static SHORT_ONES: std::sync::LazyLock<Vec<Vector>> = std::sync::LazyLock::new(|| {
-        vectors().into_iter().filter(|vector| vector.wire.len() <= 5000).collect()
+        vectors().into_iter().filter(|vector| vector.bytes.len() <= 5000).collect()
     });
     &SHORT_ONES
 }

@@ -64,7 +64,7 @@ fn messages_arrive_until_the_close_frame_of_the_peer() {
         assert!(machine.ws.wants_read());
         let seen = machine.receive_frames([
             Frame::text("on"),
-            Frame::text("its w").more(),
+            Frame::text("its w").unfinished(),
             Frame::continuation("ay"),
             Frame::close(1000, ""),
         ]);
@@ -105,7 +105,7 @@ fn everything_after_a_close_frame_is_discarded_unread() {
             [Frame::close(1000, "end"), Frame::text("late"), Frame::ping(""), Frame::new(15, [])];
         assert_eq!(machine.receive_frames(frames), [close(1000, "end")]);
         assert_eq!(machine.receive(&[0xff; 1000]), []);
-        assert!(machine.input.is_empty());
+        assert!(machine.buffer.is_empty());
         assert_eq!(machine.sent(), [Frame::close(1000, "end")]);
     }
 }
@@ -125,7 +125,7 @@ fn an_empty_close_frame_means_no_status_and_is_echoed() {
 #[test]
 fn a_close_frame_of_one_byte_is_refused() {
     for mut machine in Machine::both() {
-        let wire = Frame::new(8, [3]).from(machine.peer()).wire();
+        let wire = Frame::new(8, [3]).from(machine.peer()).encoded();
         assert_fails(&mut machine, &wire, ProtocolError::TruncatedCloseCode);
     }
 }
@@ -187,7 +187,7 @@ fn close_drops_a_reason_without_a_code() {
 fn a_reason_that_is_not_utf_8_is_refused() {
     for reason in [&b"\xff"[..], b"ok\xc0\x80", b"cut \xe2\x82", b"\xed\xa0\x80"] {
         for mut machine in Machine::both() {
-            let wire = Frame::close(1000, reason).from(machine.peer()).wire();
+            let wire = Frame::close(1000, reason).from(machine.peer()).encoded();
             assert_fails(&mut machine, &wire, ProtocolError::InvalidCloseReason);
         }
     }
@@ -196,18 +196,20 @@ fn a_reason_that_is_not_utf_8_is_refused() {
 #[test]
 fn every_error_sends_its_code_to_the_peer() {
     let long_text = Frame::text("x".repeat(11));
-    let empties = [vec![Frame::text("").more()], vec![Frame::continuation("").more(); 40]].concat();
+    let empties =
+        [vec![Frame::text("").unfinished()], vec![Frame::continuation("").unfinished(); 40]]
+            .concat();
     let wrong = [
         (1002, vec![Frame::text("").flip(0x40)]),
         (1002, vec![Frame::new(7, "")]),
-        (1002, vec![Frame::ping("").more()]),
+        (1002, vec![Frame::ping("").unfinished()]),
         (1002, vec![Frame::continuation("")]),
-        (1002, vec![Frame::text("").more(), Frame::text("")]),
+        (1002, vec![Frame::text("").unfinished(), Frame::text("")]),
         (1002, vec![Frame::new(8, "x")]),
         (1002, vec![Frame::close(1006, "")]),
         (1002, vec![Frame::ping([0; 126])]),
         (1007, vec![Frame::text([0xff])]),
-        (1007, vec![Frame::text([0xff]).more()]),
+        (1007, vec![Frame::text([0xff]).unfinished()]),
         (1007, vec![Frame::close(1000, [0xff])]),
         (1008, empties),
         (1009, vec![long_text]),
@@ -297,7 +299,7 @@ fn eof_without_a_close_frame_is_an_error() {
 #[test]
 fn eof_inside_a_message_or_before_the_answer_is_an_error() {
     for mut machine in Machine::both() {
-        machine.receive_frames([Frame::text("half").more()]);
+        machine.receive_frames([Frame::text("half").unfinished()]);
         assert_eq!(machine.ws.receive_eof(), Err(ProtocolError::UnexpectedEof));
     }
     for mut machine in Machine::both() {

@@ -79,12 +79,12 @@ fn a_control_frame_over_125_bytes_is_refused_by_its_header() {
 fn a_fragmented_control_frame_is_refused() {
     for frame in [Frame::ping("x"), Frame::pong(""), Frame::close(1000, "")] {
         for mut machine in Machine::both() {
-            let wire = frame.clone().more().from(machine.peer()).wire();
+            let wire = frame.clone().unfinished().from(machine.peer()).encoded();
             assert_fails(&mut machine, &wire, ProtocolError::FragmentedControl);
         }
         for mut machine in Machine::both() {
-            machine.receive_frames([Frame::binary("a").more()]);
-            let wire = frame.clone().more().from(machine.peer()).wire();
+            machine.receive_frames([Frame::binary("a").unfinished()]);
+            let wire = frame.clone().unfinished().from(machine.peer()).encoded();
             assert_fails(&mut machine, &wire, ProtocolError::FragmentedControl);
         }
     }
@@ -206,7 +206,7 @@ fn a_held_pong_is_never_sent_after_a_close_frame() {
         assert_eq!(machine.sent(), []);
     }
     for mut machine in [flooded(Role::Server, 10_000), flooded(Role::Client, 10_000)] {
-        let wrong = Frame::new(3, "").from(machine.peer()).wire();
+        let wrong = Frame::new(3, "").from(machine.peer()).encoded();
         assert_fails(&mut machine, &wrong, ProtocolError::ReservedOpcode(3));
     }
 }

@@ -62,7 +62,7 @@ fn many_messages_in_one_read_are_delivered_in_order() {
         let names: Vec<_> = (0..100).map(|i| format!("message {i}")).collect();
         let seen = machine.receive_frames(names.iter().map(Frame::text));
         assert_eq!(seen, names.iter().map(|name| text(name)).collect::<Vec<_>>());
-        assert!(machine.input.is_empty());
+        assert!(machine.buffer.is_empty());
     }
 }
 
@@ -92,7 +92,7 @@ fn a_length_with_its_top_bit_set_is_refused() {
 #[test]
 fn any_reserved_bit_in_any_frame_is_refused() {
     for bits in (0x10..=0x70).step_by(0x10) {
-        let first = Frame::text("a").more();
+        let first = Frame::text("a").unfinished();
         let frames = [
             vec![Frame::text("x").flip(bits)],
             vec![Frame::binary("x").flip(bits)],
@@ -105,7 +105,7 @@ fn any_reserved_bit_in_any_frame_is_refused() {
         ];
         for frames in frames {
             for mut machine in Machine::both() {
-                let wire = common::frame::wire(machine.peer(), frames.clone());
+                let wire = common::frame::encode_all(machine.peer(), frames.clone());
                 assert_fails(&mut machine, &wire, ProtocolError::ReservedBits);
             }
         }
@@ -117,11 +117,11 @@ fn an_undefined_opcode_is_refused() {
     for opcode in (3..=7).chain(11..=15) {
         for mut machine in Machine::both() {
             let whole = Frame::new(opcode, "x").from(machine.peer());
-            assert_fails(&mut machine, &whole.wire(), ProtocolError::ReservedOpcode(opcode));
+            assert_fails(&mut machine, &whole.encoded(), ProtocolError::ReservedOpcode(opcode));
         }
         for mut machine in Machine::both() {
-            let fragment = Frame::new(opcode, []).more().from(machine.peer());
-            assert_fails(&mut machine, &fragment.wire(), ProtocolError::ReservedOpcode(opcode));
+            let fragment = Frame::new(opcode, []).unfinished().from(machine.peer());
+            assert_fails(&mut machine, &fragment.encoded(), ProtocolError::ReservedOpcode(opcode));
         }
     }
 }
@@ -143,7 +143,7 @@ fn errors_in_the_first_two_bytes_are_found_with_these_two() {
 fn a_frame_is_delivered_with_its_last_byte() {
     for mut machine in Machine::both() {
         for frame in [Frame::text("Hello"), Frame::binary(bytes(200)), Frame::ping("Hello")] {
-            let wire = frame.from(machine.peer()).wire();
+            let wire = frame.from(machine.peer()).encoded();
             let (last, before) = wire.split_last().unwrap();
             assert_eq!(machine.receive(before), []);
             assert_eq!(machine.receive(&[*last]).len(), 1);
@@ -174,6 +174,6 @@ fn a_sent_message_has_the_kind_that_the_caller_chose() {
 #[test]
 #[should_panic(expected = "in its shortest form")]
 fn the_parser_of_the_tests_refuses_a_non_minimal_length() {
-    let wire = Frame::new(BINARY, [1; 3]).claiming(Claim::Bits16(3)).wire();
+    let wire = Frame::new(BINARY, [1; 3]).claiming(Claim::Bits16(3)).encoded();
     common::frame::sent_by(Role::Server, &wire);
 }

@@ -101,7 +101,7 @@ fn both_ends_notice_a_lost_connection() {
 
 #[test]
 fn anything_received_after_a_ping_counts_as_an_answer() {
-    let whole = |frame: Frame| frame.masked().wire();
+    let whole = |frame: Frame| frame.masked().encoded();
     let signs = [
         whole(Frame::pong("not even the right one")),
         whole(Frame::ping("")),

@@ -21,9 +21,9 @@ fn a_message_of_exactly_the_limit_is_accepted() {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let big = [7; LIMIT];
         assert_eq!(machine.receive_frames([Frame::binary(big)]), [binary(big)]);
-        let halves = [Frame::binary(&big[..500]).more(), Frame::continuation(&big[500..])];
+        let halves = [Frame::binary(&big[..500]).unfinished(), Frame::continuation(&big[500..])];
         assert_eq!(machine.receive_frames(halves), [binary(big)]);
-        let empty_end = [Frame::binary(big).more(), Frame::continuation("")];
+        let empty_end = [Frame::binary(big).unfinished(), Frame::continuation("")];
         assert_eq!(machine.receive_frames(empty_end), [binary(big)]);
         assert_eq!(machine.sent(), []);
     }
@@ -32,7 +32,7 @@ fn a_message_of_exactly_the_limit_is_accepted() {
 #[test]
 fn a_message_over_the_limit_is_refused_by_its_header() {
     for role in ROLES {
-        for frame in [Frame::text(""), Frame::binary(""), Frame::text("").more()] {
+        for frame in [Frame::text(""), Frame::binary(""), Frame::text("").unfinished()] {
             let mut machine = Machine::new(role, &limited(LIMIT));
             let claim = Claim::Bits16(LIMIT as u16 + 1);
             let header = frame.claiming(claim).from(machine.peer()).header();
@@ -58,9 +58,9 @@ fn the_limit_applies_to_all_fragments_together() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(LIMIT));
         let seen = machine.receive_frames([
-            Frame::binary([1; 600]).more(),
-            Frame::continuation([2; 400]).more(),
-            Frame::continuation([]).more(),
+            Frame::binary([1; 600]).unfinished(),
+            Frame::continuation([2; 400]).unfinished(),
+            Frame::continuation([]).unfinished(),
         ]);
         assert_eq!(seen, [], "full, but not over");
         let one_more = Frame::continuation([3]).from(machine.peer()).header();
@@ -73,7 +73,7 @@ fn a_fragment_that_would_overflow_the_sum_is_refused() {
     for claim in [u64::MAX >> 1, (u64::MAX >> 1) - 5, 1 << 62, 1 << 32] {
         for role in ROLES {
             let mut machine = Machine::new(role, &limited(LIMIT));
-            machine.receive_frames([Frame::binary([1; 600]).more()]);
+            machine.receive_frames([Frame::binary([1; 600]).unfinished()]);
             let frame = Frame::continuation("").claiming(Claim::Bits64(claim));
             assert_fails(&mut machine, &frame.from(role_of_peer(role)).header(), TOO_BIG);
         }
@@ -93,7 +93,7 @@ fn the_limit_applies_to_each_message() {
         let mut machine = Machine::new(role, &limited(LIMIT));
         for _ in 0..10 {
             let frames =
-                [Frame::text("x".repeat(900)).more(), Frame::continuation("y".repeat(100))];
+                [Frame::text("x".repeat(900)).unfinished(), Frame::continuation("y".repeat(100))];
             assert_eq!(machine.receive_frames(frames).len(), 1);
         }
     }
@@ -105,7 +105,7 @@ fn control_frames_do_not_count_for_the_limit() {
         let mut machine = Machine::new(role, &limited(10));
         let long = "x".repeat(125);
         let seen = machine.receive_frames([
-            Frame::text("01234").more(),
+            Frame::text("01234").unfinished(),
             Frame::ping(&long),
             Frame::continuation("56789"),
         ]);
@@ -149,12 +149,12 @@ fn without_a_limit_an_announced_length_takes_no_memory() {
             let mut machine = Machine::new(role, &limited(usize::MAX));
             let frame = Frame::binary("").claiming(Claim::Bits64(claim));
             assert_eq!(machine.receive(&frame.from(machine.peer()).header()), []);
-            assert!(machine.input.is_empty(), "a header is nothing to keep");
-            assert!(machine.input.capacity() <= 32, "{} bytes", machine.input.capacity());
+            assert!(machine.buffer.is_empty(), "a header is nothing to keep");
+            assert!(machine.buffer.capacity() <= 32, "{} bytes", machine.buffer.capacity());
             // What arrives of it is kept, and takes no more memory than that.
             assert_eq!(machine.receive(&[1; 3]), []);
             assert_eq!(machine.receive(&[2; 100]), []);
-            assert!(machine.input.capacity() <= 512, "{} bytes", machine.input.capacity());
+            assert!(machine.buffer.capacity() <= 512, "{} bytes", machine.buffer.capacity());
         }
     }
 }
@@ -173,9 +173,9 @@ fn without_a_limit_an_invalid_length_is_still_refused() {
 fn without_a_limit_the_sum_of_lengths_cannot_overflow() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(usize::MAX));
-        machine.receive_frames([Frame::binary([1; 100]).more()]);
+        machine.receive_frames([Frame::binary([1; 100]).unfinished()]);
         let frame = Frame::continuation("").claiming(Claim::Bits64(u64::MAX >> 1));
-        assert_eq!(machine.receive(&frame.from(machine.peer()).wire()), []);
+        assert_eq!(machine.receive(&frame.from(machine.peer()).encoded()), []);
         assert_eq!(machine.receive(&[1; 1000]), []);
         assert_eq!(machine.state(), prism_core::State::Open);
     }
@@ -193,7 +193,7 @@ fn a_trickling_message_takes_a_small_multiple_of_its_bytes() {
         machine.receive(&header);
         for arrived in 1..=200_000 {
             assert_eq!(machine.receive(b"x"), []);
-            assert!(machine.input.capacity() <= 2 * arrived + 64, "{arrived} bytes came");
+            assert!(machine.buffer.capacity() <= 2 * arrived + 64, "{arrived} bytes came");
         }
     }
 }
@@ -205,10 +205,10 @@ fn receives_by_reads(wire: &[u8], len: usize) -> usize {
     let mut machine = Machine::server();
     let (mut come, mut most, mut seen) = (0, 0, Vec::new());
     for read in wire.chunks(READ) {
-        machine.input.spare(READ)[..read.len()].copy_from_slice(read);
-        machine.input.received(read.len());
+        machine.buffer.spare(READ)[..read.len()].copy_from_slice(read);
+        machine.buffer.received(read.len());
         come += read.len();
-        let capacity = machine.input.capacity();
+        let capacity = machine.buffer.capacity();
         let enough = if come < 256 << 10 { come * 2 } else { come + come / 2 };
         assert!(capacity <= enough + 2 * READ, "{capacity} bytes for {come}");
         most = most.max(capacity);
@@ -221,13 +221,13 @@ fn receives_by_reads(wire: &[u8], len: usize) -> usize {
 #[test]
 fn growth_stays_linear_if_nothing_is_parsed_meanwhile() {
     let mut machine = Machine::server();
-    let wire = Frame::binary(vec![7; 100_000]).masked().wire();
+    let wire = Frame::binary(vec![7; 100_000]).masked().encoded();
     // The message is incomplete: its last byte is missing.
     machine.receive(&wire[..wire.len() - 1]);
-    let (mut capacity, mut moves) = (machine.input.capacity(), 0);
+    let (mut capacity, mut moves) = (machine.buffer.capacity(), 0);
     for _ in 0..1 << 20 {
-        machine.input.extend_from_slice(b"x");
-        let grown = machine.input.capacity();
+        machine.buffer.extend_from_slice(b"x");
+        let grown = machine.buffer.capacity();
         moves += u32::from(grown != capacity);
         capacity = grown;
     }
@@ -239,7 +239,7 @@ fn a_message_at_the_limit_takes_little_more_than_its_length() {
     // A buffer that only doubles would hold 2 MiB and more.
     let len = (1 << 20) - 1;
     let payload = vec![7; len];
-    let whole = Frame::binary(&payload).masked().wire();
+    let whole = Frame::binary(&payload).masked().encoded();
     let most = receives_by_reads(&whole, len);
     assert!(most <= len + (32 << 10), "{most} bytes at the most");
 }
@@ -250,12 +250,12 @@ fn a_fragmented_message_takes_at_most_1_5_times_its_bytes() {
     let payload = vec![7; len];
     for size in [1000, 4096, 64 << 10, 300_000, len - 1] {
         let mut pieces = payload.chunks(size);
-        let mut wire = Frame::binary(pieces.next().unwrap()).more().masked().wire();
+        let mut wire = Frame::binary(pieces.next().unwrap()).unfinished().masked().encoded();
         let count = pieces.len();
         for (nth, piece) in pieces.enumerate() {
             let frame = Frame::continuation(piece);
-            let frame = if nth + 1 < count { frame.more() } else { frame };
-            wire.extend(frame.masked().wire());
+            let frame = if nth + 1 < count { frame.unfinished() } else { frame };
+            wire.extend(frame.masked().encoded());
         }
         let most = receives_by_reads(&wire, len);
         assert!(most <= len * 3 / 2 + (32 << 10), "{most} bytes at the most, by {size}");
@@ -267,15 +267,15 @@ fn a_thousand_big_messages_take_the_memory_of_one() {
     for role in ROLES {
         let mut machine = Machine::new(role, &limited(100_000));
         let payload = vec![1; 100_000];
-        let wire = Frame::binary(&payload).from(machine.peer()).wire();
+        let wire = Frame::binary(&payload).from(machine.peer()).encoded();
         for _ in 0..1000 {
             let mut seen = Vec::new();
             for piece in wire.chunks(4096) {
                 seen.extend(machine.receive(piece));
             }
             assert!(matches!(&seen[..], [Seen::Binary(bytes)] if bytes.len() == 100_000));
-            assert!(machine.input.is_empty());
+            assert!(machine.buffer.is_empty());
         }
-        assert!(machine.input.capacity() <= 300_000, "{} bytes", machine.input.capacity());
+        assert!(machine.buffer.capacity() <= 300_000, "{} bytes", machine.buffer.capacity());
     }
 }

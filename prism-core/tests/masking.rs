@@ -15,7 +15,7 @@ fn one_of_each() -> [Frame; 6] {
     [
         Frame::text("x"),
         Frame::binary([]),
-        Frame::text("x").more(),
+        Frame::text("x").unfinished(),
         Frame::ping("x"),
         Frame::pong([]),
         Frame::close(1000, ""),
@@ -25,39 +25,40 @@ fn one_of_each() -> [Frame; 6] {
 #[test]
 fn a_server_refuses_a_frame_without_a_mask() {
     for frame in one_of_each() {
-        assert_fails(&mut Machine::server(), &frame.wire(), ProtocolError::UnmaskedFrame);
+        assert_fails(&mut Machine::server(), &frame.encoded(), ProtocolError::UnmaskedFrame);
     }
 }
 
 #[test]
 fn a_client_refuses_a_frame_with_a_mask() {
     for frame in one_of_each() {
-        assert_fails(&mut Machine::client(), &frame.masked().wire(), ProtocolError::MaskedFrame);
+        assert_fails(&mut Machine::client(), &frame.masked().encoded(), ProtocolError::MaskedFrame);
     }
 }
 
 #[test]
 fn a_mask_of_zeros_is_a_mask() {
     let zero = [0; 4];
-    let wire = Frame::text("in the clear").masked_with(zero).wire();
+    let wire = Frame::text("in the clear").masked_with(zero).encoded();
     assert_eq!(Machine::server().receive(&wire), [text("in the clear")]);
-    let wire = Frame::text("in the clear").masked_with(zero).wire();
+    let wire = Frame::text("in the clear").masked_with(zero).encoded();
     assert_fails(&mut Machine::client(), &wire, ProtocolError::MaskedFrame);
 }
 
 #[test]
 fn an_unmasked_continuation_of_a_masked_message_is_refused() {
-    let wire = [Frame::text("mas").more().masked().wire(), Frame::continuation("ked").wire()];
+    let wire =
+        [Frame::text("mas").unfinished().masked().encoded(), Frame::continuation("ked").encoded()];
     assert_fails(&mut Machine::server(), &wire.concat(), ProtocolError::UnmaskedFrame);
 }
 
 #[test]
 fn each_fragment_has_its_own_key() {
     let wire = [
-        Frame::binary("abcde").more().masked_with([1, 2, 3, 4]).wire(),
-        Frame::ping("fghij").masked_with([9, 9, 9, 9]).wire(),
-        Frame::continuation("klmno").more().masked_with([0xff, 0, 0xff, 0]).wire(),
-        Frame::continuation("pqrst").masked_with([5, 6, 7, 8]).wire(),
+        Frame::binary("abcde").unfinished().masked_with([1, 2, 3, 4]).encoded(),
+        Frame::ping("fghij").masked_with([9, 9, 9, 9]).encoded(),
+        Frame::continuation("klmno").unfinished().masked_with([0xff, 0, 0xff, 0]).encoded(),
+        Frame::continuation("pqrst").masked_with([5, 6, 7, 8]).encoded(),
     ];
     let mut server = Machine::server();
     assert_eq!(server.receive(&wire.concat()).last(), Some(&binary("abcdeklmnopqrst")));
@@ -66,7 +67,7 @@ fn each_fragment_has_its_own_key() {
 #[test]
 fn a_payload_is_unmasked_the_same_however_it_is_cut() {
     let payload: Vec<u8> = (0..40).collect();
-    let wire = Frame::binary(&payload).masked().wire();
+    let wire = Frame::binary(&payload).masked().encoded();
     for first in 0..=wire.len() {
         for second in first..=wire.len() {
             let mut server = Machine::server();
@@ -131,7 +132,7 @@ fn keys_are_requested_only_to_mask_something() {
         MaskKeys::new(|_| panic!("nothing is sent, and the generator was asked")),
     );
     let mut input = prism_core::RecvBuffer::new();
-    input.extend_from_slice(&Frame::text("hello").wire());
+    input.extend_from_slice(&Frame::text("hello").encoded());
     let mut out = bytes::BytesMut::new();
     assert!(ws.receive(&mut input, &mut out).unwrap().is_some());
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 use common::{
-    frame::{Frame, wire},
+    frame::{Frame, encode_all},
     machine::{Machine, quiet},
 };
 use prism_core::{
@@ -29,7 +29,7 @@ impl Output for Keeping {
         &mut self.own
     }
 
-    fn unsent(&self) -> usize {
+    fn unsent_bytes(&self) -> usize {
         self.own.len() + self.kept.iter().map(|kept| kept.frame().len()).sum::<usize>() - self.sent
     }
 
@@ -99,7 +99,7 @@ fn kept_messages_count_as_unsent_for_pongs() {
     let mut out = Keeping::default();
     ws.send_prepared(&PreparedMessage::new(&vec![0; 10_000]), &mut out).unwrap();
     let mut input = RecvBuffer::new();
-    input.extend_from_slice(&wire(Role::Client, (0..100).map(|_| Frame::ping([7; 100]))));
+    input.extend_from_slice(&encode_all(Role::Client, (0..100).map(|_| Frame::ping([7; 100]))));
     while ws.receive(&mut input, &mut out).unwrap().is_some() {}
     assert!(out.own.len() < 1_200, "held back: {}", out.own.len());
     out.kept.clear();

@@ -5,7 +5,7 @@ mod common;
 
 use common::{
     Seen,
-    frame::{Frame, masked, parse, sent_by, wire},
+    frame::{Frame, encode_all, masked, parse, sent_by},
     machine::{Machine, limited, quiet},
     pair::Pair,
 };
@@ -56,7 +56,7 @@ fn fragmented(message: &OwnedMessage, cuts: &[Cut]) -> (Vec<Frame>, Vec<Seen>) {
             frames.push(frame);
             break;
         };
-        frames.push(frame.more());
+        frames.push(frame.unfinished());
         if let Some(control) = control {
             let payload = control.payload.clone();
             let is_ping = control.opcode() == common::frame::PING;
@@ -96,7 +96,7 @@ proptest! {
             frames.extend(of_message);
             expected.extend(events);
         }
-        let stream = wire(machine.peer(), frames);
+        let stream = encode_all(machine.peer(), frames);
         let mut rest = &stream[..];
         let mut seen = Vec::new();
         for size in sizes.iter().cycle() {
@@ -107,7 +107,7 @@ proptest! {
                 break;
             }
         }
-        prop_assert!(machine.input.is_empty());
+        prop_assert!(machine.buffer.is_empty());
         let answers: Vec<_> = expected
             .iter()
             .filter_map(|seen| if let Seen::Ping(p) = seen { Some(Frame::pong(p)) } else { None })
@@ -158,7 +158,7 @@ proptest! {
             let opcode = if plausible { first % 3 } else { first & 0x0f };
             Frame { first: first & 0x80 | opcode, ..Frame::new(0, payload) }
         });
-        let mut stream = wire(sender, frames);
+        let mut stream = encode_all(sender, frames);
         if !stream.is_empty() {
             let at = flip.0.index(stream.len());
             stream[at] ^= flip.1;
@@ -204,7 +204,7 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     for piece in pieces {
         fed += piece.len();
         let seen = machine.receive(piece);
-        assert!(machine.input.capacity() <= 4 * fed.min(LIMIT + 14 + 130) + 256);
+        assert!(machine.buffer.capacity() <= 4 * fed.min(LIMIT + 14 + 130) + 256);
         let error = seen.iter().find(|seen| matches!(seen, Seen::Error(_))).cloned();
         if failed.is_some() {
             assert_eq!(seen, failed.iter().cloned().collect::<Vec<_>>(), "fused");

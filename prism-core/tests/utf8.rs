@@ -91,7 +91,7 @@ fn text_is_valid_in_any_two_fragments() {
         for cut in 0..=right.len() {
             let (first, second) = right.as_bytes().split_at(cut);
             for mut machine in Machine::both() {
-                let frames = [Frame::text(first).more(), Frame::continuation(second)];
+                let frames = [Frame::text(first).unfinished(), Frame::continuation(second)];
                 assert_eq!(machine.receive_frames(frames), [text(right)], "cut at {cut}");
             }
         }
@@ -101,10 +101,10 @@ fn text_is_valid_in_any_two_fragments() {
 #[test]
 fn text_is_valid_in_fragments_of_one_byte_and_empty_ones() {
     for right in RIGHT {
-        let mut frames = vec![Frame::text("").more()];
+        let mut frames = vec![Frame::text("").unfinished()];
         for byte in right.bytes() {
-            frames.push(Frame::continuation([byte]).more());
-            frames.push(Frame::continuation("").more());
+            frames.push(Frame::continuation([byte]).unfinished());
+            frames.push(Frame::continuation("").unfinished());
         }
         frames.push(Frame::continuation(""));
         assert_eq!(Machine::server().receive_frames(frames), [text(right)]);
@@ -118,7 +118,7 @@ fn invalid_text_is_refused_anywhere_in_a_message() {
             for behind in ["", "behind", "€", &"x".repeat(100)] {
                 let payload = [before.as_bytes(), wrong, behind.as_bytes()].concat();
                 for mut machine in Machine::both() {
-                    let wire = Frame::text(&payload).from(machine.peer()).wire();
+                    let wire = Frame::text(&payload).from(machine.peer()).encoded();
                     assert_fails(&mut machine, &wire, ProtocolError::InvalidUtf8);
                 }
             }
@@ -141,7 +141,7 @@ fn invalid_text_fails_at_its_first_wrong_byte() {
             let head = before.len() + known;
             let payload = [before.as_bytes(), wrong, &[b'x'; 1000]].concat();
             for mut machine in Machine::both() {
-                let wire = Frame::text(&payload).from(machine.peer()).wire();
+                let wire = Frame::text(&payload).from(machine.peer()).encoded();
                 let header = wire.len() - payload.len();
                 for byte in &wire[..header + head - 1] {
                     assert_eq!(machine.receive(&[*byte]), [], "{wrong:x?} is not wrong yet");
@@ -160,12 +160,12 @@ fn invalid_text_fails_at_its_first_wrong_byte() {
 fn invalid_text_fails_in_the_fragment_that_shows_it() {
     for (wrong, known) in WRONG {
         let mut client = Machine::client();
-        assert_eq!(client.receive_frames([Frame::text("ok ").more()]), []);
+        assert_eq!(client.receive_frames([Frame::text("ok ").unfinished()]), []);
         for byte in &wrong[..known - 1] {
-            let fragment = Frame::continuation([*byte]).more();
+            let fragment = Frame::continuation([*byte]).unfinished();
             assert_eq!(client.receive_frames([fragment]), [], "{wrong:x?} is not wrong yet");
         }
-        let fragment = Frame::continuation([wrong[known - 1]]).more();
+        let fragment = Frame::continuation([wrong[known - 1]]).unfinished();
         assert_eq!(client.receive_frames([fragment]), [INVALID], "{wrong:x?}");
     }
 }
@@ -173,7 +173,8 @@ fn invalid_text_fails_in_the_fragment_that_shows_it() {
 #[test]
 fn invalid_text_fails_before_a_later_control_frame() {
     for mut machine in Machine::both() {
-        let frames = [Frame::text(b"ab\xff").more(), Frame::ping("x"), Frame::continuation("")];
+        let frames =
+            [Frame::text(b"ab\xff").unfinished(), Frame::ping("x"), Frame::continuation("")];
         assert_eq!(machine.receive_frames(frames), [INVALID]);
         assert_eq!(machine.sent()[0].close_code(), Some(1007));
     }
@@ -187,12 +188,19 @@ fn a_message_that_ends_inside_a_character_is_refused() {
             assert_eq!(machine.receive_frames([Frame::text(&payload)]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            assert_eq!(machine.receive_frames([Frame::text(&payload).more()]), [], "it may go on");
+            assert_eq!(
+                machine.receive_frames([Frame::text(&payload).unfinished()]),
+                [],
+                "it may go on"
+            );
             assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
         for mut machine in Machine::both() {
-            machine.receive_frames([Frame::text("").more(), Frame::continuation(begun).more()]);
-            machine.receive_frames([Frame::continuation("").more()]);
+            machine.receive_frames([
+                Frame::text("").unfinished(),
+                Frame::continuation(begun).unfinished(),
+            ]);
+            machine.receive_frames([Frame::continuation("").unfinished()]);
             assert_eq!(machine.receive_frames([Frame::continuation("")]), [INVALID], "{begun:x?}");
         }
     }
@@ -201,10 +209,10 @@ fn a_message_that_ends_inside_a_character_is_refused() {
 #[test]
 fn a_character_does_not_continue_in_the_next_message() {
     let mut client = Machine::client();
-    let whole = [Frame::text("é").more(), Frame::continuation("ü")];
+    let whole = [Frame::text("é").unfinished(), Frame::continuation("ü")];
     assert_eq!(client.receive_frames(whole), [text("éü")]);
     assert_eq!(client.receive_frames([Frame::text("a")]), [text("a")]);
-    let late = [Frame::text("abc").more(), Frame::continuation(b"\xbc")];
+    let late = [Frame::text("abc").unfinished(), Frame::continuation(b"\xbc")];
     assert_eq!(client.receive_frames(late), [INVALID], "no rest of a character of another message");
 }
 
@@ -244,24 +252,24 @@ fn agrees_with_std(bytes: &[u8]) {
         Err(_) => assert_eq!(whole, [INVALID], "{bytes:x?}"),
     }
     let hopeless = verdict.is_err_and(|error| error.error_len().is_some());
-    let fragment = receive_one(&Frame::text(bytes).more());
+    let fragment = receive_one(&Frame::text(bytes).unfinished());
     assert_eq!(fragment, if hopeless { vec![INVALID] } else { vec![] }, "{bytes:x?}");
 }
 
 fn receive_one(frame: &Frame) -> Vec<Seen> {
-    Machine::client().receive(&frame.wire())
+    Machine::client().receive(&frame.encoded())
 }
 
 #[test]
 fn the_unmasked_bytes_are_checked() {
     // A key that makes wrong bytes of right ones on the wire, and vice versa.
     let key = [0x80; 4];
-    let right = Frame::text("plain").masked_with(key).wire();
+    let right = Frame::text("plain").masked_with(key).encoded();
     assert!(core::str::from_utf8(&right[6..]).is_err());
     assert_eq!(Machine::server().receive(&right), [text("plain")]);
 
     let wrong = masked(b"plain", key);
-    let wire = Frame::new(TEXT, wrong).masked_with(key).wire();
+    let wire = Frame::new(TEXT, wrong).masked_with(key).encoded();
     assert_eq!(wire[6..], *b"plain");
     assert_eq!(Machine::server().receive(&wire), [INVALID]);
 }

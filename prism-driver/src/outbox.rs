@@ -155,12 +155,12 @@ impl Outbox {
         let waiters = self.waiters(); // these keep the count of written bytes alive
         let end = {
             let mut state = self.lock();
-            state.written() + state.lost() + state.unsent() as u64
+            state.written() + state.lost() + state.unsent_bytes() as u64
         };
         let done = || {
             let mut state = self.lock();
             // Dropped messages are never written; then the end is when nothing is left.
-            state.written() >= end || (state.unsent() == 0 && state.lost() == 0)
+            state.written() >= end || (state.unsent_bytes() == 0 && state.lost() == 0)
         };
         self.write_now();
         waiters.progress.wait_until(|| done() || self.lock().lost() > 0).await;
@@ -173,7 +173,7 @@ impl Outbox {
 
     /// Returns how many bytes are waiting to be sent.
     pub(crate) fn buffered(&self) -> usize {
-        self.lock().unsent()
+        self.lock().unsent_bytes()
     }
 
     /// Returns whether a sender has to wait.
@@ -261,11 +261,11 @@ impl Outbox {
             return self.write_batch();
         }
         // The owner is awake, and sees what is left.
-        let before = state.unsent();
+        let before = state.unsent_bytes();
         let written = state.write_for_owner(&noop_waker());
         if written == Poll::Ready(Written::Failed) {
             wake_all(state);
-        } else if state.unsent() < before {
+        } else if state.unsent_bytes() < before {
             self.notify_progress(state);
         }
     }
@@ -323,7 +323,7 @@ impl Outbox {
         let open = state.is_open();
         let room = match state.is_full(self.high_water_mark as usize) {
             true => Room::None,
-            false if state.unsent() == 0 => Room::All,
+            false if state.unsent_bytes() == 0 => Room::All,
             false => Room::Some,
         };
         drop(state);

@@ -1,5 +1,5 @@
 //! Connections that live in a future of the caller, dropped at every point: the connection is over, its
-//! transport is closed, and every waiter is told.
+//! transport is closed, and every waiter is reports.
 
 mod common;
 
@@ -31,7 +31,7 @@ struct WithWaiters {
     sim: Sim,
     /// Sets how much the other side takes.
     allow: Allow,
-    tell: Sender<(Connection, Receiver<Outcome>)>,
+    report_to: Sender<(Connection, Receiver<Outcome>)>,
 }
 
 type Allow = Arc<dyn Fn(usize) + Send + Sync>;
@@ -43,7 +43,7 @@ impl Handler for WithWaiters {
     async fn on_connect(&self, connection: &Connection) {
         (self.allow)(0);
         while connection.try_send(&[7; 50]).is_ok() {}
-        self.tell.try_send((connection.clone(), self.start_waiters(connection))).unwrap();
+        self.report_to.try_send((connection.clone(), self.start_waiters(connection))).unwrap();
         self.sim.spawn(release_later(self.sim.clone(), self.allow.clone()));
         self.sim.sleep(ms(10)).await;
     }
@@ -61,19 +61,19 @@ impl Handler for WithWaiters {
 
 impl WithWaiters {
     fn start_waiters(&self, connection: &Connection) -> Receiver<Outcome> {
-        let (tell, told) = unbounded();
-        let (sender, report) = (connection.clone(), tell.clone());
+        let (report_to, reports) = unbounded();
+        let (sender, report) = (connection.clone(), report_to.clone());
         self.sim.spawn(async move {
             report.try_send(("send", sender.send("waits for room").await)).unwrap();
         });
-        let (flusher, report) = (connection.clone(), tell.clone());
+        let (flusher, report) = (connection.clone(), report_to.clone());
         self.sim.spawn(async move { report.try_send(("flush", flusher.flush().await)).unwrap() });
         let waiter = connection.clone();
         self.sim.spawn(async move {
             waiter.closed().await;
-            tell.try_send(("closed", Err(SendError::Closed))).unwrap();
+            report_to.try_send(("closed", Err(SendError::Closed))).unwrap();
         });
-        told
+        reports
     }
 }
 
@@ -83,18 +83,18 @@ async fn release_later(sim: Sim, allow: Allow) {
 }
 
 /// Runs a session until its future is dropped. If a connection was open by then, it is over, and all
-/// waiters that were still waiting have been told.
+/// waiters that were still waiting have been reports.
 fn drop_session(
     sim: &Sim,
     cancel_point: &CancelPoint,
     allow: impl Fn(usize) + Send + Sync + 'static,
     session: impl AsyncFnOnce(WithWaiters) -> Disconnect,
 ) {
-    let (tell, told) = unbounded();
-    let handler = WithWaiters { sim: sim.clone(), allow: Arc::new(allow), tell };
+    let (report_to, reports) = unbounded();
+    let handler = WithWaiters { sim: sim.clone(), allow: Arc::new(allow), report_to };
     let ending = cancel_point.run(sim, session(handler));
     assert!(ending.is_none_or(|ending| matches!(ending, Disconnect::Peer { .. })));
-    let Ok((connection, outcomes)) = told.try_recv() else { return };
+    let Ok((connection, outcomes)) = reports.try_recv() else { return };
 
     let reported = || std::iter::from_fn(|| outcomes.try_recv().ok());
     let early: Vec<_> = reported().map(|(waiter, _)| waiter).collect();

@@ -20,6 +20,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     smol::block_on(executor.run(async {
         let runtime = prism::Smol::on(executor.clone());
         let server = prism::Server::bind_on(runtime, &arguments.address).await?;
-        echo::serve(server, arguments, signals::asked_to_end()?).await
+        echo::serve(server, arguments, signals::shutdown_signal()?).await
     }))
 }

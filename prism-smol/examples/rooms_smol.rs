@@ -8,5 +8,5 @@ mod rooms;
 mod signals;
 
 fn main() -> std::io::Result<()> {
-    smol::block_on(rooms::serve(prism::Smol::default(), signals::asked_to_end()?))
+    smol::block_on(rooms::serve(prism::Smol::default(), signals::shutdown_signal()?))
 }

@@ -9,5 +9,5 @@ mod signals;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    chat::serve(signals::asked_to_end()?).await
+    chat::serve(signals::shutdown_signal()?).await
 }

@@ -17,6 +17,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     runtime.worker_threads(arguments.threads).enable_all().build()?.block_on(async {
         let server = prism::Server::bind(&arguments.address).await?;
-        echo::serve(server, arguments, signals::asked_to_end()?).await
+        echo::serve(server, arguments, signals::shutdown_signal()?).await
     })
 }

@@ -116,7 +116,7 @@ fn go_away(device: &Connection) {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    let mut asked_to_end = pin!(signals::asked_to_end()?);
+    let mut shutdown_signal = pin!(signals::shutdown_signal()?);
     let permits = Arc::new(Semaphore::new(MAX_WEBSOCKETS as usize));
     let notifier = Arc::new(Notifier { devices: Mutex::default(), permits: permits.clone() });
     let routes = Router::new()
@@ -135,7 +135,7 @@ async fn main() -> std::io::Result<()> {
         };
         let (permit, stream) = tokio::select! {
             accepted = accepted => accepted,
-            () = &mut asked_to_end => break,
+            () = &mut shutdown_signal => break,
         };
         let (routes, shutdown) = (routes.clone(), shutdown.clone());
         tokio::spawn(async move {

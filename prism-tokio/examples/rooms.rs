@@ -9,5 +9,5 @@ mod signals;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    rooms::serve(prism::Tokio, signals::asked_to_end()?).await
+    rooms::serve(prism::Tokio, signals::shutdown_signal()?).await
 }

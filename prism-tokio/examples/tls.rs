@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let server = Server::bind_on(tls::Tls::new(config), address).await?;
     println!("listening on wss://{}", server.local_addr()?);
-    server.websocket("/", echo_handler::Echo).serve_until(signals::asked_to_end()?).await;
+    server.websocket("/", echo_handler::Echo).serve_until(signals::shutdown_signal()?).await;
     Ok(())
 }
 

@@ -15,8 +15,8 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
 }
 
 /// Completes when a signal asks this process to end. The code is that of the examples.
-pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
-    super::smol::asked_to_end()
+pub(crate) fn shutdown_signal() -> impl Future<Output = ()> {
+    super::smol::shutdown_signal()
 }
 
 /// Runs a future on the runtime's own threads.

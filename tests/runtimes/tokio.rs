@@ -27,9 +27,9 @@ pub(crate) fn block_on<F: Future>(limit: Duration, future: F) -> F::Output {
 }
 
 /// Completes when a signal asks this process to end. The code is that of the examples.
-pub(crate) fn asked_to_end() -> impl Future<Output = ()> {
+pub(crate) fn shutdown_signal() -> impl Future<Output = ()> {
     let _context = TOKIO.enter();
-    signals::asked_to_end().expect("a signal handler")
+    signals::shutdown_signal().expect("a signal handler")
 }
 
 /// Runs a future on the runtime's own threads.

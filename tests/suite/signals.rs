@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use super::support::{TIMEOUT, block_on, handlers::Echo, own_process::rerun};
 use crate::{
     prism::{Client, Disconnect, Server},
-    runtime::{asked_to_end, spawn},
+    runtime::{shutdown_signal, spawn},
 };
 
 /// Set in the server process.
@@ -25,7 +25,7 @@ const ECHOES: usize = 10;
 
 /// Runs the server process.
 fn serve() {
-    let asked = asked_to_end();
+    let asked = shutdown_signal();
     let outcome = block_on(async {
         let server = Server::bind("127.0.0.1:0").await.expect("a free port");
         println!("listening on {}", server.local_addr().expect("a bound listener"));

@@ -135,8 +135,9 @@ fn measure(sets: &[RoomSet], parts: &[Part], duration: Duration) -> io::Result<f
     let sender = |part: &Part| {
         let RoomSet { rooms, names, .. } = &sets[part.set];
         let (names, start) = (names[part.rooms.clone()].to_vec(), start.clone());
-        let (told, mut rates) = unbounded_channel();
-        let sender = Sender { rooms: rooms.clone(), names, step: part.step, start, duration, told };
+        let (rates_sender, mut rates) = unbounded_channel();
+        let sender =
+            Sender { rooms: rooms.clone(), names, step: part.step, start, duration, rates_sender };
         thread::spawn(move || {
             Builder::new_current_thread().enable_all().build()?.block_on(async {
                 tokio::spawn(async move {
@@ -158,7 +159,7 @@ struct Sender {
     step: usize,
     start: Arc<Barrier>,
     duration: Duration,
-    told: UnboundedSender<f64>,
+    rates_sender: UnboundedSender<f64>,
 }
 
 impl Handler for Sender {
@@ -166,7 +167,7 @@ impl Handler for Sender {
         self.start.wait();
         self.send_for(WARM_UP).await;
         let rate = self.send_for(self.duration).await;
-        let _ = self.told.send(rate); // fails only if the thread has ended
+        let _ = self.rates_sender.send(rate); // fails only if the thread has ended
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}

@@ -74,12 +74,12 @@ impl Item {
 
     /// Returns the batch as a client sends it. Each message has its own mask key.
     pub(super) fn masked_wire(&self) -> Bytes {
-        self.wire(|number| Some((0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes()))
+        self.frames(|number| Some((0x9e37_79b9_u32.wrapping_mul(number as u32 + 1)).to_le_bytes()))
     }
 
     /// Returns the batch as a server sends it.
     pub(super) fn plain_wire(&self) -> Bytes {
-        self.wire(|_| None)
+        self.frames(|_| None)
     }
 
     /// Returns the header of each message's frame.
@@ -87,7 +87,7 @@ impl Item {
         frame::header(self.text, mask, self.len)
     }
 
-    fn wire(&self, mask: impl Fn(usize) -> Option<[u8; 4]>) -> Bytes {
+    fn frames(&self, mask: impl Fn(usize) -> Option<[u8; 4]>) -> Bytes {
         let payload = self.payload();
         let mut wire = BytesMut::zeroed(self.place);
         for number in 0..self.messages {

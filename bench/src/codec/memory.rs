@@ -13,7 +13,7 @@ use bytes::Bytes;
 /// A read never crosses the end of a batch, so each batch takes the same reads: a single one, if the reader
 /// has room for it.
 pub(super) struct Memory {
-    input: Bytes,
+    bytes: Bytes,
     read: usize,
     output: Output,
 }
@@ -22,9 +22,9 @@ pub(super) struct Memory {
 pub(super) type Output = Rc<RefCell<Vec<u8>>>;
 
 impl Memory {
-    /// Creates a transport that returns `input`.
-    pub(super) fn new(input: Bytes) -> Self {
-        Self { input, read: 0, output: Output::default() }
+    /// Creates a transport that returns `bytes`.
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Self { bytes, read: 0, output: Output::default() }
     }
 
     /// Returns where the written bytes can be seen.
@@ -34,12 +34,12 @@ impl Memory {
 
     /// Returns the next bytes, at most `most`: a read without its copy.
     pub(super) fn bring(&mut self, most: usize) -> &[u8] {
-        if self.read == self.input.len() {
+        if self.read == self.bytes.len() {
             self.read = 0;
         }
         let begin = self.read;
-        self.read = self.input.len().min(begin + most);
-        &self.input[begin..self.read]
+        self.read = self.bytes.len().min(begin + most);
+        &self.bytes[begin..self.read]
     }
 
     /// Accepts `bytes`: a write that never fails.

@@ -26,7 +26,7 @@ pub(super) fn prepare(item: &Item) -> Option<Batch> {
 
 struct Reader {
     ws: WebSocket,
-    input: RecvBuffer,
+    buffer: RecvBuffer,
     out: BytesMut,
     io: Memory,
 }
@@ -35,15 +35,15 @@ impl Decode for Reader {
     fn new(_: &Item, io: Memory) -> Self {
         let ws = WebSocket::server(&Config::default());
         // The size of the driver's own buffers, and room for the header of the largest message.
-        let input = RecvBuffer::with_capacity(ROOM);
-        Self { ws, input, out: BytesMut::new(), io }
+        let buffer = RecvBuffer::with_capacity(ROOM);
+        Self { ws, buffer, out: BytesMut::new(), io }
     }
 
     fn decode(&mut self, mut see: impl FnMut(&[u8])) {
-        let count = self.io.read(self.input.spare(ROOM)).expect("memory does not fail");
-        self.input.received(count);
+        let count = self.io.read(self.buffer.spare(ROOM)).expect("memory does not fail");
+        self.buffer.received(count);
         while let Some(event) =
-            self.ws.receive(&mut self.input, &mut self.out).expect("the wire is valid")
+            self.ws.receive(&mut self.buffer, &mut self.out).expect("the wire is valid")
         {
             match event {
                 Event::Message(Message::Binary(bytes)) => see(bytes),

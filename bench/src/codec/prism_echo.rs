@@ -24,9 +24,9 @@ use super::{item::Item, library::Batch};
 /// The connection's future is polled by hand, so that only the driver's work is measured, without a
 /// runtime.
 pub(super) fn prepare(item: &Item) -> Batch {
-    let (input, answer) = (item.masked_wire(), item.plain_wire());
+    let (request, answer) = (item.masked_wire(), item.plain_wire());
     let echoed = Arc::new(AtomicUsize::new(0));
-    let io = Peer { input, answer: answer.clone(), brought: true, echoed: Arc::clone(&echoed) };
+    let io = Peer { request, answer: answer.clone(), brought: true, echoed: Arc::clone(&echoed) };
     // The connection's timer needs a runtime.
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let mut connection =
@@ -59,7 +59,7 @@ impl Handler for Echo {
 
 /// The other end: alternately returns `Pending` and its batch.
 struct Peer {
-    input: Bytes,
+    request: Bytes,
     answer: Bytes,
     brought: bool,
     echoed: Arc<AtomicUsize>,
@@ -75,7 +75,7 @@ impl AsyncRead for Peer {
         if !self.brought {
             return Poll::Pending;
         }
-        buf.put_slice(&self.input);
+        buf.put_slice(&self.request);
         Poll::Ready(Ok(()))
     }
 }

@@ -50,7 +50,7 @@ impl Frame {
         Self::new(BINARY, payload)
     }
 
-    /// The last fragment of a message, unless it is [`more`](Self::more).
+    /// The last fragment of a message, unless it is [`unfinished`](Self::unfinished).
     pub fn continuation(payload: impl AsRef<[u8]>) -> Self {
         Self::new(CONTINUATION, payload)
     }
@@ -73,7 +73,7 @@ impl Frame {
     }
 
     /// Clears FIN: more fragments follow.
-    pub fn more(mut self) -> Self {
+    pub fn unfinished(mut self) -> Self {
         self.first &= !FIN;
         self
     }
@@ -137,7 +137,7 @@ impl Frame {
     }
 
     /// Returns the bytes of the frame.
-    pub fn wire(&self) -> Vec<u8> {
+    pub fn encoded(&self) -> Vec<u8> {
         let mut bytes = self.header();
         bytes.extend(masked(&self.payload, self.key.unwrap_or_default()));
         bytes
@@ -161,8 +161,8 @@ impl fmt::Debug for Frame {
 }
 
 /// Returns the bytes of consecutive frames, masked if `sender` has to.
-pub fn wire(sender: Role, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
-    frames.into_iter().flat_map(|frame| frame.from(sender).wire()).collect()
+pub fn encode_all(sender: Role, frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
+    frames.into_iter().flat_map(|frame| frame.from(sender).encoded()).collect()
 }
 
 /// §5.3, in the words of the RFC: octet i is XORed with octet i MOD 4 of the key.
@@ -195,7 +195,7 @@ pub fn parse(mut bytes: &[u8]) -> Vec<Frame> {
         let (payload, rest) = rest.split_at_checked(len as usize).expect("the whole payload");
         let payload = masked(payload, key.unwrap_or_default());
         let frame = Frame { first: *first, key, payload, claim: None };
-        assert_eq!(frame.wire(), bytes[..bytes.len() - rest.len()], "in its shortest form");
+        assert_eq!(frame.encoded(), bytes[..bytes.len() - rest.len()], "in its shortest form");
         frames.push(frame);
         bytes = rest;
     }

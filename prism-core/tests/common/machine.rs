@@ -10,7 +10,7 @@ use prism_core::{
 
 use super::{
     Seen,
-    frame::{Frame, sent_by, wire},
+    frame::{Frame, encode_all, sent_by},
 };
 
 /// A state machine with its input, its output, and the events so far.
@@ -18,7 +18,7 @@ use super::{
 pub struct Machine {
     pub role: Role,
     pub ws: WebSocket,
-    pub input: RecvBuffer,
+    pub buffer: RecvBuffer,
     pub out: BytesMut,
     /// The events that [`seen`](Self::seen) has not returned yet.
     unread: Vec<Seen>,
@@ -32,8 +32,8 @@ impl Machine {
             Role::Server => WebSocket::server(config),
             Role::Client => WebSocket::client(config, mask_keys()),
         };
-        let (input, out) = (RecvBuffer::new(), BytesMut::new());
-        Self { role, ws, input, out, unread: Vec::new(), shut: false }
+        let (buffer, out) = (RecvBuffer::new(), BytesMut::new());
+        Self { role, ws, buffer, out, unread: Vec::new(), shut: false }
     }
 
     /// A server with the default limits.
@@ -53,20 +53,20 @@ impl Machine {
 
     /// Receives bytes as they are. Returns the events, up to an error.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Seen> {
-        self.input.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
         self.receive_buffered()
     }
 
     /// Receives frames, masked as the peer has to.
     pub fn receive_frames(&mut self, frames: impl IntoIterator<Item = Frame>) -> Vec<Seen> {
-        self.receive(&wire(self.peer(), frames))
+        self.receive(&encode_all(self.peer(), frames))
     }
 
     /// Receives what is already in the input.
     pub fn receive_buffered(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         loop {
-            match self.ws.receive(&mut self.input, &mut self.out) {
+            match self.ws.receive(&mut self.buffer, &mut self.out) {
                 Ok(Some(event)) => seen.push(event.into()),
                 Ok(None) => return seen,
                 Err(error) => {
@@ -144,7 +144,7 @@ pub fn assert_fails(machine: &mut Machine, bytes: &[u8], error: ProtocolError) {
     let told = sent.last().expect("a close frame").close_code();
     assert_eq!(told, error.close_code().map(u16::from));
     let good =
-        wire(machine.peer(), [Frame::text("more"), Frame::ping("?"), Frame::close(1000, "")]);
+        encode_all(machine.peer(), [Frame::text("more"), Frame::ping("?"), Frame::close(1000, "")]);
     assert_eq!(machine.receive(&good), [Seen::Error(error)], "fused");
     assert_eq!(machine.receive_buffered(), [Seen::Error(error)], "fused, with nothing new");
     assert_eq!(machine.send("late"), Err(SendError::Closed));

@@ -2,7 +2,7 @@
 
 use prism_core::Role;
 
-use crate::common::frame::{Claim, Frame, wire};
+use crate::common::frame::{Claim, Frame, encode_all};
 
 /// The message limit that the streams are made for.
 pub(crate) const LIMIT: usize = 70_000;
@@ -13,7 +13,7 @@ pub(crate) struct Vector {
     pub(crate) name: String,
     /// The receiver.
     pub(crate) role: Role,
-    pub(crate) wire: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// All streams, for both roles.
@@ -22,13 +22,13 @@ pub(crate) fn vectors() -> Vec<Vector> {
     for (name, frames) in frame_vectors() {
         for (role, sender) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
             let name = format!("{name}, to a {role:?}");
-            all.push(Vector { name, role, wire: wire(sender, frames.clone()) });
+            all.push(Vector { name, role, bytes: encode_all(sender, frames.clone()) });
         }
     }
     for (name, frames) in wrongly_masked() {
         for role in [Role::Server, Role::Client] {
-            let wire = frames.iter().flat_map(Frame::wire).collect();
-            all.push(Vector { name: format!("{name}, to a {role:?}"), role, wire });
+            let wire = frames.iter().flat_map(Frame::encoded).collect();
+            all.push(Vector { name: format!("{name}, to a {role:?}"), role, bytes: wire });
         }
     }
     all
@@ -59,17 +59,23 @@ fn messages() -> Vec<Named> {
 }
 
 fn fragments() -> Vec<Named> {
-    let more = |payload: &str| Frame::continuation(payload).more();
+    let more = |payload: &str| Frame::continuation(payload).unfinished();
     vec![
-        named("two fragments", [Frame::text("Hel").more(), Frame::continuation("lo")]),
+        named("two fragments", [Frame::text("Hel").unfinished(), Frame::continuation("lo")]),
         named(
             "empty fragments",
-            [Frame::binary("").more(), more(""), more("x"), more(""), Frame::continuation("")],
+            [
+                Frame::binary("").unfinished(),
+                more(""),
+                more("x"),
+                more(""),
+                Frame::continuation(""),
+            ],
         ),
         named(
             "control frames between fragments",
             [
-                Frame::text("One ").more(),
+                Frame::text("One ").unfinished(),
                 Frame::ping("1"),
                 more("two "),
                 Frame::pong("2"),
@@ -80,23 +86,27 @@ fn fragments() -> Vec<Named> {
         ),
         named(
             "a fragmented message behind a whole one",
-            [Frame::binary("whole"), Frame::binary("a").more(), Frame::continuation("b")],
+            [Frame::binary("whole"), Frame::binary("a").unfinished(), Frame::continuation("b")],
         ),
-        named("a message that is not finished", [Frame::text("a").more(), more("b")]),
+        named("a message that is not finished", [Frame::text("a").unfinished(), more("b")]),
         named("a stray continuation", [Frame::text("a"), Frame::continuation("b")]),
         named("an empty stray continuation", [Frame::continuation(""), Frame::text("a")]),
         named(
             "interleaved messages",
-            [Frame::text("a").more(), Frame::ping("p"), Frame::binary("b")],
+            [Frame::text("a").unfinished(), Frame::ping("p"), Frame::binary("b")],
         ),
         named(
             "as many empty fragments as are allowed",
-            [vec![Frame::text("a").more()], vec![more(""); 32], vec![Frame::continuation("b")]]
-                .concat(),
+            [
+                vec![Frame::text("a").unfinished()],
+                vec![more(""); 32],
+                vec![Frame::continuation("b")],
+            ]
+            .concat(),
         ),
         named(
             "too many empty fragments",
-            [vec![Frame::text("").more()], vec![more(""); 40]].concat(),
+            [vec![Frame::text("").unfinished()], vec![more(""); 40]].concat(),
         ),
     ]
 }
@@ -116,9 +126,9 @@ fn controls() -> Vec<Named> {
             "a pong that claims the most",
             [Frame::pong("").claiming(Claim::Bits64(u64::MAX >> 1)), Frame::text("a")],
         ),
-        fragmented(Frame::ping("x").more()),
-        fragmented(Frame::pong("").more()),
-        fragmented(Frame::close(1000, "").more()),
+        fragmented(Frame::ping("x").unfinished()),
+        fragmented(Frame::pong("").unfinished()),
+        fragmented(Frame::close(1000, "").unfinished()),
     ]
 }
 
@@ -129,7 +139,7 @@ fn closes() -> Vec<Named> {
         named("a close of a code's length", [Frame::close(4999, "")]),
         named("a close as long as may be", [Frame::close(3000, "x".repeat(123))]),
         named("two closes", [Frame::close(1000, "one"), Frame::close(1001, "two")]),
-        named("a close inside a message", [Frame::text("a").more(), Frame::close(1001, "")]),
+        named("a close inside a message", [Frame::text("a").unfinished(), Frame::close(1001, "")]),
         named(
             "a close with good frames behind it",
             [Frame::text("a"), Frame::close(1000, ""), Frame::text("b"), Frame::ping("c")],
@@ -152,9 +162,9 @@ fn texts() -> Vec<Named> {
     let mut all = vec![named(
         "characters across fragments",
         "aé€🦀".bytes().enumerate().map(|(i, byte)| match i {
-            0 => Frame::text([byte]).more(),
+            0 => Frame::text([byte]).unfinished(),
             9 => Frame::continuation([byte]),
-            _ => Frame::continuation([byte]).more(),
+            _ => Frame::continuation([byte]).unfinished(),
         }),
     )];
     let wrong: [&[u8]; 9] = [
@@ -171,7 +181,7 @@ fn texts() -> Vec<Named> {
     for bytes in wrong {
         let payload = |before: &[u8], behind: &[u8]| [before, bytes, behind].concat();
         let name = |place: &str| format!("wrong text {bytes:02x?} {place}");
-        let first = Frame::text("é").more();
+        let first = Frame::text("é").unfinished();
         let last = Frame::continuation("z");
         let (cut, rest) = bytes.split_at(bytes.len() / 2);
         all.extend([
@@ -182,19 +192,19 @@ fn texts() -> Vec<Named> {
                 [Frame::text(payload("€ ".as_bytes(), b" more")), Frame::ping("")],
             ),
             named(&name("at the end"), [Frame::text(payload(b"0123456789abcdef", b""))]),
-            named(&name("in the first fragment"), [Frame::text(bytes).more(), last.clone()]),
+            named(&name("in the first fragment"), [Frame::text(bytes).unfinished(), last.clone()]),
             named(
                 &name("in a middle fragment"),
-                [first.clone(), Frame::continuation(bytes).more(), Frame::ping("p"), last],
+                [first.clone(), Frame::continuation(bytes).unfinished(), Frame::ping("p"), last],
             ),
             named(&name("in the last fragment"), [first, Frame::continuation(bytes)]),
             named(
                 &name("across fragments"),
-                [Frame::text(cut).more(), Frame::ping("p"), Frame::continuation(rest)],
+                [Frame::text(cut).unfinished(), Frame::ping("p"), Frame::continuation(rest)],
             ),
             named(
                 &name("before an empty last fragment"),
-                [Frame::text(bytes).more(), Frame::continuation("")],
+                [Frame::text(bytes).unfinished(), Frame::continuation("")],
             ),
         ]);
     }
@@ -206,7 +216,7 @@ fn headers() -> Vec<Named> {
     for bits in [0x10, 0x20, 0x40, 0x70] {
         let frames = [Frame::text("a"), Frame::text("b").flip(bits), Frame::text("c")];
         all.push(named(&format!("reserved bits {bits:#x}"), frames));
-        let frames = [Frame::text("a").more(), Frame::ping("b").flip(bits)];
+        let frames = [Frame::text("a").unfinished(), Frame::ping("b").flip(bits)];
         all.push(named(&format!("reserved bits {bits:#x} in a ping"), frames));
     }
     for opcode in [3, 7, 11, 15] {
@@ -242,7 +252,7 @@ fn sizes() -> Vec<Named> {
         named("a message of one more", [Frame::text("x"), Frame::binary(bytes(LIMIT + 1))]),
         named(
             "fragments of one more than the limit",
-            [Frame::binary(bytes(LIMIT)).more(), Frame::ping("x"), Frame::continuation("y")],
+            [Frame::binary(bytes(LIMIT)).unfinished(), Frame::ping("x"), Frame::continuation("y")],
         ),
         named(
             "a long text with a wrong byte near its end",

@@ -223,7 +223,7 @@ impl Output for SendQueue {
         }
     }
 
-    fn unsent(&self) -> usize {
+    fn unsent_bytes(&self) -> usize {
         self.len()
     }
 
@@ -251,7 +251,7 @@ impl Output for Droppable<'_> {
         self.0.reserve(bytes);
     }
 
-    fn unsent(&self) -> usize {
+    fn unsent_bytes(&self) -> usize {
         self.0.len()
     }
 

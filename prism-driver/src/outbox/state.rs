@@ -207,7 +207,7 @@ impl OutboxState {
     }
 
     /// Returns how many bytes are waiting to be sent.
-    pub(crate) fn unsent(&self) -> usize {
+    pub(crate) fn unsent_bytes(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.len())
     }
 

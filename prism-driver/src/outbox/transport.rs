@@ -180,7 +180,7 @@ impl OutboxState {
     /// taken of the payload.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
-            let front = self.unsent();
+            let front = self.unsent_bytes();
             if front == 0 && tail.is_empty() {
                 break Poll::Ready(Ok(()));
             }

@@ -13,7 +13,7 @@ use super::pipe::End;
 pub struct Peer {
     pub io: End,
     pub ws: WebSocket,
-    input: RecvBuffer,
+    buffer: RecvBuffer,
     out: BytesMut,
     mute: bool,
 }
@@ -40,7 +40,7 @@ impl Peer {
         Self {
             io,
             ws: WebSocket::client(&config, keys),
-            input: RecvBuffer::new(),
+            buffer: RecvBuffer::new(),
             out: BytesMut::new(),
             mute: false,
         }
@@ -100,7 +100,7 @@ impl Peer {
     /// Receives the next event.
     pub async fn next(&mut self) -> Seen {
         loop {
-            let seen = match self.ws.receive(&mut self.input, &mut self.out).unwrap() {
+            let seen = match self.ws.receive(&mut self.buffer, &mut self.out).unwrap() {
                 Some(Event::Message(Message::Text(text))) => Some(Seen::Text(text.to_owned())),
                 Some(Event::Message(Message::Binary(bytes))) => Some(Seen::Binary(bytes.to_vec())),
                 Some(Event::Ping(_)) => Some(Seen::Ping),
@@ -117,9 +117,9 @@ impl Peer {
             if let Some(seen) = seen {
                 return seen;
             }
-            match self.io.read(self.input.spare(4096)).await {
+            match self.io.read(self.buffer.spare(4096)).await {
                 Ok(0) | Err(_) => return Seen::End(self.ws.receive_eof()),
-                Ok(count) => self.input.received(count),
+                Ok(count) => self.buffer.received(count),
             }
         }
     }

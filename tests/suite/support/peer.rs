@@ -20,7 +20,7 @@ pub(crate) const PONG: u8 = 10;
 
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    input: Vec<u8>,
+    buffer: Vec<u8>,
     /// Whether it is a client: clients mask their frames, servers do not.
     masks: bool,
 }
@@ -44,7 +44,7 @@ impl Peer {
         stream.set_read_timeout(Some(TIMEOUT)).expect("a socket");
         stream.set_write_timeout(Some(TIMEOUT)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
-        Self { stream, input: Vec::new(), masks }
+        Self { stream, buffer: Vec::new(), masks }
     }
 
     /// Accepts a connection as a server, and returns it with the request, which is not answered
@@ -109,7 +109,7 @@ impl Peer {
 
     /// Resets the connection by dropping it with unread bytes, for which it waits.
     pub(crate) fn reset(self) {
-        assert!(self.input.is_empty());
+        assert!(self.buffer.is_empty());
         let unread = self.stream.peek(&mut [0]).expect("bytes to leave unread");
         assert_eq!(unread, 1, "the other end has ended already");
     }
@@ -120,17 +120,17 @@ impl Peer {
     #[track_caller]
     pub(crate) fn head(&mut self) -> Head {
         loop {
-            if let Some(end) = self.input.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head: Vec<u8> = self.input.drain(..end + 4).collect();
+            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head: Vec<u8> = self.buffer.drain(..end + 4).collect();
                 return Head::parse(std::str::from_utf8(&head[..end]).expect("text"));
             }
-            assert!(self.fill(), "ended inside a head: {:?}", self.input.escape_ascii());
+            assert!(self.fill(), "ended inside a head: {:?}", self.buffer.escape_ascii());
         }
     }
 
     /// Takes the bytes that were received but not parsed yet.
     pub(crate) fn take_input(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.input)
+        std::mem::take(&mut self.buffer)
     }
 
     /// Reads a complete HTTP response: its head, and its body up to the end of the stream.
@@ -143,7 +143,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
         while self.fill() {}
-        String::from_utf8(std::mem::take(&mut self.input)).expect("text")
+        String::from_utf8(std::mem::take(&mut self.buffer)).expect("text")
     }
 
     /// Receives a frame, or `None` at the end of the stream.
@@ -151,11 +151,11 @@ impl Peer {
     pub(crate) fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some((frame, len)) = self.parse() {
-                self.input.drain(..len);
+                self.buffer.drain(..len);
                 return Some(frame);
             }
             if !self.fill() {
-                assert!(self.input.is_empty(), "ended inside a frame: {:?}", self.input);
+                assert!(self.buffer.is_empty(), "ended inside a frame: {:?}", self.buffer);
                 return None;
             }
         }
@@ -211,7 +211,7 @@ impl Peer {
 
     /// Waits for input, and returns whether any came before the end of the stream.
     pub(crate) fn receives_something(&self) -> bool {
-        !self.input.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1..))
+        !self.buffer.is_empty() || matches!(self.stream.peek(&mut [0]), Ok(1..))
     }
 
     /// Returns whether there is no unread input at this moment.
@@ -219,7 +219,7 @@ impl Peer {
         self.stream.set_nonblocking(true).expect("a socket");
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).expect("a socket");
-        self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        self.buffer.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Reads more input, and returns `false` at the end of the stream.
@@ -227,12 +227,12 @@ impl Peer {
     fn fill(&mut self) -> bool {
         let mut chunk = [0; 16 << 10];
         let count = self.stream.read(&mut chunk).expect("more input or the end of the stream");
-        self.input.extend(&chunk[..count]);
+        self.buffer.extend(&chunk[..count]);
         count > 0
     }
 
     fn parse(&self) -> Option<(Frame, usize)> {
-        let (&[first, second], rest) = self.input.split_first_chunk()?;
+        let (&[first, second], rest) = self.buffer.split_first_chunk()?;
         assert_eq!(first & 0x70, 0, "reserved bits");
         assert_eq!(second & 0x80 != 0, !self.masks, "clients mask, servers do not");
         let (len, rest) = match second & 0x7f {
@@ -252,7 +252,7 @@ impl Peer {
         let unmasked = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
         let frame =
             Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload: unmasked.collect() };
-        Some((frame, self.input.len() - rest.len() + len))
+        Some((frame, self.buffer.len() - rest.len() + len))
     }
 }
 
