@@ -4,7 +4,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use prism_core::Role;
-use prism_fuzz::{Part, cut, feed, wire};
+use prism_fuzz::{Part, cut, encode_all, feed};
 
 #[derive(Arbitrary, Debug)]
 struct Case {
