@@ -16,7 +16,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     for url in urls {
         match connect(&url).await {
             Ok(socket) => {
-                println!("connected, sub-protocol {:?}", socket.connection().subprotocol());
+                println!("connected, subprotocol {:?}", socket.connection().subprotocol());
                 socket.close(CloseCode::NORMAL, "").await;
             }
             // Trying again helps only if the status says so, such as 503.

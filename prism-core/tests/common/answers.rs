@@ -31,7 +31,7 @@ pub(crate) fn good_answers() -> Vec<(&'static str, Vec<u8>, Option<&'static str>
         ("the RFC's example", plus(&[]), None),
         ("names and values in odd case", with("Upgrade", &["uPgRaDe: WebSocket"]), None),
         ("a list", with("Connection", &["CONNECTION: keep-alive, upgrade"]), None),
-        ("a list of no sub-protocols", plus(&["Sec-WebSocket-Protocol: , ,"]), None),
+        ("a list of no subprotocols", plus(&["Sec-WebSocket-Protocol: , ,"]), None),
         ("a later HTTP/1", with("HTTP", &["HTTP/1.2 101 Switching Protocols"]), None),
         ("no phrase", with("HTTP", &["HTTP/1.1 101 "]), None),
         ("no phrase and no space", with("HTTP", &["HTTP/1.1 101"]), None),
