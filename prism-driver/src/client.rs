@@ -165,7 +165,7 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.connection.config(), keys);
-        Established { websocket, answer: None, info: Arc::new(info), headers }
+        Established { websocket, queued: None, info: Arc::new(info), headers }
     }
 }
 

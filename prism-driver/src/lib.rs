@@ -46,7 +46,7 @@
 //!   server::accept                        accepts a TCP connection
 //!         │
 //!         ▼
-//!   server::pending::PendingConnection    does the handshake, and finds the route
+//!   server::pending_handshake::PendingHandshake    does the handshake, and finds the route
 //!         │ 101
 //!         ▼
 //!   session::Session ── events ──────────────────► Handler
@@ -69,7 +69,6 @@ mod client;
 mod connection;
 mod error;
 mod handler;
-mod handshake;
 mod options;
 mod outbox;
 mod runtime;

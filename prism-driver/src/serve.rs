@@ -7,10 +7,10 @@ use crate::{
     connection::request::RequestInfo,
     error::{AcceptError, Disconnect},
     handler::Handler,
-    handshake::{Rejected, Upgrade, accept_handshake},
+    server::handshake::{Rejected, Upgrade, accept_handshake},
     options::Options,
     runtime::{Runtime, Transport},
-    server::{plain_answer::PlainAnswer, routes::Params},
+    server::{plain_reply::PlainReply, path_map::Params},
     session::{
         Established, Session,
         deadline::OwnTimer,
@@ -87,7 +87,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
-    let opened = Established { websocket, answer: None, info, headers: None };
+    let opened = Established { websocket, queued: None, info, headers: None };
     let session = Session::new(opened, io, None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }
@@ -99,17 +99,17 @@ async fn open<R: Runtime>(
 ) -> Result<Session, AcceptError> {
     let mut input = ReadBuffer::new();
     let outcome = accept_handshake(runtime, &mut io, &mut input, options, |request| {
-        let offer = request.upgrade().map_err(|error| PlainAnswer::refusal(&request, error))?;
+        let offer = request.upgrade().map_err(|error| PlainReply::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
     });
     match outcome.await {
         Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
-        Err(Rejected::Answer(answer)) => {
+        Err(Rejected::Reply(reply)) => {
             drop(input); // sending the answer may take long
-            let status = answer.status();
+            let status = reply.status();
             // Boxed, to keep a connection's future small.
-            Box::pin(answer.send_and_linger(runtime, &mut io, options.write_limits())).await;
+            Box::pin(reply.send_and_linger(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
         Err(Rejected::Disconnected(error)) => Err(AcceptError::Io(error)),

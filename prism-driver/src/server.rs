@@ -20,7 +20,7 @@ use crate::{
         router::Router,
         shared::ServerShared,
         stats::{ServerStats, Shutdown},
-        upgrade::UpgradePolicy,
+        upgrade_policy::UpgradePolicy,
         websockets::WebSockets,
     },
 };
@@ -28,19 +28,21 @@ use crate::{
 pub(crate) mod accept;
 pub(crate) mod admission;
 pub(crate) mod endpoint;
+pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod origins;
-pub(crate) mod pending;
-pub(crate) mod plain_answer;
+pub(crate) mod path_map;
+pub(crate) mod pending_handshake;
+pub(crate) mod permits;
+pub(crate) mod plain_reply;
 pub(crate) mod registry;
 pub(crate) mod router;
-pub(crate) mod routes;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod slot;
 pub(crate) mod stats;
 pub(crate) mod timers;
-pub(crate) mod upgrade;
+pub(crate) mod upgrade_policy;
 pub(crate) mod websockets;
 
 /// A server of WebSocket routes and plain HTTP pages, on a given network.

@@ -38,7 +38,7 @@ pub(crate) mod write_progress;
 pub(crate) struct Established {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
-    pub(crate) answer: Option<Box<SendQueue>>,
+    pub(crate) queued: Option<Box<SendQueue>>,
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) headers: Option<OwnedHeaders>,
 }
@@ -60,9 +60,9 @@ impl Session {
         options: &Options,
     ) -> Self {
         read_buffer.shrink(); // `on_connect` may take its time
-        let Established { websocket, answer, info, headers } = established;
+        let Established { websocket, queued, info, headers } = established;
         let (inbound, outbound) = websocket.split();
-        let outbox = Outbox::new(Box::new(io), outbound, answer, headers, options);
+        let outbox = Outbox::new(Box::new(io), outbound, queued, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, read_buffer }
     }

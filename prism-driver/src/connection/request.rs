@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::server::routes::Params;
+use crate::server::path_map::Params;
 
 /// The path, the query, the route's parameters and the subprotocol.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     runtime::{Network, with_nodelay},
-    server::{pending::PendingConnection, shared::ServerShared, slot::Slot, stats::Shutdown},
+    server::{pending_handshake::PendingHandshake, shared::ServerShared, slot::Slot, stats::Shutdown},
 };
 
 /// How long to wait after a failure of `accept` that does not concern a single connection.
@@ -22,27 +22,22 @@ impl<N: Network> Acceptor<N> {
     pub(crate) async fn run(&self, listener: &N::Listener) {
         let Self(shared) = self;
         loop {
-            shared.until_open_below_limit().await;
+            shared.admission.until_open_below_limit().await;
             let slot = Slot::new(shared.websockets.clone());
             match shared.network().accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let stream = with_nodelay(shared.network(), stream);
-                    shared.make_room().await;
-                    let since = shared.network().now();
-                    let permit = shared.handshakes.admit(since);
+                    let permit = shared.admission.admit().await;
                     shared.websockets.stats.accepted();
-                    let pending = PendingConnection {
-                        stream,
-                        slot,
-                        permit,
-                        shared: shared.clone(),
-                        peer_addr,
-                        since,
-                    };
+                    let shared_by_task = shared.clone();
+                    let pending =
+                        PendingHandshake { stream, slot, permit, shared: shared_by_task, peer_addr };
                     shared.network().spawn(pending.run());
                 }
                 Err(error) if concerns_one_connection(&error) => {}
-                Err(error) if is_exhaustion(&error) => shared.free_descriptor(ACCEPT_PAUSE).await,
+                Err(error) if is_exhaustion(&error) => {
+                    shared.admission.free_descriptor(ACCEPT_PAUSE).await;
+                }
                 Err(_) => {
                     shared.network().sleep(ACCEPT_PAUSE).await;
                 }
@@ -53,9 +48,9 @@ impl<N: Network> Acceptor<N> {
     /// Closes all connections, and cuts those that have not ended after the grace time. Pages that are being sent
     /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
-        let ServerShared { websockets, handshakes, pages, .. } = &*self.0;
-        handshakes.evict_all();
-        websockets.shut_down(|| pages.evict_all()).await
+        let ServerShared { websockets, admission, .. } = &*self.0;
+        admission.evict_handshakes();
+        websockets.shut_down(|| admission.evict_pages()).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server's side of a handshake: reads a request, and turns it into a connection or a [`PlainAnswer`].
+//! The server's side of a handshake: reads a request, and turns it into a connection or a [`PlainReply`].
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     connection::request::RequestInfo,
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
-    server::{plain_answer::PlainAnswer, routes::Params, stats::NotUpgraded},
+    server::{plain_reply::PlainReply, path_map::Params, stats::NotUpgraded},
     session::{Established, Session, read_buffer::ReadBuffer},
 };
 
@@ -33,10 +33,10 @@ impl<E> Upgrade<E> {
         let request = offer.request();
         let info = plain.shared(request.path(), request.query(), params, offer.subprotocol());
         let headers = Some(request.headers().into_owned());
-        let mut answer = buffer_pool::take_send();
-        let websocket = offer.accept(&Accept::new(), &options.config(), answer.buffer());
-        let answer = Some(answer);
-        Self { endpoint, established: Established { websocket, answer, info, headers } }
+        let mut queued = buffer_pool::take_send();
+        let websocket = offer.accept(&Accept::new(), &options.config(), queued.buffer());
+        let queued = Some(queued);
+        Self { endpoint, established: Established { websocket, queued, info, headers } }
     }
 
     /// Begins the session, and returns it with its endpoint.
@@ -54,7 +54,7 @@ impl<E> Upgrade<E> {
 /// A handshake that opens no connection.
 pub(crate) enum Rejected {
     /// This answer has yet to be sent.
-    Answer(PlainAnswer),
+    Reply(PlainReply),
     /// The peer disconnected, or the transport failed.
     Disconnected(io::Error),
 }
@@ -62,15 +62,15 @@ pub(crate) enum Rejected {
 impl Rejected {
     pub(crate) const fn reason(&self) -> NotUpgraded {
         match self {
-            Self::Answer(answer) => answer.reason(),
+            Self::Reply(reply) => reply.reason(),
             Self::Disconnected(_) => NotUpgraded::Left,
         }
     }
 }
 
-impl From<PlainAnswer> for Rejected {
-    fn from(answer: PlainAnswer) -> Self {
-        Self::Answer(answer)
+impl From<PlainReply> for Rejected {
+    fn from(reply: PlainReply) -> Self {
+        Self::Reply(reply)
     }
 }
 
@@ -87,18 +87,18 @@ pub(crate) async fn accept_handshake<R: Runtime, E>(
     io: &mut impl Transport,
     input: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
 ) -> Result<Upgrade<E>, Rejected> {
     let request = read_request(io, input, options, decide);
     let outcome = within(runtime, options.handshake_timeout, request).await;
-    outcome.unwrap_or_else(|| Err(PlainAnswer::timeout().into()))
+    outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 
 async fn read_request<E>(
     io: &mut impl Transport,
     input: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainAnswer>,
+    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
 ) -> Result<Upgrade<E>, Rejected> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
@@ -108,7 +108,7 @@ async fn read_request<E>(
         match handshake.receive_request(input.buffer()) {
             Ok(None) => {}
             Ok(Some(request)) => return Ok(decide(request)?),
-            Err(error) => return Err(PlainAnswer::from(error).into()),
+            Err(error) => return Err(PlainReply::from(error).into()),
         }
     }
 }

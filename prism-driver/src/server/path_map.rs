@@ -1,11 +1,11 @@
-//! [`Routes`]: looks up paths, and extracts their parameters.
+//! [`PathMap`]: looks up paths, and extracts their parameters.
 
 use std::{borrow::Cow, fmt};
 
 use prism_core::{normalize_path, percent_decode};
 
 /// A map from routes, in the syntax of `matchit`, to values.
-pub(crate) struct Routes<V> {
+pub(crate) struct PathMap<V> {
     tree: matchit::Router<Route<V>>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Found<'r, 'p, V> {
 /// The names and values of a route's parameters.
 pub(crate) type Params = Vec<(Box<str>, Box<str>)>;
 
-impl<V> Routes<V> {
+impl<V> PathMap<V> {
     pub(crate) fn new() -> Self {
         Self { tree: matchit::Router::new() }
     }
@@ -208,7 +208,7 @@ fn end_of_param(rest: &str) -> Option<usize> {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{InvalidParam, Pattern, Routes};
+    use super::{InvalidParam, Pattern, PathMap};
 
     #[test]
     fn routes_are_normalized_as_paths_are() {
@@ -253,7 +253,7 @@ mod tests {
             ("/{*a}/b", "end of a route"),
             ("/%61/b/", "conflict"),
         ] {
-            let mut routes = Routes::new();
+            let mut routes = PathMap::new();
             routes.insert("/a/./b/", |_| ());
             let panicked = catch_unwind(AssertUnwindSafe(|| routes.insert(route, |_| ())));
             let message = *panicked.expect_err(route).downcast::<String>().expect("a message");
@@ -263,14 +263,14 @@ mod tests {
     }
 
     /// Returns the parameters of a path as `name=value`.
-    fn params(routes: &Routes<()>, path: &str) -> Result<Vec<String>, InvalidParam> {
+    fn params(routes: &PathMap<()>, path: &str) -> Result<Vec<String>, InvalidParam> {
         let params = routes.at(path).expect(path).params()?;
         Ok(params.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
 
     #[test]
     fn parameters_are_decoded() {
-        let mut routes = Routes::new();
+        let mut routes = PathMap::new();
         routes.insert("/rooms/{room}/{*rest}", |_| ());
         routes.insert("/users/{user}", |_| ());
         for (path, expected) in [
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_parameter_is_text_and_leads_nowhere_else() {
-        let mut routes = Routes::new();
+        let mut routes = PathMap::new();
         routes.insert("/rooms/{room}/{*rest}", |_| ());
         routes.insert("/users/{user}", |_| ());
         for (path, error) in [

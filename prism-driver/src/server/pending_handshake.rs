@@ -1,4 +1,4 @@
-//! [`PendingConnection`]: an accepted transport, until its request is answered.
+//! [`PendingHandshake`]: an accepted transport, until its request is answered.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -6,11 +6,11 @@ use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    handshake::{Rejected, accept_handshake},
+    server::handshake::{Rejected, accept_handshake},
     runtime::{Network, timeout::until},
     server::{
         admission::Permit,
-        plain_answer::{PlainAnswer, linger},
+        plain_reply::{PlainReply, linger},
         shared::ServerShared,
         slot::Slot,
         stats::NotUpgraded,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// An accepted transport that is in its handshake, or that gets a plain answer.
-pub(crate) struct PendingConnection<N: Network> {
+pub(crate) struct PendingHandshake<N: Network> {
     // The order of the fields is the order in which they are dropped. A slot is freed after its descriptor, and the
     // permit is released after the slot, unless the slot went to a connection.
     pub(crate) stream: N::Stream,
@@ -27,8 +27,6 @@ pub(crate) struct PendingConnection<N: Network> {
     pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
     pub(crate) peer_addr: SocketAddr,
-    /// When the transport was accepted.
-    pub(crate) since: Duration,
 }
 
 /// What happens first while an answer is sent under a handshake's permit.
@@ -38,7 +36,7 @@ enum First {
     Permit(Option<Permit>),
 }
 
-impl<N: Network> PendingConnection<N> {
+impl<N: Network> PendingHandshake<N> {
     /// Does the handshake and sends the answer. If the request becomes a connection, its session runs in a task of its
     /// own.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
@@ -60,9 +58,9 @@ impl<N: Network> PendingConnection<N> {
                 }
                 Some(Err(rejected)) => {
                     websockets.stats.not_upgraded(rejected.reason());
-                    if let Rejected::Answer(answer) = rejected {
+                    if let Rejected::Reply(reply) = rejected {
                         drop(input); // sending the answer may take long
-                        self.answer(answer).await;
+                        self.reply(reply).await;
                     }
                 }
                 None => websockets.stats.not_upgraded(NotUpgraded::Evicted),
@@ -71,9 +69,9 @@ impl<N: Network> PendingConnection<N> {
     }
 
     /// Sends an answer, and gives the peer time to read it.
-    async fn answer(&mut self, answer: PlainAnswer) {
+    async fn reply(&mut self, reply: PlainReply) {
         // Boxed, so that it does not enlarge the task of every handshake.
-        if Box::pin(self.send(answer)).await {
+        if Box::pin(self.send(reply)).await {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
         } else {
@@ -84,15 +82,15 @@ impl<N: Network> PendingConnection<N> {
     /// Sends an answer, and returns whether the transport accepted all of it. If the transport does not accept it at
     /// once, sending needs a permit for a page. Until one is free, sending continues under the handshake's permit, for
     /// what is left of the handshake timeout.
-    async fn send(&mut self, answer: PlainAnswer) -> bool {
-        let Self { stream, permit, shared, since, .. } = self;
-        let (network, pages) = (shared.network(), &shared.pages);
+    async fn send(&mut self, reply: PlainReply) -> bool {
+        let Self { stream, permit, shared, .. } = self;
+        let network = shared.network();
         let options = &shared.websockets.options.connection;
-        let mut sending = pin!(answer.send(network, stream, options.write_limits()));
-        let deadline = since.saturating_add(options.handshake_timeout);
+        let mut sending = pin!(reply.send(network, stream, options.write_limits()));
+        let deadline = permit.since().saturating_add(options.handshake_timeout);
         let sent = async { First::Sent(sending.as_mut().await) };
         let page_permit =
-            async { First::Permit(until(network, deadline, pages.acquire(network)).await) };
+            async { First::Permit(until(network, deadline, shared.admission.admit_page()).await) };
         let sent = match permit.run_until_evicted(or(sent, page_permit)).await {
             Some(First::Sent(sent)) => Some(sent),
             Some(First::Permit(Some(page))) => {

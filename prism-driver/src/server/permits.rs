@@ -1,5 +1,5 @@
-//! [`AdmissionLimiter`]: a limited number of permits, of which the oldest are evicted in favour of new ones. A server
-//! has one limiter for handshakes and one for pages.
+//! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favour of new ones. A server
+//! has one pool for handshakes and one for pages.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use crate::runtime::{Runtime, notice::Notice, timeout::until, wakeups};
 
 /// Hands out [permits](Permit), and evicts the oldest ones when no permit is free.
 #[derive(Debug)]
-pub(crate) struct AdmissionLimiter {
+pub(crate) struct PermitPool {
     /// How many permits there may be.
     limit: usize,
     /// How long a permit is held before it may be evicted in favour of another.
@@ -48,7 +48,7 @@ struct Admitted {
     waker: Option<Waker>,
 }
 
-/// How full a limiter is, at one moment.
+/// How full a pool is, at one moment.
 #[derive(Debug)]
 pub(crate) struct Occupancy {
     /// Whether no permit is free.
@@ -61,12 +61,13 @@ pub(crate) struct Occupancy {
 
 /// The right to do a handshake or to send a page. Released when dropped.
 pub(crate) struct Permit {
-    limiter: Arc<AdmissionLimiter>,
+    pool: Arc<PermitPool>,
     number: u64,
+    since: Duration,
 }
 
 /// The head of the queue for a permit, vacated when dropped.
-struct QueueHead<'a>(&'a AdmissionLimiter);
+struct QueueHead<'a>(&'a PermitPool);
 
 impl Occupancy {
     /// Returns when the oldest permit may be evicted in favour of a new one; `None` if a permit is free.
@@ -75,8 +76,8 @@ impl Occupancy {
     }
 }
 
-impl AdmissionLimiter {
-    /// Creates a limiter of at least one permit: with none, no task would ever get one.
+impl PermitPool {
+    /// Creates a pool of at least one permit: with none, no task would ever get one.
     pub(crate) fn new(limit: usize, min_time: Duration) -> Arc<Self> {
         Arc::new(Self {
             limit: limit.max(1),
@@ -87,7 +88,7 @@ impl AdmissionLimiter {
         })
     }
 
-    /// Returns how full the limiter is now.
+    /// Returns how full the pool is now.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let inner = self.lock();
         let oldest = inner.admitted.first_key_value().map(|(_, admitted)| admitted.since);
@@ -104,7 +105,7 @@ impl AdmissionLimiter {
     }
 
     /// Returns a permit at once, whether or not one is free.
-    pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Permit {
+    pub(crate) fn take(self: &Arc<Self>, now: Duration) -> Permit {
         let mut inner = self.lock();
         let number = inner.next_number;
         inner.next_number += 1;
@@ -113,7 +114,7 @@ impl AdmissionLimiter {
         } else {
             inner.admitted.insert(number, Admitted { since: now, waker: None });
         }
-        Permit { limiter: self.clone(), number }
+        Permit { pool: self.clone(), number, since: now }
     }
 
     /// Returns a permit as soon as one is free, or as soon as the oldest has had its minimum time and is evicted.
@@ -128,7 +129,7 @@ impl AdmissionLimiter {
             let changed = || self.occupancy().next_eviction() != Some(due);
             until(runtime, due, self.until(changed)).await;
         }
-        self.admit(runtime.now())
+        self.take(runtime.now())
     }
 
     /// Evicts all permits, including those that are admitted later.
@@ -165,6 +166,11 @@ impl AdmissionLimiter {
 }
 
 impl Permit {
+    /// Returns when the permit was given.
+    pub(crate) const fn since(&self) -> Duration {
+        self.since
+    }
+
     /// Runs a future until the permit is evicted: returns its output, or `None` on eviction. At each poll the future
     /// comes first, so an output that is ready wins.
     pub(crate) fn run_until_evicted<'a, F: Future>(
@@ -178,14 +184,14 @@ impl Permit {
         let is_current = |admitted: &Admitted| {
             admitted.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()))
         };
-        match self.limiter.lock().admitted.get(&self.number) {
+        match self.pool.lock().admitted.get(&self.number) {
             None => return Poll::Ready(()),
             Some(admitted) if is_current(admitted) => return Poll::Pending,
             Some(_) => {}
         }
-        // A waker is foreign code: it is neither cloned nor dropped under the limiter's lock.
+        // A waker is foreign code: it is neither cloned nor dropped under the pool's lock.
         let waker = cx.waker().clone();
-        let mut inner = self.limiter.lock();
+        let mut inner = self.pool.lock();
         let Some(admitted) = inner.admitted.get_mut(&self.number) else {
             return Poll::Ready(());
         };
@@ -198,15 +204,15 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut inner = self.limiter.lock();
+        let mut inner = self.pool.lock();
         let admitted = inner.admitted.remove(&self.number);
         if admitted.is_none() {
             inner.evicting -= 1;
         }
         drop(inner);
         drop(admitted); // outside the lock, because of its waker
-        // Up to two tasks listen: one waits for a permit of this limiter, the other for a slot in the registry.
-        self.limiter.released.notify(usize::MAX);
+        // Up to two tasks listen: one waits for a permit of this pool, the other for a slot in the registry.
+        self.pool.released.notify(usize::MAX);
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`PlainAnswer`]: sends an HTTP response that opens no WebSocket connection.
+//! [`PlainReply`]: sends an HTTP response that opens no WebSocket connection.
 
 use std::{
     fmt,
@@ -35,14 +35,14 @@ const MAX_DISCARDED: usize = 512 << 10;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP response that opens no connection: a page or a refusal.
-pub(crate) struct PlainAnswer {
+pub(crate) struct PlainReply {
     reply: Reply,
     /// Whether this answers a HEAD request, and so has no body.
     head_only: bool,
     reason: NotUpgraded,
 }
 
-impl PlainAnswer {
+impl PlainReply {
     pub(crate) fn new(request: &Request<'_>, reply: Reply, reason: NotUpgraded) -> Self {
         Self { reply, head_only: request.method() == "HEAD", reason }
     }
@@ -123,7 +123,7 @@ impl PlainAnswer {
     }
 }
 
-impl From<HandshakeError> for PlainAnswer {
+impl From<HandshakeError> for PlainReply {
     fn from(error: HandshakeError) -> Self {
         Self { reply: error.reply(), head_only: false, reason: NotUpgraded::BadRequest }
     }

@@ -6,14 +6,14 @@ use prism_core::{Reply, Request};
 
 use crate::{
     connection::request::RequestInfo,
-    handshake::Upgrade,
+    server::handshake::Upgrade,
     options::Options,
     runtime::contain::contain,
     server::{
-        plain_answer::PlainAnswer,
-        routes::{Found, Routes},
+        plain_reply::PlainReply,
+        path_map::{Found, PathMap},
         stats::NotUpgraded,
-        upgrade::UpgradePolicy,
+        upgrade_policy::UpgradePolicy,
     },
 };
 
@@ -22,8 +22,8 @@ pub(crate) type Page = Box<dyn Fn(&Request<'_>) -> Reply + Send + Sync>;
 
 /// Routes to WebSocket endpoints (`E`) and to pages.
 pub(crate) struct Router<E> {
-    endpoints: Routes<Route<E>>,
-    pages: Routes<Page>,
+    endpoints: PathMap<Route<E>>,
+    pages: PathMap<Page>,
 }
 
 struct Route<E> {
@@ -34,7 +34,7 @@ struct Route<E> {
 
 impl<E: Clone> Router<E> {
     pub(crate) fn new() -> Self {
-        Self { endpoints: Routes::new(), pages: Routes::new() }
+        Self { endpoints: PathMap::new(), pages: PathMap::new() }
     }
 
     /// Adds an endpoint.
@@ -59,20 +59,20 @@ impl<E: Clone> Router<E> {
         request: Request<'_>,
         policy: &UpgradePolicy,
         options: &Options,
-    ) -> Result<Upgrade<E>, PlainAnswer> {
-        contain(|| self.answer(&request, policy, options)).unwrap_or_else(|| {
+    ) -> Result<Upgrade<E>, PlainReply> {
+        contain(|| self.dispatch(&request, policy, options)).unwrap_or_else(|| {
             let reply = Reply::text(500, "internal server error");
-            Err(PlainAnswer::new(&request, reply, NotUpgraded::Failed))
+            Err(PlainReply::new(&request, reply, NotUpgraded::Failed))
         })
     }
 
     /// If a path has both a page and an endpoint, a request for an upgrade goes to the endpoint.
-    fn answer(
+    fn dispatch(
         &self,
         request: &Request<'_>,
         policy: &UpgradePolicy,
         options: &Options,
-    ) -> Result<Upgrade<E>, PlainAnswer> {
+    ) -> Result<Upgrade<E>, PlainReply> {
         let endpoint = self.endpoints.at(request.path());
         let page = self.pages.at(request.path());
         let allowed = match (&endpoint, &page) {
@@ -82,13 +82,13 @@ impl<E: Clone> Router<E> {
             (Some(_), None) => "GET, OPTIONS",
             (None, None) => {
                 let reply = Reply::text(404, "not found");
-                return Err(PlainAnswer::new(request, reply, NotUpgraded::NotFound));
+                return Err(PlainReply::new(request, reply, NotUpgraded::NotFound));
             }
         };
         match (request.method(), endpoint, page) {
             ("OPTIONS", ..) => {
                 let reply = with_allow(Reply::new(204), allowed);
-                Err(PlainAnswer::new(request, reply, NotUpgraded::Page))
+                Err(PlainReply::new(request, reply, NotUpgraded::Page))
             }
             ("GET", Some(found), None) => upgrade(request, &found, policy, options),
             ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
@@ -99,7 +99,7 @@ impl<E: Clone> Router<E> {
                 // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
                 let text = format!("method not allowed; expected one of {allowed}\n");
                 let reply = with_allow(Reply::text(405, text), allowed);
-                Err(PlainAnswer::new(request, reply, NotUpgraded::BadRequest))
+                Err(PlainReply::new(request, reply, NotUpgraded::BadRequest))
             }
         }
     }
@@ -110,18 +110,18 @@ fn upgrade<E: Clone>(
     found: &Found<'_, '_, Route<E>>,
     policy: &UpgradePolicy,
     options: &Options,
-) -> Result<Upgrade<E>, PlainAnswer> {
-    let mut offer = request.upgrade().map_err(|error| PlainAnswer::refusal(request, error))?;
-    let params = found.params().map_err(|error| PlainAnswer::malformed(request, error))?;
+) -> Result<Upgrade<E>, PlainReply> {
+    let mut offer = request.upgrade().map_err(|error| PlainReply::refusal(request, error))?;
+    let params = found.params().map_err(|error| PlainReply::malformed(request, error))?;
     policy.check(request, &mut offer)?;
     let Route { endpoint, info } = found.value;
     Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
 }
 
-fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainAnswer {
+fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainReply {
     match found.params() {
-        Ok(_) => PlainAnswer::new(request, (found.value)(request), NotUpgraded::Page),
-        Err(error) => PlainAnswer::malformed(request, error),
+        Ok(_) => PlainReply::new(request, (found.value)(request), NotUpgraded::Page),
+        Err(error) => PlainReply::malformed(request, error),
     }
 }
 

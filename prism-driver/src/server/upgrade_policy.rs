@@ -2,7 +2,7 @@
 
 use prism_core::{Offer, Reply, Request};
 
-use crate::server::{origins::Origins, plain_answer::PlainAnswer, stats::NotUpgraded};
+use crate::server::{origins::Origins, plain_reply::PlainReply, stats::NotUpgraded};
 
 /// Authorises a request before it becomes a connection, or refuses it with a reply.
 pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
@@ -33,17 +33,17 @@ impl UpgradePolicy {
         &self,
         request: &Request<'_>,
         offer: &mut Offer<'_>,
-    ) -> Result<(), PlainAnswer> {
+    ) -> Result<(), PlainReply> {
         if offer.select_subprotocol(&self.subprotocols).is_none() && self.requires_subprotocol {
-            return Err(PlainAnswer::malformed(request, self.missing_subprotocol()));
+            return Err(PlainReply::malformed(request, self.missing_subprotocol()));
         }
         if !self.origins.allow(request) {
             // The answer does not repeat the origin, which an attacker may have chosen.
             let reply = Reply::text(403, "pages of this origin may not connect here");
-            return Err(PlainAnswer::new(request, reply, NotUpgraded::Forbidden));
+            return Err(PlainReply::new(request, reply, NotUpgraded::Forbidden));
         }
         if let Some(authorize) = &self.authorize {
-            let refusal = |reply| PlainAnswer::new(request, reply, NotUpgraded::Unauthorized);
+            let refusal = |reply| PlainReply::new(request, reply, NotUpgraded::Unauthorized);
             authorize(request).map_err(refusal)?;
         }
         Ok(())

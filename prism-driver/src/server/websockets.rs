@@ -14,7 +14,7 @@ use crate::{
         registry::Registry,
         shutdown::GradualClose,
         stats::{ServerStats, Shutdown},
-        upgrade::UpgradePolicy,
+        upgrade_policy::UpgradePolicy,
     },
 };
 

@@ -1,0 +1,117 @@
+//! [`Admission`]: how many connections a server accepts, and which handshakes and pages make way for them.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_lite::future::or;
+
+use crate::{
+    runtime::{
+        Network,
+        timeout::{until, within},
+    },
+    server::{
+        permits::{Permit, PermitPool},
+        websockets::WebSockets,
+    },
+};
+
+/// How long a handshake may take before it can be evicted. On a good line the request arrives at once, and this is long
+/// enough for one retransmission. If the limit on handshakes is the length of the listener's queue, a full queue is
+/// empty after this time.
+const HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(250);
+
+/// How long sending a page may take before it can be evicted: half of the default handshake timeout. So a new page that
+/// finds all permits held by slow readers gets one before its handshake times out.
+const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
+
+/// Decides when a connection may come in. Every connection holds a slot in the [registry](WebSockets::registry), and a
+/// permit until it has become open or has been answered.
+pub(crate) struct Admission<N: Network> {
+    websockets: Arc<WebSockets<N>>,
+    handshakes: Arc<PermitPool>,
+    /// For the pages and refusals that are waiting for their peers to read.
+    pages: Arc<PermitPool>,
+}
+
+impl<N: Network> Admission<N> {
+    pub(crate) fn new(websockets: Arc<WebSockets<N>>) -> Self {
+        let handshakes = PermitPool::new(websockets.options.max_handshakes, HANDSHAKE_MIN_TIME);
+        let pages = PermitPool::new(websockets.options.max_pages, PAGE_MIN_TIME);
+        Self { websockets, handshakes, pages }
+    }
+
+    /// Returns when a connection may be accepted.
+    pub(crate) async fn until_open_below_limit(&self) {
+        self.websockets.registry.until_fewer_open_than(self.max_connections()).await;
+    }
+
+    /// Admits a connection that was accepted and has its slot, as soon as there is room. Until then, handshakes and
+    /// pages are evicted one by one, each once it has had its minimum time. Returns the permit for the handshake.
+    pub(crate) async fn admit(&self) -> Permit {
+        let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
+        while let Some((due, pool)) = self.next_eviction() {
+            if due <= network.now() {
+                pool.evict_oldest();
+                continue;
+            }
+            // Not only an eviction can make room: a handshake that completes releases its permit, too.
+            let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
+            let released = or(self.handshakes.until(changed), self.pages.until(changed));
+            until(network, due, or(released, registry.until(changed))).await;
+        }
+        self.handshakes.take(network.now())
+    }
+
+    /// Returns a permit for a page, as soon as there is one.
+    pub(crate) async fn admit_page(&self) -> Permit {
+        self.pages.acquire(&self.websockets.runtime).await
+    }
+
+    /// Waits until a descriptor may be free again, at most for `pause`. If a handshake or a page has had its minimum
+    /// time, it is evicted, which frees one.
+    pub(crate) async fn free_descriptor(&self, pause: Duration) {
+        let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
+        let slots = registry.len();
+        let (due, pool) = self.first_due();
+        if due <= network.now() {
+            pool.evict_oldest();
+        }
+        within(network, pause, registry.until_fewer_than(slots)).await;
+    }
+
+    /// Evicts all handshakes, and those that are admitted from now on.
+    pub(crate) fn evict_handshakes(&self) {
+        self.handshakes.evict_all();
+    }
+
+    /// Evicts all pages, and those that are admitted from now on.
+    pub(crate) fn evict_pages(&self) {
+        self.pages.evict_all();
+    }
+
+    /// Returns when the next handshake or page may be evicted, and from which pool; `None` if there is room. The time is
+    /// [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
+    fn next_eviction(&self) -> Option<(Duration, &PermitPool)> {
+        let slots = self.websockets.registry.len();
+        let evicting = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;
+        let is_full = |slots| slots > self.max_connections();
+        if is_full(slots.saturating_sub(evicting)) {
+            Some(self.first_due())
+        } else if let Some(due) = self.handshakes.occupancy().next_eviction() {
+            Some((due, &self.handshakes))
+        } else {
+            is_full(slots).then_some((Duration::MAX, &self.handshakes))
+        }
+    }
+
+    /// Returns when the first handshake or page may be evicted, and from which pool.
+    fn first_due(&self) -> (Duration, &PermitPool) {
+        let due = |pool: &PermitPool| pool.occupancy().next_due;
+        let (handshake, page) = (due(&self.handshakes), due(&self.pages));
+        if page < handshake { (page, &self.pages) } else { (handshake, &self.handshakes) }
+    }
+
+    fn max_connections(&self) -> usize {
+        self.websockets.options.max_connections.max(1) // with zero, there would never be room
+    }
+}
