@@ -207,7 +207,8 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        send::enqueue(&self.shared, Outgoing::Message(message.into()), WhenFull::Fail)
+        send::finish(&self.shared, self.outbox().send(Outgoing::Message(message.into()), WhenFull::Fail)?);
+        Ok(())
     }
 
     /// Sends a message that is meant for many connections, as [`send`](Self::send) does. The bytes are shared instead
@@ -238,7 +239,8 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        send::enqueue(&self.shared, Outgoing::Prepared(message), WhenFull::Fail)
+        send::finish(&self.shared, self.outbox().send(Outgoing::Prepared(message), WhenFull::Fail)?);
+        Ok(())
     }
 
     /// Waits until everything accepted so far has been written to the transport, whatever is sent later.
@@ -262,7 +264,8 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send), or if the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
-        send::ping(&self.shared, payload)
+        send::finish(&self.shared, self.outbox().try_ping(payload)?);
+        Ok(())
     }
 
     /// Starts the close handshake. What was accepted is still sent, then a close frame, and nothing after it. Does not

@@ -141,11 +141,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    let received = driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
-                    if received.waited {
-                        self.read_buffer.begin_turn(); // other tasks have had theirs
-                    }
-                    self.read_buffer.count(turn::cost_of_read(received.bytes));
+                    driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.

@@ -63,9 +63,9 @@ impl<S: Future> Future for InTurns<S> {
         // The session continues only when all that it sent has been written.
         unwritten.write(WRITES_PER_TURN);
         if unwritten.is_empty() {
-            let turn = TurnGuard::new();
+            let turn = TurnGuard::new(unwritten);
             poll = this.session.poll(cx);
-            *unwritten = turn.added();
+            drop(turn);
             unwritten.write(WRITES_PER_TURN);
         }
         if !unwritten.is_empty() {
@@ -75,35 +75,28 @@ impl<S: Future> Future for InTurns<S> {
     }
 }
 
-/// A turn, from beginning to end.
-struct TurnGuard {
+/// A turn, from beginning to end. At the end it moves the connections that the session has sent to into `unwritten`.
+struct TurnGuard<'a> {
+    unwritten: &'a mut Unwritten,
     outer: Turn,
     /// How many of the added connections belong to the outer turn.
     outer_count: usize,
 }
 
-impl TurnGuard {
-    fn new() -> Self {
+impl<'a> TurnGuard<'a> {
+    fn new(unwritten: &'a mut Unwritten) -> Self {
         let outer_count = ADDED.try_with(|added| added.borrow().len()).unwrap_or(0);
-        Self { outer: batch_number::enter(), outer_count }
-    }
-
-    fn added(&self) -> Unwritten {
-        if batch_number::has_sent() {
-            let drain =
-                |added: &RefCell<Vec<_>>| added.borrow_mut().drain(self.outer_count..).collect();
-            Unwritten(ADDED.try_with(drain).ok().map(Box::new))
-        } else {
-            Unwritten(None)
-        }
+        Self { unwritten, outer: batch_number::enter(), outer_count }
     }
 }
 
-impl Drop for TurnGuard {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
-        // None are left, unless the session has panicked.
-        drop(self.added());
-        batch_number::leave(self.outer);
+        if batch_number::leave(self.outer) {
+            let drain =
+                |added: &RefCell<Vec<_>>| added.borrow_mut().drain(self.outer_count..).collect();
+            self.unwritten.0 = ADDED.try_with(drain).ok().map(Box::new);
+        }
         repeats::forget();
     }
 }

@@ -1,4 +1,4 @@
-//! Sending a message: [`enqueue`] does it now, [`Sending`] waits for room in the outbox first.
+//! Sending a message: [`Sending`] waits for room in the outbox, and [`finish`] makes sure that a message leaves it.
 
 use std::{
     fmt,
@@ -16,23 +16,8 @@ use crate::{
     runtime::{notice::Listening, wakeups},
 };
 
-/// Puts a message into the connection's outbox, and makes sure that it leaves.
-pub(crate) fn enqueue(
-    connection: &Arc<Shared>,
-    message: Outgoing<'_>,
-    when_full: WhenFull,
-) -> Result<(), TrySendError> {
-    finish_send(connection, connection.outbox.send(message, when_full)?);
-    Ok(())
-}
-
-/// Puts a ping into the connection's outbox, and makes sure that it leaves.
-pub(super) fn ping(connection: &Arc<Shared>, payload: &[u8]) -> Result<(), TrySendError> {
-    finish_send(connection, connection.outbox.try_ping(payload)?);
-    Ok(())
-}
-
-fn finish_send(connection: &Arc<Shared>, remaining: AfterSend) {
+/// Makes sure that what was put into the connection's outbox leaves.
+pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
     match remaining {
         AfterSend::Nothing => {}
         AfterSend::WakeOwner(owner) => wakeups::wake(owner),
@@ -41,7 +26,7 @@ fn finish_send(connection: &Arc<Shared>, remaining: AfterSend) {
     }
 }
 
-/// Kept out of [`finish_send`], which is inlined where handlers send.
+/// Kept out of [`finish`], which is inlined where handlers send.
 #[cold]
 fn enforce_budget(connection: &Shared) {
     connection.outbox.enforce_budget();
@@ -116,8 +101,9 @@ impl Future for Sending<'_, '_> {
                 self.listening = None;
                 self.waited = true;
             }
-            match enqueue(self.connection, self.message, WhenFull::Wait) {
-                Ok(()) => {
+            match self.connection.outbox.send(self.message, WhenFull::Wait) {
+                Ok(remaining) => {
+                    finish(self.connection, remaining);
                     self.pass_on();
                     return Poll::Ready(Ok(()));
                 }

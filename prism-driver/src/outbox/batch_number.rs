@@ -42,12 +42,7 @@ pub(crate) fn enter() -> Turn {
     TURN.replace(Turn::Quiet)
 }
 
-/// Ends a session's turn and resumes the one that it interrupted.
-pub(crate) fn leave(interrupted: Turn) {
-    TURN.set(interrupted);
-}
-
-/// Returns whether the session of this turn has sent anything to other connections.
-pub(crate) fn has_sent() -> bool {
-    matches!(TURN.get(), Turn::Numbered(_))
+/// Ends a session's turn. Returns whether the session has sent anything to others.
+pub(crate) fn leave(interrupted: Turn) -> bool {
+    matches!(TURN.replace(interrupted), Turn::Numbered(_))
 }

@@ -107,11 +107,6 @@ impl OutboxState {
         Pin::new(io).poll_close(cx)
     }
 
-    /// Returns whether the transport has taken something since the last call.
-    pub(crate) const fn take_progress(&mut self) -> bool {
-        std::mem::replace(&mut self.took, false)
-    }
-
     /// Returns whether the transport has been given up.
     pub(crate) const fn is_transport_gone(&self) -> bool {
         self.io.is_none()

@@ -11,7 +11,7 @@ use prism_core::{Inbound, ProtocolError};
 use crate::{
     connection::Connection,
     error::Failure,
-    outbox::{Outbox, owner::Sleep},
+    outbox::owner::Sleep,
     session::{
         deadline::{DeadlineTimer, Deadlines},
         read_buffer::ReadBuffer,
@@ -27,13 +27,6 @@ use crate::{
 pub(crate) struct ConnectionDriver<'a, T> {
     pub(super) connection: &'a Connection,
     pub(super) deadlines: &'a mut Deadlines<T>,
-}
-
-/// What a read has brought.
-pub(crate) struct Received {
-    pub(crate) bytes: usize,
-    /// Whether the session had to wait for it, so that other tasks have had a turn.
-    pub(crate) waited: bool,
 }
 
 /// Our side of the transport.
@@ -65,7 +58,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         mut self,
         input: &'a mut ReadBuffer,
         inbound: &'a mut Inbound,
-    ) -> impl Future<Output = Result<Received, Failure>> + use<'a, T> {
+    ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
         poll_fn(move |cx| {
             let received = self.poll_fill(cx, input, inbound);
             if received.is_pending() {
@@ -84,7 +77,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         let mut paused = false;
         poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {
-                self.outbox().set_awake();
+                self.connection.outbox().set_awake();
                 return Poll::Ready(Ok(()));
             }
             self.poll_yield(cx, Phase::Handling)
@@ -100,9 +93,9 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     ) -> impl Future<Output = ()> + use<'a, T> {
         let mut shut = false;
         poll_fn(move |cx| {
-            if !self.outbox().is_transport_gone() {
+            if !self.connection.outbox().is_transport_gone() {
                 // After a failed write, no close frame is on its way that a reset could destroy.
-                if !self.outbox().has_write_failed() {
+                if !self.connection.outbox().has_write_failed() {
                     // Whatever ends this, the handler has been told already.
                     if self.poll_linger(cx, input, &mut shut).is_pending() {
                         input.shrink();
@@ -118,13 +111,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// Drops the transport.
     pub(crate) fn give_up(&mut self) {
         self.deadlines.clear();
-        self.outbox().give_up();
+        self.connection.outbox().give_up();
     }
 
     /// Drops the transport while a handler runs, but keeps what the peer has sent.
     pub(super) fn give_up_unread(&mut self) {
         self.deadlines.clear();
-        self.outbox().give_up_unread();
+        self.connection.outbox().give_up_unread();
     }
 
     /// Writes, shuts the write side down when the protocol wants it, and judges deadlines. Is ready when nothing is
@@ -146,7 +139,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// Writes what is left, and shuts the write side down when the protocol wants it.
     fn poll_write_side(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> WriteSide {
         let written = self.poll_write(cx);
-        let wants = self.outbox().wants();
+        let wants = self.connection.outbox().wants();
         if written.is_ready() && wants.shutdown && !*shut {
             *shut = self.poll_shutdown(cx).is_ready();
         }
@@ -161,15 +154,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         cx: &mut Context<'_>,
         input: &mut ReadBuffer,
         inbound: &mut Inbound,
-    ) -> Poll<Result<Received, Failure>> {
+    ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
-        // A session that has waited for bytes has done so without a buffer.
-        let waited = input.is_at_rest();
         loop {
             let blocked = self.poll_write(cx).is_pending();
-            match input.poll_read(|buf| self.outbox().poll_read(cx, buf))? {
+            match input.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
-                Poll::Ready(bytes) => return Poll::Ready(Ok(Received { bytes, waited })),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
             if let Some(now) = passed.take() {
@@ -191,15 +182,15 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if over {
                 return Poll::Ready(Ok(()));
             }
-            if self.outbox().wants().read {
+            if self.connection.outbox().wants().read {
                 input.clear();
-                match input.poll_read(|buf| self.outbox().poll_read(cx, buf)) {
+                match input.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
                     Poll::Ready(Ok(bytes @ 1..)) => {
                         left = left.saturating_sub(turn::cost_of_read(bytes));
                         continue;
                     }
                     Poll::Ready(Ok(0) | Err(_)) => {
-                        self.outbox().receive_eof();
+                        self.connection.outbox().receive_eof();
                         continue;
                     }
                     Poll::Pending => {}
@@ -213,7 +204,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// Gives other tasks a turn. Deadlines are judged all the same, so a peer that never pauses escapes none.
     fn poll_yield(&mut self, cx: &mut Context<'_>, phase: Phase<'_>) -> Poll<Result<(), Failure>> {
         cx.waker().wake_by_ref();
-        if self.outbox().is_transport_gone() {
+        if self.connection.outbox().is_transport_gone() {
             return Poll::Pending; // there may still be something to hear
         }
         match self.poll_wait(cx, true, phase) {
@@ -242,7 +233,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         cx: &mut Context<'_>,
         blocked: bool,
     ) -> Poll<Result<Option<Duration>, Failure>> {
-        let Sleep::Until(due) = self.outbox().prepare_sleep(cx, blocked)? else {
+        let Sleep::Until(due) = self.connection.outbox().prepare_sleep(cx, blocked)? else {
             return Poll::Ready(Ok(None));
         };
         self.deadlines.poll_passed(self.connection, cx, due).map(|now| Ok(Some(now)))
@@ -254,12 +245,12 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
         let heard = match phase {
             // A peer that takes what it had kept waiting is alive: a ping may be far behind that.
-            Phase::Reading(inbound) => inbound.take_heard() | self.outbox().take_resumed(),
+            Phase::Reading(inbound) => inbound.take_heard() | self.connection.outbox().take_resumed(),
             Phase::Handling | Phase::Closing => true,
         };
-        let waited = self.outbox().wants().read;
-        self.outbox().handle_timeout(now, heard)?;
-        if waited && !self.outbox().wants().read {
+        let waited = self.connection.outbox().wants().read;
+        self.connection.outbox().handle_timeout(now, heard)?;
+        if waited && !self.connection.outbox().wants().read {
             // Both have closed, but the peer did not end the transport in time.
             return Err(ProtocolError::CloseTimeout.into());
         }
@@ -267,10 +258,10 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (took, written) = self.outbox().poll_write(cx);
+        let (took, written) = self.connection.outbox().poll_write(cx);
         let blocked = written.is_pending();
         if took && self.deadlines.note_taken(self.connection, blocked) {
-            self.outbox().note_resumed();
+            self.connection.outbox().note_resumed();
         }
         if blocked {
             self.deadlines.note_blocked(self.connection);
@@ -280,14 +271,10 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
 
     /// Shuts the write side down. A transport that fails to do so has ended it as well.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let shut = self.outbox().poll_shutdown(cx).map(|_| ());
+        let shut = self.connection.outbox().poll_shutdown(cx).map(|_| ());
         if shut.is_pending() {
             self.deadlines.note_blocked(self.connection);
         }
         shut
-    }
-
-    pub(super) fn outbox(&self) -> &'a Outbox {
-        self.connection.outbox()
     }
 }

@@ -30,7 +30,8 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Reads once. If the read is pending, [give back](Self::shrink) what is not needed.
+    /// Reads once, and counts that as work of this turn. If the read is pending, [give back](Self::shrink) what is not
+    /// needed.
     pub(crate) fn poll_read(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
@@ -41,6 +42,7 @@ impl ReadBuffer {
         let read = read(&mut spare[..most]);
         if let Poll::Ready(Ok(count)) = read {
             buffer.received(count);
+            buffer.hold_earlier(turn::cost_of_read(count));
         }
         read
     }
@@ -68,12 +70,17 @@ impl ReadBuffer {
         self.0.as_deref_mut()
     }
 
-    /// Returns a large buffer with what has been received.
+    /// Returns a large buffer with what has been received. A connection that had none has waited for bytes, so other
+    /// tasks have had a turn, and a new turn begins.
     pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
+        let has_waited = self.is_at_rest();
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
-        if buffer.capacity() < buffer_pool::RECV_BUFFER {
-            let mut small = std::mem::replace(buffer, buffer_pool::take_recv());
-            small.move_to(buffer);
+        if has_waited {
+            if buffer.capacity() < buffer_pool::RECV_BUFFER {
+                let mut small = std::mem::replace(buffer, buffer_pool::take_recv());
+                small.move_to(buffer);
+            }
+            buffer.hold_after(turn::WORK);
         }
         buffer
     }
@@ -97,8 +104,8 @@ impl ReadBuffer {
         self.0.as_ref().is_some_and(|buffer| buffer.is_held())
     }
 
-    /// Returns whether the connection has waited for bytes, or has never had any: it holds no large buffer.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    /// Returns whether the connection holds no large buffer, because it waits for bytes.
+    fn is_at_rest(&self) -> bool {
         self.0.as_ref().is_none_or(|buffer| buffer.capacity() < buffer_pool::RECV_BUFFER)
     }
 

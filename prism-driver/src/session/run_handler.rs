@@ -54,7 +54,7 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
         loop {
             // The owner is polled, so it is awake.
             if std::mem::replace(this.waited, true) {
-                driver.outbox().set_awake();
+                driver.connection.outbox().set_awake();
             }
             match contain(|| handler.as_mut().poll(cx)) {
                 Some(Poll::Pending) => {}
@@ -66,7 +66,7 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
                     return Poll::Ready(Err(failure));
                 }
             }
-            if driver.outbox().is_transport_gone() {
+            if driver.connection.outbox().is_transport_gone() {
                 driver.deadlines.timer().note_stuck(driver.connection);
                 return Poll::Pending;
             }

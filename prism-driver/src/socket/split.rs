@@ -109,8 +109,11 @@ impl Sink<OwnedMessage> for SendHalf {
         let before = self.sending.take();
         if before.is_none() {
             let outgoing = Outgoing::Message(message.as_message());
-            match send::enqueue(self.connection().shared(), outgoing, WhenFull::Wait) {
-                Ok(()) => return Ok(()),
+            match self.connection().outbox().send(outgoing, WhenFull::Wait) {
+                Ok(remaining) => {
+                    send::finish(self.connection().shared(), remaining);
+                    return Ok(());
+                }
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
             }
