@@ -9,6 +9,14 @@
 //!      │        of a control frame            │
 //!      └──────────────────────────────────────┘       a Close, or any error, ends it: Ended
 //! ```
+//!
+//! An event borrows the input and nothing else, so the caller may send while it holds one. That
+//! needs no callback, no queue of events and no copy. A borrow that is made in a loop and returned
+//! from it would last for the whole loop. So the search for an event loops over plain values, and
+//! the borrow is made once, after it.
+//!
+//! Each byte is unmasked once, when it arrives. A message that came in one frame is lent where it
+//! lies, and fragments are moved together over the headers between them.
 
 use crate::{
     buffer::RecvBuffer,
@@ -76,7 +84,7 @@ struct WholeMessage {
     len: usize,
 }
 
-/// What is ready to be lent. It borrows nothing, so that the search for it can loop.
+/// What is ready to be lent. It borrows nothing.
 enum Ready {
     Message(Kind),
     Control(Header),
@@ -307,8 +315,8 @@ impl WholeMessage {
 }
 
 impl Kind {
-    /// Only a check of the whole can make a `str`. Text that came in one piece is checked here
-    /// alone; text that came in pieces is checked twice, which only unsafe code could avoid.
+    /// Text that came in one piece is checked here alone, and text in pieces for the second time.
+    /// [`utf8`] says why.
     fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
         Ok(Event::Message(match self {
             Self::Text => {

@@ -1,11 +1,14 @@
 //! [`Keepalive`]: whether the peer is alive.
+//!
+//! The peer is pinged at each interval, whether the connection is idle or busy: it may be busy in
+//! one direction only, and a proxy on the way may judge each direction by itself. Anything that is
+//! received counts as an answer, not only the pong, which may be queued behind a long message.
 
 use core::time::Duration;
 
 use crate::deadline::{Deadline, Span};
 
-/// Pings idle and busy connections alike, so that proxies on the way see traffic in both
-/// directions, and gives up a peer from which nothing was received after a ping.
+/// Pings the peer at each interval, and gives it up if nothing was received after a ping.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
     next_ping: Deadline,

@@ -1,9 +1,12 @@
 //! [`Pongs`]: bounds the pongs for a peer that pings and does not read (RFC 6455 §5.5.3).
+//!
+//! What counts is everything that is unsent, not the pongs alone, so that one mark bounds the
+//! output. But the first kilobyte of pongs is always written: a ping that arrives while a large
+//! message is unsent is no flood.
 
 use alloc::{boxed::Box, vec::Vec};
 
-/// How many bytes of pongs are written regardless of what else is unsent: only a flood is held
-/// back.
+/// How many bytes of pongs are written regardless of what else is unsent.
 const ALWAYS_WRITTEN: usize = 1024;
 
 /// Decides which pongs are written at once, and keeps the one that is held back.

@@ -1,8 +1,13 @@
 //! [`Outbox`]: what is to be sent on a connection, and its transport, behind one lock.
 //!
-//! A sender encodes straight into the connection's output: one copy, no queue of messages, and the bytes are counted
-//! exactly. What has gathered leaves in one write, either of the task that owns the connection, which is woken only if
-//! it sleeps, or of the [session](crate::connection::batch) that sent it.
+//! A sender encodes straight into the connection's output. That is one copy, without an allocation or a queue of
+//! messages, and the bytes are counted exactly. What has gathered leaves in one write, either of the task that owns the
+//! connection, which is woken only if it sleeps, or of the [session](crate::connection::batch) that sent it.
+//!
+//! The transport lies behind the lock as well, so every thread that holds the lock can write, and not only the owner.
+//! There is one buffer, and so one order of bytes. The transport is behind the lock for reading, too, although only the
+//! owner reads, because it is one object for both directions. A sender in another thread waits at most for one read or
+//! write, and neither blocks.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},

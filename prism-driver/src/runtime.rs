@@ -1,4 +1,10 @@
 //! The traits that a runtime implements: [`Runtime`], [`Network`], [`Transport`].
+//!
+//! An adapter accepts, resolves, connects, sleeps and spawns. It makes no choice that another adapter could make
+//! differently. The listening socket, the clock (unless the runtime has its own), `TCP_NODELAY`, the order in which
+//! addresses are tried, and the timeouts are the driver's. An adapter exports all that the driver exports, so no two
+//! adapters can differ. The runtimes on the reactor of `async-io`, such as smol and async-std, share one [`Network`],
+//! which is part of the driver too, behind the feature `async-io`.
 
 use std::{
     io,

@@ -4,6 +4,29 @@
 //!   prepare ──► connect ──► run_events ──► end_reason ──► finish
 //!      when_slow   on_connect   on_message    why it ended   on_disconnect, then the transport's end
 //! ```
+//!
+//! One task owns the connection, and lends each event to the handler. While the handler waits, the task
+//! [keeps writing](run_handler), but it does not read: that is the back-pressure. On a server, the handshake ran in
+//! another, short task, because an idle connection should not hold the memory of its handshake.
+//!
+//! # How it ends
+//!
+//! An error in one direction does not end the other. After a failed write the peer is read for the close timeout,
+//! because its close frame says how the connection ended. After a failed read, what was accepted is still written. Only
+//! a stalled write, a close that takes too long, an abort, an eviction and the end of a shutdown's grace time end both.
+//!
+//! Otherwise the session flushes, shuts the write side down, and then reads and drops what still comes, until the peer
+//! ends too or the close timeout passes. A socket that is closed with unread bytes is reset, and the reset overtakes
+//! the close frame.
+//!
+//! # Memory
+//!
+//! An idle connection is small because its future is. A future holds what is passed to it by value twice, and every
+//! future inside it whole. So the session's future owns its state and lends it to the futures inside. Those that are
+//! part of most handlers, such as [`Sending`](crate::Sending), are written by hand. No future of a session is boxed,
+//! because the session knows its handler by type. Besides the task there are two allocations: the
+//! [shared state](crate::connection::shared) and the boxed transport. What few connections need is made when it is
+//! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
 
@@ -79,8 +102,7 @@ impl Session {
         let deadlines = Deadlines::new(timer);
         let mut running =
             RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
-        // No `async fn`, and nothing is moved into the block: a future holds such things twice, in the memory of
-        // every idle connection.
+        // No `async fn`, and nothing is moved into the block: a future holds such things twice.
         InTurns::new(async move {
             let ended = running.run_events().await;
             let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));

@@ -1,4 +1,8 @@
 //! [`Socket`]: a connection to send and receive on, without a handler.
+//!
+//! Behind it is a handler, [`Inbox`], that puts messages into a channel. So the connection has a task of its own, which
+//! answers pings while the application receives nothing. That costs an allocation for each message, because a message
+//! in a channel has to own its payload. A handler of the application borrows it instead.
 
 use std::{
     borrow::Cow,

@@ -10,6 +10,11 @@
 //! removes it from the directory before releasing its lock. A thread that found the value before that, and gets
 //! the lock afterwards, sees that it is vacant and looks the name up again.
 //!
+//! So no mark for "gone" is needed, and joining, leaving and sending agree about which rooms there are.
+//!
+//! Each shard has its names twice: by hash, to look them up, and in order, to list them. A lookup pays nothing
+//! for the order, and the cost of a page of names depends on the size of the page and not on the number of names.
+//!
 //! Lock order: entries, in the order of their names, then a shard. No thread waits for an entry while it holds
 //! a shard.
 
@@ -36,7 +41,7 @@ pub(crate) struct Directory<T> {
 
 struct Shard<T> {
     entries: HashMap<Arc<str>, Arc<Entry<T>>>,
-    /// The keys of `entries`, sorted: a lookup by hash is faster, but listing a page of names needs an order.
+    /// The keys of `entries`, sorted.
     names: BTreeSet<Arc<str>>,
 }
 

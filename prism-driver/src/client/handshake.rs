@@ -1,4 +1,9 @@
 //! [`Exchange`]: the client's side of a handshake. Sends the request and reads the response.
+//!
+//! It reads while it writes, because a server may answer before it has read the whole request, read no more of it, and
+//! disconnect. What a server has said explains more than how the transport ended, so a refusal takes precedence over
+//! every other error if its status has arrived. Once the status of a refusal has arrived, or a write has failed,
+//! nothing can open the connection any more. What is still missing then has one second.
 
 use std::{
     future::poll_fn,
@@ -33,11 +38,7 @@ const REST_TIMEOUT: Duration = Duration::from_secs(1);
 ///      └ write ──────────► Decided ─────────┘ transport, or a second has passed
 /// ```
 ///
-/// The handshake timeout ends both states. Whatever ends the exchange, a refusal takes precedence if its status has
-/// arrived.
-///
-/// The exchange reads while it writes, because a server may answer before it has read the whole request, and then read
-/// no more of it.
+/// The handshake timeout ends both states.
 pub(crate) struct Exchange<'a, T> {
     io: &'a mut T,
     read_buffer: &'a mut ReadBuffer,

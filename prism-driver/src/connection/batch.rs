@@ -1,8 +1,11 @@
 //! Batching: a session writes to the connections that its handler sent to.
 //!
 //! A handler that sends to a thousand connections would wake a thousand tasks, each for one write. Instead, its session
-//! writes for those tasks that sleep, when its turn (a poll) ends. By then everything sent during the turn has gathered,
-//! and leaves in one write per connection. A task is woken only if its transport does not take everything.
+//! writes for those tasks that sleep, when its turn (a poll) ends. By then everything sent during the turn has
+//! gathered, and leaves in one write per connection. A task is woken only if its transport does not take everything.
+//!
+//! After 64 writes other tasks get a turn. The session does not continue before everything that it sent has been
+//! written, so a handler that publishes too fast slows itself down.
 
 use std::{
     cell::RefCell,
@@ -60,7 +63,6 @@ impl<S: Future> Future for InTurns<S> {
         let this = self.project();
         let unwritten = this.unwritten;
         let mut poll = Poll::Pending;
-        // The session continues only when all that it sent has been written.
         unwritten.write(WRITES_PER_TURN);
         if unwritten.is_empty() {
             let turn = TurnGuard::new(unwritten);

@@ -7,8 +7,18 @@
 //!   nothing is left, or all is lost      remove                    no longer counted
 //! ```
 //!
-//! A frame that many outboxes share is in memory once, so it is counted once. A counted frame stays alive in an
-//! outbox, so the address of its bytes identifies it.
+//! A connection is counted from the moment when its task sees that the transport takes no more until nothing is unsent.
+//! So a connection that keeps up pays nothing, not even the memory of an entry, which lies with the unsent bytes. The
+//! stalled connections are kept in the order in which their peers last took something, so the next one to evict is
+//! found without a search.
+//!
+//! What is counted is memory: a buffer as it was allocated, not what is left in it. A frame that many outboxes share is
+//! in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
+//! identifies it.
+//!
+//! The thread that exceeds the limit evicts, and the evicted connection's own task ends that connection. The memory is
+//! free when the send returns, so no loop of sends outruns the limit. But end hooks and the transport's destructor are
+//! application code, and a sender may hold a lock that they need.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},

@@ -1,4 +1,8 @@
 //! Ending a connection at once, without a close handshake.
+//!
+//! The thread that wants this tears the connection down itself: the transport, the hooks, and the tasks that wait. It
+//! does not leave that to the connection's task, which may be in a handler that takes long. The task learns of the end
+//! when it would sleep next. An [eviction](Outbox::evict) is the exception: its caller only frees what was unsent.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +14,7 @@ use crate::{
 
 impl Outbox {
     /// Ends the connection. When this returns, its transport is gone, and the tasks that wait for the end have been
-    /// woken, or are being woken by another thread. The owner learns of the end when it is about to sleep.
+    /// woken, or are being woken by another thread.
     pub(crate) fn cut(&self, cut: Cut) {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);

@@ -92,9 +92,8 @@ impl Outbox {
         self.resumed.swap(false, Ordering::Relaxed)
     }
 
-    /// Reads once. (The transport lies behind the lock for reading as well, so that a sender can write: then there is
-    /// one buffer, one order and an exact count of bytes. A sender waits for at most one read or write, and neither
-    /// blocks.)
+    /// Reads once. (The transport lies [behind the lock](crate::outbox) for reading as well, so that a sender can
+    /// write.)
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,

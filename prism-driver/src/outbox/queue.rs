@@ -1,5 +1,9 @@
 //! [`SendQueue`]: the bytes that wait to be written, in order. They are the connection's own bytes and, in between,
 //! frames that are shared with other connections.
+//!
+//! The own bytes are one buffer. A shared frame is kept as a reference, with the number of own bytes in front of it. So
+//! a broadcast of a long message takes one copy of it, however many connections wait for their peers. One vectored
+//! write takes several pieces of the queue.
 
 use std::{collections::VecDeque, io::IoSlice};
 

@@ -10,8 +10,16 @@
 //!   the message is copied             encoded and kept             the kept bytes are sent
 //! ```
 //!
-//! A message that differs from the last becomes `Once`. A message is recognised by its address and length. But its
-//! buffer may have been refilled since, so a kept message is compared before it is sent. That costs less than the copy.
+//! A message that differs from the last becomes `Once`. A kept message is forgotten when the session's turn ends, and
+//! outside of sessions when the thread sends another.
+//!
+//! A message is recognised by its address and length. But its buffer may have been refilled since, so a kept message is
+//! compared before it is sent. The comparison takes less than half the time of the copy from 4 KiB on, and no more than
+//! the copy below that. If the buffer is refilled for each connection, every second message is encoded in vain, which
+//! costs 40 to 70 ns.
+//!
+//! Messages of less than 256 bytes are not looked at, because they are [copied](crate::outbox::queue::MIN_SHARED)
+//! anyway. A large message is looked at only if it has to wait, so peers that keep up cost nothing here.
 
 use std::cell::Cell;
 

@@ -24,8 +24,9 @@ use crate::{
     runtime::Transport,
 };
 
-/// From this size on, a payload goes to the transport from where it lies. Copying less is cheaper than what is gained
-/// by gathering it in one write.
+/// From this size on, a payload goes to the transport from where it lies, if nothing waits before it and it needs no
+/// mask: the copy that this saves costs more than another write. What the transport does not take is copied, or shared
+/// with the next connections that are sent the same.
 const LARGE: usize = 16 << 10;
 
 pub(crate) struct OutboxState {

@@ -1,4 +1,14 @@
 //! [`Admission`]: how many connections a server accepts, and which handshakes and pages make way for them.
+//!
+//! Silent peers cannot block new clients. When all permits are held, or no file descriptor is left, the oldest permit
+//! is evicted in favour of a new connection, once it has been held for its minimum time. For a handshake that is a
+//! quarter of a second: as much as a lost packet costs, and long enough that a rush of good clients does not evict
+//! itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
+//!
+//! A page may take longer. It is judged by its [progress](crate::session::write_progress), not by a deadline. What the
+//! transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it needs a
+//! permit for a page, which can be evicted after five seconds. Because there are two pools of permits, slow readers cannot
+//! block handshakes, and handshakes cannot block pages.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! [`Endpoint`]: a handler with its type erased, as the router stores it.
+//! [`Endpoint`]: a handler with its type erased, as the router stores it. The type is erased only there: all through a
+//! session the handler is known by its type, so that its futures are not boxed.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::{
 
 /// A handler with its type erased.
 pub(crate) trait Endpoint<R: Runtime>: Send + Sync {
-    /// Runs a session in a task of its own. The handshake's task is larger, and an idle connection should not keep it.
+    /// Runs a session in a task of its own, which is smaller than the [handshake's](crate::server::pending).
     fn start(self: Arc<Self>, session: Session, slot: Slot<R>);
 }
 

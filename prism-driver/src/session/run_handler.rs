@@ -1,4 +1,11 @@
 //! [`RunHandler`]: runs a handler's future while the connection goes on.
+//!
+//! Bytes keep leaving, so that a handler that waits for room in its own outbox gets it. Nothing is read: that is the
+//! back-pressure.
+//!
+//! A close ends in time although a handler runs, because the handler may be waiting for just that. When the close
+//! timeout passes, the transport is dropped. What the peer had sent by then, perhaps its close frame, is kept, and read
+//! when the handler is done.
 
 use std::{
     pin::Pin,
@@ -19,9 +26,7 @@ use crate::{
 };
 
 pin_project! {
-    /// Runs a handler's future to its end, whatever becomes of the connection meanwhile. Bytes keep leaving, so that a
-    /// handler that waits for room in its own outbox gets it; none are read. When a close takes too long, the
-    /// transport is dropped, so that a handler that waits for the end gets it.
+    /// Runs a handler's future to its end, whatever becomes of the connection meanwhile.
     pub(crate) struct RunHandler<'a, T, F> {
         driver: ConnectionDriver<'a, T>,
         #[pin]

@@ -1,5 +1,8 @@
 //! The size of a room's state as JSON, computed without encoding it.
 //!
+//! The part of each person and connection is added when it comes and subtracted when it leaves. So a change that
+//! would make the state too large is refused before it is made, and only its own part is measured for that.
+//!
 //! The size is the sum of the sizes of its room, people and connections. Each is counted with the comma
 //! behind it, so the sum is an upper bound, a few bytes above the size of the message.
 

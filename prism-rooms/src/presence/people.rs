@@ -6,8 +6,9 @@
 //!   what watchers know: announced ┘    (and announced becomes current)
 //! ```
 //!
-//! Only what differs at that moment is in the diff. So a person who has left and come back in the meantime is
-//! not in it.
+//! Only what differs at that moment is in the diff. So changes are batched, and a person who has left and come
+//! back in the meantime is not in it. A new watcher gets what was announced, so all watchers that come before the
+//! next diff share one encoded state.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,7 +1,9 @@
 //! [`Tracker`]: the presence of all rooms, and the task that notifies their watchers.
 //!
-//! One task notifies the watchers of all rooms, because changes also come from connections' end hooks, and
-//! those run where no task can be spawned.
+//! One task notifies the watchers of all rooms. It is a task of its own because changes also come from
+//! connections' end hooks, and those run where no task can be spawned. A room is in the
+//! [schedule](NotifySchedule) at most once, and no longer once it has vanished, so a busy room cannot starve the
+//! others.
 
 use std::{
     sync::{

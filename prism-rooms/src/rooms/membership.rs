@@ -1,5 +1,15 @@
 //! [`Membership`]: which member is in which room. The logic of [`Rooms`](crate::Rooms), for members of any
-//! kind, so that tests need no connections.
+//! kind. So loom can try its interleavings, and a model can check it under load, without connections.
+//!
+//! Everything that a member does happens under the lock of its [record](crate::member_records), its end
+//! included. So the end finds all of the member's rooms, and a later join finds that the member has ended. A
+//! hook of the connection reports the end, so handlers need no cleanup. There is one such hook for each member,
+//! so its departure is announced by the task that ends the connection, and nowhere else.
+//!
+//! A broadcast holds the lock of its room while it puts the message into each outbox; it waits for none of
+//! them. That gives all members one order, and a new member joins either before a message or after it. A message
+//! to everyone has a place in each room's order too: messages to rooms share the
+//! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!
 //! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
 //! Then rooms, in the order of their names, or the list of everyone.
@@ -25,7 +35,7 @@ pub(crate) struct Membership<M: Member> {
     records: MemberRecords<M>,
     rooms: Directory<Members<M>>,
     everyone: Lock<Members<M>>,
-    /// Held while a message is delivered, so that a message to everyone has a place in each room's order.
+    /// Held while a message is delivered.
     broadcast_lock: BroadcastLock,
     max_rooms_per_member: usize,
     /// Called when a member has left rooms. A new hook replaces the list, so that it can be called from a copy
