@@ -207,7 +207,10 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        send::finish(&self.shared, self.outbox().send(Outgoing::Message(message.into()), WhenFull::Fail)?);
+        send::finish(
+            &self.shared,
+            self.outbox().send(Outgoing::Message(message.into()), WhenFull::Fail)?,
+        );
         Ok(())
     }
 
@@ -239,7 +242,10 @@ impl Connection {
     /// # Errors
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        send::finish(&self.shared, self.outbox().send(Outgoing::Prepared(message), WhenFull::Fail)?);
+        send::finish(
+            &self.shared,
+            self.outbox().send(Outgoing::Prepared(message), WhenFull::Fail)?,
+        );
         Ok(())
     }
 

@@ -7,10 +7,10 @@ use crate::{
     connection::request::RequestInfo,
     error::{AcceptError, Disconnect},
     handler::Handler,
-    server::handshake::{Rejected, Upgrade, accept_handshake},
     options::Options,
     runtime::{Runtime, Transport},
-    server::{plain_reply::PlainReply, path_map::Params},
+    server::handshake::{Rejected, Upgrade, accept_handshake},
+    server::{path_map::Params, plain_reply::PlainReply},
     session::{
         Established, Session,
         deadline::OwnTimer,

@@ -36,7 +36,8 @@ impl Outbox {
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut state = self.lock();
         let owner = state.owner.take();
-        let written = if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
+        let written =
+            if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
         state.blocked = written.is_pending();
         let took = std::mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
         if took {

@@ -4,7 +4,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     runtime::{Network, with_nodelay},
-    server::{pending_handshake::PendingHandshake, shared::ServerShared, slot::Slot, stats::Shutdown},
+    server::{
+        pending_handshake::PendingHandshake, shared::ServerShared, slot::Slot, stats::Shutdown,
+    },
 };
 
 /// How long to wait after a failure of `accept` that does not concern a single connection.
@@ -30,8 +32,13 @@ impl<N: Network> Acceptor<N> {
                     let permit = shared.admission.admit().await;
                     shared.websockets.stats.accepted();
                     let shared_by_task = shared.clone();
-                    let pending =
-                        PendingHandshake { stream, slot, permit, shared: shared_by_task, peer_addr };
+                    let pending = PendingHandshake {
+                        stream,
+                        slot,
+                        permit,
+                        shared: shared_by_task,
+                        peer_addr,
+                    };
                     shared.network().spawn(pending.run());
                 }
                 Err(error) if concerns_one_connection(&error) => {}

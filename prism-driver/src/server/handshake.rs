@@ -9,7 +9,7 @@ use crate::{
     connection::request::RequestInfo,
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
-    server::{plain_reply::PlainReply, path_map::Params, stats::NotUpgraded},
+    server::{path_map::Params, plain_reply::PlainReply, stats::NotUpgraded},
     session::{Established, Session, read_buffer::ReadBuffer},
 };
 

@@ -208,7 +208,7 @@ fn end_of_param(rest: &str) -> Option<usize> {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{InvalidParam, Pattern, PathMap};
+    use super::{InvalidParam, PathMap, Pattern};
 
     #[test]
     fn routes_are_normalized_as_paths_are() {

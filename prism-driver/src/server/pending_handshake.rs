@@ -4,16 +4,16 @@
 //! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
 //! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc};
 
 use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    server::handshake::{Rejected, accept_handshake},
     runtime::{Network, timeout::until},
     server::{
-        admission::Permit,
+        handshake::{Rejected, accept_handshake},
+        permits::Permit,
         plain_reply::{PlainReply, linger},
         shared::ServerShared,
         slot::Slot,

@@ -10,12 +10,12 @@ use prism_core::{Reply, Request};
 
 use crate::{
     connection::request::RequestInfo,
-    server::handshake::Upgrade,
     options::Options,
     runtime::contain::contain,
+    server::handshake::Upgrade,
     server::{
-        plain_reply::PlainReply,
         path_map::{Found, PathMap},
+        plain_reply::PlainReply,
         stats::NotUpgraded,
         upgrade_policy::UpgradePolicy,
     },

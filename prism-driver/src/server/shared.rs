@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     runtime::Network,
-    server::{
-        admission::Admission, endpoint::Endpoint, router::Router, websockets::WebSockets,
-    },
+    server::{admission::Admission, endpoint::Endpoint, router::Router, websockets::WebSockets},
 };
 
 /// What the tasks of a server share.

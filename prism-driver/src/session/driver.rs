@@ -248,7 +248,9 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
         let heard = match phase {
             // A peer that takes what it had kept waiting is alive.
-            Phase::Reading(inbound) => inbound.take_heard() | self.connection.outbox().take_resumed(),
+            Phase::Reading(inbound) => {
+                inbound.take_heard() | self.connection.outbox().take_resumed()
+            }
             Phase::Handling | Phase::Closing => true,
         };
         let waited = self.connection.outbox().wants().read;
