@@ -15,7 +15,7 @@ use crate::{
 
 /// A handler with its type erased.
 pub(crate) trait Endpoint<R: Runtime>: Send + Sync {
-    /// Runs a session in a task of its own, which is smaller than the [handshake's](crate::server::pending).
+    /// Runs a session in a task of its own, which is smaller than the [handshake's](crate::server::pending_handshake).
     fn start(self: Arc<Self>, session: Session, slot: Slot<R>);
 }
 

@@ -1,7 +1,7 @@
 //! [`Router`]: selects the answer to a request by its path.
 //!
 //! A path has one spelling, its [normal form](prism_core::normalize_path). The core brings it into that form where it
-//! parses the request, so routes, authorisation and handlers cannot see different paths. [Routes] are normalized when
+//! parses the request, so routes, authorisation and handlers cannot see different paths. [Paths](crate::server::path_map) are normalized when
 //! they are added. Parameters are decoded after the look-up, when an escaped `/` cannot become a separator any more.
 
 use std::sync::Arc;
