@@ -288,12 +288,12 @@ impl RecvBuffer {
     fn make_room(&mut self, at_least: usize) {
         let end = self.start + self.joined;
         let hole = self.head - end;
-        if hole > 0 && hole >= self.tail - self.head {
+        if hole >= self.unparsed_len() {
             self.data.copy_within(self.head..self.tail, end);
             self.head -= hole;
             self.tail -= hole;
         }
-        if self.start > 0 && self.start >= self.tail - self.start {
+        if self.start >= self.tail - self.start {
             self.data.copy_within(self.start..self.tail, 0);
             self.head -= self.start;
             self.tail -= self.start;

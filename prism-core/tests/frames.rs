@@ -2,13 +2,14 @@
 
 mod common;
 
+use bytes::BytesMut;
 use common::{
     binary,
     frame::{BINARY, Claim, Frame},
-    machine::{Machine, assert_fails},
+    machine::{Machine, assert_fails, mask_keys},
     ping, pong, text,
 };
-use prism_core::{ProtocolError, Role};
+use prism_core::{Config, Message, Outbound, ProtocolError, Role, SendError};
 
 /// Lengths around each change of form.
 const EDGES: [usize; 10] = [0, 1, 124, 125, 126, 127, 128, 65_535, 65_536, 65_537];
@@ -38,6 +39,28 @@ fn a_sent_message_is_one_frame_with_the_shortest_length() {
             machine.send(&payload).unwrap();
             assert_eq!(machine.sent(), [Frame::binary(&payload)]); // `sent` checks the form
         }
+    }
+}
+
+#[test]
+fn a_server_may_send_a_header_and_then_the_payload_but_a_client_has_to_mask_it() {
+    let config = Config::default();
+    let mut server = Outbound::server(&config);
+    let client = Outbound::client(&config, mask_keys());
+    let text = "x".repeat(65_537);
+    for len in EDGES {
+        for message in [Message::Text(&text[..len]), Message::Binary(&text.as_bytes()[..len])] {
+            let (mut whole, mut out) = (BytesMut::new(), BytesMut::new());
+            server.send(message, &mut whole).expect("the connection is open");
+            assert_eq!(client.send_header(message, &mut out), Ok(false));
+            assert_eq!(server.send_header(message, &mut out), Ok(true));
+            assert_eq!([&out[..], message.as_bytes()].concat(), whole);
+        }
+    }
+    for mut closed in [server, client] {
+        closed.receive_eof();
+        let sent = closed.send_header("late".into(), &mut BytesMut::new());
+        assert_eq!(sent, Err(SendError::Closed));
     }
 }
 

@@ -55,7 +55,7 @@ const GOOD: [(&[&str], &str, &str); 17] = [
     (&["GET /{a}|b HTTP/1.1", HOST], "/%7Ba%7D%7Cb", "a.b"),
 ];
 
-const BAD: [(&[&str], HandshakeError); 21] = [
+const BAD: [(&[&str], HandshakeError); 24] = [
     (&["GET / HTTP/1.1"], HandshakeError::InvalidHost),
     (&["GET / HTTP/1.1", "Host:"], HandshakeError::InvalidHost),
     (&["OPTIONS * HTTP/1.1"], HandshakeError::InvalidHost),
@@ -69,6 +69,9 @@ const BAD: [(&[&str], HandshakeError); 21] = [
     (&["GET / HTTP/0.9"], HandshakeError::UnsupportedHttpVersion),
     (&["GET / HTTP/3.0"], HandshakeError::UnsupportedHttpVersion),
     (&["GET /"], HandshakeError::InvalidRequestLine),
+    (&["GET / HTTP/1.1", HOST, "X : b"], HandshakeError::InvalidHeader),
+    (&["GET / HTTP/1.1", HOST, "X"], HandshakeError::InvalidHeader),
+    (&["GET / HTTP/1.1", HOST, "\u{e9}: b"], HandshakeError::InvalidHeader),
     (&["GET * HTTP/1.1", HOST], HandshakeError::InvalidTarget),
     (&["options * HTTP/1.1", HOST], HandshakeError::InvalidTarget),
     (&["OPTIONS *? HTTP/1.1", HOST], HandshakeError::InvalidTarget),

@@ -229,7 +229,6 @@ enum Version {
 fn to_handshake_error(error: httparse::Error, line: &[u8]) -> HandshakeError {
     match error {
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HandshakeError::InvalidHeader,
-        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders(MAX_HEADERS),
         httparse::Error::Version => {
             let mut words = line.split(|&byte| byte == b' ').skip(2);
             match (words.next(), words.next()) {

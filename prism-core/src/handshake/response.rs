@@ -65,13 +65,9 @@ impl<'a> Response<'a> {
     pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
         let status = parse_status(head)?.ok_or(HandshakeError::InvalidStatusLine)?;
         let fields = head.get(first_line(head).len() + 2..).unwrap_or_default();
-        match httparse::parse_headers(fields, &mut [httparse::EMPTY_HEADER; MAX_HEADERS]) {
-            Ok(_) => Ok(Self::of(status, head, &[])),
-            Err(httparse::Error::TooManyHeaders) => {
-                Err(HandshakeError::TooManyHeaders(MAX_HEADERS))
-            }
-            Err(_) => Err(HandshakeError::InvalidHeader),
-        }
+        httparse::parse_headers(fields, &mut [httparse::EMPTY_HEADER; MAX_HEADERS])
+            .map_err(|_| HandshakeError::InvalidHeader)?;
+        Ok(Self::of(status, head, &[]))
     }
 
     /// Creates the response from a head that was parsed before.

@@ -4,7 +4,7 @@
 use super::swar::{self, WORD};
 use crate::{buffer::RecvBuffer, config::Config, handshake::error::HandshakeError};
 
-/// The largest number of header lines that can be parsed.
+/// The largest number of header lines that can be parsed. A [`HeadReader`] lets no more through.
 pub(crate) const MAX_HEADERS: usize = 128;
 
 /// Looks at each byte of a head once, however it arrives, so that a head that trickles in costs no
