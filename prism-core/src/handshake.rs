@@ -20,30 +20,22 @@
 //! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket).
 
 mod accept_key;
-mod answer;
 mod client;
-mod client_request;
 mod error;
 mod http;
-mod offer;
-mod refusal;
-mod reply;
-mod request;
-mod response;
 mod server;
 
 pub use accept_key::{AcceptKey, accept_key};
-pub use answer::{Accepted, Answer};
-pub use client::ClientHandshake;
-pub use client_request::{ClientRequest, InvalidRequest};
+pub use client::{
+    ClientHandshake,
+    answer::{Accepted, Answer},
+    request::{ClientRequest, InvalidRequest},
+    response::Response,
+};
 pub use error::HandshakeError;
 pub use http::{
     header_block::InvalidHeader,
     headers::{Headers, HeadersIter, OwnedHeaders},
     path::{InvalidPath, normalize_path, percent_decode},
 };
-pub use offer::{Accept, Offer};
-pub use reply::Reply;
-pub use request::Request;
-pub use response::Response;
-pub use server::ServerHandshake;
+pub use server::{ServerHandshake, accept::Accept, offer::Offer, reply::Reply, request::Request};

@@ -4,16 +4,26 @@ use alloc::{borrow::ToOwned, string::String};
 
 use bytes::BytesMut;
 
-use super::{
-    accept_key::{AcceptKey, accept_key, key_of},
-    answer::{Answer, Found, agreed_subprotocols},
-    client_request::{ClientRequest, offers},
-    error::HandshakeError,
-    http::{head::HeadReader, headers::Only, status_line::parse_status, tokens},
-    refusal::Refusal,
-    response::Response,
+use crate::{
+    buffer::RecvBuffer,
+    config::Config,
+    handshake::{
+        accept_key::{AcceptKey, accept_key, key_of},
+        client::{
+            answer::{Answer, Found, agreed_subprotocols},
+            refusal::Refusal,
+            request::{ClientRequest, offers},
+            response::Response,
+        },
+        error::HandshakeError,
+        http::{head::HeadReader, headers::Only, status_line::parse_status, tokens},
+    },
 };
-use crate::{buffer::RecvBuffer, config::Config};
+
+pub(crate) mod answer;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod response;
 
 /// The client's side of the opening handshake.
 ///

@@ -3,7 +3,7 @@
 use alloc::format;
 use core::fmt;
 
-use super::reply::Reply;
+use crate::handshake::server::reply::Reply;
 
 /// The peer's part of the handshake is invalid. There is no connection.
 ///

@@ -1,12 +1,19 @@
 //! [`ServerHandshake`]: reads a request and checks it (RFC 6455 §4.2).
 
-use super::{
-    error::HandshakeError,
-    http::head::{HeadReader, is_later_http1, lower_minor_version},
-    offer::Offer,
-    request::Request,
+use crate::{
+    buffer::RecvBuffer,
+    config::Config,
+    handshake::{
+        error::HandshakeError,
+        http::head::{HeadReader, is_later_http1, lower_minor_version},
+        server::{offer::Offer, request::Request},
+    },
 };
-use crate::{buffer::RecvBuffer, config::Config};
+
+pub(crate) mod accept;
+pub(crate) mod offer;
+pub(crate) mod reply;
+pub(crate) mod request;
 
 /// The server's side of the opening handshake.
 ///

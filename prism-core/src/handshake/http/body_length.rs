@@ -1,6 +1,6 @@
 //! [`BodyLength`]: how a response's body ends, and how `Content-Length` is parsed.
 
-use super::{
+use crate::handshake::http::{
     chunked::Chunks,
     headers::{Headers, Only},
     tokens,

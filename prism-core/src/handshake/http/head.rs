@@ -1,8 +1,14 @@
 //! [`HeadReader`]: finds the end of a request's or a response's head in bytes that arrive in
 //! pieces.
 
-use super::swar::{self, WORD};
-use crate::{buffer::RecvBuffer, config::Config, handshake::error::HandshakeError};
+use crate::{
+    buffer::RecvBuffer,
+    config::Config,
+    handshake::{
+        error::HandshakeError,
+        http::swar::{self, WORD},
+    },
+};
 
 /// The largest number of header lines that can be parsed. A [`HeadReader`] lets no more through.
 pub(crate) const MAX_HEADERS: usize = 128;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::tokens::is_token;
+use crate::handshake::http::tokens::is_token;
 
 /// Why a header cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

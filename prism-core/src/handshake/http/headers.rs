@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::fmt;
 
-use super::{
+use crate::handshake::http::{
     swar::{self, WORD},
     tokens,
 };

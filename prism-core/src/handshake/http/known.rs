@@ -1,6 +1,6 @@
 //! [`Known`]: the headers of a request that matter to a handshake.
 
-use super::headers::{Headers, Only};
+use crate::handshake::http::headers::{Headers, Only};
 
 /// The headers that a server has to understand, collected while the parser has them: to look one up
 /// does not walk over all lines of the head.

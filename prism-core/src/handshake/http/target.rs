@@ -2,8 +2,10 @@
 
 use alloc::borrow::Cow;
 
-use super::path::{InvalidPath, normalize_path};
-use crate::handshake::error::HandshakeError;
+use crate::handshake::{
+    error::HandshakeError,
+    http::path::{InvalidPath, normalize_path},
+};
 
 /// Returns whether the bytes are a valid host and port (RFC 3986 §3.2), without a user or a path.
 ///

@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-use super::{
+use crate::handshake::{
     error::HandshakeError,
     http::{
         head::{MAX_HEADERS, first_line},
@@ -62,7 +62,7 @@ impl<'a> Response<'a> {
     }
 
     /// Parses a whole head.
-    pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
+    pub(crate) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
         let status = parse_status(head)?.ok_or(HandshakeError::InvalidStatusLine)?;
         let fields = head.get(first_line(head).len() + 2..).unwrap_or_default();
         httparse::parse_headers(fields, &mut [httparse::EMPTY_HEADER; MAX_HEADERS])
@@ -71,7 +71,7 @@ impl<'a> Response<'a> {
     }
 
     /// Creates the response from a head that was parsed before.
-    pub(super) fn of(status: u16, head: &'a [u8], body: &'a [u8]) -> Self {
+    pub(crate) fn of(status: u16, head: &'a [u8], body: &'a [u8]) -> Self {
         let reason = first_line(head).get("HTTP/1.1 101 ".len()..).unwrap_or_default();
         let reason = core::str::from_utf8(reason).unwrap_or_default();
         Self { status, reason, headers: Headers::of(head), body }

@@ -1,13 +1,18 @@
 //! [`Answer`]: the outcome of a client's handshake.
 
-use super::{
-    http::{chunked, tokens},
-    response::Response,
+use crate::{
+    buffer::RecvBuffer,
+    config::Config,
+    frame::mask::MaskKeys,
+    handshake::{
+        client::response::Response,
+        http::{chunked, tokens},
+    },
+    websocket::WebSocket,
 };
-use crate::{buffer::RecvBuffer, config::Config, frame::mask::MaskKeys, websocket::WebSocket};
 
 /// How much of a refusal's body is kept, in bytes.
-pub(super) const MAX_BODY: usize = 8 << 10;
+pub(crate) const MAX_BODY: usize = 8 << 10;
 
 /// A server's response to the opening handshake.
 #[derive(Debug)]
@@ -49,25 +54,25 @@ impl<'b> Accepted<'b> {
 
 /// Returns the subprotocols named in a response. The grammar does not allow an empty header, but
 /// some servers send one if they select no subprotocol. It counts as no header.
-pub(super) fn agreed_subprotocols<'b>(
+pub(crate) fn agreed_subprotocols<'b>(
     response: &Response<'b>,
 ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
     tokens::elements(response.headers().all("Sec-WebSocket-Protocol"))
 }
 
 /// What the receive buffer starts with: all that is needed to lend it as an [`Answer`].
-pub(super) enum Found {
+pub(crate) enum Found {
     Accepted { head: usize },
     Refused { status: u16, head: usize, body: usize, chunked: bool },
 }
 
 impl Found {
     /// A refusal whose head is malformed or incomplete.
-    pub(super) const fn bare_refusal(status: u16) -> Self {
+    pub(crate) const fn bare_refusal(status: u16) -> Self {
         Self::Refused { status, head: 0, body: 0, chunked: false }
     }
 
-    pub(super) fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
+    pub(crate) fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
         match self {
             Self::Accepted { head } => {
                 let response = Response::of(101, input.lend(head), &[]);

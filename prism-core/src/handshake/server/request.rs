@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::{fmt, mem::MaybeUninit};
 
-use super::{
+use crate::handshake::{
     accept_key::{AcceptKey, accept_key, is_key},
     error::HandshakeError,
     http::{
@@ -101,7 +101,7 @@ impl<'a> Request<'a> {
     }
 
     /// Like [`upgrade`](Self::upgrade), but returns only the accept key.
-    pub(super) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
+    pub(crate) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
         // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
     }
 
     /// Parses a whole head.
-    pub(super) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
+    pub(crate) fn parse(head: &'a [u8]) -> Result<Self, HandshakeError> {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut []);
         let parsed_whole = match parsed.parse_with_uninit_headers(head, &mut slots) {

@@ -1,17 +1,17 @@
-//! [`Offer`]: a valid request for a WebSocket, and the response that accepts it.
+//! [`Offer`]: a valid request for a WebSocket, to be accepted or refused.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
-use super::{
-    accept_key::AcceptKey,
-    error::HandshakeError,
-    http::{
-        header_block::{HeaderBlock, InvalidHeader},
-        tokens,
+use crate::{
+    config::Config,
+    handshake::{
+        accept_key::AcceptKey,
+        error::HandshakeError,
+        http::tokens,
+        server::{accept::Accept, request::Request},
     },
-    request::Request,
+    websocket::WebSocket,
 };
-use crate::{config::Config, websocket::WebSocket};
 
 /// A valid request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
 ///
@@ -35,7 +35,7 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Offer<'a> {
-    pub(super) const fn new(request: Request<'a>, accept_key: AcceptKey) -> Self {
+    pub(crate) const fn new(request: Request<'a>, accept_key: AcceptKey) -> Self {
         Self { request, accept_key, subprotocol: None }
     }
 
@@ -73,49 +73,7 @@ impl<'a> Offer<'a> {
     /// Accepts the request: appends the response to `out`, and opens the connection. What the
     /// client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        out.reserve(192 + accept.fields.as_bytes().len());
-        out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        out.put_slice(self.accept_key.as_bytes());
-        out.put_slice(b"\r\n");
-        if let Some(subprotocol) = self.subprotocol {
-            out.put_slice(b"Sec-WebSocket-Protocol: ");
-            out.put_slice(subprotocol.as_bytes());
-            out.put_slice(b"\r\n");
-        }
-        out.put_slice(accept.fields.as_bytes());
-        out.put_slice(b"\r\n");
+        accept.write_response(&self.accept_key, self.subprotocol, out);
         WebSocket::server(config)
-    }
-}
-
-/// The headers that a server adds to the response that [accepts](Offer::accept) a request.
-///
-/// ```
-/// use prism_core::{Accept, InvalidHeader};
-///
-/// let accept = Accept::new().header("Set-Cookie", "seen=1")?;
-/// assert_eq!(Accept::new().header("X-Name", "a\r\nb").err(), Some(InvalidHeader::Value));
-/// # Ok::<(), InvalidHeader>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Accept {
-    fields: HeaderBlock,
-}
-
-impl Accept {
-    /// Creates an empty set of headers.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a header.
-    ///
-    /// # Errors
-    /// If the header is malformed, or is one that the handshake sets itself.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
-        self.fields.push(name, value)?;
-        Ok(self)
     }
 }

@@ -1,9 +1,11 @@
 //! [`Refusal`]: a response that refuses, while its body arrives.
 
-use super::{
-    answer::{Found, MAX_BODY},
+use crate::handshake::{
+    client::{
+        answer::{Found, MAX_BODY},
+        response::Response,
+    },
     http::body_length::BodyLength,
-    response::Response,
 };
 
 /// How much of a chunked body is awaited, in bytes, framing included.
@@ -11,14 +13,14 @@ const MAX_CHUNKED_BODY: usize = 2 * MAX_BODY;
 
 /// A response with a status other than 101, whose head is complete.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     status: u16,
     head: usize,
     length: BodyLength,
 }
 
 impl Refusal {
-    pub(super) fn new(response: &Response<'_>, head: usize) -> Self {
+    pub(crate) fn new(response: &Response<'_>, head: usize) -> Self {
         Self {
             status: response.status(),
             head,
@@ -27,7 +29,7 @@ impl Refusal {
     }
 
     /// Returns the refusal once its body is complete, or as long as is kept of it.
-    pub(super) fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
+    pub(crate) fn find_end(&mut self, unparsed: &[u8], eof: bool) -> Option<Found> {
         let Self { status, head, ref mut length } = *self;
         let arrived = unparsed.get(head..).unwrap_or_default();
         let limit = match length {

@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::{BufMut, BytesMut};
 
-use super::http::{
+use crate::handshake::http::{
     header_block::{HeaderBlock, InvalidHeader},
     target::{is_authority, is_target_text},
     tokens::is_token,
@@ -99,12 +99,12 @@ impl ClientRequest {
     }
 
     /// Returns the offered subprotocols as a comma-separated list.
-    pub(super) fn subprotocols(&self) -> &str {
+    pub(crate) fn subprotocols(&self) -> &str {
         &self.subprotocols
     }
 
     /// Appends the request, in the order of the RFC's example (RFC 6455 §4.1).
-    pub(super) fn write(&self, key: &[u8], out: &mut BytesMut) {
+    pub(crate) fn write(&self, key: &[u8], out: &mut BytesMut) {
         let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.put_slice(part));
         put(&[b"GET ", self.target.as_bytes(), b" HTTP/1.1\r\nHost: ", self.host.as_bytes()]);
         put(&[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key]);
@@ -117,7 +117,7 @@ impl ClientRequest {
 }
 
 /// Returns whether our comma-separated list contains a subprotocol. The case matters.
-pub(super) fn offers(subprotocols: &str, name: &str) -> bool {
+pub(crate) fn offers(subprotocols: &str, name: &str) -> bool {
     subprotocols.split(", ").any(|offered| offered == name)
 }
 

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::http::header_block::{HeaderBlock, InvalidHeader};
+use crate::handshake::http::header_block::{HeaderBlock, InvalidHeader};
 
 /// The approximate length of a head, without added headers.
 const HEAD: usize = 256;
@@ -165,7 +165,7 @@ impl Reply {
     }
 
     /// RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-    pub(super) fn allow_get(mut self) -> Self {
+    pub(crate) fn allow_get(mut self) -> Self {
         self.fields.push_own("Allow", "GET");
         self
     }

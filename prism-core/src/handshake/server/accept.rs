@@ -1,0 +1,60 @@
+//! [`Accept`]: the response that accepts a request, "101 Switching Protocols".
+
+use bytes::{BufMut, BytesMut};
+
+use crate::handshake::{
+    accept_key::AcceptKey,
+    http::header_block::{HeaderBlock, InvalidHeader},
+};
+
+/// The headers that a server adds to the response that [accepts](Offer::accept) a request.
+///
+/// ```
+/// use prism_core::{Accept, InvalidHeader};
+///
+/// let accept = Accept::new().header("Set-Cookie", "seen=1")?;
+/// assert_eq!(Accept::new().header("X-Name", "a\r\nb").err(), Some(InvalidHeader::Value));
+/// # Ok::<(), InvalidHeader>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    fields: HeaderBlock,
+}
+
+impl Accept {
+    /// Creates an empty set of headers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    /// If the header is malformed, or is one that the handshake sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.fields.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Appends the response (RFC 6455 §4.2.2).
+    pub(super) fn write_response(
+        &self,
+        accept_key: &AcceptKey,
+        subprotocol: Option<&str>,
+        out: &mut BytesMut,
+    ) {
+        out.reserve(192 + self.fields.as_bytes().len());
+        out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+        out.put_slice(accept_key.as_bytes());
+        out.put_slice(b"\r\n");
+        if let Some(subprotocol) = subprotocol {
+            out.put_slice(b"Sec-WebSocket-Protocol: ");
+            out.put_slice(subprotocol.as_bytes());
+            out.put_slice(b"\r\n");
+        }
+        out.put_slice(self.fields.as_bytes());
+        out.put_slice(b"\r\n");
+    }
+}
