@@ -56,3 +56,22 @@ impl Pongs {
         unsent.min(self.written as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ALWAYS_WRITTEN, Pongs};
+
+    #[test]
+    fn a_pong_is_held_back_over_the_mark_and_after_a_kilobyte_of_others() {
+        for (written, unsent, is_held) in [
+            (ALWAYS_WRITTEN, 5001, false),
+            (ALWAYS_WRITTEN + 1, 5000, false),
+            (ALWAYS_WRITTEN + 1, 5001, true),
+        ] {
+            let mut pongs = Pongs::new(5000);
+            pongs.count(0, written);
+            assert_eq!(pongs.hold_back(b"ping", unsent), is_held, "{written}, {unsent}");
+            assert_eq!(pongs.take_held().is_some(), is_held);
+        }
+    }
+}
