@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-pub(crate) mod accept;
+pub(crate) mod switching_protocols;
 pub(crate) mod offer;
 pub(crate) mod reply;
 pub(crate) mod request;

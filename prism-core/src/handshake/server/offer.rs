@@ -8,7 +8,7 @@ use crate::{
         accept_key::AcceptKey,
         error::HandshakeError,
         http::tokens,
-        server::{accept::Accept, request::Request},
+        server::{request::Request},
     },
     websocket::WebSocket,
 };
