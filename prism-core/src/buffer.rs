@@ -16,11 +16,11 @@ use alloc::vec::Vec;
 ///   | consumed |  message so far  | consumed headers |  unparsed  |   spare   |
 /// ```
 ///
-/// Memory follows the bytes that have arrived, never the length that a frame header declares. The
-/// buffer is at most twice as large as what it has held (plus the spare bytes that were asked for),
-/// and beyond 512 KiB at most 1.5 times. A declared length can only make it smaller: the buffer
-/// does not grow beyond the end of the message. It never shrinks. All work is linear in the bytes
-/// received.
+/// Memory follows the bytes that have arrived, never the length that a frame header declares.
+/// Counting the spare bytes that are asked for, the buffer grows to at most twice what has arrived
+/// since it was last empty, and beyond 512 KiB to at most 1.5 times that. A declared length can
+/// only keep it smaller: it then grows no further than the message needs. It never shrinks. All
+/// work is linear in the bytes received.
 ///
 /// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
 /// shared with other connections, dropped, or replaced.
@@ -82,7 +82,7 @@ impl RecvBuffer {
 
     /// Returns the free memory after the received bytes, at least `at_least` bytes, to read into.
     ///
-    /// The call may allocate, and move what was received. The slice is initialised, but its
+    /// The call may allocate, and move what was received. The slice is initialized, but its
     /// contents are unspecified, such as old bytes of this buffer. Pass the number of bytes that
     /// were read to [`received`](Self::received).
     pub fn spare(&mut self, at_least: usize) -> &mut [u8] {

@@ -15,8 +15,8 @@
 //! from it would last for the whole loop. So the search for an event loops over plain values, and
 //! the borrow is made once, after it.
 //!
-//! Each byte is unmasked once, when it arrives. A message that came in one frame is lent where it
-//! lies, and fragments are moved together over the headers between them.
+//! Each byte is unmasked once, when it arrives. A message that was sent as one frame is borrowed in
+//! place, and fragments are joined by moving each over the headers before it.
 
 use crate::{
     buffer::RecvBuffer,
@@ -320,8 +320,8 @@ impl WholeMessage {
 }
 
 impl Kind {
-    /// Text that came in one piece is checked here alone, and text in pieces for the second time.
-    /// [`utf8`] says why.
+    /// Text that arrived at once is checked only here, and text that arrived in pieces for the
+    /// second time. [`utf8`] says why.
     fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
         Ok(Event::Message(match self {
             Self::Text => {

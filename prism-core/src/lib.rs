@@ -70,8 +70,8 @@
 //!
 //!     let mut shut = false;
 //!     while ws.wants_read() {
-//!         // 1. Handle what has arrived. After a protocol error, the close frame that reports it is in
-//!         // `out`, and `receive_eof` below returns the error again.
+//!         // 1. Handle what has arrived. After a protocol error, the close frame that reports it is
+//!         // in `out`, and `receive_eof` below returns the error again.
 //!         while let Ok(Some(event)) = ws.receive(&mut input, &mut out) {
 //!             if let Event::Message(message) = event {
 //!                 let _ = ws.send(message, &mut out); // fails only once the connection is closing
@@ -94,11 +94,11 @@
 //!             Ok(count) => input.received(count),
 //!             Err(error) => match error.kind() {
 //!                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-//!                 _ => ws.receive_eof().map_err(|_| error)?, // `Ok` if a close frame had arrived
+//!                 _ => ws.receive_eof().map_err(|_| error)?, // `Ok` after a close frame
 //!             },
 //!         }
-//!         // 4. Pass the time, for keepalive pings, dead peers and closes that take too long. After an
-//!         // error, `wants_read` returns `false` within the close timeout.
+//!         // 4. Pass the time, for keepalive pings, dead peers and closes that take too long. After
+//!         // an error, `wants_read` returns `false` within the close timeout.
 //!         let _ = ws.handle_timeout(start.elapsed(), &mut out);
 //!     }
 //!     Ok(())

@@ -138,9 +138,9 @@ impl ClientHandshake {
         matches!(self.stage, Stage::Head { refused: true } | Stage::Body(_))
     }
 
-    /// Tells the handshake that nothing more will be read, because the transport has ended or
-    /// failed, or because the caller has waited long enough. Returns a refusal with as much of its
-    /// body as has arrived, or without headers if its head is incomplete.
+    /// Tells the handshake that nothing more will be read, because the transport has reached its
+    /// end or has failed, or because the caller has waited long enough. Returns a refusal with as
+    /// much of its body as has arrived, or without headers if its head is incomplete.
     ///
     /// # Errors
     /// [`HandshakeError::UnexpectedEof`] if neither a whole 101 nor the status of a refusal has

@@ -48,8 +48,8 @@ pub enum HandshakeError {
     InvalidRequestLine,
     /// The first line of a response is malformed (RFC 9112 §4).
     InvalidStatusLine,
-    /// The request's target is not a valid path, an absolute `http:`, `https:`, `ws:` or `wss:`
-    /// URL, or the `*` of an OPTIONS request (RFC 9112 §3.2).
+    /// The request's target is neither a valid path, nor an absolute `http:`, `https:`, `ws:` or
+    /// `wss:` URL, nor the `*` of an OPTIONS request (RFC 9112 §3.2).
     InvalidTarget,
     /// `Sec-WebSocket-Version` is not a single number (RFC 6455 §4.1).
     InvalidVersion,

@@ -118,7 +118,7 @@ impl ClientRequest {
     }
 }
 
-/// Returns whether our comma-separated list contains a subprotocol. The case matters.
+/// Returns whether our comma-separated list contains a subprotocol. Names are case-sensitive.
 pub(crate) fn offers(subprotocols: &str, name: &str) -> bool {
     subprotocols.split(", ").any(|offered| offered == name)
 }

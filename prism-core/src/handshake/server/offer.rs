@@ -29,7 +29,8 @@ impl<'a> Request<'a> {
     /// accepted. Prism's adapters do this themselves.
     ///
     /// # Errors
-    /// The first rule that the request breaks. [`HandshakeError::reply`] is the response to send.
+    /// If the request is not valid: the first rule that it breaks. [`HandshakeError::reply`] is
+    /// what to send.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
         let accept_key = self.check_upgrade()?;
         Ok(Offer::new(self.clone(), accept_key))

@@ -183,8 +183,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Frames follow a request for an upgrade, and their start must be unambiguous: a request can
-    /// be smuggled in what one hop takes for a body and the next one for frames.
+    /// Frames follow an upgrade request, and their start must be unambiguous: a request can be
+    /// smuggled in what one hop takes for a body and the next one for frames.
     fn check_no_body(&self) -> Result<(), HandshakeError> {
         match (self.known.only(Name::TransferEncoding), self.known.only(Name::ContentLength)) {
             (Only::None, Only::None | Only::One(b"0")) => Ok(()),
