@@ -1,24 +1,25 @@
-//! [`RecvBuffer`]: the caller's input memory, in which frames are unmasked, joined and lent out.
+//! [`RecvBuffer`]: the caller's receive buffer, in which frames are unmasked, joined and lent out.
 
 mod growth;
 
 use alloc::vec::Vec;
 
-/// The memory that received bytes are put into, and that [events](crate::Event) are borrowed from.
+/// The buffer that holds received bytes, and that [events](crate::Event) borrow from.
 ///
 /// It belongs to the caller, who fills it from any transport: either by reading into
-/// [`spare`](Self::spare) and reporting the number of bytes with [`received`](Self::received), or
-/// with [`extend_from_slice`](Self::extend_from_slice). The state machine works in place: it
-/// unmasks each frame where it lies, moves the fragments of a message together, and lends the
-/// finished message to the caller without a copy.
+/// [`spare`](Self::spare) and passing the number of bytes to [`received`](Self::received), or with
+/// [`extend_from_slice`](Self::extend_from_slice). The state machine works in place: it unmasks
+/// each frame within the buffer, closes the gaps between the fragments of a message, and returns
+/// the finished message as a borrow of the buffer.
 ///
 /// ```text
-///   0        start      start + joined     head         tail        data.len()
-///   |  dead  |  message so far  |   hole    |  unparsed  |   spare   |
+///   | consumed |  message so far  | consumed headers |  unparsed  |   spare   |
 /// ```
 ///
-/// Memory grows with what has arrived, at most to a small multiple of it (half as much again for
-/// what is large), and never with what a frame header claims: a claim can only make it less. All
+/// Memory follows the bytes that have arrived, never the length that a frame header declares.
+/// Counting the spare bytes that are asked for, the buffer grows to at most twice what has arrived
+/// since it was last empty, and beyond 512 KiB to at most 1.5 times that. A declared length can
+/// only keep it smaller: it then grows no further than the message needs. It never shrinks. All
 /// work is linear in the bytes received.
 ///
 /// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
@@ -81,8 +82,9 @@ impl RecvBuffer {
 
     /// Returns the free memory after the received bytes, at least `at_least` bytes, to read into.
     ///
-    /// Its contents are undefined (old bytes of this buffer). Report what was read with
-    /// [`received`](Self::received).
+    /// The call may allocate, and move what was received. The slice is initialized, but its
+    /// contents are unspecified, such as old bytes of this buffer. Pass the number of bytes that
+    /// were read to [`received`](Self::received).
     pub fn spare(&mut self, at_least: usize) -> &mut [u8] {
         if self.data.len() - self.tail < at_least {
             self.make_room(at_least);
@@ -90,7 +92,7 @@ impl RecvBuffer {
         &mut self.data[self.tail..]
     }
 
-    /// Reports that the first `count` bytes of [`spare`](Self::spare) have been filled.
+    /// Tells the buffer that the first `count` bytes of [`spare`](Self::spare) have been filled.
     ///
     /// # Panics
     /// If `count` exceeds the number of spare bytes.
@@ -105,8 +107,8 @@ impl RecvBuffer {
         self.tail += bytes.len();
     }
 
-    /// Discards everything received. The memory is kept, and so is the number of
-    /// [fragments](Self::hold_after).
+    /// Discards everything received. The memory is kept, and so is the number of fragments until
+    /// the [next pause](Self::hold_after).
     pub const fn clear(&mut self) {
         self.rewind();
         self.missing = 0;
@@ -132,8 +134,9 @@ impl RecvBuffer {
         self.joined + (self.tail - self.head)
     }
 
-    /// Moves the contents to another buffer, which is cleared first: from a small buffer that keeps
-    /// an unfinished message to a large one to read into, or back.
+    /// Moves the contents to `other`, in place of what that held, together with the number of
+    /// fragments until the [next pause](Self::hold_after). An unfinished message can thus wait in a
+    /// small buffer of its own, and go on in a large one that connections share for reading.
     pub fn move_to(&mut self, other: &mut Self) {
         other.clear();
         other.extend_from_slice(self.message());
@@ -145,8 +148,8 @@ impl RecvBuffer {
         self.clear();
     }
 
-    /// Makes `receive` pause after joining `fragments` fragments, so that a caller can serve other
-    /// connections in between: 64 KiB can hold ten thousand fragments.
+    /// Makes `receive` pause once it has taken `fragments` fragments of messages, so that a caller
+    /// can serve other connections in between. (64 KiB can hold ten thousand tiny fragments.)
     ///
     /// A paused `receive` returns `None`, although the buffer may hold more. It continues once this
     /// method is called again. There is no limit until the first call.
@@ -167,13 +170,13 @@ impl RecvBuffer {
         self.fragments_left = fragments;
     }
 
-    /// Reduces the number of fragments that may be joined before the next pause.
+    /// Reduces the number of fragments until the next pause by `fragments`, to 0 at the least.
     pub const fn hold_earlier(&mut self, fragments: u32) {
         self.fragments_left = self.fragments_left.saturating_sub(fragments);
     }
 
-    /// Returns whether `receive` is paused: it waits for [`hold_after`](Self::hold_after), and not
-    /// for bytes.
+    /// Returns whether `receive` is paused, and waits for [`hold_after`](Self::hold_after) rather
+    /// than for bytes.
     #[must_use]
     pub const fn is_held(&self) -> bool {
         self.fragments_left == 0

@@ -4,8 +4,8 @@ use core::fmt;
 
 /// A close frame's status code: why the connection is closed (RFC 6455 §7.4).
 ///
-/// Only codes that may appear in a close frame can be constructed, and
-/// [`NO_STATUS`](Self::NO_STATUS), which stands for a close frame without a code.
+/// It is always a code that may appear in a close frame, or [`NO_STATUS`](Self::NO_STATUS), which
+/// stands for a close frame without a code.
 ///
 /// ```
 /// use prism_core::CloseCode;
@@ -19,7 +19,8 @@ pub struct CloseCode(u16);
 impl CloseCode {
     /// 1000: the connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint is going away: a server shuts down, or a browser leaves the page.
+    /// 1001: the endpoint is going away, such as a server that is shutting down or a browser that
+    /// is leaving the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
@@ -44,8 +45,8 @@ impl CloseCode {
     /// 1014: a gateway received an invalid response.
     pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// Returns the code if it may appear in a close frame: 1000 to 1003, 1007 to 1014, 3000 to
-    /// 4999.
+    /// Returns the code if it may appear in a close frame: 1000 to 1003, 1007 to 1014, and 3000
+    /// to 4999. Any other is `None`, even 1005, for which there is [`NO_STATUS`](Self::NO_STATUS).
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
         match code {

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-/// The limits and intervals of a connection, each with a default that is safe on the open internet.
+/// The limits and intervals of the WebSocket protocol, each with a default that is safe on the open
+/// internet.
 ///
 /// Each field has a setter of the same name, so that a configuration can be written as one
 /// expression:
@@ -21,41 +22,52 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The largest message accepted, in bytes, all fragments together; a larger one ends the
-    /// connection with 1009 as soon as a header announces it. Default: 1 MiB: more than messages
-    /// usually have, and a thousand peers in the middle of one hold a gigabyte at most, or half as much
-    /// again if it comes in fragments.
+    /// The largest message accepted, in bytes, all its fragments together. A larger one ends the
+    /// connection with 1009 as soon as a frame header announces it. Default: 1 MiB. Few messages
+    /// are larger, and a thousand peers, each in the middle of a message, take at most 1 GiB of
+    /// memory, or 1.5 GiB if the messages are fragmented.
     pub max_message_size: usize,
-    /// How many empty fragments may follow each other in a message; one more ends the connection
+    /// How many consecutive empty fragments a message may have; one more ends the connection
     /// with 1008. An empty fragment costs its sender next to nothing and carries nothing. Default:
-    /// 32, although no peer has a use for two.
+    /// 32, which is generous, because no sensible peer sends even two in a row. With 0, the first
+    /// one is refused.
     pub max_empty_fragments: u16,
-    /// The largest head of a request or a response, in bytes; a larger one is refused with 431.
-    /// Default: 16 KiB, as in most servers: room for some large cookies and a token.
+    /// The largest HTTP head (first line and headers) of a request or a response, in bytes. A
+    /// server refuses a larger request with 431. A client fails with
+    /// [`HandshakeError::HeadTooLarge`](crate::HandshakeError::HeadTooLarge), unless the response
+    /// is a refusal. Default: 16 KiB, as in most servers: room for some large cookies and a token.
     pub max_head_size: usize,
-    /// The largest number of header lines in a head, at most 128; a head with more is refused with
-    /// 431. Default: 100, as in most servers. A browser sends 15 to 20, and proxies add their own.
-    /// Each line costs time whenever a header is looked up.
+    /// The largest number of header lines in a head; a value above 128 counts as 128. A head with
+    /// more is refused like one that is too large
+    /// ([`HandshakeError::TooManyHeaders`](crate::HandshakeError::TooManyHeaders)). Default: 100,
+    /// as in most servers. A browser sends 15 to 20, and proxies add their own. Each line costs
+    /// time whenever a header is looked up.
     pub max_headers: usize,
-    /// The interval at which the peer is pinged; `None` for never. Default: 20 s, because proxies
-    /// and address translators forget a connection after a minute of silence, and some after half a
-    /// minute.
+    /// The interval at which the peer is pinged, whether the connection is idle or busy; `None` for
+    /// never. Zero counts as a millisecond. Default: 20 s, because proxies and NATs drop a
+    /// connection after a minute of silence, and some after half a minute.
     pub ping_interval: Option<Duration>,
     /// How long the peer may stay silent after a ping before it is considered dead. Any byte
-    /// received counts as an answer. Default: 20 s, so that a phone keeps its connection if it
-    /// leaves a tunnel by then.
+    /// received counts as an answer. Default: 20 s, so that a phone that loses its signal for a
+    /// moment, as in a railway tunnel, keeps its connection.
     pub pong_timeout: Duration,
-    /// How many bytes may be unsent before only the newest pong is kept (RFC 6455 §5.5.3 allows
-    /// that). This bounds the cost of a peer that pings and does not read. Default: 64 KiB, which
-    /// is thousands of pongs, more than any peer waits for.
-    pub pong_mark: usize,
-    /// How long the peer may take to answer a close frame, and then to close the transport.
-    /// Default: 5 s: many round trips, for a step that achieves no more than a clean end.
+    /// While more than this many bytes of output are unsent, pongs are held back, and only the
+    /// newest is kept (RFC 6455 §5.5.3 allows that). This bounds the cost of a peer that pings and
+    /// does not read. The first kilobyte of pongs is sent in any case. Default: 64 KiB, which is
+    /// thousands of pongs, more than any peer needs.
     ///
-    /// The timeout is extended while the peer is still busy taking what was sent before the close
-    /// frame: always if it takes a kilobyte per second, and otherwise so often that closing takes
-    /// at most 24 timeouts, which is two minutes by default. So closing ends in time, whatever the
-    /// peer does.
+    /// With the core alone: leave unsent bytes in the output, because
+    /// [`Output::unsent_bytes`](crate::Output::unsent_bytes) is what counts. A caller that takes
+    /// them out and blocks until they are sent, as in the [example](crate#the-whole-loop), collects
+    /// no pongs anyway.
+    pub pong_mark: usize,
+    /// How long the peer may take to answer a close frame, and then again to close the transport.
+    /// Default: 5 s, which is many round trips. A longer wait gains no more than a clean end.
+    ///
+    /// A peer that is still reading what was sent before the close frame gets more time. If it
+    /// reads at least 1 KiB per second, it gets as long as it needs. If it reads more slowly,
+    /// closing takes at most 24 timeouts in all, which is two minutes by default. If it reads
+    /// nothing, it gets no more time. What was sent before is finite, so closing always ends.
     pub close_timeout: Duration,
 }
 

@@ -5,15 +5,21 @@ use core::fmt;
 
 use crate::close_code::CloseCode;
 
-/// The peer broke the protocol, or is gone. The connection has failed.
+/// A violation of the protocol by the peer, or the loss of the peer. The connection has failed.
 ///
-/// The error is final: every later `receive` returns the same one. The close frame with its
-/// [`close_code`](Self::close_code) is already in the output. Send the output, then shut the
-/// transport down when [`wants_shutdown`](crate::WebSocket::wants_shutdown) says so.
+/// The error is final. It is reported to the peer with a close frame, unless it has no
+/// [`close_code`](Self::close_code). Section numbers refer to RFC 6455.
+///
+/// With the core alone: every later `receive` returns the same error. A
+/// [`WebSocket`](crate::WebSocket) has already appended the close frame to its output; with the
+/// halves, pass the error to [`Outbound::fail`](crate::Outbound::fail). Send the output, and shut
+/// the transport down once [`wants_shutdown`](crate::WebSocket::wants_shutdown) returns `true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The peer did not answer our close frame, or close the transport, within the close timeout.
+    /// The peer did not answer a close frame within the [close
+    /// timeout](crate::Config::close_timeout). Prism's adapters also report a peer that did not
+    /// close the transport in time.
     CloseTimeout,
     /// A control frame announced this many bytes of payload; at most 125 are allowed (§5.5).
     ControlTooLong(u64),
@@ -27,34 +33,37 @@ pub enum ProtocolError {
     InvalidCloseReason,
     /// A text message was not UTF-8 (§8.1).
     InvalidUtf8,
-    /// Nothing was received from the peer after a keepalive ping.
+    /// Nothing was received from the peer within
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) of a keepalive ping.
     KeepaliveTimeout,
     /// A length had its top bit set (§5.2).
     LengthOverflow,
     /// A server sent a masked frame (§5.1).
     MaskedFrame,
-    /// A message was larger than the configured limit of this many bytes.
+    /// A message exceeded the configured limit. The value is that limit, in bytes.
     MessageTooBig(usize),
     /// A length was not in its shortest form (§5.2).
     NonMinimalLength,
-    /// A frame had a reserved bit set to which no extension gives a meaning (§5.2).
+    /// A frame had a reserved bit set, which only an extension may use (§5.2). Prism negotiates
+    /// none.
     ReservedBits,
     /// A frame had an opcode that is not defined (§5.2).
     ReservedOpcode(u8),
-    /// More empty fragments followed each other than the configured limit allows.
+    /// More consecutive empty fragments arrived than the configured limit allows.
     TooManyEmptyFragments,
     /// A close frame's payload was one byte long, which is too short for a code (§5.5.1).
     TruncatedCloseCode,
     /// A continuation frame arrived without a message to continue (§5.4).
     UnexpectedContinuation,
-    /// The transport ended without a close frame (§7.1.5).
+    /// The transport reached its end, and no close frame had arrived (§7.1.5).
     UnexpectedEof,
     /// A client sent an unmasked frame (§5.1).
     UnmaskedFrame,
 }
 
 impl ProtocolError {
-    /// Returns the code of the close frame that tells the peer; `None` if the peer is gone.
+    /// Returns the code of the close frame that reports this error to the peer; `None` if the peer
+    /// is gone.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
@@ -104,12 +113,13 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// The caller asked for something that cannot be sent. Nothing was written, and the connection goes
-/// on.
+/// The reason why something cannot be sent. Nothing was written, and the state of the connection
+/// has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// A close frame was sent or received, or the connection has failed: nothing may follow.
+    /// A close frame was sent or received, or the connection has failed, so that nothing more may
+    /// be sent.
     Closed,
     /// The payload of a ping or a pong is this many bytes long; at most 125 are allowed.
     ControlTooLong(usize),

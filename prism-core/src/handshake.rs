@@ -16,6 +16,15 @@
 //!     Refused  <------------ any other status: a Reply ------------------+
 //! ```
 //!
+//! | word | side | what it is |
+//! |---|---|---|
+//! | request | both | asks for an upgrade, or (on a server) for a page |
+//! | offer | server | a request that is a valid opening handshake, not yet accepted |
+//! | reply | server | any response other than a 101, to be written |
+//! | response | client | what the server sent, as read: status, headers, body |
+//! | answer | client | what the response means: accepted or refused |
+//! | refusal | client | a response with a final status other than 101 |
+//!
 //! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.
 //! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket).
 

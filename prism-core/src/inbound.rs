@@ -15,8 +15,8 @@
 //! from it would last for the whole loop. So the search for an event loops over plain values, and
 //! the borrow is made once, after it.
 //!
-//! Each byte is unmasked once, when it arrives. A message that came in one frame is lent where it
-//! lies, and fragments are moved together over the headers between them.
+//! Each byte is unmasked once, when it arrives. A message that was sent as one frame is borrowed in
+//! place, and fragments are joined by moving each over the headers before it.
 
 use crate::{
     buffer::RecvBuffer,
@@ -34,10 +34,10 @@ use crate::{
 
 /// The receiving half of a connection.
 ///
-/// It answers nothing itself: the caller passes each event to
-/// [`Outbound::answer`](crate::Outbound::answer), and an error to
-/// [`Outbound::fail`](crate::Outbound::fail). A [`WebSocket`](crate::WebSocket) does just that. The
-/// halves are for drivers that send in one place while they lend an event in another.
+/// It answers nothing itself: pass each event to [`Outbound::answer`](crate::Outbound::answer), and
+/// an error to [`Outbound::fail`](crate::Outbound::fail), as a [`WebSocket`](crate::WebSocket)
+/// does. The halves are for programs in which other tasks send while one reads: that one owns the
+/// `Inbound`, and all of them share the `Outbound`, behind a lock.
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
@@ -107,7 +107,8 @@ impl Inbound {
 
     /// Returns the next event in `input`; `None` if more bytes are needed.
     ///
-    /// After a close frame everything is discarded unread (RFC 6455 §1.4).
+    /// After the peer's close frame, all further input is discarded (RFC 6455 §1.4), and the result
+    /// is `None`.
     ///
     /// # Errors
     /// If the peer broke the protocol. Every later call returns the same error.
@@ -130,11 +131,13 @@ impl Inbound {
         event.map(Some).inspect_err(|error| self.end(Err(*error)))
     }
 
-    /// Reports that the transport has ended, so that no more bytes will arrive.
+    /// Tells this half that the transport has reached its end or has failed. First call
+    /// [`receive`](Self::receive) until it returns `None`: events that are still in the buffer are
+    /// lost.
     ///
     /// # Errors
-    /// [`ProtocolError::UnexpectedEof`] if no close frame arrived before, or the error that ended
-    /// the connection earlier.
+    /// [`ProtocolError::UnexpectedEof`] if no close frame had arrived, or the error that ended the
+    /// connection earlier.
     pub const fn receive_eof(&mut self) -> Result<(), ProtocolError> {
         if let Stage::Ended(result) = self.stage {
             return result;
@@ -143,7 +146,9 @@ impl Inbound {
         Err(ProtocolError::UnexpectedEof)
     }
 
-    /// Returns whether anything was received since the last call. The keepalive needs to know.
+    /// Returns whether [`receive`](Self::receive) has seen new bytes since the last call of this
+    /// method. Pass the result to [`Outbound::handle_timeout`](crate::Outbound::handle_timeout):
+    /// any byte shows that the peer is alive.
     pub const fn take_heard(&mut self) -> bool {
         core::mem::replace(&mut self.heard, false)
     }
@@ -315,8 +320,8 @@ impl WholeMessage {
 }
 
 impl Kind {
-    /// Text that came in one piece is checked here alone, and text in pieces for the second time.
-    /// [`utf8`] says why.
+    /// Text that arrived at once is checked only here, and text that arrived in pieces for the
+    /// second time. [`utf8`] says why.
     fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
         Ok(Event::Message(match self {
             Self::Text => {

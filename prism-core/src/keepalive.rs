@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::deadline::{Deadline, Span};
 
-/// Pings the peer at each interval, and gives it up if nothing was received after a ping.
+/// Pings the peer at each interval, and gives up on it if nothing was received after a ping.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
     next_ping: Deadline,

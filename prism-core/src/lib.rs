@@ -1,9 +1,9 @@
 //! WebSocket (RFC 6455) as a pure state machine: bytes in, events out.
 //!
-//! The crate does no I/O, and has no clock, no randomness and no runtime: bytes, time and random
-//! numbers are arguments. So it fits any transport, blocking or not, and any test. To run a server
-//! or a client on an async runtime, use one of Prism's adapters, such as `prism-tokio`. Use this
-//! crate directly for a transport of your own, or for fuzzing.
+//! The crate does no I/O and has no clock, no randomness and no runtime. Bytes, time and random
+//! numbers are arguments, so it works with any transport, blocking or not, and every test can be
+//! deterministic. To run a server or a client on an async runtime, use one of Prism's adapters,
+//! such as `prism-tokio`. Use this crate directly for a transport of your own, or for fuzzing.
 //!
 //! # The pieces
 //!
@@ -14,15 +14,18 @@
 //!   transport ◄── BytesMut  ◄───────┴── send() ping() close() ◄─┘
 //! ```
 //!
-//! - [`RecvBuffer`] is your input memory. An [`Event`] borrows it and nothing else, so you can send
-//!   while you hold one. A message that arrived in one piece is borrowed where it lies: nothing is
-//!   copied or allocated.
-//! - Output is appended to a [`BytesMut`](bytes::BytesMut) of yours.
-//! - [`ServerHandshake`] and [`ClientHandshake`] read the HTTP heads and create a [`WebSocket`],
+//! - [`RecvBuffer`] is your receive buffer. An [`Event`] borrows it and nothing else, so you can
+//!   send while you hold one. A message that the peer sent as one frame is borrowed directly from
+//!   the buffer: nothing is copied or allocated.
+//! - Output is appended to a buffer that you supply: a [`BytesMut`](bytes::BytesMut), or your own
+//!   [`Output`].
+//! - [`ServerHandshake`] and [`ClientHandshake`] read the HTTP head (the first line and the
+//!   headers). [`Offer::accept`] and [`Accepted::into_websocket`] then return the [`WebSocket`],
 //!   which does everything after that: messages, fragments, masks, UTF-8, ping and pong, keepalive,
 //!   and the close handshake.
 //! - [`Header`], [`apply_mask`] and [`accept_key`] are useful on their own. [`Inbound`] and
-//!   [`Outbound`] are the two halves of a [`WebSocket`], for drivers that send in several places.
+//!   [`Outbound`] are the two halves of a [`WebSocket`], for programs in which other tasks send
+//!   while one reads.
 //!
 //! # The whole loop
 //!
@@ -67,13 +70,14 @@
 //!
 //!     let mut shut = false;
 //!     while ws.wants_read() {
-//!         // 1. Handle what has arrived. After an error, its close frame is in `out`.
+//!         // 1. Handle what has arrived. After a protocol error, the close frame that reports it is
+//!         // in `out`, and `receive_eof` below returns the error again.
 //!         while let Ok(Some(event)) = ws.receive(&mut input, &mut out) {
 //!             if let Event::Message(message) = event {
 //!                 let _ = ws.send(message, &mut out); // fails only once the connection is closing
 //!             }
 //!         }
-//!         // 2. Send the output, and end our side when the protocol says so.
+//!         // 2. Send the output, and shut down the write side when the protocol says so.
 //!         if stream.write_all(&out.split()).is_err() {
 //!             ws.handle_write_error(); // what the peer sent can still be read
 //!         }
@@ -81,20 +85,21 @@
 //!             let _ = stream.shutdown(Shutdown::Write); // fails if the peer has reset it
 //!             shut = true;
 //!         }
-//!         // 3. Read, but no longer than until the next deadline.
+//!         // 3. Read, and wait until the next deadline at most.
 //!         let wait = ws.poll_timeout().map(|due| due.saturating_sub(start.elapsed()));
-//!         // (This fails if the peer has reset the connection: what it sent can still be read.)
+//!         // A failure is ignored: the peer has reset the connection, but what it sent can be read.
 //!         let _ = stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))));
 //!         match stream.read(input.spare(4096)) {
 //!             Ok(0) => ws.receive_eof()?,
 //!             Ok(count) => input.received(count),
 //!             Err(error) => match error.kind() {
 //!                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-//!                 _ => ws.receive_eof().map_err(|_| error)?, // an error unless the peer had closed
+//!                 _ => ws.receive_eof().map_err(|_| error)?, // `Ok` after a close frame
 //!             },
 //!         }
-//!         // 4. Pass the time: for keepalive pings, dead peers, and closes that take too long.
-//!         let _ = ws.handle_timeout(start.elapsed(), &mut out); // after an error, `wants_read` ends soon
+//!         // 4. Pass the time, for keepalive pings, dead peers and closes that take too long. After
+//!         // an error, `wants_read` returns `false` within the close timeout.
+//!         let _ = ws.handle_timeout(start.elapsed(), &mut out);
 //!     }
 //!     Ok(())
 //! }
@@ -146,20 +151,23 @@
 //!
 //! # Guarantees
 //!
-//! - **Nothing from the network panics**, takes more than linear time, or allocates what it only
-//!   announces: memory grows with the bytes that arrived, and stays within a small multiple of the
-//!   [limits](Config).
+//! - **No input from the network causes a panic**, or work that is more than linear in its length.
+//!   Nothing is allocated for a length that is only declared: memory grows as bytes arrive, and
+//!   stays within a small multiple of the [limits](Config). [`RecvBuffer`] gives the figures.
 //! - **Errors say who is at fault**: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
-//!   ([`SendError`]). A peer's error is final: the close frame with its code is already in the
-//!   output, and every later call returns the same error.
-//! - **It does not matter how the bytes are cut**: whole or byte by byte, they give the same events
-//!   and the same output.
-//! - **Text is checked as it arrives**, and fails at the first wrong byte, across fragments too.
+//!   ([`SendError`]). A peer's error is final: every later `receive` returns it again. A
+//!   [`WebSocket`] has already appended the close frame that reports it. For a [`HandshakeError`],
+//!   a server sends the [`reply`](HandshakeError::reply).
+//! - **It does not matter how the input is split into reads**: the events and the output are the
+//!   same, even if it arrives one byte at a time.
+//! - **Text is checked as it arrives**, across fragments too, and the connection fails at the first
+//!   byte that is not UTF-8.
 //!
 //! # Features
 //!
-//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, detects the CPU's
-//! vector units at run time, for masking and for checking UTF-8. It changes nothing else.
+//! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, enables the detection
+//! of the CPU's SIMD extensions at run time, for masking and for checking UTF-8. It changes nothing
+//! else.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 

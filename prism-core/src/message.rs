@@ -44,7 +44,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Copies the message out of the receive buffer.
+    /// Copies the payload into a message that owns it.
     #[must_use]
     pub fn into_owned(self) -> OwnedMessage {
         match self {
@@ -75,16 +75,21 @@ impl OwnedMessage {
 }
 
 /// An event of a connection, returned by [`receive`](crate::WebSocket::receive). It borrows the
-/// input buffer and nothing else.
+/// receive buffer and nothing else.
+///
+/// A [`WebSocket`](crate::WebSocket) answers pings and close frames itself. With the halves, pass
+/// each event to [`Outbound::answer`](crate::Outbound::answer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A complete message.
     Message(Message<'a>),
-    /// A ping. The pong is already in the output.
+    /// A ping. The pong is appended to the output at once, or [held
+    /// back](crate::Config::pong_mark).
     Ping(&'a [u8]),
     /// A pong, whether requested or not.
     Pong(&'a [u8]),
-    /// The peer's close frame, which is the last event. The answer is already in the output.
+    /// The peer's close frame, which is the last event. It is answered with an echo, unless it is
+    /// itself the answer to a close frame.
     Close(CloseFrame<'a>),
 }
 

@@ -32,10 +32,10 @@ use crate::{
     state::{Role, State},
 };
 
-/// The sending half of a connection. [`Inbound`](crate::Inbound) says what the halves are for.
+/// The sending half of a connection. See [`Inbound`](crate::Inbound) for when to use the halves.
 ///
-/// All output is appended to the caller's [`Output`], usually a [`BytesMut`](bytes::BytesMut). The
-/// caller removes what it has sent from the front ([`advance`](bytes::Buf::advance)).
+/// All output is appended to the caller's [`Output`], usually a [`BytesMut`](bytes::BytesMut). Once
+/// it has been sent, the caller removes it from the front ([`advance`](bytes::Buf::advance)).
 #[derive(Debug)]
 pub struct Outbound {
     writer: FrameWriter,
@@ -87,7 +87,7 @@ impl Outbound {
         }
     }
 
-    /// Returns which end of the connection this is.
+    /// Returns which side of the connection this is.
     ///
     /// ```
     /// use prism_core::{Config, MaskKeys, Outbound, Role};
@@ -111,8 +111,8 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends the frame header of a message to `out`, for a caller that sends the payload directly
-    /// after it, without copying it into `out`.
+    /// Appends only the frame header of a message to `out`. The caller then sends the payload
+    /// itself, directly after it, without a copy in `out`.
     ///
     /// Returns `false`, and appends nothing, on a client: a client has to mask the payload, so it
     /// uses [`send`](Self::send).
@@ -128,8 +128,8 @@ impl Outbound {
         Ok(self.writer.write_header(message, out))
     }
 
-    /// Appends an encoded message. A server shares its bytes. A client masks them with a new key,
-    /// and so copies them.
+    /// Appends an encoded message to `out`. A server passes it to [`Output::append`], which may
+    /// share its bytes. A client has to mask it with a new key, so it copies it.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open.
@@ -143,7 +143,8 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a ping to `out`. The peer answers with an [`Event::Pong`] of the same payload.
+    /// Appends a ping to `out`. The peer's answer arrives as an [`Event::Pong`] with the same
+    /// payload.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
@@ -163,9 +164,10 @@ impl Outbound {
 
     /// Starts the close handshake: appends a close frame, after which nothing more is sent.
     ///
-    /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
-    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
-    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
+    /// Returns `true` if this call started it, and `false` if the connection was already closing or
+    /// closed. A reason of more than 123 bytes is cut at a character boundary. With
+    /// [`CloseCode::NO_STATUS`] no reason is sent, because it would have to follow a code (RFC 6455
+    /// §5.5.1).
     pub fn close(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) -> bool {
         let is_open = self.is_open();
         if is_open {
@@ -175,7 +177,8 @@ impl Outbound {
         is_open
     }
 
-    /// Answers an event: a ping with a pong, and a close frame with an echo.
+    /// Answers an event: a ping with a pong, and a close frame with an echo, unless a close frame
+    /// has been sent already. Does nothing for other events.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut impl Output) {
         match *event {
             Event::Ping(payload) if self.is_open() => self.write_pong(payload, out),
@@ -199,8 +202,8 @@ impl Outbound {
         }
     }
 
-    /// Fails the connection for a reason of our own: appends a close frame, and does not wait for
-    /// the answer. A reason of more than 123 bytes is cut at a character boundary.
+    /// Fails the connection for a local reason: appends a close frame, and does not wait for the
+    /// peer's answer. A reason of more than 123 bytes is cut at a character boundary.
     pub fn abort(&mut self, code: CloseCode, reason: &str, out: &mut impl Output) {
         if self.is_open() {
             self.writer.write_close(CloseFrame::new(code, reason), out);
@@ -208,18 +211,19 @@ impl Outbound {
         self.finish();
     }
 
-    /// Reports that a write has failed, so that the transport takes no more bytes. Nothing more can
-    /// be sent, and what is in the output is lost.
+    /// Tells the connection that a write has failed, and that the transport takes no more bytes.
+    /// Nothing more can be sent, and what is in the output is lost.
     ///
-    /// The peer may have sent something before its side failed, even a close frame. So
-    /// [`wants_read`](Self::wants_read) still holds, for as long as the close timeout.
+    /// The peer may have sent something before the failure, even a close frame, so
+    /// [`wants_read`](Self::wants_read) still returns `true`, until the close timeout at the
+    /// latest.
     pub fn handle_write_error(&mut self) {
         if let Phase::Open(_) = self.phase {
             self.phase = Phase::Closed(CloseTimer::new());
         }
     }
 
-    /// Reports that the transport has ended.
+    /// Tells this half that the transport has reached its end or has failed.
     pub const fn receive_eof(&mut self) {
         self.phase = Phase::Ended;
     }
@@ -227,8 +231,8 @@ impl Outbound {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], that is, immediately, if a deadline is new.
-    /// [`handle_timeout`](Self::handle_timeout) starts it.
+    /// [`Duration::ZERO`], which means at once, if a deadline has yet to be set. Only
+    /// [`handle_timeout`](Self::handle_timeout) can do that.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
@@ -238,14 +242,15 @@ impl Outbound {
         }
     }
 
-    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
-    /// 584 years ago. Pings the peer, or gives it up. `heard` says whether anything was received
-    /// since the last call.
+    /// Advances this half to the time `now`, which is counted as in
+    /// [`WebSocket::handle_timeout`](crate::WebSocket::handle_timeout). Pings the peer if that is
+    /// due, or gives up on it. `heard` is the result of
+    /// [`Inbound::take_heard`](crate::Inbound::take_heard).
     ///
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
-    /// if the peer did not finish closing. Pass the error to [`fail`](Self::fail), which tells the
-    /// peer.
+    /// if it did not answer a close frame in time. Pass the error to [`fail`](Self::fail), which
+    /// reports it to the peer.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -285,9 +290,9 @@ impl Outbound {
         }
     }
 
-    /// Appends the pong that was held back while too much was unsent, if there is room now. To be
-    /// called after output was sent. A [`WebSocket`](crate::WebSocket) does so whenever bytes or
-    /// the time are passed in.
+    /// Appends the pong that was held back, if any, once no more than [`Config::pong_mark`] is
+    /// unsent. Call this after output has been sent. A [`WebSocket`](crate::WebSocket) does so in
+    /// `receive` and `handle_timeout`.
     pub fn poll_pong(&mut self, out: &mut impl Output) {
         if self.pongs.is_held() && !self.pongs.is_over_mark(out.unsent_bytes()) {
             self.write_held_pong(out);
@@ -297,8 +302,9 @@ impl Outbound {
     /// Returns whether the transport's write side should be shut down once the output has been
     /// sent.
     ///
-    /// The server ends TCP first, so that the client's port is free at once. The client waits for
-    /// that, but not indefinitely (RFC 6455 §7.1.1).
+    /// The server closes TCP first, so that TIME_WAIT is held by the server, and the client's port
+    /// is free at once. The client waits for that, until the close timeout at the latest (RFC 6455
+    /// §7.1.1).
     #[must_use]
     pub const fn wants_shutdown(&self) -> bool {
         match self.phase {
@@ -308,14 +314,13 @@ impl Outbound {
         }
     }
 
-    /// Returns whether to keep reading: the peer's bytes, or the end of the transport, are still
-    /// expected.
+    /// Returns whether to keep reading the transport, if only to see it end.
     #[must_use]
     pub const fn wants_read(&self) -> bool {
         !matches!(self.phase, Phase::Ended)
     }
 
-    /// Returns how far the connection has got.
+    /// Returns the state of the connection.
     #[must_use]
     pub const fn state(&self) -> State {
         match self.phase {

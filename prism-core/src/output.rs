@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::prepared::PreparedMessage;
 
 /// The destination of a connection's output. For most callers a [`BytesMut`] is enough: output is
-/// appended to it, and the caller removes what it has sent from the front
+/// appended at its end, and once it has been sent, the caller removes it from the front
 /// ([`advance`](bytes::Buf::advance)).
 ///
 /// A caller that sends the same [`PreparedMessage`]s to many connections may implement its own
@@ -17,16 +17,18 @@ pub trait Output {
     /// Reserves room for `bytes` more bytes in the [buffer](Self::buffer), before they are
     /// appended.
     ///
-    /// An implementation is free to reserve more or less. The call only lets the memory grow once
-    /// for a frame, and by no more than needed.
+    /// This is a hint, and an implementation may reserve more or less. It lets the buffer grow once
+    /// for each frame, by no more than the frame needs.
     fn reserve(&mut self, bytes: usize) {
         self.buffer().reserve(bytes);
     }
 
-    /// Returns the number of unsent bytes, those of kept messages included.
+    /// Returns the number of bytes that are not sent yet, including those of prepared messages that
+    /// are kept.
     fn unsent_bytes(&self) -> usize;
 
-    /// Appends the [frame](PreparedMessage::frame) of a message that others may share.
+    /// Appends the [frame](PreparedMessage::frame) of a prepared message, whose bytes other
+    /// connections may share.
     fn append(&mut self, message: &PreparedMessage) {
         self.buffer().extend_from_slice(message.frame());
     }

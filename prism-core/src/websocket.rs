@@ -28,8 +28,9 @@ use crate::{
 /// All output is appended to `out`.
 ///
 /// A handshake creates it ([`Offer::accept`](crate::Offer::accept),
-/// [`Accepted::into_websocket`](crate::Accepted::into_websocket)). Create it directly if another
-/// library did the HTTP, as for HTTP/2.
+/// [`Accepted::into_websocket`](crate::Accepted::into_websocket)). Create one directly, with
+/// [`server`](Self::server) or [`client`](Self::client), if another library did the handshake, for
+/// example over HTTP/2 (RFC 8441).
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -55,13 +56,13 @@ pub struct WebSocket {
 }
 
 impl WebSocket {
-    /// Creates a server's end of a connection whose handshake is done.
+    /// Creates the server's side of a connection whose handshake is done.
     #[must_use]
     pub const fn server(config: &Config) -> Self {
         Self { inbound: Inbound::new(Role::Server, config), outbound: Outbound::server(config) }
     }
 
-    /// Creates a client's end of a connection whose handshake is done.
+    /// Creates the client's side of a connection whose handshake is done.
     #[must_use]
     pub const fn client(config: &Config, keys: MaskKeys) -> Self {
         Self {
@@ -73,12 +74,12 @@ impl WebSocket {
     /// Returns the next event in `input`; `None` if more bytes are needed. Answers to pings and to
     /// a close frame are appended to `out`.
     ///
-    /// A message that arrived in one piece is borrowed where it lies: nothing is copied or
-    /// allocated. The event is valid until `input` is used again. After a close frame, everything
-    /// else is discarded, and the result is `None`.
+    /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is
+    /// copied or allocated. The event is valid until `input` is used again. After the peer's close
+    /// frame, all further input is discarded, and the result is `None`.
     ///
     /// # Errors
-    /// If the peer broke the protocol. The close frame that says so is in `out`, and every later
+    /// If the peer broke the protocol. The close frame that reports it is in `out`, and every later
     /// call returns the same error.
     pub fn receive<'b>(
         &mut self,
@@ -95,11 +96,13 @@ impl WebSocket {
         received
     }
 
-    /// Reports that the transport has ended, so that no more bytes will arrive.
+    /// Tells the connection that the transport has reached its end or has failed. First call
+    /// [`receive`](Self::receive) until it returns `None`: events that are still in the buffer are
+    /// lost.
     ///
     /// # Errors
-    /// [`ProtocolError::UnexpectedEof`] if the peer sent no close frame before (RFC 6455 §7.1.5:
-    /// code 1006), or the error that ended the connection earlier.
+    /// [`ProtocolError::UnexpectedEof`] if no close frame had arrived (RFC 6455 §7.1.5: code 1006),
+    /// or the error that ended the connection earlier.
     pub const fn receive_eof(&mut self) -> Result<(), ProtocolError> {
         self.outbound.receive_eof();
         self.inbound.receive_eof()
@@ -129,7 +132,8 @@ impl WebSocket {
         self.outbound.send_prepared(message, out)
     }
 
-    /// Appends a ping to `out`. The peer answers with an [`Event::Pong`] of the same payload.
+    /// Appends a ping to `out`. The peer's answer arrives as an [`Event::Pong`] with the same
+    /// payload.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
@@ -150,9 +154,10 @@ impl WebSocket {
     /// Starts the close handshake: appends a close frame, after which nothing more is sent. The
     /// peer's messages keep arriving until its own close frame.
     ///
-    /// Returns whether this call closed the connection: `false` if it was no longer open. A reason
-    /// of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no
-    /// reason is sent, because it would have to follow a code (RFC 6455 §5.5.1).
+    /// Returns `true` if this call started it, and `false` if the connection was already closing or
+    /// closed. A reason of more than 123 bytes is cut at a character boundary. With
+    /// [`CloseCode::NO_STATUS`] no reason is sent, because it would have to follow a code (RFC 6455
+    /// §5.5.1).
     ///
     /// ```
     /// use prism_core::{CloseCode, Config, WebSocket};
@@ -166,13 +171,13 @@ impl WebSocket {
         self.outbound.close(code, reason, out)
     }
 
-    /// Reports that a write has failed, so that the transport takes no more bytes. Nothing more can
-    /// be sent, and what is in the output is lost.
+    /// Tells the connection that a write has failed, and that the transport takes no more bytes.
+    /// Nothing more can be sent, and what is in the output is lost.
     ///
     /// An error in one direction does not end the other. The peer may have sent messages and a
-    /// close frame before its side failed, and that close frame decides how the connection ended
-    /// (RFC 6455 §7.1.5). So keep reading while [`wants_read`](Self::wants_read) says so, which is
-    /// for the close timeout at most.
+    /// close frame before the failure, and that close frame decides how the connection ended (RFC
+    /// 6455 §7.1.5). Keep reading while [`wants_read`](Self::wants_read) returns `true`, which it
+    /// does until the close timeout at the latest.
     pub fn handle_write_error(&mut self) {
         self.outbound.handle_write_error();
     }
@@ -180,22 +185,25 @@ impl WebSocket {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], that is, immediately, if a deadline is new, as at the start and after a
-    /// close. [`handle_timeout`](Self::handle_timeout) starts it, so that no other method needs to
-    /// know the time.
+    /// [`Duration::ZERO`], which means at once, if a deadline has yet to be set: at the start, and
+    /// after a close. No other method knows the time, so only
+    /// [`handle_timeout`](Self::handle_timeout) can set it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.outbound.poll_timeout()
     }
 
-    /// Passes the current time: a duration since a fixed moment of the caller's choice, less than
-    /// 584 years ago.
+    /// Advances the connection to the time `now`, which is counted from a fixed moment of the
+    /// caller's choice, such as the start of the program. It must not decrease, and must be less
+    /// than 584 years (2^64 ns).
     ///
     /// The call may come early or late, and does only what is due: it appends a ping to `out`, or
-    /// gives up a dead peer or an unfinished close.
+    /// gives up on a dead peer or an unfinished close.
     ///
     /// # Errors
-    /// [`ProtocolError::KeepaliveTimeout`] or [`ProtocolError::CloseTimeout`].
+    /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
+    /// if it did not answer a close frame in time. The first comes with a close frame in `out`.
+    /// Every later [`receive`](Self::receive) returns the error again; this method does not.
     pub fn handle_timeout(
         &mut self,
         now: Duration,
@@ -222,14 +230,14 @@ impl WebSocket {
         self.outbound.wants_shutdown()
     }
 
-    /// Returns how far the connection has got.
+    /// Returns the state of the connection.
     #[must_use]
     pub const fn state(&self) -> State {
         self.outbound.state()
     }
 
-    /// Splits the connection into its halves, for a driver that sends in one place while it lends
-    /// an event in another.
+    /// Splits the connection into its halves, so that other tasks can send while one reads; see
+    /// [`Inbound`].
     #[must_use]
     pub fn split(self) -> (Inbound, Outbound) {
         (self.inbound, self.outbound)

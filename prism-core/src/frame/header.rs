@@ -18,7 +18,7 @@ pub enum OpCode {
     Close = 8,
     /// Requests a pong.
     Ping = 9,
-    /// Answers a ping, or shows unasked that the sender is alive.
+    /// Answers a ping, or is sent unsolicited, to show that the sender is alive.
     Pong = 10,
 }
 
@@ -52,8 +52,8 @@ impl OpCode {
 
 /// A frame's header.
 ///
-/// For protocols that do their own framing; users of a [`WebSocket`](crate::WebSocket) do not need
-/// it.
+/// It is for code that reads or writes frames itself. Users of a [`WebSocket`](crate::WebSocket) do
+/// not need it.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -70,7 +70,8 @@ impl OpCode {
 pub struct Header {
     /// Whether this is the last (or only) frame of its message.
     pub fin: bool,
-    /// The first reserved bit, used by permessage-deflate (RFC 7692 §6).
+    /// The first reserved bit, which permessage-deflate uses (RFC 7692 §6). A
+    /// [`WebSocket`](crate::WebSocket) negotiates no extension, and refuses it.
     pub rsv1: bool,
     /// The kind of the frame.
     pub opcode: OpCode,
@@ -98,9 +99,10 @@ impl Header {
     /// if more bytes are needed.
     ///
     /// # Errors
-    /// If the header is wrong on any connection: RSV2 or RSV3 is set, the opcode is reserved, a
-    /// control frame is fragmented or too long, or the length is not minimal or has its top bit
-    /// set. Whether a mask and RSV1 are allowed depends on the connection, and is not checked here.
+    /// If the header is invalid whatever the connection: RSV2 or RSV3 is set, the opcode is
+    /// reserved, a control frame is fragmented or too long, or the length is not minimal or has its
+    /// top bit set. Whether a mask and RSV1 are allowed depends on the connection, and is not
+    /// checked here.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         if first & RSV2_AND_3 != 0 {
@@ -126,7 +128,8 @@ impl Header {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
-    /// Appends the header to `out`, with the length in its shortest form.
+    /// Appends the header to `out`, with the length in its shortest form. The fields are not
+    /// checked.
     // Inlined into several callers, most of which know the length, or nearly.
     #[inline(always)]
     pub fn encode(&self, out: &mut BytesMut) {

@@ -109,10 +109,10 @@ const LONG: usize = 1024;
 
 const CACHE_LINE: usize = 64;
 
-/// The source of a client's mask keys: a function of the caller that fills memory with random
-/// bytes.
+/// The source of a client's masking keys: a function, supplied by the caller, that fills memory
+/// with random bytes.
 ///
-/// The keys must be unpredictable to the authors of the messages (RFC 6455 §10.3). So use the
+/// The keys must be unpredictable to the authors of the messages (RFC 6455 §10.3): use the
 /// operating system's generator, or a cryptographic one seeded from it. The function is called for
 /// 64 keys at a time. In a test it may give a fixed sequence, so that each run produces the same
 /// bytes.
@@ -137,7 +137,8 @@ type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
 impl MaskKeys {
     const BATCH: usize = 64 * 4;
 
-    /// Takes keys from the bytes that `fill` writes. It must fill the whole slice.
+    /// Takes keys from the bytes that `fill` writes. The function must fill the whole slice,
+    /// because any byte that it leaves is predictable. If it cannot, it has to panic.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
         let fill = Box::new(fill);
         Self(Box::new(Keys { fill, batch: [0; Self::BATCH], used: Self::BATCH }))

@@ -8,11 +8,12 @@ use sha1_smol::Sha1;
 /// RFC 6455 §1.3: the string that only a WebSocket server appends to the key.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Computes the value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2, 5.4).
+/// Computes the value of `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2, step
+/// 5.4).
 ///
-/// The handshakes of this crate do that themselves. Use this if another library does the HTTP, and
-/// a [`WebSocket`](crate::WebSocket) takes over the upgraded connection. The key is used as it is,
-/// and not checked.
+/// The handshakes of this crate do this already. Call it if another library handles HTTP, and a
+/// [`WebSocket`](crate::WebSocket) takes over the upgraded connection. The key is used as is,
+/// without a check.
 ///
 /// ```
 /// let value = prism_core::accept_key("dGhlIHNhbXBsZSBub25jZQ==");

@@ -1,4 +1,5 @@
-//! [`ClientHandshake`]: sends a request and checks the response (RFC 6455 §4.1).
+//! [`ClientHandshake`]: sends a request, reads the response, and returns it as an answer: accepted
+//! or refused (RFC 6455 §4.1).
 
 use alloc::{borrow::ToOwned, string::String};
 
@@ -45,7 +46,7 @@ pub(crate) mod response;
 /// );
 /// match handshake.receive(&mut input)? {
 ///     Some(Answer::Accepted(accepted)) => {
-///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // these, too
+///         let keys = MaskKeys::new(|bytes| bytes.fill(7)); // random as well
 ///         let ws = accepted.into_websocket(&config, keys);
 ///     }
 ///     Some(Answer::Refused(response)) => println!("refused: {response:?}"),
@@ -73,9 +74,10 @@ enum Stage {
 }
 
 impl ClientHandshake {
-    /// Starts a handshake: appends the request to `out`.
+    /// Starts a handshake, which applies the limits on a head in `config`: appends the request to
+    /// `out`.
     ///
-    /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, 7).
+    /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, item 7).
     #[must_use]
     pub fn start(
         config: &Config,
@@ -97,14 +99,14 @@ impl ClientHandshake {
     ///
     /// Interim responses (1xx) are skipped. What follows the head of a 101 stays in `input`. A
     /// refusal is returned with its body, up to 8 KiB of it. Such a body may never end: once
-    /// [`is_refused`](Self::is_refused) returns `true`, wait only a moment. A refusal whose head is
-    /// malformed, or exceeds the limits, is returned with its status alone, without headers and
-    /// body.
+    /// [`is_refused`](Self::is_refused) returns `true`, wait for a second, say, and then call
+    /// [`receive_eof`](Self::receive_eof). A refusal whose head is malformed, or exceeds the
+    /// limits, is returned with its status alone, without headers and body.
     ///
     /// # Errors
-    /// If the response is neither a refusal nor a valid 101: it does not match the request, is not
-    /// valid HTTP/1.1, or exceeds the limits. Each error is returned as soon as it shows. After the
-    /// response: [`HandshakeError::Finished`].
+    /// If the status line is malformed, or if the response is not a refusal and its head is
+    /// malformed, exceeds the limits, or does not match the request. Each error is returned as soon
+    /// as it can be detected. After the answer: [`HandshakeError::Finished`].
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -112,8 +114,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, and only the rest of its response is missing. The rest cannot
-    /// change that there is no connection.
+    /// Returns whether the server has refused, while the rest of its response is yet to arrive.
+    /// Nothing in the rest can change that.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -136,13 +138,13 @@ impl ClientHandshake {
         matches!(self.stage, Stage::Head { refused: true } | Stage::Body(_))
     }
 
-    /// Reports that nothing more will be read: the transport has ended or failed, or the caller
-    /// waits no longer. Returns a refusal with as much of its body as has arrived, or without
-    /// headers if its head is incomplete.
+    /// Tells the handshake that nothing more will be read, because the transport has reached its
+    /// end or has failed, or because the caller has waited long enough. Returns a refusal with as
+    /// much of its body as has arrived, or without headers if its head is incomplete.
     ///
     /// # Errors
-    /// [`HandshakeError::UnexpectedEof`] if not even the status has arrived, and the errors of
-    /// [`receive`](Self::receive).
+    /// [`HandshakeError::UnexpectedEof`] if neither a whole 101 nor the status of a refusal has
+    /// arrived, and the errors of [`receive`](Self::receive).
     pub fn receive_eof<'b>(
         &mut self,
         input: &'b mut RecvBuffer,

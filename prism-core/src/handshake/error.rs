@@ -1,15 +1,17 @@
-//! [`HandshakeError`]: what can be wrong with a request or a response, and how a server replies.
+//! [`HandshakeError`]: what can be wrong with a request or a response, and the reply of a server to
+//! such a request.
 
 use alloc::format;
 use core::fmt;
 
 use crate::handshake::server::reply::Reply;
 
-/// The peer's part of the handshake is invalid. There is no connection.
+/// An error in the peer's part of the handshake. No WebSocket was opened.
 ///
-/// The error's text says what was wrong and what was expected. The error is final: every later call
-/// returns the same one. A server sends [`reply`](Self::reply) and closes the transport; a client
-/// closes it.
+/// The error's text says what was wrong and what was expected. The error is final.
+///
+/// With the core alone: every later call of the handshake returns the same error. A server sends
+/// the [`reply`](Self::reply) and closes the transport; a client only closes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -17,15 +19,17 @@ pub enum HandshakeError {
     BareNewline,
     /// The head contains a control character, such as NUL (RFC 9110 §5.5).
     ControlCharacter,
-    /// The handshake is over: it has returned its request or response already.
+    /// The handshake has already returned its request or its answer. Here the caller is at fault,
+    /// not the peer.
     Finished,
     /// A header continues on the next line (RFC 9112 §5.2).
     FoldedHeader,
-    /// The head is larger than the configured limit of this many bytes.
+    /// The head exceeds the configured limit. The value is that limit, in bytes.
     HeadTooLarge(usize),
-    /// `Sec-WebSocket-Accept` is missing, appears twice, or does not match our key (RFC 6455 §4.1).
+    /// `Sec-WebSocket-Accept` is missing, appears twice, or does not match the client's key (RFC
+    /// 6455 §4.1).
     InvalidAccept,
-    /// `Content-Length` is not a number, or there are different ones (RFC 9112 §6.3).
+    /// `Content-Length` is not a number, or appears with different values (RFC 9112 §6.3).
     InvalidContentLength,
     /// A `%` in a request's path is not followed by two hexadecimal digits (RFC 3986 §2.1).
     InvalidEscape,
@@ -44,11 +48,12 @@ pub enum HandshakeError {
     InvalidRequestLine,
     /// The first line of a response is malformed (RFC 9112 §4).
     InvalidStatusLine,
-    /// The request's target is neither a path nor an absolute `http:` or `ws:` URL (RFC 9112 §3.2).
+    /// The request's target is neither a valid path, nor an absolute `http:`, `https:`, `ws:` or
+    /// `wss:` URL, nor the `*` of an OPTIONS request (RFC 9112 §3.2).
     InvalidTarget,
     /// `Sec-WebSocket-Version` is not a single number (RFC 6455 §4.1).
     InvalidVersion,
-    /// The request for an upgrade has a method other than GET (RFC 6455 §4.2.1).
+    /// The upgrade request has a method other than GET (RFC 6455 §4.2.1).
     MethodNotAllowed,
     /// `Connection` does not contain `upgrade` (RFC 6455 §4.1, §4.2.1).
     MissingConnection,
@@ -56,29 +61,33 @@ pub enum HandshakeError {
     MissingUpgrade,
     /// The first bytes are not HTTP.
     NotHttp,
-    /// The head has more header lines than the configured limit of this many.
+    /// The head has more header lines than the configured limit. The value is that limit.
     TooManyHeaders(usize),
-    /// The request for an upgrade has a body.
+    /// The upgrade request has a body.
     UnexpectedBody,
-    /// The transport ended before the head of the response was complete.
+    /// The transport reached its end before the head of a 101, or the status of a refusal, had
+    /// arrived.
     UnexpectedEof,
-    /// The server agreed to an extension that was not offered (RFC 6455 §4.1).
+    /// The server agreed to an extension, although Prism offers none (RFC 6455 §4.1).
     UnexpectedExtension,
     /// The server agreed to a subprotocol that was not offered, or to several (RFC 6455 §4.1).
     UnexpectedSubprotocol,
-    /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or HTTP/1.0 switches protocols (§15.2).
+    /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or a response in HTTP/1.0 has the
+    /// status 101 (§15.2).
     UnsupportedHttpVersion,
-    /// The version of WebSocket is not 13, or is missing (RFC 6455 §4.4).
+    /// The WebSocket version is missing, or is not 13 (RFC 6455 §4.4).
     UnsupportedVersion,
-    /// The request is HTTP/1.0, which has no upgrade (RFC 9110 §7.8, RFC 6455 §4.2.1).
+    /// The upgrade request is HTTP/1.0, which does not support upgrades (RFC 9110 §7.8, RFC 6455
+    /// §4.2.1).
     UpgradeOfHttp10,
 }
 
 impl HandshakeError {
     /// Returns the status code that a server replies with.
     ///
-    /// It is 502 for errors that only a server can make, as a gateway would report them to its
-    /// client.
+    /// For what can be wrong only with a server's response, such as
+    /// [`InvalidAccept`](Self::InvalidAccept), it is 502, the status with which a gateway reports
+    /// that to its own client.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -118,8 +127,8 @@ impl HandshakeError {
         }
     }
 
-    /// Returns the reply to a request with this error: its text, and the headers that its status
-    /// requires.
+    /// Returns the reply to send to the client: the error's text as the body, and the headers that
+    /// the status requires.
     #[must_use]
     pub fn reply(&self) -> Reply {
         let reply = Reply::text(self.status(), format!("{self}\n"));

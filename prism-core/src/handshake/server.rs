@@ -1,4 +1,5 @@
-//! [`ServerHandshake`]: reads a request and checks it (RFC 6455 §4.2).
+//! [`ServerHandshake`]: reads a request and checks it (RFC 6455 §4.2). A valid opening handshake is
+//! an offer, which can be accepted with a 101; everything else gets a reply.
 
 use crate::{
     buffer::RecvBuffer,
@@ -57,7 +58,7 @@ pub struct ServerHandshake {
 }
 
 impl ServerHandshake {
-    /// Starts a handshake with the configured limits on a head.
+    /// Creates a server's handshake, which applies the limits on a head in `config`.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { reader: HeadReader::new(config), ended: None }
@@ -69,8 +70,8 @@ impl ServerHandshake {
     ///
     /// # Errors
     /// If the request is not valid HTTP/1.1 or HTTP/1.0, or exceeds the limits. Each error is
-    /// returned as soon as it shows. After the request: [`HandshakeError::Finished`], because there
-    /// is one per connection.
+    /// returned as soon as it can be detected. After the request: [`HandshakeError::Finished`],
+    /// because a connection carries only one request.
     pub fn receive_request<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
@@ -87,12 +88,13 @@ impl ServerHandshake {
         request
     }
 
-    /// Reads a request that must be for a WebSocket. `None` means that more bytes are needed.
+    /// Reads a request that has to be an opening handshake. `None` means that more bytes are
+    /// needed.
     ///
     /// This combines [`receive_request`](Self::receive_request) and [`Request::upgrade`].
     ///
     /// # Errors
-    /// Those of both.
+    /// Returns the errors of both.
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,

@@ -1,4 +1,4 @@
-//! [`Answer`]: the outcome of a client's handshake.
+//! [`Answer`]: what a response means to the client: accepted or refused.
 
 use crate::{
     buffer::RecvBuffer,
@@ -14,12 +14,12 @@ use crate::{
 /// How much of a refusal's body is kept, in bytes.
 pub(crate) const MAX_BODY: usize = 8 << 10;
 
-/// A server's response to the opening handshake.
+/// The outcome of a client's handshake: accepted or refused.
 #[derive(Debug)]
 pub enum Answer<'b> {
     /// The server accepted.
     Accepted(Accepted<'b>),
-    /// The server refused: it responded with a status other than 101, so there is no connection.
+    /// The server refused: it responded with a status other than 101, so no WebSocket was opened.
     /// The caller decides whether to follow a redirect or to authenticate.
     Refused(Response<'b>),
 }
@@ -44,8 +44,8 @@ impl<'b> Accepted<'b> {
         core::str::from_utf8(agreed).ok()
     }
 
-    /// Opens the connection. What the server sent after its response is still in the receive
-    /// buffer.
+    /// Opens the connection, whose limits and intervals are those of `config`. No extension is
+    /// negotiated. What the server sent after its response is still in the receive buffer.
     #[must_use]
     pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
         WebSocket::client(config, keys)

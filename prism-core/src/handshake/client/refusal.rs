@@ -1,4 +1,4 @@
-//! [`Refusal`]: a response that refuses, while its body arrives.
+//! [`Refusal`]: a response with a status other than 101, while its body arrives.
 
 use crate::handshake::{
     client::{

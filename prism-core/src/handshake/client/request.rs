@@ -1,4 +1,4 @@
-//! [`ClientRequest`]: a client's request for a WebSocket.
+//! [`ClientRequest`]: the request that a client sends.
 
 use alloc::string::String;
 use core::fmt;
@@ -11,9 +11,9 @@ use crate::handshake::http::{
     tokens::is_token,
 };
 
-/// A client's request for a WebSocket: the server's name, the path, and further headers.
+/// A client's upgrade request: the host, the target, and further headers.
 ///
-/// Everything is checked here, so that no part of it can pass for another header or request.
+/// All parts are checked here, so that none can inject a header or another request.
 ///
 /// ```
 /// use prism_core::{ClientRequest, InvalidRequest};
@@ -36,13 +36,14 @@ pub struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// Creates a request to a `host`, with its port unless it is the scheme's default (RFC 6455
-    /// §4.1, 4), for a `target`: path and query.
+    /// Creates a request for a `target` (path and query) on a `host`, which includes the port,
+    /// unless that is the scheme's default (RFC 6455 §4.1, item 4).
     ///
     /// # Errors
-    /// If the host is empty or contains more than host and port, or if the target does not start
-    /// with `/` or contains characters that must be escaped. An IPv6 zone (`fe80::1%eth0`) has a
-    /// meaning on the local machine only, and must not be sent (RFC 6874 §4).
+    /// [`InvalidRequest::Host`] if the host is empty or contains more than host and port, and
+    /// [`InvalidRequest::Target`] if the target does not start with `/` or contains characters that
+    /// must be escaped. An IPv6 zone (`fe80::1%eth0`) has a meaning on the local machine only, and
+    /// must not be sent (RFC 6874 §4).
     pub fn new(host: &str, target: &str) -> Result<Self, InvalidRequest> {
         let has_zone = host.starts_with('[') && host.contains('%');
         if has_zone || !is_authority(host.as_bytes()) {
@@ -61,29 +62,30 @@ impl ClientRequest {
         &self.target
     }
 
-    /// Adds a header.
+    /// Adds a header. The same name may be added several times; each has a line of its own.
     ///
     /// # Errors
-    /// If the header is malformed, or is one that the handshake sets itself.
+    /// [`InvalidRequest::Header`] if the header is malformed, or the handshake sets it itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidRequest> {
         self.fields.push(name, value)?;
         Ok(self)
     }
 
-    /// Sets the origin on whose behalf the client acts, as a browser would (RFC 6455 §4.1, 8; RFC
-    /// 6454).
+    /// Sets the origin on whose behalf the client acts, as a browser would (RFC 6455 §4.1, item 8;
+    /// RFC 6454).
     ///
     /// # Errors
-    /// If it is malformed.
+    /// [`InvalidRequest::Header`] if it contains a control character.
     pub fn origin(self, origin: &str) -> Result<Self, InvalidRequest> {
         self.header("Origin", origin)
     }
 
-    /// Offers a subprotocol. Those offered first are preferred (RFC 6455 §4.1, 10).
+    /// Offers a subprotocol. Those offered first are preferred (RFC 6455 §4.1, item 10).
     ///
     /// # Errors
-    /// If the name is not a token, or was offered before: "elements [...] MUST all be unique
-    /// strings".
+    /// [`InvalidRequest::Subprotocol`] if the name is not a token, and
+    /// [`InvalidRequest::DuplicateSubprotocol`] if it has already been offered: "elements [...]
+    /// MUST all be unique strings".
     pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidRequest> {
         if !is_token(name.as_bytes()) {
             return Err(InvalidRequest::Subprotocol);
@@ -116,20 +118,21 @@ impl ClientRequest {
     }
 }
 
-/// Returns whether our comma-separated list contains a subprotocol. The case matters.
+/// Returns whether our comma-separated list contains a subprotocol. Names are case-sensitive.
 pub(crate) fn offers(subprotocols: &str, name: &str) -> bool {
     subprotocols.split(", ").any(|offered| offered == name)
 }
 
-/// Why a request cannot be made. Nothing was sent.
+/// The reason why a client's request cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRequest {
-    /// The subprotocol was offered before (RFC 6455 §4.1, 10).
+    /// The subprotocol has already been offered (RFC 6455 §4.1, item 10).
     DuplicateSubprotocol,
     /// A header cannot be sent.
     Header(InvalidHeader),
-    /// The host is empty, has a zone, or is not a host with an optional port.
+    /// The host is empty or malformed (`host` or `host:port` is expected), or has an IPv6 zone
+    /// (`%eth0`).
     Host,
     /// The subprotocol is not a token (RFC 9110 §5.6.2).
     Subprotocol,

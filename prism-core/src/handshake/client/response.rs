@@ -1,4 +1,4 @@
-//! [`Response`]: a server's response.
+//! [`Response`]: what a server sent, as a client reads it: status, headers and body.
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -12,7 +12,8 @@ use crate::handshake::{
     },
 };
 
-/// A server's response to a request for an upgrade. It borrows the receive buffer.
+/// The HTTP response of a server: status, headers, and the body of a refusal. It borrows the
+/// receive buffer.
 #[derive(Clone, Copy)]
 pub struct Response<'a> {
     status: u16,
@@ -40,7 +41,8 @@ impl<'a> Response<'a> {
         self.headers
     }
 
-    /// Returns the value of a header. The values of several lines are [joined](Headers::join).
+    /// Returns the value of a header. The values of several lines are [joined](Headers::join) with
+    /// commas (semicolons for `Cookie`).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.headers.joined(name)
@@ -54,8 +56,8 @@ impl<'a> Response<'a> {
         self.headers.all_text(name)
     }
 
-    /// Returns the body of a refusal: its first 8 KiB, or what had arrived at
-    /// [`receive_eof`](crate::ClientHandshake::receive_eof). Empty for a 101.
+    /// Returns the body of a refusal: its first 8 KiB, or as much as had arrived when
+    /// [`receive_eof`](crate::ClientHandshake::receive_eof) was called. It is empty for a 101.
     #[must_use]
     pub const fn body(&self) -> &'a [u8] {
         self.body

@@ -5,13 +5,14 @@ use core::fmt;
 
 use crate::handshake::http::tokens::is_token;
 
-/// Why a header cannot be sent.
+/// The reason why a header cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidHeader {
     /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The header is one that the handshake, or the framing of the message, sets itself.
+    /// The header is one that Prism sets itself: `Connection`, `Content-Length`, `Host`,
+    /// `Transfer-Encoding`, `Upgrade`, or any `Sec-WebSocket-` header.
     Reserved,
     /// The value contains a control character, such as CR or LF (RFC 9110 §5.5).
     Value,

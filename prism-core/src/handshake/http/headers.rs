@@ -12,7 +12,7 @@ use crate::handshake::http::{
 /// order received.
 ///
 /// They are read in place, in the receive buffer. They are valid: names are tokens, and values
-/// contain no control characters (RFC 9110 §5). The case of names does not matter.
+/// contain no control characters (RFC 9110 §5). Names are case-insensitive.
 #[derive(Clone, Copy)]
 pub struct Headers<'a> {
     /// Whole lines, each with its CR LF, without the empty line at the end.
@@ -33,7 +33,7 @@ impl<'a> Headers<'a> {
         HeadersIter { lines: Lines(self.lines) }
     }
 
-    /// Returns the values of a header as received, one for each line.
+    /// Returns the trimmed values of a header as bytes, one for each line.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         Lines(self.lines).filter_map(move |line| {
             // Most lines have another name, so only matching ones are taken apart.
@@ -53,9 +53,9 @@ impl<'a> Headers<'a> {
     /// Joins the values of a header's lines, in their order: with `", "` (RFC 9110 §5.3), or with
     /// `"; "` for `Cookie` (RFC 9113 §8.2.3).
     ///
-    /// Returns `None` if there is no value. A single one is borrowed, if it is UTF-8. What is not
-    /// UTF-8 is replaced as by [`String::from_utf8_lossy`], so that an unreadable line hides
-    /// neither itself nor the others.
+    /// Returns `None` if there is no value. A single one is borrowed, if it is UTF-8. Bytes that
+    /// are not UTF-8 are replaced, as by [`String::from_utf8_lossy`], so that one invalid line does
+    /// not hide the whole header.
     ///
     /// `Set-Cookie` is joined too, as Fetch does in browsers, but cannot be split again, because
     /// its values contain commas. Iterate over [`all`](Self::all) of its lines instead.
@@ -82,8 +82,8 @@ impl<'a> Headers<'a> {
         Some(joined)
     }
 
-    /// Returns the values of a header as text, one for each line. What is not UTF-8 is replaced as
-    /// by [`String::from_utf8_lossy`].
+    /// Returns the values of a header as text, one for each line. Bytes that are not UTF-8 are
+    /// replaced, as by [`String::from_utf8_lossy`].
     pub fn all_text<'n>(
         self,
         name: &'n str,
@@ -120,7 +120,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// [`Headers`] that own their lines, and so outlive the head.
+/// An owned copy of [`Headers`], independent of the receive buffer.
 #[derive(Clone)]
 pub struct OwnedHeaders {
     lines: Box<[u8]>,

@@ -4,7 +4,7 @@
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
 
-/// Why a path cannot be normalized, or text cannot be decoded.
+/// The reason why a path cannot be normalized, or text cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidPath {
@@ -31,18 +31,19 @@ impl core::error::Error for InvalidPath {}
 /// Returns the normal form of a path (RFC 3986 §6.2.2). Equivalent paths have the same normal form,
 /// so that a router and an access check cannot disagree about what is requested.
 ///
-/// Escaped delimiters stay distinct from plain ones (§2.2): `/a%40b` is not the same path as `/a@b`, although
-/// both [decode](percent_decode) to `a@b`. So decode a name in a path before you compare it with another.
+/// Escaped delimiters stay distinct from plain ones (§2.2): `/a%40b` is not the same path as
+/// `/a@b`, although both [decode](percent_decode) to `a@b`. To compare a segment with a name,
+/// decode the segment first.
 ///
-/// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2). All others stay, in
-///   upper case (§6.2.2.1): `%2f` becomes `%2F`, and never a separator.
-/// - Characters that are not allowed in a path (§3.3), such as `é`, `"` or a space, are escaped, as
-///   UTF-8.
-/// - The segments `.` and `..` are removed (§5.2.4), also if they were escaped. A `..` at the root
-///   stays at the root.
-/// - Empty segments stay: `/a//b` is another path than `/a/b`.
+/// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2). All others are kept,
+///   with upper-case digits (§6.2.2.1): `%2f` becomes `%2F`, and never a separator.
+/// - Characters that are not allowed in a path (§3.3), such as `é`, `"` or a space, are escaped as
+///   UTF-8. So are `?` and `#`: split a query off first.
+/// - The segments `.` and `..` are resolved (§5.2.4), even if they were escaped. A `..` at the root
+///   has no effect.
+/// - Empty segments are kept: `/a//b` and `/a/b` are different paths.
 ///
-/// A path in normal form is returned as it is, borrowed. The time is linear in the path's length.
+/// A path in normal form is returned as is, borrowed. The time is linear in the path's length.
 ///
 /// ```
 /// use prism_core::{InvalidPath, normalize_path};
@@ -54,7 +55,8 @@ impl core::error::Error for InvalidPath {}
 /// ```
 ///
 /// # Errors
-/// If the path does not start with `/`, or an escape is malformed.
+/// [`InvalidPath::Relative`] if the path does not start with `/`, and [`InvalidPath::Escape`] if an
+/// escape is malformed.
 pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let Some(segments) = path.strip_prefix('/') else { return Err(InvalidPath::Relative) };
     if is_normal(path) {
@@ -80,7 +82,8 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     Ok(Cow::Owned(normal))
 }
 
-/// Decodes all escapes in a part of a path, or of a query (RFC 3986 §2.1). A `+` stays a `+`.
+/// Decodes all escapes in a segment of a path, or in a name or a value of a query (RFC 3986 §2.1).
+/// A `+` stays a `+`.
 ///
 /// Split a path first, and then decode its parts: a decoded `%2F` cannot be told from a separator.
 ///
@@ -93,7 +96,8 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
 /// ```
 ///
 /// # Errors
-/// If an escape is malformed, or the decoded text is not UTF-8.
+/// [`InvalidPath::Escape`] if an escape is malformed, and [`InvalidPath::NotUtf8`] if the decoded
+/// text is not UTF-8.
 pub fn percent_decode(text: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let Some(first) = text.find('%') else { return Ok(Cow::Borrowed(text)) };
     let (plain, mut rest) = text.as_bytes().split_at(first);

@@ -1,4 +1,4 @@
-//! [`Offer`]: a valid request for a WebSocket, to be accepted or refused.
+//! [`Offer`]: a request that is a valid opening handshake, to be accepted or refused.
 
 use bytes::BytesMut;
 
@@ -13,7 +13,8 @@ use crate::{
     websocket::WebSocket,
 };
 
-/// A valid request for a WebSocket, to be accepted or refused. It borrows the receive buffer.
+/// A request that is a valid opening handshake, to be accepted or refused. It borrows the receive
+/// buffer.
 ///
 /// To refuse it, write a [`Reply`](crate::Reply) instead.
 #[derive(Debug)]
@@ -24,10 +25,12 @@ pub struct Offer<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Checks that the request is a valid opening handshake (RFC 6455 §4.2.1).
+    /// Checks that the request is a valid opening handshake (RFC 6455 §4.2.1), which can be
+    /// accepted. Prism's adapters do this themselves.
     ///
     /// # Errors
-    /// If it is not valid. [`HandshakeError::reply`] is the response to send then.
+    /// If the request is not valid: the first rule that it breaks. [`HandshakeError::reply`] is
+    /// what to send.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
         let accept_key = self.check_upgrade()?;
         Ok(Offer::new(self.clone(), accept_key))
@@ -51,10 +54,10 @@ impl<'a> Offer<'a> {
             .filter_map(|token| core::str::from_utf8(token).ok())
     }
 
-    /// Selects a subprotocol: the first of the server's `own` that the client offered, if any (RFC
-    /// 6455 §4.2.2). The case matters.
+    /// Selects the first of `own` (the server's subprotocols, in its order of preference) that the
+    /// client offered (RFC 6455 §4.2.2). Names are case-sensitive.
     ///
-    /// Only an offered subprotocol can be selected, and the response names no other.
+    /// Returns `None` if the client offered none of them. The response then names no subprotocol.
     pub fn select_subprotocol<P: AsRef<str>>(
         &mut self,
         own: impl IntoIterator<Item = P>,
@@ -70,8 +73,9 @@ impl<'a> Offer<'a> {
         self.subprotocol
     }
 
-    /// Accepts the request: appends the response to `out`, and opens the connection. What the
-    /// client sent after its request is still in the receive buffer.
+    /// Accepts the request: appends the 101 to `out`, and opens the connection, whose limits and
+    /// intervals are those of `config`. No extension is negotiated. What the client sent after its
+    /// request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         accept.write_response(&self.accept_key, self.subprotocol, out);
         WebSocket::server(config)

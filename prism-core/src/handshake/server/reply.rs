@@ -1,4 +1,4 @@
-//! [`Reply`]: an HTTP response that opens no connection.
+//! [`Reply`]: any response of a server other than a 101, such as an error or a page.
 
 use core::fmt::Write;
 
@@ -9,19 +9,19 @@ use crate::handshake::http::header_block::{HeaderBlock, InvalidHeader};
 /// The approximate length of a head, without added headers.
 const HEAD: usize = 256;
 
-/// An HTTP response that opens no connection: a refusal, or a plain page.
+/// An HTTP response that opens no WebSocket: an error, a redirect or a page.
 ///
-/// It contains `Connection: close`, so that nothing after the request is taken for another one.
-/// Send it, then close the transport.
+/// It contains `Connection: close`, so that no bytes after the request are taken for another
+/// request. With the core alone: send it, then close the transport.
 ///
-/// The body is shared: cloning a reply copies only its headers. A page that is the same for
-/// everyone is best kept as [`Bytes`], or is a `&'static str`; both are served without a copy. A
+/// The body is shared: cloning a reply copies only its headers. Keep a page that is the same for
+/// everyone as [`Bytes`] or as a `&'static str`: a reply can be made from either without a copy. A
 /// [`String`](alloc::string::String) or a [`Vec<u8>`](alloc::vec::Vec) converts as well.
 ///
 /// # Caching
 ///
 /// A cache may store a response that does not forbid it, even some errors (RFC 9110 §15.1: 404,
-/// 405, 410, 414, 501). So a refusal, that is, a reply with a status of 400 or above, contains
+/// 405, 410, 414, 501). For this reason, a reply with a status of 400 or above contains
 /// `Cache-Control: no-store`, unless it has a `Cache-Control` [header](Self::header) of its own. No
 /// other reply gets one.
 ///
@@ -53,13 +53,15 @@ impl Reply {
         Self { status, fields: HeaderBlock::default(), content: Bytes::new() }
     }
 
-    /// Creates a reply with a text in UTF-8, `text/plain`.
+    /// Creates a reply with a status and a text, as `text/plain; charset=utf-8`. Whether it is
+    /// UTF-8 is not checked.
     #[must_use]
     pub fn text(status: u16, text: impl Into<Bytes>) -> Self {
         Self::new(status).with_content("text/plain; charset=utf-8", text.into())
     }
 
-    /// Creates a reply with a page in UTF-8, `text/html`, and status 200.
+    /// Creates a reply with status 200 and a page, as `text/html; charset=utf-8`. Whether it is
+    /// UTF-8 is not checked.
     #[must_use]
     pub fn html(page: impl Into<Bytes>) -> Self {
         Self::new(200).with_content("text/html; charset=utf-8", page.into())
@@ -69,8 +71,9 @@ impl Reply {
     /// times.
     ///
     /// # Errors
-    /// If the header is malformed, or is one that the reply sets itself, such as `Connection`,
-    /// `Upgrade` or `Content-Length`.
+    /// [`InvalidHeader::Name`] or [`InvalidHeader::Value`] if the header is malformed, and
+    /// [`InvalidHeader::Reserved`] if the reply sets it itself, such as `Connection`, `Upgrade` or
+    /// `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         // RFC 9110 §5.3: "A sender MUST NOT generate multiple field lines with the same name",
         // unless they form a list. Of several content types recipients pick one, and not all the
@@ -94,7 +97,7 @@ impl Reply {
     /// ```
     ///
     /// # Errors
-    /// If the content type is malformed.
+    /// [`InvalidHeader::Value`] if the content type contains a control character.
     pub fn body(self, content_type: &str, body: impl Into<Bytes>) -> Result<Self, InvalidHeader> {
         Ok(self.header("Content-Type", content_type)?.set_content(body.into()))
     }
@@ -105,7 +108,7 @@ impl Reply {
         self.status
     }
 
-    /// Returns the body as it follows the head. Cloning it copies nothing.
+    /// Returns the body as it is sent: empty for a 204, a 205 or a 304. Cloning it copies nothing.
     #[must_use]
     pub const fn content(&self) -> &Bytes {
         &self.content
@@ -125,8 +128,8 @@ impl Reply {
 
     /// Appends the head to `out`: everything before the [content](Self::content).
     ///
-    /// A 426 gets its mandatory `Upgrade` and `Sec-WebSocket-Version`, and a refusal its
-    /// [`Cache-Control`](Self#caching).
+    /// A 426 gets its mandatory `Upgrade` and `Sec-WebSocket-Version`, and a status of 400 or above
+    /// its [`Cache-Control`](Self#caching).
     pub fn write_head(&self, out: &mut BytesMut) {
         out.reserve(HEAD + self.fields.as_bytes().len());
         put(out, format_args!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)));

@@ -18,8 +18,8 @@ use crate::handshake::{
 
 /// The head of a valid HTTP/1.1 or HTTP/1.0 request. It borrows the receive buffer.
 ///
-/// It may ask for anything: [`wants_upgrade`](Self::wants_upgrade) tells a request for a WebSocket
-/// from one for a page, and [`upgrade`](Self::upgrade) checks the rest of the handshake.
+/// It may ask for anything: [`wants_upgrade`](Self::wants_upgrade) tells an upgrade request from a
+/// request for a page, and [`upgrade`](Self::upgrade) checks the rest of the handshake.
 #[derive(Clone)]
 pub struct Request<'a> {
     method: &'a str,
@@ -58,8 +58,8 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the host and port that the client asked for, as received: the authority of an
-    /// absolute target, which takes precedence (RFC 9112 §3.2.2), or the `Host` header. Empty
-    /// without either, which only HTTP/1.0 allows.
+    /// absolute target, which takes precedence (RFC 9112 §3.2.2), or the `Host` header. It is empty
+    /// if there is neither, which only HTTP/1.0 allows.
     #[must_use]
     pub fn host(&self) -> &'a str {
         match (split_target(self.target).0, self.known.only(Name::Host)) {
@@ -76,7 +76,8 @@ impl<'a> Request<'a> {
         self.headers
     }
 
-    /// Returns the value of a header. The values of several lines are [joined](Headers::join).
+    /// Returns the value of a header. The values of several lines are [joined](Headers::join) with
+    /// commas (semicolons for `Cookie`).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.headers.joined(name)
@@ -182,8 +183,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Frames follow a request for an upgrade, and their start must be unambiguous: a request can
-    /// be smuggled in what one hop takes for a body and the next one for frames.
+    /// Frames follow an upgrade request, and their start must be unambiguous: a request can be
+    /// smuggled in what one hop takes for a body and the next one for frames.
     fn check_no_body(&self) -> Result<(), HandshakeError> {
         match (self.known.only(Name::TransferEncoding), self.known.only(Name::ContentLength)) {
             (Only::None, Only::None | Only::One(b"0")) => Ok(()),

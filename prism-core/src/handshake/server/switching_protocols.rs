@@ -1,4 +1,4 @@
-//! [`Accept`]: the response that accepts a request, "101 Switching Protocols".
+//! [`Accept`]: the response that accepts an offer, "101 Switching Protocols".
 
 use bytes::{BufMut, BytesMut};
 
@@ -7,7 +7,7 @@ use crate::handshake::{
     http::header_block::{HeaderBlock, InvalidHeader},
 };
 
-/// The headers that a server adds to the response that [accepts](Offer::accept) a request.
+/// The headers that a server adds to the response that [accepts](crate::Offer::accept) an offer.
 ///
 /// ```
 /// use prism_core::{Accept, InvalidHeader};
@@ -28,10 +28,11 @@ impl Accept {
         Self::default()
     }
 
-    /// Adds a header.
+    /// Adds a header. The same name may be added several times; each has a line of its own.
     ///
     /// # Errors
-    /// If the header is malformed, or is one that the handshake sets itself.
+    /// [`InvalidHeader::Name`] or [`InvalidHeader::Value`] if the header is malformed, and
+    /// [`InvalidHeader::Reserved`] if the handshake sets it itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.fields.push(name, value)?;
         Ok(self)
