@@ -47,4 +47,6 @@ pub use http::{
     headers::{Headers, HeadersIter, OwnedHeaders},
     path::{InvalidPath, normalize_path, percent_decode},
 };
-pub use server::{ServerHandshake, switching_protocols::Accept, offer::Offer, reply::Reply, request::Request};
+pub use server::{
+    ServerHandshake, offer::Offer, reply::Reply, request::Request, switching_protocols::Accept,
+};

@@ -6,13 +6,13 @@ use prism_driver::{Connection, ConnectionId};
 
 use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
 
+mod broadcast;
 mod membership;
-mod recipients;
 mod stamp;
 
 use self::membership::{Membership, Scope};
 pub use self::{
-    recipients::{Delivery, Recipients},
+    broadcast::{Delivery, Recipients},
     stamp::Stamp,
 };
 

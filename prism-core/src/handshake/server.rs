@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-pub(crate) mod switching_protocols;
 pub(crate) mod offer;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod switching_protocols;
 
 /// The server's side of the opening handshake.
 ///

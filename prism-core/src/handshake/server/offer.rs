@@ -8,7 +8,7 @@ use crate::{
         accept_key::AcceptKey,
         error::HandshakeError,
         http::tokens,
-        server::{request::Request},
+        server::{request::Request, switching_protocols::Accept},
     },
     websocket::WebSocket,
 };

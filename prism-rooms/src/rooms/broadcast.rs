@@ -1,4 +1,4 @@
-//! [`Recipients`]: the connections that a message goes to; and [`Delivery`], what became of it.
+//! Sending to rooms: [`Recipients`] says who gets a message, and [`Delivery`] how many got it.
 
 use std::{collections::BTreeSet, fmt};
 
