@@ -38,9 +38,9 @@ pub struct Options {
     /// The time limit of a handshake as a whole, however slowly its bytes arrive. Default: 10 s. This is enough for a
     /// few lost packets on a slow link, and no more, because other handshakes may be waiting.
     pub handshake_timeout: Duration,
-    /// The number of unsent bytes from which on senders have to wait. Below this mark a message of any size is
-    /// accepted, so the last one may exceed it. Default: 64 KiB, which, together with the buffers of the operating
-    /// system, keeps a fast link busy. Zero counts as one.
+    /// The number of unsent bytes at which senders have to wait. Below this mark, a message of any size is accepted, so
+    /// the last one may exceed it. Default: 64 KiB, which, together with the buffers of the operating system, keeps a
+    /// fast link busy. Zero counts as one.
     ///
     /// Messages that you send have no size limit ([`max_message_size`](Config::max_message_size) is for those
     /// received), so what one connection holds is bounded by the sum of this mark and the largest message that you

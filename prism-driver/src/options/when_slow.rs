@@ -25,8 +25,8 @@
 /// }
 /// ```
 ///
-/// A message is dropped as a whole or not at all. [`Connection::missed`](crate::Connection::missed) counts those that
-/// were.
+/// A message is dropped as a whole or not at all. [`Connection::missed`](crate::Connection::missed) counts the messages
+/// that were dropped, or refused as full.
 ///
 /// Before Prism drops or refuses a message, it writes as much as the transport takes. So a message is never missed
 /// merely because the connection's task has not had its turn yet. (There is one exception: on tokio, a task has to
