@@ -24,7 +24,7 @@
 //! }
 //! ```
 //!
-//! A client runs a handler too ([`Client::run`]), or you send and receive yourself:
+//! A client can run a handler as well ([`Client::run`]), or you can send and receive messages yourself:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,12 +39,14 @@
 //! Next steps:
 //!
 //! - [The contract](prism_driver#the-contract) states what a handler may rely on.
-//! - [`Server`] has routes, pages, authorisation and shutdown. [`Options`] and [`ServerOptions`] have the limits.
+//! - [`Server`] covers routes, plain HTTP responses ("pages"), authorization and shutdown. [`Options`] and
+//!   [`ServerOptions`] contain the limits.
 //! - [`Connection`] is the handle to send with, from any task.
 //! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
 //!
-//! The other adapters, `prism-tokio` and `prism-smol`, use the same names. Most of them are defined in
-//! [`prism_driver`].
+//! The other adapters, `prism-tokio` and `prism-smol`, use the same names. Most of these are defined in
+//! [`prism_driver`] and `prism_core`, and re-exported here. You do not have to depend on those crates: where an example
+//! imports from them, import from this one.
 
 mod runtime;
 
@@ -54,7 +56,7 @@ pub use crate::runtime::AsyncStd;
 
 /// A server of WebSocket routes and plain HTTP pages, on async-std.
 ///
-/// Its connections run as tasks of async-std's global executor.
+/// Its connections run as tasks of async-std's global executor. Its methods are those of [`prism_driver::Server`].
 ///
 /// ```no_run
 /// # use prism_async_std::{Connection, Handler, Message};
@@ -76,7 +78,7 @@ pub type Server = prism_driver::Server<AsyncStd>;
 
 /// A client for one WebSocket URL, on async-std, with headers, subprotocols and limits.
 ///
-/// If you need none of these settings, [`connect`] is shorter.
+/// If you need none of these settings, [`connect`] is shorter. The methods are those of [`prism_driver::Client`].
 ///
 /// ```no_run
 /// use prism_async_std::{Client, Options};
@@ -108,12 +110,11 @@ pub type Client = prism_driver::Client<AsyncStd>;
 /// ```
 ///
 /// # Cancel safety
-/// If you drop the future early, the attempt is given up and leaves nothing behind.
+/// If you drop the future early, the attempt is canceled, and no connection stays open.
 ///
 /// # Errors
-/// [`ConnectError`] if the URL is invalid, or if the server cannot be reached, refuses, or is not a WebSocket
-/// server. A `wss://` URL is an error as well: open a TLS stream yourself and give it to
-/// [`Client::connect_stream`].
+/// [`ConnectError`] if the URL is invalid, or if the server cannot be reached, refuses, or is not a WebSocket server. A
+/// `wss://` URL is an error as well: open a TLS stream yourself, and pass it to [`Client::connect_stream`].
 pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
     Client::new(url)?.connect().await
 }
@@ -121,8 +122,8 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 /// Performs the server's handshake on a connected stream of any kind, runs the handler on the connection, and
 /// returns how the connection ended.
 ///
-/// Any path is accepted, no origin is checked, and the limits of a [`Server`] do not apply. The future returns
-/// only when the stream has ended too. See [`prism_driver::serve_stream`] for details.
+/// Any path is accepted, no origin is checked, and the limits of a [`Server`] do not apply. The future is ready only
+/// when the connection is over and the stream has ended as well. See [`prism_driver::serve_stream`] for details.
 ///
 /// async-std's own sockets have to be wrapped in a [`CloseWrite`].
 ///
@@ -144,8 +145,8 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 /// ```
 ///
 /// # Cancel safety
-/// The connection lives in this future. If you drop the future early, the handler is dropped half-way and
-/// `on_disconnect` does not run. Call [`Connection::close`] instead.
+/// The connection lives in this future. If you drop the future early, the running call of the handler is dropped before
+/// it completes, `on_disconnect` does not run, and the peer gets no close frame. Call [`Connection::close`] instead.
 ///
 /// # Errors
 /// [`AcceptError::Refused`], with the status that the peer was sent, if the request is not a valid handshake or does
@@ -161,8 +162,9 @@ pub async fn serve_stream(
 /// Runs the handler on a stream whose handshake is already done, by a web framework for instance, and returns how
 /// the connection ended.
 ///
-/// `path` becomes [`Connection::path`]. The checks and limits of a [`Server`] do not apply. The future returns only
-/// when the stream has ended too. See [`prism_driver::serve_stream`] for details.
+/// [`Connection::path`] returns `path` exactly as it is given. The checks and limits of a [`Server`] do not apply. The
+/// future is ready only when the connection is over and the stream has ended as well. See
+/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details.
 ///
 /// ```no_run
 /// # use prism_async_std::{Connection, Handler, Message};
@@ -178,8 +180,8 @@ pub async fn serve_stream(
 /// ```
 ///
 /// # Cancel safety
-/// The connection lives in this future. If you drop the future early, the handler is dropped half-way and
-/// `on_disconnect` does not run. Call [`Connection::close`] instead.
+/// The connection lives in this future. If you drop the future early, the running call of the handler is dropped before
+/// it completes, `on_disconnect` does not run, and the peer gets no close frame. Call [`Connection::close`] instead.
 pub async fn serve_upgraded(
     stream: impl Transport,
     path: &str,

@@ -57,11 +57,11 @@ impl<R: Runtime> Client<R> {
     /// IDNA encoding (`xn--...`). A link-local address can have a zone, which is not sent: `ws://[fe80::1%25eth0]/`, or
     /// `%eth0`.
     ///
-    /// A `wss://` URL is accepted too, but Prism does no TLS. Connect a TLS stream of your own, and pass it to
+    /// A `wss://` URL is accepted too, but Prism does not include TLS. Connect a TLS stream of your own, and pass it to
     /// [`connect_stream`](Self::connect_stream).
     ///
     /// # Errors
-    /// [`ConnectError::InvalidUrl`] if the URL is invalid. The text says what is wrong, and where.
+    /// [`ConnectError::InvalidUrl`] if the URL is invalid. The error's text says what is wrong, and where.
     pub fn new(url: &str) -> Result<Self, ConnectError>
     where
         R: Default,
@@ -69,7 +69,7 @@ impl<R: Runtime> Client<R> {
         Self::new_on(R::default(), url)
     }
 
-    /// As [`new`](Self::new), on a given runtime.
+    /// Creates a client as [`new`](Self::new) does, on the given runtime.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -104,13 +104,15 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Opens a connection over a transport that is already connected, such as a TLS stream.
+    /// Opens a connection over a transport that is already connected, such as a TLS stream. The connection runs in a
+    /// task of its own; see [`Socket`].
     ///
-    /// If the future is dropped early, the transport is dropped, and nothing else remains.
+    /// If the future is dropped early, the transport is dropped.
     ///
     /// # Errors
-    /// If the server refuses, violates the protocol, or takes longer than the handshake timeout. A refusal is returned
-    /// at most a second after its status has arrived, even if its body never ends.
+    /// [`ConnectError`] if the transport fails, or if the server refuses, violates the protocol, or takes longer than
+    /// the handshake timeout. A refusal is returned at most one second after its status has arrived, even if its body
+    /// never ends.
     pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
         let session = self.open(io).await?;
         Ok(self.socket(session))
@@ -122,12 +124,14 @@ impl<R: Runtime> Client<R> {
         socket
     }
 
-    /// Runs a handler on a connection over a transport that is already connected. Returns how the connection ended.
+    /// Opens a connection over a transport that is already connected, and runs a handler on it. Returns how the
+    /// connection ended.
     ///
-    /// The connection lives in this future. If the future is dropped early, the handler's running call is dropped
-    /// half-way, and `on_disconnect` does not run.
+    /// The connection lives in this future. If the future is dropped early, the running call of the handler is dropped
+    /// before it completes, `on_disconnect` does not run, and the server gets no close frame. The
+    /// [`on_end`](Connection::on_end) hooks run.
     ///
-    /// This returns when the transport has ended as well. That can be up to the [close
+    /// The future is ready only when the transport has ended as well. That can be up to the [close
     /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place
     /// to react to the end without a delay.
     ///
@@ -170,12 +174,13 @@ impl<R: Runtime> Client<R> {
 }
 
 impl<N: Network> Client<N> {
-    /// Opens a connection. If the future is dropped early, all attempts are abandoned, and nothing remains.
+    /// Opens a connection, which runs in a task of its own; see [`Socket`]. If the future is dropped early, the attempt
+    /// is canceled, and no connection stays open.
     ///
     /// # Errors
-    /// If the server cannot be reached within the connect timeout, refuses, violates the protocol, or takes longer than
-    /// the handshake timeout. Also if the URL is `wss://`. A refusal does not wait for the end of its body, as with
-    /// [`connect_stream`](Self::connect_stream).
+    /// [`ConnectError`] if the server cannot be reached within the connect timeout, refuses, violates the protocol, or
+    /// takes longer than the handshake timeout; also if the URL begins with `wss://`. A refusal does not wait long for
+    /// its body, as with [`connect_stream`](Self::connect_stream).
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))
@@ -183,7 +188,7 @@ impl<N: Network> Client<N> {
 
     /// Opens a connection and runs a handler on it. Returns how the connection ended.
     ///
-    /// The connection lives in this future, which returns when the transport has ended as well; see
+    /// The connection lives in this future, which is ready only when the transport has ended as well; see
     /// [`run_stream`](Self::run_stream).
     ///
     /// # Errors

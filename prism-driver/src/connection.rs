@@ -32,10 +32,11 @@ pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod shared;
 
-/// A handle to a connection, for sending messages and for closing. Cheap to clone; all clones refer to one connection.
+/// A handle to a connection, for sending messages and for closing. It is cheap to clone, and all clones refer to the
+/// same connection.
 ///
 /// Keep handles wherever you like, and use them from any task or thread. A handle does not keep the connection open:
-/// after the end, sending fails with [`SendError::Closed`].
+/// once that is closing or over, sending fails with [`SendError::Closed`].
 ///
 /// ```no_run
 /// use prism_driver::{Connection, SendError};
@@ -51,9 +52,9 @@ pub(crate) mod shared;
 ///
 /// # Sending
 ///
-/// Messages go into the connection's outbox, in the order of the calls. From there they leave by themselves: no call is
-/// needed to flush them. While the peer does not keep up, the outbox fills. It is full when it holds as many bytes as
-/// the [high-water mark](crate::Options::high_water_mark). Then:
+/// A message enters the connection's outbox when its `try_send` returns or its `send` is ready. Messages are written in
+/// that order, without a call to flush them. If the peer does not keep up, the outbox fills. It is full when it holds
+/// as many bytes as the [high-water mark](crate::Options::high_water_mark). Then:
 ///
 /// | method | with a full outbox |
 /// |---|---|
@@ -66,7 +67,7 @@ pub(crate) mod shared;
 ///
 /// | method | effect |
 /// |---|---|
-/// | [`close`](Self::close) | starts the close handshake, after everything that was accepted |
+/// | [`close`](Self::close) | sends what is in the outbox, and then a close frame |
 /// | [`abort`](Self::abort) | ends the connection at once, without a close frame |
 /// | [`closed`](Self::closed) | waits until the connection is over |
 /// | [`on_end`](Self::on_end) | runs a function when the connection is over |
@@ -100,27 +101,27 @@ impl Connection {
     }
 
     /// Returns the path of the opening request in its [normal form](crate::normalize_path), without the query.
-    /// [Authorisation](crate::Server::authorize) sees the same form.
+    /// [`Server::authorize`](crate::Server::authorize) sees the same form.
     #[must_use]
     pub fn path(&self) -> &str {
         self.shared.request.path()
     }
 
-    /// Returns the query of the opening request, as it was sent. Split it into its parts before you decode them with
-    /// [`percent_decode`](crate::percent_decode).
+    /// Returns the query of the opening request as it was sent, without the `?`. Split it into its parts before you
+    /// decode them with [`percent_decode`](crate::percent_decode).
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.shared.request.query()
     }
 
-    /// Returns a parameter of the route, percent-decoded. On the route `/rooms/{room}`, a connection to
-    /// `/rooms/caf%C3%A9` has the value `café` for `room`.
+    /// Returns a parameter of the route, percent-decoded, or `None` if the route has none of this name. On the route
+    /// `/rooms/{room}`, a connection to `/rooms/caf%C3%A9` has the value `café` for `room`.
     ///
-    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and no segment
-    /// between `/` or `\` is `.` or `..`. Requests that break these rules are refused with 400.
+    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and none of
+    /// its parts, split at `/` and `\`, is `.` or `..`. Requests with any other value are refused with 400.
     ///
-    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. In the value of `{*rest}`, each `/`
-    /// separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
+    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. `{*rest}` matches the rest of the path.
+    /// In its value, each `/` separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.shared.request.param(name)
@@ -132,19 +133,19 @@ impl Connection {
         self.shared.request.subprotocol()
     }
 
-    /// Returns a header of the opening request or, on a client, of the response to it.
+    /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.
     ///
     /// The values of several lines are joined with `", "`, or with `"; "` for `Cookie`. Joined lines of `Set-Cookie`
     /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
     /// U+FFFD.
     ///
-    /// The headers are dropped when [`on_connect`](crate::Handler::on_connect) returns. On a client without a handler,
-    /// use [`Socket::header`](crate::Socket::header) at any time.
+    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. On
+    /// a client without a handler, use [`Socket::header`](crate::Socket::header) at any time.
     ///
     /// # The client's address behind a proxy
     ///
-    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. Trust
-    /// only as many of the last ones as you have proxies:
+    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. With `n`
+    /// proxies of your own, trust only the last `n` elements:
     ///
     /// ```no_run
     /// # use prism_driver::Connection;
@@ -168,15 +169,16 @@ impl Connection {
 
     /// Sends a message, after waiting for room in the outbox.
     ///
-    /// When this returns, the message is in the outbox, after everything sent earlier and before everything sent later.
-    /// It will be written before any close frame.
+    /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
+    /// connection fails or is [aborted](Self::abort), it is written before any close frame.
     ///
-    /// Messages sent by a handler leave together, when the handler waits or returns. Messages sent from elsewhere leave
-    /// when the connection's task runs next. A large message does not wait for either. A handler that blocks its thread
-    /// (`block_in_place`, `block_on`) delays what it has sent until it returns, or until a [`flush`](Self::flush).
+    /// Messages sent by a handler are written together, when it awaits something that is not ready, or has returned and
+    /// no further message has arrived. Messages sent from elsewhere are written when the connection's task runs next. A
+    /// server usually writes a message of 16 KiB or more at once. A handler that blocks its thread (`block_in_place`,
+    /// `block_on`) delays what it has sent until it returns, or until it calls [`flush`](Self::flush).
     ///
-    /// If the handler's [policy](crate::Handler::when_slow) is other than to wait, this never waits, and the peer may
-    /// still miss a message that was accepted.
+    /// With a [policy](crate::Handler::when_slow) other than `Wait`, this never waits, and the peer may miss the
+    /// message even though this returns `Ok`.
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
@@ -197,12 +199,11 @@ impl Connection {
     /// }
     /// ```
     ///
-    /// Such a loop does not have to prepare its message. Connections whose transports do not take the message at once
-    /// share a single copy of it, from the second connection on, as with
-    /// [`try_send_prepared`](Self::try_send_prepared). This applies to messages of 256 bytes or more. Prism recognises
-    /// a message by its address and length, so keep it in the same memory, and send no other message of 256 bytes or
-    /// more in between. The bytes are compared before they are shared. [`send`](Self::send) does the same. A client's
-    /// connections share nothing, because each masks its frames with keys of its own.
+    /// Such a loop needs no [`PreparedMessage`]. If a message of 256 bytes or more has to wait in several outboxes,
+    /// they share a single copy of it, from the second one on. Prism recognizes the message by its address and length
+    /// (and compares the bytes), so pass the same slice each time, on one thread, without sending another message of
+    /// 256 bytes or more and without waiting in between. [`send`](Self::send) does the same. A client's connections
+    /// share nothing, because each masks its frames with keys of its own.
     ///
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
@@ -214,10 +215,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a message that is meant for many connections, as [`send`](Self::send) does. The bytes are shared instead
-    /// of copied, unless the frame has less than 256 bytes.
+    /// Sends a prepared message; otherwise like [`send`](Self::send). The bytes are shared between connections instead
+    /// of copied, unless the frame is shorter than 256 bytes.
     ///
-    /// A plain loop over [`try_send`](Self::try_send) shares bytes by itself. Prepare a message to send it again later,
+    /// A plain loop over [`try_send`](Self::try_send) shares bytes as well. Prepare a message to send it again later,
     /// to send other messages in between, or to send it from several threads.
     ///
     /// ```no_run
@@ -236,7 +237,7 @@ impl Connection {
         Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::InTurn)
     }
 
-    /// Sends a message that is meant for many connections, as [`try_send`](Self::try_send) does. See
+    /// Sends a prepared message; otherwise like [`try_send`](Self::try_send). See
     /// [`send_prepared`](Self::send_prepared) for what is shared.
     ///
     /// # Errors
@@ -249,13 +250,15 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits until everything accepted so far has been written to the transport, whatever is sent later.
+    /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this.
     ///
-    /// This is rarely needed, because messages leave by themselves. It does not tell whether the peer has received
-    /// them: for that, [`close`](Self::close) and wait for the [end](Self::closed), preferably outside of the handler.
+    /// This is rarely needed, and does not show that the peer has received the messages. If a connection that you
+    /// [close](Self::close) ends with [`Disconnect::Local`](crate::Disconnect::Local), the peer has normally read all
+    /// of them.
     ///
-    /// This call writes what the transport takes at once, and the connection's task writes the rest. So do not block a
-    /// handler's thread on a flush of its own connection: if the peer does not read, the rest never leaves.
+    /// This call writes as much as the transport takes at once, and the connection's task writes the rest. So do not
+    /// block a handler's thread on a flush of its own connection: if the transport does not take everything at once,
+    /// that never ends.
     ///
     /// Cancel-safe.
     ///
@@ -265,7 +268,8 @@ impl Connection {
         self.outbox().flush().await
     }
 
-    /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2). The keepalive sends its own.
+    /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2), in addition to the
+    /// [keepalive's](prism_core::Config::ping_interval). The pong is not reported.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), or if the payload is too long.
@@ -274,30 +278,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Starts the close handshake. What was accepted is still sent, then a close frame, and nothing after it. Does not
-    /// wait: for that, see [`closed`](Self::closed). Returns whether this call closed the connection: `false` if it is
-    /// already closing or over.
+    /// Starts the close handshake: what is in the outbox is still sent, then a close frame, and nothing after it. Does
+    /// not wait; for that, see [`closed`](Self::closed). Returns whether this call closed the connection: `false` if it
+    /// was already closing or over.
     ///
-    /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when the close
-    /// timeout has passed.
+    /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when the [close
+    /// timeout](prism_core::Config::close_timeout) has passed.
     ///
-    /// A reason of more than 123 bytes is cut at a character boundary. With [`CloseCode::NO_STATUS`] no reason is sent
-    /// (RFC 6455 §5.5.1).
+    /// A reason of more than 123 bytes is truncated at a character boundary. With [`CloseCode::NO_STATUS`] no reason is
+    /// sent (RFC 6455 §5.5.1).
     pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.outbox().close(code, reason)
     }
 
-    /// Ends the connection at once, without a close frame. What was accepted but not yet written is lost. The peer sees
-    /// its connection end or be reset (1006).
+    /// Ends the connection at once, without a close frame. What is in the outbox is lost. The peer sees its connection
+    /// end or be reset (1006).
     ///
     /// The handler receives no more messages. `on_disconnect` runs with [`Failure::Aborted`](crate::Failure::Aborted)
-    /// when the running call of the handler has returned. If the connection is already over for the handler, its reason
-    /// does not change, but what is still to be written (such as the answer to a close frame) is lost.
+    /// when the running call of the handler has returned. If the connection is already over, the reason for its end
+    /// does not change, but what is still unwritten (such as the answer to a close frame) is lost.
     ///
-    /// When this returns, the [`on_end`](Self::on_end) hooks have run, unless the connection was already ending. So do
-    /// not hold a lock that they need.
+    /// When this returns, the [`on_end`](Self::on_end) hooks have run, unless another thread is running them at this
+    /// moment. So do not hold a lock that they need.
     ///
-    /// Prefer [`close`](Self::close) for peers that behave. It waits for their answer, and longer while they read
+    /// Prefer [`close`](Self::close) for peers that behave: it gives them time to answer, and more time if they read
     /// slowly.
     ///
     /// ```no_run
@@ -334,17 +338,18 @@ impl Connection {
         self.outbox().missed()
     }
 
-    /// Returns whether messages can be sent.
+    /// Returns whether the connection is neither closing nor over. Its outbox may still be full.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.outbox().is_open()
     }
 
-    /// Waits until the connection is over. Cancel-safe.
+    /// Waits until the connection is over: closed by both sides, or failed. The [`on_end`](Self::on_end) hooks have run
+    /// then, but `on_disconnect` may not have. Cancel-safe.
     ///
     /// # In a handler
     ///
-    /// A handler can wait for this after [`close`](Self::close). It then always waits for the whole [close
+    /// A handler can wait for this after [`close`](Self::close), but always waits for the whole [close
     /// timeout](prism_core::Config::close_timeout), because nothing is read while a handler runs, not even the peer's
     /// answer. What the peer has sent by then still determines the reason that `on_disconnect` receives.
     ///
@@ -355,7 +360,8 @@ impl Connection {
     }
 
     /// Runs `hook` once, when the connection is over, before `on_disconnect`. It also runs after a panic of the
-    /// handler, and if the connection's task is dropped. If the connection is already over, it runs at once.
+    /// handler, and if the connection's task is dropped. If the connection is already over, the hook runs before this
+    /// returns.
     ///
     /// Use it for what must not outlive the connection, such as its entry in a map. The hook runs in the task or thread
     /// that ends the connection, so it should be quick. A panic in it has no effect. A hook cannot be removed: register
@@ -364,8 +370,7 @@ impl Connection {
         self.outbox().on_end(hook);
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is unsent. Call this when the transport takes no
-    /// more.
+    /// Counts what is unsent in a budget until nothing is unsent. To be called when the transport takes no more.
     pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
         self.outbox().count_in(budget, || {
             let shared: Weak<Shared> = Arc::downgrade(&self.shared);

@@ -1,5 +1,5 @@
-//! Why a connection ended ([`Disconnect`]), was never opened ([`AcceptError`], [`ConnectError`]), or did not take a
-//! message ([`TrySendError`]).
+//! The reasons why a connection ended ([`Disconnect`]), was never opened ([`AcceptError`], [`ConnectError`]), or did
+//! not take a message ([`TrySendError`]).
 //!
 //! [`ConnectError`]: connect::ConnectError
 
@@ -9,50 +9,50 @@ use prism_core::{CloseCode, ProtocolError, SendError};
 
 pub(crate) mod connect;
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Disconnect {
-    /// The peer closed it with this code and reason.
+    /// The peer closed the connection, with this code and reason.
     Peer {
         /// The peer's code; [`CloseCode::NO_STATUS`] if it gave none.
         code: CloseCode,
         /// The peer's reason, often empty.
         reason: String,
     },
-    /// We closed it with this code and reason, and the peer agreed.
+    /// This side closed the connection first, with this code and reason, and the peer sent a close frame as well.
     Local {
-        /// Our code.
+        /// The code that was sent.
         code: CloseCode,
-        /// Our reason.
+        /// The reason that was sent.
         reason: String,
     },
-    /// It failed.
+    /// The connection failed.
     Failed(Failure),
 }
 
-/// How a connection failed.
+/// The way in which a connection failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Failure {
-    /// We [aborted](crate::Connection::abort) it.
+    /// The application [aborted](crate::Connection::abort) the connection.
     Aborted,
-    /// The server held [too much](crate::ServerOptions::max_buffered) for peers that did not take it, and this
-    /// peer had taken nothing for longest.
+    /// The server held [too much](crate::ServerOptions::max_buffered) data for peers that did not take it, and this
+    /// peer had gone the longest without taking any.
     Evicted,
-    /// The handler panicked. The peer was told 1011.
+    /// The handler panicked, and the connection was closed with 1011.
     HandlerPanicked,
     /// The transport failed.
     Io(Arc<io::Error>),
     /// The peer broke the protocol, went silent, or left without a close frame.
     Protocol(ProtocolError),
-    /// The server shut down, and the connection had not ended within the [grace
-    /// time](crate::ServerOptions::shutdown_grace).
+    /// The server shut down, and the connection did not end within the [grace
+    /// period](crate::ServerOptions::shutdown_grace).
     ServerShutdown,
-    /// The task of a [`Socket`](crate::Socket)'s connection was dropped, as a runtime drops its tasks when it ends.
+    /// The task behind a [`Socket`](crate::Socket) was dropped, as happens when its runtime shuts down.
     TaskDropped,
-    /// The peer took no byte of what waited for it for as long as the [write
-    /// timeout](crate::Options::write_timeout), or fewer bytes than the [minimum
+    /// The peer took none of the data that was waiting for it for as long as the [write
+    /// timeout](crate::Options::write_timeout), or took it more slowly than the [minimum
     /// rate](crate::Options::min_write_rate).
     WriteStalled,
 }
@@ -66,7 +66,7 @@ impl Failure {
 }
 
 impl Disconnect {
-    /// Returns the close code, as a browser would report it: 1005 for a close frame without a code, 1006 if the
+    /// Returns the close code as a browser would report it: 1005 for a close frame without a code, and 1006 if the
     /// connection failed.
     #[must_use]
     pub fn code(&self) -> u16 {
@@ -76,7 +76,7 @@ impl Disconnect {
         }
     }
 
-    /// Returns the reason in the close frame, or what went wrong.
+    /// Returns the reason in the close frame or, if the connection failed, a description of the failure.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
@@ -153,12 +153,13 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Why a message could not be sent at once.
+/// The reason why a message could not be sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrySendError {
-    /// As many bytes as the [high-water mark](crate::Options::high_water_mark) are waiting already.
+    /// The outbox already holds as many bytes as the [high-water mark](crate::Options::high_water_mark). The message
+    /// can be sent later, when the peer has taken some.
     Full,
-    /// It cannot be sent at any time.
+    /// The message can never be sent, for this reason.
     Refused(SendError),
 }
 
@@ -173,13 +174,13 @@ impl fmt::Display for TrySendError {
 
 impl Error for TrySendError {}
 
-/// Why a server opened no connection.
+/// The reason why a server did not open a connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// The transport failed or ended.
+    /// The transport failed or ended before the request was complete.
     Io(io::Error),
-    /// The request was answered with this status, and opened no connection.
+    /// The request was answered with this status, and no connection was opened.
     Refused(u16),
 }
 

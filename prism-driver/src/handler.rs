@@ -26,29 +26,33 @@ use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenS
 ///
 /// An `Arc` of a handler is a handler too. Keep a clone of it to call your own methods from elsewhere.
 pub trait Handler: Send + Sync + 'static {
-    /// Returns what happens to messages for a peer that does not keep up. Default: [`send`](Connection::send) waits.
+    /// Returns the policy for messages to a peer that does not keep up. By default, [`send`](Connection::send) waits.
     ///
-    /// Called once, before all other methods. If it panics, none of those is called, and the connection is closed with
-    /// 1011.
+    /// Called once for each connection, before all other methods. If it panics, none of those is called for the
+    /// connection, which is closed with 1011.
     fn when_slow(&self, connection: &Connection) -> WhenSlow {
         let _ = connection;
         WhenSlow::Wait
     }
 
-    /// Handles the opening of a connection. Runs before any message, and may send.
+    /// Handles the opening of a connection. This runs before any message is handled, and may send messages itself. The
+    /// [headers](Connection::header) of the request are available until it returns.
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
         async {}
     }
 
-    /// Handles a message. While this runs, nothing more is read from this connection.
+    /// Handles a message. While this runs, nothing more is read from this connection, not even a pong, but the
+    /// keepalive does not count the peer as silent meanwhile. A panic ends the connection with 1011.
     fn on_message(
         &self,
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Handles the end of a connection. Runs once, last.
+    /// Handles the end of a connection. This runs exactly once for each connection, after all other methods, and also
+    /// after a panic in one of them (except [`when_slow`](Self::when_slow)). It does not run if the connection's task
+    /// is dropped.
     fn on_disconnect(
         &self,
         connection: &Connection,

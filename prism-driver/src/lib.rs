@@ -17,12 +17,12 @@
 //! 1. `on_connect` runs first, and once. It may send before anything has been read from the peer.
 //! 2. `on_message` runs for one message at a time per connection, in wire order. Different connections run in
 //!    parallel.
-//! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the code, the text and the side
-//!    that closed, or the error.
+//! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
+//!    its text, or the failure.
 //! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
 //!    instead. If the close timeout passes while a handler runs, the transport is dropped and
-//!    [`closed`](Connection::closed) returns. Until the handler returns, its connection keeps its place in the server,
-//!    and is [counted](Counts::stuck) as stuck.
+//!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
+//!    [`max_connections`](ServerOptions::max_connections), and as [stuck](Counts::stuck).
 //! 5. Everything accepted before `close()` is written before the close frame, unless
 //!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
 //!    longer called.
@@ -30,15 +30,17 @@
 //!    still runs, unless the panic was in [`when_slow`](Handler::when_slow), which precedes `on_connect`. This relies
 //!    on unwinding: with `panic = "abort"`, the first panic ends the program.
 //! 7. A `send` future that is dropped while it waits has sent nothing. Receiving is cancel-safe everywhere.
-//! 8. A handler may be slow. While it runs, its peer's pings wait, and the buffer that holds its message stays
-//!    allocated (at least 64 KiB). Spawn long work: the handle is `Clone`.
+//! 8. A handler may be slow. While it runs, its peer's pings wait, the peer does not count as silent, and the buffer
+//!    that holds the message stays allocated (at least 64 KiB). Spawn long work in a task of its own: the handle is
+//!    `Clone`.
 //! 9. An outbox never exceeds its high-water mark by more than one message and a few control frames. No message is
 //!    dropped silently: `send` waits, and `try_send` reports a full outbox, unless the handler chooses
 //!    [otherwise](Handler::when_slow). Messages that a peer misses are [counted](Connection::missed). What a server
-//!    holds for all peers that do not read is [bounded](ServerOptions::max_buffered) too: beyond that bound, the
-//!    connection that has stalled for longest is aborted.
+//!    holds for all peers that do not read is [limited](ServerOptions::max_buffered) too: beyond that limit, the
+//!    connection that has been stalled the longest is aborted.
 //!
-//! These rules end with the connection's task. A runtime that is dropped drops its tasks, and the handlers in them.
+//! These rules apply as long as the connection's task exists. A runtime that is dropped drops its tasks, and the
+//! running calls of handlers with them.
 //!
 //! # How it works
 //!
@@ -59,8 +61,8 @@
 //! ```
 //!
 //! One task owns a connection, and lends each event to the handler. While the handler waits, the task keeps writing but
-//! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox,
-//! and everything in there leaves in one write. That write is made by the connection's task, or by the session whose
+//! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox, and
+//! everything in the outbox leaves in one write. That write is made by the connection's task, or by the session whose
 //! handler sent the message, once that handler waits or returns. This is why the transport is in the outbox. An idle
 //! connection holds no buffer.
 

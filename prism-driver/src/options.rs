@@ -28,46 +28,48 @@ use crate::options::rate::Rate;
 /// assert_eq!(options.protocol.max_message_size, 16 << 20);
 /// ```
 ///
-/// A server takes these with limits of its own, as [`ServerOptions`](crate::ServerOptions), and a client as
-/// [`ClientOptions`](crate::ClientOptions). Both can be made `from` these.
+/// [`ServerOptions`](crate::ServerOptions) and [`ClientOptions`](crate::ClientOptions) contain these, and add the
+/// limits of a server or a client. Both implement `From<Options>`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The limits and intervals of the protocol.
     pub protocol: Config,
-    /// The time limit of a handshake as a whole, however slowly its bytes arrive. Default: 10 s: enough for a few lost
-    /// packets on a slow line, and no more, because other handshakes may be waiting for the place.
+    /// The time limit of a handshake as a whole, however slowly its bytes arrive. Default: 10 s. This is enough for a
+    /// few lost packets on a slow link, and no more, because other handshakes may be waiting.
     pub handshake_timeout: Duration,
-    /// How many unsent bytes a connection may hold before senders wait. One message may exceed it. Default: 64 KiB,
-    /// which, together with what the operating system holds, keeps a fast line busy.
+    /// The number of unsent bytes at which senders have to wait. Below this mark, a message of any size is accepted, so
+    /// the last one may exceed it. Default: 64 KiB, which, together with the buffers of the operating system, keeps a
+    /// fast link busy. Zero counts as one.
     ///
-    /// The size of a message that is sent has no limit of its own
-    /// ([`max_message_size`](Config::max_message_size) is for messages received), so what one connection holds is
-    /// bounded by this mark and the largest message that you send. What all connections of a server hold is bounded
-    /// by [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered).
+    /// Messages that you send have no size limit ([`max_message_size`](Config::max_message_size) is for those
+    /// received), so what one connection holds is bounded by the sum of this mark and the largest message that you
+    /// send. What all connections of a server hold is bounded by
+    /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered).
     pub high_water_mark: usize,
-    /// How long the operating system may accept no byte of a page or a message, because the peer reads nothing.
-    /// Default: 30 s: longer than a train is in most tunnels, and short enough that a peer that does not read is not
-    /// kept in memory for long. (What a transport buffers itself, as TLS does, counts as taken once it has been
-    /// flushed completely.)
+    /// How long a peer may take nothing of the page or the messages that wait for it, so that the operating system
+    /// accepts no more bytes. Then the connection [fails](crate::Failure::WriteStalled). Default: 30 s. Most trains
+    /// have left their tunnel by then, and data for a peer that does not read is not kept in memory for long. (Bytes
+    /// that a transport buffers itself, as TLS does, count as taken once all of them have been flushed.)
     pub write_timeout: Duration,
-    /// How many bytes per second the peer has to take at least while a page or messages are waiting for it; 0 for
-    /// no minimum. The rate is measured over windows as long as the [write timeout](Self::write_timeout): with the
-    /// defaults, 7,200 bytes in each 30 s. Default: 240, which is also the minimum of Kestrel and of IIS: slower
-    /// than any line in use, and fast enough to drain 64 KiB in five minutes.
+    /// The minimum rate, in bytes per second, at which the peer has to take data while a page or messages wait for it;
+    /// 0 for no minimum. The rate is measured over windows as long as the [write timeout](Self::write_timeout): with
+    /// the defaults, the peer has to take 7,200 bytes in each 30 s. Default: 240, which is also the minimum of Kestrel
+    /// and of IIS. Any link in use is faster, and at this rate 64 KiB are drained in five minutes.
     ///
-    /// The write timeout alone would allow a byte every 29 s, for ever, while everything that waits stays in memory.
-    /// What the operating system accepts counts in the window in which it accepts it. It accepts large pieces and
-    /// then nothing for a while, so shorter windows would misjudge good peers.
+    /// The write timeout alone would allow one byte every 29 s, forever, while everything else that waits stays in
+    /// memory. Bytes count in the window in which the operating system accepts them. It accepts large pieces and then
+    /// nothing for a while, so shorter windows would misjudge good peers.
     pub min_write_rate: usize,
-    /// How many messages a server accepts from each of its connections; `None` for no limit. Default: `None`: what
-    /// is too much depends on the application, and a slow handler slows its peer down by itself. Clients ignore it.
+    /// The rate at which a server handles the messages of each connection; `None` for no limit. Default: `None`,
+    /// because how much is too much depends on the application, and a slow handler slows its peer down anyway. Clients
+    /// ignore it.
     ///
-    /// A peer that sends more is not read from until its next message may be taken: it has to wait, and nothing is
-    /// lost. (Its pings and its close frame wait as well, as they do while a handler runs. As then, the buffer that
-    /// holds the message is kept: 64 KiB, or what the message needs.) The connection is not closed for it, because
-    /// most peers that send too much at once have just come back from a tunnel. A handler that would rather close
-    /// can count messages itself, and close.
+    /// If a peer sends faster, its next message waits until the rate allows it, and nothing more is read until then.
+    /// Nothing is lost. (Such a wait is like a handler that takes long: the peer's pings and its close frame wait as
+    /// well, its silence is not held against it, and the buffer that holds the message stays allocated: 64 KiB, or the
+    /// size of the message if that is larger.) The connection is not closed, because most peers that send too much at
+    /// once were merely offline for a moment. A handler that would rather close it can count messages itself.
     pub message_rate: Option<Rate>,
 }
 

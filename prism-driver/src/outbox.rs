@@ -5,9 +5,9 @@
 //! connection, which is woken only if it sleeps, or of the [session](crate::connection::batch) that sent it.
 //!
 //! The transport lies behind the lock as well, so every thread that holds the lock can write, and not only the owner.
-//! There is one buffer, and so one order of bytes. The transport is behind the lock for reading, too, although only the
-//! owner reads, because it is one object for both directions. A sender in another thread waits at most for one read or
-//! write, and neither blocks.
+//! There is one buffer, and so one order of bytes. The transport is behind the lock for reading, too, even though only
+//! the owner reads, because it is one object for both directions. A sender in another thread waits at most for one read
+//! or write, and neither blocks.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},

@@ -133,7 +133,8 @@ pub trait Network: Runtime {
 /// - Its methods do not use a [`Connection`](crate::Connection) in any way: they are called while the connection's
 ///   outbox is locked, and by senders that may hold locks of their own.
 ///
-/// A panic while writing counts as a failed write. A panic while reading ends the connection's task.
+/// A panic while writing counts as a failed write. A panic while reading ends the connection's task: the
+/// [`on_end`](crate::Connection::on_end) hooks run, but `on_disconnect` does not.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}

@@ -37,11 +37,12 @@ use crate::{
 /// }
 /// ```
 ///
-/// The connection lives in this future. If the future is dropped early, the handler's running call is dropped half-way,
-/// and `on_disconnect` does not run. To end the connection instead, call
-/// [`Connection::close`](crate::Connection::close).
+/// The connection lives in this future. If the future is dropped early, the running call of the handler is dropped
+/// before it completes, `on_disconnect` does not run, and the peer gets no close frame. The
+/// [`on_end`](crate::Connection::on_end) hooks run. To end the connection properly, call
+/// [`Connection::close`](crate::Connection::close) instead.
 ///
-/// This returns when the transport has ended as well. That can be up to the [close
+/// The future is ready only when the transport has ended as well. That can be up to the [close
 /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place to
 /// react to the end without a delay.
 ///
@@ -51,18 +52,18 @@ use crate::{
 ///
 /// - checking the request's [origin](crate::Server::origins) and [credentials](crate::Server::authorize) (the handler
 ///   can read the headers in [`on_connect`](Handler::on_connect), and close the connection),
-/// - choosing a subprotocol,
+/// - choosing a subprotocol (none is selected here),
 /// - limiting how many connections and handshakes there are at once, and evicting old ones for new ones,
-/// - bounding [what all of them hold](crate::ServerOptions::max_buffered),
+/// - limiting [what all of them hold](crate::ServerOptions::max_buffered),
 /// - shutting down, and counting.
 ///
 /// A server on a [network of your own](crate::Server::bind_on), for example one that speaks TLS, still does all of
-/// that.
+/// that. A transport has no address here, so [`peer_addr`](crate::Connection::peer_addr) returns `None`.
 ///
 /// # Errors
-/// [`AcceptError`] if the peer sent no valid handshake, or if the transport failed. A peer whose request is invalid
-/// receives a response that says why. The error is then returned up to five seconds after the peer has taken the
-/// response.
+/// [`AcceptError::Refused`] if the request is invalid or does not arrive within the handshake timeout. The peer then
+/// receives a response that says why, and the error is returned up to five seconds after the peer has taken that
+/// response. [`AcceptError::Io`] if the transport fails or ends.
 pub async fn serve_stream<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,
@@ -74,10 +75,13 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 }
 
 /// Runs the handler on a transport on which another library, such as a web framework, has done the handshake and sent
-/// the 101. Returns how the connection ended. [`Connection::path`](crate::Connection::path) returns the given `path`.
+/// the 101. Returns how the connection ended.
 ///
-/// As with [`serve_stream`], the connection lives in this future, which returns when the transport has ended as well,
-/// and the tasks of a server are yours.
+/// [`Connection::path`](crate::Connection::path) returns the given `path` exactly as it is: it is neither checked nor
+/// normalized. The connection has no query, parameters, headers, subprotocol or address.
+///
+/// As with [`serve_stream`], the connection lives in this future, which is ready only when the transport has ended as
+/// well, and the tasks of a server are yours.
 pub async fn serve_upgraded<R: Runtime, H: Handler>(
     runtime: R,
     io: impl Transport,

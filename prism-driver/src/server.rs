@@ -78,7 +78,8 @@ impl<N: Network> Server<N> {
     /// A name with several addresses, such as `"localhost:8080"`, is tried address by address: the server listens on
     /// the first address that works, and on no other. [`local_addr`](Self::local_addr) returns that address.
     ///
-    /// Cancel-safe: the future is ready the first time that it is polled. That poll blocks while it resolves a name.
+    /// Cancel-safe: the future is ready the first time that it is polled. That poll blocks the thread while it resolves
+    /// a name.
     ///
     /// # Errors
     /// If the name cannot be resolved, or if the server cannot listen on any of its addresses. The error lists each
@@ -151,11 +152,11 @@ impl<N: Network> Server<N> {
     /// does not match `/files/` itself). See [`Connection::param`](crate::Connection::param).
     ///
     /// Paths are compared in [normalized form](crate::normalize_path): the route `/café` matches `/caf%C3%A9`, and
-    /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorisation](Self::authorize) and handlers see
+    /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorization](Self::authorize) and handlers see
     /// the normalized path as well. A request with a malformed escape gets a 400.
     ///
     /// On such a path, OPTIONS gets a 204. GET without an upgrade gets a 426, and so does every GET over HTTP/1.0,
-    /// which has no upgrade. Other methods get a 405.
+    /// which does not support upgrades. Other methods get a 405.
     ///
     /// # Panics
     /// If the path is malformed or conflicts with an earlier route.
@@ -167,14 +168,14 @@ impl<N: Network> Server<N> {
 
     /// Serves a page: answers plain GET and HEAD requests on a path, over HTTP/1.1 and HTTP/1.0. (OPTIONS gets a 204
     /// without calling `page`.) The path has the [same syntax](Self::websocket) as that of a WebSocket route, and may
-    /// be the path of one: a request for an upgrade then goes to the handler.
+    /// be the path of one: an upgrade request then goes to the handler.
     ///
     /// The health check of a proxy needs a path that exists: HAProxy's `option httpchk` requests `OPTIONS /`, and
     /// `option httpchk GET /` requests a page on `/`.
     ///
     /// `page` is called on the runtime's thread that read the request. It should not block, because other connections
     /// wait for that thread. If it panics, the answer is a 500. A page that is the same for everyone is served without
-    /// a copy if it is kept as `Bytes`; see [`Reply`]. Headers of the page control how caches treat it; only
+    /// a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; only
     /// [refusals](Reply#caching) forbid caching by default.
     ///
     /// ```no_run
@@ -191,8 +192,8 @@ impl<N: Network> Server<N> {
     ///
     /// Sending a page may take as long as the peer needs, within two limits. A peer that reads nothing for the [write
     /// timeout](crate::Options::write_timeout), or less than the [minimum rate](crate::Options::min_write_rate), is
-    /// disconnected. And when [as many pages](ServerOptions::max_pages) as allowed are being sent, the oldest is cut in
-    /// favour of a new one. A page that was cut ends before its `Content-Length`, and is
+    /// disconnected. And when as many pages as [allowed](ServerOptions::max_pages) are being sent, the oldest may be
+    /// cut off to make room for a new one. A page that was cut off ends before its `Content-Length`, and is
     /// [counted](crate::Counts::incomplete).
     ///
     /// The same limits apply to refusals.
@@ -213,8 +214,8 @@ impl<N: Network> Server<N> {
     ///
     /// The server selects the first of them that the client offers; the handler reads it from
     /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
-    /// without a subprotocol. Browsers then fail the connection if they had offered any. To refuse such clients
-    /// instead, call [`require_subprotocol`](Self::require_subprotocol).
+    /// without a subprotocol. A browser that had offered any then fails the connection. To refuse such clients instead,
+    /// call [`require_subprotocol`](Self::require_subprotocol).
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.policy.subprotocols = names.into_iter().map(Into::into).collect();
@@ -253,15 +254,16 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Sets a function that authorises each request before it becomes a connection, after its
-    /// [origin](Self::origins) was checked. `Err` refuses the request with that reply, whatever the reply's status.
+    /// Sets a function that authorizes each request before it becomes a connection, after its [origin](Self::origins)
+    /// has been checked. `Err` refuses the request with that reply, whatever the reply's status. [Pages](Self::get) are
+    /// served without this check.
     ///
     /// This is the place to check cookies and tokens, because the whole request is available. Decide by the request's
-    /// [`path`](Request::path), which selected the route, and not by its [`target`](Request::target), which is spelled
-    /// as the client sent it. A name within the path has to be [decoded](prism_core::percent_decode) first, as a
+    /// [`path`](Request::path), which selected the route, and not by its [`target`](Request::target), which has the
+    /// client's spelling. A name within the path has to be [decoded](prism_core::percent_decode) first, as a
     /// [parameter](crate::Connection::param) is: `/users/a%40b` is the user `a@b`.
     ///
-    /// If the function panics, the answer is a 500.
+    /// Like a page's function, it should not block. If it panics, the answer is a 500.
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reply, Server};
@@ -289,7 +291,7 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Returns a handle to the server's counters. It stays valid while the server runs and afterwards.
+    /// Returns a handle to the server's counters. It is valid while the server runs and afterwards.
     #[must_use]
     pub fn stats(&self) -> ServerStats {
         self.stats.clone()
@@ -305,17 +307,17 @@ impl<N: Network> Server<N> {
     /// Serves until `shutdown` is ready, then shuts down and returns how the connections ended.
     ///
     /// A shutdown stops accepting, closes every connection with 1001 (RFC 6455 §7.4.1, "going away"), and waits for the
-    /// connections to end, for at most the [grace time](ServerOptions::shutdown_grace). Many connections are closed
+    /// connections to end, for at most the [grace period](ServerOptions::shutdown_grace). Many connections are closed
     /// [over several seconds](ServerOptions::shutdown_spread), not all at once. Pages that are being sent continue.
     /// Handshakes are dropped.
     ///
     /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer its close
-    /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if some grace time is left. At the
-    /// end of the grace time, everything else is cut: pages that are still being sent, and connections that are still
-    /// open, for instance because their handlers are busy.
+    /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if the grace period is not over.
+    /// At the end of the grace period, everything else is cut off: pages that are still being sent, and connections
+    /// that are still open, for instance because their handlers are busy.
     ///
     /// Dropping this future stops accepting connections. Existing connections continue. If it is dropped during a
-    /// shutdown, all connections are closed at once, and none is cut at the end of the grace time.
+    /// shutdown, all connections are closed at once, and none is cut off at the end of the grace period.
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Server};

@@ -13,7 +13,8 @@
 //!
 //! An error in one direction does not end the other. After a failed write the peer is read for the close timeout,
 //! because its close frame says how the connection ended. After a failed read, what was accepted is still written. Only
-//! a stalled write, a close that takes too long, an abort, an eviction and the end of a shutdown's grace time end both.
+//! a stalled write, a close that takes too long, an abort, an eviction and the end of a shutdown's grace period end
+//! both.
 //!
 //! Otherwise the session flushes, shuts the write side down, and then reads and drops what still comes, until the peer
 //! ends too or the close timeout passes. A socket that is closed with unread bytes is reset, and the reset overtakes
@@ -191,7 +192,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         }
     }
 
-    /// Calls `on_disconnect`, if there is a reason for it to be told, and ends the transport.
+    /// Calls `on_disconnect` with the reason, if there is one, and ends the transport.
     async fn finish(&mut self, reason: Option<&Disconnect>) {
         self.connection.outbox().ended().await;
         if let Some(reason) = reason.cloned()
@@ -218,7 +219,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         reason
     }
 
-    /// Tells the peer what it can still be told, and drops the transport if the peer would not hear it.
+    /// Sends the peer what it can still receive, and drops the transport if it can receive nothing.
     fn fail(&mut self, failure: Failure) -> Disconnect {
         let outbox = self.connection.outbox();
         match &failure {
@@ -241,9 +242,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
     }
 }
 
-/// Why a session was broken off.
+/// The reason why a session was interrupted.
 enum Interrupted {
-    /// The handler panicked before `on_connect`, so it is told nothing more.
+    /// The handler panicked before `on_connect`, so none of its other methods is called.
     BeforeConnect,
     Failed(Failure),
 }

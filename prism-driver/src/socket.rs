@@ -45,11 +45,12 @@ const CAPACITY: usize = 16;
 /// # The task behind it
 ///
 /// The connection runs in a task of its own, which answers pings and writes what was sent, whether or not you are
-/// calling a method. While 16 messages wait for [`recv`](Self::recv), that task reads nothing more, neither pings nor a
-/// close frame. So keep receiving, or drop the socket.
+/// calling a method. While more than 16 messages wait for [`recv`](Self::recv), that task reads nothing, neither pings
+/// nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
+/// socket.
 ///
-/// Dropping a socket closes the connection with 1000. The task does that too: before you shut the runtime down, call
-/// [`close`](Self::close) and wait for it.
+/// Dropping a socket closes the connection with 1000. The close handshake is done by that task as well, so before you
+/// shut the runtime down, call [`close`](Self::close) and await it.
 pub struct Socket {
     sender: SendHalf,
     receiver: RecvHalf,
@@ -85,16 +86,17 @@ impl Socket {
         self.sender.send(message).await
     }
 
-    /// Receives the next message. Cancel-safe: a message is taken only when it is returned.
+    /// Receives the next message. Cancel-safe: if the future is dropped while it waits, no message is lost.
     ///
     /// # Errors
-    /// The reason why the connection ended, once all messages have been received. Each further call returns the same.
+    /// The reason why the connection ended, once all messages have been received. Each further call returns the same
+    /// error.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
         self.receiver.recv().await
     }
 
     /// Closes the connection, waits for the peer's answer, and returns how the connection ended. Messages that were not
-    /// received are dropped. If the connection is already closing, this only waits.
+    /// received are discarded. If the connection is already closing or over, this only waits.
     ///
     /// Cancel-safe: if the future is dropped while it waits, the connection is closed all the same.
     pub async fn close(&self, code: CloseCode, reason: &str) -> Disconnect {
@@ -106,8 +108,8 @@ impl Socket {
         }
     }
 
-    /// Returns a header of the server's response to the handshake. Several lines are joined as for
-    /// [`Connection::header`]. The headers are lost when the socket is [split](Self::split).
+    /// Returns a header of the server's response to the handshake. Its name is not case-sensitive. Several lines are
+    /// joined as for [`Connection::header`]. The headers are lost when the socket is [split](Self::split).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.headers.as_ref()?.as_headers().joined(name)

@@ -9,7 +9,8 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::io::ReadBuf;
 
-/// Gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism uses.
+/// A wrapper that gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism
+/// uses.
 ///
 /// Vectored writes are passed on. [`serve_stream`](crate::serve_stream) and
 /// [`serve_upgraded`](crate::serve_upgraded) wrap their streams themselves. A client's

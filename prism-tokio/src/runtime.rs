@@ -12,8 +12,9 @@ use crate::tcp::Tcp;
 
 /// The tokio runtime of the calling task.
 ///
-/// Its I/O and time drivers have to be enabled, as they are in `#[tokio::main]`. Outside of a tokio runtime, or
-/// without those drivers, tokio panics.
+/// Its I/O and time drivers have to be enabled, as they are in `#[tokio::main]`. Outside of a tokio runtime, or without
+/// those drivers, the methods of this type panic, and so does everything that uses them: [`connect`](crate::connect),
+/// and [`Server`](crate::Server) from its creation on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 

@@ -10,7 +10,8 @@ use tokio::{
 
 use crate::runtime::Tokio;
 
-/// Serves on several threads that share nothing, until a shutdown, and returns how the connections ended then.
+/// Serves on several threads that share nothing, until `shutdown` is ready, then shuts down and returns how the
+/// connections ended.
 ///
 /// Each thread has one of the listeners, a single-threaded runtime, and a server. A connection stays on the
 /// thread that accepted it, so no task ever moves and no queue is shared. With many connections that are about
@@ -19,13 +20,14 @@ use crate::runtime::Tokio;
 ///
 /// - A few connections cause most of the work: an idle thread cannot help a busy one.
 /// - Handlers compute for a long time.
-/// - Handlers talk to other parts of a program that runs on one runtime.
+/// - Handlers communicate with other parts of your program, which run on a single runtime.
 ///
-/// `build` is called once for each listener and gives the server its routes. If all servers should share a
-/// handler, give each a clone of an [`Arc`](std::sync::Arc).
+/// `build` gives a server its routes. It is called once for each listener, on the calling thread and within the runtime
+/// of that server. If all servers should share a handler, give each a clone of an [`Arc`](std::sync::Arc).
 ///
-/// This function blocks the calling thread, on which it runs `shutdown`. Once that future is ready, all servers
-/// [shut down](Server::serve_until). When they have, the function returns.
+/// This function blocks the calling thread, on which it runs `shutdown` within a tokio runtime of its own, so that
+/// tokio's signals and timers work there. Once that future is ready, all servers [shut down](Server::serve_until). When
+/// they have, the function returns.
 ///
 /// ```no_run
 /// use prism_tokio::{Server, serve_sharded, shared_listeners};
@@ -43,10 +45,10 @@ use crate::runtime::Tokio;
 /// ```
 ///
 /// # Errors
-/// If a runtime cannot be created or a listener cannot be used. In that case nothing has been served.
+/// If a runtime cannot be created or a listener cannot be used. In that case, nothing has been served.
 ///
 /// # Panics
-/// If called from within a tokio runtime.
+/// If called from within a tokio runtime. A panic of `build` or `shutdown` is passed on.
 pub fn serve_sharded(
     listeners: impl IntoIterator<Item = TcpListener>,
     mut build: impl FnMut(Server<Tokio>) -> Server<Tokio>,

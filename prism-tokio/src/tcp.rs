@@ -19,6 +19,11 @@ use crate::io::Io;
 /// timeout](prism_driver::Options::write_timeout) could end the connection.
 ///
 /// On operating systems other than Linux and Android, this type behaves like the socket itself.
+///
+/// [`Server`](crate::Server) and [`Client`](crate::Client) use this type for the sockets that they open. To use it for
+/// a socket of your own, pass `Tcp::from(socket)` to [`Client::connect_stream`](crate::Client::connect_stream) or to
+/// [`prism_driver::serve_stream`]. ([`serve_stream`](crate::serve_stream) takes tokio's streams, and does not wrap them
+/// in this type.)
 #[derive(Debug)]
 pub struct Tcp(Io<TcpStream>);
 

@@ -31,7 +31,7 @@ pub(crate) enum ServerAddress {
     },
 }
 
-/// A URL that a client cannot connect to. The text says what is wrong, and where.
+/// The reason why a client cannot connect to a URL. The error's text (`Display`) says what is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidUrl(Cow<'static, str>);
 

@@ -13,7 +13,7 @@ use std::{
 /// It prints as 32 hexadecimal digits; `{:.8}` prints the first eight, which is enough for a log.
 ///
 /// A process that forks has to do so before its first connection, and before its first call of [`origin`]. Otherwise
-/// both processes share an origin, and may assign the same IDs.
+/// both processes have the same [`origin`], and may assign the same IDs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u128);
 
@@ -31,8 +31,9 @@ impl ConnectionId {
     }
 }
 
-/// Returns this process's globally unique ID: 64 random bits, new with each start. A [fork](ConnectionId) after the
-/// first call keeps them.
+/// Returns this process's globally unique ID: 64 random bits, new with each start. A process that is
+/// [forked](ConnectionId) after the first call has the same ID. (This has nothing to do with the
+/// [`Origins`](crate::Origins) of web pages.)
 #[must_use]
 pub fn origin() -> u64 {
     PROCESS[1]

@@ -32,8 +32,8 @@ fn enforce_budget(connection: &Shared) {
     connection.outbox.enforce_budget();
 }
 
-/// The future of [`Connection::send`](crate::Connection::send): sends the message once there is room. A future that
-/// is dropped while it waits has sent nothing.
+/// The future of [`Connection::send`](crate::Connection::send), which sends the message once there is room. If it is
+/// dropped while it waits, it has sent nothing.
 // Not an `async fn`: it is part of most handlers' futures, so its size is every connection's memory.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Sending<'c, 'm> {

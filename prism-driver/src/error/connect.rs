@@ -8,8 +8,9 @@ use crate::client::url::InvalidUrl;
 
 /// The reason why a client could not open a connection.
 ///
-/// It tells whether another attempt makes sense. A decision of the server is always [`Refused`](Self::Refused), even if
-/// the connection fails or stalls after the status of its response.
+/// It shows whether another attempt is worthwhile. Once a final status other than 101 has arrived, the error is
+/// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed.
+/// The other errors mean that no such status arrived.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,41 +37,44 @@ use crate::client::url::InvalidUrl;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The response is not that of a WebSocket server, or ended before its head was complete.
+    /// The response is not a valid acceptance of the handshake, or the server closed the transport before the head of
+    /// the response was complete.
     Handshake(HandshakeError),
     /// A header or subprotocol of the request is invalid.
     InvalidRequest(InvalidRequest),
     /// The URL is invalid, or needs TLS.
     InvalidUrl(InvalidUrl),
-    /// The transport failed before the head of the response was complete.
+    /// The transport failed with an I/O error before the head of the response was complete.
     Io(io::Error),
     /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
-    /// redirects and answers no challenges. The response is in here for you to act on.
+    /// redirects and answers no challenges. The variant contains the response, so that you can act on it.
     Refused(Refusal),
     /// The handshake timeout passed before the head of the response was complete.
     TimedOut,
-    /// The host has no address, or none that answered within the connect timeout. The error names each address that was
-    /// tried.
+    /// The host name could not be resolved, or no connection to any of its addresses could be established within the
+    /// [connect timeout](crate::ClientOptions::connect_timeout). The error names each address that was tried, with the
+    /// reason.
     Unreachable(io::Error),
 }
 
 /// A server's response other than "101 Switching Protocols".
 ///
-/// It is returned when it is complete, or a second after its status with what has arrived of the rest. So a body that
-/// never ends delays a client only briefly.
+/// It is returned once it is complete, but no later than one second after its status has arrived, with as much of the
+/// rest as there is by then. So a body that never ends delays a client only briefly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The status code, such as 401 or 302.
     pub status: u16,
-    /// The header lines, as names and values.
+    /// The header lines, as names and values. Empty if the head was incomplete or malformed.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// The start of the body, without chunk framing: at most 8 KiB, or less if less had arrived.
+    /// The start of the body, at most 8 KiB of it, without the framing of chunks. It may be incomplete.
     pub body: Vec<u8>,
 }
 
 impl Refusal {
-    /// Returns a header. Several lines are joined as for [`Connection::header`](crate::Connection::header).
+    /// Returns a header. Its name is not case-sensitive. Several lines are joined as for
+    /// [`Connection::header`](crate::Connection::header).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         Headers::join(name, self.values(name))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::options::Options;
 
-/// The limits of a client: those of its connection, and one of its own.
+/// The limits of a client: those of its connection, and a timeout for connecting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,8 +18,9 @@ use crate::options::Options;
 pub struct ClientOptions {
     /// The limits of the connection.
     pub connection: Options,
-    /// How long a client may take to find and reach a server, over all its addresses. Default: 10 s: on a bad line
-    /// the first packet is sent three times, the second and third time after one and two more seconds.
+    /// How long a client may take to resolve a server's name and to reach the server, over all its addresses. Default:
+    /// 10 s. On a bad link the operating system sends the first packet again after one second, and once more after
+    /// another two; this leaves time for both.
     pub connect_timeout: Duration,
 }
 

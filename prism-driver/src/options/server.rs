@@ -21,67 +21,74 @@ use crate::options::Options;
 pub struct ServerOptions {
     /// The limits of each connection.
     pub connection: Options,
-    /// How many connections a server has at once, including handshakes. Further connections wait in the operating
-    /// system's queue, unless a handshake or a [page](Self::max_pages) can be [evicted](Self::max_handshakes). Default:
-    /// 65,536. Idle, they take about 80 MB, and what waits for their peers is [bounded](Self::max_buffered) for all of
-    /// them together. Each takes a descriptor, and the operating system often allows fewer of those. When none is left,
-    /// the server behaves as if this limit were reached.
+    /// The maximum number of simultaneous connections, including those in their handshake. Further connections wait in
+    /// the operating system's queue, unless a handshake or a [page](Self::max_pages) can be
+    /// [evicted](Self::max_handshakes). Default: 65,536. That many idle connections take about 80 MB. The data that
+    /// waits for their peers is [limited separately](Self::max_buffered), for all of them together. Each connection
+    /// takes a file descriptor, and the operating system often allows fewer of those. When none is left, the server
+    /// behaves as if this limit were reached.
     pub max_connections: usize,
-    /// How many handshakes a server has in progress at once. When there are as many, or when no place or descriptor is
-    /// left for a connection, the oldest handshake is evicted in favour of the next connection, provided that it has
-    /// had a quarter of a second. Until then the new connection waits.
+    /// The maximum number of handshakes in progress. When it is reached, or when a new connection would exceed
+    /// [`max_connections`](Self::max_connections) or finds no file descriptor, the oldest handshake is *evicted* in
+    /// favor of the next connection: it is dropped without an answer. Each handshake has at least a quarter of a
+    /// second; until then, the new connection waits.
     ///
-    /// If new connections simply waited, as many silent peers could block all others for the [handshake
+    /// If new connections simply waited, that number of silent peers could block all others for the [handshake
     /// timeout](Options::handshake_timeout), again and again. With eviction, four times this number get their turn each
-    /// second. Default: 4,096, which is as many as may wait in the operating system's queue. Then 8,000 silent peers
-    /// that reconnect whenever they are evicted delay a handshake by no more than that quarter of a second, and cost 7
-    /// MB (plus what TLS holds). With fewer places the queue overflows, and a client's operating system tries again
-    /// only after one second, then two, and so on: with 1,024, half of all handshakes took longer than 4 s.
+    /// second. Default: 4,096, which is as many as may wait in the operating system's queue. With this, even 8,000
+    /// silent peers that reconnect whenever they are evicted delay a handshake by no more than a quarter of a second,
+    /// and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and a client's operating system
+    /// tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took longer
+    /// than 4 s.
     pub max_handshakes: usize,
-    /// How many plain HTTP responses (pages and refusals) a server is sending at once, apart from the handshakes. A
-    /// response that the operating system accepts at once does not count. One that has to wait for its peer counts
-    /// until all of it is taken, or the peer is [too slow](Options::min_write_rate).
+    /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. They do not
+    /// count as handshakes. A response that the operating system accepts at once does not count at all. Any other
+    /// counts until it has been sent completely, or until it fails because the peer is [too
+    /// slow](Options::min_write_rate).
     ///
-    /// When there are as many, the oldest is evicted in favour of the next, provided that it has had five seconds.
-    /// Until then the next one is sent in the place of its handshake. So it can be [evicted as
-    /// one](Self::max_handshakes), and ends with the [handshake timeout](Options::handshake_timeout). When no place or
-    /// descriptor is left for a connection, pages are evicted as handshakes are, after the same five seconds.
+    /// When this limit is reached, the oldest response is evicted (cut off) in favor of the next, provided that it has
+    /// had five seconds. Until then, the next one is sent but still counts as a handshake. So it can be [evicted like
+    /// one](Self::max_handshakes), and the [handshake timeout](Options::handshake_timeout) applies to it. When a new
+    /// connection would exceed [`max_connections`](Self::max_connections) or finds no file descriptor, pages are
+    /// evicted as handshakes are, after the same five seconds.
     ///
     /// So peers that read slowly on purpose cannot block handshakes or small pages, and two hundred large pages get
-    /// their turn each second. Default: 1,024: a few megabytes, if the pages are [shared](prism_core::Reply), and more
-    /// downloads than most lines carry.
+    /// their turn each second. Default: 1,024. This takes a few megabytes if the pages are [shared](prism_core::Reply),
+    /// and is more downloads than most links carry.
     pub max_pages: usize,
-    /// How many bytes of memory a server holds in all for peers that do not take what is sent to them. When more waits,
-    /// the connection whose peer has taken nothing for longest is aborted
+    /// The maximum memory, in bytes, that a server holds in total for peers that do not take what is sent to them. When
+    /// it is exceeded, the connection whose peer has gone the longest without taking anything is aborted
     /// ([`Failure::Evicted`](crate::Failure::Evicted)), then the next, until the rest fits. Senders to other
-    /// connections notice nothing. Default: 256 MiB: almost four thousand full [outboxes](Options::high_water_mark),
-    /// and far more when they hold the same messages.
+    /// connections notice nothing. Default: 256 MiB. This is enough for almost four thousand full
+    /// [outboxes](Options::high_water_mark), and for far more if they hold the same messages.
     ///
-    /// A connection counts from the time its task finds that the transport takes no more, until nothing waits for the
-    /// peer. Its part is the memory of its outbox, and half a kilobyte for what else it costs. A [prepared
+    /// A connection counts from the time when its task finds that the transport takes no more, until its outbox is
+    /// empty. It counts with the memory of its outbox, and half a kilobyte of overhead. A [prepared
     /// message](crate::PreparedMessage) that waits in many outboxes is in memory once, so it counts once. See
     /// [`Counts::buffered`](crate::Counts::buffered) for the sum, and [`Counts::evicted`](crate::Counts::evicted) for
     /// the number of connections that were aborted.
     ///
-    /// Choose a value many times as large as the largest message that you send. Peers that read more slowly than you
-    /// send are counted as well: if a few large messages fill the bound, such peers are aborted although they read. A
-    /// value below the high-water mark counts as that mark. A connection is not aborted while it is the only one that
-    /// waits.
+    /// Choose a value many times as large as the largest message that you send. Peers that do read, but more slowly
+    /// than you send, are counted as well: if a few large messages are enough to reach the limit, such peers are
+    /// aborted even though they read. A value below the high-water mark counts as that mark. A connection is not
+    /// aborted while it is the only one that counts.
     ///
-    /// Each server has a bound of its own. Clients and [single streams](crate::serve_stream) have none.
+    /// Each server has a limit of its own. Clients and [single streams](crate::serve_stream) have none.
     pub max_buffered: usize,
-    /// How long a server that shuts down waits for its connections and pages to end, from the beginning of the
-    /// shutdown. What has not ended by then is cut. Peers that do not answer get less: the [close
-    /// timeout](Config::close_timeout), from the time they are told. Default: 10 s: process managers usually kill a
-    /// service after that, or after 30 s.
+    /// The grace period: how long a server that shuts down waits for its connections and pages to end, from the
+    /// beginning of the shutdown. Those that have not ended by then are aborted, and the server waits up to another
+    /// second for that. A peer that does not answer gets less time: the [close timeout](Config::close_timeout), from
+    /// when its close frame was sent. Default: 10 s. Choose less than your process manager allows before it kills a
+    /// service: that is often 10 s or 30 s.
     pub shutdown_grace: Duration,
-    /// The time over which a server that shuts down closes its connections, in a hundred equal steps; at most half
-    /// of the [grace time](Self::shutdown_grace). Zero closes all at once, and fewer than 65 connections are always
-    /// closed at once: a step is at least 64 connections.
+    /// The time over which a server that shuts down closes its connections, in up to a hundred equal steps of at least
+    /// 64 connections each. So up to 64 connections are always closed at once; zero closes any number at once. More
+    /// than half of the [grace period](Self::shutdown_grace) counts as half.
     ///
-    /// Every peer connects again somewhere else, and all their handshakes at the same instant are more than what a
-    /// server does on a busy day. Default: 5 s: 50,000 connections come back at 10,000 a second, and the last of
-    /// them still has its whole [close timeout](Config::close_timeout) within the grace time.
+    /// Most peers reconnect immediately, to another server. If all of them did so at the same moment, that server would
+    /// get far more handshakes at once than even on a busy day. Default: 5 s. The peers of 50,000 connections then
+    /// reconnect at 10,000 per second, and the last of them still has its whole [close timeout](Config::close_timeout)
+    /// within the grace period.
     pub shutdown_spread: Duration,
 }
 
@@ -156,7 +163,7 @@ impl ServerOptions {
         self
     }
 
-    /// Returns the time over which a shutdown closes connections: the spread, within the grace time.
+    /// Returns the time over which a shutdown closes connections: the spread, but at most half of the grace period.
     pub(crate) fn effective_spread(&self) -> Duration {
         self.shutdown_spread.min(self.shutdown_grace / 2)
     }

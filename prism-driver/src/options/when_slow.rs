@@ -1,10 +1,10 @@
 //! [`WhenSlow`]: the policy for messages to a peer that does not keep up.
 
-/// The policy for a message that finds the outbox full, because as many bytes as the [high-water
-/// mark](crate::Options::high_water_mark) are already waiting for the peer. Return it from
+/// The policy for messages that are sent while the outbox is full, that is, while at least as many bytes as the
+/// [high-water mark](crate::Options::high_water_mark) are waiting for the peer. Return it from
 /// [`Handler::when_slow`](crate::Handler::when_slow).
 ///
-/// | | `send` | `try_send`, and broadcasts |
+/// | | `send`, `send_prepared` | `try_send`, `try_send_prepared`, and broadcasts of `prism-rooms` |
 /// |---|---|---|
 /// | `Wait` | waits for room | returns `Full` |
 /// | `DropNewest` | drops the message and returns `Ok` | returns `Full` |
@@ -25,25 +25,27 @@
 /// }
 /// ```
 ///
-/// Messages are dropped whole, and [counted](crate::Connection::missed).
+/// A message is dropped as a whole or not at all. [`Connection::missed`](crate::Connection::missed) counts the messages
+/// that were dropped, or refused as full.
 ///
-/// Before a message counts as too many, Prism writes what the transport takes. So no message is dropped only because
-/// the connection's task has not had its turn. (On tokio, a task has to yield after about a hundred such writes in a
-/// row. Then a peer can count as slow although it is not.)
+/// Before Prism drops or refuses a message, it writes as much as the transport takes. So a message is never missed
+/// merely because the connection's task has not had its turn yet. (There is one exception: on tokio, a task has to
+/// yield after about a hundred such writes in a row, and a peer may then be treated as slow even though it is not.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenSlow {
-    /// Senders that can wait do so. For conversations: no message is dropped, and a slow peer slows down its senders.
+    /// Senders that can wait do so. Suits conversations: no message is dropped, and a slow peer slows down its senders.
     #[default]
     Wait,
-    /// The new message is dropped. For messages of which the older ones are worth more.
+    /// The new message is dropped. Suits messages of which the older ones are worth more than the newer ones.
     DropNewest,
-    /// The oldest messages of which nothing has been written yet are dropped, as many as necessary. For prices,
-    /// positions, and other messages that newer ones replace. Each message is stored separately, and counts 160 bytes
-    /// more than its own size towards the mark, which is what that costs. If there are no such messages, and in
-    /// clients, whose messages are masked, the new message is dropped.
+    /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
+    /// part. Suits prices, positions, and other messages that newer ones replace. Each message is stored separately;
+    /// the 160 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
+    /// one is dropped (`try_send` returns `Full`). On a client that is always so, because its messages are masked and
+    /// cannot be stored separately.
     DropOldest,
-    /// The connection is closed with 1013, "try again later", as soon as it would miss a message. For streams that make
-    /// no sense with a gap. What was accepted before is still sent.
+    /// The connection is closed with 1013, "try again later", as soon as its peer would miss a message. Suits streams
+    /// that make no sense with a gap. Messages that were accepted before are still sent.
     Close,
 }

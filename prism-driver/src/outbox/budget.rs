@@ -59,7 +59,7 @@ pub(crate) struct Budget {
 struct Account {
     /// The number of bytes that are counted.
     held: usize,
-    /// The connections that are counted. The first has been stalled for longest.
+    /// The connections that are counted. The first has been stalled the longest.
     stalled: BTreeMap<u64, Weak<dyn Evict>>,
     /// The number of the next connection that stalls or makes progress.
     next_number: u64,

@@ -13,7 +13,7 @@
 //! A message that differs from the last becomes `Once`. A kept message is forgotten when the session's turn ends, and
 //! outside of sessions when the thread sends another.
 //!
-//! A message is recognised by its address and length. But its buffer may have been refilled since, so a kept message is
+//! A message is recognized by its address and length. But its buffer may have been refilled since, so a kept message is
 //! compared before it is sent. The comparison takes less than half the time of the copy from 4 KiB on, and no more than
 //! the copy below that. If the buffer is refilled for each connection, every second message is encoded in vain, which
 //! costs 40 to 70 ns.

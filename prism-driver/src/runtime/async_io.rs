@@ -16,7 +16,8 @@ use crate::runtime::{
     close_write::{AsSocket, CloseWrite},
 };
 
-/// A runtime that uses the TCP of `async-io`, and brings only its own name resolution. It implements [`Network`].
+/// A runtime that uses the TCP sockets of `async-io`, and provides only its own name resolution. It implements
+/// [`Network`].
 ///
 /// Requires the feature `async-io`.
 pub trait AsyncIo: Runtime {
@@ -61,12 +62,13 @@ impl<R: AsyncIo> Network for R {
     }
 }
 
-/// A stream socket of `async_io::Async` (which is also `smol::Async`) as a [`Transport`](crate::Transport): its `close`
-/// closes the write side, and it avoids useless reads.
+/// A wrapper that makes a stream socket in an `async_io::Async` (also known as `smol::Async`) a
+/// [`Transport`](crate::Transport): its `close` closes the write side, and it avoids useless reads.
 ///
-/// `Async` itself reads before it waits, and once more because the previous readiness event still counts. If the peer
-/// sends one message at a time, both reads find nothing. This type waits first if the previous read did not fill its
-/// buffer. As a consequence, such a read returns `Pending` once, even if more data has arrived.
+/// `Async` itself tries to read before it waits, and then once more, because it still holds the previous readiness
+/// event. If the peer sends one message at a time, both reads find nothing. This type waits first if the previous read
+/// did not fill its buffer. As a consequence, the read after a partial one returns `Pending` once, even if more data
+/// has arrived already; the reactor then wakes the task.
 ///
 /// Requires the feature `async-io`.
 ///

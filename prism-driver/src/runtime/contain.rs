@@ -5,8 +5,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs code of the application and returns its output, or `None` if it panics. The panic does not propagate; the panic
-/// hook has reported it.
+/// Runs application code and returns its output, or `None` if it panics. The panic does not propagate; the panic hook
+/// has reported it. With `panic = "abort"` this has no effect.
 pub fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
     let payload = match catch_unwind(AssertUnwindSafe(act)) {
         Ok(output) => return Some(output),

@@ -53,8 +53,8 @@ impl Notice {
 }
 
 pin_project! {
-    /// A future of `event-listener` or `async-channel` that is polled and dropped so that no waker runs under their
-    /// locks.
+    /// A wrapper for a future of `event-listener` or `async-channel`, which polls and drops it in such a way that no
+    /// waker runs while those crates hold a lock.
     #[derive(Debug)]
     #[must_use]
     pub struct Deferring<F> {
@@ -73,7 +73,7 @@ pin_project! {
 }
 
 impl<F: Future> Deferring<F> {
-    /// Wraps a future, so that it is polled with a [`DeferredWaker`].
+    /// Wraps a future.
     pub fn new(future: F) -> Self {
         Self { future: Some(future), waker: Arc::default() }
     }

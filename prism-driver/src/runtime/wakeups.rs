@@ -1,4 +1,4 @@
-//! [`hold_wakeups`]: delays wake-ups while a sender holds a lock.
+//! [`hold_wakeups`]: delays the waking of tasks while a sender holds a lock.
 
 use std::{cell::RefCell, marker::PhantomData, task::Waker};
 
@@ -18,7 +18,7 @@ struct Held {
     tasks: Vec<Waker>,
 }
 
-/// A guard that holds wake-ups until it is dropped; see [`hold_wakeups`].
+/// A guard that delays wake-ups until it is dropped; see [`hold_wakeups`].
 #[derive(Debug)]
 #[must_use = "wake-ups are held until this is dropped"]
 pub struct HeldWakeups {
@@ -26,16 +26,16 @@ pub struct HeldWakeups {
     _thread: PhantomData<*const ()>,
 }
 
-/// Holds the wake-ups that this thread causes by sending to connections or by closing them, until the returned guard is
-/// dropped.
+/// Delays the wake-ups that this thread causes by sending to connections or by closing them, until the returned guard
+/// is dropped. Guards nest: the last one counts.
 ///
-/// A waker runs code of the runtime, or of a wrapper around one of its futures. It should not run while you hold a lock
-/// that it may need. So call this before you lock a collection of connections to send to, and drop the guard after you
-/// have released the lock. The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
+/// Waking a task runs code of its runtime, or of a combinator around one of its futures. If that code needs a lock that
+/// you are holding, it deadlocks. So call this before you lock a collection of connections to send to, and drop the
+/// guard after you have released the lock. The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
 /// [abort](crate::Connection::abort) connections while you hold such a lock.
 ///
-/// Do not wait while you hold the guard, neither by blocking nor with `.await`: the wake-up that would end the wait may
-/// be among those that are held.
+/// Do not wait while you hold the guard, either by blocking or with `.await`: the wake-up that would end the wait may
+/// be among those that are delayed.
 ///
 /// ```no_run
 /// use std::sync::Mutex;

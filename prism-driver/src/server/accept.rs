@@ -52,7 +52,7 @@ impl<N: Network> Acceptor<N> {
         }
     }
 
-    /// Closes all connections, and cuts those that have not ended after the grace time. Pages that are being sent
+    /// Closes all connections, and cuts those that have not ended within the grace period. Pages that are being sent
     /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
         let ServerShared { websockets, admission, .. } = &*self.0;

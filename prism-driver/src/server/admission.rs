@@ -1,7 +1,7 @@
 //! [`Admission`]: how many connections a server accepts, and which handshakes and pages make way for them.
 //!
 //! Silent peers cannot block new clients. When all permits are held, or no file descriptor is left, the oldest permit
-//! is evicted in favour of a new connection, once it has been held for its minimum time. For a handshake that is a
+//! is evicted in favor of a new connection, once it has been held for its minimum time. For a handshake that is a
 //! quarter of a second: as much as a lost packet costs, and long enough that a rush of good clients does not evict
 //! itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
 //!
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// How long a handshake may take before it can be evicted. On a good line the request arrives at once, and this is long
+/// How long a handshake may take before it can be evicted. On a good link the request arrives at once, and this is long
 /// enough for one retransmission. If the limit on handshakes is the length of the listener's queue, a full queue is
 /// empty after this time.
 const HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(250);

@@ -19,11 +19,11 @@ const BACKLOG: i32 = 4096;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const NOTSENT_LOWAT: u32 = 128 << 10;
 
-/// Creates `count` listeners on one address, for as many servers. The operating system distributes the connections
-/// among them (`SO_REUSEPORT`).
+/// Creates `count` listeners on one address, one for each of `count` servers. The operating system distributes the
+/// connections among them (`SO_REUSEPORT`): Linux evenly, other systems not necessarily.
 ///
 /// Port 0 selects any free port, the same for all listeners. If a name has several addresses, all listeners are on the
-/// first that works.
+/// first that works. This function exists on Unix only, except for Solaris, illumos and Cygwin.
 ///
 /// # Errors
 /// If the name cannot be resolved, or if none of its addresses can be listened on, for instance because another process

@@ -43,7 +43,8 @@ enum Allowed {
 }
 
 impl Origins {
-    /// Allows every origin. This is the default.
+    /// Allows every origin. This is the default of a [`Server`](crate::Server), and is not safe if users are identified
+    /// by cookies or by their network address.
     #[must_use]
     pub const fn any() -> Self {
         Self::new(Allowed::Any)
@@ -74,9 +75,9 @@ impl Origins {
     ///   user opens.
     ///
     /// # Errors
-    /// If one of the strings is not an origin: it has no scheme, or it has a path (even if that is only a `/`), or it
-    /// has a `*` that is not the first label of the host. Names that are not ASCII have to be written as browsers send
-    /// them (`xn--...`).
+    /// [`InvalidOrigin`] if one of the strings is not an origin: it has no scheme, or it has a path (even if that is
+    /// only a `/`), or it has a `*` that is not the first label of the host. Names that are not ASCII have to be
+    /// written as browsers send them (`xn--...`).
     pub fn these(
         origins: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, InvalidOrigin> {

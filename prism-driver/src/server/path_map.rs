@@ -68,7 +68,7 @@ impl<V> Found<'_, '_, V> {
 /// Decodes the value of a parameter. Refuses values that would be dangerous as a file name, because many applications
 /// use them as one.
 fn decode(value: &str, is_catch_all: bool) -> Result<Cow<'_, str>, InvalidParam> {
-    // Once decoded, it would look like a real separator: the value would not be the path that was authorised.
+    // Once decoded, it would look like a real separator: the value would not be the path that was authorized.
     if is_catch_all && (value.contains("%2F") || value.contains("%5C")) {
         return Err(InvalidParam::Separator);
     }
@@ -92,7 +92,7 @@ fn has_drive(value: &str) -> bool {
 /// What file systems treat as a separator.
 const SEPARATORS: [char; 2] = ['/', '\\'];
 
-/// Why a part of a path cannot be the value of a parameter.
+/// The reason why a part of a path cannot be the value of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InvalidParam {
     Control,

@@ -1,4 +1,4 @@
-//! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favour of new ones. A server
+//! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favor of new ones. A server
 //! has one pool for handshakes and one for pages.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::runtime::{Runtime, notice::Notice, timeout::until, wakeups};
 pub(crate) struct PermitPool {
     /// How many permits there may be.
     limit: usize,
-    /// How long a permit is held before it may be evicted in favour of another.
+    /// How long a permit is held before it may be evicted in favor of another.
     min_time: Duration,
     inner: Mutex<Inner>,
     /// A permit was released, or all were evicted.
@@ -70,7 +70,7 @@ pub(crate) struct Permit {
 struct QueueHead<'a>(&'a PermitPool);
 
 impl Occupancy {
-    /// Returns when the oldest permit may be evicted in favour of a new one; `None` if a permit is free.
+    /// Returns when the oldest permit may be evicted in favor of a new one; `None` if a permit is free.
     pub(crate) fn next_eviction(&self) -> Option<Duration> {
         self.is_full.then_some(self.next_due)
     }

@@ -1,6 +1,6 @@
 //! [`PlainReply`]: sends an HTTP response that opens no WebSocket connection.
 //!
-//! Sending has no deadline, because a large page may take long on a slow line. The peer has to take a minimum in each
+//! Sending has no deadline, because a large page may take long on a slow link. The peer has to take a minimum in each
 //! [window](WriteProgress) instead, as with the messages of a connection.
 
 use std::{

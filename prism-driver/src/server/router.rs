@@ -1,8 +1,9 @@
 //! [`Router`]: selects the answer to a request by its path.
 //!
 //! A path has one spelling, its [normal form](prism_core::normalize_path). The core brings it into that form where it
-//! parses the request, so routes, authorisation and handlers cannot see different paths. [Paths](crate::server::path_map) are normalized when
-//! they are added. Parameters are decoded after the look-up, when an escaped `/` cannot become a separator any more.
+//! parses the request, so routes, authorization and handlers cannot see different paths.
+//! [Paths](crate::server::path_map) are normalized when they are added. Parameters are decoded after the look-up, when
+//! an escaped `/` cannot become a separator any more.
 
 use std::sync::Arc;
 
@@ -57,7 +58,8 @@ impl<E: Clone> Router<E> {
         self.pages.insert(path, |_| page);
     }
 
-    /// Returns what to do with a request. If a page or the authorisation panics, that is a 500.
+    /// Returns what to do with a request. If a page's function or the authorization function panics, the answer is a
+    /// 500.
     pub(crate) fn decide(
         &self,
         request: Request<'_>,
@@ -70,7 +72,7 @@ impl<E: Clone> Router<E> {
         })
     }
 
-    /// If a path has both a page and an endpoint, a request for an upgrade goes to the endpoint.
+    /// If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
     fn dispatch(
         &self,
         request: &Request<'_>,

@@ -10,8 +10,8 @@ use std::{
 
 /// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
 ///
-/// Clones are handles to the same counters, and stay valid when the server has stopped. The cost of counting is a few
-/// atomic additions per connection.
+/// Clones are handles to the same counters. They stay valid after the server has stopped. Counting costs a few atomic
+/// additions per connection.
 ///
 /// ```no_run
 /// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
@@ -43,7 +43,7 @@ struct Counters {
     not_upgraded: [AtomicU64; NotUpgraded::COUNT],
 }
 
-/// Why an accepted transport did not become a WebSocket connection.
+/// The reason why an accepted transport did not become a WebSocket connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotUpgraded {
     /// The request was for a page, or was OPTIONS.
@@ -56,7 +56,7 @@ pub(crate) enum NotUpgraded {
     Evicted,
     /// The peer disconnected, or the transport failed.
     Left,
-    /// A page or the authorisation panicked.
+    /// A page's function or the authorization function panicked.
     Failed,
 }
 
@@ -64,7 +64,7 @@ impl NotUpgraded {
     const COUNT: usize = Self::Failed as usize + 1;
 }
 
-/// A snapshot of the counters of a server, from [`ServerStats::counts`]. The counters are read one after another: a
+/// A snapshot of the counters of a server, from [`ServerStats::counts`]. The counters are read one after another, so a
 /// connection whose state changes meanwhile may be counted twice, or not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,12 +80,13 @@ pub struct Counts {
     pub accepted: u64,
     /// The number of transports that are in their handshake now.
     pub in_handshake: u64,
-    /// The number of connections that are open now: from the end of the handshake until the handler has returned.
+    /// The number of connections that are open now: from the end of the handshake until `on_disconnect` has returned
+    /// and the transport has ended.
     pub open: u64,
-    /// The number of open connections whose transport is gone but whose handler has not returned, although
-    /// [`Connection::closed`](crate::Connection::closed) has. Each counts towards
-    /// [`max_connections`](crate::ServerOptions::max_connections) until its handler returns. A number that only grows
-    /// indicates a handler that hangs.
+    /// The number of open connections whose transport is gone, so that
+    /// [`Connection::closed`](crate::Connection::closed) has returned, but whose handler is still running. Each counts
+    /// towards [`max_connections`](crate::ServerOptions::max_connections) until its handler returns. If this number
+    /// only grows, some handler hangs.
     pub stuck: u64,
     /// The number of connections that have ended so far, for whatever reason.
     pub closed: u64,
@@ -96,11 +97,11 @@ pub struct Counts {
     /// The number of bytes of memory that are buffered now for peers that do not keep up; see
     /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered). Zero while every peer keeps up.
     pub buffered: u64,
-    /// The number of requests so far that were answered with a page, or were OPTIONS.
+    /// The number of requests answered so far with a page (a plain HTTP response), including OPTIONS requests.
     pub pages: u64,
-    /// The number of pages and refusals that were not sent completely: the peer read [too
-    /// slowly](crate::Options::min_write_rate) or disconnected, or the answer was cut [in favour of another
-    /// one](crate::ServerOptions::max_pages) or at the end of a shutdown. They also count as
+    /// The number of pages and refusals that were not sent completely, because the peer read [too
+    /// slowly](crate::Options::min_write_rate) or disconnected, or because the response was cut off to [make
+    /// room](crate::ServerOptions::max_pages) for another or at the end of a shutdown. They also count as
     /// [pages](Self::pages) or [refused](Self::refused).
     pub incomplete: u64,
     /// The numbers of peers that got neither a connection nor a page, by reason.
@@ -115,33 +116,34 @@ pub struct Refused {
     pub bad_request: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,
-    /// Peers that were not [authorised](crate::Server::authorize), with whatever status.
+    /// Peers that the [authorization function](crate::Server::authorize) refused, whatever the status.
     pub unauthorized: u64,
     /// Peers that requested a path without a route: 404.
     pub not_found: u64,
     /// Peers whose request did not arrive within the [handshake timeout](crate::Options::handshake_timeout): 408.
     pub timed_out: u64,
-    /// Peers whose handshake was dropped in favour of another one (see
+    /// Peers whose handshake was dropped to make room for another (see
     /// [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no answer.
     pub evicted: u64,
     /// Peers that disconnected, or whose transport failed, before their request was complete.
     pub left: u64,
-    /// Peers whose request made a page or the authorisation panic: 500.
+    /// Peers whose request caused a panic in a page's function or in the authorization function: 500.
     pub failed: u64,
 }
 
-/// How the connections of a server ended when it was shut down: the result of
-/// [`Server::serve_until`](crate::Server::serve_until). Each connection is counted in one of these numbers.
+/// The numbers of connections that ended in each way during a server's shutdown, as
+/// [`Server::serve_until`](crate::Server::serve_until) returns them. Each connection is counted in one of these
+/// numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// The number of connections that ended cleanly within the grace time: both sides sent a close frame.
+    /// The number of connections that ended cleanly within the grace period: both sides sent a close frame.
     pub closed: usize,
-    /// The number of connections that failed within the grace time
+    /// The number of connections that failed within the grace period
     /// ([`Disconnect::Failed`](crate::Disconnect::Failed)): the peer did not answer the close frame in time, or
     /// disconnected without an answer, or the handler panicked or aborted the connection.
     pub failed: usize,
-    /// The number of connections that were cut at the end of the grace time.
+    /// The number of connections that were still open at the end of the grace period, and were cut (aborted).
     pub cut: usize,
 }
 
@@ -235,7 +237,7 @@ impl ServerStats {
         self.counters.incomplete.fetch_add(1, Relaxed);
     }
 
-    /// Counts a connection that was aborted because too much was buffered in total.
+    /// Counts a connection that was aborted because too much data was buffered in total.
     pub(crate) fn evicted(&self) {
         self.counters.evicted.fetch_add(1, Relaxed);
     }

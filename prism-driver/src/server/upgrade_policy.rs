@@ -4,7 +4,7 @@ use prism_core::{Offer, Reply, Request};
 
 use crate::server::{origins::Origins, plain_reply::PlainReply, stats::NotUpgraded};
 
-/// Authorises a request before it becomes a connection, or refuses it with a reply.
+/// Authorizes a request before it becomes a connection, or refuses it with a reply.
 pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
 
 /// The rules by which requests become connections and subprotocols are selected.

@@ -48,8 +48,8 @@ impl<R: Runtime> WebSockets<R> {
         websockets
     }
 
-    /// Closes all connections, and cuts those that have not ended after the grace time. Calls `before_cut` when that
-    /// time is over.
+    /// Closes all connections, and cuts those that have not ended within the grace period. Calls `before_cut` when that
+    /// is over.
     pub(crate) async fn shut_down(&self, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);

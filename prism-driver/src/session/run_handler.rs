@@ -3,7 +3,7 @@
 //! Bytes keep leaving, so that a handler that waits for room in its own outbox gets it. Nothing is read: that is the
 //! back-pressure.
 //!
-//! A close ends in time although a handler runs, because the handler may be waiting for just that. When the close
+//! A close ends in time even while a handler runs, because the handler may be waiting for just that. When the close
 //! timeout passes, the transport is dropped. What the peer had sent by then, perhaps its close frame, is kept, and read
 //! when the handler is done.
 

@@ -9,7 +9,7 @@
 //!
 //! There are two rules. The peer has to take something within each `timeout`. And in each window it has to take
 //! `min_rate` bytes per second; a window is as long as the timeout, and begins when the previous one was judged. A peer
-//! could keep the first rule alone with one byte at a time, for ever.
+//! could satisfy the first rule alone with one byte at a time, forever.
 //!
 //! What counts is what the transport took. The operating system takes large pieces at once and then nothing for a
 //! while, so the rate is judged at the end of a window and not before.
@@ -72,7 +72,7 @@ impl WriteProgress {
         self.stalled_at.min(self.window_ends).into()
     }
 
-    /// Returns whether the peer has to be given up. If a window has ended and enough was taken in it, the next one
+    /// Returns whether the peer is to be given up. If a window has ended and enough was taken in it, the next one
     /// begins.
     pub(crate) fn is_too_slow(&mut self, now: Duration, limits: WriteLimits) -> bool {
         if self.stalled_at <= now.into() {

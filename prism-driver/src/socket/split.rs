@@ -26,17 +26,19 @@ use crate::{
 
 /// The sending half of a [`Socket`](crate::Socket).
 ///
+/// If only this half is dropped, the connection stays open, and the other half goes on receiving.
+///
 /// It is also a [`Sink`] of messages that own their payload. As a sink it fails when the connection is closing or over.
-/// `flush` completes when all messages given to the sink have been written to the transport, and `close` when the close
-/// frame has. As with any sink:
+/// `SinkExt::flush` completes when all messages given to the sink have been written to the transport, and
+/// `SinkExt::close` when the close frame has been written. As with any sink:
 ///
-/// - Flush it before you drop it. It may hold one message for which there was no room yet. A message sent past the
-///   sink, such as by [`send`](Self::send), may overtake that one.
-/// - Call `poll_ready` before `start_send`. Otherwise `start_send` keeps all messages that it is given, in order, and
-///   their memory has no bound.
+/// - Flush it before you drop it. It may hold one message for which there was no room yet. A message that bypasses the
+///   sink, such as one sent with [`SendHalf::send`](Self::send), may overtake that one.
+/// - Call `poll_ready` before `start_send`. Otherwise `start_send` queues all messages that it is given, in order and
+///   without a limit on their memory.
 ///
-/// A `feed` that is dropped while it waits has sent nothing. A `send` of the sink (`SinkExt::send`) that is dropped has
-/// sent its message once or not at all. `flush` and `close` are cancel-safe: call them again.
+/// A `SinkExt::feed` that is dropped while it waits has sent nothing. A `SinkExt::send` that is dropped has sent its
+/// message once or not at all. `SinkExt::flush` and `SinkExt::close` are cancel-safe: call them again.
 pub struct SendHalf {
     connection: Arc<CloseOnDrop>,
     /// Sends the messages for which there was no room.
@@ -49,10 +51,11 @@ type Pending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + Sync>
 
 /// The receiving half of a [`Socket`](crate::Socket).
 ///
-/// It is also a [`Stream`], whose `next` is cancel-safe. The stream ends when the connection was closed, by either
-/// side. If the connection fails, the failure is the last item.
+/// It is also a [`Stream`], whose `next` is cancel-safe. The stream ends when the connection has been closed by either
+/// side; [`recv`](Self::recv) then returns the code and the reason. If the connection fails, the [`Failure`] is the
+/// last item.
 ///
-/// If only this half is dropped, the connection stays open: messages are read and discarded.
+/// If only this half is dropped, the connection stays open, and messages from the peer are read and discarded.
 pub struct RecvHalf {
     connection: Arc<CloseOnDrop>,
     messages: Pin<Box<Receiver<OwnedMessage>>>,
@@ -81,8 +84,8 @@ impl SendHalf {
         self.connection().send(message).await
     }
 
-    /// Closes the connection; see [`Connection::close`]. The other half receives how the connection ended. Returns
-    /// whether this call closed the connection: `false` if it is already closing or over.
+    /// Closes the connection; see [`Connection::close`]. [`RecvHalf::recv`] then returns how the connection ended.
+    /// Returns whether this call closed the connection: `false` if it was already closing or over.
     pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.connection().close(code, reason)
     }
@@ -164,10 +167,11 @@ impl RecvHalf {
         Self { connection, messages, waker: Arc::default(), ended, failed: false }
     }
 
-    /// Receives the next message. Cancel-safe: a message is taken only when it is returned.
+    /// Receives the next message. Cancel-safe: if the future is dropped while it waits, no message is lost.
     ///
     /// # Errors
-    /// The reason why the connection ended, once all messages have been received. Each further call returns the same.
+    /// The reason why the connection ended, once all messages have been received. Each further call returns the same
+    /// error.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
         Deferring::new(self.messages.recv()).await.map_err(|_| self.ending())
     }
