@@ -118,14 +118,14 @@ impl<T: Vacancy> Directory<T> {
         self.shards.lock_each().flat_map(names).collect()
     }
 
-    /// Returns the first `most` names in their order, starting after `after` if it is given.
-    pub(crate) fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
+    /// Returns up to `limit` names in their order, starting after the name `after` if there is one.
+    pub(crate) fn names_after(&self, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
         // The first names of all shards so far, with the last of them on top.
         let mut first = BinaryHeap::<Arc<str>>::new();
         for shard in self.shards.lock_each() {
             for name in shard.names.range::<str, _>(range) {
-                if first.len() >= most {
+                if first.len() >= limit {
                     match first.peek() {
                         Some(last) if name < last => first.pop(),
                         _ => break,

@@ -1,17 +1,19 @@
-//! [`JoinError`], [`TrackError`]: why a connection was refused.
+//! [`JoinError`], [`TrackError`]: the reasons why a connection was refused.
 
 use std::fmt;
 
-/// Why [`Rooms::join`](crate::Rooms::join) or [`Presence::watch`](crate::Presence::watch) refused a connection.
-/// Nothing has changed.
+/// The reason why [`Rooms::join`](crate::Rooms::join) or [`Presence::watch`](crate::Presence::watch) refused a
+/// connection. The call had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The connection has ended.
     Ended,
-    /// The connection is already in as many rooms as one connection may be in.
+    /// The connection has reached a limit. For `join`, this is the number of rooms that it has
+    /// [joined](crate::RoomsOptions::max_rooms_per_connection); for `watch`, the number of rooms in which it is
+    /// [tracked or that it watches](crate::PresenceOptions::max_rooms_per_connection).
     TooManyRooms {
-        /// The number of rooms that one connection may be in.
+        /// The maximum number of rooms for one connection.
         limit: usize,
     },
 }
@@ -29,33 +31,33 @@ impl fmt::Display for JoinError {
 
 impl std::error::Error for JoinError {}
 
-/// Why [`Presence::track`](crate::Presence::track) refused a connection. Nothing has changed: if the connection
-/// was shown before, it is shown as before.
+/// The reason why [`Presence::track`](crate::Presence::track) refused a connection. The call had no effect: a
+/// connection that was tracked before is still tracked as it was.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TrackError {
     /// The connection has ended.
     Ended,
-    /// The connection is already tracked in or watching as many rooms as one connection may.
+    /// The connection is already tracked in, or watches, the maximum number of rooms.
     TooManyRooms {
-        /// The number of rooms in which one connection may be tracked or watch.
+        /// The maximum number of rooms in which one connection is tracked or that it watches.
         limit: usize,
     },
-    /// The room already has as many people as it may have, and this would be another one.
+    /// The room already has the maximum number of people, and the given person is not one of them.
     TooManyPeople {
-        /// The number of people that a room may have.
+        /// The maximum number of people in a room.
         limit: usize,
     },
-    /// The metadata is too large as JSON.
+    /// The metadata, encoded as JSON, is too large.
     MetaTooLarge {
-        /// The size of the metadata, in bytes.
+        /// The size of the encoded metadata, in bytes.
         size: usize,
-        /// The size that it may have, in bytes.
+        /// The maximum size, in bytes.
         limit: usize,
     },
-    /// The state of the room, with all its people, would be too large as JSON.
+    /// The state of the room, with all its people, encoded as JSON, would be too large.
     StateTooLarge {
-        /// The size that it may have, in bytes.
+        /// The maximum size of the encoded state, in bytes.
         limit: usize,
     },
     /// The metadata cannot be encoded as JSON.

@@ -1,7 +1,8 @@
 //! Rooms, broadcast and presence for Prism's connections, on every runtime.
 //!
 //! - [`Rooms`] groups connections, and sends a message to all members of a group.
-//! - [`Presence`] tracks who is in a room, with metadata such as a status, and keeps watchers up to date.
+//! - [`Presence`] tracks who is in a room, with metadata such as a status, and sends each change to the connections
+//!   that watch the room.
 //!
 //! You can use each without the other.
 //!
@@ -65,8 +66,9 @@
 //! use prism_driver::CloseCode;
 //!
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
-//! println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
+//! println!("sent to {}, {} were too slow", delivery.delivered, delivery.dropped);
 //!
+//! // Everyone is each connection that has joined a room, or was added to `rooms`, and has not ended.
 //! rooms.everyone().send("the server restarts in ten minutes");
 //! if let Some(connection) = rooms.one(id) {
 //!     connection.try_send("you left your umbrella")?;
@@ -77,54 +79,59 @@
 //!
 //! ## Guarantees of rooms
 //!
-//! 1. **A connection that has ended is in no room**, however it ended: closed by either side, lost, after a
-//!    panic in its handler, or because its task was dropped. It has left its rooms before `on_disconnect` is
-//!    called, and cannot join again. In between, the [`on_leave`](Rooms::on_leave) hooks are called once, with
-//!    the rooms that it was in.
+//! 1. **A connection that has ended is in no room.** It does not matter whether either side closed it, it was
+//!    lost, its handler panicked, or its task was dropped. The connection first leaves its rooms, and cannot join
+//!    again. Then each [`on_leave`](Rooms::on_leave) hook is called once, with all rooms that the connection was
+//!    in. Both happen before `on_disconnect` is called.
 //! 2. **A room exists exactly while it has members.** If the last member leaves just when another connection
 //!    joins, the join is not lost, and no empty room remains.
 //! 3. **Messages are delivered at most once.** A member receives a message once or not at all, even if it is in
 //!    several of the rooms that the message is for. Nothing is stored or sent again: a connection that joins
-//!    later does not receive earlier messages. "Delivered" means that the message is in the member's outbox.
-//!    Only a reply of your own protocol can tell you that it has arrived.
-//! 4. **A room has one order of messages.** All members receive its messages in the same order, that of their
-//!    [stamps](Delivery::stamp). A message to several rooms, or to [everyone](Rooms::everyone), has a place in
-//!    the order of each. Between rooms there is no order, except that the messages of one sender stay in the
-//!    order in which they were sent. All rooms share one count of stamps, so gaps in a room's stamps do not mean
-//!    that messages are missing.
-//! 5. **A new member receives everything from then on**: all that is sent after [`join`](Rooms::join) has
-//!    returned, and nothing that was sent before it was called.
+//!    later does not receive earlier messages. "Delivered" means that the message was put into the member's
+//!    outbox, the buffer of bytes that are still to be sent. To learn that a message has arrived, let your clients
+//!    acknowledge it.
+//! 4. **A room has one order of messages.** All members receive its messages in the same order. Each message has a
+//!    [stamp](Delivery::stamp), whose number increases in that order. A message to several rooms, or to
+//!    [everyone](Rooms::everyone), comes at the same point for all members of each room. Messages to different rooms
+//!    have no common order, with one exception: if one `send` has returned before another is called, a connection
+//!    that receives both messages receives them in that order. All rooms share one counter of stamps, so a gap in a
+//!    room's stamps does not mean that a message is missing.
+//! 5. **A new member receives all later messages**: every message that is sent after [`join`](Rooms::join) has
+//!    returned, and none that was sent before `join` was called. A message that is sent during the call may be
+//!    received or not.
 //! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB, by
-//!    [default](prism_driver::Options::high_water_mark)). From then on it misses each message that does not
-//!    fit, as a whole, until it has read. For each message, [`Delivery::dropped`] counts the members that miss
-//!    it. If a gap would make the rest useless, you can close those members instead, with
-//!    [`or_close`](Recipients::or_close). A handler's own choice for slow peers
-//!    ([`when_slow`](prism_driver::Handler::when_slow)) takes precedence. A member that reads nothing at all is
-//!    disconnected after the [write timeout](prism_driver::Options::write_timeout), or sooner if the server
-//!    holds [too much](prism_driver::ServerOptions::max_buffered) for all such members.
+//!    [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
+//!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
+//!    counts the members that miss it. If a gap would make the rest useless, you can close those members
+//!    instead, with [`or_close`](Recipients::or_close). If a member's handler has chosen `DropOldest` or
+//!    `Close` for slow peers ([`when_slow`](prism_driver::Handler::when_slow)), that happens to the member
+//!    instead, with or without `or_close`; a broadcast never waits. A member that reads nothing is disconnected
+//!    after the [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than
+//!    [`max_buffered`](prism_driver::ServerOptions::max_buffered) for all peers that do not read.
 //!
 //! ## Performance
 //!
-//! A message is encoded once, and a large one is shared instead of copied. While it is put into the members'
-//! outboxes, its rooms are locked; that makes the order. Messages to different rooms are delivered in parallel.
-//! Only a message to [everyone](Rooms::everyone) is delivered alone, and all rooms wait for it, so use that
-//! sparingly. No lock is held while anything waits for a peer.
+//! A message is encoded once, and a large one is shared instead of copied. While a message is put into the
+//! members' outboxes, its rooms are locked, which keeps the messages of a room in order. Messages to different
+//! rooms are delivered in parallel. While a message to [everyone](Rooms::everyone) is delivered, no other message
+//! is, so use `everyone` sparingly. No lock is held while anything waits for a peer.
 //!
-//! A handler that sends to a room does not wake the tasks of idle members: its session writes to their sockets
-//! itself, at the end of its turn, in one write for all messages of that turn. A sender outside of a handler,
-//! such as a ticker or a spawned task, wakes the task of each member, which then writes. That costs more:
-//! roughly 3 µs of CPU time for a delivery to one of 500 members, compared to a little over 2 µs from a handler
-//! (a rough measurement, on a busy machine).
+//! When a handler sends to a room, the tasks of idle members are not woken. When the handler next waits or
+//! returns, its own task writes to their sockets: one write for each socket, with everything that the handler has
+//! sent. A sender outside of a handler, such as a ticker or a spawned task, wakes the task of each member, which
+//! then writes. That costs more: with 500 members, roughly 3 µs of CPU time for each member, compared to a little
+//! over 2 µs from a handler (measured on a busy machine).
 //!
-//! All rooms share one lock, which gives messages to everyone their place in each order, and the counter of the
-//! stamps. On two cores that costs little: two threads that each send to 500 of a thousand
-//! small rooms send 1.88 times as many messages as one thread, compared to 1.94 times if they share nothing. If
-//! both threads send to the same rooms it is 1.5 times, because the data of the rooms and their members moves
-//! between the cores. More cores were not measured.
+//! All rooms share two things: the counter of stamps, and a read-write lock that only a message to everyone takes
+//! exclusively. On two cores this costs little. Two threads, each of which sends to 500 small rooms of its own,
+//! send 1.88 times as many messages as one thread; if they shared nothing, it would be 1.94 times as many. If both
+//! threads send to the same rooms, they send 1.5 times as many, because the data of the rooms and their members
+//! moves between the cores. More cores were not measured.
 //!
 //! # Presence
 //!
-//! A list of the people in a room, with some metadata for each, that stays up to date in every browser:
+//! [`Presence`] maintains a list of the people in a room, with metadata for each, and keeps that list up to date
+//! in every browser that watches:
 //!
 //! ```no_run
 //! use prism_rooms::Presence;
@@ -165,7 +172,7 @@
 //! ```
 //!
 //! A person is a key of your choice, such as the ID of an account. Connections with the same key belong to the
-//! same person. To change what is shown of a connection, [`track`](Presence::track) it again.
+//! same person. To change the metadata of a connection, [`track`](Presence::track) it again.
 //!
 //! ## Messages to watchers
 //!
@@ -178,7 +185,7 @@
 //! ]}
 //! ```
 //!
-//! After it come diffs, each with the next number:
+//! Diffs follow. The numbers of a room are consecutive: each diff has the next one.
 //!
 //! ```json
 //! {"presence": "diff", "room": "lobby", "number": 8,
@@ -186,7 +193,7 @@
 //!  "updated": [], "left": ["ada"]}
 //! ```
 //!
-//! In the browser that takes a few lines:
+//! In the browser, a few lines keep the list:
 //!
 //! ```js
 //! let people = new Map(), number;
@@ -200,9 +207,9 @@
 //! ```
 //!
 //! A gap is only possible if your handler lets accepted messages be dropped
-//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). In that case the handler should answer the message
-//! `the state, please` by calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the
-//! state again.
+//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). Otherwise the client never has to ask for the state, and
+//! needs no such line. `the state, please` is a message of your own protocol: the handler should answer it by
+//! calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the state again.
 //!
 //! Your own program can watch too, without the JSON: see [`Presence::watch_here`].
 //!
@@ -210,26 +217,26 @@
 //!
 //! 1. **Every person shown has a connection.** When a connection ends, it is no longer shown. If a peer
 //!    disappears without closing, the [keepalive](prism_driver::Config) notices that within 40 seconds, by
-//!    default. That takes longer if the connection's handler is busy meanwhile: then nothing is read, so silence
-//!    does not mean that the peer is gone.
+//!    default. It takes longer if the connection's handler is busy: then nothing is read, so silence does not
+//!    mean that the peer is gone.
 //! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
-//!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains each
-//!    person at most once. If a person leaves and comes back within that time, watchers receive an update if
-//!    the connection is a different one, and nothing otherwise.
-//! 3. **A slow watcher catches up.** If its outbox has no room for a diff, the diff is skipped, and the watcher
-//!    receives the whole state instead, at the end of the first window (a tenth of a second, whether or not
-//!    anything changes in it) in which there is room. So a client never has to ask for the state; it only has to
-//!    accept a state with any number. (If a handler
-//!    [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a diff may be among them. The client
-//!    detects that by the gap, and gets the state by watching again.) A state of more than 64 KiB is encoded at
-//!    most once a second, so a watcher that needs one waits up to a second while there are changes.
-//! 4. **The state is what has been announced to watchers.** A new watcher receives changes that are still being
-//!    batched a moment later, in the same diff as all other watchers. [`list`](Presence::list) and
-//!    [`count`](Presence::count) include such changes at once.
+//!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains
+//!    each person at most once. If a person leaves and comes back within that time, watchers receive an update
+//!    if the connection or its metadata is a different one, and nothing otherwise.
+//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, Prism looks for
+//!    room at the end of each window (a tenth of a second, by default), and sends the whole state as soon as
+//!    there is room. So the client must accept a state with any number, but never has to ask for one. (There is
+//!    one exception. If the handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a diff may
+//!    be among them. The client detects the gap, and has to ask your handler to call `unwatch` and `watch`.) A
+//!    state of more than 64 KiB is encoded at most once a second. So if the room has changed since, a watcher
+//!    that needs such a state, such as a new one, waits up to a second for it.
+//! 4. **The state is what has been announced to watchers.** Changes that are still being batched are not in the
+//!    state that a new watcher receives. They follow in the next diff, which all watchers receive.
+//!    [`list`](Presence::list) and [`count`](Presence::count) include such changes at once.
 //!
 //! # Limits
 //!
-//! What one connection can make all the others store or receive is limited. [`RoomsOptions`] and
+//! One connection can make the server store, and send to others, only a limited amount. [`RoomsOptions`] and
 //! [`PresenceOptions`] set how many rooms one connection may be in, how many people may be in a room, and how
 //! large their metadata may be. A call that would exceed a limit changes nothing and returns an error that names
 //! the limit, a [`JoinError`] or a [`TrackError`]:
@@ -251,14 +258,13 @@
 //! ```
 //!
 //! A peer's request should not cost your server more than sending the answer does. To list rooms or people at a
-//! peer's request, use the counts and the lists in pages ([`Rooms::names_after`], [`Presence::list_after`]).
+//! peer's request, use the counts and the paged lists ([`Rooms::names_after`], [`Presence::list_after`]).
 //!
 //! # Several processes
 //!
-//! Rooms and presence are local to a process. To connect several processes, you can build on two things: the
-//! [`Stamp`] of a message identifies the process that sent it, and gives its place in the order of each room
-//! that it was for; and a [connection's ID](prism_driver::ConnectionId) is unique across machines and identifies
-//! the connection's process.
+//! Rooms and presence are local to a process. Two things help you to connect several processes. The [`Stamp`] of a
+//! message identifies the process that sent it, and the message's position in the order of that process. The
+//! [ID of a connection](prism_driver::ConnectionId) is globally unique, and identifies the connection's process.
 
 mod directory;
 mod error;

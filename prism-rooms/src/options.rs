@@ -1,4 +1,4 @@
-//! [`RoomsOptions`] and [`PresenceOptions`]: limits for what one connection can cost the others.
+//! [`RoomsOptions`] and [`PresenceOptions`]: limits on the load that one connection can put on the others.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ pub struct RoomsOptions {
 }
 
 impl RoomsOptions {
-    /// Sets how many rooms one connection may be in. Default: 1,024, which is more than one user follows. When a
-    /// connection in that many rooms ends, it takes about a millisecond to leave them all, and blocks its
-    /// thread meanwhile.
+    /// Sets the maximum number of rooms that one connection may be in. Default: 1,024, which is more rooms than any
+    /// single user follows. When a connection in that many rooms ends, leaving them all blocks its thread for
+    /// about a millisecond.
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
@@ -31,7 +31,7 @@ impl Default for RoomsOptions {
     }
 }
 
-/// The limits of a [`Presence`](crate::Presence), and how long it batches changes.
+/// The limits of a [`Presence`](crate::Presence), and the time for which it batches changes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,9 +50,9 @@ pub struct PresenceOptions {
 }
 
 impl PresenceOptions {
-    /// Sets how long changes are batched before they are sent, at least a millisecond. A person who leaves and
-    /// comes back within the window is not reported as gone. A longer window means fewer messages, which arrive
-    /// later.
+    /// Sets how long changes are batched before they are sent. A shorter time than one millisecond counts as one
+    /// millisecond. A person who leaves and comes back within the window is not reported as gone. A longer window
+    /// means fewer messages, which arrive later.
     ///
     /// Default: 100 ms, which people perceive as immediate. A watcher then receives at most ten messages a
     /// second from a room, however many people come and go.
@@ -61,15 +61,15 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets in how many rooms one connection may be tracked or watch. A room in which it does both counts once.
-    /// Default: 1,024, for the reasons given at [`RoomsOptions::max_rooms_per_connection`].
+    /// Sets the maximum number of rooms in which one connection may be tracked or that it may watch. A room for
+    /// which both is true counts once. Default: 1,024, for the reasons given at [`RoomsOptions::max_rooms_per_connection`].
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
     }
 
-    /// Sets how many people may be in a room. Default: 1,000, because a longer list is hardly ever read, and because
-    /// each change is sent a thousand times if they all watch.
+    /// Sets the maximum number of people in a room. Default: 1,000, because a longer list is hardly ever read. And if
+    /// 1,000 people all watch their room, each change in it is sent 1,000 times.
     ///
     /// Further connections of the same person count only towards the [size of the state](Self::max_state_size).
     pub const fn max_people_per_room(mut self, limit: usize) -> Self {
@@ -77,20 +77,21 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets how large the metadata of one connection may be as JSON, in bytes. Default: 4 KiB, which is plenty
-    /// for a status and the URL of a picture. Each change of it is sent to every watcher.
+    /// Sets the maximum size of the metadata of one connection, encoded as JSON, in bytes. Default: 4 KiB, which is
+    /// plenty for a status and the URL of a picture. Every change to the metadata is sent to every watcher.
     pub const fn max_meta_size(mut self, limit: usize) -> Self {
         self.max_meta_size = limit;
         self
     }
 
-    /// Sets how large the state of a room may be as JSON, in bytes. The state is the message that lists all of
-    /// the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand
-    /// people with 150 bytes of metadata each. A watcher that does not read holds one state, which by default is
-    /// as much as four full [outboxes](prism_driver::Options::high_water_mark).
+    /// Sets the maximum size of the state of a room, encoded as JSON, in bytes. The state is the message that lists
+    /// all of the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand
+    /// people with 150 bytes of metadata each. For a watcher that does not read, the server may hold one state, by
+    /// default as much as four full [outboxes](prism_driver::Options::high_water_mark). (An outbox accepts one
+    /// message of any size while it is not full.)
     ///
-    /// A state of more than 64 KiB is encoded at most once a second, so that watchers that do not read share
-    /// it. Therefore a watcher that needs such a state waits up to a second while there are changes.
+    /// A state of more than 64 KiB is encoded at most once a second, and all watchers that need it in that second
+    /// share it. So if the room has changed since, a watcher waits up to a second for such a state.
     pub const fn max_state_size(mut self, limit: usize) -> Self {
         self.max_state_size = limit;
         self

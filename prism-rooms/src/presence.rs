@@ -1,4 +1,4 @@
-//! [`Presence`]: which people are in which room. The public face of the [`Tracker`].
+//! [`Presence`]: which people are in which room. The public interface of the [`Tracker`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -28,11 +28,11 @@ pub use self::{
     watch::Watch,
 };
 
-/// Tracks which people are present in which room, and sends the changes to watchers. Cheap to clone: all
+/// A tracker of the people who are present in each room, which sends the changes to watchers. Cheap to clone: all
 /// clones share the same state.
 ///
-/// `M` is the metadata of a connection: a name, a status, whether the user is typing.
-/// [Watchers](Self::watch) receive it as JSON, and your own program gets it as it is.
+/// `M` is the metadata of a connection: a name, a status, whether the user is typing. Connections that
+/// [watch](Self::watch) receive it as JSON. Your own program receives it as an `M`.
 ///
 /// ```no_run
 /// # fn example(connection: &prism_driver::Connection, runtime: impl prism_driver::Runtime) -> Result<(), Box<dyn std::error::Error>> {
@@ -54,11 +54,11 @@ pub use self::{
 /// When a connection ends, it is untracked and stops watching, however it ended. A person with several
 /// connections (tabs, devices) is present until the last of them has ended or has been untracked.
 ///
-/// Presence is independent of [`Rooms`](crate::Rooms). Its rooms are names too, and you can use the same ones.
-/// But a connection that leaves a room there is shown here until it is [untracked](Self::untrack).
+/// `Presence` is independent of [`Rooms`](crate::Rooms). Its rooms are names too, and you can use the same ones.
+/// But a connection that leaves a room of `Rooms` remains present until you [untrack](Self::untrack) it.
 ///
-/// Metadata is dropped while no lock is held. So its destructor may call any method, and a panic in it affects
-/// nothing else.
+/// Metadata is dropped while no lock is held. So the destructor of `M` may call any method of `Presence`, and a
+/// panic in that destructor affects nothing else.
 pub struct Presence<M> {
     tracker: Arc<Tracker<M>>,
 }
@@ -66,13 +66,19 @@ pub struct Presence<M> {
 impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// Creates an empty presence tracker with the default options.
     ///
-    /// This spawns the task that sends changes to watchers, so call it within the runtime. The task sleeps
-    /// while nothing changes, and ends when the last clone is dropped.
+    /// Also spawns a task that sends changes to watchers. The task sleeps while nothing changes, and ends when the
+    /// last clone is dropped.
+    ///
+    /// # Panics
+    /// On tokio, if it is called outside of the runtime.
     pub fn new(runtime: impl Runtime) -> Self {
         Self::with_options(runtime, PresenceOptions::default())
     }
 
     /// Creates an empty presence tracker, as [`new`](Self::new) does, with other options.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new) does.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
         // A watcher that is behind is tried again after each window. Without a least window the task would
         // never sleep.
@@ -82,15 +88,15 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     // ---- being present
 
-    /// Shows a connection in a room as one of a person's connections, or replaces what is shown of it.
+    /// Marks a person as present in a room, with this connection, or replaces the connection's metadata.
     ///
-    /// `person` is the key of the person, which you choose. A connection belongs to one person in each room:
-    /// to track it with another key moves it to that person.
+    /// `person` is the key of the person, which you choose. In each room, a connection belongs to one person. If you
+    /// track it again with another key, it moves to that person.
     ///
     /// # Errors
     /// Returns an error if the connection has ended, if `meta` cannot be encoded as JSON, or if one of the
-    /// [limits](PresenceOptions) would be exceeded. Then nothing has changed: what was shown before is still
-    /// shown.
+    /// [limits](PresenceOptions) would be exceeded. Then the call has no effect: a connection that was tracked
+    /// before is still tracked as it was.
     pub fn track(
         &self,
         connection: &Connection,
@@ -107,27 +113,27 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         self.tracker.track(connection, room, person, tracked)
     }
 
-    /// Stops showing a connection in a room. Returns whether it was shown there.
+    /// Stops tracking a connection in a room. Returns whether it was tracked there. A person without connections is
+    /// no longer present.
     pub fn untrack(&self, id: ConnectionId, room: &str) -> bool {
         self.tracker.untrack(id, room)
     }
 
     // ---- who is present, at this moment
 
-    /// Returns the people in a room, in the order of their keys.
+    /// Returns the people in a room, sorted by the bytes of their keys.
     #[must_use]
     pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {
         self.list_after(room, None, usize::MAX)
     }
 
-    /// Returns a page of the people in a room: the first `most` people in the order of their keys, starting
-    /// after the key `after`, or at the beginning if it is `None`. For the next page, pass the last key of the
-    /// previous one.
+    /// Returns up to `limit` people in a room, sorted by the bytes of their keys: those who follow the key `after`,
+    /// or the first ones if `after` is `None`. For the next page, pass the last key of the previous page.
     ///
-    /// The cost grows with the size of the page, not of the room.
+    /// The cost depends on the size of the page, not of the room.
     #[must_use]
-    pub fn list_after(&self, room: &str, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
-        self.tracker.read(room, |room| room.people.list_after(after, most)).unwrap_or_default()
+    pub fn list_after(&self, room: &str, after: Option<&str>, limit: usize) -> Vec<Arc<Person<M>>> {
+        self.tracker.read(room, |room| room.people.list_after(after, limit)).unwrap_or_default()
     }
 
     /// Returns the person with this key, if they are in the room.
@@ -136,7 +142,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         self.tracker.read(room, |room| room.people.get(key)).flatten()
     }
 
-    /// Returns how many people are in a room.
+    /// Returns the number of people in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
         self.tracker.read(room, |room| room.people.len()).unwrap_or(0)
@@ -144,12 +150,13 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     // ---- watching
 
-    /// Makes a connection a watcher of a room: it is sent all people in the room now, and each change from then
-    /// on, as [JSON messages](crate#messages-to-watchers). Returns `false` if it already was a watcher.
+    /// Subscribes a connection to the changes in a room. The connection receives the list of people, and then the
+    /// changes of each [window](PresenceOptions::window), as [JSON messages](crate#messages-to-watchers). Returns
+    /// `false` if it was watching already.
     ///
     /// # Errors
-    /// Returns an error if the connection has ended, or if it is already in as many rooms, tracked or
-    /// watching, as it [may be](PresenceOptions::max_rooms_per_connection).
+    /// Returns an error if the connection has ended, or if it is already tracked in, or watches, the [maximum number
+    /// of rooms](PresenceOptions::max_rooms_per_connection).
     pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         self.tracker.watch(connection, room)
     }
@@ -159,8 +166,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         self.tracker.unwatch(id, room)
     }
 
-    /// Watches a room from your own program: returns a [`Watch`], which receives what a
-    /// [watching](Self::watch) connection is sent.
+    /// Watches a room from your own program. Returns a [`Watch`], which receives the same changes as a connection
+    /// that [watches](Self::watch).
     #[must_use]
     pub fn watch_here(&self, room: &str) -> Watch<M> {
         self.tracker.watch_here(room)

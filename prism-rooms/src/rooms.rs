@@ -1,4 +1,4 @@
-//! [`Rooms`]: which connections are in which room. The public face of the [`Membership`].
+//! [`Rooms`]: which connections are in which room. The public interface of the [`Membership`].
 
 use std::{fmt, sync::Arc};
 
@@ -18,8 +18,8 @@ pub use self::{
 
 /// Rooms, and the connections in them. Cheap to clone: all clones share the same rooms.
 ///
-/// A room is a name. It exists from when its first member joins until its last member has left. A connection
-/// can be in several rooms. When it ends, however it ends, it leaves them all before
+/// A room is a name. It exists from the moment when its first member joins until its last member leaves. A
+/// connection can be in several rooms. When a connection ends, however it ends, it leaves all its rooms before
 /// [`on_disconnect`](prism_driver::Handler::on_disconnect) is called.
 ///
 /// ```no_run
@@ -33,7 +33,8 @@ pub use self::{
 /// # }
 /// ```
 ///
-/// No method is async or waits for a peer, so you can call them from anywhere.
+/// The methods are not async and never wait for a peer. You can call them from any task or thread, inside and
+/// outside of a handler.
 #[derive(Clone)]
 pub struct Rooms {
     membership: Arc<Membership<Connection>>,
@@ -43,15 +44,16 @@ pub struct Rooms {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Departure<'a> {
-    /// The rooms that the hook is registered with. Use this to send to the other members. If the hook captured
-    /// a clone instead, the rooms would own the hook and the hook the rooms, so neither would ever be dropped.
+    /// The [`Rooms`] that the hook is registered with. Use it to send to the other members. A hook that captured a
+    /// clone of `Rooms` instead would form a reference cycle with it, so that neither would ever be dropped.
     pub rooms: &'a Rooms,
-    /// The connection that has left. If it has [ended](Self::ended), you can neither send to it nor let it join
-    /// a room, but its ID, path, parameters and query are still available.
+    /// The connection that has left. If it has [ended](Self::ended), you can neither send to it nor add it to a
+    /// room, but its ID, path, parameters and query are still available.
     pub connection: &'a Connection,
-    /// The names of the rooms that it has left: at least one, in no particular order.
+    /// The names of the rooms that the connection has left: at least one, in no particular order.
     pub left: &'a [Arc<str>],
-    /// Whether it left because it has ended. Otherwise it left by [`Rooms::leave`] or [`Rooms::leave_all`].
+    /// Whether the connection has left because it has ended. Otherwise, [`Rooms::leave`] or [`Rooms::leave_all`] was
+    /// called.
     pub ended: bool,
 }
 
@@ -70,20 +72,20 @@ impl Rooms {
 
     // ---- joining and leaving
 
-    /// Adds a connection to [`everyone`](Self::everyone) without letting it join a room. Returns whether it is
-    /// among them now: `false` if it has ended.
+    /// Adds a connection to [`everyone`](Self::everyone), but to no room. Returns `false` if the connection has ended,
+    /// and `true` otherwise, even if it had been added before.
     pub fn add(&self, connection: &Connection) -> bool {
         self.membership.add(connection)
     }
 
-    /// Lets a connection join a room. Returns whether it has joined: `false` if it was in the room already.
+    /// Adds a connection to a room. Returns whether it has joined: `false` if it was in the room already.
     ///
-    /// The connection receives everything that is sent to the room after this has returned, and nothing that
-    /// was sent before this was called.
+    /// The connection receives every message that is sent to the room after `join` has returned, and none that was
+    /// sent before `join` was called.
     ///
     /// # Errors
-    /// Returns an error if the connection has ended, or if it is already in as many rooms as it
-    /// [may be](RoomsOptions::max_rooms_per_connection).
+    /// Returns an error if the connection has ended, or if it is already in the [maximum number of
+    /// rooms](RoomsOptions::max_rooms_per_connection).
     pub fn join(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         self.membership.join(connection, room)
     }
@@ -93,7 +95,7 @@ impl Rooms {
         self.membership.leave(id, room)
     }
 
-    /// Removes a connection from all its rooms. Returns the names of the rooms that it was in. It stays among
+    /// Removes a connection from all its rooms. Returns their names. The connection still belongs to
     /// [`everyone`](Self::everyone).
     pub fn leave_all(&self, id: ConnectionId) -> Vec<Arc<str>> {
         self.membership.leave_all(id)
@@ -101,7 +103,7 @@ impl Rooms {
 
     /// Registers a hook that is called when a connection has left one or more rooms: by
     /// [`leave`](Self::leave), by [`leave_all`](Self::leave_all), or because it has ended, however it
-    /// ended. Each time that a connection joins a room is followed by exactly one departure from it.
+    /// ended. For each time that a connection joins a room, there is exactly one departure.
     ///
     /// ```no_run
     /// # use prism_rooms::Rooms;
@@ -114,22 +116,24 @@ impl Rooms {
     /// });
     /// ```
     ///
-    /// The connection is removed from these rooms before the call. If it left by `leave` or `leave_all`, the
-    /// hook is called before the method returns. If it has ended, the hook is called once with all of its rooms,
+    /// The connection is removed from its rooms before the hook is called. The methods `leave` and `leave_all` call
+    /// the hook before they return. When a connection has ended, the hook is called once with all of its rooms,
     /// before [`on_disconnect`](prism_driver::Handler::on_disconnect). (If the connection's task was dropped,
-    /// the hook runs although `on_disconnect` does not.) If it was in no room, the hook is not called.
+    /// the hook runs although `on_disconnect` does not.) For a connection that was in no room, the hook is not
+    /// called.
     ///
-    /// The hook runs in the task or thread in which the connection leaves, while these rooms hold no lock. So it
-    /// may call any method, also to let other connections join or leave; the departures that it causes call it
-    /// again. Keep it quick, because it delays the end of the connection. A panic in it affects nothing else.
+    /// The hook runs in the task or thread that removes the connection, and no lock of `Rooms` is held. So the hook
+    /// may call any method of `Rooms`, and may even add or remove other connections. If it calls `leave` or
+    /// `leave_all`, they call the hook again, recursively. Keep the hook quick, because it delays the end of the
+    /// connection. A panic in the hook affects nothing else.
     ///
     /// You can register any number of hooks; they are called in the order of registration. A hook cannot be
-    /// removed: it is dropped with the last clone of these rooms.
+    /// removed: it is dropped with the last clone of this `Rooms`.
     ///
     /// If many members of a room leave at the same time, as in a shutdown, announcing each departure to the
     /// remaining members takes quadratic time. For large rooms use [`Presence`](crate::Presence), which batches
-    /// changes. Presence and rooms do not wait for each other: when a connection ends, it may or may not be
-    /// [listed](crate::Presence::list) there while the hook runs.
+    /// changes. `Presence` and `Rooms` are not synchronized: while the hook runs for a connection that has ended,
+    /// that connection may or may not be [listed](crate::Presence::list) by `Presence`.
     pub fn on_leave(&self, hook: impl Fn(&Departure<'_>) + Send + Sync + 'static) {
         let membership = Arc::downgrade(&self.membership);
         self.membership.on_leave(move |connection, left, ended| {
@@ -147,16 +151,17 @@ impl Rooms {
         Recipients::new(&self.membership, Scope::Rooms(vec![room]))
     }
 
-    /// Selects every connection as a recipient, from when it first joined a room or was [added](Self::add)
-    /// until it ends.
+    /// Selects all connections that have joined a room, or were [added](Self::add), and have not ended. This includes
+    /// connections that have left all their rooms.
     ///
-    /// A message to everyone has a place in the order of each room. For that it waits until the messages that
-    /// are being sent to rooms are in their members' outboxes, and messages to rooms wait for it meanwhile.
+    /// A message to everyone comes at the same point for all members of each room. To ensure that, its `send` blocks
+    /// until every `send` in progress has put its message into the outboxes, and further calls of `send` block until
+    /// it is done. None of them waits for a peer.
     pub fn everyone(&self) -> Recipients<'_> {
         Recipients::new(&self.membership, Scope::Everyone)
     }
 
-    /// Returns the connection with this ID, if it is among [`everyone`](Self::everyone).
+    /// Returns the connection with this ID, if it belongs to [`everyone`](Self::everyone).
     #[must_use]
     pub fn one(&self, id: ConnectionId) -> Option<Connection> {
         self.membership.member(id)
@@ -170,7 +175,7 @@ impl Rooms {
         self.membership.rooms().len()
     }
 
-    /// Returns the number of connections among [`everyone`](Self::everyone).
+    /// Returns the number of connections that belong to [`everyone`](Self::everyone).
     #[must_use]
     pub fn connection_count(&self) -> usize {
         self.membership.member_count()
@@ -178,20 +183,19 @@ impl Rooms {
 
     /// Returns the names of all rooms, in no particular order.
     ///
-    /// This copies all of them. If there may be very many, or if any client can ask for them, use
+    /// This makes a list of all names. If there may be very many, or if any client can ask for them, use
     /// [`names_after`](Self::names_after).
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
         self.membership.rooms().names()
     }
 
-    /// Returns a page of the names of all rooms: the first `most` names in the order of their bytes, starting
-    /// after `after`, or at the beginning if it is `None`. For the next page, pass the last name of the
-    /// previous one.
+    /// Returns up to `limit` names of rooms, sorted by their bytes: those that follow the name `after`, or the first
+    /// ones if `after` is `None`. For the next page, pass the last name of the previous page.
     ///
-    /// The cost grows with the size of the page, and hardly with the number of rooms. A room that exists while
-    /// you ask for all pages is on exactly one of them. A room that appears or vanishes meanwhile may or may
-    /// not be.
+    /// The cost depends on the size of the page, and hardly on the number of rooms. A room that exists while you
+    /// ask for all pages is on exactly one of them. A room that is created or disappears in the meantime is on one
+    /// of them or on none.
     ///
     /// ```no_run
     /// # use prism_rooms::Rooms;
@@ -201,8 +205,8 @@ impl Rooms {
     /// # }
     /// ```
     #[must_use]
-    pub fn names_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<str>> {
-        self.membership.rooms().names_after(after, most)
+    pub fn names_after(&self, after: Option<&str>, limit: usize) -> Vec<Arc<str>> {
+        self.membership.rooms().names_after(after, limit)
     }
 
     /// Returns the names of the rooms that a connection is in, in no particular order.

@@ -144,7 +144,7 @@ async fn main() -> std::io::Result<()> {
         });
     }
 
-    // HTTP and WebSockets end at the same time. The runtime drops what is left after the grace time.
+    // HTTP and WebSockets end at the same time. The runtime drops what is left after the grace period.
     drop((listener, running));
     notifier.close_all();
     let http_has_ended = http_permits.acquire_many(MAX_HTTP);

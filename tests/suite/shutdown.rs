@@ -1,5 +1,5 @@
 //! Shutdowns: a server stops accepting, closes every connection with 1001, and waits no longer than
-//! the grace time.
+//! the grace period.
 
 use std::{net::TcpStream, time::Duration};
 

@@ -87,7 +87,7 @@ fn ends_well_under_load(test: &impl Fn(), signal: Signal) {
         assert!(matches!(ending, Disconnect::Peer { .. }), "{ending:?}");
         assert_eq!((ending.code(), ending.reason()), (1001, "the server is shutting down".into()));
     }
-    let (output, status) = server.finish().expect("the server ends within the grace time");
+    let (output, status) = server.finish().expect("the server ends within the grace period");
     assert_eq!(status.code(), Some(0), "{status}: {output:?}");
 }
 

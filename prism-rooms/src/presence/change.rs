@@ -11,8 +11,8 @@ use crate::sync::run_user_code;
 
 /// A change in a room, as its watchers receive it.
 ///
-/// The first is a [`State`](Self::State). [`Diff`](Self::Diff)s follow, each with the next number. A watcher
-/// that has missed a diff receives the state again.
+/// The first is a [`State`](Self::State). [`Diff`](Self::Diff)s follow, numbered consecutively. A watcher that has
+/// missed a diff receives a state again.
 #[derive(Debug, Serialize)]
 #[serde(tag = "presence", rename_all = "lowercase", bound = "")]
 #[non_exhaustive]
@@ -23,20 +23,20 @@ pub enum Change<M> {
         room: Arc<str>,
         /// The number of the last diff that the state includes.
         number: u64,
-        /// All people, in the order of their keys.
+        /// All people, sorted by the bytes of their keys.
         people: Vec<Arc<Person<M>>>,
     },
-    /// What has changed since the previous number.
+    /// What has changed since the previous state or diff.
     Diff {
         /// The name of the room.
         room: Arc<str>,
-        /// One more than the previous number.
+        /// The number of this diff: one more than that of the previous state or diff.
         number: u64,
-        /// The people who were not there before.
+        /// The people who are new in the room.
         joined: Vec<Arc<Person<M>>>,
-        /// The people who were there before, and whose connections or metadata are different now.
+        /// The people who were in the room before, and whose connections or metadata are different now.
         updated: Vec<Arc<Person<M>>>,
-        /// The keys of the people who are no longer there.
+        /// The keys of the people who are no longer in the room.
         left: Vec<Arc<str>>,
     },
 }
@@ -48,7 +48,7 @@ pub enum Change<M> {
 pub struct Person<M> {
     /// The key that [`Presence::track`](super::Presence::track) was given.
     pub key: Arc<str>,
-    /// The person's connections, the one that was tracked first at the front. Never empty.
+    /// The person's connections, in the order in which they were first tracked. Never empty.
     pub connections: Vec<Tracked<M>>,
 }
 

@@ -90,10 +90,10 @@ impl<M> People<M> {
         self.key_of.contains_key(&id)
     }
 
-    /// Returns the first `most` people in the order of their keys, starting after `after` if it is given.
-    pub(super) fn list_after(&self, after: Option<&str>, most: usize) -> Vec<Arc<Person<M>>> {
+    /// Returns up to `limit` people, sorted by key, starting after the key `after` if there is one.
+    pub(super) fn list_after(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Person<M>>> {
         let range = (after.map_or(Unbounded, Excluded), Unbounded);
-        let people = self.current.range::<str, _>(range).take(most);
+        let people = self.current.range::<str, _>(range).take(limit);
         people.map(|(_, person)| person.clone()).collect()
     }
 

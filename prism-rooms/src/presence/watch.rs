@@ -1,4 +1,4 @@
-//! [`Watch`]: receives a room's changes in this program; and [`WatchSender`], its other side.
+//! [`Watch`]: a receiver of a room's changes in this program; and [`WatchSender`], its other side.
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::sync::Lock;
 /// The number of changes that a [`Watch`] holds until they are received.
 const CAPACITY: usize = 16;
 
-/// Receives the changes in a room. Returned by [`Presence::watch_here`](super::Presence::watch_here). To stop
+/// A receiver of the changes in a room. Returned by [`Presence::watch_here`](super::Presence::watch_here). To stop
 /// watching, drop it.
 pub struct Watch<M> {
     queue: Queue<M>,
@@ -49,8 +49,8 @@ impl<M> Watch<M> {
     /// `None` once all clones of the [`Presence`](super::Presence) have been dropped and no change is left.
     /// Cancel-safe.
     ///
-    /// A few changes are kept until they are received. If more arrive, they are skipped, and the state is
-    /// sent instead.
+    /// Up to 16 changes are kept until they are received. If there are more, they are skipped. Once there is room
+    /// again, a state follows, which includes them.
     pub async fn recv(&self) -> Option<Arc<Change<M>>> {
         Deferring::new(self.signals.recv()).await.ok()?;
         self.queue.lock().pop_front()

@@ -17,7 +17,7 @@ use super::{
 /// ```no_run
 /// # fn example(rooms: prism_rooms::Rooms, me: prism_driver::ConnectionId) {
 /// let delivery = rooms.to("tea").and("coffee").except(me).send("the kettle is on");
-/// println!("{} received it, {} were too slow", delivery.delivered, delivery.dropped);
+/// println!("sent to {}, {} were too slow", delivery.delivered, delivery.dropped);
 /// # }
 /// ```
 #[derive(Clone)]
@@ -29,18 +29,20 @@ pub struct Recipients<'a> {
     or_close: bool,
 }
 
-/// What became of a message to many. A connection that is closing counts in neither number.
+/// The result of sending a message to several connections. A connection that was already closing counts neither as
+/// delivered nor as dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Identifies the message, and gives its place in the order.
+    /// The identity of the message, and its position in the order of messages.
     pub stamp: Stamp,
     /// The number of connections that accepted the message: it is in their outboxes, or already sent.
     pub delivered: usize,
-    /// The number of connections that miss the message because their outboxes are full.
+    /// The number of connections that miss the message because their outboxes are full, including those that were
+    /// [closed for it](Recipients::or_close).
     ///
-    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the new message is
-    /// always accepted and older ones are missed. [`Connection::missed`] counts those.
+    /// If a connection's handler has chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts
+    /// the new message, and older messages are dropped instead. [`Connection::missed`] counts those.
     pub dropped: usize,
 }
 
@@ -58,18 +60,17 @@ impl<'a> Recipients<'a> {
         self
     }
 
-    /// Leaves a connection out. Call it again to leave out several.
+    /// Leaves a connection out. To leave out several, call this once for each.
     pub fn except(mut self, id: ConnectionId) -> Self {
         self.except.insert(id);
         self
     }
 
-    /// Closes the connections whose outboxes are full, with 1013 ("try again later"), instead of letting them
-    /// miss the message. Use it where a gap would make the rest useless.
+    /// Makes [`send`](Self::send) close each connection whose outbox is full, with 1013 ("try again later"),
+    /// instead of dropping the message for it. Use this where a gap would make the rest useless.
     ///
-    /// Where a handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), the outbox has room as
-    /// long as there is a message to drop. So such a connection stays open, with the gap that its handler
-    /// permits.
+    /// A connection whose handler has chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest) stays open as long
+    /// as it has an older message to drop, and may miss those messages.
     pub const fn or_close(mut self) -> Self {
         self.or_close = true;
         self
@@ -77,10 +78,11 @@ impl<'a> Recipients<'a> {
 
     /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
     ///
-    /// Never waits. A recipient without room for the message misses it, or is [closed](Self::or_close).
+    /// Never waits for a peer. A recipient whose outbox is full misses the message, or is
+    /// [closed](Self::or_close).
     ///
-    /// When a handler sends, idle recipients are written to at the end of its turn: when the handler next waits, or soon
-    /// after it returns.
+    /// When a handler sends, the message is written to idle recipients when the handler next waits, or soon after
+    /// it returns.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
         self.send_prepared(&PreparedMessage::new(message))
     }
@@ -109,8 +111,8 @@ impl<'a> Recipients<'a> {
         Delivery { stamp, delivered, dropped }
     }
 
-    /// Closes the connections, as [`Connection::close`] does. Returns how many of them were open and are
-    /// closed by this call.
+    /// Closes the connections, as [`Connection::close`] does. Returns the number of connections that this call has
+    /// closed, which excludes those that were closing already.
     pub fn close(&self, code: CloseCode, reason: &str) -> usize {
         let mut members = Vec::new();
         self.for_each(|member| members.push(member.clone()));

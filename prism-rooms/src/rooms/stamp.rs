@@ -1,18 +1,18 @@
-//! [`Stamp`]: identifies a message to rooms, and orders it.
+//! [`Stamp`]: the identity of a message to rooms, and its position in their order.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Identifies a message and gives its place in the order. Unique across machines.
+/// The identity of a message, and its position in the order of all messages of a process. Globally unique.
 ///
-/// Of two messages from one process, every member of a room received the one with the lower number first. If
-/// you forward messages to other processes, their stamps let you restore the order there, and recognise your
-/// own messages when they come back.
+/// Of two messages that a process sends to a room, every member that receives both receives the one with the
+/// lower number first. If you forward messages to other processes, their stamps let you restore the order there,
+/// and recognise your own messages when they come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
-    /// The process that sent the message, as in [its connections'
-    /// IDs](prism_driver::ConnectionId::origin).
+    /// The ID of the process that sent the message. The [IDs of that process's
+    /// connections](prism_driver::ConnectionId::origin) contain the same value.
     pub origin: u64,
-    /// The number of the message in that process. All rooms share the count, so the numbers in one room have
+    /// The number of the message in that process. All rooms share one counter, so the numbers in one room have
     /// gaps.
     pub number: u64,
 }
