@@ -7,8 +7,7 @@ use arbitrary::Arbitrary;
 use async_channel::Receiver;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{
-    CloseCode, Disconnect, Options, OwnedMessage, PreparedMessage, SendError, TrySendError,
-    WhenSlow,
+    CloseCode, Disconnect, Options, OwnedMessage, SendError, TrySendError, WhenSlow,
 };
 use prism_fuzz::{
     common::frame::Frame,
@@ -24,6 +23,7 @@ use prism_fuzz::{
     model::{Expected, Model, Sender},
     other_session::OtherSession,
     view::{Attempt, Snapshot, View},
+    waiting::{Reasons, Waiting},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -101,25 +101,6 @@ struct Scenario {
     /// Whether the peer or the transport may have ended the connection.
     disturbed: bool,
     sent: u8,
-}
-
-/// A waiting future.
-enum Waiting {
-    /// Waits for room, with this message.
-    Room(OwnedMessage, ManualFuture<Result<(), SendError>>),
-    /// Waits until everything up to here has been written.
-    Flush(usize, ManualFuture<Result<(), SendError>>),
-    /// Waits for the end of the connection.
-    End(ManualFuture<()>),
-}
-
-impl Waiting {
-    fn is_woken(&self) -> bool {
-        match self {
-            Self::Room(_, held) | Self::Flush(_, held) => held.is_woken(),
-            Self::End(held) => held.is_woken(),
-        }
-    }
 }
 
 impl Scenario {
@@ -232,14 +213,7 @@ impl Scenario {
 
     fn send(&mut self, spec: MessageSpec) {
         let message = self.message(spec);
-        let (connection, loaded) = (self.view.connection.clone(), message.clone());
-        let mut sending = ManualFuture::new(async move {
-            if spec.prepared {
-                connection.send_prepared(&PreparedMessage::new(&loaded)).await
-            } else {
-                connection.send(&loaded).await
-            }
-        });
+        let mut sending = self.view.send(&message, spec.prepared);
         let before = self.view.snapshot();
         let result = sending.poll();
         let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
@@ -369,20 +343,13 @@ impl Scenario {
         }
         self.check();
         let waits = self.view.connection.buffered();
-        let full = self.view.connection.is_open() && self.is_full();
-        let over = !self.ended.is_empty();
-        for waiting in &self.waiting {
-            match waiting {
-                Waiting::Room(..) => {
-                    assert!(full, "a sender waits although there is room, or never will be")
-                }
-                Waiting::Flush(upto, _) => {
-                    let upto = (*upto).min(self.model.accepted());
-                    assert!(self.view.written() < upto && !over);
-                }
-                Waiting::End(_) => assert!(!over),
-            }
-        }
+        let reasons = Reasons {
+            full: self.view.connection.is_open() && self.is_full(),
+            written: self.view.written(),
+            accepted: self.model.accepted(),
+            over: !self.ended.is_empty(),
+        };
+        self.waiting.iter().for_each(|waiting| waiting.check(&reasons));
         let is_blocked = self.view.script.unread_by_client() >= self.room;
         assert!(waits == 0 || is_blocked, "{waits} bytes could be written");
     }

@@ -1,4 +1,4 @@
-//! Runs a session whose transport, handler and peer all do what the input to_send. The contract of handlers
+//! Runs a session whose transport, handler and peer all do what the input says. The contract of handlers
 //! holds, whatever happens and whenever the session is dropped.
 #![no_main]
 
@@ -9,18 +9,11 @@ use async_channel::{Receiver, Sender, bounded, unbounded};
 use futures_lite::future::or;
 use libfuzzer_sys::fuzz_target;
 use prism_core::Role;
-use prism_driver::{
-    AcceptError, Connection, Disconnect, Failure, Options, OwnedMessage, ProtocolError, Rate,
-    Runtime, serve_stream, serve_upgraded,
-};
+use prism_driver::{Connection, Options, Rate, Runtime, serve_stream, serve_upgraded};
 use prism_fuzz::{
     LIMIT, Part,
-    common::{
-        Seen,
-        frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
-        machine::{Machine, limited},
-    },
-    drive::{end, give, take, whole_frames},
+    common::machine::limited,
+    drive::{end, give, take},
     driver::{
         http::REQUEST,
         pipe::{End, Script, pipe},
@@ -28,8 +21,8 @@ use prism_fuzz::{
         sim::Sim,
     },
     encode_all,
-    handler::{Behavior, Record, ScriptedHandler},
-    messages,
+    ended_session::{EndedSession, Ending},
+    handler::{Behavior, ScriptedHandler},
 };
 
 #[derive(Arbitrary, Debug)]
@@ -98,9 +91,6 @@ fuzz_target!(|input: Case| {
     scenario.finish(input.vanishes);
     scenario.judge();
 });
-
-/// What serving returned; `None` if the session was dropped.
-type Ending = Option<Result<Disconnect, AcceptError>>;
 
 struct Scenario {
     sim: Sim,
@@ -295,79 +285,15 @@ impl Scenario {
 
     fn judge(&self) {
         let ending = self.ended.try_recv().expect("it has ended");
-        let record = self.handler.record();
-        assert_eq!(record.ended, usize::from(record.connected));
-        let head = if self.with_handshake { REQUEST.len() } else { 0 };
-        let given = &self.to_send[..self.given];
-        let seen = Machine::new(Role::Server, &limited(LIMIT))
-            .receive(given.get(head..).unwrap_or_default());
-        let messages: Vec<_> = seen.iter().filter_map(message).collect();
-        assert!(messages.starts_with(&record.heard), "each message, once and in order");
-        let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
-        if !record.connected {
-            // The session was dropped early, or the handshake failed.
-            assert!(!matches!(ending, Some(Ok(_))) && record.heard.is_empty());
-            return;
-        }
-        let written = self.judge_output(&seen, &record.accepted);
-        let Some(ending) = ending else { return };
-        let reason = ending.expect("no handler without a handshake");
-        let told = record.reason.as_ref().expect("the handler was told");
-        assert_eq!(format!("{told:?}"), format!("{reason:?}"));
-        match reason {
-            Disconnect::Peer { code, reason } => {
-                assert_eq!(seen.last(), Some(&Seen::Close(code.into(), reason)));
-                assert!(all_heard && (written || self.faulty));
-            }
-            Disconnect::Local { code, reason } => {
-                assert_eq!(record.closed, Some((code, reason)));
-                assert!(matches!(seen.last(), Some(Seen::Close(..))));
-                assert!(written || self.faulty);
-            }
-            Disconnect::Failed(failure) => self.judge_failure(&failure, &record, &seen, all_heard),
-            _ => panic!("unknown reason: {reason}"),
-        }
-    }
-
-    fn judge_failure(&self, failure: &Failure, record: &Record, seen: &[Seen], all_heard: bool) {
-        match failure {
-            Failure::Aborted => assert!(record.aborted),
-            Failure::HandlerPanicked => assert!(record.panicked),
-            Failure::Io(_) | Failure::WriteStalled => assert!(self.faulty),
-            Failure::Protocol(ProtocolError::UnexpectedEof) => {
-                assert!(self.over && (all_heard || self.faulty));
-            }
-            Failure::Protocol(ProtocolError::KeepaliveTimeout | ProtocolError::CloseTimeout) => {}
-            Failure::Protocol(error) => {
-                assert_eq!(seen.last(), Some(&Seen::Error(*error)));
-                assert!(all_heard);
-            }
-            _ => panic!("unexpected failure: {failure}"),
-        }
-    }
-
-    /// Checks that the peer has received whole frames: accepted messages in order, answers to pings, and
-    /// nothing after a close frame. Returns whether it has received everything, with a close frame.
-    fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
-        let mut received = &self.received[..];
-        if self.with_handshake {
-            let end = received.windows(4).position(|end| end == b"\r\n\r\n");
-            received = end.map_or(&[], |end| &received[end + 4..]);
-        }
-        let frames = sent_by(Role::Server, whole_frames(received));
-        let (mut sent, mut pings) = (accepted.iter(), seen.iter());
-        for (i, frame) in frames.iter().enumerate() {
-            match frame.opcode() {
-                TEXT | BINARY => assert_eq!(sent.next().map(messages::frame).as_ref(), Some(frame)),
-                PONG => {
-                    let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
-                    assert!(pings.any(asked), "each pong answers a ping");
-                }
-                PING => {}
-                _ => assert!(frame.opcode() == CLOSE && i + 1 == frames.len(), "{frames:?}"),
-            }
-        }
-        sent.len() == 0 && frames.last().is_some_and(|frame| frame.opcode() == CLOSE)
+        let session = EndedSession {
+            record: &self.handler.record(),
+            with_handshake: self.with_handshake,
+            given: &self.to_send[..self.given],
+            received: &self.received,
+            over: self.over,
+            faulty: self.faulty,
+        };
+        session.judge(ending);
     }
 }
 
@@ -397,12 +323,4 @@ fn serve(
         tell.try_send(or(serving, cutting).await).expect("once");
     });
     (cut, ended)
-}
-
-fn message(seen: &Seen) -> Option<OwnedMessage> {
-    match seen {
-        Seen::Text(text) => Some(OwnedMessage::Text(text.clone())),
-        Seen::Binary(bytes) => Some(OwnedMessage::Binary(bytes.clone())),
-        _ => None,
-    }
 }

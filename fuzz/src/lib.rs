@@ -6,6 +6,7 @@ pub mod common;
 pub mod drive;
 #[path = "../../prism-driver/tests/common/mod.rs"]
 pub mod driver;
+pub mod ended_session;
 pub mod handler;
 pub mod heads;
 pub mod messages;
@@ -14,6 +15,7 @@ pub mod other_session;
 pub mod reference;
 mod stream;
 pub mod view;
+pub mod waiting;
 
 use common::{
     Seen,

@@ -1,8 +1,8 @@
 //! [`View`]: what can be observed of a connection, and attempts to send on it.
 
-use prism_driver::{Connection, OwnedMessage, PreparedMessage, TrySendError};
+use prism_driver::{Connection, OwnedMessage, PreparedMessage, SendError, TrySendError};
 
-use crate::driver::pipe::Script;
+use crate::{drive::ManualFuture, driver::pipe::Script};
 
 /// A connection, with what can be observed from outside.
 #[derive(Clone)]
@@ -36,6 +36,22 @@ impl View {
         let Self { connection, .. } = self;
         let (open, written, missed) = (connection.is_open(), self.written(), connection.missed());
         Snapshot { open, written, missed }
+    }
+
+    /// Returns a future that sends a message, and waits for room if necessary.
+    pub fn send(
+        &self,
+        message: &OwnedMessage,
+        prepared: bool,
+    ) -> ManualFuture<Result<(), SendError>> {
+        let (connection, message) = (self.connection.clone(), message.clone());
+        ManualFuture::new(async move {
+            if prepared {
+                connection.send_prepared(&PreparedMessage::new(&message)).await
+            } else {
+                connection.send(&message).await
+            }
+        })
     }
 
     /// Attempts to send a message.

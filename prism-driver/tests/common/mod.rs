@@ -16,8 +16,8 @@ use std::{io, time::Duration};
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Connection, Disconnect, Failure, Handler, Options, Runtime, Transport,
-    serve_stream, serve_upgraded,
+    AcceptError, Connection, Disconnect, Failure, Handler, Options, ProtocolError, Runtime,
+    Transport, serve_stream, serve_upgraded,
 };
 
 use self::{
@@ -46,6 +46,22 @@ pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Script, Receiver<Discon
     let (peer, script, ended) = serve(sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
     (peer, script, ended, connection)
+}
+
+/// Serves a connection without pings, so that only the deadline under test can end it.
+pub fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    quiet_at_rate(sim, 240)
+}
+
+/// Serves a connection without pings whose peer has to take this many bytes per second.
+pub fn quiet_at_rate(
+    sim: &Sim,
+    min_write_rate: usize,
+) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+    let mut options = Options::default();
+    options.protocol.ping_interval = None;
+    options.min_write_rate = min_write_rate;
+    handed_out(sim, options)
 }
 
 /// Serves a connection whose outbox has this mark and whose peer takes nothing yet, without pings.
@@ -96,6 +112,14 @@ pub fn serve_handshake(
 pub fn io_error(ending: &Disconnect) -> Option<io::ErrorKind> {
     match ending {
         Disconnect::Failed(Failure::Io(error)) => Some(error.kind()),
+        _ => None,
+    }
+}
+
+/// Returns the protocol error that ended the connection, if one did.
+pub fn protocol_error(ending: &Disconnect) -> Option<ProtocolError> {
+    match ending {
+        Disconnect::Failed(Failure::Protocol(error)) => Some(*error),
         _ => None,
     }
 }

@@ -1,0 +1,125 @@
+//! [`EndedSession`]: what a session did, checked against the contract of handlers.
+
+use prism_core::Role;
+use prism_driver::{AcceptError, Disconnect, Failure, OwnedMessage, ProtocolError};
+
+use crate::{
+    LIMIT,
+    common::{
+        Seen,
+        frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
+        machine::{Machine, limited},
+    },
+    drive::whole_frames,
+    driver::http::REQUEST,
+    handler::Record,
+    messages,
+};
+
+/// What serving returned; `None` if the session was dropped.
+pub type Ending = Option<Result<Disconnect, AcceptError>>;
+
+/// Everything that both sides know of a session after its end.
+pub struct EndedSession<'a> {
+    /// What the handler has seen and done.
+    pub record: &'a Record,
+    /// Whether the session began with a handshake.
+    pub with_handshake: bool,
+    /// The bytes that the server has received.
+    pub given: &'a [u8],
+    /// The bytes that the peer has received.
+    pub received: &'a [u8],
+    /// Whether the peer has ended its side.
+    pub over: bool,
+    /// Whether the transport may have failed, or not taken all that was written.
+    pub faulty: bool,
+}
+
+impl EndedSession<'_> {
+    /// Checks the contract.
+    ///
+    /// # Panics
+    /// If the session does not meet it.
+    pub fn judge(&self, ending: Ending) {
+        let record = self.record;
+        assert_eq!(record.ended, usize::from(record.connected));
+        let head = if self.with_handshake { REQUEST.len() } else { 0 };
+        let seen = Machine::new(Role::Server, &limited(LIMIT))
+            .receive(self.given.get(head..).unwrap_or_default());
+        let messages: Vec<_> = seen.iter().filter_map(message).collect();
+        assert!(messages.starts_with(&record.heard), "each message, once and in order");
+        let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
+        if !record.connected {
+            // The session was dropped early, or the handshake failed.
+            assert!(!matches!(ending, Some(Ok(_))) && record.heard.is_empty());
+            return;
+        }
+        let written = self.judge_output(&seen, &record.accepted);
+        let Some(ending) = ending else { return };
+        let reason = ending.expect("no handler without a handshake");
+        let told = record.reason.as_ref().expect("the handler was told");
+        assert_eq!(format!("{told:?}"), format!("{reason:?}"));
+        match reason {
+            Disconnect::Peer { code, reason } => {
+                assert_eq!(seen.last(), Some(&Seen::Close(code.into(), reason)));
+                assert!(all_heard && (written || self.faulty));
+            }
+            Disconnect::Local { code, reason } => {
+                assert_eq!(record.closed, Some((code, reason)));
+                assert!(matches!(seen.last(), Some(Seen::Close(..))));
+                assert!(written || self.faulty);
+            }
+            Disconnect::Failed(failure) => self.judge_failure(&failure, &seen, all_heard),
+            _ => panic!("unknown reason: {reason}"),
+        }
+    }
+
+    fn judge_failure(&self, failure: &Failure, seen: &[Seen], all_heard: bool) {
+        match failure {
+            Failure::Aborted => assert!(self.record.aborted),
+            Failure::HandlerPanicked => assert!(self.record.panicked),
+            Failure::Io(_) | Failure::WriteStalled => assert!(self.faulty),
+            Failure::Protocol(ProtocolError::UnexpectedEof) => {
+                assert!(self.over && (all_heard || self.faulty));
+            }
+            Failure::Protocol(ProtocolError::KeepaliveTimeout | ProtocolError::CloseTimeout) => {}
+            Failure::Protocol(error) => {
+                assert_eq!(seen.last(), Some(&Seen::Error(*error)));
+                assert!(all_heard);
+            }
+            _ => panic!("unexpected failure: {failure}"),
+        }
+    }
+
+    /// Checks that the peer has received whole frames: accepted messages in order, answers to pings, and
+    /// nothing after a close frame. Returns whether it has received everything, with a close frame.
+    fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
+        let mut received = self.received;
+        if self.with_handshake {
+            let end = received.windows(4).position(|end| end == b"\r\n\r\n");
+            received = end.map_or(&[], |end| &received[end + 4..]);
+        }
+        let frames = sent_by(Role::Server, whole_frames(received));
+        let (mut sent, mut pings) = (accepted.iter(), seen.iter());
+        for (i, frame) in frames.iter().enumerate() {
+            match frame.opcode() {
+                TEXT | BINARY => assert_eq!(sent.next().map(messages::frame).as_ref(), Some(frame)),
+                PONG => {
+                    let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
+                    assert!(pings.any(asked), "each pong answers a ping");
+                }
+                PING => {}
+                _ => assert!(frame.opcode() == CLOSE && i + 1 == frames.len(), "{frames:?}"),
+            }
+        }
+        sent.len() == 0 && frames.last().is_some_and(|frame| frame.opcode() == CLOSE)
+    }
+}
+
+fn message(seen: &Seen) -> Option<OwnedMessage> {
+    match seen {
+        Seen::Text(text) => Some(OwnedMessage::Text(text.clone())),
+        Seen::Binary(bytes) => Some(OwnedMessage::Binary(bytes.clone())),
+        _ => None,
+    }
+}
