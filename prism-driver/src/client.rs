@@ -179,8 +179,8 @@ impl<N: Network> Client<N> {
     ///
     /// # Errors
     /// [`ConnectError`] if the server cannot be reached within the connect timeout, refuses, violates the protocol, or
-    /// takes longer than the handshake timeout; also if the URL begins with `wss://`. A refusal does not wait long for
-    /// its body, as with [`connect_stream`](Self::connect_stream).
+    /// takes longer than the handshake timeout; also if the URL begins with `wss://`. As with
+    /// [`connect_stream`](Self::connect_stream), a refusal is returned at most one second after its status has arrived.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
         Ok(self.socket(session))

@@ -36,7 +36,7 @@ pub(crate) mod shared;
 /// same connection.
 ///
 /// Keep handles wherever you like, and use them from any task or thread. A handle does not keep the connection open:
-/// once that is closing or over, sending fails with [`SendError::Closed`].
+/// once the connection is closing or over, sending fails with [`SendError::Closed`].
 ///
 /// ```no_run
 /// use prism_driver::{Connection, SendError};
@@ -100,8 +100,8 @@ impl Connection {
         self.shared.peer_addr.into()
     }
 
-    /// Returns the path of the opening request in its [normal form](crate::normalize_path), without the query.
-    /// [`Server::authorize`](crate::Server::authorize) sees the same form.
+    /// Returns the path of the opening request without the query: in its [normal form](crate::normalize_path), which
+    /// [`Server::authorize`](crate::Server::authorize) sees too, or on a client as it was sent.
     #[must_use]
     pub fn path(&self) -> &str {
         self.shared.request.path()
@@ -140,7 +140,7 @@ impl Connection {
     /// U+FFFD.
     ///
     /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. On
-    /// a client without a handler, use [`Socket::header`](crate::Socket::header) at any time.
+    /// a client without a handler, use [`Socket::header`](crate::Socket::header), until you split the socket.
     ///
     /// # The client's address behind a proxy
     ///
@@ -172,10 +172,11 @@ impl Connection {
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
     /// connection fails or is [aborted](Self::abort), it is written before any close frame.
     ///
-    /// Messages sent by a handler are written together, when it awaits something that is not ready, or has returned and
-    /// no further message has arrived. Messages sent from elsewhere are written when the connection's task runs next. A
-    /// server usually writes a message of 16 KiB or more at once. A handler that blocks its thread (`block_in_place`,
-    /// `block_on`) delays what it has sent until it returns, or until it calls [`flush`](Self::flush).
+    /// Messages sent by a handler are written together: when it awaits something that is not ready, or after it has
+    /// returned, unless another message has already arrived for it. Messages sent from elsewhere are written when the
+    /// connection's task runs next. A server usually writes a message of 16 KiB or more immediately. A handler that
+    /// blocks its thread (`block_in_place`, `block_on`) delays what it has sent until it returns, unless it awaits
+    /// [`flush`](Self::flush) before it blocks.
     ///
     /// With a [policy](crate::Handler::when_slow) other than `Wait`, this never waits, and the peer may miss the
     /// message even though this returns `Ok`.
@@ -199,8 +200,8 @@ impl Connection {
     /// }
     /// ```
     ///
-    /// Such a loop needs no [`PreparedMessage`]. If a message of 256 bytes or more has to wait in several outboxes,
-    /// they share a single copy of it, from the second one on. Prism recognizes the message by its address and length
+    /// Such a loop needs no [`PreparedMessage`]. If a message of 256 bytes or more has to wait in several outboxes, the
+    /// first has a copy of its own, and all others share one. Prism recognizes the message by its address and length
     /// (and compares the bytes), so pass the same slice each time, on one thread, without sending another message of
     /// 256 bytes or more and without waiting in between. [`send`](Self::send) does the same. A client's connections
     /// share nothing, because each masks its frames with keys of its own.
@@ -218,8 +219,8 @@ impl Connection {
     /// Sends a prepared message; otherwise like [`send`](Self::send). The bytes are shared between connections instead
     /// of copied, unless the frame is shorter than 256 bytes.
     ///
-    /// A plain loop over [`try_send`](Self::try_send) shares bytes as well. Prepare a message to send it again later,
-    /// to send other messages in between, or to send it from several threads.
+    /// A plain loop over [`try_send`](Self::try_send) shares bytes as well. Prepare a message if you will send it again
+    /// later, or send other messages in between, or send it from several threads.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, PreparedMessage};
@@ -323,8 +324,9 @@ impl Connection {
         self.outbox().buffered()
     }
 
-    /// Returns whether the outbox holds as many bytes as the [high-water mark](crate::Options::high_water_mark), so
-    /// that [`send`](Self::send) would wait.
+    /// Returns whether the connection is open and its outbox holds at least as many bytes as the [high-water
+    /// mark](crate::Options::high_water_mark). Then [`send`](Self::send) waits, unless the handler chose another
+    /// [policy](crate::Handler::when_slow).
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.outbox().is_full()

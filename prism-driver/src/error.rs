@@ -51,9 +51,8 @@ pub enum Failure {
     ServerShutdown,
     /// The task behind a [`Socket`](crate::Socket) was dropped, as happens when its runtime shuts down.
     TaskDropped,
-    /// The peer took none of the data that was waiting for it for as long as the [write
-    /// timeout](crate::Options::write_timeout), or took it more slowly than the [minimum
-    /// rate](crate::Options::min_write_rate).
+    /// For the whole [write timeout](crate::Options::write_timeout), the peer took none of the data that was waiting,
+    /// or it took that data more slowly than the [minimum rate](crate::Options::min_write_rate).
     WriteStalled,
 }
 

@@ -7,14 +7,16 @@
 //! - A [`Handler`] receives the events of connections. Without one, send and receive on a [`Socket`].
 //! - A [`Connection`] is the handle to send with, from any task or thread.
 //!
-//! To support another runtime, implement [`Runtime`], and [`Network`] if it has TCP. Adapters do nothing else. The
-//! feature `async-io` adds `AsyncIo`, the network of the runtimes that use the `async-io` reactor.
+//! To support another runtime, implement [`Runtime`], and [`Network`] if it has TCP. An adapter consists of little more
+//! than that. The feature `async-io` adds the trait `AsyncIo`, which makes a runtime on the reactor of `async-io` a
+//! [`Network`].
 //!
 //! # The contract
 //!
 //! A [`Handler`] can rely on these rules, on every runtime:
 //!
-//! 1. `on_connect` runs first, and once. It may send before anything has been read from the peer.
+//! 1. `on_connect` runs once, before all other methods except [`when_slow`](Handler::when_slow). It may send before
+//!    anything has been read from the peer.
 //! 2. `on_message` runs for one message at a time per connection, in wire order. Different connections run in
 //!    parallel.
 //! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
@@ -22,7 +24,7 @@
 //! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
 //!    instead. If the close timeout passes while a handler runs, the transport is dropped and
 //!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
-//!    [`max_connections`](ServerOptions::max_connections), and as [stuck](Counts::stuck).
+//!    [`max_connections`](ServerOptions::max_connections), and [`Counts::stuck`] includes it.
 //! 5. Everything accepted before `close()` is written before the close frame, unless
 //!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
 //!    longer called.
@@ -33,14 +35,16 @@
 //! 8. A handler may be slow. While it runs, its peer's pings wait, the peer does not count as silent, and the buffer
 //!    that holds the message stays allocated (at least 64 KiB). Spawn long work in a task of its own: the handle is
 //!    `Clone`.
-//! 9. An outbox never exceeds its high-water mark by more than one message and a few control frames. No message is
-//!    dropped silently: `send` waits, and `try_send` reports a full outbox, unless the handler chooses
-//!    [otherwise](Handler::when_slow). Messages that a peer misses are [counted](Connection::missed). What a server
-//!    holds for all peers that do not read is [limited](ServerOptions::max_buffered) too: beyond that limit, the
-//!    connection that has been stalled the longest is aborted.
+//! 9. An outbox never exceeds its high-water mark, or the [pong mark](Config::pong_mark) if that is higher, by more
+//!    than one message and about a kilobyte of control frames. No message is dropped silently: `send` waits, and
+//!    `try_send` reports a full outbox, unless the handler chooses [otherwise](Handler::when_slow). Messages that a
+//!    peer misses are [counted](Connection::missed). What a server holds for all peers that do not read is
+//!    [limited](ServerOptions::max_buffered) too: beyond that limit, the connection that has been stalled the longest
+//!    is aborted.
 //!
-//! These rules apply as long as the connection's task exists. A runtime that is dropped drops its tasks, and the
-//! running calls of handlers with them.
+//! These rules apply as long as the task that runs the connection exists, or the future that does so with
+//! [`serve_stream`], [`serve_upgraded`] and [`Client::run`]. If it is dropped, as all tasks are when their runtime is
+//! dropped, the running call of the handler is dropped with it.
 //!
 //! # How it works
 //!
@@ -62,9 +66,9 @@
 //!
 //! One task owns a connection, and lends each event to the handler. While the handler waits, the task keeps writing but
 //! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox, and
-//! everything in the outbox leaves in one write. That write is made by the connection's task, or by the session whose
-//! handler sent the message, once that handler waits or returns. This is why the transport is in the outbox. An idle
-//! connection holds no buffer.
+//! everything in the outbox leaves in one write. Usually the connection's own task writes. If it sleeps while the
+//! handler of another connection sends to it, the sending handler's task writes in its place, once that handler waits
+//! or has returned. This is why the transport is in the outbox. An idle connection holds no buffer.
 
 mod buffer_pool;
 mod client;

@@ -47,10 +47,10 @@ pub struct Options {
     /// send. What all connections of a server hold is bounded by
     /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered).
     pub high_water_mark: usize,
-    /// How long a peer may take nothing of the page or the messages that wait for it, so that the operating system
-    /// accepts no more bytes. Then the connection [fails](crate::Failure::WriteStalled). Default: 30 s. Most trains
-    /// have left their tunnel by then, and data for a peer that does not read is not kept in memory for long. (Bytes
-    /// that a transport buffers itself, as TLS does, count as taken once all of them have been flushed.)
+    /// How long a peer may go without taking any of the page or the messages that wait for it, that is, without the
+    /// operating system accepting more bytes. Then the connection [fails](crate::Failure::WriteStalled). Default: 30 s.
+    /// Most trains have left their tunnel by then, and data for a peer that does not read is not kept in memory for
+    /// long. (Bytes that a transport buffers itself, as TLS does, count as taken once all of them have been flushed.)
     pub write_timeout: Duration,
     /// The minimum rate, in bytes per second, at which the peer has to take data while a page or messages wait for it;
     /// 0 for no minimum. The rate is measured over windows as long as the [write timeout](Self::write_timeout): with
@@ -66,8 +66,8 @@ pub struct Options {
     /// ignore it.
     ///
     /// If a peer sends faster, its next message waits until the rate allows it, and nothing more is read until then.
-    /// Nothing is lost. (Such a wait is like a handler that takes long: the peer's pings and its close frame wait as
-    /// well, its silence is not held against it, and the buffer that holds the message stays allocated: 64 KiB, or the
+    /// Nothing is lost. (Such a wait is like a slow handler: the peer's pings and its close frame wait as well, its
+    /// silence is not held against it, and the buffer that holds the message stays allocated, which is 64 KiB, or the
     /// size of the message if that is larger.) The connection is not closed, because most peers that send too much at
     /// once were merely offline for a moment. A handler that would rather close it can count messages itself.
     pub message_rate: Option<Rate>,

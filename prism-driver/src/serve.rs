@@ -54,7 +54,7 @@ use crate::{
 ///   can read the headers in [`on_connect`](Handler::on_connect), and close the connection),
 /// - choosing a subprotocol (none is selected here),
 /// - limiting how many connections and handshakes there are at once, and evicting old ones for new ones,
-/// - limiting [what all of them hold](crate::ServerOptions::max_buffered),
+/// - limiting [how much memory](crate::ServerOptions::max_buffered) all connections together hold for slow peers,
 /// - shutting down, and counting.
 ///
 /// A server on a [network of your own](crate::Server::bind_on), for example one that speaks TLS, still does all of

@@ -155,8 +155,8 @@ impl<N: Network> Server<N> {
     /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorization](Self::authorize) and handlers see
     /// the normalized path as well. A request with a malformed escape gets a 400.
     ///
-    /// On such a path, OPTIONS gets a 204. GET without an upgrade gets a 426, and so does every GET over HTTP/1.0,
-    /// which does not support upgrades. Other methods get a 405.
+    /// On such a path, OPTIONS gets a 204. Unless the path also has a [page](Self::get), GET without an upgrade gets a
+    /// 426, and so does every GET over HTTP/1.0, which does not support upgrades. Other methods get a 405.
     ///
     /// # Panics
     /// If the path is malformed or conflicts with an earlier route.
@@ -173,10 +173,10 @@ impl<N: Network> Server<N> {
     /// The health check of a proxy needs a path that exists: HAProxy's `option httpchk` requests `OPTIONS /`, and
     /// `option httpchk GET /` requests a page on `/`.
     ///
-    /// `page` is called on the runtime's thread that read the request. It should not block, because other connections
+    /// `page` is called on the runtime thread that read the request. It should not block, because other connections
     /// wait for that thread. If it panics, the answer is a 500. A page that is the same for everyone is served without
-    /// a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; only
-    /// [refusals](Reply#caching) forbid caching by default.
+    /// a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; by default,
+    /// only replies with a status of 400 or above [forbid caching](Reply#caching).
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reply, Server};
@@ -214,8 +214,8 @@ impl<N: Network> Server<N> {
     ///
     /// The server selects the first of them that the client offers; the handler reads it from
     /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
-    /// without a subprotocol. A browser that had offered any then fails the connection. To refuse such clients instead,
-    /// call [`require_subprotocol`](Self::require_subprotocol).
+    /// without a subprotocol. If that client is a browser and offered others, it then fails the connection. To refuse
+    /// such clients instead, call [`require_subprotocol`](Self::require_subprotocol).
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.policy.subprotocols = names.into_iter().map(Into::into).collect();
@@ -238,7 +238,8 @@ impl<N: Network> Server<N> {
     }
 
     /// Sets the origins whose pages may open connections. A browser sends the origin of the page in the header
-    /// `Origin`; other origins get a 403. Plain [pages](Self::get) are served to any origin. Default: [`Origins::any`].
+    /// `Origin`; a request with an origin that is not among these gets a 403. Plain [pages](Self::get) are served to
+    /// any origin. Default: [`Origins::any`].
     ///
     /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`].
     ///
@@ -307,17 +308,18 @@ impl<N: Network> Server<N> {
     /// Serves until `shutdown` is ready, then shuts down and returns how the connections ended.
     ///
     /// A shutdown stops accepting, closes every connection with 1001 (RFC 6455 §7.4.1, "going away"), and waits for the
-    /// connections to end, for at most the [grace period](ServerOptions::shutdown_grace). Many connections are closed
-    /// [over several seconds](ServerOptions::shutdown_spread), not all at once. Pages that are being sent continue.
-    /// Handshakes are dropped.
+    /// connections to end, for at most the [grace period](ServerOptions::shutdown_grace). If there are many
+    /// connections, they are closed [over several seconds](ServerOptions::shutdown_spread) instead of all at once.
+    /// Pages that are being sent continue. Handshakes are dropped.
     ///
-    /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer its close
+    /// The [close timeout](prism_core::Config::close_timeout) still applies: a peer that does not answer the close
     /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if the grace period is not over.
     /// At the end of the grace period, everything else is cut off: pages that are still being sent, and connections
     /// that are still open, for instance because their handlers are busy.
     ///
-    /// Dropping this future stops accepting connections. Existing connections continue. If it is dropped during a
-    /// shutdown, all connections are closed at once, and none is cut off at the end of the grace period.
+    /// Dropping this future stops accepting connections. Existing connections continue. If this future is dropped
+    /// during a shutdown, the connections that are not closing yet are closed immediately, and none is cut off at the
+    /// end of the grace period.
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Server};

@@ -39,8 +39,8 @@ const CAPACITY: usize = 16;
 /// # Ok(()) }
 /// ```
 ///
-/// To send and receive in two tasks, [`split`](Self::split) it. A socket is also a [`Stream`] and a [`Sink`], and so
-/// are its halves.
+/// To send and receive in two tasks, [`split`](Self::split) it. A socket is also a [`Stream`] and a [`Sink`]; of its
+/// halves, [`RecvHalf`] is a `Stream`, and [`SendHalf`] a `Sink`.
 ///
 /// # The task behind it
 ///
@@ -116,7 +116,7 @@ impl Socket {
     }
 
     /// Returns the values of all lines of a header of the server's response, in order. Use this for `Set-Cookie`, whose
-    /// lines cannot be joined.
+    /// lines cannot be separated again once they are joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.headers.iter().flat_map(move |headers| headers.as_headers().all_text(name))
     }

@@ -14,7 +14,7 @@ use crate::client::url::InvalidUrl;
 ///
 /// ```
 /// use std::time::Duration;
-/// use prism_driver::ConnectError;
+/// use prism_driver::{ConnectError, HandshakeError};
 ///
 /// /// Returns how long to wait before the next attempt, or `None` if that would fail in the same way.
 /// fn retry_after(error: &ConnectError) -> Option<Duration> {
@@ -23,6 +23,8 @@ use crate::client::url::InvalidUrl;
 ///         ConnectError::Unreachable(_) | ConnectError::Io(_) | ConnectError::TimedOut => {
 ///             Some(Duration::from_secs(1))
 ///         }
+///         // The server dropped the handshake without an answer, as a busy one does.
+///         ConnectError::Handshake(HandshakeError::UnexpectedEof) => Some(Duration::from_secs(1)),
 ///         // The server is busy, and may say for how long.
 ///         ConnectError::Refused(refusal) if matches!(refusal.status, 429 | 502..=504) => {
 ///             let seconds = refusal.header("Retry-After").and_then(|value| value.parse().ok());
@@ -33,23 +35,25 @@ use crate::client::url::InvalidUrl;
 ///     }
 /// }
 /// # assert!(retry_after(&ConnectError::TimedOut).is_some());
+/// # assert!(retry_after(&HandshakeError::UnexpectedEof.into()).is_some());
+/// # assert!(retry_after(&HandshakeError::NotHttp.into()).is_none());
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The response is not a valid acceptance of the handshake, or the server closed the transport before the head of
-    /// the response was complete.
+    /// The response is not a valid acceptance of the handshake, or the server closed the transport without accepting or
+    /// refusing.
     Handshake(HandshakeError),
-    /// A header or subprotocol of the request is invalid.
+    /// A header or subprotocol of the request is invalid. (An invalid host or path is an invalid URL.)
     InvalidRequest(InvalidRequest),
     /// The URL is invalid, or needs TLS.
     InvalidUrl(InvalidUrl),
-    /// The transport failed with an I/O error before the head of the response was complete.
+    /// The transport failed with an I/O error during the handshake.
     Io(io::Error),
     /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
     /// redirects and answers no challenges. The variant contains the response, so that you can act on it.
     Refused(Refusal),
-    /// The handshake timeout passed before the head of the response was complete.
+    /// The [handshake timeout](crate::Options::handshake_timeout) passed before the server had accepted or refused.
     TimedOut,
     /// The host name could not be resolved, or no connection to any of its addresses could be established within the
     /// [connect timeout](crate::ClientOptions::connect_timeout). The error names each address that was tried, with the
@@ -80,7 +84,8 @@ impl Refusal {
         Headers::join(name, self.values(name))
     }
 
-    /// Returns the values of all lines of a header, in order. Use this for `Set-Cookie`, whose lines cannot be joined.
+    /// Returns the values of all lines of a header, in order. Use this for `Set-Cookie`, whose lines cannot be
+    /// separated again once they are joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.values(name).map(String::from_utf8_lossy)
     }

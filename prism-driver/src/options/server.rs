@@ -33,17 +33,17 @@ pub struct ServerOptions {
     /// favor of the next connection: it is dropped without an answer. Each handshake has at least a quarter of a
     /// second; until then, the new connection waits.
     ///
-    /// If new connections simply waited, that number of silent peers could block all others for the [handshake
-    /// timeout](Options::handshake_timeout), again and again. With eviction, four times this number get their turn each
-    /// second. Default: 4,096, which is as many as may wait in the operating system's queue. With this, even 8,000
-    /// silent peers that reconnect whenever they are evicted delay a handshake by no more than a quarter of a second,
-    /// and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and a client's operating system
-    /// tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took longer
-    /// than 4 s.
+    /// If new connections simply waited, as many silent peers as this limit allows could block all others for the
+    /// [handshake timeout](Options::handshake_timeout), again and again. With eviction, four times as many get their
+    /// turn each second. Default: 4,096, which is as many as may wait in the operating system's queue. With this, even
+    /// 8,000 silent peers that reconnect whenever they are evicted delay a handshake by no more than a quarter of a
+    /// second, and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and a client's operating
+    /// system tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took
+    /// longer than 4 s.
     pub max_handshakes: usize,
-    /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. They do not
-    /// count as handshakes. A response that the operating system accepts at once does not count at all. Any other
-    /// counts until it has been sent completely, or until it fails because the peer is [too
+    /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. Up to this
+    /// limit, they do not count as handshakes. A response that the operating system accepts at once does not count at
+    /// all. Any other counts until it has been sent completely, or until it fails because the peer is [too
     /// slow](Options::min_write_rate).
     ///
     /// When this limit is reached, the oldest response is evicted (cut off) in favor of the next, provided that it has
@@ -63,7 +63,7 @@ pub struct ServerOptions {
     /// [outboxes](Options::high_water_mark), and for far more if they hold the same messages.
     ///
     /// A connection counts from the time when its task finds that the transport takes no more, until its outbox is
-    /// empty. It counts with the memory of its outbox, and half a kilobyte of overhead. A [prepared
+    /// empty. What counts is the memory of its outbox, plus half a kilobyte of overhead. A [prepared
     /// message](crate::PreparedMessage) that waits in many outboxes is in memory once, so it counts once. See
     /// [`Counts::buffered`](crate::Counts::buffered) for the sum, and [`Counts::evicted`](crate::Counts::evicted) for
     /// the number of connections that were aborted.
@@ -73,17 +73,18 @@ pub struct ServerOptions {
     /// aborted even though they read. A value below the high-water mark counts as that mark. A connection is not
     /// aborted while it is the only one that counts.
     ///
-    /// Each server has a limit of its own. Clients and [single streams](crate::serve_stream) have none.
+    /// Each server has a limit of its own. Clients, [`serve_stream`](crate::serve_stream) and
+    /// [`serve_upgraded`](crate::serve_upgraded) have none.
     pub max_buffered: usize,
     /// The grace period: how long a server that shuts down waits for its connections and pages to end, from the
     /// beginning of the shutdown. Those that have not ended by then are aborted, and the server waits up to another
-    /// second for that. A peer that does not answer gets less time: the [close timeout](Config::close_timeout), from
-    /// when its close frame was sent. Default: 10 s. Choose less than your process manager allows before it kills a
-    /// service: that is often 10 s or 30 s.
+    /// second for that. A peer that does not answer gets less time: the [close timeout](Config::close_timeout), counted
+    /// from when the server sent it a close frame. Default: 10 s. Choose less than your process manager allows before
+    /// it kills a service: that is often 10 s or 30 s.
     pub shutdown_grace: Duration,
     /// The time over which a server that shuts down closes its connections, in up to a hundred equal steps of at least
-    /// 64 connections each. So up to 64 connections are always closed at once; zero closes any number at once. More
-    /// than half of the [grace period](Self::shutdown_grace) counts as half.
+    /// 64 connections each. So a server with 64 connections or fewer closes them all in one step, and with zero, every
+    /// server does. More than half of the [grace period](Self::shutdown_grace) counts as half.
     ///
     /// Most peers reconnect immediately, to another server. If all of them did so at the same moment, that server would
     /// get far more handshakes at once than even on a busy day. Default: 5 s. The peers of 50,000 connections then

@@ -42,8 +42,8 @@ pub enum WhenSlow {
     /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
     /// part. Suits prices, positions, and other messages that newer ones replace. Each message is stored separately;
     /// the 160 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
-    /// one is dropped (`try_send` returns `Full`). On a client that is always so, because its messages are masked and
-    /// cannot be stored separately.
+    /// one is dropped (`try_send` returns `Full`). On a client, this is always the case, because its messages are
+    /// masked and cannot be stored separately.
     DropOldest,
     /// The connection is closed with 1013, "try again later", as soon as its peer would miss a message. Suits streams
     /// that make no sense with a gap. Messages that were accepted before are still sent.

@@ -16,8 +16,8 @@ use crate::runtime::{
     close_write::{AsSocket, CloseWrite},
 };
 
-/// A runtime that uses the TCP sockets of `async-io`, and provides only its own name resolution. It implements
-/// [`Network`].
+/// A runtime that uses the TCP sockets of `async-io`. It has to provide only name resolution, and then implements
+/// [`Network`] automatically.
 ///
 /// Requires the feature `async-io`.
 pub trait AsyncIo: Runtime {
@@ -62,7 +62,7 @@ impl<R: AsyncIo> Network for R {
     }
 }
 
-/// A wrapper that makes a stream socket in an `async_io::Async` (also known as `smol::Async`) a
+/// A wrapper around a stream socket in an `async_io::Async` (also known as `smol::Async`), which makes it a
 /// [`Transport`](crate::Transport): its `close` closes the write side, and it avoids useless reads.
 ///
 /// `Async` itself tries to read before it waits, and then once more, because it still holds the previous readiness

@@ -27,7 +27,7 @@ pub struct HeldWakeups {
 }
 
 /// Delays the wake-ups that this thread causes by sending to connections or by closing them, until the returned guard
-/// is dropped. Guards nest: the last one counts.
+/// is dropped. Guards nest: while a thread has several, the wake-ups happen when the last one left is dropped.
 ///
 /// Waking a task runs code of its runtime, or of a combinator around one of its futures. If that code needs a lock that
 /// you are holding, it deadlocks. So call this before you lock a collection of connections to send to, and drop the

@@ -84,8 +84,9 @@ impl SendHalf {
         self.connection().send(message).await
     }
 
-    /// Closes the connection; see [`Connection::close`]. [`RecvHalf::recv`] then returns how the connection ended.
-    /// Returns whether this call closed the connection: `false` if it was already closing or over.
+    /// Closes the connection; see [`Connection::close`]. [`RecvHalf::recv`] still returns the messages that are waiting
+    /// for it, and then how the connection ended. Returns whether this call closed the connection: `false` if it was
+    /// already closing or over.
     pub fn close(&self, code: CloseCode, reason: &str) -> bool {
         self.connection().close(code, reason)
     }
