@@ -16,11 +16,11 @@ use alloc::vec::Vec;
 ///   | consumed |  message so far  | consumed headers |  unparsed  |   spare   |
 /// ```
 ///
-/// Memory follows the bytes that have arrived, never the length that a frame header declares.
-/// Counting the spare bytes that are asked for, the buffer grows to at most twice what has arrived
-/// since it was last empty, and beyond 512 KiB to at most 1.5 times that. A declared length can
-/// only keep it smaller: it then grows no further than the message needs. It never shrinks. All
-/// work is linear in the bytes received.
+/// Memory follows the bytes that have arrived, never the length that a frame header declares. Let n
+/// be the number of bytes that have arrived since the buffer was last empty, plus the spare bytes
+/// that are asked for: the buffer grows to at most 2n bytes, and beyond 512 KiB to at most 1.5n. A
+/// declared length never raises this limit; it lowers the limit if the message needs less. The
+/// buffer never shrinks. All work is linear in the bytes received.
 ///
 /// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
 /// shared with other connections, dropped, or replaced.
@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 /// ```
 #[derive(Debug, Default)]
 pub struct RecvBuffer {
-    /// Initialised all through, so that a read never needs memory to be zeroed first.
+    /// Initialized all through, so that a read never needs memory to be zeroed first.
     data: Vec<u8>,
     /// Where the message so far begins. Equal to `head` while `joined` is 0.
     start: usize,
@@ -83,8 +83,8 @@ impl RecvBuffer {
     /// Returns the free memory after the received bytes, at least `at_least` bytes, to read into.
     ///
     /// The call may allocate, and move what was received. The slice is initialized, but its
-    /// contents are unspecified, such as old bytes of this buffer. Pass the number of bytes that
-    /// were read to [`received`](Self::received).
+    /// contents are unspecified: they may be old bytes of this buffer. Pass the number of bytes
+    /// that were read to [`received`](Self::received).
     pub fn spare(&mut self, at_least: usize) -> &mut [u8] {
         if self.data.len() - self.tail < at_least {
             self.make_room(at_least);
@@ -107,8 +107,8 @@ impl RecvBuffer {
         self.tail += bytes.len();
     }
 
-    /// Discards everything received. The memory is kept, and so is the number of fragments until
-    /// the [next pause](Self::hold_after).
+    /// Discards everything received. The memory is kept, and so is what is left of the limit that
+    /// [`hold_after`](Self::hold_after) set.
     pub const fn clear(&mut self) {
         self.rewind();
         self.missing = 0;
@@ -116,7 +116,7 @@ impl RecvBuffer {
 
     /// Returns the received bytes that no parser has consumed yet.
     ///
-    /// After a handshake, these are the bytes that the peer sent after its head.
+    /// After a handshake, these are the bytes after the head of the peer's request or response.
     #[must_use]
     pub fn unparsed(&self) -> &[u8] {
         &self.data[self.head..self.tail]
@@ -134,9 +134,11 @@ impl RecvBuffer {
         self.joined + (self.tail - self.head)
     }
 
-    /// Moves the contents to `other`, in place of what that held, together with the number of
-    /// fragments until the [next pause](Self::hold_after). An unfinished message can thus wait in a
-    /// small buffer of its own, and go on in a large one that connections share for reading.
+    /// Moves the contents to `other`, in place of what `other` held, and copies the number of
+    /// fragments until the [next pause](Self::hold_after).
+    ///
+    /// So connections can share one large buffer for reading: an unfinished message waits in a
+    /// small buffer of its own, and is moved back when the connection is read again.
     pub fn move_to(&mut self, other: &mut Self) {
         other.clear();
         other.extend_from_slice(self.message());
@@ -170,7 +172,7 @@ impl RecvBuffer {
         self.fragments_left = fragments;
     }
 
-    /// Reduces the number of fragments until the next pause by `fragments`, to 0 at the least.
+    /// Reduces the number of fragments until the next pause by `fragments`, but not below 0.
     pub const fn hold_earlier(&mut self, fragments: u32) {
         self.fragments_left = self.fragments_left.saturating_sub(fragments);
     }

@@ -51,18 +51,18 @@ pub struct Config {
     /// received counts as an answer. Default: 20 s, so that a phone that loses its signal for a
     /// moment, as in a railway tunnel, keeps its connection.
     pub pong_timeout: Duration,
-    /// While more than this many bytes of output are unsent, pongs are held back, and only the
-    /// newest is kept (RFC 6455 §5.5.3 allows that). This bounds the cost of a peer that pings and
-    /// does not read. The first kilobyte of pongs is sent in any case. Default: 64 KiB, which is
-    /// thousands of pongs, more than any peer needs.
+    /// While more than this many bytes of output are unsent, and more than a kilobyte of them are
+    /// pongs, further pongs are held back, and only the newest is kept (RFC 6455 §5.5.3 allows
+    /// that). This bounds the cost of a peer that pings and does not read. Default: 64 KiB, which
+    /// is thousands of pongs, more than any peer needs.
     ///
-    /// With the core alone: leave unsent bytes in the output, because
+    /// If you use `prism-core` directly: leave unsent bytes in the output, because
     /// [`Output::unsent_bytes`](crate::Output::unsent_bytes) is what counts. A caller that takes
-    /// them out and blocks until they are sent, as in the [example](crate#the-whole-loop), collects
-    /// no pongs anyway.
+    /// them out and blocks until they are sent, as [its example](crate#the-whole-loop) does,
+    /// accumulates no pongs anyway.
     pub pong_mark: usize,
     /// How long the peer may take to answer a close frame, and then again to close the transport.
-    /// Default: 5 s, which is many round trips. A longer wait gains no more than a clean end.
+    /// Default: 5 s, which is many round trips. A longer wait could gain only a clean end.
     ///
     /// A peer that is still reading what was sent before the close frame gets more time. If it
     /// reads at least 1 KiB per second, it gets as long as it needs. If it reads more slowly,

@@ -10,16 +10,16 @@ use crate::close_code::CloseCode;
 /// The error is final. It is reported to the peer with a close frame, unless it has no
 /// [`close_code`](Self::close_code). Section numbers refer to RFC 6455.
 ///
-/// With the core alone: every later `receive` returns the same error. A
+/// If you use `prism-core` directly: every later `receive` returns the same error. A
 /// [`WebSocket`](crate::WebSocket) has already appended the close frame to its output; with the
 /// halves, pass the error to [`Outbound::fail`](crate::Outbound::fail). Send the output, and shut
-/// the transport down once [`wants_shutdown`](crate::WebSocket::wants_shutdown) returns `true`.
+/// down the transport's write side once [`wants_shutdown`](crate::WebSocket::wants_shutdown)
+/// returns `true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// The peer did not answer a close frame within the [close
-    /// timeout](crate::Config::close_timeout). Prism's adapters also report a peer that did not
-    /// close the transport in time.
+    /// timeout](crate::Config::close_timeout).
     CloseTimeout,
     /// A control frame announced this many bytes of payload; at most 125 are allowed (§5.5).
     ControlTooLong(u64),
@@ -62,8 +62,9 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Returns the code of the close frame that reports this error to the peer; `None` if the peer
-    /// is gone.
+    /// Returns the code of the close frame that reports this error to the peer; `None` for
+    /// [`CloseTimeout`](Self::CloseTimeout) and [`UnexpectedEof`](Self::UnexpectedEof), which are
+    /// not reported.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
@@ -113,8 +114,9 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// The reason why something cannot be sent. Nothing was written, and the state of the connection
-/// has not changed.
+/// The reason why something cannot be sent. Nothing of it was written.
+///
+/// If you use `prism-core` directly: the state of the connection has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {

@@ -36,8 +36,8 @@ use crate::{
 ///
 /// It answers nothing itself: pass each event to [`Outbound::answer`](crate::Outbound::answer), and
 /// an error to [`Outbound::fail`](crate::Outbound::fail), as a [`WebSocket`](crate::WebSocket)
-/// does. The halves are for programs in which other tasks send while one reads: that one owns the
-/// `Inbound`, and all of them share the `Outbound`, behind a lock.
+/// does. The halves are for programs in which one task reads while others send: the reading task
+/// owns the `Inbound`, and all tasks share the `Outbound`, behind a lock.
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
@@ -105,7 +105,8 @@ impl Inbound {
         }
     }
 
-    /// Returns the next event in `input`; `None` if more bytes are needed.
+    /// Returns the next event in `input`; `None` if more bytes are needed, or if `input` is
+    /// [held](RecvBuffer::is_held).
     ///
     /// After the peer's close frame, all further input is discarded (RFC 6455 §1.4), and the result
     /// is `None`.
@@ -132,8 +133,8 @@ impl Inbound {
     }
 
     /// Tells this half that the transport has reached its end or has failed. First call
-    /// [`receive`](Self::receive) until it returns `None`: events that are still in the buffer are
-    /// lost.
+    /// [`receive`](Self::receive) until it needs more bytes: events that are still in the buffer
+    /// are lost.
     ///
     /// # Errors
     /// [`ProtocolError::UnexpectedEof`] if no close frame had arrived, or the error that ended the
@@ -146,7 +147,7 @@ impl Inbound {
         Err(ProtocolError::UnexpectedEof)
     }
 
-    /// Returns whether [`receive`](Self::receive) has seen new bytes since the last call of this
+    /// Returns whether [`receive`](Self::receive) has seen new bytes since the last call to this
     /// method. Pass the result to [`Outbound::handle_timeout`](crate::Outbound::handle_timeout):
     /// any byte shows that the peer is alive.
     pub const fn take_heard(&mut self) -> bool {
@@ -158,7 +159,7 @@ impl Inbound {
         self.stage = Stage::Ended(result);
     }
 
-    /// Recognises a message that has arrived completely, in one valid frame, as nearly all do. It
+    /// Recognizes a message that has arrived completely, in one valid frame, as nearly all do. It
     /// passes through no stage. Everything else is left to [`advance`](Self::advance).
     fn whole_message(&self, unparsed: &[u8]) -> Option<WholeMessage> {
         if !matches!(self.stage, Stage::Header) || self.fragmented.is_some() {

@@ -24,8 +24,8 @@
 //!   which does everything after that: messages, fragments, masks, UTF-8, ping and pong, keepalive,
 //!   and the close handshake.
 //! - [`Header`], [`apply_mask`] and [`accept_key`] are useful on their own. [`Inbound`] and
-//!   [`Outbound`] are the two halves of a [`WebSocket`], for programs in which other tasks send
-//!   while one reads.
+//!   [`Outbound`] are the two halves of a [`WebSocket`], for programs in which one task reads while
+//!   others send.
 //!
 //! # The whole loop
 //!
@@ -155,9 +155,9 @@
 //!   Nothing is allocated for a length that is only declared: memory grows as bytes arrive, and
 //!   stays within a small multiple of the [limits](Config). [`RecvBuffer`] gives the figures.
 //! - **Errors say who is at fault**: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
-//!   ([`SendError`]). A peer's error is final: every later `receive` returns it again. A
-//!   [`WebSocket`] has already appended the close frame that reports it. For a [`HandshakeError`],
-//!   a server sends the [`reply`](HandshakeError::reply).
+//!   ([`SendError`], [`HandshakeError::Finished`]). A peer's error is final: every later `receive`
+//!   returns it again. A [`WebSocket`] has already appended the close frame that reports it. For a
+//!   [`HandshakeError`], a server sends the [`reply`](HandshakeError::reply).
 //! - **It does not matter how the input is split into reads**: the events and the output are the
 //!   same, even if it arrives one byte at a time.
 //! - **Text is checked as it arrives**, across fragments too, and the connection fails at the first

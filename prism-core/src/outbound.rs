@@ -194,7 +194,8 @@ impl Outbound {
     }
 
     /// Fails the connection because of the peer (RFC 6455 §7.1.7): appends a close frame that says
-    /// why, unless the peer is gone.
+    /// why, if the error has a [`close_code`](ProtocolError::close_code) and no close frame has
+    /// been sent.
     pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
             Some(code) => self.abort(code, &error.to_string(), out),
@@ -231,7 +232,7 @@ impl Outbound {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], which means at once, if a deadline has yet to be set. Only
+    /// Returns [`Duration::ZERO`], which means at once, if a deadline has yet to be set. Only
     /// [`handle_timeout`](Self::handle_timeout) can do that.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
@@ -250,7 +251,7 @@ impl Outbound {
     /// # Errors
     /// [`ProtocolError::KeepaliveTimeout`] if the peer is dead, and [`ProtocolError::CloseTimeout`]
     /// if it did not answer a close frame in time. Pass the error to [`fail`](Self::fail), which
-    /// reports it to the peer.
+    /// reports the first to the peer, in case it is alive after all.
     pub fn handle_timeout(
         &mut self,
         now: Duration,

@@ -71,8 +71,8 @@ impl WebSocket {
         }
     }
 
-    /// Returns the next event in `input`; `None` if more bytes are needed. Answers to pings and to
-    /// a close frame are appended to `out`.
+    /// Returns the next event in `input`; `None` if more bytes are needed, or if `input` is
+    /// [held](RecvBuffer::is_held). Answers to pings and to a close frame are appended to `out`.
     ///
     /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is
     /// copied or allocated. The event is valid until `input` is used again. After the peer's close
@@ -97,8 +97,8 @@ impl WebSocket {
     }
 
     /// Tells the connection that the transport has reached its end or has failed. First call
-    /// [`receive`](Self::receive) until it returns `None`: events that are still in the buffer are
-    /// lost.
+    /// [`receive`](Self::receive) until it needs more bytes: events that are still in the buffer
+    /// are lost.
     ///
     /// # Errors
     /// [`ProtocolError::UnexpectedEof`] if no close frame had arrived (RFC 6455 §7.1.5: code 1006),
@@ -185,8 +185,8 @@ impl WebSocket {
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due, on the caller's clock; `None`
     /// for never.
     ///
-    /// [`Duration::ZERO`], which means at once, if a deadline has yet to be set: at the start, and
-    /// after a close. No other method knows the time, so only
+    /// Returns [`Duration::ZERO`], which means at once, if a deadline has yet to be set: at the
+    /// start, and after a close. No other method knows the time, so only
     /// [`handle_timeout`](Self::handle_timeout) can set it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
@@ -236,7 +236,7 @@ impl WebSocket {
         self.outbound.state()
     }
 
-    /// Splits the connection into its halves, so that other tasks can send while one reads; see
+    /// Splits the connection into its halves, so that one task can read while others send; see
     /// [`Inbound`].
     #[must_use]
     pub fn split(self) -> (Inbound, Outbound) {

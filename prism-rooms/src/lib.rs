@@ -38,7 +38,7 @@
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
-//!         let _ = self.rooms.join(connection, room); // fails only if the connection has ended
+//!         let _ = self.rooms.join(connection, room); // fails if a limit is reached, or if it has ended
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -68,7 +68,7 @@
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
 //! println!("sent to {}, {} were too slow", delivery.delivered, delivery.dropped);
 //!
-//! // Everyone is each connection that has joined a room, or was added to `rooms`, and has not ended.
+//! // Everyone: all connections that have joined a room, or were added to `rooms`, and have not ended.
 //! rooms.everyone().send("the server restarts in ten minutes");
 //! if let Some(connection) = rooms.one(id) {
 //!     connection.try_send("you left your umbrella")?;
@@ -82,7 +82,7 @@
 //! 1. **A connection that has ended is in no room.** It does not matter whether either side closed it, it was
 //!    lost, its handler panicked, or its task was dropped. The connection first leaves its rooms, and cannot join
 //!    again. Then each [`on_leave`](Rooms::on_leave) hook is called once, with all rooms that the connection was
-//!    in. Both happen before `on_disconnect` is called.
+//!    in. Both happen before `on_disconnect`, which is not called if the task was dropped.
 //! 2. **A room exists exactly while it has members.** If the last member leaves just when another connection
 //!    joins, the join is not lost, and no empty room remains.
 //! 3. **Messages are delivered at most once.** A member receives a message once or not at all, even if it is in
@@ -92,21 +92,21 @@
 //!    acknowledge it.
 //! 4. **A room has one order of messages.** All members receive its messages in the same order. Each message has a
 //!    [stamp](Delivery::stamp), whose number increases in that order. A message to several rooms, or to
-//!    [everyone](Rooms::everyone), comes at the same point for all members of each room. Messages to different rooms
-//!    have no common order, with one exception: if one `send` has returned before another is called, a connection
-//!    that receives both messages receives them in that order. All rooms share one counter of stamps, so a gap in a
-//!    room's stamps does not mean that a message is missing.
-//! 5. **A new member receives all later messages**: every message that is sent after [`join`](Rooms::join) has
-//!    returned, and none that was sent before `join` was called. A message that is sent during the call may be
-//!    received or not.
+//!    [everyone](Rooms::everyone), has one place in the order of each of these rooms, the same for all its members.
+//!    Messages to different rooms have no common order, with one exception: if one `send` has returned before another
+//!    is called, a connection that receives both messages receives them in that order. All rooms share one counter of
+//!    stamps, so a gap in a room's stamps does not mean that a message is missing.
+//! 5. **A new member is sent all later messages**: every message that is sent after [`join`](Rooms::join) has
+//!    returned, and none that was sent before `join` was called. A message that is sent during the call may or may
+//!    not be among them.
 //! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB, by
 //!    [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
 //!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
 //!    counts the members that miss it. If a gap would make the rest useless, you can close those members
 //!    instead, with [`or_close`](Recipients::or_close). If a member's handler has chosen `DropOldest` or
-//!    `Close` for slow peers ([`when_slow`](prism_driver::Handler::when_slow)), that happens to the member
-//!    instead, with or without `or_close`; a broadcast never waits. A member that reads nothing is disconnected
-//!    after the [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than
+//!    `Close` for slow peers ([`when_slow`](prism_driver::Handler::when_slow)), that policy takes precedence. A
+//!    broadcast never waits. A member that reads nothing is disconnected after the
+//!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than
 //!    [`max_buffered`](prism_driver::ServerOptions::max_buffered) for all peers that do not read.
 //!
 //! ## Performance
@@ -116,17 +116,17 @@
 //! rooms are delivered in parallel. While a message to [everyone](Rooms::everyone) is delivered, no other message
 //! is, so use `everyone` sparingly. No lock is held while anything waits for a peer.
 //!
-//! When a handler sends to a room, the tasks of idle members are not woken. When the handler next waits or
-//! returns, its own task writes to their sockets: one write for each socket, with everything that the handler has
-//! sent. A sender outside of a handler, such as a ticker or a spawned task, wakes the task of each member, which
-//! then writes. That costs more: with 500 members, roughly 3 µs of CPU time for each member, compared to a little
-//! over 2 µs from a handler (measured on a busy machine).
+//! When a handler sends to a room, the tasks of idle members are not woken. When the handler next waits, or soon
+//! after it returns, its own task writes to their sockets: one write for each socket, with everything that the
+//! handler has sent. A sender outside of a handler, such as a ticker or a spawned task, wakes the task of each
+//! member, which then writes. That costs more: with 500 members, roughly 3 µs of CPU time for each member,
+//! compared to a little over 2 µs from a handler (measured on a busy machine).
 //!
 //! All rooms share two things: the counter of stamps, and a read-write lock that only a message to everyone takes
 //! exclusively. On two cores this costs little. Two threads, each of which sends to 500 small rooms of its own,
-//! send 1.88 times as many messages as one thread; if they shared nothing, it would be 1.94 times as many. If both
-//! threads send to the same rooms, they send 1.5 times as many, because the data of the rooms and their members
-//! moves between the cores. More cores were not measured.
+//! send 1.88 times as many messages as one thread; two threads that share nothing, because each has a `Rooms` of
+//! its own, send 1.94 times as many. If both threads send to the same rooms, they send 1.5 times as many, because
+//! the data of the rooms and their members moves between the cores. More cores were not measured.
 //!
 //! # Presence
 //!
@@ -193,7 +193,7 @@
 //!  "updated": [], "left": ["ada"]}
 //! ```
 //!
-//! In the browser, a few lines keep the list:
+//! In the browser, a few lines of code keep the list up to date:
 //!
 //! ```js
 //! let people = new Map(), number;
@@ -208,8 +208,9 @@
 //!
 //! A gap is only possible if your handler lets accepted messages be dropped
 //! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). Otherwise the client never has to ask for the state, and
-//! needs no such line. `the state, please` is a message of your own protocol: the handler should answer it by
-//! calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the state again.
+//! the line with the comment is not needed. `the state, please` is a message of your own protocol: the handler
+//! should answer it by calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the
+//! state again.
 //!
 //! Your own program can watch too, without the JSON: see [`Presence::watch_here`].
 //!
@@ -219,17 +220,17 @@
 //!    disappears without closing, the [keepalive](prism_driver::Config) notices that within 40 seconds, by
 //!    default. It takes longer if the connection's handler is busy: then nothing is read, so silence does not
 //!    mean that the peer is gone.
-//! 2. **The numbers have no gaps.** Changes are batched for a tenth of a second
+//! 2. **Diffs are numbered consecutively.** Changes are batched for a tenth of a second
 //!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains
 //!    each person at most once. If a person leaves and comes back within that time, watchers receive an update
-//!    if the connection or its metadata is a different one, and nothing otherwise.
-//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, Prism looks for
-//!    room at the end of each window (a tenth of a second, by default), and sends the whole state as soon as
-//!    there is room. So the client must accept a state with any number, but never has to ask for one. (There is
-//!    one exception. If the handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a diff may
-//!    be among them. The client detects the gap, and has to ask your handler to call `unwatch` and `watch`.) A
-//!    state of more than 64 KiB is encoded at most once a second. So if the room has changed since, a watcher
-//!    that needs such a state, such as a new one, waits up to a second for it.
+//!    if the connection or its metadata has changed, and nothing otherwise.
+//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, at the end of each
+//!    window (a tenth of a second, by default), Prism checks whether the outbox accepts messages again, and if so,
+//!    sends the whole state. So the client must accept a state with any number, but never has to ask for one.
+//!    (There is one exception. If the handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a
+//!    diff may be among them. The client detects the gap, and has to ask your handler to call `unwatch` and
+//!    `watch`.) A state of more than 64 KiB is encoded at most once a second. If the room has changed since the
+//!    last time, a watcher that needs such a state (a new watcher, for example) waits up to a second for it.
 //! 4. **The state is what has been announced to watchers.** Changes that are still being batched are not in the
 //!    state that a new watcher receives. They follow in the next diff, which all watchers receive.
 //!    [`list`](Presence::list) and [`count`](Presence::count) include such changes at once.
@@ -238,8 +239,8 @@
 //!
 //! One connection can make the server store, and send to others, only a limited amount. [`RoomsOptions`] and
 //! [`PresenceOptions`] set how many rooms one connection may be in, how many people may be in a room, and how
-//! large their metadata may be. A call that would exceed a limit changes nothing and returns an error that names
-//! the limit, a [`JoinError`] or a [`TrackError`]:
+//! large their metadata may be. A call that would exceed a limit changes nothing and returns a [`JoinError`] or a
+//! [`TrackError`], which names the limit:
 //!
 //! ```no_run
 //! # fn example(rooms: &prism_rooms::Rooms, connection: &prism_driver::Connection) {

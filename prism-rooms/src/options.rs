@@ -50,7 +50,7 @@ pub struct PresenceOptions {
 }
 
 impl PresenceOptions {
-    /// Sets how long changes are batched before they are sent. A shorter time than one millisecond counts as one
+    /// Sets how long changes are batched before they are sent. A time shorter than one millisecond counts as one
     /// millisecond. A person who leaves and comes back within the window is not reported as gone. A longer window
     /// means fewer messages, which arrive later.
     ///
@@ -61,8 +61,9 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets the maximum number of rooms in which one connection may be tracked or that it may watch. A room for
-    /// which both is true counts once. Default: 1,024, for the reasons given at [`RoomsOptions::max_rooms_per_connection`].
+    /// Sets the maximum number of rooms in which one connection may be tracked or that it may watch. A room in which
+    /// the connection is tracked, and that it also watches, counts once. Default: 1,024, for the reasons given at
+    /// [`RoomsOptions::max_rooms_per_connection`].
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
@@ -86,12 +87,12 @@ impl PresenceOptions {
 
     /// Sets the maximum size of the state of a room, encoded as JSON, in bytes. The state is the message that lists
     /// all of the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand
-    /// people with 150 bytes of metadata each. For a watcher that does not read, the server may hold one state, by
-    /// default as much as four full [outboxes](prism_driver::Options::high_water_mark). (An outbox accepts one
-    /// message of any size while it is not full.)
+    /// people with 150 bytes of metadata each. For each watcher that does not read, the server may hold one state. By
+    /// default, that is at most as much as four full [outboxes](prism_driver::Options::high_water_mark). (An outbox
+    /// accepts one message of any size while it is not full.)
     ///
     /// A state of more than 64 KiB is encoded at most once a second, and all watchers that need it in that second
-    /// share it. So if the room has changed since, a watcher waits up to a second for such a state.
+    /// share it. If the room has changed since the last time, a watcher waits up to a second for such a state.
     pub const fn max_state_size(mut self, limit: usize) -> Self {
         self.max_state_size = limit;
         self

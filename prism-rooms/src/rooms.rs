@@ -80,8 +80,8 @@ impl Rooms {
 
     /// Adds a connection to a room. Returns whether it has joined: `false` if it was in the room already.
     ///
-    /// The connection receives every message that is sent to the room after `join` has returned, and none that was
-    /// sent before `join` was called.
+    /// The connection is a recipient of every message that is sent to the room after `join` has returned, and of none
+    /// that was sent before `join` was called.
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if it is already in the [maximum number of
@@ -103,7 +103,7 @@ impl Rooms {
 
     /// Registers a hook that is called when a connection has left one or more rooms: by
     /// [`leave`](Self::leave), by [`leave_all`](Self::leave_all), or because it has ended, however it
-    /// ended. For each time that a connection joins a room, there is exactly one departure.
+    /// ended. Each time a connection has joined a room, that room is in exactly one later departure.
     ///
     /// ```no_run
     /// # use prism_rooms::Rooms;
@@ -154,9 +154,9 @@ impl Rooms {
     /// Selects all connections that have joined a room, or were [added](Self::add), and have not ended. This includes
     /// connections that have left all their rooms.
     ///
-    /// A message to everyone comes at the same point for all members of each room. To ensure that, its `send` blocks
-    /// until every `send` in progress has put its message into the outboxes, and further calls of `send` block until
-    /// it is done. None of them waits for a peer.
+    /// A message to everyone has one place in the order of each room, the same for all its members. To ensure that,
+    /// its `send` blocks until every `send` in progress has put its message into the outboxes, and further calls to
+    /// `send` block until it is done. None of them waits for a peer.
     pub fn everyone(&self) -> Recipients<'_> {
         Recipients::new(&self.membership, Scope::Everyone)
     }

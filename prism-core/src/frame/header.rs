@@ -71,7 +71,8 @@ pub struct Header {
     /// Whether this is the last (or only) frame of its message.
     pub fin: bool,
     /// The first reserved bit, which permessage-deflate uses (RFC 7692 §6). A
-    /// [`WebSocket`](crate::WebSocket) negotiates no extension, and refuses it.
+    /// [`WebSocket`](crate::WebSocket) negotiates no extension, so it refuses a frame with this
+    /// bit.
     pub rsv1: bool,
     /// The kind of the frame.
     pub opcode: OpCode,
@@ -99,7 +100,7 @@ impl Header {
     /// if more bytes are needed.
     ///
     /// # Errors
-    /// If the header is invalid whatever the connection: RSV2 or RSV3 is set, the opcode is
+    /// If the header is invalid on every connection: RSV2 or RSV3 is set, the opcode is
     /// reserved, a control frame is fragmented or too long, or the length is not minimal or has its
     /// top bit set. Whether a mask and RSV1 are allowed depends on the connection, and is not
     /// checked here.

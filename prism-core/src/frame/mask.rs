@@ -56,7 +56,7 @@ fn xor_words(words: &mut [[u8; 8]], key: u64) {
     xor_each(words, key);
 }
 
-/// A loop that the compiler vectorises, over blocks of one KiB, which it unrolls completely. (For
+/// A loop that the compiler vectorizes, over blocks of one KiB, which it unrolls completely. (For
 /// slightly shorter blocks it makes single steps first, and then, with AVX-512, gathers and
 /// scatters, which take three times as long.)
 #[inline(always)]
@@ -72,7 +72,7 @@ fn xor_each(words: &mut [[u8; 8]], key: u64) {
 fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
     let turned = bytes.len() % 4;
-    // The compiler vectorises a block, for one block as for thirty.
+    // The compiler vectorizes a block, for one block as for thirty.
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
         for word in block.as_chunks_mut().0 {
@@ -138,7 +138,7 @@ impl MaskKeys {
     const BATCH: usize = 64 * 4;
 
     /// Takes keys from the bytes that `fill` writes. The function must fill the whole slice,
-    /// because any byte that it leaves is predictable. If it cannot, it has to panic.
+    /// because any byte that it leaves unwritten is predictable. If it cannot, it has to panic.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
         let fill = Box::new(fill);
         Self(Box::new(Keys { fill, batch: [0; Self::BATCH], used: Self::BATCH }))

@@ -74,8 +74,8 @@ enum Stage {
 }
 
 impl ClientHandshake {
-    /// Starts a handshake, which applies the limits on a head in `config`: appends the request to
-    /// `out`.
+    /// Starts a handshake: appends the request to `out`. The limits in `config` apply to the head
+    /// of the response.
     ///
     /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, item 7).
     #[must_use]
@@ -97,9 +97,9 @@ impl ClientHandshake {
 
     /// Reads the response. `None` means that more bytes are needed.
     ///
-    /// Interim responses (1xx) are skipped. What follows the head of a 101 stays in `input`. A
-    /// refusal is returned with its body, up to 8 KiB of it. Such a body may never end: once
-    /// [`is_refused`](Self::is_refused) returns `true`, wait for a second, say, and then call
+    /// Interim responses (1xx except 101) are skipped. What follows the head of a 101 stays in
+    /// `input`. A refusal is returned with its body, up to 8 KiB of it. Such a body may never end:
+    /// once [`is_refused`](Self::is_refused) returns `true`, wait for a second, say, and then call
     /// [`receive_eof`](Self::receive_eof). A refusal whose head is malformed, or exceeds the
     /// limits, is returned with its status alone, without headers and body.
     ///

@@ -6,12 +6,14 @@ use core::fmt;
 
 use crate::handshake::server::reply::Reply;
 
-/// An error in the peer's part of the handshake. No WebSocket was opened.
+/// An error in the peer's part of the handshake, so that no WebSocket was opened. Only
+/// [`Finished`](Self::Finished) is an error of the caller.
 ///
 /// The error's text says what was wrong and what was expected. The error is final.
 ///
-/// With the core alone: every later call of the handshake returns the same error. A server sends
-/// the [`reply`](Self::reply) and closes the transport; a client only closes it.
+/// If you use `prism-core` directly: every later call to a method of the handshake returns the same
+/// error. A server sends the [`reply`](Self::reply) and closes the transport; a client only closes
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -19,7 +21,7 @@ pub enum HandshakeError {
     BareNewline,
     /// The head contains a control character, such as NUL (RFC 9110 §5.5).
     ControlCharacter,
-    /// The handshake has already returned its request or its answer. Here the caller is at fault,
+    /// The handshake has already returned its request or its answer, so the caller is at fault,
     /// not the peer.
     Finished,
     /// A header continues on the next line (RFC 9112 §5.2).
@@ -85,9 +87,9 @@ pub enum HandshakeError {
 impl HandshakeError {
     /// Returns the status code that a server replies with.
     ///
-    /// For what can be wrong only with a server's response, such as
-    /// [`InvalidAccept`](Self::InvalidAccept), it is 502, the status with which a gateway reports
-    /// that to its own client.
+    /// 502 stands for an error in a server's response, such as
+    /// [`InvalidAccept`](Self::InvalidAccept): a gateway reports that error to its own client with
+    /// this status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {

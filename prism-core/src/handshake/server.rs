@@ -58,7 +58,7 @@ pub struct ServerHandshake {
 }
 
 impl ServerHandshake {
-    /// Creates a server's handshake, which applies the limits on a head in `config`.
+    /// Creates a server's handshake. The limits in `config` apply to the head of the request.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { reader: HeadReader::new(config), ended: None }

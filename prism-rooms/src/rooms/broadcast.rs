@@ -78,11 +78,11 @@ impl<'a> Recipients<'a> {
 
     /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
     ///
-    /// Never waits for a peer. A recipient whose outbox is full misses the message, or is
-    /// [closed](Self::or_close).
+    /// Never waits for a peer. A recipient whose outbox is full misses the message, is [closed](Self::or_close), or
+    /// misses older messages instead, if its handler [says so](prism_driver::WhenSlow::DropOldest).
     ///
-    /// When a handler sends, the message is written to idle recipients when the handler next waits, or soon after
-    /// it returns.
+    /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
+    /// returns.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
         self.send_prepared(&PreparedMessage::new(message))
     }

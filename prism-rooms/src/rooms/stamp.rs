@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The identity of a message, and its position in the order of all messages of a process. Globally unique.
 ///
-/// Of two messages that a process sends to a room, every member that receives both receives the one with the
-/// lower number first. If you forward messages to other processes, their stamps let you restore the order there,
-/// and recognise your own messages when they come back.
+/// If a process sends two messages to a room, a member that receives both receives the one with the lower number
+/// first. If you forward messages to other processes, their stamps let you restore the order there, and recognize
+/// your own messages when they come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     /// The ID of the process that sent the message. The [IDs of that process's

@@ -40,10 +40,10 @@ impl ClientRequest {
     /// unless that is the scheme's default (RFC 6455 §4.1, item 4).
     ///
     /// # Errors
-    /// [`InvalidRequest::Host`] if the host is empty or contains more than host and port, and
-    /// [`InvalidRequest::Target`] if the target does not start with `/` or contains characters that
-    /// must be escaped. An IPv6 zone (`fe80::1%eth0`) has a meaning on the local machine only, and
-    /// must not be sent (RFC 6874 §4).
+    /// [`InvalidRequest::Host`] if `host` is empty, contains a character that cannot occur in a
+    /// host or port, or has an IPv6 zone (`[fe80::1%eth0]`). A zone has a meaning on the local
+    /// machine only, and must not be sent (RFC 6874 §4). [`InvalidRequest::Target`] if `target`
+    /// does not start with `/`, or contains a character that must be escaped.
     pub fn new(host: &str, target: &str) -> Result<Self, InvalidRequest> {
         let has_zone = host.starts_with('[') && host.contains('%');
         if has_zone || !is_authority(host.as_bytes()) {
@@ -132,7 +132,7 @@ pub enum InvalidRequest {
     /// A header cannot be sent.
     Header(InvalidHeader),
     /// The host is empty or malformed (`host` or `host:port` is expected), or has an IPv6 zone
-    /// (`%eth0`).
+    /// (`%eth0`), which must not be sent.
     Host,
     /// The subprotocol is not a token (RFC 9110 §5.6.2).
     Subprotocol,

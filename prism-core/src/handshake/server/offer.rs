@@ -29,8 +29,8 @@ impl<'a> Request<'a> {
     /// accepted. Prism's adapters do this themselves.
     ///
     /// # Errors
-    /// If the request is not valid: the first rule that it breaks. [`HandshakeError::reply`] is
-    /// what to send.
+    /// If the request is not valid, returns the error for the first rule that it breaks. Send the
+    /// [`reply`](HandshakeError::reply) of that error.
     pub fn upgrade(&self) -> Result<Offer<'a>, HandshakeError> {
         let accept_key = self.check_upgrade()?;
         Ok(Offer::new(self.clone(), accept_key))

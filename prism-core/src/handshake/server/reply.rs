@@ -12,7 +12,7 @@ const HEAD: usize = 256;
 /// An HTTP response that opens no WebSocket: an error, a redirect or a page.
 ///
 /// It contains `Connection: close`, so that no bytes after the request are taken for another
-/// request. With the core alone: send it, then close the transport.
+/// request. If you use `prism-core` directly: send it, then close the transport.
 ///
 /// The body is shared: cloning a reply copies only its headers. Keep a page that is the same for
 /// everyone as [`Bytes`] or as a `&'static str`: a reply can be made from either without a copy. A
@@ -114,8 +114,8 @@ impl Reply {
         &self.content
     }
 
-    /// Appends the reply to `out`: its head, and its body unless `head_only`, as for a HEAD request
-    /// (RFC 9110 §9.3.2).
+    /// Appends the reply to `out`: its head and, unless `head_only` is set, its body. Set it for a
+    /// HEAD request, whose reply must not have a body (RFC 9110 §9.3.2).
     ///
     /// To send a large body without copying it, write the [head](Self::write_head), and then the
     /// [content](Self::content).
@@ -128,8 +128,8 @@ impl Reply {
 
     /// Appends the head to `out`: everything before the [content](Self::content).
     ///
-    /// A 426 gets its mandatory `Upgrade` and `Sec-WebSocket-Version`, and a status of 400 or above
-    /// its [`Cache-Control`](Self#caching).
+    /// A 426 gets the mandatory headers `Upgrade` and `Sec-WebSocket-Version`. A status of 400 or
+    /// above gets a [`Cache-Control`](Self#caching), unless the reply has one of its own.
     pub fn write_head(&self, out: &mut BytesMut) {
         out.reserve(HEAD + self.fields.as_bytes().len());
         put(out, format_args!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)));

@@ -37,7 +37,8 @@ impl<'a> Request<'a> {
         self.method
     }
 
-    /// Returns the target as received, in visible ASCII: `/path?query`, or an absolute URL.
+    /// Returns the target as received, in visible ASCII: `/path?query`, an absolute URL, or the `*`
+    /// of an OPTIONS request.
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.target
