@@ -124,8 +124,8 @@
 //!
 //! All rooms share two things: the counter of stamps, and a read-write lock that only a message to everyone takes
 //! exclusively. On two cores this costs little. Two threads, each of which sends to 500 small rooms of its own,
-//! send 1.88 times as many messages as one thread; two threads that share nothing, because each has a `Rooms` of
-//! its own, send 1.94 times as many. If both threads send to the same rooms, they send 1.5 times as many, because
+//! send 1.90 times as many messages as one thread; two threads that share nothing, because each has a `Rooms` of
+//! its own, send 1.93 times as many. If both threads send to the same rooms, they send 1.5 times as many, because
 //! the data of the rooms and their members moves between the cores. More cores were not measured.
 //!
 //! # Presence
