@@ -44,7 +44,7 @@ pub(crate) mod url;
 pub struct Client<R> {
     runtime: R,
     secure: bool,
-    endpoint: ServerAddress,
+    address: ServerAddress,
     request: ClientRequest,
     options: ClientOptions,
 }
@@ -74,9 +74,9 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
-        let Url { secure, endpoint, authority, target } = Url::parse(url)?;
+        let Url { secure, address, authority, target } = Url::parse(url)?;
         let request = ClientRequest::new(&authority, &target)?;
-        Ok(Self { runtime, secure, endpoint, request, options: ClientOptions::default() })
+        Ok(Self { runtime, secure, address, request, options: ClientOptions::default() })
     }
 
     /// Adds a header to the request.
@@ -151,12 +151,13 @@ impl<R: Runtime> Client<R> {
     }
 
     async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
-        let mut input = ReadBuffer::new();
-        let exchange = Exchange::new(&mut io, &mut input, &self.request, &self.options.connection);
+        let mut read_buffer = ReadBuffer::new();
+        let exchange =
+            Exchange::new(&mut io, &mut read_buffer, &self.request, &self.options.connection);
         let established = exchange
             .run(&self.runtime, &self.options.connection, |accepted| self.establish(accepted));
         let established = established.await?;
-        Ok(Session::new(established, io, None, input, &self.options.connection))
+        Ok(Session::new(established, io, None, read_buffer, &self.options.connection))
     }
 
     fn establish(&self, accepted: Accepted<'_>) -> Established {
@@ -169,7 +170,7 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.connection.config(), keys);
-        Established { websocket, queued: None, info: Arc::new(info), headers }
+        Established { websocket, queue: None, info: Arc::new(info), headers }
     }
 }
 
@@ -203,7 +204,7 @@ impl<N: Network> Client<N> {
             return Err(InvalidUrl::needs_tls().into());
         }
         let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        let stream = dial(&self.runtime, &self.endpoint, deadline).await;
+        let stream = dial(&self.runtime, &self.address, deadline).await;
         self.open(stream.map_err(ConnectError::Unreachable)?).await
     }
 }

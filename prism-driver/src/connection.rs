@@ -186,7 +186,7 @@ impl Connection {
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over, or if that happens while this waits.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Message(message.into()), WaitOrder::InTurn)
+        Sending::new(&self.shared, Outgoing::Message(message.into()), WaitOrder::Queued)
     }
 
     /// Sends a message if the outbox has room for it now.
@@ -235,7 +235,7 @@ impl Connection {
     /// # Errors
     /// As [`send`](Self::send).
     pub const fn send_prepared<'m>(&self, message: &'m PreparedMessage) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::InTurn)
+        Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::Queued)
     }
 
     /// Sends a prepared message; otherwise like [`try_send`](Self::try_send). See

@@ -74,16 +74,16 @@ pub(crate) enum AfterSend {
 }
 
 impl Outbox {
-    /// `unsent` is what is to be sent before any message, that is, the handshake.
+    /// `queue` has what is to be sent before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
-        unsent: Option<Box<SendQueue>>,
+        queue: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
         options: &Options,
     ) -> Self {
         Self {
-            state: Mutex::new(OutboxState::new(io, outbound, unsent, headers)),
+            state: Mutex::new(OutboxState::new(io, outbound, queue, headers)),
             closed: AtomicBool::new(false),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),

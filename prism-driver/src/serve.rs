@@ -91,7 +91,7 @@ pub async fn serve_upgraded<R: Runtime, H: Handler>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
-    let opened = Established { websocket, queued: None, info, headers: None };
+    let opened = Established { websocket, queue: None, info, headers: None };
     let session = Session::new(opened, io, None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }
@@ -101,16 +101,16 @@ async fn open<R: Runtime>(
     mut io: impl Transport,
     options: &Options,
 ) -> Result<Session, AcceptError> {
-    let mut input = ReadBuffer::new();
-    let outcome = accept_handshake(runtime, &mut io, &mut input, options, |request| {
+    let mut read_buffer = ReadBuffer::new();
+    let outcome = accept_handshake(runtime, &mut io, &mut read_buffer, options, |request| {
         let offer = request.upgrade().map_err(|error| PlainReply::refusal(&request, error))?;
         let info = RequestInfo::plain(request.path());
         Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
     });
     match outcome.await {
-        Ok(upgrade) => Ok(upgrade.begin(io, None, input, options).0),
+        Ok(upgrade) => Ok(upgrade.begin(io, None, read_buffer, options).0),
         Err(Rejected::Reply(reply)) => {
-            drop(input); // sending the answer may take long
+            drop(read_buffer); // sending the answer may take long
             let status = reply.status();
             // Boxed, to keep a connection's future small.
             Box::pin(reply.send_and_linger(runtime, &mut io, options.write_limits())).await;

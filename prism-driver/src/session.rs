@@ -34,7 +34,7 @@ use std::{net::SocketAddr, ops::Deref, sync::Arc};
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
-    connection::{Connection, batch::InTurns, owned::Owned, request::RequestInfo},
+    connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
     error::{Disconnect, Failure},
     handler::Handler,
     options::Options,
@@ -62,7 +62,7 @@ pub(crate) mod write_progress;
 pub(crate) struct Established {
     pub(crate) websocket: WebSocket,
     /// What is to be sent before any message: a server's answer.
-    pub(crate) queued: Option<Box<SendQueue>>,
+    pub(crate) queue: Option<Box<SendQueue>>,
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) headers: Option<OwnedHeaders>,
 }
@@ -84,9 +84,9 @@ impl Session {
         options: &Options,
     ) -> Self {
         read_buffer.shrink(); // `on_connect` may take its time
-        let Established { websocket, queued, info, headers } = established;
+        let Established { websocket, queue, info, headers } = established;
         let (inbound, outbound) = websocket.split();
-        let outbox = Outbox::new(Box::new(io), outbound, queued, headers, options);
+        let outbox = Outbox::new(Box::new(io), outbound, queue, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, read_buffer }
     }
@@ -104,7 +104,7 @@ impl Session {
         let mut running =
             RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
         // No `async fn`, and nothing is moved into the block: a future holds such things twice.
-        InTurns::new(async move {
+        InBatches::new(async move {
             let ended = running.run_events().await;
             let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));
             let reason = running.end_reason(ended.map_err(Failure::from));
@@ -214,16 +214,18 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
             let first = outbox.take_write_error().filter(|_| failure.is_end_of_transport());
             first.map_or(failure, Failure::from)
         });
-        let reason = ended.unwrap_or_else(|failure| self.fail(failure));
+        let reason = ended.unwrap_or_else(|failure| self.end_by_failure(failure));
         self.connection.outbox().end();
         reason
     }
 
     /// Sends the peer what it can still receive, and drops the transport if it can receive nothing.
-    fn fail(&mut self, failure: Failure) -> Disconnect {
+    fn end_by_failure(&mut self, failure: Failure) -> Disconnect {
         let outbox = self.connection.outbox();
         match &failure {
-            Failure::HandlerPanicked => outbox.abort(CloseCode::INTERNAL_ERROR, "internal error"),
+            Failure::HandlerPanicked => {
+                outbox.close_at_once(CloseCode::INTERNAL_ERROR, "internal error")
+            }
             // Nothing more can be read, but the peer may still take what was accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) | Failure::Io(_) => {
                 outbox.receive_eof();
@@ -236,7 +238,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
             | Failure::WriteStalled => {
                 ConnectionDriver::new(&self.connection, &mut self.deadlines).give_up();
             }
-            Failure::Protocol(error) => outbox.fail(*error),
+            Failure::Protocol(error) => outbox.close_for_error(*error),
         }
         Disconnect::Failed(failure)
     }

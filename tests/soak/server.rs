@@ -120,7 +120,7 @@ fn count_panics() -> Arc<AtomicUsize> {
     panics
 }
 
-/// Broadcasts increasing numbers to every room, for ever.
+/// Broadcasts increasing numbers to every room, forever.
 async fn publish<N: Network>(network: CountingNetwork<N>, rooms: Rooms) {
     for number in 0_u64.. {
         for room in 0..ROOMS {

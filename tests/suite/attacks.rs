@@ -187,7 +187,7 @@ fn a_lingering_refused_peer_eventually_frees_its_slot() {
     let mut lingering = server.dial();
     lingering.write(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(lingering.response().0.status, 404);
-    // The peer has its answer and stays connected. The server waits for it, but not for ever.
+    // The peer has its answer and stays connected. The server waits for it, but not forever.
     let mut next = server.open("/");
     next.send(TEXT, b"my turn");
     next.expect(TEXT, b"my turn");

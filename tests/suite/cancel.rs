@@ -1,5 +1,5 @@
 //! Every public future may be dropped at any of its await points: nothing is lost, nothing is sent
-//! twice, and no task waits for ever. Contract 7 covers [`Connection::send`]. `prism-driver` tests
+//! twice, and no task waits forever. Contract 7 covers [`Connection::send`]. `prism-driver` tests
 //! each poll in virtual time; here the polls are those of the runtime.
 
 use std::{

@@ -25,10 +25,10 @@ type Attempt = (SocketAddr, Option<io::Error>);
 /// error at the deadline.
 pub(crate) async fn dial<N: Network>(
     network: &N,
-    endpoint: &ServerAddress,
+    server: &ServerAddress,
     deadline: Duration,
 ) -> io::Result<N::Stream> {
-    let addresses = match endpoint {
+    let addresses = match server {
         ServerAddress::Address(address) => vec![*address],
         ServerAddress::Named { host, port } => resolve(network, host, *port, deadline).await?,
     };

@@ -13,7 +13,7 @@ use crate::client::percent;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) secure: bool,
-    pub(crate) endpoint: ServerAddress,
+    pub(crate) address: ServerAddress,
     /// The value of the request's `Host` header.
     pub(crate) authority: String,
     /// The path and query, percent-encoded.
@@ -57,7 +57,7 @@ impl Url {
             sent = format!("{sent}:{port}");
         }
         let target = percent::encode_target(&url[end..]);
-        Ok(Self { secure, endpoint: kind.with_port(port), authority: sent, target })
+        Ok(Self { secure, address: kind.with_port(port), authority: sent, target })
     }
 }
 
@@ -248,11 +248,11 @@ mod tests {
     /// Returns the address to connect to, and the `Host` and target of the request.
     fn parse(url: &str) -> (String, String, String) {
         let parsed = Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
-        let endpoint = match parsed.endpoint {
+        let address = match parsed.address {
             ServerAddress::Address(address) => address.to_string(),
             ServerAddress::Named { host, port } => format!("{host} {port}"),
         };
-        (endpoint, parsed.authority, parsed.target)
+        (address, parsed.authority, parsed.target)
     }
 
     #[track_caller]
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_zone_is_not_sent() {
-        for (zone, endpoint) in [
+        for (zone, address) in [
             ("%25eth0", "fe80::1%eth0 80"),
             ("%eth0", "fe80::1%eth0 80"),
             ("%25eth0.7", "fe80::1%eth0.7 80"),
@@ -306,7 +306,7 @@ mod tests {
             ("%2525", "[fe80::1%25]:80"),
             ("%25+3", "fe80::1%+3 80"),
         ] {
-            assert_parsed(&format!("ws://[fe80::1{zone}]/"), [endpoint, "[fe80::1]", "/"]);
+            assert_parsed(&format!("ws://[fe80::1{zone}]/"), [address, "[fe80::1]", "/"]);
         }
         assert_parsed("ws://[::1%25lo]/", ["[::1]:80", "[::1]", "/"]);
         assert_parsed("ws://[fe80::1%25eth0]:8080/", ["fe80::1%eth0 8080", "[fe80::1]:8080", "/"]);

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use crate::{
     connection::shared::Shared,
     outbox::{
-        batch_number::{self, Turn},
+        batch_number::{self, SessionPoll},
         repeats,
     },
 };
@@ -43,20 +43,20 @@ pub(crate) fn add(connection: &Arc<Shared>) {
 
 pin_project! {
     /// A session that is polled in turns. Each turn ends by writing to the connections that the session sent to.
-    pub(crate) struct InTurns<S> {
+    pub(crate) struct InBatches<S> {
         #[pin]
         session: S,
         unwritten: Unwritten,
     }
 }
 
-impl<S> InTurns<S> {
+impl<S> InBatches<S> {
     pub(crate) const fn new(session: S) -> Self {
         Self { session, unwritten: Unwritten(None) }
     }
 }
 
-impl<S: Future> Future for InTurns<S> {
+impl<S: Future> Future for InBatches<S> {
     type Output = S::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
@@ -65,7 +65,7 @@ impl<S: Future> Future for InTurns<S> {
         let mut poll = Poll::Pending;
         unwritten.write(WRITES_PER_TURN);
         if unwritten.is_empty() {
-            let turn = TurnGuard::new(unwritten);
+            let turn = BatchGuard::new(unwritten);
             poll = this.session.poll(cx);
             drop(turn);
             unwritten.write(WRITES_PER_TURN);
@@ -78,21 +78,21 @@ impl<S: Future> Future for InTurns<S> {
 }
 
 /// A turn, from beginning to end. At the end it moves the connections that the session has sent to into `unwritten`.
-struct TurnGuard<'a> {
+struct BatchGuard<'a> {
     unwritten: &'a mut Unwritten,
-    outer: Turn,
+    outer: SessionPoll,
     /// How many of the added connections belong to the outer turn.
     outer_count: usize,
 }
 
-impl<'a> TurnGuard<'a> {
+impl<'a> BatchGuard<'a> {
     fn new(unwritten: &'a mut Unwritten) -> Self {
         let outer_count = ADDED.try_with(|added| added.borrow().len()).unwrap_or(0);
         Self { unwritten, outer: batch_number::enter(), outer_count }
     }
 }
 
-impl Drop for TurnGuard<'_> {
+impl Drop for BatchGuard<'_> {
     fn drop(&mut self) {
         if batch_number::leave(self.outer) {
             let drain =

@@ -49,10 +49,10 @@ pub struct Sending<'c, 'm> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitOrder {
     /// One at a time, in the order in which they came.
-    InTurn,
+    Queued,
     /// All at once. For a future that nothing may poll for a long time, such as a sink's: in the queue it would block
     /// the senders behind it.
-    OutOfTurn,
+    Unqueued,
 }
 
 impl<'c, 'm> Sending<'c, 'm> {
@@ -67,15 +67,15 @@ impl<'c, 'm> Sending<'c, 'm> {
     fn listen(&self) -> Listening {
         let outbox = &self.connection.outbox;
         match self.order {
-            WaitOrder::InTurn => outbox.waiters().room.listen(),
-            WaitOrder::OutOfTurn => outbox.waiters().progress.listen(),
+            WaitOrder::Queued => outbox.waiters().room.listen(),
+            WaitOrder::Unqueued => outbox.waiters().progress.listen(),
         }
     }
 
     /// Notifies the next sender in the queue. Room is offered to one at a time, and each passes on what it leaves.
     fn pass_on(&self) {
         let outbox = &self.connection.outbox;
-        if self.waited && self.order == WaitOrder::InTurn && !outbox.is_full() {
+        if self.waited && self.order == WaitOrder::Queued && !outbox.is_full() {
             outbox.waiters().room.notify(1);
         }
     }

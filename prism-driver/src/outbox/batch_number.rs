@@ -10,12 +10,12 @@ use std::{
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+    static SESSION_POLL: Cell<SessionPoll> = const { Cell::new(SessionPoll::None) };
 }
 
 /// The kind of code that runs on this thread.
 #[derive(Clone, Copy)]
-pub(crate) enum Turn {
+pub(crate) enum SessionPoll {
     /// Code outside of any session.
     None,
     /// A session that has sent nothing to other connections in this turn.
@@ -26,23 +26,23 @@ pub(crate) enum Turn {
 
 /// Returns the number of the batch that the calling session adds to, or `None` outside of sessions.
 pub(crate) fn current() -> Option<u64> {
-    match TURN.get() {
-        Turn::None => None,
-        Turn::Numbered(number) => Some(number),
-        Turn::Quiet => {
+    match SESSION_POLL.get() {
+        SessionPoll::None => None,
+        SessionPoll::Numbered(number) => Some(number),
+        SessionPoll::Quiet => {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            TURN.set(Turn::Numbered(number));
+            SESSION_POLL.set(SessionPoll::Numbered(number));
             Some(number)
         }
     }
 }
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
-pub(crate) fn enter() -> Turn {
-    TURN.replace(Turn::Quiet)
+pub(crate) fn enter() -> SessionPoll {
+    SESSION_POLL.replace(SessionPoll::Quiet)
 }
 
 /// Ends a session's turn. Returns whether the session has sent anything to others.
-pub(crate) fn leave(interrupted: Turn) -> bool {
-    matches!(TURN.replace(interrupted), Turn::Numbered(_))
+pub(crate) fn leave(interrupted: SessionPoll) -> bool {
+    matches!(SESSION_POLL.replace(interrupted), SessionPoll::Numbered(_))
 }

@@ -143,12 +143,12 @@ impl Outbox {
     }
 
     /// Closes without waiting for the peer's answer, because we cannot go on.
-    pub(crate) fn abort(&self, code: CloseCode, reason: &str) {
+    pub(crate) fn close_at_once(&self, code: CloseCode, reason: &str) {
         self.lock().encode(|outbound, out| outbound.abort(code, reason, out));
     }
 
     /// Closes because the peer broke the protocol.
-    pub(crate) fn fail(&self, error: ProtocolError) {
+    pub(crate) fn close_for_error(&self, error: ProtocolError) {
         self.lock().encode(|outbound, out| outbound.fail(error, out));
     }
 

@@ -24,7 +24,7 @@ use prism_core::{CloseCode, Config, SendError, WebSocket};
 
 use crate::outbox::{Outbox, owner::Sleep};
 use crate::{
-    connection::{Connection, batch::InTurns, owned::Owned, request::RequestInfo},
+    connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
     error::TrySendError,
     options::Options,
 };
@@ -160,7 +160,7 @@ fn write_until(connection: &Connection, done: impl Fn() -> bool) {
 
 /// Runs a session that sends each letter to another session's connection, in one turn.
 fn send_in_one_turn(connection: &Connection, letters: &[&str]) {
-    block_on(InTurns::new(async {
+    block_on(InBatches::new(async {
         letters.iter().for_each(|letter| connection.try_send(*letter).unwrap());
     }));
 }

@@ -140,17 +140,17 @@ impl ColdState {
 }
 
 impl OutboxState {
-    /// `unsent` is what is to be sent before any message, that is, the handshake.
+    /// `queue` has what is to be sent before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
-        unsent: Option<Box<SendQueue>>,
+        queue: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
     ) -> Self {
         Self {
             outbound,
             io: Some(io),
-            queue: unsent,
+            queue,
             unflushed: false,
             took: false,
             when_slow: WhenSlow::Wait,

@@ -33,10 +33,10 @@ impl<E> Upgrade<E> {
         let request = offer.request();
         let info = plain.shared(request.path(), request.query(), params, offer.subprotocol());
         let headers = Some(request.headers().into_owned());
-        let mut queued = buffer_pool::take_send();
-        let websocket = offer.accept(&Accept::new(), &options.config(), queued.buffer());
-        let queued = Some(queued);
-        Self { endpoint, established: Established { websocket, queued, info, headers } }
+        let mut queue = buffer_pool::take_send();
+        let websocket = offer.accept(&Accept::new(), &options.config(), queue.buffer());
+        let queue = Some(queue);
+        Self { endpoint, established: Established { websocket, queue, info, headers } }
     }
 
     /// Begins the session, and returns it with its endpoint.
@@ -44,10 +44,10 @@ impl<E> Upgrade<E> {
         self,
         io: impl Transport,
         peer_addr: Option<SocketAddr>,
-        input: ReadBuffer,
+        read_buffer: ReadBuffer,
         options: &Options,
     ) -> (Session, E) {
-        (Session::new(self.established, io, peer_addr, input, options), self.endpoint)
+        (Session::new(self.established, io, peer_addr, read_buffer, options), self.endpoint)
     }
 }
 
@@ -85,27 +85,27 @@ impl From<io::Error> for Rejected {
 pub(crate) async fn accept_handshake<R: Runtime, E>(
     runtime: &R,
     io: &mut impl Transport,
-    input: &mut ReadBuffer,
+    read_buffer: &mut ReadBuffer,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
 ) -> Result<Upgrade<E>, Rejected> {
-    let request = read_request(io, input, options, decide);
+    let request = read_request(io, read_buffer, options, decide);
     let outcome = within(runtime, options.handshake_timeout, request).await;
     outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 
 async fn read_request<E>(
     io: &mut impl Transport,
-    input: &mut ReadBuffer,
+    read_buffer: &mut ReadBuffer,
     options: &Options,
     decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
 ) -> Result<Upgrade<E>, Rejected> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
-        if input.fill(io).await? == 0 {
+        if read_buffer.fill(io).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        match handshake.receive_request(input.buffer()) {
+        match handshake.receive_request(read_buffer.buffer()) {
             Ok(None) => {}
             Ok(Some(request)) => return Ok(decide(request)?),
             Err(error) => return Err(PlainReply::from(error).into()),

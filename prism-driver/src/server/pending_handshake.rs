@@ -44,26 +44,27 @@ impl<N: Network> PendingHandshake<N> {
     /// Does the handshake and sends the answer. If the request becomes a connection, its session runs in a task of its
     /// own.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
-        let mut input = ReadBuffer::new();
+        let mut read_buffer = ReadBuffer::new();
         // Not an `async fn`, whose future would hold `self` twice.
         async move {
             let websockets = &*self.shared.websockets;
             let (network, options) = (&websockets.runtime, &websockets.options.connection);
             let router = &self.shared.router;
             let decide = |request: Request<'_>| router.decide(request, &websockets.policy, options);
-            let outcome = accept_handshake(network, &mut self.stream, &mut input, options, decide);
+            let outcome =
+                accept_handshake(network, &mut self.stream, &mut read_buffer, options, decide);
             match self.permit.run_until_evicted(outcome).await {
                 Some(Ok(upgrade)) => {
                     let Self { stream, slot, permit: _permit, peer_addr, .. } = self;
                     let (session, endpoint) =
-                        upgrade.begin(stream, Some(peer_addr), input, slot.options());
+                        upgrade.begin(stream, Some(peer_addr), read_buffer, slot.options());
                     slot.opened(&session.connection);
                     endpoint.start(session, slot);
                 }
                 Some(Err(rejected)) => {
                     websockets.stats.not_upgraded(rejected.reason());
                     if let Rejected::Reply(reply) = rejected {
-                        drop(input); // sending the answer may take long
+                        drop(read_buffer); // sending the answer may take long
                         self.reply(reply).await;
                     }
                 }

@@ -61,13 +61,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// Writes what is waiting, and reads until bytes have come.
     pub(crate) fn fill(
         mut self,
-        input: &'a mut ReadBuffer,
+        read_buffer: &'a mut ReadBuffer,
         inbound: &'a mut Inbound,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
         poll_fn(move |cx| {
-            let received = self.poll_fill(cx, input, inbound);
+            let received = self.poll_fill(cx, read_buffer, inbound);
             if received.is_pending() {
-                input.shrink();
+                read_buffer.shrink();
             }
             received
         })
@@ -76,9 +76,9 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// Gives other tasks a turn, and holds no empty buffer meanwhile.
     pub(crate) fn pause(
         mut self,
-        input: &mut ReadBuffer,
+        read_buffer: &mut ReadBuffer,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
-        input.give_back_empty();
+        read_buffer.give_back_empty();
         let mut paused = false;
         poll_fn(move |cx| {
             if std::mem::replace(&mut paused, true) {
@@ -93,7 +93,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     /// end its side, dropping what it still sends, as [`session`](crate::session#how-it-ends) explains.
     pub(crate) fn linger(
         mut self,
-        input: &'a mut ReadBuffer,
+        read_buffer: &'a mut ReadBuffer,
     ) -> impl Future<Output = ()> + use<'a, T> {
         let mut shut = false;
         poll_fn(move |cx| {
@@ -101,8 +101,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                 // After a failed write, no close frame is on its way that a reset could destroy.
                 if !self.connection.outbox().has_write_failed() {
                     // Whatever ends this, the handler has been told already.
-                    if self.poll_linger(cx, input, &mut shut).is_pending() {
-                        input.shrink();
+                    if self.poll_linger(cx, read_buffer, &mut shut).is_pending() {
+                        read_buffer.shrink();
                         return Poll::Pending;
                     }
                 }
@@ -155,13 +155,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        input: &mut ReadBuffer,
+        read_buffer: &mut ReadBuffer,
         inbound: &mut Inbound,
     ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
         loop {
             let blocked = self.poll_write(cx).is_pending();
-            match input.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
+            match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
@@ -176,7 +176,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
     fn poll_linger(
         &mut self,
         cx: &mut Context<'_>,
-        input: &mut ReadBuffer,
+        read_buffer: &mut ReadBuffer,
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
         let mut left = turn::WORK;
@@ -186,8 +186,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                 return Poll::Ready(Ok(()));
             }
             if self.connection.outbox().wants().read {
-                input.clear();
-                match input.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
+                read_buffer.clear();
+                match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
                     Poll::Ready(Ok(bytes @ 1..)) => {
                         left = left.saturating_sub(turn::cost_of_read(bytes));
                         continue;

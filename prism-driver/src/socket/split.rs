@@ -131,7 +131,7 @@ impl Sink<OwnedMessage> for SendHalf {
             Sending::new(
                 connection.shared(),
                 Outgoing::Message(message.as_message()),
-                WaitOrder::OutOfTurn,
+                WaitOrder::Unqueued,
             )
             .await
         }));

@@ -24,7 +24,7 @@ mod tests {
     use super::{WORD, has, has_below};
 
     #[test]
-    fn every_byte_is_recognised_at_every_position() {
+    fn every_byte_is_recognized_at_every_position() {
         for others in [0x20, 0x7e, 0x80, 0xff] {
             for (byte, at) in (0..=u8::MAX).flat_map(|byte| (0..WORD).map(move |at| (byte, at))) {
                 let mut word = [others; WORD];
