@@ -33,7 +33,5 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
 
 /// Allows large messages: the cases send up to 16 MiB.
 fn options() -> Options {
-    let mut options = Options::default();
-    options.protocol.max_message_size = 64 << 20;
-    options
+    Options::default().max_message_size(64 << 20)
 }

@@ -99,13 +99,11 @@ impl Arguments {
 
 impl Default for Arguments {
     fn default() -> Self {
-        let mut options = Options::default();
-        options.protocol.max_message_size = 64 << 20;
         Self {
             address: "127.0.0.1:8080".into(),
             threads: thread::available_parallelism().map_or(1, NonZero::get),
             broadcast: false,
-            options,
+            options: Options::default().max_message_size(64 << 20),
         }
     }
 }

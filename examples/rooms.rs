@@ -267,9 +267,7 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    let mut options = Options::default();
-    options.protocol.max_message_size = MAX_LINE_LEN;
-    options.message_rate = Some(RATE);
+    let options = Options::default().max_message_size(MAX_LINE_LEN).message_rate(Some(RATE));
     let server = Server::bind(address)
         .await?
         .options(options)

@@ -50,7 +50,7 @@
 
 mod runtime;
 
-pub use prism_driver::*;
+pub use prism_driver::{self, *};
 
 pub use crate::runtime::AsyncStd;
 

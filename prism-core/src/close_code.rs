@@ -8,8 +8,7 @@ use core::fmt;
 /// stands for a close frame without a code.
 ///
 /// ```
-/// use prism_core::CloseCode;
-///
+/// # use prism_core::CloseCode;
 /// assert_eq!(CloseCode::new(4001).map(u16::from), Some(4001));
 /// assert_eq!(CloseCode::new(1006), None); // "abnormal closure" is never sent
 /// ```

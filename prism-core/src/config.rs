@@ -10,8 +10,7 @@ use core::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use prism_core::Config;
-///
+/// # use prism_core::Config;
 /// let config = Config::default()
 ///     .max_message_size(16 << 20)
 ///     .ping_interval(None)

@@ -11,8 +11,7 @@ use crate::close_frame::CloseFrame;
 /// It is [`Copy`], and converts from the usual types that hold text or bytes:
 ///
 /// ```
-/// use prism_core::Message;
-///
+/// # use prism_core::Message;
 /// assert_eq!(Message::from("hello"), Message::Text("hello"));
 /// assert_eq!(Message::from(&vec![1, 2, 3]), Message::Binary(&[1, 2, 3]));
 /// assert_eq!(Message::Text("hello").as_bytes(), b"hello");

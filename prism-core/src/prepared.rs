@@ -13,8 +13,7 @@ use crate::{
 ///
 /// ```
 /// use bytes::BytesMut;
-/// use prism_core::{Config, PreparedMessage, WebSocket};
-///
+/// # use prism_core::{Config, PreparedMessage, WebSocket};
 /// let news = PreparedMessage::new("news");
 /// let mut servers = [0, 1, 2].map(|_| WebSocket::server(&Config::default()));
 /// for ws in &mut servers {

@@ -29,8 +29,7 @@ pub(crate) mod url;
 /// A client that is ready to connect: the URL, the headers and subprotocols of the request, and the limits.
 ///
 /// ```no_run
-/// use prism_driver::{Client, ConnectError, Network, Socket};
-///
+/// # use prism_driver::{Client, ConnectError, Network, Socket};
 /// async fn log_in<N: Network + Default>(token: &str) -> Result<Socket, ConnectError> {
 ///     Client::<N>::new("ws://example.org/chat")?
 ///         .header("Authorization", &format!("Bearer {token}"))?

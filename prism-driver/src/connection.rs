@@ -39,8 +39,7 @@ pub(crate) mod shared;
 /// once the connection is closing or over, sending fails with [`SendError::Closed`].
 ///
 /// ```no_run
-/// use prism_driver::{Connection, SendError};
-///
+/// # use prism_driver::{Connection, SendError};
 /// async fn greet(connection: &Connection) -> Result<(), SendError> {
 ///     connection.send("hello").await?; // waits for room
 ///

@@ -11,8 +11,7 @@ use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenS
 /// Write plain `async fn`s:
 ///
 /// ```
-/// use prism_driver::{Connection, Handler, Message};
-///
+/// # use prism_driver::{Connection, Handler, Message};
 /// struct Echo;
 ///
 /// impl Handler for Echo {

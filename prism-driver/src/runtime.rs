@@ -32,8 +32,7 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// ```
 /// use std::time::Duration;
 ///
-/// use prism_driver::Runtime;
-///
+/// # use prism_driver::Runtime;
 /// /// Another runtime, with a log of its tasks.
 /// #[derive(Clone)]
 /// struct Logged<R>(R);

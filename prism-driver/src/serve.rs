@@ -23,8 +23,7 @@ use crate::{
 /// Returns how the connection ended.
 ///
 /// ```no_run
-/// use prism_driver::{AcceptError, Handler, Options, Runtime, Transport, serve_stream};
-///
+/// # use prism_driver::{AcceptError, Handler, Options, Runtime, Transport, serve_stream};
 /// async fn serve<R: Runtime>(
 ///     runtime: R,
 ///     stream: impl Transport,

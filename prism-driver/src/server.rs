@@ -50,8 +50,7 @@ pub(crate) mod websockets;
 /// Applications usually name the `Server` of their runtime's adapter, which is this type on that runtime's network.
 ///
 /// ```no_run
-/// use prism_driver::{Handler, Network, Reply, Server};
-///
+/// # use prism_driver::{Handler, Network, Reply, Server};
 /// async fn serve<N: Network + Default>(chat: impl Handler) -> std::io::Result<()> {
 ///     Server::<N>::bind("127.0.0.1:8080")
 ///         .await?

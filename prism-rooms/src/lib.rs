@@ -63,8 +63,7 @@
 //!
 //! ```no_run
 //! # fn example(rooms: prism_rooms::Rooms, id: prism_driver::ConnectionId) -> Result<(), Box<dyn std::error::Error>> {
-//! use prism_driver::CloseCode;
-//!
+//! # use prism_driver::CloseCode;
 //! let delivery = rooms.to("tea").and("coffee").send("the kettle is on");
 //! println!("sent to {}, {} were too slow", delivery.delivered, delivery.dropped);
 //!

@@ -49,7 +49,7 @@ mod runtime;
 mod shards;
 mod tcp;
 
-pub use prism_driver::*;
+pub use prism_driver::{self, *};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, tcp::Tcp};

@@ -14,8 +14,7 @@ use crate::client::url::InvalidUrl;
 ///
 /// ```
 /// use std::time::Duration;
-/// use prism_driver::{ConnectError, HandshakeError};
-///
+/// # use prism_driver::{ConnectError, HandshakeError};
 /// /// Returns how long to wait before the next attempt, or `None` if that would fail in the same way.
 /// fn retry_after(error: &ConnectError) -> Option<Duration> {
 ///     match error {

@@ -8,8 +8,7 @@ use crate::options::Options;
 ///
 /// ```
 /// use std::time::Duration;
-/// use prism_driver::{ClientOptions, Options};
-///
+/// # use prism_driver::{ClientOptions, Options};
 /// let connection = Options::default().max_message_size(16 << 20);
 /// let options = ClientOptions::from(connection).connect_timeout(Duration::from_secs(3));
 /// ```

@@ -5,8 +5,7 @@
 /// second, and each message takes one.)
 ///
 /// ```
-/// use prism_driver::{Options, Rate};
-///
+/// # use prism_driver::{Options, Rate};
 /// let options = Options::default().message_rate(Some(Rate { per_second: 20, burst: 100 }));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

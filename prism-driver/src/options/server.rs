@@ -11,8 +11,7 @@ use crate::options::Options;
 /// default that is safe on the open internet.
 ///
 /// ```
-/// use prism_driver::{Options, ServerOptions};
-///
+/// # use prism_driver::{Options, ServerOptions};
 /// let connection = Options::default().max_message_size(16 << 20);
 /// let options = ServerOptions::from(connection).max_connections(1000);
 /// ```

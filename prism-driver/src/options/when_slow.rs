@@ -12,8 +12,7 @@
 /// | `Close` | closes the connection and returns `Closed` | closes the connection and returns `Full` |
 ///
 /// ```
-/// use prism_driver::{Connection, Handler, Message, WhenSlow};
-///
+/// # use prism_driver::{Connection, Handler, Message, WhenSlow};
 /// struct Prices;
 ///
 /// impl Handler for Prices {

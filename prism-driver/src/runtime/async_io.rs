@@ -75,8 +75,7 @@ impl<R: AsyncIo> Network for R {
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
 /// use std::net::TcpStream;
-/// use prism_driver::AsyncIoStream;
-///
+/// # use prism_driver::AsyncIoStream;
 /// let socket = async_io::Async::<TcpStream>::connect(([127, 0, 0, 1], 8080)).await?;
 /// let stream = AsyncIoStream::from(socket); // for `serve_stream`, or `Client::connect_stream`
 /// # Ok(()) }

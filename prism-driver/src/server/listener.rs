@@ -30,8 +30,7 @@ const NOTSENT_LOWAT: u32 = 128 << 10;
 /// listens there without `SO_REUSEPORT`. The error lists each address with the reason.
 ///
 /// ```
-/// use prism_driver::shared_listeners;
-///
+/// # use prism_driver::shared_listeners;
 /// let listeners = shared_listeners("127.0.0.1:0", 4)?; // each for a `Server::from_listener`
 /// assert_eq!(listeners[0].local_addr()?, listeners[3].local_addr()?);
 /// # Ok::<(), std::io::Error>(())

@@ -21,8 +21,7 @@ mod pattern;
 /// default port of the scheme.
 ///
 /// ```
-/// use prism_driver::Origins;
-///
+/// # use prism_driver::Origins;
 /// let origins = Origins::these(["https://example.org", "https://*.example.org", "http://localhost:3000"])?;
 /// let error = Origins::these(["https://example.org/chat"]).unwrap_err();
 /// assert!(error.to_string().contains("is not an origin"));

@@ -46,8 +46,7 @@ impl core::error::Error for InvalidPath {}
 /// A path in normal form is returned as is, borrowed. The time is linear in the path's length.
 ///
 /// ```
-/// use prism_core::{InvalidPath, normalize_path};
-///
+/// # use prism_core::{InvalidPath, normalize_path};
 /// assert_eq!(normalize_path("/%61/./b/%2E%2e/caf%c3%a9")?, "/a/caf%C3%A9");
 /// assert_eq!(normalize_path("/a/café")?, "/a/caf%C3%A9");
 /// assert_eq!(normalize_path("/100%"), Err(InvalidPath::Escape));
@@ -88,8 +87,7 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
 /// Split a path first, and then decode its parts: a decoded `%2F` cannot be told from a separator.
 ///
 /// ```
-/// use prism_core::{InvalidPath, percent_decode};
-///
+/// # use prism_core::{InvalidPath, percent_decode};
 /// assert_eq!(percent_decode("caf%C3%A9%2f1")?, "café/1");
 /// assert_eq!(percent_decode("caf%E9"), Err(InvalidPath::NotUtf8));
 /// # Ok::<(), InvalidPath>(())

@@ -26,8 +26,7 @@ const HEAD: usize = 256;
 /// other reply gets one.
 ///
 /// ```
-/// use prism_core::Reply;
-///
+/// # use prism_core::Reply;
 /// let reply = Reply::text(403, "members only").header("X-Reason", "no ticket")?;
 /// let mut out = bytes::BytesMut::new();
 /// reply.write(&mut out, false);
@@ -89,8 +88,7 @@ impl Reply {
     /// have a body, even if one is set.
     ///
     /// ```
-    /// use prism_core::Reply;
-    ///
+    /// # use prism_core::Reply;
     /// const ICON: &[u8] = b"\0\0\x01\0"; // say, include_bytes!("favicon.ico")
     /// let reply = Reply::new(200).body("image/x-icon", ICON)?.header("Cache-Control", "max-age=86400")?;
     /// # Ok::<(), prism_core::InvalidHeader>(())
