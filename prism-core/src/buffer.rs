@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn spare_reclaims_dead_bytes_when_it_must_and_grows_when_that_is_not_enough() {
+    fn spare_reclaims_dead_bytes_before_it_grows() {
         let mut buffer = RecvBuffer::with_capacity(64);
         buffer.extend_from_slice(&[7; 60]);
         buffer.skip(50);

@@ -62,7 +62,7 @@ mod tests {
     use super::{ALWAYS_WRITTEN, Pongs};
 
     #[test]
-    fn a_pong_is_held_back_over_the_mark_and_after_a_kilobyte_of_others() {
+    fn pongs_over_the_mark_are_held_back_after_the_first_kilobyte() {
         for (written, unsent, is_held) in [
             (ALWAYS_WRITTEN, 5001, false),
             (ALWAYS_WRITTEN + 1, 5000, false),

@@ -126,7 +126,7 @@ fn sending_a_message_does_not_allocate() {
 }
 
 #[test]
-fn a_sent_message_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
+fn a_message_makes_the_output_grow_once_by_what_it_needs() {
     for role in ROLES {
         for size in SIZES {
             let (mut machine, bytes) = (Bare::new(role, &quiet()), vec![0xff; size]);
@@ -137,7 +137,7 @@ fn a_sent_message_makes_the_output_grow_once_and_by_no_more_than_it_needs() {
 }
 
 #[test]
-fn a_response_makes_the_output_grow_once_and_by_little_more_than_it_needs() {
+fn a_response_makes_the_output_grow_once() {
     let check = |write: &dyn Fn(&mut BytesMut)| {
         let mut out = BytesMut::new();
         assert_eq!(measure(|| write(&mut out)).count_total, 1);

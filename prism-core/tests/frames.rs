@@ -43,7 +43,7 @@ fn a_sent_message_is_one_frame_with_the_shortest_length() {
 }
 
 #[test]
-fn a_server_may_send_a_header_and_then_the_payload_but_a_client_has_to_mask_it() {
+fn only_a_server_may_send_a_header_before_its_payload() {
     let config = Config::default();
     let mut server = Outbound::server(&config);
     let client = Outbound::client(&config, mask_keys());

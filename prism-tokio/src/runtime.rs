@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_was_paused_and_ran_ahead_does_not_stop_the_clock_of_others() {
+    fn a_paused_runtime_does_not_stop_the_clock_of_others() {
         let hour = Duration::from_secs(3600);
         let runtime = |paused| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
