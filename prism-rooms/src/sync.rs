@@ -132,3 +132,22 @@ mod held {
         0
     }
 }
+
+#[cfg(all(test, not(prism_loom)))]
+mod tests {
+    use super::{BroadcastLock, Lock, held};
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn each_lock_counts_while_it_is_held() {
+        let (lock, broadcast) = (Lock::new(()), BroadcastLock::new());
+        broadcast.shared(|| {
+            assert_eq!(held::count(), 1);
+            let guard = lock.lock();
+            assert_eq!(held::count(), 2);
+            drop(guard);
+        });
+        broadcast.exclusive(|| assert_eq!(held::count(), 1));
+        assert_eq!(held::count(), 0);
+    }
+}

@@ -306,6 +306,8 @@ async fn metadata_that_is_not_json_is_refused() {
     let keys_must_be_text = BTreeMap::from([((1, 2), 3)]);
     let refused = presence.track(&ben.connection, "tea", "ben", keys_must_be_text);
     assert!(matches!(refused, Err(TrackError::NotJson(_))), "{refused:?}");
+    let source = refused.as_ref().err().and_then(std::error::Error::source);
+    assert!(source.is_some(), "the source says what could not be encoded");
     assert!(presence.list("tea").is_empty());
 }
 

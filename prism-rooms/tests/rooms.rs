@@ -139,3 +139,22 @@ fn dropping_the_runtime_calls_the_hooks_for_all_connections() {
     assert!(rooms.names().is_empty());
     drop(clients);
 }
+
+#[tokio::test(start_paused = true)]
+async fn counts_follow_joins_and_leaves() {
+    let rooms = Rooms::new();
+    let counts = || {
+        let of_tea = (rooms.len("tea"), rooms.is_empty("tea"));
+        (rooms.connection_count(), rooms.room_count(), of_tea)
+    };
+    assert_eq!(counts(), (0, 0, (0, true)));
+    let (ann, ben) = (TestClient::new().await, TestClient::new().await);
+    rooms.add(&ann.connection);
+    assert_eq!(counts(), (1, 0, (0, true)), "one may be in no room");
+    for (client, room) in [(&ann, "tea"), (&ben, "tea"), (&ben, "milk")] {
+        rooms.join(&client.connection, room).unwrap();
+    }
+    assert_eq!(counts(), (2, 2, (2, false)));
+    assert!(rooms.leave(ben.connection.id(), "milk"));
+    assert_eq!(counts(), (2, 1, (2, false)));
+}
