@@ -224,7 +224,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         let outbox = self.connection.outbox();
         match &failure {
             Failure::HandlerPanicked => {
-                outbox.close_at_once(CloseCode::INTERNAL_ERROR, "internal error")
+                outbox.close_at_once(CloseCode::INTERNAL_ERROR, "internal error");
             }
             // Nothing more can be read, but the peer may still take what was accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) | Failure::Io(_) => {
