@@ -31,7 +31,7 @@ use crate::{
 
 /// A value that can be vacant, as the values of a [`Directory`] have to be.
 pub(crate) trait Vacancy: Default {
-    /// Whether the value has no occupants. A default value has none.
+    /// Returns whether the value has no occupants. A default value has none.
     fn is_vacant(&self) -> bool;
 }
 

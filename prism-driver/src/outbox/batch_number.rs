@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The number of the next batch. Batch 0 does not exist: that is the number of an outbox that was in none.
+/// The number of the next batch. Batch 0 does not exist: an outbox that was in no batch has this number.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {

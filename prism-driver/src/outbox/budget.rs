@@ -1,4 +1,4 @@
-//! [`Budget`]: the limit on the memory that a server holds for all peers that do not read what is sent to them.
+//! [`Budget`]: the limit on the memory that a server holds for all peers that do not read.
 //!
 //! ```text
 //!   the transport takes no more          BudgetEntry::new          the outbox is counted
@@ -12,8 +12,8 @@
 //! stalled connections are kept in the order in which their peers last took something, so the next one to evict is
 //! found without a search.
 //!
-//! What is counted is memory: a buffer as it was allocated, not what is left in it. A frame that many outboxes share is
-//! in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
+//! The budget counts memory: a buffer as it was allocated, not the bytes left in it. A frame that many outboxes share
+//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
 //! identifies it.
 //!
 //! The thread that exceeds the limit evicts, and the evicted connection's own task ends that connection. The memory is
@@ -40,8 +40,8 @@ pub(crate) mod tests;
 /// The memory that a frame takes besides its bytes: its allocations and its entry here.
 const FRAME_OVERHEAD: usize = 160;
 
-/// The memory that a stalled connection takes besides that of its outbox: its entry here, and what is boxed while
-/// something waits for its peer.
+/// The memory that a stalled connection takes besides that of its outbox: its entry here, and the state that is boxed
+/// while something waits for its peer.
 const STALLED_OVERHEAD: usize = 512;
 
 /// The stalled connections of a server and the memory that they hold.

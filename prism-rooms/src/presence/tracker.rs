@@ -150,7 +150,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     }
 
     /// Calls `remove`, which untracks a connection in a room or removes it as a watcher. Returns what `remove`
-    /// returns, or `false` if the connection does neither there.
+    /// returns, or `false` if the connection is neither tracked nor a watcher there.
     fn remove(
         &self,
         id: ConnectionId,
