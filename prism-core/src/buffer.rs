@@ -287,7 +287,7 @@ impl RecvBuffer {
         (self.seen, self.valid) = (0, 0);
     }
 
-    /// Reclaims what is dead, where moving costs no more than it frees (so that all moves together
+    /// Reclaims dead memory, where moving costs no more than it frees (so that all moves together
     /// stay linear), and otherwise grows.
     #[cold]
     fn make_room(&mut self, at_least: usize) {

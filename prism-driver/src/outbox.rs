@@ -54,14 +54,14 @@ pub(crate) struct Outbox {
     high_water_mark: u32,
 }
 
-/// How a sender reacts if there is no room.
+/// Whether a sender waits or fails if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Wait,
     Fail,
 }
 
-/// The sender's task after it has appended something: to make sure that the bytes leave.
+/// The work left for a sender that has appended bytes: it has to make sure that they leave.
 #[must_use]
 pub(crate) enum AfterSend {
     Nothing,
@@ -346,7 +346,7 @@ impl Outbox {
     }
 }
 
-/// Returns the sender's task after something was appended.
+/// Returns the work left for a sender that has appended bytes.
 fn after_send(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
     if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {

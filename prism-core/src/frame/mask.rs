@@ -56,7 +56,7 @@ fn xor_words(words: &mut [[u8; 8]], key: u64) {
     xor_each(words, key);
 }
 
-/// A loop that the compiler vectorizes, over blocks of one KiB, which it unrolls completely. (For
+/// XORs in a loop that the compiler vectorizes, over blocks of one KiB, which it unrolls completely. (For
 /// slightly shorter blocks it makes single steps first, and then, with AVX-512, gathers and
 /// scatters, which take three times as long.)
 #[inline(always)]

@@ -27,7 +27,7 @@ pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
     }
 }
 
-/// Kept out of [`finish`], which is inlined where handlers send.
+/// Enforces the budget. Kept out of [`finish`], which is inlined where handlers send.
 #[cold]
 fn enforce_budget(connection: &Shared) {
     connection.outbox.enforce_budget();
@@ -35,7 +35,7 @@ fn enforce_budget(connection: &Shared) {
 
 /// The future of [`Connection::send`](crate::Connection::send), which sends the message once there is room. If it is
 /// dropped while it waits, it has sent nothing.
-// Not an `async fn`: it is part of most handlers' futures, so every connection holds one, and its size matters.
+// Not an `async fn`: it is part of most handlers' futures, so most connections hold one, and its size matters.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Sending<'c, 'm> {
     connection: &'c Arc<Shared>,

@@ -162,7 +162,7 @@ impl Outbox {
         self.lock().encode(|outbound, out| outbound.handle_timeout(now, heard, out))
     }
 
-    /// Returns what the protocol calls for on the transport.
+    /// Returns whether to read the transport, and whether to shut its write side down.
     pub(crate) fn wants(&self) -> Wants {
         let outbound = &self.lock().outbound;
         Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }

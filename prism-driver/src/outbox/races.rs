@@ -109,8 +109,8 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Like loom's own, but never switches threads while a waker is cloned or woken, because that happens within locks of
-/// other crates, which loom does not know.
+/// Blocks on a future as loom's own function does, but never switches threads while a waker is cloned or woken, because
+/// that happens within locks of other crates, which loom does not know.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unparker(AtomicBool, Thread);
 

@@ -93,7 +93,7 @@ pub(crate) struct ColdState {
     pub(super) unread: Option<Box<io::Cursor<Vec<u8>>>>,
     /// How many bytes have been written since a task first asked.
     pub(super) written: Option<u64>,
-    /// Returns how many bytes were unsent when the transport went.
+    /// How many bytes were unsent when the transport was dropped.
     pub(super) lost: u64,
     /// How many messages found no room.
     pub(crate) missed: u64,
@@ -248,7 +248,7 @@ impl OutboxState {
         }
     }
 
-    /// Returns how many bytes were unsent when the transport went.
+    /// Returns how many bytes were unsent when the transport was dropped.
     pub(crate) fn lost(&self) -> u64 {
         self.cold.as_ref().map_or(0, |cold| cold.lost)
     }

@@ -72,7 +72,7 @@ impl<E: Clone> Router<E> {
         })
     }
 
-    /// If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
+    /// Dispatches a request. If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
     fn dispatch(
         &self,
         request: &Request<'_>,

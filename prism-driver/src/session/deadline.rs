@@ -37,7 +37,7 @@ pub(crate) trait DeadlineTimer {
     /// Notes that a handler still runs though its connection's transport is gone.
     fn note_stuck(&self, _connection: &Connection) {}
 
-    /// Is ready once when the timer has fired, which may be some time after it was due.
+    /// Waits for the timer. Is ready once when it has fired, which may be some time after it was due.
     fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -72,8 +72,8 @@ impl<T: DeadlineTimer> Deadlines<T> {
         self.backlog = None;
     }
 
-    /// Is ready with the time when a deadline has passed. `protocol` is the protocol's next deadline; the backlog's
-    /// is known. A deadline at the [beginning of time](Moment::BEGINNING) is only a request for the time.
+    /// Waits until a deadline has passed, and returns the time. `protocol` is the protocol's next deadline; the
+    /// backlog's is known. A deadline at the [beginning of time](Moment::BEGINNING) is only a request for the time.
     pub(super) fn poll_passed(
         &mut self,
         connection: &Connection,

@@ -99,7 +99,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if !self.connection.outbox().is_transport_gone() {
                 // After a failed write, no close frame is on its way that a reset could destroy.
                 if !self.connection.outbox().has_write_failed() {
-                    // Whatever ends this, the handler knows the reason already.
+                    // However this ends, the handler has been told already.
                     if self.poll_linger(cx, read_buffer, &mut shut).is_pending() {
                         read_buffer.shrink();
                         return Poll::Pending;
@@ -123,8 +123,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         self.connection.outbox().give_up_unread();
     }
 
-    /// Writes, shuts the write side down when the protocol calls for it, and enforces deadlines. Is ready when nothing
-    /// is left to do for the peer, or with a failure.
+    /// Writes, shuts the write side down when the protocol calls for it, and enforces deadlines. Completes when nothing
+    /// is left to do for the peer, or fails.
     pub(super) fn poll_flush_and_shut(
         &mut self,
         cx: &mut Context<'_>,

@@ -45,7 +45,7 @@ pub(super) struct Diff<M> {
     pub(super) left: Vec<Arc<str>>,
 }
 
-/// A connection's contribution to the limited quantities, and the amount that they would lose without it.
+/// A connection's share of the limited quantities, by which they would shrink without it.
 #[derive(Clone, Copy, Default)]
 struct Contribution {
     people: usize,
@@ -53,7 +53,7 @@ struct Contribution {
 }
 
 impl<M> People<M> {
-    /// Adds a connection to a person, or replaces its metadata, unless that exceeds a limit.
+    /// Adds a connection to a person, or updates it, unless that exceeds a limit.
     pub(super) fn track(
         &mut self,
         room: &str,

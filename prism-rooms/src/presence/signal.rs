@@ -40,7 +40,7 @@ impl Signals {
     /// wakers, and contains their panics.
     pub(super) fn send(&mut self) {
         for signal in self.0.drain(..) {
-            // It fails if the receiver is full, and so has been woken already, or if it is gone.
+            // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
             let _ = signal.0.as_ref().map(|sender| sender.try_send(()));
         }
     }
