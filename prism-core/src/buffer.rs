@@ -54,7 +54,7 @@ pub struct RecvBuffer {
     missing: usize,
 }
 
-/// As many fragments as come.
+/// No limit on the number of fragments.
 const UNLIMITED: u32 = u32::MAX;
 
 impl RecvBuffer {

@@ -339,8 +339,8 @@ impl Outbox {
         }
     }
 
-    /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock is as good as
-    /// another.
+    /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock can still
+    /// be used.
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

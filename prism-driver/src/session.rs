@@ -22,8 +22,8 @@
 //!
 //! # Memory
 //!
-//! An idle connection is small because its future is. A future holds each argument that is passed by value twice, and
-//! contains every future inside it. So the session's future owns its state and lends it to the futures inside. Those
+//! An idle connection is small because its future is. A future stores its by-value arguments twice, and contains
+//! every future inside it. So the session's future owns its state and lends it to the futures inside. Those
 //! that are part of most handlers, such as [`Sending`](crate::Sending), are written by hand. No future of a session is
 //! boxed, because the session knows its handler by type. Besides the task there are two allocations: the [shared
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
@@ -103,7 +103,7 @@ impl Session {
         let deadlines = Deadlines::new(timer);
         let mut running =
             RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
-        // No `async fn`, and nothing is moved into the block: a future holds such things twice.
+        // No `async fn`, and nothing is moved into the block: a future holds moved values twice.
         InBatches::new(async move {
             let ended = running.run_events().await;
             let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));

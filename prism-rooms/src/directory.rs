@@ -102,7 +102,7 @@ impl<T: Vacancy> Directory<T> {
             "or two callers could wait for each other"
         );
         let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
-        // One that has become vacant since it was found is as good as one that was not found.
+        // A value that has become vacant since it was found counts as not found.
         let values: Vec<_> = entries.iter().map(|entry| entry.value.lock()).collect();
         read(&values)
     }

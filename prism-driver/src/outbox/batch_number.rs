@@ -1,5 +1,5 @@
-//! The number of the batch that sends on this thread are added to. [`batch`](crate::connection::batch) writes the
-//! batches; an outbox only has to know whether it is already part of the current one.
+//! The number of the current batch, which this thread's sends are added to. [`batch`](crate::connection::batch) writes
+//! the batches; an outbox only has to know whether it is already part of the current one.
 
 use std::{
     cell::Cell,

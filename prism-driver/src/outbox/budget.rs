@@ -7,7 +7,7 @@
 //!   nothing is left, or all is lost      remove                    no longer counted
 //! ```
 //!
-//! A connection is counted from the moment when its task sees that the transport takes no more until nothing is unsent.
+//! Counting begins when a connection's task sees that the transport takes no more, and ends when nothing is unsent.
 //! So a connection that keeps up pays nothing, not even the memory of an entry, which lies with the unsent bytes. The
 //! stalled connections are kept in the order in which their peers last took something, so the next one to evict is
 //! found without a search.
@@ -142,7 +142,7 @@ impl Budget {
 }
 
 impl BudgetEntry {
-    /// Counts an outbox that holds these frames and this much memory of its own.
+    /// Counts an outbox that holds these frames and this much own memory.
     pub(crate) fn new<'m>(
         budget: &Arc<Budget>,
         connection: Weak<dyn Evict>,
@@ -167,7 +167,7 @@ impl BudgetEntry {
         self.budget.change(|account| account.release(frame));
     }
 
-    /// Updates how much memory the outbox has of its own.
+    /// Updates how much own memory the outbox has.
     pub(crate) fn resize(&mut self, memory: usize) {
         if memory != self.memory {
             self.budget.change(|account| account.held = account.held + memory - self.memory);

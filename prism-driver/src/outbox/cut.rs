@@ -1,7 +1,7 @@
 //! Ending a connection at once, without a close handshake.
 //!
 //! The calling thread tears the connection down: it drops the transport, runs the hooks, and wakes the waiting tasks.
-//! It does not leave that to the connection's task, which may be in a handler that takes long. The task learns of the
+//! It does not leave that to the connection's task, which may be running a slow handler. The task learns of the
 //! end when it would next sleep. An [eviction](Outbox::evict) is the exception: its caller only frees the unsent bytes.
 
 use std::sync::atomic::Ordering;

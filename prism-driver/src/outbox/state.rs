@@ -61,7 +61,7 @@ pub(crate) enum Written {
     Failed,
 }
 
-/// How far the connection's end has come.
+/// The progress of the connection's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     NotYet,
@@ -256,7 +256,7 @@ impl OutboxState {
     /// Takes the headers, if they are still there.
     pub(crate) fn take_headers(&mut self) -> Option<OwnedHeaders> {
         let headers = self.cold.as_mut()?.headers.take();
-        // There is nothing else, unless `on_connect` was busy.
+        // The cold state is empty now, unless `on_connect` has added to it.
         self.cold.take_if(|cold| cold.is_empty());
         headers
     }

@@ -50,7 +50,7 @@ impl<R: Runtime> TokenBucket<R> {
         Self { runtime, rate, full_at: Duration::ZERO }
     }
 
-    /// Takes a token, even if it is still to come, and returns how long until it has come.
+    /// Takes a token, even if there is none yet, and returns how long to wait until there is.
     fn take(&mut self) -> Duration {
         let now = self.runtime.now();
         let token = Duration::from_secs(1) / self.rate.per_second.max(1);

@@ -197,7 +197,8 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 §3.3: the other bytes that may appear unescaped in a segment: `sub-delims / ":" / "@"`.
+/// Returns whether a byte is one of the others that may appear unescaped in a segment (RFC 3986
+/// §3.3): `sub-delims / ":" / "@"`.
 const fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
 }
