@@ -22,7 +22,7 @@ use crate::{
 /// does, because they are in cached memory.
 const GATHERED: usize = 32 << 10;
 
-/// How many unread bytes are kept when the transport is given up: as many as the default limit of a message.
+/// The maximum number of unread bytes that are kept when the transport is given up: the default limit of a message.
 const UNREAD: usize = 1 << 20;
 
 /// How many of them are read at once.

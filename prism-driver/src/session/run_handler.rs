@@ -4,7 +4,7 @@
 //! back-pressure.
 //!
 //! A close ends in time even while a handler runs, because the handler may be waiting for just that. When the close
-//! timeout passes, the transport is dropped. Everything that the peer has sent by then, perhaps its close frame, is
+//! timeout passes, the transport is dropped. Bytes that the peer has sent by then, perhaps its close frame, are
 //! kept, and read when the handler is done.
 
 use std::{
