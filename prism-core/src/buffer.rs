@@ -54,7 +54,7 @@ pub struct RecvBuffer {
     missing: usize,
 }
 
-/// As many fragments as come.
+/// No limit on the number of fragments.
 const UNLIMITED: u32 = u32::MAX;
 
 impl RecvBuffer {
@@ -287,7 +287,7 @@ impl RecvBuffer {
         (self.seen, self.valid) = (0, 0);
     }
 
-    /// Reclaims what is dead, where moving costs no more than it frees (so that all moves together
+    /// Reclaims dead memory, where moving costs no more than it frees (so that all moves together
     /// stay linear), and otherwise grows.
     #[cold]
     fn make_room(&mut self, at_least: usize) {

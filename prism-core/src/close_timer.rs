@@ -9,12 +9,12 @@ use crate::deadline::{Deadline, Span};
 /// be just why the connection was closed.
 const MAX_EXTENSIONS: u32 = 23;
 
-/// The rate, in bytes per second, from which on the close timeout is always extended: what was sent
-/// before the close frame is finite, so that this ends.
+/// The rate, in bytes per second, from which on the close timeout is always extended. That ends,
+/// because a finite number of bytes was sent before the close frame.
 const MIN_RATE: u64 = 1024;
 
-/// The deadline for a peer to finish closing. It is extended while the peer still takes what was
-/// sent before the close frame, within limits.
+/// The deadline for a peer to finish closing. It is extended, within limits, while the peer still
+/// takes bytes that were sent before the close frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CloseTimer {
     deadline: Deadline,

@@ -1,4 +1,4 @@
-//! The errors of a connection, by who is at fault: the peer ([`ProtocolError`]) or the caller
+//! The errors of a connection, by the party at fault: the peer ([`ProtocolError`]) or the caller
 //! ([`SendError`]).
 
 use core::fmt;

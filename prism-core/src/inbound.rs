@@ -50,7 +50,7 @@ pub struct Inbound {
     heard: bool,
 }
 
-/// What the next bytes are part of.
+/// The part of a frame that the next bytes belong to.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Header,
@@ -84,7 +84,7 @@ struct WholeMessage {
     len: usize,
 }
 
-/// What is ready to be lent. It borrows nothing.
+/// An event that is ready to be lent. It borrows nothing.
 enum Ready {
     Message(Kind),
     Control(Header),
@@ -179,7 +179,7 @@ impl Inbound {
         Some(WholeMessage { kind, header, mask: frame.mask, len: frame.len as usize })
     }
 
-    // Not inlined, so that the compiler keeps in registers what every message needs.
+    // Not inlined, so that the compiler keeps the values that every message needs in registers.
     #[inline(never)]
     fn advance(&mut self, input: &mut RecvBuffer) -> Result<Option<Ready>, ProtocolError> {
         while !input.is_held() {
@@ -262,7 +262,7 @@ impl Inbound {
         Ok(Stage::Data(DataFrame { kind, fin: header.fin, mask: header.mask, remaining }))
     }
 
-    /// §5.1: a client masks every frame, a server none.
+    /// Returns whether the peer has to mask its frames: a client masks all, a server none (§5.1).
     const fn expects_mask(&self) -> bool {
         matches!(self.role, Role::Server)
     }
@@ -321,8 +321,8 @@ impl WholeMessage {
 }
 
 impl Kind {
-    /// Text that arrived at once is checked only here, and text that arrived in pieces for the
-    /// second time. [`utf8`] says why.
+    /// Makes an event of a message. Checks text that arrived in one piece for the first time, and
+    /// text that arrived in several for the second; [`utf8`] says why.
     fn message(self, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
         Ok(Event::Message(match self {
             Self::Text => {

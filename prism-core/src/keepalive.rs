@@ -1,8 +1,8 @@
 //! [`Keepalive`]: whether the peer is alive.
 //!
 //! The peer is pinged at each interval, whether the connection is idle or busy: it may be busy in
-//! one direction only, and a proxy on the way may judge each direction by itself. Anything that is
-//! received counts as an answer, not only the pong, which may be queued behind a long message.
+//! one direction only, and a proxy on the way may apply a timeout to each direction. Anything that
+//! is received counts as an answer, not only the pong, which may be queued behind a long message.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::deadline::{Deadline, Span};
 #[derive(Debug)]
 pub(crate) struct Keepalive {
     next_ping: Deadline,
-    /// When something must have been received; off while no ping waits for an answer.
+    /// The deadline for receiving something; off while no ping waits for an answer.
     answer: Deadline,
 }
 
@@ -29,7 +29,7 @@ impl PingTiming {
     }
 }
 
-/// What the keepalive asks for.
+/// The action that the keepalive asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
     Nothing,
@@ -50,7 +50,8 @@ impl Keepalive {
         }
     }
 
-    /// Returns what to do at `now`. `heard`: whether anything was received since the last call.
+    /// Returns the action for the time `now`. `heard` is whether anything was received since the last
+    /// call.
     pub(crate) fn tick(&mut self, now: Duration, heard: bool, timing: PingTiming) -> Tick {
         if heard {
             self.answer = Deadline::OFF;

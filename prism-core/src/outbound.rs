@@ -53,7 +53,7 @@ enum Phase {
     Open(Keepalive),
     /// Our close frame is in the output, and the peer's has not arrived.
     CloseSent(CloseTimer),
-    /// Both close frames have passed, or the connection has failed. What remains is to end TCP.
+    /// Both close frames have passed, or the connection has failed. TCP has yet to end.
     Closed(CloseTimer),
     /// TCP has ended, or has been waited for long enough.
     Ended,
@@ -339,8 +339,8 @@ impl Outbound {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// Ends the close handshake, whether it succeeded or not; what remains is to end TCP. The
-    /// deadline for that is set once, however often the peer breaks the protocol afterwards.
+    /// Ends the close handshake, whether it succeeded or not. TCP has yet to end; the deadline for
+    /// that is set once, however often the peer breaks the protocol afterwards.
     fn finish(&mut self) {
         match self.phase {
             Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),

@@ -1,4 +1,4 @@
-//! [`Output`]: the destination of what is to be sent.
+//! [`Output`]: the destination of the bytes to be sent.
 
 use bytes::BytesMut;
 

@@ -1,12 +1,12 @@
 //! [`Pongs`]: bounds the pongs for a peer that pings and does not read (RFC 6455 §5.5.3).
 //!
-//! What counts is everything that is unsent, not the pongs alone, so that one mark bounds the
-//! output. But the first kilobyte of pongs is always written: a ping that arrives while a large
-//! message is unsent is no flood.
+//! All unsent bytes count, not the pongs alone, so one mark bounds the output. But the first
+//! kilobyte of pongs is always written: a ping that arrives while a large message is unsent is not a
+//! flood.
 
 use alloc::{boxed::Box, vec::Vec};
 
-/// How many bytes of pongs are written regardless of what else is unsent.
+/// How many bytes of pongs are written regardless of other unsent bytes.
 const ALWAYS_WRITTEN: usize = 1024;
 
 /// Decides which pongs are written at once, and keeps the one that is held back.
@@ -30,7 +30,7 @@ impl Pongs {
         unsent > self.mark as usize
     }
 
-    /// Holds a pong back, in place of an earlier one, if too much is unsent. Returns whether it
+    /// Holds a pong back, replacing an earlier one, if too much is unsent. Returns whether it
     /// did; if not, the caller has to write the pong and to [count](Self::count) it.
     pub(crate) fn hold_back(&mut self, payload: &[u8], unsent: usize) -> bool {
         let must_wait = self.is_over_mark(unsent) && self.unsent_pongs(unsent) > ALWAYS_WRITTEN;

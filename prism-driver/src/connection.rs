@@ -371,7 +371,7 @@ impl Connection {
         self.outbox().on_end(hook);
     }
 
-    /// Counts what is unsent in a budget until nothing is unsent. To be called when the transport takes no more.
+    /// Counts the unsent bytes in a budget until nothing is unsent. To be called when the transport takes no more.
     pub(crate) fn count_in(&self, budget: &Arc<Budget>) {
         self.outbox().count_in(budget, || {
             let shared: Weak<Shared> = Arc::downgrade(&self.shared);

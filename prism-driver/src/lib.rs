@@ -59,7 +59,7 @@
 //!         │                                           │ send
 //!         ▼                                           ▼
 //!   session::driver::ConnectionDriver             Connection ◄── send ── any task or thread
-//!         │ moves bytes, judges deadlines             │ encodes
+//!         │ moves bytes, enforces deadlines           │ encodes
 //!         └────────────► outbox::Outbox ◄─────────────┘
 //!                        bytes to send, and the transport, behind one lock
 //! ```

@@ -1,8 +1,8 @@
-//! [`Outbox`]: what is to be sent on a connection, and its transport, behind one lock.
+//! [`Outbox`]: the bytes to be sent on a connection, and its transport, behind one lock.
 //!
 //! A sender encodes straight into the connection's output. That is one copy, without an allocation or a queue of
-//! messages, and the bytes are counted exactly. What has gathered leaves in one write, either of the task that owns the
-//! connection, which is woken only if it sleeps, or of the [session](crate::connection::batch) that sent it.
+//! messages, and the bytes are counted exactly. The gathered bytes leave in one write, either by the task that owns the
+//! connection, which is woken only if it sleeps, or by the [session](crate::connection::batch) that sent them.
 //!
 //! The transport lies behind the lock as well, so every thread that holds the lock can write, and not only the owner.
 //! There is one buffer, and so one order of bytes. The transport is behind the lock for reading, too, even though only
@@ -47,34 +47,34 @@ pub(crate) struct Outbox {
     closed: AtomicBool,
     /// The owner's timer has fired.
     timer_fired: AtomicBool,
-    /// The peer has taken something that it had kept waiting.
+    /// The peer has taken bytes after making them wait.
     resumed: AtomicBool,
     /// The transport is gone, and a handler still runs.
     stuck: AtomicBool,
     high_water_mark: u32,
 }
 
-/// What a sender wants if there is no room.
+/// Whether a sender waits or fails if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     Wait,
     Fail,
 }
 
-/// What is left to do for a sender that has appended something, so that it leaves.
+/// The work left for a sender that has appended bytes: it has to make sure that they leave.
 #[must_use]
 pub(crate) enum AfterSend {
     Nothing,
     /// The owner sleeps.
     WakeOwner(Waker),
-    /// The owner sleeps, and may go on sleeping: the session that sends writes itself.
+    /// The owner sleeps, and may go on sleeping: the sending session writes.
     AddToBatch,
     /// The owner waits for the transport, and its server holds too much for such connections.
     EnforceBudget,
 }
 
 impl Outbox {
-    /// `queue` has what is to be sent before any message, that is, the handshake.
+    /// Creates an outbox. `queue` has the bytes to send before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
@@ -93,8 +93,8 @@ impl Outbox {
         }
     }
 
-    /// Sends now, or does what the handler wants done if there is no room. If the sender is to wait, this returns
-    /// `Full`, and no message has been missed.
+    /// Sends now, or follows the handler's policy if there is no room. If the sender is to wait, this returns `Full`,
+    /// and no message has been missed.
     pub(crate) fn send(
         &self,
         message: Outgoing<'_>,
@@ -126,12 +126,12 @@ impl Outbox {
         self.lock().cold.as_ref().map_or(0, |cold| cold.missed)
     }
 
-    /// Sets what is done with messages that find no room.
+    /// Sets the policy for messages that find no room.
     pub(crate) fn set_when_slow(&self, when_slow: WhenSlow) {
         self.lock().when_slow = when_slow;
     }
 
-    /// Returns what `find` finds in the headers, if they are still there.
+    /// Returns the result of `find` on the headers, if they are still there.
     pub(crate) fn in_headers<T>(&self, find: impl FnOnce(Headers<'_>) -> T) -> Option<T> {
         Some(find(self.lock().cold.as_ref()?.headers.as_ref()?.as_headers()))
     }
@@ -154,8 +154,8 @@ impl Outbox {
         true
     }
 
-    /// Returns when what is unsent now has been written, whatever is sent later. What the transport takes at once is
-    /// written here, because the caller may be blocking the task that would do it.
+    /// Returns when the bytes that are unsent now have been written, whatever is sent later. Bytes that the transport
+    /// takes at once are written here, because the caller may be blocking the task that would write them.
     pub(crate) async fn flush(&self) -> Result<(), SendError> {
         let waiters = self.waiters(); // these keep the count of written bytes alive
         let end = {
@@ -186,7 +186,7 @@ impl Outbox {
         self.lock().is_full(self.high_water_mark as usize)
     }
 
-    /// Returns what to wait for. Ask for it first, and check afterwards whether you have to wait.
+    /// Returns the notices to wait for. Call this first, and check afterwards whether you have to wait.
     pub(crate) fn waiters(&self) -> Arc<Waiters> {
         self.lock().cold().waiters.get_or_insert_default().clone()
     }
@@ -226,11 +226,11 @@ impl Outbox {
         }
     }
 
-    /// Writes what is unsent in place of an owner that sleeps. The owner is woken only if the transport takes no more,
+    /// Writes the unsent bytes on behalf of a sleeping owner. The owner is woken only if the transport takes no more,
     /// or fails.
     pub(crate) fn write_batch(&self) {
         let mut state = self.lock();
-        // An owner that is awake writes itself.
+        // An owner that is awake does its own writing.
         let Some(owner) = state.owner.take() else { return };
         let written = state.write_for_owner(&owner);
         let woken = match written {
@@ -254,7 +254,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what is unsent, as far as the transport takes it, in place of the owner.
+    /// Writes the unsent bytes, as far as the transport takes them, on behalf of the owner.
     fn write_now(&self) {
         let mut state = self.lock();
         // If the transport is to wake the owner, it must not be polled with another waker.
@@ -265,7 +265,7 @@ impl Outbox {
             drop(state);
             return self.write_batch();
         }
-        // The owner is awake, and sees what is left.
+        // The owner is awake, and will see the rest.
         let before = state.unsent_bytes();
         let written = state.write_for_owner(&noop_waker());
         if written == Poll::Ready(Written::Failed) {
@@ -275,7 +275,7 @@ impl Outbox {
         }
     }
 
-    /// Does what the handler wants done with a message for which there is no room. Returns `None` if the message is to
+    /// Applies the handler's policy to a message for which there is no room. Returns `None` if the message is to
     /// be missed silently.
     #[cold]
     fn make_room<'w>(
@@ -339,14 +339,14 @@ impl Outbox {
         }
     }
 
-    /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock is as good as
-    /// another.
+    /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock can still
+    /// be used.
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns what has to be done after something was appended.
+/// Returns the work left for a sender that has appended bytes.
 fn after_send(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
     if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {

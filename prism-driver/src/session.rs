@@ -12,21 +12,21 @@
 //! # How it ends
 //!
 //! An error in one direction does not end the other. After a failed write the peer is read for the close timeout,
-//! because its close frame says how the connection ended. After a failed read, what was accepted is still written. Only
-//! a stalled write, a close that takes too long, an abort, an eviction and the end of a shutdown's grace period end
-//! both.
+//! because its close frame says how the connection ended. After a failed read, accepted messages are still written.
+//! Only a stalled write, a close that takes too long, an abort, an eviction and the end of a shutdown's grace period
+//! end both.
 //!
-//! Otherwise the session flushes, shuts the write side down, and then reads and drops what still comes, until the peer
-//! ends too or the close timeout passes. A socket that is closed with unread bytes is reset, and the reset overtakes
-//! the close frame.
+//! Otherwise the session flushes, shuts the write side down, and then reads and drops whatever still arrives, until the
+//! peer ends too or the close timeout passes. A socket that is closed with unread bytes is reset, and the reset
+//! overtakes the close frame.
 //!
 //! # Memory
 //!
-//! An idle connection is small because its future is. A future holds what is passed to it by value twice, and every
-//! future inside it whole. So the session's future owns its state and lends it to the futures inside. Those that are
-//! part of most handlers, such as [`Sending`](crate::Sending), are written by hand. No future of a session is boxed,
-//! because the session knows its handler by type. Besides the task there are two allocations: the
-//! [shared state](crate::connection::shared) and the boxed transport. What few connections need is made when it is
+//! An idle connection is small because its future is. A future stores its by-value arguments twice, and contains
+//! every future inside it. So the session's future owns its state and lends it to the futures inside. Those
+//! that are part of most handlers, such as [`Sending`](crate::Sending), are written by hand. No future of a session is
+//! boxed, because the session knows its handler by type. Besides the task there are two allocations: the [shared
+//! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
 use std::{net::SocketAddr, ops::Deref, sync::Arc};
@@ -58,10 +58,10 @@ pub(crate) mod run_handler;
 pub(crate) mod turn;
 pub(crate) mod write_progress;
 
-/// What a handshake results in, apart from the bytes that came behind its head.
+/// The result of a handshake, apart from the bytes that came after its head.
 pub(crate) struct Established {
     pub(crate) websocket: WebSocket,
-    /// What is to be sent before any message: a server's answer.
+    /// The bytes to send before any message: a server's answer.
     pub(crate) queue: Option<Box<SendQueue>>,
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) headers: Option<OwnedHeaders>,
@@ -71,7 +71,7 @@ pub(crate) struct Established {
 pub(crate) struct Session {
     pub(crate) connection: Owned,
     inbound: Inbound,
-    /// What the peer sent behind its handshake.
+    /// The bytes that the peer sent after its handshake.
     read_buffer: ReadBuffer,
 }
 
@@ -91,7 +91,7 @@ impl Session {
         Self { connection, inbound, read_buffer }
     }
 
-    /// Runs the handler on the connection until it has ended. Returns what `then` makes of the reason.
+    /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.
     pub(crate) fn run<T: DeadlineTimer, H: Handler, O>(
         self,
         timer: T,
@@ -103,7 +103,7 @@ impl Session {
         let deadlines = Deadlines::new(timer);
         let mut running =
             RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
-        // No `async fn`, and nothing is moved into the block: a future holds such things twice.
+        // No `async fn`, and nothing is moved into the block: a future holds moved values twice.
         InBatches::new(async move {
             let ended = running.run_events().await;
             let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));
@@ -114,7 +114,7 @@ impl Session {
     }
 }
 
-/// What a session works with. Its size is every idle connection's memory.
+/// The state of a session. Every idle connection holds one, so its size matters.
 struct RunningSession<T, L, D> {
     connection: Owned,
     deadlines: Deadlines<T>,
@@ -125,7 +125,7 @@ struct RunningSession<T, L, D> {
 }
 
 impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSession<T, L, D> {
-    /// Asks the handler what it wants for slow peers, before `on_connect`.
+    /// Asks the handler how to treat a slow peer, before `on_connect`.
     fn prepare(&self) -> Result<(), Interrupted> {
         let when_slow = call(|| self.handler.when_slow(&self.connection));
         let when_slow = when_slow.map_err(|_| Interrupted::BeforeConnect)?;
@@ -210,7 +210,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
     fn end_reason(&mut self, ended: Result<Disconnect, Failure>) -> Disconnect {
         let outbox = self.connection.outbox();
         let ended = outbox.failure_by_cut().map_or(ended, Err).map_err(|failure| {
-            // If a write had failed before, the rest followed from that.
+            // If a write failed earlier, the rest is a consequence of that.
             let first = outbox.take_write_error().filter(|_| failure.is_end_of_transport());
             first.map_or(failure, Failure::from)
         });
@@ -219,14 +219,14 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         reason
     }
 
-    /// Sends the peer what it can still receive, and drops the transport if it can receive nothing.
+    /// Sends the peer everything that it can still receive, and drops the transport if it can receive nothing.
     fn end_by_failure(&mut self, failure: Failure) -> Disconnect {
         let outbox = self.connection.outbox();
         match &failure {
             Failure::HandlerPanicked => {
                 outbox.close_at_once(CloseCode::INTERNAL_ERROR, "internal error");
             }
-            // Nothing more can be read, but the peer may still take what was accepted for it.
+            // Nothing more can be read, but the peer may still take the messages accepted for it.
             Failure::Protocol(ProtocolError::UnexpectedEof) | Failure::Io(_) => {
                 outbox.receive_eof();
             }
@@ -266,7 +266,7 @@ impl From<Interrupted> for Failure {
     }
 }
 
-/// Calls a handler. Not only its future may panic, but also the function that makes the future.
+/// Calls a handler. The function that creates its future may panic, and not only the future.
 fn call<F>(handler: impl FnOnce() -> F) -> Result<F, Failure> {
     contain(handler).ok_or(Failure::HandlerPanicked)
 }

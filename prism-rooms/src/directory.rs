@@ -31,7 +31,7 @@ use crate::{
 
 /// A value that can be vacant, as the values of a [`Directory`] have to be.
 pub(crate) trait Vacancy: Default {
-    /// Whether the value has no occupants. A default value has none.
+    /// Returns whether the value has no occupants. A default value has none.
     fn is_vacant(&self) -> bool;
 }
 
@@ -102,7 +102,7 @@ impl<T: Vacancy> Directory<T> {
             "or two callers could wait for each other"
         );
         let entries: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
-        // One that has become vacant since it was found is as good as one that was not found.
+        // A value that has become vacant since it was found counts as not found.
         let values: Vec<_> = entries.iter().map(|entry| entry.value.lock()).collect();
         read(&values)
     }

@@ -27,7 +27,7 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
     fn id(&self) -> Self::Id;
 
     /// Runs the hook once, when the member ends, or at once if it has ended already. The hook runs under no
-    /// locks but those that the caller holds.
+    /// locks other than the caller's.
     fn on_end(&self, hook: impl FnOnce() + Send + 'static);
 }
 
@@ -47,7 +47,7 @@ impl Member for Connection {
 pub(crate) trait RecordOwner<M: Member>: Send + Sync + 'static {
     fn records(&self) -> &MemberRecords<M>;
 
-    /// Is called when an active member has ended, and has to call [`MemberRecords::end`]. No lock is held.
+    /// Handles the end of an active member. Has to call [`MemberRecords::end`]. The caller holds no lock.
     fn member_ended(&self, id: M::Id);
 }
 

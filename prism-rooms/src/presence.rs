@@ -119,7 +119,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
         self.tracker.untrack(id, room)
     }
 
-    // ---- who is present, at this moment
+    // ---- the people who are present now
 
     /// Returns the people in a room, sorted by the bytes of their keys.
     #[must_use]

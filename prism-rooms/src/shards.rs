@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use crate::sync::{Guard, Lock};
 
-/// Enough that two of the cores of today's machines rarely want the same shard.
+/// Enough shards that two cores of a current machine rarely need the same one.
 pub(crate) const DEFAULT_SHARDS: usize = 64;
 
 /// The parts of a map. Each is a `T`, such as a `HashMap`, and holds the keys whose hash selects it.

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 /// Up to this size a buffer doubles when it grows; a larger one grows by a half.
 const DOUBLED: usize = 256 << 10;
 
-/// Grows `data` to at least `needed` bytes: by a part of what there is, so that all growth together
-/// stays linear, but by no more than the message needs. (To believe what a header claims would be
-/// something else.)
+/// Grows `data` to at least `needed` bytes: by a fraction of its size, so that all growth together
+/// stays linear, but by no more than the message needs. (To allocate the whole
+/// declared length at once would be to trust the header.)
 ///
 /// `missing` is how many bytes more will end the message; 0 if that is not known.
 pub(super) fn grow(data: &mut Vec<u8>, needed: usize, missing: usize) {
     let size = grown(data.len(), needed, missing);
-    // A vector doubles, unless it is told not to.
+    // By default, a vector doubles.
     data.reserve_exact(size - data.len());
     data.resize(size, 0);
 }

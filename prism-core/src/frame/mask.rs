@@ -56,8 +56,8 @@ fn xor_words(words: &mut [[u8; 8]], key: u64) {
     xor_each(words, key);
 }
 
-/// A loop that the compiler vectorizes, over blocks of one KiB, which it unrolls completely. (For
-/// slightly shorter blocks it makes single steps first, and then, with AVX-512, gathers and
+/// XORs in a loop that the compiler vectorizes, over blocks of one KiB, which it unrolls completely.
+/// (For slightly shorter blocks it makes single steps first, and then, with AVX-512, gathers and
 /// scatters, which take three times as long.)
 #[inline(always)]
 fn xor_each(words: &mut [[u8; 8]], key: u64) {
@@ -72,7 +72,7 @@ fn xor_each(words: &mut [[u8; 8]], key: u64) {
 fn xor(bytes: &mut [u8], mut key: [u8; 4]) -> [u8; 4] {
     let narrow = u32::from_ne_bytes(key);
     let turned = bytes.len() % 4;
-    // The compiler vectorizes a block, for one block as for thirty.
+    // The compiler vectorizes each block by itself, so a single one is fast, too.
     let (blocks, rest) = bytes.as_chunks_mut::<BLOCK>();
     for block in blocks {
         for word in block.as_chunks_mut().0 {

@@ -2,7 +2,7 @@
 //!
 //! Text that came in one piece is checked once. Text that came in several is checked twice: each
 //! piece when it arrives, so that the connection fails at the first wrong byte, and the whole at
-//! the end, because safe Rust makes a `str` in no other way. The checks are vectorized, so the
+//! the end, because safe Rust offers no other way to make a `str`. The checks are vectorized, so the
 //! second one is not worth `unsafe`.
 
 /// Returns how many bytes of `piece` are complete, valid UTF-8. Up to three more may begin a

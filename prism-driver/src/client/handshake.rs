@@ -1,9 +1,9 @@
 //! [`Exchange`]: the client's side of a handshake. Sends the request and reads the response.
 //!
 //! It reads while it writes, because a server may answer before it has read the whole request, read no more of it, and
-//! disconnect. What a server has said explains more than how the transport ended, so a refusal takes precedence over
-//! every other error if its status has arrived. Once the status of a refusal has arrived, or a write has failed,
-//! nothing can open the connection any more. What is still missing then has one second.
+//! disconnect. A server's answer explains more than the transport's error, so a refusal takes precedence over every
+//! other error if its status has arrived. Once the status of a refusal has arrived, or a write has failed,
+//! nothing can open the connection any more. The missing rest then has one second to arrive.
 
 use std::{
     future::poll_fn,
@@ -24,8 +24,8 @@ use crate::{
     session::{Established, read_buffer::ReadBuffer},
 };
 
-/// How long to wait for what is still missing, once there will be no connection: the server's answer after a failed
-/// write, or the rest of a refusal.
+/// How long to wait for missing bytes once no connection is possible: for the server's answer after a failed write, or
+/// for the rest of a refusal.
 const REST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request in progress, and the response to it.
@@ -68,7 +68,7 @@ impl<'a, T: Transport> Exchange<'a, T> {
         Self { io, read_buffer, handshake, sending: SendState::Writing(unsent) }
     }
 
-    /// Runs the exchange to its end. Calls `open` with a response that accepts.
+    /// Runs the exchange to its end. Calls `open` if the response accepts.
     pub(crate) async fn run<R: Runtime>(
         mut self,
         runtime: &R,

@@ -1,4 +1,4 @@
-//! Percent-encoding (RFC 3986 §2.1) of what users write in URLs, but a request cannot contain.
+//! Percent-encoding (RFC 3986 §2.1) of characters that users write in URLs, but that a request cannot contain.
 
 /// Encodes a path and query for a request. An empty path becomes `/` (RFC 9112 §3.2.1).
 ///
@@ -21,7 +21,7 @@ pub(crate) fn encode_target(text: &str) -> String {
     target
 }
 
-/// Returns the bytes that a text stands for.
+/// Decodes the escapes in a text.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     let (mut rest, mut decoded) = (text.as_bytes(), Vec::new());
     while let [first, behind @ ..] = rest {
@@ -55,14 +55,14 @@ fn escaped(bytes: &[u8]) -> Option<u8> {
     u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()
 }
 
-/// `pchar` of RFC 3986 §3.3, without escapes, but with `/` and brackets.
+/// Returns whether a byte is a `pchar` of RFC 3986 §3.3, without escapes, but with `/` and brackets.
 const fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',')
         || matches!(byte, b';' | b'=' | b':' | b'@' | b'/' | b'[' | b']')
 }
 
-/// As in RFC 3986 §3.4, with the exceptions of [`encode_target`].
+/// Returns whether a byte is allowed in a query by RFC 3986 §3.4, with the exceptions of [`encode_target`].
 const fn is_query_byte(byte: u8) -> bool {
     byte == b'?' || byte != b'\'' && is_path_byte(byte)
 }

@@ -32,7 +32,7 @@ thread_local! {
     static ADDED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Adds a connection to those that the caller's turn writes to at its end.
+/// Adds a connection to the list that the caller's turn writes to at its end.
 pub(crate) fn add(connection: &Arc<Shared>) {
     let push = |added: &RefCell<Vec<_>>| added.borrow_mut().push(connection.clone());
     if ADDED.try_with(push).is_err() {
@@ -104,7 +104,7 @@ impl Drop for BatchGuard<'_> {
 }
 
 /// Connections that still have to be written to, whatever happens to the session. Boxed, because most sessions never
-/// have any, and none has them for long.
+/// have any, and no session has them for long.
 #[expect(clippy::box_collection, reason = "a session's size is every idle connection's memory")]
 struct Unwritten(Option<Box<Vec<Arc<Shared>>>>);
 

@@ -1,4 +1,5 @@
-//! Sending a message: [`Sending`] waits for room in the outbox, and [`finish`] makes sure that a message leaves it.
+//! Sending a message: [`Sending`] waits for room in the outbox, and [`finish`] makes sure that a message is sent from
+//! it.
 
 use std::{
     fmt,
@@ -16,7 +17,7 @@ use crate::{
     runtime::{notice::Listening, wakeups},
 };
 
-/// Makes sure that what was put into the connection's outbox leaves.
+/// Makes sure that the contents of the connection's outbox are sent.
 pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
     match remaining {
         AfterSend::Nothing => {}
@@ -26,7 +27,7 @@ pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
     }
 }
 
-/// Kept out of [`finish`], which is inlined where handlers send.
+/// Enforces the budget. Kept out of [`finish`], which is inlined where handlers send.
 #[cold]
 fn enforce_budget(connection: &Shared) {
     connection.outbox.enforce_budget();
@@ -34,7 +35,7 @@ fn enforce_budget(connection: &Shared) {
 
 /// The future of [`Connection::send`](crate::Connection::send), which sends the message once there is room. If it is
 /// dropped while it waits, it has sent nothing.
-// Not an `async fn`: it is part of most handlers' futures, so its size is every connection's memory.
+// Not an `async fn`: it is part of most handlers' futures, so most connections hold one, and its size matters.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct Sending<'c, 'm> {
     connection: &'c Arc<Shared>,
@@ -72,7 +73,8 @@ impl<'c, 'm> Sending<'c, 'm> {
         }
     }
 
-    /// Notifies the next sender in the queue. Room is offered to one at a time, and each passes on what it leaves.
+    /// Notifies the next sender in the queue. Room is offered to one at a time, and each passes on the room that it
+    /// leaves.
     fn pass_on(&self) {
         let outbox = &self.connection.outbox;
         if self.waited && self.order == WaitOrder::Queued && !outbox.is_full() {

@@ -1,12 +1,12 @@
-//! The number of the batch that sends on this thread are added to. [`batch`](crate::connection::batch) writes the
-//! batches; an outbox only has to know whether it is already part of the current one.
+//! The number of the current batch, which this thread's sends are added to. [`batch`](crate::connection::batch) writes
+//! the batches; an outbox only has to know whether it is already part of the current one.
 
 use std::{
     cell::Cell,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The number of the next batch. Batch 0 does not exist: that is the number of an outbox that was in none.
+/// The number of the next batch. Batch 0 does not exist: an outbox that was in no batch has this number.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {

@@ -1,4 +1,4 @@
-//! [`Budget`]: the limit on the memory that a server holds for all peers that do not read what is sent to them.
+//! [`Budget`]: the limit on the memory that a server holds for all peers that do not read.
 //!
 //! ```text
 //!   the transport takes no more          BudgetEntry::new          the outbox is counted
@@ -7,13 +7,13 @@
 //!   nothing is left, or all is lost      remove                    no longer counted
 //! ```
 //!
-//! A connection is counted from the moment when its task sees that the transport takes no more until nothing is unsent.
+//! Counting begins when a connection's task sees that the transport takes no more, and ends when nothing is unsent.
 //! So a connection that keeps up pays nothing, not even the memory of an entry, which lies with the unsent bytes. The
 //! stalled connections are kept in the order in which their peers last took something, so the next one to evict is
 //! found without a search.
 //!
-//! What is counted is memory: a buffer as it was allocated, not what is left in it. A frame that many outboxes share is
-//! in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
+//! The budget counts memory: a buffer as it was allocated, not the bytes left in it. A frame that many outboxes share
+//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
 //! identifies it.
 //!
 //! The thread that exceeds the limit evicts, and the evicted connection's own task ends that connection. The memory is
@@ -40,8 +40,8 @@ pub(crate) mod tests;
 /// The memory that a frame takes besides its bytes: its allocations and its entry here.
 const FRAME_OVERHEAD: usize = 160;
 
-/// The memory that a stalled connection takes besides that of its outbox: its entry here, and what is boxed while
-/// something waits for its peer.
+/// The memory that a stalled connection takes besides that of its outbox: its entry here, and the state that is boxed
+/// while something waits for its peer.
 const STALLED_OVERHEAD: usize = 512;
 
 /// The stalled connections of a server and the memory that they hold.
@@ -142,7 +142,7 @@ impl Budget {
 }
 
 impl BudgetEntry {
-    /// Counts an outbox that holds these frames and this much memory of its own.
+    /// Counts an outbox that holds these frames and this much own memory.
     pub(crate) fn new<'m>(
         budget: &Arc<Budget>,
         connection: Weak<dyn Evict>,
@@ -167,7 +167,7 @@ impl BudgetEntry {
         self.budget.change(|account| account.release(frame));
     }
 
-    /// Updates how much memory the outbox has of its own.
+    /// Updates how much own memory the outbox has.
     pub(crate) fn resize(&mut self, memory: usize) {
         if memory != self.memory {
             self.budget.change(|account| account.held = account.held + memory - self.memory);

@@ -1,8 +1,8 @@
 //! Ending a connection at once, without a close handshake.
 //!
-//! The thread that wants this tears the connection down itself: the transport, the hooks, and the tasks that wait. It
-//! does not leave that to the connection's task, which may be in a handler that takes long. The task learns of the end
-//! when it would sleep next. An [eviction](Outbox::evict) is the exception: its caller only frees what was unsent.
+//! The calling thread tears the connection down: it drops the transport, runs the hooks, and wakes the waiting tasks.
+//! It does not leave that to the connection's task, which may be running a slow handler. The task learns of the
+//! end when it would next sleep. An [eviction](Outbox::evict) is the exception: its caller only frees the unsent bytes.
 
 use std::sync::atomic::Ordering;
 
@@ -29,8 +29,8 @@ impl Outbox {
     }
 
     /// Ends the connection if its entry in the budget still has this number, and returns whether it has. When this
-    /// returns, what was unsent is gone. The rest of an abort, which is to drop the transport and to run the hooks, is
-    /// left to the owner, which has to be [woken](Self::wake_evicted): a thread that sends may hold locks that
+    /// returns, the unsent bytes are gone. The rest of an abort, which is to drop the transport and to run the hooks,
+    /// is left to the owner, which has to be [woken](Self::wake_evicted): a thread that sends may hold locks that
     /// transport and hooks need.
     pub(crate) fn evict(&self, number: u64) -> bool {
         let mut state = self.lock();

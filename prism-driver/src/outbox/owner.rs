@@ -1,4 +1,4 @@
-//! What the task that owns a connection does with its outbox.
+//! The operations on an outbox that are for the task that owns the connection.
 
 use std::{
     io,
@@ -28,11 +28,11 @@ impl Outbox {
         let owner = state.owner.take();
         state.blocked = false;
         drop(state);
-        drop(owner); // it is not ours: it may run anything
+        drop(owner); // foreign code, which may run anything
     }
 
-    /// Writes what is unsent. Returns whether the transport has taken something since the last call, or has failed. Is
-    /// ready when nothing is left.
+    /// Writes the unsent bytes. Returns whether the transport has taken something since the last call, or has failed.
+    /// Is ready when nothing is left.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut state = self.lock();
         let owner = state.owner.take();
@@ -49,8 +49,8 @@ impl Outbox {
         (took, written.map(|_| ()))
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is unsent. To be called when the transport takes no
-    /// more.
+    /// Counts the unsent bytes in a budget, from now on until nothing is unsent. To be called when the transport takes
+    /// no more.
     pub(crate) fn count_in(
         &self,
         budget: &Arc<Budget>,
@@ -60,7 +60,7 @@ impl Outbox {
         budget.enforce();
     }
 
-    /// Enforces the budget that what is unsent is counted in.
+    /// Enforces the budget in which the unsent bytes are counted.
     pub(crate) fn enforce_budget(&self) {
         let budget = self.lock().budget_entry().map(|entry| entry.budget().clone());
         if let Some(budget) = budget {
@@ -83,7 +83,7 @@ impl Outbox {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
-    /// Notes that the peer has taken something that it had kept waiting, which is a sign of life.
+    /// Notes that the peer has taken bytes after making them wait, which is a sign of life.
     pub(crate) fn note_resumed(&self) {
         self.resumed.store(true, Ordering::Relaxed);
     }
@@ -120,7 +120,7 @@ impl Outbox {
             return Err(cut.into());
         }
         if state.is_transport_gone() {
-            // The transport was given up while a handler ran, and all that was kept of it has been read.
+            // The transport was given up while a handler ran, and all bytes kept from it have been read.
             return Err(ProtocolError::CloseTimeout.into());
         }
         if !write_blocked && !state.is_idle() {
@@ -157,12 +157,12 @@ impl Outbox {
         self.lock().outbound.receive_eof();
     }
 
-    /// Does what is due at `now`.
+    /// Does everything that is due at `now`.
     pub(crate) fn handle_timeout(&self, now: Duration, heard: bool) -> Result<(), ProtocolError> {
         self.lock().encode(|outbound, out| outbound.handle_timeout(now, heard, out))
     }
 
-    /// Returns what the protocol wants done with the transport.
+    /// Returns whether to read the transport, and whether to shut its write side down.
     pub(crate) fn wants(&self) -> Wants {
         let outbound = &self.lock().outbound;
         Wants { read: outbound.wants_read(), shutdown: outbound.wants_shutdown() }
@@ -173,7 +173,7 @@ impl Outbox {
         self.lock().is_transport_gone()
     }
 
-    /// Announces the end of the connection. Nothing more is accepted, but what was accepted can still be flushed.
+    /// Announces the end of the connection. Nothing more is accepted, but accepted messages can still be flushed.
     pub(crate) fn end(&self) {
         self.announce_end(self.lock());
     }
@@ -186,8 +186,8 @@ impl Outbox {
         drop((io, owner));
     }
 
-    /// Does the same as [`give_up`](Self::give_up) while a handler runs. What the peer has sent by now, perhaps its
-    /// close frame, can be read when the handler is done.
+    /// Does the same as [`give_up`](Self::give_up) while a handler runs. Everything that the peer has sent by now,
+    /// perhaps its close frame, can be read when the handler is done.
     pub(crate) fn give_up_unread(&self) {
         self.lock().keep_unread();
         self.give_up();

@@ -106,7 +106,7 @@ impl SendQueue {
         count
     }
 
-    /// Appends the last `unwritten_payload` bytes of a message. The queue must hold nothing but what is left of the
+    /// Appends the last `unwritten_payload` bytes of a message. The queue must hold nothing but the rest of the
     /// message's header.
     pub(crate) fn append_rest(&mut self, message: &PreparedMessage, unwritten_payload: usize) {
         let left = self.own.len() + unwritten_payload;
@@ -178,7 +178,7 @@ impl SendQueue {
     /// Makes room for this many more own bytes.
     ///
     /// A large buffer gets only a sixteenth more than it needs. Doubling it could make a peer that does not read cost
-    /// twice the memory of what waits for it.
+    /// twice the memory of the waiting bytes.
     #[cold]
     fn grow(&mut self, bytes: usize) {
         if self.own.try_reclaim(bytes) {

@@ -1,5 +1,5 @@
-//! Loom tests: every interleaving of tasks that send, wait, close and end a connection with the task that writes. A task
-//! that would wait forever is a deadlock, which loom reports.
+//! Loom tests: every interleaving of tasks that send, wait, close and end a connection with the task that writes. A
+//! task that would wait forever is a deadlock, which loom reports.
 
 use std::{
     io,
@@ -36,9 +36,9 @@ const FRAME: usize = 3;
 
 const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xE8];
 
-/// A transport that takes a limited number of bytes and keeps them. As with many real ones, room wakes only the task
-/// whose write was the last to find none, and no task if a write has succeeded since. (The lock is not part of the
-/// model: each call is atomic.)
+/// A transport that takes a limited number of bytes and keeps them. As with many real transports, new room wakes only
+/// the task whose write was the last to find no room, and no task if a write has succeeded since. (The lock is not part
+/// of the model: each call is atomic.)
 #[derive(Clone)]
 struct Sink(Arc<Mutex<SinkState>>);
 
@@ -109,8 +109,8 @@ impl AsyncWrite for Sink {
     }
 }
 
-/// Like loom's own, but never switches threads while a waker is cloned or woken, because that happens within locks of
-/// other crates, which loom does not know.
+/// Blocks on a future as loom's own function does, but never switches threads while a waker is cloned or woken, because
+/// that happens within locks of other crates, which loom does not know.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unparker(AtomicBool, Thread);
 

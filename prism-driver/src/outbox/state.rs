@@ -1,4 +1,4 @@
-//! [`OutboxState`]: what is behind an outbox's lock: the transport, the sending half of the protocol, and the bytes
+//! [`OutboxState`]: the contents of an outbox's lock: the transport, the sending half of the protocol, and the bytes
 //! between them.
 
 use std::{
@@ -24,9 +24,9 @@ use crate::{
     runtime::Transport,
 };
 
-/// From this size on, a payload goes to the transport from where it lies, if nothing waits before it and it needs no
-/// mask: the copy that this saves costs more than another write. What the transport does not take is copied, or shared
-/// with the next connections that are sent the same.
+/// From this size on, a payload goes to the transport without a copy, if nothing waits ahead of it and it needs no
+/// mask: the copy would cost more than another write. Bytes that the transport does not take are copied, or shared with
+/// the next connections that are sent the same message.
 const LARGE: usize = 16 << 10;
 
 pub(crate) struct OutboxState {
@@ -48,20 +48,20 @@ pub(crate) struct OutboxState {
     pub(crate) batch: u64,
     pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
-    /// What few connections have.
+    /// State that few connections need.
     pub(crate) cold: Option<Box<ColdState>>,
 }
 
-/// What has become of the bytes that were unsent.
+/// The fate of the bytes that were unsent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// All have left.
     All,
-    /// A write has failed: what was left is lost, and nothing more can be sent.
+    /// A write has failed: the remaining bytes are lost, and nothing more can be sent.
     Failed,
 }
 
-/// How far the connection's end has come.
+/// The progress of the connection's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     NotYet,
@@ -86,21 +86,21 @@ pub(crate) enum Cut {
 pub(crate) struct ColdState {
     /// The headers of the handshake, until `on_connect` has run: an idle connection should not hold them.
     pub(crate) headers: Option<OwnedHeaders>,
-    /// Why the transport takes no more.
+    /// The reason why the transport takes no more.
     pub(super) write_error: Option<io::Error>,
-    /// What the peer had sent when the transport was given up with a handler still running. Boxed, because each
+    /// The bytes that the peer had sent when the transport was given up while a handler ran. Boxed, because each
     /// handshake leaves some cold state behind, and very few connections have this.
     pub(super) unread: Option<Box<io::Cursor<Vec<u8>>>>,
     /// How many bytes have been written since a task first asked.
     pub(super) written: Option<u64>,
-    /// How many bytes were unsent when the transport went.
+    /// How many bytes were unsent when the transport was dropped.
     pub(super) lost: u64,
     /// How many messages found no room.
     pub(crate) missed: u64,
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
     pub(crate) waiters: Option<Arc<Waiters>>,
-    /// What is to be run when the connection has ended.
+    /// The hooks to run when the connection has ended.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -140,7 +140,7 @@ impl ColdState {
 }
 
 impl OutboxState {
-    /// `queue` has what is to be sent before any message, that is, the handshake.
+    /// Creates the state. `queue` has the bytes to send before any message, that is, the handshake.
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
@@ -169,7 +169,7 @@ impl OutboxState {
         self.cold.get_or_insert_default()
     }
 
-    // ---- what is to be sent
+    // ---- the bytes to be sent
 
     /// Sends a message. A large one is written at once, as far as the transport takes it.
     pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
@@ -217,7 +217,7 @@ impl OutboxState {
         self.queue.as_ref()?.budget_entry()
     }
 
-    /// Counts what is unsent in a budget, from now on until nothing is unsent.
+    /// Counts the unsent bytes in a budget, from now on until nothing is unsent.
     pub(crate) fn count_in(
         &mut self,
         budget: &Arc<Budget>,
@@ -248,7 +248,7 @@ impl OutboxState {
         }
     }
 
-    /// How many bytes were unsent when the transport went.
+    /// Returns how many bytes were unsent when the transport was dropped.
     pub(crate) fn lost(&self) -> u64 {
         self.cold.as_ref().map_or(0, |cold| cold.lost)
     }
@@ -256,7 +256,7 @@ impl OutboxState {
     /// Takes the headers, if they are still there.
     pub(crate) fn take_headers(&mut self) -> Option<OwnedHeaders> {
         let headers = self.cold.as_mut()?.headers.take();
-        // There is nothing else, unless `on_connect` was busy.
+        // The cold state is empty now, unless `on_connect` has added to it.
         self.cold.take_if(|cold| cold.is_empty());
         headers
     }
@@ -306,7 +306,7 @@ impl OutboxState {
         }
     }
 
-    /// Returns what to send in place of a message that other connections get as well.
+    /// Returns the shared form of a message that other connections get as well.
     pub(super) fn share(&self, message: Message<'_>) -> Option<PreparedMessage> {
         match self.outbound.role() {
             Role::Server if message.as_bytes().len() >= MIN_SHARED => {
@@ -330,7 +330,7 @@ pub(crate) fn noop_waker() -> Waker {
     Waker::noop().clone()
 }
 
-/// What a sender hands over.
+/// A message as the sender passes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outgoing<'m> {
     Message(Message<'m>),

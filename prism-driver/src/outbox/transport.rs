@@ -1,4 +1,4 @@
-//! What an [`OutboxState`] does with its transport: writes, reads, and gives it up.
+//! The transport of an [`OutboxState`]: how it is written to, read, and given up.
 
 use std::{
     io::{self, Read},
@@ -18,19 +18,18 @@ use crate::{
     runtime::{Transport, contain::contain_locked},
 };
 
-/// Pieces that are this many bytes together are copied into one: the kernel takes longer over many small pieces than
-/// the copy costs, because they lie in warm memory.
+/// Pieces of up to this many bytes in total are copied into one: many small pieces cost the kernel more than the copy
+/// does, because they are in cached memory.
 const GATHERED: usize = 32 << 10;
 
-/// How much of what the peer has sent is kept when the transport is given up before it was read: as much as the default
-/// limit of a message.
+/// The maximum number of unread bytes that are kept when the transport is given up: the default limit of a message.
 const UNREAD: usize = 1 << 20;
 
-/// How much of that is read at once.
+/// How many of them are read at once.
 const UNREAD_AT_ONCE: usize = 64 << 10;
 
 impl OutboxState {
-    /// Writes what is unsent and flushes the transport. Is ready when nothing is left to do.
+    /// Writes the unsent bytes and flushes the transport. Is ready when nothing is left to do.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
         let mut written = ready!(self.poll_write_with(cx, &mut &[][..]));
         if written.is_ok() && self.unflushed {
@@ -45,14 +44,14 @@ impl OutboxState {
         })
     }
 
-    /// Writes as [`poll_write`](Self::poll_write) does, in place of the owner. A panic of the transport is a failed
-    /// write: it must not end the sender.
+    /// Writes as [`poll_write`](Self::poll_write) does, on behalf of the owner. A panic of the transport counts as a
+    /// failed write: it must not end the sender.
     pub(crate) fn write_for_owner(&mut self, waker: &Waker) -> Poll<Written> {
         let written = contain_locked(|| self.poll_write(&mut Context::from_waker(waker)));
         written.unwrap_or_else(|| self.fail_by_panic())
     }
 
-    /// Writes the head of a message, which alone is unsent, and then its payload from where it lies, in place of the
+    /// Writes the head of a message, when nothing else is unsent, and then its payload without a copy, on behalf of the
     /// owner.
     pub(crate) fn write_payload_for_owner(&mut self, message: Message<'_>) {
         // No task is to be woken: the owner writes the rest, and waits then.
@@ -67,7 +66,7 @@ impl OutboxState {
         }
     }
 
-    /// Reads once, from the transport or from what was kept of it.
+    /// Reads once, from the transport or from the bytes kept when it was given up.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -79,13 +78,13 @@ impl OutboxState {
         }
     }
 
-    /// Reads what is there, so that it can be received when the transport is gone.
+    /// Reads the bytes that have arrived, so that they can be received when the transport is gone.
     pub(crate) fn keep_unread(&mut self) {
         let Some(io) = &mut self.io else { return };
         let (waker, mut io) = (noop_waker(), Pin::new(io));
         let mut cx = Context::from_waker(&waker);
         let (mut unread, mut len) = (Vec::new(), 0);
-        // A transport may wait once before it looks.
+        // A transport may wait once before it looks for data.
         let mut looks = 0..2;
         while looks.next().is_some() && len < UNREAD {
             unread.resize(len + UNREAD_AT_ONCE, 0);
@@ -135,8 +134,8 @@ impl OutboxState {
         self.cold.as_mut()?.write_error.take()
     }
 
-    /// Notes that nothing can be sent any more. What the peer has sent can still be read: an error in one direction
-    /// does not end the other, and the peer's close frame says how the connection ended (RFC 6455 §7.1.5).
+    /// Notes that nothing can be sent any more. The peer's bytes can still be read: an error in one direction does not
+    /// end the other, and the peer's close frame says how the connection ended (RFC 6455 §7.1.5).
     fn fail_writing(&mut self, error: io::Error) {
         self.outbound.handle_write_error();
         self.discard_unsent();
@@ -171,8 +170,8 @@ impl OutboxState {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is unsent, and then a payload that follows it directly. `tail` becomes what the transport has not
-    /// taken of the payload.
+    /// Writes the unsent bytes, and then a payload that follows them directly. `tail` becomes the part of the payload
+    /// that the transport has not taken.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
         let outcome = loop {
             let front = self.unsent_bytes();
@@ -195,7 +194,7 @@ impl OutboxState {
         outcome
     }
 
-    /// Keeps what the transport has not taken of a message.
+    /// Keeps the part of a message that the transport has not taken.
     fn keep_rest(&mut self, message: Message<'_>, payload: &[u8]) {
         if payload.is_empty() {
             return;

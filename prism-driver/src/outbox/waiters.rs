@@ -1,4 +1,4 @@
-//! [`Waiters`]: the tasks that wait for something of a connection.
+//! [`Waiters`]: the tasks that wait for an event on a connection.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ pub(crate) enum Room {
     All,
 }
 
-/// The tasks that wait for something of a connection. Made by the first that waits, because on most connections none
-/// ever does. A task asks for this first and checks afterwards whether it has to wait. So a thread that changes
-/// something with the outbox locked, and finds no waiters, has none to wake.
+/// The tasks that wait for an event on a connection. Created by the first task that waits, because on most connections
+/// no task ever does. A task asks for this first and checks afterwards whether it has to wait. So a thread that changes
+/// something with the outbox locked, and finds no waiters, has no task to wake.
 #[derive(Default)]
 pub(crate) struct Waiters {
     /// There is room again, or never will be: for senders that wait in turn.
@@ -28,7 +28,7 @@ pub(crate) struct Waiters {
 
 impl Waiters {
     /// Wakes tasks because bytes have left and perhaps made room. When nothing is left, all senders that wait for room
-    /// are woken: if only one were, it might be a future that is not polled, and would keep the room from the others.
+    /// are woken: a single one might be a future that is not polled, and would keep the room from the others.
     pub(crate) fn notify_progress(&self, room: Room) {
         self.progress.notify(usize::MAX);
         match room {

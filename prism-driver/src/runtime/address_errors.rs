@@ -1,8 +1,8 @@
-//! Errors that say which address they are about.
+//! Errors that name the addresses that they are about.
 
 use std::{io, net::SocketAddr};
 
-/// Prefixes an error with what it is about.
+/// Prefixes an error with its subject.
 pub(crate) fn with_context(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }

@@ -1,8 +1,8 @@
 //! [`Notice`]: notifies waiting tasks. [`Deferring`]: makes sure that no waker runs under a lock.
 //!
-//! `event-listener`, and so `async-channel`, wake tasks while they hold a lock. A waker is foreign code: it may drop or
-//! poll the waiting future, which takes the same lock. So the future is polled with a [`DeferredWaker`] in place of the
-//! task's own, and every caller that may wake it [holds wake-ups](hold_wakeups) until the lock is free.
+//! `event-listener`, and with it `async-channel`, wakes tasks while it holds a lock. A waker is foreign code: it may
+//! drop or poll the waiting future, which takes the same lock. So the future is polled with a [`DeferredWaker`] in
+//! place of the task's own, and every caller that may wake it [holds wake-ups](hold_wakeups) until the lock is free.
 
 use std::{
     pin::Pin,
@@ -38,8 +38,8 @@ impl Notice {
         Box::pin(Deferring::new(self.0.listen()))
     }
 
-    /// Returns when `done` returns true. `done` is not called again afterwards, so it may take what it finds. Code that
-    /// makes `done` true has to call [`notify`](Self::notify) afterwards.
+    /// Returns when `done` returns true. `done` is not called again afterwards, so it may take the value that it finds.
+    /// Code that makes `done` true has to call [`notify`](Self::notify) afterwards.
     pub(crate) async fn wait_until(&self, done: impl Fn() -> bool) {
         while !done() {
             let noticed = self.listen();

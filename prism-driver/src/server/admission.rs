@@ -5,10 +5,10 @@
 //! quarter of a second: as much as a lost packet costs, and long enough that a rush of good clients does not evict
 //! itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
 //!
-//! A page may take longer. It is judged by its [progress](crate::session::write_progress), not by a deadline. What the
-//! transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it needs a
-//! permit for a page, which can be evicted after five seconds. Because there are two pools of permits, slow readers cannot
-//! block handshakes, and handshakes cannot block pages.
+//! A page may take longer. It is limited by its [progress](crate::session::write_progress), not by a deadline. The part
+//! that the transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it
+//! needs a permit for a page, which can be evicted after five seconds. Because there are two pools of permits, slow
+//! readers cannot block handshakes, and handshakes cannot block pages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,7 +64,7 @@ impl<N: Network> Admission<N> {
                 pool.evict_oldest();
                 continue;
             }
-            // Not only an eviction can make room: a handshake that completes releases its permit, too.
+            // An eviction is not the only way to make room: a handshake that completes releases its permit, too.
             let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
             let released = or(self.handshakes.until(changed), self.pages.until(changed));
             until(network, due, or(released, registry.until(changed))).await;
@@ -89,18 +89,18 @@ impl<N: Network> Admission<N> {
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
 
-    /// Evicts all handshakes, and those that are admitted from now on.
+    /// Evicts all handshakes, including those that are admitted later.
     pub(crate) fn evict_handshakes(&self) {
         self.handshakes.evict_all();
     }
 
-    /// Evicts all pages, and those that are admitted from now on.
+    /// Evicts all pages, including those that are admitted later.
     pub(crate) fn evict_pages(&self) {
         self.pages.evict_all();
     }
 
-    /// Returns when the next handshake or page may be evicted, and from which pool; `None` if there is room. The time is
-    /// [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
+    /// Returns when the next handshake or page may be evicted, and from which pool; `None` if there is room. The time
+    /// is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &PermitPool)> {
         let slots = self.websockets.registry.len();
         let evicting = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;

@@ -15,7 +15,7 @@ use crate::{
 
 /// A request that becomes a connection. The 101 is encoded, but not sent yet.
 pub(crate) struct Upgrade<E> {
-    /// What the router found for the request.
+    /// The endpoint that the router found for the request.
     endpoint: E,
     established: Established,
 }

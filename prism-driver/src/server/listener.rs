@@ -13,9 +13,9 @@ use crate::runtime::address_errors::all_failed;
 /// full retries after one second, and then at growing intervals.
 const BACKLOG: i32 = 4096;
 
-/// How many unsent bytes the kernel accepts per connection (`TCP_NOTSENT_LOWAT`). What the kernel has accepted is out
-/// of the driver's control: the high-water mark does not cover it, and the driver cannot tell how slowly the peer reads
-/// before a third of it has been sent. By default, the kernel would accept megabytes.
+/// How many unsent bytes the kernel accepts per connection (`TCP_NOTSENT_LOWAT`). Bytes that the kernel has accepted
+/// are out of the driver's control: the high-water mark does not cover them, and the driver cannot tell how slowly the
+/// peer reads before a third of them has been sent. By default, the kernel would accept megabytes.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const NOTSENT_LOWAT: u32 = 128 << 10;
 
@@ -88,7 +88,7 @@ fn listen_on(
     configure: impl Fn(&Socket) -> io::Result<()>,
 ) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // So that a restarted server need not wait for its old connections. (On Windows, the option means something else.)
+    // Lets a restarted server bind despite its old connections. (On Windows, the option means something else.)
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     configure(&socket)?;

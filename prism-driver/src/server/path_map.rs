@@ -89,7 +89,7 @@ fn has_drive(value: &str) -> bool {
     matches!(value.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
-/// What file systems treat as a separator.
+/// The characters that file systems treat as separators.
 const SEPARATORS: [char; 2] = ['/', '\\'];
 
 /// The reason why a part of a path cannot be the value of a parameter.

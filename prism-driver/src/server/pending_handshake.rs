@@ -33,7 +33,7 @@ pub(crate) struct PendingHandshake<N: Network> {
     pub(crate) peer_addr: SocketAddr,
 }
 
-/// What happens first while an answer is sent under a handshake's permit.
+/// The first event while an answer is sent under a handshake's permit.
 enum First {
     Sent(io::Result<()>),
     /// A permit for a page was acquired, or `None`: the deadline passed.
@@ -86,7 +86,7 @@ impl<N: Network> PendingHandshake<N> {
 
     /// Sends an answer, and returns whether the transport accepted all of it. If the transport does not accept it at
     /// once, sending needs a permit for a page. Until one is free, sending continues under the handshake's permit, for
-    /// what is left of the handshake timeout.
+    /// the rest of the handshake timeout.
     async fn send(&mut self, reply: PlainReply) -> bool {
         let Self { stream, permit, shared, .. } = self;
         let network = shared.network();

@@ -133,7 +133,7 @@ impl From<HandshakeError> for PlainReply {
 }
 
 /// Discards input until the peer closes its side as well, for at most [`LINGER_TIMEOUT`] and [`MAX_DISCARDED`] bytes.
-/// (Closing a socket with unread input resets the connection, and a reset destroys what is still in flight.)
+/// (Closing a socket with unread input resets the connection, and a reset destroys the bytes still in flight.)
 pub(crate) async fn linger<R: Runtime>(runtime: &R, io: &mut impl Transport) {
     // The answer is sent: a failure or a timeout changes nothing.
     let _ = within(runtime, LINGER_TIMEOUT, discard_input(io)).await;

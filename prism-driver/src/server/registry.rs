@@ -28,7 +28,7 @@ pub(super) struct Inner {
     pub(super) entries: Slab<Entry>,
     /// How many entries have a connection.
     open: usize,
-    /// When the task of the timers has to look for due ones.
+    /// When the task of the timers has to look for due timers.
     pub(super) next_scan: Moment,
     /// During a shutdown: how connections have ended since it began.
     shutdown: Option<Shutdown>,

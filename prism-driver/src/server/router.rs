@@ -33,7 +33,7 @@ pub(crate) struct Router<E> {
 
 struct Route<E> {
     endpoint: E,
-    /// What connections keep of a request without query, parameters and subprotocol. They share it.
+    /// The information that connections keep of a request without query, parameters and subprotocol. They share it.
     info: Arc<RequestInfo>,
 }
 
@@ -58,7 +58,7 @@ impl<E: Clone> Router<E> {
         self.pages.insert(path, |_| page);
     }
 
-    /// Returns what to do with a request. If a page's function or the authorization function panics, the answer is a
+    /// Selects the answer to a request. If a page's function or the authorization function panics, the answer is a
     /// 500.
     pub(crate) fn decide(
         &self,
@@ -72,7 +72,7 @@ impl<E: Clone> Router<E> {
         })
     }
 
-    /// If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
+    /// Dispatches a request. If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
     fn dispatch(
         &self,
         request: &Request<'_>,

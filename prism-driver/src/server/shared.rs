@@ -1,4 +1,4 @@
-//! [`ServerShared`]: what the tasks of a server share.
+//! [`ServerShared`]: the state that the tasks of a server share.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     server::{admission::Admission, endpoint::Endpoint, router::Router, websockets::WebSockets},
 };
 
-/// What the tasks of a server share.
+/// The state that the tasks of a server share.
 pub(crate) struct ServerShared<N: Network> {
     pub(crate) websockets: Arc<WebSockets<N>>,
     pub(crate) router: Router<Arc<dyn Endpoint<N>>>,

@@ -27,13 +27,14 @@ pub(crate) struct WebSockets<R: Runtime> {
     pub(crate) options: ServerOptions,
     pub(crate) policy: UpgradePolicy,
     pub(crate) registry: Registry,
-    /// Limits what all connections together may buffer for peers that do not read.
+    /// Limits how much all connections together may buffer for peers that do not read.
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: ServerStats,
 }
 
 impl<R: Runtime> WebSockets<R> {
-    /// Also spawns the task of the timers. After [`Registry::expect_no_more`], it ends with the last connection.
+    /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
+    /// last connection.
     pub(crate) fn new(
         runtime: R,
         options: ServerOptions,

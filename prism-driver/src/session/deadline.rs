@@ -17,15 +17,15 @@ use crate::{
 };
 
 /// A session's clock and timer. A session that is served alone has [one of the runtime's](OwnTimer). The sessions of
-/// a server share one, because a timer of its own is much memory for an idle connection.
+/// a server share one, because a separate timer would take much memory for an idle connection.
 pub(crate) trait DeadlineTimer {
-    /// Returns how slowly the peer may take what is sent to it.
+    /// Returns how slowly the peer may take the bytes that are sent to it.
     fn write_limits(&self) -> WriteLimits;
 
     /// Returns the time.
     fn now(&self) -> Duration;
 
-    /// Sets the timer, in place of what it was set for.
+    /// Sets the timer, replacing its previous time.
     fn set(&mut self, due: Duration);
 
     /// Stops the timer.
@@ -37,16 +37,16 @@ pub(crate) trait DeadlineTimer {
     /// Notes that a handler still runs though its connection's transport is gone.
     fn note_stuck(&self, _connection: &Connection) {}
 
-    /// Is ready once when the timer has fired, which may be some time after it was due.
+    /// Waits for the timer. Is ready once when it has fired, which may be some time after it was due.
     fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A session's next deadline, and how its peer takes what is sent to it. It is every idle connection's memory.
+/// A session's next deadline, and the progress of its peer. Every idle connection holds one, so its size matters.
 pub(crate) struct Deadlines<T> {
     timer: T,
     /// When the timer fires, if it is set.
     set_for: Option<Moment>,
-    /// How the peer takes what is waiting for it, while something is. Boxed, because that is rare.
+    /// The progress of the peer, while something waits for it. Boxed, because that is rare.
     backlog: Option<Box<Backlog>>,
 }
 
@@ -72,8 +72,8 @@ impl<T: DeadlineTimer> Deadlines<T> {
         self.backlog = None;
     }
 
-    /// Is ready with the time when a deadline has passed. `protocol` is the protocol's next deadline; the backlog's
-    /// is known. A deadline at the [beginning of time](Moment::BEGINNING) only asks to be told the time.
+    /// Waits until a deadline has passed, and returns the time. `protocol` is the protocol's next deadline; the
+    /// backlog's is known. A deadline at the [beginning of time](Moment::BEGINNING) is only a request for the time.
     pub(super) fn poll_passed(
         &mut self,
         connection: &Connection,
@@ -98,7 +98,7 @@ impl<T: DeadlineTimer> Deadlines<T> {
         Poll::Ready(self.timer.now())
     }
 
-    /// Returns whether the peer takes what waits for it too slowly.
+    /// Returns whether the peer takes the waiting bytes too slowly.
     pub(super) fn is_write_stalled(&mut self, now: Duration) -> bool {
         let limits = self.timer.write_limits();
         let backlog = self.backlog.as_mut();

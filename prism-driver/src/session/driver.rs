@@ -1,9 +1,8 @@
-//! [`ConnectionDriver`]: moves a connection's bytes both ways, and judges its deadlines.
+//! [`ConnectionDriver`]: moves a connection's bytes both ways, and enforces its deadlines.
 //!
-//! It writes first, then reads, and looks at the clock last, so a peer whose bytes are waiting does not
-//! count as silent. While a handler runs nothing is read, so silence is not held against the peer then. A peer that
-//! takes bytes it had kept waiting is alive even if it answers no ping: our ping may be far behind in what it has yet
-//! to read.
+//! It writes first, then reads, and looks at the clock last, so a peer whose bytes are waiting does not count as
+//! silent. While a handler runs, nothing is read, so the peer's silence is not counted against it. A peer that accepts
+//! bytes after making them wait is alive even if it answers no ping: many bytes may be queued ahead of our ping.
 
 use std::{
     future::poll_fn,
@@ -24,11 +23,11 @@ use crate::{
     },
 };
 
-/// What the task that owns a connection does with it. (The transport is in the [outbox](crate::outbox), behind its
-/// lock, so that senders can write as well.)
+/// Drives a connection for the task that owns it. (The transport is in the [outbox](crate::outbox), behind its lock, so
+/// that senders can write as well.)
 ///
 /// A session makes one for each step, and one for each call of its [handler](crate::session::run_handler), which
-/// borrows the connection as well. What lasts is in the connection and the deadlines.
+/// borrows the connection as well. Lasting state is in the connection and the deadlines.
 pub(crate) struct ConnectionDriver<'a, T> {
     pub(super) connection: &'a Connection,
     pub(super) deadlines: &'a mut Deadlines<T>,
@@ -42,10 +41,10 @@ struct WriteSide {
     over: bool,
 }
 
-/// What a session does while a deadline passes.
+/// The activity of a session while a deadline passes.
 enum Phase<'a> {
-    /// It handles what it has received, or waits for its turn. It does not read, so the peer cannot be blamed for
-    /// silence. But a close has to end: the handler may be waiting for just that.
+    /// It handles received bytes, or waits for its turn. It does not read, so the peer's silence is not counted
+    /// against it. But a close still has to end in time: the handler may be waiting for just that.
     Handling,
     /// It waits for the peer.
     Reading(&'a mut Inbound),
@@ -58,7 +57,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         Self { connection, deadlines }
     }
 
-    /// Writes what is waiting, and reads until bytes have come.
+    /// Writes the unsent bytes, and reads until bytes have arrived.
     pub(crate) fn fill(
         mut self,
         read_buffer: &'a mut ReadBuffer,
@@ -89,8 +88,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         })
     }
 
-    /// Finishes: sends what is left, shuts the write side down when the protocol wants it, and waits for the peer to
-    /// end its side, dropping what it still sends, as [`session`](crate::session#how-it-ends) explains.
+    /// Finishes: sends the remaining bytes, shuts the write side down when the protocol calls for it, and waits for the
+    /// peer to end its side, dropping whatever it still sends, as [`session`](crate::session#how-it-ends) explains.
     pub(crate) fn linger(
         mut self,
         read_buffer: &'a mut ReadBuffer,
@@ -100,7 +99,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if !self.connection.outbox().is_transport_gone() {
                 // After a failed write, no close frame is on its way that a reset could destroy.
                 if !self.connection.outbox().has_write_failed() {
-                    // Whatever ends this, the handler has been told already.
+                    // However this ends, the handler has been told already.
                     if self.poll_linger(cx, read_buffer, &mut shut).is_pending() {
                         read_buffer.shrink();
                         return Poll::Pending;
@@ -118,14 +117,14 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         self.connection.outbox().give_up();
     }
 
-    /// Drops the transport while a handler runs, but keeps what the peer has sent.
+    /// Drops the transport while a handler runs, but keeps the bytes that the peer has sent.
     pub(super) fn give_up_unread(&mut self) {
         self.deadlines.clear();
         self.connection.outbox().give_up_unread();
     }
 
-    /// Writes, shuts the write side down when the protocol wants it, and judges deadlines. Is ready when nothing is
-    /// left to do for the peer, or with a failure.
+    /// Writes, shuts the write side down when the protocol calls for it, and enforces deadlines. Completes when nothing
+    /// is left to do for the peer, or fails.
     pub(super) fn poll_flush_and_shut(
         &mut self,
         cx: &mut Context<'_>,
@@ -140,7 +139,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
     }
 
-    /// Writes what is left, and shuts the write side down when the protocol wants it.
+    /// Writes the remaining bytes, and shuts the write side down when the protocol calls for it.
     fn poll_write_side(&mut self, cx: &mut Context<'_>, shut: &mut bool) -> WriteSide {
         let written = self.poll_write(cx);
         let wants = self.connection.outbox().wants();
@@ -150,8 +149,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         WriteSide { blocked: written.is_pending(), over: *shut && !wants.read }
     }
 
-    /// Writes, reads, and looks at the clock. When a deadline has passed, reads once more before that is judged,
-    /// because a transport may wait once before it looks (`AsyncIoStream`).
+    /// Writes, reads, and looks at the clock. When a deadline has passed, reads once more before acting on it,
+    /// because a transport may wait once before it looks for data (`AsyncIoStream`).
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -204,11 +203,11 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         self.poll_yield(cx, Phase::Closing)
     }
 
-    /// Gives other tasks a turn. Deadlines are judged all the same, so a peer that never pauses escapes none.
+    /// Gives other tasks a turn. Still enforces deadlines, so a peer that never pauses cannot escape them.
     fn poll_yield(&mut self, cx: &mut Context<'_>, phase: Phase<'_>) -> Poll<Result<(), Failure>> {
         cx.waker().wake_by_ref();
         if self.connection.outbox().is_transport_gone() {
-            return Poll::Pending; // there may still be something to hear
+            return Poll::Pending; // more may still arrive
         }
         match self.poll_wait(cx, true, phase) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
@@ -216,8 +215,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
     }
 
-    /// Sleeps until there is more to write or a deadline has been dealt with (ready), or has ended the connection (a
-    /// failure).
+    /// Sleeps until there is more to write or a deadline has been dealt with; fails if a deadline has ended the
+    /// connection.
     fn poll_wait(
         &mut self,
         cx: &mut Context<'_>,
@@ -230,7 +229,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
     }
 
-    /// Sleeps until there is more to write, or until a deadline has passed: then it is ready with the time.
+    /// Sleeps until there is more to write, or until a deadline has passed, in which case it returns the time.
     fn poll_deadline(
         &mut self,
         cx: &mut Context<'_>,
@@ -247,7 +246,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             return Err(Failure::WriteStalled);
         }
         let heard = match phase {
-            // A peer that takes what it had kept waiting is alive.
+            // A peer that accepts bytes after making them wait is alive.
             Phase::Reading(inbound) => {
                 inbound.take_heard() | self.connection.outbox().take_resumed()
             }

@@ -1,7 +1,7 @@
 //! [`RateLimit`]: how fast a peer's messages are given to the handler.
 //!
-//! A limit is a wait in front of the handler. While it lasts, the session does not read and the peer is not judged, as
-//! with any slow handler. So the keepalive needs no rule for it.
+//! A limit delays the calls of the handler. During a delay the session does not read, and the peer's silence is not
+//! counted against it, as with any slow handler. So the keepalive needs no rule for this.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use prism_core::Message;
 
 use crate::{connection::Connection, handler::Handler, options::rate::Rate, runtime::Runtime};
 
-/// How fast messages are given to the handler. A session knows it by its type, so that one without a limit has no
-/// memory for it and nothing to check.
+/// How fast messages are given to the handler. This is a type parameter of the session, so a session without a limit
+/// has no memory for it and nothing to check.
 pub(crate) trait RateLimit: Send {
     /// Calls the handler with a message as soon as the limit allows it, or not at all if we have closed meanwhile. (A
     /// message that waited in the session itself would take memory in every idle one.)
@@ -23,7 +23,7 @@ pub(crate) trait RateLimit: Send {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// As fast as messages come.
+/// No limit: messages are given to the handler as fast as they arrive.
 pub(crate) struct Unlimited;
 
 impl RateLimit for Unlimited {
@@ -37,7 +37,7 @@ impl RateLimit for Unlimited {
     }
 }
 
-/// At a [`Rate`].
+/// A limit to a [`Rate`].
 pub(crate) struct TokenBucket<R> {
     runtime: R,
     rate: Rate,
@@ -50,7 +50,7 @@ impl<R: Runtime> TokenBucket<R> {
         Self { runtime, rate, full_at: Duration::ZERO }
     }
 
-    /// Takes a token, even if it is still to come, and returns how long until it has come.
+    /// Takes a token, even if there is none yet, and returns how long to wait until there is.
     fn take(&mut self) -> Duration {
         let now = self.runtime.now();
         let token = Duration::from_secs(1) / self.rate.per_second.max(1);

@@ -1,5 +1,5 @@
-//! [`ReadBuffer`]: what a connection has received and not handled yet. Handshakes and sessions both read with it. While
-//! nothing has come, neither holds a buffer.
+//! [`ReadBuffer`]: the bytes that a connection has received and not handled yet. Handshakes and sessions both read with
+//! it. While nothing has arrived, neither holds a buffer.
 
 use std::{
     future::poll_fn,
@@ -15,15 +15,15 @@ use crate::{buffer_pool, runtime::Transport, session::turn};
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
 
-/// The most that a read brings, so that no read is more than half a turn: the buffer of a message that is under way may
-/// be as large as the message.
+/// The most that one read returns, so that no read is more than half a turn: the buffer of a message that is still
+/// arriving may be as large as the message.
 const MAX_READ: usize = 128 << 10;
 
-/// How much a handshake reads at once: what comes behind the head can wait in the kernel.
+/// How much a handshake reads at once: bytes after the head can wait in the kernel.
 const HEAD_READ: usize = 4 << 10;
 
-/// While the connection waits for more, what is there lies in as little memory as it takes. It is moved for that each
-/// time that something comes, but no more than 16 KiB of it, which costs no more than a packet does anyway.
+/// While the connection waits for more, the bytes received so far are kept in as little memory as they need. For that
+/// they are moved whenever more arrive, but no more than 16 KiB of them, which costs no more than a packet does anyway.
 pub(crate) struct ReadBuffer(Option<Box<RecvBuffer>>);
 
 impl ReadBuffer {
@@ -31,8 +31,8 @@ impl ReadBuffer {
         Self(None)
     }
 
-    /// Reads once, and counts that as work of this turn. If the read is pending, [give back](Self::shrink) what is not
-    /// needed.
+    /// Reads once, and counts that as work of this turn. If the read is pending, [give back](Self::shrink) the memory
+    /// that is not needed.
     pub(crate) fn poll_read(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
@@ -66,13 +66,13 @@ impl ReadBuffer {
         read
     }
 
-    /// Returns what has been received, if there is a buffer.
+    /// Returns the received bytes, if there is a buffer.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
         self.0.as_deref_mut()
     }
 
-    /// Returns a large buffer with what has been received. A connection that had none has waited for bytes, so other
-    /// tasks have had a turn, and a new turn begins.
+    /// Returns a large buffer with the received bytes. A connection that had none was waiting for bytes, so other tasks
+    /// have had a turn, and a new turn begins.
     pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
         let has_waited = self.is_at_rest();
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
@@ -130,7 +130,7 @@ impl ReadBuffer {
         buffer_pool::put_recv(large);
     }
 
-    /// Drops what has been received.
+    /// Drops the received bytes.
     pub(crate) fn clear(&mut self) {
         if let Some(buffer) = &mut self.0 {
             buffer.clear();

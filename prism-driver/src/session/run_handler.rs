@@ -4,8 +4,8 @@
 //! back-pressure.
 //!
 //! A close ends in time even while a handler runs, because the handler may be waiting for just that. When the close
-//! timeout passes, the transport is dropped. What the peer had sent by then, perhaps its close frame, is kept, and read
-//! when the handler is done.
+//! timeout passes, the transport is dropped. Bytes that the peer has sent by then, perhaps its close frame, are
+//! kept, and read when the handler is done.
 
 use std::{
     pin::Pin,

@@ -1,17 +1,17 @@
 //! How much a session does before other tasks get a turn.
 //!
-//! What is left of a session's turn is kept in its [read buffer](crate::session::read_buffer), which shares it with
-//! the parser; without a buffer there is nothing to do. A session that had to wait begins a new turn, because other
-//! tasks have had theirs meanwhile. Not every runtime enforces turns by itself, and none knows what a read brings.
+//! The rest of a session's turn is kept in its [read buffer](crate::session::read_buffer), which shares it with the
+//! parser; without a buffer there is nothing to do. A session that had to wait begins a new turn, because other tasks
+//! have had theirs meanwhile. Not every runtime enforces turns by itself, and no runtime knows how much a read returns.
 
-/// How much work a turn is, in units of what a fragment costs to parse: about a twentieth of a microsecond. Twenty
+/// The amount of work in a turn. The unit is the cost of parsing a fragment, about a twentieth of a microsecond. Twenty
 /// peers that send as fast as they can then keep another waiting for some milliseconds.
 pub(crate) const WORK: u32 = 2048;
 
-/// What an event costs: a call of the handler, and usually a message that it sends.
+/// The cost of an event: a call of the handler, and usually a message that it sends.
 pub(crate) const EVENT: u32 = 8;
 
-/// What a read costs: a system call.
+/// The cost of a read: a system call.
 const READ: u32 = 64;
 
 /// How many bytes of a read cost one unit: to copy, unmask and check them, and to send them back, as happens to most
@@ -19,7 +19,7 @@ const READ: u32 = 64;
 /// messages of a megabyte, too.
 const BYTES_PER_UNIT: usize = 128;
 
-/// Returns what it costs to read so many bytes. (No buffer is so large that this could overflow.)
+/// Returns the cost of reading this many bytes. (No buffer is so large that this could overflow.)
 pub(crate) const fn cost_of_read(bytes: usize) -> u32 {
     (bytes / BYTES_PER_UNIT) as u32 + READ
 }

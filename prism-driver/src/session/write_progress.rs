@@ -8,11 +8,11 @@
 //! ```
 //!
 //! There are two rules. The peer has to take something within each `timeout`. And in each window it has to take
-//! `min_rate` bytes per second; a window is as long as the timeout, and begins when the previous one was judged. A peer
-//! could satisfy the first rule alone with one byte at a time, forever.
+//! `min_rate` bytes per second; a window is as long as the timeout, and begins when the previous one has been checked.
+//! A peer could satisfy the first rule alone with one byte at a time, forever.
 //!
-//! What counts is what the transport took. The operating system takes large pieces at once and then nothing for a
-//! while, so the rate is judged at the end of a window and not before.
+//! Bytes count when the transport takes them. The operating system takes large pieces at once and then nothing for a
+//! while, so the rate is checked at the end of a window and not before.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ use crate::session::moment::Moment;
 /// How slow a peer may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriteLimits {
-    /// How long the peer may take nothing, and how long a window is.
+    /// How long the peer may go without taking a byte, and how long a window is.
     pub(crate) timeout: Duration,
     /// How many bytes per second the peer has to take in each window; 0 for no minimum.
     pub(crate) min_rate: usize,
 }
 
-/// What a peer has taken lately. This exists while something waits for the peer without interruption.
+/// The recent progress of a peer. This exists while something waits for the peer without interruption.
 ///
-/// Its owner writes before it asks [`is_too_slow`](Self::is_too_slow), so that no peer is given up that would have taken
-/// more.
+/// Its owner writes before it calls [`is_too_slow`](Self::is_too_slow), so it does not give up a peer that would have
+/// taken more.
 #[derive(Debug)]
 pub(crate) struct WriteProgress {
     /// When the peer is given up, if it takes nothing until then.
@@ -67,7 +67,7 @@ impl WriteProgress {
         }
     }
 
-    /// Returns when [`is_too_slow`](Self::is_too_slow) has to be asked.
+    /// Returns when [`is_too_slow`](Self::is_too_slow) has to be called.
     pub(crate) fn due(&self) -> Duration {
         self.stalled_at.min(self.window_ends).into()
     }
@@ -101,7 +101,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Asks whenever it is due. Returns when the peer is given up, if that is before `end`.
+    /// Calls `is_too_slow` whenever that is due. Returns when the peer is given up, if that is before `end`.
     fn given_up(
         progress: &mut WriteProgress,
         limits: WriteLimits,
@@ -136,7 +136,7 @@ mod tests {
     fn a_peer_that_stops_taking_is_given_up_a_timeout_later() {
         let mut progress = WriteProgress::begin(s(0), LIMITS);
         progress.took(1_000_000, s(12), LIMITS);
-        // The window's end at 30 s is passed on the way.
+        // The window's end at 30 s passes meanwhile.
         assert_eq!(given_up(&mut progress, LIMITS, s(1000)), Some(s(42)));
     }
 

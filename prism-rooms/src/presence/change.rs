@@ -1,4 +1,4 @@
-//! [`Change`]: what watchers receive; and [`Person`]: whom a change is about. Serialized as JSON, a change is
+//! [`Change`]: what watchers receive; and [`Person`]: a person that a change is about. Serialized as JSON, a change is
 //! [the message](crate#messages-to-watchers) that browsers receive.
 
 use std::{cell::OnceCell, fmt, ops::Deref, sync::Arc};
@@ -77,11 +77,11 @@ pub(super) struct EncodedChange<M> {
     json: OnceCell<PreparedMessage>,
 }
 
-/// Why encoding a change cannot fail.
+/// The reason why encoding a change cannot fail.
 pub(super) const ENCODES: &str = "it has only text, numbers, and JSON that was encoded before";
 
 impl<M> Person<M> {
-    /// Whether both look the same as JSON. Metadata can differ in fields that are not serialized.
+    /// Returns whether both are the same as JSON. Metadata can differ in fields that are not serialized.
     pub(super) fn is_same_as_json(&self, other: &Self) -> bool {
         fn visible<M>(tracked: &Tracked<M>) -> (ConnectionId, &str) {
             (tracked.connection, tracked.json.get())

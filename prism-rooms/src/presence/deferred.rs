@@ -26,7 +26,7 @@ pub(super) struct Deferred<M> {
     pub(super) connections: Vec<Tracked<M>>,
     pub(super) changes: Vec<EncodedChange<M>>,
     pub(super) watchers: Vec<Watcher<M>>,
-    /// Holds back the wake-ups of all that are sent something; `None` once they have been woken.
+    /// Holds back the wake-ups of all recipients; `None` once they have been woken.
     wakeups: Option<HeldWakeups>,
 }
 

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::change::{ENCODES, Tracked};
 
-/// The size of the state of a room without people.
+/// Returns the size of the state of a room without people.
 pub(super) fn of_state(room: &str) -> usize {
     r#"{"presence":"state","room":,"number":18446744073709551615,"people":[]}"#.len() + of(room)
 }
 
-/// The size of a person without connections.
+/// Returns the size of a person without connections.
 pub(super) fn of_person(key: &str) -> usize {
     r#"{"key":,"connections":[]},"#.len() + of(key)
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   track, untrack ──► current ───┐
-//!                                 ├──► take_diff: what differs between the two
+//!                                 ├──► take_diff: the differences between the two
 //!   what watchers know: announced ┘    (and announced becomes current)
 //! ```
 //!
-//! Only what differs at that moment is in the diff. So changes are batched, and a person who has left and come
-//! back in the meantime is not in it. A new watcher gets what was announced, so all watchers that come before the
+//! The diff has only the differences at that moment. So changes are batched, and a person who has left and come
+//! back in the meantime is not in it. A new watcher gets the announced people, so all watchers that come before the
 //! next diff share one encoded state.
 
 use std::{
@@ -33,7 +33,7 @@ pub(super) struct People<M> {
     changed: BTreeSet<Arc<str>>,
     /// An upper bound for the size of the state as JSON, once `current` is announced.
     state_size: usize,
-    /// The person whom each connection belongs to.
+    /// The person that each connection belongs to.
     key_of: HashMap<ConnectionId, Arc<str>>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Diff<M> {
     pub(super) left: Vec<Arc<str>>,
 }
 
-/// What a connection contributes to the limited quantities, and what they would lose without it.
+/// A connection's share of the limited quantities, by which they would shrink without it.
 #[derive(Clone, Copy, Default)]
 struct Contribution {
     people: usize,
@@ -53,7 +53,7 @@ struct Contribution {
 }
 
 impl<M> People<M> {
-    /// Adds a connection to a person, or replaces what is known of it, unless that exceeds a limit.
+    /// Adds a connection to a person, or updates it, unless that exceeds a limit.
     pub(super) fn track(
         &mut self,
         room: &str,
@@ -143,7 +143,7 @@ impl<M> People<M> {
         (!is_empty).then_some(Diff { joined, updated, left })
     }
 
-    /// Drops what was announced. To be called when the room vanishes.
+    /// Drops the announced people. To be called when the room vanishes.
     pub(super) fn clear(&mut self, deferred: &mut Deferred<M>) {
         deferred.people.extend(mem::take(&mut self.announced).into_values());
     }
@@ -214,7 +214,7 @@ impl<M> People<M> {
             .current
             .entry(key.clone())
             .or_insert_with(|| Arc::new(Person { key: key.clone(), connections: Vec::new() }));
-        // Copy on write: what was announced stays as it is.
+        // Copy on write: the announced people stay as they are.
         if Arc::get_mut(person).is_none() {
             let copy = Arc::new(Person::clone(person));
             deferred.people.push(mem::replace(person, copy));

@@ -90,7 +90,7 @@ impl<M> RoomPresence<M> {
         self.remove_watcher(WatcherId::Watch(watch_id), deferred);
     }
 
-    /// Whether the connection is tracked here or watches.
+    /// Returns whether the connection is tracked here or watches.
     pub(super) fn has_connection(&self, id: ConnectionId) -> bool {
         self.people.is_tracked(id) || self.watchers.contains_key(&WatcherId::Connection(id))
     }
@@ -125,7 +125,7 @@ impl<M> RoomPresence<M> {
         deferred.changes.extend(diff);
     }
 
-    /// Moves out all that is left in a vacant room.
+    /// Moves everything that is left out of a vacant room.
     pub(super) fn clear(&mut self, deferred: &mut Deferred<M>) {
         self.people.clear(deferred);
         deferred.changes.extend(self.state.take());

@@ -6,7 +6,7 @@ use prism_driver::hold_wakeups;
 /// Wakes the task that waits on its receiver, which has to be polled in a
 /// [`Deferring`](prism_driver::Deferring).
 ///
-/// A waker is application code, so a signal cannot be sent under a lock. What causes it there adds it to
+/// A waker is application code, so a signal cannot be sent under a lock. Code that holds a lock adds it to
 /// [`Signals`] instead.
 #[derive(Clone)]
 pub(super) struct Signal(Option<Sender<()>>);
@@ -40,7 +40,7 @@ impl Signals {
     /// wakers, and contains their panics.
     pub(super) fn send(&mut self) {
         for signal in self.0.drain(..) {
-            // It fails if the receiver is full, and so has something to wake up for, or if it is gone.
+            // Fails if the receiver is full, and so will wake up anyway, or if it is gone.
             let _ = signal.0.as_ref().map(|sender| sender.try_send(()));
         }
     }

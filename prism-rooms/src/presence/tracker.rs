@@ -150,7 +150,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
     }
 
     /// Calls `remove`, which untracks a connection in a room or removes it as a watcher. Returns what `remove`
-    /// returns, or `false` if the connection does neither there.
+    /// returns, or `false` if the connection is neither tracked nor a watcher there.
     fn remove(
         &self,
         id: ConnectionId,
@@ -251,7 +251,7 @@ impl<M: Send + Sync + 'static> RecordOwner<Connection> for Tracker<M> {
     }
 }
 
-/// The tracker's task. It sleeps while the schedule is empty, and ends when the tracker is dropped.
+/// Runs the tracker's task. It sleeps while the schedule is empty, and ends when the tracker is dropped.
 async fn notify_when_due<M: Send + Sync + 'static>(
     runtime: impl Runtime,
     signals: Receiver<()>,
@@ -264,7 +264,7 @@ async fn notify_when_due<M: Send + Sync + 'static>(
                 runtime.sleep(early).await;
             }
             if let Some(tracker) = tracker.upgrade() {
-                // This wakes tasks and drops metadata. A panic in either must not end the only task that
+                // This wakes tasks and drops metadata. A panic in either must not end this task, the only one that
                 // notifies.
                 run_user_code(move || tracker.notify_some());
             }

@@ -40,7 +40,7 @@ impl<M> Watch<M> {
         (Self { queue: queue.clone(), signals, on_drop: None }, WatchSender { queue, signal })
     }
 
-    /// Sets what is called when the watch is dropped.
+    /// Sets the function to call when the watch is dropped.
     pub(super) fn on_drop(&mut self, on_drop: impl FnOnce() + Send + Sync + 'static) {
         self.on_drop = Some(Box::new(on_drop));
     }

@@ -21,7 +21,7 @@ impl<M> Watcher<M> {
         Self { destination, is_behind: true }
     }
 
-    /// Whether a change would be accepted now.
+    /// Returns whether a change would be accepted now.
     pub(super) fn has_room(&self) -> bool {
         match &self.destination {
             Destination::Connection(connection) => !connection.is_full(),

@@ -1,4 +1,4 @@
-//! Sending to rooms: [`Recipients`] says who gets a message, and [`Delivery`] how many got it.
+//! Sending to rooms: [`Recipients`] selects the receivers of a message, and [`Delivery`] counts them.
 
 use std::{collections::BTreeSet, fmt};
 

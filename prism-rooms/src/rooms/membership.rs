@@ -6,8 +6,8 @@
 //! hook of the connection reports the end, so handlers need no cleanup. There is one such hook for each member,
 //! so its departure is announced by the task that ends the connection, and nowhere else.
 //!
-//! A broadcast holds the lock of its room while it puts the message into each outbox; it waits for none of
-//! them. That gives all members one order, and a new member joins either before a message or after it. A message
+//! A broadcast holds the lock of its room while it puts the message into each outbox; it does not wait for any
+//! of them. That gives all members one order, and a new member joins either before a message or after it. A message
 //! to everyone has a place in each room's order too: messages to rooms share the
 //! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!

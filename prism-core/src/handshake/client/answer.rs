@@ -60,14 +60,14 @@ pub(crate) fn agreed_subprotocols<'b>(
     tokens::elements(response.headers().all("Sec-WebSocket-Protocol"))
 }
 
-/// What the receive buffer starts with: all that is needed to lend it as an [`Answer`].
+/// A description of the start of the receive buffer, sufficient to lend it as an [`Answer`].
 pub(crate) enum Found {
     Accepted { head: usize },
     Refused { status: u16, head: usize, body: usize, chunked: bool },
 }
 
 impl Found {
-    /// A refusal whose head is malformed or incomplete.
+    /// Creates a refusal whose head is malformed or incomplete.
     pub(crate) const fn bare_refusal(status: u16) -> Self {
         Self::Refused { status, head: 0, body: 0, chunked: false }
     }

@@ -177,7 +177,7 @@ pub(crate) fn is_later_http1(head: &[u8]) -> bool {
     matches!(rest[..end], [.., b'.', b'2'..=b'9']) && ends_in_later_http1(first_line(head))
 }
 
-/// The line found above may have been a later one, if the first is short.
+/// Checks the first line. (The line found above may be a later one, if the first is short.)
 #[cold]
 fn ends_in_later_http1(line: &[u8]) -> bool {
     matches!(line, [version @ .., b'2'..=b'9'] if version.ends_with(b" HTTP/1."))

@@ -85,7 +85,7 @@ fn has_name(line: &[u8], name: &str) -> bool {
     line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
 }
 
-/// Returns whether a header determines what the message means, so that users may not set it.
+/// Returns whether a header determines the meaning of the message, so that users may not set it.
 fn is_reserved(name: &str) -> bool {
     const OURS: [&str; 5] =
         ["Connection", "Content-Length", "Host", "Transfer-Encoding", "Upgrade"];

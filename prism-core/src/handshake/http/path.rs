@@ -70,7 +70,7 @@ pub fn normalize_path(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
         ends_in_dots = true;
         match &normal[parent..] {
             "/." => normal.truncate(parent),
-            // What is searched is then removed, so all searches together take linear time.
+            // The searched part is then removed, so all searches together take linear time.
             "/.." => normal.truncate(normal[..parent].rfind('/').unwrap_or(0)),
             _ => ends_in_dots = false,
         }
@@ -190,12 +190,13 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// RFC 3986 §2.3: escaped or not, these bytes mean the same.
+/// Returns whether a byte means the same, escaped or not (RFC 3986 §2.3).
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 §3.3: the other bytes that may appear unescaped in a segment: `sub-delims / ":" / "@"`.
+/// Returns whether a byte is one of the others that may appear unescaped in a segment (RFC 3986
+/// §3.3): `sub-delims / ":" / "@"`.
 const fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
 }

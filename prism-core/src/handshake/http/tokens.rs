@@ -203,7 +203,7 @@ mod tests {
         assert!(!are_extensions(lines(&["a;", "b"])));
     }
 
-    /// So long that only linear work ends in time. (The limit of a head is far lower.)
+    /// The lists are so long that only linear work ends in time. (The limit of a head is far lower.)
     #[test]
     fn long_lists_take_linear_time() {
         const LONG: usize = 1 << 20;

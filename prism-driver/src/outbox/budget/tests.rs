@@ -152,7 +152,7 @@ fn a_stalled_outbox_moves_few_bytes_to_a_small_buffer() {
     assert_eq!(fake.queue.lock().unwrap().contiguous(), Some(&[7][..]));
 }
 
-/// Returns what the budget should count: all outboxes that have an entry, and each of their frames once.
+/// Returns the memory that the budget should count: all outboxes that have an entry, and each of their frames once.
 fn recounted(fakes: &[Arc<Fake>]) -> usize {
     let (mut sum, mut frames) = (0, Vec::<PreparedMessage>::new());
     for fake in fakes {
