@@ -73,8 +73,9 @@ mod tests {
     #[test]
     fn the_last_signal_wakes_its_receiver_when_no_lock_is_held() {
         let (signal, receiver) = Signal::new(1);
-        let mut waiting: Waiting =
-            Box::pin(async move { drop(Deferring::new(receiver.recv()).await) });
+        let mut waiting: Waiting = Box::pin(async move {
+            let _ = Deferring::new(receiver.recv()).await;
+        });
         let task = Arc::new(DroppedWhenWoken(Mutex::new(None)));
         let waker = Waker::from(task.clone());
         assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
