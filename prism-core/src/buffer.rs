@@ -19,8 +19,9 @@ use alloc::vec::Vec;
 /// Memory follows the bytes that have arrived, never the length that a frame header declares. Let n
 /// be the number of bytes that have arrived since the buffer was last empty, plus the spare bytes
 /// that are asked for: the buffer grows to at most 2n bytes, and beyond 512 KiB to at most 1.5n. A
-/// declared length never raises this limit; it lowers the limit if the message needs less. The
-/// buffer never shrinks. All work is linear in the bytes received.
+/// declared length never raises this bound. If it shows that the message and the spare bytes need
+/// less memory, the buffer grows no further than that. The buffer never shrinks. All work is linear
+/// in the bytes received.
 ///
 /// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
 /// shared with other connections, dropped, or replaced.
@@ -134,8 +135,8 @@ impl RecvBuffer {
         self.joined + (self.tail - self.head)
     }
 
-    /// Moves the contents to `other`, in place of what `other` held, and copies the number of
-    /// fragments until the [next pause](Self::hold_after).
+    /// Moves the contents to `other`, replacing what `other` held. Also copies how many fragments
+    /// are left of the limit that [`hold_after`](Self::hold_after) set.
     ///
     /// So connections can share one large buffer for reading: an unfinished message waits in a
     /// small buffer of its own, and is moved back when the connection is read again.

@@ -57,11 +57,12 @@ pub struct Config {
     ///
     /// If you use `prism-core` directly: leave unsent bytes in the output, because
     /// [`Output::unsent_bytes`](crate::Output::unsent_bytes) is what counts. A caller that takes
-    /// them out and blocks until they are sent, as [its example](crate#the-whole-loop) does,
-    /// accumulates no pongs anyway.
+    /// the bytes out and blocks until they are sent, as the [example of
+    /// `prism-core`](crate#the-whole-loop) does, accumulates no pongs anyway.
     pub pong_mark: usize,
     /// How long the peer may take to answer a close frame, and then again to close the transport.
-    /// Default: 5 s, which is many round trips. A longer wait could gain only a clean end.
+    /// Default: 5 s, which is many round trips. All that a longer wait could achieve is a clean
+    /// end.
     ///
     /// A peer that is still reading what was sent before the close frame gets more time. If it
     /// reads at least 1 KiB per second, it gets as long as it needs. If it reads more slowly,

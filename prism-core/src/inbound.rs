@@ -105,8 +105,8 @@ impl Inbound {
         }
     }
 
-    /// Returns the next event in `input`; `None` if more bytes are needed, or if `input` is
-    /// [held](RecvBuffer::is_held).
+    /// Returns the next event in `input`; `None` if more bytes are needed, or while
+    /// [`hold_after`](RecvBuffer::hold_after) makes this method pause.
     ///
     /// After the peer's close frame, all further input is discarded (RFC 6455 §1.4), and the result
     /// is `None`.

@@ -152,8 +152,9 @@
 //! # Guarantees
 //!
 //! - **No input from the network causes a panic**, or work that is more than linear in its length.
-//!   Nothing is allocated for a length that is only declared: memory grows as bytes arrive, and
-//!   stays within a small multiple of the [limits](Config). [`RecvBuffer`] gives the figures.
+//!   Nothing is allocated for a length that is only declared: memory grows as bytes arrive, to
+//!   about twice their number at most ([`RecvBuffer`] gives the figures), and the [limits](Config)
+//!   bound the size of a message and of an HTTP head.
 //! - **Errors say who is at fault**: the peer ([`ProtocolError`], [`HandshakeError`]) or the caller
 //!   ([`SendError`], [`HandshakeError::Finished`]). A peer's error is final: every later `receive`
 //!   returns it again. A [`WebSocket`] has already appended the close frame that reports it. For a

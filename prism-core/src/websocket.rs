@@ -71,8 +71,9 @@ impl WebSocket {
         }
     }
 
-    /// Returns the next event in `input`; `None` if more bytes are needed, or if `input` is
-    /// [held](RecvBuffer::is_held). Answers to pings and to a close frame are appended to `out`.
+    /// Returns the next event in `input`; `None` if more bytes are needed, or while
+    /// [`hold_after`](RecvBuffer::hold_after) makes this method pause. Answers to pings and to a
+    /// close frame are appended to `out`.
     ///
     /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is
     /// copied or allocated. The event is valid until `input` is used again. After the peer's close

@@ -54,7 +54,7 @@ impl<R: Runtime> Client<R> {
     /// Characters that a path or a query cannot contain, such as spaces and `ü`, are percent-encoded as in a browser.
     /// [`Connection::path`] and [`query`](Connection::query) return what is sent. Write a host that is not ASCII in its
     /// IDNA encoding (`xn--...`). A link-local address can have a zone, which is not sent: `ws://[fe80::1%25eth0]/`, or
-    /// `%eth0`.
+    /// equally `ws://[fe80::1%eth0]/`.
     ///
     /// A `wss://` URL is accepted too, but Prism does not include TLS. Connect a TLS stream of your own, and pass it to
     /// [`connect_stream`](Self::connect_stream).
@@ -130,9 +130,9 @@ impl<R: Runtime> Client<R> {
     /// before it completes, `on_disconnect` does not run, and the server gets no close frame. The
     /// [`on_end`](Connection::on_end) hooks run.
     ///
-    /// The future is ready only when the transport has ended as well. That can be up to the [close
-    /// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place
-    /// to react to the end without a delay.
+    /// The future is ready only when the transport has ended as well. That can be seconds later than
+    /// [`on_disconnect`](Handler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react
+    /// to the end without this delay, use `on_disconnect`.
     ///
     /// # Errors
     /// As [`connect_stream`](Self::connect_stream).

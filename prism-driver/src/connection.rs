@@ -99,8 +99,9 @@ impl Connection {
         self.shared.peer_addr.into()
     }
 
-    /// Returns the path of the opening request without the query: in its [normal form](crate::normalize_path), which
-    /// [`Server::authorize`](crate::Server::authorize) sees too, or on a client as it was sent.
+    /// Returns the path of the opening request, without the query. On a server, it is in its [normal
+    /// form](crate::normalize_path), or with [`serve_upgraded`](crate::serve_upgraded) exactly as given. On a client,
+    /// it is as it was sent.
     #[must_use]
     pub fn path(&self) -> &str {
         self.shared.request.path()
@@ -171,11 +172,11 @@ impl Connection {
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
     /// connection fails or is [aborted](Self::abort), it is written before any close frame.
     ///
-    /// Messages sent by a handler are written together: when it awaits something that is not ready, or after it has
-    /// returned, unless another message has already arrived for it. Messages sent from elsewhere are written when the
-    /// connection's task runs next. A server usually writes a message of 16 KiB or more immediately. A handler that
-    /// blocks its thread (`block_in_place`, `block_on`) delays what it has sent until it returns, unless it awaits
-    /// [`flush`](Self::flush) before it blocks.
+    /// Messages that a handler sends, to any connection, are written together when it awaits something that is not
+    /// ready, or after it has returned (and has handled the messages that had already arrived). Messages sent from
+    /// elsewhere are written when the connection's task runs next. A server usually writes a message of 16 KiB or more
+    /// immediately. A handler that blocks its thread (`block_in_place`, `block_on`) delays what it has sent until it
+    /// returns, unless it awaits [`flush`](Self::flush) before it blocks.
     ///
     /// With a [policy](crate::Handler::when_slow) other than `Wait`, this never waits, and the peer may miss the
     /// message even though this returns `Ok`.
@@ -202,8 +203,8 @@ impl Connection {
     /// Such a loop needs no [`PreparedMessage`]. If a message of 256 bytes or more has to wait in several outboxes, the
     /// first has a copy of its own, and all others share one. Prism recognizes the message by its address and length
     /// (and compares the bytes), so pass the same slice each time, on one thread, without sending another message of
-    /// 256 bytes or more and without waiting in between. [`send`](Self::send) does the same. A client's connections
-    /// share nothing, because each masks its frames with keys of its own.
+    /// 256 bytes or more and without waiting in between. [`send`](Self::send) shares bytes too, unless it has to wait.
+    /// A client's connections share nothing, because each masks its frames with keys of its own.
     ///
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
@@ -215,8 +216,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a prepared message; otherwise like [`send`](Self::send). The bytes are shared between connections instead
-    /// of copied, unless the frame is shorter than 256 bytes.
+    /// Sends a prepared message; otherwise like [`send`](Self::send). The bytes are shared between connections rather
+    /// than copied, unless the frame is shorter than 256 bytes.
     ///
     /// A plain loop over [`try_send`](Self::try_send) shares bytes as well. Prepare a message if you will send it again
     /// later, or send other messages in between, or send it from several threads.
@@ -282,8 +283,8 @@ impl Connection {
     /// not wait; for that, see [`closed`](Self::closed). Returns whether this call closed the connection: `false` if it
     /// was already closing or over.
     ///
-    /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when the [close
-    /// timeout](prism_core::Config::close_timeout) has passed.
+    /// The handler receives no more messages. `on_disconnect` runs when the peer has answered, or when its
+    /// [time](prism_core::Config::close_timeout) for that is over.
     ///
     /// A reason of more than 123 bytes is truncated at a character boundary. With [`CloseCode::NO_STATUS`] no reason is
     /// sent (RFC 6455 §5.5.1).

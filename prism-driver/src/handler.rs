@@ -49,9 +49,9 @@ pub trait Handler: Send + Sync + 'static {
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Handles the end of a connection. This runs exactly once for each connection, after all other methods, and also
-    /// after a panic in one of them (except [`when_slow`](Self::when_slow)). It does not run if the connection's task
-    /// is dropped.
+    /// Handles the end of a connection. If `on_connect` ran, this runs exactly once, after all other methods, even if
+    /// one of them panicked. It does not run if the connection's task is dropped, or if the
+    /// [transport](crate::Transport) panics while it reads.
     fn on_disconnect(
         &self,
         connection: &Connection,

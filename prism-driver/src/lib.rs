@@ -8,8 +8,8 @@
 //! - A [`Connection`] is the handle to send with, from any task or thread.
 //!
 //! To support another runtime, implement [`Runtime`], and [`Network`] if it has TCP. An adapter consists of little more
-//! than that. The feature `async-io` adds the trait `AsyncIo`, which makes a runtime on the reactor of `async-io` a
-//! [`Network`].
+//! than that. The feature `async-io` adds the trait `AsyncIo`: a runtime that uses the reactor of `async-io` implements
+//! it to become a [`Network`].
 //!
 //! # The contract
 //!
@@ -25,9 +25,9 @@
 //!    instead. If the close timeout passes while a handler runs, the transport is dropped and
 //!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
 //!    [`max_connections`](ServerOptions::max_connections), and [`Counts::stuck`] includes it.
-//! 5. Everything accepted before `close()` is written before the close frame, unless
-//!    [`when_slow`](Handler::when_slow) drops it. After `close()`, `send` returns `Closed` and `on_message` is no
-//!    longer called.
+//! 5. Unless the connection fails or is aborted, everything accepted before `close()` is written before the close
+//!    frame, except what [`when_slow`](Handler::when_slow) drops. After `close()`, `send` returns `Closed` and
+//!    `on_message` is no longer called.
 //! 6. A panic in a handler ends only its own connection, with 1011, and the server keeps running. `on_disconnect`
 //!    still runs, unless the panic was in [`when_slow`](Handler::when_slow), which precedes `on_connect`. This relies
 //!    on unwinding: with `panic = "abort"`, the first panic ends the program.
@@ -35,16 +35,17 @@
 //! 8. A handler may be slow. While it runs, its peer's pings wait, the peer does not count as silent, and the buffer
 //!    that holds the message stays allocated (at least 64 KiB). Spawn long work in a task of its own: the handle is
 //!    `Clone`.
-//! 9. An outbox never exceeds its high-water mark, or the [pong mark](Config::pong_mark) if that is higher, by more
-//!    than one message and about a kilobyte of control frames. No message is dropped silently: `send` waits, and
-//!    `try_send` reports a full outbox, unless the handler chooses [otherwise](Handler::when_slow). Messages that a
-//!    peer misses are [counted](Connection::missed). What a server holds for all peers that do not read is
+//! 9. An outbox never exceeds its [high-water mark](Options::high_water_mark) by more than one message and about a
+//!    kilobyte of control frames. No message is dropped silently: `send` waits, and `try_send` reports a full outbox,
+//!    unless the handler chooses [otherwise](Handler::when_slow). Messages that a peer misses are
+//!    [counted](Connection::missed). What a server holds for all peers that do not read is
 //!    [limited](ServerOptions::max_buffered) too: beyond that limit, the connection that has been stalled the longest
 //!    is aborted.
 //!
-//! These rules apply as long as the task that runs the connection exists, or the future that does so with
-//! [`serve_stream`], [`serve_upgraded`] and [`Client::run`]. If it is dropped, as all tasks are when their runtime is
-//! dropped, the running call of the handler is dropped with it.
+//! These rules apply as long as the task that runs the connection exists. If the task is dropped, as all tasks are when
+//! their runtime is dropped, the running call of the handler is dropped with it. With [`serve_stream`],
+//! [`serve_upgraded`], [`Client::run`] and [`Client::run_stream`], the same is true of the future that they return,
+//! instead of a task.
 //!
 //! # How it works
 //!
@@ -66,9 +67,9 @@
 //!
 //! One task owns a connection, and lends each event to the handler. While the handler waits, the task keeps writing but
 //! does not read, so a slow handler slows down its own peer. A sender encodes its message straight into the outbox, and
-//! everything in the outbox leaves in one write. Usually the connection's own task writes. If it sleeps while the
-//! handler of another connection sends to it, the sending handler's task writes in its place, once that handler waits
-//! or has returned. This is why the transport is in the outbox. An idle connection holds no buffer.
+//! everything in the outbox leaves in one write. Usually the connection's own task writes. If that task sleeps while
+//! the handler of another connection sends to this one, the sending handler's task writes instead, once the handler
+//! waits or has returned. This is why the transport is in the outbox. An idle connection holds no buffer.
 
 mod buffer_pool;
 mod client;

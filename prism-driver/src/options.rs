@@ -43,8 +43,9 @@ pub struct Options {
     /// fast link busy. Zero counts as one.
     ///
     /// Messages that you send have no size limit ([`max_message_size`](Config::max_message_size) is for those
-    /// received), so what one connection holds is bounded by the sum of this mark and the largest message that you
-    /// send. What all connections of a server hold is bounded by
+    /// received), so what one connection holds is bounded by the sum of this mark, the largest message that you send,
+    /// and about a kilobyte of control frames. A [pong mark](Config::pong_mark) above this mark counts as this mark.
+    /// What all connections of a server hold is bounded by
     /// [`ServerOptions::max_buffered`](crate::ServerOptions::max_buffered).
     pub high_water_mark: usize,
     /// How long a peer may go without taking any of the page or the messages that wait for it, that is, without the

@@ -41,9 +41,11 @@ use crate::{
 /// [`on_end`](crate::Connection::on_end) hooks run. To end the connection properly, call
 /// [`Connection::close`](crate::Connection::close) instead.
 ///
-/// The future is ready only when the transport has ended as well. That can be up to the [close
-/// timeout](prism_core::Config::close_timeout) after [`on_disconnect`](Handler::on_disconnect), which is the place to
-/// react to the end without a delay.
+/// The future is ready only when the transport has ended as well. That can be seconds later than
+/// [`on_disconnect`](Handler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react to
+/// the end without this delay, use `on_disconnect`.
+///
+/// A transport has no address, so [`peer_addr`](crate::Connection::peer_addr) returns `None`.
 ///
 /// # What a server would do
 ///
@@ -57,7 +59,7 @@ use crate::{
 /// - shutting down, and counting.
 ///
 /// A server on a [network of your own](crate::Server::bind_on), for example one that speaks TLS, still does all of
-/// that. A transport has no address here, so [`peer_addr`](crate::Connection::peer_addr) returns `None`.
+/// that.
 ///
 /// # Errors
 /// [`AcceptError::Refused`] if the request is invalid or does not arrive within the handshake timeout. The peer then

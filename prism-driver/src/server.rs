@@ -154,8 +154,9 @@ impl<N: Network> Server<N> {
     /// `/ws` also matches `/%77s` and `/a/../ws`. [Pages](Self::get), [authorization](Self::authorize) and handlers see
     /// the normalized path as well. A request with a malformed escape gets a 400.
     ///
-    /// On such a path, OPTIONS gets a 204. Unless the path also has a [page](Self::get), GET without an upgrade gets a
-    /// 426, and so does every GET over HTTP/1.0, which does not support upgrades. Other methods get a 405.
+    /// On the path of a WebSocket route, OPTIONS gets a 204. Unless the path also has a [page](Self::get), GET without
+    /// an upgrade gets a 426, and so does every GET over HTTP/1.0, which does not support upgrades. Other methods get a
+    /// 405.
     ///
     /// # Panics
     /// If the path is malformed or conflicts with an earlier route.
@@ -189,11 +190,11 @@ impl<N: Network> Server<N> {
     ///
     /// # Slow readers
     ///
-    /// Sending a page may take as long as the peer needs, within two limits. A peer that reads nothing for the [write
+    /// Sending a page may take as long as the peer needs, within these limits. A peer that reads nothing for the [write
     /// timeout](crate::Options::write_timeout), or less than the [minimum rate](crate::Options::min_write_rate), is
-    /// disconnected. And when as many pages as [allowed](ServerOptions::max_pages) are being sent, the oldest may be
-    /// cut off to make room for a new one. A page that was cut off ends before its `Content-Length`, and is
-    /// [counted](crate::Counts::incomplete).
+    /// disconnected. And when too many pages are being sent, or no further connection is possible, a page may be cut
+    /// off to make room (see [`ServerOptions::max_pages`]). A page that was cut off ends before its `Content-Length`,
+    /// and is [counted](crate::Counts::incomplete).
     ///
     /// The same limits apply to refusals.
     ///

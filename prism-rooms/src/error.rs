@@ -38,7 +38,8 @@ impl std::error::Error for JoinError {}
 pub enum TrackError {
     /// The connection has ended.
     Ended,
-    /// The connection is already tracked in, or watches, the maximum number of rooms.
+    /// The rooms in which the connection is tracked, together with those that it watches, have reached the maximum
+    /// number.
     TooManyRooms {
         /// The maximum number of rooms in which one connection is tracked or that it watches.
         limit: usize,

@@ -38,7 +38,7 @@
 //! impl Handler for Chat {
 //!     async fn on_connect(&self, connection: &Connection) {
 //!         let room = connection.param("room").expect("the route has it");
-//!         let _ = self.rooms.join(connection, room); // fails if a limit is reached, or if it has ended
+//!         let _ = self.rooms.join(connection, room); // fails if a limit is reached, or the connection has ended
 //!     }
 //!
 //!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -78,10 +78,11 @@
 //!
 //! ## Guarantees of rooms
 //!
-//! 1. **A connection that has ended is in no room.** It does not matter whether either side closed it, it was
-//!    lost, its handler panicked, or its task was dropped. The connection first leaves its rooms, and cannot join
-//!    again. Then each [`on_leave`](Rooms::on_leave) hook is called once, with all rooms that the connection was
-//!    in. Both happen before `on_disconnect`, which is not called if the task was dropped.
+//! 1. **A connection that has ended is in no room.** This holds however the connection ended: closed by either
+//!    side, lost, after a panic of its handler, or because its task was dropped. The connection first leaves its
+//!    rooms, and cannot join again. Then, if it was in any room, each [`on_leave`](Rooms::on_leave) hook is called
+//!    once, with all of its rooms. Both happen before `on_disconnect`, which is not called if the task was
+//!    dropped.
 //! 2. **A room exists exactly while it has members.** If the last member leaves just when another connection
 //!    joins, the join is not lost, and no empty room remains.
 //! 3. **Messages are delivered at most once.** A member receives a message once or not at all, even if it is in
@@ -91,10 +92,11 @@
 //!    acknowledge it.
 //! 4. **A room has one order of messages.** All members receive its messages in the same order. Each message has a
 //!    [stamp](Delivery::stamp), whose number increases in that order. A message to several rooms, or to
-//!    [everyone](Rooms::everyone), has one place in the order of each of these rooms, the same for all its members.
-//!    Messages to different rooms have no common order, with one exception: if one `send` has returned before another
-//!    is called, a connection that receives both messages receives them in that order. All rooms share one counter of
-//!    stamps, so a gap in a room's stamps does not mean that a message is missing.
+//!    [everyone](Rooms::everyone), has one place in the order of each room concerned: all members of the room
+//!    receive it at that place. Messages to different rooms have no common order, with one exception: if one
+//!    `send` has returned before another is called, a connection that receives both messages receives them in that
+//!    order. All rooms share one counter of stamps, so a gap in a room's stamps does not mean that a message is
+//!    missing.
 //! 5. **A new member is sent all later messages**: every message that is sent after [`join`](Rooms::join) has
 //!    returned, and none that was sent before `join` was called. A message that is sent during the call may or may
 //!    not be among them.
@@ -112,8 +114,8 @@
 //!
 //! A message is encoded once, and a large one is shared instead of copied. While a message is put into the
 //! members' outboxes, its rooms are locked, which keeps the messages of a room in order. Messages to different
-//! rooms are delivered in parallel. While a message to [everyone](Rooms::everyone) is delivered, no other message
-//! is, so use `everyone` sparingly. No lock is held while anything waits for a peer.
+//! rooms are delivered in parallel. While a message to [everyone](Rooms::everyone) is being delivered, all other
+//! messages wait, so use `everyone` sparingly. No lock is held while anything waits for a peer.
 //!
 //! When a handler sends to a room, the tasks of idle members are not woken. When the handler next waits, or soon
 //! after it returns, its own task writes to their sockets: one write for each socket, with everything that the
@@ -263,8 +265,9 @@
 //! # Several processes
 //!
 //! Rooms and presence are local to a process. Two things help you to connect several processes. The [`Stamp`] of a
-//! message identifies the process that sent it, and the message's position in the order of that process. The
-//! [ID of a connection](prism_driver::ConnectionId) is globally unique, and identifies the connection's process.
+//! message identifies the process that sent it, and orders it among the messages that this process sent to the
+//! same room. The [ID of a connection](prism_driver::ConnectionId) is globally unique, and identifies the
+//! connection's process.
 
 mod directory;
 mod error;

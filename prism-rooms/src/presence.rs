@@ -155,8 +155,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// `false` if it was watching already.
     ///
     /// # Errors
-    /// Returns an error if the connection has ended, or if it is already tracked in, or watches, the [maximum number
-    /// of rooms](PresenceOptions::max_rooms_per_connection).
+    /// Returns an error if the connection has ended, or if the rooms in which it is tracked, together with
+    /// those that it watches, have reached the [maximum number](PresenceOptions::max_rooms_per_connection).
     pub fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         self.tracker.watch(connection, room)
     }

@@ -154,9 +154,9 @@ impl Rooms {
     /// Selects all connections that have joined a room, or were [added](Self::add), and have not ended. This includes
     /// connections that have left all their rooms.
     ///
-    /// A message to everyone has one place in the order of each room, the same for all its members. To ensure that,
-    /// its `send` blocks until every `send` in progress has put its message into the outboxes, and further calls to
-    /// `send` block until it is done. None of them waits for a peer.
+    /// A message to everyone has one place in the order of each room: all members of the room receive it at that place.
+    /// To ensure that, its `send` blocks until every `send` in progress has put its message into the outboxes, and
+    /// further calls to `send` block until it is done. None of them waits for a peer.
     pub fn everyone(&self) -> Recipients<'_> {
         Recipients::new(&self.membership, Scope::Everyone)
     }

@@ -100,9 +100,9 @@ impl Header {
     /// if more bytes are needed.
     ///
     /// # Errors
-    /// If the header is invalid on every connection: RSV2 or RSV3 is set, the opcode is
-    /// reserved, a control frame is fragmented or too long, or the length is not minimal or has its
-    /// top bit set. Whether a mask and RSV1 are allowed depends on the connection, and is not
+    /// If the header is invalid, whatever the connection: RSV2 or RSV3 is set, the opcode
+    /// is reserved, a control frame is fragmented or too long, or the length is not minimal or has
+    /// its top bit set. Whether a mask and RSV1 are allowed depends on the connection, and is not
     /// checked here.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };

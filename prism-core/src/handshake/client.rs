@@ -114,8 +114,8 @@ impl ClientHandshake {
         self.read(input, false)
     }
 
-    /// Returns whether the server has refused, while the rest of its response is yet to arrive.
-    /// Nothing in the rest can change that.
+    /// Returns `true` once the status line shows that the server refuses, until the refusal is
+    /// returned. Nothing in the rest of the response can change that.
     ///
     /// ```
     /// use bytes::BytesMut;

@@ -33,12 +33,12 @@ pub struct ServerOptions {
     /// second; until then, the new connection waits.
     ///
     /// If new connections simply waited, as many silent peers as this limit allows could block all others for the
-    /// [handshake timeout](Options::handshake_timeout), again and again. With eviction, four times as many get their
-    /// turn each second. Default: 4,096, which is as many as may wait in the operating system's queue. With this, even
-    /// 8,000 silent peers that reconnect whenever they are evicted delay a handshake by no more than a quarter of a
-    /// second, and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and a client's operating
-    /// system tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took
-    /// longer than 4 s.
+    /// [handshake timeout](Options::handshake_timeout), again and again. With eviction, four times as many connections
+    /// as this limit get their turn each second. Default: 4,096, which is as many as may wait in the operating system's
+    /// queue. With this, even 8,000 silent peers that reconnect whenever they are evicted delay a handshake by no more
+    /// than a quarter of a second, and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and
+    /// a client's operating system tries again only after one second, then two, and so on: in a test with 1,024, half
+    /// of all handshakes took longer than 4 s.
     pub max_handshakes: usize,
     /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. Up to this
     /// limit, they do not count as handshakes. A response that the operating system accepts at once does not count at
@@ -82,8 +82,8 @@ pub struct ServerOptions {
     /// it kills a service: that is often 10 s or 30 s.
     pub shutdown_grace: Duration,
     /// The time over which a server that shuts down closes its connections, in up to a hundred equal steps of at least
-    /// 64 connections each. So a server with 64 connections or fewer closes them all in one step, and with zero, every
-    /// server does. More than half of the [grace period](Self::shutdown_grace) counts as half.
+    /// 64 connections each. So a server with 64 connections or fewer closes them all in one step. If this time is zero,
+    /// every server does. More than half of the [grace period](Self::shutdown_grace) counts as half.
     ///
     /// Most peers reconnect immediately, to another server. If all of them did so at the same moment, that server would
     /// get far more handshakes at once than even on a busy day. Default: 5 s. The peers of 50,000 connections then

@@ -65,10 +65,10 @@ impl<R: AsyncIo> Network for R {
 /// A wrapper around a stream socket in an `async_io::Async` (also known as `smol::Async`), which makes it a
 /// [`Transport`](crate::Transport): its `close` closes the write side, and it avoids useless reads.
 ///
-/// `Async` itself tries to read before it waits, and then once more, because it still holds the previous readiness
-/// event. If the peer sends one message at a time, both reads find nothing. This type waits first if the previous read
-/// did not fill its buffer. As a consequence, the read after a partial one returns `Pending` once, even if more data
-/// has arrived already; the reactor then wakes the task.
+/// `Async` itself tries to read before it waits. Its wait then ends at once, because it still holds the previous
+/// readiness event, and it tries once more. If the peer sends one message at a time, both reads find nothing. This type
+/// waits first if the previous read did not fill its buffer. As a consequence, the read after a partial one returns
+/// `Pending` once, even if more data has arrived already; the reactor then wakes the task.
 ///
 /// Requires the feature `async-io`.
 ///

@@ -17,8 +17,8 @@ use socket2::SockRef;
 /// A socket whose `close` closes its write side, as [`Transport`](crate::Transport) requires.
 ///
 /// The `close` of async-std's sockets only flushes, so a peer that waits for the end of the stream would wait until the
-/// socket is dropped. The sockets of smol and tokio do not need this wrapper. For sockets in an `async_io::Async`, use
-/// `AsyncIoStream`.
+/// socket is dropped. The sockets of `smol::net` and the streams of prism-tokio do not need this wrapper. For sockets
+/// in an `async_io::Async` (also known as `smol::Async`), use `AsyncIoStream`.
 ///
 /// With TLS, wrap the socket, not the TLS stream: the `close` of the TLS stream sends `close_notify`.
 ///

@@ -49,8 +49,8 @@ impl<M> Watch<M> {
     /// `None` once all clones of the [`Presence`](super::Presence) have been dropped and no change is left.
     /// Cancel-safe.
     ///
-    /// Up to 16 changes are kept until they are received. If there are more, they are skipped. Once there is room
-    /// again, a state follows, which includes them.
+    /// Up to 16 changes are kept until they are received. Further changes are skipped. Once there is room again, a
+    /// state follows, which includes the skipped changes.
     pub async fn recv(&self) -> Option<Arc<Change<M>>> {
         Deferring::new(self.signals.recv()).await.ok()?;
         self.queue.lock().pop_front()

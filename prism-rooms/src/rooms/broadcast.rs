@@ -34,12 +34,12 @@ pub struct Recipients<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// The identity of the message, and its position in the order of messages.
+    /// The identity of the message, and its position in the order of each room that it was sent to.
     pub stamp: Stamp,
     /// The number of connections that accepted the message: it is in their outboxes, or already sent.
     pub delivered: usize,
     /// The number of connections that miss the message because their outboxes are full, including those that were
-    /// [closed for it](Recipients::or_close).
+    /// [closed](Recipients::or_close) for that reason.
     ///
     /// If a connection's handler has chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts
     /// the new message, and older messages are dropped instead. [`Connection::missed`] counts those.
@@ -78,8 +78,9 @@ impl<'a> Recipients<'a> {
 
     /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
     ///
-    /// Never waits for a peer. A recipient whose outbox is full misses the message, is [closed](Self::or_close), or
-    /// misses older messages instead, if its handler [says so](prism_driver::WhenSlow::DropOldest).
+    /// Never waits for a peer. A recipient whose outbox is full misses the message. With [`or_close`](Self::or_close),
+    /// or if its handler has chosen [`Close`](prism_driver::WhenSlow::Close), it is also closed. If its handler has
+    /// chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
     ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The identity of a message, and its position in the order of all messages of a process. Globally unique.
+/// The identity of a message, and its position in the order of each room that it was sent to. Globally unique.
 ///
 /// If a process sends two messages to a room, a member that receives both receives the one with the lower number
 /// first. If you forward messages to other processes, their stamps let you restore the order there, and recognize

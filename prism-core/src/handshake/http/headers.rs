@@ -57,8 +57,9 @@ impl<'a> Headers<'a> {
     /// are not UTF-8 are replaced, as by [`String::from_utf8_lossy`], so that one invalid line does
     /// not hide the whole header.
     ///
-    /// `Set-Cookie` is joined too, as Fetch does in browsers, but cannot be split again, because
-    /// its values contain commas. Iterate over [`all`](Self::all) of its lines instead.
+    /// `Set-Cookie` is joined too, as it is by Fetch in browsers, but the result cannot be split
+    /// again, because the values may contain commas. Iterate over [`all`](Self::all) of its lines
+    /// instead.
     ///
     /// ```
     /// use prism_core::Headers;

@@ -32,7 +32,7 @@ impl core::error::Error for InvalidPath {}
 /// so that a router and an access check cannot disagree about what is requested.
 ///
 /// Escaped delimiters stay distinct from plain ones (§2.2): `/a%40b` is not the same path as
-/// `/a@b`, although both [decode](percent_decode) to `a@b`. To compare a segment with a name,
+/// `/a@b`, although both [decode](percent_decode) to `/a@b`. To compare a segment with a name,
 /// decode the segment first.
 ///
 /// - Escapes of letters, digits, `-`, `.`, `_` and `~` are decoded (§6.2.2.2). All others are kept,

@@ -71,8 +71,8 @@ impl Reply {
     ///
     /// # Errors
     /// [`InvalidHeader::Name`] or [`InvalidHeader::Value`] if the header is malformed, and
-    /// [`InvalidHeader::Reserved`] if the reply sets it itself, such as `Connection`, `Upgrade` or
-    /// `Content-Length`.
+    /// [`InvalidHeader::Reserved`] if it is one that the reply sets itself, such as `Connection`,
+    /// `Upgrade` or `Content-Length`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         // RFC 9110 §5.3: "A sender MUST NOT generate multiple field lines with the same name",
         // unless they form a list. Of several content types recipients pick one, and not all the
