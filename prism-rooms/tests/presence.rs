@@ -295,6 +295,9 @@ async fn the_program_itself_can_watch() {
     let change = next().await;
     let Change::State { room, number: 39, people } = &*change else { panic!("{change:?}") };
     assert_eq!((&**room, *people[0].connections[0].meta()), ("tea", "odd"));
+    let printed = format!("{:?}", people[0].connections[0]);
+    assert!(printed.starts_with("Tracked { connection: "), "{printed}");
+    assert!(printed.contains("odd"), "{printed}");
     drop(presence);
     assert!(soon(watch.recv()).await.is_none(), "presence is gone");
 }

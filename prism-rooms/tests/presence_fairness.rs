@@ -65,6 +65,26 @@ async fn many_rooms_are_notified_in_few_turns() {
     assert!(turns < 5, "{turns} turns");
 }
 
+#[tokio::test(start_paused = true)]
+async fn notifying_very_many_rooms_takes_several_turns() {
+    let presence = Presence::new(Tokio);
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        let client = TestClient::new().await;
+        for room in 0..1_000 {
+            let room = format!("room {room} of {number}");
+            presence.track(&client.connection, &room, "ann", "here").unwrap();
+        }
+        clients.push(client);
+    }
+    let tea = presence.watch_here("tea");
+    tea.recv().await.expect("the state");
+    let ann = TestClient::new().await;
+    presence.track(&ann.connection, "tea", "ann", "here").unwrap();
+    let turns = turns_until_notified(tea).await;
+    assert!(turns >= 3, "other tasks had only {turns} turns");
+}
+
 /// Panics when it is woken.
 struct PanickingWaker;
 

@@ -158,3 +158,11 @@ async fn counts_follow_joins_and_leaves() {
     assert!(rooms.leave(ben.connection.id(), "milk"));
     assert_eq!(counts(), (2, 1, (2, false)));
 }
+
+#[test]
+fn recipients_print_the_rooms_and_the_exceptions() {
+    let rooms = Rooms::new();
+    let printed = format!("{:?}", rooms.to("tea").and("milk").or_close());
+    assert!(printed.starts_with("Recipients { scope: "), "{printed}");
+    assert!(printed.contains("milk") && printed.contains("or_close: true"), "{printed}");
+}
