@@ -10,11 +10,11 @@ use crate::{
         handshake::Exchange,
         url::{InvalidUrl, ServerAddress, Url},
     },
-    connection::{Connection, id::fill_random, request::RequestInfo},
+    connection::{Connection, request::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::Handler,
     options::client::ClientOptions,
-    runtime::{Network, Runtime, Transport},
+    runtime::{Network, Runtime, Transport, random::fill_random},
     session::{
         Established, Session, deadline::OwnTimer, rate_limit::Unlimited, read_buffer::ReadBuffer,
     },

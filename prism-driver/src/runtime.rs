@@ -21,6 +21,7 @@ pub(crate) mod async_io;
 pub(crate) mod close_write;
 pub(crate) mod contain;
 pub(crate) mod notice;
+pub(crate) mod random;
 pub(crate) mod timeout;
 pub(crate) mod wakeups;
 

@@ -9,8 +9,11 @@ use crate::{
     handler::Handler,
     options::Options,
     runtime::{Runtime, Transport},
-    server::handshake::{Rejected, Upgrade, accept_handshake},
-    server::{path_map::Params, plain_reply::PlainReply},
+    server::{
+        handshake::{Rejected, Upgrade, accept_handshake},
+        path_map::Params,
+        plain_reply::PlainReply,
+    },
     session::{
         Established, Session,
         deadline::OwnTimer,

@@ -17,10 +17,9 @@ use bytes::{Buf, BytesMut};
 use prism_core::{Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError};
 
 use crate::{
-    connection::id::random_bytes,
     error::connect::{ConnectError, Refusal},
     options::Options,
-    runtime::{Runtime, Transport, timeout::within},
+    runtime::{Runtime, Transport, random::random_bytes, timeout::within},
     session::{Established, read_buffer::ReadBuffer},
 };
 

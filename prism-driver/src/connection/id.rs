@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use crate::runtime::random::random_bytes;
+
 /// A globally unique ID of a connection, of 128 bits. It is not a secret.
 ///
 /// It prints as 32 hexadecimal digits; `{:.8}` prints the first eight, which is enough for a log.
@@ -80,33 +82,29 @@ const fn shuffle(mut number: u64) -> u64 {
     number ^ number >> 31
 }
 
-/// Returns bytes from the operating system's random number generator.
-pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    fill_random(&mut bytes);
-    bytes
-}
-
-/// Fills memory from the operating system's random number generator.
-pub(crate) fn fill_random(bytes: &mut [u8]) {
-    // It is not safe to continue without randomness: predictable mask keys are a vulnerability.
-    getrandom::fill(bytes).expect("the operating system has a random number generator");
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ConnectionId, LocalId, origin};
+    use super::{ConnectionId, LocalId, origin, shuffle};
 
     #[test]
     fn an_id_prints_in_full_and_shortened() {
         let id = ConnectionId(0x00ab_cdef << 96);
         assert_eq!(id.to_string(), "00abcdef000000000000000000000000");
         assert_eq!(format!("{id:.8}"), "00abcdef");
+        assert_eq!(format!("{id:?}"), id.to_string());
     }
 
     #[test]
     fn an_id_contains_the_origin_of_its_process() {
         assert_eq!(LocalId::new().global().origin(), origin());
+        assert!(origin() > 1, "random numbers are hardly ever that small");
+    }
+
+    #[test]
+    fn numbers_are_shuffled_as_splitmix64_does() {
+        assert_eq!(shuffle(0), 0);
+        assert_eq!(shuffle(1), 0x5692_161d_100b_05e5);
+        assert_eq!(shuffle(u64::MAX), 0xb4d0_55fc_f2cb_bd7b);
     }
 
     #[test]

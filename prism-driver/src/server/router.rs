@@ -13,8 +13,8 @@ use crate::{
     connection::request::RequestInfo,
     options::Options,
     runtime::contain::contain,
-    server::handshake::Upgrade,
     server::{
+        handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
         stats::NotUpgraded,

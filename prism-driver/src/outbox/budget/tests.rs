@@ -93,6 +93,21 @@ fn the_longest_stalled_are_evicted_and_no_more_than_needed() {
 }
 
 #[test]
+fn a_budget_that_is_exactly_used_up_is_not_exceeded() {
+    let spacious = budget(usize::MAX);
+    let fakes = stalled(&spacious, 2, 1000);
+    let held = spacious.stats.buffered() as usize;
+    drop(fakes);
+    for (limit, is_over) in [(held, false), (held - 1, true)] {
+        let budget = budget(limit);
+        let fakes = stalled(&budget, 2, 1000);
+        assert_eq!(budget.is_over(), is_over, "a limit of {limit} bytes for {held}");
+        budget.enforce();
+        assert_eq!(evicted(&fakes), [is_over, false]);
+    }
+}
+
+#[test]
 fn the_only_stalled_connection_is_never_evicted() {
     let budget = budget(0);
     let fakes = stalled(&budget, 1, 1_000_000);
