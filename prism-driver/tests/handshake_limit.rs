@@ -157,6 +157,25 @@ fn a_refused_peer_makes_way_when_descriptors_run_out() {
 }
 
 #[test]
+fn at_max_connections_the_next_opens_when_one_has_ended() {
+    let sim = Sim::default();
+    let (net, stats) = server_with(&sim, ServerOptions::default().max_connections(1));
+    sim.run(async {
+        for round in 1..=3 {
+            let first = shake_hands(connect_raw(&net)).await;
+            let waiting = connect_raw(&net);
+            sim.pass(ms(1000)).await;
+            assert_eq!(stats.counts().open, 1, "the other one waits");
+            drop(first);
+            drop(shake_hands(waiting).await);
+            sim.pass(ms(1000)).await;
+            let counts = stats.counts();
+            assert_eq!((counts.open, counts.closed), (0, 2 * round));
+        }
+    });
+}
+
+#[test]
 fn at_max_connections_only_handshakes_are_evicted() {
     let sim = Sim::default();
     let mut options = ServerOptions::default();

@@ -86,5 +86,8 @@ mod tests {
         }
         let room = route.shared("/rooms/a%20b", None, params(), None);
         assert_eq!((room.path(), room.param("room")), ("/rooms/a%20b", Some("a b")));
+        assert_eq!(room.subprotocol(), None);
+        let chat = route.shared("/caf%C3%A9", None, Params::new(), Some("chat"));
+        assert_eq!(chat.subprotocol(), Some("chat"));
     }
 }
