@@ -19,7 +19,6 @@ use crate::{
     session::{
         deadline::{DeadlineTimer, Deadlines},
         read_buffer::ReadBuffer,
-        turn,
     },
 };
 
@@ -178,8 +177,8 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         read_buffer: &mut ReadBuffer,
         shut: &mut bool,
     ) -> Poll<Result<(), Failure>> {
-        let mut left = turn::WORK;
-        while left > 0 {
+        read_buffer.begin_turn();
+        while !read_buffer.is_turn_over() {
             let WriteSide { blocked, over } = self.poll_write_side(cx, shut);
             if over {
                 return Poll::Ready(Ok(()));
@@ -187,10 +186,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             if self.connection.outbox().wants().read {
                 read_buffer.clear();
                 match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf)) {
-                    Poll::Ready(Ok(bytes @ 1..)) => {
-                        left = left.saturating_sub(turn::cost_of_read(bytes));
-                        continue;
-                    }
+                    Poll::Ready(Ok(1..)) => continue,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.connection.outbox().receive_eof();
                         continue;
