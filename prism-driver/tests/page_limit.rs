@@ -249,18 +249,22 @@ fn pages_are_evicted_at_max_connections_too() {
     });
 }
 
+/// Has two pages in progress when a connection opens. Both may be evicted at the same moment, but only one has to be.
+async fn a_connection_evicts_the_oldest_of_two_pages(sim: &Sim, server: &TestServer) {
+    let (_oldest, cut) = server.slow(sim).await;
+    let (second, _) = server.slow(sim).await;
+    let _good = shake_hands(server.net.connect_raw().unwrap().0).await;
+    assert_eq!((sim.now(), cut.dropped_by_server()), (s(5), true));
+    assert!(rest(second).await);
+    assert_eq!(server.incomplete(), 1);
+}
+
 #[test]
 fn a_new_connection_evicts_only_one_page() {
     let sim = Sim::default();
     let server = start(&sim, |options| options.max_connections = 2);
     sim.run(async {
-        // Both may be evicted at the same moment.
-        let (_oldest, cut) = server.slow(&sim).await;
-        let (second, _) = server.slow(&sim).await;
-        let _good = shake_hands(server.net.connect_raw().unwrap().0).await;
-        assert_eq!((sim.now(), cut.dropped_by_server()), (s(5), true));
-        assert!(rest(second).await);
-        assert_eq!(server.incomplete(), 1);
+        a_connection_evicts_the_oldest_of_two_pages(&sim, &server).await;
     });
 }
 
@@ -270,12 +274,7 @@ fn pages_are_evicted_when_descriptors_run_out() {
     let server = start(&sim, |_| {});
     server.net.set_descriptors(2);
     sim.run(async {
-        let (_oldest, cut) = server.slow(&sim).await;
-        let (second, _) = server.slow(&sim).await;
-        let _good = shake_hands(server.net.connect_raw().unwrap().0).await;
-        assert_eq!((sim.now(), cut.dropped_by_server()), (s(5), true));
-        assert!(rest(second).await);
-        assert_eq!(server.incomplete(), 1);
+        a_connection_evicts_the_oldest_of_two_pages(&sim, &server).await;
     });
 }
 
