@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use prism_core::Config;
 
-use crate::session::write_progress::WriteLimits;
+use crate::{options::rate::Rate, session::write_progress::WriteLimits};
 
 pub(crate) mod client;
 pub(crate) mod rate;
 pub(crate) mod server;
 pub(crate) mod when_slow;
-
-use crate::options::rate::Rate;
 
 /// The limits of a connection, each with a default that is safe on the open internet.
 ///

@@ -9,10 +9,10 @@ use std::{
 
 use prism_core::{CloseCode, Event, ProtocolError};
 
-use crate::outbox::Outbox;
 use crate::{
     error::Failure,
     outbox::{
+        Outbox,
         budget::{Budget, Evict},
         state::{End, OutboxState, Written},
         sync::MutexGuard,

@@ -22,11 +22,11 @@ use loom::{
 };
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
-use crate::outbox::{Outbox, owner::Sleep};
 use crate::{
     connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
     error::TrySendError,
     options::Options,
+    outbox::{Outbox, owner::Sleep},
 };
 
 mod budget;

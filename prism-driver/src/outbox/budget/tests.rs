@@ -8,8 +8,14 @@ use std::sync::{
 use fastrand::Rng;
 use prism_core::{Output, PreparedMessage};
 
-use crate::outbox::budget::{Budget, BudgetEntry, Evict, FRAME_OVERHEAD, STALLED_OVERHEAD, cost};
-use crate::{options::server::ServerOptions, outbox::queue::SendQueue, server::stats::ServerStats};
+use crate::{
+    options::server::ServerOptions,
+    outbox::{
+        budget::{Budget, BudgetEntry, Evict, FRAME_OVERHEAD, STALLED_OVERHEAD, cost},
+        queue::SendQueue,
+    },
+    server::stats::ServerStats,
+};
 
 /// A connection that consists of an outbox only.
 #[derive(Default)]

@@ -4,8 +4,10 @@ use std::sync::{Arc, Weak};
 
 use prism_core::PreparedMessage;
 
-use crate::outbox::budget::{Budget, BudgetEntry, Evict};
-use crate::outbox::queue::{MIN_SHARED, SendQueue};
+use crate::outbox::{
+    budget::{Budget, BudgetEntry, Evict},
+    queue::{MIN_SHARED, SendQueue},
+};
 
 impl SendQueue {
     /// Counts the queue in a budget until it is cleared or dropped, unless it is counted already.

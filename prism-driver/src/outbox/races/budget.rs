@@ -8,9 +8,13 @@ use std::{
 use loom::thread;
 use prism_core::PreparedMessage;
 
-use crate::outbox::races::{Sink, Sleep, connection, write_until};
 use crate::{
-    connection::Connection, options::server::ServerOptions, outbox::budget::Budget,
+    connection::Connection,
+    options::server::ServerOptions,
+    outbox::{
+        budget::Budget,
+        races::{Sink, Sleep, connection, write_until},
+    },
     server::stats::ServerStats,
 };
 
