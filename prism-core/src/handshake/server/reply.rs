@@ -1,6 +1,9 @@
 //! [`Reply`]: any response of a server other than a 101, such as an error or a page.
 
-use core::fmt::Write;
+use core::{
+    fmt::Write,
+    future::{Ready, ready},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -169,6 +172,29 @@ impl Reply {
     pub(crate) fn allow_get(mut self) -> Self {
         self.fields.push_own("Allow", "GET");
         self
+    }
+}
+
+/// Converts the reply into a future that is ready at once, so that a function that returns a reply can be used
+/// where one that returns a future is expected.
+///
+/// ```
+/// # use prism_core::Reply;
+/// async fn answer<R: IntoFuture<Output = Reply>>(page: impl Fn() -> R) -> Reply {
+///     page().await
+/// }
+/// let simple = answer(|| Reply::html("hello"));
+/// let slow = answer(|| async { Reply::html("after a query") });
+/// # use std::{pin::pin, task::{Context, Poll, Waker}};
+/// # let polled = pin!(simple).poll(&mut Context::from_waker(Waker::noop()));
+/// # assert!(matches!(polled, Poll::Ready(reply) if reply.content() == "hello"));
+/// ```
+impl IntoFuture for Reply {
+    type Output = Self;
+    type IntoFuture = Ready<Self>;
+
+    fn into_future(self) -> Ready<Self> {
+        ready(self)
     }
 }
 
