@@ -26,7 +26,8 @@
 //! | refusal | client | a response with a final status other than 101 |
 //!
 //! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.
-//! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket).
+//! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket). A server
+//! that answers later copies a request or an offer with `into_owned`.
 
 mod accept_key;
 mod client;
@@ -48,5 +49,6 @@ pub use http::{
     path::{InvalidPath, normalize_path, percent_decode},
 };
 pub use server::{
-    ServerHandshake, offer::Offer, reply::Reply, request::Request, switching_protocols::Accept,
+    ServerHandshake, offer::Offer, owned_offer::OwnedOffer, owned_request::OwnedRequest,
+    reply::Reply, request::Request, switching_protocols::Accept,
 };

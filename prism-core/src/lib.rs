@@ -204,8 +204,9 @@ pub use frame::{
 };
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
-    HeadersIter, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders, Reply, Request,
-    Response, ServerHandshake, accept_key, normalize_path, percent_decode,
+    HeadersIter, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders, OwnedOffer,
+    OwnedRequest, Reply, Request, Response, ServerHandshake, accept_key, normalize_path,
+    percent_decode,
 };
 pub use inbound::Inbound;
 pub use message::{Event, Message, OwnedMessage};

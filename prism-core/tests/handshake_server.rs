@@ -7,7 +7,8 @@ mod upgrades;
 use bytes::BytesMut;
 use common::heads::head;
 use prism_core::{
-    Accept, Config, Event, HandshakeError, InvalidHeader, Message, RecvBuffer, ServerHandshake,
+    Accept, Config, Event, HandshakeError, InvalidHeader, Message, OwnedOffer, OwnedRequest,
+    RecvBuffer, ServerHandshake, State,
 };
 use upgrades::{bad_requests, good_requests, plus};
 
@@ -228,6 +229,54 @@ fn an_offer_lists_its_subprotocols() {
     assert_eq!(offer.subprotocol(), Some("c"));
     assert_eq!(offer.select_subprotocol(["A"]), None);
     assert_eq!(offer.subprotocol(), None);
+}
+
+#[test]
+fn an_owned_offer_lists_the_same_subprotocols() {
+    let mut handshake = ServerHandshake::new(&Config::default());
+    let mut input = RecvBuffer::new();
+    input.extend_from_slice(&plus(&["Sec-WebSocket-Protocol: a, b", "sec-websocket-protocol: c"]));
+    let mut offer = handshake.receive(&mut input).unwrap().unwrap();
+    offer.select_subprotocol(["b"]);
+    let mut offer = offer.into_owned();
+    assert_eq!(offer.subprotocol(), Some("b"), "what was selected before stays so");
+    assert_eq!(offer.subprotocols().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(offer.select_subprotocol(["x", "c", "a"]), Some("c"));
+    assert_eq!(offer.subprotocol(), Some("c"));
+    assert_eq!(offer.select_subprotocol(["A"]), None);
+    assert_eq!(offer.subprotocol(), None);
+}
+
+#[test]
+fn a_later_response_equals_an_immediate_one() -> Result<(), InvalidHeader> {
+    let (config, own) = (Config::default(), ["v2.chat", "chat"]);
+    let accept = Accept::new().header("Set-Cookie", "a=b")?;
+    for (name, request, _) in good_requests() {
+        let (mut input, mut at_once, mut later) =
+            (RecvBuffer::new(), BytesMut::new(), BytesMut::new());
+        input.extend_from_slice(&request);
+        let mut offer = ServerHandshake::new(&config).receive(&mut input).unwrap().unwrap();
+        let mut owned = offer.request().upgrade().unwrap().into_owned();
+        offer.select_subprotocol(own);
+        offer.accept(&accept, &config, &mut at_once);
+
+        input.clear();
+        input.extend_from_slice(&vec![b'#'; 2 * request.len()]);
+        let kept = owned.request().clone();
+        owned.select_subprotocol(own);
+        let ws = owned.accept(&accept, &config, &mut later);
+        assert_eq!(later, at_once, "{name}");
+        assert_eq!((ws.state(), kept.method()), (State::Open, "GET"), "{name}");
+    }
+    Ok(())
+}
+
+/// A server may have another thread decide about an offer.
+#[test]
+fn owned_requests_and_offers_can_be_sent_to_other_threads() {
+    const fn assert_shareable<T: Clone + Send + Sync + 'static>() {}
+    assert_shareable::<OwnedRequest>();
+    assert_shareable::<OwnedOffer>();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::heads::head;
-use prism_core::{Config, HandshakeError, RecvBuffer, Request, ServerHandshake};
+use prism_core::{Config, HandshakeError, OwnedRequest, RecvBuffer, Request, ServerHandshake};
 
 /// Reads a request in these pieces. Returns its method, target, path and host.
 fn read<'a>(
@@ -156,4 +156,52 @@ fn all_lines_of_a_header_are_returned() {
         assert_eq!((header("host").as_deref(), header("X")), (Some("a.b"), None));
         assert!(request.header_all("x-forwarded-for").eq(["6.6.6.6", "10.0.0.1"]));
     });
+}
+
+/// Copies a request, and checks that the copy gives the same answers.
+#[track_caller]
+fn assert_owned_equals(request: &Request<'_>) -> OwnedRequest {
+    let owned = request.clone().into_owned();
+    assert_eq!((owned.method(), owned.target()), (request.method(), request.target()));
+    assert_eq!((owned.path(), owned.query()), (request.path(), request.query()));
+    assert_eq!(owned.host(), request.host());
+    assert!(owned.headers().iter().eq(request.headers().iter()));
+    assert!(owned.owned_headers().as_headers().iter().eq(request.headers().iter()));
+    for name in ["host", "HOST", "Cookie", "X", "x-odd", "Upgrade", ""] {
+        assert_eq!(owned.header(name), request.header(name), "{name}");
+        assert!(owned.header_all(name).eq(request.header_all(name)), "{name}");
+    }
+    assert_eq!(format!("{owned:?}"), format!("Owned{request:?}"));
+    owned
+}
+
+#[test]
+fn an_owned_request_equals_the_borrowed_one() {
+    for (lines, path, host) in GOOD {
+        with_request(lines, |request| {
+            let owned = assert_owned_equals(request);
+            assert_eq!((owned.path(), owned.host()), (path, host), "{lines:?}");
+        });
+    }
+}
+
+#[test]
+fn an_owned_request_outlives_the_receive_buffer() {
+    let mut input = RecvBuffer::new();
+    input.extend_from_slice(b"POST http://c:1/%61/../b?d=%20?e HTTP/1.1\r\nHost: a.b\r\n");
+    input.extend_from_slice(b"Cookie: a=b\r\nX-Odd: caf\xe9\r\ncookie: c=d\r\nX:\r\n\r\n");
+    let request = ServerHandshake::new(&Config::default()).receive_request(&mut input);
+    let owned = assert_owned_equals(&request.expect("a good request").expect("a whole one"));
+    input.clear();
+    input.extend_from_slice(&[b'#'; 300]);
+
+    assert_eq!((owned.method(), owned.target()), ("POST", "http://c:1/%61/../b?d=%20?e"));
+    assert_eq!((owned.path(), owned.query(), owned.host()), ("/b", Some("d=%20?e"), "c:1"));
+    assert_eq!(owned.header("Cookie").as_deref(), Some("a=b; c=d"));
+    assert!(owned.header_all("Cookie").eq(["a=b", "c=d"]));
+    assert_eq!(owned.header("X-Odd").as_deref(), Some("caf\u{fffd}"));
+    assert_eq!(owned.headers().all("X-Odd").collect::<Vec<_>>(), [b"caf\xe9"]);
+    let kept = owned.owned_headers().clone();
+    drop(owned);
+    assert_eq!(kept.as_headers().joined("host").as_deref(), Some("a.b"));
 }

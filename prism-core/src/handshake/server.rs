@@ -12,8 +12,11 @@ use crate::{
 };
 
 pub(crate) mod offer;
+pub(crate) mod owned_offer;
+pub(crate) mod owned_request;
 pub(crate) mod reply;
 pub(crate) mod request;
+mod subprotocols;
 pub(crate) mod switching_protocols;
 
 /// The server's side of the opening handshake.

@@ -4,7 +4,10 @@ use alloc::borrow::Cow;
 
 use crate::handshake::{
     error::HandshakeError,
-    http::path::{InvalidPath, normalize_path},
+    http::{
+        headers::Only,
+        path::{InvalidPath, normalize_path},
+    },
 };
 
 /// Returns whether the bytes are a valid host and port (RFC 3986 §3.2), without a user or a path.
@@ -53,6 +56,22 @@ pub(crate) fn parse_path<'a>(
         InvalidPath::Escape => HandshakeError::InvalidEscape,
         InvalidPath::Relative | InvalidPath::NotUtf8 => HandshakeError::InvalidTarget,
     })
+}
+
+/// Returns the query of a target.
+pub(crate) fn query(target: &str) -> Option<&str> {
+    target.split_once('?').map(|(_, query)| query)
+}
+
+/// Returns the host and port of a valid request: the authority of an absolute target, which takes
+/// precedence (RFC 9112 §3.2.2), or the value of `Host`.
+pub(crate) fn host<'a>(target: &'a str, header: Only<'a>) -> &'a str {
+    match (split_target(target).0, header) {
+        (Some(authority), _) => authority,
+        // An accepted host is ASCII.
+        (None, Only::One(host)) => core::str::from_utf8(host).unwrap_or_default(),
+        (None, Only::None | Only::Several) => "",
+    }
 }
 
 /// Splits a target into its authority, if it is absolute, and its path and query.

@@ -7,14 +7,15 @@ use crate::{
     handshake::{
         accept_key::AcceptKey,
         error::HandshakeError,
-        http::tokens,
-        server::{request::Request, switching_protocols::Accept},
+        server::{
+            owned_offer::OwnedOffer, request::Request, subprotocols, switching_protocols::Accept,
+        },
     },
     websocket::WebSocket,
 };
 
 /// A request that is a valid opening handshake, to be accepted or refused. It borrows the receive
-/// buffer.
+/// buffer; [`into_owned`](Self::into_owned) makes it independent of it.
 ///
 /// To refuse it, write a [`Reply`](crate::Reply) instead.
 #[derive(Debug)]
@@ -50,8 +51,7 @@ impl<'a> Offer<'a> {
 
     /// Returns the subprotocols that the client offers, in the client's order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        tokens::elements(self.request.headers().all("Sec-WebSocket-Protocol"))
-            .filter_map(|token| core::str::from_utf8(token).ok())
+        subprotocols::offered(self.request.headers())
     }
 
     /// Selects the first of `own` (the server's subprotocols, in its order of preference) that the
@@ -62,8 +62,7 @@ impl<'a> Offer<'a> {
         &mut self,
         own: impl IntoIterator<Item = P>,
     ) -> Option<&'a str> {
-        let find = |own: P| self.subprotocols().find(|&offered| offered == own.as_ref());
-        self.subprotocol = own.into_iter().find_map(find);
+        self.subprotocol = subprotocols::first_common(self.request.headers(), own);
         self.subprotocol
     }
 
@@ -79,5 +78,12 @@ impl<'a> Offer<'a> {
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         accept.write_response(&self.accept_key, self.subprotocol, out);
         WebSocket::server(config)
+    }
+
+    /// Copies the request out of the receive buffer, so that the offer can be accepted or refused
+    /// later, when the buffer is in use again.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedOffer {
+        OwnedOffer::new(self.request.into_owned(), self.accept_key, self.subprotocol)
     }
 }

@@ -11,7 +11,7 @@ use crate::handshake::{
         head::{MAX_HEADERS, first_line, is_other_version},
         headers::{Headers, Only},
         known::{Known, Name},
-        target::{is_authority, parse_path, split_target},
+        target::{self, is_authority, parse_path},
         tokens,
     },
 };
@@ -20,6 +20,7 @@ use crate::handshake::{
 ///
 /// It may ask for anything: [`wants_upgrade`](Self::wants_upgrade) tells an upgrade request from a
 /// request for a page, and [`upgrade`](Self::upgrade) checks the rest of the handshake.
+/// [`into_owned`](Self::into_owned) copies it out of the buffer.
 #[derive(Clone)]
 pub struct Request<'a> {
     method: &'a str,
@@ -55,7 +56,7 @@ impl<'a> Request<'a> {
     /// Returns what follows the first `?` of the target, as received.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
-        self.target.split_once('?').map(|(_, query)| query)
+        target::query(self.target)
     }
 
     /// Returns the host and port that the client asked for, as received: the authority of an
@@ -63,12 +64,7 @@ impl<'a> Request<'a> {
     /// if there is neither, which only HTTP/1.0 allows.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        match (split_target(self.target).0, self.known.only(Name::Host)) {
-            (Some(authority), _) => authority,
-            // An accepted host is ASCII.
-            (None, Only::One(host)) => core::str::from_utf8(host).unwrap_or_default(),
-            (None, Only::None | Only::Several) => "",
-        }
+        target::host(self.target, self.known.only(Name::Host))
     }
 
     /// Returns the header lines.

@@ -7,6 +7,9 @@ use crate::handshake::{
     http::header_block::{HeaderBlock, InvalidHeader},
 };
 
+/// At least as many bytes as a response takes besides its added headers and its subprotocol.
+const MAX_FIXED: usize = 160;
+
 /// The headers that a server adds to the response that [accepts](crate::Offer::accept) an offer.
 ///
 /// ```
@@ -45,7 +48,8 @@ impl Accept {
         subprotocol: Option<&str>,
         out: &mut BytesMut,
     ) {
-        out.reserve(192 + self.fields.as_bytes().len());
+        let variable = self.fields.as_bytes().len() + subprotocol.map_or(0, str::len);
+        out.reserve(MAX_FIXED + variable);
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
         out.put_slice(accept_key.as_bytes());
@@ -57,5 +61,27 @@ impl Accept {
         }
         out.put_slice(self.fields.as_bytes());
         out.put_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::{Accept, MAX_FIXED};
+    use crate::handshake::accept_key::accept_key;
+
+    #[test]
+    fn a_response_makes_the_output_grow_once_whatever_its_subprotocol() {
+        let long = "x".repeat(1000);
+        for subprotocol in [None, Some("x"), Some(&*long)] {
+            for value in ["", &*long] {
+                let accept = Accept::new().header("X", value).expect("a valid header");
+                let mut out = BytesMut::new();
+                accept.write_response(&accept_key("key"), subprotocol, &mut out);
+                let variable = "X: \r\n".len() + value.len() + subprotocol.map_or(0, str::len);
+                assert_eq!(out.capacity(), MAX_FIXED + variable);
+            }
+        }
     }
 }
