@@ -72,7 +72,7 @@ mod tests {
     use crate::handshake::accept_key::accept_key;
 
     #[test]
-    fn a_response_makes_the_output_grow_once_whatever_its_subprotocol() {
+    fn a_response_with_a_long_subprotocol_grows_the_output_once() {
         let long = "x".repeat(1000);
         for subprotocol in [None, Some("x"), Some(&*long)] {
             for value in ["", &*long] {
