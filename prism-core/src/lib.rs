@@ -188,6 +188,7 @@ mod keepalive;
 mod message;
 mod outbound;
 mod output;
+mod phase;
 mod pongs;
 mod prepared;
 mod state;

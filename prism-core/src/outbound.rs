@@ -1,13 +1,5 @@
 //! [`Outbound`]: from us to the peer. Sends messages, answers pings, and performs the close
 //! handshake.
-//!
-//! ```text
-//!             close()                    the peer's Close
-//!      Open ───────────► CloseSent ──────────────────────► Closed ──► (client: wait for the
-//!       │                                                    ▲         server to end TCP)
-//!       ├── the peer's Close, echoed ────────────────────────┤
-//!       └── fail(): Close with the error's code ─────────────┘
-//! ```
 
 use alloc::string::ToString;
 use core::time::Duration;
@@ -27,6 +19,7 @@ use crate::{
     keepalive::{Keepalive, PingTiming, Tick},
     message::{Event, Message},
     output::Output,
+    phase::Phase,
     pongs::Pongs,
     prepared::PreparedMessage,
     state::{Role, State},
@@ -45,18 +38,6 @@ pub struct Outbound {
     /// How many pings have been sent.
     pings: u32,
     pongs: Pongs,
-}
-
-/// How far the close handshake has got (RFC 6455 §7.1).
-#[derive(Debug)]
-enum Phase {
-    Open(Keepalive),
-    /// Our close frame is in the output, and the peer's has not arrived.
-    CloseSent(CloseTimer),
-    /// Both close frames have passed, or the connection has failed. TCP has yet to end.
-    Closed(CloseTimer),
-    /// TCP has ended, or has been waited for long enough.
-    Ended,
 }
 
 impl Outbound {
@@ -187,7 +168,7 @@ impl Outbound {
                     // §5.5.1: the answer to a close frame echoes it.
                     self.writer.write_close(frame, out);
                 }
-                self.finish();
+                self.phase.finish();
             }
             _ => {}
         }
@@ -199,7 +180,7 @@ impl Outbound {
     pub fn fail(&mut self, error: ProtocolError, out: &mut impl Output) {
         match error.close_code() {
             Some(code) => self.abort(code, &error.to_string(), out),
-            None => self.finish(),
+            None => self.phase.finish(),
         }
     }
 
@@ -209,7 +190,7 @@ impl Outbound {
         if self.is_open() {
             self.writer.write_close(CloseFrame::new(code, reason), out);
         }
-        self.finish();
+        self.phase.finish();
     }
 
     /// Tells the connection that a write has failed, and that the transport takes no more bytes.
@@ -236,11 +217,7 @@ impl Outbound {
     /// [`handle_timeout`](Self::handle_timeout) can do that.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match &self.phase {
-            Phase::Open(keepalive) => keepalive.due(),
-            Phase::CloseSent(timer) | Phase::Closed(timer) => timer.due(),
-            Phase::Ended => None,
-        }
+        self.phase.due()
     }
 
     /// Advances this half to the time `now`, which is counted as in
@@ -324,11 +301,7 @@ impl Outbound {
     /// Returns the state of the connection.
     #[must_use]
     pub const fn state(&self) -> State {
-        match self.phase {
-            Phase::Open(_) => State::Open,
-            Phase::CloseSent(_) | Phase::Closed(_) => State::Closing,
-            Phase::Ended => State::Closed,
-        }
+        self.phase.state()
     }
 
     const fn ensure_open(&self) -> Result<(), SendError> {
@@ -337,16 +310,6 @@ impl Outbound {
 
     const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
-    }
-
-    /// Ends the close handshake, whether it succeeded or not. TCP has yet to end; the deadline for
-    /// that is set once, however often the peer breaks the protocol afterwards.
-    fn finish(&mut self) {
-        match self.phase {
-            Phase::Open(_) => self.phase = Phase::Closed(CloseTimer::new()),
-            Phase::CloseSent(timer) => self.phase = Phase::Closed(timer.restarted()),
-            Phase::Closed(_) | Phase::Ended => {}
-        }
     }
 
     fn control(
