@@ -1,8 +1,9 @@
-//! [`Keepalive`]: whether the peer is alive.
+//! [`Keepalive`]: whether the peer is alive, and how long it takes to answer.
 //!
 //! The peer is pinged at each interval, whether the connection is idle or busy: it may be busy in
 //! one direction only, and a proxy on the way may apply a timeout to each direction. Anything that
 //! is received counts as an answer, not only the pong, which may be queued behind a long message.
+//! Only the pong to the most recent ping measures the round trip.
 
 use core::time::Duration;
 
@@ -14,6 +15,9 @@ pub(crate) struct Keepalive {
     next_ping: Deadline,
     /// The deadline for receiving something; off while no ping waits for an answer.
     answer: Deadline,
+    /// The number in the most recent ping, until its pong arrives. `None` too if that ping was not
+    /// written.
+    unanswered: Option<u32>,
 }
 
 /// How often to ping, and how long to wait for an answer.
@@ -40,7 +44,7 @@ pub(crate) enum Tick {
 impl Keepalive {
     pub(crate) const fn new(pings: bool) -> Self {
         let next_ping = if pings { Deadline::PENDING } else { Deadline::OFF };
-        Self { next_ping, answer: Deadline::OFF }
+        Self { next_ping, answer: Deadline::OFF, unanswered: None }
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
@@ -66,7 +70,30 @@ impl Keepalive {
         if self.answer == Deadline::OFF {
             self.answer = Deadline::after(now, timing.timeout);
         }
+        self.unanswered = None;
         Tick::Ping
+    }
+
+    /// Notes that the ping that [`tick`](Self::tick) asked for was written, with this number.
+    pub(crate) const fn ping_written(&mut self, number: u32) {
+        self.unanswered = Some(number);
+    }
+
+    /// Takes the first pong to the most recent ping. Returns its round trip; `None` for any other
+    /// pong.
+    pub(crate) fn take_pong(
+        &mut self,
+        payload: &[u8],
+        now: Duration,
+        timing: PingTiming,
+    ) -> Option<Duration> {
+        if self.unanswered?.to_be_bytes() != *payload {
+            return None;
+        }
+        self.unanswered = None;
+        // The next ping is due one interval after the last one, so that time need not be stored.
+        let written = self.next_ping.due()?.saturating_sub(timing.interval.into());
+        Some(now.saturating_sub(written))
     }
 }
 

@@ -185,6 +185,7 @@ mod frame;
 mod handshake;
 mod inbound;
 mod keepalive;
+mod latency;
 mod message;
 mod outbound;
 mod output;
@@ -210,6 +211,7 @@ pub use handshake::{
     percent_decode,
 };
 pub use inbound::Inbound;
+pub use latency::Latency;
 pub use message::{Event, Message, OwnedMessage};
 pub use outbound::Outbound;
 pub use output::Output;

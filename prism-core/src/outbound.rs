@@ -1,5 +1,5 @@
-//! [`Outbound`]: from us to the peer. Sends messages, answers pings, and performs the close
-//! handshake.
+//! [`Outbound`]: from us to the peer. Sends messages, answers pings, measures the answers to its
+//! own, and performs the close handshake.
 
 use alloc::string::ToString;
 use core::time::Duration;
@@ -17,6 +17,7 @@ use crate::{
         writer::{FrameWriter, MAX_CONTROL},
     },
     keepalive::{Keepalive, PingTiming, Tick},
+    latency::{Latency, RoundTrips},
     message::{Event, Message},
     output::Output,
     phase::Phase,
@@ -35,8 +36,9 @@ pub struct Outbound {
     phase: Phase,
     ping_timing: PingTiming,
     close_timeout: Span,
-    /// How many pings have been sent.
-    pings: u32,
+    /// The number in the keepalive's last ping, or a later one that the application has used.
+    ping_number: u32,
+    round_trips: Option<RoundTrips>,
     pongs: Pongs,
 }
 
@@ -63,7 +65,8 @@ impl Outbound {
             phase: Phase::Open(Keepalive::new(pings)),
             ping_timing: PingTiming::new(interval, config.pong_timeout),
             close_timeout: Span::new(config.close_timeout),
-            pings: 0,
+            ping_number: 0,
+            round_trips: None,
             pongs: Pongs::new(config.pong_mark),
         }
     }
@@ -131,7 +134,9 @@ impl Outbound {
     /// [`SendError::Closed`] if the connection is no longer open, and [`SendError::ControlTooLong`]
     /// if the payload is longer than 125 bytes.
     pub fn ping(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
-        self.control(OpCode::Ping, payload, out)
+        self.control(OpCode::Ping, payload, out)?;
+        self.skip_number(payload);
+        Ok(())
     }
 
     /// Appends an unsolicited pong to `out`: a heartbeat that expects no answer (RFC 6455 §5.5.3).
@@ -141,6 +146,25 @@ impl Outbound {
     /// if the payload is longer than 125 bytes.
     pub fn pong(&mut self, payload: &[u8], out: &mut impl Output) -> Result<(), SendError> {
         self.control(OpCode::Pong, payload, out)
+    }
+
+    /// Tells the connection of a pong: `payload` is that of the [`Event::Pong`], and `now` is
+    /// counted as in [`handle_timeout`](Self::handle_timeout). See
+    /// [`WebSocket::handle_pong`](crate::WebSocket::handle_pong).
+    pub fn handle_pong(&mut self, payload: &[u8], now: Duration) -> bool {
+        let Phase::Open(keepalive) = &mut self.phase else { return false };
+        let round_trip = keepalive.take_pong(payload, now, self.ping_timing);
+        if let Some(round_trip) = round_trip {
+            self.round_trips = Some(RoundTrips::after(self.round_trips, round_trip));
+        }
+        round_trip.is_some()
+    }
+
+    /// Returns how long the peer takes to answer the keepalive's pings; `None` before the first
+    /// [measured](Self::handle_pong) round trip.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.round_trips.map(RoundTrips::latency)
     }
 
     /// Starts the close handshake: appends a close frame, after which nothing more is sent.
@@ -241,11 +265,12 @@ impl Outbound {
             Phase::Open(keepalive) => match keepalive.tick(now, heard, self.ping_timing) {
                 Tick::Nothing => Ok(()),
                 Tick::Ping => {
-                    self.pings = self.pings.wrapping_add(1);
                     // With so much unsent that the peer cannot be reading, a ping would add
                     // nothing; its silence shows all the same.
                     if !self.pongs.is_over_mark(unsent) {
-                        self.writer.write(OpCode::Ping, &self.pings.to_be_bytes(), out);
+                        self.ping_number = self.ping_number.wrapping_add(1);
+                        self.writer.write(OpCode::Ping, &self.ping_number.to_be_bytes(), out);
+                        keepalive.ping_written(self.ping_number);
                     }
                     Ok(())
                 }
@@ -324,6 +349,19 @@ impl Outbound {
         }
         self.writer.write(opcode, payload, out);
         Ok(())
+    }
+
+    /// Makes sure that the keepalive's next pings differ from a ping of the application: the
+    /// application's pong, which may still be on its way, would be taken for the keepalive's.
+    ///
+    /// Numbers wrap, so those in the half of the circle behind the current one count as used.
+    fn skip_number(&mut self, payload: &[u8]) {
+        if let Ok(bytes) = payload.try_into() {
+            let used = u32::from_be_bytes(bytes);
+            if used.wrapping_sub(self.ping_number) <= u32::MAX / 2 {
+                self.ping_number = used;
+            }
+        }
     }
 
     fn write_pong(&mut self, payload: &[u8], out: &mut impl Output) {

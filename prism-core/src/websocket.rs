@@ -9,6 +9,7 @@ use crate::{
     error::{ProtocolError, SendError},
     frame::mask::MaskKeys,
     inbound::Inbound,
+    latency::Latency,
     message::{Event, Message},
     outbound::Outbound,
     output::Output,
@@ -19,8 +20,9 @@ use crate::{
 /// A WebSocket connection after its handshake, as a pure state machine.
 ///
 /// - Pass in what happens: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
-///   [`handle_write_error`](Self::handle_write_error), and the time with
-///   [`handle_timeout`](Self::handle_timeout).
+///   [`handle_write_error`](Self::handle_write_error), the time with
+///   [`handle_timeout`](Self::handle_timeout), and, to measure the [`latency`](Self::latency), pongs
+///   with [`handle_pong`](Self::handle_pong).
 /// - Ask what to do next: [`poll_timeout`](Self::poll_timeout), [`wants_read`](Self::wants_read),
 ///   [`wants_shutdown`](Self::wants_shutdown).
 /// - Send: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close).
@@ -217,6 +219,51 @@ impl WebSocket {
             self.outbound.fail(error, out);
         }
         handled
+    }
+
+    /// Tells the connection of a pong, to measure how long the peer takes to answer: `payload` is
+    /// that of the [`Event::Pong`], and `now` is counted as in
+    /// [`handle_timeout`](Self::handle_timeout). Calling this is optional.
+    ///
+    /// Returns `true` if this is the first pong to the most recent ping of the keepalive. Its round
+    /// trip is then part of the [`latency`](Self::latency). Returns `false`, and changes nothing,
+    /// for any other pong: one to an earlier ping or to a ping of the application, a duplicate, an
+    /// unsolicited one, and any pong once the connection is no longer open. A ping that was not
+    /// sent, because more than [`Config::pong_mark`] was unsent, has no round trip.
+    ///
+    /// The application's own pings may have any payload. Those of the keepalive are numbers in four
+    /// bytes, and a number that the application has used is skipped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use bytes::BytesMut;
+    /// use prism_core::{Config, Event, RecvBuffer, WebSocket};
+    ///
+    /// let config = Config::default().ping_interval(Some(Duration::from_secs(20)));
+    /// let (mut ws, mut input, mut out) =
+    ///     (WebSocket::server(&config), RecvBuffer::new(), BytesMut::new());
+    /// ws.handle_timeout(Duration::ZERO, &mut out)?; // starts the interval
+    /// ws.handle_timeout(Duration::from_secs(20), &mut out)?;
+    /// assert_eq!(out[..], *b"\x89\x04\0\0\0\x01"); // a ping
+    ///
+    /// let now = Duration::from_millis(20_045);
+    /// input.extend_from_slice(b"\x8a\x84\0\0\0\0\0\0\0\x01"); // the client's pong
+    /// if let Some(Event::Pong(payload)) = ws.receive(&mut input, &mut out)? {
+    ///     assert!(ws.handle_pong(payload, now));
+    /// }
+    /// assert_eq!(ws.latency().unwrap().last, Duration::from_millis(45));
+    /// # Ok::<(), prism_core::ProtocolError>(())
+    /// ```
+    pub fn handle_pong(&mut self, payload: &[u8], now: Duration) -> bool {
+        self.outbound.handle_pong(payload, now)
+    }
+
+    /// Returns how long the peer takes to answer the keepalive's pings; `None` before the first
+    /// [measured](Self::handle_pong) round trip.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.outbound.latency()
     }
 
     /// Returns whether to keep reading the transport, if only to see it end.
