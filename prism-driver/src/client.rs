@@ -12,7 +12,7 @@ use crate::{
     },
     connection::{Connection, request::RequestInfo},
     error::{Disconnect, connect::ConnectError},
-    handler::Handler,
+    handler::connection_handler::ConnectionHandler,
     options::client::ClientOptions,
     runtime::{Network, Runtime, Transport, random::fill_random},
     session::{
@@ -119,7 +119,7 @@ impl<R: Runtime> Client<R> {
 
     fn socket(self, session: Session) -> Socket {
         let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
-        self.runtime.spawn(session.run(self.timer(), Unlimited, Arc::new(inbox), |_, _| ()));
+        self.runtime.spawn(session.run(self.timer(), Unlimited, inbox, |_, _| ()));
         socket
     }
 
@@ -131,7 +131,7 @@ impl<R: Runtime> Client<R> {
     /// [`on_end`](Connection::on_end) hooks run.
     ///
     /// The future is ready only when the transport has ended as well. That can be seconds later than
-    /// [`on_disconnect`](Handler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react
+    /// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react
     /// to the end without this delay, use `on_disconnect`.
     ///
     /// # Errors
@@ -139,10 +139,10 @@ impl<R: Runtime> Client<R> {
     pub async fn run_stream(
         self,
         io: impl Transport,
-        handler: impl Handler,
+        handler: impl ConnectionHandler,
     ) -> Result<Disconnect, ConnectError> {
         let session = self.open(io).await?;
-        Ok(session.run(self.timer(), Unlimited, &handler, |_, reason| reason).await)
+        Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
     }
 
     fn timer(&self) -> OwnTimer<R> {
@@ -193,9 +193,9 @@ impl<N: Network> Client<N> {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub async fn run(self, handler: impl Handler) -> Result<Disconnect, ConnectError> {
+    pub async fn run(self, handler: impl ConnectionHandler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
-        Ok(session.run(self.timer(), Unlimited, &handler, |_, reason| reason).await)
+        Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

@@ -1,13 +1,12 @@
 //! [`Connection`]: the handle to a connection.
 
 use std::{
-    borrow::Cow,
     fmt,
     net::SocketAddr,
     sync::{Arc, Weak},
 };
 
-use prism_core::{CloseCode, Headers, Message, PreparedMessage, SendError};
+use prism_core::{CloseCode, Latency, Message, PreparedMessage, SendError};
 
 use crate::{
     connection::{
@@ -17,6 +16,7 @@ use crate::{
         shared::Shared,
     },
     error::TrySendError,
+    options::when_slow::WhenSlow,
     outbox::{
         Outbox, WhenFull,
         budget::Budget,
@@ -60,7 +60,7 @@ pub(crate) mod shared;
 /// | [`send`](Self::send), [`send_prepared`](Self::send_prepared) | waits for room |
 /// | [`try_send`](Self::try_send), [`try_send_prepared`](Self::try_send_prepared) | fails with [`TrySendError::Full`] |
 ///
-/// A handler can choose [another policy](crate::Handler::when_slow), such as dropping the oldest messages.
+/// There are [other policies](crate::WhenSlow), such as dropping the oldest messages.
 ///
 /// # Ending
 ///
@@ -99,74 +99,6 @@ impl Connection {
         self.shared.peer_addr.into()
     }
 
-    /// Returns the path of the opening request, without the query. On a server, it is in its [normal
-    /// form](crate::normalize_path), or with [`serve_upgraded`](crate::serve_upgraded) exactly as given. On a client,
-    /// it is as it was sent.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.shared.request.path()
-    }
-
-    /// Returns the query of the opening request as it was sent, without the `?`. Split it into its parts before you
-    /// decode them with [`percent_decode`](crate::percent_decode).
-    #[must_use]
-    pub fn query(&self) -> Option<&str> {
-        self.shared.request.query()
-    }
-
-    /// Returns a parameter of the route, percent-decoded, or `None` if the route has none of this name. On the route
-    /// `/rooms/{room}`, a connection to `/rooms/caf%C3%A9` has the value `café` for `room`.
-    ///
-    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and none of
-    /// its parts, split at `/` and `\`, is `.` or `..`. Requests with any other value are refused with 400.
-    ///
-    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. `{*rest}` matches the rest of the path.
-    /// In its value, each `/` separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
-    #[must_use]
-    pub fn param(&self, name: &str) -> Option<&str> {
-        self.shared.request.param(name)
-    }
-
-    /// Returns the subprotocol that client and server agreed on.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.shared.request.subprotocol()
-    }
-
-    /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.
-    ///
-    /// The values of several lines are joined with `", "`, or with `"; "` for `Cookie`. Joined lines of `Set-Cookie`
-    /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
-    /// U+FFFD.
-    ///
-    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. On
-    /// a client without a handler, use [`Socket::header`](crate::Socket::header), until you split the socket.
-    ///
-    /// # The client's address behind a proxy
-    ///
-    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. With `n`
-    /// proxies of your own, trust only the last `n` elements:
-    ///
-    /// ```no_run
-    /// # use prism_driver::Connection;
-    /// /// Returns the client's address as our only proxy saw it.
-    /// fn client_addr(connection: &Connection) -> Option<String> {
-    ///     let forwarded = connection.header("X-Forwarded-For")?;
-    ///     forwarded.rsplit(',').next().map(|last| last.trim().to_owned())
-    /// }
-    /// ```
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.outbox().in_headers(|headers| headers.joined(name).map(Cow::into_owned))?
-    }
-
-    /// Returns the values of all lines of a header, in order; otherwise like [`header`](Self::header).
-    #[must_use]
-    pub fn header_all(&self, name: &str) -> Vec<String> {
-        let all = |headers: Headers<'_>| headers.all_text(name).map(Cow::into_owned).collect();
-        self.outbox().in_headers(all).unwrap_or_default()
-    }
-
     /// Sends a message, after waiting for room in the outbox.
     ///
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
@@ -178,7 +110,7 @@ impl Connection {
     /// immediately. A handler that blocks its thread (`block_in_place`, `block_on`) delays what it has sent until it
     /// returns, unless it awaits [`flush`](Self::flush) before it blocks.
     ///
-    /// With a [policy](crate::Handler::when_slow) other than `Wait`, this never waits, and the peer may miss the
+    /// With a [policy](crate::WhenSlow) other than `Wait`, this never waits, and the peer may miss the
     /// message even though this returns `Ok`.
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
@@ -270,13 +202,38 @@ impl Connection {
     }
 
     /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2), in addition to the
-    /// [keepalive's](prism_core::Config::ping_interval). The pong is not reported.
+    /// [keepalive's](prism_core::Config::ping_interval). Its pong is reported to
+    /// [`on_pong`](crate::Handler::on_pong). A peer may answer only the latest of several pings, and of more than 32
+    /// unanswered ones, the oldest are forgotten.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), or if the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
         send::finish(&self.shared, self.outbox().try_ping(payload)?);
         Ok(())
+    }
+
+    /// Returns the round-trip time to the peer, as the keepalive measures it with each of its
+    /// [pings](prism_core::Config::ping_interval); `None` before the first answer.
+    ///
+    /// It includes the time that the ping and its pong spend in queues, here and at the peer. A handler that runs for
+    /// long delays the reading of the pong, so its time is included as well.
+    #[must_use]
+    pub fn latency(&self) -> Option<Latency> {
+        self.outbox().latency()
+    }
+
+    /// Wakes the connection's handler: [`ConnectionHandler::on_wake`](crate::ConnectionHandler::on_wake) runs soon, once
+    /// for all calls until then. Does nothing if the connection is closing or over, or if its handler is a
+    /// [`Handler`](crate::Handler).
+    pub fn wake(&self) {
+        self.outbox().wake_handler();
+    }
+
+    /// Sets the [policy](crate::WhenSlow) for the messages that are sent from now on. It is
+    /// [`Options::when_slow`](crate::Options::when_slow) until this is called.
+    pub fn set_when_slow(&self, when_slow: WhenSlow) {
+        self.outbox().set_when_slow(when_slow);
     }
 
     /// Starts the close handshake: what is in the outbox is still sent, then a close frame, and nothing after it. Does
@@ -325,16 +282,16 @@ impl Connection {
     }
 
     /// Returns whether the connection is open and its outbox holds at least as many bytes as the [high-water
-    /// mark](crate::Options::high_water_mark). Then [`send`](Self::send) waits, unless the handler chose another
-    /// [policy](crate::Handler::when_slow).
+    /// mark](crate::Options::high_water_mark). Then [`send`](Self::send) waits, unless the connection has another
+    /// [policy](crate::WhenSlow).
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.outbox().is_full()
     }
 
     /// Returns how many messages the peer has missed because it did not keep up. These are the messages that
-    /// [`try_send`](Self::try_send) refused as [full](TrySendError::Full), and those that were dropped by the handler's
-    /// [policy](crate::Handler::when_slow).
+    /// [`try_send`](Self::try_send) refused as [full](TrySendError::Full), and those that were dropped by the connection's
+    /// [policy](crate::WhenSlow).
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.outbox().missed()

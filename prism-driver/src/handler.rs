@@ -1,12 +1,15 @@
-//! [`Handler`]: the application's callbacks.
+//! [`Handler`]: the application's callbacks, shared by all connections of a route.
 
 use std::sync::Arc;
 
 use prism_core::Message;
 
-use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenSlow};
+use crate::{connection::Connection, error::Disconnect};
 
-/// The application's callbacks for the connections of a route. One instance serves them all.
+pub(crate) mod connection_handler;
+
+/// The application's callbacks for the connections of a route. One instance serves them all; for one that has a state
+/// of its own for each connection, see [`ConnectionHandler`](crate::ConnectionHandler).
 ///
 /// Write plain `async fn`s:
 ///
@@ -25,15 +28,6 @@ use crate::{connection::Connection, error::Disconnect, options::when_slow::WhenS
 ///
 /// An `Arc` of a handler is a handler too. Keep a clone of it to call your own methods from elsewhere.
 pub trait Handler: Send + Sync + 'static {
-    /// Returns the policy for messages to a peer that does not keep up. By default, [`send`](Connection::send) waits.
-    ///
-    /// Called once for each connection, before all other methods. If it panics, none of those is called for the
-    /// connection, which is closed with 1011.
-    fn when_slow(&self, connection: &Connection) -> WhenSlow {
-        let _ = connection;
-        WhenSlow::Wait
-    }
-
     /// Handles the opening of a connection. This runs before any message is handled, and may send messages itself. The
     /// [headers](Connection::header) of the request are available until it returns.
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
@@ -49,6 +43,14 @@ pub trait Handler: Send + Sync + 'static {
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
 
+    /// Handles the pong that answers a [ping](Connection::ping) of the application, with the payload of that ping. The
+    /// pongs that answer the keepalive are not reported, nor are those that nobody asked for; the keepalive measures the
+    /// [latency](Connection::latency).
+    fn on_pong(&self, connection: &Connection, payload: &[u8]) -> impl Future<Output = ()> + Send {
+        let _ = (connection, payload);
+        async {}
+    }
+
     /// Handles the end of a connection. If `on_connect` ran, this runs exactly once, after all other methods, even if
     /// one of them panicked. It does not run if the connection's task is dropped, or if the
     /// [transport](crate::Transport) panics while it reads.
@@ -63,10 +65,6 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 impl<H: Handler> Handler for Arc<H> {
-    fn when_slow(&self, connection: &Connection) -> WhenSlow {
-        H::when_slow(self, connection)
-    }
-
     fn on_connect(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
         H::on_connect(self, connection)
     }
@@ -77,6 +75,10 @@ impl<H: Handler> Handler for Arc<H> {
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send {
         H::on_message(self, connection, message)
+    }
+
+    fn on_pong(&self, connection: &Connection, payload: &[u8]) -> impl Future<Output = ()> + Send {
+        H::on_pong(self, connection, payload)
     }
 
     fn on_disconnect(

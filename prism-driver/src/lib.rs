@@ -15,8 +15,7 @@
 //!
 //! A [`Handler`] can rely on these rules, on every runtime:
 //!
-//! 1. `on_connect` runs once, before all other methods except [`when_slow`](Handler::when_slow). It may send before
-//!    anything has been read from the peer.
+//! 1. `on_connect` runs once, before all other methods. It may send before anything has been read from the peer.
 //! 2. `on_message` runs for one message at a time per connection, in wire order. Different connections run in
 //!    parallel.
 //! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
@@ -26,18 +25,17 @@
 //!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
 //!    [`max_connections`](ServerOptions::max_connections), and [`Counts::stuck`] includes it.
 //! 5. Unless the connection fails or is aborted, everything accepted before `close()` is written before the close
-//!    frame, except what [`when_slow`](Handler::when_slow) drops. After `close()`, `send` returns `Closed` and
+//!    frame, except what the policy for [slow peers](WhenSlow) drops. After `close()`, `send` returns `Closed` and
 //!    `on_message` is no longer called.
 //! 6. A panic in a handler ends only its own connection, with 1011, and the server keeps running. `on_disconnect`
-//!    still runs, unless the panic was in [`when_slow`](Handler::when_slow), which precedes `on_connect`. This relies
-//!    on unwinding: with `panic = "abort"`, the first panic ends the program.
+//!    still runs. This relies on unwinding: with `panic = "abort"`, the first panic ends the program.
 //! 7. A `send` future that is dropped while it waits has sent nothing. Receiving is cancel-safe everywhere.
 //! 8. A handler may be slow. While it runs, its peer's pings wait, the peer does not count as silent, and the buffer
 //!    that holds the message stays allocated (at least 64 KiB). Spawn long work in a task of its own: the handle is
 //!    `Clone`.
 //! 9. An outbox never exceeds its [high-water mark](Options::high_water_mark) by more than one message and about a
 //!    kilobyte of control frames. No message is dropped silently: `send` waits, and `try_send` reports a full outbox,
-//!    unless the handler chooses [otherwise](Handler::when_slow). Messages that a peer misses are
+//!    unless the application chooses [otherwise](WhenSlow). Messages that a peer misses are
 //!    [counted](Connection::missed). What a server holds for all peers that do not read is
 //!    [limited](ServerOptions::max_buffered) too: beyond that limit, the connection that has been stalled the longest
 //!    is aborted.
@@ -91,13 +89,13 @@ pub use connection::id::{ConnectionId, origin};
 pub use connection::send::Sending;
 pub use error::connect::{ConnectError, Refusal};
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};
-pub use handler::Handler;
+pub use handler::{Handler, connection_handler::ConnectionHandler};
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
 };
 pub use prism_core::{
-    CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Message,
-    OwnedMessage, PreparedMessage, ProtocolError, Reply, Request, SendError, normalize_path,
+    CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Latency,
+    Message, OwnedMessage, PreparedMessage, ProtocolError, Reply, SendError, normalize_path,
     percent_decode,
 };
 #[cfg(feature = "async-io")]
@@ -110,12 +108,15 @@ pub use runtime::notice::Deferring;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};
+pub use server::authorized::Authorized;
 #[cfg(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
 ))]
 pub use server::listener::shared_listeners;
 pub use server::origins::{InvalidOrigin, Origins};
+pub use server::request::Request;
+pub use server::route::{IntoRoute, Route, per_connection, shared, socket};
 pub use server::stats::{Counts, Refused, ServerStats};
 pub use server::{Server, stats::Shutdown};
 pub use socket::Socket;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use prism_core::Config;
 
-use crate::{options::rate::Rate, session::write_progress::WriteLimits};
+use crate::{
+    options::{rate::Rate, when_slow::WhenSlow},
+    session::write_progress::WriteLimits,
+};
 
 pub(crate) mod client;
 pub(crate) mod rate;
@@ -70,6 +73,10 @@ pub struct Options {
     /// size of the message if that is larger.) The connection is not closed, because most peers that send too much at
     /// once were merely offline for a moment. A handler that would rather close it can count messages itself.
     pub message_rate: Option<Rate>,
+    /// The policy for messages to a peer that does not keep up. Default: [`WhenSlow::Wait`], that is,
+    /// [`send`](crate::Connection::send) waits for room. To choose it for each connection, call
+    /// [`Connection::set_when_slow`](crate::Connection::set_when_slow), for instance in `on_connect`.
+    pub when_slow: WhenSlow,
 }
 
 impl Default for Options {
@@ -81,6 +88,7 @@ impl Default for Options {
             write_timeout: Duration::from_secs(30),
             min_write_rate: 240,
             message_rate: None,
+            when_slow: WhenSlow::Wait,
         }
     }
 }
@@ -125,6 +133,13 @@ impl Options {
     #[must_use]
     pub fn message_rate(mut self, rate: Option<Rate>) -> Self {
         self.message_rate = rate;
+        self
+    }
+
+    /// Sets [`when_slow`](field@Self::when_slow).
+    #[must_use]
+    pub fn when_slow(mut self, policy: WhenSlow) -> Self {
+        self.when_slow = policy;
         self
     }
 

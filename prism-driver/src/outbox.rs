@@ -14,7 +14,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use prism_core::{CloseCode, CloseFrame, Headers, Outbound, OwnedHeaders, SendError};
+use prism_core::{CloseCode, CloseFrame, Headers, Latency, Outbound, OwnedHeaders, SendError};
 
 use crate::{
     error::TrySendError,
@@ -32,6 +32,7 @@ pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cut;
 pub(crate) mod owner;
+pub(crate) mod pings;
 pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
@@ -51,6 +52,8 @@ pub(crate) struct Outbox {
     resumed: AtomicBool,
     /// The transport is gone, and a handler still runs.
     stuck: AtomicBool,
+    /// The application has woken the handler.
+    woken: AtomicBool,
     high_water_mark: u32,
 }
 
@@ -83,11 +86,12 @@ impl Outbox {
         options: &Options,
     ) -> Self {
         Self {
-            state: Mutex::new(OutboxState::new(io, outbound, queue, headers)),
+            state: Mutex::new(OutboxState::new(io, outbound, queue, headers, options.when_slow)),
             closed: AtomicBool::new(false),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
         }
@@ -118,7 +122,13 @@ impl Outbox {
         }
         let written = state.encode(|outbound, out| outbound.ping(payload, out));
         written.map_err(TrySendError::Refused)?;
+        state.add_ping(payload);
         Ok(after_send(&mut state))
+    }
+
+    /// Returns the latency that the keepalive has measured.
+    pub(crate) fn latency(&self) -> Option<Latency> {
+        self.lock().outbound.latency()
     }
 
     /// Returns how many messages found no room.
@@ -212,6 +222,12 @@ impl Outbox {
     /// Fires the owner's timer.
     pub(crate) fn fire_timer(&self) {
         self.timer_fired.store(true, Ordering::Release);
+        wake_owner(self.lock());
+    }
+
+    /// Wakes the handler.
+    pub(crate) fn wake_handler(&self) {
+        self.woken.store(true, Ordering::Release);
         wake_owner(self.lock());
     }
 

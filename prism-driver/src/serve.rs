@@ -1,12 +1,14 @@
 //! Serving a single transport, without a [`Server`](crate::Server).
 
+use std::sync::Arc;
+
 use futures_util::future::Either;
-use prism_core::WebSocket;
+use prism_core::{Accept, Request, WebSocket};
 
 use crate::{
     connection::request::RequestInfo,
     error::{AcceptError, Disconnect},
-    handler::Handler,
+    handler::connection_handler::ConnectionHandler,
     options::Options,
     runtime::{Runtime, Transport},
     server::{
@@ -22,15 +24,16 @@ use crate::{
     },
 };
 
-/// Performs the server's side of a handshake on a connected transport, for any path, and then runs the handler on it.
-/// Returns how the connection ended.
+/// Performs the server's side of a handshake on a connected transport, for any path, and then runs the handler on it: a
+/// [`ConnectionHandler`], or a [`Handler`](crate::Handler), of which several connections can share an `Arc`. Returns how
+/// the connection ended.
 ///
 /// ```no_run
-/// # use prism_driver::{AcceptError, Handler, Options, Runtime, Transport, serve_stream};
+/// # use prism_driver::{AcceptError, ConnectionHandler, Options, Runtime, Transport, serve_stream};
 /// async fn serve<R: Runtime>(
 ///     runtime: R,
 ///     stream: impl Transport,
-///     handler: &impl Handler,
+///     handler: impl ConnectionHandler,
 /// ) -> Result<(), AcceptError> {
 ///     let options = Options::default();
 ///     let reason = serve_stream(runtime, stream, &options, handler).await?;
@@ -45,7 +48,7 @@ use crate::{
 /// [`Connection::close`](crate::Connection::close) instead.
 ///
 /// The future is ready only when the transport has ended as well. That can be seconds later than
-/// [`on_disconnect`](Handler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react to
+/// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react to
 /// the end without this delay, use `on_disconnect`.
 ///
 /// A transport has no address, so [`peer_addr`](crate::Connection::peer_addr) returns `None`.
@@ -55,7 +58,7 @@ use crate::{
 /// These tasks of a [`Server`](crate::Server) are yours here:
 ///
 /// - checking the request's [origin](crate::Server::origins) and [credentials](crate::Server::authorize) (the handler
-///   can read the headers in [`on_connect`](Handler::on_connect), and close the connection),
+///   can read the headers in [`on_connect`](ConnectionHandler::on_connect), and close the connection),
 /// - choosing a subprotocol (none is selected here),
 /// - limiting how many connections and handshakes there are at once, and evicting old ones for new ones,
 /// - limiting [how much memory](crate::ServerOptions::max_buffered) all connections together hold for slow peers,
@@ -68,11 +71,11 @@ use crate::{
 /// [`AcceptError::Refused`] if the request is invalid or does not arrive within the handshake timeout. The peer then
 /// receives a response that says why, and the error is returned up to five seconds after the peer has taken that
 /// response. [`AcceptError::Io`] if the transport fails or ends.
-pub async fn serve_stream<R: Runtime, H: Handler>(
+pub async fn serve_stream<R: Runtime>(
     runtime: R,
     io: impl Transport,
     options: &Options,
-    handler: &H,
+    handler: impl ConnectionHandler,
 ) -> Result<Disconnect, AcceptError> {
     let session = open(&runtime, io, options).await?;
     Ok(run(runtime, session, options, handler).await)
@@ -86,12 +89,12 @@ pub async fn serve_stream<R: Runtime, H: Handler>(
 ///
 /// As with [`serve_stream`], the connection lives in this future, which is ready only when the transport has ended as
 /// well, and the tasks of a server are yours.
-pub async fn serve_upgraded<R: Runtime, H: Handler>(
+pub async fn serve_upgraded<R: Runtime>(
     runtime: R,
     io: impl Transport,
     path: &str,
     options: &Options,
-    handler: &H,
+    handler: impl ConnectionHandler,
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
@@ -106,30 +109,40 @@ async fn open<R: Runtime>(
     options: &Options,
 ) -> Result<Session, AcceptError> {
     let mut read_buffer = ReadBuffer::new();
-    let outcome = accept_handshake(runtime, &mut io, &mut read_buffer, options, |request| {
-        let offer = request.upgrade().map_err(|error| PlainReply::refusal(&request, error))?;
-        let info = RequestInfo::plain(request.path());
-        Ok(Upgrade::accept(offer, (), &info, Params::new(), options))
-    });
-    match outcome.await {
-        Ok(upgrade) => Ok(upgrade.begin(io, None, read_buffer, options).0),
-        Err(Rejected::Reply(reply)) => {
+    let decide = |request: Request<'_>| upgrade(&request, options);
+    let outcome = accept_handshake(runtime, &mut io, &mut read_buffer, options, decide);
+    let rejected = match outcome.await {
+        Ok(Ok(Upgrade { established, .. })) => {
+            return Ok(Session::new(established, io, None, read_buffer, options));
+        }
+        Ok(Err(reply)) => Rejected::Reply(reply),
+        Err(rejected) => rejected,
+    };
+    match rejected {
+        Rejected::Reply(reply) => {
             drop(read_buffer); // sending the answer may take long
             let status = reply.status();
             // Boxed, to keep a connection's future small.
             Box::pin(reply.send_and_linger(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
-        Err(Rejected::Disconnected(error)) => Err(AcceptError::Io(error)),
+        Rejected::Disconnected(error) => Err(AcceptError::Io(error)),
     }
 }
 
+fn upgrade(request: &Request<'_>, options: &Options) -> Result<Upgrade<()>, PlainReply> {
+    let offer = request.upgrade().map_err(|error| PlainReply::refusal(request, error))?;
+    let info = RequestInfo::new(request.path(), request.query(), Params::new(), None);
+    let (headers, config) = (request.headers().into_owned(), options.config());
+    Ok(Upgrade::new((), Arc::new(info), headers, |out| offer.accept(&Accept::new(), &config, out)))
+}
+
 /// Not an `async fn`, which would hold the session twice.
-fn run<R: Runtime, H: Handler>(
+fn run<R: Runtime>(
     runtime: R,
     session: Session,
     options: &Options,
-    handler: &H,
+    handler: impl ConnectionHandler,
 ) -> impl Future<Output = Disconnect> {
     let timer = OwnTimer::new(runtime.clone(), options);
     let reason = |_: &OwnTimer<R>, reason| reason;

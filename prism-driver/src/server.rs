@@ -6,27 +6,30 @@ use std::{
     sync::Arc,
 };
 
-use prism_core::{Reply, Request};
+use prism_core::{InvalidHeader, Reply};
 
 use crate::{
-    handler::Handler,
     options::server::ServerOptions,
     runtime::Network,
     server::{
         accept::Acceptor,
-        endpoint::Endpoint,
+        authorized::Authorized,
         listener::{limit_unsent_in_kernel, listen},
         origins::Origins,
-        router::Router,
+        request::Request,
+        route::IntoRoute,
+        router::Routes,
         shared::ServerShared,
         stats::{ServerStats, Shutdown},
-        upgrade_policy::UpgradePolicy,
+        upgrade_policy::{Subprotocols, UpgradePolicy},
         websockets::WebSockets,
     },
 };
 
 pub(crate) mod accept;
+pub(crate) mod active_route;
 pub(crate) mod admission;
+pub(crate) mod authorized;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod listener;
@@ -36,12 +39,17 @@ pub(crate) mod pending_handshake;
 pub(crate) mod permits;
 pub(crate) mod plain_reply;
 pub(crate) mod registry;
+pub(crate) mod request;
+pub(crate) mod response_headers;
+pub(crate) mod route;
 pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod slot;
+pub(crate) mod socket_endpoint;
 pub(crate) mod stats;
 pub(crate) mod timers;
+pub(crate) mod undecided;
 pub(crate) mod upgrade_policy;
 pub(crate) mod websockets;
 
@@ -65,7 +73,7 @@ pub struct Server<N: Network> {
     network: N,
     listener: N::Listener,
     local_addr: SocketAddr,
-    router: Router<Arc<dyn Endpoint<N>>>,
+    routes: Routes<N>,
     policy: UpgradePolicy,
     options: ServerOptions,
     stats: ServerStats,
@@ -130,8 +138,8 @@ impl<N: Network> Server<N> {
             network,
             listener,
             local_addr,
-            router: Router::new(),
-            policy: UpgradePolicy::new(),
+            routes: Routes::new(),
+            policy: UpgradePolicy::default(),
             options: ServerOptions::default(),
             stats: ServerStats::default(),
         })
@@ -145,7 +153,8 @@ impl<N: Network> Server<N> {
         Ok(self.local_addr)
     }
 
-    /// Routes the WebSocket connections on a path to a handler.
+    /// Routes the WebSocket connections on a path to a [`Handler`](crate::Handler) that they share, or to another kind
+    /// of [`Route`](crate::Route), which may have settings of its own.
     ///
     /// A path may have parameters, as in `/rooms/{room}`, and may end in a catch-all, as in `/files/{*rest}` (which
     /// does not match `/files/` itself). See [`Connection::param`](crate::Connection::param).
@@ -161,8 +170,8 @@ impl<N: Network> Server<N> {
     /// # Panics
     /// If the path is malformed or conflicts with an earlier route.
     #[must_use]
-    pub fn websocket(mut self, path: &str, handler: impl Handler) -> Self {
-        self.router.websocket(path, Arc::new(handler));
+    pub fn websocket(mut self, path: &str, route: impl IntoRoute<N>) -> Self {
+        self.routes.websocket(path, route.into_route());
         self
     }
 
@@ -173,9 +182,10 @@ impl<N: Network> Server<N> {
     /// The health check of a proxy needs a path that exists: HAProxy's `option httpchk` requests `OPTIONS /`, and
     /// `option httpchk GET /` requests a page on `/`.
     ///
-    /// `page` is called on the runtime thread that read the request. It should not block, because other connections
-    /// wait for that thread. If it panics, the answer is a 500. A page that is the same for everyone is served without
-    /// a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; by default,
+    /// `page` returns a [`Reply`], or a future of one. It runs on a runtime thread and should not block, because other
+    /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
+    /// [handshake timeout](crate::Options::handshake_timeout), a 503. A page that is the same for everyone is served
+    /// without a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; by default,
     /// only replies with a status of 400 or above [forbid caching](Reply#caching).
     ///
     /// ```no_run
@@ -184,8 +194,10 @@ impl<N: Network> Server<N> {
     /// let script = Reply::new(200).body("text/javascript", script)?.header("Cache-Control", "max-age=600")?;
     /// let server = server
     ///     .get("/", |_| Reply::html("<script src=chat.js></script>"))
-    ///     .get("/chat.js", move |_| script.clone());
+    ///     .get("/chat.js", move |_| script.clone())
+    ///     .get("/users", |request| async move { list_users(request.query_param("page").as_deref()).await });
     /// # Ok(()) }
+    /// # async fn list_users(_: Option<&str>) -> Reply { Reply::new(204) }
     /// ```
     ///
     /// # Slow readers
@@ -201,39 +213,42 @@ impl<N: Network> Server<N> {
     /// # Panics
     /// If the path is malformed or conflicts with an earlier page.
     #[must_use]
-    pub fn get(
-        mut self,
-        path: &str,
-        page: impl Fn(&Request<'_>) -> Reply + Send + Sync + 'static,
-    ) -> Self {
-        self.router.page(path, Box::new(page));
+    pub fn get<P>(mut self, path: &str, page: impl Fn(Request) -> P + Send + Sync + 'static) -> Self
+    where
+        P: IntoFuture<Output = Reply, IntoFuture: Send + 'static>,
+    {
+        self.routes.page(path, Arc::new(move |request| Box::pin(page(request).into_future())));
         self
     }
 
-    /// Sets the subprotocols that the server supports on all routes, in order of preference.
+    /// Sets the subprotocols that the server supports, in order of preference. Like all settings up to
+    /// [`header`](Self::header), it applies to the routes that have no such setting [of their own](crate::Route).
     ///
     /// The server selects the first of them that the client offers; the handler reads it from
     /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
     /// without a subprotocol. If that client is a browser and offered others, it then fails the connection. To refuse
-    /// such clients instead, call [`require_subprotocol`](Self::require_subprotocol).
+    /// such clients instead, call [`require_subprotocols`](Self::require_subprotocols).
     #[must_use]
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.policy.subprotocols = names.into_iter().map(Into::into).collect();
+        self.policy.subprotocols = Some(Subprotocols::new(names, false));
         self
     }
 
-    /// Refuses requests that offer none of the server's [subprotocols](Self::subprotocols), with a 400 that lists
-    /// them. If the server supports no subprotocol, it refuses every request.
+    /// Sets the subprotocols that the server supports, as [`subprotocols`](Self::subprotocols) does, and refuses
+    /// requests that offer none of them, with a 400 that lists them. If the list is empty, every request is refused.
     ///
     /// ```no_run
     /// # use prism_driver::{Handler, Network, Server};
     /// # fn example(server: Server<impl Network>, broker: impl Handler) {
-    /// let server = server.subprotocols(["mqtt"]).require_subprotocol().websocket("/mqtt", broker);
+    /// let server = server.require_subprotocols(["mqtt"]).websocket("/mqtt", broker);
     /// # }
     /// ```
     #[must_use]
-    pub fn require_subprotocol(mut self) -> Self {
-        self.policy.requires_subprotocol = true;
+    pub fn require_subprotocols(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.policy.subprotocols = Some(Subprotocols::new(names, true));
         self
     }
 
@@ -251,37 +266,59 @@ impl<N: Network> Server<N> {
     /// ```
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
-        self.policy.origins = origins;
+        self.policy.origins = Some(origins);
         self
     }
 
     /// Sets a function that authorizes each request before it becomes a connection, after its [origin](Self::origins)
-    /// has been checked. `Err` refuses the request with that reply, whatever the reply's status. [Pages](Self::get) are
-    /// served without this check.
+    /// has been checked. [Pages](Self::get) are served without this check.
     ///
-    /// This is the place to check cookies and tokens, because the whole request is available. Decide by the request's
-    /// [`path`](Request::path), which selected the route, and not by its [`target`](Request::target), which has the
-    /// client's spelling. A name within the path has to be [decoded](prism_core::percent_decode) first, as a
-    /// [parameter](crate::Connection::param) is: `/users/a%40b` is the user `a@b`.
-    ///
-    /// Like a page's function, it should not block. If it panics, the answer is a 500.
+    /// The function returns a future. `Err` refuses the request with that reply, whatever the reply's status. `Ok`
+    /// accepts it, with an [`Authorized`] that may carry data for the [connection](crate::Connection::data), a
+    /// subprotocol and headers, or with `()`.
     ///
     /// ```no_run
-    /// # use prism_driver::{Network, Reply, Server};
-    /// # fn example(server: Server<impl Network>, is_valid: fn(&str) -> bool) {
-    /// let server = server.authorize(move |request| match request.header("Authorization") {
-    ///     Some(token) if is_valid(&token) => Ok(()),
-    ///     _ => Err(Reply::text(401, "a valid token is required")),
-    /// });
+    /// # use prism_driver::{Authorized, Network, Reply, Request, Server};
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// async fn log_in(request: Request) -> Result<Authorized, Reply> {
+    ///     let token = request.bearer_token().ok_or(Reply::text(401, "a token is required"))?;
+    ///     match find_user(&token).await {
+    ///         Some(user) => Ok(Authorized::new(user)), // `connection.data::<User>()` in the handler
+    ///         None => Err(Reply::text(401, "the token is not valid")),
+    ///     }
+    /// }
+    /// # async fn find_user(token: &str) -> Option<User> { Some(User { name: token.into() }) }
+    ///
+    /// # fn example(server: Server<impl Network>) {
+    /// let server = server.authorize(log_in);
     /// # }
     /// ```
+    ///
+    /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
+    /// otherwise, the answer is a 503. A [limited number](ServerOptions::max_authorizations) of them run at the same
+    /// time. If the peer disconnects meanwhile, the future is dropped. If it panics, the answer is a 500. It should not
+    /// block its thread, because other connections wait for that thread.
     #[must_use]
-    pub fn authorize(
-        mut self,
-        authorize: impl Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync + 'static,
-    ) -> Self {
-        self.policy.authorize = Some(Box::new(authorize));
+    pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
+    where
+        F: Fn(Request) -> P + Send + Sync + 'static,
+        P: Future<Output = Result<A, Reply>> + Send + 'static,
+        A: Into<Authorized>,
+    {
+        self.policy.set_authorize(authorize);
         self
+    }
+
+    /// Adds a header to the responses to upgrade requests: to the 101, and to refusals.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.policy.add_header(name, value)?;
+        Ok(self)
     }
 
     /// Sets the limits of the server. Takes [`ServerOptions`], or the [`Options`](crate::Options) of each connection,
@@ -329,8 +366,9 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, router, policy, options, stats, .. } = self;
-        let websockets = WebSockets::new(network, options, policy, stats);
+        let Self { network, listener, routes, policy, options, stats, .. } = self;
+        let websockets = WebSockets::new(network, options, stats);
+        let router = routes.activate(&websockets, &policy);
         let acceptor = Acceptor::new(ServerShared::new(websockets, router));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);

@@ -1,8 +1,8 @@
 //! [`Session`]: the life of a connection after its handshake, from `on_connect` to `on_disconnect`.
 //!
 //! ```text
-//!   prepare ──► connect ──► run_events ──► end_reason ──► finish
-//!      when_slow   on_connect   on_message    why it ended   on_disconnect, then the transport's end
+//!   connect ──► run_events ──► end_reason ──► disconnect ──► linger
+//!      on_connect   on_message    why it ended   on_disconnect    the transport's end
 //! ```
 //!
 //! One task owns the connection, and lends each event to the handler. While the handler waits, the task
@@ -29,21 +29,21 @@
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
-use std::{net::SocketAddr, ops::Deref, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
     connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
     error::{Disconnect, Failure},
-    handler::Handler,
+    handler::connection_handler::ConnectionHandler,
     options::Options,
     outbox::{Outbox, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
-        driver::ConnectionDriver,
-        rate_limit::RateLimit,
+        driver::{ConnectionDriver, Filled},
+        rate_limit::{RateLimit, Unlimited},
         read_buffer::ReadBuffer,
         run_handler::RunHandler,
     },
@@ -92,59 +92,73 @@ impl Session {
     }
 
     /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.
-    pub(crate) fn run<T: DeadlineTimer, H: Handler, O>(
+    pub(crate) fn run<T: DeadlineTimer, H: ConnectionHandler, O>(
         self,
         timer: T,
         rate_limit: impl RateLimit,
-        handler: impl Deref<Target = H>,
+        handler: H,
         then: impl FnOnce(&T, Disconnect) -> O,
     ) -> impl Future<Output = O> {
-        let Self { connection, inbound, read_buffer } = self;
-        let deadlines = Deadlines::new(timer);
-        let mut running =
-            RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler };
+        let mut running = self.with(timer, rate_limit, handler);
         // No `async fn`, and nothing is moved into the block: a future holds moved values twice.
         InBatches::new(async move {
             let ended = running.run_events().await;
-            let was_prepared = !matches!(ended, Err(Interrupted::BeforeConnect));
-            let reason = running.end_reason(ended.map_err(Failure::from));
-            running.finish(was_prepared.then_some(&reason)).await;
+            let reason = running.end_reason(ended);
+            running.disconnect(&reason).await;
+            running.linger().await;
             then(running.deadlines.timer(), reason)
         })
+    }
+
+    /// Closes a connection whose handler could not be made.
+    pub(crate) fn fail<T: DeadlineTimer, O>(
+        self,
+        timer: T,
+        then: impl FnOnce(&T, Disconnect) -> O,
+    ) -> impl Future<Output = O> {
+        let mut running = self.with(timer, Unlimited, ());
+        async move {
+            let reason = running.end_reason(Err(Failure::HandlerPanicked));
+            running.linger().await;
+            then(running.deadlines.timer(), reason)
+        }
+    }
+
+    fn with<T: DeadlineTimer, L, H>(
+        self,
+        timer: T,
+        rate_limit: L,
+        handler: H,
+    ) -> RunningSession<T, L, H> {
+        let Self { connection, inbound, read_buffer } = self;
+        let deadlines = Deadlines::new(timer);
+        RunningSession { connection, deadlines, rate_limit, inbound, read_buffer, handler }
     }
 }
 
 /// The state of a session. Every idle connection holds one, so its size matters.
-struct RunningSession<T, L, D> {
+struct RunningSession<T, L, H> {
     connection: Owned,
     deadlines: Deadlines<T>,
     rate_limit: L,
     inbound: Inbound,
     read_buffer: ReadBuffer,
-    handler: D,
+    handler: H,
 }
 
-impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSession<T, L, D> {
-    /// Asks the handler how to treat a slow peer, before `on_connect`.
-    fn prepare(&self) -> Result<(), Interrupted> {
-        let when_slow = call(|| self.handler.when_slow(&self.connection));
-        let when_slow = when_slow.map_err(|_| Interrupted::BeforeConnect)?;
-        self.connection.outbox().set_when_slow(when_slow);
-        Ok(())
-    }
-
+impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, H> {
     async fn connect(&mut self) -> Result<(), Failure> {
-        let connected = match call(|| self.handler.on_connect(&self.connection)) {
-            Ok(future) => RunHandler::new(&self.connection, &mut self.deadlines, future).await,
+        let Self { connection, deadlines, handler, .. } = self;
+        let connected = match call(|| handler.on_connect(connection)) {
+            Ok(future) => RunHandler::new(connection, deadlines, future).await,
             Err(failure) => Err(failure),
         };
-        drop(self.connection.outbox().take_headers());
+        drop(connection.outbox().take_headers());
         connected
     }
 
     /// Gives one event after the other to the handler, until a close frame or a failure.
-    async fn run_events(&mut self) -> Result<Disconnect, Interrupted> {
-        self.prepare()?;
+    async fn run_events(&mut self) -> Result<Disconnect, Failure> {
         self.connect().await?;
         self.read_buffer.begin_turn();
         loop {
@@ -152,10 +166,11 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                 self.read_buffer.begin_turn();
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
                 driver.pause(&mut self.read_buffer).await?;
+                self.wake_handler().await?;
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
-                Some(received) => self.inbound.receive(received).map_err(Failure::from)?,
+                Some(received) => self.inbound.receive(received)?,
                 None => None,
             };
             match event {
@@ -164,14 +179,26 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
+                    match driver.fill(&mut self.read_buffer, &mut self.inbound).await? {
+                        Filled::Read => {}
+                        Filled::Woken => self.wake_handler().await?,
+                    }
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
                     if !connection.outbox().is_closed_by_us() {
-                        let (handler, rate_limit) = (&*self.handler, &mut self.rate_limit);
+                        let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                         let future =
                             call(move || rate_limit.deliver(handler, connection, message))?;
+                        RunHandler::new(connection, &mut self.deadlines, future).await?;
+                    }
+                    self.read_buffer.count(turn::EVENT);
+                }
+                Some(Event::Pong(payload)) => {
+                    let now = self.deadlines.timer().now();
+                    if connection.outbox().handle_pong(payload, now) {
+                        let handler = &mut self.handler;
+                        let future = call(move || handler.on_pong(connection, payload))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
                     self.read_buffer.count(turn::EVENT);
@@ -192,15 +219,30 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
         }
     }
 
-    /// Calls `on_disconnect` with the reason, if there is one, and ends the transport.
-    async fn finish(&mut self, reason: Option<&Disconnect>) {
-        self.connection.outbox().ended().await;
-        if let Some(reason) = reason.cloned()
-            && let Ok(future) = call(|| self.handler.on_disconnect(&self.connection, reason))
-        {
-            // A panic here ends nothing that has not ended already.
-            let _ = RunHandler::new(&self.connection, &mut self.deadlines, future).await;
+    /// Calls `on_wake` if the application has asked for it.
+    async fn wake_handler(&mut self) -> Result<(), Failure> {
+        let Self { connection, deadlines, handler, .. } = self;
+        if !connection.outbox().take_woken() || connection.outbox().is_closed_by_us() {
+            return Ok(());
         }
+        let future = call(|| handler.on_wake(connection))?;
+        RunHandler::new(connection, deadlines, future).await
+    }
+
+    /// Calls `on_disconnect` once the end of the connection has been announced.
+    async fn disconnect(&mut self, reason: &Disconnect) {
+        let Self { connection, deadlines, handler, .. } = self;
+        connection.outbox().ended().await;
+        if let Ok(future) = call(|| handler.on_disconnect(connection, reason.clone())) {
+            // A panic here ends nothing that has not ended already.
+            let _ = RunHandler::new(connection, deadlines, future).await;
+        }
+    }
+}
+
+impl<T: DeadlineTimer, L, H> RunningSession<T, L, H> {
+    /// Waits for the end of the transport.
+    async fn linger(&mut self) {
         ConnectionDriver::new(&self.connection, &mut self.deadlines)
             .linger(&mut self.read_buffer)
             .await;
@@ -241,28 +283,6 @@ impl<T: DeadlineTimer, L: RateLimit, H: Handler, D: Deref<Target = H>> RunningSe
             Failure::Protocol(error) => outbox.close_for_error(*error),
         }
         Disconnect::Failed(failure)
-    }
-}
-
-/// The reason why a session was interrupted.
-enum Interrupted {
-    /// The handler panicked before `on_connect`, so none of its other methods is called.
-    BeforeConnect,
-    Failed(Failure),
-}
-
-impl From<Failure> for Interrupted {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<Interrupted> for Failure {
-    fn from(interrupted: Interrupted) -> Self {
-        match interrupted {
-            Interrupted::BeforeConnect => Self::HandlerPanicked,
-            Interrupted::Failed(failure) => failure,
-        }
     }
 }
 

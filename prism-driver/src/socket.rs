@@ -30,7 +30,8 @@ pub(crate) mod split;
 /// How many received messages wait for [`Socket::recv`] before the peer is no longer read.
 const CAPACITY: usize = 16;
 
-/// A connection to send and receive on, without a handler.
+/// A connection to send and receive on, without a handler. A [`Client`](crate::Client) returns one, and a server's
+/// [`socket`](crate::socket) routes take a function of one.
 ///
 /// ```no_run
 /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
@@ -49,12 +50,12 @@ const CAPACITY: usize = 16;
 /// nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
 /// socket.
 ///
-/// Dropping a socket closes the connection with 1000. The close handshake is done by that task as well, so before you
+/// Dropping a socket closes the connection with 1000, or with 1011 if a panic drops it. The close handshake is done by that task as well, so before you
 /// shut the runtime down, call [`close`](Self::close) and await it.
 pub struct Socket {
     sender: SendHalf,
     receiver: RecvHalf,
-    /// The headers of the response. The connection drops its own as soon as its task runs.
+    /// The headers of the handshake. The connection drops its own as soon as its task runs.
     headers: Option<OwnedHeaders>,
 }
 
@@ -108,15 +109,16 @@ impl Socket {
         }
     }
 
-    /// Returns a header of the server's response to the handshake. Its name is not case-sensitive. Several lines are
-    /// joined as for [`Connection::header`]. The headers are lost when the socket is [split](Self::split).
+    /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.
+    /// Several lines are joined as for [`Connection::header`]. The headers are lost when the socket is
+    /// [split](Self::split).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.headers.as_ref()?.as_headers().joined(name)
     }
 
-    /// Returns the values of all lines of a header of the server's response, in order. Use this for `Set-Cookie`, whose
-    /// lines cannot be separated again once they are joined.
+    /// Returns the values of all lines of a header, in order; otherwise like [`header`](Self::header). Use this for
+    /// `Set-Cookie`, whose lines cannot be separated again once they are joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.headers.iter().flat_map(move |headers| headers.as_headers().all_text(name))
     }

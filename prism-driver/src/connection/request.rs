@@ -1,16 +1,136 @@
-//! [`RequestInfo`]: what a connection keeps of its opening request.
+//! What a connection knows of its opening request: [`RequestInfo`], and the methods that read it.
 
-use std::sync::Arc;
+use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 
-use crate::server::path_map::Params;
+use prism_core::Headers;
 
-/// The path, the query, the route's parameters and the subprotocol.
-#[derive(Debug)]
+use crate::{
+    connection::Connection,
+    server::{path_map::Params, request::query_param},
+};
+
+/// The opening request.
+impl Connection {
+    /// Returns the path of the opening request, without the query. On a server, it is in its [normal
+    /// form](crate::normalize_path), or with [`serve_upgraded`](crate::serve_upgraded) exactly as given. On a client,
+    /// it is as it was sent.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.shared().request.path()
+    }
+
+    /// Returns the query of the opening request as it was sent, without the `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.shared().request.query()
+    }
+
+    /// Returns the first value of this name in the query, decoded as a form is: `+` is a space, and bytes that are not
+    /// UTF-8 are replaced by U+FFFD.
+    #[must_use]
+    pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        query_param(self.query()?, name)
+    }
+
+    /// Returns a parameter of the route, percent-decoded, or `None` if the route has none of this name. On the route
+    /// `/rooms/{room}`, a connection to `/rooms/caf%C3%A9` has the value `café` for `room`.
+    ///
+    /// A value contains no control characters. It does not begin with `/`, `\` or a drive such as `C:/`, and none of
+    /// its parts, split at `/` and `\`, is `.` or `..`. Requests with any other value are refused with 400.
+    ///
+    /// The value of `{room}` can contain a `/`, if the client sent it as `%2F`. `{*rest}` matches the rest of the path.
+    /// In its value, each `/` separates segments of the path, and there is no `\`: `%2F` and `%5C` are refused there.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.shared().request.param(name)
+    }
+
+    /// Returns the subprotocol that client and server agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared().request.subprotocol()
+    }
+
+    /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.
+    ///
+    /// The values of several lines are joined with `", "`, or with `"; "` for `Cookie`. Joined lines of `Set-Cookie`
+    /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
+    /// U+FFFD.
+    ///
+    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. On
+    /// a client without a handler, use [`Socket::header`](crate::Socket::header), until you split the socket.
+    ///
+    /// # The client's address behind a proxy
+    ///
+    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. With `n`
+    /// proxies of your own, trust only the last `n` elements:
+    ///
+    /// ```no_run
+    /// # use prism_driver::Connection;
+    /// /// Returns the client's address as our only proxy saw it.
+    /// fn client_addr(connection: &Connection) -> Option<String> {
+    ///     let forwarded = connection.header("X-Forwarded-For")?;
+    ///     forwarded.rsplit(',').next().map(|last| last.trim().to_owned())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.outbox().in_headers(|headers| headers.joined(name).map(Cow::into_owned))?
+    }
+
+    /// Returns the values of all lines of a header, in order; otherwise like [`header`](Self::header).
+    #[must_use]
+    pub fn header_all(&self, name: &str) -> Vec<String> {
+        let all = |headers: Headers<'_>| headers.all_text(name).map(Cow::into_owned).collect();
+        self.outbox().in_headers(all).unwrap_or_default()
+    }
+
+    /// Returns the data that the [authorization](crate::Server::authorize) of the request has attached to the
+    /// connection, such as its user; `None` if there is none of this type.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Connection, Handler, Message};
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// struct Chat;
+    ///
+    /// impl Handler for Chat {
+    ///     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+    ///         let user: &User = connection.data().expect("the route's authorization attaches it");
+    ///         println!("{}: {message:?}", user.name);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.shared().request.data()?.downcast_ref()
+    }
+}
+
+/// The data that the application attaches to a connection.
+pub(crate) type Data = Box<dyn Any + Send + Sync>;
+
+/// The path, the query, the route's parameters, the subprotocol, and what the application has attached.
 pub(crate) struct RequestInfo {
     path: Box<str>,
     query: Option<Box<str>>,
     params: Box<[(Box<str>, Box<str>)]>,
     subprotocol: Option<Box<str>>,
+    data: Option<Data>,
+}
+
+impl fmt::Debug for RequestInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, query, params, subprotocol, data: _ } = self;
+        f.debug_struct("RequestInfo")
+            .field("path", path)
+            .field("query", query)
+            .field("params", params)
+            .field("subprotocol", subprotocol)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RequestInfo {
@@ -25,6 +145,7 @@ impl RequestInfo {
             query: query.map(Into::into),
             params: params.into_iter().collect(),
             subprotocol: subprotocol.map(Into::into),
+            data: None,
         }
     }
 
@@ -33,18 +154,24 @@ impl RequestInfo {
         Arc::new(Self::new(path, None, std::iter::empty(), None))
     }
 
-    /// Returns `self` if a new one would be equal, so that most connections of a route share one.
-    pub(crate) fn shared(
+    /// Returns the info for a connection of the route whose info `self` is: `self` if it would be equal, so that most
+    /// connections of a route share one.
+    pub(crate) fn for_request(
         self: &Arc<Self>,
         path: &str,
         query: Option<&str>,
         params: Params,
         subprotocol: Option<&str>,
+        data: Option<Data>,
     ) -> Arc<Self> {
-        if *self.path == *path && query.is_none() && subprotocol.is_none() {
+        if *self.path == *path && query.is_none() && subprotocol.is_none() && data.is_none() {
             return self.clone();
         }
-        Arc::new(Self::new(path, query, params, subprotocol))
+        Arc::new(Self { data, ..Self::new(path, query, params, subprotocol) })
+    }
+
+    pub(crate) fn data(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.data.as_deref()
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -73,21 +200,22 @@ mod tests {
     #[test]
     fn connections_with_only_a_path_share_their_info() {
         let route = RequestInfo::plain("/caf%C3%A9");
-        let shared = route.shared("/caf%C3%A9", None, Params::new(), None);
+        let shared = route.for_request("/caf%C3%A9", None, Params::new(), None, None);
         assert!(Arc::ptr_eq(&route, &shared));
 
         let params = || vec![("room".into(), "a b".into())];
         for other in [
-            route.shared("/caf%C3%A9", Some(""), Params::new(), None),
-            route.shared("/caf%C3%A9", None, Params::new(), Some("chat")),
-            route.shared("/rooms/a%20b", None, params(), None),
+            route.for_request("/caf%C3%A9", Some(""), Params::new(), None, None),
+            route.for_request("/caf%C3%A9", None, Params::new(), Some("chat"), None),
+            route.for_request("/rooms/a%20b", None, params(), None, None),
+            route.for_request("/caf%C3%A9", None, Params::new(), None, Some(Box::new(7))),
         ] {
             assert!(!Arc::ptr_eq(&route, &other), "{other:?}");
         }
-        let room = route.shared("/rooms/a%20b", None, params(), None);
+        let room = route.for_request("/rooms/a%20b", None, params(), None, None);
         assert_eq!((room.path(), room.param("room")), ("/rooms/a%20b", Some("a b")));
         assert_eq!(room.subprotocol(), None);
-        let chat = route.shared("/caf%C3%A9", None, Params::new(), Some("chat"));
+        let chat = route.for_request("/caf%C3%A9", None, Params::new(), Some("chat"), None);
         assert_eq!(chat.subprotocol(), Some("chat"));
     }
 }

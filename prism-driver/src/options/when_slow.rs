@@ -1,8 +1,9 @@
 //! [`WhenSlow`]: the policy for messages to a peer that does not keep up.
 
 /// The policy for messages that are sent while the outbox is full, that is, while at least as many bytes as the
-/// [high-water mark](crate::Options::high_water_mark) are waiting for the peer. Return it from
-/// [`Handler::when_slow`](crate::Handler::when_slow).
+/// [high-water mark](crate::Options::high_water_mark) are waiting for the peer. Set it with
+/// [`Options::when_slow`](crate::Options::when_slow), or for one connection with
+/// [`Connection::set_when_slow`](crate::Connection::set_when_slow).
 ///
 /// | | `send`, `send_prepared` | `try_send`, `try_send_prepared`, and broadcasts of `prism-rooms` |
 /// |---|---|---|
@@ -12,16 +13,8 @@
 /// | `Close` | closes the connection and returns `Closed` | closes the connection and returns `Full` |
 ///
 /// ```
-/// # use prism_driver::{Connection, Handler, Message, WhenSlow};
-/// struct Prices;
-///
-/// impl Handler for Prices {
-///     fn when_slow(&self, _: &Connection) -> WhenSlow {
-///         WhenSlow::DropOldest
-///     }
-///
-///     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
-/// }
+/// # use prism_driver::{Options, WhenSlow};
+/// let prices = Options::default().when_slow(WhenSlow::DropOldest);
 /// ```
 ///
 /// A message is dropped as a whole or not at all. [`Connection::missed`](crate::Connection::missed) counts the messages

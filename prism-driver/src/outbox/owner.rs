@@ -83,6 +83,22 @@ impl Outbox {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
+    /// Returns whether the application has woken the handler.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the application has woken the handler since the last call.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.is_woken() && self.woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// Takes note of a pong. Returns whether it answers a ping of the application.
+    pub(crate) fn handle_pong(&self, payload: &[u8], now: Duration) -> bool {
+        let mut state = self.lock();
+        !state.outbound.handle_pong(payload, now) && state.take_ping(payload)
+    }
+
     /// Notes that the peer has taken bytes after making them wait, which is a sign of life.
     pub(crate) fn note_resumed(&self) {
         self.resumed.store(true, Ordering::Relaxed);

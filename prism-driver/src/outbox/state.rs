@@ -17,6 +17,7 @@ use crate::{
     options::when_slow::WhenSlow,
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
+        pings::Pings,
         queue::{Droppable, MIN_SHARED, SendQueue},
         repeats,
         waiters::Waiters,
@@ -100,6 +101,8 @@ pub(crate) struct ColdState {
     /// How we closed, if we did so first.
     pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
     pub(crate) waiters: Option<Arc<Waiters>>,
+    /// The application's pings that wait for their pongs. Boxed, because few applications ping.
+    pub(super) pings: Option<Box<Pings>>,
     /// The hooks to run when the connection has ended.
     pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -125,6 +128,7 @@ impl ColdState {
             missed,
             closed_with,
             waiters,
+            pings,
             hooks,
         } = self;
         headers.is_none()
@@ -135,6 +139,7 @@ impl ColdState {
             && *missed == 0
             && closed_with.is_none()
             && waiters.is_none()
+            && pings.is_none()
             && hooks.is_empty()
     }
 }
@@ -146,6 +151,7 @@ impl OutboxState {
         outbound: Outbound,
         queue: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
+        when_slow: WhenSlow,
     ) -> Self {
         Self {
             outbound,
@@ -153,7 +159,7 @@ impl OutboxState {
             queue,
             unflushed: false,
             took: false,
-            when_slow: WhenSlow::Wait,
+            when_slow,
             owner: None,
             blocked: false,
             batch: 0,
@@ -259,6 +265,22 @@ impl OutboxState {
         // The cold state is empty now, unless `on_connect` has added to it.
         self.cold.take_if(|cold| cold.is_empty());
         headers
+    }
+
+    /// Remembers a ping of the application.
+    pub(super) fn add_ping(&mut self, payload: &[u8]) {
+        self.cold().pings.get_or_insert_default().add(payload);
+    }
+
+    /// Forgets the ping that a pong answers, and all earlier ones. Returns whether there was one.
+    pub(super) fn take_ping(&mut self, payload: &[u8]) -> bool {
+        let Some(cold) = &mut self.cold else { return false };
+        let taken = cold.pings.as_mut().is_some_and(|pings| pings.take(payload));
+        if taken {
+            cold.pings.take_if(|pings| pings.is_empty());
+            self.cold.take_if(|cold| cold.is_empty());
+        }
+        taken
     }
 
     /// Returns whether there is nothing to write.

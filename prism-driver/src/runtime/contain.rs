@@ -3,7 +3,12 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
 };
+
+/// A future of the application, with its type erased.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Runs application code and returns its output, or `None` if it panics. The panic does not propagate; the panic hook
 /// has reported it. With `panic = "abort"` this has no effect.
@@ -17,6 +22,43 @@ pub fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
         mem::forget(another);
     }
     None
+}
+
+/// A future of the application whose panics are contained, even those of its destructor. Returns `None` if it panics.
+pub(crate) struct Contained<T>(Option<BoxFuture<T>>);
+
+impl<T> Contained<T> {
+    /// Calls a function that creates a future.
+    pub(crate) fn call(create: impl FnOnce() -> BoxFuture<T>) -> Self {
+        Self(contain(create))
+    }
+
+    fn drop_future(&mut self) {
+        if let Some(future) = self.0.take() {
+            contain(|| drop(future));
+        }
+    }
+}
+
+impl<T> Future for Contained<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let Some(future) = &mut self.0 else { return Poll::Ready(None) };
+        let output = match contain(|| future.as_mut().poll(cx)) {
+            Some(Poll::Pending) => return Poll::Pending,
+            Some(Poll::Ready(output)) => Some(output),
+            None => None,
+        };
+        self.drop_future();
+        Poll::Ready(output)
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        self.drop_future();
+    }
 }
 
 /// Does what [`contain`] does, for code that runs under one of our locks: the payload of a panic is leaked, because its

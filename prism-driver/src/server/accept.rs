@@ -25,7 +25,7 @@ impl<N: Network> Acceptor<N> {
         let Self(shared) = self;
         loop {
             shared.admission.until_open_below_limit().await;
-            let slot = Slot::new(shared.websockets.clone());
+            let slot = Slot::new(shared.context.clone());
             match shared.network().accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let stream = with_nodelay(shared.network(), stream);

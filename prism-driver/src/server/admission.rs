@@ -9,6 +9,10 @@
 //! that the transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it
 //! needs a permit for a page, which can be evicted after five seconds. Because there are two pools of permits, slow
 //! readers cannot block handshakes, and handshakes cannot block pages.
+//!
+//! An authorization may take longer, too, and is never evicted while it runs. So it takes no permit from the
+//! handshakes: it has a permit of its own, of which there is a limited number. A request that waits for one can be
+//! evicted, but only if every connection that the server may have is taken.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,13 +45,20 @@ pub(crate) struct Admission<N: Network> {
     handshakes: Arc<PermitPool>,
     /// For the pages and refusals that are waiting for their peers to read.
     pages: Arc<PermitPool>,
+    /// For the requests that wait for their authorization to begin.
+    queued: Arc<PermitPool>,
+    /// For the authorizations that are running. They are evicted only by a shutdown.
+    authorizations: Arc<PermitPool>,
 }
 
 impl<N: Network> Admission<N> {
     pub(crate) fn new(websockets: Arc<WebSockets<N>>) -> Self {
-        let handshakes = PermitPool::new(websockets.options.max_handshakes, HANDSHAKE_MIN_TIME);
-        let pages = PermitPool::new(websockets.options.max_pages, PAGE_MIN_TIME);
-        Self { websockets, handshakes, pages }
+        let options = &websockets.options;
+        let handshakes = PermitPool::new(options.max_handshakes, HANDSHAKE_MIN_TIME);
+        let pages = PermitPool::new(options.max_pages, PAGE_MIN_TIME);
+        let queued = PermitPool::new(usize::MAX, HANDSHAKE_MIN_TIME);
+        let authorizations = PermitPool::new(options.max_authorizations, Duration::MAX);
+        Self { websockets, handshakes, pages, queued, authorizations }
     }
 
     /// Returns when a connection may be accepted.
@@ -66,7 +77,8 @@ impl<N: Network> Admission<N> {
             }
             // An eviction is not the only way to make room: a handshake that completes releases its permit, too.
             let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
-            let released = or(self.handshakes.until(changed), self.pages.until(changed));
+            let [handshakes, pages, queued] = self.evictable().map(|pool| pool.until(changed));
+            let released = or(or(handshakes, pages), queued);
             until(network, due, or(released, registry.until(changed))).await;
         }
         self.handshakes.take(network.now())
@@ -75,6 +87,21 @@ impl<N: Network> Admission<N> {
     /// Returns a permit for a page, as soon as there is one.
     pub(crate) async fn admit_page(&self) -> Permit {
         self.pages.acquire(&self.websockets.runtime).await
+    }
+
+    /// Returns a permit to do the rest of a handshake whose request the application has decided on.
+    pub(crate) fn readmit(&self) -> Permit {
+        self.handshakes.take(self.websockets.runtime.now())
+    }
+
+    /// Returns a permit to wait for one to run an [authorization](Self::admit_authorization).
+    pub(crate) fn queue(&self) -> Permit {
+        self.queued.take(self.websockets.runtime.now())
+    }
+
+    /// Returns a permit to run an authorization, as soon as there is one.
+    pub(crate) async fn admit_authorization(&self) -> Permit {
+        self.authorizations.acquire(&self.websockets.runtime).await
     }
 
     /// Waits until a descriptor may be free again, at most for `pause`. If a handshake or a page has had its minimum
@@ -91,7 +118,7 @@ impl<N: Network> Admission<N> {
 
     /// Evicts all handshakes, including those that are admitted later.
     pub(crate) fn evict_handshakes(&self) {
-        self.handshakes.evict_all();
+        [&self.handshakes, &self.queued, &self.authorizations].iter().for_each(|it| it.evict_all());
     }
 
     /// Evicts all pages, including those that are admitted later.
@@ -103,7 +130,7 @@ impl<N: Network> Admission<N> {
     /// is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &PermitPool)> {
         let slots = self.websockets.registry.len();
-        let evicting = self.handshakes.occupancy().evicting + self.pages.occupancy().evicting;
+        let evicting: usize = self.evictable().map(|pool| pool.occupancy().evicting).iter().sum();
         let is_full = |slots| slots > self.max_connections();
         if is_full(slots.saturating_sub(evicting)) {
             Some(self.first_due())
@@ -117,8 +144,13 @@ impl<N: Network> Admission<N> {
     /// Returns when the first handshake or page may be evicted, and from which pool.
     fn first_due(&self) -> (Duration, &PermitPool) {
         let due = |pool: &PermitPool| pool.occupancy().next_due;
-        let (handshake, page) = (due(&self.handshakes), due(&self.pages));
-        if page < handshake { (page, &self.pages) } else { (handshake, &self.handshakes) }
+        let [first, others @ ..] = self.evictable().map(|pool| (due(pool), pool));
+        others.into_iter().fold(first, |first, other| if other.0 < first.0 { other } else { first })
+    }
+
+    /// Returns the pools whose permits are evicted to make room.
+    fn evictable(&self) -> [&PermitPool; 3] {
+        [&self.handshakes, &self.pages, &self.queued]
     }
 
     fn max_connections(&self) -> usize {

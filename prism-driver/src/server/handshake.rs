@@ -1,53 +1,39 @@
 //! The server's side of a handshake: reads a request, and turns it into a connection or a [`PlainReply`].
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
-use prism_core::{Accept, Offer, Output, Request, ServerHandshake};
+use bytes::BytesMut;
+use prism_core::{Output, OwnedHeaders, Request, ServerHandshake, WebSocket};
 
 use crate::{
     buffer_pool,
     connection::request::RequestInfo,
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
-    server::{path_map::Params, plain_reply::PlainReply, stats::NotUpgraded},
-    session::{Established, Session, read_buffer::ReadBuffer},
+    server::{plain_reply::PlainReply, stats::NotUpgraded},
+    session::{Established, read_buffer::ReadBuffer},
 };
 
 /// A request that becomes a connection. The 101 is encoded, but not sent yet.
 pub(crate) struct Upgrade<E> {
-    /// The endpoint that the router found for the request.
-    endpoint: E,
-    established: Established,
+    /// The route that the router found for the request.
+    pub(crate) route: E,
+    pub(crate) established: Established,
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer, with the subprotocol that was selected. `plain` holds only the route's path. All connections
-    /// whose requests have no query, parameters or subprotocol share it.
-    pub(crate) fn accept(
-        offer: Offer<'_>,
-        endpoint: E,
-        plain: &Arc<RequestInfo>,
-        params: Params,
-        options: &Options,
+    /// Accepts an offer: `accept` encodes the 101.
+    pub(crate) fn new(
+        route: E,
+        info: Arc<RequestInfo>,
+        headers: OwnedHeaders,
+        accept: impl FnOnce(&mut BytesMut) -> WebSocket,
     ) -> Self {
-        let request = offer.request();
-        let info = plain.shared(request.path(), request.query(), params, offer.subprotocol());
-        let headers = Some(request.headers().into_owned());
         let mut queue = buffer_pool::take_send();
-        let websocket = offer.accept(&Accept::new(), &options.config(), queue.buffer());
-        let queue = Some(queue);
-        Self { endpoint, established: Established { websocket, queue, info, headers } }
-    }
-
-    /// Begins the session, and returns it with its endpoint.
-    pub(crate) fn begin(
-        self,
-        io: impl Transport,
-        peer_addr: Option<SocketAddr>,
-        read_buffer: ReadBuffer,
-        options: &Options,
-    ) -> (Session, E) {
-        (Session::new(self.established, io, peer_addr, read_buffer, options), self.endpoint)
+        let websocket = accept(queue.buffer());
+        let established =
+            Established { websocket, queue: Some(queue), info, headers: Some(headers) };
+        Self { route, established }
     }
 }
 
@@ -80,26 +66,26 @@ impl From<io::Error> for Rejected {
     }
 }
 
-/// Reads a request, within the handshake timeout, and calls `decide` on it. Sends nothing: neither the 101 nor the
-/// answer of a rejected request.
-pub(crate) async fn accept_handshake<R: Runtime, E>(
+/// Reads a request, within the handshake timeout, and returns the result of `decide`. Sends nothing: neither the 101 nor
+/// the answer of a rejected request.
+pub(crate) async fn accept_handshake<R: Runtime, D>(
     runtime: &R,
     io: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
-) -> Result<Upgrade<E>, Rejected> {
+    decide: impl FnOnce(Request<'_>) -> D,
+) -> Result<D, Rejected> {
     let request = read_request(io, read_buffer, options, decide);
     let outcome = within(runtime, options.handshake_timeout, request).await;
     outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 
-async fn read_request<E>(
+async fn read_request<D>(
     io: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> Result<Upgrade<E>, PlainReply>,
-) -> Result<Upgrade<E>, Rejected> {
+    decide: impl FnOnce(Request<'_>) -> D,
+) -> Result<D, Rejected> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
         if read_buffer.fill(io).await? == 0 {
@@ -107,7 +93,7 @@ async fn read_request<E>(
         }
         match handshake.receive_request(read_buffer.buffer()) {
             Ok(None) => {}
-            Ok(Some(request)) => return Ok(decide(request)?),
+            Ok(Some(request)) => return Ok(decide(request)),
             Err(error) => return Err(PlainReply::from(error).into()),
         }
     }

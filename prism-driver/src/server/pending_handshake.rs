@@ -4,23 +4,29 @@
 //! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
 //! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc};
 
 use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    runtime::{Network, timeout::until},
+    runtime::{Network, Transport, timeout::until},
     server::{
-        handshake::{Rejected, accept_handshake},
+        active_route::ActiveRoute,
+        handshake::{Rejected, Upgrade, accept_handshake},
         permits::Permit,
         plain_reply::{PlainReply, linger},
+        router::Decision,
         shared::ServerShared,
         slot::Slot,
         stats::NotUpgraded,
+        undecided::Undecided,
     },
-    session::read_buffer::ReadBuffer,
+    session::{Session, read_buffer::ReadBuffer},
 };
+
+/// How many bytes are read while the application decides on a request. More can wait in the kernel.
+const MAX_EARLY: usize = 16 << 10;
 
 /// An accepted transport that is in its handshake, or that gets a plain answer.
 pub(crate) struct PendingHandshake<N: Network> {
@@ -47,30 +53,80 @@ impl<N: Network> PendingHandshake<N> {
         let mut read_buffer = ReadBuffer::new();
         // Not an `async fn`, whose future would hold `self` twice.
         async move {
-            let websockets = &*self.shared.websockets;
+            let Self { stream, permit, shared, peer_addr, .. } = &mut self;
+            let (websockets, peer_addr) = (&*shared.websockets, *peer_addr);
             let (network, options) = (&websockets.runtime, &websockets.options.connection);
-            let router = &self.shared.router;
-            let decide = |request: Request<'_>| router.decide(request, &websockets.policy, options);
-            let outcome =
-                accept_handshake(network, &mut self.stream, &mut read_buffer, options, decide);
-            match self.permit.run_until_evicted(outcome).await {
-                Some(Ok(upgrade)) => {
-                    let Self { stream, slot, permit: _permit, peer_addr, .. } = self;
-                    let (session, endpoint) =
-                        upgrade.begin(stream, Some(peer_addr), read_buffer, slot.options());
-                    slot.opened(&session.connection);
-                    endpoint.start(session, slot);
+            let decide = |request: Request<'_>| shared.router.decide(request, peer_addr);
+            let decision = accept_handshake(network, stream, &mut read_buffer, options, decide);
+            let outcome = match permit.run_until_evicted(decision).await {
+                Some(Ok(Decision::Upgrade(upgrade))) => Some(Ok(upgrade)),
+                Some(Ok(Decision::Reply(reply))) => Some(Err(reply.into())),
+                Some(Ok(Decision::Undecided(undecided))) => {
+                    // Boxed, so that it does not enlarge the task of every handshake.
+                    Box::pin(self.resolve(*undecided, &mut read_buffer)).await
                 }
+                Some(Err(rejected)) => Some(Err(rejected)),
+                None => None,
+            };
+            match outcome {
+                Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
                 Some(Err(rejected)) => {
-                    websockets.stats.not_upgraded(rejected.reason());
+                    self.shared.websockets.stats.not_upgraded(rejected.reason());
                     if let Rejected::Reply(reply) = rejected {
                         drop(read_buffer); // sending the answer may take long
                         self.reply(reply).await;
                     }
                 }
-                None => websockets.stats.not_upgraded(NotUpgraded::Evicted),
+                None => self.shared.websockets.stats.not_upgraded(NotUpgraded::Evicted),
             }
         }
+    }
+
+    /// Opens a connection, and starts its session.
+    fn open(self, upgrade: Upgrade<Arc<ActiveRoute<N>>>, read_buffer: ReadBuffer) {
+        let Self { stream, mut slot, permit: _permit, peer_addr, .. } = self;
+        let Upgrade { route, established } = upgrade;
+        let options = &route.context.options;
+        let session = Session::new(established, stream, Some(peer_addr), read_buffer, options);
+        slot.set_route(&route.context);
+        slot.opened(&session.connection);
+        route.endpoint.start(session, slot);
+    }
+
+    /// Lets the application decide on a request, for the rest of the handshake timeout. If the peer disconnects
+    /// meanwhile, the decision is canceled. Returns `None` if the handshake is evicted.
+    async fn resolve(
+        &mut self,
+        undecided: Undecided<N>,
+        read_buffer: &mut ReadBuffer,
+    ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
+        let Self { stream, permit, shared, .. } = self;
+        let (network, admission) = (shared.network(), &shared.admission);
+        let timeout = shared.websockets.options.connection.handshake_timeout;
+        let deadline = permit.since().saturating_add(timeout);
+        let late = undecided.timeout();
+        let mut left = pin!(left(stream, read_buffer, undecided.is_upgrade()));
+        if undecided.is_upgrade() {
+            permit.exchange(admission.queue());
+            let turn = or(async { Ok(admission.admit_authorization().await) }, async {
+                Err(left.as_mut().await)
+            });
+            match until(network, deadline, permit.run_until_evicted(turn)).await {
+                Some(Some(Ok(running))) => permit.exchange(running),
+                Some(Some(Err(error))) => return Some(Err(error.into())),
+                Some(None) => return None,
+                None => {
+                    permit.exchange(admission.readmit());
+                    return Some(Err(late.into()));
+                }
+            }
+        }
+        let decision = or(async { undecided.decide().await.map_err(Rejected::from) }, async {
+            Err(left.await.into())
+        });
+        let outcome = until(network, deadline, permit.run_until_evicted(decision)).await;
+        permit.exchange(admission.readmit());
+        outcome.unwrap_or_else(|| Some(Err(late.into())))
     }
 
     /// Sends an answer, and gives the peer time to read it.
@@ -99,11 +155,29 @@ impl<N: Network> PendingHandshake<N> {
         let sent = match permit.run_until_evicted(or(sent, page_permit)).await {
             Some(First::Sent(sent)) => Some(sent),
             Some(First::Permit(Some(page))) => {
-                *permit = page;
+                permit.exchange(page);
                 permit.run_until_evicted(sending).await
             }
             Some(First::Permit(None)) | None => None,
         };
         matches!(sent, Some(Ok(())))
     }
+}
+
+/// Returns when the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
+/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile.
+async fn left(
+    stream: &mut impl Transport,
+    read_buffer: &mut ReadBuffer,
+    wants_upgrade: bool,
+) -> io::Error {
+    while read_buffer.received().is_none_or(|received| received.len() < MAX_EARLY) {
+        match read_buffer.fill(stream).await {
+            Ok(0) if wants_upgrade => return io::ErrorKind::UnexpectedEof.into(),
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+    }
+    pending().await
 }

@@ -166,9 +166,16 @@ impl PermitPool {
 }
 
 impl Permit {
-    /// Returns when the permit was given.
+    /// Returns when the handshake began: when its first permit was given.
     pub(crate) const fn since(&self) -> Duration {
         self.since
+    }
+
+    /// Releases the permit in exchange for another.
+    pub(crate) fn exchange(&mut self, other: Self) {
+        let since = self.since;
+        *self = other;
+        self.since = since;
     }
 
     /// Runs a future until the permit is evicted: returns its output, or `None` on eviction. At each poll the future

@@ -50,6 +50,16 @@ impl PlainReply {
         Self { reply, head_only: request.method() == "HEAD", reason }
     }
 
+    /// Answers a request that has been given to the application.
+    pub(crate) const fn decided(reply: Reply, head_only: bool, reason: NotUpgraded) -> Self {
+        Self { reply, head_only, reason }
+    }
+
+    /// Applies a function to the reply.
+    pub(crate) fn map(self, change: impl FnOnce(Reply) -> Reply) -> Self {
+        Self { reply: change(self.reply), ..self }
+    }
+
     /// Refuses an invalid request.
     pub(crate) fn refusal(request: &Request<'_>, error: HandshakeError) -> Self {
         Self::new(request, error.reply(), NotUpgraded::BadRequest)

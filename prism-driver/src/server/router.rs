@@ -5,49 +5,65 @@
 //! [Paths](crate::server::path_map) are normalized when they are added. Parameters are decoded after the look-up, when
 //! an escaped `/` cannot become a separator any more.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use prism_core::{Reply, Request};
+use prism_core::{Accept, Reply, Request};
 
 use crate::{
     connection::request::RequestInfo,
-    options::Options,
-    runtime::contain::contain,
+    runtime::Runtime,
     server::{
+        active_route::{ActiveRoute, RouteContext},
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
+        route::Route,
         stats::NotUpgraded,
+        undecided::{Page, Undecided},
         upgrade_policy::UpgradePolicy,
+        websockets::WebSockets,
     },
 };
 
-/// Makes the answer to a plain HTTP request.
-pub(crate) type Page = Box<dyn Fn(&Request<'_>) -> Reply + Send + Sync>;
-
-/// Routes to WebSocket endpoints (`E`) and to pages.
-pub(crate) struct Router<E> {
-    endpoints: PathMap<Route<E>>,
+/// The routes and the pages of a server that does not run yet.
+pub(crate) struct Routes<R: Runtime> {
+    endpoints: PathMap<usize>,
+    /// The routes with their normalized paths, in the order in which they were added.
+    routes: Vec<(String, Route<R>)>,
     pages: PathMap<Page>,
 }
 
-struct Route<E> {
-    endpoint: E,
-    /// The information that connections keep of a request without query, parameters and subprotocol. They share it.
-    info: Arc<RequestInfo>,
+/// Selects the answer to a request.
+pub(crate) struct Router<R: Runtime> {
+    endpoints: PathMap<usize>,
+    routes: Vec<Arc<ActiveRoute<R>>>,
+    pages: PathMap<Page>,
 }
 
-impl<E: Clone> Router<E> {
+/// What becomes of a request.
+pub(crate) enum Decision<R: Runtime> {
+    /// It becomes a connection on this route.
+    Upgrade(Upgrade<Arc<ActiveRoute<R>>>),
+    Reply(PlainReply),
+    /// The application decides.
+    Undecided(Box<Undecided<R>>),
+}
+
+impl<R: Runtime> Routes<R> {
     pub(crate) fn new() -> Self {
-        Self { endpoints: PathMap::new(), pages: PathMap::new() }
+        Self { endpoints: PathMap::new(), routes: Vec::new(), pages: PathMap::new() }
     }
 
-    /// Adds an endpoint.
+    /// Adds a route.
     ///
     /// # Panics
     /// If the path is malformed or conflicts with an earlier one.
-    pub(crate) fn websocket(&mut self, path: &str, endpoint: E) {
-        self.endpoints.insert(path, |path| Route { endpoint, info: RequestInfo::plain(path) });
+    pub(crate) fn websocket(&mut self, path: &str, route: Route<R>) {
+        let routes = &mut self.routes;
+        self.endpoints.insert(path, |path| {
+            routes.push((path.to_owned(), route));
+            routes.len() - 1
+        });
     }
 
     /// Adds a page.
@@ -58,77 +74,108 @@ impl<E: Clone> Router<E> {
         self.pages.insert(path, |_| page);
     }
 
-    /// Selects the answer to a request. If a page's function or the authorization function panics, the answer is a
-    /// 500.
-    pub(crate) fn decide(
-        &self,
-        request: Request<'_>,
+    /// Returns the router of a running server. The routes get the server's settings where they have none of their own.
+    pub(crate) fn activate(
+        self,
+        websockets: &Arc<WebSockets<R>>,
         policy: &UpgradePolicy,
-        options: &Options,
-    ) -> Result<Upgrade<E>, PlainReply> {
-        contain(|| self.dispatch(&request, policy, options)).unwrap_or_else(|| {
-            let reply = Reply::text(500, "internal server error");
-            Err(PlainReply::new(&request, reply, NotUpgraded::Failed))
-        })
+    ) -> Router<R> {
+        let activate = |(path, route): (String, Route<R>)| {
+            let options = route.options.unwrap_or_else(|| websockets.options.connection.clone());
+            Arc::new(ActiveRoute {
+                endpoint: route.endpoint,
+                policy: route.policy.or(policy),
+                info: RequestInfo::plain(&path),
+                context: Arc::new(RouteContext { websockets: websockets.clone(), options }),
+            })
+        };
+        let routes = self.routes.into_iter().map(activate).collect();
+        Router { endpoints: self.endpoints, routes, pages: self.pages }
+    }
+}
+
+impl<R: Runtime> Router<R> {
+    /// Decides on a request. If a path has both a page and a route, an upgrade request goes to the route.
+    pub(crate) fn decide(&self, request: Request<'_>, peer_addr: SocketAddr) -> Decision<R> {
+        let decision = self.dispatch(request, peer_addr);
+        decision.unwrap_or_else(Decision::Reply)
     }
 
-    /// Dispatches a request. If a path has both a page and an endpoint, an upgrade request goes to the endpoint.
     fn dispatch(
         &self,
-        request: &Request<'_>,
-        policy: &UpgradePolicy,
-        options: &Options,
-    ) -> Result<Upgrade<E>, PlainReply> {
-        let endpoint = self.endpoints.at(request.path());
-        let page = self.pages.at(request.path());
-        let allowed = match (&endpoint, &page) {
+        request: Request<'_>,
+        peer_addr: SocketAddr,
+    ) -> Result<Decision<R>, PlainReply> {
+        let path = request.path();
+        let (route, page) = (self.endpoints.at(path), self.pages.at(path));
+        let allowed = match (&route, &page) {
             // RFC 9110 §9.3.7: "the OPTIONS request applies to the server in general".
             _ if request.path() == "*" => "GET, HEAD, OPTIONS",
             (_, Some(_)) => "GET, HEAD, OPTIONS",
             (Some(_), None) => "GET, OPTIONS",
             (None, None) => {
                 let reply = Reply::text(404, "not found");
-                return Err(PlainReply::new(request, reply, NotUpgraded::NotFound));
+                return Err(PlainReply::new(&request, reply, NotUpgraded::NotFound));
             }
         };
-        match (request.method(), endpoint, page) {
+        match (request.method(), route, page) {
             ("OPTIONS", ..) => {
                 let reply = with_allow(Reply::new(204), allowed);
-                Err(PlainReply::new(request, reply, NotUpgraded::Page))
+                Err(PlainReply::new(&request, reply, NotUpgraded::Page))
             }
-            ("GET", Some(found), None) => upgrade(request, &found, policy, options),
-            ("GET", Some(found), Some(_)) if request.wants_upgrade() => {
-                upgrade(request, &found, policy, options)
+            ("GET", Some(found), page) if page.is_none() || request.wants_upgrade() => {
+                let route = &self.routes[*found.value];
+                let upgraded = upgrade(&request, route, &found, peer_addr);
+                upgraded.map_err(|refusal| route.refuse(refusal))
             }
-            ("GET" | "HEAD", _, Some(found)) => Err(serve_page(request, &found)),
+            ("GET" | "HEAD", _, Some(found)) => serve_page(&request, &found, peer_addr),
             _ => {
                 // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
                 let text = format!("method not allowed; expected one of {allowed}\n");
                 let reply = with_allow(Reply::text(405, text), allowed);
-                Err(PlainReply::new(request, reply, NotUpgraded::BadRequest))
+                Err(PlainReply::new(&request, reply, NotUpgraded::BadRequest))
             }
         }
     }
 }
 
-fn upgrade<E: Clone>(
+fn upgrade<R: Runtime>(
     request: &Request<'_>,
-    found: &Found<'_, '_, Route<E>>,
-    policy: &UpgradePolicy,
-    options: &Options,
-) -> Result<Upgrade<E>, PlainReply> {
+    route: &Arc<ActiveRoute<R>>,
+    found: &Found<'_, '_, usize>,
+    peer_addr: SocketAddr,
+) -> Result<Decision<R>, PlainReply> {
     let mut offer = request.upgrade().map_err(|error| PlainReply::refusal(request, error))?;
     let params = found.params().map_err(|error| PlainReply::malformed(request, error))?;
-    policy.check(request, &mut offer)?;
-    let Route { endpoint, info } = found.value;
-    Ok(Upgrade::accept(offer, endpoint.clone(), info, params, options))
+    route.policy.check(&mut offer)?;
+    if let Some(authorize) = route.policy.authorize.clone() {
+        let offer = offer.into_owned();
+        let undecided =
+            Undecided::authorization(authorize, offer, params, route.clone(), peer_addr);
+        return Ok(Decision::Undecided(Box::new(undecided)));
+    }
+    let config = &route.context.options.config();
+    let accept = match &route.policy.headers {
+        Some(headers) => headers.accept(),
+        None => &Accept::new(),
+    };
+    let info =
+        route.info.for_request(request.path(), request.query(), params, offer.subprotocol(), None);
+    let headers = request.headers().into_owned();
+    let upgrade =
+        Upgrade::new(route.clone(), info, headers, |out| offer.accept(accept, config, out));
+    Ok(Decision::Upgrade(upgrade))
 }
 
-fn serve_page(request: &Request<'_>, found: &Found<'_, '_, Page>) -> PlainReply {
-    match found.params() {
-        Ok(_) => PlainReply::new(request, (found.value)(request), NotUpgraded::Page),
-        Err(error) => PlainReply::malformed(request, error),
-    }
+fn serve_page<R: Runtime>(
+    request: &Request<'_>,
+    found: &Found<'_, '_, Page>,
+    peer_addr: SocketAddr,
+) -> Result<Decision<R>, PlainReply> {
+    let params = found.params().map_err(|error| PlainReply::malformed(request, error))?;
+    let request = request.clone().into_owned();
+    let undecided = Undecided::page(request, params, found.value.clone(), peer_addr);
+    Ok(Decision::Undecided(Box::new(undecided)))
 }
 
 fn with_allow(reply: Reply, methods: &str) -> Reply {

@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use crate::{
     runtime::Network,
-    server::{admission::Admission, endpoint::Endpoint, router::Router, websockets::WebSockets},
+    server::{
+        active_route::RouteContext, admission::Admission, router::Router, websockets::WebSockets,
+    },
 };
 
 /// The state that the tasks of a server share.
 pub(crate) struct ServerShared<N: Network> {
     pub(crate) websockets: Arc<WebSockets<N>>,
-    pub(crate) router: Router<Arc<dyn Endpoint<N>>>,
+    pub(crate) router: Router<N>,
     pub(crate) admission: Admission<N>,
+    /// The context of the connections that are in their handshake.
+    pub(crate) context: Arc<RouteContext<N>>,
 }
 
 impl<N: Network> ServerShared<N> {
-    pub(crate) fn new(
-        websockets: Arc<WebSockets<N>>,
-        router: Router<Arc<dyn Endpoint<N>>>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(websockets: Arc<WebSockets<N>>, router: Router<N>) -> Arc<Self> {
         let admission = Admission::new(websockets.clone());
-        Arc::new(Self { websockets, router, admission })
+        let options = websockets.options.connection.clone();
+        let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
+        Arc::new(Self { websockets, router, admission, context })
     }
 
     pub(crate) fn network(&self) -> &N {

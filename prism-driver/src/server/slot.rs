@@ -11,25 +11,31 @@ use crate::{
     error::Disconnect,
     options::Options,
     runtime::Runtime,
-    server::{shutdown::send_going_away, websockets::WebSockets},
+    server::{active_route::RouteContext, registry::Registry, shutdown::send_going_away},
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
 /// An entry in the registry, removed when dropped. Its timer is one of the [registry's](crate::server::timers).
 pub(crate) struct Slot<R: Runtime> {
-    websockets: Arc<WebSockets<R>>,
+    context: Arc<RouteContext<R>>,
     key: usize,
 }
 
 impl<R: Runtime> Slot<R> {
-    pub(crate) fn new(websockets: Arc<WebSockets<R>>) -> Self {
-        let key = websockets.registry.insert();
-        Self { websockets, key }
+    /// Adds an entry. `context` is the server's until the [route](Self::set_route) is known.
+    pub(crate) fn new(context: Arc<RouteContext<R>>) -> Self {
+        let key = context.websockets.registry.insert();
+        Self { context, key }
+    }
+
+    /// Sets the context of the connection's route.
+    pub(crate) fn set_route(&mut self, context: &Arc<RouteContext<R>>) {
+        self.context = context.clone();
     }
 
     /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
     pub(crate) fn opened(&self, connection: &Connection) {
-        if self.websockets.registry.opened(self.key, connection) {
+        if self.registry().opened(self.key, connection) {
             send_going_away(connection);
         }
     }
@@ -38,22 +44,26 @@ impl<R: Runtime> Slot<R> {
     #[expect(clippy::needless_pass_by_value, reason = "`Session::run` passes the reason by value")]
     pub(crate) fn closed(&self, reason: Disconnect) {
         let cleanly = !matches!(reason, Disconnect::Failed(_));
-        self.websockets.registry.closed(self.key, cleanly);
+        self.registry().closed(self.key, cleanly);
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.context.websockets.registry
     }
 
     pub(crate) fn runtime(&self) -> &R {
-        &self.websockets.runtime
+        &self.context.websockets.runtime
     }
 
     /// Returns the limits of the connection.
     pub(crate) fn options(&self) -> &Options {
-        &self.websockets.options.connection
+        &self.context.options
     }
 }
 
 impl<R: Runtime> Drop for Slot<R> {
     fn drop(&mut self) {
-        self.websockets.registry.remove(self.key);
+        self.registry().remove(self.key);
     }
 }
 
@@ -67,20 +77,20 @@ impl<R: Runtime> DeadlineTimer for Slot<R> {
     }
 
     fn set(&mut self, due: Duration) {
-        self.websockets.registry.set_timer(self.key, due.into());
+        self.registry().set_timer(self.key, due.into());
     }
 
     fn clear(&mut self) {
-        self.websockets.registry.set_timer(self.key, Moment::END);
+        self.registry().set_timer(self.key, Moment::END);
     }
 
     fn note_stalled(&self, connection: &Connection) {
-        connection.count_in(&self.websockets.budget);
+        connection.count_in(&self.context.websockets.budget);
     }
 
     fn note_stuck(&self, connection: &Connection) {
         if connection.outbox().set_stuck() {
-            self.websockets.stats.stuck();
+            self.context.websockets.stats.stuck();
         }
     }
 

@@ -16,7 +16,7 @@ use std::{
 /// ```no_run
 /// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
 /// let stats = server.stats();
-/// let page = move |_: &prism_driver::Request<'_>| {
+/// let page = move |_| {
 ///     let counts = stats.counts();
 ///     prism_driver::Reply::text(200, format!("open {}\naccepted {}\n", counts.open, counts.accepted))
 /// };
@@ -120,7 +120,8 @@ pub struct Refused {
     pub unauthorized: u64,
     /// Peers that requested a path without a route: 404.
     pub not_found: u64,
-    /// Peers whose request did not arrive within the [handshake timeout](crate::Options::handshake_timeout): 408.
+    /// Peers whose request did not arrive within the [handshake timeout](crate::Options::handshake_timeout): 408; and
+    /// peers whose page or authorization was not ready in that time: 503.
     pub timed_out: u64,
     /// Peers whose handshake was dropped to make room for another (see
     /// [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no answer.

@@ -1,56 +1,94 @@
 //! [`UpgradePolicy`]: which requests may become connections, and with which subprotocol.
 
-use prism_core::{Offer, Reply, Request};
+use std::sync::Arc;
 
-use crate::server::{origins::Origins, plain_reply::PlainReply, stats::NotUpgraded};
+use prism_core::{InvalidHeader, Offer, Reply};
+
+use crate::{
+    runtime::contain::BoxFuture,
+    server::{
+        authorized::Authorized, origins::Origins, plain_reply::PlainReply, request::Request,
+        response_headers::ResponseHeaders, stats::NotUpgraded,
+    },
+};
 
 /// Authorizes a request before it becomes a connection, or refuses it with a reply.
-pub(crate) type Authorize = Box<dyn Fn(&Request<'_>) -> Result<(), Reply> + Send + Sync>;
+pub(crate) type Authorize =
+    Arc<dyn Fn(Request) -> BoxFuture<Result<Authorized, Reply>> + Send + Sync>;
 
-/// The rules by which requests become connections and subprotocols are selected.
+/// The rules by which requests become connections and subprotocols are selected. What is not set has its default: on a
+/// route that of the server, and on a server to accept every request, without a subprotocol.
+#[derive(Clone, Default)]
 pub(crate) struct UpgradePolicy {
-    /// The supported subprotocols, in order of preference.
-    pub(crate) subprotocols: Vec<String>,
-    /// Whether a request that offers none of these is refused.
-    pub(crate) requires_subprotocol: bool,
-    pub(crate) origins: Origins,
+    pub(crate) subprotocols: Option<Subprotocols>,
+    pub(crate) origins: Option<Origins>,
     pub(crate) authorize: Option<Authorize>,
+    pub(crate) headers: Option<ResponseHeaders>,
+}
+
+/// The supported subprotocols.
+#[derive(Clone)]
+pub(crate) struct Subprotocols {
+    /// In order of preference.
+    names: Vec<String>,
+    /// Whether a request that offers none of these is refused.
+    required: bool,
 }
 
 impl UpgradePolicy {
-    /// Creates a policy that accepts every request, without a subprotocol.
-    pub(crate) fn new() -> Self {
+    /// Returns this policy, with that of the server where it is not set.
+    pub(crate) fn or(self, server: &Self) -> Self {
+        let server = server.clone();
         Self {
-            subprotocols: Vec::new(),
-            requires_subprotocol: false,
-            origins: Origins::any(),
-            authorize: None,
+            subprotocols: self.subprotocols.or(server.subprotocols),
+            origins: self.origins.or(server.origins),
+            authorize: self.authorize.or(server.authorize),
+            headers: self.headers.or(server.headers),
         }
+    }
+
+    /// Sets the function that authorizes requests.
+    pub(crate) fn set_authorize<F, P, A>(&mut self, authorize: F)
+    where
+        F: Fn(Request) -> P + Send + Sync + 'static,
+        P: Future<Output = Result<A, Reply>> + Send + 'static,
+        A: Into<Authorized>,
+    {
+        self.authorize = Some(Arc::new(move |request| {
+            let authorized = authorize(request);
+            Box::pin(async { authorized.await.map(Into::into) })
+        }));
+    }
+
+    /// Adds a header to the responses.
+    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
+        self.headers.get_or_insert_default().push(name, value)
     }
 
     /// Selects the subprotocol. Returns an error with the refusal if the request may not become a connection.
-    pub(crate) fn check(
-        &self,
-        request: &Request<'_>,
-        offer: &mut Offer<'_>,
-    ) -> Result<(), PlainReply> {
-        if offer.select_subprotocol(&self.subprotocols).is_none() && self.requires_subprotocol {
-            return Err(PlainReply::malformed(request, self.missing_subprotocol()));
+    pub(crate) fn check(&self, offer: &mut Offer<'_>) -> Result<(), PlainReply> {
+        if let Some(subprotocols) = &self.subprotocols
+            && offer.select_subprotocol(&subprotocols.names).is_none()
+            && subprotocols.required
+        {
+            return Err(PlainReply::malformed(offer.request(), subprotocols.missing()));
         }
-        if !self.origins.allow(request) {
+        if self.origins.as_ref().is_some_and(|origins| !origins.allow(offer.request())) {
             // The answer does not repeat the origin, which an attacker may have chosen.
             let reply = Reply::text(403, "pages of this origin may not connect here");
-            return Err(PlainReply::new(request, reply, NotUpgraded::Forbidden));
-        }
-        if let Some(authorize) = &self.authorize {
-            let refusal = |reply| PlainReply::new(request, reply, NotUpgraded::Unauthorized);
-            authorize(request).map_err(refusal)?;
+            return Err(PlainReply::new(offer.request(), reply, NotUpgraded::Forbidden));
         }
         Ok(())
     }
+}
 
-    fn missing_subprotocol(&self) -> String {
-        let names = self.subprotocols.join(", ");
+impl Subprotocols {
+    pub(crate) fn new(names: impl IntoIterator<Item = impl Into<String>>, required: bool) -> Self {
+        Self { names: names.into_iter().map(Into::into).collect(), required }
+    }
+
+    fn missing(&self) -> String {
+        let names = self.names.join(", ");
         format!("no subprotocol in common; expected one of \"{names}\" in Sec-WebSocket-Protocol")
     }
 }

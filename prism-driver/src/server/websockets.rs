@@ -14,18 +14,16 @@ use crate::{
         registry::Registry,
         shutdown::GradualClose,
         stats::{ServerStats, Shutdown},
-        upgrade_policy::UpgradePolicy,
     },
 };
 
 /// How long a shutdown waits for the connections that it has cut. They end at once, unless a handler hangs.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// The limits, the policy for upgrades, the open connections, and the counters of a server.
+/// The limits, the open connections, and the counters of a server.
 pub(crate) struct WebSockets<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) options: ServerOptions,
-    pub(crate) policy: UpgradePolicy,
     pub(crate) registry: Registry,
     /// Limits how much all connections together may buffer for peers that do not read.
     pub(crate) budget: Arc<Budget>,
@@ -35,15 +33,10 @@ pub(crate) struct WebSockets<R: Runtime> {
 impl<R: Runtime> WebSockets<R> {
     /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
     /// last connection.
-    pub(crate) fn new(
-        runtime: R,
-        options: ServerOptions,
-        policy: UpgradePolicy,
-        stats: ServerStats,
-    ) -> Arc<Self> {
+    pub(crate) fn new(runtime: R, options: ServerOptions, stats: ServerStats) -> Arc<Self> {
         let registry = Registry::new(stats.clone());
         let budget = Budget::new(&options, stats.clone());
-        let websockets = Arc::new(Self { runtime, options, policy, registry, budget, stats });
+        let websockets = Arc::new(Self { runtime, options, registry, budget, stats });
         let timed = websockets.clone();
         websockets.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
         websockets

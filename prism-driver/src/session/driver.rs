@@ -32,6 +32,15 @@ pub(crate) struct ConnectionDriver<'a, T> {
     pub(super) deadlines: &'a mut Deadlines<T>,
 }
 
+/// What ended a wait for the peer.
+#[derive(Debug)]
+pub(crate) enum Filled {
+    /// Bytes have arrived.
+    Read,
+    /// The application has woken the handler.
+    Woken,
+}
+
 /// Our side of the transport.
 struct WriteSide {
     /// Something waits for the peer.
@@ -56,12 +65,12 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         Self { connection, deadlines }
     }
 
-    /// Writes the unsent bytes, and reads until bytes have arrived.
+    /// Writes the unsent bytes, and reads until bytes have arrived or the application wakes the handler.
     pub(crate) fn fill(
         mut self,
         read_buffer: &'a mut ReadBuffer,
         inbound: &'a mut Inbound,
-    ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
+    ) -> impl Future<Output = Result<Filled, Failure>> + use<'a, T> {
         poll_fn(move |cx| {
             let received = self.poll_fill(cx, read_buffer, inbound);
             if received.is_pending() {
@@ -155,19 +164,27 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         cx: &mut Context<'_>,
         read_buffer: &mut ReadBuffer,
         inbound: &mut Inbound,
-    ) -> Poll<Result<(), Failure>> {
+    ) -> Poll<Result<Filled, Failure>> {
         let mut passed = None;
         loop {
             let blocked = self.poll_write(cx).is_pending();
             match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => return Poll::Ready(Ok(Filled::Read)),
                 Poll::Pending => {}
             }
             if let Some(now) = passed.take() {
                 self.handle_deadline(now, &mut Phase::Reading(inbound))?;
             }
-            passed = ready!(self.poll_deadline(cx, blocked))?;
+            passed = match self.poll_deadline(cx, blocked)? {
+                Poll::Ready(passed) => passed,
+                // Whoever wakes the handler after this wakes the task as well.
+                Poll::Pending if self.connection.outbox().is_woken() => {
+                    self.connection.outbox().set_awake();
+                    return Poll::Ready(Ok(Filled::Woken));
+                }
+                Poll::Pending => return Poll::Pending,
+            };
         }
     }
 

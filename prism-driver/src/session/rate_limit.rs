@@ -8,16 +8,19 @@ use std::time::Duration;
 use futures_lite::future::or;
 use prism_core::Message;
 
-use crate::{connection::Connection, handler::Handler, options::rate::Rate, runtime::Runtime};
+use crate::{
+    connection::Connection, handler::connection_handler::ConnectionHandler, options::rate::Rate,
+    runtime::Runtime,
+};
 
 /// How fast messages are given to the handler. This is a type parameter of the session, so a session without a limit
 /// has no memory for it and nothing to check.
 pub(crate) trait RateLimit: Send {
     /// Calls the handler with a message as soon as the limit allows it, or not at all if we have closed meanwhile. (A
     /// message that waited in the session itself would take memory in every idle one.)
-    fn deliver<H: Handler>(
+    fn deliver<H: ConnectionHandler>(
         &mut self,
-        handler: &H,
+        handler: &mut H,
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
@@ -27,9 +30,9 @@ pub(crate) trait RateLimit: Send {
 pub(crate) struct Unlimited;
 
 impl RateLimit for Unlimited {
-    fn deliver<H: Handler>(
+    fn deliver<H: ConnectionHandler>(
         &mut self,
-        handler: &H,
+        handler: &mut H,
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send {
@@ -61,9 +64,9 @@ impl<R: Runtime> TokenBucket<R> {
 }
 
 impl<R: Runtime> RateLimit for TokenBucket<R> {
-    async fn deliver<H: Handler>(
+    async fn deliver<H: ConnectionHandler>(
         &mut self,
-        handler: &H,
+        handler: &mut H,
         connection: &Connection,
         message: Message<'_>,
     ) {

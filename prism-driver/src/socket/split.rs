@@ -228,6 +228,10 @@ impl Drop for RecvHalf {
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.close(CloseCode::NORMAL, "");
+        if std::thread::panicking() {
+            self.0.close(CloseCode::INTERNAL_ERROR, "internal error");
+        } else {
+            self.0.close(CloseCode::NORMAL, "");
+        }
     }
 }

@@ -1,0 +1,144 @@
+//! [`ConnectionHandler`]: the application's callbacks for one connection, with a state of its own.
+
+use prism_core::Message;
+
+use crate::{connection::Connection, error::Disconnect, handler::Handler};
+
+/// The application's callbacks for a single connection: a [`Handler`] with `&mut self`, whose fields are the state of
+/// its connection.
+///
+/// On a server, [`per_connection`](crate::per_connection) makes one for each connection of a route:
+///
+/// ```no_run
+/// # use prism_driver::{Connection, ConnectionHandler, Message, Network, Server, per_connection};
+/// #[derive(Default)]
+/// struct Counter {
+///     received: u64,
+/// }
+///
+/// impl ConnectionHandler for Counter {
+///     async fn on_message(&mut self, connection: &Connection, _: Message<'_>) {
+///         self.received += 1;
+///         let _ = connection.send(&self.received.to_string()).await; // fails only if the connection is closing
+///     }
+/// }
+///
+/// # fn example(server: Server<impl Network>) {
+/// let server = server.websocket("/count", per_connection(|_| Counter::default()));
+/// # }
+/// ```
+///
+/// [The contract](crate#the-contract) is that of a [`Handler`]: one method runs at a time, so no lock is needed. The
+/// handler lives in the connection's task, and takes the memory of its fields only. It is dropped after
+/// [`on_disconnect`](Self::on_disconnect), or with that task.
+///
+/// Every [`Handler`] is a `ConnectionHandler` too, so whatever runs a single connection, such as
+/// [`Client::run`](crate::Client::run), takes either.
+///
+/// # Messages from elsewhere
+///
+/// To send to the *peer*, other tasks use the [`Connection`]. To tell the *handler* something, give it the receiving end
+/// of a channel, and call [`Connection::wake`] after each message. Then [`on_wake`](Self::on_wake) runs, in turn with
+/// the other methods:
+///
+/// ```
+/// # use std::sync::mpsc::{Receiver, Sender, channel};
+/// # use prism_driver::{Connection, ConnectionHandler, Message};
+/// enum Order {
+///     Move { x: i32, y: i32 },
+/// }
+///
+/// struct Player {
+///     orders: Receiver<Order>,
+///     position: (i32, i32),
+/// }
+///
+/// impl ConnectionHandler for Player {
+///     async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+///
+///     async fn on_wake(&mut self, connection: &Connection) {
+///         while let Ok(Order::Move { x, y }) = self.orders.try_recv() {
+///             self.position = (self.position.0 + x, self.position.1 + y);
+///         }
+///         let _ = connection.send(&format!("{:?}", self.position)).await;
+///     }
+/// }
+///
+/// /// Can be called from any task or thread.
+/// fn order(orders: &Sender<Order>, connection: &Connection) {
+///     if orders.send(Order::Move { x: 1, y: 0 }).is_ok() {
+///         connection.wake();
+///     }
+/// }
+/// ```
+pub trait ConnectionHandler: Send + 'static {
+    /// Handles the opening of the connection; see [`Handler::on_connect`].
+    fn on_connect(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
+        let _ = connection;
+        async {}
+    }
+
+    /// Handles a message; see [`Handler::on_message`].
+    fn on_message(
+        &mut self,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Handles the pong that answers a [ping](Connection::ping) of the application; see [`Handler::on_pong`].
+    fn on_pong(
+        &mut self,
+        connection: &Connection,
+        payload: &[u8],
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (connection, payload);
+        async {}
+    }
+
+    /// Runs after [`Connection::wake`]: once for all calls since it last began, and before the handler waits for the
+    /// peer again. Like a message, a wake-up has no effect once the connection is closing.
+    fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
+        let _ = connection;
+        async {}
+    }
+
+    /// Handles the end of the connection; see [`Handler::on_disconnect`].
+    fn on_disconnect(
+        &mut self,
+        connection: &Connection,
+        reason: Disconnect,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (connection, reason);
+        async {}
+    }
+}
+
+impl<H: Handler> ConnectionHandler for H {
+    fn on_connect(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
+        H::on_connect(self, connection)
+    }
+
+    fn on_message(
+        &mut self,
+        connection: &Connection,
+        message: Message<'_>,
+    ) -> impl Future<Output = ()> + Send {
+        H::on_message(self, connection, message)
+    }
+
+    fn on_pong(
+        &mut self,
+        connection: &Connection,
+        payload: &[u8],
+    ) -> impl Future<Output = ()> + Send {
+        H::on_pong(self, connection, payload)
+    }
+
+    fn on_disconnect(
+        &mut self,
+        connection: &Connection,
+        reason: Disconnect,
+    ) -> impl Future<Output = ()> + Send {
+        H::on_disconnect(self, connection, reason)
+    }
+}

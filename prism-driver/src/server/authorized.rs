@@ -1,0 +1,69 @@
+//! [`Authorized`]: what the authorization of a request grants.
+
+use std::{any::Any, fmt};
+
+use prism_core::InvalidHeader;
+
+use crate::{connection::request::Data, server::response_headers::ResponseHeaders};
+
+/// The result of authorizing a request that may become a connection; see [`Server::authorize`](crate::Server::authorize).
+///
+/// `()` converts into it, for a connection with no data. So a function that only checks returns `Ok(())`.
+///
+/// ```
+/// # use prism_driver::Authorized;
+/// struct User {
+///     name: String,
+/// }
+///
+/// let user = User { name: "ada".into() };
+/// let authorized = Authorized::new(user).subprotocol("chat.v2").header("Set-Cookie", "seen=1")?;
+/// # Ok::<(), prism_driver::InvalidHeader>(())
+/// ```
+#[derive(Default)]
+pub struct Authorized {
+    pub(crate) data: Option<Data>,
+    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) headers: ResponseHeaders,
+}
+
+impl Authorized {
+    /// Accepts the request. The connection carries `data`, such as its user, and
+    /// [`Connection::data`](crate::Connection::data) returns it.
+    #[must_use]
+    pub fn new<T: Any + Send + Sync>(data: T) -> Self {
+        Self { data: Some(Box::new(data)), ..Self::default() }
+    }
+
+    /// Selects a subprotocol in place of the one that the server or the route would select. If the client did not offer
+    /// it, none is selected.
+    #[must_use]
+    pub fn subprotocol(mut self, name: &str) -> Self {
+        self.subprotocol = Some(name.into());
+        self
+    }
+
+    /// Adds a header to the response that opens the connection (101), such as `Set-Cookie`.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] if the header is malformed, or is one that the handshake sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.headers.push(name, value)?;
+        Ok(self)
+    }
+}
+
+impl From<()> for Authorized {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("subprotocol", &self.subprotocol)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}

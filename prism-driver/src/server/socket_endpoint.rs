@@ -1,0 +1,90 @@
+//! [`SocketEndpoint`]: runs an async function of the application on each connection of a route.
+//!
+//! The function runs in the session's task, next to the session: a task of its own would cost memory, and on several
+//! threads a hop for each message. The session does not end before the function has returned, because its handler waits
+//! for that in `on_disconnect`.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use async_channel::{Receiver, Sender};
+use pin_project_lite::pin_project;
+use prism_core::Message;
+
+use crate::{
+    connection::{Connection, batch::InBatches},
+    error::Disconnect,
+    handler::{Handler, connection_handler::ConnectionHandler},
+    runtime::{Runtime, contain::contain, notice::Deferring, wakeups::hold_wakeups},
+    server::{
+        endpoint::{Beside, Endpoint, fail, run},
+        slot::Slot,
+    },
+    session::Session,
+    socket::{Inbox, Socket},
+};
+
+/// Runs an async function on each connection.
+pub(crate) struct SocketEndpoint<F>(pub(crate) F);
+
+impl<R, F, P> Endpoint<R> for SocketEndpoint<F>
+where
+    R: Runtime,
+    F: Fn(Socket) -> P + Send + Sync,
+    P: Future<Output = ()> + Send + 'static,
+{
+    fn start(&self, session: Session, slot: Slot<R>) {
+        let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
+        let Some(future) = contain(|| (self.0)(socket)) else { return fail(session, slot) };
+        let (running, returned) = async_channel::bounded(1);
+        let function = Function { future: Some(future), running: Some(running) };
+        run(session, slot, SocketHandler { inbox, returned }, Beside(InBatches::new(function)));
+    }
+}
+
+/// Delivers to the socket, and waits for the function in the end.
+struct SocketHandler {
+    inbox: Inbox,
+    /// Closed when the function has returned.
+    returned: Receiver<Infallible>,
+}
+
+impl ConnectionHandler for SocketHandler {
+    async fn on_message(&mut self, connection: &Connection, message: Message<'_>) {
+        self.inbox.on_message(connection, message).await;
+    }
+
+    async fn on_disconnect(&mut self, connection: &Connection, reason: Disconnect) {
+        self.inbox.on_disconnect(connection, reason).await;
+        let _ = Deferring::new(self.returned.recv()).await;
+    }
+}
+
+pin_project! {
+    /// The future of the application's function, whose panic ends only its own connection: it drops the socket, which
+    /// closes the connection with 1011.
+    struct Function<P> {
+        #[pin]
+        future: Option<P>,
+        // Dropped when the function has returned.
+        running: Option<Sender<Infallible>>,
+    }
+}
+
+impl<P: Future<Output = ()>> Future for Function<P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let Some(future) = this.future.as_mut().as_pin_mut() {
+            ready!(contain(|| future.poll(cx)).unwrap_or(Poll::Ready(())));
+        }
+        let _wakeups = hold_wakeups(); // the session may be waiting for the end
+        this.future.set(None);
+        *this.running = None;
+        Poll::Ready(())
+    }
+}
