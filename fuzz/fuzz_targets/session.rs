@@ -311,9 +311,9 @@ fn serve(
     sim.spawn(async move {
         let serving = async {
             Some(if with_handshake {
-                serve_stream(runtime, io, &options, &handler).await
+                serve_stream(runtime, io, &options, handler).await
             } else {
-                Ok(serve_upgraded(runtime, io, "/", &options, &handler).await)
+                Ok(serve_upgraded(runtime, io, "/", &options, handler).await)
             })
         };
         let cutting = async {

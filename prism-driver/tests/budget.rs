@@ -56,11 +56,8 @@ struct ScriptedHandler {
 }
 
 impl Handler for ScriptedHandler {
-    fn when_slow(&self, _: &Connection) -> WhenSlow {
-        self.when_slow
-    }
-
     async fn on_connect(&self, connection: &Connection) {
+        connection.set_when_slow(self.when_slow);
         self.hand.send(connection.clone()).await.unwrap();
     }
 

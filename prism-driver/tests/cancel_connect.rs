@@ -48,7 +48,7 @@ fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectE
             tell.try_send(script).unwrap();
             runtime.sleep(ms(10)).await;
             // The client may be gone.
-            let _ = serve_stream(runtime, io, &Options::default(), &Echo).await;
+            let _ = serve_stream(runtime, io, &Options::default(), Echo).await;
         });
         let client = Client::new_on(net.clone(), "ws://example.org/").unwrap();
         let socket = cancel_point.run(sim, connect(net.clone(), client));

@@ -144,7 +144,7 @@ fn dropping_serve_stream_ends_the_connection() {
         let theirs = script.clone();
         let allow = move |bytes| theirs.allow_to_client(bytes);
         drop_session(sim, cancel_point, allow, async |handler| {
-            serve_stream(sim.clone(), server, &options(), &handler).await.unwrap()
+            serve_stream(sim.clone(), server, &options(), handler).await.unwrap()
         });
         assert!(script.dropped_by_server());
     });
@@ -165,7 +165,7 @@ fn dropping_serve_upgraded_ends_the_connection() {
         let theirs = script.clone();
         let allow = move |bytes| theirs.allow_to_client(bytes);
         drop_session(sim, cancel_point, allow, async |handler| {
-            serve_upgraded(sim.clone(), server, "/", &options(), &handler).await
+            serve_upgraded(sim.clone(), server, "/", &options(), handler).await
         });
         assert!(script.dropped_by_server());
     });
@@ -179,7 +179,7 @@ async fn serve_client(sim: Sim, io: End) {
     let runtime = sim.clone();
     sim.spawn(async move {
         // The client may be gone.
-        let _ = serve_stream(runtime, io, &Options::default(), &handler).await;
+        let _ = serve_stream(runtime, io, &Options::default(), handler).await;
     });
     if let Ok(connection) = out.recv().await {
         converse(sim, connection).await;

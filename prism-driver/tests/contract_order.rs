@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{close, handed_out, handlers::Recorder, peer::Seen, s, serve, sim::Sim, text};
 use futures_lite::future::poll_once;
-use prism_driver::{Connection, Disconnect, Failure, Handler, Message, Options, Runtime, WhenSlow};
+use prism_driver::{Disconnect, Failure, Options, Runtime};
 
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 
@@ -85,42 +85,6 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
         assert_eq!(other.next().await, text("still here"));
     });
     assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
-}
-
-/// Panics in `when_slow`, which is called before `on_connect`.
-struct PanicsEarly(Recorder);
-
-impl Handler for PanicsEarly {
-    fn when_slow(&self, _: &Connection) -> WhenSlow {
-        panic!("on purpose")
-    }
-
-    async fn on_connect(&self, connection: &Connection) {
-        self.0.on_connect(connection).await;
-    }
-
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.0.on_message(connection, message).await;
-    }
-
-    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
-        self.0.on_disconnect(connection, reason).await;
-    }
-}
-
-#[test]
-fn contract_6_after_a_panic_in_when_slow_no_callback_runs() {
-    let sim = Sim::default();
-    let (recorder, log, _gate) = Recorder::new();
-    let (mut doomed, _, ended) = serve(&sim, PanicsEarly(recorder), Options::default());
-    sim.run(async {
-        assert_eq!(doomed.next().await, close(1011, "internal error"));
-        assert_eq!(doomed.next().await, Seen::End(Ok(())));
-        drop(doomed);
-        let reason = ended.recv().await.unwrap();
-        assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
-    });
-    assert!(log.lines().is_empty(), "{:?}", log.lines());
 }
 
 // ---- 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its

@@ -60,7 +60,7 @@ async fn welcome(net: Net) {
         let runtime = net.clone();
         net.spawn(async move {
             // The client may not stay.
-            let _ = serve_stream(runtime, io, &Options::default(), &Welcome(address)).await;
+            let _ = serve_stream(runtime, io, &Options::default(), Welcome(address)).await;
         });
     }
 }

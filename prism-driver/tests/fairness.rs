@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use common::{binary, handed_out, peer::Peer, pipe::pipe, sim::Sim};
 use futures_lite::future::poll_once;
@@ -23,11 +26,12 @@ fn a_poll_handles_a_bounded_number_of_messages() {
     const MESSAGES: usize = 10_000;
     let sim = Sim::default();
     let (server, client, _) = pipe();
-    let (options, count) = (Options::default(), Count::default());
+    let (options, count) = (Options::default(), Arc::<Count>::default());
     sim.run(async {
         let mut peer = Peer::open(client);
         peer.send_together(&[""; MESSAGES]).await;
-        let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, &count));
+        let mut serving =
+            Box::pin(serve_upgraded(sim.clone(), server, "/", &options, count.clone()));
         let mut before = 0;
         while before < MESSAGES {
             assert!(poll_once(&mut serving).await.is_none());
@@ -43,7 +47,7 @@ fn a_poll_parses_a_bounded_number_of_fragments() {
     const FRAGMENTS: usize = 9_000;
     let sim = Sim::default();
     let (server, client, script) = pipe();
-    let (options, count) = (Options::default(), Count::default());
+    let (options, count) = (Options::default(), Arc::<Count>::default());
     sim.run(async {
         let mut peer = Peer::open(client);
         // All of them in one read.
@@ -51,7 +55,8 @@ fn a_poll_parses_a_bounded_number_of_fragments() {
         bytes.extend(b"\x00\x81\0\0\0\0a".repeat(FRAGMENTS));
         bytes.extend(b"\x80\x81\0\0\0\0a");
         peer.raw(&bytes).await;
-        let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, &count));
+        let mut serving =
+            Box::pin(serve_upgraded(sim.clone(), server, "/", &options, count.clone()));
         let mut polls = 0;
         while count.0.load(Ordering::Relaxed) == 0 {
             assert!(poll_once(&mut serving).await.is_none());
@@ -66,13 +71,14 @@ fn a_poll_parses_a_bounded_number_of_fragments() {
 fn a_poll_reads_a_bounded_number_of_bytes() {
     let sim = Sim::default();
     let (server, client, script) = pipe();
-    let (mut options, count) = (Options::default(), Count::default());
+    let (mut options, count) = (Options::default(), Arc::<Count>::default());
     options.protocol.max_message_size = 64 << 20;
     sim.run(async {
         let mut peer = Peer::open(client);
         script.set_capacity_to_server(usize::MAX);
         peer.send(&vec![7; 5 << 20]).await;
-        let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, &count));
+        let mut serving =
+            Box::pin(serve_upgraded(sim.clone(), server, "/", &options, count.clone()));
         let mut unread = script.unread_by_server();
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());

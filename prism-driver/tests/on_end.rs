@@ -99,7 +99,7 @@ fn hooks_run_when_the_connections_task_is_dropped() {
     let (server, _client, _) = pipe();
     sim.run(async {
         let options = Options::default();
-        let serving = serve_upgraded(sim.clone(), server, "/", &options, &handler);
+        let serving = serve_upgraded(sim.clone(), server, "/", &options, handler);
         assert!(poll_once(serving).await.is_none(), "dropped");
         assert_eq!(log.lines(), ["connect", "first hook", "second hook"]);
     });

@@ -352,7 +352,7 @@ fn dropping_the_serving_future_fails_all_waiters() {
     let mut options = Options::default();
     options.high_water_mark = 1;
     sim.run(async {
-        let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, &handler));
+        let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, handler));
         assert!(poll_once(&mut serving).await.is_none());
         let connection = out.recv().await.unwrap();
         connection.send("in the outbox").await.unwrap();

@@ -206,9 +206,8 @@ fn a_page_is_released_as_soon_as_it_is_sent() {
     let net = Net::new(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     let counter = dropped.clone();
-    let page = move |_: &prism_driver::Request<'_>| {
-        Reply::html(Bytes::from_owner(CountDrops(counter.clone())))
-    };
+    let page =
+        move |_: prism_driver::Request| Reply::html(Bytes::from_owner(CountDrops(counter.clone())));
     sim.spawn(bound.get("/page", page).serve());
     sim.run(async {
         sim.settle().await;

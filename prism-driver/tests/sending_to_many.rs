@@ -71,7 +71,7 @@ fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
     let (runtime, hub) = (sim.clone(), hub.clone());
     sim.spawn(async move {
         let options = Options::default();
-        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, &hub));
+        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, hub.clone()));
         let reason = poll_fn(|cx| {
             hub.polls.fetch_add(1, Ordering::Relaxed);
             serving.as_mut().poll(cx)
@@ -276,7 +276,7 @@ fn a_dropped_session_has_written_its_handlers_messages() {
         let (server, client, _) = pipe();
         let options = Options::default();
         {
-            let mut serving = pin!(serve_upgraded(sim.clone(), server, "/", &options, &hub));
+            let mut serving = pin!(serve_upgraded(sim.clone(), server, "/", &options, hub.clone()));
             let mut publisher = Peer::open(client);
             publisher.send("news").await;
             assert!(futures_lite::future::poll_once(&mut serving).await.is_none());
@@ -318,7 +318,7 @@ fn a_panicking_session_has_written_its_handlers_messages() {
         let (server, client, _) = pipe();
         let options = Options::default();
         let runtime = BrokenClock { sim: sim.clone(), hub: hub.clone() };
-        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, &hub));
+        let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, hub.clone()));
         let mut publisher = Peer::open(client);
         publisher.send("break the clock").await;
         let mut cx = Context::from_waker(Waker::noop());

@@ -19,7 +19,7 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
     let net = Net::new(sim);
     let mut options = ServerOptions::default();
     options.max_handshakes = 3;
-    let authorize = |request: &Request<'_>| match request.header("X-Token").as_deref() {
+    let authorize = async |request: Request| match request.header("X-Token").as_deref() {
         Some("abc") => Ok(()),
         _ => Err(Reply::text(418, "who are you?")),
     };
@@ -30,7 +30,7 @@ fn server(sim: &Sim) -> (Net, ServerStats) {
         .authorize(authorize)
         .websocket("/chat", Echo)
         .get("/page", |_| Reply::text(404, "a custom page"))
-        .get("/panic", |_| panic!("on purpose"));
+        .get("/panic", |_| -> Reply { panic!("on purpose") });
     let stats = server.stats();
     sim.spawn(server.serve());
     (net, stats)

@@ -51,7 +51,7 @@ fn no_message_is_lost_as_its_owner_falls_asleep() {
     let (server, client, _) = pipe();
     let (handler, out) = HandOut::new();
     thread::spawn(move || {
-        block_on(serve_upgraded(Timeless, server, "/", &Options::default(), &handler))
+        block_on(serve_upgraded(Timeless, server, "/", &Options::default(), handler))
     });
     let (arrived, arrivals) = channel();
     thread::spawn(move || {
@@ -85,7 +85,7 @@ fn busy() -> impl Any {
     script.set_capacity_to_client(0);
     let (recorder, log, gate) = Recorder::new();
     let mut session = Box::pin(async move {
-        serve_upgraded(Timeless, server, "/", &Options::default(), &recorder).await
+        serve_upgraded(Timeless, server, "/", &Options::default(), recorder).await
     });
     let mut peer = Peer::open(client);
     block_on(peer.send_together(&["an echo", "wait", "unread"]));

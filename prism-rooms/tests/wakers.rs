@@ -78,11 +78,8 @@ struct JoinAndWatch {
 }
 
 impl Handler for JoinAndWatch {
-    fn when_slow(&self, _: &Connection) -> WhenSlow {
-        self.when_slow
-    }
-
     async fn on_connect(&self, connection: &Connection) {
+        connection.set_when_slow(self.when_slow);
         assert!(self.rooms.join(connection, "tea").unwrap());
         assert!(self.presence.watch(connection, "tea").unwrap());
     }
@@ -119,7 +116,7 @@ fn woken_by(
         let (rooms, presence) = (Rooms::new(), Presence::new(Tokio));
         let handler = JoinAndWatch { rooms: rooms.clone(), presence: presence.clone(), when_slow };
         let (options, io) = (Options::default(), SilentPeer { accepts });
-        let mut session = Box::pin(serve_upgraded(Tokio, io, "/", &options, &handler));
+        let mut session = Box::pin(serve_upgraded(Tokio, io, "/", &options, handler));
         let woken = AtomicUsize::new(0);
         let waker = Arc::new(ReentrantWaker { rooms, presence, woken });
         let std_waker = waker.clone().into();

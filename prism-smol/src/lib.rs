@@ -139,7 +139,7 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let listener = UnixListener::bind("/tmp/echo.sock")?;
 /// let (stream, _) = listener.accept().await?;
-/// let end = serve_stream(stream, &Options::default(), &Echo).await?;
+/// let end = serve_stream(stream, &Options::default(), Echo).await?;
 /// println!("{end}");
 /// # Ok(()) }
 /// ```
@@ -154,7 +154,7 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 pub async fn serve_stream(
     stream: impl Transport,
     options: &Options,
-    handler: &impl Handler,
+    handler: impl ConnectionHandler,
 ) -> Result<Disconnect, AcceptError> {
     prism_driver::serve_stream(Smol::default(), stream, options, handler).await
 }
@@ -174,7 +174,7 @@ pub async fn serve_stream(
 ///
 /// # async fn example(stream: smol::net::TcpStream) {
 /// // The web framework has sent the 101 on this stream.
-/// let end = serve_upgraded(stream, "/ws", &Options::default(), &Echo).await;
+/// let end = serve_upgraded(stream, "/ws", &Options::default(), Echo).await;
 /// println!("{end}");
 /// # }
 /// ```
@@ -186,7 +186,7 @@ pub async fn serve_upgraded(
     stream: impl Transport,
     path: &str,
     options: &Options,
-    handler: &impl Handler,
+    handler: impl ConnectionHandler,
 ) -> Disconnect {
     prism_driver::serve_upgraded(Smol::default(), stream, path, options, handler).await
 }

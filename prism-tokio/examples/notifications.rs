@@ -203,7 +203,7 @@ async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) 
     tokio::spawn(async move {
         if let Ok(stream) = upgraded.await {
             let options = Options::default();
-            serve_upgraded(TokioIo::new(stream), "/ws", &options, &notifier).await;
+            serve_upgraded(TokioIo::new(stream), "/ws", &options, notifier).await;
         }
         drop(permit);
     });

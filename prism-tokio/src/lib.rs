@@ -138,7 +138,7 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let listener = UnixListener::bind("/tmp/echo.sock")?;
 /// let (stream, _) = listener.accept().await?;
-/// let end = serve_stream(stream, &Options::default(), &Echo).await?;
+/// let end = serve_stream(stream, &Options::default(), Echo).await?;
 /// println!("{end}");
 /// # Ok(()) }
 /// ```
@@ -153,7 +153,7 @@ pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
 pub async fn serve_stream<T>(
     stream: T,
     options: &Options,
-    handler: &impl Handler,
+    handler: impl ConnectionHandler,
 ) -> Result<Disconnect, AcceptError>
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -177,7 +177,7 @@ where
 ///
 /// # async fn example(stream: tokio::net::TcpStream) {
 /// // The web framework has sent the 101 on this stream.
-/// let end = serve_upgraded(stream, "/ws", &Options::default(), &Echo).await;
+/// let end = serve_upgraded(stream, "/ws", &Options::default(), Echo).await;
 /// println!("{end}");
 /// # }
 /// ```
@@ -189,7 +189,7 @@ pub async fn serve_upgraded<T>(
     stream: T,
     path: &str,
     options: &Options,
-    handler: &impl Handler,
+    handler: impl ConnectionHandler,
 ) -> Disconnect
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

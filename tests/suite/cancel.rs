@@ -277,7 +277,7 @@ where
 fn a_dropped_serve_stream_ends_its_connection() {
     let request = Peer::request("/").into_bytes().leak();
     let ending = serve_up_to_each_await(request, |socket, handler| async move {
-        serve_stream(adopt(socket), &Options::default(), &handler).await
+        serve_stream(adopt(socket), &Options::default(), handler).await
     });
     assert_eq!(ending.code(), 1000);
 }
@@ -287,7 +287,7 @@ fn a_dropped_serve_upgraded_ends_its_connection() {
     // A masked text frame, which is echoed.
     let letter = b"\x81\x81\x00\x00\x00\x00A";
     let ending = serve_up_to_each_await(letter, |socket, handler| async move {
-        Ok::<_, Infallible>(serve_upgraded(adopt(socket), "/", &Options::default(), &handler).await)
+        Ok::<_, Infallible>(serve_upgraded(adopt(socket), "/", &Options::default(), handler).await)
     });
     assert_eq!(ending.code(), 1000);
 }

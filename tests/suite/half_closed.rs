@@ -119,7 +119,7 @@ fn a_stream_that_ends_at_once_is_an_error() {
     let peer = Peer::dial(listener.local_addr().expect("a bound listener"));
     peer.send_eof();
     let (ours, _) = listener.accept().expect("the peer");
-    let outcome = block_on(serve_stream(crate::runtime::adopt(ours), &Options::default(), &Echo));
+    let outcome = block_on(serve_stream(crate::runtime::adopt(ours), &Options::default(), Echo));
     assert!(outcome.is_err(), "{outcome:?}");
     peer.expect_disconnect();
 }

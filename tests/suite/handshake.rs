@@ -117,7 +117,7 @@ fn the_server_chooses_its_preferred_subprotocol() {
 fn a_required_subprotocol_is_named_in_the_refusal() {
     let (recorder, events) = recorder();
     let server = serve(|server| {
-        let server = server.subprotocols(["mqtt", "v2.chat"]).require_subprotocol();
+        let server = server.require_subprotocols(["mqtt", "v2.chat"]);
         server.websocket("/", recorder)
     });
     for offer in ["", "Sec-WebSocket-Protocol:\r\n", "Sec-WebSocket-Protocol: soap, MQTT\r\n"] {
@@ -149,7 +149,7 @@ fn an_empty_subprotocol_or_extension_list_is_ignored() {
     }
 }
 
-fn require_token(request: &Request<'_>) -> Result<(), Reply> {
+async fn require_token(request: Request) -> Result<(), Reply> {
     if request.path() == "/free" || request.header("Authorization").as_deref() == Some("Bearer 7") {
         return Ok(());
     }

@@ -142,6 +142,7 @@ enum Event {
 
 impl Handler for Firehose {
     async fn on_connect(&self, connection: &Connection) {
+        connection.set_when_slow(self.when_slow);
         self.events.send(Event::Connected).expect("the scenario waits");
         self.gate.pass().await;
         let mut most = 0;
@@ -152,10 +153,6 @@ impl Handler for Firehose {
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
-
-    fn when_slow(&self, _: &Connection) -> WhenSlow {
-        self.when_slow
-    }
 }
 
 /// Asserts that a reader that stops costs less than the mark and one message of this length.

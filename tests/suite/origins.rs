@@ -56,7 +56,7 @@ fn lookalike_origins_are_refused_before_the_101() {
 fn origins_apply_to_websockets_and_refusals_are_counted() {
     let ours = Origins::these([OURS]).expect("an origin");
     let server = serve(|server| {
-        let page = |_: &Request<'_>| Reply::text(200, "for everyone");
+        let page = |_: Request| Reply::text(200, "for everyone");
         server.origins(ours).websocket("/ws", Echo).get("/", page)
     });
     let from = |origin| {

@@ -75,7 +75,9 @@ fn only_refusals_get_no_store_by_default() {
 
 #[test]
 fn a_panicking_page_gets_500_and_the_server_survives() {
-    let server = serve(|server| server.get("/", |_| panic!("on purpose")).websocket("/ws", Echo));
+    let server = serve(|server| {
+        server.get("/", |_| -> Reply { panic!("on purpose") }).websocket("/ws", Echo)
+    });
     assert_eq!(ask_for(&server, "GET /").0.status, 500);
     let mut peer = server.open("/ws");
     peer.send(TEXT, b"still here");

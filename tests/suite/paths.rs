@@ -12,7 +12,7 @@ use super::support::{
 use crate::prism::{Reply, Request, Server};
 
 /// Refuses every path that begins with `/admin`.
-fn refuse_admin(request: &Request<'_>) -> Result<(), Reply> {
+async fn refuse_admin(request: Request) -> Result<(), Reply> {
     if request.path().starts_with("/admin") { Err(Reply::new(403)) } else { Ok(()) }
 }
 

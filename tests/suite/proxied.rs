@@ -111,7 +111,7 @@ impl Handler for HeaderEcho {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
 }
 
-fn require_session(request: &Request<'_>) -> Result<(), Reply> {
+async fn require_session(request: Request) -> Result<(), Reply> {
     let cookies = request.header("cookie");
     if cookies.as_deref() == Some("a=b; session=c") { Ok(()) } else { Err(Reply::new(401)) }
 }

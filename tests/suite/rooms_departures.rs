@@ -218,7 +218,7 @@ fn a_dropped_task_is_announced_without_on_disconnect() {
     let (ours, theirs) = pipe();
     block_on(async {
         let options = Options::default();
-        let mut session = pin!(serve_stream(ours, &options, &chat));
+        let mut session = pin!(serve_stream(ours, &options, chat));
         let join = async {
             let client = Client::new("ws://localhost/?ben").expect("an address");
             let socket = client.connect_stream(theirs).await.expect("the server accepts");
@@ -232,7 +232,7 @@ fn a_dropped_task_is_announced_without_on_disconnect() {
         assert_eq!(rooms.len("lobby"), 1);
     });
     expect_event(&events, left("ben", &["lobby", "room"], true));
-    drop((chat, rooms));
+    drop(rooms);
     assert_eq!(
         events.try_recv(),
         Err(TryRecvError::Disconnected),

@@ -163,7 +163,7 @@ fn a_dropped_task_removes_its_connection_from_its_rooms() {
     let (ours, theirs) = pipe();
     block_on(async {
         let options = Options::default();
-        let mut session = pin!(serve_stream(ours, &options, &handler));
+        let mut session = pin!(serve_stream(ours, &options, handler));
         let join = async {
             let client = Client::new("ws://localhost/").expect("an address");
             let socket = client.connect_stream(theirs).await.expect("the server accepts");

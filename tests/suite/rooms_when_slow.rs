@@ -1,4 +1,4 @@
-//! A room with a member that stops reading and later resumes. The `WhenSlow` of its handler decides
+//! A room with a member that stops reading and later resumes. Its `WhenSlow` decides
 //! what it receives, what it misses, and what the sender is told. Another member reads all the
 //! time and misses nothing.
 
@@ -20,11 +20,10 @@ struct JoinHandler {
 }
 
 impl Handler for JoinHandler {
-    fn when_slow(&self, connection: &Connection) -> WhenSlow {
-        if connection.query() == Some("slow") { self.slow } else { WhenSlow::default() }
-    }
-
     async fn on_connect(&self, connection: &Connection) {
+        if connection.query() == Some("slow") {
+            connection.set_when_slow(self.slow);
+        }
         assert_eq!(self.rooms.join(connection, "tea"), Ok(true));
         self.recorder.on_connect(connection).await;
     }

@@ -39,7 +39,7 @@ macro_rules! converse {
             let ending = socket.close(code, "thanks").await;
             assert!(matches!(ending, Disconnect::Local { .. }), "{ending:?}");
         };
-        let server = serve_stream(ours, &options, &Echo);
+        let server = serve_stream(ours, &options, Echo);
         let (ending, ()) = block_on(zip(server, client));
         let ending = ending.expect("a good handshake");
         assert_eq!((ending.code(), ending.reason()), (4005, "thanks".into()));
@@ -75,7 +75,7 @@ fn an_externally_accepted_socket_is_served() {
         peer.expect_close(1000, "");
         peer.expect_end();
     });
-    let ending = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    let ending = block_on(serve_stream(adopt(ours), &Options::default(), Echo));
     assert_eq!(ending.expect("a good handshake").code(), 1000);
     talking.join().expect("the peer finishes");
 }
@@ -87,13 +87,13 @@ fn a_stream_without_an_upgrade_is_refused_and_reported() {
         peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(peer.response().0.status, 426);
     });
-    let refused = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    let refused = block_on(serve_stream(adopt(ours), &Options::default(), Echo));
     assert!(matches!(refused, Err(AcceptError::Refused(426))), "{refused:?}");
     talking.join().expect("the peer gets its answer");
 
     let (ours, peer) = tcp_pair();
     drop(peer);
-    let refused = block_on(serve_stream(adopt(ours), &Options::default(), &Echo));
+    let refused = block_on(serve_stream(adopt(ours), &Options::default(), Echo));
     assert!(matches!(refused, Err(AcceptError::Io(_))), "{refused:?}");
 }
 
@@ -109,7 +109,7 @@ fn an_upgraded_stream_is_served_from_its_first_frame() {
         peer.expect_end();
     });
     let options = Options::default();
-    let ending = block_on(serve_upgraded(adopt(ours), "/upgraded", &options, &recorder));
+    let ending = block_on(serve_upgraded(adopt(ours), "/upgraded", &options, recorder));
     assert_eq!((ending.code(), ending.reason()), (4006, "and little after it".into()));
     let connection = events.connected();
     assert_eq!((connection.path(), connection.query()), ("/upgraded", None));

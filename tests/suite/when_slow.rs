@@ -1,4 +1,4 @@
-//! Peers that stop reading and later resume: the `WhenSlow` of the handler decides what they
+//! Peers that stop reading and later resume: the `WhenSlow` of the connection decides what they
 //! receive and what they miss.
 
 use super::support::{
@@ -15,11 +15,8 @@ const MARK: usize = 64 << 10;
 struct WhenSlowHandler(WhenSlow, Recorder);
 
 impl Handler for WhenSlowHandler {
-    fn when_slow(&self, _: &Connection) -> WhenSlow {
-        self.0
-    }
-
     async fn on_connect(&self, connection: &Connection) {
+        connection.set_when_slow(self.0);
         self.1.on_connect(connection).await;
     }
 

@@ -100,7 +100,7 @@ impl RoomSet {
                 let member = Member { rooms, room, joined: joined.clone() };
                 runtime.spawn(async move {
                     let options = options();
-                    serve_upgraded(Void, "/", &options, &member).await
+                    serve_upgraded(Void, "/", &options, member).await
                 });
                 members += 1;
             }
@@ -142,7 +142,7 @@ fn measure(sets: &[RoomSet], parts: &[Part], duration: Duration) -> io::Result<f
             Builder::new_current_thread().enable_all().build()?.block_on(async {
                 tokio::spawn(async move {
                     let options = options();
-                    serve_upgraded(Void, "/", &options, &sender).await
+                    serve_upgraded(Void, "/", &options, sender).await
                 });
                 rates.recv().await.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
             })

@@ -30,7 +30,7 @@ pub(super) fn prepare(item: &Item) -> Batch {
     // The connection's timer needs a runtime.
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime starts");
     let mut connection =
-        Box::pin(async move { serve_upgraded(io, "/", &Options::default(), &Echo).await });
+        Box::pin(async move { serve_upgraded(io, "/", &Options::default(), Echo).await });
     let mut poll = move || {
         let _runtime = runtime.enter();
         let polled = connection.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -84,7 +84,7 @@ pub fn serve_on(
     let (ended, end) = bounded(1);
     let runtime = sim.clone();
     sim.spawn(async move {
-        let reason = serve_upgraded(runtime, io, "/", &options, &handler).await;
+        let reason = serve_upgraded(runtime, io, "/", &options, handler).await;
         // Not every test needs it.
         let _ = ended.try_send(reason);
     });
@@ -101,7 +101,7 @@ pub fn serve_handshake(
     let (ended, end) = bounded(1);
     let runtime = sim.clone();
     sim.spawn(async move {
-        let result = serve_stream(runtime, server, &options, &handler).await;
+        let result = serve_stream(runtime, server, &options, handler).await;
         // Not every test needs it.
         let _ = ended.try_send(result);
     });

@@ -59,7 +59,7 @@ fn serve() -> (mpsc::UnboundedReceiver<Connection>, DuplexStream, AbortHandle) {
     let (sender, connections) = mpsc::unbounded_channel();
     let (ours, peer) = tokio::io::duplex(1024);
     let served = tokio::spawn(async move {
-        let _ = serve_stream(ours, &Options::default(), &HandOver(sender)).await; // the test ends it
+        let _ = serve_stream(ours, &Options::default(), HandOver(sender)).await; // the test ends it
     });
     (connections, peer, served.abort_handle())
 }
