@@ -8,13 +8,16 @@ use crate::{
     client::{
         connect::dial,
         handshake::Exchange,
+        task::ConnectionTask,
         url::{InvalidUrl, ServerAddress, Url},
     },
     connection::{Connection, request::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
     options::client::ClientOptions,
-    runtime::{Network, Runtime, Transport, random::fill_random},
+    runtime::{
+        AdaptStream, Network, Runtime, Transport, random::fill_random, wakeups::hold_wakeups,
+    },
     session::{
         Established, Session, deadline::OwnTimer, rate_limit::Unlimited, read_buffer::ReadBuffer,
     },
@@ -24,6 +27,7 @@ use crate::{
 pub(crate) mod connect;
 pub(crate) mod handshake;
 pub(crate) mod percent;
+pub(crate) mod task;
 pub(crate) mod url;
 
 /// A client that is ready to connect: the URL, the headers and subprotocols of the request, and the limits.
@@ -103,18 +107,63 @@ impl<R: Runtime> Client<R> {
         self
     }
 
-    /// Opens a connection over a transport that is already connected, such as a TLS stream. The connection runs in a
-    /// task of its own; see [`Socket`].
+    /// Opens a connection over a stream that is already connected, such as a TLS stream. The connection runs in a task
+    /// of its own; see [`Socket`]. The stream is one that the runtime can [use](AdaptStream): on tokio, a stream with
+    /// tokio's traits.
     ///
-    /// If the future is dropped early, the transport is dropped.
+    /// If the future is dropped early, the stream is dropped.
     ///
     /// # Errors
-    /// [`ConnectError`] if the transport fails, or if the server refuses, violates the protocol, or takes longer than
-    /// the handshake timeout. A refusal is returned at most one second after its status has arrived, even if its body
-    /// never ends.
-    pub async fn connect_stream(self, io: impl Transport) -> Result<Socket, ConnectError> {
-        let session = self.open(io).await?;
+    /// [`ConnectError`] if the stream fails, or if the server refuses, violates the protocol, or takes longer than the
+    /// handshake timeout. A refusal is returned at most one second after its status has arrived, even if its body never
+    /// ends.
+    pub async fn connect_stream<S>(self, stream: S) -> Result<Socket, ConnectError>
+    where
+        R: AdaptStream<S>,
+    {
+        let session = self.open(R::adapt(stream)).await?;
         Ok(self.socket(session))
+    }
+
+    /// Opens a connection over a stream that is already connected, and runs a handler on it, in a task of its own.
+    ///
+    /// # Errors
+    /// As [`connect_stream`](Self::connect_stream).
+    pub async fn spawn_stream<S>(
+        self,
+        stream: S,
+        handler: impl ConnectionHandler,
+    ) -> Result<ConnectionTask, ConnectError>
+    where
+        R: AdaptStream<S>,
+    {
+        let session = self.open(R::adapt(stream)).await?;
+        Ok(self.start(session, handler))
+    }
+
+    /// Opens a connection over a stream that is already connected, and runs a handler on it. Returns how the connection
+    /// ended.
+    ///
+    /// The connection lives in this future. If the future is dropped early, the running call of the handler is dropped
+    /// before it completes, `on_disconnect` does not run, and the server gets no close frame. The
+    /// [`on_end`](Connection::on_end) hooks run.
+    ///
+    /// The future is ready only when the stream has ended as well. That can be seconds later than
+    /// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close
+    /// timeout](prism_core::Config::close_timeout). To react to the end without this delay, use `on_disconnect`.
+    ///
+    /// # Errors
+    /// As [`connect_stream`](Self::connect_stream).
+    pub async fn run_stream<S>(
+        self,
+        stream: S,
+        handler: impl ConnectionHandler,
+    ) -> Result<Disconnect, ConnectError>
+    where
+        R: AdaptStream<S>,
+    {
+        let session = self.open(R::adapt(stream)).await?;
+        Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
     }
 
     fn socket(self, session: Session) -> Socket {
@@ -123,26 +172,15 @@ impl<R: Runtime> Client<R> {
         socket
     }
 
-    /// Opens a connection over a transport that is already connected, and runs a handler on it. Returns how the
-    /// connection ended.
-    ///
-    /// The connection lives in this future. If the future is dropped early, the running call of the handler is dropped
-    /// before it completes, `on_disconnect` does not run, and the server gets no close frame. The
-    /// [`on_end`](Connection::on_end) hooks run.
-    ///
-    /// The future is ready only when the transport has ended as well. That can be seconds later than
-    /// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react
-    /// to the end without this delay, use `on_disconnect`.
-    ///
-    /// # Errors
-    /// As [`connect_stream`](Self::connect_stream).
-    pub async fn run_stream(
-        self,
-        io: impl Transport,
-        handler: impl ConnectionHandler,
-    ) -> Result<Disconnect, ConnectError> {
-        let session = self.open(io).await?;
-        Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
+    fn start(self, session: Session, handler: impl ConnectionHandler) -> ConnectionTask {
+        let connection = Connection::clone(&session.connection);
+        let (ended, end) = async_channel::bounded(1);
+        let tell = move |_: &OwnTimer<R>, reason| {
+            let _wakeups = hold_wakeups(); // a task may be waiting
+            let _ = ended.try_send(reason); // fails if no task will ever wait
+        };
+        self.runtime.spawn(session.run(self.timer(), Unlimited, handler, tell));
+        ConnectionTask::new(connection, end)
     }
 
     fn timer(&self) -> OwnTimer<R> {
@@ -196,6 +234,19 @@ impl<N: Network> Client<N> {
     pub async fn run(self, handler: impl ConnectionHandler) -> Result<Disconnect, ConnectError> {
         let session = self.dial().await?;
         Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
+    }
+
+    /// Opens a connection and runs a handler on it, in a task of its own. Returns that task, with the connection's
+    /// handle, as soon as the connection is open. If the future is dropped early, the attempt is canceled.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn spawn(
+        self,
+        handler: impl ConnectionHandler,
+    ) -> Result<ConnectionTask, ConnectError> {
+        let session = self.dial().await?;
+        Ok(self.start(session, handler))
     }
 
     async fn dial(&self) -> Result<Session, ConnectError> {

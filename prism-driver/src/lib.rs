@@ -83,6 +83,7 @@ mod session;
 mod socket;
 
 pub use client::Client;
+pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
 pub use connection::id::{ConnectionId, origin};
@@ -106,7 +107,7 @@ pub use runtime::contain::contain;
 #[doc(hidden)] // for prism-rooms
 pub use runtime::notice::Deferring;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
-pub use runtime::{Network, Runtime, Transport};
+pub use runtime::{AdaptStream, Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};
 pub use server::authorized::Authorized;
 #[cfg(all(

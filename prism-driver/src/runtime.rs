@@ -75,6 +75,41 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 }
 
+/// A runtime that can use streams of type `S` as [transports](Transport). An adapter implements it for every stream with
+/// the traits of its runtime.
+///
+/// If the runtime's streams are transports themselves, this is all that is needed:
+///
+/// ```
+/// # use prism_driver::{AdaptStream, Runtime, Transport};
+/// # #[derive(Clone)]
+/// # struct MyRuntime;
+/// # impl Runtime for MyRuntime {
+/// #     type Sleep = std::future::Ready<()>;
+/// #     fn sleep(&self, _: std::time::Duration) -> Self::Sleep { std::future::ready(()) }
+/// #     fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
+/// # }
+/// impl<T: Transport> AdaptStream<T> for MyRuntime {
+///     type Transport = T;
+///
+///     fn adapt(stream: T) -> T {
+///         stream
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{S}` is not a stream that `{Self}` can use",
+    note = "on tokio, it has to implement tokio's `AsyncRead` and `AsyncWrite`; on smol and async-std, those of `futures_io`",
+    note = "it also has to be `Send`, `Unpin` and `'static`"
+)]
+pub trait AdaptStream<S>: Runtime {
+    /// The transport that is made from a stream.
+    type Transport: Transport;
+
+    /// Makes a transport from a stream.
+    fn adapt(stream: S) -> Self::Transport;
+}
+
 /// A runtime with TCP.
 pub trait Network: Runtime {
     /// A TCP connection. Closing it closes its write side only.

@@ -19,8 +19,8 @@ use common::{
 };
 use futures_lite::future::poll_once;
 use prism_driver::{
-    Client, ConnectError, Disconnect, Failure, Network, Options, Runtime, SendError, Socket,
-    serve_stream,
+    AdaptStream, Client, ConnectError, Disconnect, Failure, Network, Options, Runtime, SendError,
+    Socket, Transport, serve_stream,
 };
 
 const SERVER: &str = "[::2]:80";
@@ -86,6 +86,14 @@ fn a_dropped_connect_over_a_stream_leaves_nothing_behind() {
 /// A runtime that has shut down: it drops spawned tasks at once.
 #[derive(Clone)]
 struct EndedRuntime(Sim);
+
+impl<T: Transport> AdaptStream<T> for EndedRuntime {
+    type Transport = T;
+
+    fn adapt(stream: T) -> T {
+        stream
+    }
+}
 
 impl Runtime for EndedRuntime {
     type Sleep = Sleep;

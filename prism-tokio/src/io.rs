@@ -7,27 +7,30 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
+use prism_driver::AdaptStream;
 use tokio::io::ReadBuf;
+
+use crate::runtime::Tokio;
 
 /// A wrapper that gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism
 /// uses.
 ///
-/// Vectored writes are passed on. [`serve_stream`](crate::serve_stream) and
-/// [`serve_upgraded`](crate::serve_upgraded) wrap their streams themselves. A client's
-/// [`connect_stream`](crate::Client::connect_stream) and
-/// [`run_stream`](crate::Client::run_stream) take a stream in this wrapper:
-///
-/// ```no_run
-/// use prism_tokio::{Client, Io};
-/// use tokio::net::TcpStream;
-///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let stream = TcpStream::connect("127.0.0.1:8080").await?; // or a TLS stream, a Unix socket ...
-/// let socket = Client::new("ws://127.0.0.1:8080/ws")?.connect_stream(Io(stream)).await?;
-/// # Ok(()) }
-/// ```
+/// Vectored writes are passed on. [`serve_stream`](crate::serve_stream), [`serve_upgraded`](crate::serve_upgraded) and a
+/// [client](crate::Client::connect_stream) wrap their streams themselves. This type is for a
+/// [`Network`](crate::Network) of your own, such as one with TLS: see the example `tls`.
 #[derive(Debug)]
 pub struct Io<T>(pub T);
+
+impl<T> AdaptStream<T> for Tokio
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    type Transport = Io<T>;
+
+    fn adapt(stream: T) -> Io<T> {
+        Io(stream)
+    }
+}
 
 impl<T: tokio::io::AsyncRead + Unpin> AsyncRead for Io<T> {
     fn poll_read(

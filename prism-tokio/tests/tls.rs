@@ -9,7 +9,7 @@ use std::{
 
 use prism_driver::{Options, Server, ServerOptions, ServerStats};
 use prism_tokio::{
-    Client, ConnectError, Connection, Handler, Io, Message, Origins, OwnedMessage, Socket,
+    Client, ConnectError, Connection, Handler, Message, Origins, OwnedMessage, Socket,
 };
 use tokio::runtime::Runtime;
 use tokio_rustls::{
@@ -59,13 +59,13 @@ fn start(options: impl Into<ServerOptions>) -> TestServer {
 
 impl TestServer {
     /// Connects over TLS, and trusts the certificate.
-    async fn connect_tls(&self) -> Io<client::TlsStream<tokio::net::TcpStream>> {
+    async fn connect_tls(&self) -> client::TlsStream<tokio::net::TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        Io(connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap())
+        connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap()
     }
 
     async fn open(&self, origin: &str) -> Result<Socket, ConnectError> {

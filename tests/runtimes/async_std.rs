@@ -39,8 +39,3 @@ pub(crate) fn unix_pair() -> (CloseWrite<UnixStream>, CloseWrite<UnixStream>) {
 pub(crate) fn adopt(stream: net::TcpStream) -> CloseWrite<TcpStream> {
     CloseWrite(stream.into())
 }
-
-/// Converts a connected standard socket into the stream that a client of this runtime takes.
-pub(crate) fn transport(stream: net::TcpStream) -> CloseWrite<TcpStream> {
-    adopt(stream)
-}

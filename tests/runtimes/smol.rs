@@ -50,8 +50,3 @@ pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
 pub(crate) fn adopt(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
     Async::new(stream).expect("a socket").into()
 }
-
-/// Converts a connected standard socket into the stream that a client of this runtime takes.
-pub(crate) fn transport(stream: net::TcpStream) -> AsyncIoStream<net::TcpStream> {
-    adopt(stream)
-}

@@ -2,7 +2,6 @@
 
 use std::{net, sync::LazyLock, time::Duration};
 
-use prism_tokio::Io;
 use tokio::{
     io::DuplexStream,
     net::{TcpStream, UnixStream},
@@ -38,16 +37,14 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Returns an in-memory pipe: the server's end and the client's end.
-pub(crate) fn pipe() -> (DuplexStream, Io<DuplexStream>) {
-    let (server, client) = tokio::io::duplex(4096);
-    (server, Io(client))
+pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(4096)
 }
 
 /// Returns two connected Unix sockets: the server's and the client's.
-pub(crate) fn unix_pair() -> (UnixStream, Io<UnixStream>) {
+pub(crate) fn unix_pair() -> (UnixStream, UnixStream) {
     let _context = TOKIO.enter();
-    let (server, client) = UnixStream::pair().expect("two sockets");
-    (server, Io(client))
+    UnixStream::pair().expect("two sockets")
 }
 
 /// Converts a connected standard socket into one of this runtime.
@@ -55,9 +52,4 @@ pub(crate) fn adopt(stream: net::TcpStream) -> TcpStream {
     let _context = TOKIO.enter();
     stream.set_nonblocking(true).expect("a socket");
     TcpStream::from_std(stream).expect("a socket")
-}
-
-/// Converts a connected standard socket into the stream that a client of this runtime takes.
-pub(crate) fn transport(stream: net::TcpStream) -> Io<TcpStream> {
-    Io(adopt(stream))
 }

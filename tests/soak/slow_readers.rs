@@ -8,7 +8,7 @@ use std::{
 };
 
 use prism_driver::{Client, OwnedMessage, Runtime, Socket};
-use prism_tokio::{Io, Tokio};
+use prism_tokio::Tokio;
 use socket2::{Domain, Type};
 
 use crate::{clients::ClientTask, endpoint::Endpoint, runtimes, server::options};
@@ -68,6 +68,6 @@ async fn connect(address: SocketAddr) -> Result<Socket, String> {
     let stream: TcpStream = connect().map_err(|error: io::Error| error.to_string())?;
     let url = format!("ws://{address}/firehose/slow");
     let client = Client::new_on(Tokio, &url).expect("a good address").options(options());
-    let stream = Io(runtimes::tokio::adopt(stream));
+    let stream = runtimes::tokio::adopt(stream);
     client.connect_stream(stream).await.map_err(|error| error.to_string())
 }

@@ -9,7 +9,7 @@ use super::support::{
 };
 use crate::{
     prism::{Client, ConnectError, Options, OwnedMessage, Refusal},
-    runtime::transport,
+    runtime::adopt,
 };
 
 const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\nwho are";
@@ -87,7 +87,7 @@ fn a_refusal_is_read_even_if_the_request_cannot_be_sent() {
     peer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
     reset(peer);
     let client = Client::new(&url).unwrap().options(no_handshake_timeout());
-    let refusal = refusal(block_on(client.connect_stream(transport(stream))));
+    let refusal = refusal(block_on(client.connect_stream(adopt(stream))));
     assert_eq!((refusal.status, &refusal.body[..]), (503, &b"busy"[..]));
 }
 

@@ -12,12 +12,12 @@ use async_io::{Async, IoSafe};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::{
-    Network, Runtime,
+    AdaptStream, Network, Runtime, Transport,
     close_write::{AsSocket, CloseWrite},
 };
 
 /// A runtime that uses the TCP sockets of `async-io`. It has to provide only name resolution, and then implements
-/// [`Network`] automatically.
+/// [`Network`] and [`AdaptStream`] automatically.
 ///
 /// Requires the feature `async-io`.
 pub trait AsyncIo: Runtime {
@@ -30,6 +30,14 @@ pub trait AsyncIo: Runtime {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+}
+
+impl<R: AsyncIo, T: Transport> AdaptStream<T> for R {
+    type Transport = T;
+
+    fn adapt(stream: T) -> T {
+        stream
+    }
 }
 
 impl<R: AsyncIo> Network for R {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender, unbounded};
-use prism_driver::{Network, Runtime};
+use prism_driver::{AdaptStream, Network, Runtime, Transport};
 
 use super::{
     pipe::{End, Script, pipe},
@@ -136,6 +136,14 @@ impl Net {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+}
+
+impl<T: Transport> AdaptStream<T> for Net {
+    type Transport = T;
+
+    fn adapt(stream: T) -> T {
+        stream
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_executor::Executor;
-use prism_driver::Runtime;
+use prism_driver::{AdaptStream, Runtime, Transport};
 
 /// The limit in virtual time: keepalive timers would let a scenario that waits in vain run forever.
 const TOO_LONG: Duration = Duration::from_secs(24 * 60 * 60);
@@ -94,6 +94,14 @@ impl Sim {
         assert!(self.now() < TOO_LONG, "the scenario waits in vain");
         waker.wake();
         true
+    }
+}
+
+impl<T: Transport> AdaptStream<T> for Sim {
+    type Transport = T;
+
+    fn adapt(stream: T) -> T {
+        stream
     }
 }
 

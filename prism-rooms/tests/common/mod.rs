@@ -11,7 +11,7 @@ use std::{
 };
 
 use prism_tokio::{
-    Client, Connection, Handler, Io, Message, Options, OwnedMessage, Socket, serve_stream,
+    Client, Connection, Handler, Message, Options, OwnedMessage, Socket, serve_stream,
 };
 use serde_json::Value;
 use tokio::{
@@ -68,7 +68,7 @@ impl TestClient {
     pub(crate) async fn new() -> Self {
         let (mut connections, peer, task) = serve();
         let client = Client::new("ws://localhost/").expect("a valid URL");
-        let socket = client.connect_stream(Io(peer)).await.expect("the server accepts");
+        let socket = client.connect_stream(peer).await.expect("the server accepts");
         let connection = connections.recv().await.expect("a connection");
         Self { connection, socket, task }
     }

@@ -1,0 +1,67 @@
+//! [`ConnectionTask`]: a connection of a client that runs a handler in a task of its own.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use async_channel::Receiver;
+use futures_util::Stream;
+
+use crate::{
+    connection::Connection,
+    error::{Disconnect, Failure},
+    runtime::notice::DeferredWaker,
+};
+
+/// A connection that runs a handler in a task of its own; see [`Client::spawn`](crate::Client::spawn).
+///
+/// It is a future, which returns how the connection ended, once `on_disconnect` has returned and the transport has
+/// ended. Cancel-safe. If you drop it, the connection goes on.
+///
+/// ```no_run
+/// # use prism_driver::{Client, CloseCode, ConnectError, ConnectionHandler, Network};
+/// # async fn example<N: Network>(client: Client<N>, handler: impl ConnectionHandler) -> Result<(), ConnectError> {
+/// let task = client.spawn(handler).await?;
+/// let connection = task.connection().clone(); // to send from elsewhere
+/// connection.close(CloseCode::NORMAL, "");
+/// println!("{}", task.await);
+/// # Ok(()) }
+/// ```
+#[must_use = "await it to learn how the connection ends"]
+pub struct ConnectionTask {
+    connection: Connection,
+    ended: Pin<Box<Receiver<Disconnect>>>,
+    waker: Arc<DeferredWaker>,
+}
+
+impl ConnectionTask {
+    pub(crate) fn new(connection: Connection, ended: Receiver<Disconnect>) -> Self {
+        Self { connection, ended: Box::pin(ended), waker: Arc::default() }
+    }
+
+    /// Returns the connection's handle. Clone it to send from elsewhere.
+    #[must_use]
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = Disconnect;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnect> {
+        let Self { ended, waker, .. } = &mut *self;
+        let reason = waker.poll(cx, |cx| ended.as_mut().poll_next(cx));
+        // There is no reason if the connection's task is dropped, as it is with its runtime.
+        reason.map(|reason| reason.unwrap_or(Disconnect::Failed(Failure::TaskDropped)))
+    }
+}
+
+impl fmt::Debug for ConnectionTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConnectionTask").field(&self.connection).finish()
+    }
+}
