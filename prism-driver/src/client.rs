@@ -11,7 +11,7 @@ use crate::{
         task::ConnectionTask,
         url::{InvalidUrl, ServerAddress, Url},
     },
-    connection::{Connection, request::RequestInfo},
+    connection::{Connection, request_info::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
     options::client::ClientOptions,

@@ -11,7 +11,7 @@ use prism_core::{CloseCode, Latency, Message, PreparedMessage, SendError};
 use crate::{
     connection::{
         id::ConnectionId,
-        request::RequestInfo,
+        request_info::RequestInfo,
         send::{Sending, WaitOrder},
         shared::Shared,
     },
@@ -28,7 +28,8 @@ pub(crate) mod batch;
 pub(crate) mod id;
 pub(crate) mod owned;
 pub(crate) mod peer_addr;
-pub(crate) mod request;
+mod request;
+pub(crate) mod request_info;
 pub(crate) mod send;
 pub(crate) mod shared;
 

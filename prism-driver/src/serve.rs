@@ -6,7 +6,7 @@ use futures_util::future::Either;
 use prism_core::{Accept, Request, WebSocket};
 
 use crate::{
-    connection::request::RequestInfo,
+    connection::request_info::RequestInfo,
     error::{AcceptError, Disconnect},
     handler::connection_handler::ConnectionHandler,
     options::Options,

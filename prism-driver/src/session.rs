@@ -34,7 +34,7 @@ use std::{net::SocketAddr, sync::Arc};
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
-    connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
+    connection::{Connection, batch::InBatches, owned::Owned, request_info::RequestInfo},
     error::{Disconnect, Failure},
     handler::connection_handler::ConnectionHandler,
     options::Options,

@@ -7,10 +7,7 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use prism_driver::AdaptStream;
 use tokio::io::ReadBuf;
-
-use crate::runtime::Tokio;
 
 /// A wrapper that gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism
 /// uses.
@@ -20,17 +17,6 @@ use crate::runtime::Tokio;
 /// [`Network`](crate::Network) of your own, such as one with TLS: see the example `tls`.
 #[derive(Debug)]
 pub struct Io<T>(pub T);
-
-impl<T> AdaptStream<T> for Tokio
-where
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
-{
-    type Transport = Io<T>;
-
-    fn adapt(stream: T) -> Io<T> {
-        Io(stream)
-    }
-}
 
 impl<T: tokio::io::AsyncRead + Unpin> AsyncRead for Io<T> {
     fn poll_read(

@@ -2,13 +2,14 @@
 
 use std::{io, net, net::SocketAddr, sync::LazyLock, time::Duration};
 
-use prism_driver::{Network, Runtime};
+use prism_driver::{AdaptStream, Network, Runtime};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, lookup_host},
     time::{Instant, Sleep, sleep},
 };
 
-use crate::tcp::Tcp;
+use crate::{io::Io, tcp::Tcp};
 
 /// The tokio runtime of the calling task.
 ///
@@ -44,6 +45,17 @@ impl Runtime for Tokio {
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(future);
+    }
+}
+
+impl<T> AdaptStream<T> for Tokio
+where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    type Transport = Io<T>;
+
+    fn adapt(stream: T) -> Io<T> {
+        Io(stream)
     }
 }
 

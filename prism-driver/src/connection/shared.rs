@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
-    connection::{id::LocalId, peer_addr::PeerAddr, request::RequestInfo},
+    connection::{id::LocalId, peer_addr::PeerAddr, request_info::RequestInfo},
     outbox::{Outbox, budget::Evict},
 };
 

@@ -23,7 +23,7 @@ use loom::{
 use prism_core::{CloseCode, Config, SendError, WebSocket};
 
 use crate::{
-    connection::{Connection, batch::InBatches, owned::Owned, request::RequestInfo},
+    connection::{Connection, batch::InBatches, owned::Owned, request_info::RequestInfo},
     error::TrySendError,
     options::Options,
     outbox::{Outbox, owner::Sleep},

@@ -4,7 +4,7 @@ use std::{any::Any, fmt};
 
 use prism_core::InvalidHeader;
 
-use crate::{connection::request::Data, server::response_headers::ResponseHeaders};
+use crate::{connection::request_info::Data, server::response_headers::ResponseHeaders};
 
 /// The result of authorizing a request that may become a connection; see [`Server::authorize`](crate::Server::authorize).
 ///

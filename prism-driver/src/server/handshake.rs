@@ -7,7 +7,7 @@ use prism_core::{Output, OwnedHeaders, Request, ServerHandshake, WebSocket};
 
 use crate::{
     buffer_pool,
-    connection::request::RequestInfo,
+    connection::request_info::RequestInfo,
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
     server::{plain_reply::PlainReply, stats::NotUpgraded},

@@ -10,14 +10,15 @@ use std::{net::SocketAddr, sync::Arc};
 use prism_core::{Accept, Reply, Request};
 
 use crate::{
-    connection::request::RequestInfo,
+    connection::request_info::RequestInfo,
     runtime::Runtime,
     server::{
-        active_route::{ActiveRoute, RouteContext},
+        active_route::ActiveRoute,
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
         route::Route,
+        route_context::RouteContext,
         stats::NotUpgraded,
         undecided::{Page, Undecided},
         upgrade_policy::UpgradePolicy,
