@@ -27,6 +27,22 @@ pub(crate) mod connection_handler;
 /// [The contract](crate#the-contract) states when these methods run, and what they can rely on.
 ///
 /// An `Arc` of a handler is a handler too. Keep a clone of it to call your own methods from elsewhere.
+///
+/// # When it does not compile
+///
+/// A handler runs on any thread of the runtime, so its futures have to be `Send`. "Future cannot be sent between threads
+/// safely" means that a method holds something across an `.await` that is not: the error names it. The usual ones are:
+///
+/// - A guard of a `std::sync::Mutex`. Release it before you await, by ending its scope: a call to `drop` is not always
+///   enough. If you only send under the lock, [`try_send`](Connection::try_send) needs no `.await`. While a guard was
+///   held across an `.await`, other connections would wait for it, and for this one's peer.
+/// - An `Rc`, a `RefCell` that is borrowed, or a `Box<dyn Error>`: use `Arc`, a `Mutex`, and
+///   `Box<dyn Error + Send + Sync>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Handler`",
+    note = "implement `Handler`, whose only required method is `on_message`",
+    note = "connections can share an `Arc` of a handler, but not a reference to one"
+)]
 pub trait Handler: Send + Sync + 'static {
     /// Handles the opening of a connection. This runs before any message is handled, and may send messages itself. The
     /// [headers](Connection::header) of the request are available until it returns.
@@ -35,8 +51,12 @@ pub trait Handler: Send + Sync + 'static {
         async {}
     }
 
-    /// Handles a message. While this runs, nothing more is read from this connection, not even a pong, but the
-    /// keepalive does not count the peer as silent meanwhile. A panic ends the connection with 1011.
+    /// Handles a message. **Do not wait here for another message of this peer**, such as the answer to a request: nothing
+    /// more is read from the connection until this returns, so that would wait forever. Wait in a task of your own, as
+    /// the example `rpc` does.
+    ///
+    /// While this runs, the peer's pings wait as well, but the keepalive does not count the peer as silent. A panic ends
+    /// the connection with 1011.
     fn on_message(
         &self,
         connection: &Connection,

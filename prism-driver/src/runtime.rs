@@ -170,8 +170,14 @@ pub trait Network: Runtime {
 ///
 /// A panic while writing counts as a failed write. A panic while reading ends the connection's task: the
 /// [`on_end`](crate::Connection::on_end) hooks run, but `on_disconnect` does not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport",
+    note = "a transport implements `AsyncRead` and `AsyncWrite` of `futures_io`, and is `Send`, `Unpin` and `'static`",
+    note = "for a stream with tokio's traits, use the functions of `prism_tokio`, or wrap it in `prism_tokio::Io`"
+)]
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
 /// Sets `TCP_NODELAY` on a stream, and returns it. Writes are batched already: Nagle's algorithm would only delay them.

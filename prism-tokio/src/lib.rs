@@ -166,7 +166,7 @@ where
 ///
 /// [`Connection::path`] returns `path` exactly as it is given. The checks and limits of a [`Server`] do not apply. The
 /// future is ready only when the connection is over and the stream has ended as well. See
-/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `notifications` of this
+/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `with_axum` of this
 /// crate uses this function behind axum.
 ///
 /// ```no_run

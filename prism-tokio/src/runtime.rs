@@ -48,6 +48,7 @@ impl Runtime for Tokio {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> AdaptStream<T> for Tokio
 where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -71,6 +71,11 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a `ConnectionHandler` nor a `Handler`",
+    note = "implement one of them; the only required method is `on_message`",
+    note = "connections can share an `Arc` of a `Handler`, but not a reference to one"
+)]
 pub trait ConnectionHandler: Send + 'static {
     /// Handles the opening of the connection; see [`Handler::on_connect`].
     fn on_connect(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
@@ -78,7 +83,7 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Handles a message; see [`Handler::on_message`].
+    /// Handles a message. Do not wait here for another message of this peer; see [`Handler::on_message`].
     fn on_message(
         &mut self,
         connection: &Connection,
@@ -113,6 +118,7 @@ pub trait ConnectionHandler: Send + 'static {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<H: Handler> ConnectionHandler for H {
     fn on_connect(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
         H::on_connect(self, connection)

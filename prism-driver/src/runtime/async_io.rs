@@ -32,6 +32,7 @@ pub trait AsyncIo: Runtime {
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: AsyncIo, T: Transport> AdaptStream<T> for R {
     type Transport = T;
 

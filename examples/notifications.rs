@@ -1,0 +1,76 @@
+//! Notifications: users are connected, and whatever the program wants to tell one of them reaches all their devices.
+//!
+//! ```text
+//! notifications [ADDR]
+//! ```
+//!
+//! A client opens `/notifications/NAME`. Each line on the standard input, such as `ada your parcel is here`, is a
+//! notification.
+
+use std::{
+    collections::HashMap,
+    io::{self, BufRead},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use crate::prism::{CloseCode, Connection, Disconnect, Handler, Message, Server};
+
+/// The connected devices of each user.
+#[derive(Default)]
+struct Notifier {
+    devices: Mutex<HashMap<String, Vec<Connection>>>,
+}
+
+impl Notifier {
+    /// Notifies a user, and returns on how many devices. Can be called from any task or thread.
+    fn notify(&self, user: &str, text: &str) -> usize {
+        let devices = self.devices.lock().unwrap();
+        // `try_send` never waits: a device that does not keep up misses the notification.
+        let notified = |device: &&Connection| device.try_send(text).is_ok();
+        devices.get(user).into_iter().flatten().filter(notified).count()
+    }
+}
+
+/// Returns the name of a connection's user. A real server authorizes its users: see the example `login`.
+fn user(connection: &Connection) -> &str {
+    connection.param("user").expect("it is part of the route")
+}
+
+impl Handler for Notifier {
+    async fn on_connect(&self, connection: &Connection) {
+        let mut devices = self.devices.lock().unwrap();
+        devices.entry(user(connection).into()).or_default().push(connection.clone());
+    }
+
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        connection.close(CloseCode::POLICY_VIOLATION, "this server only notifies");
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
+        let mut devices = self.devices.lock().unwrap();
+        if let Some(of_user) = devices.get_mut(user(connection)) {
+            of_user.retain(|device| device.id() != connection.id());
+            if of_user.is_empty() {
+                devices.remove(user(connection));
+            }
+        }
+    }
+}
+
+/// Serves until `shutdown` completes and all connections are closed.
+pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let notifier = Arc::new(Notifier::default());
+    let server = Server::bind(address).await?.websocket("/notifications/{user}", notifier.clone());
+    println!("listening on ws://{}/notifications/NAME", server.local_addr()?);
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if let Some((user, text)) = line.split_once(' ') {
+                println!("notified {} device(s) of {user}", notifier.notify(user, text));
+            }
+        }
+    });
+    server.serve_until(shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Market data: each client subscribes to symbols and gets their latest prices, as fast as it can read.
+//!
+//! ```text
+//! ticker [ADDR]
+//! ```
+//!
+//! A client opens `/prices`, and sends `+ACME` to subscribe and `-ACME` to unsubscribe. Prices change ten times a
+//! second. A client that reads more slowly skips prices, and the next one that it gets is the latest.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, RwLock},
+    thread,
+    time::Duration,
+};
+
+use crate::prism::{CloseCode, Connection, ConnectionHandler, Message, Server, per_connection};
+
+const SYMBOLS: [&str; 3] = ["ACME", "GLOBEX", "INITECH"];
+
+/// The latest prices, and the connections to wake when they change.
+struct Market {
+    prices: RwLock<HashMap<&'static str, u32>>,
+    subscribers: Mutex<Vec<Connection>>,
+}
+
+impl Market {
+    fn new() -> Self {
+        let prices = SYMBOLS.into_iter().map(|symbol| (symbol, 1000)).collect();
+        Self { prices: RwLock::new(prices), subscribers: Mutex::default() }
+    }
+
+    /// Changes prices forever. A real market would receive them from elsewhere.
+    fn run(&self) {
+        for step in 0_u32.. {
+            thread::sleep(Duration::from_millis(100));
+            let symbol = SYMBOLS[step as usize % SYMBOLS.len()];
+            self.prices.write().unwrap().insert(symbol, 1000 + step % 97);
+            let mut subscribers = self.subscribers.lock().unwrap();
+            subscribers.retain(Connection::is_open);
+            subscribers.iter().for_each(Connection::wake);
+        }
+    }
+}
+
+/// The state of one connection. No lock is needed: one method runs at a time.
+struct Subscriber {
+    market: Arc<Market>,
+    /// The symbols that the client has subscribed to, with the price that it was sent last.
+    sent: HashMap<&'static str, Option<u32>>,
+}
+
+impl Subscriber {
+    fn new(market: Arc<Market>, connection: &Connection) -> Self {
+        market.subscribers.lock().unwrap().push(connection.clone());
+        Self { market, sent: HashMap::new() }
+    }
+
+    /// Sends the prices that have changed. While the client does not keep up, `send` waits, and the wake-ups meanwhile
+    /// count as one.
+    async fn send_changes(&mut self, connection: &Connection) {
+        for (symbol, sent) in &mut self.sent {
+            let price = self.market.prices.read().unwrap().get(symbol).copied();
+            if price != *sent
+                && let Some(price) = price
+                && connection.send(format!("{symbol} {price}")).await.is_ok()
+            {
+                *sent = Some(price);
+            }
+        }
+    }
+}
+
+impl ConnectionHandler for Subscriber {
+    async fn on_message(&mut self, connection: &Connection, message: Message<'_>) {
+        let text = message.as_text().unwrap_or_default();
+        let symbol = SYMBOLS.into_iter().find(|symbol| text.get(1..) == Some(symbol));
+        match (text.chars().next(), symbol) {
+            (Some('+'), Some(symbol)) => {
+                self.sent.entry(symbol).or_default();
+                self.send_changes(connection).await;
+            }
+            (Some('-'), Some(symbol)) => {
+                self.sent.remove(symbol);
+            }
+            _ => {
+                connection.close(CloseCode::POLICY_VIOLATION, "expected +SYMBOL or -SYMBOL");
+            }
+        }
+    }
+
+    async fn on_wake(&mut self, connection: &Connection) {
+        self.send_changes(connection).await;
+    }
+}
+
+/// Serves until `shutdown` completes and all connections are closed.
+pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    let market = Arc::new(Market::new());
+    let subscribers = market.clone();
+    let server = Server::bind(address).await?.websocket(
+        "/prices",
+        per_connection(move |connection| Subscriber::new(subscribers.clone(), connection)),
+    );
+    println!("listening on ws://{}/prices", server.local_addr()?);
+    thread::spawn(move || market.run());
+    server.serve_until(shutdown).await;
+    Ok(())
+}

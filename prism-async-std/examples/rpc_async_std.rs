@@ -1,0 +1,15 @@
+//! [The rpc example](../../examples/rpc.rs) on async-std.
+
+use async_std::task::sleep;
+use prism_async_std as prism;
+
+#[path = "../../examples/rpc.rs"]
+mod rpc;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    async_std::task::block_on(rpc::run())
+}
+
+fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    async_std::task::spawn(future);
+}
