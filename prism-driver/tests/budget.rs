@@ -295,7 +295,7 @@ fn a_shared_message_is_counted_once() {
         let mut clients = Vec::new();
         for number in 0..20 {
             let client = server.open(&number.to_string()).await;
-            assert_eq!(client.connection.try_send_prepared(&message), Ok(()));
+            assert_eq!(client.connection.try_send(&message), Ok(()));
             clients.push(client);
         }
         server.sim.settle().await;

@@ -23,8 +23,8 @@ use prism_driver::{
 /// Room for two of the messages here, which are frames of 12 bytes.
 const MARK: usize = 20;
 
-/// The same where messages are kept separately, which costs 160 bytes each.
-const MARK_APART: usize = MARK + 2 * 160;
+/// The same where messages are kept separately, which costs 176 bytes each.
+const MARK_APART: usize = MARK + 2 * 176;
 
 fn message(number: usize) -> String {
     format!("message {number:2}")
@@ -97,7 +97,7 @@ fn drop_oldest_keeps_what_was_sent_last() {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
         }
         connection.try_send(&message(4)).unwrap();
-        connection.try_send_prepared(&PreparedMessage::new(&message(5))).unwrap();
+        connection.try_send(&PreparedMessage::new(&message(5))).unwrap();
         assert_eq!((connection.missed(), connection.buffered()), (4, 24));
         script.set_capacity_to_client(1000);
         for number in [4, 5] {
@@ -283,7 +283,7 @@ fn every_message_is_either_received_or_counted_as_missed() {
                 let outcome = if dice.bool() {
                     connection.try_send(&payload)
                 } else {
-                    connection.try_send_prepared(&PreparedMessage::new(&payload))
+                    connection.try_send(&PreparedMessage::new(&payload))
                 };
                 match outcome {
                     Ok(()) => sent.push(payload),

@@ -4,7 +4,7 @@
 /// [high-water mark](crate::Options::high_water_mark) are waiting for the peer. Return it from
 /// [`Handler::when_slow`](crate::Handler::when_slow).
 ///
-/// | | `send`, `send_prepared` | `try_send`, `try_send_prepared`, and broadcasts of `prism-rooms` |
+/// | | `send` | `try_send`, and broadcasts of `prism-rooms` |
 /// |---|---|---|
 /// | `Wait` | waits for room | returns `Full` |
 /// | `DropNewest` | drops the message and returns `Ok` | returns `Full` |
@@ -40,7 +40,7 @@ pub enum WhenSlow {
     DropNewest,
     /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
     /// part. Suits prices, positions, and other messages that newer ones replace. Each message is stored separately;
-    /// the 160 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
+    /// the 176 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
     /// one is dropped (`try_send` returns `Full`). On a client, this is always the case, because its messages are
     /// masked and cannot be stored separately.
     DropOldest,
