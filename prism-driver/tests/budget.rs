@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender, bounded, unbounded};
+use bytes::Bytes;
 use common::{
     binary,
     handlers::Log,
@@ -291,20 +292,26 @@ fn a_peer_that_sends_constantly_but_never_reads_is_evicted() {
 fn a_shared_message_is_counted_once() {
     let server = TestServer::new(WhenSlow::Wait);
     server.sim.run(async {
-        let message = PreparedMessage::new(&vec![7; 60_000]);
-        let mut clients = Vec::new();
-        for number in 0..20 {
-            let client = server.open(&number.to_string()).await;
-            assert_eq!(client.connection.try_send(&message), Ok(()));
-            clients.push(client);
+        let bytes = Bytes::from(vec![7; 60_000]);
+        let message = PreparedMessage::new(&bytes);
+        for prepared in [true, false] {
+            let mut clients = Vec::new();
+            for number in 0..20 {
+                let client = server.open(&number.to_string()).await;
+                match prepared {
+                    true => client.connection.try_send(&message).unwrap(),
+                    false => client.connection.try_send(&bytes).unwrap(),
+                }
+                clients.push(client);
+            }
+            server.sim.settle().await;
+            let buffered = server.stats.counts().buffered as usize;
+            assert!((60_000..MAX_BUFFERED).contains(&buffered), "{buffered} bytes");
+            for client in &mut clients {
+                assert!(client.take_all(&server.sim).await == [binary(message.payload())]);
+            }
+            server.check(0).await;
         }
-        server.sim.settle().await;
-        let buffered = server.stats.counts().buffered as usize;
-        assert!((60_000..MAX_BUFFERED).contains(&buffered), "{buffered} bytes");
-        for client in &mut clients {
-            assert!(client.take_all(&server.sim).await == [binary(message.payload())]);
-        }
-        server.check(0).await;
     });
 }
 
@@ -315,7 +322,7 @@ fn messages_dropped_for_newer_ones_are_no_longer_counted() {
         let mut client = server.open_stalled("a").await;
         let mut most = 0;
         for _ in 0..100 {
-            client.connection.send(&unique_message()).await.unwrap();
+            client.connection.send(unique_message()).await.unwrap();
             most = most.max(server.stats.counts().buffered as usize);
         }
         assert!((2 * LEN..MAX_BUFFERED).contains(&most), "{most} bytes");

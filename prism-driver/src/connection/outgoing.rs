@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use prism_core::{Message, OwnedMessage, PreparedMessage};
 
-use crate::outbox::source::{Payload, Source};
+use crate::outbox::source::Source;
 
 /// A message that can be sent: text, bytes, or a message that is one already. Prism implements it for all forms, and
 /// nothing else can.
@@ -95,11 +95,11 @@ outgoing! {
     Message<'_>: |message| Source::borrowed(*message);
     &OwnedMessage: |message| Source::borrowed(*message);
 
-    String: |text| Source::Payload(Payload::String(text));
-    Vec<u8>: |bytes| Source::Payload(Payload::Vec(bytes));
-    Bytes: |bytes| Source::Payload(Payload::Bytes(bytes));
-    &Bytes: |bytes| Source::Payload(Payload::Bytes(bytes));
-    BytesMut: |bytes| Source::Payload(Payload::BytesMut(bytes));
+    String: |text| text.into();
+    Vec<u8>: |bytes| bytes.into();
+    Bytes: |bytes| Source::from(&*bytes);
+    &Bytes: |bytes| Source::from(*bytes);
+    BytesMut: |bytes| bytes.into();
     OwnedMessage: |message| match message {
         Self::Text(text) => text.lend(),
         Self::Binary(bytes) => bytes.lend(),

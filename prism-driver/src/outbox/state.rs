@@ -19,17 +19,11 @@ use crate::{
         budget::{Budget, BudgetEntry, Evict},
         queue::{Droppable, MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
-        source::{Payload, Source},
+        source::{LARGE, Payload, Source},
         waiters::Waiters,
     },
     runtime::Transport,
 };
-
-/// From this size on, a payload goes to the transport without a copy, if nothing waits ahead of it and it needs no
-/// mask: the copy would cost more than another write. Bytes that have to wait are kept as the sender's own, if the
-/// sender gives them away. Otherwise they are copied, or shared with the next connections that are sent the same
-/// message.
-pub(super) const LARGE: usize = 16 << 10;
 
 pub(crate) struct OutboxState {
     pub(crate) outbound: Outbound,
@@ -177,10 +171,10 @@ impl OutboxState {
     pub(crate) fn send(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
-            Source::Payload(payload) => match payload.as_message() {
-                long if long.as_bytes().len() >= MIN_SHARED => self.send_long(payload),
-                short => self.encode(|outbound, out| outbound.send(short, out)),
-            },
+            Source::Payload(Payload::Message(short)) if short.as_bytes().len() < MIN_SHARED => {
+                self.encode(|outbound, out| outbound.send(*short, out))
+            }
+            Source::Payload(payload) => self.send_long(payload),
             Source::Prepared(message) => {
                 self.encode(|outbound, out| outbound.send_prepared(message, out))
             }
@@ -319,12 +313,11 @@ impl OutboxState {
         }
     }
 
-    /// Takes a large message from its sender, as a frame for the queue. Returns `None` if it has to be encoded instead:
-    /// a client masks it, it is short or only borrowed, or the connection is not open, which the encoder reports.
+    /// Takes a message from its sender, as a frame for the queue. Returns `None` if it has to be encoded instead: it is
+    /// only borrowed, a client masks it, or the connection is not open, which the encoder reports.
     fn take(&self, payload: &mut Payload<'_>) -> Option<FrameBytes> {
-        let is_large = payload.as_message().as_bytes().len() >= LARGE;
-        let is_kept = is_large && self.is_open() && self.outbound.role() == Role::Server;
-        if is_kept { payload.take() } else { None }
+        let is_sent_as_it_is = self.is_open() && self.outbound.role() == Role::Server;
+        if is_sent_as_it_is { payload.take() } else { None }
     }
 
     /// Returns the shared form of a message that other connections get as well.

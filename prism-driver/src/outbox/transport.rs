@@ -13,8 +13,8 @@ use crate::{
     buffer_pool,
     outbox::{
         queue::{MAX_PIECES, frame::FrameBytes},
-        source::Payload,
-        state::{LARGE, OutboxState, Written, noop_waker},
+        source::{LARGE, Payload},
+        state::{OutboxState, Written, noop_waker},
     },
     runtime::{Transport, contain::contain_locked},
 };
