@@ -166,7 +166,8 @@ impl Connection {
     }
 
     /// Sends a message, after waiting for room in the outbox. Pass what you have: text, bytes, or a message; see
-    /// [`Outgoing`] for all forms.
+    /// [`Outgoing`] for all forms, and for what is copied. A large `Bytes` that has to wait keeps the whole allocation
+    /// that it is a part of alive until it has been sent.
     ///
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
     /// connection fails or is [aborted](Self::abort), it is written before any close frame.
@@ -188,7 +189,8 @@ impl Connection {
         Sending::new(&self.shared, message, WaitOrder::Queued)
     }
 
-    /// Sends a message if the outbox has room for it now. Takes the same [forms](Outgoing) as [`send`](Self::send).
+    /// Sends a message if the outbox has room for it now. Takes the same [forms](Outgoing) as [`send`](Self::send). If
+    /// this fails, a message that was passed by value is dropped, so pass a reference to what you need again.
     ///
     /// ```no_run
     /// # use prism_driver::Connection;

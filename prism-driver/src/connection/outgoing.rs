@@ -34,10 +34,11 @@ use crate::outbox::source::Source;
 /// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it. What
 /// the transport does not take at once has to wait. If you pass such a message by value, or as `&Bytes`, the outbox
 /// keeps it instead of a copy. A `Bytes` or `BytesMut` keeps the whole allocation that it is a part of alive until it
-/// has been sent, but only its own length counts as [buffered](crate::Connection::buffered).
+/// has been sent, but only its own length counts, as [buffered](crate::Connection::buffered) and towards
+/// [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
-/// Other messages are copied once, except that the connections which are sent the same long message
-/// [share](crate::Connection::try_send) its bytes. A client masks its messages, so it copies all of them.
+/// Other messages are copied once. Connections that are sent the same long message in a row
+/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "cannot be sent",
