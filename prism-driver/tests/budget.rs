@@ -206,14 +206,14 @@ fn only_senders_to_the_evicted_connection_are_refused() {
     server.sim.run(async {
         let mut clients = [server.open_stalled("a").await, server.open_stalled("b").await];
         let [first, second] = clients.each_ref().map(|client| client.connection.clone());
-        while first.try_send(&unique_message()).is_ok() {}
+        while first.try_send(unique_message()).is_ok() {}
         let mut waiting = pin!(first.send("for room"));
         assert!(poll_once(&mut waiting).await.is_none());
         let mut flushing = pin!(first.flush());
         assert!(poll_once(&mut flushing).await.is_none());
         // No task has run when this returns, yet the unsent bytes are gone.
         while first.is_open() {
-            assert_eq!(second.try_send(&unique_message()), Ok(()));
+            assert_eq!(second.try_send(unique_message()), Ok(()));
         }
         assert_eq!(first.buffered(), 0);
         assert_eq!(first.send("late").await, Err(SendError::Closed));
@@ -243,7 +243,7 @@ fn eviction_runs_no_hooks_under_the_senders_locks() {
         let second = server.open_stalled("b").await;
         let _third = server.open_stalled("c").await;
         let sending = members.lock().unwrap();
-        assert_eq!(second.connection.try_send(&unique_message()), Ok(()));
+        assert_eq!(second.connection.try_send(unique_message()), Ok(()));
         assert!(!first.connection.is_open());
         drop(sending);
         first.connection.closed().await;
@@ -278,7 +278,7 @@ fn a_peer_that_sends_constantly_but_never_reads_is_evicted() {
         first.script.set_capacity_to_server(usize::MAX);
         let pongs = [0x8a, 0x80, 0, 0, 0, 0].repeat(1 << 20);
         first.peer.raw(&pongs).await;
-        assert_eq!(second.connection.try_send(&unique_message()), Ok(()));
+        assert_eq!(second.connection.try_send(unique_message()), Ok(()));
         server.sim.settle().await;
         assert!(server.evicted("a"));
         assert!(

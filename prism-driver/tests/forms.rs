@@ -3,7 +3,7 @@
 mod common;
 #[macro_use]
 #[path = "common/forms.rs"]
-mod forms;
+mod every_form;
 
 use std::{borrow::Cow, thread};
 
@@ -286,7 +286,7 @@ fn dropping_the_oldest_drops_kept_messages_as_a_whole() {
         for number in 0..10 {
             connection.try_send(vec![number; LARGE]).unwrap();
             sim.settle().await;
-            connection.try_send(&vec![number; 20]).unwrap();
+            connection.try_send(vec![number; 20]).unwrap();
         }
         script.set_capacity_to_client(usize::MAX);
         let mut seen = vec![peer.next_but_pings().await];

@@ -31,9 +31,9 @@ fn prepared_and_other_messages_leave_in_order_in_one_write() {
     sim.run(async {
         sim.settle().await;
         let writes = script.writes_to_client();
-        connection.try_send(&prepared(1)).unwrap();
+        connection.try_send(prepared(1)).unwrap();
         connection.try_send("own").unwrap();
-        connection.try_send(&PreparedMessage::new("short")).unwrap();
+        connection.try_send(PreparedMessage::new("short")).unwrap();
         connection.send(&prepared(2)).await.unwrap();
         connection.send(&prepared(3)).await.unwrap();
         assert!(connection.close(CloseCode::NORMAL, "done"));
@@ -57,7 +57,7 @@ fn partial_writes_send_every_byte_once() {
         sim.run(async {
             let connection = out.recv().await.unwrap();
             for i in 0..40 {
-                connection.try_send(&prepared(i)).unwrap();
+                connection.try_send(prepared(i)).unwrap();
                 connection.try_send(&[i][..]).unwrap();
             }
             for i in 0..40 {
@@ -96,7 +96,7 @@ fn closing_refuses_new_and_sends_accepted_messages() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
     sim.run(async {
-        connection.try_send(&prepared(1)).unwrap();
+        connection.try_send(prepared(1)).unwrap();
         assert!(connection.close(CloseCode::NORMAL, ""));
         let refused = connection.send(&prepared(2)).await;
         assert_eq!(refused, Err(SendError::Closed));

@@ -10,7 +10,7 @@ use crate::prism::{Connection, Handler, Message, OwnedMessage, PreparedMessage, 
 
 #[macro_use]
 #[path = "../../prism-driver/tests/common/forms.rs"]
-mod forms;
+mod every_form;
 
 /// Messages that are copied, and messages that an outbox may keep.
 const LENGTHS: [usize; 3] = [5, 1_000, 300_000];
