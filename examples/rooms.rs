@@ -131,7 +131,7 @@ impl<R: Runtime> RoomsHandler<R> {
                 // Another person may have taken its place meanwhile. Then it leaves that room.
                 if self.people.show(connection, room, false).is_err() {
                     self.rooms.leave(id, room);
-                    let _ = connection.try_send(&json!({ "left": room }).to_string());
+                    let _ = connection.try_send(json!({ "left": room }).to_string());
                 }
             }
             return Err(refused);
@@ -170,7 +170,7 @@ impl<R: Runtime> RoomsHandler<R> {
 
     fn send(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
         let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
-        self.rooms.to(room).send(&line.to_string());
+        self.rooms.to(room).send(line.to_string());
         self.people.show(connection, room, false)
     }
 
@@ -213,7 +213,7 @@ impl<R: Runtime> RoomsHandler<R> {
 
 /// Tells everyone in a room that a person came or is gone.
 fn announce(rooms: &Rooms, room: &str, what: &str, name: &str) {
-    rooms.to(room).send(&json!({ "room": room, what: name }).to_string());
+    rooms.to(room).send(json!({ "room": room, what: name }).to_string());
 }
 
 fn is_name(name: &str) -> bool {
@@ -241,14 +241,14 @@ impl<R: Runtime> Handler for RoomsHandler<R> {
     async fn on_connect(&self, connection: &Connection) {
         let name = format!("guest-{:.4}", connection.id());
         let answer = self.rename(connection, &name).expect("it is not in any room yet");
-        let _ = connection.send(&answer.to_string()).await; // fails only if the connection is closing
+        let _ = connection.send(answer.to_string()).await; // fails only if the connection is closing
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         let line = message.as_text().unwrap_or_default();
         let refused = |error| Some(json!({ "error": error, "line": line }));
         if let Some(answer) = self.execute(connection, line).unwrap_or_else(refused) {
-            let _ = connection.send(&answer.to_string()).await; // fails only if the connection is closing
+            let _ = connection.send(answer.to_string()).await; // fails only if the connection is closing
         }
         if asks_for_list(line) {
             let _ = self.runtime.sleep(LIST_DELAY).await;

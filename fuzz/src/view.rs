@@ -47,9 +47,9 @@ impl View {
         let (connection, message) = (self.connection.clone(), message.clone());
         ManualFuture::new(async move {
             if prepared {
-                connection.send_prepared(&PreparedMessage::new(&message)).await
+                connection.send(PreparedMessage::new(&message)).await
             } else {
-                connection.send(&message).await
+                connection.send(message).await
             }
         })
     }
@@ -58,7 +58,7 @@ impl View {
     pub fn try_send(&self, message: &OwnedMessage, prepared: bool) -> Attempt {
         let before = self.snapshot();
         let result = if prepared {
-            self.connection.try_send_prepared(&PreparedMessage::new(message))
+            self.connection.try_send(&PreparedMessage::new(message))
         } else {
             self.connection.try_send(message)
         };

@@ -6,26 +6,24 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use prism_core::{CloseCode, Latency, Message, PreparedMessage, SendError};
+use prism_core::{CloseCode, Latency, SendError};
 
 use crate::{
     connection::{
         id::ConnectionId,
+        outgoing::Outgoing,
         request_info::RequestInfo,
         send::{Sending, WaitOrder},
         shared::Shared,
     },
     error::TrySendError,
     options::when_slow::WhenSlow,
-    outbox::{
-        Outbox, WhenFull,
-        budget::Budget,
-        state::{Cut, Outgoing},
-    },
+    outbox::{Outbox, budget::Budget, state::Cut},
 };
 
 pub(crate) mod batch;
 pub(crate) mod id;
+pub(crate) mod outgoing;
 pub(crate) mod owned;
 pub(crate) mod peer_addr;
 mod request;
@@ -58,8 +56,8 @@ pub(crate) mod shared;
 ///
 /// | method | with a full outbox |
 /// |---|---|
-/// | [`send`](Self::send), [`send_prepared`](Self::send_prepared) | waits for room |
-/// | [`try_send`](Self::try_send), [`try_send_prepared`](Self::try_send_prepared) | fails with [`TrySendError::Full`] |
+/// | [`send`](Self::send) | waits for room |
+/// | [`try_send`](Self::try_send) | fails with [`TrySendError::Full`] |
 ///
 /// There are [other policies](crate::WhenSlow), such as dropping the oldest messages.
 ///
@@ -100,7 +98,9 @@ impl Connection {
         self.shared.peer_addr.into()
     }
 
-    /// Sends a message, after waiting for room in the outbox.
+    /// Sends a message, after waiting for room in the outbox. Pass what you have: text, bytes, or a message; see
+    /// [`Outgoing`] for all forms, and for what is copied. A large `Bytes` that has to wait keeps the whole allocation
+    /// that it is a part of alive until it has been sent.
     ///
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
     /// connection fails or is [aborted](Self::abort), it is written before any close frame.
@@ -118,11 +118,12 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over, or if that happens while this waits.
-    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Message(message.into()), WaitOrder::Queued)
+    pub fn send<M: Outgoing>(&self, message: M) -> Sending<'_, M> {
+        Sending::new(&self.shared, message, WaitOrder::Queued)
     }
 
-    /// Sends a message if the outbox has room for it now.
+    /// Sends a message if the outbox has room for it now. Takes the same [forms](Outgoing) as [`send`](Self::send). If
+    /// this fails, a message that was passed by value is dropped, so pass a reference to what you need again.
     ///
     /// ```no_run
     /// # use prism_driver::Connection;
@@ -133,55 +134,21 @@ impl Connection {
     /// }
     /// ```
     ///
-    /// Such a loop needs no [`PreparedMessage`]. If a message of 256 bytes or more has to wait in several outboxes, the
-    /// first has a copy of its own, and all others share one. Prism recognizes the message by its address and length
-    /// (and compares the bytes), so pass the same slice each time, on one thread, without sending another message of
-    /// 256 bytes or more and without waiting in between. [`send`](Self::send) shares bytes too, unless it has to wait.
-    /// A client's connections share nothing, because each masks its frames with keys of its own.
+    /// Such a loop needs no [`PreparedMessage`](crate::PreparedMessage). If a message of 256 bytes or more has to wait
+    /// in several outboxes, the first has a copy of its own, and all others share one. Prism recognizes the message by
+    /// its address and length (and compares the bytes), so pass the same slice each time, on one thread, without
+    /// sending another message of 256 bytes or more and without waiting in between. [`send`](Self::send) shares bytes
+    /// too, unless it has to wait. A client's connections share nothing, because each masks its frames with keys of its
+    /// own.
+    ///
+    /// [Prepare](Outgoing::prepare) a message if you will send it again later, or send other messages in between, or
+    /// send it from several threads. All connections share a prepared message's bytes, unless its frame is shorter than
+    /// 256 bytes.
     ///
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
-    pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), TrySendError> {
-        send::finish(
-            &self.shared,
-            self.outbox().send(Outgoing::Message(message.into()), WhenFull::Fail)?,
-        );
-        Ok(())
-    }
-
-    /// Sends a prepared message; otherwise like [`send`](Self::send). The bytes are shared between connections rather
-    /// than copied, unless the frame is shorter than 256 bytes.
-    ///
-    /// A plain loop over [`try_send`](Self::try_send) shares bytes as well. Prepare a message if you will send it again
-    /// later, or send other messages in between, or send it from several threads.
-    ///
-    /// ```no_run
-    /// # use prism_driver::{Connection, PreparedMessage};
-    /// fn publish(connections: &[Connection], text: &str) {
-    ///     let message = PreparedMessage::new(text);
-    ///     for connection in connections {
-    ///         let _ = connection.try_send_prepared(&message); // a full or closed connection misses it
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub const fn send_prepared<'m>(&self, message: &'m PreparedMessage) -> Sending<'_, 'm> {
-        Sending::new(&self.shared, Outgoing::Prepared(message), WaitOrder::Queued)
-    }
-
-    /// Sends a prepared message; otherwise like [`try_send`](Self::try_send). See
-    /// [`send_prepared`](Self::send_prepared) for what is shared.
-    ///
-    /// # Errors
-    /// As [`try_send`](Self::try_send).
-    pub fn try_send_prepared(&self, message: &PreparedMessage) -> Result<(), TrySendError> {
-        send::finish(
-            &self.shared,
-            self.outbox().send(Outgoing::Prepared(message), WhenFull::Fail)?,
-        );
-        Ok(())
+    pub fn try_send(&self, mut message: impl Outgoing) -> Result<(), TrySendError> {
+        send::try_send(&self.shared, &mut message.lend())
     }
 
     /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this.

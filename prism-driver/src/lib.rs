@@ -87,6 +87,7 @@ pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
 pub use connection::id::{ConnectionId, origin};
+pub use connection::outgoing::Outgoing;
 pub use connection::send::Sending;
 pub use error::connect::{ConnectError, Refusal};
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};

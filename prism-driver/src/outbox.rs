@@ -21,7 +21,8 @@ use crate::{
     options::{Options, when_slow::WhenSlow},
     outbox::{
         queue::SendQueue,
-        state::{End, OutboxState, Outgoing, Written, noop_waker},
+        source::Source,
+        state::{End, OutboxState, Written, noop_waker},
         sync::{AtomicBool, Mutex, MutexGuard},
         waiters::{Room, Waiters},
     },
@@ -37,6 +38,7 @@ pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
 pub(crate) mod repeats;
+pub(crate) mod source;
 pub(crate) mod state;
 pub(crate) mod sync;
 pub(crate) mod transport;
@@ -98,10 +100,10 @@ impl Outbox {
     }
 
     /// Sends now, or follows the handler's policy if there is no room. If the sender is to wait, this returns `Full`,
-    /// and no message has been missed.
+    /// and no message has been missed. The message may be taken from the sender, but not if this fails.
     pub(crate) fn send(
         &self,
-        message: Outgoing<'_>,
+        message: &mut Source<'_>,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
         let mut state = self.lock();

@@ -18,7 +18,7 @@ use futures_util::{Sink, Stream};
 use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, outgoing::Outgoing, send::Sending},
     error::{Disconnect, Failure},
     handler::Handler,
     runtime::{notice::Deferring, wakeups::hold_wakeups},
@@ -77,14 +77,14 @@ impl Socket {
         (Self { sender, receiver, headers }, inbox)
     }
 
-    /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
+    /// Sends a message in any [form](Outgoing), after waiting for room in the outbox; see [`Connection::send`].
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
-    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.sender.send(message).await
+    pub fn send<M: Outgoing>(&self, message: M) -> Sending<'_, M> {
+        self.sender.send(message)
     }
 
     /// Receives the next message. Cancel-safe: if the future is dropped while it waits, no message is lost.

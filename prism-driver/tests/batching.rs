@@ -122,7 +122,7 @@ fn a_handler_gets_room_in_an_outbox_that_others_filled() {
     sim.run(async {
         script.set_capacity_to_client(0);
         let mut others = 0;
-        while connection.try_send(&PART) != Err(TrySendError::Full) {
+        while connection.try_send(PART) != Err(TrySendError::Full) {
             others += 1;
         }
         peer.send("mine").await;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender, bounded, unbounded};
+use bytes::Bytes;
 use common::{
     binary,
     handlers::Log,
@@ -202,14 +203,14 @@ fn only_senders_to_the_evicted_connection_are_refused() {
     server.sim.run(async {
         let mut clients = [server.open_stalled("a").await, server.open_stalled("b").await];
         let [first, second] = clients.each_ref().map(|client| client.connection.clone());
-        while first.try_send(&unique_message()).is_ok() {}
+        while first.try_send(unique_message()).is_ok() {}
         let mut waiting = pin!(first.send("for room"));
         assert!(poll_once(&mut waiting).await.is_none());
         let mut flushing = pin!(first.flush());
         assert!(poll_once(&mut flushing).await.is_none());
         // No task has run when this returns, yet the unsent bytes are gone.
         while first.is_open() {
-            assert_eq!(second.try_send(&unique_message()), Ok(()));
+            assert_eq!(second.try_send(unique_message()), Ok(()));
         }
         assert_eq!(first.buffered(), 0);
         assert_eq!(first.send("late").await, Err(SendError::Closed));
@@ -239,7 +240,7 @@ fn eviction_runs_no_hooks_under_the_senders_locks() {
         let second = server.open_stalled("b").await;
         let _third = server.open_stalled("c").await;
         let sending = members.lock().unwrap();
-        assert_eq!(second.connection.try_send(&unique_message()), Ok(()));
+        assert_eq!(second.connection.try_send(unique_message()), Ok(()));
         assert!(!first.connection.is_open());
         drop(sending);
         first.connection.closed().await;
@@ -274,7 +275,7 @@ fn a_peer_that_sends_constantly_but_never_reads_is_evicted() {
         first.script.set_capacity_to_server(usize::MAX);
         let pongs = [0x8a, 0x80, 0, 0, 0, 0].repeat(1 << 20);
         first.peer.raw(&pongs).await;
-        assert_eq!(second.connection.try_send(&unique_message()), Ok(()));
+        assert_eq!(second.connection.try_send(unique_message()), Ok(()));
         server.sim.settle().await;
         assert!(server.evicted("a"));
         assert!(
@@ -288,20 +289,26 @@ fn a_peer_that_sends_constantly_but_never_reads_is_evicted() {
 fn a_shared_message_is_counted_once() {
     let server = TestServer::new(WhenSlow::Wait);
     server.sim.run(async {
-        let message = PreparedMessage::new(&vec![7; 60_000]);
-        let mut clients = Vec::new();
-        for number in 0..20 {
-            let client = server.open(&number.to_string()).await;
-            assert_eq!(client.connection.try_send_prepared(&message), Ok(()));
-            clients.push(client);
+        let bytes = Bytes::from(vec![7; 60_000]);
+        let message = PreparedMessage::new(&bytes);
+        for prepared in [true, false] {
+            let mut clients = Vec::new();
+            for number in 0..20 {
+                let client = server.open(&number.to_string()).await;
+                match prepared {
+                    true => client.connection.try_send(&message).unwrap(),
+                    false => client.connection.try_send(&bytes).unwrap(),
+                }
+                clients.push(client);
+            }
+            server.sim.settle().await;
+            let buffered = server.stats.counts().buffered as usize;
+            assert!((60_000..MAX_BUFFERED).contains(&buffered), "{buffered} bytes");
+            for client in &mut clients {
+                assert!(client.take_all(&server.sim).await == [binary(message.payload())]);
+            }
+            server.check(0).await;
         }
-        server.sim.settle().await;
-        let buffered = server.stats.counts().buffered as usize;
-        assert!((60_000..MAX_BUFFERED).contains(&buffered), "{buffered} bytes");
-        for client in &mut clients {
-            assert!(client.take_all(&server.sim).await == [binary(message.payload())]);
-        }
-        server.check(0).await;
     });
 }
 
@@ -312,7 +319,7 @@ fn messages_dropped_for_newer_ones_are_no_longer_counted() {
         let mut client = server.open_stalled("a").await;
         let mut most = 0;
         for _ in 0..100 {
-            client.connection.send(&unique_message()).await.unwrap();
+            client.connection.send(unique_message()).await.unwrap();
             most = most.max(server.stats.counts().buffered as usize);
         }
         assert!((2 * LEN..MAX_BUFFERED).contains(&most), "{most} bytes");

@@ -42,7 +42,7 @@ type Outcome = (&'static str, Result<(), SendError>);
 impl Handler for WithWaiters {
     async fn on_connect(&self, connection: &Connection) {
         (self.allow)(0);
-        while connection.try_send(&[7; 50]).is_ok() {}
+        while connection.try_send([7; 50]).is_ok() {}
         self.report_to.try_send((connection.clone(), self.start_waiters(connection))).unwrap();
         self.sim.spawn(release_later(self.sim.clone(), self.allow.clone()));
         self.sim.sleep(ms(10)).await;

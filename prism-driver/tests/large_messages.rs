@@ -33,9 +33,10 @@ fn a_large_message_bypasses_the_outbox() {
     let (mut peer, _, _, connection) = handed_out(&sim, options());
     sim.run(async {
         sim.settle().await;
-        connection.try_send(&large(1)).unwrap();
+        let message = large(1);
+        connection.try_send(&message).unwrap();
         assert_eq!(connection.buffered(), 0);
-        assert_eq!(peer.next().await, binary(large(1)));
+        assert_eq!(peer.next().await, binary(message));
     });
 }
 
@@ -47,10 +48,11 @@ fn unwritten_bytes_of_a_large_message_wait_in_the_outbox() {
         sim.run(async {
             sim.settle().await;
             script.set_capacity_to_client(capacity);
-            connection.try_send(&large(1)).unwrap();
+            let message = large(1);
+            connection.try_send(&message).unwrap();
             assert_eq!(connection.buffered(), LARGE + 10 - capacity);
             script.set_capacity_to_client(1000);
-            assert_eq!(peer.next().await, binary(large(1)));
+            assert_eq!(peer.next().await, binary(message));
         });
     }
 }
@@ -107,7 +109,7 @@ fn a_transport_failure_during_a_large_write_is_the_reason() {
     sim.run(async {
         sim.settle().await;
         script.fail_to_client_once(HostUnreachable);
-        connection.try_send(&large(1)).unwrap();
+        connection.try_send(large(1)).unwrap();
         let ending = ended.recv().await.unwrap();
         assert_eq!(io_error(&ending), Some(HostUnreachable), "{ending}");
     });
@@ -122,7 +124,7 @@ fn a_buffering_transport_is_flushed_after_a_large_message() {
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
-        connection.try_send(&large(1)).unwrap();
+        connection.try_send(large(1)).unwrap();
         assert_eq!(peer.next().await, binary(large(1)));
     });
 }

@@ -35,7 +35,7 @@ fn an_outbox_is_full_exactly_at_its_mark() {
         let (_peer, _script, _, connection) = stuck(&sim);
         sim.run(async {
             // The header has two bytes.
-            connection.try_send(&"f".repeat(payload)).unwrap();
+            connection.try_send("f".repeat(payload)).unwrap();
             assert_eq!(connection.try_send("") == Err(TrySendError::Full), full, "{payload}");
         });
     }
@@ -183,7 +183,7 @@ fn try_send_reports_full_at_the_mark_and_refused_on_close() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim);
     sim.run(async {
-        assert_eq!(connection.try_send(&[7; 97]), Ok(()));
+        assert_eq!(connection.try_send([7; 97]), Ok(()));
         assert_eq!(connection.buffered(), 99, "one byte below the mark");
         assert_eq!(connection.try_send("one message above the mark"), Ok(()));
         assert_eq!(connection.try_send(""), Err(TrySendError::Full));

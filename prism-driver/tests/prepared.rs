@@ -31,11 +31,11 @@ fn prepared_and_other_messages_leave_in_order_in_one_write() {
     sim.run(async {
         sim.settle().await;
         let writes = script.writes_to_client();
-        connection.try_send_prepared(&prepared(1)).unwrap();
+        connection.try_send(prepared(1)).unwrap();
         connection.try_send("own").unwrap();
-        connection.try_send_prepared(&PreparedMessage::new("short")).unwrap();
-        connection.send_prepared(&prepared(2)).await.unwrap();
-        connection.send_prepared(&prepared(3)).await.unwrap();
+        connection.try_send(PreparedMessage::new("short")).unwrap();
+        connection.send(&prepared(2)).await.unwrap();
+        connection.send(&prepared(3)).await.unwrap();
         assert!(connection.close(CloseCode::NORMAL, "done"));
         let expected =
             [binary(long(1)), text("own"), text("short"), binary(long(2)), binary(long(3))];
@@ -57,7 +57,7 @@ fn partial_writes_send_every_byte_once() {
         sim.run(async {
             let connection = out.recv().await.unwrap();
             for i in 0..40 {
-                connection.try_send_prepared(&prepared(i)).unwrap();
+                connection.try_send(prepared(i)).unwrap();
                 connection.try_send(&[i][..]).unwrap();
             }
             for i in 0..40 {
@@ -74,12 +74,12 @@ fn prepared_messages_count_in_full_and_wait_for_room() {
     let (mut peer, script, _, connection) = stuck(&sim, 2 * LONG);
     sim.run(async {
         let message = prepared(1);
-        connection.try_send_prepared(&message).unwrap();
+        connection.try_send(&message).unwrap();
         assert_eq!(connection.buffered(), LONG + 4);
-        connection.try_send_prepared(&message).unwrap();
+        connection.try_send(&message).unwrap();
         assert_eq!(connection.buffered(), 2 * (LONG + 4));
-        assert_eq!(connection.try_send_prepared(&message), Err(TrySendError::Full));
-        let mut waiting = Box::pin(connection.send_prepared(&message));
+        assert_eq!(connection.try_send(&message), Err(TrySendError::Full));
+        let mut waiting = Box::pin(connection.send(&message));
         assert_eq!(poll_once(&mut waiting).await, None);
         script.set_capacity_to_client(1 << 20);
         waiting.await.unwrap();
@@ -96,9 +96,9 @@ fn closing_refuses_new_and_sends_accepted_messages() {
     let sim = Sim::default();
     let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
     sim.run(async {
-        connection.try_send_prepared(&prepared(1)).unwrap();
+        connection.try_send(prepared(1)).unwrap();
         assert!(connection.close(CloseCode::NORMAL, ""));
-        let refused = connection.send_prepared(&prepared(2)).await;
+        let refused = connection.send(&prepared(2)).await;
         assert_eq!(refused, Err(SendError::Closed));
         script.set_capacity_to_client(1 << 20);
         let seen = [binary(long(1)), close(1000, ""), Seen::End(Ok(()))];
@@ -120,8 +120,8 @@ fn a_client_can_send_prepared_messages() {
         let sending = async {
             let connection = out.recv().await.unwrap();
             let message = PreparedMessage::new("x".repeat(LONG).as_str());
-            connection.send_prepared(&message).await.unwrap();
-            connection.send_prepared(&message).await.unwrap();
+            connection.send(&message).await.unwrap();
+            connection.send(&message).await.unwrap();
             assert!(connection.close(CloseCode::NORMAL, ""));
         };
         futures_lite::future::zip(running, sending).await;

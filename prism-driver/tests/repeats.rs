@@ -160,7 +160,7 @@ fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
                 false => Message::Binary(buffer),
             };
             let sent = match random.u8(..8) {
-                0 => member.connection.try_send_prepared(&PreparedMessage::new(message)),
+                0 => member.connection.try_send(PreparedMessage::new(message)),
                 _ => member.connection.try_send(message),
             };
             sent.expect("there is room for all of them");

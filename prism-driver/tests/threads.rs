@@ -60,7 +60,7 @@ fn no_message_is_lost_as_its_owner_falls_asleep() {
             let mut peer = Peer::open(client);
             for n in 0..MESSAGES {
                 // The owner has just written the previous message. It reads once more, and falls asleep.
-                connection.try_send(&n.to_be_bytes()).unwrap();
+                connection.try_send(n.to_be_bytes()).unwrap();
                 assert_eq!(peer.next().await, binary(n.to_be_bytes()));
                 arrived.send(n).unwrap();
             }

@@ -23,8 +23,8 @@ use prism_driver::{
 /// Room for two of the messages here, which are frames of 12 bytes.
 const MARK: usize = 20;
 
-/// The same where messages are kept separately, which costs 160 bytes each.
-const MARK_APART: usize = MARK + 2 * 160;
+/// The same where messages are kept separately, which costs 176 bytes each.
+const MARK_APART: usize = MARK + 2 * 176;
 
 fn message(number: usize) -> String {
     format!("message {number:2}")
@@ -53,12 +53,12 @@ fn a_waiting_send_misses_nothing_and_try_send_is_counted() {
     let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::Wait, MARK);
     sim.run(async {
         connection.send(&message(0)).await.unwrap();
-        connection.try_send(&message(1)).unwrap();
+        connection.try_send(message(1)).unwrap();
         let mut waiting = Box::pin(async { connection.send(&message(2)).await });
         assert!(poll_once(&mut waiting).await.is_none());
         assert_eq!(connection.missed(), 0);
         assert!(connection.is_full());
-        assert_eq!(connection.try_send(&message(3)), Err(TrySendError::Full));
+        assert_eq!(connection.try_send(message(3)), Err(TrySendError::Full));
         assert_eq!(connection.missed(), 1);
         script.set_capacity_to_client(1000);
         waiting.await.unwrap();
@@ -77,7 +77,7 @@ fn drop_newest_keeps_what_was_sent_first() {
         for number in 0..5 {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
         }
-        assert_eq!(connection.try_send(&message(5)), Err(TrySendError::Full));
+        assert_eq!(connection.try_send(message(5)), Err(TrySendError::Full));
         assert_eq!((connection.missed(), connection.buffered()), (4, 24));
         script.set_capacity_to_client(1000);
         sim.settle().await;
@@ -96,8 +96,8 @@ fn drop_oldest_keeps_what_was_sent_last() {
         for number in 0..4 {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
         }
-        connection.try_send(&message(4)).unwrap();
-        connection.try_send_prepared(&PreparedMessage::new(&message(5))).unwrap();
+        connection.try_send(message(4)).unwrap();
+        connection.try_send(PreparedMessage::new(&message(5))).unwrap();
         assert_eq!((connection.missed(), connection.buffered()), (4, 24));
         script.set_capacity_to_client(1000);
         for number in [4, 5] {
@@ -136,7 +136,7 @@ fn drop_oldest_drops_the_newest_if_nothing_else_can_be() {
         connection.send(&large).await.unwrap();
         sim.settle().await;
         connection.send(&message(1)).await.unwrap();
-        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Full));
+        assert_eq!(connection.try_send(message(2)), Err(TrySendError::Full));
         assert_eq!((connection.missed(), connection.buffered()), (2, 199));
         script.set_capacity_to_client(1000);
         assert_eq!(peer.next().await, text(&large));
@@ -194,7 +194,7 @@ fn close_sends_what_was_accepted_then_closes_with_1013() {
         connection.send(&message(0)).await.unwrap();
         connection.send(&message(1)).await.unwrap();
         assert_eq!(connection.send(&message(2)).await, Err(SendError::Closed));
-        let refused = connection.try_send(&message(3));
+        let refused = connection.try_send(message(3));
         assert_eq!(refused, Err(TrySendError::Refused(SendError::Closed)));
         assert_eq!(connection.missed(), 1, "the last one came after the close");
         script.set_capacity_to_client(1000);
@@ -242,7 +242,7 @@ fn a_peer_that_keeps_up_misses_nothing() {
         sim.run(async {
             // No other task runs in between.
             for number in 0..50 {
-                assert_eq!(connection.try_send(&message(number)), Ok(()), "{when_slow:?}");
+                assert_eq!(connection.try_send(message(number)), Ok(()), "{when_slow:?}");
             }
             assert_eq!(connection.missed(), 0);
             for number in 0..50 {
@@ -259,10 +259,10 @@ fn a_write_error_while_making_room_ends_the_connection() {
     script.set_capacity_to_client(usize::MAX);
     sim.run(async {
         // No other task runs in between.
-        connection.try_send(&message(0)).unwrap();
-        connection.try_send(&message(1)).unwrap();
+        connection.try_send(message(0)).unwrap();
+        connection.try_send(message(1)).unwrap();
         script.fail_to_client_once(io::ErrorKind::TimedOut);
-        assert_eq!(connection.try_send(&message(2)), Err(TrySendError::Refused(SendError::Closed)));
+        assert_eq!(connection.try_send(message(2)), Err(TrySendError::Refused(SendError::Closed)));
         let reason = ended.recv().await.unwrap();
         let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
         let failed = matches!(&reason, Disconnect::Failed(Failure::Io(it)) if timed_out(it));
@@ -283,7 +283,7 @@ fn every_message_is_either_received_or_counted_as_missed() {
                 let outcome = if dice.bool() {
                     connection.try_send(&payload)
                 } else {
-                    connection.try_send_prepared(&PreparedMessage::new(&payload))
+                    connection.try_send(PreparedMessage::new(&payload))
                 };
                 match outcome {
                     Ok(()) => sent.push(payload),

@@ -28,7 +28,7 @@
 //!         let rooms = Rooms::new();
 //!         rooms.on_leave(|departure| {
 //!             for room in departure.left {
-//!                 departure.rooms.to(room).send(&format!("{} left", name(departure.connection)));
+//!                 departure.rooms.to(room).send(format!("{} left", name(departure.connection)));
 //!             }
 //!         });
 //!         Self { rooms }
@@ -253,7 +253,7 @@
 //!     }
 //!     Ok(false) | Err(JoinError::Ended) => {} // it was in the room already, or has ended
 //!     Err(error) => {
-//!         let _ = connection.try_send(&error.to_string()); // such as: it is in too many rooms
+//!         let _ = connection.try_send(error.to_string()); // such as: it is in too many rooms
 //!     }
 //! }
 //! # }

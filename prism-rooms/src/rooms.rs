@@ -111,7 +111,7 @@ impl Rooms {
     /// rooms.on_leave(|departure| {
     ///     let name = departure.connection.query().unwrap_or("somebody");
     ///     for room in departure.left {
-    ///         departure.rooms.to(room).send(&format!("{name} left"));
+    ///         departure.rooms.to(room).send(format!("{name} left"));
     ///     }
     /// });
     /// ```

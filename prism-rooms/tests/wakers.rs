@@ -141,7 +141,7 @@ fn a_message_wakes_members_after_the_room_is_unlocked() {
 fn a_member_closed_as_too_slow_is_woken_after_the_unlock() {
     let fill = |rooms: &Rooms, _: &Presence<()>| {
         for _ in 0..3 {
-            let _ = rooms.to("tea").send(&[7; 60_000]);
+            let _ = rooms.to("tea").send([7; 60_000]);
         }
     };
     assert!(woken_by(Accepts::Nothing, WhenSlow::Close, fill) > 0);
@@ -162,7 +162,7 @@ fn a_state_wakes_its_watcher_after_the_room_is_unlocked() {
 #[test]
 fn a_transport_panic_in_a_broadcast_fails_only_its_connection() {
     let fill = |rooms: &Rooms, presence: &Presence<()>| {
-        let delivered = [(); 3].map(|()| rooms.to("tea").send(&[7; 80_000]).delivered);
+        let delivered = [(); 3].map(|()| rooms.to("tea").send([7; 80_000]).delivered);
         assert_eq!(delivered, [1, 0, 0]);
         let member = rooms.one(rooms.members("tea")[0]).unwrap();
         assert!(!member.is_open());

@@ -125,7 +125,7 @@ async fn publish<N: Network>(network: CountingNetwork<N>, rooms: Rooms) {
     for number in 0_u64.. {
         for room in 0..ROOMS {
             network.sleep(BROADCAST_INTERVAL).await;
-            rooms.to(&room.to_string()).send(&number.to_string());
+            rooms.to(&room.to_string()).send(number.to_string());
         }
     }
 }

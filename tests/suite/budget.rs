@@ -93,7 +93,7 @@ fn a_shared_message_counts_once() {
     let mut stalled = StalledPeers::new(STALLED, 2 * LARGE);
     let message = PreparedMessage::new(&pattern(LARGE));
     for connection in &stalled.connections {
-        assert_eq!(connection.try_send_prepared(&message), Ok(()));
+        assert_eq!(connection.try_send(&message), Ok(()));
     }
     for connection in &stalled.connections {
         wait_until("a part of the message is buffered", || {

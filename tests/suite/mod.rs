@@ -12,6 +12,7 @@ mod closing;
 mod contract;
 mod faults;
 mod floods;
+mod forms;
 mod half_closed;
 mod handshake;
 mod handshake_flood;

@@ -61,7 +61,7 @@ fn announce(departure: &Departure<'_>, sender: &Sender<Event>) {
             !rooms.contains(room, connection.id())
                 && !rooms.members(room).contains(&connection.id())
         );
-        rooms.to(room).send(&format!("{} left {room}", name(connection)));
+        rooms.to(room).send(format!("{} left {room}", name(connection)));
     }
     assert_eq!(rooms.one(connection.id()).is_none(), ended);
     if ended {

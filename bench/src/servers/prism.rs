@@ -110,7 +110,7 @@ impl Handler for Broadcast {
     async fn on_message(&self, _: &Connection, message: Message<'_>) {
         let message = PreparedMessage::new(message);
         for connection in self.everyone.lock().unwrap().iter() {
-            let _ = connection.try_send_prepared(&message); // a slow connection misses it
+            let _ = connection.try_send(&message); // a slow connection misses it
         }
     }
 

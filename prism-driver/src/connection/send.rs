@@ -11,11 +11,20 @@ use std::{
 use prism_core::SendError;
 
 use crate::{
-    connection::{batch, shared::Shared},
+    connection::{batch, outgoing::Outgoing, shared::Shared},
     error::TrySendError,
-    outbox::{AfterSend, WhenFull, state::Outgoing},
+    outbox::{AfterSend, WhenFull, source::Source},
     runtime::{notice::Listening, wakeups},
 };
+
+/// Sends a message, or follows the handler's policy if there is no room.
+pub(crate) fn try_send(
+    connection: &Arc<Shared>,
+    message: &mut Source<'_>,
+) -> Result<(), TrySendError> {
+    finish(connection, connection.outbox.send(message, WhenFull::Fail)?);
+    Ok(())
+}
 
 /// Makes sure that the contents of the connection's outbox are sent.
 pub(crate) fn finish(connection: &Arc<Shared>, remaining: AfterSend) {
@@ -37,12 +46,17 @@ fn enforce_budget(connection: &Shared) {
 /// dropped while it waits, it has sent nothing.
 // Not an `async fn`: it is part of most handlers' futures, so most connections hold one, and its size matters.
 #[must_use = "nothing is sent until it is awaited"]
-pub struct Sending<'c, 'm> {
+pub struct Sending<'c, M> {
+    message: M,
+    waiting: Waiting<'c>,
+}
+
+/// The part of a [`Sending`] that does not depend on the message's form.
+struct Waiting<'c> {
     connection: &'c Arc<Shared>,
-    message: Outgoing<'m>,
-    order: WaitOrder,
     /// Ready when there may be room.
     listening: Option<Listening>,
+    order: WaitOrder,
     waited: bool,
 }
 
@@ -56,13 +70,57 @@ pub(crate) enum WaitOrder {
     Unqueued,
 }
 
-impl<'c, 'm> Sending<'c, 'm> {
-    pub(crate) const fn new(
-        connection: &'c Arc<Shared>,
-        message: Outgoing<'m>,
-        order: WaitOrder,
-    ) -> Self {
-        Self { connection, message, order, listening: None, waited: false }
+impl<'c, M> Sending<'c, M> {
+    pub(crate) const fn new(connection: &'c Arc<Shared>, message: M, order: WaitOrder) -> Self {
+        Self { message, waiting: Waiting { connection, listening: None, order, waited: false } }
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Sending<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("message", &self.message)
+            .field("waited", &self.waiting.waited)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Outgoing> Future for Sending<'_, M> {
+    type Output = Result<(), SendError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { message, waiting } = self.get_mut();
+        waiting.poll_send(cx, &mut message.lend())
+    }
+}
+
+impl Waiting<'_> {
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Source<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        loop {
+            if let Some(listening) = &mut self.listening {
+                ready!(listening.as_mut().poll(cx));
+                self.listening = None;
+                self.waited = true;
+            }
+            match self.connection.outbox.send(message, WhenFull::Wait) {
+                Ok(remaining) => {
+                    finish(self.connection, remaining);
+                    self.pass_on();
+                    return Poll::Ready(Ok(()));
+                }
+                Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
+                Err(TrySendError::Full) => {}
+            }
+            let listening = self.listen();
+            // Room may have become available before we listened.
+            if self.connection.outbox.is_full() {
+                self.listening = Some(listening);
+            }
+        }
     }
 
     fn listen(&self) -> Listening {
@@ -79,44 +137,6 @@ impl<'c, 'm> Sending<'c, 'm> {
         let outbox = &self.connection.outbox;
         if self.waited && self.order == WaitOrder::Queued && !outbox.is_full() {
             outbox.waiters().room.notify(1);
-        }
-    }
-}
-
-impl fmt::Debug for Sending<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, waited, .. } = self;
-        f.debug_struct("Sending")
-            .field("message", message)
-            .field("waited", waited)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Future for Sending<'_, '_> {
-    type Output = Result<(), SendError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            if let Some(listening) = &mut self.listening {
-                ready!(listening.as_mut().poll(cx));
-                self.listening = None;
-                self.waited = true;
-            }
-            match self.connection.outbox.send(self.message, WhenFull::Wait) {
-                Ok(remaining) => {
-                    finish(self.connection, remaining);
-                    self.pass_on();
-                    return Poll::Ready(Ok(()));
-                }
-                Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
-                Err(TrySendError::Full) => {}
-            }
-            let listening = self.listen();
-            // Room may have become available before we listened.
-            if self.connection.outbox.is_full() {
-                self.listening = Some(listening);
-            }
         }
     }
 }

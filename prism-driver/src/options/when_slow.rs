@@ -5,7 +5,7 @@
 /// [`Options::when_slow`](crate::Options::when_slow), or for one connection with
 /// [`Connection::set_when_slow`](crate::Connection::set_when_slow).
 ///
-/// | | `send`, `send_prepared` | `try_send`, `try_send_prepared`, and broadcasts of `prism-rooms` |
+/// | | `send` | `try_send`, and broadcasts of `prism-rooms` |
 /// |---|---|---|
 /// | `Wait` | waits for room | returns `Full` |
 /// | `DropNewest` | drops the message and returns `Ok` | returns `Full` |
@@ -33,7 +33,7 @@ pub enum WhenSlow {
     DropNewest,
     /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
     /// part. Suits prices, positions, and other messages that newer ones replace. Each message is stored separately;
-    /// the 160 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
+    /// the 176 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
     /// one is dropped (`try_send` returns `Full`). On a client, this is always the case, because its messages are
     /// masked and cannot be stored separately.
     DropOldest,

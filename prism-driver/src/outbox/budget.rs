@@ -13,8 +13,8 @@
 //! found without a search.
 //!
 //! The budget counts memory: a buffer as it was allocated, not the bytes left in it. A frame that many outboxes share
-//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address of its bytes
-//! identifies it.
+//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so address and length of its
+//! bytes identify it.
 //!
 //! The thread that exceeds the limit evicts, and the evicted connection's own task ends that connection. The memory is
 //! free when the send returns, so no loop of sends outruns the limit. But end hooks and the transport's destructor are
@@ -25,11 +25,12 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
-use prism_core::PreparedMessage;
-
 use crate::{
     options::server::ServerOptions,
-    outbox::sync::{Mutex, MutexGuard},
+    outbox::{
+        queue::frame::FrameBytes,
+        sync::{Mutex, MutexGuard},
+    },
     runtime::contain::contain,
     server::stats::ServerStats,
 };
@@ -38,7 +39,7 @@ use crate::{
 pub(crate) mod tests;
 
 /// The memory that a frame takes besides its bytes: its allocations and its entry here.
-const FRAME_OVERHEAD: usize = 160;
+const FRAME_OVERHEAD: usize = 192;
 
 /// The memory that a stalled connection takes besides that of its outbox: its entry here, and the state that is boxed
 /// while something waits for its peer.
@@ -63,8 +64,8 @@ struct Account {
     stalled: BTreeMap<u64, Weak<dyn Evict>>,
     /// The number of the next connection that stalls or makes progress.
     next_number: u64,
-    /// The number of counted outboxes that hold each frame, by the frame's address.
-    frames: HashMap<usize, usize>,
+    /// The number of counted outboxes that hold each frame, by the [location](FrameBytes::location) of its bytes.
+    frames: HashMap<(usize, usize), usize>,
 }
 
 /// A connection that a budget can evict.
@@ -147,7 +148,7 @@ impl BudgetEntry {
         budget: &Arc<Budget>,
         connection: Weak<dyn Evict>,
         memory: usize,
-        frames: impl Iterator<Item = &'m PreparedMessage>,
+        frames: impl Iterator<Item = &'m FrameBytes>,
     ) -> Self {
         let number = budget.change(|account| {
             account.held += memory + STALLED_OVERHEAD;
@@ -158,12 +159,12 @@ impl BudgetEntry {
     }
 
     /// Counts a frame that the outbox has appended.
-    pub(crate) fn hold(&self, frame: &PreparedMessage) {
+    pub(crate) fn hold(&self, frame: &FrameBytes) {
         self.budget.change(|account| account.hold(frame));
     }
 
     /// Stops counting a frame that the outbox is about to drop.
-    pub(crate) fn release(&self, frame: &PreparedMessage) {
+    pub(crate) fn release(&self, frame: &FrameBytes) {
         self.budget.change(|account| account.release(frame));
     }
 
@@ -184,7 +185,7 @@ impl BudgetEntry {
     }
 
     /// Stops counting the outbox and the frames that it still holds.
-    pub(crate) fn remove<'m>(self, frames: impl Iterator<Item = &'m PreparedMessage>) {
+    pub(crate) fn remove<'m>(self, frames: impl Iterator<Item = &'m FrameBytes>) {
         self.budget.change(|account| {
             account.held -= self.memory + STALLED_OVERHEAD;
             frames.for_each(|frame| account.release(frame));
@@ -213,16 +214,16 @@ impl Account {
         number
     }
 
-    fn hold(&mut self, frame: &PreparedMessage) {
-        let count = self.frames.entry(address(frame)).or_default();
+    fn hold(&mut self, frame: &FrameBytes) {
+        let count = self.frames.entry(frame.location()).or_default();
         *count += 1;
         if *count == 1 {
             self.held += cost(frame);
         }
     }
 
-    fn release(&mut self, frame: &PreparedMessage) {
-        let Entry::Occupied(mut count) = self.frames.entry(address(frame)) else { return };
+    fn release(&mut self, frame: &FrameBytes) {
+        let Entry::Occupied(mut count) = self.frames.entry(frame.location()) else { return };
         *count.get_mut() -= 1;
         if *count.get() == 0 {
             count.remove();
@@ -231,10 +232,6 @@ impl Account {
     }
 }
 
-fn address(frame: &PreparedMessage) -> usize {
-    frame.frame().as_ptr().addr()
-}
-
-fn cost(frame: &PreparedMessage) -> usize {
-    frame.frame().len() + FRAME_OVERHEAD
+fn cost(frame: &FrameBytes) -> usize {
+    frame.len() + FRAME_OVERHEAD
 }

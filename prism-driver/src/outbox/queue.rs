@@ -1,25 +1,28 @@
 //! [`SendQueue`]: the bytes that wait to be written, in order. They are the connection's own bytes and, in between,
-//! frames that are shared with other connections.
+//! frames that are not copied.
 //!
-//! The own bytes are one buffer. A shared frame is kept as a reference, with the number of own bytes in front of it. So
-//! a broadcast of a long message takes one copy of it, however many connections wait for their peers. One vectored
-//! write takes several pieces of the queue.
+//! The own bytes are one buffer. A frame that other connections share, or whose payload the sender has given away, is
+//! kept as a reference, with the number of own bytes in front of it. So a broadcast of a long message takes one copy of
+//! it, however many connections wait for their peers. One vectored write takes several pieces of the queue.
 
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, BytesMut};
 use prism_core::{Output, PreparedMessage};
 
-use crate::outbox::budget::BudgetEntry;
+use crate::outbox::{budget::BudgetEntry, queue::frame::FrameBytes};
 
 pub(crate) mod counted;
+pub(crate) mod frame;
+#[cfg(test)]
+mod tests;
 
 /// The length from which a frame is shared. A shorter one is copied, which costs less than keeping track of it.
 pub(crate) const MIN_SHARED: usize = 256;
 
 /// The memory that a [droppable](Droppable) message takes besides its bytes: its allocations and its place in a
 /// `VecDeque` that may be half empty.
-const DROPPABLE_OVERHEAD: usize = 160;
+const DROPPABLE_OVERHEAD: usize = 176;
 
 /// The size up to which a buffer doubles when it grows.
 const MAX_DOUBLED: usize = 16 << 10;
@@ -27,7 +30,7 @@ const MAX_DOUBLED: usize = 16 << 10;
 /// The maximum number of pieces in one write.
 pub(crate) const MAX_PIECES: usize = 32;
 
-/// A queue of bytes to be written: the connection's own, and frames that are shared with other connections.
+/// A queue of bytes to be written: the connection's own, and frames that are kept by reference.
 ///
 /// ```text
 ///   own      |  own_before  |  own_before  |  after all frames  |
@@ -54,7 +57,7 @@ pub(crate) struct SendQueue {
 struct Frame {
     /// The number of own bytes between the previous frame and this one.
     own_before: usize,
-    message: PreparedMessage,
+    bytes: FrameBytes,
 }
 
 impl SendQueue {
@@ -82,7 +85,10 @@ impl SendQueue {
         match self.frames.front() {
             None => Some(&self.own),
             Some(frame) if self.own.is_empty() && self.frames.len() == 1 => {
-                Some(&frame.message.frame()[self.front_written..])
+                match frame.bytes.rest(self.front_written) {
+                    [rest, []] | [[], rest] => Some(rest),
+                    _ => None,
+                }
             }
             Some(_) => None,
         }
@@ -94,7 +100,8 @@ impl SendQueue {
         let mut written = self.front_written;
         let up_to_last_frame = self.frames.iter().flat_map(|frame| {
             let own_before = own.split_off(..frame.own_before).unwrap_or_default();
-            [own_before, &frame.message.frame()[std::mem::take(&mut written)..]]
+            let [header, payload] = frame.bytes.rest(std::mem::take(&mut written));
+            [own_before, header, payload]
         });
         let after_frames = [&self.own[self.own_before_frames..], tail];
         let pieces = up_to_last_frame.chain(after_frames).filter(|piece| !piece.is_empty());
@@ -106,14 +113,27 @@ impl SendQueue {
         count
     }
 
-    /// Appends the last `unwritten_payload` bytes of a message. The queue must hold nothing but the rest of the
-    /// message's header.
-    pub(crate) fn append_rest(&mut self, message: &PreparedMessage, unwritten_payload: usize) {
+    /// Appends a frame as it is.
+    pub(crate) fn push(&mut self, frame: FrameBytes) {
+        let own_before = self.own.len() - self.own_before_frames;
+        self.own_before_frames += own_before;
+        self.frame_bytes += frame.len();
+        self.frames.push_back(Frame { own_before, bytes: frame });
+        if let (Some(entry), Some(last)) = (&self.entry, self.frames.back()) {
+            entry.hold(&last.bytes);
+            self.update_budget();
+        }
+    }
+
+    /// Appends the last `unwritten_payload` bytes of a frame. The queue must hold nothing but the rest of the frame's
+    /// header.
+    pub(crate) fn append_rest(&mut self, frame: FrameBytes, unwritten_payload: usize) {
         let left = self.own.len() + unwritten_payload;
-        debug_assert!(self.frames.is_empty() && left <= message.frame().len());
+        debug_assert!(self.frames.is_empty() && left <= frame.len());
         self.own.clear();
-        self.push(message);
-        self.advance(message.frame().len() - left);
+        let written = frame.len() - left;
+        self.push(frame);
+        self.advance(written);
     }
 
     /// Removes the first `count` bytes, which have been written.
@@ -128,7 +148,7 @@ impl SendQueue {
             frame.own_before -= own;
             self.own_before_frames -= own;
             count -= own;
-            let left = frame.message.frame().len() - self.front_written;
+            let left = frame.bytes.len() - self.front_written;
             if count < left {
                 self.frame_bytes -= count;
                 self.front_written += count;
@@ -138,7 +158,7 @@ impl SendQueue {
             self.front_written = 0;
             count -= left;
             if let Some(entry) = &self.entry {
-                entry.release(&frame.message);
+                entry.release(&frame.bytes);
             }
             self.frames.pop_front();
         }
@@ -149,10 +169,10 @@ impl SendQueue {
     /// Drops the oldest frame of which nothing has been written. Returns whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let oldest = usize::from(self.front_written > 0);
-        let Some(Frame { own_before, message }) = self.frames.remove(oldest) else { return false };
-        self.frame_bytes -= message.frame().len();
+        let Some(Frame { own_before, bytes }) = self.frames.remove(oldest) else { return false };
+        self.frame_bytes -= bytes.len();
         if let Some(entry) = &self.entry {
-            entry.release(&message);
+            entry.release(&bytes);
         }
         // The own bytes in front of the frame stay where they are.
         match self.frames.get_mut(oldest) {
@@ -198,17 +218,6 @@ impl SendQueue {
         (self.own, self.dead) = (own, 0);
     }
 
-    fn push(&mut self, message: &PreparedMessage) {
-        let own_before = self.own.len() - self.own_before_frames;
-        self.own_before_frames += own_before;
-        self.frame_bytes += message.frame().len();
-        self.frames.push_back(Frame { own_before, message: message.clone() });
-        if let Some(entry) = &self.entry {
-            entry.hold(message);
-            self.update_budget();
-        }
-    }
-
     /// Returns the number of bytes of memory that the queue has, without the frames' bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.own.capacity() + self.dead + self.frames.capacity() * size_of::<Frame>()
@@ -237,7 +246,7 @@ impl Output for SendQueue {
             self.reserve(frame.len());
             self.own.extend_from_slice(frame);
         } else {
-            self.push(message);
+            self.push(message.clone().into());
         }
     }
 }
@@ -260,136 +269,6 @@ impl Output for Droppable<'_> {
     }
 
     fn append(&mut self, message: &PreparedMessage) {
-        self.0.push(message);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::IoSlice;
-
-    use prism_core::{Output, PreparedMessage};
-
-    use super::{MAX_DOUBLED, MAX_PIECES, MIN_SHARED, SendQueue};
-
-    /// Returns a queue with own bytes and with long and short frames, alternating, and all its bytes in one piece.
-    fn mixed() -> (SendQueue, Vec<u8>) {
-        let (mut queue, mut all) = (SendQueue::default(), Vec::new());
-        for (i, len) in
-            [MIN_SHARED, 3, MIN_SHARED + 7, MIN_SHARED, 1, MIN_SHARED * 2].into_iter().enumerate()
-        {
-            let message = PreparedMessage::new(&vec![i as u8; len]);
-            queue.append(&message);
-            let own = vec![b'a' + i as u8; i % 3];
-            queue.buffer().extend_from_slice(&own);
-            all.extend([message.frame(), &own].concat());
-        }
-        (queue, all)
-    }
-
-    fn pieces_of(queue: &SendQueue, tail: &[u8]) -> Vec<u8> {
-        let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
-        let count = queue.pieces(tail, &mut pieces);
-        pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect()
-    }
-
-    #[test]
-    fn pieces_are_all_bytes_in_order_after_any_advance() {
-        let all = mixed().1;
-        for first in 0..=all.len() {
-            let mut queue = mixed().0;
-            queue.advance(first);
-            assert_eq!(queue.len(), all.len() - first);
-            assert_eq!(pieces_of(&queue, b"tail"), [&all[first..], b"tail"].concat());
-            queue.advance((all.len() - first) / 2);
-            assert_eq!(pieces_of(&queue, b"").len(), queue.len());
-            queue.advance(queue.len());
-            assert!(queue.is_empty() && queue.contiguous() == Some(b""));
-        }
-    }
-
-    #[test]
-    fn what_is_left_of_a_single_frame_is_returned_without_a_copy() {
-        let mut queue = SendQueue::default();
-        let message = PreparedMessage::new(&[7; MIN_SHARED]);
-        queue.append(&message);
-        for written in [0, 1, MIN_SHARED] {
-            queue.advance(queue.len() - message.frame()[written..].len());
-            let left = queue.contiguous().unwrap();
-            assert!(std::ptr::eq(left, &message.frame()[written..]), "{written} bytes written");
-        }
-        queue.buffer().extend_from_slice(b"more");
-        assert_eq!(queue.contiguous(), None);
-    }
-
-    #[test]
-    fn pieces_beyond_one_write_are_left_for_the_next() {
-        let mut queue = SendQueue::default();
-        let message = PreparedMessage::new(&[7; MIN_SHARED]);
-        (0..MAX_PIECES + 3).for_each(|_| queue.append(&message));
-        let mut writes = Vec::new();
-        while !queue.is_empty() {
-            writes.push(pieces_of(&queue, b"").len() / message.frame().len());
-            queue.advance(pieces_of(&queue, b"").len());
-        }
-        assert_eq!(writes, [MAX_PIECES, 3]);
-    }
-
-    #[test]
-    fn a_large_buffer_is_little_larger_than_its_contents() {
-        for len in [1, 100, 5000, 40_000] {
-            let mut queue = SendQueue::default();
-            while queue.len() < 200_000 {
-                queue.reserve(len);
-                let room = queue.own.capacity() - queue.own.len();
-                assert!(room >= len, "room for {room} of {len} bytes");
-                queue.buffer().extend(std::iter::repeat_n(7, len));
-                let limit = (queue.len() * 17 / 16).max(MAX_DOUBLED * 2);
-                assert!(
-                    queue.capacity() <= limit,
-                    "{} bytes for {}",
-                    queue.capacity(),
-                    queue.len()
-                );
-                queue.advance(len / 7);
-            }
-            assert!(queue.own.iter().all(|&byte| byte == 7), "the contents are unchanged");
-        }
-    }
-
-    #[test]
-    fn long_frames_are_shared_and_short_ones_are_copied() {
-        let mut queue = SendQueue::default();
-        queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
-        queue.append(&PreparedMessage::new(&[2; MIN_SHARED / 2]));
-        assert_eq!((queue.frames.len(), queue.own.len()), (1, 4 + MIN_SHARED / 2));
-        queue.advance(MIN_SHARED + 4);
-        assert_eq!(queue.frames.len(), 0, "the frame has been written");
-        queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
-        queue.clear();
-        assert!(queue.frames.is_empty() && queue.is_empty());
-    }
-
-    #[test]
-    fn drop_oldest_keeps_own_bytes_and_a_partly_written_frame() {
-        let all = mixed().1;
-        for first in 0..=all.len() {
-            let mut queue = mixed().0;
-            queue.advance(first);
-            let partly_written = queue.frames.front().filter(|_| queue.front_written > 0);
-            let partly_written = partly_written
-                .map_or(&[][..], |frame| &frame.message.frame()[queue.front_written..]);
-            let mut kept = [partly_written, &queue.own].concat();
-            kept.sort_unstable();
-            while queue.drop_oldest() {
-                assert_eq!(queue.len(), pieces_of(&queue, b"").len());
-            }
-            let mut pieces = pieces_of(&queue, b"");
-            pieces.sort_unstable();
-            assert!(pieces == kept, "after {first} bytes");
-            queue.append(&PreparedMessage::new(&[9; MIN_SHARED]));
-            queue.advance(queue.len());
-            assert!(queue.is_empty());
-        }
+        self.0.push(message.clone().into());
     }
 }

@@ -18,17 +18,13 @@ use crate::{
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
         pings::Pings,
-        queue::{Droppable, MIN_SHARED, SendQueue},
+        queue::{Droppable, MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
+        source::{LARGE, Payload, Source},
         waiters::Waiters,
     },
     runtime::Transport,
 };
-
-/// From this size on, a payload goes to the transport without a copy, if nothing waits ahead of it and it needs no
-/// mask: the copy would cost more than another write. Bytes that the transport does not take are copied, or shared with
-/// the next connections that are sent the same message.
-const LARGE: usize = 16 << 10;
 
 pub(crate) struct OutboxState {
     pub(crate) outbound: Outbound,
@@ -178,14 +174,14 @@ impl OutboxState {
     // ---- the bytes to be sent
 
     /// Sends a message. A large one is written at once, as far as the transport takes it.
-    pub(crate) fn send(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+    pub(crate) fn send(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         match message {
             message if self.when_slow == WhenSlow::DropOldest => self.send_droppable(message),
-            Outgoing::Message(message) if message.as_bytes().len() >= MIN_SHARED => {
-                self.send_long(message)
+            Source::Payload(Payload::Message(short)) if short.as_bytes().len() < MIN_SHARED => {
+                self.encode(|outbound, out| outbound.send(*short, out))
             }
-            Outgoing::Message(message) => self.encode(|outbound, out| outbound.send(message, out)),
-            Outgoing::Prepared(message) => {
+            Source::Payload(payload) => self.send_long(payload),
+            Source::Prepared(message) => {
                 self.encode(|outbound, out| outbound.send_prepared(message, out))
             }
         }
@@ -301,11 +297,16 @@ impl OutboxState {
     }
 
     #[inline(never)]
-    fn send_droppable(&mut self, message: Outgoing<'_>) -> Result<(), SendError> {
+    fn send_droppable(&mut self, message: &mut Source<'_>) -> Result<(), SendError> {
         let encoded;
         let message = match message {
-            Outgoing::Prepared(message) => message,
-            Outgoing::Message(message) => {
+            Source::Prepared(message) => message,
+            Source::Payload(payload) => {
+                if let Some(kept) = self.take(payload) {
+                    self.encode(|_, out| out.push(kept));
+                    return Ok(());
+                }
+                let message = payload.as_message();
                 encoded = self.share(message).unwrap_or_else(|| PreparedMessage::new(message));
                 &encoded
             }
@@ -315,17 +316,30 @@ impl OutboxState {
 
     /// Sends a message that is long enough to be shared.
     #[inline(never)]
-    fn send_long(&mut self, message: Message<'_>) -> Result<(), SendError> {
+    fn send_long(&mut self, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        let message = payload.as_message();
         // If something waits already, the owner may be waiting for the transport, too.
         let at_once = message.as_bytes().len() >= LARGE && self.is_idle();
         if at_once && self.encode(|outbound, out| outbound.send_header(message, out))? {
-            self.write_payload_for_owner(message);
+            self.write_payload_for_owner(payload);
             return Ok(());
         }
+        if let Some(kept) = self.take(payload) {
+            self.encode(|_, out| out.push(kept));
+            return Ok(());
+        }
+        let message = payload.as_message();
         match self.share(message) {
             Some(shared) => self.encode(|outbound, out| outbound.send_prepared(&shared, out)),
             None => self.encode(|outbound, out| outbound.send(message, out)),
         }
+    }
+
+    /// Takes a message from its sender, as a frame for the queue. Returns `None` if it has to be encoded instead: it is
+    /// only borrowed, a client masks it, or the connection is not open, which the encoder reports.
+    fn take(&self, payload: &mut Payload<'_>) -> Option<FrameBytes> {
+        let is_sent_as_it_is = self.is_open() && self.outbound.role() == Role::Server;
+        if is_sent_as_it_is { payload.take() } else { None }
     }
 
     /// Returns the shared form of a message that other connections get as well.
@@ -350,11 +364,4 @@ impl OutboxState {
 /// that is not the same as the last; and the original need not be the same as its clones.)
 pub(crate) fn noop_waker() -> Waker {
     Waker::noop().clone()
-}
-
-/// A message as the sender passes it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outgoing<'m> {
-    Message(Message<'m>),
-    Prepared(&'m PreparedMessage),
 }

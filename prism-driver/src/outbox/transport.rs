@@ -7,12 +7,13 @@ use std::{
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
-use prism_core::{Message, Output};
+use prism_core::Output;
 
 use crate::{
     buffer_pool,
     outbox::{
-        queue::MAX_PIECES,
+        queue::{MAX_PIECES, frame::FrameBytes},
+        source::{LARGE, Payload},
         state::{OutboxState, Written, noop_waker},
     },
     runtime::{Transport, contain::contain_locked},
@@ -53,12 +54,14 @@ impl OutboxState {
 
     /// Writes the head of a message, when nothing else is unsent, and then its payload without a copy, on behalf of the
     /// owner.
-    pub(crate) fn write_payload_for_owner(&mut self, message: Message<'_>) {
+    pub(crate) fn write_payload_for_owner(&mut self, payload: &mut Payload<'_>) {
         // No task is to be woken: the owner writes the rest, and waits then.
         let waker = noop_waker();
-        let (mut cx, mut payload) = (Context::from_waker(&waker), message.as_bytes());
-        let written = contain_locked(|| self.poll_write_with(&mut cx, &mut payload));
-        self.keep_rest(message, payload);
+        let message = payload.as_message();
+        let (mut cx, mut rest) = (Context::from_waker(&waker), message.as_bytes());
+        let written = contain_locked(|| self.poll_write_with(&mut cx, &mut rest));
+        let unwritten = rest.len();
+        self.keep_rest(payload, unwritten);
         match written {
             Some(Poll::Ready(Err(error))) => self.fail_writing(error),
             Some(_) => {}
@@ -194,18 +197,21 @@ impl OutboxState {
         outcome
     }
 
-    /// Keeps the part of a message that the transport has not taken.
-    fn keep_rest(&mut self, message: Message<'_>, payload: &[u8]) {
-        if payload.is_empty() {
+    /// Keeps the last `unwritten` bytes of a message, which the transport has not taken. A short rest does not keep all
+    /// of the sender's memory.
+    fn keep_rest(&mut self, payload: &mut Payload<'_>, unwritten: usize) {
+        if unwritten == 0 {
             return;
         }
-        let shared = self.share(message);
+        let kept = if unwritten >= LARGE { payload.take() } else { None };
+        let kept = kept.or_else(|| self.share(payload.as_message()).map(FrameBytes::from));
         let queue = self.queue.get_or_insert_with(buffer_pool::take_send);
-        if let Some(shared) = shared {
-            queue.append_rest(&shared, payload.len());
+        if let Some(frame) = kept {
+            queue.append_rest(frame, unwritten);
         } else {
-            queue.reserve(payload.len());
-            queue.buffer().extend_from_slice(payload);
+            let message = payload.as_message().as_bytes();
+            queue.reserve(unwritten);
+            queue.buffer().extend_from_slice(&message[message.len() - unwritten..]);
         }
     }
 

@@ -9,15 +9,16 @@ use std::{
 
 use async_channel::Receiver;
 use futures_util::{Sink, Stream};
-use prism_core::{CloseCode, Message, OwnedMessage, SendError};
+use prism_core::{CloseCode, OwnedMessage, SendError};
 
 use crate::{
     connection::{
         Connection,
+        outgoing::{Lend, Outgoing},
         send::{self, Sending, WaitOrder},
     },
     error::{Disconnect, Failure, TrySendError},
-    outbox::{WhenFull, state::Outgoing},
+    outbox::WhenFull,
     runtime::{
         notice::{DeferredWaker, Deferring},
         wakeups::hold_wakeups,
@@ -74,14 +75,14 @@ impl SendHalf {
         Self { connection: Arc::new(CloseOnDrop(connection)), sending: None, flushing: None }
     }
 
-    /// Sends a message, after waiting for room in the outbox; see [`Connection::send`].
+    /// Sends a message in any [form](Outgoing), after waiting for room in the outbox; see [`Connection::send`].
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is closing or over.
-    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.connection().send(message).await
+    pub fn send<M: Outgoing>(&self, message: M) -> Sending<'_, M> {
+        self.connection().send(message)
     }
 
     /// Closes the connection; see [`Connection::close`]. [`RecvHalf::recv`] still returns the messages that are waiting
@@ -108,12 +109,11 @@ impl Sink<OwnedMessage> for SendHalf {
         Poll::Ready(outcome)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), SendError> {
+    fn start_send(mut self: Pin<&mut Self>, mut message: OwnedMessage) -> Result<(), SendError> {
         self.flushing = None;
         let before = self.sending.take();
         if before.is_none() {
-            let outgoing = Outgoing::Message(message.as_message());
-            match self.connection().outbox().send(outgoing, WhenFull::Wait) {
+            match self.connection().outbox().send(&mut message.lend(), WhenFull::Wait) {
                 Ok(remaining) => {
                     send::finish(self.connection().shared(), remaining);
                     return Ok(());
@@ -128,12 +128,7 @@ impl Sink<OwnedMessage> for SendHalf {
             if let Some(before) = before {
                 before.await?;
             }
-            Sending::new(
-                connection.shared(),
-                Outgoing::Message(message.as_message()),
-                WaitOrder::Unqueued,
-            )
-            .await
+            Sending::new(connection.shared(), message, WaitOrder::Unqueued).await
         }));
         Ok(())
     }

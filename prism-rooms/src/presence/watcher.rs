@@ -33,7 +33,7 @@ impl<M> Watcher<M> {
     pub(super) fn send(&mut self, change: &EncodedChange<M>, signals: &mut Signals) {
         self.is_behind = match &self.destination {
             Destination::Connection(connection) => {
-                connection.try_send_prepared(change.json()) == Err(TrySendError::Full)
+                connection.try_send(change.json()) == Err(TrySendError::Full)
             }
             Destination::Watch(watch) => !watch.try_send(change.change(), signals),
         };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use prism_driver::{
-    CloseCode, Connection, ConnectionId, Message, PreparedMessage, TrySendError, hold_wakeups,
+    CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage, TrySendError, hold_wakeups,
 };
 
 use super::{
@@ -76,7 +76,8 @@ impl<'a> Recipients<'a> {
         self
     }
 
-    /// Sends a message: encodes it once, and puts it into the outbox of each recipient.
+    /// Sends a message in any [form](Outgoing): encodes it once, unless it is a
+    /// [`PreparedMessage`](prism_driver::PreparedMessage), and puts it into the outbox of each recipient.
     ///
     /// Never waits for a peer. A recipient whose outbox is full misses the message. With [`or_close`](Self::or_close),
     /// or if its handler has chosen [`Close`](prism_driver::WhenSlow::Close), it is also closed. If its handler has
@@ -84,19 +85,18 @@ impl<'a> Recipients<'a> {
     ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.
-    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Delivery {
-        self.send_prepared(&PreparedMessage::new(message))
+    pub fn send(&self, message: impl Outgoing) -> Delivery {
+        self.deliver(&message.prepare())
     }
 
-    /// Sends a message that is already encoded; otherwise the same as [`send`](Self::send).
-    pub fn send_prepared(&self, message: &PreparedMessage) -> Delivery {
+    fn deliver(&self, message: &PreparedMessage) -> Delivery {
         let (mut delivered, mut dropped) = (0, 0);
         // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
-        // tasks have to be woken: `try_send_prepared` adds idle recipients to the session's thread-local batch, and the
+        // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the
         // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
         let _wakeups = hold_wakeups();
         let mut slow = Vec::new();
-        let stamp = self.for_each(|member| match member.try_send_prepared(message) {
+        let stamp = self.for_each(|member| match member.try_send(message) {
             Ok(()) => delivered += 1,
             Err(TrySendError::Full) => {
                 dropped += 1;

@@ -52,10 +52,10 @@ impl RoomsHandler {
                 if verb == "tell" {
                     to = to.except(connection.id());
                 }
-                to.send(&format!("{rooms}: {text}")).delivered.to_string()
+                to.send(format!("{rooms}: {text}")).delivered.to_string()
             }
             "shout" => {
-                let delivery = self.rooms.everyone().send(&format!("everyone: {arguments}"));
+                let delivery = self.rooms.everyone().send(format!("everyone: {arguments}"));
                 delivery.delivered.to_string()
             }
             _ => panic!("on purpose: {command}"),

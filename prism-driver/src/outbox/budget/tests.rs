@@ -5,14 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use bytes::Bytes;
 use fastrand::Rng;
-use prism_core::{Output, PreparedMessage};
+use prism_core::{OpCode, Output, PreparedMessage};
 
 use crate::{
     options::server::ServerOptions,
     outbox::{
         budget::{Budget, BudgetEntry, Evict, FRAME_OVERHEAD, STALLED_OVERHEAD, cost},
-        queue::SendQueue,
+        queue::{SendQueue, frame::FrameBytes},
     },
     server::stats::ServerStats,
 };
@@ -47,6 +48,10 @@ impl Fake {
 
     fn append(&self, message: &PreparedMessage) {
         self.queue.lock().unwrap().append(message);
+    }
+
+    fn keep(&self, payload: Bytes) {
+        self.queue.lock().unwrap().push(FrameBytes::new(OpCode::Binary, payload));
     }
 
     fn advance(&self, count: usize) {
@@ -175,33 +180,38 @@ fn a_stalled_outbox_moves_few_bytes_to_a_small_buffer() {
 
 /// Returns the memory that the budget should count: all outboxes that have an entry, and each of their frames once.
 fn recounted(fakes: &[Arc<Fake>]) -> usize {
-    let (mut sum, mut frames) = (0, Vec::<PreparedMessage>::new());
+    let (mut sum, mut frames) = (0, Vec::<FrameBytes>::new());
     for fake in fakes {
         let queue = fake.queue.lock().unwrap();
         if queue.budget_entry().is_some() {
             sum += STALLED_OVERHEAD + queue.capacity();
-            frames.extend(queue.messages().cloned());
+            frames.extend(queue.frames().cloned());
         }
     }
-    frames.sort_by_key(|frame| frame.frame().as_ptr());
-    frames.dedup_by_key(|frame| frame.frame().as_ptr());
+    frames.sort_by_key(FrameBytes::location);
+    frames.dedup_by_key(|frame| frame.location());
     sum + frames.iter().map(cost).sum::<usize>()
 }
 
 #[test]
 fn the_count_is_exact_after_any_sequence_of_operations() {
     let (budget, mut rng) = (budget(usize::MAX), Rng::with_seed(7));
+    let whole = Bytes::from(vec![7; 1_000]);
     let fakes: Vec<_> = (0..5).map(|_| Arc::new(Fake::default())).collect();
     for _ in 0..20_000 {
         let fake = rng.choice(&fakes).unwrap();
         let message = PreparedMessage::new(&vec![7; rng.usize(0..2_000)]);
-        match rng.u8(0..8) {
+        // Parts of the same bytes, some of which begin at the same address.
+        let part = whole.slice(rng.choice([0, 1]).unwrap()..rng.choice([500, 1_000]).unwrap());
+        match rng.u8(0..10) {
             0 => fake.append(&message),
             1 => fakes.iter().for_each(|fake| fake.append(&message)),
             2 => fake.stall(&budget),
             3 => drop(fake.queue.lock().unwrap().drop_oldest()),
             4 if rng.u8(0..8) == 0 => fake.queue.lock().unwrap().clear(),
-            5 => {
+            5 => fake.keep(part),
+            6 => fakes.iter().for_each(|fake| fake.keep(part.clone())),
+            7 => {
                 let mut queue = fake.queue.lock().unwrap();
                 let bytes = rng.usize(0..5_000);
                 queue.reserve(bytes);
@@ -224,5 +234,5 @@ fn the_overhead_constants_cover_the_actual_sizes() {
     assert!(
         size_of::<SendQueue>() + size_of::<BudgetEntry>() + size_of::<u64>() * 3 < STALLED_OVERHEAD
     );
-    assert!(size_of::<PreparedMessage>() + size_of::<(usize, usize)>() < FRAME_OVERHEAD);
+    assert!(size_of::<FrameBytes>() + size_of::<((usize, usize), usize)>() < FRAME_OVERHEAD);
 }

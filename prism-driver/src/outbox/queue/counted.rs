@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use prism_core::PreparedMessage;
-
 use crate::outbox::{
     budget::{Budget, BudgetEntry, Evict},
-    queue::{MIN_SHARED, SendQueue},
+    queue::{MIN_SHARED, SendQueue, frame::FrameBytes},
 };
 
 impl SendQueue {
@@ -18,7 +16,7 @@ impl SendQueue {
     ) {
         if self.entry.is_none() {
             self.shrink();
-            let (memory, frames) = (self.capacity(), self.messages());
+            let (memory, frames) = (self.capacity(), self.frames());
             self.entry = Some(BudgetEntry::new(budget, connection(), memory, frames));
         }
     }
@@ -40,13 +38,13 @@ impl SendQueue {
     #[cold]
     pub(crate) fn leave_budget(&mut self) {
         if let Some(entry) = self.entry.take() {
-            entry.remove(self.messages());
+            entry.remove(self.frames());
         }
     }
 
-    /// Returns the messages whose frames the queue holds, in order.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &PreparedMessage> {
-        self.frames.iter().map(|frame| &frame.message)
+    /// Returns the frames that the queue keeps by reference, in order.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &FrameBytes> {
+        self.frames.iter().map(|frame| &frame.bytes)
     }
 
     /// Frees memory that the queue does not need, such as that of a pooled buffer: a stalled connection may keep the

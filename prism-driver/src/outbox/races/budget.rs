@@ -47,7 +47,7 @@ fn an_ended_connection_is_no_longer_counted() {
             let connection = connection.clone();
             move || {
                 // The connection may have ended already.
-                let _ = connection.try_send_prepared(&PreparedMessage::new(&[b'b'; 1_000]));
+                let _ = connection.try_send(&PreparedMessage::new(&[b'b'; 1_000]));
             }
         });
         let ender = thread::spawn({
@@ -76,7 +76,7 @@ fn concurrent_senders_evict_one_connection_and_wake_its_owner() {
         let message = PreparedMessage::new(&[b'b'; 1_000]);
         let senders = [&second, &third].map(|connection| {
             let (connection, message) = (connection.clone(), message.clone());
-            thread::spawn(move || connection.try_send_prepared(&message).unwrap())
+            thread::spawn(move || connection.try_send(&message).unwrap())
         });
         write_until(&first, || false);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
@@ -97,7 +97,7 @@ fn progress_just_before_an_eviction_prevents_it() {
         let [first, second, third] = sinks.each_ref().map(|sink| stalled(sink, &budget));
         let sender = thread::spawn({
             let (third, message) = (third.clone(), PreparedMessage::new(&[b'b'; 1_000]));
-            move || third.try_send_prepared(&message).unwrap()
+            move || third.try_send(&message).unwrap()
         });
         sinks[0].0.lock().unwrap().room = 1;
         let mut cx = Context::from_waker(Waker::noop());

@@ -1,0 +1,137 @@
+//! [`Outgoing`]: the forms in which messages are sent.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use prism_core::{Message, OwnedMessage, PreparedMessage};
+
+use crate::outbox::source::Source;
+
+/// A message that can be sent: text, bytes, or a message that is one already. Prism implements it for all forms, and
+/// nothing else can.
+///
+/// | form | sent as |
+/// |---|---|
+/// | `&str`, `String`, `&String`, `Cow<str>` | text |
+/// | `&[u8]`, `Vec<u8>`, `&Vec<u8>`, `Cow<[u8]>`, `[u8; N]`, `&[u8; N]` | binary |
+/// | [`Bytes`], `&Bytes`, [`BytesMut`], `&BytesMut` | binary |
+/// | [`Message`], [`OwnedMessage`], `&OwnedMessage` | what it is |
+/// | [`PreparedMessage`], `&PreparedMessage` | what it was prepared from |
+///
+/// Pass what you have:
+///
+/// ```no_run
+/// # use prism_driver::{Connection, SendError};
+/// async fn report(connection: &Connection, percent: u8, image: Vec<u8>) -> Result<(), SendError> {
+///     connection.send("progress").await?;
+///     connection.send(format!("{percent} %")).await?;
+///     connection.send(image).await
+/// }
+/// ```
+///
+/// # What is copied
+///
+/// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it. What
+/// the transport does not take at once has to wait. If you pass such a message by value, or as `&Bytes`, the outbox
+/// keeps it instead of a copy. A `Bytes` or `BytesMut` keeps the whole allocation that it is a part of alive until it
+/// has been sent, but only its own length counts, as [buffered](crate::Connection::buffered) and towards
+/// [`max_buffered`](crate::ServerOptions::max_buffered).
+///
+/// Other messages are copied once. Connections that are sent the same long message in a row
+/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "cannot be sent",
+    note = "send text (`&str`, `String`), bytes (`&[u8]`, `Vec<u8>`, `Bytes`), a `Message`, an `OwnedMessage` or a \
+            `PreparedMessage`; serialize other types first, for example with `serde_json::to_string`"
+)]
+#[expect(private_bounds, reason = "the forms are Prism's: an outbox has to know them")]
+pub trait Outgoing: Lend + Send + Sync + Unpin + Sized {
+    /// Encodes the message for any number of connections, unless it is a [`PreparedMessage`] already.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Connection, Outgoing};
+    /// fn publish(connections: &[Connection], message: impl Outgoing) {
+    ///     let message = message.prepare();
+    ///     for connection in connections {
+    ///         let _ = connection.try_send(&message); // a full or closed connection misses it
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    fn prepare(mut self) -> PreparedMessage {
+        match self.lend() {
+            Source::Payload(payload) => PreparedMessage::new(payload.as_message()),
+            Source::Prepared(message) => message.clone(),
+        }
+    }
+}
+
+/// A message that can be lent to an outbox.
+pub(crate) trait Lend {
+    /// Lends the message. An outbox that accepts it may leave it empty.
+    fn lend(&mut self) -> Source<'_>;
+}
+
+macro_rules! outgoing {
+    ($($form:ty: |$message:ident| $source:expr;)*) => {$(
+        impl Outgoing for $form {}
+
+        impl Lend for $form {
+            #[inline]
+            fn lend(&mut self) -> Source<'_> {
+                let $message = self;
+                $source
+            }
+        }
+    )*};
+}
+
+outgoing! {
+    &str: |text| Source::borrowed(*text);
+    &String: |text| Source::borrowed(*text);
+    &[u8]: |bytes| Source::borrowed(*bytes);
+    &Vec<u8>: |bytes| Source::borrowed(*bytes);
+    &BytesMut: |bytes| Source::borrowed(*bytes);
+    Message<'_>: |message| Source::borrowed(*message);
+    &OwnedMessage: |message| Source::borrowed(*message);
+
+    String: |text| text.into();
+    Vec<u8>: |bytes| bytes.into();
+    Bytes: |bytes| Source::from(&*bytes);
+    &Bytes: |bytes| Source::from(*bytes);
+    BytesMut: |bytes| bytes.into();
+    OwnedMessage: |message| match message {
+        Self::Text(text) => text.lend(),
+        Self::Binary(bytes) => bytes.lend(),
+    };
+    Cow<'_, str>: |text| match text {
+        Cow::Borrowed(text) => text.lend(),
+        Cow::Owned(text) => text.lend(),
+    };
+    Cow<'_, [u8]>: |bytes| match bytes {
+        Cow::Borrowed(bytes) => bytes.lend(),
+        Cow::Owned(bytes) => bytes.lend(),
+    };
+
+    PreparedMessage: |message| Source::Prepared(message);
+    &PreparedMessage: |message| Source::Prepared(message);
+}
+
+impl<const N: usize> Outgoing for [u8; N] {}
+
+impl<const N: usize> Lend for [u8; N] {
+    #[inline]
+    fn lend(&mut self) -> Source<'_> {
+        Source::borrowed(&*self)
+    }
+}
+
+impl<const N: usize> Outgoing for &[u8; N] {}
+
+impl<const N: usize> Lend for &[u8; N] {
+    #[inline]
+    fn lend(&mut self) -> Source<'_> {
+        Source::borrowed(*self)
+    }
+}

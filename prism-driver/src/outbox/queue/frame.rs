@@ -1,0 +1,68 @@
+//! [`FrameBytes`]: the bytes of a frame that a send queue keeps by reference.
+
+use bytes::{Bytes, BytesMut};
+use prism_core::{Header, OpCode, PreparedMessage};
+
+/// A whole frame whose bytes are not copied into a send queue: either a prepared message, which other connections may
+/// share, or a payload that was the sender's.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameBytes(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Prepared(PreparedMessage),
+    /// Boxed, because most frames are prepared, and a place in a queue should be small.
+    Kept(Box<Kept>),
+}
+
+/// A payload that was the sender's, and its header.
+#[derive(Clone, Debug)]
+struct Kept {
+    header: BytesMut,
+    payload: Bytes,
+}
+
+impl FrameBytes {
+    /// Creates the unmasked frame of a whole message.
+    pub(crate) fn new(opcode: OpCode, payload: Bytes) -> Self {
+        let len = payload.len() as u64;
+        let mut header = BytesMut::with_capacity(Header::MAX_LEN);
+        Header { fin: true, rsv1: false, opcode, mask: None, len }.encode(&mut header);
+        Self(Kind::Kept(Box::new(Kept { header, payload })))
+    }
+
+    /// Returns the length of the frame, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Kind::Prepared(message) => message.frame().len(),
+            Kind::Kept(kept) => kept.header.len() + kept.payload.len(),
+        }
+    }
+
+    /// Returns what follows the first `written` bytes of the frame. It lies in up to two pieces.
+    pub(crate) fn rest(&self, written: usize) -> [&[u8]; 2] {
+        match &self.0 {
+            Kind::Prepared(message) => [&message.frame()[written..], &[]],
+            Kind::Kept(kept) => match kept.header.get(written..) {
+                Some(header) => [header, &kept.payload],
+                None => [&[], &kept.payload[written - kept.header.len()..]],
+            },
+        }
+    }
+
+    /// Returns the address and the length of the bytes that the frame keeps alive. While it is alive, no other bytes
+    /// have the same.
+    pub(crate) fn location(&self) -> (usize, usize) {
+        let bytes = match &self.0 {
+            Kind::Prepared(message) => message.frame(),
+            Kind::Kept(kept) => &kept.payload,
+        };
+        (bytes.as_ptr().addr(), bytes.len())
+    }
+}
+
+impl From<PreparedMessage> for FrameBytes {
+    fn from(message: PreparedMessage) -> Self {
+        Self(Kind::Prepared(message))
+    }
+}

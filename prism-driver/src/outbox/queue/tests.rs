@@ -1,0 +1,162 @@
+//! Tests of the send queue.
+
+use std::io::IoSlice;
+
+use prism_core::{OpCode, Output, PreparedMessage};
+
+use crate::outbox::queue::{MAX_DOUBLED, MAX_PIECES, MIN_SHARED, SendQueue, frame::FrameBytes};
+
+/// Returns a queue with own bytes and with long and short frames, prepared ones and kept payloads, and all its bytes in
+/// one piece.
+fn mixed() -> (SendQueue, Vec<u8>) {
+    let (mut queue, mut all) = (SendQueue::default(), Vec::new());
+    for (i, len) in
+        [MIN_SHARED, 3, MIN_SHARED + 7, MIN_SHARED, 1, MIN_SHARED * 2].into_iter().enumerate()
+    {
+        let payload = vec![i as u8; len];
+        let message = PreparedMessage::new(&payload);
+        if i % 2 == 0 {
+            queue.append(&message);
+        } else {
+            queue.push(FrameBytes::new(OpCode::Binary, payload.into()));
+        }
+        let own = vec![b'a' + i as u8; i % 3];
+        queue.buffer().extend_from_slice(&own);
+        all.extend([message.frame(), &own].concat());
+    }
+    (queue, all)
+}
+
+fn pieces_of(queue: &SendQueue, tail: &[u8]) -> Vec<u8> {
+    let mut pieces = [IoSlice::new(&[]); MAX_PIECES];
+    let count = queue.pieces(tail, &mut pieces);
+    pieces[..count].iter().flat_map(|piece| piece.to_vec()).collect()
+}
+
+#[test]
+fn pieces_are_all_bytes_in_order_after_any_advance() {
+    let all = mixed().1;
+    for first in 0..=all.len() {
+        let mut queue = mixed().0;
+        queue.advance(first);
+        assert_eq!(queue.len(), all.len() - first);
+        assert_eq!(pieces_of(&queue, b"tail"), [&all[first..], b"tail"].concat());
+        queue.advance((all.len() - first) / 2);
+        assert_eq!(pieces_of(&queue, b"").len(), queue.len());
+        queue.advance(queue.len());
+        assert!(queue.is_empty() && queue.contiguous() == Some(b""));
+    }
+}
+
+#[test]
+fn what_is_left_of_a_single_frame_is_returned_without_a_copy() {
+    let mut queue = SendQueue::default();
+    let message = PreparedMessage::new(&[7; MIN_SHARED]);
+    queue.append(&message);
+    for written in [0, 1, MIN_SHARED] {
+        queue.advance(queue.len() - message.frame()[written..].len());
+        let left = queue.contiguous().unwrap();
+        assert!(std::ptr::eq(left, &message.frame()[written..]), "{written} bytes written");
+    }
+    queue.buffer().extend_from_slice(b"more");
+    assert_eq!(queue.contiguous(), None);
+}
+
+#[test]
+fn pieces_beyond_one_write_are_left_for_the_next() {
+    let mut queue = SendQueue::default();
+    let message = PreparedMessage::new(&[7; MIN_SHARED]);
+    (0..MAX_PIECES + 3).for_each(|_| queue.append(&message));
+    let mut writes = Vec::new();
+    while !queue.is_empty() {
+        writes.push(pieces_of(&queue, b"").len() / message.frame().len());
+        queue.advance(pieces_of(&queue, b"").len());
+    }
+    assert_eq!(writes, [MAX_PIECES, 3]);
+}
+
+#[test]
+fn a_large_buffer_is_little_larger_than_its_contents() {
+    for len in [1, 100, 5000, 40_000] {
+        let mut queue = SendQueue::default();
+        while queue.len() < 200_000 {
+            queue.reserve(len);
+            let room = queue.own.capacity() - queue.own.len();
+            assert!(room >= len, "room for {room} of {len} bytes");
+            queue.buffer().extend(std::iter::repeat_n(7, len));
+            let limit = (queue.len() * 17 / 16).max(MAX_DOUBLED * 2);
+            assert!(queue.capacity() <= limit, "{} bytes for {}", queue.capacity(), queue.len());
+            queue.advance(len / 7);
+        }
+        assert!(queue.own.iter().all(|&byte| byte == 7), "the contents are unchanged");
+    }
+}
+
+#[test]
+fn long_frames_are_shared_and_short_ones_are_copied() {
+    let mut queue = SendQueue::default();
+    queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
+    queue.append(&PreparedMessage::new(&[2; MIN_SHARED / 2]));
+    assert_eq!((queue.frames.len(), queue.own.len()), (1, 4 + MIN_SHARED / 2));
+    queue.advance(MIN_SHARED + 4);
+    assert_eq!(queue.frames.len(), 0, "the frame has been written");
+    queue.append(&PreparedMessage::new(&[1; MIN_SHARED]));
+    queue.clear();
+    assert!(queue.frames.is_empty() && queue.is_empty());
+}
+
+#[test]
+fn drop_oldest_keeps_own_bytes_and_a_partly_written_frame() {
+    let all = mixed().1;
+    for first in 0..=all.len() {
+        let mut queue = mixed().0;
+        queue.advance(first);
+        let partly_written = queue.frames.front().filter(|_| queue.front_written > 0);
+        let partly_written = partly_written
+            .map_or_else(Vec::new, |frame| frame.bytes.rest(queue.front_written).concat());
+        let mut kept = [&partly_written, &queue.own[..]].concat();
+        kept.sort_unstable();
+        while queue.drop_oldest() {
+            assert_eq!(queue.len(), pieces_of(&queue, b"").len());
+        }
+        let mut pieces = pieces_of(&queue, b"");
+        pieces.sort_unstable();
+        assert!(pieces == kept, "after {first} bytes");
+        queue.append(&PreparedMessage::new(&[9; MIN_SHARED]));
+        queue.advance(queue.len());
+        assert!(queue.is_empty());
+    }
+}
+
+#[test]
+fn the_payload_of_a_kept_frame_is_written_without_a_copy() {
+    let mut queue = SendQueue::default();
+    let payload = vec![7; 1000];
+    let address = payload.as_ptr();
+    queue.push(FrameBytes::new(OpCode::Text, payload.into()));
+    assert_eq!(queue.len(), 4 + 1000);
+    assert_eq!(pieces_of(&queue, b"")[..5], [0x81, 126, 3, 232, 7]);
+    assert_eq!(queue.contiguous(), None, "the header lies apart");
+    for written in [4, 5, 1003] {
+        queue.advance(queue.len() - (1004 - written));
+        let left = queue.contiguous().expect("only a part of the payload is left");
+        assert_eq!(
+            (left.as_ptr(), left.len()),
+            (address.wrapping_add(written - 4), 1004 - written)
+        );
+    }
+}
+
+#[test]
+fn append_rest_continues_a_frame_wherever_its_writing_stopped() {
+    let payload = [7; 1000];
+    let all = PreparedMessage::new(&payload).frame().to_vec();
+    for written in 0..all.len() {
+        let mut queue = SendQueue::default();
+        queue.buffer().extend_from_slice(&all[written.min(4)..4]);
+        let unwritten = (all.len() - written).min(payload.len());
+        queue.append_rest(FrameBytes::new(OpCode::Binary, payload.to_vec().into()), unwritten);
+        assert_eq!(queue.len(), all.len() - written);
+        assert_eq!(pieces_of(&queue, b""), all[written..], "after {written} bytes");
+    }
+}

@@ -1,0 +1,89 @@
+//! [`Source`]: a message on its way into an outbox, still in the sender's memory.
+
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use prism_core::{Message, OpCode, PreparedMessage};
+
+use crate::outbox::queue::frame::FrameBytes;
+
+/// From this size on, a payload goes to the transport without a copy, if nothing waits ahead of it and it needs no
+/// mask: the copy would cost more than another write. Bytes that have to wait are taken from the sender, if it gives
+/// them away. Otherwise they are copied, or shared with the next connections that are sent the same message.
+pub(super) const LARGE: usize = 16 << 10;
+
+/// A message to be sent, in the form in which the sender holds it. The sender keeps it until an outbox has accepted it.
+pub(crate) enum Source<'m> {
+    Payload(Payload<'m>),
+    /// Encoded, and shared as it is.
+    Prepared(&'m PreparedMessage),
+}
+
+/// A message that has to be encoded. Only a [large](LARGE) one can be taken from its sender.
+pub(crate) enum Payload<'m> {
+    /// Borrowed, so that bytes that have to wait are copied.
+    Message(Message<'m>),
+    /// Binary, and shared with the sender.
+    Bytes(&'m Bytes),
+    /// Text that can be taken.
+    String(&'m mut String),
+    /// Binary, and can be taken.
+    Vec(&'m mut Vec<u8>),
+    /// Binary, and can be taken.
+    BytesMut(&'m mut BytesMut),
+}
+
+macro_rules! takeable {
+    ($($source:ty => $variant:ident),*) => {$(
+        impl<'m> From<$source> for Source<'m> {
+            #[inline]
+            fn from(message: $source) -> Self {
+                Self::Payload(if message.len() < LARGE {
+                    Payload::Message((&*message).into())
+                } else {
+                    Payload::$variant(message)
+                })
+            }
+        }
+    )*};
+}
+
+takeable!(&'m Bytes => Bytes, &'m mut String => String, &'m mut Vec<u8> => Vec, &'m mut BytesMut => BytesMut);
+
+impl<'m> Source<'m> {
+    /// Returns the source of a message that is only borrowed.
+    #[inline]
+    pub(crate) fn borrowed(message: impl Into<Message<'m>>) -> Self {
+        Self::Payload(Payload::Message(message.into()))
+    }
+}
+
+impl Payload<'_> {
+    /// Borrows the message.
+    pub(crate) fn as_message(&self) -> Message<'_> {
+        match self {
+            Self::Message(message) => *message,
+            Self::Bytes(bytes) => Message::Binary(bytes),
+            Self::String(text) => Message::Text(text),
+            Self::Vec(bytes) => Message::Binary(bytes),
+            Self::BytesMut(bytes) => Message::Binary(bytes),
+        }
+    }
+
+    /// Takes the message as an unmasked frame, without a copy. Returns `None` if it is only borrowed.
+    ///
+    /// Spare capacity is given back, so that the frame takes no more memory than it counts. (Allocators usually do that
+    /// without moving the bytes.)
+    pub(super) fn take(&mut self) -> Option<FrameBytes> {
+        let (opcode, payload) = match self {
+            Self::Message(_) => return None,
+            Self::Bytes(bytes) => (OpCode::Binary, bytes.clone()),
+            Self::String(text) => {
+                (OpCode::Text, mem::take(*text).into_bytes().into_boxed_slice().into())
+            }
+            Self::Vec(bytes) => (OpCode::Binary, mem::take(*bytes).into_boxed_slice().into()),
+            Self::BytesMut(bytes) => (OpCode::Binary, mem::take(*bytes).freeze()),
+        };
+        Some(FrameBytes::new(opcode, payload))
+    }
+}
