@@ -195,6 +195,7 @@ impl ConnectionHandler for Rpc {
 async fn run_method(method: Method, peer: Peer, name: String, id: Option<u64>, params: Value) {
     let reply = match method(peer.clone(), name, params).await {
         Ok(result) => Packet { result: Some(result), ..answer(id) },
+        Err(CallError::Peer(error)) => Packet { error: Some(error), ..answer(id) },
         Err(error) => Packet { error: Some(json!(error.to_string())), ..answer(id) },
     };
     if id.is_some() {
