@@ -1,0 +1,26 @@
+//! What the compiler accepts, and what it says when it does not.
+//!
+//! The texts in `fail/*.stderr` are those of Rust 1.95, with which CI runs. Another version may say the same in
+//! other words, so only what is accepted is tested there. After a change of our own texts, run this once with
+//! `TRYBUILD=overwrite`, and read what has changed.
+
+use std::process::Command;
+
+/// The version of Rust whose messages are recorded.
+const RECORDED: &str = "rustc 1.95.";
+
+#[test]
+fn every_form_of_a_message_and_of_a_route_compiles() {
+    trybuild::TestCases::new().pass("pass/*.rs");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let version = Command::new("rustc").arg("--version").output().expect("rustc runs");
+    let version = String::from_utf8_lossy(&version.stdout);
+    if version.starts_with(RECORDED) {
+        trybuild::TestCases::new().compile_fail("fail/*.rs");
+    } else {
+        eprintln!("NOT TESTED: the messages are those of {RECORDED}, and this is {version}");
+    }
+}

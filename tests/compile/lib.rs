@@ -1,0 +1,1 @@
+//! A package of its own, with few dependencies: the tests build them once more.

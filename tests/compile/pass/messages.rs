@@ -1,0 +1,52 @@
+//! Every form of a message can be sent, with `send` and with `try_send`.
+
+use std::{borrow::Cow, error::Error};
+
+use bytes::{Bytes, BytesMut};
+use prism_tokio::{Connection, Message, Outgoing, OwnedMessage, PreparedMessage, SendHalf, Socket};
+
+async fn each(
+    connection: &Connection,
+    message: impl Outgoing + Clone,
+) -> Result<(), Box<dyn Error>> {
+    connection.try_send(message.clone())?;
+    connection.send(message).await?;
+    Ok(())
+}
+
+async fn all(connection: &Connection) -> Result<(), Box<dyn Error>> {
+    let (text, bytes) = (String::from("text"), vec![1, 2, 3]);
+    let (owned, prepared) = (OwnedMessage::Text(text.clone()), PreparedMessage::new("text"));
+    each(connection, "text").await?;
+    each(connection, &text).await?;
+    each(connection, format!("{} {}", 1, 2)).await?;
+    each(connection, Cow::Borrowed("text")).await?;
+    each(connection, &bytes[..]).await?;
+    each(connection, &bytes).await?;
+    each(connection, bytes.clone()).await?;
+    each(connection, Cow::Borrowed(&bytes[..])).await?;
+    each(connection, [1, 2, 3]).await?;
+    each(connection, &[1, 2, 3]).await?;
+    each(connection, b"bytes").await?;
+    each(connection, Bytes::from_static(b"bytes")).await?;
+    each(connection, &Bytes::from_static(b"bytes")).await?;
+    each(connection, BytesMut::new()).await?;
+    each(connection, &BytesMut::new()).await?;
+    each(connection, Message::Text("text")).await?;
+    each(connection, Message::Binary(b"bytes")).await?;
+    each(connection, &owned).await?;
+    each(connection, owned.clone()).await?;
+    each(connection, &prepared).await?;
+    each(connection, prepared.clone()).await
+}
+
+async fn sockets(socket: &Socket, half: &SendHalf) -> Result<(), prism_tokio::SendError> {
+    socket.send("text").await?;
+    socket.send(String::from("text")).await?;
+    half.send(vec![1, 2, 3]).await?;
+    half.send(&PreparedMessage::new("text")).await
+}
+
+fn main() {
+    let _ = (all, sockets);
+}
