@@ -38,7 +38,7 @@ impl Handler for Busy {
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
         connection.try_send(&vec![7; 8 << 20]).expect("there is room");
         self.is_busy.notify_one();
-        pending().await
+        pending::<()>().await;
     }
 }
 

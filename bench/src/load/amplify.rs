@@ -308,8 +308,8 @@ const META: usize = (4 << 10) - 2;
 /// Longer than the window in which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(150);
 
-/// Longer than the time between two lists of the example `rooms`.
-const INTERVAL: Duration = Duration::from_millis(60);
+/// Twice the time between two lists of the example `rooms`.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits until the server's memory has settled, and returns its peak.
 fn settled_peak(server: Process) -> io::Result<u64> {
