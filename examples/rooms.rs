@@ -20,7 +20,9 @@
 //!
 //! Everyone in a room receives `{"room": ROOM, "came": NAME}` when a person joins it, and
 //! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. A list has at most
-//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`.
+//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Lists
+//! and new names are refused if they come too fast. A client that does not read what it is sent misses messages,
+//! and answers too.
 
 use std::{
     collections::HashMap,
@@ -35,10 +37,14 @@ use serde_json::{Value, json};
 
 use crate::prism::{
     Connection, ConnectionId, Disconnect, Handler, Message, Options, Rate, Reply, Runtime, Server,
+    WhenSlow,
 };
 
 /// How many rooms one connection may be in.
 const MAX_ROOMS: usize = 32;
+
+/// How many people may be in a room. Each of them is told who all the others are.
+const MAX_PEOPLE: usize = 200;
 
 /// How many entries a list has.
 const PAGE_LEN: usize = 100;
@@ -51,9 +57,16 @@ const MAX_LINE_LEN: usize = 16 << 10;
 /// joins its rooms at once.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-/// How long the server waits after a list before it reads the next line. A list of rooms costs as much as
-/// a hundred lines, and a new connection could ask for a hundred lists at once.
-const LIST_DELAY: Duration = Duration::from_millis(50);
+/// How many bytes may wait for one client, and then one more message. A quarter of the default: clients share a
+/// long message, but each that does not read holds its own copy of the short ones.
+const MAX_UNSENT: usize = 8 << 10;
+
+/// The minimum time from a list, or from a new name, to the next. A list of rooms costs as much as a hundred lines,
+/// and a new connection could send a hundred at once. A new name is announced in each of the connection's rooms, so
+/// it counts once for each of them.
+///
+/// An earlier line is refused. If the handler slept instead, it would hold the buffer of 64 KiB that the line came in.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 struct RoomsHandler<R> {
     rooms: Rooms,
@@ -63,7 +76,13 @@ struct RoomsHandler<R> {
 
 struct People {
     presence: Presence<Status>,
-    names: Mutex<HashMap<ConnectionId, String>>,
+    users: Mutex<HashMap<ConnectionId, User>>,
+}
+
+struct User {
+    name: String,
+    /// When the connection may send the next expensive line.
+    next_expensive: Duration,
 }
 
 /// What the others in a room see of a person, besides the name.
@@ -74,7 +93,14 @@ struct Status {
 
 impl People {
     fn name(&self, connection: &Connection) -> String {
-        self.names.lock().unwrap()[&connection.id()].clone()
+        self.users.lock().unwrap()[&connection.id()].name.clone()
+    }
+
+    /// Gives a connection a name. Returns the previous one.
+    fn set_name(&self, connection: &Connection, name: &str) -> String {
+        let mut users = self.users.lock().unwrap();
+        let user = users.get_mut(&connection.id()).expect("a user until `on_disconnect`");
+        std::mem::replace(&mut user.name, name.to_owned())
     }
 
     /// Shows a person to all who watch the room. Fails if the room is full.
@@ -105,9 +131,11 @@ impl People {
 
 impl<R: Runtime> RoomsHandler<R> {
     fn new(runtime: R) -> Self {
-        let options = PresenceOptions::default().max_rooms_per_connection(MAX_ROOMS);
+        let options = PresenceOptions::default()
+            .max_rooms_per_connection(MAX_ROOMS)
+            .max_people_per_room(MAX_PEOPLE);
         let presence = Presence::with_options(runtime.clone(), options);
-        let people = Arc::new(People { presence, names: Mutex::default() });
+        let people = Arc::new(People { presence, users: Mutex::default() });
         let options = RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS);
         let rooms = Rooms::with_options(options);
         rooms.on_leave({
@@ -120,13 +148,13 @@ impl<R: Runtime> RoomsHandler<R> {
     /// Gives a connection a name in all its rooms. If one of them refuses it, restores the old name in all.
     fn rename(&self, connection: &Connection, name: &str) -> Result<Value, String> {
         let id = connection.id();
-        let set = |name: &str| self.people.names.lock().unwrap().insert(id, name.to_owned());
-        let before = set(name).unwrap_or_else(|| name.to_owned());
         let rooms = self.rooms.rooms_of(id);
+        self.allow(connection, rooms.len())?;
+        let before = self.people.set_name(connection, name);
         let was_in: Vec<_> = rooms.iter().map(|room| self.people.is_in(room, name)).collect();
         let shown = rooms.iter().try_for_each(|room| self.people.show(connection, room, false));
         if let Err(refused) = shown {
-            set(&before);
+            self.people.set_name(connection, &before);
             for room in &rooms {
                 // Another person may have taken its place meanwhile. Then it leaves that room.
                 if self.people.show(connection, room, false).is_err() {
@@ -174,6 +202,23 @@ impl<R: Runtime> RoomsHandler<R> {
         self.people.show(connection, room, false)
     }
 
+    /// Allows a line that is as expensive as so many [intervals](INTERVAL), unless it comes too soon after the
+    /// previous one.
+    fn allow(&self, connection: &Connection, intervals: usize) -> Result<(), String> {
+        let now = self.runtime.now();
+        let mut users = self.people.users.lock().unwrap();
+        let user = users.get_mut(&connection.id()).expect("a user until `on_disconnect`");
+        let early = user.next_expensive.saturating_sub(now);
+        if early > Duration::ZERO {
+            return Err(format!(
+                "too soon, expected no earlier than in {} ms",
+                early.as_millis() + 1
+            ));
+        }
+        user.next_expensive = now + INTERVAL * intervals as u32; // at most `MAX_ROOMS`
+        Ok(())
+    }
+
     /// Lists the first people in a room.
     fn list_people(&self, room: &str) -> Value {
         let people = self.people.presence.list_after(room, None, PAGE_LEN);
@@ -200,8 +245,8 @@ impl<R: Runtime> RoomsHandler<R> {
                 self.rooms.leave(connection.id(), rest);
                 return Ok(Some(json!({ "left": rest })));
             }
-            "/who" => return Ok(Some(self.list_people(rest))),
-            "/rooms" => return Ok(Some(self.list_rooms(rest))),
+            "/who" => return self.allow(connection, 1).map(|()| Some(self.list_people(rest))),
+            "/rooms" => return self.allow(connection, 1).map(|()| Some(self.list_rooms(rest))),
             "/typing" if is_in(rest) => self.people.show(connection, rest, true)?,
             "/quiet" if is_in(rest) => self.people.show(connection, rest, false)?,
             room if is_in(room) => self.send(connection, room, rest)?,
@@ -233,15 +278,13 @@ fn is_room(room: &str) -> bool {
     is_name(room) && !room.contains(char::is_whitespace) && !room.starts_with('/')
 }
 
-fn asks_for_list(line: &str) -> bool {
-    matches!(line.split(' ').next(), Some("/rooms" | "/who"))
-}
-
 impl<R: Runtime> Handler for RoomsHandler<R> {
     async fn on_connect(&self, connection: &Connection) {
         let name = format!("guest-{:.4}", connection.id());
-        let answer = self.rename(connection, &name).expect("it is not in any room yet");
-        let _ = connection.send(answer.to_string()).await; // fails only if the connection is closing
+        let answer = json!({ "name": name }).to_string();
+        let user = User { name, next_expensive: Duration::ZERO };
+        self.people.users.lock().unwrap().insert(connection.id(), user);
+        let _ = connection.send(answer).await; // fails only if the connection is closing
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -250,14 +293,11 @@ impl<R: Runtime> Handler for RoomsHandler<R> {
         if let Some(answer) = self.execute(connection, line).unwrap_or_else(refused) {
             let _ = connection.send(answer.to_string()).await; // fails only if the connection is closing
         }
-        if asks_for_list(line) {
-            let _ = self.runtime.sleep(LIST_DELAY).await;
-        }
     }
 
     // By now the connection has left its rooms, and that has been announced.
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.people.names.lock().unwrap().remove(&connection.id());
+        self.people.users.lock().unwrap().remove(&connection.id());
     }
 }
 
@@ -267,7 +307,13 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
-    let options = Options::default().max_message_size(MAX_LINE_LEN).message_rate(Some(RATE));
+    let options = Options::default()
+        .max_message_size(MAX_LINE_LEN)
+        .message_rate(Some(RATE))
+        .high_water_mark(MAX_UNSENT)
+        // No `send` waits: a handler that waits holds the buffer of 64 KiB that its message came in, and for that a
+        // client would only have to ask and not read.
+        .when_slow(WhenSlow::DropNewest);
     let server = Server::bind(address)
         .await?
         .options(options)

@@ -22,6 +22,15 @@ pub fn allow_descriptors(count: usize) {
     setrlimit(Resource::Nofile, raised).expect("the soft limit may be raised up to the hard one");
 }
 
+/// Lowers the soft limit of file descriptors for this process to `count`.
+///
+/// # Panics
+/// If the operating system refuses that.
+pub fn limit_descriptors(count: usize) {
+    let limit = Rlimit { current: Some(count as u64), ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, limit).expect("the soft limit may be lowered");
+}
+
 /// Returns the number of open file descriptors of this process.
 ///
 /// # Panics

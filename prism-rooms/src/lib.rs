@@ -100,8 +100,8 @@
 //! 5. **A new member is sent all later messages**: every message that is sent after [`join`](Rooms::join) has
 //!    returned, and none that was sent before `join` was called. A message that is sent during the call may or may
 //!    not be among them.
-//! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB, by
-//!    [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
+//! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB and one
+//!    message, by [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
 //!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
 //!    counts the members that miss it. If a gap would make the rest useless, you can close those members
 //!    instead, with [`or_close`](Recipients::or_close). If a member's handler has chosen `DropOldest` or

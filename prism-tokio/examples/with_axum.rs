@@ -116,6 +116,11 @@ fn go_away(device: &Connection) {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
+    serve(&address, HTTP_TIMEOUT).await
+}
+
+/// Serves until a signal asks for the end, and all connections are closed.
+pub(crate) async fn serve(address: &str, http_timeout: Duration) -> std::io::Result<()> {
     let mut shutdown_signal = pin!(signals::shutdown_signal()?);
     let permits = Arc::new(Semaphore::new(MAX_WEBSOCKETS as usize));
     let notifier = Arc::new(Notifier { devices: Mutex::default(), permits: permits.clone() });
@@ -139,7 +144,7 @@ async fn main() -> std::io::Result<()> {
         };
         let (routes, shutdown) = (routes.clone(), shutdown.clone());
         tokio::spawn(async move {
-            serve_http(stream, routes, shutdown).await;
+            serve_http(stream, routes, http_timeout, shutdown).await;
             drop(permit);
         });
     }
@@ -154,14 +159,19 @@ async fn main() -> std::io::Result<()> {
 }
 
 /// Serves HTTP on a connection until it becomes a WebSocket, its time is over, or the server shuts down.
-async fn serve_http(stream: TcpStream, routes: Router, mut shutdown: watch::Receiver<()>) {
+async fn serve_http(
+    stream: TcpStream,
+    routes: Router,
+    http_timeout: Duration,
+    mut shutdown: watch::Receiver<()>,
+) {
     let _ = stream.set_nodelay(true); // notifications are small, and must not wait
     let service = TowerToHyperService::new(routes);
     let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let mut http = pin!(http.with_upgrades());
     tokio::select! {
         _ = &mut http => return,
-        _ = timeout(HTTP_TIMEOUT, shutdown.changed()) => http.as_mut().graceful_shutdown(),
+        _ = timeout(http_timeout, shutdown.changed()) => http.as_mut().graceful_shutdown(),
     }
     let _ = timeout(GRACE, http).await; // a request in progress is still answered
 }

@@ -226,6 +226,9 @@ function bareClient() {
   return { opened, says, closed };
 }
 
+/** Waits until the server allows the next list. */
+const listInterval = () => new Promise(resolve => setTimeout(resolve, 60));
+
 async function withoutThePage() {
   await check('a client without the page can use all commands', async () => {
     const eve = bareClient();
@@ -238,11 +241,13 @@ async function withoutThePage() {
     assert(again.presence === 'state' && again.people[0].key === 'Eve', `joining again is answered with ${JSON.stringify(again)}`);
     const { people } = await eve.says('who', '/who attic');
     assert(people.join() === 'Eve', `${people} are in the attic`);
+    await listInterval();
     const { rooms } = await eve.says('rooms', '/rooms');
     const attic = rooms.find(({ room }) => room === 'attic');
     assert(attic?.members === 1, `the rooms are ${JSON.stringify(rooms)}`);
     assert((await eve.says('text', 'attic anyone?')).text === 'anyone?', 'another text arrived');
     await eve.says('left', '/leave attic');
+    await listInterval();
     const after = await eve.says('rooms', '/rooms');
     assert(!after.rooms.some(({ room }) => room === 'attic'), 'the room is still there');
   });
@@ -257,6 +262,31 @@ async function withoutThePage() {
     eve.says('nothing', `room-1 ${'x'.repeat(20_000)}`);
     const code = await eve.closed;
     assert(code === 1009, `it was closed with ${code}`);
+  });
+}
+
+async function tooSoon() {
+  await check('lists and new names are refused if they come too soon', async () => {
+    const eve = bareClient();
+    await eve.opened;
+    const isRefused = ({ error }) => assert(/^too soon, expected no earlier than in \d+ ms$/.test(error), error);
+    // In no room, a new name costs nothing.
+    for (const name of ['Eve', 'Eva']) await eve.says('name', `/name ${name}`);
+    await eve.says('of', '/rooms');
+    isRefused(await eve.says('error', '/rooms'));
+    isRefused(await eve.says('error', '/who attic'));
+    isRefused(await eve.says('error', '/name Evi'));
+    await listInterval();
+    await eve.says('of', '/who attic');
+    await listInterval();
+    // In 32 rooms, it costs as much as 32 lists.
+    await eve.says('name', ...Array.from({ length: 32 }, (_, number) => `/join room-${number}`), '/name Evi');
+    const refused = await eve.says('error', '/name Eve');
+    isRefused(refused);
+    assert(parseInt(refused.error.match(/\d+/)) > 500, `32 rooms do not count: ${refused.error}`);
+    const bob = bareClient();
+    await bob.opened;
+    await bob.says('of', '/rooms'); // each client has its own time
   });
 }
 
@@ -282,12 +312,14 @@ async function manyRooms() {
       const rooms = Array.from({ length: 32 }, (_, room) => `/join many-${number}-${room}`);
       await client.says('who', ...rooms, '/who attic');
     }
+    await listInterval();
     const { rooms, of } = await clients[0].says('rooms', '/rooms');
     assert(rooms.length === 100, `${rooms.length} are listed`);
     assert(of >= 128, `there are ${of}`);
     const names = rooms.map(({ room }) => room);
     assert(names.join() === names.toSorted().join(), `they are out of order: ${names}`);
     const known = Array.from({ length: 4 }, (_, number) => Array.from({ length: 32 }, (_, room) => `many-${number}-${room}`)).flat().sort();
+    await listInterval();
     const next = await clients[0].says('rooms', `/rooms ${names.at(-1)}`);
     const all = [...names, ...next.rooms.map(({ room }) => room)];
     assert(all.length === of, `${all.length} are on two pages`);
@@ -302,6 +334,7 @@ const browser = await launch();
 try {
   await within(120, twoPeople(browser));
   await within(40, withoutThePage());
+  await within(40, tooSoon());
   await within(40, badNames());
   await within(40, manyRooms());
 } catch (error) {

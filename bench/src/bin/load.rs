@@ -6,8 +6,9 @@
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
 //! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
-//! load residents|renewals ADDR [--connections N] [--seconds SECONDS]
-//! load askers ADDR [--connections N] [--depth N] [--seconds SECONDS]
+//! load residents ADDR [--connections N] [--together] [--seconds SECONDS]
+//! load renewals ADDR [--connections N] [--seconds SECONDS]
+//! load askers ADDR --kind rooms|name [--connections N] [--depth N] [--seconds SECONDS]
 //! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
@@ -20,7 +21,7 @@
 //! - `crowd` prints bytes per connection at the peak, in all and beyond idle.
 //! - `talk`, `ping` and `arrivals` print `COUNT P50_NS P99_NS MAX_NS BUSY`. The last is the share of a core
 //!   that the server used.
-//! - `flood` prints bytes per second, `askers` answers per second, and `renewals` the number of dropped
+//! - `flood` prints bytes per second, `askers` answered lines per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
@@ -47,6 +48,7 @@ struct Arguments {
     warm_up: Duration,
     duration: Duration,
     fresh: bool,
+    together: bool,
     kind: String,
     path: String,
     every: Duration,
@@ -95,9 +97,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let kind = arguments.kind.parse()?;
             println!("{}", Flood { kind, attackers: connections, duration }.run(address)?);
         }
-        "residents" => Residents { connections, duration }.run(address)?,
+        "residents" => {
+            Residents { connections, together: arguments.together, duration }.run(address)?;
+        }
         "askers" => {
-            let askers = Askers { attackers: connections, questions: depth, duration };
+            let question = arguments.kind.parse()?;
+            let askers = Askers { question, attackers: connections, questions: depth, duration };
             println!("{}", askers.run(address)?);
         }
         "renewals" => println!("{}", Renewals { peers: connections, duration }.run(address)?),
@@ -147,6 +152,7 @@ impl Arguments {
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
             fresh: false,
+            together: false,
             kind: String::new(),
             path: "/".into(),
             every: Duration::from_millis(5),
@@ -165,6 +171,7 @@ impl Arguments {
                 "--path" => arguments.path = value()?,
                 "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
                 "--fresh" => arguments.fresh = true,
+                "--together" => arguments.together = true,
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }

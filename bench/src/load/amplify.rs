@@ -12,9 +12,10 @@ use prism_core::OpCode;
 
 use super::{
     Payload, Process,
-    client::{self, Client, Site},
+    client::{self, Client, PING, READ_SIZE, Site},
     crowd,
     flood::frame,
+    rooms::joins,
 };
 
 /// What a connection counts for besides the bytes that are sent on it: a SYN and an ACK, with their IP
@@ -41,9 +42,14 @@ pub struct Attack {
 /// All attacks.
 pub const ATTACKS: &[Attack] = &[
     Attack { name: "chat", run: Attacker::broadcast_to_unread_members },
+    Attack { name: "chat-small", run: Attacker::chat_with_unread_members },
     Attack { name: "pages", run: Attacker::leave_pages_unread },
+    Attack { name: "large-pages", run: Attacker::leave_pages_unread },
     Attack { name: "rate", run: Attacker::exceed_the_message_rate },
     Attack { name: "say", run: Attacker::flood_a_room_with_unread_members },
+    Attack { name: "rooms-small", run: Attacker::chat_in_a_room_with_unread_members },
+    Attack { name: "lists-unread", run: Attacker::leave_lists_unread },
+    Attack { name: "lists-at-once", run: Attacker::ask_for_lists_at_once },
     Attack { name: "presence", run: Attacker::change_before_unread_watchers },
     Attack { name: "watch-again", run: Attacker::watch_again_unread },
     Attack { name: "crowd", run: Attacker::send_at_once },
@@ -92,6 +98,14 @@ impl Attacker {
         self.each(&frame(OpCode::Text, true, &vec![b'a'; MAX_MESSAGE]))
     }
 
+    /// The same members, and as many short messages as they can be made to miss.
+    fn chat_with_unread_members(&mut self) -> io::Result<()> {
+        self.open("/ws", 2000)?;
+        self.open("/ws", 1)?;
+        self.each(&frame(OpCode::Text, true, b"a").repeat(30_000))?;
+        self.wait_until_handled()
+    }
+
     /// A thousand requests for a page that is never read.
     fn leave_pages_unread(&mut self) -> io::Result<()> {
         self.connect(1000, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -111,6 +125,47 @@ impl Attacker {
         self.each(&frame(OpCode::Text, true, b"/join a"))?;
         let line = ["a ".as_bytes(), &vec![b'\x01'; (16 << 10) - 2]].concat();
         self.each(&frame(OpCode::Text, true, &line).repeat(50))
+    }
+
+    /// A thousand members of a room, nearly all of whom do not read, while fifty send short messages as fast as they
+    /// may. All have the same name, because the number of people in a room is limited.
+    fn chat_in_a_room_with_unread_members(&mut self) -> io::Result<()> {
+        let line = |line: &str| frame(OpCode::Text, true, line.as_bytes());
+        let join = [line("/name a"), line("/join a")].concat();
+        self.open("/ws", 950)?;
+        self.each(&join)?;
+        self.open("/ws", 50)?;
+        self.each(&join)?;
+        self.each(&line("a").repeat(98))?;
+        self.wait_until_handled()
+    }
+
+    /// A thousand peers that ask for as many long lists as they can be made to miss, and do not read them.
+    fn leave_lists_unread(&mut self) -> io::Result<()> {
+        self.fill_a_list()?;
+        self.open("/ws", 1000)?;
+        for _ in 0..60 {
+            self.each(&frame(OpCode::Text, true, b"/rooms"))?;
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
+    }
+
+    /// Two thousand peers that ask for a long list at the same moment.
+    fn ask_for_lists_at_once(&mut self) -> io::Result<()> {
+        self.fill_a_list()?;
+        self.open("/ws", 2000)?;
+        let (poll, clients) = self.groups.last_mut().expect("it was just opened");
+        crowd::talk(poll, clients, &frame(OpCode::Text, true, b"/rooms"), self.server)
+    }
+
+    /// Opens rooms with names of the maximum length, enough for a list of the maximum length.
+    fn fill_a_list(&mut self) -> io::Result<()> {
+        for connection in 0..4 {
+            self.open("/ws", 1)?;
+            self.each(&joins(connection))?;
+        }
+        Ok(())
     }
 
     // ---- presence
@@ -213,6 +268,21 @@ impl Attacker {
         Ok(())
     }
 
+    /// Reads on the WebSockets that were opened last, until the server has handled everything sent on them.
+    fn wait_until_handled(&mut self) -> io::Result<()> {
+        self.each(PING)?;
+        let (poll, clients) = self.groups.last_mut().expect("some were opened");
+        let mut events = mio::Events::with_capacity(1024);
+        let (mut buffer, mut pongs) = (vec![0; READ_SIZE], 0);
+        while pongs < clients.len() {
+            client::wait(poll, &mut events)?;
+            for event in &events {
+                pongs += clients[event.token().0].receive(&mut buffer)?.pongs;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens this many TCP connections, and sends these bytes on each.
     fn connect(&mut self, count: usize, bytes: &[u8]) -> io::Result<()> {
         for _ in 0..count {
@@ -237,6 +307,9 @@ const META: usize = (4 << 10) - 2;
 
 /// Longer than the window in which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(150);
+
+/// Twice the time between two lists of the example `rooms`.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits until the server's memory has settled, and returns its peak.
 fn settled_peak(server: Process) -> io::Result<u64> {

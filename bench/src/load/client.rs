@@ -27,6 +27,9 @@ pub(super) struct Site {
     request: Rc<[u8]>,
 }
 
+/// An empty ping, masked with zeros.
+pub(super) const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+
 /// An empty pong, masked with zeros.
 const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 

@@ -33,7 +33,7 @@ pub use self::{
     payload::Payload,
     process::Process,
     renewals::Renewals,
-    rooms::{Askers, Residents},
+    rooms::{Askers, Question, Residents},
     sample::Sample,
     talk::Talk,
 };

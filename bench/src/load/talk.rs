@@ -11,12 +11,9 @@ use mio::{Events, Poll};
 
 use super::{
     Latency, Payload, Process, Sample,
-    client::{self, Client, PATIENCE, Site},
+    client::{self, Client, PATIENCE, PING, Site},
     span::Span,
 };
-
-/// An empty ping, masked with zeros.
-const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
 
 /// One connection that expects an answer to each frame.
 #[derive(Clone, Copy, Debug)]

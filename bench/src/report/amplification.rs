@@ -24,12 +24,33 @@ const ATTACKS: &[(&str, Target, &str)] = &[
         Target::Example("chat"),
         "`chat`: 2,000 members that do not read, and one message of 1 MiB",
     ),
+    (
+        "chat-small",
+        Target::Example("chat"),
+        "`chat`: 2,000 members that do not read, and one that sends 30,000 times 1 B",
+    ),
     ("pages", Target::Example("rooms"), "`rooms`: 1,000 requests for its page, unread"),
+    ("large-pages", Target::Server("prism-page"), "1,000 requests for a page of 1 MiB, unread"),
     ("rate", Target::Example("rooms"), "`rooms`: 1,000 peers above the rate of messages"),
     (
         "say",
         Target::Example("rooms"),
         "`rooms`: 60 members that do not read, and ten that send 16 KiB fifty times",
+    ),
+    (
+        "rooms-small",
+        Target::Example("rooms"),
+        "`rooms`: 950 members that do not read, and 50 that send 1 B a hundred times",
+    ),
+    (
+        "lists-unread",
+        Target::Example("rooms"),
+        "`rooms`: 1,000 peers that request 60 lists of 100 rooms each, and do not read",
+    ),
+    (
+        "lists-at-once",
+        Target::Example("rooms"),
+        "`rooms`: 2,000 peers that request a list of 100 rooms at the same moment",
     ),
     (
         "presence",
@@ -42,6 +63,8 @@ const ATTACKS: &[(&str, Target, &str)] = &[
         "presence: the same, but the watchers request the state again and again",
     ),
     ("crowd", Target::Server("prism-tokio"), "echo: 4,096 peers that send at the same moment"),
+    ("crowd", Target::Server("prism-smol"), "the same, on smol"),
+    ("crowd", Target::Server("prism-async-std"), "the same, on async-std"),
     ("busy", Target::Server("prism-busy"), "2,000 peers that send a byte to a busy handler"),
     (
         "empty-fragments",

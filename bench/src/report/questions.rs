@@ -1,4 +1,5 @@
-//! How long a good client of the example `rooms` waits while attackers list the rooms.
+//! How long a good client of the example `rooms` waits while attackers send lines that cost the server far more
+//! than their senders.
 
 use std::{error::Error, fmt::Write};
 
@@ -11,22 +12,38 @@ use super::{
 /// Each is in 32 rooms, the maximum. (Each end of a connection is a descriptor, and a process has 20,000.)
 const RESIDENTS: &str = "5000";
 
+/// How many are in the same 32 rooms when attackers change their names there. They read all of it.
+const TOGETHER: &str = "190";
+
 const ATTACKERS: &str = "4";
 
-/// How many requests each attacker sends at once, at most what a connection may send without a pause.
-const QUESTIONS: [&str; 2] = ["1", "100"];
+/// How many lists each attacker requests at once: one, or as many as a connection may without a pause.
+const LISTS: [&str; 2] = ["1", "100"];
+
+/// How many names each attacker sends at once. Before that, it joins 32 rooms.
+const NAMES: [&str; 3] = ["0", "1", "60"];
 
 const WARM_UP: &str = "0.5";
 const SECONDS: &str = "4";
 
-/// How long the attackers send requests, and how long the residents stay for all rounds.
+/// How long the attackers send lines, and how long the residents stay for all rounds.
 const ASK: &str = "5.5";
 const STAY: &str = "120";
 
 const ROUNDS: usize = 3;
 
+const TABLE: &str =
+    "| | p50 | p99 | max | lines per second | server's core used |\n|---|--:|--:|--:|--:|--:|\n";
+
 /// Measures with and without attackers.
 pub(super) fn questions() -> Result<String, Box<dyn Error>> {
+    let mut page = lists()?;
+    page.push('\n');
+    page.push_str(&names()?);
+    Ok(page)
+}
+
+fn lists() -> Result<String, Box<dyn Error>> {
     let server = Running::start_example("rooms")?;
     let mut residents = server.load("residents")?;
     residents.args(["--connections", RESIDENTS, "--seconds", STAY]);
@@ -36,25 +53,48 @@ pub(super) fn questions() -> Result<String, Box<dyn Error>> {
         "The example `rooms` with 160,000 rooms of one member, whose names have the maximum length \
          ({memory} MiB), and {ATTACKERS} attackers that send `/rooms` this many times at once, and then \
          reconnect. The times are how long a good client waits for the pong to a ping, of which it sends one \
-         every 5 ms; the best of {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n\
-         | | p50 | p99 | max | answers per second | server's core used |\n|---|--:|--:|--:|--:|--:|\n"
+         every 5 ms; the best of {ROUNDS} rounds of {SECONDS} s, in milliseconds:\n\n{TABLE}"
     );
-    let quiet = Waited::best(ROUNDS, || ping(&server))?;
+    measure(&server, "rooms", &LISTS, &mut page)?;
+    Ok(page)
+}
+
+fn names() -> Result<String, Box<dyn Error>> {
+    let server = Running::start_example("rooms")?;
+    let mut residents = server.attackers("residents")?;
+    residents.args(["--connections", TOGETHER, "--together", "--seconds", STAY]);
+    let _residents = Background::start(&mut residents)?;
+    let mut page = format!(
+        "The same with 32 rooms of {TOGETHER} members, who read, and {ATTACKERS} attackers that join all of them, \
+         send `/name` this many times at once (0: they only join), and then reconnect:\n\n{TABLE}"
+    );
+    measure(&server, "name", &NAMES, &mut page)?;
+    Ok(page)
+}
+
+/// Measures without attackers, and with attackers that send each number of these lines.
+fn measure(
+    server: &Running,
+    kind: &str,
+    numbers: &[&str],
+    page: &mut String,
+) -> Result<(), Box<dyn Error>> {
+    let quiet = Waited::best(ROUNDS, || ping(server))?;
     writeln!(page, "| no attackers |{} | {:.0} % |", row(&quiet), quiet.busy * 100.0)?;
-    for questions in QUESTIONS {
+    for number in numbers {
         let mut answers = String::new();
         let asked = Waited::best(ROUNDS, || {
             let mut askers = server.attackers("askers")?;
-            askers.args(["--connections", ATTACKERS, "--depth", questions, "--seconds", ASK]);
-            let mut askers = Background::start(&mut askers)?;
-            let waited = ping(&server)?;
+            askers.args(["--kind", kind, "--connections", ATTACKERS, "--depth", number]);
+            let mut askers = Background::start(askers.args(["--seconds", ASK]))?;
+            let waited = ping(server)?;
             answers = grouped(askers.line()?.parse()?);
             Ok(waited)
         })?;
         let (row, busy) = (row(&asked), asked.busy * 100.0);
-        writeln!(page, "| each {questions} |{row} {answers} | {busy:.0} % |")?;
+        writeln!(page, "| each {number} |{row} {answers} | {busy:.0} % |")?;
     }
-    Ok(page)
+    Ok(())
 }
 
 fn ping(server: &Running) -> Result<Waited, Box<dyn Error>> {

@@ -2,7 +2,7 @@
 
 use std::{future::pending, io};
 
-use prism_driver::{Connection, Handler, Message};
+use prism_driver::{Connection, Handler, Message, Reply};
 use prism_rooms::Presence;
 
 use super::{announce, on_tokio};
@@ -16,6 +16,17 @@ pub(super) fn busy(address: &str, threads: usize) -> io::Result<()> {
 /// sends `watch` starts to watch the room again.
 pub(super) fn presence(address: &str, threads: usize) -> io::Result<()> {
     serve(address, threads, || Shown(Presence::new(prism_tokio::Tokio)))
+}
+
+/// Runs a server that has a page of 1 MiB.
+pub(super) fn page(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        let server = prism_tokio::Server::bind(address).await?;
+        announce(server.local_addr()?);
+        let page = Reply::html(vec![b'a'; 1 << 20]);
+        server.get("/", move |_| page.clone()).serve().await;
+        Ok(())
+    })?
 }
 
 /// Serves with default options, because those of the benchmarks allow larger messages.

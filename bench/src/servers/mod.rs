@@ -51,6 +51,7 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
     Server::that_broadcasts("prism-rooms", prism::rooms_on_tokio),
     Server::that_is_attacked("prism-busy", attacked::busy),
+    Server::that_is_attacked("prism-page", attacked::page),
     Server::that_is_attacked("prism-presence", attacked::presence),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),

@@ -1,5 +1,8 @@
 //! The number of the current batch, which this thread's sends are added to. [`batch`](crate::connection::batch) writes
 //! the batches; an outbox only has to know whether it is already part of the current one.
+//!
+//! While a thread ends, the destructors of its thread-locals may still send, or drop a session, when the one here is
+//! gone. They count as code outside of sessions.
 
 use std::{
     cell::Cell,
@@ -26,12 +29,12 @@ pub(crate) enum SessionPoll {
 
 /// Returns the number of the batch that the calling session adds to, or `None` outside of sessions.
 pub(crate) fn current() -> Option<u64> {
-    match SESSION_POLL.get() {
+    match SESSION_POLL.try_with(Cell::get).unwrap_or(SessionPoll::None) {
         SessionPoll::None => None,
         SessionPoll::Numbered(number) => Some(number),
         SessionPoll::Quiet => {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            SESSION_POLL.set(SessionPoll::Numbered(number));
+            replace(SessionPoll::Numbered(number));
             Some(number)
         }
     }
@@ -39,10 +42,14 @@ pub(crate) fn current() -> Option<u64> {
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
 pub(crate) fn enter() -> SessionPoll {
-    SESSION_POLL.replace(SessionPoll::Quiet)
+    replace(SessionPoll::Quiet)
 }
 
 /// Ends a session's turn. Returns whether the session has sent anything to others.
 pub(crate) fn leave(interrupted: SessionPoll) -> bool {
-    matches!(SESSION_POLL.replace(interrupted), SessionPoll::Numbered(_))
+    matches!(replace(interrupted), SessionPoll::Numbered(_))
+}
+
+fn replace(next: SessionPoll) -> SessionPoll {
+    SESSION_POLL.try_with(|poll| poll.replace(next)).unwrap_or(SessionPoll::None)
 }

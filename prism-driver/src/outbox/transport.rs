@@ -186,10 +186,10 @@ impl OutboxState {
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
-            if let Some(queue) = &mut self.queue
-                && tail.is_empty()
-            {
-                // Nothing may come between a head and its payload.
+            // This adds no pong between a head and its payload. A payload comes only with an idle outbox, and a pong that
+            // was held back was added here before the outbox became idle. (The outboxes that can also become idle
+            // because messages are dropped, those with `DropOldest`, never write a payload like this.)
+            if let Some(queue) = &mut self.queue {
                 self.outbound.poll_pong(&mut **queue);
             }
         };
