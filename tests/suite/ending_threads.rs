@@ -46,7 +46,7 @@ impl Handler for Busy {
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        connection.try_send(&pattern(8 << 20)).expect("there is room"); // more than sockets take
+        connection.try_send(pattern(8 << 20)).expect("there is room"); // more than sockets take
         self.other.try_send(message).expect("an open connection");
         self.is_busy.open();
         Gate::closed().pass().await;
