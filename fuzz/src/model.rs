@@ -8,7 +8,7 @@ use prism_driver::{SendError, TrySendError, WhenSlow};
 use crate::{common::frame::Frame, view::Snapshot};
 
 /// What a droppable message counts besides its bytes.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 176;
 
 /// All accepted frames that were not dropped, in the order in which they have to leave.
 pub struct Model {
