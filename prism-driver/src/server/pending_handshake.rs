@@ -112,6 +112,8 @@ impl<N: Network> PendingHandshake<N> {
                 Err(left.as_mut().await)
             });
             match until(network, deadline, permit.run_until_evicted(turn)).await {
+                // A shutdown lets all requests in the queue go, but not to be authorized.
+                Some(Some(Ok(running))) if running.is_evicted() => return None,
                 Some(Some(Ok(running))) => permit.exchange(running),
                 Some(Some(Err(error))) => return Some(Err(error.into())),
                 Some(None) => return None,

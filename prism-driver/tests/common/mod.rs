@@ -4,6 +4,7 @@
 
 pub mod cancellation;
 pub mod flood;
+pub mod gatekeeper;
 pub mod handlers;
 pub mod http;
 pub mod net;
