@@ -49,8 +49,10 @@ fn at_most_max_authorizations_run_and_the_rest_waits_in_order() {
         }
         assert_eq!((sim.now(), server.stats.counts().open), (ms(300), 5));
     });
-    let begins: Vec<_> = server.log.lines().into_iter().filter(|it| it.ends_with("begins")).collect();
-    let expected = ["0: a begins", "0: b begins", "100: c begins", "100: d begins", "200: e begins"];
+    let begins: Vec<_> =
+        server.log.lines().into_iter().filter(|it| it.ends_with("begins")).collect();
+    let expected =
+        ["0: a begins", "0: b begins", "100: c begins", "100: d begins", "200: e begins"];
     assert_eq!(begins, expected);
 }
 
@@ -77,7 +79,8 @@ fn a_request_that_comes_when_a_place_is_free_does_not_overtake() {
             opens(io).await;
         }
     });
-    let begins: Vec<_> = server.log.lines().into_iter().filter(|it| it.ends_with("begins")).collect();
+    let begins: Vec<_> =
+        server.log.lines().into_iter().filter(|it| it.ends_with("begins")).collect();
     assert_eq!(begins, ["0: a begins", "100: b begins", "200: c begins", "300: last begins"]);
 }
 
@@ -131,7 +134,9 @@ fn waiting_requests_hold_up_no_other_handshake_and_no_page() {
         let _free = open_free(&server).await;
         for (target, status) in [("/page", 200), ("/nowhere", 404)] {
             let mut io = server.net.connect_raw().unwrap().0;
-            io.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.unwrap();
+            io.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())
+                .await
+                .unwrap();
             let answer = read_to_end(&mut io).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         }

@@ -22,10 +22,14 @@ use crate::{
         stats::NotUpgraded,
         undecided::Undecided,
     },
-    session::{Session, read_buffer::ReadBuffer},
+    session::{
+        Session,
+        read_buffer::{HEAD_READ, ReadBuffer},
+    },
 };
 
-/// How many bytes are read while the application decides on a request. More can wait in the kernel.
+/// How many bytes are read at most while the application decides on a request. More can wait in the kernel. They take
+/// no more memory than that, because a buffer with so few bytes is [replaced by a small one](ReadBuffer::shrink).
 const MAX_EARLY: usize = 16 << 10;
 
 /// An accepted transport that is in its handshake, or that gets a plain answer.
@@ -167,13 +171,14 @@ impl<N: Network> PendingHandshake<N> {
 }
 
 /// Returns when the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
-/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile.
+/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile. Once that is [`MAX_EARLY`], nothing
+/// more is read, so the peer cannot be seen to leave.
 async fn left(
     stream: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     wants_upgrade: bool,
 ) -> io::Error {
-    while read_buffer.received().is_none_or(|received| received.len() < MAX_EARLY) {
+    while read_buffer.received().map_or(0, |it| it.len()) + HEAD_READ <= MAX_EARLY {
         match read_buffer.fill(stream).await {
             Ok(0) if wants_upgrade => return io::ErrorKind::UnexpectedEof.into(),
             Ok(0) => break,
@@ -181,5 +186,6 @@ async fn left(
             Err(error) => return error,
         }
     }
+    read_buffer.shrink();
     pending().await
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::AsyncWriteExt;
-use prism_driver::{
-    Reply, Request, Runtime, Server, ServerOptions, ServerStats, Shutdown, shared,
-};
+use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats, Shutdown, shared};
 
 use super::{
     handlers::{Echo, Log},
