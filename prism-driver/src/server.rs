@@ -366,7 +366,8 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, routes, policy, options, stats, .. } = self;
+        let Self { network, listener, routes, policy, mut options, stats, .. } = self;
+        options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let websockets = WebSockets::new(network, options, stats);
         let router = routes.activate(&websockets, &policy);
         let acceptor = Acceptor::new(ServerShared::new(websockets, router));
