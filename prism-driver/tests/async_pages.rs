@@ -5,17 +5,17 @@ mod common;
 use std::io::ErrorKind;
 
 use common::{
-    gatekeeper::request,
-    handlers::Log,
+    handlers::{Echo, Log},
     http::{read_to_end, shake_hands},
     ms,
     net::Net,
     pipe::{End, Script},
     s,
     sim::Sim,
+    site::{request, send, start},
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats};
+use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
 
 struct Site {
     net: Net,
@@ -25,26 +25,26 @@ struct Site {
 }
 
 /// Starts a server with a page that takes as long as its query says.
-fn start(sim: &Sim, options: ServerOptions) -> Site {
-    let (net, log) = (Net::new(sim), Log::default());
-    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+fn site(sim: &Sim, options: ServerOptions) -> Site {
+    let log = Log::default();
     let clerk = (sim.clone(), log.clone());
-    let server = bound
-        .options(options)
-        .get("/slow/{name}", move |request| slow(clerk.clone(), request))
-        .get("/fast", |_| Reply::html("fast"))
-        .get("/call", |request| {
-            assert_eq!(request.method(), "POST", "on purpose");
-            async { Reply::html("never") }
-        })
-        .get("/poll", |request: Request| async move {
-            assert_eq!(request.method(), "POST", "on purpose");
-            Reply::html("never")
-        })
-        .websocket("/chat", common::handlers::Echo);
-    let stats = server.stats();
-    sim.spawn(server.serve());
-    sim.run(sim.settle());
+    let mut stats = ServerStats::default();
+    let net = start(sim, |server| {
+        stats = server.stats();
+        server
+            .options(options)
+            .get("/slow/{name}", move |request| slow(clerk.clone(), request))
+            .get("/fast", |_| Reply::html("fast"))
+            .get("/call", |request| {
+                assert_eq!(request.method(), "POST", "on purpose");
+                async { Reply::html("never") }
+            })
+            .get("/poll", |request: Request| async move {
+                assert_eq!(request.method(), "POST", "on purpose");
+                Reply::html("never")
+            })
+            .websocket("/chat", Echo)
+    });
     Site { net, stats, log }
 }
 
@@ -68,10 +68,7 @@ impl Drop for Noted {
 
 impl Site {
     async fn ask(&self, first_line: &str) -> (End, Script) {
-        let (mut io, script) = self.net.connect_raw().unwrap();
-        let request = format!("{first_line} HTTP/1.1\r\nHost: a\r\n\r\n");
-        io.write_all(request.as_bytes()).await.unwrap();
-        (io, script)
+        send(&self.net, format!("{first_line} HTTP/1.1\r\nHost: a\r\n\r\n")).await
     }
 
     async fn answer(&self, first_line: &str) -> String {
@@ -82,7 +79,7 @@ impl Site {
 #[test]
 fn a_page_may_wait_and_knows_its_request() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         let answer = site.answer("GET /slow/caf%C3%A9?500").await;
         assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
@@ -97,7 +94,7 @@ fn a_page_may_wait_and_knows_its_request() {
 #[test]
 fn a_head_request_gets_the_head_of_a_slow_page() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         let answer = site.answer("HEAD /slow/x?500").await;
         assert!(answer.starts_with("HTTP/1.1 201 ") && answer.ends_with("\r\n\r\n"), "{answer}");
@@ -117,7 +114,7 @@ fn a_head_request_gets_the_head_of_a_slow_page() {
 #[test]
 fn a_page_later_than_the_handshake_timeout_gets_503() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         let mut in_time = site.ask("GET /slow/in_time?9999").await.0;
         let mut late = site.ask("GET /slow/late?10001").await.0;
@@ -132,7 +129,7 @@ fn a_page_later_than_the_handshake_timeout_gets_503() {
 #[test]
 fn a_client_that_ends_its_side_still_gets_its_page() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         for early in [0, 100, 100_000] {
             let (mut io, _) = site.ask("GET /slow/x?500").await;
@@ -147,7 +144,7 @@ fn a_client_that_ends_its_side_still_gets_its_page() {
 #[test]
 fn a_client_that_resets_cancels_its_page() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         let (_io, script) = site.ask("GET /slow/x?5000").await;
         sim.pass(s(1)).await;
@@ -164,7 +161,7 @@ fn a_client_that_resets_cancels_its_page() {
 #[test]
 fn a_panic_in_the_function_or_its_future_gets_500() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default());
+    let site = site(&sim, ServerOptions::default());
     sim.run(async {
         for line in ["GET /call", "GET /poll"] {
             let answer = site.answer(line).await;
@@ -179,7 +176,7 @@ fn a_panic_in_the_function_or_its_future_gets_500() {
 #[test]
 fn a_page_that_is_not_ready_counts_as_a_handshake() {
     let sim = Sim::default();
-    let site = start(&sim, ServerOptions::default().max_handshakes(1));
+    let site = site(&sim, ServerOptions::default().max_handshakes(1));
     sim.run(async {
         let (mut slow, _) = site.ask("GET /slow/x?5000").await;
         sim.settle().await;
@@ -193,21 +190,18 @@ fn a_page_that_is_not_ready_counts_as_a_handshake() {
 #[test]
 fn a_page_and_a_route_may_have_the_same_path() {
     let sim = Sim::default();
-    let net = Net::new(&sim);
-    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let server = bound
-        .get("/chat", async |_| Reply::html("a page"))
-        .websocket("/chat", common::handlers::Echo)
-        .authorize(async |_| Err::<(), _>(Reply::text(401, "no")));
-    sim.spawn(server.serve());
+    let net = start(&sim, |server| {
+        server
+            .get("/chat", async |_| Reply::html("a page"))
+            .websocket("/chat", Echo)
+            .authorize(async |_| Err::<(), _>(Reply::text(401, "no")))
+    });
     sim.run(async {
         for (request, end) in [
             ("GET /chat HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), "a page"),
             (request("/chat"), "no"),
         ] {
-            let (mut io, _) = net.connect_raw().unwrap();
-            io.write_all(request.as_bytes()).await.unwrap();
-            let answer = read_to_end(&mut io).await;
+            let answer = read_to_end(&mut send(&net, request).await.0).await;
             assert!(answer.ends_with(end), "{answer}");
         }
     });

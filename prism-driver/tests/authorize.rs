@@ -5,7 +5,7 @@ mod common;
 use std::io::ErrorKind;
 
 use common::{
-    gatekeeper::{Gatekeeper, request},
+    gatekeeper::Gatekeeper,
     handlers::{Echo, Log, MessageLog},
     http::{read_head, read_to_end},
     ms,
@@ -14,10 +14,11 @@ use common::{
     pipe::{End, Script},
     s,
     sim::Sim,
+    site::{request, send, start},
     text,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{IntoRoute, Options, Reply, Request, Runtime, Server, shared};
+use prism_driver::{IntoRoute, Options, Reply, Request, Runtime, shared};
 
 // ---- the deadline
 
@@ -166,8 +167,6 @@ fn frame(payload: &str) -> Vec<u8> {
 
 /// Starts a server that authorizes each request for `/chat` after a second.
 fn after_a_second(sim: &Sim, chat: impl IntoRoute<Net>) -> Net {
-    let net = Net::new(sim);
-    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     let clock = sim.clone();
     let authorize = move |_: Request| {
         let wait = clock.sleep(s(1));
@@ -176,9 +175,7 @@ fn after_a_second(sim: &Sim, chat: impl IntoRoute<Net>) -> Net {
             Ok::<_, Reply>(())
         }
     };
-    sim.spawn(bound.authorize(authorize).websocket("/chat", chat).serve());
-    sim.run(sim.settle());
-    net
+    start(sim, |server| server.authorize(authorize).websocket("/chat", chat))
 }
 
 fn logging(sim: &Sim) -> (Net, Log) {
@@ -242,9 +239,8 @@ fn early_messages_are_subject_to_the_limits_of_the_route() {
     let small = shared(Echo).options(Options::default().max_message_size(10));
     let net = after_a_second(&sim, small);
     sim.run(async {
-        let (mut io, _) = net.connect_raw().unwrap();
         let early = [request("/chat").as_bytes(), &frame("short"), &frame("far too long")].concat();
-        io.write_all(&early).await.unwrap();
+        let (mut io, _) = send(&net, early).await;
         assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
         let mut peer = Peer::open(io);
         assert_eq!(peer.next().await, text("short"));

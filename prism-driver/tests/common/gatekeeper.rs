@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, bounded};
-use futures_lite::AsyncWriteExt;
 use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats, Shutdown, shared};
 
 use super::{
     handlers::{Echo, Log},
-    http::REQUEST,
     ms,
     net::Net,
     pipe::{End, Script},
     sim::Sim,
+    site::{request, send},
 };
 
 /// A server on which `/chat` is authorized, and `/free` and the page `/page` are not.
@@ -60,15 +59,8 @@ impl Gatekeeper {
 
     /// Sends an upgrade request for this target.
     pub async fn ask_for(&self, target: &str) -> (End, Script) {
-        let (mut io, script) = self.net.connect_raw().unwrap();
-        io.write_all(request(target).as_bytes()).await.unwrap();
-        (io, script)
+        send(&self.net, request(target)).await
     }
-}
-
-/// Returns an upgrade request for this target.
-pub fn request(target: &str) -> String {
-    REQUEST.replace("/chat?room=1", target)
 }
 
 async fn authorize((sim, log): (Sim, Log), request: Request) -> Result<(), Reply> {

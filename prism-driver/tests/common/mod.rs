@@ -11,6 +11,7 @@ pub mod net;
 pub mod peer;
 pub mod pipe;
 pub mod sim;
+pub mod site;
 pub mod sockets;
 
 use std::{io, time::Duration};
