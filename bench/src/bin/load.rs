@@ -8,6 +8,7 @@
 //! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
 //! load residents|renewals ADDR [--connections N] [--seconds SECONDS]
 //! load askers ADDR [--connections N] [--depth N] [--seconds SECONDS]
+//! load authorize ADDR --pid PID [--path PATH] [--connections N] [--seconds SECONDS] [--some-leave]
 //! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
@@ -22,6 +23,8 @@
 //!   that the server used.
 //! - `flood` prints bytes per second, `askers` answers per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
+//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS MAX_NS LEFT GROWTH`: of the
+//!   handshakes, the number of clients that left, and the growth of the server's memory in bytes.
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
 //! A text payload is `text-BYTES`.
@@ -29,7 +32,7 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
-    ATTACKS, Arrivals, Askers, Broadcast, Crowd, Deliveries, Echo, Flood, Handshakes, Idle,
+    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Crowd, Deliveries, Echo, Flood, Handshakes, Idle,
     Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
 };
 
@@ -47,6 +50,7 @@ struct Arguments {
     warm_up: Duration,
     duration: Duration,
     fresh: bool,
+    some_leave: bool,
     kind: String,
     path: String,
     every: Duration,
@@ -101,6 +105,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", askers.run(address)?);
         }
         "renewals" => println!("{}", Renewals { peers: connections, duration }.run(address)?),
+        "authorize" => {
+            let Authorized { handshakes, left, growth } =
+                arguments.authorize().run(address, server)?;
+            println!("{handshakes} {left} {growth}");
+        }
         "attack" => {
             let attack = ATTACKS.iter().find(|attack| attack.name == arguments.kind);
             let attack = attack.ok_or_else(|| format!("no attack is called {}", arguments.kind))?;
@@ -119,6 +128,11 @@ impl Arguments {
     const fn broadcast(&self) -> Broadcast {
         let Self { connections: members, silent, payload, depth, warm_up, duration, .. } = *self;
         Broadcast { members, silent, payload, depth, warm_up, duration }
+    }
+
+    fn authorize(&self) -> Authorize {
+        let Self { connections: clients, duration, some_leave, .. } = *self;
+        Authorize { path: self.path.clone(), clients, duration, some_leave }
     }
 
     /// Measures how long the server takes to answer.
@@ -147,6 +161,7 @@ impl Arguments {
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
             fresh: false,
+            some_leave: false,
             kind: String::new(),
             path: "/".into(),
             every: Duration::from_millis(5),
@@ -165,6 +180,7 @@ impl Arguments {
                 "--path" => arguments.path = value()?,
                 "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
                 "--fresh" => arguments.fresh = true,
+                "--some-leave" => arguments.some_leave = true,
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }

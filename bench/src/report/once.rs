@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::{
-    amplification::amplification, floods::floods, idle::many_idle, in_memory::in_memory,
+    amplification::amplification, authorize::authorize, floods::floods, idle::many_idle, in_memory::in_memory,
     questions::questions, sharing::sharing, silence::silence, slow::slow,
 };
 
@@ -62,6 +62,12 @@ pub const ONCE: &[Once] = &[
         takes: "three minutes",
         heading: "Handshakes among silent peers",
         measure: silence,
+    },
+    Once {
+        name: "authorize",
+        takes: "two minutes",
+        heading: "A good client while others are authorized",
+        measure: authorize,
     },
     Once {
         name: "amplification",
