@@ -84,6 +84,24 @@ fn the_time_in_the_queue_counts_towards_the_deadline() {
     assert_eq!(begun[..4], expected);
 }
 
+#[test]
+fn a_request_that_waits_until_its_deadline_is_never_authorized() {
+    let sim = Sim::default();
+    let server = Gatekeeper::start(&sim, |options| options.max_authorizations = 1);
+    sim.run(async {
+        let (mut waits, _) = server.net.connect_raw().unwrap();
+        sim.pass(s(2)).await;
+        let mut runs = server.ask("runs", s(9)).await.0;
+        sim.settle().await;
+        waits.write_all(request("/chat?name=waits&ms=0").as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut waits).await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!((sim.now(), server.stats.counts().refused.timed_out), (s(10), 1));
+        assert!(read_head(&mut runs).await.starts_with("HTTP/1.1 101 "));
+    });
+    assert_eq!(server.log.lines(), ["2000: runs begins", "11000: runs ends"]);
+}
+
 // ---- peers that leave
 
 /// Asserts that a peer that leaves in this way is noticed at once, while its authorization runs and while it waits,
