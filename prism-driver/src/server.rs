@@ -185,9 +185,12 @@ impl<N: Network> Server<N> {
     ///
     /// `page` returns a [`Reply`], or a future of one. It runs on a runtime thread and should not block, because other
     /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
-    /// [handshake timeout](crate::Options::handshake_timeout), a 503. A page that is the same for everyone is served
-    /// without a copy if it is kept as `Bytes`; see [`Reply`]. The headers of a page determine how caches treat it; by default,
-    /// only replies with a status of 400 or above [forbid caching](Reply#caching).
+    /// [handshake timeout](crate::Options::handshake_timeout), a 503. Its future is dropped if the connection is reset.
+    /// Until it is ready, the request counts [as a handshake](ServerOptions::max_handshakes), which may be evicted.
+    ///
+    /// A page that is the same for everyone is served without a copy if it is kept as `Bytes`; see [`Reply`]. The
+    /// headers of a page determine how caches treat it; by default, only replies with a status of 400 or above [forbid
+    /// caching](Reply#caching).
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reply, Server};
@@ -300,8 +303,12 @@ impl<N: Network> Server<N> {
     ///
     /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
     /// otherwise, the answer is a 503. A [limited number](ServerOptions::max_authorizations) of them run at the same
-    /// time. If the peer disconnects meanwhile, the future is dropped. If it panics, the answer is a 500. It should not
-    /// block its thread, because other connections wait for that thread.
+    /// time. If it panics, the answer is a 500. It should not block its thread, because other connections wait for that
+    /// thread.
+    ///
+    /// The future is dropped before it is ready if it is late, if the peer disconnects, and in a
+    /// [shutdown](Self::serve_until). What the peer sends in the meantime is kept for the connection: up to 16 KiB are
+    /// read, and the rest waits in the operating system. A peer that has sent more cannot be seen to disconnect.
     #[must_use]
     pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
     where
@@ -367,7 +374,8 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, routes, policy, options, stats, .. } = self;
+        let Self { network, listener, routes, policy, mut options, stats, .. } = self;
+        options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let websockets = WebSockets::new(network, options, stats);
         let router = routes.activate(&websockets, &policy);
         let acceptor = Acceptor::new(ServerShared::new(websockets, router));

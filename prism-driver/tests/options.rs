@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prism_driver::{ClientOptions, Config, Options, Rate, ServerOptions};
+use prism_driver::{ClientOptions, Config, Options, Rate, ServerOptions, WhenSlow};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -15,6 +15,7 @@ fn every_limit_has_its_documented_default() {
         max_connections,
         max_handshakes,
         max_pages,
+        max_authorizations,
         max_buffered,
         shutdown_grace,
         shutdown_spread,
@@ -28,6 +29,7 @@ fn every_limit_has_its_documented_default() {
         write_timeout,
         min_write_rate,
         message_rate,
+        when_slow,
         ..
     } = connection;
     assert_eq!(protocol.max_message_size, 1 << 20);
@@ -45,9 +47,11 @@ fn every_limit_has_its_documented_default() {
     assert_eq!(min_write_rate, 240);
     assert_eq!(max_buffered, 256 << 20);
     assert_eq!(message_rate, None);
+    assert_eq!(when_slow, WhenSlow::Wait);
     assert_eq!(max_connections, 65_536);
     assert_eq!(max_handshakes, 4096);
     assert_eq!(max_pages, 1024);
+    assert_eq!(max_authorizations, 1024);
     assert_eq!(shutdown_grace, s(10));
     assert_eq!(shutdown_spread, s(5));
 }
@@ -67,7 +71,8 @@ fn each_setter_sets_its_own_limit() {
         .high_water_mark(10)
         .write_timeout(s(11))
         .min_write_rate(12)
-        .message_rate(Some(Rate { per_second: 13, burst: 14 }));
+        .message_rate(Some(Rate { per_second: 13, burst: 14 }))
+        .when_slow(WhenSlow::Close);
     let mut fields = Options::default();
     fields.protocol.max_headers = 1;
     fields.protocol.max_message_size = 2;
@@ -82,6 +87,7 @@ fn each_setter_sets_its_own_limit() {
     fields.write_timeout = s(11);
     fields.min_write_rate = 12;
     fields.message_rate = Some(Rate { per_second: 13, burst: 14 });
+    fields.when_slow = WhenSlow::Close;
     assert_eq!(format!("{set:?}"), format!("{fields:?}"));
     assert_eq!(set.max_headers(15).protocol.max_headers, 15);
 }
@@ -95,7 +101,8 @@ fn each_server_and_client_setter_sets_its_own_limit() {
         .max_pages(4)
         .max_buffered(5)
         .shutdown_grace(s(6))
-        .shutdown_spread(s(7));
+        .shutdown_spread(s(7))
+        .max_authorizations(8);
     let mut fields = ServerOptions::default();
     fields.connection.high_water_mark = 1;
     fields.max_connections = 2;
@@ -104,6 +111,7 @@ fn each_server_and_client_setter_sets_its_own_limit() {
     fields.max_buffered = 5;
     fields.shutdown_grace = s(6);
     fields.shutdown_spread = s(7);
+    fields.max_authorizations = 8;
     assert_eq!(format!("{set:?}"), format!("{fields:?}"));
 
     let set = ClientOptions::default().connect_timeout(s(1)).connection(fields.connection);

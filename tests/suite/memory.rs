@@ -14,9 +14,11 @@ use super::support::{
     pattern,
     peer::{BINARY, PING, Peer, TEXT},
     server::{TestServer, serve, serve_echo},
+    wait_until,
 };
 use crate::prism::{
-    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Reply, WhenSlow,
+    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Reply, Request,
+    ServerOptions, WhenSlow,
 };
 
 const MIB: usize = 1 << 20;
@@ -121,6 +123,48 @@ fn a_thousand_pending_connections_hold_no_buffers() {
         // This includes the raw peers.
         assert!(cost < 4 * MIB, "{cost} bytes for 1000 connections");
         eprintln!("a thousand pending connections and their raw peers: {cost} bytes");
+    });
+}
+
+#[test]
+fn a_pending_authorization_costs_its_head_and_what_is_read_early() {
+    in_own_process(&a_pending_authorization_costs_its_head_and_what_is_read_early, || {
+        const COUNT: usize = 1000;
+        for (running, early) in
+            [(1, 0), (COUNT, 0), (COUNT, 3 << 10), (COUNT, 16 << 10), (COUNT, 1 << 16)]
+        {
+            let gate = Gate::closed();
+            let passes = gate.clone();
+            let server = serve(|server| {
+                let options = ServerOptions::default().max_authorizations(running);
+                let authorize = move |_: Request| {
+                    let gate = passes.clone();
+                    async move {
+                        gate.pass().await;
+                        Err::<(), _>(Reply::text(401, "no"))
+                    }
+                };
+                server.options(options).authorize(authorize).websocket("/", Echo)
+            });
+            let request = [Peer::request("/").as_bytes(), &vec![0; early]].concat();
+            let mut peers = Vec::with_capacity(COUNT);
+            let cost = peak_heap(|| {
+                for number in 1..=COUNT {
+                    let mut peer = server.dial();
+                    peer.write(&request);
+                    peers.push(peer);
+                    wait_until("it is accepted", || {
+                        server.stats().counts().in_handshake == number as u64
+                    });
+                }
+            }) / COUNT;
+            eprintln!(
+                "{running} authorizations run, with {early} early bytes: {cost} bytes for each"
+            );
+            assert!(cost < 4096 + early.min(16 << 10), "{cost} bytes with {early} early bytes");
+            gate.open();
+            server.stop();
+        }
     });
 }
 

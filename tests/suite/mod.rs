@@ -3,6 +3,7 @@
 
 mod across;
 mod attacks;
+mod authorize;
 mod back_pressure;
 mod blocking;
 mod budget;

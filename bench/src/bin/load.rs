@@ -9,6 +9,7 @@
 //! load residents ADDR [--connections N] [--together] [--seconds SECONDS]
 //! load renewals ADDR [--connections N] [--seconds SECONDS]
 //! load askers ADDR --kind rooms|name [--connections N] [--depth N] [--seconds SECONDS]
+//! load authorize ADDR --pid PID [--path PATH] [--connections N] [--seconds SECONDS] [--some-leave]
 //! load attack ADDR --pid PID --kind NAME
 //! ```
 //!
@@ -23,6 +24,8 @@
 //!   that the server used.
 //! - `flood` prints bytes per second, `askers` answered lines per second, and `renewals` the number of dropped
 //!   peers. Each first prints a line when it has begun.
+//! - `authorize` first prints a line when it has begun, and then `COUNT P50_NS P99_NS MAX_NS LEFT GROWTH`: of the
+//!   handshakes, the number of clients that left, and the growth of the server's memory in bytes.
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
 //! A text payload is `text-BYTES`.
@@ -30,8 +33,8 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
-    ATTACKS, Arrivals, Askers, Broadcast, Crowd, Deliveries, Echo, Flood, Handshakes, Idle,
-    Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
+    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Crowd, Deliveries, Echo, Flood,
+    Handshakes, Idle, Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
 };
 
 /// How long to wait for the last handshakes.
@@ -49,6 +52,7 @@ struct Arguments {
     duration: Duration,
     fresh: bool,
     together: bool,
+    some_leave: bool,
     kind: String,
     path: String,
     every: Duration,
@@ -106,6 +110,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", askers.run(address)?);
         }
         "renewals" => println!("{}", Renewals { peers: connections, duration }.run(address)?),
+        "authorize" => {
+            let Authorized { handshakes, left, growth } =
+                arguments.authorize().run(address, server)?;
+            println!("{handshakes} {left} {growth}");
+        }
         "attack" => {
             let attack = ATTACKS.iter().find(|attack| attack.name == arguments.kind);
             let attack = attack.ok_or_else(|| format!("no attack is called {}", arguments.kind))?;
@@ -124,6 +133,11 @@ impl Arguments {
     const fn broadcast(&self) -> Broadcast {
         let Self { connections: members, silent, payload, depth, warm_up, duration, .. } = *self;
         Broadcast { members, silent, payload, depth, warm_up, duration }
+    }
+
+    fn authorize(&self) -> Authorize {
+        let Self { connections: clients, duration, some_leave, .. } = *self;
+        Authorize { path: self.path.clone(), clients, duration, some_leave }
     }
 
     /// Measures how long the server takes to answer.
@@ -153,6 +167,7 @@ impl Arguments {
             duration: Duration::from_millis(500),
             fresh: false,
             together: false,
+            some_leave: false,
             kind: String::new(),
             path: "/".into(),
             every: Duration::from_millis(5),
@@ -172,6 +187,7 @@ impl Arguments {
                 "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
                 "--fresh" => arguments.fresh = true,
                 "--together" => arguments.together = true,
+                "--some-leave" => arguments.some_leave = true,
                 _ => return Err(format!("unknown argument {word}").into()),
             }
         }

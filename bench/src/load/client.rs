@@ -120,6 +120,11 @@ impl Client {
         }
     }
 
+    /// Returns whether the handshake is done.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
     /// Reads everything available.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Seen> {
         let mut all = Seen::default();
@@ -210,7 +215,7 @@ pub(super) fn open(
         wait(poll, &mut events)?;
         for event in &events {
             let client = &mut clients[event.token().0];
-            if matches!(client.stage, Stage::Open) {
+            if client.is_open() {
                 client.answer_pings(&mut buffer)?; // opening many may take longer than the pong timeout
             } else if client.advance(event, &mut buffer)? {
                 opened += 1;

@@ -2,6 +2,7 @@
 
 mod amplify;
 mod arrivals;
+mod authorize;
 mod broadcast;
 mod client;
 mod crowd;
@@ -23,6 +24,7 @@ mod talk;
 pub use self::{
     amplify::{ATTACKS, Attack},
     arrivals::Arrivals,
+    authorize::{Authorize, Authorized},
     broadcast::{Broadcast, Deliveries},
     crowd::Crowd,
     echo::Echo,

@@ -1,6 +1,7 @@
 //! Runs all measurements, interleaved, and reports the results.
 
 mod amplification;
+mod authorize;
 mod cells;
 mod contestants;
 mod floods;

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use super::{
-    amplification::amplification, floods::floods, idle::many_idle, in_memory::in_memory,
-    questions::questions, sharing::sharing, silence::silence, slow::slow,
+    amplification::amplification, authorize::authorize, floods::floods, idle::many_idle,
+    in_memory::in_memory, questions::questions, sharing::sharing, silence::silence, slow::slow,
 };
 
 /// Something that is measured once.
@@ -62,6 +62,12 @@ pub const ONCE: &[Once] = &[
         takes: "three minutes",
         heading: "Handshakes among silent peers",
         measure: silence,
+    },
+    Once {
+        name: "authorize",
+        takes: "two minutes",
+        heading: "A good client while others are authorized",
+        measure: authorize,
     },
     Once {
         name: "amplification",

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 mod attacked;
+mod authorizing;
 mod bare;
 #[cfg(feature = "peers")]
 mod echo;
@@ -53,6 +54,8 @@ pub const SERVERS: &[Server] = &[
     Server::that_is_attacked("prism-busy", attacked::busy),
     Server::that_is_attacked("prism-page", attacked::page),
     Server::that_is_attacked("prism-presence", attacked::presence),
+    Server::that_is_attacked("prism-authorize-tokio", authorizing::on_tokio),
+    Server::that_is_attacked("prism-authorize-smol", authorizing::on_smol),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
     Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),

@@ -76,7 +76,7 @@ fn options() -> ServerOptions {
     options
 }
 
-struct Echo;
+pub(super) struct Echo;
 
 impl Handler for Echo {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {

@@ -78,8 +78,9 @@ pub struct ServerOptions {
     ///
     /// Choose a value many times as large as the largest message that you send. Peers that do read, but more slowly
     /// than you send, are counted as well: if a few large messages are enough to reach the limit, such peers are
-    /// aborted even though they read. A value below the high-water mark counts as that mark. A connection is not
-    /// aborted while it is the only one that counts.
+    /// aborted even though they read. A value below the high-water mark, of the server or of any
+    /// [route](crate::Route::options), counts as that mark. A connection is not aborted while it is the only one that
+    /// counts.
     ///
     /// Each server has a limit of its own. Clients, [`serve_stream`](crate::serve_stream) and
     /// [`serve_upgraded`](crate::serve_upgraded) have none.

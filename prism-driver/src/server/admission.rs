@@ -77,8 +77,10 @@ impl<N: Network> Admission<N> {
             }
             // An eviction is not the only way to make room: a handshake that completes releases its permit, too.
             let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
+            // And an authorization that ends with a refusal is a handshake again, which can be evicted.
             let [handshakes, pages, queued] = self.evictable().map(|pool| pool.until(changed));
-            let released = or(or(handshakes, pages), queued);
+            let released =
+                or(or(handshakes, pages), or(queued, self.authorizations.until(changed)));
             until(network, due, or(released, registry.until(changed))).await;
         }
         self.handshakes.take(network.now())

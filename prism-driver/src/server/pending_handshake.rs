@@ -22,10 +22,14 @@ use crate::{
         stats::NotUpgraded,
         undecided::Undecided,
     },
-    session::{Session, read_buffer::ReadBuffer},
+    session::{
+        Session,
+        read_buffer::{HEAD_READ, ReadBuffer},
+    },
 };
 
-/// How many bytes are read while the application decides on a request. More can wait in the kernel.
+/// How many bytes are read at most while the application decides on a request. More can wait in the kernel. They take
+/// no more memory than that, because a buffer with so few bytes is [replaced by a small one](ReadBuffer::shrink).
 const MAX_EARLY: usize = 16 << 10;
 
 /// An accepted transport that is in its handshake, or that gets a plain answer.
@@ -112,6 +116,8 @@ impl<N: Network> PendingHandshake<N> {
                 Err(left.as_mut().await)
             });
             match until(network, deadline, permit.run_until_evicted(turn)).await {
+                // A shutdown lets all requests in the queue go, but not to be authorized.
+                Some(Some(Ok(running))) if running.is_evicted() => return None,
                 Some(Some(Ok(running))) => permit.exchange(running),
                 Some(Some(Err(error))) => return Some(Err(error.into())),
                 Some(None) => return None,
@@ -165,13 +171,14 @@ impl<N: Network> PendingHandshake<N> {
 }
 
 /// Returns when the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
-/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile.
+/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile. Once that is [`MAX_EARLY`], nothing
+/// more is read, so the peer cannot be seen to leave.
 async fn left(
     stream: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     wants_upgrade: bool,
 ) -> io::Error {
-    while read_buffer.received().is_none_or(|received| received.len() < MAX_EARLY) {
+    while read_buffer.received().map_or(0, |it| it.len()) + HEAD_READ <= MAX_EARLY {
         match read_buffer.fill(stream).await {
             Ok(0) if wants_upgrade => return io::ErrorKind::UnexpectedEof.into(),
             Ok(0) => break,
@@ -179,5 +186,6 @@ async fn left(
             Err(error) => return error,
         }
     }
+    read_buffer.shrink();
     pending().await
 }

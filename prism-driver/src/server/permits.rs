@@ -1,5 +1,5 @@
-//! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favor of new ones. A server
-//! has one pool for handshakes and one for pages.
+//! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favor of new ones. A server has
+//! pools for handshakes, for pages, and for authorizations.
 
 use std::{
     collections::BTreeMap,
@@ -24,19 +24,18 @@ pub(crate) struct PermitPool {
     inner: Mutex<Inner>,
     /// A permit was released, or all were evicted.
     released: Notice,
-    /// The task at the head of the queue has a permit, or has stopped waiting.
-    head_vacated: Notice,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     /// The permits that are not evicted, by number; the lowest number is the oldest permit.
     admitted: BTreeMap<u64, Admitted>,
+    /// The tasks that wait for a permit, by number, with the wakers of those that are not first. (A [`Notice`] would
+    /// not do: a task that comes while the first one is only about to run could take its place.)
+    waiting: BTreeMap<u64, Option<Waker>>,
     next_number: u64,
     /// How many permits are evicted but not released yet.
     evicting: usize,
-    /// Whether a task is at the head of the queue for a permit.
-    has_head: bool,
     /// Whether further permits are evicted at once.
     closed: bool,
 }
@@ -66,8 +65,11 @@ pub(crate) struct Permit {
     since: Duration,
 }
 
-/// The head of the queue for a permit, vacated when dropped.
-struct QueueHead<'a>(&'a PermitPool);
+/// A place in the queue for a permit. Given up when dropped.
+struct QueuePlace<'a> {
+    pool: &'a PermitPool,
+    number: u64,
+}
 
 impl Occupancy {
     /// Returns when the oldest permit may be evicted in favor of a new one; `None` if a permit is free.
@@ -84,7 +86,6 @@ impl PermitPool {
             min_time,
             inner: Mutex::default(),
             released: Notice::new(),
-            head_vacated: Notice::new(),
         })
     }
 
@@ -107,8 +108,7 @@ impl PermitPool {
     /// Returns a permit at once, whether or not one is free.
     pub(crate) fn take(self: &Arc<Self>, now: Duration) -> Permit {
         let mut inner = self.lock();
-        let number = inner.next_number;
-        inner.next_number += 1;
+        let number = inner.take_number();
         if inner.closed {
             inner.evicting += 1;
         } else {
@@ -118,9 +118,10 @@ impl PermitPool {
     }
 
     /// Returns a permit as soon as one is free, or as soon as the oldest has had its minimum time and is evicted.
-    /// Waiting tasks queue: only the one at the head watches the permits.
+    /// Waiting tasks queue, in the order in which they came: only the first one watches the permits.
     pub(crate) async fn acquire(self: &Arc<Self>, runtime: &impl Runtime) -> Permit {
-        let _head = self.wait_for_head().await;
+        let place = self.join_queue();
+        poll_fn(|cx| place.poll_first(cx)).await;
         while let Some(due) = self.occupancy().next_eviction() {
             if due <= runtime.now() {
                 self.evict_oldest();
@@ -154,10 +155,32 @@ impl PermitPool {
         }
     }
 
-    async fn wait_for_head(&self) -> QueueHead<'_> {
-        let became_head = || !std::mem::replace(&mut self.lock().has_head, true);
-        self.head_vacated.wait_until(became_head).await;
-        QueueHead(self)
+    fn join_queue(&self) -> QueuePlace<'_> {
+        let mut inner = self.lock();
+        let number = inner.take_number();
+        inner.waiting.insert(number, None);
+        QueuePlace { pool: self, number }
+    }
+
+    /// Leaves the task's waker where `find` says. Returns whether it has found a place for it.
+    fn leave_waker(
+        &self,
+        cx: &Context<'_>,
+        find: impl Fn(&mut Inner) -> Option<&mut Option<Waker>>,
+    ) -> bool {
+        match find(&mut self.lock()) {
+            None => return false,
+            Some(Some(waker)) if waker.will_wake(cx.waker()) => return true,
+            Some(_) => {}
+        }
+        // A waker is foreign code: it is neither cloned nor dropped under the pool's lock.
+        let waker = cx.waker().clone();
+        let mut inner = self.lock();
+        let Some(place) = find(&mut inner) else { return false };
+        let previous = place.replace(waker);
+        drop(inner);
+        drop(previous);
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -187,25 +210,38 @@ impl Permit {
         or(future.map(Some), poll_fn(|cx| self.poll_evicted(cx).map(|()| None)))
     }
 
+    /// Returns whether the permit is evicted.
+    pub(crate) fn is_evicted(&self) -> bool {
+        !self.pool.lock().admitted.contains_key(&self.number)
+    }
+
     fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
-        let is_current = |admitted: &Admitted| {
-            admitted.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker()))
-        };
-        match self.pool.lock().admitted.get(&self.number) {
-            None => return Poll::Ready(()),
-            Some(admitted) if is_current(admitted) => return Poll::Pending,
-            Some(_) => {}
-        }
-        // A waker is foreign code: it is neither cloned nor dropped under the pool's lock.
-        let waker = cx.waker().clone();
-        let mut inner = self.pool.lock();
-        let Some(admitted) = inner.admitted.get_mut(&self.number) else {
-            return Poll::Ready(());
-        };
-        let previous = admitted.waker.replace(waker);
-        drop(inner);
-        drop(previous);
-        Poll::Pending
+        let is_held = self.pool.leave_waker(cx, |inner| {
+            inner.admitted.get_mut(&self.number).map(|admitted| &mut admitted.waker)
+        });
+        if is_held { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+impl Inner {
+    const fn take_number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Returns whether this task has waited for the longest time of all that wait for a permit.
+    fn is_first(&self, number: u64) -> bool {
+        self.waiting.first_key_value().is_some_and(|(first, _)| *first == number)
+    }
+}
+
+impl QueuePlace<'_> {
+    fn poll_first(&self, cx: &Context<'_>) -> Poll<()> {
+        let waits = self.pool.leave_waker(cx, |inner| {
+            if inner.is_first(self.number) { None } else { inner.waiting.get_mut(&self.number) }
+        });
+        if waits { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
@@ -223,9 +259,15 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for QueueHead<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
-        self.0.lock().has_head = false;
-        self.0.head_vacated.notify(1);
+        let mut inner = self.pool.lock();
+        let was_first = inner.is_first(self.number);
+        let own = inner.waiting.remove(&self.number);
+        let next = inner.waiting.first_entry().filter(|_| was_first);
+        let next = next.and_then(|mut next| next.get_mut().take());
+        drop(inner);
+        drop(own); // outside the lock, because it is a waker
+        next.into_iter().for_each(wakeups::wake);
     }
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use cookie::Cookie;
+use percent_encoding::percent_decode_str;
 use prism_core::OwnedRequest;
 
 use crate::server::path_map::Params;
@@ -96,26 +97,34 @@ impl Request {
         self.head.header_all(name)
     }
 
-    /// Returns the value of a cookie, percent-decoded, or `None` if the client sent none of this name. Of several, it
-    /// returns the first, which has the most specific path (RFC 6265 §5.4). Malformed cookies are skipped.
+    /// Returns the value of a cookie, without quotes around it, percent-decoded, or `None` if the client sent none of
+    /// this name. Of several, it returns the first, which has the most specific path (RFC 6265 §5.4). Bytes that are
+    /// not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without a name or without `=`
+    /// is skipped.
+    ///
+    /// The name is case-sensitive, and is not decoded: `%5F%5FHost-id` is not `__Host-id`, which browsers protect.
     ///
     /// A browser sends the cookies of your site whichever page opens the connection: a server that identifies its users
     /// by cookies has to check the [origin](crate::Server::origins) as well.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let header = self.header("Cookie")?;
-        let cookies = Cookie::split_parse_encoded(&*header);
-        cookies.flatten().find(|cookie| cookie.name() == name).map(|it| it.value().to_owned())
+        let cookie = Cookie::split_parse(&*header).flatten().find(|it| it.name() == name)?;
+        let value = percent_decode_str(cookie.value_trimmed()).decode_utf8_lossy();
+        Some(value.into_owned())
     }
 
-    /// Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1).
+    /// Returns the token of the `Authorization` header, if its scheme is `Bearer`, in any case (RFC 6750 §2.1). Returns
+    /// `None` if the request has several such headers, or if what follows the scheme contains blanks.
     #[must_use]
     pub fn bearer_token(&self) -> Option<Cow<'_, str>> {
-        let value = self.header("Authorization")?;
-        let (scheme, token) = value.split_once(' ')?;
-        let token = token.trim_matches(' ');
-        (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty())
-            .then(|| Cow::Owned(token.to_owned()))
+        let mut lines = self.header_all("Authorization");
+        // RFC 9110 §5.3: the header is no list, so that there can be only one.
+        match (lines.next()?, lines.next()) {
+            (Cow::Borrowed(only), None) => bearer_token(only).map(Cow::Borrowed),
+            (Cow::Owned(only), None) => bearer_token(&only).map(|it| Cow::Owned(it.to_owned())),
+            (_, Some(_)) => None,
+        }
     }
 
     /// Returns the peer's address; behind a proxy, the proxy's. See
@@ -131,8 +140,161 @@ pub(crate) fn query_param<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>
     form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value)
 }
 
+/// Returns the token in the value of an `Authorization` header.
+fn bearer_token(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    let is_one_word = !token.is_empty() && !token.contains([' ', '\t']);
+    (is_one_word && scheme.eq_ignore_ascii_case("Bearer")).then_some(token)
+}
+
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.head.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use prism_core::{Config, RecvBuffer, ServerHandshake};
+
+    use super::{Request, query_param};
+
+    fn peer_addr() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 40_000))
+    }
+
+    /// Returns a request for this target, with these header lines.
+    fn request(target: &str, lines: &[&str]) -> Request {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        request_of(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes())
+    }
+
+    fn request_of(head: &[u8]) -> Request {
+        let mut input = RecvBuffer::new();
+        input.extend_from_slice(head);
+        let parsed = ServerHandshake::new(&Config::default()).receive_request(&mut input);
+        let head = parsed.expect("a valid head").expect("a whole head").into_owned();
+        let params = vec![("room".into(), "a b".into()), ("rest".into(), "".into())];
+        Request::new(Arc::new(head), params, peer_addr())
+    }
+
+    #[test]
+    fn a_request_has_its_parts() {
+        let request = request("http://b.example/%61?x=1?y", &["X-A: 1", "x-a: 2"]);
+        assert_eq!((request.method(), request.target()), ("GET", "http://b.example/%61?x=1?y"));
+        assert_eq!((request.path(), request.query()), ("/a", Some("x=1?y")));
+        assert_eq!(request.host(), "b.example");
+        assert_eq!((request.param("room"), request.param("rest")), (Some("a b"), Some("")));
+        assert_eq!((request.param("Room"), request.param("x")), (None, None));
+        assert_eq!(request.header("X-A").as_deref(), Some("1, 2"));
+        assert_eq!(request.header_all("X-A").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!((request.header("X-B"), request.header_all("X-B").count()), (None, 0));
+        assert_eq!(request.clone().peer_addr(), peer_addr());
+    }
+
+    #[test]
+    fn a_header_that_is_not_utf_8_is_replaced() {
+        let request = request_of(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\xffc\r\n\r\n");
+        assert_eq!(request.header("x-a").as_deref(), Some("b\u{fffd}c"));
+        assert_eq!(request.header_all("x-a").next().as_deref(), Some("b\u{fffd}c"));
+    }
+
+    #[test]
+    fn a_query_is_decoded_as_a_form() {
+        for (query, value) in [
+            ("a=1", Some("1")),
+            ("b=2&a=1", Some("1")),
+            ("a=1&a=2", Some("1")),
+            ("a=&a=2", Some("")),
+            ("a", Some("")),
+            ("&&a=1&", Some("1")),
+            ("a=1=2", Some("1=2")),
+            ("a=1+2%2B3%26", Some("1 2+3&")),
+            ("%61=caf%C3%A9", Some("café")),
+            ("a=%ff%", Some("\u{fffd}%")),
+            ("a=%zz", Some("%zz")),
+            ("A=1", None),
+            ("ab=1", None),
+            ("b=a", None),
+            ("", None),
+        ] {
+            assert_eq!(query_param(query, "a").as_deref(), value, "{query}");
+            let request = request(&format!("/?{query}"), &[]);
+            assert_eq!(request.query_param("a").as_deref(), value, "{query}");
+        }
+        assert_eq!(request("/a=1", &[]).query_param("a"), None);
+    }
+
+    #[test]
+    fn the_first_cookie_of_a_name_counts() {
+        for (lines, value) in [
+            (&["Cookie: sid=1"][..], Some("1")),
+            (&["Cookie: a=b; sid=1; sid=2"], Some("1")),
+            (&["Cookie: a=b", "cookie: sid=1", "Cookie: sid=2"], Some("1")),
+            (&["Cookie: a=b;sid=1;c=d"], Some("1")),
+            (&["Cookie:   sid = 1 ;"], Some("1")),
+            (&["Cookie: sid="], Some("")),
+            (&["Cookie: sid=; sid=2"], Some("")),
+            (&["Cookie: sid=a=b=="], Some("a=b==")),
+            (&["Cookie: SID=1"], None),
+            (&["Cookie: xsid=1; sidx=2; a=sid=3"], None),
+            (&["Cookie: sid"], None),
+            (&["X: sid=1", "Set-Cookie: sid=1"], None),
+            (&["Cookie: ", "Cookie: ;;=; =x;sid;sid=1"], Some("1")),
+        ] {
+            assert_eq!(request("/", lines).cookie("sid").as_deref(), value, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_value_of_a_cookie_is_decoded_and_its_name_is_not() {
+        for (value, decoded) in [
+            ("caf%C3%A9%3B+", "café;+"),
+            ("%41%2541", "A%41"),
+            ("50%", "50%"),
+            ("%zz%4", "%zz%4"),
+            ("%FFa", "\u{fffd}a"),
+            ("\"a b\"", "a b"),
+            ("\"%22\"", "\""),
+            ("\"", "\""),
+            ("\"\"", ""),
+            ("a\"b\"", "a\"b\""),
+        ] {
+            // Whatever its value, a later cookie does not take the place of the first.
+            let request = request("/", &[&format!("Cookie: sid={value}; sid=later")]);
+            assert_eq!(request.cookie("sid").as_deref(), Some(decoded), "{value}");
+        }
+        // A browser lets no other host set a `__Host-` cookie, but would let it set this one.
+        let request = request("/", &["Cookie: %5F%5FHost-sid=forged; __Host-sid=ours"]);
+        assert_eq!(request.cookie("__Host-sid").as_deref(), Some("ours"));
+    }
+
+    #[test]
+    fn a_bearer_token_is_that_of_the_only_authorization() {
+        for (lines, token) in [
+            (&["Authorization: Bearer abc"][..], Some("abc")),
+            (&["authorization: bEARER  a.b-c_d~e+f/g==  "], Some("a.b-c_d~e+f/g==")),
+            (&["Authorization: Bearer 1|a:b"], Some("1|a:b")),
+            (&["Authorization: Bearer"], None),
+            (&["Authorization: Bearer   "], None),
+            (&["Authorization: Bearer\tabc"], None),
+            (&["Authorization: Bearerabc"], None),
+            (&["Authorization: BearerX abc"], None),
+            (&["Authorization: Basic abc"], None),
+            (&["Authorization: abc"], None),
+            (&["Authorization: "], None),
+            (&["X: Bearer abc"], None),
+            // Which of them would a proxy have checked?
+            (&["Authorization: Bearer a", "Authorization: Bearer b"], None),
+            (&["Authorization: Basic a", "Authorization: Bearer b"], None),
+            (&["Authorization: Bearer a b"], None),
+            (&["Authorization: Bearer a\tb"], None),
+            (&["Authorization: Bearer a, Bearer b"], None),
+        ] {
+            assert_eq!(request("/", lines).bearer_token().as_deref(), token, "{lines:?}");
+        }
     }
 }

@@ -75,6 +75,12 @@ impl<R: Runtime> Routes<R> {
         self.pages.insert(path, |_| page);
     }
 
+    /// Returns the highest mark that a route sets.
+    pub(crate) fn high_water_mark(&self) -> usize {
+        let options = self.routes.iter().filter_map(|(_, route)| route.options.as_ref());
+        options.map(|options| options.high_water_mark).max().unwrap_or_default()
+    }
+
     /// Returns the router of a running server. The routes get the server's settings where they have none of their own.
     pub(crate) fn activate(
         self,

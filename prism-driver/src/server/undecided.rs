@@ -73,7 +73,11 @@ impl<R: Runtime> Undecided<R> {
     /// Returns the answer if the application does not decide within the handshake timeout.
     pub(crate) fn timeout(&self) -> PlainReply {
         let reply = Reply::text(503, "the request took too long to answer; try again later");
-        PlainReply::decided(reply, self.is_head(), NotUpgraded::TimedOut)
+        let reply = PlainReply::decided(reply, self.is_head(), NotUpgraded::TimedOut);
+        match &self.question {
+            Question::Page(_) => reply,
+            Question::Authorization { route, .. } => route.refuse(reply),
+        }
     }
 
     /// Lets the application decide. If that panics, the answer is a 500.

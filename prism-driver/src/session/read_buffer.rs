@@ -20,7 +20,7 @@ const MIN_READ: usize = 16 << 10;
 const MAX_READ: usize = 128 << 10;
 
 /// How much a handshake reads at once: bytes after the head can wait in the kernel.
-const HEAD_READ: usize = 4 << 10;
+pub(crate) const HEAD_READ: usize = 4 << 10;
 
 /// While the connection waits for more, the bytes received so far are kept in as little memory as they need. For that
 /// they are moved whenever more arrive, but no more than 16 KiB of them, which costs no more than a packet does anyway.

@@ -4,12 +4,14 @@
 
 pub mod cancellation;
 pub mod flood;
+pub mod gatekeeper;
 pub mod handlers;
 pub mod http;
 pub mod net;
 pub mod peer;
 pub mod pipe;
 pub mod sim;
+pub mod site;
 pub mod sockets;
 
 use std::{io, time::Duration};
