@@ -5,7 +5,9 @@
 //! ```
 //!
 //! A client opens `/prices`, and sends `+ACME` to subscribe and `-ACME` to unsubscribe. Prices change ten times a
-//! second. A client that reads more slowly skips prices, and the next one that it gets is the latest.
+//! second. A client that reads more slowly skips prices, and the next one that it gets is the latest: a ping follows the
+//! prices, and no more are sent before its pong has shown that the client has read them. (Otherwise, old prices would
+//! wait in the buffers of the operating systems on a slow link.)
 
 use std::{
     collections::HashMap,
@@ -49,25 +51,31 @@ struct Subscriber {
     market: Arc<Market>,
     /// The symbols that the client has subscribed to, with the price that it was sent last.
     sent: HashMap<&'static str, Option<u32>>,
+    /// Whether prices are on their way, whose pong has not arrived.
+    in_flight: bool,
 }
 
 impl Subscriber {
     fn new(market: Arc<Market>, connection: &Connection) -> Self {
         market.subscribers.lock().unwrap().push(connection.clone());
-        Self { market, sent: HashMap::new() }
+        Self { market, sent: HashMap::new(), in_flight: false }
     }
 
-    /// Sends the prices that have changed. While the client does not keep up, `send` waits, and the wake-ups meanwhile
-    /// count as one.
+    /// Sends the prices that have changed, unless others are on their way.
     async fn send_changes(&mut self, connection: &Connection) {
-        for (symbol, sent) in &mut self.sent {
+        let was_in_flight = self.in_flight;
+        for (symbol, sent) in self.sent.iter_mut().filter(|_| !was_in_flight) {
             let price = self.market.prices.read().unwrap().get(symbol).copied();
-            if price != *sent
-                && let Some(price) = price
-                && connection.send(format!("{symbol} {price}")).await.is_ok()
+            if let Some(new) = price.filter(|_| price != *sent)
+                && connection.send(format!("{symbol} {new}")).await.is_ok()
             {
-                *sent = Some(price);
+                *sent = price;
+                self.in_flight = true;
             }
+        }
+        if self.in_flight && !was_in_flight {
+            let _ = connection.flush().await; // a ping needs room
+            let _ = connection.ping(b"prices"); // fails only if the connection is closing
         }
     }
 }
@@ -91,6 +99,11 @@ impl ConnectionHandler for Subscriber {
     }
 
     async fn on_wake(&mut self, connection: &Connection) {
+        self.send_changes(connection).await;
+    }
+
+    async fn on_pong(&mut self, connection: &Connection, _: &[u8]) {
+        self.in_flight = false;
         self.send_changes(connection).await;
     }
 }

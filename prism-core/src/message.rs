@@ -63,6 +63,18 @@ pub enum OwnedMessage {
 }
 
 impl OwnedMessage {
+    /// Returns the payload.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_message().as_bytes()
+    }
+
+    /// Returns the text of a text message; `None` for a binary one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        self.as_message().as_text()
+    }
+
     /// Borrows the message.
     #[must_use]
     pub fn as_message(&self) -> Message<'_> {
@@ -115,6 +127,28 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
 impl<'a> From<&'a OwnedMessage> for Message<'a> {
     fn from(source: &'a OwnedMessage) -> Self {
         source.as_message()
+    }
+}
+
+/// ```
+/// # use prism_core::{Message, OwnedMessage};
+/// assert_eq!(OwnedMessage::from(String::from("hello")), Message::Text("hello"));
+/// ```
+impl PartialEq<Message<'_>> for OwnedMessage {
+    fn eq(&self, other: &Message<'_>) -> bool {
+        self.as_message() == *other
+    }
+}
+
+impl From<String> for OwnedMessage {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Vec<u8>> for OwnedMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes)
     }
 }
 

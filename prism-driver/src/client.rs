@@ -44,6 +44,7 @@ pub(crate) mod url;
 /// ```
 ///
 /// The adapters define a `Client` for their runtime, and a function `connect` for clients that need only a URL.
+#[derive(Clone)]
 pub struct Client<R> {
     runtime: R,
     secure: bool,

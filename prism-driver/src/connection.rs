@@ -171,8 +171,11 @@ impl Connection {
 
     /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2), in addition to the
     /// [keepalive's](prism_core::Config::ping_interval). Its pong is reported to
-    /// [`on_pong`](crate::Handler::on_pong). A peer may answer only the latest of several pings, and of more than 32
-    /// unanswered ones, the oldest are forgotten.
+    /// [`on_pong`](crate::Handler::on_pong), which a [`Socket`](crate::Socket) does not have. A peer may answer only the
+    /// latest of several pings, and of more than 32 unanswered ones, the oldest are forgotten.
+    ///
+    /// A ping is sent after everything that was accepted earlier, and no [policy](crate::WhenSlow) drops it. So its pong
+    /// shows that the peer has read all of that.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), or if the payload is too long.
@@ -182,7 +185,8 @@ impl Connection {
     }
 
     /// Returns the round-trip time to the peer, as the keepalive measures it with each of its
-    /// [pings](prism_core::Config::ping_interval); `None` before the first answer.
+    /// [pings](prism_core::Config::ping_interval); `None` before the first answer, that is, for the first 20 seconds by
+    /// default.
     ///
     /// It includes the time that the ping and its pong spend in queues, here and at the peer. A handler that runs for
     /// long delays the reading of the pong, so its time is included as well.
@@ -192,7 +196,7 @@ impl Connection {
     }
 
     /// Wakes the connection's handler: [`ConnectionHandler::on_wake`](crate::ConnectionHandler::on_wake) runs soon, once
-    /// for all calls until then. Does nothing if the connection is closing or over, or if its handler is a
+    /// for all calls until then. Never waits, and [`hold_wakeups`](crate::hold_wakeups) covers it. Does nothing if the connection is closing or over, or if its handler is a
     /// [`Handler`](crate::Handler).
     pub fn wake(&self) {
         self.outbox().wake_handler();

@@ -53,7 +53,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Handles a message. **Do not wait here for another message of this peer**, such as the answer to a request: nothing
     /// more is read from the connection until this returns, so that would wait forever. Wait in a task of your own, as
-    /// the example `rpc` does.
+    /// the example `rpc` of Prism's repository does.
     ///
     /// While this runs, the peer's pings wait as well, but the keepalive does not count the peer as silent. A panic ends
     /// the connection with 1011.

@@ -6,22 +6,20 @@ use std::{
     sync::Arc,
 };
 
-use prism_core::{InvalidHeader, Reply};
+use prism_core::Reply;
 
 use crate::{
     options::server::ServerOptions,
     runtime::Network,
     server::{
         accept::Acceptor,
-        authorized::Authorized,
         listener::{limit_unsent_in_kernel, listen},
-        origins::Origins,
         request::Request,
         route::IntoRoute,
         router::Routes,
         shared::ServerShared,
         stats::{ServerStats, Shutdown},
-        upgrade_policy::{Subprotocols, UpgradePolicy},
+        upgrade_policy::UpgradePolicy,
         websockets::WebSockets,
     },
 };
@@ -30,6 +28,7 @@ pub(crate) mod accept;
 pub(crate) mod active_route;
 pub(crate) mod admission;
 pub(crate) mod authorized;
+mod defaults;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
 pub(crate) mod listener;
@@ -225,110 +224,6 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Sets the subprotocols that the server supports, in order of preference. Like all settings up to
-    /// [`header`](Self::header), it applies to the routes that have no such setting [of their own](crate::Route).
-    ///
-    /// The server selects the first of them that the client offers; the handler reads it from
-    /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
-    /// without a subprotocol. If that client is a browser and offered others, it then fails the connection. To refuse
-    /// such clients instead, call [`require_subprotocols`](Self::require_subprotocols).
-    #[must_use]
-    pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.policy.subprotocols = Some(Subprotocols::new(names, false));
-        self
-    }
-
-    /// Sets the subprotocols that the server supports, as [`subprotocols`](Self::subprotocols) does, and refuses
-    /// requests that offer none of them, with a 400 that lists them. If the list is empty, every request is refused.
-    ///
-    /// ```no_run
-    /// # use prism_driver::{Handler, Network, Server};
-    /// # fn example(server: Server<impl Network>, broker: impl Handler) {
-    /// let server = server.require_subprotocols(["mqtt"]).websocket("/mqtt", broker);
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn require_subprotocols(
-        mut self,
-        names: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
-        self.policy.subprotocols = Some(Subprotocols::new(names, true));
-        self
-    }
-
-    /// Sets the origins whose pages may open connections. A browser sends the origin of the page in the header
-    /// `Origin`; a request with an origin that is not among these gets a 403. Plain [pages](Self::get) are served to
-    /// any origin. Default: [`Origins::any`].
-    ///
-    /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`].
-    ///
-    /// ```no_run
-    /// # use prism_driver::{Network, Origins, Server};
-    /// # fn example(server: Server<impl Network>) -> Result<(), prism_driver::InvalidOrigin> {
-    /// let server = server.origins(Origins::these(["https://example.org"])?);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.policy.origins = Some(origins);
-        self
-    }
-
-    /// Sets a function that authorizes each request before it becomes a connection, after its [origin](Self::origins)
-    /// has been checked. [Pages](Self::get) are served without this check.
-    ///
-    /// The function returns a future. `Err` refuses the request with that reply, whatever the reply's status. `Ok`
-    /// accepts it, with an [`Authorized`] that may carry data for the [connection](crate::Connection::data), a
-    /// subprotocol and headers, or with `()`.
-    ///
-    /// ```no_run
-    /// # use prism_driver::{Authorized, Network, Reply, Request, Server};
-    /// struct User {
-    ///     name: String,
-    /// }
-    ///
-    /// async fn log_in(request: Request) -> Result<Authorized, Reply> {
-    ///     let token = request.bearer_token().ok_or(Reply::text(401, "a token is required"))?;
-    ///     match find_user(&token).await {
-    ///         Some(user) => Ok(Authorized::new(user)), // `connection.data::<User>()` in the handler
-    ///         None => Err(Reply::text(401, "the token is not valid")),
-    ///     }
-    /// }
-    /// # async fn find_user(token: &str) -> Option<User> { Some(User { name: token.into() }) }
-    ///
-    /// # fn example(server: Server<impl Network>) {
-    /// let server = server.authorize(log_in);
-    /// # }
-    /// ```
-    ///
-    /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
-    /// otherwise, the answer is a 503. A [limited number](ServerOptions::max_authorizations) of them run at the same
-    /// time. If it panics, the answer is a 500. It should not block its thread, because other connections wait for that
-    /// thread.
-    ///
-    /// The future is dropped before it is ready if it is late, if the peer disconnects, and in a
-    /// [shutdown](Self::serve_until). What the peer sends in the meantime is kept for the connection: up to 16 KiB are
-    /// read, and the rest waits in the operating system. A peer that has sent more cannot be seen to disconnect.
-    #[must_use]
-    pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
-    where
-        F: Fn(Request) -> P + Send + Sync + 'static,
-        P: Future<Output = Result<A, Reply>> + Send + 'static,
-        A: Into<Authorized>,
-    {
-        self.policy.set_authorize(authorize);
-        self
-    }
-
-    /// Adds a header to the responses to upgrade requests: to the 101, and to refusals.
-    ///
-    /// # Errors
-    /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
-        self.policy.add_header(name, value)?;
-        Ok(self)
-    }
-
     /// Sets the limits of the server. Takes [`ServerOptions`], or the [`Options`](crate::Options) of each connection,
     /// with the defaults for everything else.
     #[must_use]
@@ -369,6 +264,7 @@ impl<N: Network> Server<N> {
     /// ```no_run
     /// # use prism_driver::{Network, Server};
     /// # async fn example(server: Server<impl Network>, sigterm: impl Future<Output = ()>) {
+    /// // On tokio, for example: `async { tokio::signal::ctrl_c().await.unwrap() }`.
     /// let outcome = server.serve_until(sigterm).await;
     /// println!("{} closed, {} failed, {} cut", outcome.closed, outcome.failed, outcome.cut);
     /// # }

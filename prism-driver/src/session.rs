@@ -104,6 +104,7 @@ impl Session {
         InBatches::new(async move {
             let ended = running.run_events().await;
             let reason = running.end_reason(ended);
+            running.connection.outbox().ended().await;
             running.disconnect(&reason).await;
             running.linger().await;
             then(running.deadlines.timer(), reason)
@@ -229,10 +230,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         RunHandler::new(connection, deadlines, future).await
     }
 
-    /// Calls `on_disconnect` once the end of the connection has been announced.
+    /// Calls `on_disconnect`. The end of the connection has been announced.
     async fn disconnect(&mut self, reason: &Disconnect) {
         let Self { connection, deadlines, handler, .. } = self;
-        connection.outbox().ended().await;
         if let Ok(future) = call(|| handler.on_disconnect(connection, reason.clone())) {
             // A panic here ends nothing that has not ended already.
             let _ = RunHandler::new(connection, deadlines, future).await;

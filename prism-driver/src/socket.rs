@@ -8,7 +8,7 @@ use std::{
     borrow::Cow,
     fmt,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -22,13 +22,14 @@ use crate::{
     error::{Disconnect, Failure},
     handler::Handler,
     runtime::{notice::Deferring, wakeups::hold_wakeups},
-    socket::split::{RecvHalf, SendHalf},
+    socket::{
+        backlog::{Backlog, MAX_MESSAGES},
+        split::{RecvHalf, SendHalf},
+    },
 };
 
+pub(crate) mod backlog;
 pub(crate) mod split;
-
-/// How many received messages wait for [`Socket::recv`] before the peer is no longer read.
-const CAPACITY: usize = 16;
 
 /// A connection to send and receive on, without a handler. A [`Client`](crate::Client) returns one, and a server's
 /// [`socket`](crate::socket) routes take a function of one.
@@ -46,8 +47,8 @@ const CAPACITY: usize = 16;
 /// # The task behind it
 ///
 /// The connection runs in a task of its own, which answers pings and writes what was sent, whether or not you are
-/// calling a method. While more than 16 messages wait for [`recv`](Self::recv), that task reads nothing, neither pings
-/// nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
+/// calling a method. While more than 16 messages, or 64 KiB, wait for [`recv`](Self::recv), that task reads nothing, neither
+/// pings nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
 /// socket.
 ///
 /// Dropping a socket closes the connection with 1000, or with 1011 if a panic drops it. The close handshake is done by that task as well, so before you
@@ -62,18 +63,18 @@ pub struct Socket {
 /// The handler behind a [`Socket`].
 pub(crate) struct Inbox {
     messages: Sender<OwnedMessage>,
-    ended: Arc<OnceLock<Disconnect>>,
+    backlog: Arc<Backlog>,
 }
 
 impl Socket {
     /// Creates a socket, and the handler that has to run on its connection.
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
-        let (inbox_sender, messages) = async_channel::bounded(CAPACITY);
-        let ended = Arc::new(OnceLock::new());
+        let (inbox_sender, messages) = async_channel::bounded(MAX_MESSAGES);
+        let backlog = Arc::<Backlog>::default();
         let headers = connection.outbox().take_headers();
-        let inbox = Inbox { messages: inbox_sender, ended: ended.clone() };
+        let inbox = Inbox { messages: inbox_sender, backlog: backlog.clone() };
         let sender = SendHalf::new(connection);
-        let receiver = RecvHalf::new(&sender, messages, ended);
+        let receiver = RecvHalf::new(&sender, messages, backlog);
         (Self { sender, receiver, headers }, inbox)
     }
 
@@ -183,7 +184,10 @@ impl fmt::Debug for Socket {
 
 impl Handler for Inbox {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let len = message.as_bytes().len();
         let deliver = async {
+            self.backlog.until_room(len, || self.messages.is_closed()).await;
+            self.backlog.add(len);
             // This fails once the receiver is gone.
             let _ = Deferring::new(self.messages.send(message.into_owned())).await;
         };
@@ -192,7 +196,7 @@ impl Handler for Inbox {
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        let _ = self.ended.set(reason);
+        let _ = self.backlog.ended.set(reason);
         self.close();
     }
 }

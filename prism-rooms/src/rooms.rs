@@ -48,7 +48,7 @@ pub struct Departure<'a> {
     /// clone of `Rooms` instead would form a reference cycle with it, so that neither would ever be dropped.
     pub rooms: &'a Rooms,
     /// The connection that has left. If it has [ended](Self::ended), you can neither send to it nor add it to a
-    /// room, but its ID, path, parameters and query are still available.
+    /// room, but its ID, path, parameters, query and [data](Connection::data) are still available.
     pub connection: &'a Connection,
     /// The names of the rooms that the connection has left: at least one, in no particular order.
     pub left: &'a [Arc<str>],

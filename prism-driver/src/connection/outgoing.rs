@@ -38,7 +38,8 @@ use crate::outbox::source::Source;
 /// [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
 /// Other messages are copied once. Connections that are sent the same long message in a row
-/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them.
+/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and
+/// loses nothing by passing references.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "cannot be sent",

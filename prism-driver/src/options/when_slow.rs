@@ -32,7 +32,14 @@ pub enum WhenSlow {
     /// The new message is dropped. Suits messages of which the older ones are worth more than the newer ones.
     DropNewest,
     /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
-    /// part. Suits prices, positions, and other messages that newer ones replace. Each message is stored separately;
+    /// part. Suits prices, positions, and other messages that newer ones replace.
+    ///
+    /// This bounds what waits in the outbox. What the operating systems of both sides buffer is older, and on a slow
+    /// link it may be seconds old. If each message has to be the latest when it arrives, let only one be on its way: send
+    /// it and a [ping](crate::Connection::ping), and the next one when the pong [has
+    /// arrived](crate::Handler::on_pong), as the example `ticker` does.
+    ///
+    ///  Each message is stored separately;
     /// the 176 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
     /// one is dropped (`try_send` returns `Full`). On a client, this is always the case, because its messages are
     /// masked and cannot be stored separately.

@@ -35,8 +35,8 @@ impl Authorized {
         Self { data: Some(Box::new(data)), ..Self::default() }
     }
 
-    /// Selects a subprotocol in place of the one that the server or the route would select. If the client did not offer
-    /// it, none is selected.
+    /// Selects a subprotocol in place of the one that the server or the route would select, if the client
+    /// [offers](crate::Request::subprotocols) it.
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         self.subprotocol = Some(name.into());

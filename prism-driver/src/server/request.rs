@@ -97,6 +97,11 @@ impl Request {
         self.head.header_all(name)
     }
 
+    /// Returns the subprotocols that the client offers, in its order of preference.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> + Clone {
+        self.head.subprotocols()
+    }
+
     /// Returns the value of a cookie, without quotes around it, percent-decoded, or `None` if the client sent none of
     /// this name. Of several, it returns the first, which has the most specific path (RFC 6265 §5.4). Bytes that are
     /// not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without a name or without `=`

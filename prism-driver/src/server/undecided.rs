@@ -120,7 +120,9 @@ fn accept<R: Runtime>(
     authorized: Authorized,
 ) -> Upgrade<Arc<ActiveRoute<R>>> {
     let Authorized { data, subprotocol, headers } = authorized;
-    if let Some(subprotocol) = subprotocol {
+    if let Some(subprotocol) = subprotocol
+        && offer.subprotocols().any(|offered| *offered == *subprotocol)
+    {
         offer.select_subprotocol([subprotocol]);
     }
     let mut all = route.policy.headers.clone().unwrap_or_default();

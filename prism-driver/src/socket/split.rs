@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -23,6 +23,7 @@ use crate::{
         notice::{DeferredWaker, Deferring},
         wakeups::hold_wakeups,
     },
+    socket::backlog::Backlog,
 };
 
 /// The sending half of a [`Socket`](crate::Socket).
@@ -62,7 +63,7 @@ pub struct RecvHalf {
     messages: Pin<Box<Receiver<OwnedMessage>>>,
     /// Wakes the task that polls the stream.
     waker: Arc<DeferredWaker>,
-    ended: Arc<OnceLock<Disconnect>>,
+    backlog: Arc<Backlog>,
     /// Whether the stream has returned the failure.
     failed: bool,
 }
@@ -156,11 +157,11 @@ impl RecvHalf {
     pub(crate) fn new(
         sender: &SendHalf,
         messages: Receiver<OwnedMessage>,
-        ended: Arc<OnceLock<Disconnect>>,
+        backlog: Arc<Backlog>,
     ) -> Self {
         let connection = sender.connection.clone();
         let messages = Box::pin(messages);
-        Self { connection, messages, waker: Arc::default(), ended, failed: false }
+        Self { connection, messages, waker: Arc::default(), backlog, failed: false }
     }
 
     /// Receives the next message. Cancel-safe: if the future is dropped while it waits, no message is lost.
@@ -169,7 +170,8 @@ impl RecvHalf {
     /// The reason why the connection ended, once all messages have been received. Each further call returns the same
     /// error.
     pub async fn recv(&self) -> Result<OwnedMessage, Disconnect> {
-        Deferring::new(self.messages.recv()).await.map_err(|_| self.ending())
+        let received = Deferring::new(self.messages.recv()).await;
+        received.map(|message| self.take(message)).map_err(|_| self.ending())
     }
 
     /// Returns the connection's handle. Clone it to send from elsewhere.
@@ -178,9 +180,15 @@ impl RecvHalf {
         &self.connection.0
     }
 
+    /// Makes room for the next message.
+    fn take(&self, message: OwnedMessage) -> OwnedMessage {
+        self.backlog.remove(message.as_bytes().len());
+        message
+    }
+
     fn ending(&self) -> Disconnect {
         // The handler sets no reason if the connection's task is dropped, as it is with its runtime.
-        self.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::TaskDropped))
+        self.backlog.ended.get().cloned().unwrap_or(Disconnect::Failed(Failure::TaskDropped))
     }
 }
 
@@ -190,7 +198,7 @@ impl Stream for RecvHalf {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { messages, waker, .. } = &mut *self;
         if let Some(message) = ready!(waker.poll(cx, |cx| messages.as_mut().poll_next(cx))) {
-            return Poll::Ready(Some(Ok(message)));
+            return Poll::Ready(Some(Ok(self.take(message))));
         }
         match self.ending() {
             Disconnect::Failed(failure) if !self.failed => {
@@ -218,6 +226,7 @@ impl Drop for RecvHalf {
     fn drop(&mut self) {
         let _wakeups = hold_wakeups(); // the connection's task may be waiting for room
         self.messages.close();
+        self.backlog.stop();
     }
 }
 

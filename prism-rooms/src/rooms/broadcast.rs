@@ -120,6 +120,12 @@ impl<'a> Recipients<'a> {
         members.iter().filter(|member| member.close(code, reason)).count()
     }
 
+    /// [Wakes](Connection::wake) the handlers of the connections.
+    pub fn wake(&self) {
+        let _wakeups = hold_wakeups(); // until no room is locked
+        self.for_each(|member| member.wake());
+    }
+
     fn for_each(&self, mut visit: impl FnMut(&Connection)) -> Stamp {
         self.membership.for_each(&self.scope, |id, member| {
             if !self.except.contains(&id) {

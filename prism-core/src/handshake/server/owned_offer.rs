@@ -70,7 +70,7 @@ impl OwnedOffer {
 
     /// Returns the subprotocols that the client offers, in the client's order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> + Clone {
-        subprotocols::offered(self.request.headers())
+        self.request.subprotocols()
     }
 
     /// Selects the first of `own` (the server's subprotocols, in its order of preference) that the

@@ -8,7 +8,7 @@ use crate::handshake::{
         headers::{Headers, OwnedHeaders},
         target,
     },
-    server::request::Request,
+    server::{request::Request, subprotocols},
 };
 
 /// An owned copy of a [`Request`], independent of the receive buffer. [`Request::into_owned`]
@@ -97,6 +97,12 @@ impl OwnedRequest {
     #[must_use]
     pub const fn owned_headers(&self) -> &OwnedHeaders {
         &self.headers
+    }
+
+    /// Returns the subprotocols that the request offers, in the client's order of preference (RFC
+    /// 6455 §4.1).
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> + Clone {
+        subprotocols::offered(self.headers())
     }
 
     /// Returns the value of a header. The values of several lines are [joined](Headers::join) with

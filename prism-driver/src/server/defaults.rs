@@ -1,0 +1,144 @@
+//! The settings of a [`Server`] for the routes that have none of their own.
+
+use prism_core::{InvalidHeader, Reply};
+
+use crate::{
+    runtime::Network,
+    server::{
+        Server, authorized::Authorized, origins::Origins, request::Request,
+        upgrade_policy::Subprotocols,
+    },
+};
+
+/// Settings for the routes that have no such setting [of their own](crate::Route).
+impl<N: Network> Server<N> {
+    /// Sets the subprotocols that the server supports, in order of preference. Like the other settings here, it applies to the routes that have no such setting [of their own](crate::Route).
+    ///
+    /// The server selects the first of them that the client offers; the handler reads it from
+    /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
+    /// without a subprotocol. If that client is a browser and offered others, it then fails the connection. To refuse
+    /// such clients instead, call [`require_subprotocols`](Self::require_subprotocols).
+    #[must_use]
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.policy.subprotocols = Some(Subprotocols::new(names, false));
+        self
+    }
+
+    /// Sets the subprotocols that the server supports, as [`subprotocols`](Self::subprotocols) does, and refuses
+    /// requests that offer none of them, with a 400 that lists them. If the list is empty, every request is refused.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Handler, Network, Server};
+    /// # fn example(server: Server<impl Network>, broker: impl Handler) {
+    /// let server = server.require_subprotocols(["mqtt"]).websocket("/mqtt", broker);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_subprotocols(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.policy.subprotocols = Some(Subprotocols::new(names, true));
+        self
+    }
+
+    /// Sets the origins whose pages may open connections. A browser sends the origin of the page in the header
+    /// `Origin`; a request with an origin that is not among these gets a 403. Plain [pages](Self::get) are served to
+    /// any origin. Default: [`Origins::any`].
+    ///
+    /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`].
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Origins, Server};
+    /// # fn example(server: Server<impl Network>) -> Result<(), prism_driver::InvalidOrigin> {
+    /// let server = server.origins(Origins::these(["https://example.org"])?);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.policy.origins = Some(origins);
+        self
+    }
+
+    /// Sets a function that authorizes each request before it becomes a connection, after its [origin](Self::origins)
+    /// has been checked. [Pages](Self::get) are served without this check.
+    ///
+    /// The function returns a future. `Err` refuses the request with that reply, whatever the reply's status. `Ok`
+    /// accepts it, with an [`Authorized`] that may carry data for the [connection](crate::Connection::data), a
+    /// subprotocol and headers, or with `()`.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Authorized, Network, Reply, Request, Server};
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// async fn log_in(request: Request) -> Result<Authorized, Reply> {
+    ///     let token = request.bearer_token().ok_or(Reply::text(401, "a token is required"))?;
+    ///     match find_user(&token).await {
+    ///         Some(user) => Ok(Authorized::new(user)), // `connection.data::<User>()` in the handler
+    ///         None => Err(Reply::text(401, "the token is not valid")),
+    ///     }
+    /// }
+    /// # async fn find_user(token: &str) -> Option<User> { Some(User { name: token.into() }) }
+    ///
+    /// # fn example(server: Server<impl Network>) {
+    /// let server = server.authorize(log_in);
+    /// # }
+    /// ```
+    ///
+    /// A function that needs more than the request, such as a database, clones it for each call:
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use prism_driver::{Network, Reply, Request, Server};
+    /// # struct Database;
+    /// # impl Database { async fn knows(&self, token: Option<&str>) -> bool { token.is_some() } }
+    /// # fn example(server: Server<impl Network>, database: Arc<Database>) {
+    /// let server = server.authorize(move |request: Request| {
+    ///     let database = database.clone();
+    ///     async move {
+    ///         match database.knows(request.bearer_token().as_deref()).await {
+    ///             true => Ok(()),
+    ///             false => Err(Reply::new(401)),
+    ///         }
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// (`async move |request| ...` does not compile if it captures something: such a closure lends its state to the
+    /// future, and two futures may run at the same time. The same is true of [pages](Self::get) and of
+    /// [`socket`](crate::socket).)
+    ///
+    /// A script in a browser learns only that the connection failed, and not the status. To tell it why, accept the
+    /// connection and [close](crate::Connection::close) it with a code from 4000 to 4999.
+    ///
+    /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
+    /// otherwise, the answer is a 503. A [limited number](ServerOptions::max_authorizations) of them run at the same
+    /// time. If it panics, the answer is a 500. It should not block its thread, because other connections wait for that
+    /// thread.
+    ///
+    /// The future is dropped before it is ready if it is late, if the peer disconnects, and in a
+    /// [shutdown](Self::serve_until). What the peer sends in the meantime is kept for the connection: up to 16 KiB are
+    /// read, and the rest waits in the operating system. A peer that has sent more cannot be seen to disconnect.
+    #[must_use]
+    pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
+    where
+        F: Fn(Request) -> P + Send + Sync + 'static,
+        P: Future<Output = Result<A, Reply>> + Send + 'static,
+        A: Into<Authorized>,
+    {
+        self.policy.set_authorize(authorize);
+        self
+    }
+
+    /// Adds a header to the responses to upgrade requests: to the 101, and to refusals.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.policy.add_header(name, value)?;
+        Ok(self)
+    }
+}
