@@ -32,8 +32,8 @@
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
-    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Crowd, Deliveries, Echo, Flood, Handshakes, Idle,
-    Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
+    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Crowd, Deliveries, Echo, Flood,
+    Handshakes, Idle, Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
 };
 
 /// How long to wait for the last handshakes.

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use super::{
-    amplification::amplification, authorize::authorize, floods::floods, idle::many_idle, in_memory::in_memory,
-    questions::questions, sharing::sharing, silence::silence, slow::slow,
+    amplification::amplification, authorize::authorize, floods::floods, idle::many_idle,
+    in_memory::in_memory, questions::questions, sharing::sharing, silence::silence, slow::slow,
 };
 
 /// Something that is measured once.
