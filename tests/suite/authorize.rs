@@ -30,8 +30,9 @@ struct User {
 
 /// Authorizes the bearer of a token that begins with `t-`, which the user's name follows.
 async fn log_in(request: Request) -> Result<Authorized, Reply> {
-    let token = request.bearer_token().ok_or(Reply::text(401, "a token is required"))?;
-    let name = token.strip_prefix("t-").ok_or(Reply::text(403, "the token is not valid"))?;
+    let token = request.bearer_token().ok_or_else(|| Reply::text(401, "a token is required"))?;
+    let name =
+        token.strip_prefix("t-").ok_or_else(|| Reply::text(403, "the token is not valid"))?;
     Ok(Authorized::new(User { name: name.to_owned() }))
 }
 
