@@ -42,6 +42,7 @@ pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod response_headers;
 pub(crate) mod route;
+pub(crate) mod route_context;
 pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

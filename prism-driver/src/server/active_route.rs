@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     connection::request::RequestInfo,
-    options::Options,
     runtime::Runtime,
     server::{
-        endpoint::Endpoint, plain_reply::PlainReply, upgrade_policy::UpgradePolicy,
-        websockets::WebSockets,
+        endpoint::Endpoint, plain_reply::PlainReply, route_context::RouteContext,
+        upgrade_policy::UpgradePolicy,
     },
 };
 
@@ -19,12 +18,6 @@ pub(crate) struct ActiveRoute<R: Runtime> {
     /// What connections keep of a request without query, parameters and subprotocol. They share it.
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) context: Arc<RouteContext<R>>,
-}
-
-/// What all connections of a route have in common. Those in their handshake have the server's.
-pub(crate) struct RouteContext<R: Runtime> {
-    pub(crate) websockets: Arc<WebSockets<R>>,
-    pub(crate) options: Options,
 }
 
 impl<R: Runtime> ActiveRoute<R> {

@@ -13,11 +13,12 @@ use crate::{
     connection::request::RequestInfo,
     runtime::Runtime,
     server::{
-        active_route::{ActiveRoute, RouteContext},
+        active_route::ActiveRoute,
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
         route::Route,
+        route_context::RouteContext,
         stats::NotUpgraded,
         undecided::{Page, Undecided},
         upgrade_policy::UpgradePolicy,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     runtime::Network,
     server::{
-        active_route::RouteContext, admission::Admission, router::Router, websockets::WebSockets,
+        admission::Admission, route_context::RouteContext, router::Router, websockets::WebSockets,
     },
 };
 

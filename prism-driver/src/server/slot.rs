@@ -11,7 +11,7 @@ use crate::{
     error::Disconnect,
     options::Options,
     runtime::Runtime,
-    server::{active_route::RouteContext, registry::Registry, shutdown::send_going_away},
+    server::{registry::Registry, route_context::RouteContext, shutdown::send_going_away},
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
