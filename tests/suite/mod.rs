@@ -4,6 +4,7 @@
 mod across;
 mod attacks;
 mod authorize;
+mod authorize_pending;
 mod back_pressure;
 mod blocking;
 mod budget;

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use prism_driver::{Network, Reply, Server, ServerStats, shared};
+use prism_driver::{Counts, Network, Reply, Server, ServerStats, shared};
 
 use super::{announce, on_tokio, prism::Echo};
 
@@ -44,9 +44,9 @@ async fn serve<N: Network>(server: Server<N>, network: N) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns how many handshakes are in progress, and how many peers have left or were refused.
+/// Returns how many handshakes are in progress, how many connections are open, and how many peers have left or
+/// were refused.
 fn counts(stats: &ServerStats) -> Reply {
-    let counts = stats.counts();
-    let refused = counts.refused;
-    Reply::text(200, format!("{} {} {}", counts.in_handshake, refused.left, refused.total()))
+    let Counts { in_handshake, open, refused, .. } = stats.counts();
+    Reply::text(200, format!("{in_handshake} {open} {} {}", refused.left, refused.total()))
 }

@@ -21,7 +21,7 @@ pub(crate) struct Url {
 }
 
 /// The address to connect to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ServerAddress {
     Address(SocketAddr),
     /// A host name, or an address with the name of an interface. The resolver resolves both.

@@ -74,7 +74,7 @@ impl<N: Network> Server<N> {
     /// }
     ///
     /// async fn log_in(request: Request) -> Result<Authorized, Reply> {
-    ///     let token = request.bearer_token().ok_or(Reply::text(401, "a token is required"))?;
+    ///     let token = request.bearer_token().ok_or_else(|| Reply::text(401, "a token is required"))?;
     ///     match find_user(&token).await {
     ///         Some(user) => Ok(Authorized::new(user)), // `connection.data::<User>()` in the handler
     ///         None => Err(Reply::text(401, "the token is not valid")),
