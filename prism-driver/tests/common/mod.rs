@@ -6,6 +6,7 @@ pub mod cancellation;
 pub mod flood;
 pub mod handlers;
 pub mod http;
+pub mod kinds;
 pub mod net;
 pub mod peer;
 pub mod pipe;
@@ -16,8 +17,8 @@ use std::{io, time::Duration};
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Connection, Disconnect, Failure, Handler, Options, ProtocolError, Runtime,
-    Transport, serve_stream, serve_upgraded,
+    AcceptError, Connection, ConnectionHandler, Disconnect, Failure, Options, ProtocolError,
+    Runtime, Transport, serve_stream, serve_upgraded,
 };
 
 use self::{
@@ -31,7 +32,7 @@ use self::{
 /// the connection ended.
 pub fn serve(
     sim: &Sim,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> (Peer, Script, Receiver<Disconnect>) {
     let (server, client, script) = pipe();
@@ -78,7 +79,7 @@ pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Con
 pub fn serve_on(
     sim: &Sim,
     io: impl Transport,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> Receiver<Disconnect> {
     let (ended, end) = bounded(1);
@@ -94,7 +95,7 @@ pub fn serve_on(
 /// Serves a handler on a new pipe, including the handshake.
 pub fn serve_handshake(
     sim: &Sim,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> (End, Script, Receiver<Result<Disconnect, AcceptError>>) {
     let (server, client, script) = pipe();
