@@ -10,6 +10,7 @@ pub mod kinds;
 pub mod net;
 pub mod peer;
 pub mod pipe;
+pub mod routes;
 pub mod sim;
 pub mod sockets;
 
