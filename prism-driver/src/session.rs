@@ -106,7 +106,9 @@ impl Session {
             let reason = running.end_reason(ended);
             running.disconnect(&reason).await;
             running.linger().await;
-            then(running.deadlines.timer(), reason)
+            let output = then(running.deadlines.timer(), reason);
+            contain(|| drop(running)); // the destructor of the handler is foreign code
+            output
         })
     }
 
