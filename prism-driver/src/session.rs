@@ -29,7 +29,7 @@
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
 
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
@@ -42,7 +42,7 @@ use crate::{
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
-        driver::{ConnectionDriver, Filled},
+        driver::ConnectionDriver,
         rate_limit::{RateLimit, Unlimited},
         read_buffer::ReadBuffer,
         run_handler::RunHandler,
@@ -168,7 +168,10 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 self.read_buffer.begin_turn();
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
                 driver.pause(&mut self.read_buffer).await?;
+            }
+            if self.connection.outbox().is_woken() {
                 self.wake_handler().await?;
+                self.read_buffer.count(turn::EVENT);
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
@@ -181,10 +184,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    match driver.fill(&mut self.read_buffer, &mut self.inbound).await? {
-                        Filled::Read => {}
-                        Filled::Woken => self.wake_handler().await?,
-                    }
+                    driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
@@ -221,14 +221,23 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         }
     }
 
-    /// Calls `on_wake` if the application has asked for it.
+    /// Calls `on_wake`, unless we have closed. While it waits, the connection holds no empty buffer.
     async fn wake_handler(&mut self) -> Result<(), Failure> {
-        let Self { connection, deadlines, handler, .. } = self;
-        if !connection.outbox().take_woken() || connection.outbox().is_closed_by_us() {
+        let Self { connection, deadlines, read_buffer, handler, .. } = self;
+        connection.outbox().clear_woken();
+        if connection.outbox().is_closed_by_us() {
             return Ok(());
         }
         let future = call(|| handler.on_wake(connection))?;
-        RunHandler::new(connection, deadlines, future).await
+        let mut running = pin!(RunHandler::new(connection, deadlines, future));
+        poll_fn(|cx| {
+            let ran = running.as_mut().poll(cx);
+            if ran.is_pending() {
+                read_buffer.shrink();
+            }
+            ran
+        })
+        .await
     }
 
     /// Calls `on_disconnect` once the end of the connection has been announced.

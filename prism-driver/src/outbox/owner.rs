@@ -83,14 +83,15 @@ impl Outbox {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
-    /// Returns whether the application has woken the handler.
+    /// Returns whether the application has woken the handler since the handler last began to run for that.
     pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Acquire)
     }
 
-    /// Returns whether the application has woken the handler since the last call.
-    pub(crate) fn take_woken(&self) -> bool {
-        self.is_woken() && self.woken.swap(false, Ordering::AcqRel)
+    /// Notes that the handler is about to run because it was woken.
+    pub(crate) fn clear_woken(&self) {
+        // Not a plain store: what the application did before each call that this clears has to be visible.
+        self.woken.swap(false, Ordering::AcqRel);
     }
 
     /// Takes note of a pong. Returns whether it answers a ping of the application.
