@@ -169,9 +169,10 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
                 driver.pause(&mut self.read_buffer).await?;
             }
-            if self.connection.outbox().is_woken() {
+            // We have not closed, and nobody has woken the handler.
+            let quiet = !self.connection.outbox().has_signals();
+            if !quiet {
                 self.wake_handler().await?;
-                self.read_buffer.count(turn::EVENT);
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
@@ -188,7 +189,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
-                    if !connection.outbox().is_closed_by_us() {
+                    if quiet || !connection.outbox().is_closed_by_us() {
                         let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                         let future =
                             call(move || rate_limit.deliver(handler, connection, message))?;
@@ -222,23 +223,24 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         }
     }
 
-    /// Calls `on_wake`, unless we have closed. While it waits, the connection holds no empty buffer.
+    /// Calls `on_wake` if the application has asked for it. While that waits, the connection holds no empty buffer.
     async fn wake_handler(&mut self) -> Result<(), Failure> {
         let Self { connection, deadlines, read_buffer, handler, .. } = self;
-        connection.outbox().clear_woken();
-        if connection.outbox().is_closed_by_us() {
-            return Ok(());
+        let outbox = connection.outbox();
+        if !outbox.is_closed_by_us() && outbox.take_woken() {
+            let future = call(|| handler.on_wake(connection))?;
+            let mut running = pin!(RunHandler::new(connection, deadlines, future));
+            poll_fn(|cx| {
+                let ran = running.as_mut().poll(cx);
+                if ran.is_pending() {
+                    read_buffer.shrink();
+                }
+                ran
+            })
+            .await?;
+            read_buffer.count(turn::EVENT);
         }
-        let future = call(|| handler.on_wake(connection))?;
-        let mut running = pin!(RunHandler::new(connection, deadlines, future));
-        poll_fn(|cx| {
-            let ran = running.as_mut().poll(cx);
-            if ran.is_pending() {
-                read_buffer.shrink();
-            }
-            ran
-        })
-        .await
+        Ok(())
     }
 
     /// Calls `on_disconnect` once the end of the connection has been announced.

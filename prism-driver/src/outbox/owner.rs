@@ -83,15 +83,19 @@ impl Outbox {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
-    /// Returns whether the application has woken the handler since the handler last began to run for that.
-    pub(crate) fn is_woken(&self) -> bool {
-        self.woken.load(Ordering::Acquire)
+    /// Returns whether we have closed, or the application has woken the handler.
+    pub(crate) fn has_signals(&self) -> bool {
+        self.signals.is_any()
     }
 
-    /// Notes that the handler is about to run because it was woken.
-    pub(crate) fn clear_woken(&self) {
-        // Not a plain store: what the application did before each call that this clears has to be visible.
-        self.woken.swap(false, Ordering::AcqRel);
+    /// Returns whether the application wants to wake the handler, and may do so.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.signals.is_only_woken()
+    }
+
+    /// Returns whether the application has woken the handler since the last call.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.signals.take_woken()
     }
 
     /// Takes note of a pong. Returns whether it answers a ping of the application.
