@@ -7,10 +7,11 @@ use std::io;
 
 use common::{
     close,
-    handlers::{Log, Recorder},
+    handlers::{DropLog, Log, Recorder},
+    kinds::{Kind, on_both_kinds},
     peer::{Peer, Seen},
     pipe::Script,
-    s, serve,
+    s,
     sim::Sim,
     text,
 };
@@ -23,10 +24,10 @@ use prism_driver::{
 
 /// Opens a connection, ends it with `end`, and returns the reason, after checking that the handler got
 /// the same one.
-fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
+fn ending(kind: Kind, end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
-    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
+    let (mut peer, script, ended) = kind.serve(&sim, recorder, Options::default());
     let reason = sim.run(async {
         assert_eq!(peer.next().await, text("welcome"));
         end(&sim, &mut peer, &script).await;
@@ -43,51 +44,70 @@ fn ending(end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_when_the_peer_closed() {
-    let reason = ending(async |_, peer, _| peer.close(4001, "bye").await);
-    assert!(matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"), "{reason:?}");
-    assert_eq!(reason.code(), 4001);
+    on_both_kinds(|kind| {
+        let reason = ending(kind, async |_, peer, _| peer.close(4001, "bye").await);
+        assert!(
+            matches!(&reason, Disconnect::Peer { reason, .. } if reason == "bye"),
+            "{reason:?}"
+        );
+        assert_eq!(reason.code(), 4001);
+    });
 }
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_when_we_closed() {
-    let reason = ending(async |_, peer, _| peer.send("close").await);
-    assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
-    assert_eq!(reason.code(), 1000);
+    on_both_kinds(|kind| {
+        let reason = ending(kind, async |_, peer, _| peer.send("close").await);
+        assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
+        assert_eq!(reason.code(), 1000);
+    });
 }
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_on_protocol_errors() {
-    let reason = ending(async |_, peer, _| peer.raw(b"\x83\x80\0\0\0\0").await);
-    let expected = ProtocolError::ReservedOpcode(3);
-    assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
+    on_both_kinds(|kind| {
+        let reason = ending(kind, async |_, peer, _| peer.raw(b"\x83\x80\0\0\0\0").await);
+        let expected = ProtocolError::ReservedOpcode(3);
+        assert!(
+            matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected)
+        );
+    });
 }
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_on_transport_errors() {
-    let reset = io::ErrorKind::ConnectionReset;
-    let reason = ending(async |_, _, script| script.break_to_server(reset));
-    let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
-    assert_eq!(error.kind(), reset);
+    on_both_kinds(|kind| {
+        let reset = io::ErrorKind::ConnectionReset;
+        let reason = ending(kind, async |_, _, script| script.break_to_server(reset));
+        let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
+        assert_eq!(error.kind(), reset);
+    });
 }
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_on_pong_timeouts() {
-    // The peer answers only while the test waits for it.
-    let reason = ending(async |sim, _, _| sim.pass(s(41)).await);
-    let expected = ProtocolError::KeepaliveTimeout;
-    assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected));
+    on_both_kinds(|kind| {
+        // The peer answers only while the test waits for it.
+        let reason = ending(kind, async |sim, _, _| sim.pass(s(41)).await);
+        let expected = ProtocolError::KeepaliveTimeout;
+        assert!(
+            matches!(reason, Disconnect::Failed(Failure::Protocol(error)) if error == expected)
+        );
+    });
 }
 
 #[test]
 fn contract_3_on_disconnect_runs_once_last_on_unexpected_eof() {
-    let sim = Sim::default();
-    let (recorder, log, _gate) = Recorder::new();
-    let (peer, _, ended) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        drop(peer);
-        let reason = ended.recv().await.unwrap();
-        assert_eq!(reason.code(), 1006);
-        assert_eq!(log.lines(), ["connect".to_owned(), format!("disconnect {reason}")]);
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let (peer, _, ended) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            drop(peer);
+            let reason = ended.recv().await.unwrap();
+            assert_eq!(reason.code(), 1006);
+            assert_eq!(log.lines(), ["connect".to_owned(), format!("disconnect {reason}")]);
+        });
     });
 }
 
@@ -97,15 +117,6 @@ fn contract_3_on_disconnect_runs_once_last_on_unexpected_eof() {
 /// Sends until it fails, and logs how and when its future ended.
 struct Flood {
     log: Log,
-}
-
-/// Logs when it is dropped, so that a future that was dropped half-way shows as well.
-struct DropLog(Log);
-
-impl Drop for DropLog {
-    fn drop(&mut self) {
-        self.0.add("dropped");
-    }
 }
 
 impl Handler for Flood {
@@ -129,36 +140,41 @@ impl Handler for Flood {
 
 #[test]
 fn contract_4_closing_fails_pending_sends_and_drops_no_handler() {
-    let sim = Sim::default();
-    let log = Log::default();
-    let (mut peer, script, ended) = serve(&sim, Flood { log: log.clone() }, Options::default());
-    sim.run(async {
-        script.set_capacity_to_client(10_000);
-        peer.send("go").await;
-        sim.settle().await;
-        assert!(log.lines().is_empty(), "the handler waits for room");
-        script.break_to_client(io::ErrorKind::ConnectionReset);
-        ended.recv().await.unwrap();
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let log = Log::default();
+        let (mut peer, script, ended) =
+            kind.serve(&sim, Flood { log: log.clone() }, Options::default());
+        sim.run(async {
+            script.set_capacity_to_client(10_000);
+            peer.send("go").await;
+            sim.settle().await;
+            assert!(log.lines().is_empty(), "the handler waits for room");
+            script.break_to_client(io::ErrorKind::ConnectionReset);
+            ended.recv().await.unwrap();
+        });
+        assert_eq!(log.lines(), ["send: Err(Closed)", "dropped", "disconnect"]);
     });
-    assert_eq!(log.lines(), ["send: Err(Closed)", "dropped", "disconnect"]);
 }
 
 #[test]
 fn contract_4_a_handler_runs_to_its_end_after_the_connection() {
-    let sim = Sim::default();
-    let (recorder, log, gate) = Recorder::new();
-    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        peer.send("wait").await;
-        sim.settle().await;
-        script.break_to_server(io::ErrorKind::ConnectionReset);
-        drop(peer);
-        sim.pass(s(3600)).await;
-        assert_eq!(log.lines(), ["connect", "begin wait"]);
-        gate.send(()).await.unwrap();
-        ended.recv().await.unwrap();
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, gate) = Recorder::new();
+        let (mut peer, script, ended) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            peer.send("wait").await;
+            sim.settle().await;
+            script.break_to_server(io::ErrorKind::ConnectionReset);
+            drop(peer);
+            sim.pass(s(3600)).await;
+            assert_eq!(log.lines(), ["connect", "begin wait"]);
+            gate.send(()).await.unwrap();
+            ended.recv().await.unwrap();
+        });
+        assert_eq!(log.lines()[2], "end wait");
     });
-    assert_eq!(log.lines()[2], "end wait");
 }
 
 // ---- 5. What was accepted before `close()` is written before the close frame; after it `send`
@@ -180,47 +196,56 @@ impl Handler for SendAndClose {
 
 #[test]
 fn contract_5_accepted_messages_precede_the_close_frame() {
-    let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, SendAndClose, Options::default());
-    sim.run(async {
-        script.set_piece(1); // the transport takes one byte at a time
-        peer.send("go").await;
-        for expected in [text("one"), text("two"), text("three"), close(4000, "done")] {
-            assert_eq!(peer.next().await, expected);
-        }
-        assert_eq!(peer.next().await, Seen::End(Ok(())));
-        drop(peer);
-        assert_eq!(ended.recv().await.unwrap().code(), 4000);
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (mut peer, script, ended) = kind.serve(&sim, SendAndClose, Options::default());
+        sim.run(async {
+            script.set_piece(1); // the transport takes one byte at a time
+            peer.send("go").await;
+            for expected in [text("one"), text("two"), text("three"), close(4000, "done")] {
+                assert_eq!(peer.next().await, expected);
+            }
+            assert_eq!(peer.next().await, Seen::End(Ok(())));
+            drop(peer);
+            assert_eq!(ended.recv().await.unwrap().code(), 4000);
+        });
     });
 }
 
 #[test]
 fn contract_5_after_our_close_on_message_is_not_called() {
-    let sim = Sim::default();
-    let (recorder, log, _gate) = Recorder::new();
-    let (mut peer, _, ended) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        // One in the same read as the message that makes us close, and one after our close frame.
-        peer.send_together(&["close", "in the same read"]).await;
-        sim.settle().await;
-        peer.send("while the close is on its way").await;
-        assert_eq!(peer.all().await, [text("welcome"), close(1000, "enough"), Seen::End(Ok(()))]);
-        drop(peer);
-        ended.recv().await.unwrap();
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let (mut peer, _, ended) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            // One in the same read as the message that makes us close, and one after our close frame.
+            peer.send_together(&["close", "in the same read"]).await;
+            sim.settle().await;
+            peer.send("while the close is on its way").await;
+            assert_eq!(
+                peer.all().await,
+                [text("welcome"), close(1000, "enough"), Seen::End(Ok(()))]
+            );
+            drop(peer);
+            ended.recv().await.unwrap();
+        });
+        let last = "disconnect closed by us with 1000 (enough)";
+        assert_eq!(log.lines(), ["connect", "begin close", "end close", last]);
     });
-    let last = "disconnect closed by us with 1000 (enough)";
-    assert_eq!(log.lines(), ["connect", "begin close", "end close", last]);
 }
 
 #[test]
 fn contract_6_after_a_panic_an_answered_close_ends_at_once() {
-    let sim = Sim::default();
-    let (recorder, _, _gate) = Recorder::new();
-    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        assert_eq!(peer.next().await, text("welcome"));
-        peer.send("panic").await;
-        assert_eq!(peer.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
-        assert_eq!(sim.now(), s(0));
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, _, _gate) = Recorder::new();
+        let (mut peer, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            assert_eq!(peer.next().await, text("welcome"));
+            peer.send("panic").await;
+            assert_eq!(peer.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+            assert_eq!(sim.now(), s(0));
+        });
     });
 }

@@ -5,7 +5,9 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{close, handed_out, handlers::Recorder, peer::Seen, s, serve, sim::Sim, text};
+use common::{
+    close, handed_out, handlers::Recorder, kinds::on_both_kinds, peer::Seen, s, sim::Sim, text,
+};
 use futures_lite::future::poll_once;
 use prism_driver::{Disconnect, Failure, Options, Runtime};
 
@@ -13,16 +15,18 @@ use prism_driver::{Disconnect, Failure, Options, Runtime};
 
 #[test]
 fn contract_1_on_connect_runs_first_and_once_and_may_send() {
-    let sim = Sim::default();
-    let (recorder, log, _gate) = Recorder::new();
-    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        // The peer has sent nothing.
-        assert_eq!(peer.next().await, text("welcome"));
-        peer.send_together(&["a", "b"]).await;
-        assert_eq!((peer.next().await, peer.next().await), (text("a"), text("b")));
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let (mut peer, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            // The peer has sent nothing.
+            assert_eq!(peer.next().await, text("welcome"));
+            peer.send_together(&["a", "b"]).await;
+            assert_eq!((peer.next().await, peer.next().await), (text("a"), text("b")));
+        });
+        assert_eq!(log.lines(), ["connect", "begin a", "end a", "begin b", "end b"]);
     });
-    assert_eq!(log.lines(), ["connect", "begin a", "end a", "begin b", "end b"]);
 }
 
 // ---- 2. `on_message` runs one at a time per connection, in wire order. Different connections run
@@ -30,61 +34,73 @@ fn contract_1_on_connect_runs_first_and_once_and_may_send() {
 
 #[test]
 fn contract_2_on_message_runs_one_at_a_time_in_wire_order() {
-    let sim = Sim::default();
-    let (recorder, log, gate) = Recorder::new();
-    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        peer.send_together(&["wait", "a", "b"]).await;
-        sim.settle().await;
-        assert_eq!(log.lines(), ["connect", "begin wait"], "a and b have to wait");
-        gate.send(()).await.unwrap();
-        sim.settle().await;
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, gate) = Recorder::new();
+        let (mut peer, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            peer.send_together(&["wait", "a", "b"]).await;
+            sim.settle().await;
+            assert_eq!(log.lines(), ["connect", "begin wait"], "a and b have to wait");
+            gate.send(()).await.unwrap();
+            sim.settle().await;
+        });
+        let order = ["connect", "begin wait", "end wait", "begin a", "end a", "begin b", "end b"];
+        assert_eq!(log.lines(), order);
     });
-    let order = ["connect", "begin wait", "end wait", "begin a", "end a", "begin b", "end b"];
-    assert_eq!(log.lines(), order);
 }
 
 #[test]
 fn contract_2_different_connections_run_in_parallel() {
-    let sim = Sim::default();
-    let (recorder, log, gate) = Recorder::new();
-    let recorder = Arc::new(recorder);
-    let (mut first, _, _) = serve(&sim, recorder.clone(), Options::default());
-    let (mut second, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        first.send("wait").await;
-        sim.settle().await;
-        second.send("hello").await;
-        assert_eq!((second.next().await, second.next().await), (text("welcome"), text("hello")));
-        assert!(!log.lines().contains(&"end wait".to_owned()), "the first is still waiting");
-        gate.send(()).await.unwrap();
-        sim.settle().await;
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, gate) = Recorder::new();
+        let recorder = Arc::new(recorder);
+        let (mut first, _, _) = kind.serve(&sim, recorder.clone(), Options::default());
+        let (mut second, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            first.send("wait").await;
+            sim.settle().await;
+            second.send("hello").await;
+            assert_eq!(
+                (second.next().await, second.next().await),
+                (text("welcome"), text("hello"))
+            );
+            assert!(!log.lines().contains(&"end wait".to_owned()), "the first is still waiting");
+            gate.send(()).await.unwrap();
+            sim.settle().await;
+        });
+        assert_eq!(log.lines().last().unwrap(), "end wait");
     });
-    assert_eq!(log.lines().last().unwrap(), "end wait");
 }
 
-// ---- 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs, unless
-// ----    `when_slow` panicked, before `on_connect`; the server lives.
+// ---- 6. A panic in a handler ends only its own connection (1011); `on_disconnect` still runs; the
+// ----    server lives.
 
 #[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
-    let sim = Sim::default();
-    let (recorder, log, _gate) = Recorder::new();
-    let recorder = Arc::new(recorder);
-    let (mut doomed, _, ended) = serve(&sim, recorder.clone(), Options::default());
-    let (mut other, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        assert_eq!((doomed.next().await, other.next().await), (text("welcome"), text("welcome")));
-        doomed.send("panic").await;
-        assert_eq!(doomed.next().await, close(1011, "internal error"));
-        assert_eq!(doomed.next().await, Seen::End(Ok(())));
-        drop(doomed);
-        let reason = ended.recv().await.unwrap();
-        assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
-        other.send("still here").await;
-        assert_eq!(other.next().await, text("still here"));
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, log, _gate) = Recorder::new();
+        let recorder = Arc::new(recorder);
+        let (mut doomed, _, ended) = kind.serve(&sim, recorder.clone(), Options::default());
+        let (mut other, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            assert_eq!(
+                (doomed.next().await, other.next().await),
+                (text("welcome"), text("welcome"))
+            );
+            doomed.send("panic").await;
+            assert_eq!(doomed.next().await, close(1011, "internal error"));
+            assert_eq!(doomed.next().await, Seen::End(Ok(())));
+            drop(doomed);
+            let reason = ended.recv().await.unwrap();
+            assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
+            other.send("still here").await;
+            assert_eq!(other.next().await, text("still here"));
+        });
+        assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
     });
-    assert!(log.lines().contains(&"disconnect the handler panicked".to_owned()));
 }
 
 // ---- 8. A handler may be slow; while it runs its peer's pings wait, and the buffer is kept that its
@@ -92,22 +108,24 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
 
 #[test]
 fn contract_8_while_a_handler_runs_pings_wait_without_timeout() {
-    let sim = Sim::default();
-    let (recorder, _, gate) = Recorder::new();
-    let (mut peer, _, _) = serve(&sim, recorder, Options::default());
-    sim.run(async {
-        assert_eq!(peer.next().await, text("welcome"));
-        peer.send("wait").await;
-        peer.raw(b"\x89\x84\0\0\0\0ping").await;
-        // Far beyond the pong timeout. The peer is alive, but nothing is read from it.
-        sim.pass(s(600)).await;
-        while let Some(seen) = poll_once(peer.next()).await {
-            assert_eq!(seen, Seen::Ping, "while the handler runs");
-        }
-        gate.send(()).await.unwrap();
-        assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
-        peer.send("fine").await;
-        assert_eq!(peer.next_but_pings().await, text("fine"));
+    on_both_kinds(|kind| {
+        let sim = Sim::default();
+        let (recorder, _, gate) = Recorder::new();
+        let (mut peer, _, _) = kind.serve(&sim, recorder, Options::default());
+        sim.run(async {
+            assert_eq!(peer.next().await, text("welcome"));
+            peer.send("wait").await;
+            peer.raw(b"\x89\x84\0\0\0\0ping").await;
+            // Far beyond the pong timeout. The peer is alive, but nothing is read from it.
+            sim.pass(s(600)).await;
+            while let Some(seen) = poll_once(peer.next()).await {
+                assert_eq!(seen, Seen::Ping, "while the handler runs");
+            }
+            gate.send(()).await.unwrap();
+            assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
+            peer.send("fine").await;
+            assert_eq!(peer.next_but_pings().await, text("fine"));
+        });
     });
 }
 

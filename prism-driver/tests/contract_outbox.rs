@@ -8,7 +8,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{handed_out, handlers::HandOut, peer::Seen, serve, serve_handshake, sim::Sim, text};
+use common::{
+    handed_out, handlers::HandOut, kinds::on_both_kinds, peer::Seen, serve_handshake, sim::Sim,
+    text,
+};
 use futures_lite::future::poll_once;
 use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 
@@ -63,33 +66,35 @@ fn contract_7_a_dropped_recv_has_taken_nothing() {
 
 #[test]
 fn contract_9_an_outbox_never_exceeds_its_mark_plus_one_message() {
-    const MARK: usize = 5_000;
-    const MESSAGE: usize = 700;
-    const FRAME: usize = MESSAGE + 4;
-    let sim = Sim::default();
-    let (handler, out) = HandOut::new();
-    let mut options = Options::default();
-    options.high_water_mark = MARK;
-    let (mut peer, script, _) = serve(&sim, handler, options);
-    let most = Arc::new(AtomicUsize::new(0));
-    sim.run(async {
-        let connection = out.recv().await.unwrap();
-        script.set_capacity_to_client(0);
-        for _ in 0..50 {
-            let (connection, most) = (connection.clone(), most.clone());
-            sim.spawn(async move {
-                connection.send(&[7; MESSAGE]).await.unwrap();
-                most.fetch_max(connection.buffered(), Ordering::Relaxed);
-            });
-        }
-        sim.settle().await;
-        assert_eq!(connection.buffered(), MARK.div_ceil(FRAME) * FRAME);
-        assert_eq!(connection.try_send("more"), Err(TrySendError::Full));
-        script.set_capacity_to_client(3_000);
-        for _ in 0..50 {
-            assert_eq!(peer.next().await, Seen::Binary(vec![7; MESSAGE]));
-        }
+    on_both_kinds(|kind| {
+        const MARK: usize = 5_000;
+        const MESSAGE: usize = 700;
+        const FRAME: usize = MESSAGE + 4;
+        let sim = Sim::default();
+        let (handler, out) = HandOut::new();
+        let mut options = Options::default();
+        options.high_water_mark = MARK;
+        let (mut peer, script, _) = kind.serve(&sim, handler, options);
+        let most = Arc::new(AtomicUsize::new(0));
+        sim.run(async {
+            let connection = out.recv().await.unwrap();
+            script.set_capacity_to_client(0);
+            for _ in 0..50 {
+                let (connection, most) = (connection.clone(), most.clone());
+                sim.spawn(async move {
+                    connection.send(&[7; MESSAGE]).await.unwrap();
+                    most.fetch_max(connection.buffered(), Ordering::Relaxed);
+                });
+            }
+            sim.settle().await;
+            assert_eq!(connection.buffered(), MARK.div_ceil(FRAME) * FRAME);
+            assert_eq!(connection.try_send("more"), Err(TrySendError::Full));
+            script.set_capacity_to_client(3_000);
+            for _ in 0..50 {
+                assert_eq!(peer.next().await, Seen::Binary(vec![7; MESSAGE]));
+            }
+        });
+        let most = most.load(Ordering::Relaxed);
+        assert!(most < MARK + FRAME, "{most} bytes were waiting");
     });
-    let most = most.load(Ordering::Relaxed);
-    assert!(most < MARK + FRAME, "{most} bytes were waiting");
 }

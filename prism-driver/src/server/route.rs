@@ -85,10 +85,13 @@ where
 /// # }
 /// ```
 ///
-/// When the function returns, the connection is closed with 1000, or if it panics, with 1011. Lines 2 and 4 to 9 of
-/// [the contract](crate#the-contract) apply to it as to a handler: in particular, its future is never dropped before it
-/// completes, and the connection counts towards the server's limit until then. So return when
-/// [`recv`](Socket::recv) fails.
+/// When the function returns, its socket is dropped, which closes the connection with 1000. (If you move the socket or
+/// its halves to other tasks, the connection lives on with them.) If the function panics, the connection is closed with
+/// 1011.
+///
+/// Lines 2 and 4 to 9 of [the contract](crate#the-contract) apply to the function as to a handler: in particular, its
+/// future is never dropped before it completes, and the connection counts towards the server's limit until then. So
+/// return when [`recv`](Socket::recv) fails.
 ///
 /// The function runs in the connection's task, next to what reads and writes. In contrast to a handler, it receives
 /// messages that own their payload, up to 16 of which wait for it.

@@ -7,12 +7,12 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use async_channel::{Receiver, Sender};
 use pin_project_lite::pin_project;
-use prism_core::Message;
+use prism_core::{CloseCode, Message};
 
 use crate::{
     connection::{Connection, batch::InBatches},
@@ -37,10 +37,11 @@ where
     P: Future<Output = ()> + Send + 'static,
 {
     fn start(&self, session: Session, slot: Slot<R>) {
-        let (socket, inbox) = Socket::new(Connection::clone(&session.connection));
+        let connection = Connection::clone(&session.connection);
+        let (socket, inbox) = Socket::new(connection.clone());
         let Some(future) = contain(|| (self.0)(socket)) else { return fail(session, slot) };
         let (running, returned) = async_channel::bounded(1);
-        let function = Function { future: Some(future), running: Some(running) };
+        let function = Function { future: Some(future), connection, running: Some(running) };
         run(session, slot, SocketHandler { inbox, returned }, Beside(InBatches::new(function)));
     }
 }
@@ -64,11 +65,11 @@ impl ConnectionHandler for SocketHandler {
 }
 
 pin_project! {
-    /// The future of the application's function, whose panic ends only its own connection: it drops the socket, which
-    /// closes the connection with 1011.
+    /// The future of the application's function, whose panic ends only its own connection.
     struct Function<P> {
         #[pin]
         future: Option<P>,
+        connection: Connection,
         // Dropped when the function has returned.
         running: Option<Sender<Infallible>>,
     }
@@ -80,10 +81,17 @@ impl<P: Future<Output = ()>> Future for Function<P> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if let Some(future) = this.future.as_mut().as_pin_mut() {
-            ready!(contain(|| future.poll(cx)).unwrap_or(Poll::Ready(())));
+            match contain(|| future.poll(cx)) {
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(())) => {}
+                None => {
+                    // Before the future is dropped: if it still owns the socket, that would close with 1000.
+                    this.connection.close(CloseCode::INTERNAL_ERROR, "internal error");
+                }
+            }
         }
         let _wakeups = hold_wakeups(); // the session may be waiting for the end
-        this.future.set(None);
+        contain(|| this.future.set(None));
         *this.running = None;
         Poll::Ready(())
     }

@@ -128,3 +128,12 @@ impl Handler for MessageLog {
         self.log.add(reason.to_string());
     }
 }
+
+/// Logs when it is dropped, so that a future that was dropped half-way shows as well.
+pub struct DropLog(pub Log);
+
+impl Drop for DropLog {
+    fn drop(&mut self) {
+        self.0.add("dropped");
+    }
+}

@@ -7,9 +7,12 @@ pub mod flood;
 pub mod gatekeeper;
 pub mod handlers;
 pub mod http;
+pub mod kept_tasks;
+pub mod kinds;
 pub mod net;
 pub mod peer;
 pub mod pipe;
+pub mod routes;
 pub mod sim;
 pub mod site;
 pub mod sockets;
@@ -18,8 +21,8 @@ use std::{io, time::Duration};
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Connection, Disconnect, Failure, Handler, Options, ProtocolError, Runtime,
-    Transport, serve_stream, serve_upgraded,
+    AcceptError, Connection, ConnectionHandler, Disconnect, Failure, Options, ProtocolError,
+    Runtime, Transport, serve_stream, serve_upgraded,
 };
 
 use self::{
@@ -33,7 +36,7 @@ use self::{
 /// the connection ended.
 pub fn serve(
     sim: &Sim,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> (Peer, Script, Receiver<Disconnect>) {
     let (server, client, script) = pipe();
@@ -80,7 +83,7 @@ pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Con
 pub fn serve_on(
     sim: &Sim,
     io: impl Transport,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> Receiver<Disconnect> {
     let (ended, end) = bounded(1);
@@ -96,7 +99,7 @@ pub fn serve_on(
 /// Serves a handler on a new pipe, including the handshake.
 pub fn serve_handshake(
     sim: &Sim,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> (End, Script, Receiver<Result<Disconnect, AcceptError>>) {
     let (server, client, script) = pipe();

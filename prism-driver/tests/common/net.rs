@@ -47,6 +47,7 @@ struct State {
     in_progress: usize,
     abandoned: BTreeSet<String>,
     tasks: usize,
+    last_task_size: usize,
     /// The queue of the listener.
     queue: Option<Sender<(End, Script)>>,
     accepted: usize,
@@ -105,6 +106,11 @@ impl Net {
         self.state().tasks
     }
 
+    /// Returns the size in bytes of the last task that was spawned on this network.
+    pub fn last_task_size(&self) -> usize {
+        self.state().last_task_size
+    }
+
     /// Waits for the next connection to an address.
     pub async fn arrival(&self) -> Arrival {
         self.arrivals.1.recv().await.unwrap()
@@ -160,6 +166,7 @@ impl Runtime for Net {
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.state().tasks += 1;
+        self.state().last_task_size = size_of_val(&future);
         let task = Task(self.clone());
         self.sim.spawn(async move {
             let _counted = task;

@@ -2,7 +2,7 @@
 
 use async_channel::{Receiver, bounded};
 use prism_driver::{
-    AcceptError, Client, Connection, Disconnect, Handler, Options, OwnedMessage, Runtime,
+    AcceptError, Client, Connection, ConnectionHandler, Disconnect, Options, OwnedMessage, Runtime,
     SendError, Socket,
 };
 
@@ -27,14 +27,14 @@ pub fn connected(sim: &Sim) -> (Socket, Connection, Script, Ended) {
     (socket, connection, script, ended)
 }
 
-pub fn connected_to(sim: &Sim, handler: impl Handler) -> (Socket, Script, Ended) {
+pub fn connected_to(sim: &Sim, handler: impl ConnectionHandler) -> (Socket, Script, Ended) {
     connected_with(sim, handler, Options::default())
 }
 
 /// Connects a socket with these options.
 pub fn connected_with(
     sim: &Sim,
-    handler: impl Handler,
+    handler: impl ConnectionHandler,
     options: Options,
 ) -> (Socket, Script, Ended) {
     let (io, script, ended) = serve_handshake(sim, handler, Options::default());

@@ -1,0 +1,55 @@
+//! [`RouteServer`]: a server in memory with a route.
+
+use async_channel::{Receiver, Sender, bounded};
+use prism_driver::{IntoRoute, Runtime, Server, ServerOptions, ServerStats, Shutdown};
+
+use super::{http::shake_hands, net::Net, peer::Peer, pipe::Script, sim::Sim};
+
+/// A server whose route is at `/chat`, the path of [`shake_hands`].
+pub struct RouteServer {
+    pub net: Net,
+    pub stats: ServerStats,
+    stop: Sender<()>,
+    outcome: Receiver<Shutdown>,
+}
+
+impl RouteServer {
+    pub fn start(sim: &Sim, route: impl IntoRoute<Net>) -> Self {
+        Self::with_options(sim, ServerOptions::default(), route)
+    }
+
+    pub fn with_options(
+        sim: &Sim,
+        options: impl Into<ServerOptions>,
+        route: impl IntoRoute<Net>,
+    ) -> Self {
+        let net = Net::new(sim);
+        let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+        let server = bound.options(options).websocket("/chat", route);
+        let stats = server.stats();
+        let (stop, stopped) = bounded::<()>(1);
+        let (tell, outcome) = bounded(1);
+        sim.spawn(async move {
+            let shutdown = async { while stopped.recv().await.is_ok() {} };
+            // Not every test needs it.
+            let _ = tell.try_send(server.serve_until(shutdown).await);
+        });
+        Self { net, stats, stop, outcome }
+    }
+
+    pub async fn open(&self) -> Peer {
+        self.open_scripted().await.0
+    }
+
+    /// Opens a connection. Also returns the script of its pipe.
+    pub async fn open_scripted(&self) -> (Peer, Script) {
+        let (io, script) = self.net.connect_raw().unwrap();
+        (shake_hands(io).await, script)
+    }
+
+    /// Starts the shutdown, and returns its outcome when there is one.
+    pub fn begin_stop(&self) -> Receiver<Shutdown> {
+        self.stop.close();
+        self.outcome.clone()
+    }
+}
