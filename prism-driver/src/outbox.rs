@@ -20,11 +20,12 @@ use crate::{
     error::TrySendError,
     options::{Options, when_slow::WhenSlow},
     outbox::{
+        locked::Locked,
         queue::SendQueue,
         signals::Signals,
         source::Source,
         state::{End, OutboxState, Written, noop_waker},
-        sync::{AtomicBool, Mutex, MutexGuard},
+        sync::{AtomicBool, Mutex},
         waiters::{Room, Waiters},
     },
     runtime::{Transport, contain::contain, wakeups},
@@ -33,6 +34,7 @@ use crate::{
 pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cut;
+pub(crate) mod locked;
 pub(crate) mod owner;
 pub(crate) mod pings;
 pub(crate) mod queue;
@@ -296,9 +298,9 @@ impl Outbox {
     #[cold]
     fn make_room<'w>(
         &self,
-        mut state: MutexGuard<'w, OutboxState>,
+        mut state: Locked<'w>,
         when_full: WhenFull,
-    ) -> Result<Option<MutexGuard<'w, OutboxState>>, TrySendError> {
+    ) -> Result<Option<Locked<'w>>, TrySendError> {
         let mark = self.high_water_mark as usize;
         let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
         if when_slow == WhenSlow::Wait && waits {
@@ -339,7 +341,7 @@ impl Outbox {
     }
 
     /// Wakes tasks because bytes have left, or never will.
-    fn notify_progress(&self, state: MutexGuard<'_, OutboxState>) {
+    fn notify_progress(&self, state: Locked<'_>) {
         let Some(waiters) = state.waiters() else { return };
         let open = state.is_open();
         let room = match state.is_full(self.high_water_mark as usize) {
@@ -357,8 +359,8 @@ impl Outbox {
 
     /// Locks the state. No code under this lock panics half-way through a change, so a poisoned lock can still
     /// be used.
-    fn lock(&self) -> MutexGuard<'_, OutboxState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -383,13 +385,13 @@ fn after_send(state: &mut OutboxState) -> AfterSend {
 }
 
 /// Wakes all tasks that wait, and the owner, which has a deadline to set.
-fn wake_all(state: MutexGuard<'_, OutboxState>) {
+fn wake_all(state: Locked<'_>) {
     let waiters = state.waiters();
     wake_owner(state);
     Waiters::notify_all(waiters);
 }
 
-fn wake_owner(mut state: MutexGuard<'_, OutboxState>) {
+fn wake_owner(mut state: Locked<'_>) {
     let owner = state.owner.take();
     drop(state);
     if let Some(owner) = owner {

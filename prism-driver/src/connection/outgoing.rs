@@ -37,6 +37,9 @@ use crate::outbox::source::Source;
 /// has been sent, but only its own length counts, as [buffered](crate::Connection::buffered) and towards
 /// [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
+/// The owner of a [`Bytes::from_owner`] is dropped by whichever thread writes the last of it, while no lock of Prism is
+/// held; [`hold_wakeups`](crate::hold_wakeups) delays that.
+///
 /// Other messages are copied once. Connections that are sent the same long message in a row
 /// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and
 /// loses nothing by passing references.

@@ -14,8 +14,8 @@ use crate::{
     outbox::{
         Outbox,
         budget::{Budget, Evict},
-        state::{End, OutboxState, Written},
-        sync::MutexGuard,
+        locked::Locked,
+        state::{End, Written},
         waiters::Waiters,
     },
     runtime::contain::contain,
@@ -236,7 +236,7 @@ impl Outbox {
 
     /// Runs the hooks, and then wakes the tasks that wait for the end. If another thread is running the hooks, the
     /// tasks are woken [later](Self::ended).
-    pub(super) fn announce_end<'w>(&'w self, mut state: MutexGuard<'w, OutboxState>) {
+    pub(super) fn announce_end<'w>(&'w self, mut state: Locked<'w>) {
         if state.end == End::NotYet {
             state.end = End::HooksRunning;
             let hooks = state.cold.as_mut().map(|cold| std::mem::take(&mut cold.hooks));

@@ -75,15 +75,17 @@ impl Payload<'_> {
     /// Spare capacity is given back, so that the frame takes no more memory than it counts. (Allocators usually do that
     /// without moving the bytes.)
     pub(super) fn take(&mut self) -> Option<FrameBytes> {
-        let (opcode, payload) = match self {
+        Some(match self {
             Self::Message(_) => return None,
-            Self::Bytes(bytes) => (OpCode::Binary, bytes.clone()),
+            Self::Bytes(bytes) => FrameBytes::shared(bytes.clone()),
             Self::String(text) => {
-                (OpCode::Text, mem::take(*text).into_bytes().into_boxed_slice().into())
+                let bytes = mem::take(*text).into_bytes();
+                FrameBytes::new(OpCode::Text, bytes.into_boxed_slice().into())
             }
-            Self::Vec(bytes) => (OpCode::Binary, mem::take(*bytes).into_boxed_slice().into()),
-            Self::BytesMut(bytes) => (OpCode::Binary, mem::take(*bytes).freeze()),
-        };
-        Some(FrameBytes::new(opcode, payload))
+            Self::Vec(bytes) => {
+                FrameBytes::new(OpCode::Binary, mem::take(*bytes).into_boxed_slice().into())
+            }
+            Self::BytesMut(bytes) => FrameBytes::new(OpCode::Binary, mem::take(*bytes).freeze()),
+        })
     }
 }

@@ -1,21 +1,33 @@
-//! [`hold_wakeups`]: delays the waking of tasks while a sender holds a lock.
+//! [`hold_wakeups`]: delays the waking of tasks while a sender holds a lock, and the dropping of what outboxes have let
+//! go of. Both may run application code.
 
-use std::{cell::RefCell, marker::PhantomData, task::Waker};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    mem,
+    task::Waker,
+};
+
+use bytes::Bytes;
 
 use crate::runtime::contain::contain;
 
 thread_local! {
     static HELD: RefCell<Held> = const {
-        RefCell::new(Held { guards: 0, tasks: Vec::new() })
+        RefCell::new(Held { guards: 0, tasks: Vec::new(), released: Vec::new() })
     };
+    /// Whether anything is released. A flag of its own, because it is looked at whenever an outbox is unlocked.
+    static HAS_RELEASED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The wake-ups that this thread holds.
+/// The wake-ups that this thread holds, and what it has to drop.
 struct Held {
     /// How many [`HeldWakeups`] there are.
     guards: usize,
     /// The tasks to wake when the last guard is dropped.
     tasks: Vec<Waker>,
+    /// The application's bytes to drop when no outbox is locked and no guard is left.
+    released: Vec<Bytes>,
 }
 
 /// A guard that delays wake-ups until it is dropped; see [`hold_wakeups`].
@@ -31,7 +43,8 @@ pub struct HeldWakeups {
 ///
 /// Waking a task runs code of its runtime, or of a combinator around one of its futures. If that code needs a lock that
 /// you are holding, it deadlocks. So call this before you lock a collection of connections to send to, and drop the
-/// guard after you have released the lock. The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
+/// guard after you have released the lock. (The same is true of the code that runs when the owner of a `Bytes` that was
+/// sent is dropped. It is delayed as well.) The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
 /// [abort](crate::Connection::abort) connections while you hold such a lock.
 ///
 /// Do not wait while you hold the guard, either by blocking or with `.await`: the wake-up that would end the wait may
@@ -67,18 +80,50 @@ pub(crate) fn wake(task: Waker) {
     }
 }
 
+/// Keeps bytes of the application until [`drop_released`] is called: dropping them may run its code, and an outbox is
+/// locked.
+pub(crate) fn release(bytes: Bytes) {
+    let keep = |held: &RefCell<Held>| {
+        held.borrow_mut().released.push(bytes);
+        HAS_RELEASED.set(true);
+    };
+    let _ = HELD.try_with(keep); // or the thread is ending, and drops them now
+}
+
+/// Drops the bytes that were released, or leaves that to the last guard. The caller must not hold a lock of Prism.
+#[inline]
+pub(crate) fn drop_released() {
+    if HAS_RELEASED.get() {
+        drop_released_now();
+    }
+}
+
+#[cold]
+fn drop_released_now() {
+    let take = |held: &RefCell<Held>| {
+        let mut held = held.borrow_mut();
+        let is_held = held.guards > 0;
+        HAS_RELEASED.set(is_held);
+        if is_held { Vec::new() } else { mem::take(&mut held.released) }
+    };
+    for bytes in HELD.try_with(take).unwrap_or_default() {
+        contain(|| drop(bytes));
+    }
+}
+
 impl Drop for HeldWakeups {
     fn drop(&mut self) {
         let release = |held: &RefCell<Held>| {
             let mut held = held.borrow_mut();
             held.guards -= 1;
             let is_last = held.guards == 0;
-            is_last.then(|| std::mem::take(&mut held.tasks))
+            is_last.then(|| mem::take(&mut held.tasks))
         };
         if let Ok(Some(tasks)) = HELD.try_with(release) {
             for task in tasks {
                 contain(|| task.wake());
             }
+            drop_released();
         }
     }
 }

@@ -1,7 +1,11 @@
 //! [`FrameBytes`]: the bytes of a frame that a send queue keeps by reference.
 
+use std::mem;
+
 use bytes::{Bytes, BytesMut};
 use prism_core::{Header, OpCode, PreparedMessage};
+
+use crate::runtime::wakeups;
 
 /// A whole frame whose bytes are not copied into a send queue: either a prepared message, which other connections may
 /// share, or a payload that was the sender's.
@@ -20,15 +24,26 @@ enum Kind {
 struct Kept {
     header: BytesMut,
     payload: Bytes,
+    /// Whether dropping the payload may run application code, see [`Bytes::from_owner`].
+    may_have_owner: bool,
 }
 
 impl FrameBytes {
-    /// Creates the unmasked frame of a whole message.
+    /// Creates the unmasked frame of a whole message, of which the application has no other handle.
     pub(crate) fn new(opcode: OpCode, payload: Bytes) -> Self {
+        Self::kept(opcode, payload, false)
+    }
+
+    /// Creates the unmasked frame of a whole binary message that the application may share.
+    pub(crate) fn shared(payload: Bytes) -> Self {
+        Self::kept(OpCode::Binary, payload, true)
+    }
+
+    fn kept(opcode: OpCode, payload: Bytes, may_have_owner: bool) -> Self {
         let len = payload.len() as u64;
         let mut header = BytesMut::with_capacity(Header::MAX_LEN);
         Header { fin: true, rsv1: false, opcode, mask: None, len }.encode(&mut header);
-        Self(Kind::Kept(Box::new(Kept { header, payload })))
+        Self(Kind::Kept(Box::new(Kept { header, payload, may_have_owner })))
     }
 
     /// Returns the length of the frame, in bytes.
@@ -58,6 +73,14 @@ impl FrameBytes {
             Kind::Kept(kept) => &kept.payload,
         };
         (bytes.as_ptr().addr(), bytes.len())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.may_have_owner {
+            wakeups::release(mem::take(&mut self.payload));
+        }
     }
 }
 

@@ -1,0 +1,46 @@
+//! [`Locked`]: the lock on the state of an outbox.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::{
+    outbox::{state::OutboxState, sync::MutexGuard},
+    runtime::wakeups,
+};
+
+/// The locked state of an outbox. After it has been unlocked, the application's bytes that the outbox has let go of are
+/// dropped.
+pub(crate) struct Locked<'a> {
+    // Fields are dropped in this order.
+    state: MutexGuard<'a, OutboxState>,
+    _released: DropsReleased,
+}
+
+/// Drops the application's bytes that outboxes have let go of. This may run its code.
+struct DropsReleased;
+
+impl<'a> Locked<'a> {
+    pub(super) const fn new(state: MutexGuard<'a, OutboxState>) -> Self {
+        Self { state, _released: DropsReleased }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = OutboxState;
+
+    fn deref(&self) -> &OutboxState {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut OutboxState {
+        &mut self.state
+    }
+}
+
+impl Drop for DropsReleased {
+    #[inline]
+    fn drop(&mut self) {
+        wakeups::drop_released();
+    }
+}
