@@ -1,8 +1,8 @@
 //! [`Session`]: the life of a connection after its handshake, from `on_connect` to `on_disconnect`.
 //!
 //! ```text
-//!   connect ──► run_events ──► end_reason ──► disconnect ──► linger
-//!      on_connect   on_message    why it ended   on_disconnect    the transport's end
+//!   connect ──► run_events ──► end_reason ──► finish
+//!      on_connect   on_message    why it ended   on_disconnect, then the transport's end
 //! ```
 //!
 //! One task owns the connection, and lends each event to the handler. While the handler waits, the task
@@ -104,9 +104,7 @@ impl Session {
         InBatches::new(async move {
             let ended = running.run_events().await;
             let reason = running.end_reason(ended);
-            running.connection.outbox().ended().await;
-            running.disconnect(&reason).await;
-            running.linger().await;
+            running.finish(&reason).await;
             let output = then(running.deadlines.timer(), reason);
             contain(|| drop(running)); // the destructor of the handler is foreign code
             output
@@ -244,13 +242,15 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         Ok(())
     }
 
-    /// Calls `on_disconnect`. The end of the connection has been announced.
-    async fn disconnect(&mut self, reason: &Disconnect) {
+    /// Calls `on_disconnect` once the end of the connection has been announced, and waits for the end of the transport.
+    async fn finish(&mut self, reason: &Disconnect) {
+        self.connection.outbox().ended().await;
         let Self { connection, deadlines, handler, .. } = self;
         if let Ok(future) = call(|| handler.on_disconnect(connection, reason.clone())) {
             // A panic here ends nothing that has not ended already.
             let _ = RunHandler::new(connection, deadlines, future).await;
         }
+        self.linger().await;
     }
 }
 

@@ -32,7 +32,7 @@ fn contract_7_a_send_dropped_while_it_waits_sends_nothing() {
                 let message = number.to_be_bytes().repeat(4 << 10);
                 match poll_once(connection.send(&message)).await {
                     Some(outcome) => {
-                        outcome.map(|()| sent.push(number)).expect("an open connection")
+                        outcome.map(|()| sent.push(number)).expect("an open connection");
                     }
                     None => dropped += 1,
                 }

@@ -178,7 +178,8 @@ fn a_server_cut_at_any_byte_is_received_up_to_that_byte() {
             }
             let (received, ending) = outcome.expect("a connection");
             let expected = TEXTS.iter().zip(whole).filter(|(_, end)| head + end <= cut);
-            let expected: Vec<_> = expected.map(|(text, _)| Message::from(*text).into_owned()).collect();
+            let expected: Vec<_> =
+                expected.map(|(text, _)| Message::from(*text).into_owned()).collect();
             assert_eq!(received, expected, "{teardown:?} at {cut}");
             assert!(matches!(ending, Disconnect::Failed(_)), "{teardown:?} at {cut}: {ending}");
         }
