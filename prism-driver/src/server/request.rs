@@ -128,7 +128,7 @@ impl Request {
     }
 
     /// Returns the peer's address; behind a proxy, the proxy's. See
-    /// [`Connection::header`](crate::Connection::header#the-clients-address-behind-a-proxy) for the client's.
+    /// [`Connection::header`](crate::Connection::header) for the client's.
     #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
