@@ -95,7 +95,7 @@ fn the_owner_of_bytes_is_dropped_with_an_abandoned_connection() {
     let (server, _client, script) = pipe();
     let (handler, out) = HandOut::new();
     let options = Options::default();
-    let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, &handler));
+    let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, handler));
     assert!(sim.run(poll_once(&mut serving)).is_none());
     let connection = sim.run(async { out.recv().await.unwrap() });
     script.set_capacity_to_client(0);

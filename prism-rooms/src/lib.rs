@@ -105,7 +105,7 @@
 //!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
 //!    counts the members that miss it. If a gap would make the rest useless, you can close those members
 //!    instead, with [`or_close`](Recipients::or_close). If a member's handler has chosen `DropOldest` or
-//!    `Close` for slow peers ([`WhenSlow`](prism_driver::WhenSlow)), that policy takes precedence. A
+//!    `Close` for slow peers ([`when_slow`](prism_driver::Options::when_slow)), that policy takes precedence. A
 //!    broadcast never waits. A member that reads nothing is disconnected after the
 //!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than
 //!    [`max_buffered`](prism_driver::ServerOptions::max_buffered) for all peers that do not read.
