@@ -21,6 +21,7 @@ use crate::{
     options::{Options, when_slow::WhenSlow},
     outbox::{
         queue::SendQueue,
+        signals::Signals,
         state::{End, OutboxState, Outgoing, Written, noop_waker},
         sync::{AtomicBool, Mutex, MutexGuard},
         waiters::{Room, Waiters},
@@ -37,6 +38,7 @@ pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
 pub(crate) mod repeats;
+pub(crate) mod signals;
 pub(crate) mod state;
 pub(crate) mod sync;
 pub(crate) mod transport;
@@ -44,16 +46,13 @@ pub(crate) mod waiters;
 
 pub(crate) struct Outbox {
     state: Mutex<OutboxState>,
-    /// We have closed.
-    closed: AtomicBool,
+    signals: Signals,
     /// The owner's timer has fired.
     timer_fired: AtomicBool,
     /// The peer has taken bytes after making them wait.
     resumed: AtomicBool,
     /// The transport is gone, and a handler still runs.
     stuck: AtomicBool,
-    /// The application has woken the handler.
-    woken: AtomicBool,
     high_water_mark: u32,
 }
 
@@ -87,11 +86,10 @@ impl Outbox {
     ) -> Self {
         Self {
             state: Mutex::new(OutboxState::new(io, outbound, queue, headers, options.when_slow)),
-            closed: AtomicBool::new(false),
+            signals: Signals::default(),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
-            woken: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
         }
@@ -159,7 +157,7 @@ impl Outbox {
         }
         let sent = CloseFrame::new(code, reason);
         state.cold().closed_with = Some((sent.code, sent.reason.into()));
-        self.closed.store(true, Ordering::Release);
+        self.signals.set_closed();
         wake_all(state);
         true
     }
@@ -203,7 +201,7 @@ impl Outbox {
 
     /// Returns whether we have closed the connection.
     pub(crate) fn is_closed_by_us(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.signals.is_closed()
     }
 
     /// Returns when we have closed the connection.
@@ -227,7 +225,7 @@ impl Outbox {
 
     /// Wakes the handler.
     pub(crate) fn wake_handler(&self) {
-        self.woken.store(true, Ordering::Release);
+        self.signals.set_woken();
         wake_owner(self.lock());
     }
 

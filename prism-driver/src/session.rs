@@ -29,7 +29,7 @@
 //! state](crate::connection::shared) and the boxed transport. State that few connections need is created when it is
 //! needed (`ColdState` in the [outbox](crate::outbox::state)), and a deadline is one word.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
 
 use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
@@ -42,7 +42,7 @@ use crate::{
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
-        driver::{ConnectionDriver, Filled},
+        driver::ConnectionDriver,
         rate_limit::{RateLimit, Unlimited},
         read_buffer::ReadBuffer,
         run_handler::RunHandler,
@@ -168,6 +168,10 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 self.read_buffer.begin_turn();
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
                 driver.pause(&mut self.read_buffer).await?;
+            }
+            // We have not closed, and nobody has woken the handler.
+            let quiet = !self.connection.outbox().has_signals();
+            if !quiet {
                 self.wake_handler().await?;
             }
             let connection = &*self.connection;
@@ -181,14 +185,11 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                         continue; // there may be more to parse
                     }
                     let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    match driver.fill(&mut self.read_buffer, &mut self.inbound).await? {
-                        Filled::Read => {}
-                        Filled::Woken => self.wake_handler().await?,
-                    }
+                    driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
-                    if !connection.outbox().is_closed_by_us() {
+                    if quiet || !connection.outbox().is_closed_by_us() {
                         let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                         let future =
                             call(move || rate_limit.deliver(handler, connection, message))?;
@@ -221,14 +222,24 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         }
     }
 
-    /// Calls `on_wake` if the application has asked for it.
+    /// Calls `on_wake` if the application has asked for it. While that waits, the connection holds no empty buffer.
     async fn wake_handler(&mut self) -> Result<(), Failure> {
-        let Self { connection, deadlines, handler, .. } = self;
-        if !connection.outbox().take_woken() || connection.outbox().is_closed_by_us() {
-            return Ok(());
+        let Self { connection, deadlines, read_buffer, handler, .. } = self;
+        let outbox = connection.outbox();
+        if !outbox.is_closed_by_us() && outbox.take_woken() {
+            let future = call(|| handler.on_wake(connection))?;
+            let mut running = pin!(RunHandler::new(connection, deadlines, future));
+            poll_fn(|cx| {
+                let ran = running.as_mut().poll(cx);
+                if ran.is_pending() {
+                    read_buffer.shrink();
+                }
+                ran
+            })
+            .await?;
+            read_buffer.count(turn::EVENT);
         }
-        let future = call(|| handler.on_wake(connection))?;
-        RunHandler::new(connection, deadlines, future).await
+        Ok(())
     }
 
     /// Calls `on_disconnect` once the end of the connection has been announced.

@@ -6,6 +6,7 @@ mod common;
 use std::{future::pending, sync::Arc};
 
 use allocation_counter::measure;
+use async_channel::{Sender, bounded};
 use common::{
     handed_out,
     handlers::Echo,
@@ -17,7 +18,9 @@ use common::{
     sim::Sim,
 };
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Connection, Handler, Message, Options, Rate, Runtime, Server};
+use prism_driver::{
+    Connection, ConnectionHandler, Handler, Message, Options, Rate, Runtime, Server,
+};
 
 const CONNECTIONS: i64 = 50;
 
@@ -273,4 +276,35 @@ fn the_memory_of_a_full_outbox_is_released() {
     });
     let held = counted.bytes_current;
     assert!(held < 1 << 20, "{held} bytes are still held");
+}
+
+/// Hands its connection out, and never returns from `on_wake`.
+struct BusyWaking(Sender<Connection>);
+
+impl ConnectionHandler for BusyWaking {
+    async fn on_connect(&mut self, connection: &Connection) {
+        self.0.send(connection.clone()).await.unwrap();
+    }
+
+    async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_wake(&mut self, _: &Connection) {
+        pending::<()>().await;
+    }
+}
+
+#[test]
+fn on_wake_holds_no_buffer() {
+    let held = held_by_each(|sim| {
+        let (hand, out) = bounded(1);
+        let (peer, _, _) = serve(sim, BusyWaking(hand), options());
+        sim.run(async {
+            let connection = out.recv().await.unwrap();
+            sim.settle().await;
+            connection.wake();
+            sim.settle().await;
+        });
+        peer.into_io()
+    });
+    assert!((1..IDLE).contains(&held), "{held} bytes each");
 }

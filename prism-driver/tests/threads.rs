@@ -7,7 +7,7 @@ use std::{
     any::Any,
     cell::RefCell,
     future::{Pending, pending},
-    sync::mpsc::channel,
+    sync::mpsc::{Receiver, Sender, channel},
     task::{Context, Waker},
     thread,
     time::Duration,
@@ -20,7 +20,7 @@ use common::{
     pipe::pipe,
 };
 use futures_lite::future::block_on;
-use prism_driver::{Options, Runtime, serve_upgraded};
+use prism_driver::{Connection, ConnectionHandler, Message, Options, Runtime, serve_upgraded};
 
 /// A runtime in which time stands still.
 #[derive(Clone)]
@@ -68,6 +68,79 @@ fn no_message_is_lost_as_its_owner_falls_asleep() {
     });
     for n in 0..MESSAGES {
         assert_eq!(arrivals.recv_timeout(PATIENCE), Ok(n), "it never came");
+    }
+}
+
+/// Reports the numbers that it finds in its channel whenever it is woken.
+struct Numbers {
+    numbers: Receiver<u32>,
+    hand: Option<async_channel::Sender<Connection>>,
+    found: Sender<u32>,
+}
+
+impl ConnectionHandler for Numbers {
+    async fn on_connect(&mut self, connection: &Connection) {
+        self.hand.take().unwrap().send(connection.clone()).await.unwrap();
+    }
+
+    async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_wake(&mut self, _: &Connection) {
+        self.numbers.try_iter().for_each(|number| self.found.send(number).unwrap());
+    }
+}
+
+/// Serves such a handler in a thread of its own. Returns its connection, and both ends of the numbers' way.
+fn serve_numbers() -> (Connection, Sender<u32>, Receiver<u32>, Peer) {
+    let (server, client, _) = pipe();
+    let ((sender, numbers), (found, all_found)) = (channel(), channel());
+    let (hand, out) = async_channel::bounded(1);
+    let handler = Numbers { numbers, hand: Some(hand), found };
+    thread::spawn(move || {
+        block_on(serve_upgraded(Timeless, server, "/", &Options::default(), handler))
+    });
+    (block_on(out.recv()).unwrap(), sender, all_found, Peer::open(client))
+}
+
+#[test]
+fn no_wake_up_is_lost_as_the_session_falls_asleep() {
+    let (connection, numbers, found, _peer) = serve_numbers();
+    for n in 0..20_000 {
+        // The session has just handled the last one, and falls asleep.
+        numbers.send(n).unwrap();
+        connection.wake();
+        assert_eq!(found.recv_timeout(PATIENCE), Ok(n), "it was not woken");
+    }
+}
+
+#[test]
+fn no_wake_up_of_several_threads_is_lost_amid_messages() {
+    const THREADS: u32 = 3;
+    const EACH: u32 = 10_000;
+    let (connection, numbers, found, mut peer) = serve_numbers();
+    for thread in 0..THREADS {
+        let (connection, numbers) = (connection.clone(), numbers.clone());
+        thread::spawn(move || {
+            for n in 0..EACH {
+                numbers.send(thread * EACH + n).unwrap();
+                connection.wake();
+            }
+        });
+    }
+    thread::spawn(move || {
+        block_on(async {
+            for _ in 0..EACH {
+                peer.send("hello").await;
+            }
+            pending::<()>().await; // keeps the connection open
+        });
+    });
+    let mut next = [0; THREADS as usize];
+    for _ in 0..THREADS * EACH {
+        let number = found.recv_timeout(PATIENCE).expect("it was not woken");
+        let next = &mut next[(number / EACH) as usize];
+        assert_eq!(number % EACH, *next, "each thread's numbers keep their order");
+        *next += 1;
     }
 }
 

@@ -95,8 +95,8 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Runs after [`Connection::wake`]: once for all calls since it last began, and before the handler waits for the
-    /// peer again. Like a message, a wake-up has no effect once the connection is closing.
+    /// Handles a wake-up. Runs after [`Connection::wake`]: once for all calls since it last began, before the next
+    /// message is handled. Like a message, a wake-up has no effect once the connection is closing.
     fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
         async {}

@@ -4,8 +4,6 @@
 //! It does not leave that to the connection's task, which may be running a slow handler. The task learns of the
 //! end when it would next sleep. An [eviction](Outbox::evict) is the exception: its caller only frees the unsent bytes.
 
-use std::sync::atomic::Ordering;
-
 use crate::{
     error::Failure,
     outbox::{Outbox, state::Cut, wake_all},
@@ -18,7 +16,7 @@ impl Outbox {
     pub(crate) fn cut(&self, cut: Cut) {
         let mut state = self.lock();
         state.cut.get_or_insert(cut);
-        self.closed.store(true, Ordering::Release);
+        self.signals.set_closed();
         let (io, owner) = (state.give_up(), state.owner.take());
         self.announce_end(state);
         // Whatever a transport does when it is dropped, the owner has to learn of the end.
@@ -38,7 +36,7 @@ impl Outbox {
         if is_counted {
             state.cut.get_or_insert(Cut::Eviction);
             state.give_up_sending();
-            self.closed.store(true, Ordering::Release);
+            self.signals.set_closed();
         }
         is_counted
     }

@@ -83,14 +83,19 @@ impl Outbox {
         self.timer_fired.load(Ordering::Acquire) && self.timer_fired.swap(false, Ordering::AcqRel)
     }
 
-    /// Returns whether the application has woken the handler.
+    /// Returns whether we have closed, or the application has woken the handler.
+    pub(crate) fn has_signals(&self) -> bool {
+        self.signals.is_any()
+    }
+
+    /// Returns whether the application wants to wake the handler, and may do so.
     pub(crate) fn is_woken(&self) -> bool {
-        self.woken.load(Ordering::Acquire)
+        self.signals.is_only_woken()
     }
 
     /// Returns whether the application has woken the handler since the last call.
     pub(crate) fn take_woken(&self) -> bool {
-        self.is_woken() && self.woken.swap(false, Ordering::AcqRel)
+        self.signals.take_woken()
     }
 
     /// Takes note of a pong. Returns whether it answers a ping of the application.

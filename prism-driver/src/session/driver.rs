@@ -32,15 +32,6 @@ pub(crate) struct ConnectionDriver<'a, T> {
     pub(super) deadlines: &'a mut Deadlines<T>,
 }
 
-/// What ended a wait for the peer.
-#[derive(Debug)]
-pub(crate) enum Filled {
-    /// Bytes have arrived.
-    Read,
-    /// The application has woken the handler.
-    Woken,
-}
-
 /// Our side of the transport.
 struct WriteSide {
     /// Something waits for the peer.
@@ -70,13 +61,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         mut self,
         read_buffer: &'a mut ReadBuffer,
         inbound: &'a mut Inbound,
-    ) -> impl Future<Output = Result<Filled, Failure>> + use<'a, T> {
+    ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
         poll_fn(move |cx| {
-            let received = self.poll_fill(cx, read_buffer, inbound);
-            if received.is_pending() {
+            let filled = self.poll_fill(cx, read_buffer, inbound);
+            if filled.is_pending() {
                 read_buffer.shrink();
             }
-            received
+            filled
         })
     }
 
@@ -164,13 +155,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         cx: &mut Context<'_>,
         read_buffer: &mut ReadBuffer,
         inbound: &mut Inbound,
-    ) -> Poll<Result<Filled, Failure>> {
+    ) -> Poll<Result<(), Failure>> {
         let mut passed = None;
         loop {
             let blocked = self.poll_write(cx).is_pending();
             match read_buffer.poll_read(|buf| self.connection.outbox().poll_read(cx, buf))? {
                 Poll::Ready(0) => return Poll::Ready(Err(ProtocolError::UnexpectedEof.into())),
-                Poll::Ready(_) => return Poll::Ready(Ok(Filled::Read)),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
             if let Some(now) = passed.take() {
@@ -178,10 +169,10 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             }
             passed = match self.poll_deadline(cx, blocked)? {
                 Poll::Ready(passed) => passed,
-                // Whoever wakes the handler after this wakes the task as well.
+                // A wake-up that comes later wakes the task as well.
                 Poll::Pending if self.connection.outbox().is_woken() => {
                     self.connection.outbox().set_awake();
-                    return Poll::Ready(Ok(Filled::Woken));
+                    return Poll::Ready(Ok(()));
                 }
                 Poll::Pending => return Poll::Pending,
             };

@@ -1,0 +1,47 @@
+//! [`Signals`]: what the session has to know before it gives the handler an event. It is one byte, because a session
+//! looks at it for each message.
+
+use std::sync::atomic::Ordering;
+
+use crate::outbox::sync::AtomicU8;
+
+/// We have closed.
+const CLOSED: u8 = 1;
+/// The application has woken the handler.
+const WOKEN: u8 = 2;
+
+#[derive(Default)]
+pub(crate) struct Signals(AtomicU8);
+
+impl Signals {
+    /// Returns whether there is any.
+    pub(crate) fn is_any(&self) -> bool {
+        self.load() != 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.load() & CLOSED != 0
+    }
+
+    pub(crate) fn set_closed(&self) {
+        self.0.fetch_or(CLOSED, Ordering::Release);
+    }
+
+    /// Returns whether the handler was woken, and we have not closed.
+    pub(crate) fn is_only_woken(&self) -> bool {
+        self.load() == WOKEN
+    }
+
+    pub(crate) fn set_woken(&self) {
+        self.0.fetch_or(WOKEN, Ordering::Release);
+    }
+
+    /// Returns whether the handler was woken since the last call. What threads did before they woke it is visible then.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.0.fetch_and(!WOKEN, Ordering::AcqRel) & WOKEN != 0
+    }
+
+    fn load(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+}
