@@ -13,11 +13,11 @@
 //!
 //! # The contract
 //!
-//! A [`Handler`] can rely on these rules, on every runtime:
+//! A [`Handler`] and a [`ConnectionHandler`] can rely on these rules, on every runtime:
 //!
 //! 1. `on_connect` runs once, before all other methods. It may send before anything has been read from the peer.
-//! 2. `on_message` runs for one message at a time per connection, in wire order. Different connections run in
-//!    parallel.
+//! 2. One method runs at a time per connection. `on_message` and `on_pong` run in wire order, and `on_wake` in between.
+//!    Different connections run in parallel.
 //! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
 //!    its text, or the failure.
 //! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
@@ -25,8 +25,8 @@
 //!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
 //!    [`max_connections`](ServerOptions::max_connections), and [`Counts::stuck`] includes it.
 //! 5. Unless the connection fails or is aborted, everything accepted before `close()` is written before the close
-//!    frame, except what the policy for [slow peers](WhenSlow) drops. After `close()`, `send` returns `Closed` and
-//!    `on_message` is no longer called.
+//!    frame, except what the policy for [slow peers](WhenSlow) drops. After `close()`, `send` returns `Closed`, and
+//!    `on_message`, `on_pong` and `on_wake` are no longer called.
 //! 6. A panic in a handler ends only its own connection, with 1011, and the server keeps running. `on_disconnect`
 //!    still runs. This relies on unwinding: with `panic = "abort"`, the first panic ends the program.
 //! 7. A `send` future that is dropped while it waits has sent nothing. Receiving is cancel-safe everywhere.

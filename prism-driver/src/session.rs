@@ -199,7 +199,8 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Pong(payload)) => {
                     let now = self.deadlines.timer().now();
-                    if connection.outbox().handle_pong(payload, now) {
+                    let is_asked_for = connection.outbox().handle_pong(payload, now);
+                    if is_asked_for && !connection.outbox().is_closed_by_us() {
                         let handler = &mut self.handler;
                         let future = call(move || handler.on_pong(connection, payload))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
