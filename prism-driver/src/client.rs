@@ -15,9 +15,7 @@ use crate::{
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
     options::client::ClientOptions,
-    runtime::{
-        AdaptStream, Network, Runtime, Transport, random::fill_random, wakeups::hold_wakeups,
-    },
+    runtime::{AdaptStream, Network, Runtime, Transport, random::fill_random},
     session::{
         Established, Session, deadline::OwnTimer, rate_limit::Unlimited, read_buffer::ReadBuffer,
     },
@@ -173,14 +171,10 @@ impl<R: Runtime> Client<R> {
     }
 
     fn start(self, session: Session, handler: impl ConnectionHandler) -> ConnectionTask {
-        let connection = Connection::clone(&session.connection);
-        let (ended, end) = async_channel::bounded(1);
-        let tell = move |_: &OwnTimer<R>, reason| {
-            let _wakeups = hold_wakeups(); // a task may be waiting
-            let _ = ended.try_send(reason); // fails if no task will ever wait
-        };
-        self.runtime.spawn(session.run(self.timer(), Unlimited, handler, tell));
-        ConnectionTask::new(connection, end)
+        let (task, end) = ConnectionTask::new(Connection::clone(&session.connection));
+        let notify = move |_: &OwnTimer<R>, reason| end.notify(reason);
+        self.runtime.spawn(session.run(self.timer(), Unlimited, handler, notify));
+        task
     }
 
     fn timer(&self) -> OwnTimer<R> {

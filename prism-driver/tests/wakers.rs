@@ -15,8 +15,11 @@ use std::{
 };
 
 use async_channel::{Sender, unbounded};
-use common::{serve, sim::Sim, sockets::connected, stuck};
-use prism_driver::{Connection, Disconnect, Handler, Message, Options};
+use common::{
+    handlers::Echo, kept_tasks::KeptTasks, serve, serve_handshake, sim::Sim, sockets::connected,
+    stuck,
+};
+use prism_driver::{Client, Connection, Disconnect, Handler, Message, Options};
 
 /// How long anything may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -155,5 +158,20 @@ fn a_waker_may_drop_or_poll_a_future_of_a_socket() {
         for task in [task, woken_by_end] {
             assert!(task.waiting.lock().unwrap().is_none(), "{woken:?}: the task was not woken");
         }
+    }
+}
+
+#[test]
+fn a_waker_may_drop_or_poll_a_connection_task() {
+    for woken in [Woken::DropsIt, Woken::PollsIt, Woken::Panics] {
+        let sim = Sim::default();
+        let runtime = KeptTasks::new(&sim);
+        let (io, _, _) = serve_handshake(&sim, Echo, Options::default());
+        let client = Client::new_on(runtime.clone(), "ws://example.org/").unwrap();
+        let connection_task = sim.run(client.spawn_stream(io, Echo)).unwrap();
+        runtime.poll();
+        let task = wait(woken, async move { drop(connection_task.await) });
+        in_time(move || runtime.shut_down());
+        assert!(task.waiting.lock().unwrap().is_none(), "{woken:?}: the task was not woken");
     }
 }

@@ -7,13 +7,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use async_channel::Receiver;
+use async_channel::{Receiver, Sender};
 use futures_util::Stream;
 
 use crate::{
     connection::Connection,
     error::{Disconnect, Failure},
-    runtime::notice::DeferredWaker,
+    runtime::{notice::DeferredWaker, wakeups::hold_wakeups},
 };
 
 /// A connection that runs a handler in a task of its own; see [`Client::spawn`](crate::Client::spawn).
@@ -37,9 +37,13 @@ pub struct ConnectionTask {
     waker: Arc<DeferredWaker>,
 }
 
+/// Tells a [`ConnectionTask`] how its connection ended. Owned by the task that runs the connection.
+pub(crate) struct EndNotifier(Sender<Disconnect>);
+
 impl ConnectionTask {
-    pub(crate) fn new(connection: Connection, ended: Receiver<Disconnect>) -> Self {
-        Self { connection, ended: Box::pin(ended), waker: Arc::default() }
+    pub(crate) fn new(connection: Connection) -> (Self, EndNotifier) {
+        let (sender, ended) = async_channel::bounded(1);
+        (Self { connection, ended: Box::pin(ended), waker: Arc::default() }, EndNotifier(sender))
     }
 
     /// Returns the connection's handle. Clone it to send from elsewhere.
@@ -57,6 +61,20 @@ impl Future for ConnectionTask {
         let reason = waker.poll(cx, |cx| ended.as_mut().poll_next(cx));
         // There is no reason if the connection's task is dropped, as it is with its runtime.
         reason.map(|reason| reason.unwrap_or(Disconnect::Failed(Failure::TaskDropped)))
+    }
+}
+
+impl EndNotifier {
+    pub(crate) fn notify(&self, reason: Disconnect) {
+        let _wakeups = hold_wakeups(); // a task may be waiting
+        let _ = self.0.try_send(reason); // fails if no task will ever wait
+    }
+}
+
+impl Drop for EndNotifier {
+    fn drop(&mut self) {
+        let _wakeups = hold_wakeups(); // a task may be waiting
+        self.0.close();
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cancellation;
 pub mod flood;
 pub mod handlers;
 pub mod http;
+pub mod kept_tasks;
 pub mod kinds;
 pub mod net;
 pub mod peer;
