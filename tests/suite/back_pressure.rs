@@ -12,6 +12,7 @@ use std::{
 use super::support::{
     TIMEOUT, block_on,
     handlers::{Events, Gate, Recorder, Seen, recorder},
+    kinds::on_both_kinds,
     peer::{BINARY, TEXT},
     server::serve,
 };
@@ -61,14 +62,16 @@ fn flood(messages: usize) -> (Flood, Receiver<usize>, Events) {
 
 #[test]
 fn contract_9_an_outbox_holds_at_most_its_mark_and_a_message() {
-    let (flood, fullest, _) = flood(500);
-    let server = serve(|server| server.websocket("/", flood));
-    let mut peer = server.open("/");
-    for _ in 0..500 {
-        assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
-    }
-    let fullest = fullest.recv_timeout(TIMEOUT).expect("the handler is done");
-    assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were buffered");
+    on_both_kinds(|kind| {
+        let (flood, fullest, _) = flood(500);
+        let server = serve(|server| server.websocket("/", kind.route(flood)));
+        let mut peer = server.open("/");
+        for _ in 0..500 {
+            assert_eq!(peer.next().expect("a message").payload.len(), MESSAGE);
+        }
+        let fullest = fullest.recv_timeout(TIMEOUT).expect("the handler is done");
+        assert!(fullest < MARK + MESSAGE + 14, "{fullest} bytes were buffered");
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use super::support::{
     block_on,
     handlers::{Gate, Recorder, Seen, recorder},
+    kinds::on_both_kinds,
     peer::{BINARY, CLOSE, Peer, TEXT, close_payload},
     server::{listen, serve},
     wait_until,
@@ -185,40 +186,44 @@ fn an_unanswered_close_frame_ends_at_the_close_timeout() {
 
 #[test]
 fn contract_5_only_accepted_messages_precede_the_close_frame() {
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", recorder));
-    let mut peer = server.open("/");
-    let connection = events.connected();
-    block_on(async {
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.websocket("/", kind.route(recorder)));
+        let mut peer = server.open("/");
+        let connection = events.connected();
+        block_on(async {
+            for number in 0..100_u8 {
+                connection.send(&[number; 500]).await.expect("an open connection");
+            }
+            assert!(connection.close(code(4004), "that was all"), "an open connection");
+            assert!(!connection.is_open());
+            assert_eq!(connection.send("more").await, Err(SendError::Closed));
+            assert!(!connection.close(CloseCode::NORMAL, ""), "the connection is closing already");
+        });
         for number in 0..100_u8 {
-            connection.send(&[number; 500]).await.expect("an open connection");
+            peer.expect(BINARY, &[number; 500]);
         }
-        assert!(connection.close(code(4004), "that was all"), "an open connection");
-        assert!(!connection.is_open());
-        assert_eq!(connection.send("more").await, Err(SendError::Closed));
-        assert!(!connection.close(CloseCode::NORMAL, ""), "the connection is closing already");
+        peer.expect_close(4004, "that was all");
+        assert!(peer.has_no_input(), "the peer has not answered yet");
+        peer.send_close(4004, "");
+        peer.expect_end();
+        assert_local(&events.ended(), 4004, "that was all");
     });
-    for number in 0..100_u8 {
-        peer.expect(BINARY, &[number; 500]);
-    }
-    peer.expect_close(4004, "that was all");
-    assert!(peer.has_no_input(), "the peer has not answered yet");
-    peer.send_close(4004, "");
-    peer.expect_end();
-    assert_local(&events.ended(), 4004, "that was all");
 }
 
 #[test]
 fn contract_5_a_handler_gets_no_messages_after_a_close() {
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", recorder));
-    let mut peer = server.open("/");
-    assert!(events.connected().close(CloseCode::NORMAL, ""), "an open connection");
-    peer.expect_close(1000, "");
-    peer.send(TEXT, b"but I was about to say");
-    peer.send_close(1000, "");
-    peer.expect_end();
-    assert_local(&events.ended(), 1000, "");
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.websocket("/", kind.route(recorder)));
+        let mut peer = server.open("/");
+        assert!(events.connected().close(CloseCode::NORMAL, ""), "an open connection");
+        peer.expect_close(1000, "");
+        peer.send(TEXT, b"but I was about to say");
+        peer.send_close(1000, "");
+        peer.expect_end();
+        assert_local(&events.ended(), 1000, "");
+    });
 }
 
 #[test]

@@ -1,28 +1,26 @@
-//! The numbered contract between Prism and a handler, over real sockets. Contract 5 is in
-//! `closing`, contract 9 in `back_pressure` and `budget`. `prism-driver` tests each in virtual
-//! time.
+//! The numbered contract between Prism and a handler, over real sockets. Contracts 7 and 8 are in
+//! `contract_slow`, contract 5 is in `closing`, and contract 9 in `back_pressure` and `budget`.
+//! `prism-driver` tests each in virtual time.
 
 use std::{
     sync::{
-        Mutex,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Sender, channel},
+        mpsc::channel,
     },
-    thread,
     time::Duration,
 };
 
-use futures_lite::future::{poll_once, yield_now};
+use futures_lite::future::yield_now;
 
 use super::support::{
-    TIMEOUT, block_on,
-    handlers::{Echo, Gate, Recorder, Seen, recorder},
-    peer::{BINARY, PING, PONG, Peer, TEXT},
-    server::{TestServer, serve},
+    TIMEOUT,
+    handlers::{Gate, GatedEcho, Recorder, Seen, recorder},
+    kinds::{Kind, on_both_kinds},
+    peer::{BINARY, Peer, TEXT},
+    server::serve,
 };
 use crate::prism::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, OwnedMessage, SendError,
-    TrySendError,
 };
 
 /// Sends a greeting, and then waits at a gate before it handles messages.
@@ -45,19 +43,21 @@ impl Handler for Greeter {
 
 #[test]
 fn contract_1_on_connect_runs_first_and_may_send() {
-    let (recorder, events) = recorder();
-    let gate = Gate::closed();
-    let greeter = Greeter { gate: gate.clone(), recorder };
-    let server = serve(|server| server.websocket("/", greeter));
-    let mut peer = server.dial();
-    let early = peer.encode(true, TEXT, b"early");
-    peer.write(&[Peer::request("/").as_bytes(), &early].concat());
-    assert_eq!(peer.head().status, 101);
-    peer.expect(TEXT, b"welcome");
-    events.nothing_yet();
-    gate.open();
-    events.connected();
-    assert_eq!(events.message(), OwnedMessage::Text("early".into()));
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let gate = Gate::closed();
+        let greeter = Greeter { gate: gate.clone(), recorder };
+        let server = serve(|server| server.websocket("/", kind.route(greeter)));
+        let mut peer = server.dial();
+        let early = peer.encode(true, TEXT, b"early");
+        peer.write(&[Peer::request("/").as_bytes(), &early].concat());
+        assert_eq!(peer.head().status, 101);
+        peer.expect(TEXT, b"welcome");
+        events.nothing_yet();
+        gate.open();
+        events.connected();
+        assert_eq!(events.message(), OwnedMessage::Text("early".into()));
+    });
 }
 
 /// Panics if two of its calls overlap.
@@ -79,16 +79,18 @@ impl Handler for OneAtATime {
 
 #[test]
 fn contract_2_messages_are_handled_one_at_a_time_in_wire_order() {
-    let (recorder, events) = recorder();
-    let handler = OneAtATime { running: AtomicUsize::new(0), recorder };
-    let server = serve(|server| server.websocket("/", handler));
-    let mut peer = server.open("/");
-    for number in 0..1_000_u32 {
-        peer.send(BINARY, &number.to_be_bytes());
-    }
-    for number in 0..1_000_u32 {
-        assert_eq!(events.message(), OwnedMessage::Binary(number.to_be_bytes().to_vec()));
-    }
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let handler = OneAtATime { running: AtomicUsize::new(0), recorder };
+        let server = serve(|server| server.websocket("/", kind.route(handler)));
+        let mut peer = server.open("/");
+        for number in 0..1_000_u32 {
+            peer.send(BINARY, &number.to_be_bytes());
+        }
+        for number in 0..1_000_u32 {
+            assert_eq!(events.message(), OwnedMessage::Binary(number.to_be_bytes().to_vec()));
+        }
+    });
 }
 
 /// Blocks the first message until a second one is handled.
@@ -109,20 +111,22 @@ impl Handler for Rendezvous {
 
 #[test]
 fn contract_2_different_connections_are_handled_in_parallel() {
-    let rendezvous = Rendezvous { gate: Gate::closed(), messages: AtomicUsize::new(0) };
-    let server = serve(|server| server.websocket("/", rendezvous));
-    let (mut one, mut other) = (server.open("/"), server.open("/"));
-    one.send(TEXT, b"one");
-    other.send(TEXT, b"other");
-    one.expect(TEXT, b"one");
-    other.expect(TEXT, b"other");
+    on_both_kinds(|kind| {
+        let rendezvous = Rendezvous { gate: Gate::closed(), messages: AtomicUsize::new(0) };
+        let server = serve(|server| server.websocket("/", kind.route(rendezvous)));
+        let (mut one, mut other) = (server.open("/"), server.open("/"));
+        one.send(TEXT, b"one");
+        other.send(TEXT, b"other");
+        one.expect(TEXT, b"one");
+        other.expect(TEXT, b"other");
+    });
 }
 
 /// Ends a connection with `end`, and asserts that `on_disconnect` is the handler's last call.
 /// Returns the reason.
-fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
+fn assert_ends_once(kind: Kind, end: impl FnOnce(Peer, &Connection)) -> Disconnect {
     let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", recorder));
+    let server = serve(|server| server.websocket("/", kind.route(recorder)));
     let mut peer = server.open("/");
     let connection = events.connected();
     peer.send(TEXT, b"hello");
@@ -136,70 +140,54 @@ fn assert_ends_once(end: impl FnOnce(Peer, &Connection)) -> Disconnect {
 
 #[test]
 fn contract_3_on_disconnect_runs_last_and_once_with_the_reason() {
-    let ended = assert_ends_once(|mut peer, _| {
-        peer.send_close(4001, "done");
-        peer.expect_disconnect();
+    on_both_kinds(|kind| {
+        let ended = assert_ends_once(kind, |mut peer, _| {
+            peer.send_close(4001, "done");
+            peer.expect_disconnect();
+        });
+        assert_eq!((ended.code(), ended.reason()), (4001, "done".into()));
+
+        let ended = assert_ends_once(kind, |mut peer, connection| {
+            assert!(connection.close(CloseCode::POLICY_VIOLATION, "enough"), "an open connection");
+            peer.expect_close(1008, "enough");
+            peer.send_close(1008, "");
+        });
+        assert_eq!((ended.code(), ended.reason()), (1008, "enough".into()));
+
+        let ended = assert_ends_once(kind, |peer, _| peer.send_eof());
+        assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
+
+        let ended = assert_ends_once(kind, |peer, connection| {
+            connection.try_send("left unread").expect("room");
+            peer.reset();
+        });
+        assert!(matches!(ended, Disconnect::Failed(Failure::Io(_))), "{ended:?}");
+
+        let ended = assert_ends_once(kind, |mut peer, _| peer.write(b"nonsense"));
+        assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
     });
-    assert_eq!((ended.code(), ended.reason()), (4001, "done".into()));
-
-    let ended = assert_ends_once(|mut peer, connection| {
-        assert!(connection.close(CloseCode::POLICY_VIOLATION, "enough"), "an open connection");
-        peer.expect_close(1008, "enough");
-        peer.send_close(1008, "");
-    });
-    assert_eq!((ended.code(), ended.reason()), (1008, "enough".into()));
-
-    let ended = assert_ends_once(|peer, _| peer.send_eof());
-    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
-
-    let ended = assert_ends_once(|peer, connection| {
-        connection.try_send("left unread").expect("room");
-        peer.reset();
-    });
-    assert!(matches!(ended, Disconnect::Failed(Failure::Io(_))), "{ended:?}");
-
-    let ended = assert_ends_once(|mut peer, _| peer.write(b"nonsense"));
-    assert!(matches!(ended, Disconnect::Failed(Failure::Protocol(_))), "{ended:?}");
-}
-
-/// Waits at a gate with a message, echoes it, and reports the outcome of the send.
-struct GatedEcho {
-    gate: Gate,
-    recorder: Recorder,
-    outcome: Sender<(OwnedMessage, Result<(), SendError>)>,
-}
-
-impl Handler for GatedEcho {
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.recorder.on_message(connection, message).await;
-        self.gate.pass().await;
-        let sent = connection.send(message).await;
-        self.outcome.send((message.into_owned(), sent)).expect("the scenario waits");
-    }
-
-    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
-        self.recorder.on_disconnect(connection, reason).await;
-    }
 }
 
 #[test]
 fn contract_4_a_running_handler_finishes_but_its_sends_fail() {
-    let (recorder, events) = recorder();
-    let (outcome, outcomes) = channel();
-    let gate = Gate::closed();
-    let handler = GatedEcho { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.websocket("/", handler));
-    let mut peer = server.open("/");
-    peer.send(TEXT, b"hold this");
-    events.message();
-    server.begin_stop();
-    peer.expect_close(1001, "the server is shutting down");
-    events.nothing_yet();
-    gate.open();
-    let outcome = outcomes.recv_timeout(TIMEOUT).expect("the handler continues");
-    assert_eq!(outcome, (OwnedMessage::Text("hold this".into()), Err(SendError::Closed)));
-    peer.send_close(1001, "");
-    assert_eq!(events.ended().code(), 1001);
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let (outcome, outcomes) = channel();
+        let gate = Gate::closed();
+        let handler = GatedEcho { gate: gate.clone(), recorder, outcome };
+        let server = serve(|server| server.websocket("/", kind.route(handler)));
+        let mut peer = server.open("/");
+        peer.send(TEXT, b"hold this");
+        events.message();
+        server.begin_stop();
+        peer.expect_close(1001, "the server is shutting down");
+        events.nothing_yet();
+        gate.open();
+        let outcome = outcomes.recv_timeout(TIMEOUT).expect("the handler continues");
+        assert_eq!(outcome, (OwnedMessage::Text("hold this".into()), Err(SendError::Closed)));
+        peer.send_close(1001, "");
+        assert_eq!(events.ended().code(), 1001);
+    });
 }
 
 /// Panics on demand, in each of its calls.
@@ -223,163 +211,51 @@ impl Handler for Panicking {
 
 #[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/{*where}", Panicking(recorder)));
-    let mut bystander = server.open("/message");
+    on_both_kinds(|kind| {
+        let (recorder, events) = recorder();
+        let server = serve(|server| server.websocket("/{*where}", kind.route(Panicking(recorder))));
+        let mut bystander = server.open("/message");
 
-    let mut peer = server.open("/message");
-    peer.send(TEXT, b"panic");
-    peer.expect_close(1011, "internal error");
-    drop(peer);
-    let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
+        let mut peer = server.open("/message");
+        peer.send(TEXT, b"panic");
+        peer.expect_close(1011, "internal error");
+        drop(peer);
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
 
-    let mut peer = server.open("/connect");
-    peer.expect_close(1011, "internal error");
-    drop(peer);
-    let ended = events.ended();
-    assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
+        let mut peer = server.open("/connect");
+        peer.expect_close(1011, "internal error");
+        drop(peer);
+        let ended = events.ended();
+        assert!(matches!(ended, Disconnect::Failed(Failure::HandlerPanicked)), "{ended:?}");
 
-    let mut peer = server.open("/disconnect");
-    peer.send_close(1000, "");
-    peer.expect_close(1000, "");
-    peer.expect_end();
-    assert_eq!(events.ended().code(), 1000);
+        let mut peer = server.open("/disconnect");
+        peer.send_close(1000, "");
+        peer.expect_close(1000, "");
+        peer.expect_end();
+        assert_eq!(events.ended().code(), 1000);
 
-    bystander.send(TEXT, b"still here");
-    bystander.expect(TEXT, b"still here");
-    let mut late = server.open("/message");
-    late.send(TEXT, b"just connected");
-    late.expect(TEXT, b"just connected");
+        bystander.send(TEXT, b"still here");
+        bystander.expect(TEXT, b"still here");
+        let mut late = server.open("/message");
+        late.send(TEXT, b"just connected");
+        late.expect(TEXT, b"just connected");
+    });
 }
 
 #[test]
 fn contract_6_a_peer_that_answers_1011_is_released_at_once() {
-    let mut options = Options::default();
-    options.protocol.close_timeout = Duration::from_secs(600);
-    let (recorder, events) = recorder();
-    let handler = Panicking(recorder);
-    let server = serve(|server| server.options(options).websocket("/", handler));
-    let mut peer = server.open("/");
-    peer.send(TEXT, b"panic");
-    peer.expect_close(1011, "internal error");
-    peer.send_close(1011, "");
-    peer.expect_end();
-    events.ended();
-}
-
-#[test]
-fn contract_7_a_send_dropped_while_it_waits_sends_nothing() {
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", recorder));
-    let mut peer = server.open("/");
-    let connection = events.connected();
-    // The peer does not read, so most sends find no room.
-    let mut sent = Vec::new();
-    let mut dropped = 0;
-    block_on(async {
-        for number in 0..4_000_u32 {
-            let message = number.to_be_bytes().repeat(4 << 10);
-            match poll_once(connection.send(&message)).await {
-                Some(outcome) => outcome.map(|()| sent.push(number)).expect("an open connection"),
-                None => dropped += 1,
-            }
-        }
-        assert!(connection.close(CloseCode::NORMAL, ""), "an open connection");
+    on_both_kinds(|kind| {
+        let mut options = Options::default();
+        options.protocol.close_timeout = Duration::from_secs(600);
+        let (recorder, events) = recorder();
+        let handler = Panicking(recorder);
+        let server = serve(|server| server.options(options).websocket("/", kind.route(handler)));
+        let mut peer = server.open("/");
+        peer.send(TEXT, b"panic");
+        peer.expect_close(1011, "internal error");
+        peer.send_close(1011, "");
+        peer.expect_end();
+        events.ended();
     });
-    assert!(dropped > 0, "every send found room");
-    for number in sent {
-        peer.expect(BINARY, &number.to_be_bytes().repeat(4 << 10));
-    }
-    peer.expect_close(1000, "");
-}
-
-#[test]
-fn contract_8_pings_wait_while_a_handler_runs() {
-    let (recorder, events) = recorder();
-    let (outcome, _outcomes) = channel();
-    let gate = Gate::closed();
-    let handler = GatedEcho { gate: gate.clone(), recorder, outcome };
-    let server = serve(|server| server.websocket("/", handler).websocket("/echo", Echo));
-    let mut peer = server.open("/");
-    peer.send(TEXT, b"slowly");
-    events.message();
-    peer.send(PING, b"hello?");
-    // Pings of other connections are answered meanwhile.
-    let mut other = server.open("/echo");
-    other.send(PING, b"hello?");
-    other.expect(PONG, b"hello?");
-    assert!(peer.has_no_input());
-    gate.open();
-    peer.expect(TEXT, b"slowly");
-    peer.expect(PONG, b"hello?");
-}
-
-#[test]
-fn contract_8_the_handle_sends_from_any_thread() {
-    let (recorder, events) = recorder();
-    let server = serve(|server| server.websocket("/", recorder));
-    let mut peer = server.open("/");
-    let connection = events.connected();
-    let senders: Vec<_> = (0..4_u8)
-        .map(|thread| {
-            let connection = connection.clone();
-            thread::spawn(move || {
-                for number in 0..250_u8 {
-                    block_on(connection.send(&[thread, number])).expect("an open connection");
-                }
-            })
-        })
-        .collect();
-    // Each thread's messages keep their order.
-    let mut next = [0_u8; 4];
-    for _ in 0..1_000 {
-        let message = peer.next().expect("a message");
-        let [thread, number] = message.payload[..] else { panic!("{message:?}") };
-        assert_eq!(number, next[usize::from(thread)]);
-        next[usize::from(thread)] += 1;
-    }
-    assert_eq!(next, [250; 4]);
-    for sender in senders {
-        sender.join().expect("every message was sent");
-    }
-}
-
-/// Sends every message to all connections.
-#[derive(Default)]
-struct Broadcast(Mutex<Vec<Connection>>);
-
-impl Handler for Broadcast {
-    async fn on_connect(&self, connection: &Connection) {
-        self.0.lock().unwrap().push(connection.clone());
-        connection.send("you are in").await.expect("an open connection");
-    }
-
-    async fn on_message(&self, _: &Connection, message: Message<'_>) {
-        let connections = self.0.lock().unwrap().clone();
-        for connection in connections {
-            let sent = connection.try_send(message);
-            assert_ne!(sent, Err(TrySendError::Full));
-        }
-    }
-}
-
-fn open_peers(server: &TestServer, count: usize) -> Vec<Peer> {
-    let mut peers: Vec<_> = (0..count).map(|_| server.open("/")).collect();
-    peers.iter_mut().for_each(|peer| peer.expect(TEXT, b"you are in"));
-    peers
-}
-
-#[test]
-fn contract_8_a_broadcast_reaches_every_open_connection() {
-    let server = serve(|server| server.websocket("/", Broadcast::default()));
-    let mut peers = open_peers(&server, 50);
-    let closed = peers.pop().expect("fifty peers");
-    closed.close_and_expect_disconnect();
-    for round in 0..10_u8 {
-        peers[0].send(BINARY, &[round; 100]);
-        for peer in &mut peers {
-            peer.expect(BINARY, &[round; 100]);
-        }
-    }
 }

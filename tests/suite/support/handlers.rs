@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use super::TIMEOUT;
-use crate::prism::{Connection, Disconnect, Handler, Message, OwnedMessage};
+use crate::prism::{Connection, Disconnect, Handler, Message, OwnedMessage, SendError};
 
 pub(crate) struct Echo;
 
@@ -38,6 +38,26 @@ impl Handler for RecordingEcho {
 
     async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
         self.0.on_disconnect(connection, reason).await;
+    }
+}
+
+/// Waits at a gate with a message, echoes it, and reports the outcome of the send.
+pub(crate) struct GatedEcho {
+    pub(crate) gate: Gate,
+    pub(crate) recorder: Recorder,
+    pub(crate) outcome: Sender<(OwnedMessage, Result<(), SendError>)>,
+}
+
+impl Handler for GatedEcho {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        self.recorder.on_message(connection, message).await;
+        self.gate.pass().await;
+        let sent = connection.send(message).await;
+        self.outcome.send((message.into_owned(), sent)).expect("the scenario waits");
+    }
+
+    async fn on_disconnect(&self, connection: &Connection, reason: Disconnect) {
+        self.recorder.on_disconnect(connection, reason).await;
     }
 }
 

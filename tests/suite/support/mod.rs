@@ -2,6 +2,7 @@
 
 pub(crate) mod handlers;
 pub(crate) mod head;
+pub(crate) mod kinds;
 pub(crate) mod numbered;
 pub(crate) mod own_process;
 pub(crate) mod peer;
