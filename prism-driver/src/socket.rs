@@ -47,7 +47,7 @@ pub(crate) mod split;
 /// # The task behind it
 ///
 /// The connection runs in a task of its own, which answers pings and writes what was sent, whether or not you are
-/// calling a method. While more than 16 messages, or 64 KiB, wait for [`recv`](Self::recv), that task reads nothing, neither
+/// calling a method. While more than 16 messages, or 64 KiB and one message, wait for [`recv`](Self::recv), that task reads nothing, neither
 /// pings nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
 /// socket.
 ///

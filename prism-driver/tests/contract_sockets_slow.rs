@@ -102,8 +102,8 @@ fn contract_7_a_dropped_send_has_sent_nothing() {
     });
 }
 
-// ---- 8. A function may be slow. Up to 16 messages wait for it, and pings are answered meanwhile. Then
-// ----    nothing more is read, and the peer does not count as silent.
+// ---- 8. A function may be slow. Up to 16 messages (or 64 KiB) wait for it, and pings are answered
+// ----    meanwhile. Then nothing more is read, and the peer does not count as silent.
 
 #[test]
 fn contract_8_pings_are_answered_until_16_messages_wait() {
@@ -133,6 +133,32 @@ fn contract_8_pings_are_answered_until_16_messages_wait() {
             assert_eq!(peer.next_but_pings().await, text(&number.to_string()));
         }
     });
+}
+
+#[test]
+fn contract_8_of_long_messages_only_64_kib_wait_or_one() {
+    let sim = Sim::default();
+    for (len, waiting) in [(30_000, 2), (100_000, 1), (1_000, 16)] {
+        let (open, gate) = unbounded();
+        let server = RouteServer::start(&sim, gated_echo(gate));
+        sim.run(async {
+            let mut peer = server.open().await;
+            for _ in 0..waiting {
+                peer.send(&vec![7; len]).await;
+                peer.ping(b"there is room").await;
+                assert_eq!(peer.next_but_pings().await, Seen::Pong(b"there is room".to_vec()));
+            }
+            peer.send(&vec![7; len]).await;
+            peer.ping(b"not now").await;
+            sim.pass(s(60)).await;
+            while let Some(seen) = poll_once(peer.next()).await {
+                assert_eq!(seen, Seen::Ping, "while {} messages of {len} bytes wait", waiting + 1);
+            }
+            open.send(()).await.unwrap();
+            assert_eq!(peer.next_but_pings().await, Seen::Binary(vec![7; len]));
+            assert_eq!(peer.next_but_pings().await, Seen::Pong(b"not now".to_vec()));
+        });
+    }
 }
 
 #[test]

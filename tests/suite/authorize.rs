@@ -206,7 +206,7 @@ fn an_authorization_sees_the_request_and_may_wait() {
 }
 
 #[test]
-fn a_subprotocol_chosen_by_the_authorization_replaces_the_servers() {
+fn a_subprotocol_chosen_by_the_authorization_replaces_the_servers_if_it_is_offered() {
     let server = serve(|server| {
         let choose = async |request: Request| match request.query() {
             Some(name) => Ok(Authorized::new(()).subprotocol(name)),
@@ -220,8 +220,8 @@ fn a_subprotocol_chosen_by_the_authorization_replaces_the_servers() {
         ("", offer, Some("v2")),
         ("?v1", offer, Some("v1")),
         ("?v3", offer, Some("v3")),
-        ("?v4", offer, None),
-        ("?V1", offer, None),
+        ("?v4", offer, Some("v2")),
+        ("?V1", offer, Some("v2")),
         ("", "", None),
         ("?v1", "", None),
     ] {

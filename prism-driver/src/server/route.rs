@@ -94,7 +94,7 @@ where
 /// return when [`recv`](Socket::recv) fails.
 ///
 /// The function runs in the connection's task, next to what reads and writes. In contrast to a handler, it receives
-/// messages that own their payload, up to 16 of which wait for it.
+/// messages that own their payload, of which up to 16, and 64 KiB or one longer message, wait for it.
 pub fn socket<R, F, P>(run: F) -> Route<R>
 where
     R: Runtime,
