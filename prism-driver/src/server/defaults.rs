@@ -115,7 +115,7 @@ impl<N: Network> Server<N> {
     /// connection and [close](crate::Connection::close) it with a code from 4000 to 4999.
     ///
     /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
-    /// otherwise, the answer is a 503. A [limited number](ServerOptions::max_authorizations) of them run at the same
+    /// otherwise, the answer is a 503. A [limited number](crate::ServerOptions::max_authorizations) of them run at the same
     /// time. If it panics, the answer is a 500. It should not block its thread, because other connections wait for that
     /// thread.
     ///
