@@ -25,7 +25,6 @@
 //! and answers too.
 
 use std::{
-    collections::HashMap,
     io,
     sync::{Arc, Mutex},
     time::Duration,
@@ -36,8 +35,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::prism::{
-    Connection, ConnectionId, Disconnect, Handler, Message, Options, Rate, Reply, Runtime, Server,
-    WhenSlow,
+    Authorized, Connection, Handler, Message, Options, Rate, Reply, Runtime, Server, WhenSlow,
+    shared,
 };
 
 /// How many rooms one connection may be in.
@@ -57,7 +56,7 @@ const MAX_LINE_LEN: usize = 16 << 10;
 /// joins its rooms at once.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-/// How many bytes may wait for one client, and then one more message. A quarter of the default: clients share a
+/// How many bytes may wait for one client, and then one more message. An eighth of the default: clients share a
 /// long message, but each that does not read holds its own copy of the short ones.
 const MAX_UNSENT: usize = 8 << 10;
 
@@ -76,13 +75,14 @@ struct RoomsHandler<R> {
 
 struct People {
     presence: Presence<Status>,
-    users: Mutex<HashMap<ConnectionId, User>>,
 }
 
+/// The data of a connection.
+#[derive(Default)]
 struct User {
-    name: String,
+    name: Mutex<String>,
     /// When the connection may send the next expensive line.
-    next_expensive: Duration,
+    next_expensive: Mutex<Duration>,
 }
 
 /// What the others in a room see of a person, besides the name.
@@ -91,21 +91,25 @@ struct Status {
     typing: bool,
 }
 
+impl User {
+    fn of(connection: &Connection) -> &Self {
+        connection.data().expect("each connection of the route has it")
+    }
+
+    fn name(&self) -> String {
+        self.name.lock().unwrap().clone()
+    }
+
+    /// Sets the name. Returns the previous one.
+    fn set_name(&self, name: &str) -> String {
+        std::mem::replace(&mut *self.name.lock().unwrap(), name.to_owned())
+    }
+}
+
 impl People {
-    fn name(&self, connection: &Connection) -> String {
-        self.users.lock().unwrap()[&connection.id()].name.clone()
-    }
-
-    /// Gives a connection a name. Returns the previous one.
-    fn set_name(&self, connection: &Connection, name: &str) -> String {
-        let mut users = self.users.lock().unwrap();
-        let user = users.get_mut(&connection.id()).expect("a user until `on_disconnect`");
-        std::mem::replace(&mut user.name, name.to_owned())
-    }
-
     /// Shows a person to all who watch the room. Fails if the room is full.
     fn show(&self, connection: &Connection, room: &str, typing: bool) -> Result<(), String> {
-        let name = self.name(connection);
+        let name = User::of(connection).name();
         let shown = self.presence.track(connection, room, &name, Status { typing });
         shown.map_err(|error| error.to_string())
     }
@@ -117,7 +121,7 @@ impl People {
     /// Runs whenever a connection has left rooms, including at its end. Presence would notice the end of a
     /// connection by itself, but has to know it before the others are told.
     fn on_leave(&self, departure: &Departure<'_>) {
-        let (id, name) = (departure.connection.id(), self.name(departure.connection));
+        let (id, name) = (departure.connection.id(), User::of(departure.connection).name());
         for room in departure.left {
             self.presence.unwatch(id, room);
             self.presence.untrack(id, room);
@@ -135,7 +139,7 @@ impl<R: Runtime> RoomsHandler<R> {
             .max_rooms_per_connection(MAX_ROOMS)
             .max_people_per_room(MAX_PEOPLE);
         let presence = Presence::with_options(runtime.clone(), options);
-        let people = Arc::new(People { presence, users: Mutex::default() });
+        let people = Arc::new(People { presence });
         let options = RoomsOptions::default().max_rooms_per_connection(MAX_ROOMS);
         let rooms = Rooms::with_options(options);
         rooms.on_leave({
@@ -150,11 +154,11 @@ impl<R: Runtime> RoomsHandler<R> {
         let id = connection.id();
         let rooms = self.rooms.rooms_of(id);
         self.allow(connection, rooms.len())?;
-        let before = self.people.set_name(connection, name);
+        let before = User::of(connection).set_name(name);
         let was_in: Vec<_> = rooms.iter().map(|room| self.people.is_in(room, name)).collect();
         let shown = rooms.iter().try_for_each(|room| self.people.show(connection, room, false));
         if let Err(refused) = shown {
-            self.people.set_name(connection, &before);
+            User::of(connection).set_name(&before);
             for room in &rooms {
                 // Another person may have taken its place meanwhile. Then it leaves that room.
                 if self.people.show(connection, room, false).is_err() {
@@ -179,7 +183,7 @@ impl<R: Runtime> RoomsHandler<R> {
     fn join(&self, connection: &Connection, room: &str) -> Result<(), String> {
         let (id, presence) = (connection.id(), &self.people.presence);
         if !self.rooms.contains(room, id) {
-            let name = self.people.name(connection);
+            let name = User::of(connection).name();
             let was_in = self.people.is_in(room, &name);
             // Presence comes first: if the room is full, the connection never joins it, and no departure is
             // announced.
@@ -197,7 +201,7 @@ impl<R: Runtime> RoomsHandler<R> {
     }
 
     fn send(&self, connection: &Connection, room: &str, text: &str) -> Result<(), String> {
-        let line = json!({ "room": room, "from": self.people.name(connection), "text": text });
+        let line = json!({ "room": room, "from": User::of(connection).name(), "text": text });
         self.rooms.to(room).send(line.to_string());
         self.people.show(connection, room, false)
     }
@@ -206,16 +210,15 @@ impl<R: Runtime> RoomsHandler<R> {
     /// previous one.
     fn allow(&self, connection: &Connection, intervals: usize) -> Result<(), String> {
         let now = self.runtime.now();
-        let mut users = self.people.users.lock().unwrap();
-        let user = users.get_mut(&connection.id()).expect("a user until `on_disconnect`");
-        let early = user.next_expensive.saturating_sub(now);
+        let mut next = User::of(connection).next_expensive.lock().unwrap();
+        let early = next.saturating_sub(now);
         if early > Duration::ZERO {
             return Err(format!(
                 "too soon, expected no earlier than in {} ms",
                 early.as_millis() + 1
             ));
         }
-        user.next_expensive = now + INTERVAL * intervals as u32; // at most `MAX_ROOMS`
+        *next = now + INTERVAL * intervals as u32; // at most `MAX_ROOMS`
         Ok(())
     }
 
@@ -281,9 +284,8 @@ fn is_room(room: &str) -> bool {
 impl<R: Runtime> Handler for RoomsHandler<R> {
     async fn on_connect(&self, connection: &Connection) {
         let name = format!("guest-{:.4}", connection.id());
+        User::of(connection).set_name(&name);
         let answer = json!({ "name": name }).to_string();
-        let user = User { name, next_expensive: Duration::ZERO };
-        self.people.users.lock().unwrap().insert(connection.id(), user);
         let _ = connection.send(answer).await; // fails only if the connection is closing
     }
 
@@ -293,11 +295,6 @@ impl<R: Runtime> Handler for RoomsHandler<R> {
         if let Some(answer) = self.execute(connection, line).unwrap_or_else(refused) {
             let _ = connection.send(answer.to_string()).await; // fails only if the connection is closing
         }
-    }
-
-    // By now the connection has left its rooms, and that has been announced.
-    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.people.users.lock().unwrap().remove(&connection.id());
     }
 }
 
@@ -314,11 +311,14 @@ pub(crate) async fn serve(
         // No `send` waits: a handler that waits holds the buffer of 64 KiB that its message came in, and for that a
         // client would only have to ask and not read.
         .when_slow(WhenSlow::DropNewest);
+    // Each connection gets data of its own. (Here, everyone is authorized.)
+    let rooms = shared(RoomsHandler::new(runtime))
+        .authorize(async |_| Ok(Authorized::new(User::default())));
     let server = Server::bind(address)
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
-        .websocket("/ws", RoomsHandler::new(runtime));
+        .websocket("/ws", rooms);
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;
     Ok(())

@@ -1,4 +1,4 @@
-//! Notifications: axum serves HTTP, Prism serves WebSockets, and both share the handler.
+//! Notifications: axum serves HTTP, Prism serves WebSockets, and both share the list of devices.
 //!
 //! A client opens `/ws` and sends its user name as its first message. A POST request then notifies it:
 //!
@@ -29,8 +29,8 @@ use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use prism_core::accept_key;
 use prism_tokio::{
-    CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Options, hold_wakeups,
-    serve_upgraded,
+    CloseCode, Connection, ConnectionHandler, ConnectionId, Disconnect, Message, Options,
+    hold_wakeups, serve_upgraded,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -57,11 +57,20 @@ struct Notifier {
     permits: Arc<Semaphore>,
 }
 
-/// The connected devices, with the name of their user once it is known. A user may have several.
+/// The connected devices.
 #[derive(Default)]
 struct Devices {
-    connected: HashMap<ConnectionId, (Option<String>, Connection)>,
+    all: HashMap<ConnectionId, Connection>,
+    /// Those of each user, who may have several.
+    of_user: HashMap<String, Vec<Connection>>,
     shutting_down: bool,
+}
+
+/// The handler of one device.
+struct Device {
+    notifier: Arc<Notifier>,
+    /// The name of the user, once it is known.
+    user: Option<String>,
 }
 
 impl Notifier {
@@ -69,9 +78,8 @@ impl Notifier {
     fn notify(&self, user: &str, text: &str) -> usize {
         let _wakeups = hold_wakeups(); // until the lock is released: it is dropped last
         let devices = self.devices.lock().unwrap();
-        let connected = devices.connected.values();
-        let of_user = connected.filter(|(name, _)| name.as_deref() == Some(user));
-        of_user.filter(|(_, device)| device.try_send(text).is_ok()).count()
+        let of_user = devices.of_user.get(user).into_iter().flatten();
+        of_user.filter(|device| device.try_send(text).is_ok()).count()
     }
 
     /// Closes all connections, including those that are opened later.
@@ -79,33 +87,43 @@ impl Notifier {
         let _wakeups = hold_wakeups();
         let mut devices = self.devices.lock().unwrap();
         devices.shutting_down = true;
-        devices.connected.values().for_each(|(_, device)| go_away(device));
+        devices.all.values().for_each(go_away);
     }
 }
 
-impl Handler for Notifier {
-    async fn on_connect(&self, connection: &Connection) {
+impl ConnectionHandler for Device {
+    async fn on_connect(&mut self, connection: &Connection) {
         let _wakeups = hold_wakeups();
-        let mut devices = self.devices.lock().unwrap();
-        devices.connected.insert(connection.id(), (None, connection.clone()));
+        let mut devices = self.notifier.devices.lock().unwrap();
+        devices.all.insert(connection.id(), connection.clone());
         if devices.shutting_down {
             go_away(connection);
         }
     }
 
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+    async fn on_message(&mut self, connection: &Connection, message: Message<'_>) {
         let Message::Text(user) = message else {
             connection.close(CloseCode::UNSUPPORTED_DATA, "send your user name as text");
             return;
         };
-        let mut devices = self.devices.lock().unwrap();
-        if let Some((name, _)) = devices.connected.get_mut(&connection.id()) {
-            name.get_or_insert_with(|| user.to_owned());
+        if self.user.is_none() {
+            self.user = Some(user.to_owned());
+            let mut devices = self.notifier.devices.lock().unwrap();
+            devices.of_user.entry(user.to_owned()).or_default().push(connection.clone());
         }
     }
 
-    async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
-        self.devices.lock().unwrap().connected.remove(&connection.id());
+    async fn on_disconnect(&mut self, connection: &Connection, _: Disconnect) {
+        let mut devices = self.notifier.devices.lock().unwrap();
+        devices.all.remove(&connection.id());
+        if let Some(user) = &self.user
+            && let Some(of_user) = devices.of_user.get_mut(user)
+        {
+            of_user.retain(|device| device.id() != connection.id());
+            if of_user.is_empty() {
+                devices.of_user.remove(user);
+            }
+        }
     }
 }
 
@@ -213,7 +231,8 @@ async fn websocket(State(notifier): State<Arc<Notifier>>, mut request: Request) 
     tokio::spawn(async move {
         if let Ok(stream) = upgraded.await {
             let options = Options::default();
-            serve_upgraded(TokioIo::new(stream), "/ws", &options, notifier).await;
+            let device = Device { notifier, user: None };
+            serve_upgraded(TokioIo::new(stream), "/ws", &options, device).await;
         }
         drop(permit);
     });

@@ -2,6 +2,7 @@
 //! peer needs a particular one.
 
 mod across;
+mod applications;
 mod attacks;
 mod authorize;
 mod authorize_pending;
