@@ -5,8 +5,8 @@
 //! connection, which is woken only if it sleeps, or by the [session](crate::connection::batch) that sent them.
 //!
 //! The transport lies behind the lock as well, so every thread that holds the lock can write, and not only the owner.
-//! There is one buffer, and so one order of bytes. The transport is behind the lock for reading, too, even though only
-//! the owner reads, because it is one object for both directions. A sender in another thread waits at most for one read
+//! There is one buffer, and so one order of bytes. The transport is one object for both directions, so it is behind the
+//! lock for reading, too, even though only the owner reads. A sender in another thread waits at most for one read
 //! or write, and neither blocks.
 
 use std::{
@@ -34,6 +34,7 @@ use crate::{
 pub(crate) mod batch_number;
 pub(crate) mod budget;
 pub(crate) mod cut;
+mod flush;
 pub(crate) mod locked;
 pub(crate) mod owner;
 pub(crate) mod pings;
@@ -114,7 +115,9 @@ impl Outbox {
             state = roomy;
         }
         state.send(message).map_err(TrySendError::Refused)?;
-        Ok(after_send(&mut state))
+        let remaining = after_send(&mut state);
+        state.unlock(); // it has let go of nothing
+        Ok(remaining)
     }
 
     pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<AfterSend, TrySendError> {
@@ -164,24 +167,6 @@ impl Outbox {
         self.signals.set_closed();
         wake_all(state);
         true
-    }
-
-    /// Returns when the bytes that are unsent now have been written, whatever is sent later. Bytes that the transport
-    /// takes at once are written here, because the caller may be blocking the task that would write them.
-    pub(crate) async fn flush(&self) -> Result<(), SendError> {
-        let waiters = self.waiters(); // these keep the count of written bytes alive
-        let end = {
-            let mut state = self.lock();
-            state.written() + state.lost() + state.unsent_bytes() as u64
-        };
-        let done = || {
-            let mut state = self.lock();
-            // Dropped messages are never written; then the end is when nothing is left.
-            state.written() >= end || (state.unsent_bytes() == 0 && state.lost() == 0)
-        };
-        self.write_now();
-        waiters.progress.wait_until(|| done() || self.lock().lost() > 0).await;
-        if done() { Ok(()) } else { Err(SendError::Closed) }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -272,28 +257,7 @@ impl Outbox {
         }
     }
 
-    /// Writes the unsent bytes, as far as the transport takes them, on behalf of the owner.
-    fn write_now(&self) {
-        let mut state = self.lock();
-        // If the transport is to wake the owner, it must not be polled with another waker.
-        if state.blocked || state.is_idle() {
-            return;
-        }
-        if state.owner.is_some() {
-            drop(state);
-            return self.write_batch();
-        }
-        // The owner is awake, and will see the rest.
-        let before = state.unsent_bytes();
-        let written = state.write_for_owner(&noop_waker());
-        if written == Poll::Ready(Written::Failed) {
-            wake_all(state);
-        } else if state.unsent_bytes() < before {
-            self.notify_progress(state);
-        }
-    }
-
-    /// Applies the handler's policy to a message for which there is no room. Returns `None` if the message is to
+    /// Applies the policy for slow peers to a message for which there is no room. Returns `None` if the message is to
     /// be missed silently.
     #[cold]
     fn make_room<'w>(

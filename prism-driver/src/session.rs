@@ -168,9 +168,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
                 driver.pause(&mut self.read_buffer).await?;
             }
-            // We have not closed, and nobody has woken the handler.
-            let quiet = !self.connection.outbox().has_signals();
-            if !quiet {
+            if self.connection.outbox().has_signals() {
                 self.wake_handler().await?;
             }
             let connection = &*self.connection;
@@ -188,7 +186,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Message(message)) => {
                     // Once we have closed, the handler has no more use for messages.
-                    if quiet || !connection.outbox().is_closed_by_us() {
+                    if !connection.outbox().is_closed_by_us() {
                         let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
                         let future =
                             call(move || rate_limit.deliver(handler, connection, message))?;
