@@ -1,4 +1,4 @@
-//! Requests and answers (JSON-RPC 2.0) in both directions, with time limits, and notifications.
+//! Requests and answers in both directions, with time limits, and notifications: a subset of JSON-RPC 2.0.
 //!
 //! ```text
 //! rpc
@@ -196,11 +196,16 @@ async fn run_method(method: Method, peer: Peer, name: String, id: Option<u64>, p
     let reply = match method(peer.clone(), name, params).await {
         Ok(result) => Packet { result: Some(result), ..answer(id) },
         Err(CallError::Peer(error)) => Packet { error: Some(error), ..answer(id) },
-        Err(error) => Packet { error: Some(json!(error.to_string())), ..answer(id) },
+        Err(error) => Packet { error: Some(failure(&error.to_string())), ..answer(id) },
     };
     if id.is_some() {
         let _ = peer.send(&reply).await; // fails only if the connection is closing
     }
+}
+
+/// Returns an error of JSON-RPC.
+fn failure(message: &str) -> Value {
+    json!({ "code": -32000, "message": message })
 }
 
 /// The server's methods. `greet` asks the client for its name first.
@@ -216,7 +221,7 @@ fn on_server(client: Peer, method: String, params: Value) -> Outcome {
                 println!("server: the client says {params}");
                 Ok(Value::Null)
             }
-            _ => Err(CallError::Peer(json!(format!("no method {method}")))),
+            _ => Err(CallError::Peer(failure(&format!("no method {method}")))),
         }
     })
 }
@@ -226,7 +231,7 @@ fn on_client(_: Peer, method: String, _: Value) -> Outcome {
     Box::pin(async move {
         match method.as_str() {
             "name" => Ok(json!("Ada")),
-            _ => Err(CallError::Peer(json!(format!("no method {method}")))),
+            _ => Err(CallError::Peer(failure(&format!("no method {method}")))),
         }
     })
 }

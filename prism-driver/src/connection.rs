@@ -70,6 +70,7 @@ pub(crate) mod shared;
 /// | [`closed`](Self::closed) | waits until the connection is over |
 /// | [`on_end`](Self::on_end) | runs a function when the connection is over |
 #[derive(Clone)]
+#[doc(alias("Sender", "WebSocketSender", "handle"))]
 pub struct Connection {
     shared: Arc<Shared>,
 }
@@ -178,7 +179,8 @@ impl Connection {
     /// shows that the peer has read all of that.
     ///
     /// # Errors
-    /// As [`try_send`](Self::try_send), or if the payload is too long.
+    /// [`TrySendError::Full`] if the outbox is full, whatever the [policy](crate::WhenSlow), or [`TrySendError::Refused`]
+    /// if the connection is closing or over, or if the payload is too long.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
         send::finish(&self.shared, self.outbox().try_ping(payload)?);
         Ok(())
@@ -196,8 +198,9 @@ impl Connection {
     }
 
     /// Wakes the connection's handler: [`ConnectionHandler::on_wake`](crate::ConnectionHandler::on_wake) runs soon, once
-    /// for all calls until then. Never waits, and [`hold_wakeups`](crate::hold_wakeups) covers it. Does nothing if the connection is closing or over, or if its handler is a
-    /// [`Handler`](crate::Handler).
+    /// for all calls until then. Never waits, and [`hold_wakeups`](crate::hold_wakeups) covers it. Does nothing if the connection is closing or over, or if it is run by a
+    /// [`Handler`](crate::Handler) or has a [`Socket`](crate::Socket). A message that waits for its
+    /// [rate](crate::Options::message_rate) is handled first.
     pub fn wake(&self) {
         self.outbox().wake_handler();
     }

@@ -38,6 +38,7 @@ pub(crate) mod connection_handler;
 ///   held across an `.await`, other connections would wait for it, and for this one's peer.
 /// - An `Rc`, a `RefCell` that is borrowed, or a `Box<dyn Error>`: use `Arc`, a `Mutex`, and
 ///   `Box<dyn Error + Send + Sync>`.
+#[doc(alias("Actor", "Service", "callback"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Handler`",
     note = "implement `Handler`, whose only required method is `on_message`",

@@ -32,6 +32,7 @@ pub(crate) mod when_slow;
 /// [`ServerOptions`](crate::ServerOptions) and [`ClientOptions`](crate::ClientOptions) contain these, and add the
 /// limits of a server or a client. Both implement `From<Options>`.
 #[derive(Clone, Debug)]
+#[doc(alias = "WebSocketConfig")]
 #[non_exhaustive]
 pub struct Options {
     /// The limits and intervals of the protocol.

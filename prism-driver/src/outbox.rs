@@ -115,9 +115,7 @@ impl Outbox {
             state = roomy;
         }
         state.send(message).map_err(TrySendError::Refused)?;
-        let remaining = after_send(&mut state);
-        state.unlock(); // it has let go of nothing
-        Ok(remaining)
+        Ok(after_send(&mut state))
     }
 
     pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<AfterSend, TrySendError> {

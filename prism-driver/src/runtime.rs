@@ -97,6 +97,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 ///     }
 /// }
 /// ```
+#[doc(alias("AsyncRead", "AsyncWrite", "TcpStream"))]
 #[diagnostic::on_unimplemented(
     message = "`{S}` is not a stream that `{Self}` can use",
     note = "on tokio, it has to implement tokio's `AsyncRead` and `AsyncWrite`; on smol and async-std, those of `futures_io`",

@@ -105,9 +105,9 @@ impl Session {
             let ended = running.run_events().await;
             let reason = running.end_reason(ended);
             running.finish(&reason).await;
-            let output = then(running.deadlines.timer(), reason);
-            contain(|| drop(running)); // the destructor of the handler is foreign code
-            output
+            let RunningSession { connection: _connection, deadlines, handler, .. } = running;
+            contain(|| drop(handler)); // foreign code
+            then(deadlines.timer(), reason)
         })
     }
 

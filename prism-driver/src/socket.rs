@@ -19,7 +19,7 @@ use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
 use crate::{
     connection::{Connection, outgoing::Outgoing, send::Sending},
-    error::{Disconnect, Failure},
+    error::{Disconnect, Failure, TrySendError},
     handler::Handler,
     runtime::{notice::Deferring, wakeups::hold_wakeups},
     socket::{
@@ -53,6 +53,7 @@ pub(crate) mod split;
 ///
 /// Dropping a socket closes the connection with 1000, or with 1011 if a panic drops it. The close handshake is done by that task as well, so before you
 /// shut the runtime down, call [`close`](Self::close) and await it.
+#[doc(alias("WebSocket", "WebSocketStream"))]
 pub struct Socket {
     sender: SendHalf,
     receiver: RecvHalf,
@@ -86,6 +87,14 @@ impl Socket {
     /// [`SendError::Closed`] if the connection is closing or over.
     pub fn send<M: Outgoing>(&self, message: M) -> Sending<'_, M> {
         self.sender.send(message)
+    }
+
+    /// Sends a message if the outbox has room for it now; see [`Connection::try_send`].
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
+    pub fn try_send(&self, message: impl Outgoing) -> Result<(), TrySendError> {
+        self.sender.try_send(message)
     }
 
     /// Receives the next message. Cancel-safe: if the future is dropped while it waits, no message is lost.

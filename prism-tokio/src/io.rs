@@ -16,6 +16,7 @@ use tokio::io::ReadBuf;
 /// [client](crate::Client::connect_stream) wrap their streams themselves. This type is for a
 /// [`Network`](crate::Network) of your own, such as one with TLS: see the example `tls`.
 #[derive(Debug)]
+#[doc(alias("Compat", "TokioIo", "TokioAdapter"))]
 pub struct Io<T>(pub T);
 
 impl<T: tokio::io::AsyncRead + Unpin> AsyncRead for Io<T> {

@@ -42,6 +42,7 @@ mod rooms_presence;
 mod rooms_presence_slow;
 mod rooms_slow;
 mod rooms_when_slow;
+mod routes;
 mod send_loops;
 mod shutdown;
 mod signals;

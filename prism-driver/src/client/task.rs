@@ -64,6 +64,13 @@ impl Future for ConnectionTask {
     }
 }
 
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        let _wakeups = hold_wakeups(); // closing wakes the waker that this has left
+        self.ended.close();
+    }
+}
+
 impl EndNotifier {
     pub(crate) fn notify(&self, reason: Disconnect) {
         let _wakeups = hold_wakeups(); // a task may be waiting

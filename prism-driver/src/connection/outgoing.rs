@@ -43,6 +43,7 @@ use crate::outbox::source::Source;
 /// Other messages are copied once. Connections that are sent the same long message in a row
 /// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and
 /// loses nothing by passing references.
+#[doc(alias("IntoMessage", "TextMessage", "send_text", "send_binary"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "cannot be sent",

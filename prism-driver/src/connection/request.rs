@@ -54,8 +54,9 @@ impl Connection {
     /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
     /// U+FFFD.
     ///
-    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. On
-    /// a client without a handler, use [`Socket::header`](crate::Socket::header), until you split the socket.
+    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. Where
+    /// there is a [`Socket`](crate::Socket) instead of a handler, use [`Socket::header`](crate::Socket::header), until you
+    /// split the socket.
     ///
     /// # The client's address behind a proxy
     ///
@@ -100,6 +101,7 @@ impl Connection {
     ///     }
     /// }
     /// ```
+    #[doc(alias("extension", "extensions", "state"))]
     #[must_use]
     pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.shared().request.data()?.downcast_ref()

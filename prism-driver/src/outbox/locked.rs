@@ -1,9 +1,6 @@
 //! [`Locked`]: the lock on the state of an outbox.
 
-use std::{
-    mem,
-    ops::{Deref, DerefMut},
-};
+use std::ops::{Deref, DerefMut};
 
 use crate::{
     outbox::{state::OutboxState, sync::MutexGuard},
@@ -15,7 +12,7 @@ use crate::{
 pub(crate) struct Locked<'a> {
     // Fields are dropped in this order.
     state: MutexGuard<'a, OutboxState>,
-    released: DropsReleased,
+    _released: DropsReleased,
 }
 
 /// Drops the application's bytes that outboxes have let go of. This may run its code.
@@ -23,14 +20,7 @@ struct DropsReleased;
 
 impl<'a> Locked<'a> {
     pub(super) const fn new(state: MutexGuard<'a, OutboxState>) -> Self {
-        Self { state, released: DropsReleased }
-    }
-
-    /// Unlocks the state, for a caller that has let go of nothing.
-    pub(super) fn unlock(self) {
-        let Self { state, released } = self;
-        drop(state);
-        mem::forget(released);
+        Self { state, _released: DropsReleased }
     }
 }
 

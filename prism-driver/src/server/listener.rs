@@ -43,7 +43,8 @@ pub fn shared_listeners(address: impl ToSocketAddrs, count: usize) -> io::Result
         listeners.push(on_first(address, |address| listen_on(address, share))?);
         let address = listeners[0].local_addr()?;
         for _ in 1..count {
-            listeners.push(listen_on(address, share)?);
+            let listener = listen_on(address, share);
+            listeners.push(listener.map_err(|error| all_failed(&[(address, error)]))?);
         }
     }
     Ok(listeners)

@@ -86,6 +86,14 @@ impl SendHalf {
         self.connection().send(message)
     }
 
+    /// Sends a message if the outbox has room for it now; see [`Connection::try_send`].
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
+    pub fn try_send(&self, message: impl Outgoing) -> Result<(), TrySendError> {
+        self.connection().try_send(message)
+    }
+
     /// Closes the connection; see [`Connection::close`]. [`RecvHalf::recv`] still returns the messages that are waiting
     /// for it, and then how the connection ended. Returns whether this call closed the connection: `false` if it was
     /// already closing or over.

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, error::Error};
 
 use bytes::{Bytes, BytesMut};
+use prism_rooms::Recipients;
 use prism_tokio::{Connection, Message, Outgoing, OwnedMessage, PreparedMessage, SendHalf, Socket};
 
 async fn each(
@@ -43,10 +44,26 @@ async fn all(connection: &Connection) -> Result<(), Box<dyn Error>> {
 async fn sockets(socket: &Socket, half: &SendHalf) -> Result<(), prism_tokio::SendError> {
     socket.send("text").await?;
     socket.send(String::from("text")).await?;
+    let _ = (socket.try_send("text"), half.try_send(Bytes::from_static(b"bytes")));
     half.send(vec![1, 2, 3]).await?;
     half.send(&PreparedMessage::new("text")).await
 }
 
+fn rooms(room: &Recipients<'_>, message: impl Outgoing) {
+    room.send(message);
+}
+
+fn all_rooms(room: &Recipients<'_>) {
+    rooms(room, "text");
+    rooms(room, String::from("text"));
+    rooms(room, b"bytes");
+    rooms(room, vec![1, 2, 3]);
+    rooms(room, Bytes::from_static(b"bytes"));
+    rooms(room, Message::Text("text"));
+    rooms(room, OwnedMessage::Binary(vec![1, 2, 3]));
+    rooms(room, &PreparedMessage::new("text"));
+}
+
 fn main() {
-    let _ = (all, sockets);
+    let _ = (all, sockets, all_rooms);
 }
