@@ -10,8 +10,8 @@ use crate::prism::{
     Connection, ConnectionId, Disconnect, Handler, Message, Options, Reply, Server,
 };
 
-/// How many bytes may wait for one client, and then one more line. A quarter of the default: clients share a long
-/// line, but each that does not read holds its own copy of the short ones.
+/// While this many bytes are unsent, a client misses lines. This is a quarter of the default: clients share the
+/// bytes of a long line, but each client that does not read has its own copy of the short ones.
 const MAX_UNSENT: usize = 16 << 10;
 
 /// All connections of the chat.

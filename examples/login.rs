@@ -1,4 +1,4 @@
-//! A chat among people who have logged in: a cookie tells who they are.
+//! A chat among people who have logged in: a cookie identifies them.
 //!
 //! ```text
 //! login [ADDR]
@@ -16,22 +16,24 @@ use std::{
 use prism_rooms::Rooms;
 
 use crate::prism::{
-    Authorized, Connection, Disconnect, Handler, Message, Origins, Reply, Request, Server, shared,
+    Authorized, Connection, Disconnect, Handler, Message, Options, Origins, Reply, Request, Server,
+    shared,
 };
 
-/// What the server knows of a connection's user.
+/// What the server knows about a connection's user.
 struct User {
     name: String,
 }
 
-/// The names of those who have logged in, by the token in their cookie. A real server keeps them in a database.
+/// The names of the users who have logged in, by the token in their cookie. A real server keeps them in a database.
 #[derive(Default)]
 struct Sessions {
     names: Mutex<HashMap<String, String>>,
 }
 
 impl Sessions {
-    /// Answers the request for `/login`: sets a cookie, and leads to the chat. A real server asks for a password first.
+    /// Answers the request for `/login`: sets a cookie, and redirects to the chat. A real server asks for a password
+    /// first.
     fn log_in(&self, request: &Request) -> Reply {
         let Some(name) = request.query_param("name").filter(|name| !name.trim().is_empty()) else {
             return Reply::text(400, "expected a name, as in /login?name=ada");
@@ -44,7 +46,7 @@ impl Sessions {
         reply.and_then(|reply| reply.header("Set-Cookie", &cookie)).expect("valid headers")
     }
 
-    /// Authorizes a connection by its cookie. This is async because a database would be.
+    /// Authorizes a connection by its cookie. This is async, as the query of a database would be.
     async fn authorize(self: Arc<Self>, request: Request) -> Result<Authorized, Reply> {
         let token = request.cookie("session").unwrap_or_default();
         match self.names.lock().unwrap().get(&token) {
@@ -73,7 +75,7 @@ fn name(connection: &Connection) -> &str {
 
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
-        // A connection may be in many rooms, and leaves them by itself when it ends.
+        // A connection may be in many rooms, and leaves all of them automatically when it ends.
         if self.rooms.join(connection, "chat").is_ok() {
             self.say(format!("{} joined", name(connection)));
         }
@@ -100,6 +102,8 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
         .authorize(move |request| sessions.clone().authorize(request));
     let server = Server::bind(address)
         .await?
+        // Each client that does not read holds its own copy of the short lines.
+        .options(Options::default().high_water_mark(16 << 10))
         .get("/", |_| Reply::html(include_str!("chat.html")))
         .get("/login", move |request| logins.log_in(&request))
         .websocket("/ws", chat);

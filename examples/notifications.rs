@@ -1,4 +1,4 @@
-//! Notifications: users are connected, and whatever the program wants to tell one of them reaches all their devices.
+//! Notifications: what the program wants to tell a user reaches all connected devices of that user.
 //!
 //! ```text
 //! notifications [ADDR]
@@ -23,7 +23,7 @@ struct Notifier {
 }
 
 impl Notifier {
-    /// Notifies a user, and returns on how many devices. Can be called from any task or thread.
+    /// Notifies all devices of a user, and returns how many were notified. Can be called from any task or thread.
     fn notify(&self, user: &str, text: &str) -> usize {
         let devices = self.devices.lock().unwrap();
         // `try_send` never waits: a device that does not keep up misses the notification.

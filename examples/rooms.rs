@@ -20,9 +20,9 @@
 //!
 //! Everyone in a room receives `{"room": ROOM, "came": NAME}` when a person joins it, and
 //! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. A list has at most
-//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Lists
-//! and new names are refused if they come too fast. A client that does not read what it is sent misses messages,
-//! and answers too.
+//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Requests
+//! for lists and new names are refused if they come too fast. A client that does not read what it is sent misses
+//! messages, and also answers.
 
 use std::{
     io,
@@ -42,7 +42,7 @@ use crate::prism::{
 /// How many rooms one connection may be in.
 const MAX_ROOMS: usize = 32;
 
-/// How many people may be in a room. Each of them is told who all the others are.
+/// How many people may be in a room. Each of them is sent a list of all the others.
 const MAX_PEOPLE: usize = 200;
 
 /// How many entries a list has.
@@ -56,15 +56,16 @@ const MAX_LINE_LEN: usize = 16 << 10;
 /// joins its rooms at once.
 const RATE: Rate = Rate { per_second: 20, burst: 100 };
 
-/// How many bytes may wait for one client, and then one more message. An eighth of the default: clients share a
-/// long message, but each that does not read holds its own copy of the short ones.
+/// While this many bytes are unsent, a client misses messages. This is an eighth of the default: clients share the
+/// bytes of a long message, but each client that does not read has its own copy of the short ones.
 const MAX_UNSENT: usize = 8 << 10;
 
-/// The minimum time from a list, or from a new name, to the next. A list of rooms costs as much as a hundred lines,
-/// and a new connection could send a hundred at once. A new name is announced in each of the connection's rooms, so
-/// it counts once for each of them.
+/// The minimum time from one list or new name to the next. A list of rooms costs as much as a hundred lines, and a new
+/// connection could request a hundred lists at once. A new name is announced in each of the connection's rooms, so it
+/// counts once for each of them.
 ///
-/// An earlier line is refused. If the handler slept instead, it would hold the buffer of 64 KiB that the line came in.
+/// A line that comes too soon is refused. If the handler slept instead, it would hold the 64 KiB buffer that contains
+/// the line.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 struct RoomsHandler<R> {
@@ -206,8 +207,8 @@ impl<R: Runtime> RoomsHandler<R> {
         self.people.show(connection, room, false)
     }
 
-    /// Allows a line that is as expensive as so many [intervals](INTERVAL), unless it comes too soon after the
-    /// previous one.
+    /// Allows an expensive line, unless it comes too soon after the previous one. The line costs as many
+    /// [intervals](INTERVAL) as given.
     fn allow(&self, connection: &Connection, intervals: usize) -> Result<(), String> {
         let now = self.runtime.now();
         let mut next = User::of(connection).next_expensive.lock().unwrap();
@@ -308,8 +309,8 @@ pub(crate) async fn serve(
         .max_message_size(MAX_LINE_LEN)
         .message_rate(Some(RATE))
         .high_water_mark(MAX_UNSENT)
-        // No `send` waits: a handler that waits holds the buffer of 64 KiB that its message came in, and for that a
-        // client would only have to ask and not read.
+        // No `send` waits. A handler that waits holds the 64 KiB buffer that contains its message, and a client could
+        // cause that merely by sending requests without reading the answers.
         .when_slow(WhenSlow::DropNewest);
     // Each connection gets data of its own. (Here, everyone is authorized.)
     let rooms = shared(RoomsHandler::new(runtime))

@@ -4,11 +4,12 @@
 //! rpc
 //! ```
 //!
-//! The program runs a server and a client of it, which print what they call. Both ends use the same code.
+//! The program runs a server and a client of that server, and prints the results of their calls. Both ends use the same
+//! code.
 //!
-//! The answer to a request is a message like any other, so it arrives through `on_message`. A handler that awaited an
-//! answer there would wait forever: nothing more is read from the peer until `on_message` returns. So a method that
-//! takes time, or that calls the peer in turn, runs in a task of its own.
+//! The answer to a request is a message like any other, so it arrives through `on_message`. If a handler awaited an
+//! answer in `on_message`, it would wait forever: nothing more is read from the peer until `on_message` returns. So
+//! methods, which may take time or call the peer in turn, run in tasks of their own.
 
 use std::{
     collections::HashMap,
@@ -69,21 +70,21 @@ impl fmt::Display for CallError {
 
 impl Error for CallError {}
 
-/// The other end of a connection, to call its methods. Clones are for other tasks.
+/// The other end of a connection, whose methods can be called. Clone it for other tasks.
 #[derive(Clone)]
 struct Peer {
     connection: Connection,
     calls: Arc<Mutex<Calls>>,
 }
 
-/// The calls of one connection that wait for an answer. (They need a lock, because any task may call.)
+/// The calls on one connection that wait for an answer. (They need a lock, because any task may call.)
 #[derive(Default)]
 struct Calls {
     last_id: u64,
     waiting: HashMap<u64, Sender<Packet>>,
 }
 
-/// A call that waits for an answer. Forgotten when it is dropped, for instance because its time is over.
+/// A call that waits for an answer. Dropping it ends the wait, for instance when the call's time is over.
 struct Call<'a> {
     peer: &'a Peer,
     id: u64,
@@ -148,7 +149,7 @@ impl Drop for Call<'_> {
     }
 }
 
-/// The methods of one end, by their name. They run in tasks of their own, and may call the peer.
+/// Runs a method of one end, given its name and parameters. A method runs in a task of its own, and may call the peer.
 type Method = fn(Peer, String, Value) -> Outcome;
 type Outcome = Pin<Box<dyn Future<Output = Result<Value, CallError>> + Send>>;
 

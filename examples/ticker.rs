@@ -5,9 +5,9 @@
 //! ```
 //!
 //! A client opens `/prices`, and sends `+ACME` to subscribe and `-ACME` to unsubscribe. Prices change ten times a
-//! second. A client that reads more slowly skips prices, and the next one that it gets is the latest: a ping follows the
-//! prices, and no more are sent before its pong has shown that the client has read them. (Otherwise, old prices would
-//! wait in the buffers of the operating systems on a slow link.)
+//! second. A client that reads more slowly skips prices, and the next price that it gets is the latest: a ping follows
+//! the prices, and no more are sent until its pong has shown that the client has read them. (Otherwise, on a slow link,
+//! old prices would wait in the buffers of the operating systems.)
 
 use std::{
     collections::HashMap,
@@ -46,12 +46,12 @@ impl Market {
     }
 }
 
-/// The state of one connection. No lock is needed: one method runs at a time.
+/// The state of one connection. It needs no lock: only one method runs at a time.
 struct Subscriber {
     market: Arc<Market>,
     /// The symbols that the client has subscribed to, with the price that it was sent last.
     sent: HashMap<&'static str, Option<u32>>,
-    /// Whether prices are on their way, whose pong has not arrived.
+    /// Whether prices are in flight: sent, but their pong has not arrived.
     in_flight: bool,
 }
 
@@ -61,7 +61,7 @@ impl Subscriber {
         Self { market, sent: HashMap::new(), in_flight: false }
     }
 
-    /// Sends the prices that have changed, unless others are on their way.
+    /// Sends the prices that have changed, unless others are in flight.
     async fn send_changes(&mut self, connection: &Connection) {
         let was_in_flight = self.in_flight;
         for (symbol, sent) in self.sent.iter_mut().filter(|_| !was_in_flight) {
@@ -74,7 +74,7 @@ impl Subscriber {
             }
         }
         if self.in_flight && !was_in_flight {
-            let _ = connection.flush().await; // a ping needs room
+            let _ = connection.flush().await; // `ping` fails if the outbox is full
             let _ = connection.ping(b"prices"); // fails only if the connection is closing
         }
     }

@@ -1,4 +1,4 @@
-//! The first server: greets each client, and sends every message back.
+//! A first server: greets each client, and sends every message back.
 //!
 //! ```text
 //! welcome [ADDR]

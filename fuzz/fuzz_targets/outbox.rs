@@ -1,6 +1,6 @@
 //! Uses a connection's outbox in any way, from several tasks, while its peer reads as it likes. The bytes
 //! written are those of the accepted messages, whole and in order. Exactly those messages are missed that
-//! the handler's policy drops. The count of waiting bytes is exact, and no task waits without a reason.
+//! the connection's policy drops. The count of waiting bytes is exact, and no task waits without a reason.
 #![no_main]
 
 use arbitrary::Arbitrary;

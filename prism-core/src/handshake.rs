@@ -27,7 +27,7 @@
 //!
 //! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.
 //! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket). A server
-//! that answers later copies a request or an offer with `into_owned`.
+//! that answers later copies the request or the offer out of the buffer with `into_owned`.
 
 mod accept_key;
 mod client;

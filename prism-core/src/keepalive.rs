@@ -15,7 +15,7 @@ pub(crate) struct Keepalive {
     next_ping: Deadline,
     /// The deadline for receiving something; off while no ping waits for an answer.
     answer: Deadline,
-    /// The number in the most recent ping, until its pong arrives. `None` too if that ping was not
+    /// The number in the most recent ping, until its pong arrives. Also `None` if that ping was not
     /// written.
     unanswered: Option<u32>,
 }
@@ -54,8 +54,8 @@ impl Keepalive {
         }
     }
 
-    /// Returns the action for the time `now`. `heard` is whether anything was received since the last
-    /// call.
+    /// Returns the action for the time `now`. `heard` is whether anything was received since the
+    /// last call.
     pub(crate) fn tick(&mut self, now: Duration, heard: bool, timing: PingTiming) -> Tick {
         if heard {
             self.answer = Deadline::OFF;
@@ -74,7 +74,7 @@ impl Keepalive {
         Tick::Ping
     }
 
-    /// Notes that the ping that [`tick`](Self::tick) asked for was written, with this number.
+    /// Records that the ping that [`tick`](Self::tick) asked for was written, with this number.
     pub(crate) const fn ping_written(&mut self, number: u32) {
         self.unanswered = Some(number);
     }

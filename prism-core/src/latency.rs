@@ -6,16 +6,17 @@ use core::{num::NonZeroU32, time::Duration};
 /// [`WebSocket::handle_pong`](crate::WebSocket::handle_pong).
 ///
 /// A round trip is the time from when a ping is appended to the output until `handle_pong` is
-/// called with its pong. So it is more than the time on the network. It includes the time that the
-/// ping and the pong wait behind other data in buffers and queues, at both ends and on the way, and
-/// the time that the application spends on earlier messages before it reads the pong.
+/// called with its pong. So a round trip is longer than the time on the network. It includes the
+/// time that the ping and the pong wait behind other data in buffers and queues, at both ends and
+/// on the way, and the time that the application spends on earlier messages before it reads the
+/// pong.
 ///
 /// The peer can make a round trip longer, by answering late. It can also make one shorter, by
-/// guessing a ping that has yet to arrive. Do not use the latency for decisions from which the peer
-/// could profit.
+/// answering a ping that has yet to arrive, because pings are numbered. Do not use the latency for
+/// decisions from which the peer could profit.
 ///
-/// The unit is a microsecond. A shorter round trip counts as one microsecond, and one of more than
-/// 71 minutes (2^32 µs) as 71 minutes.
+/// Round trips are rounded up to microseconds. One of zero counts as one microsecond, and one of
+/// more than 71 minutes (2^32 µs) as 71 minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Latency {
@@ -26,8 +27,8 @@ pub struct Latency {
     pub smoothed: Duration,
 }
 
-/// What a connection remembers of its round trips, in microseconds. A [`Latency`] takes four times
-/// the memory.
+/// What a connection remembers of its round trips, in microseconds. A [`Latency`] would take four
+/// times the memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RoundTrips {
     last: NonZeroU32,

@@ -97,8 +97,8 @@ pub enum Event<'a> {
     /// A ping. The pong is appended to the output at once, or [held
     /// back](crate::Config::pong_mark).
     Ping(&'a [u8]),
-    /// A pong, whether requested or not. [`handle_pong`](crate::WebSocket::handle_pong) measures its
-    /// round trip.
+    /// A pong, whether requested or not. Pass it to
+    /// [`handle_pong`](crate::WebSocket::handle_pong) to measure the round trip.
     Pong(&'a [u8]),
     /// The peer's close frame, which is the last event. It is answered with an echo, unless it is
     /// itself the answer to a close frame.

@@ -1,5 +1,5 @@
-//! [`Outbound`]: from us to the peer. Sends messages, answers pings, measures the answers to its
-//! own, and performs the close handshake.
+//! [`Outbound`]: from us to the peer. Sends messages and pings, answers the peer's pings, measures
+//! round trips, and performs the close handshake.
 
 use alloc::string::ToString;
 use core::time::Duration;
@@ -36,7 +36,8 @@ pub struct Outbound {
     phase: Phase,
     ping_timing: PingTiming,
     close_timeout: Span,
-    /// The number in the keepalive's last ping, or a later one that the application has used.
+    /// The number in the keepalive's last ping, or a later number that a ping of the application
+    /// has used.
     ping_number: u32,
     round_trips: Option<RoundTrips>,
     pongs: Pongs,
@@ -149,7 +150,8 @@ impl Outbound {
     }
 
     /// Tells the connection of a pong: `payload` is that of the [`Event::Pong`], and `now` is
-    /// counted as in [`handle_timeout`](Self::handle_timeout). See
+    /// counted as in [`handle_timeout`](Self::handle_timeout). Returns whether this is the first
+    /// pong to the most recent ping of the keepalive. See
     /// [`WebSocket::handle_pong`](crate::WebSocket::handle_pong).
     pub fn handle_pong(&mut self, payload: &[u8], now: Duration) -> bool {
         let Phase::Open(keepalive) = &mut self.phase else { return false };
@@ -351,10 +353,11 @@ impl Outbound {
         Ok(())
     }
 
-    /// Makes sure that the keepalive's next pings differ from a ping of the application: the
-    /// application's pong, which may still be on its way, would be taken for the keepalive's.
+    /// Makes sure that the keepalive's next pings differ from a ping of the application. Otherwise,
+    /// the pong to the application's ping, which may still be on its way, would be taken for the
+    /// answer to the keepalive's.
     ///
-    /// Numbers wrap, so those in the half of the circle behind the current one count as used.
+    /// Numbers wrap around, so the half of all numbers that precede the current one count as used.
     fn skip_number(&mut self, payload: &[u8]) {
         if let Ok(bytes) = payload.try_into() {
             let used = u32::from_be_bytes(bytes);

@@ -20,7 +20,7 @@ pub(crate) enum Phase {
     CloseSent(CloseTimer),
     /// Both close frames have passed, or the connection has failed. TCP has yet to end.
     Closed(CloseTimer),
-    /// TCP has ended, or has been waited for long enough.
+    /// TCP has ended, or the time to wait for its end is over.
     Ended,
 }
 

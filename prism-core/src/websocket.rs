@@ -21,8 +21,8 @@ use crate::{
 ///
 /// - Pass in what happens: [`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
 ///   [`handle_write_error`](Self::handle_write_error), the time with
-///   [`handle_timeout`](Self::handle_timeout), and, to measure the [`latency`](Self::latency), pongs
-///   with [`handle_pong`](Self::handle_pong).
+///   [`handle_timeout`](Self::handle_timeout), and, to measure the [`latency`](Self::latency),
+///   pongs with [`handle_pong`](Self::handle_pong).
 /// - Ask what to do next: [`poll_timeout`](Self::poll_timeout), [`wants_read`](Self::wants_read),
 ///   [`wants_shutdown`](Self::wants_shutdown).
 /// - Send: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close).
@@ -221,18 +221,18 @@ impl WebSocket {
         handled
     }
 
-    /// Tells the connection of a pong, to measure how long the peer takes to answer: `payload` is
+    /// Tells the connection of a pong, to measure how long the peer takes to answer. `payload` is
     /// that of the [`Event::Pong`], and `now` is counted as in
-    /// [`handle_timeout`](Self::handle_timeout). Calling this is optional.
+    /// [`handle_timeout`](Self::handle_timeout). This call is optional.
     ///
     /// Returns `true` if this is the first pong to the most recent ping of the keepalive. Its round
     /// trip is then part of the [`latency`](Self::latency). Returns `false`, and changes nothing,
     /// for any other pong: one to an earlier ping or to a ping of the application, a duplicate, an
     /// unsolicited one, and any pong once the connection is no longer open. A ping that was not
-    /// sent, because more than [`Config::pong_mark`] was unsent, has no round trip.
+    /// sent, because more than [`Config::pong_mark`] bytes were unsent, has no round trip.
     ///
-    /// The application's own pings may have any payload. Those of the keepalive are numbers in four
-    /// bytes, and a number that the application has used is skipped.
+    /// The application's own pings may have any payload. Those of the keepalive contain a number in
+    /// four bytes, and skip numbers that the application has used.
     ///
     /// ```
     /// use std::time::Duration;

@@ -107,8 +107,8 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Opens a connection over a stream that is already connected, such as a TLS stream. The connection runs in a task
-    /// of its own; see [`Socket`]. The stream is one that the runtime can [use](AdaptStream): on tokio, a stream with
-    /// tokio's traits.
+    /// of its own; see [`Socket`]. The stream must be one that the runtime can [use](AdaptStream): on tokio, one that
+    /// implements tokio's `AsyncRead` and `AsyncWrite`.
     ///
     /// If the future is dropped early, the stream is dropped.
     ///
@@ -124,7 +124,10 @@ impl<R: Runtime> Client<R> {
         Ok(self.socket(session))
     }
 
-    /// Opens a connection over a stream that is already connected, and runs a handler on it, in a task of its own.
+    /// Opens a connection over a stream that is already connected, and runs a handler on the connection, in a task of
+    /// its own. Returns that task as soon as the connection is open.
+    ///
+    /// If the future is dropped early, the stream is dropped.
     ///
     /// # Errors
     /// As [`connect_stream`](Self::connect_stream).
@@ -140,8 +143,8 @@ impl<R: Runtime> Client<R> {
         Ok(self.start(session, handler))
     }
 
-    /// Opens a connection over a stream that is already connected, and runs a handler on it. Returns how the connection
-    /// ended.
+    /// Opens a connection over a stream that is already connected, and runs a handler on the connection. Returns how
+    /// the connection ended.
     ///
     /// The connection lives in this future. If the future is dropped early, the running call of the handler is dropped
     /// before it completes, `on_disconnect` does not run, and the server gets no close frame. The
@@ -232,7 +235,8 @@ impl<N: Network> Client<N> {
     }
 
     /// Opens a connection and runs a handler on it, in a task of its own. Returns that task, with the connection's
-    /// handle, as soon as the connection is open. If the future is dropped early, the attempt is canceled.
+    /// handle, as soon as the connection is open. If the future is dropped early, the attempt is canceled, and no
+    /// connection stays open.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

@@ -59,7 +59,7 @@ pub(crate) mod shared;
 /// | [`send`](Self::send) | waits for room |
 /// | [`try_send`](Self::try_send) | fails with [`TrySendError::Full`] |
 ///
-/// There are [other policies](crate::WhenSlow), such as dropping the oldest messages.
+/// You can choose [another policy](crate::WhenSlow), such as dropping the oldest messages.
 ///
 /// # Ending
 ///
@@ -99,9 +99,8 @@ impl Connection {
         self.shared.peer_addr.into()
     }
 
-    /// Sends a message, after waiting for room in the outbox. Pass what you have: text, bytes, or a message; see
-    /// [`Outgoing`] for all forms, and for what is copied. A large `Bytes` that has to wait keeps the whole allocation
-    /// that it is a part of alive until it has been sent.
+    /// Sends a message, after waiting for room in the outbox. Pass text, bytes or a message, as you have it:
+    /// [`Outgoing`] lists all forms, and says what is copied.
     ///
     /// When the future is ready, the message is in the outbox, behind everything that was accepted earlier. Unless the
     /// connection fails or is [aborted](Self::abort), it is written before any close frame.
@@ -112,8 +111,8 @@ impl Connection {
     /// immediately. A handler that blocks its thread (`block_in_place`, `block_on`) delays what it has sent until it
     /// returns, unless it awaits [`flush`](Self::flush) before it blocks.
     ///
-    /// With a [policy](crate::WhenSlow) other than `Wait`, this never waits, and the peer may miss the
-    /// message even though this returns `Ok`.
+    /// With a [policy](crate::WhenSlow) other than `Wait`, this never waits, and the peer may miss the message even
+    /// though this returns `Ok`.
     ///
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
@@ -123,8 +122,8 @@ impl Connection {
         Sending::new(&self.shared, message, WaitOrder::Queued)
     }
 
-    /// Sends a message if the outbox has room for it now. Takes the same [forms](Outgoing) as [`send`](Self::send). If
-    /// this fails, a message that was passed by value is dropped, so pass a reference to what you need again.
+    /// Sends a message in any [form](Outgoing) if the outbox has room for it now. If this fails, a message that was
+    /// passed by value is dropped, so pass a reference to a message that you still need then.
     ///
     /// ```no_run
     /// # use prism_driver::Connection;
@@ -171,42 +170,44 @@ impl Connection {
     }
 
     /// Sends a ping with a payload of at most 125 bytes (RFC 6455 §5.5.2), in addition to the
-    /// [keepalive's](prism_core::Config::ping_interval). Its pong is reported to
-    /// [`on_pong`](crate::Handler::on_pong), which a [`Socket`](crate::Socket) does not have. A peer may answer only the
-    /// latest of several pings, and of more than 32 unanswered ones, the oldest are forgotten.
+    /// [keepalive's](prism_core::Config::ping_interval). The handler's [`on_pong`](crate::Handler::on_pong) receives
+    /// the pong; a [`Socket`](crate::Socket) does not report it. A peer may answer only the latest of several pings. If
+    /// more than 32 pings are unanswered, the oldest are forgotten.
     ///
-    /// A ping is sent after everything that was accepted earlier, and no [policy](crate::WhenSlow) drops it. So its pong
-    /// shows that the peer has read all of that.
+    /// A ping is sent after everything that was accepted earlier, and no [policy](crate::WhenSlow) drops the ping. So
+    /// its pong shows that the peer has read everything before it.
     ///
     /// # Errors
-    /// [`TrySendError::Full`] if the outbox is full, whatever the [policy](crate::WhenSlow), or [`TrySendError::Refused`]
-    /// if the connection is closing or over, or if the payload is too long.
+    /// As [`try_send`](Self::try_send), and [`SendError::ControlTooLong`] (as [`TrySendError::Refused`]) if the payload
+    /// is longer than 125 bytes. With a full outbox this fails under every policy.
     pub fn ping(&self, payload: &[u8]) -> Result<(), TrySendError> {
         send::finish(&self.shared, self.outbox().try_ping(payload)?);
         Ok(())
     }
 
     /// Returns the round-trip time to the peer, as the keepalive measures it with each of its
-    /// [pings](prism_core::Config::ping_interval); `None` before the first answer, that is, for the first 20 seconds by
-    /// default.
+    /// [pings](prism_core::Config::ping_interval); `None` before the first pong, that is, for at least the first 20
+    /// seconds by default.
     ///
-    /// It includes the time that the ping and its pong spend in queues, here and at the peer. A handler that runs for
-    /// long delays the reading of the pong, so its time is included as well.
+    /// This time includes what the ping and its pong spend in queues, here and at the peer. A handler that runs for
+    /// long delays the reading of the pong, so the handler's time is included as well.
     #[must_use]
     pub fn latency(&self) -> Option<Latency> {
         self.outbox().latency()
     }
 
-    /// Wakes the connection's handler: [`ConnectionHandler::on_wake`](crate::ConnectionHandler::on_wake) runs soon, once
-    /// for all calls until then. Never waits, and [`hold_wakeups`](crate::hold_wakeups) covers it. Does nothing if the connection is closing or over, or if it is run by a
-    /// [`Handler`](crate::Handler) or has a [`Socket`](crate::Socket). A message that waits for its
-    /// [rate](crate::Options::message_rate) is handled first.
+    /// Wakes the connection's handler: [`ConnectionHandler::on_wake`](crate::ConnectionHandler::on_wake) runs soon,
+    /// once for all calls until then. Never waits. [`hold_wakeups`](crate::hold_wakeups) delays the waking of the task.
+    ///
+    /// Does nothing if the connection is closing or over, or if the handler has no `on_wake`: a
+    /// [`Handler`](crate::Handler), or that of a [`Socket`](crate::Socket). A message that waits for
+    /// its [rate](crate::Options::message_rate) is handled first.
     pub fn wake(&self) {
         self.outbox().wake_handler();
     }
 
-    /// Sets the [policy](crate::WhenSlow) for the messages that are sent from now on. It is
-    /// [`Options::when_slow`](crate::Options::when_slow) until this is called.
+    /// Sets the [policy](crate::WhenSlow) for the messages that are sent from now on. Until this is called, the policy
+    /// is that of [`Options::when_slow`](crate::Options::when_slow).
     pub fn set_when_slow(&self, when_slow: WhenSlow) {
         self.outbox().set_when_slow(when_slow);
     }
@@ -265,8 +266,8 @@ impl Connection {
     }
 
     /// Returns how many messages the peer has missed because it did not keep up. These are the messages that
-    /// [`try_send`](Self::try_send) refused as [full](TrySendError::Full), and those that were dropped by the connection's
-    /// [policy](crate::WhenSlow).
+    /// [`try_send`](Self::try_send) refused as [full](TrySendError::Full), and those that were dropped by the
+    /// connection's [policy](crate::WhenSlow).
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.outbox().missed()

@@ -49,8 +49,8 @@ pub enum Failure {
     /// The server shut down, and the connection did not end within the [grace
     /// period](crate::ServerOptions::shutdown_grace).
     ServerShutdown,
-    /// The task behind a [`Socket`](crate::Socket) or a [`ConnectionTask`](crate::ConnectionTask) was dropped, as happens
-    /// when its runtime shuts down.
+    /// The task behind a [`Socket`](crate::Socket) or a [`ConnectionTask`](crate::ConnectionTask) was dropped, as
+    /// happens when its runtime shuts down.
     TaskDropped,
     /// For the whole [write timeout](crate::Options::write_timeout), the peer took none of the data that was waiting,
     /// or it took that data more slowly than the [minimum rate](crate::Options::min_write_rate).

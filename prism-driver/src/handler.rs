@@ -8,8 +8,8 @@ use crate::{connection::Connection, error::Disconnect};
 
 pub(crate) mod connection_handler;
 
-/// The application's callbacks for the connections of a route. One instance serves them all; for one that has a state
-/// of its own for each connection, see [`ConnectionHandler`](crate::ConnectionHandler).
+/// The application's callbacks for the connections of a route. One instance serves them all. For handlers with state of
+/// their own for each connection, see [`ConnectionHandler`](crate::ConnectionHandler).
 ///
 /// Write plain `async fn`s:
 ///
@@ -30,13 +30,14 @@ pub(crate) mod connection_handler;
 ///
 /// # When it does not compile
 ///
-/// A handler runs on any thread of the runtime, so its futures have to be `Send`. "Future cannot be sent between threads
-/// safely" means that a method holds something across an `.await` that is not: the error names it. The usual ones are:
+/// A handler runs on any thread of the runtime, so its futures have to be `Send`. The error "future cannot be sent
+/// between threads safely" means that a method holds a value that is not `Send` across an `.await`. The error names the
+/// value, which is usually one of these:
 ///
 /// - A guard of a `std::sync::Mutex`. Release it before you await, by ending its scope: a call to `drop` is not always
-///   enough. If you only send under the lock, [`try_send`](Connection::try_send) needs no `.await`. While a guard was
-///   held across an `.await`, other connections would wait for it, and for this one's peer.
-/// - An `Rc`, a `RefCell` that is borrowed, or a `Box<dyn Error>`: use `Arc`, a `Mutex`, and
+///   enough. If you only send under the lock, use [`try_send`](Connection::try_send), which needs no `.await`. (If a
+///   guard could be held across an `.await`, all other connections would wait for this connection's peer.)
+/// - An `Rc`, a borrowed `RefCell`, or a `Box<dyn Error>`. Use an `Arc`, a `Mutex`, or a
 ///   `Box<dyn Error + Send + Sync>`.
 #[doc(alias("Actor", "Service", "callback"))]
 #[diagnostic::on_unimplemented(
@@ -52,21 +53,21 @@ pub trait Handler: Send + Sync + 'static {
         async {}
     }
 
-    /// Handles a message. **Do not wait here for another message of this peer**, such as the answer to a request: nothing
-    /// more is read from the connection until this returns, so that would wait forever. Wait in a task of your own, as
-    /// the example `rpc` of Prism's repository does.
+    /// Handles a message. **Do not wait here for another message from this peer**, such as the answer to a request:
+    /// nothing more is read from the connection until this returns, so the wait would never end. Wait in another task
+    /// instead, as the example `rpc` in Prism's repository does.
     ///
-    /// While this runs, the peer's pings wait as well, but the keepalive does not count the peer as silent. A panic ends
-    /// the connection with 1011.
+    /// While this runs, the peer's pings wait as well, but the keepalive does not count the peer as silent. A panic
+    /// ends the connection with 1011.
     fn on_message(
         &self,
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Handles the pong that answers a [ping](Connection::ping) of the application, with the payload of that ping. The
-    /// pongs that answer the keepalive are not reported, nor are those that nobody asked for; the keepalive measures the
-    /// [latency](Connection::latency).
+    /// Handles the pong that answers a [ping](Connection::ping) of the application, with the payload of that ping.
+    /// Pongs that answer the keepalive's pings are not reported, nor are unsolicited ones. For the round-trip time, see
+    /// [`Connection::latency`].
     fn on_pong(&self, connection: &Connection, payload: &[u8]) -> impl Future<Output = ()> + Send {
         let _ = (connection, payload);
         async {}

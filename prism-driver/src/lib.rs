@@ -4,7 +4,8 @@
 //! re-exports everything in this crate:
 //!
 //! - A [`Server`] accepts connections, and a [`Client`] opens one.
-//! - A [`Handler`] receives the events of connections. Without one, send and receive on a [`Socket`].
+//! - A [`Handler`], or a [`ConnectionHandler`] for each connection, receives the events. Without a handler, send and
+//!   receive on a [`Socket`].
 //! - A [`Connection`] is the handle to send with, from any task or thread.
 //!
 //! To support another runtime, implement [`Runtime`], and [`Network`] if it has TCP. An adapter consists of little more
@@ -16,8 +17,8 @@
 //! A [`Handler`] and a [`ConnectionHandler`] can rely on these rules, on every runtime:
 //!
 //! 1. `on_connect` runs once, before all other methods. It may send before anything has been read from the peer.
-//! 2. One method runs at a time per connection. `on_message` and `on_pong` run in wire order, and `on_wake` in between.
-//!    Different connections run in parallel.
+//! 2. One method runs at a time per connection. `on_message` and `on_pong` run in wire order, and `on_wake` runs
+//!    between them. Different connections run in parallel.
 //! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
 //!    its text, or the failure.
 //! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail

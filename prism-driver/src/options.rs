@@ -75,7 +75,7 @@ pub struct Options {
     /// once were merely offline for a moment. A handler that would rather close it can count messages itself.
     pub message_rate: Option<Rate>,
     /// The policy for messages to a peer that does not keep up. Default: [`WhenSlow::Wait`], that is,
-    /// [`send`](crate::Connection::send) waits for room. To choose it for each connection, call
+    /// [`send`](crate::Connection::send) waits for room. To choose a policy for a single connection, call
     /// [`Connection::set_when_slow`](crate::Connection::set_when_slow), for instance in `on_connect`.
     pub when_slow: WhenSlow,
 }

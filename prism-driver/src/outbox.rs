@@ -100,8 +100,8 @@ impl Outbox {
         }
     }
 
-    /// Sends now, or follows the handler's policy if there is no room. If the sender is to wait, this returns `Full`,
-    /// and no message has been missed. The message may be taken from the sender, but not if this fails.
+    /// Sends now, or follows the connection's policy if there is no room. If the sender is to wait, this returns
+    /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
     pub(crate) fn send(
         &self,
         message: &mut Source<'_>,
@@ -210,7 +210,7 @@ impl Outbox {
         wake_owner(self.lock());
     }
 
-    /// Wakes the handler.
+    /// Notes that the application has woken the handler, and wakes the owner.
     pub(crate) fn wake_handler(&self) {
         self.signals.set_woken();
         wake_owner(self.lock());
@@ -255,8 +255,8 @@ impl Outbox {
         }
     }
 
-    /// Applies the policy for slow peers to a message for which there is no room. Returns `None` if the message is to
-    /// be missed silently.
+    /// Applies the connection's policy to a message for which there is no room. Returns `None` if the message is to be
+    /// missed silently.
     #[cold]
     fn make_room<'w>(
         &self,

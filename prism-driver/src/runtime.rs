@@ -75,8 +75,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
 }
 
-/// A runtime that can use streams of type `S` as [transports](Transport). An adapter implements it for every stream with
-/// the traits of its runtime.
+/// A runtime that can use streams of type `S` as [transports](Transport). An adapter implements it for every stream
+/// with the traits of its runtime.
 ///
 /// If the runtime's streams are transports themselves, this is all that is needed:
 ///
@@ -104,10 +104,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     note = "it also has to be `Send`, `Unpin` and `'static`"
 )]
 pub trait AdaptStream<S>: Runtime {
-    /// The transport that is made from a stream.
+    /// The transport that a stream is converted into.
     type Transport: Transport;
 
-    /// Makes a transport from a stream.
+    /// Converts a stream into a transport.
     fn adapt(stream: S) -> Self::Transport;
 }
 

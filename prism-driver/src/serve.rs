@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// Performs the server's side of a handshake on a connected transport, for any path, and then runs the handler on it: a
-/// [`ConnectionHandler`], or a [`Handler`](crate::Handler), of which several connections can share an `Arc`. Returns how
-/// the connection ended.
+/// Performs the server's side of a handshake on a connected transport, for any path, and then runs the handler on the
+/// connection. Returns how the connection ended. The handler is a [`ConnectionHandler`] or a
+/// [`Handler`](crate::Handler); several connections can share an `Arc` of the latter.
 ///
 /// ```no_run
 /// # use prism_driver::{AcceptError, ConnectionHandler, Options, Runtime, Transport, serve_stream};
@@ -48,8 +48,8 @@ use crate::{
 /// [`Connection::close`](crate::Connection::close) instead.
 ///
 /// The future is ready only when the transport has ended as well. That can be seconds later than
-/// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To react to
-/// the end without this delay, use `on_disconnect`.
+/// [`on_disconnect`](ConnectionHandler::on_disconnect); see the [close timeout](prism_core::Config::close_timeout). To
+/// react to the end without this delay, use `on_disconnect`.
 ///
 /// A transport has no address, so [`peer_addr`](crate::Connection::peer_addr) returns `None`.
 ///

@@ -153,8 +153,8 @@ impl<N: Network> Server<N> {
         Ok(self.local_addr)
     }
 
-    /// Routes the WebSocket connections on a path to a [`Handler`](crate::Handler) that they share, or to another kind
-    /// of [`Route`](crate::Route), which may have settings of its own.
+    /// Routes the WebSocket connections on a path to a [`Handler`](crate::Handler) that all of them share, or to a
+    /// [`Route`](crate::Route), which may be of another kind and may have settings of its own.
     ///
     /// A path may have parameters, as in `/rooms/{room}`, and may end in a catch-all, as in `/files/{*rest}` (which
     /// does not match `/files/` itself). See [`Connection::param`](crate::Connection::param).
@@ -184,8 +184,9 @@ impl<N: Network> Server<N> {
     ///
     /// `page` returns a [`Reply`], or a future of one. It runs on a runtime thread and should not block, because other
     /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
-    /// [handshake timeout](crate::Options::handshake_timeout), a 503. Its future is dropped if the connection is reset.
-    /// Until it is ready, the request counts [as a handshake](ServerOptions::max_handshakes), which may be evicted.
+    /// [handshake timeout](crate::Options::handshake_timeout), a 503. Until the reply is ready, the request counts [as
+    /// a handshake](ServerOptions::max_handshakes), which may be evicted. The future is dropped early if it is late, if
+    /// the connection is reset or evicted, and in a [shutdown](Self::serve_until).
     ///
     /// A page that is the same for everyone is served without a copy if it is kept as `Bytes`; see [`Reply`]. The
     /// headers of a page determine how caches treat it; by default, only replies with a status of 400 or above [forbid
@@ -264,7 +265,7 @@ impl<N: Network> Server<N> {
     /// ```no_run
     /// # use prism_driver::{Network, Server};
     /// # async fn example(server: Server<impl Network>, sigterm: impl Future<Output = ()>) {
-    /// // On tokio, for example: `async { tokio::signal::ctrl_c().await.unwrap() }`.
+    /// // On tokio, `sigterm` could be `async { tokio::signal::ctrl_c().await.unwrap() }`.
     /// let outcome = server.serve_until(sigterm).await;
     /// println!("{} closed, {} failed, {} cut", outcome.closed, outcome.failed, outcome.cut);
     /// # }

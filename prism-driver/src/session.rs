@@ -1,8 +1,8 @@
 //! [`Session`]: the life of a connection after its handshake, from `on_connect` to `on_disconnect`.
 //!
 //! ```text
-//!   connect ──► run_events ──► end_reason ──► finish
-//!      on_connect   on_message    why it ended   on_disconnect, then the transport's end
+//!   connect ─────► run_events ──────────────────► end_reason ───► finish
+//!   on_connect     on_message, on_pong, on_wake   why it ended    on_disconnect, then the transport's end
 //! ```
 //!
 //! One task owns the connection, and lends each event to the handler. While the handler waits, the task
@@ -111,7 +111,7 @@ impl Session {
         })
     }
 
-    /// Closes a connection whose handler could not be made.
+    /// Closes a connection for which no handler could be made, because the application's function panicked.
     pub(crate) fn fail<T: DeadlineTimer, O>(
         self,
         timer: T,
@@ -220,7 +220,8 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         }
     }
 
-    /// Calls `on_wake` if the application has asked for it. While that waits, the connection holds no empty buffer.
+    /// Calls `on_wake` if the application has woken the handler. While `on_wake` waits, the connection holds no empty
+    /// buffer.
     async fn wake_handler(&mut self) -> Result<(), Failure> {
         let Self { connection, deadlines, read_buffer, handler, .. } = self;
         let outbox = connection.outbox();

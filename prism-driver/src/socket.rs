@@ -31,8 +31,8 @@ use crate::{
 pub(crate) mod backlog;
 pub(crate) mod split;
 
-/// A connection to send and receive on, without a handler. A [`Client`](crate::Client) returns one, and a server's
-/// [`socket`](crate::socket) routes take a function of one.
+/// A connection to send and receive on, without a handler. [`Client::connect`](crate::Client::connect) returns a
+/// socket, and a server passes one to the function of each [`socket`](crate::socket) route.
 ///
 /// ```no_run
 /// # async fn example(socket: prism_driver::Socket) -> Result<(), Box<dyn std::error::Error>> {
@@ -47,12 +47,12 @@ pub(crate) mod split;
 /// # The task behind it
 ///
 /// The connection runs in a task of its own, which answers pings and writes what was sent, whether or not you are
-/// calling a method. While more than 16 messages, or 64 KiB and one message, wait for [`recv`](Self::recv), that task reads nothing, neither
-/// pings nor a close frame, and the keepalive does not hold the peer's silence against it. So keep receiving, or drop the
-/// socket.
+/// calling a method. At most 16 messages, of 64 KiB in total or one longer message, wait for [`recv`](Self::recv).
+/// While the next message does not fit, that task reads nothing, neither pings nor a close frame, and the keepalive
+/// does not hold the peer's silence against it. So keep receiving, or drop the socket.
 ///
-/// Dropping a socket closes the connection with 1000, or with 1011 if a panic drops it. The close handshake is done by that task as well, so before you
-/// shut the runtime down, call [`close`](Self::close) and await it.
+/// Dropping a socket closes the connection with 1000, or with 1011 if it is dropped by a panic. That task does the
+/// close handshake as well, so before you shut the runtime down, call [`close`](Self::close) and await it.
 #[doc(alias("WebSocket", "WebSocketStream"))]
 pub struct Socket {
     sender: SendHalf,

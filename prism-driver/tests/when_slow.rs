@@ -1,4 +1,4 @@
-//! `Handler::when_slow`: what a peer misses that does not keep up.
+//! `WhenSlow`: which messages are missed by a peer that does not keep up.
 
 mod common;
 

@@ -104,7 +104,7 @@
 //!    message, by [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
 //!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
 //!    counts the members that miss it. If a gap would make the rest useless, you can close those members
-//!    instead, with [`or_close`](Recipients::or_close). If a member's handler has chosen `DropOldest` or
+//!    instead, with [`or_close`](Recipients::or_close). If a member's connection has the policy `DropOldest` or
 //!    `Close` for slow peers ([`when_slow`](prism_driver::Options::when_slow)), that policy takes precedence. A
 //!    broadcast never waits. A member that reads nothing is disconnected after the
 //!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than

@@ -63,8 +63,8 @@ impl PresenceOptions {
 
     /// Sets the maximum number of rooms in which one connection may be tracked or that it may watch. A room in which
     /// the connection is tracked, and that it also watches, counts once. Default: 1,024, for the reasons given at
-    /// [`RoomsOptions::max_rooms_per_connection`]. When a connection ends that is tracked in that many rooms and watches
-    /// all of them, removing it blocks its thread for about 3 milliseconds.
+    /// [`RoomsOptions::max_rooms_per_connection`]. When a connection ends that is tracked in, and watches,
+    /// that many rooms, removing it blocks its thread for about 3 milliseconds.
     pub const fn max_rooms_per_connection(mut self, limit: usize) -> Self {
         self.max_rooms_per_connection = limit;
         self
@@ -86,12 +86,12 @@ impl PresenceOptions {
         self
     }
 
-    /// Sets the maximum size of the state of a room, encoded as JSON, in bytes. The state is the message that lists
-    /// all of the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand
-    /// people with 150 bytes of metadata each. For each watcher that does not read, the server may hold one of these
-    /// messages in addition to a full [outbox](prism_driver::Options::high_water_mark), because an outbox that is not
-    /// full accepts a message of any size. By default, that is at most 256 KiB for a state and 512 KiB for a diff.
-    /// All watchers that are sent the same message share its memory.
+    /// Sets the maximum size of the state of a room, encoded as JSON, in bytes. The state is the message that lists all
+    /// of the room's people; a diff is at most twice as large. Default: 256 KiB, which is enough for a thousand people
+    /// with 150 bytes of metadata each. For each watcher that does not read, the server may hold one state or diff in
+    /// addition to a full [outbox](prism_driver::Options::high_water_mark), because an outbox that is not full accepts
+    /// a message of any size. By default, that is at most 256 KiB for a state and 512 KiB for a diff. All watchers that
+    /// are sent the same message share its memory.
     ///
     /// A state of more than 64 KiB is encoded at most once a second, and all watchers that need it in that second
     /// share it. If the room has changed since the last time, a watcher waits up to a second for such a state.

@@ -123,7 +123,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
 
     /// Returns the people in a room, sorted by the bytes of their keys.
     ///
-    /// This makes a list of all people, while the room is locked. If any client can ask for them, use
+    /// This makes a list of all people, while the room is locked. If any client can request the list, use
     /// [`list_after`](Self::list_after) or [`count`](Self::count).
     #[must_use]
     pub fn list(&self, room: &str) -> Vec<Arc<Person<M>>> {

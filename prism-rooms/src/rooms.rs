@@ -183,7 +183,7 @@ impl Rooms {
 
     /// Returns the names of all rooms, in no particular order.
     ///
-    /// This makes a list of all names. If there may be very many, and any client can ask for them, use
+    /// This makes a list of all names. If there may be very many rooms, and any client can request the list, use
     /// [`names_after`](Self::names_after).
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
@@ -229,8 +229,8 @@ impl Rooms {
 
     /// Returns the IDs of the members of a room, in no particular order.
     ///
-    /// This makes a list of all members, while the room is locked. If there may be very many, and any client can ask
-    /// for them, use [`len`](Self::len), or track the members with a [`Presence`](crate::Presence) and use
+    /// This makes a list of all members, while the room is locked. If there may be very many members, and any client
+    /// can request the list, use [`len`](Self::len), or track the members with a [`Presence`](crate::Presence) and use
     /// [`list_after`](crate::Presence::list_after).
     #[must_use]
     pub fn members(&self, room: &str) -> Vec<ConnectionId> {

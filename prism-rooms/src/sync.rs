@@ -113,7 +113,7 @@ mod held {
         static COUNT: Cell<isize> = const { Cell::new(0) };
     }
 
-    // A connection may be dropped by the destructor of another thread-local, when this one is gone.
+    // The destructor of another thread-local may drop a connection after this thread-local is gone.
 
     pub(super) fn add(locks: isize) {
         let _ = COUNT.try_with(|count| count.set(count.get() + locks));

@@ -61,7 +61,7 @@ struct Notifier {
 #[derive(Default)]
 struct Devices {
     all: HashMap<ConnectionId, Connection>,
-    /// Those of each user, who may have several.
+    /// The devices of each user, by the user's name.
     of_user: HashMap<String, Vec<Connection>>,
     shutting_down: bool,
 }
@@ -74,9 +74,9 @@ struct Device {
 }
 
 impl Notifier {
-    /// Notifies all devices of a user, and returns how many those were.
+    /// Notifies all devices of a user, and returns how many were notified.
     fn notify(&self, user: &str, text: &str) -> usize {
-        let _wakeups = hold_wakeups(); // until the lock is released: it is dropped last
+        let _wakeups = hold_wakeups(); // dropped after the lock, because it is declared before it
         let devices = self.devices.lock().unwrap();
         let of_user = devices.of_user.get(user).into_iter().flatten();
         of_user.filter(|device| device.try_send(text).is_ok()).count()
@@ -137,7 +137,7 @@ async fn main() -> std::io::Result<()> {
     serve(&address, HTTP_TIMEOUT).await
 }
 
-/// Serves until a signal asks for the end, and all connections are closed.
+/// Serves until a signal requests a shutdown and all connections are closed, or the grace period is over.
 pub(crate) async fn serve(address: &str, http_timeout: Duration) -> std::io::Result<()> {
     let mut shutdown_signal = pin!(signals::shutdown_signal()?);
     let permits = Arc::new(Semaphore::new(MAX_WEBSOCKETS as usize));

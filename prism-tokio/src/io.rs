@@ -12,9 +12,9 @@ use tokio::io::ReadBuf;
 /// A wrapper that gives a stream with tokio's `AsyncRead` and `AsyncWrite` the traits of `futures_io`, which Prism
 /// uses.
 ///
-/// Vectored writes are passed on. [`serve_stream`](crate::serve_stream), [`serve_upgraded`](crate::serve_upgraded) and a
-/// [client](crate::Client::connect_stream) wrap their streams themselves. This type is for a
-/// [`Network`](crate::Network) of your own, such as one with TLS: see the example `tls`.
+/// Vectored writes are passed on. [`serve_stream`](crate::serve_stream), [`serve_upgraded`](crate::serve_upgraded) and
+/// a [client](crate::Client::connect_stream) wrap their streams themselves. You need this type only to implement a
+/// [`Network`](crate::Network), such as one with TLS: see the example `tls`.
 #[derive(Debug)]
 #[doc(alias("Compat", "TokioIo", "TokioAdapter"))]
 pub struct Io<T>(pub T);

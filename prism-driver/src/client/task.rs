@@ -16,10 +16,10 @@ use crate::{
     runtime::{notice::DeferredWaker, wakeups::hold_wakeups},
 };
 
-/// A connection that runs a handler in a task of its own; see [`Client::spawn`](crate::Client::spawn).
+/// A client's connection that runs with its handler in a task of its own; see [`Client::spawn`](crate::Client::spawn).
 ///
-/// It is a future, which returns how the connection ended, once `on_disconnect` has returned and the transport has
-/// ended. Cancel-safe. If you drop it, the connection goes on.
+/// This is a future. It is ready when `on_disconnect` has returned and the transport has ended, and returns how the
+/// connection ended. Awaiting it is cancel-safe: if you drop it, the connection goes on.
 ///
 /// ```no_run
 /// # use prism_driver::{Client, CloseCode, ConnectError, ConnectionHandler, Network};
@@ -59,7 +59,7 @@ impl Future for ConnectionTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Disconnect> {
         let Self { ended, waker, .. } = &mut *self;
         let reason = waker.poll(cx, |cx| ended.as_mut().poll_next(cx));
-        // There is no reason if the connection's task is dropped, as it is with its runtime.
+        // No reason was sent if the connection's task was dropped, for instance together with its runtime.
         reason.map(|reason| reason.unwrap_or(Disconnect::Failed(Failure::TaskDropped)))
     }
 }

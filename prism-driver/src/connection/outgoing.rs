@@ -1,4 +1,4 @@
-//! [`Outgoing`]: the forms in which messages are sent.
+//! [`Outgoing`]: the types that can be sent as a message.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use prism_core::{Message, OwnedMessage, PreparedMessage};
 
 use crate::outbox::source::Source;
 
-/// A message that can be sent: text, bytes, or a message that is one already. Prism implements it for all forms, and
-/// nothing else can.
+/// A type that can be sent as a message: text, bytes, or one of Prism's message types. The trait is sealed: only Prism
+/// implements it.
 ///
 /// | form | sent as |
 /// |---|---|
 /// | `&str`, `String`, `&String`, `Cow<str>` | text |
 /// | `&[u8]`, `Vec<u8>`, `&Vec<u8>`, `Cow<[u8]>`, `[u8; N]`, `&[u8; N]` | binary |
 /// | [`Bytes`], `&Bytes`, [`BytesMut`], `&BytesMut` | binary |
-/// | [`Message`], [`OwnedMessage`], `&OwnedMessage` | what it is |
-/// | [`PreparedMessage`], `&PreparedMessage` | what it was prepared from |
+/// | [`Message`], [`OwnedMessage`], `&OwnedMessage` | text or binary, as the message says |
+/// | [`PreparedMessage`], `&PreparedMessage` | text or binary, as it was prepared |
 ///
 /// Pass what you have:
 ///
@@ -31,18 +31,19 @@ use crate::outbox::source::Source;
 ///
 /// # What is copied
 ///
-/// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it. What
-/// the transport does not take at once has to wait. If you pass such a message by value, or as `&Bytes`, the outbox
-/// keeps it instead of a copy. A `Bytes` or `BytesMut` keeps the whole allocation that it is a part of alive until it
-/// has been sent, but only its own length counts, as [buffered](crate::Connection::buffered) and towards
+/// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it (except
+/// with [`DropOldest`](crate::WhenSlow::DropOldest)). What the transport does not take at once has to wait. If that is
+/// still 16 KiB or more, and you passed the message by value or as `&Bytes`, the outbox keeps the message instead of a
+/// copy. A `Bytes` or `BytesMut` then keeps alive the whole allocation that it is part of, but only its own length
+/// counts, as [buffered](crate::Connection::buffered) and towards
 /// [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
-/// The owner of a [`Bytes::from_owner`] is dropped by whichever thread writes the last of it, while no lock of Prism is
-/// held; [`hold_wakeups`](crate::hold_wakeups) delays that.
+/// The owner of a [`Bytes::from_owner`] may be dropped by any thread that sends to the connection, writes for it or
+/// ends it. No lock of Prism is held then, and [`hold_wakeups`](crate::hold_wakeups) delays the drop.
 ///
 /// Other messages are copied once. Connections that are sent the same long message in a row
-/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and
-/// loses nothing by passing references.
+/// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and you lose
+/// nothing by passing references.
 #[doc(alias("IntoMessage", "TextMessage", "send_text", "send_binary"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
@@ -52,7 +53,7 @@ use crate::outbox::source::Source;
 )]
 #[expect(private_bounds, reason = "the forms are Prism's: an outbox has to know them")]
 pub trait Outgoing: Lend + Send + Sync + Unpin + Sized {
-    /// Encodes the message for any number of connections, unless it is a [`PreparedMessage`] already.
+    /// Encodes the message once, for any number of connections. Returns a [`PreparedMessage`] as it is.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, Outgoing};
@@ -74,7 +75,7 @@ pub trait Outgoing: Lend + Send + Sync + Unpin + Sized {
 
 /// A message that can be lent to an outbox.
 pub(crate) trait Lend {
-    /// Lends the message. An outbox that accepts it may leave it empty.
+    /// Lends the message. An outbox that accepts the message may take it, and leave an empty one in its place.
     fn lend(&mut self) -> Source<'_>;
 }
 

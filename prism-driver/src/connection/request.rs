@@ -22,8 +22,8 @@ impl Connection {
         self.shared().request.query()
     }
 
-    /// Returns the first value of this name in the query, decoded as a form is: `+` is a space, and bytes that are not
-    /// UTF-8 are replaced by U+FFFD.
+    /// Returns the first value of this name in the query, decoded like a form (`application/x-www-form-urlencoded`):
+    /// `+` is a space, and bytes that are not UTF-8 are replaced by U+FFFD.
     #[must_use]
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
         query_param(self.query()?, name)
@@ -54,9 +54,9 @@ impl Connection {
     /// cannot be separated again: use [`header_all`](Self::header_all). Bytes that are not UTF-8 are replaced by
     /// U+FFFD.
     ///
-    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`. Where
-    /// there is a [`Socket`](crate::Socket) instead of a handler, use [`Socket::header`](crate::Socket::header), until you
-    /// split the socket.
+    /// Once [`on_connect`](crate::Handler::on_connect) has returned, the headers are gone, and this returns `None`.
+    /// With a [`Socket`](crate::Socket), use [`Socket::header`](crate::Socket::header) instead, until you split the
+    /// socket.
     ///
     /// # The client's address behind a proxy
     ///
@@ -83,8 +83,8 @@ impl Connection {
         self.outbox().in_headers(all).unwrap_or_default()
     }
 
-    /// Returns the data that the [authorization](crate::Server::authorize) of the request has attached to the
-    /// connection, such as its user; `None` if there is none of this type.
+    /// Returns the data that the [authorization](crate::Server::authorize) of the request attached to the connection,
+    /// such as the user; `None` if no data of this type was attached.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, Handler, Message};

@@ -44,13 +44,13 @@ impl RequestInfo {
         }
     }
 
-    /// Creates one with a path and nothing else.
+    /// Creates an info with a path and nothing else.
     pub(crate) fn plain(path: &str) -> Arc<Self> {
         Arc::new(Self::new(path, None, std::iter::empty(), None))
     }
 
-    /// Returns the info for a connection of the route whose info `self` is: `self` if it would be equal, so that most
-    /// connections of a route share one.
+    /// Returns the info for a request on the route that `self` belongs to. Returns a clone of `self` if a new info
+    /// would be equal, so that most connections of a route share one.
     pub(crate) fn for_request(
         self: &Arc<Self>,
         path: &str,

@@ -17,7 +17,7 @@ use crate::{
     runtime::{notice::Listening, wakeups},
 };
 
-/// Sends a message, or follows the handler's policy if there is no room.
+/// Sends a message, or follows the connection's policy if there is no room.
 pub(crate) fn try_send(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,

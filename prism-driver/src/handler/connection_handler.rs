@@ -29,17 +29,17 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 /// ```
 ///
 /// [The contract](crate#the-contract) is that of a [`Handler`]: one method runs at a time, so no lock is needed. The
-/// handler lives in the connection's task, and takes the memory of its fields only. It is dropped after
-/// [`on_disconnect`](Self::on_disconnect), or with that task.
+/// handler is part of the connection's task, and takes only the memory of its fields. It is dropped after
+/// [`on_disconnect`](Self::on_disconnect), or together with that task.
 ///
-/// Every [`Handler`] is a `ConnectionHandler` too, so whatever runs a single connection, such as
-/// [`Client::run`](crate::Client::run), takes either.
+/// Every [`Handler`] is a `ConnectionHandler` too, so functions that run a single connection, such as
+/// [`Client::run`](crate::Client::run), take either.
 ///
 /// # Messages from elsewhere
 ///
-/// To send to the *peer*, other tasks use the [`Connection`]. To tell the *handler* something, give it the receiving end
-/// of a channel, and call [`Connection::wake`] after each message. Then [`on_wake`](Self::on_wake) runs, in turn with
-/// the other methods:
+/// To send to the *peer*, other tasks use the [`Connection`]. To tell the *handler* something, give it the receiving
+/// end of a channel, and call [`Connection::wake`] after each message. Then [`on_wake`](Self::on_wake) runs, never
+/// at the same time as another method:
 ///
 /// ```
 /// # use std::sync::mpsc::{Receiver, Sender, channel};
@@ -83,7 +83,7 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Handles a message. Do not wait here for another message of this peer; see [`Handler::on_message`].
+    /// Handles a message. Do not wait here for another message from this peer; see [`Handler::on_message`].
     fn on_message(
         &mut self,
         connection: &Connection,
@@ -100,8 +100,8 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Handles a wake-up. Runs after [`Connection::wake`]: once for all calls since it last began, before the next
-    /// message is handled. Like a message, a wake-up has no effect once the connection is closing.
+    /// Handles the calls of [`Connection::wake`]. Runs once for all calls since it last began, before the next message
+    /// is handled. A call has no effect once the connection is closing.
     fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
         async {}

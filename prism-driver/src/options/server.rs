@@ -55,14 +55,14 @@ pub struct ServerOptions {
     /// their turn each second. Default: 1,024. This takes a few megabytes if the pages are [shared](prism_core::Reply),
     /// and is more downloads than most links carry.
     pub max_pages: usize,
-    /// The maximum number of [authorization functions](crate::Server::authorize) that run at the same time. Further
-    /// requests wait for their turn, in the order in which they came. Default: 1,024. With authorizations that take
-    /// 100 ms each, ten thousand requests that arrive at once are then authorized within a second.
+    /// The maximum number of [authorizations](crate::Server::authorize) that run at the same time. Further requests
+    /// wait for their turn, in the order in which they arrived. Zero counts as one. Default: 1,024. With authorizations
+    /// that take 100 ms each, ten thousand requests that arrive at once are then authorized within a second.
     ///
-    /// An authorization does not count towards [`max_handshakes`](Self::max_handshakes), and is never evicted while it
-    /// runs. A request that waits for its turn may be, but only when a new connection would exceed
-    /// [`max_connections`](Self::max_connections) or finds no file descriptor. Both have to be done within the
-    /// [handshake timeout](Options::handshake_timeout); otherwise, the answer is a 503.
+    /// An authorization does not count towards [`max_handshakes`](Self::max_handshakes), and is not evicted in favor of
+    /// a new connection. A request that waits for its turn can be evicted, but only when a new connection would exceed
+    /// [`max_connections`](Self::max_connections) or finds no file descriptor. Waiting and authorization together are
+    /// limited by the rest of the [handshake timeout](Options::handshake_timeout); after that, the answer is a 503.
     pub max_authorizations: usize,
     /// The maximum memory, in bytes, that a server holds in total for peers that do not take what is sent to them. When
     /// it is exceeded, the connection whose peer has gone the longest without taking anything is aborted
@@ -78,9 +78,9 @@ pub struct ServerOptions {
     ///
     /// Choose a value many times as large as the largest message that you send. Peers that do read, but more slowly
     /// than you send, are counted as well: if a few large messages are enough to reach the limit, such peers are
-    /// aborted even though they read. A value below the high-water mark, of the server or of any
-    /// [route](crate::Route::options), counts as that mark. A connection is not aborted while it is the only one that
-    /// counts.
+    /// aborted even though they read. A value below the highest [high-water mark](Options::high_water_mark), of the
+    /// server or of any [route](crate::Route::options), counts as that mark. A connection is not aborted while it is
+    /// the only one that counts.
     ///
     /// Each server has a limit of its own. Clients, [`serve_stream`](crate::serve_stream) and
     /// [`serve_upgraded`](crate::serve_upgraded) have none.

@@ -32,17 +32,17 @@ pub enum WhenSlow {
     /// The new message is dropped. Suits messages of which the older ones are worth more than the newer ones.
     DropNewest,
     /// The oldest waiting messages are dropped, as many as necessary, except for one that has already been written in
-    /// part. Suits prices, positions, and other messages that newer ones replace.
+    /// part. Suits prices, positions, and other messages that newer ones replace. If there is no message to drop, the
+    /// new one is dropped (`try_send` returns `Full`).
     ///
-    /// This bounds what waits in the outbox. What the operating systems of both sides buffer is older, and on a slow
-    /// link it may be seconds old. If each message has to be the latest when it arrives, let only one be on its way: send
-    /// it and a [ping](crate::Connection::ping), and the next one when the pong [has
-    /// arrived](crate::Handler::on_pong), as the example `ticker` does.
+    /// Each message is stored separately. The 176 bytes that this costs count towards the high-water mark as well. A
+    /// client masks its messages, so they cannot be stored separately: on a client, the new message is always the one
+    /// that is dropped.
     ///
-    ///  Each message is stored separately;
-    /// the 176 bytes that this costs count towards the high-water mark as well. If there is no message to drop, the new
-    /// one is dropped (`try_send` returns `Full`). On a client, this is always the case, because its messages are
-    /// masked and cannot be stored separately.
+    /// Only the outbox is kept fresh. The buffers of the operating systems at both ends hold older messages, and on a
+    /// slow link these may be seconds old. If each message has to be the latest when it arrives, let only one be in
+    /// flight: send it with a [ping](crate::Connection::ping), and send the next one when the
+    /// [pong](crate::Handler::on_pong) has arrived, as the example `ticker` does.
     DropOldest,
     /// The connection is closed with 1013, "try again later", as soon as its peer would miss a message. Suits streams
     /// that make no sense with a gap. Messages that were accepted before are still sent.

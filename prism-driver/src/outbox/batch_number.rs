@@ -1,8 +1,8 @@
 //! The number of the current batch, which this thread's sends are added to. [`batch`](crate::connection::batch) writes
 //! the batches; an outbox only has to know whether it is already part of the current one.
 //!
-//! While a thread ends, the destructors of its thread-locals may still send, or drop a session, when the one here is
-//! gone. They count as code outside of sessions.
+//! While a thread ends, the destructors of its other thread-locals may still send, or drop a session, after the
+//! thread-local of this module is gone. Such destructors count as code outside of sessions.
 
 use std::{
     cell::Cell,

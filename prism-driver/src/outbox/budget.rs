@@ -13,8 +13,8 @@
 //! found without a search.
 //!
 //! The budget counts memory: a buffer as it was allocated, not the bytes left in it. A frame that many outboxes share
-//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so address and length of its
-//! bytes identify it.
+//! is in memory once, so it is counted once. A counted frame stays alive in an outbox, so the address and the length of
+//! its bytes identify it.
 //!
 //! The thread that exceeds the limit evicts, and the evicted connection's own task ends that connection. The memory is
 //! free when the send returns, so no loop of sends outruns the limit. But end hooks and the transport's destructor are

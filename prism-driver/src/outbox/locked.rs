@@ -7,15 +7,15 @@ use crate::{
     runtime::wakeups,
 };
 
-/// The locked state of an outbox. After it has been unlocked, the application's bytes that the outbox has let go of are
-/// dropped.
+/// The locked state of an outbox. Dropping this unlocks the state, and then drops the application's bytes that the
+/// outbox has released.
 pub(crate) struct Locked<'a> {
     // Fields are dropped in this order.
     state: MutexGuard<'a, OutboxState>,
     _released: DropsReleased,
 }
 
-/// Drops the application's bytes that outboxes have let go of. This may run its code.
+/// A guard whose destructor drops the application's bytes that outboxes have released. This may run application code.
 struct DropsReleased;
 
 impl<'a> Locked<'a> {

@@ -88,7 +88,7 @@ impl Outbox {
         self.signals.is_any()
     }
 
-    /// Returns whether the application wants to wake the handler, and may do so.
+    /// Returns whether the application has woken the handler, and we have not closed.
     pub(crate) fn is_woken(&self) -> bool {
         self.signals.is_only_woken()
     }
@@ -98,7 +98,7 @@ impl Outbox {
         self.signals.take_woken()
     }
 
-    /// Takes note of a pong. Returns whether it answers a ping of the application.
+    /// Handles a pong. Returns whether it answers a ping of the application.
     pub(crate) fn handle_pong(&self, payload: &[u8], now: Duration) -> bool {
         let mut state = self.lock();
         !state.outbound.handle_pong(payload, now) && state.take_ping(payload)

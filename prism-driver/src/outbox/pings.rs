@@ -18,7 +18,7 @@ impl Pings {
         self.0.push_back(payload.into());
     }
 
-    /// Removes the ping that a pong answers, and all earlier ones. Returns whether there was one.
+    /// Removes the ping that a pong answers, and all earlier ones. Returns whether there was such a ping.
     pub(crate) fn take(&mut self, payload: &[u8]) -> bool {
         let found = self.0.iter().position(|ping| **ping == *payload);
         if let Some(at) = found {

@@ -1,9 +1,9 @@
 //! [`SendQueue`]: the bytes that wait to be written, in order. They are the connection's own bytes and, in between,
 //! frames that are not copied.
 //!
-//! The own bytes are one buffer. A frame that other connections share, or whose payload the sender has given away, is
-//! kept as a reference, with the number of own bytes in front of it. So a broadcast of a long message takes one copy of
-//! it, however many connections wait for their peers. One vectored write takes several pieces of the queue.
+//! The own bytes are one buffer. A frame that other connections share, or whose payload was passed by value, is kept as
+//! a reference, with the number of own bytes in front of it. So a broadcast takes one copy of a long message, however
+//! many connections wait for their peers. One vectored write takes several pieces of the queue.
 
 use std::{collections::VecDeque, io::IoSlice};
 
@@ -113,7 +113,7 @@ impl SendQueue {
         count
     }
 
-    /// Appends a frame as it is.
+    /// Appends a frame without copying its bytes.
     pub(crate) fn push(&mut self, frame: FrameBytes) {
         let own_before = self.own.len() - self.own_before_frames;
         self.own_before_frames += own_before;

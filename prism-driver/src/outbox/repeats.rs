@@ -19,8 +19,8 @@
 //! costs 40 to 70 ns.
 //!
 //! Messages of less than 256 bytes are not looked at, because they are [copied](crate::outbox::queue::MIN_SHARED)
-//! anyway. A large message is looked at only if it has to wait and its sender does not give it away, so peers that keep
-//! up cost nothing here.
+//! anyway. A large message is looked at only if it has to wait and was not passed by value, so peers that keep up cost
+//! nothing here.
 
 use std::cell::Cell;
 

@@ -1,5 +1,5 @@
-//! [`Signals`]: what the session has to know before it gives the handler an event. It is one byte, because a session
-//! looks at it for each message.
+//! [`Signals`]: what the session has to know before it gives the handler an event. The signals take one byte, because a
+//! session looks at them for each message.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ const WOKEN: u8 = 2;
 pub(crate) struct Signals(AtomicU8);
 
 impl Signals {
-    /// Returns whether there is any.
+    /// Returns whether any signal is set.
     pub(crate) fn is_any(&self) -> bool {
         self.load() != 0
     }
@@ -36,7 +36,8 @@ impl Signals {
         self.0.fetch_or(WOKEN, Ordering::Release);
     }
 
-    /// Returns whether the handler was woken since the last call. What threads did before they woke it is visible then.
+    /// Returns whether the handler was woken since the last call. If it was, everything that the waking threads did
+    /// before is visible to the caller.
     pub(crate) fn take_woken(&self) -> bool {
         self.0.fetch_and(!WOKEN, Ordering::AcqRel) & WOKEN != 0
     }

@@ -7,29 +7,29 @@ use prism_core::{Message, OpCode, PreparedMessage};
 
 use crate::outbox::queue::frame::FrameBytes;
 
-/// From this size on, a payload goes to the transport without a copy, if nothing waits ahead of it and it needs no
-/// mask: the copy would cost more than another write. Bytes that have to wait are taken from the sender, if it gives
-/// them away. Otherwise they are copied, or shared with the next connections that are sent the same message.
+/// From this size on (in bytes), a payload goes to the transport without a copy, if nothing waits ahead of it and it
+/// needs no mask: the copy would cost more than another write. Bytes that have to wait are taken from the sender, if it
+/// passed them by value. Otherwise they are copied, or shared with the next connections that are sent the same message.
 pub(super) const LARGE: usize = 16 << 10;
 
 /// A message to be sent, in the form in which the sender holds it. The sender keeps it until an outbox has accepted it.
 pub(crate) enum Source<'m> {
     Payload(Payload<'m>),
-    /// Encoded, and shared as it is.
+    /// A message that is encoded already, and shared as it is.
     Prepared(&'m PreparedMessage),
 }
 
 /// A message that has to be encoded. Only a [large](LARGE) one can be taken from its sender.
 pub(crate) enum Payload<'m> {
-    /// Borrowed, so that bytes that have to wait are copied.
+    /// A borrowed message, whose bytes are copied if they have to wait.
     Message(Message<'m>),
-    /// Binary, and shared with the sender.
+    /// Binary data that is shared with the sender.
     Bytes(&'m Bytes),
     /// Text that can be taken.
     String(&'m mut String),
-    /// Binary, and can be taken.
+    /// Binary data that can be taken.
     Vec(&'m mut Vec<u8>),
-    /// Binary, and can be taken.
+    /// Binary data that can be taken.
     BytesMut(&'m mut BytesMut),
 }
 

@@ -268,7 +268,7 @@ impl OutboxState {
         self.cold().pings.get_or_insert_default().add(payload);
     }
 
-    /// Forgets the ping that a pong answers, and all earlier ones. Returns whether there was one.
+    /// Forgets the ping that a pong answers, and all earlier ones. Returns whether there was such a ping.
     pub(super) fn take_ping(&mut self, payload: &[u8]) -> bool {
         let Some(cold) = &mut self.cold else { return false };
         let taken = cold.pings.as_mut().is_some_and(|pings| pings.take(payload));

@@ -186,9 +186,9 @@ impl OutboxState {
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
-            // This adds no pong between a head and its payload. A payload comes only with an idle outbox, and a pong that
-            // was held back was added here before the outbox became idle. (The outboxes that can also become idle
-            // because messages are dropped, those with `DropOldest`, never write a payload like this.)
+            // This cannot add a pong between a head and its payload. A payload is passed only if the outbox was idle,
+            // and a pong that was held back was added here before the outbox became idle. (With `DropOldest`, an
+            // outbox can also become idle because messages are dropped, but it never writes a payload like this.)
             if let Some(queue) = &mut self.queue {
                 self.outbound.poll_pong(&mut **queue);
             }
@@ -197,8 +197,8 @@ impl OutboxState {
         outcome
     }
 
-    /// Keeps the last `unwritten` bytes of a message, which the transport has not taken. A short rest does not keep all
-    /// of the sender's memory.
+    /// Keeps the last `unwritten` bytes of a message, which the transport has not taken. If they are few, they are
+    /// copied, so that they do not keep all of the sender's memory.
     fn keep_rest(&mut self, payload: &mut Payload<'_>, unwritten: usize) {
         if unwritten == 0 {
             return;

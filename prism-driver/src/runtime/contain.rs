@@ -24,7 +24,8 @@ pub fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
     None
 }
 
-/// A future of the application whose panics are contained, even those of its destructor. Returns `None` if it panics.
+/// A future of the application whose panics are contained, even those of its destructor. Its output is `None` if it
+/// panics.
 pub(crate) struct Contained<T>(Option<BoxFuture<T>>);
 
 impl<T> Contained<T> {

@@ -1,5 +1,5 @@
-//! [`hold_wakeups`]: delays the waking of tasks while a sender holds a lock, and the dropping of what outboxes have let
-//! go of. Both may run application code.
+//! [`hold_wakeups`]: delays the waking of tasks, and the dropping of bytes that outboxes have released, while a sender
+//! holds a lock. Both may run application code.
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,11 +16,11 @@ thread_local! {
     static HELD: RefCell<Held> = const {
         RefCell::new(Held { guards: 0, tasks: Vec::new(), released: Vec::new() })
     };
-    /// Whether anything is released. A flag of its own, because it is looked at whenever an outbox is unlocked.
+    /// Whether any bytes are released. This has a flag of its own because it is checked whenever an outbox is unlocked.
     static HAS_RELEASED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The wake-ups that this thread holds, and what it has to drop.
+/// The wake-ups that this thread holds, and the bytes that it has to drop.
 struct Held {
     /// How many [`HeldWakeups`] there are.
     guards: usize,
@@ -43,8 +43,8 @@ pub struct HeldWakeups {
 ///
 /// Waking a task runs code of its runtime, or of a combinator around one of its futures. If that code needs a lock that
 /// you are holding, it deadlocks. So call this before you lock a collection of connections to send to, and drop the
-/// guard after you have released the lock. (The same is true of the code that runs when the owner of a `Bytes` that was
-/// sent is dropped. It is delayed as well.) The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
+/// guard after you have released the lock. (The guard also delays the destructors of the owners of `Bytes` that were
+/// sent, for the same reason.) The hooks of [`on_end`](crate::Connection::on_end) are not delayed: do not
 /// [abort](crate::Connection::abort) connections while you hold such a lock.
 ///
 /// Do not wait while you hold the guard, either by blocking or with `.await`: the wake-up that would end the wait may
@@ -80,14 +80,14 @@ pub(crate) fn wake(task: Waker) {
     }
 }
 
-/// Keeps bytes of the application until [`drop_released`] is called: dropping them may run its code, and an outbox is
-/// locked.
+/// Keeps bytes of the application until [`drop_released`] is called: dropping them may run application code, and an
+/// outbox is locked.
 pub(crate) fn release(bytes: Bytes) {
     let keep = |held: &RefCell<Held>| {
         held.borrow_mut().released.push(bytes);
         HAS_RELEASED.set(true);
     };
-    let _ = HELD.try_with(keep); // or the thread is ending, and drops them now
+    let _ = HELD.try_with(keep); // while the thread ends, this may fail: then the bytes are dropped now
 }
 
 /// Drops the bytes that were released, or leaves that to the last guard. The caller must not hold a lock of Prism.

@@ -15,7 +15,8 @@ use crate::{
 pub(crate) struct ActiveRoute<R: Runtime> {
     pub(crate) endpoint: Box<dyn Endpoint<R>>,
     pub(crate) policy: UpgradePolicy,
-    /// What connections keep of a request without query, parameters and subprotocol. They share it.
+    /// What a connection keeps of its request if that has no query, parameters, subprotocol or data. All such
+    /// connections share it.
     pub(crate) info: Arc<RequestInfo>,
     pub(crate) context: Arc<RouteContext<R>>,
 }

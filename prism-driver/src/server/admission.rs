@@ -1,4 +1,5 @@
-//! [`Admission`]: how many connections a server accepts, and which handshakes and pages make way for them.
+//! [`Admission`]: how many connections a server accepts, and which handshakes, pages and waiting requests make way for
+//! them.
 //!
 //! Silent peers cannot block new clients. When all permits are held, or no file descriptor is left, the oldest permit
 //! is evicted in favor of a new connection, once it has been held for its minimum time. For a handshake that is a
@@ -10,9 +11,9 @@
 //! needs a permit for a page, which can be evicted after five seconds. Because there are two pools of permits, slow
 //! readers cannot block handshakes, and handshakes cannot block pages.
 //!
-//! An authorization may take longer, too, and is never evicted while it runs. So it takes no permit from the
-//! handshakes: it has a permit of its own, of which there is a limited number. A request that waits for one can be
-//! evicted, but only if every connection that the server may have is taken.
+//! An authorization may take longer, too, and only a shutdown evicts it while it runs. So it does not hold the permit
+//! of a handshake, but one from a limited pool for authorizations. A request that waits for such a permit can be
+//! evicted, but only if the server has reached its maximum number of connections, or no file descriptor is left.
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,8 +67,9 @@ impl<N: Network> Admission<N> {
         self.websockets.registry.until_fewer_open_than(self.max_connections()).await;
     }
 
-    /// Admits a connection that was accepted and has its slot, as soon as there is room. Until then, handshakes and
-    /// pages are evicted one by one, each once it has had its minimum time. Returns the permit for the handshake.
+    /// Admits a connection that was accepted and has its slot, as soon as there is room. Until then, handshakes, pages
+    /// and waiting requests are evicted one by one, each once it has had its minimum time. Returns the permit for the
+    /// handshake.
     pub(crate) async fn admit(&self) -> Permit {
         let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
         while let Some((due, pool)) = self.next_eviction() {
@@ -77,7 +79,7 @@ impl<N: Network> Admission<N> {
             }
             // An eviction is not the only way to make room: a handshake that completes releases its permit, too.
             let changed = || self.next_eviction().is_none_or(|(next, _)| next != due);
-            // And an authorization that ends with a refusal is a handshake again, which can be evicted.
+            // And after a refused authorization, the request holds a handshake's permit again, which can be evicted.
             let [handshakes, pages, queued] = self.evictable().map(|pool| pool.until(changed));
             let released =
                 or(or(handshakes, pages), or(queued, self.authorizations.until(changed)));
@@ -91,12 +93,13 @@ impl<N: Network> Admission<N> {
         self.pages.acquire(&self.websockets.runtime).await
     }
 
-    /// Returns a permit to do the rest of a handshake whose request the application has decided on.
+    /// Returns a permit to finish a handshake after the application has decided on the request.
     pub(crate) fn readmit(&self) -> Permit {
         self.handshakes.take(self.websockets.runtime.now())
     }
 
-    /// Returns a permit to wait for one to run an [authorization](Self::admit_authorization).
+    /// Returns a permit to be held while the request waits for the permit of an
+    /// [authorization](Self::admit_authorization).
     pub(crate) fn queue(&self) -> Permit {
         self.queued.take(self.websockets.runtime.now())
     }
@@ -106,8 +109,8 @@ impl<N: Network> Admission<N> {
         self.authorizations.acquire(&self.websockets.runtime).await
     }
 
-    /// Waits until a descriptor may be free again, at most for `pause`. If a handshake or a page has had its minimum
-    /// time, it is evicted, which frees one.
+    /// Waits until a descriptor may be free again, at most for `pause`. If a handshake, a page or a waiting request has
+    /// had its minimum time, it is evicted, which frees a descriptor.
     pub(crate) async fn free_descriptor(&self, pause: Duration) {
         let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
         let slots = registry.len();
@@ -118,7 +121,7 @@ impl<N: Network> Admission<N> {
         within(network, pause, registry.until_fewer_than(slots)).await;
     }
 
-    /// Evicts all handshakes, including those that are admitted later.
+    /// Evicts all handshakes, waiting requests and authorizations, including those that are admitted later.
     pub(crate) fn evict_handshakes(&self) {
         [&self.handshakes, &self.queued, &self.authorizations].iter().for_each(|it| it.evict_all());
     }
@@ -128,8 +131,8 @@ impl<N: Network> Admission<N> {
         self.pages.evict_all();
     }
 
-    /// Returns when the next handshake or page may be evicted, and from which pool; `None` if there is room. The time
-    /// is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
+    /// Returns when the next handshake, page or waiting request may be evicted, and from which pool; `None` if there is
+    /// room. The time is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &PermitPool)> {
         let slots = self.websockets.registry.len();
         let evicting: usize = self.evictable().map(|pool| pool.occupancy().evicting).iter().sum();
@@ -143,14 +146,14 @@ impl<N: Network> Admission<N> {
         }
     }
 
-    /// Returns when the first handshake or page may be evicted, and from which pool.
+    /// Returns when the first handshake, page or waiting request may be evicted, and from which pool.
     fn first_due(&self) -> (Duration, &PermitPool) {
         let due = |pool: &PermitPool| pool.occupancy().next_due;
         let [first, others @ ..] = self.evictable().map(|pool| (due(pool), pool));
         others.into_iter().fold(first, |first, other| if other.0 < first.0 { other } else { first })
     }
 
-    /// Returns the pools whose permits are evicted to make room.
+    /// Returns the pools whose permits may be evicted to make room.
     fn evictable(&self) -> [&PermitPool; 3] {
         [&self.handshakes, &self.pages, &self.queued]
     }

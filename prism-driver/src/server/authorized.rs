@@ -6,9 +6,11 @@ use prism_core::InvalidHeader;
 
 use crate::{connection::request_info::Data, server::response_headers::ResponseHeaders};
 
-/// The result of authorizing a request that may become a connection; see [`Server::authorize`](crate::Server::authorize).
+/// The result of authorizing a request that may become a connection; see
+/// [`Server::authorize`](crate::Server::authorize).
 ///
-/// `()` converts into it, for a connection with no data. So a function that only checks returns `Ok(())`.
+/// `()` converts into an `Authorized` without data, subprotocol and headers. So a function that only checks the request
+/// returns `Ok(())`.
 ///
 /// ```
 /// # use prism_driver::Authorized;
@@ -28,15 +30,15 @@ pub struct Authorized {
 }
 
 impl Authorized {
-    /// Accepts the request. The connection carries `data`, such as its user, and
-    /// [`Connection::data`](crate::Connection::data) returns it.
+    /// Creates a result that accepts the request, with data for the connection, such as its user.
+    /// [`Connection::data`](crate::Connection::data) returns that data.
     #[must_use]
     pub fn new<T: Any + Send + Sync>(data: T) -> Self {
         Self { data: Some(Box::new(data)), ..Self::default() }
     }
 
-    /// Selects a subprotocol in place of the one that the server or the route would select, if the client
-    /// [offers](crate::Request::subprotocols) it.
+    /// Selects a subprotocol in place of the one that the server or the route would select. Has no effect if the client
+    /// does not [offer](crate::Request::subprotocols) it.
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         self.subprotocol = Some(name.into());
@@ -46,7 +48,7 @@ impl Authorized {
     /// Adds a header to the response that opens the connection (101), such as `Set-Cookie`.
     ///
     /// # Errors
-    /// [`InvalidHeader`] if the header is malformed, or is one that the handshake sets itself.
+    /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.headers.push(name, value)?;
         Ok(self)

@@ -1,4 +1,4 @@
-//! The settings of a [`Server`] for the routes that have none of their own.
+//! The settings of a [`Server`], which apply to the routes that do not set their own.
 
 use prism_core::{InvalidHeader, Reply};
 
@@ -10,9 +10,9 @@ use crate::{
     },
 };
 
-/// Settings for the routes that have no such setting [of their own](crate::Route).
+/// Settings for the routes that do not set [their own](crate::Route).
 impl<N: Network> Server<N> {
-    /// Sets the subprotocols that the server supports, in order of preference. Like the other settings here, it applies to the routes that have no such setting [of their own](crate::Route).
+    /// Sets the subprotocols that the server supports, in order of preference.
     ///
     /// The server selects the first of them that the client offers; the handler reads it from
     /// [`Connection::subprotocol`](crate::Connection::subprotocol). A client that offers none of them is accepted
@@ -87,7 +87,7 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     ///
-    /// A function that needs more than the request, such as a database, clones it for each call:
+    /// If the function needs anything besides the request, such as a database, it clones that for each call:
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -111,17 +111,18 @@ impl<N: Network> Server<N> {
     /// future, and two futures may run at the same time. The same is true of [pages](Self::get) and of
     /// [`socket`](crate::socket).)
     ///
-    /// A script in a browser learns only that the connection failed, and not the status. To tell it why, accept the
-    /// connection and [close](crate::Connection::close) it with a code from 4000 to 4999.
+    /// A script in a browser learns only that the connection failed, and not the status. To tell the script the reason,
+    /// accept the connection and [close](crate::Connection::close) it with a code from 4000 to 4999.
     ///
     /// The future has to be ready within the rest of the [handshake timeout](crate::Options::handshake_timeout);
-    /// otherwise, the answer is a 503. A [limited number](crate::ServerOptions::max_authorizations) of them run at the same
-    /// time. If it panics, the answer is a 500. It should not block its thread, because other connections wait for that
-    /// thread.
+    /// otherwise, the answer is a 503. Only a [limited number](crate::ServerOptions::max_authorizations) of
+    /// authorizations run at the same time. If the function or its future panics, the answer is a 500. Neither should
+    /// block the thread, because other connections wait for it.
     ///
-    /// The future is dropped before it is ready if it is late, if the peer disconnects, and in a
-    /// [shutdown](Self::serve_until). What the peer sends in the meantime is kept for the connection: up to 16 KiB are
-    /// read, and the rest waits in the operating system. A peer that has sent more cannot be seen to disconnect.
+    /// The future is dropped early if it is late, if the peer disconnects, and in a [shutdown](Self::serve_until). What
+    /// the peer sends in the meantime is kept for the connection: up to 16 KiB are read, and the rest waits in the
+    /// operating system. If the peer has sent more than that, its disconnecting goes unnoticed until the future is
+    /// ready.
     #[must_use]
     pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
     where
@@ -133,7 +134,7 @@ impl<N: Network> Server<N> {
         self
     }
 
-    /// Adds a header to the responses to upgrade requests: to the 101, and to refusals.
+    /// Adds a header to the responses of WebSocket routes: to the 101, and to refusals (but not to a 405).
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.

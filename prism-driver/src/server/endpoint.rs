@@ -1,5 +1,5 @@
-//! [`Endpoint`]: what runs the connections of a route, with its type erased, as the router stores it. The type is erased
-//! only there: all through a session the handler is known by its type, so that its futures are not boxed.
+//! [`Endpoint`]: what runs the connections of a route, with its type erased, as the router stores it. The type is
+//! erased only there: all through a session the handler is known by its type, so that its futures are not boxed.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ pub(crate) trait Endpoint<R: Runtime>: Send + Sync {
     fn start(&self, session: Session, slot: Slot<R>);
 }
 
-/// All connections share a handler.
+/// An endpoint whose connections share a handler.
 pub(crate) struct Shared<H>(pub(crate) Arc<H>);
 
-/// A function makes a handler for each connection.
+/// An endpoint with a function that makes a handler for each connection.
 pub(crate) struct PerConnection<F>(pub(crate) F);
 
 impl<R: Runtime, H: Handler> Endpoint<R> for Shared<H> {
@@ -49,7 +49,7 @@ where
     }
 }
 
-/// What runs in the same task as a session.
+/// What runs beside a session, in the same task.
 pub(crate) trait Companion {
     /// Returns a future that runs both to their ends.
     fn join(
@@ -58,10 +58,10 @@ pub(crate) trait Companion {
     ) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// Nothing runs next to the session.
+/// A companion that does nothing: the session runs alone.
 pub(crate) struct Alone;
 
-/// A future runs next to the session.
+/// A companion that is a future.
 pub(crate) struct Beside<F>(pub(crate) F);
 
 impl Companion for Alone {
@@ -101,7 +101,7 @@ pub(crate) fn run<R: Runtime>(
     }
 }
 
-/// Ends a session whose handler could not be made.
+/// Ends a session for which no handler could be made, because the application's function panicked.
 pub(crate) fn fail<R: Runtime>(session: Session, slot: Slot<R>) {
     slot.runtime().clone().spawn(session.fail(slot, Slot::closed));
 }

@@ -22,7 +22,7 @@ pub(crate) struct Upgrade<E> {
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer: `accept` encodes the 101.
+    /// Accepts an offer. `accept` appends the 101 to the given output.
     pub(crate) fn new(
         route: E,
         info: Arc<RequestInfo>,
@@ -66,8 +66,8 @@ impl From<io::Error> for Rejected {
     }
 }
 
-/// Reads a request, within the handshake timeout, and returns the result of `decide`. Sends nothing: neither the 101 nor
-/// the answer of a rejected request.
+/// Reads a request, within the handshake timeout, and returns the result of `decide` for it. Sends nothing: neither the
+/// 101 nor the answer to a rejected request.
 pub(crate) async fn accept_handshake<R: Runtime, D>(
     runtime: &R,
     io: &mut impl Transport,

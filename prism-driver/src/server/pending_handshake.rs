@@ -28,8 +28,9 @@ use crate::{
     },
 };
 
-/// How many bytes are read at most while the application decides on a request. More can wait in the kernel. They take
-/// no more memory than that, because a buffer with so few bytes is [replaced by a small one](ReadBuffer::shrink).
+/// The maximum number of bytes that are read while the application decides on a request. More can wait in the kernel.
+/// The bytes take no more memory than this, because a buffer with so few bytes is [replaced by a small
+/// one](ReadBuffer::shrink).
 const MAX_EARLY: usize = 16 << 10;
 
 /// An accepted transport that is in its handshake, or that gets a plain answer.
@@ -116,7 +117,7 @@ impl<N: Network> PendingHandshake<N> {
                 Err(left.as_mut().await)
             });
             match until(network, deadline, permit.run_until_evicted(turn)).await {
-                // A shutdown lets all requests in the queue go, but not to be authorized.
+                // In a shutdown, each request in the queue gets a permit, but one that is evicted already.
                 Some(Some(Ok(running))) if running.is_evicted() => return None,
                 Some(Some(Ok(running))) => permit.exchange(running),
                 Some(Some(Err(error))) => return Some(Err(error.into())),
@@ -171,8 +172,8 @@ impl<N: Network> PendingHandshake<N> {
 }
 
 /// Returns when the peer has left: when the transport fails or, if the peer wants a connection, ends. (A client that
-/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile. Once that is [`MAX_EARLY`], nothing
-/// more is read, so the peer cannot be seen to leave.
+/// asks for a page may end its side at once.) Keeps what the peer sends meanwhile. After about [`MAX_EARLY`] bytes,
+/// nothing more is read, so the peer's leaving goes unnoticed.
 async fn left(
     stream: &mut impl Transport,
     read_buffer: &mut ReadBuffer,

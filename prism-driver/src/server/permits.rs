@@ -1,5 +1,5 @@
 //! [`PermitPool`]: a limited number of permits, of which the oldest are evicted in favor of new ones. A server has
-//! pools for handshakes, for pages, and for authorizations.
+//! pools for handshakes, for pages, for requests that wait to be authorized, and for authorizations.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ struct Inner {
     /// The permits that are not evicted, by number; the lowest number is the oldest permit.
     admitted: BTreeMap<u64, Admitted>,
     /// The tasks that wait for a permit, by number, with the wakers of those that are not first. (A [`Notice`] would
-    /// not do: a task that comes while the first one is only about to run could take its place.)
+    /// not do: a task that arrives while the first one is only about to run could take its place.)
     waiting: BTreeMap<u64, Option<Waker>>,
     next_number: u64,
     /// How many permits are evicted but not released yet.
@@ -58,7 +58,7 @@ pub(crate) struct Occupancy {
     pub(crate) next_due: Duration,
 }
 
-/// The right to do a handshake or to send a page. Released when dropped.
+/// The right to do a handshake, to send a page, or to wait for or run an authorization. Released when dropped.
 pub(crate) struct Permit {
     pool: Arc<PermitPool>,
     number: u64,
@@ -162,7 +162,7 @@ impl PermitPool {
         QueuePlace { pool: self, number }
     }
 
-    /// Leaves the task's waker where `find` says. Returns whether it has found a place for it.
+    /// Leaves the task's waker in the place that `find` returns. Returns whether there is one.
     fn leave_waker(
         &self,
         cx: &Context<'_>,
@@ -194,7 +194,7 @@ impl Permit {
         self.since
     }
 
-    /// Releases the permit in exchange for another.
+    /// Releases the permit in exchange for another, but keeps the time at which the handshake began.
     pub(crate) fn exchange(&mut self, other: Self) {
         let since = self.since;
         *self = other;
@@ -230,7 +230,7 @@ impl Inner {
         number
     }
 
-    /// Returns whether this task has waited for the longest time of all that wait for a permit.
+    /// Returns whether the task with this number has waited the longest of all that wait for a permit.
     fn is_first(&self, number: u64) -> bool {
         self.waiting.first_key_value().is_some_and(|(first, _)| *first == number)
     }

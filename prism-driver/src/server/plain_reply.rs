@@ -50,7 +50,7 @@ impl PlainReply {
         Self { reply, head_only: request.method() == "HEAD", reason }
     }
 
-    /// Answers a request that has been given to the application.
+    /// Creates the answer to a request on which the application has decided.
     pub(crate) const fn decided(reply: Reply, head_only: bool, reason: NotUpgraded) -> Self {
         Self { reply, head_only, reason }
     }

@@ -8,8 +8,8 @@ use prism_core::OwnedRequest;
 
 use crate::server::path_map::Params;
 
-/// A request to a [`Server`](crate::Server): for a WebSocket connection or for a page. It owns its text, and is cheap to
-/// clone.
+/// A request to a [`Server`](crate::Server): for a WebSocket connection or for a page. It does not borrow anything, and
+/// is cheap to clone.
 ///
 /// ```no_run
 /// # use prism_driver::{Network, Reply, Request, Server};
@@ -47,9 +47,9 @@ impl Request {
         self.head.target()
     }
 
-    /// Returns the target's path, without the query, in its [normal form](crate::normalize_path). Decide by this and
-    /// by [parameters](Self::param), which selected the route, and not by the [target](Self::target), which has the
-    /// client's spelling.
+    /// Returns the target's path, without the query, in its [normal form](crate::normalize_path). Base decisions on
+    /// this path, which selected the route, or on the [parameters](Self::param), and not on the [target](Self::target),
+    /// which has the client's spelling.
     #[must_use]
     pub fn path(&self) -> &str {
         self.head.path()
@@ -68,11 +68,11 @@ impl Request {
         self.head.query()
     }
 
-    /// Returns the first value of this name in the query, decoded as a form is (`application/x-www-form-urlencoded`):
+    /// Returns the first value of this name in the query, decoded like a form (`application/x-www-form-urlencoded`):
     /// `+` is a space, and bytes that are not UTF-8 are replaced by U+FFFD.
     ///
-    /// A token in a query ends up in the logs of proxies. Where the client can set a header or a cookie, prefer that; a
-    /// browser can set only cookies.
+    /// A token in a query ends up in the logs of proxies. Prefer a header or a cookie where the client can send one
+    /// (for a WebSocket, a browser can send only cookies).
     #[must_use]
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
         query_param(self.query()?, name)
@@ -102,15 +102,15 @@ impl Request {
         self.head.subprotocols()
     }
 
-    /// Returns the value of a cookie, without quotes around it, percent-decoded, or `None` if the client sent none of
-    /// this name. Of several, it returns the first, which has the most specific path (RFC 6265 §5.4). Bytes that are
-    /// not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without a name or without `=`
-    /// is skipped.
+    /// Returns the value of a cookie, percent-decoded and without surrounding quotes, or `None` if the client sent no
+    /// cookie of this name. If it sent several, returns the first, which has the most specific path (RFC 6265 §5.4).
+    /// Bytes that are not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without a name
+    /// or without `=` is skipped.
     ///
     /// The name is case-sensitive, and is not decoded: `%5F%5FHost-id` is not `__Host-id`, which browsers protect.
     ///
-    /// A browser sends the cookies of your site whichever page opens the connection: a server that identifies its users
-    /// by cookies has to check the [origin](crate::Server::origins) as well.
+    /// A browser may send the cookies of your site when a page of another site opens the connection, so a server that
+    /// identifies its users by cookies has to check the [origin](crate::Server::origins) as well.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let header = self.header("Cookie")?;
@@ -119,12 +119,13 @@ impl Request {
         Some(value.into_owned())
     }
 
-    /// Returns the token of the `Authorization` header, if its scheme is `Bearer`, in any case (RFC 6750 §2.1). Returns
-    /// `None` if the request has several such headers, or if what follows the scheme contains blanks.
+    /// Returns the token of the `Authorization` header, if its scheme is `Bearer` (RFC 6750 §2.1), which is not
+    /// case-sensitive. Returns `None` if the request has several `Authorization` headers, or if the token is empty or
+    /// contains spaces or tabs.
     #[must_use]
     pub fn bearer_token(&self) -> Option<Cow<'_, str>> {
         let mut lines = self.header_all("Authorization");
-        // RFC 9110 §5.3: the header is no list, so that there can be only one.
+        // RFC 9110 §5.3: this header is not a list, so there may be only one line of it.
         match (lines.next()?, lines.next()) {
             (Cow::Borrowed(only), None) => bearer_token(only).map(Cow::Borrowed),
             (Cow::Owned(only), None) => bearer_token(&only).map(|it| Cow::Owned(it.to_owned())),
@@ -132,7 +133,7 @@ impl Request {
         }
     }
 
-    /// Returns the peer's address; behind a proxy, the proxy's. See
+    /// Returns the peer's address. Behind a proxy, this is the proxy's address; see
     /// [`Connection::header`](crate::Connection::header) for the client's.
     #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {

@@ -1,4 +1,4 @@
-//! [`ResponseHeaders`]: headers of the application for the responses to upgrade requests.
+//! [`ResponseHeaders`]: headers that the application adds to the responses to upgrade requests.
 
 use prism_core::{Accept, InvalidHeader, Reply};
 

@@ -1,4 +1,4 @@
-//! [`Route`]: what runs the connections on a path, and their settings.
+//! [`Route`]: what runs the connections on a path, and the settings for them.
 
 use std::sync::Arc;
 
@@ -20,13 +20,14 @@ use crate::{
     socket::Socket,
 };
 
-/// What runs the connections on a path of a [`Server`](crate::Server), and the settings that differ from the server's.
+/// A route of a [`Server`](crate::Server): what runs the connections on a path, and the settings that differ from the
+/// server's. These functions make a route:
 ///
-/// | | the connections are run by |
+/// | function | what runs the connections |
 /// |---|---|
 /// | [`shared`] | one [`Handler`] for all of them. A handler converts into such a route, so `shared` is needed only to add settings |
-/// | [`per_connection`] | a [`ConnectionHandler`] for each, which a function makes |
-/// | [`socket`] | an async function for each, with a [`Socket`] to receive and send on |
+/// | [`per_connection`] | a [`ConnectionHandler`] for each connection, which your function makes |
+/// | [`socket`] | your async function, which receives a [`Socket`] for each connection |
 ///
 /// A setting of a route replaces the server's:
 ///
@@ -55,7 +56,7 @@ pub fn shared<R: Runtime>(handler: impl Handler) -> Route<R> {
 ///
 /// `make` is called when a connection has opened, before anything is read from it. It runs on the runtime thread that
 /// did the handshake, so it should not block. The [headers](Connection::header) of the request and the
-/// [data](Connection::data) of its authorization are available. If it panics, the connection is closed with 1011.
+/// [data](Connection::data) of its authorization are available. If `make` panics, the connection is closed with 1011.
 ///
 /// See [`ConnectionHandler`] for an example.
 pub fn per_connection<R, F, H>(make: F) -> Route<R>
@@ -67,7 +68,7 @@ where
     Route::new(PerConnection(make))
 }
 
-/// Makes a route on which each connection is run by an async function, with its state in local variables.
+/// Makes a route on which an async function runs each connection, with the connection's state in local variables.
 ///
 /// ```no_run
 /// # use prism_driver::{Network, Server, socket};
@@ -89,12 +90,13 @@ where
 /// its halves to other tasks, the connection lives on with them.) If the function panics, the connection is closed with
 /// 1011.
 ///
-/// Lines 2 and 4 to 9 of [the contract](crate#the-contract) apply to the function as to a handler: in particular, its
-/// future is never dropped before it completes, and the connection counts towards the server's limit until then. So
-/// return when [`recv`](Socket::recv) fails.
+/// Rules 2 and 4 to 9 of [the contract](crate#the-contract) apply to the function as to a handler. In particular, its
+/// future is never dropped before it completes, and the connection counts towards
+/// [`max_connections`](crate::ServerOptions::max_connections) until then. So return when [`recv`](Socket::recv) fails.
 ///
-/// The function runs in the connection's task, next to what reads and writes. In contrast to a handler, it receives
-/// messages that own their payload, of which up to 16, and 64 KiB or one longer message, wait for it.
+/// The function runs in the connection's task, beside the code that reads and writes. Unlike a handler, it receives
+/// messages that own their payload. While the function is slow, up to 16 messages wait for it, of 64 KiB in total or
+/// one longer message. Rule 8 differs in one point: pings are answered until this limit is reached.
 pub fn socket<R, F, P>(run: F) -> Route<R>
 where
     R: Runtime,
@@ -104,7 +106,7 @@ where
     Route::new(SocketEndpoint(run))
 }
 
-/// What can be a route: a [`Route`], or a [`Handler`] that all its connections [share](shared).
+/// A type that converts into a route: a [`Route`], or a [`Handler`] that all connections of the route [share](shared).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run the connections of a route",
     label = "expected a `Handler` or a `Route`",
@@ -160,7 +162,7 @@ impl<R: Runtime> Route<R> {
         self
     }
 
-    /// Sets the subprotocols of which a client has to offer one; see
+    /// Sets the supported subprotocols, of which a client has to offer at least one; see
     /// [`Server::require_subprotocols`](crate::Server::require_subprotocols).
     #[must_use]
     pub fn require_subprotocols(
@@ -183,8 +185,8 @@ impl<R: Runtime> Route<R> {
         self
     }
 
-    /// Adds a header to the responses to upgrade requests: to the 101, and to refusals. With one header or more, a route
-    /// has none of the [server's](crate::Server::header).
+    /// Adds a header to the responses of the route: to the 101, and to refusals (but not to a 405). A route with a
+    /// header of its own has none of the [server's](crate::Server::header).
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.

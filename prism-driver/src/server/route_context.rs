@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{options::Options, runtime::Runtime, server::websockets::WebSockets};
 
-/// What all connections of a route have in common. Those in their handshake have the server's.
+/// What all connections of a route have in common. Connections in their handshake, whose route is not known yet, have a
+/// context with the server's settings.
 pub(crate) struct RouteContext<R: Runtime> {
     pub(crate) websockets: Arc<WebSockets<R>>,
     pub(crate) options: Options,

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The routes and the pages of a server that does not run yet.
+/// The routes and the pages of a server that is not running yet.
 pub(crate) struct Routes<R: Runtime> {
     endpoints: PathMap<usize>,
     /// The routes with their normalized paths, in the order in which they were added.
@@ -43,7 +43,7 @@ pub(crate) struct Router<R: Runtime> {
 
 /// What becomes of a request.
 pub(crate) enum Decision<R: Runtime> {
-    /// It becomes a connection on this route.
+    /// The request becomes a connection on this route.
     Upgrade(Upgrade<Arc<ActiveRoute<R>>>),
     Reply(PlainReply),
     /// The application decides.
@@ -75,7 +75,7 @@ impl<R: Runtime> Routes<R> {
         self.pages.insert(path, |_| page);
     }
 
-    /// Returns the highest mark that a route sets.
+    /// Returns the highest high-water mark that a route sets, or zero.
     pub(crate) fn high_water_mark(&self) -> usize {
         let options = self.routes.iter().filter_map(|(_, route)| route.options.as_ref());
         options.map(|options| options.high_water_mark).max().unwrap_or_default()

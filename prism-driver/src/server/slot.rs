@@ -22,7 +22,7 @@ pub(crate) struct Slot<R: Runtime> {
 }
 
 impl<R: Runtime> Slot<R> {
-    /// Adds an entry. `context` is the server's until the [route](Self::set_route) is known.
+    /// Adds an entry to the registry. `context` has the server's settings, until the [route](Self::set_route) is known.
     pub(crate) fn new(context: Arc<RouteContext<R>>) -> Self {
         let key = context.websockets.registry.insert();
         Self { context, key }

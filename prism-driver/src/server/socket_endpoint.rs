@@ -1,8 +1,8 @@
 //! [`SocketEndpoint`]: runs an async function of the application on each connection of a route.
 //!
-//! The function runs in the session's task, next to the session: a task of its own would cost memory, and on several
-//! threads a hop for each message. The session does not end before the function has returned, because its handler waits
-//! for that in `on_disconnect`.
+//! The function runs in the session's task, beside the session. In a task of its own it would take more memory, and
+//! often each message would have to go to another thread. The session does not end before the function has returned,
+//! because the session's handler waits for that in `on_disconnect`.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ use crate::{
     socket::{Inbox, Socket},
 };
 
-/// Runs an async function on each connection.
+/// An endpoint that runs an async function on each connection.
 pub(crate) struct SocketEndpoint<F>(pub(crate) F);
 
 impl<R, F, P> Endpoint<R> for SocketEndpoint<F>
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// Delivers to the socket, and waits for the function in the end.
+/// The handler that delivers messages to the socket, and finally waits for the function to return.
 struct SocketHandler {
     inbox: Inbox,
     /// Closed when the function has returned.
@@ -70,7 +70,7 @@ pin_project! {
         #[pin]
         future: Option<P>,
         connection: Connection,
-        // Dropped when the function has returned.
+        // Set to `None` when the function has returned, which closes `returned` of the handler.
         running: Option<Sender<Infallible>>,
     }
 }
@@ -85,7 +85,8 @@ impl<P: Future<Output = ()>> Future for Function<P> {
                 Some(Poll::Pending) => return Poll::Pending,
                 Some(Poll::Ready(())) => {}
                 None => {
-                    // Before the future is dropped: if it still owns the socket, that would close with 1000.
+                    // Done before the future is dropped: if the future still owns the socket, the drop would close the
+                    // connection with 1000.
                     this.connection.close(CloseCode::INTERNAL_ERROR, "internal error");
                 }
             }

@@ -78,8 +78,8 @@ pub struct Counts {
     /// [`pages`]: Self::pages
     /// [`refused`]: Self::refused
     pub accepted: u64,
-    /// The number of transports that are in their handshake now, including those whose request is being authorized or
-    /// whose page is not ready.
+    /// The number of transports that are in their handshake now, including those whose request waits for its
+    /// authorization or its page.
     pub in_handshake: u64,
     /// The number of connections that are open now: from the end of the handshake until `on_disconnect` has returned
     /// and the transport has ended.
@@ -124,10 +124,11 @@ pub struct Refused {
     /// Peers whose request did not arrive within the [handshake timeout](crate::Options::handshake_timeout): 408; and
     /// peers whose page or authorization was not ready in that time: 503.
     pub timed_out: u64,
-    /// Peers whose handshake or pending request was dropped to make room for another (see
-    /// [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no answer.
+    /// Peers whose handshake was dropped, also while their page or authorization was pending, to make room for another
+    /// (see [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no
+    /// answer.
     pub evicted: u64,
-    /// Peers that disconnected, or whose transport failed, before their request was complete, or while their page or
+    /// Peers that disconnected, or whose transport failed, before their request was complete or while their page or
     /// authorization was pending.
     pub left: u64,
     /// Peers whose request caused a panic in a page's function or in the authorization function: 500.

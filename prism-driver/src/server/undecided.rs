@@ -1,6 +1,6 @@
 //! [`Undecided`]: a request on which the application decides, by a page's function or by authorization.
 //!
-//! Both may take their time: they are futures, which run while the handshake is in progress.
+//! Both are futures, which run while the handshake is in progress.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -38,11 +38,11 @@ enum Question<R: Runtime> {
     },
 }
 
-/// What becomes of a request in the end.
+/// The application's decision: the request becomes a connection, or gets this answer.
 pub(crate) type Outcome<R> = Result<Upgrade<Arc<ActiveRoute<R>>>, PlainReply>;
 
 impl<R: Runtime> Undecided<R> {
-    /// Returns a request for a page.
+    /// Creates the request for a page.
     pub(crate) fn page(
         request: OwnedRequest,
         params: Params,
@@ -53,7 +53,7 @@ impl<R: Runtime> Undecided<R> {
         Self { request, question: Question::Page(page) }
     }
 
-    /// Returns an upgrade request that has to be authorized.
+    /// Creates an upgrade request that has to be authorized.
     pub(crate) fn authorization(
         authorize: Authorize,
         offer: OwnedOffer,
@@ -70,7 +70,7 @@ impl<R: Runtime> Undecided<R> {
         matches!(self.question, Question::Authorization { .. })
     }
 
-    /// Returns the answer if the application does not decide within the handshake timeout.
+    /// Returns the answer to send if the application does not decide within the handshake timeout.
     pub(crate) fn timeout(&self) -> PlainReply {
         let reply = Reply::text(503, "the request took too long to answer; try again later");
         let reply = PlainReply::decided(reply, self.is_head(), NotUpgraded::TimedOut);

@@ -16,8 +16,8 @@ use crate::{
 pub(crate) type Authorize =
     Arc<dyn Fn(Request) -> BoxFuture<Result<Authorized, Reply>> + Send + Sync>;
 
-/// The rules by which requests become connections and subprotocols are selected. What is not set has its default: on a
-/// route that of the server, and on a server to accept every request, without a subprotocol.
+/// The rules by which requests become connections and subprotocols are selected. A rule that a route does not set is
+/// the server's. A server without rules accepts every request, without a subprotocol.
 #[derive(Clone, Default)]
 pub(crate) struct UpgradePolicy {
     pub(crate) subprotocols: Option<Subprotocols>,
@@ -29,14 +29,14 @@ pub(crate) struct UpgradePolicy {
 /// The supported subprotocols.
 #[derive(Clone)]
 pub(crate) struct Subprotocols {
-    /// In order of preference.
+    /// The names, in order of preference.
     names: Vec<String>,
     /// Whether a request that offers none of these is refused.
     required: bool,
 }
 
 impl UpgradePolicy {
-    /// Returns this policy, with that of the server where it is not set.
+    /// Returns this policy, with the server's rules in place of those that are not set.
     pub(crate) fn or(self, server: &Self) -> Self {
         let server = server.clone();
         Self {
@@ -60,7 +60,7 @@ impl UpgradePolicy {
         }));
     }
 
-    /// Adds a header to the responses.
+    /// Adds a header to the responses to upgrade requests.
     pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
         self.headers.get_or_insert_default().push(name, value)
     }

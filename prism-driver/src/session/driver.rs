@@ -169,7 +169,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
             }
             passed = match self.poll_deadline(cx, blocked)? {
                 Poll::Ready(passed) => passed,
-                // A wake-up that comes later wakes the task as well.
+                // If the handler is woken later, this task is woken, too.
                 Poll::Pending if self.connection.outbox().is_woken() => {
                     self.connection.outbox().set_awake();
                     return Poll::Ready(Ok(()));

@@ -1,4 +1,4 @@
-//! [`Backlog`]: what a [`Socket`](crate::Socket) has received, and its reader has not.
+//! [`Backlog`]: the messages that a [`Socket`](crate::Socket) has received and its reader has not taken.
 
 use std::sync::{
     OnceLock,
@@ -7,23 +7,24 @@ use std::sync::{
 
 use crate::{error::Disconnect, runtime::notice::Notice};
 
-/// How many received messages wait for the reader before the peer is no longer read.
+/// The maximum number of received messages that wait for the reader. While another one does not fit, the peer is not
+/// read.
 pub(super) const MAX_MESSAGES: usize = 16;
 
-/// How many bytes wait, apart from a message that is longer.
+/// The maximum number of bytes that wait for the reader, unless a single message is longer.
 const MAX_BYTES: usize = 64 << 10;
 
-/// The size of what waits for the reader, and how the connection has ended.
+/// The size of the messages that wait for the reader, and how the connection has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     bytes: AtomicUsize,
-    /// The reader has taken a message, or reads no more.
+    /// The reader has taken a message, or is gone.
     taken: Notice,
     pub(super) ended: OnceLock<Disconnect>,
 }
 
 impl Backlog {
-    /// Returns when a message of this length may be added, or when `is_over`.
+    /// Returns when a message of this length may be added, or when `is_over` returns true.
     pub(super) async fn until_room(&self, len: usize, is_over: impl Fn() -> bool) {
         let has_room = || {
             let bytes = self.bytes.load(Ordering::Acquire);
@@ -41,7 +42,7 @@ impl Backlog {
         self.taken.notify(1);
     }
 
-    /// Lets a task go that waits for room, because nothing is read any more.
+    /// Wakes the task that waits for room, because the reader is gone.
     pub(super) fn stop(&self) {
         self.taken.notify(1);
     }

@@ -41,8 +41,8 @@ pub struct Delivery {
     /// The number of connections that miss the message because their outboxes are full, including those that were
     /// [closed](Recipients::or_close) for that reason.
     ///
-    /// If a connection's handler has chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts
-    /// the new message, and older messages are dropped instead. [`Connection::missed`] counts those.
+    /// If a connection has the policy [`DropOldest`](prism_driver::WhenSlow::DropOldest), the outbox accepts the new
+    /// message, and older messages are dropped instead. [`Connection::missed`] counts those.
     pub dropped: usize,
 }
 
@@ -69,19 +69,19 @@ impl<'a> Recipients<'a> {
     /// Makes [`send`](Self::send) close each connection whose outbox is full, with 1013 ("try again later"),
     /// instead of dropping the message for it. Use this where a gap would make the rest useless.
     ///
-    /// A connection whose handler has chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest) stays open as long
-    /// as it has an older message to drop, and may miss those messages.
+    /// A connection with the policy [`DropOldest`](prism_driver::WhenSlow::DropOldest) stays open as long as it has an
+    /// older message to drop, and may miss those messages.
     pub const fn or_close(mut self) -> Self {
         self.or_close = true;
         self
     }
 
-    /// Sends a message in any [form](Outgoing): encodes it once, unless it is a
-    /// [`PreparedMessage`](prism_driver::PreparedMessage), and puts it into the outbox of each recipient.
+    /// Sends a message in any [form](Outgoing): encodes the message once, unless it is a [`PreparedMessage`], and puts
+    /// it into the outbox of each recipient.
     ///
     /// Never waits for a peer. A recipient whose outbox is full misses the message. With [`or_close`](Self::or_close),
-    /// or if its handler has chosen [`Close`](prism_driver::WhenSlow::Close), it is also closed. If its handler has
-    /// chosen [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
+    /// or with the policy [`Close`](prism_driver::WhenSlow::Close), the recipient is also closed. With the policy
+    /// [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
     ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.
@@ -120,7 +120,7 @@ impl<'a> Recipients<'a> {
         members.iter().filter(|member| member.close(code, reason)).count()
     }
 
-    /// [Wakes](Connection::wake) the handlers of the connections.
+    /// Wakes the handler of each recipient; see [`Connection::wake`].
     pub fn wake(&self) {
         let _wakeups = hold_wakeups(); // until no room is locked
         self.for_each(|member| member.wake());

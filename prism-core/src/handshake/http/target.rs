@@ -58,7 +58,7 @@ pub(crate) fn parse_path<'a>(
     })
 }
 
-/// Returns the query of a target.
+/// Returns the query of a target: what follows the first `?`.
 pub(crate) fn query(target: &str) -> Option<&str> {
     target.split_once('?').map(|(_, query)| query)
 }

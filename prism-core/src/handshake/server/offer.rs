@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A request that is a valid opening handshake, to be accepted or refused. It borrows the receive
-/// buffer; [`into_owned`](Self::into_owned) makes it independent of it.
+/// buffer; [`into_owned`](Self::into_owned) copies the offer out of the buffer.
 ///
 /// To refuse it, write a [`Reply`](crate::Reply) instead.
 #[derive(Debug)]

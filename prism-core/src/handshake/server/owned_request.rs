@@ -14,10 +14,10 @@ use crate::handshake::{
 /// An owned copy of a [`Request`], independent of the receive buffer. [`Request::into_owned`]
 /// creates it.
 ///
-/// Its methods return the same as those of the [`Request`].
+/// Its methods return the same values as those of [`Request`].
 #[derive(Clone)]
 pub struct OwnedRequest {
-    /// The method, the target and the path, one directly after the other.
+    /// The method, the target and the path, without separators.
     text: Box<str>,
     method_end: usize,
     target_end: usize,
@@ -25,7 +25,7 @@ pub struct OwnedRequest {
 }
 
 impl Request<'_> {
-    /// Copies the request out of the receive buffer, with two allocations.
+    /// Copies the request out of the receive buffer. This takes two allocations.
     ///
     /// ```
     /// use prism_core::{Config, RecvBuffer, ServerHandshake};
@@ -92,7 +92,7 @@ impl OwnedRequest {
         self.headers.as_headers()
     }
 
-    /// Returns the header lines with their memory, to be cloned by a caller that keeps nothing else
+    /// Returns the header lines in their owned form. Clone it to keep the headers and nothing else
     /// of the request.
     #[must_use]
     pub const fn owned_headers(&self) -> &OwnedHeaders {

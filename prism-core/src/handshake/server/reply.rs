@@ -175,8 +175,8 @@ impl Reply {
     }
 }
 
-/// Converts the reply into a future that is ready at once, so that a function that returns a reply can be used
-/// where one that returns a future is expected.
+/// Converts the reply into a future that is ready at once, so that a function that returns a reply
+/// can be used where one that returns a future is expected.
 ///
 /// ```
 /// # use prism_core::Reply;

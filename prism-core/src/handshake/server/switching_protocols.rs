@@ -7,7 +7,8 @@ use crate::handshake::{
     http::header_block::{HeaderBlock, InvalidHeader},
 };
 
-/// At least as many bytes as a response takes besides its added headers and its subprotocol.
+/// An upper bound on the size of a response, in bytes, without its added headers and the name of
+/// its subprotocol.
 const MAX_FIXED: usize = 160;
 
 /// The headers that a server adds to the response that [accepts](crate::Offer::accept) an offer.

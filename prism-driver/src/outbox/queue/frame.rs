@@ -8,18 +8,18 @@ use prism_core::{Header, OpCode, PreparedMessage};
 use crate::runtime::wakeups;
 
 /// A whole frame whose bytes are not copied into a send queue: either a prepared message, which other connections may
-/// share, or a payload that was the sender's.
+/// share, or a payload that the sender passed by value.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameBytes(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
     Prepared(PreparedMessage),
-    /// Boxed, because most frames are prepared, and a place in a queue should be small.
+    /// Boxed, because most frames are prepared, and an entry of a queue should be small.
     Kept(Box<Kept>),
 }
 
-/// A payload that was the sender's, and its header.
+/// A payload that the sender passed by value, and its header.
 #[derive(Clone, Debug)]
 struct Kept {
     header: BytesMut,
@@ -29,12 +29,12 @@ struct Kept {
 }
 
 impl FrameBytes {
-    /// Creates the unmasked frame of a whole message, of which the application has no other handle.
+    /// Creates the unmasked frame of a whole message to whose bytes the application has no other handle.
     pub(crate) fn new(opcode: OpCode, payload: Bytes) -> Self {
         Self::kept(opcode, payload, false)
     }
 
-    /// Creates the unmasked frame of a whole binary message that the application may share.
+    /// Creates the unmasked frame of a whole binary message whose bytes the application may share.
     pub(crate) fn shared(payload: Bytes) -> Self {
         Self::kept(OpCode::Binary, payload, true)
     }
@@ -54,7 +54,7 @@ impl FrameBytes {
         }
     }
 
-    /// Returns what follows the first `written` bytes of the frame. It lies in up to two pieces.
+    /// Returns what follows the first `written` bytes of the frame, in up to two pieces.
     pub(crate) fn rest(&self, written: usize) -> [&[u8]; 2] {
         match &self.0 {
             Kind::Prepared(message) => [&message.frame()[written..], &[]],
@@ -65,8 +65,8 @@ impl FrameBytes {
         }
     }
 
-    /// Returns the address and the length of the bytes that the frame keeps alive. While it is alive, no other bytes
-    /// have the same.
+    /// Returns the address and the length of the bytes that the frame keeps alive. While the frame is alive, no other
+    /// bytes have the same address and length.
     pub(crate) fn location(&self) -> (usize, usize) {
         let bytes = match &self.0 {
             Kind::Prepared(message) => message.frame(),
