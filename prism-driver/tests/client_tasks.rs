@@ -3,7 +3,11 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
 
 use common::{
     handlers::{Echo, HandOut, Log, MessageLog, Recorder},
@@ -83,6 +87,36 @@ fn the_task_returns_the_reason_after_on_disconnect() {
         assert_eq!((reason.code(), reason.reason()), (4001, "enough".into()));
         assert_eq!(log.lines(), ["closed by the peer with 4001 (enough)"]);
     });
+}
+
+/// Logs when it is dropped, and when it is woken.
+struct LogsDrop(Log);
+
+impl ConnectionHandler for LogsDrop {
+    async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+}
+
+impl Drop for LogsDrop {
+    fn drop(&mut self) {
+        self.0.add("dropped");
+    }
+}
+
+impl Wake for LogsDrop {
+    fn wake(self: Arc<Self>) {
+        self.0.add("woken");
+    }
+}
+
+#[test]
+fn the_handler_is_dropped_before_the_task_returns() {
+    let (sim, log) = (Sim::default(), Log::default());
+    let (mut task, _other) = spawned(&sim, LogsDrop(log.clone()));
+    let waker = Waker::from(Arc::new(LogsDrop(log.clone())));
+    assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending());
+    task.connection().abort();
+    sim.run(sim.settle());
+    assert_eq!(log.lines()[..2], ["dropped", "woken"]);
 }
 
 #[test]
