@@ -3,7 +3,7 @@
 
 mod common;
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, Sender};
 use common::{
     handlers::Echo,
     http::{read_head, read_to_end, shake_hands},
@@ -12,6 +12,7 @@ use common::{
     pipe::{End, Script},
     s,
     sim::Sim,
+    site::serve_until_closed,
 };
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{Reply, Runtime, Server, ServerOptions, ServerStats, Shutdown};
@@ -38,12 +39,7 @@ fn start(sim: &Sim, change: impl FnOnce(&mut ServerOptions)) -> TestServer {
         .get("/small", |_| Reply::html("small"))
         .websocket("/chat", Echo);
     let stats = server.stats();
-    let (stop, stopped) = bounded(1);
-    let (ended, outcome) = bounded(1);
-    sim.spawn(async move {
-        let shutdown = async { while stopped.recv().await.is_ok() {} };
-        ended.try_send(server.serve_until(shutdown).await).unwrap();
-    });
+    let (stop, outcome) = serve_until_closed(sim, server);
     sim.run(sim.settle());
     TestServer { net, stats, stop, outcome }
 }

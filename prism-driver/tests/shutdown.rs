@@ -14,6 +14,7 @@ use common::{
     peer::{Peer, Seen},
     s,
     sim::Sim,
+    site::serve_until_closed,
 };
 use futures_lite::future::poll_once;
 use prism_driver::{
@@ -50,12 +51,7 @@ fn start(options: impl Into<ServerOptions>) -> TestServer {
     let net = Net::new(&sim);
     let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     let server = bound.options(options).websocket("/chat", CloseTimes(sim.clone(), ended.clone()));
-    let (stop, stopped) = bounded::<()>(1);
-    let (tell, outcome) = bounded(1);
-    sim.spawn(async move {
-        let shutdown = async { while stopped.recv().await.is_ok() {} };
-        tell.send(server.serve_until(shutdown).await).await.unwrap();
-    });
+    let (stop, outcome) = serve_until_closed(&sim, server);
     TestServer { sim, net, ended, stop, outcome }
 }
 

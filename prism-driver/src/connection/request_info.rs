@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
-use crate::server::path_map::Params;
+use crate::server::path_map::{self, Params};
 
 /// The data that the application attaches to a connection.
 pub(crate) type Data = Box<dyn Any + Send + Sync>;
@@ -78,7 +78,7 @@ impl RequestInfo {
     }
 
     pub(crate) fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
+        path_map::param(&self.params, name)
     }
 
     pub(crate) fn subprotocol(&self) -> Option<&str> {

@@ -25,6 +25,11 @@ pub(crate) struct Found<'r, 'p, V> {
 /// The names and values of a route's parameters.
 pub(crate) type Params = Vec<(Box<str>, Box<str>)>;
 
+/// Returns the value of a parameter.
+pub(crate) fn param<'a>(params: &'a [(Box<str>, Box<str>)], name: &str) -> Option<&'a str> {
+    params.iter().find(|(own_name, _)| **own_name == *name).map(|(_, value)| &**value)
+}
+
 impl<V> PathMap<V> {
     pub(crate) fn new() -> Self {
         Self { tree: matchit::Router::new() }

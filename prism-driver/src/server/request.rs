@@ -6,7 +6,7 @@ use cookie::Cookie;
 use percent_encoding::percent_decode_str;
 use prism_core::OwnedRequest;
 
-use crate::server::path_map::Params;
+use crate::server::path_map::{self, Params};
 
 /// A request to a [`Server`](crate::Server): for a WebSocket connection or for a page. It does not borrow anything, and
 /// is cheap to clone.
@@ -59,7 +59,7 @@ impl Request {
     /// [`Connection::param`](crate::Connection::param).
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| **n == *name).map(|(_, value)| &**value)
+        path_map::param(&self.params, name)
     }
 
     /// Returns the query of the target as received, without the `?`.

@@ -104,9 +104,7 @@ impl<R: Runtime> Undecided<R> {
             }
         }
     }
-}
 
-impl<R: Runtime> Undecided<R> {
     fn is_head(&self) -> bool {
         self.request.method() == "HEAD"
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender, bounded};
+use async_channel::{Receiver, Sender};
 use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats, Shutdown, shared};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     net::Net,
     pipe::{End, Script},
     sim::Sim,
-    site::{request, send},
+    site::{request, send, serve_until_closed},
 };
 
 /// A server on which `/chat` is authorized, and `/free` and the page `/page` are not.
@@ -42,12 +42,7 @@ impl Gatekeeper {
             .websocket("/free", Echo)
             .get("/page", |_| Reply::html("page"));
         let stats = server.stats();
-        let (stop, stopped) = bounded(1);
-        let (ended, outcome) = bounded(1);
-        sim.spawn(async move {
-            let shutdown = async { while stopped.recv().await.is_ok() {} };
-            ended.try_send(server.serve_until(shutdown).await).unwrap();
-        });
+        let (stop, outcome) = serve_until_closed(sim, server);
         sim.run(sim.settle());
         Self { net, stats, log, stop, outcome }
     }

@@ -1,9 +1,11 @@
 //! [`RouteServer`]: a server in memory with a route.
 
-use async_channel::{Receiver, Sender, bounded};
-use prism_driver::{IntoRoute, Runtime, Server, ServerOptions, ServerStats, Shutdown};
+use async_channel::{Receiver, Sender};
+use prism_driver::{IntoRoute, Server, ServerOptions, ServerStats, Shutdown};
 
-use super::{http::shake_hands, net::Net, peer::Peer, pipe::Script, sim::Sim};
+use super::{
+    http::shake_hands, net::Net, peer::Peer, pipe::Script, sim::Sim, site::serve_until_closed,
+};
 
 /// A server whose route is at `/chat`, the path of [`shake_hands`].
 pub struct RouteServer {
@@ -27,13 +29,7 @@ impl RouteServer {
         let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
         let server = bound.options(options).websocket("/chat", route);
         let stats = server.stats();
-        let (stop, stopped) = bounded::<()>(1);
-        let (tell, outcome) = bounded(1);
-        sim.spawn(async move {
-            let shutdown = async { while stopped.recv().await.is_ok() {} };
-            // Not every test needs it.
-            let _ = tell.try_send(server.serve_until(shutdown).await);
-        });
+        let (stop, outcome) = serve_until_closed(sim, server);
         Self { net, stats, stop, outcome }
     }
 

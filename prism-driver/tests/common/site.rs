@@ -1,7 +1,8 @@
 //! Servers in memory, and requests to them by hand.
 
+use async_channel::{Receiver, Sender, bounded};
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Runtime, Server};
+use prism_driver::{Runtime, Server, Shutdown};
 
 use super::{
     http::{REQUEST, read_head},
@@ -17,6 +18,18 @@ pub fn start(sim: &Sim, set: impl FnOnce(Server<Net>) -> Server<Net>) -> Net {
     sim.spawn(set(bound).serve());
     sim.run(sim.settle());
     net
+}
+
+/// Runs a server until the returned sender is closed. Returns how the shutdown ended as well.
+pub fn serve_until_closed(sim: &Sim, server: Server<Net>) -> (Sender<()>, Receiver<Shutdown>) {
+    let (stop, stopped) = bounded::<()>(1);
+    let (ended, outcome) = bounded(1);
+    sim.spawn(async move {
+        let shutdown = async { while stopped.recv().await.is_ok() {} };
+        // Not every test needs it.
+        let _ = ended.try_send(server.serve_until(shutdown).await);
+    });
+    (stop, outcome)
 }
 
 /// Returns an upgrade request for this target.
