@@ -31,7 +31,7 @@
 
 use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
 
-use prism_core::{CloseCode, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
+use prism_core::{CloseCode, CloseFrame, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
 
 use crate::{
     connection::{Connection, batch::InBatches, owned::Owned, request_info::RequestInfo},
@@ -164,11 +164,13 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         self.read_buffer.begin_turn();
         loop {
             if self.read_buffer.is_turn_over() {
-                self.read_buffer.begin_turn();
-                let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
-                driver.pause(&mut self.read_buffer).await?;
+                self.read_more().await?;
             }
-            if self.connection.outbox().has_signals() {
+            let connection = &*self.connection;
+            if connection.outbox().has_signals() {
+                if connection.outbox().is_closed_by_us() {
+                    return self.read_close_frame().await;
+                }
                 self.wake_handler().await?;
             }
             let connection = &*self.connection;
@@ -178,45 +180,56 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
             };
             match event {
                 None => {
-                    if self.read_buffer.is_turn_over() {
-                        continue; // there may be more to parse
-                    }
-                    let driver = ConnectionDriver::new(connection, &mut self.deadlines);
-                    driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
+                    self.read_more().await?;
+                    continue;
                 }
                 Some(Event::Message(message)) => {
-                    // Once we have closed, the handler has no more use for messages.
-                    if !connection.outbox().is_closed_by_us() {
-                        let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
-                        let future =
-                            call(move || rate_limit.deliver(handler, connection, message))?;
-                        RunHandler::new(connection, &mut self.deadlines, future).await?;
-                    }
-                    self.read_buffer.count(turn::EVENT);
+                    let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
+                    let future = call(move || rate_limit.deliver(handler, connection, message))?;
+                    RunHandler::new(connection, &mut self.deadlines, future).await?;
                 }
                 Some(Event::Pong(payload)) => {
                     let now = self.deadlines.timer().now();
-                    let is_asked_for = connection.outbox().handle_pong(payload, now);
-                    if is_asked_for && !connection.outbox().is_closed_by_us() {
+                    if connection.outbox().handle_pong(payload, now) {
                         let handler = &mut self.handler;
                         let future = call(move || handler.on_pong(connection, payload))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
-                    self.read_buffer.count(turn::EVENT);
                 }
-                Some(event) => {
-                    let ours = connection.outbox().answer(&event);
-                    if let Event::Close(frame) = event {
-                        return Ok(match ours {
-                            Some((code, reason)) => Disconnect::Local { code, reason },
-                            None => {
-                                Disconnect::Peer { code: frame.code, reason: frame.reason.into() }
-                            }
-                        });
-                    }
-                    self.read_buffer.count(turn::EVENT);
-                }
+                Some(Event::Close(frame)) => return Ok(end_by_close_frame(connection, frame)),
+                Some(event) => connection.outbox().answer(&event),
             }
+            self.read_buffer.count(turn::EVENT);
+        }
+    }
+
+    /// Reads until the peer's close frame, after ours. The handler has no more use for messages.
+    async fn read_close_frame(&mut self) -> Result<Disconnect, Failure> {
+        loop {
+            let event = match self.read_buffer.received() {
+                Some(received) if !received.is_held() => self.inbound.receive(received)?,
+                _ => None,
+            };
+            match event {
+                None => self.read_more().await?,
+                Some(Event::Close(frame)) => {
+                    return Ok(end_by_close_frame(&self.connection, frame));
+                }
+                Some(_) => self.read_buffer.count(turn::EVENT),
+            }
+        }
+    }
+
+    /// Gives other tasks a turn if this turn is over. Otherwise waits until bytes have arrived, or until the
+    /// application wakes the handler.
+    async fn read_more(&mut self) -> Result<(), Failure> {
+        let Self { connection, deadlines, read_buffer, inbound, .. } = self;
+        let driver = ConnectionDriver::new(connection, deadlines);
+        if read_buffer.is_turn_over() {
+            read_buffer.begin_turn();
+            driver.pause(read_buffer).await
+        } else {
+            driver.fill(read_buffer, inbound).await
         }
     }
 
@@ -225,7 +238,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
     async fn wake_handler(&mut self) -> Result<(), Failure> {
         let Self { connection, deadlines, read_buffer, handler, .. } = self;
         let outbox = connection.outbox();
-        if !outbox.is_closed_by_us() && outbox.take_woken() {
+        if outbox.take_woken() {
             let future = call(|| handler.on_wake(connection))?;
             let mut running = pin!(RunHandler::new(connection, deadlines, future));
             poll_fn(|cx| {
@@ -296,6 +309,14 @@ impl<T: DeadlineTimer, L, H> RunningSession<T, L, H> {
             Failure::Protocol(error) => outbox.close_for_error(*error),
         }
         Disconnect::Failed(failure)
+    }
+}
+
+/// Answers the peer's close frame, and returns how the connection has ended: by our close frame, if we sent one first.
+fn end_by_close_frame(connection: &Connection, frame: CloseFrame<'_>) -> Disconnect {
+    match connection.outbox().answer_close(frame) {
+        Some((code, reason)) => Disconnect::Local { code, reason },
+        None => Disconnect::Peer { code: frame.code, reason: frame.reason.into() },
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use prism_core::{CloseCode, Event, ProtocolError};
+use prism_core::{CloseCode, CloseFrame, Event, ProtocolError};
 
 use crate::{
     error::Failure,
@@ -155,10 +155,15 @@ impl Outbox {
         Ok(Sleep::Until(due))
     }
 
-    /// Answers an event of the peer. Returns the code and reason that we closed with, if we did so first.
-    pub(crate) fn answer(&self, event: &Event<'_>) -> Option<(CloseCode, String)> {
+    /// Answers an event of the peer.
+    pub(crate) fn answer(&self, event: &Event<'_>) {
+        self.lock().encode(|outbound, out| outbound.answer(event, out));
+    }
+
+    /// Answers the peer's close frame. Returns the code and reason that we closed with, if we did so first.
+    pub(crate) fn answer_close(&self, frame: CloseFrame<'_>) -> Option<(CloseCode, String)> {
         let mut state = self.lock();
-        state.encode(|outbound, out| outbound.answer(event, out));
+        state.encode(|outbound, out| outbound.answer(&Event::Close(frame), out));
         let (code, reason) = state.cold.as_ref()?.closed_with.as_ref()?;
         Some((*code, reason.to_string()))
     }
