@@ -19,7 +19,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::runtime::Runtime;
 
 #[allow(dead_code, reason = "its `main` is not used")]
-#[path = "../prism-tokio/examples/with_axum.rs"]
+#[path = "../examples/with_axum.rs"]
 mod with_axum;
 
 /// Set in the server process.

@@ -218,3 +218,8 @@ pub use output::Output;
 pub use prepared::PreparedMessage;
 pub use state::{Role, State};
 pub use websocket::WebSocket;
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,17 +2,16 @@
 //! announced length takes no memory, and what is kept is a small multiple of what has arrived.
 //! The allocator counts.
 
-mod common;
-
 use allocation_counter::{AllocationInfo, measure};
 use bytes::{Buf, BytesMut};
-use common::{
-    frame::{Claim, Frame, KEY, masked},
-    machine::{limited, mask_keys, quiet},
-};
 use prism_core::{
     Accept, CloseCode, Config, Event, Header, Message, RecvBuffer, Reply, Role, ServerHandshake,
     WebSocket,
+};
+
+use crate::common::{
+    frame::{Claim, Frame, KEY, masked},
+    machine::{limited, mask_keys, quiet},
 };
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];

@@ -1,17 +1,14 @@
 //! RFC 6455 §5.2 does not mention reads: TCP may cut a stream anywhere. However the bytes arrive,
 //! whole, one by one, or cut anywhere, the events and the output are the same.
 
-mod common;
-#[path = "common/vectors.rs"]
-mod vectors;
-
-use common::{
-    Seen,
-    machine::{Machine, limited},
-};
 use prism_core::{RecvBuffer, State};
 use proptest::prelude::*;
-use vectors::{LIMIT, Vector, vectors};
+
+use crate::common::{
+    Seen,
+    machine::{Machine, limited},
+    vectors::{LIMIT, Vector, vectors},
+};
 
 /// Streams up to this length are cut everywhere; longer ones at both ends and in some places
 /// between.

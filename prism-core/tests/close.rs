@@ -1,15 +1,14 @@
 //! RFC 6455 §5.5.1 and §7: the close frame and the close handshake.
 
-mod common;
+use prism_core::{CloseCode, ProtocolError, SendError, State};
 
-use common::{
+use crate::common::{
     Seen, close, error,
     frame::Frame,
     machine::{Machine, assert_fails, limited, quiet},
     pair::Pair,
     ping, text,
 };
-use prism_core::{CloseCode, ProtocolError, SendError, State};
 
 fn pair() -> Pair {
     Pair::new(&quiet())

@@ -1,17 +1,16 @@
 //! RFC 6455 §7.1.1: whether the peer finishes closing. The test sets the time.
 
-mod common;
-
 use core::time::Duration;
 
 use bytes::Buf;
-use common::{
+use prism_core::{CloseCode, ProtocolError, Role, State};
+
+use crate::common::{
     clock::{ROLES, config, pings, s, started},
     close, error,
     frame::Frame,
     pair::Pair,
 };
-use prism_core::{CloseCode, ProtocolError, Role, State};
 
 #[test]
 fn an_unanswered_close_is_given_up_at_the_close_timeout() {

@@ -1,17 +1,16 @@
 //! RFC 6455 §5.5: control frames, ping and pong.
 
-mod common;
-
 use std::time::Duration;
 
 use bytes::Buf;
-use common::{
+use prism_core::{CloseCode, ProtocolError, Role, SendError};
+
+use crate::common::{
     frame::{Claim, Frame, PING, PONG},
     machine::{Machine, assert_fails, quiet},
     pair::Pair,
     ping, pong,
 };
-use prism_core::{CloseCode, ProtocolError, Role, SendError};
 
 #[test]
 fn a_ping_is_answered_with_its_payload() {

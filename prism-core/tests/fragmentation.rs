@@ -1,14 +1,13 @@
 //! RFC 6455 §5.4: fragmented messages.
 
-mod common;
+use prism_core::{Config, ProtocolError, Role};
 
-use common::{
+use crate::common::{
     Seen, binary,
     frame::Frame,
     machine::{Machine, assert_fails, quiet},
     ping, pong, text,
 };
-use prism_core::{Config, ProtocolError, Role};
 
 #[test]
 fn fragments_are_joined_into_one_message() {
@@ -68,7 +67,7 @@ fn a_close_frame_between_fragments_discards_the_message() {
     for mut machine in Machine::both() {
         let frames =
             [Frame::text("a").unfinished(), Frame::close(1001, "tired"), Frame::continuation("b")];
-        assert_eq!(machine.receive_frames(frames), [common::close(1001, "tired")]);
+        assert_eq!(machine.receive_frames(frames), [crate::common::close(1001, "tired")]);
         assert_eq!(machine.sent(), [Frame::close(1001, "tired")]);
     }
 }

@@ -1,15 +1,14 @@
 //! RFC 6455 §5.2: the frame, its length, its reserved bits, its opcode.
 
-mod common;
-
 use bytes::BytesMut;
-use common::{
+use prism_core::{Config, Message, Outbound, ProtocolError, Role, SendError};
+
+use crate::common::{
     binary,
     frame::{BINARY, Claim, Frame},
     machine::{Machine, assert_fails, mask_keys},
     ping, pong, text,
 };
-use prism_core::{Config, Message, Outbound, ProtocolError, Role, SendError};
 
 /// Lengths around each change of form.
 const EDGES: [usize; 10] = [0, 1, 124, 125, 126, 127, 128, 65_535, 65_536, 65_537];
@@ -128,7 +127,7 @@ fn any_reserved_bit_in_any_frame_is_refused() {
         ];
         for frames in frames {
             for mut machine in Machine::both() {
-                let wire = common::frame::encode_all(machine.peer(), frames.clone());
+                let wire = crate::common::frame::encode_all(machine.peer(), frames.clone());
                 assert_fails(&mut machine, &wire, ProtocolError::ReservedBits);
             }
         }
@@ -198,5 +197,5 @@ fn a_sent_message_has_the_kind_that_the_caller_chose() {
 #[should_panic(expected = "in its shortest form")]
 fn the_parser_of_the_tests_refuses_a_non_minimal_length() {
     let wire = Frame::new(BINARY, [1; 3]).claiming(Claim::Bits16(3)).encoded();
-    common::frame::sent_by(Role::Server, &wire);
+    crate::common::frame::sent_by(Role::Server, &wire);
 }

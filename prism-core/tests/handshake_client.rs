@@ -1,15 +1,14 @@
 //! RFC 6455 §4.1, and RFC 9110 and 9112 on responses: the client's side of the opening handshake.
 
-#[path = "common/answers.rs"]
-mod answers;
-mod common;
-
-use answers::{Ends, bad_answers, good_answers, plus, refusals};
 use bytes::BytesMut;
-use common::heads::head;
 use prism_core::{
     Accept, Answer, ClientHandshake, ClientRequest, Config, Event, HandshakeError, InvalidHeader,
     InvalidRequest, MaskKeys, Message, RecvBuffer, ServerHandshake,
+};
+
+use crate::common::{
+    answers::{Ends, bad_answers, good_answers, plus, refusals},
+    heads::head,
 };
 
 const NONCE: [u8; 16] = *b"the sample nonce";

@@ -1,16 +1,15 @@
 //! RFC 6455 §4.2, and RFC 9110 and 9112 on requests: the server's side of the opening handshake.
 
-mod common;
-#[path = "common/upgrades.rs"]
-mod upgrades;
-
 use bytes::BytesMut;
-use common::heads::head;
 use prism_core::{
     Accept, Config, Event, HandshakeError, InvalidHeader, Message, OwnedOffer, OwnedRequest,
     RecvBuffer, ServerHandshake, State,
 };
-use upgrades::{bad_requests, good_requests, plus};
+
+use crate::common::{
+    heads::head,
+    upgrades::{bad_requests, good_requests, plus},
+};
 
 const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\n\
                       Upgrade: websocket\r\n\

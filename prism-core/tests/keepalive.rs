@@ -1,10 +1,10 @@
 //! RFC 6455 §5.5.2: whether the peer is alive. The test sets the time.
 
-mod common;
-
 use core::time::Duration;
 
-use common::{
+use prism_core::{ProtocolError, Role, State};
+
+use crate::common::{
     Seen,
     clock::{ROLES, config, pings, s, started},
     error,
@@ -13,7 +13,6 @@ use common::{
     pair::Pair,
     ping, pong, text,
 };
-use prism_core::{ProtocolError, Role, State};
 
 #[test]
 fn a_deadline_starts_with_the_first_handle_timeout() {

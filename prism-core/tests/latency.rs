@@ -1,11 +1,11 @@
 //! How long the peer takes to answer the keepalive's pings (RFC 6455 §5.5.2, RFC 6298 §2). The test
 //! sets the time.
 
-mod common;
-
 use core::time::Duration;
 
-use common::{
+use prism_core::{CloseCode, Latency, Outbound, Role, WebSocket};
+
+use crate::common::{
     Seen,
     clock::{ROLES, config, s, started},
     frame::{Frame, PING},
@@ -13,7 +13,6 @@ use common::{
     pair::Pair,
     pong,
 };
-use prism_core::{CloseCode, Latency, Outbound, Role, WebSocket};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -1,15 +1,14 @@
 //! RFC 6455 §10.4 and §7.4.1 (1009): how large a message may be, and what an announced length
 //! costs.
 
-mod common;
+use prism_core::{Config, ProtocolError, Role};
 
-use common::{
+use crate::common::{
     Seen, binary, error,
     frame::{Claim, Frame},
     machine::{Machine, assert_fails, limited},
     text,
 };
-use prism_core::{Config, ProtocolError, Role};
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 const LIMIT: usize = 1000;
@@ -109,7 +108,7 @@ fn control_frames_do_not_count_for_the_limit() {
             Frame::ping(&long),
             Frame::continuation("56789"),
         ]);
-        assert_eq!(seen, [common::ping(long), text("0123456789")]);
+        assert_eq!(seen, [crate::common::ping(long), text("0123456789")]);
     }
 }
 

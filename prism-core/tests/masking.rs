@@ -1,15 +1,14 @@
 //! RFC 6455 §5.1 and §5.3: a client masks every frame with a new key, and a server masks none.
 
-mod common;
+use prism_core::{CloseCode, Config, MaskKeys, ProtocolError, WebSocket, apply_mask};
 
-use common::{
+use crate::common::{
     binary,
     frame::{Frame, masked, parse},
     machine::{Machine, assert_fails, quiet},
     pair::Pair,
     text,
 };
-use prism_core::{CloseCode, Config, MaskKeys, ProtocolError, WebSocket, apply_mask};
 
 fn one_of_each() -> [Frame; 6] {
     [

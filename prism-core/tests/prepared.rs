@@ -1,18 +1,17 @@
 //! Messages that are encoded once and sent to many connections (RFC 6455 §5), and outputs that keep
 //! such messages.
 
-mod common;
-
 use core::time::Duration;
 
 use bytes::BytesMut;
-use common::{
-    frame::{Frame, encode_all},
-    machine::{Machine, quiet},
-};
 use prism_core::{
     CloseCode, Message, Output, PreparedMessage, ProtocolError, RecvBuffer, Role, SendError,
     WebSocket,
+};
+
+use crate::common::{
+    frame::{Frame, encode_all},
+    machine::{Machine, quiet},
 };
 
 /// An output of the caller: it keeps prepared messages apart from its own bytes.
@@ -66,7 +65,7 @@ fn a_client_masks_a_prepared_message_with_a_new_key() {
     assert_ne!(wires[0], wires[1]);
     for wire in &mut wires {
         let mut server = Machine::server();
-        assert_eq!(server.receive(wire), [common::Seen::Text("the same".into())]);
+        assert_eq!(server.receive(wire), [crate::common::Seen::Text("the same".into())]);
     }
 }
 

@@ -1,16 +1,15 @@
 //! RFC 6455 §5 as properties: what is sent arrives, however it is cut, fragmented and mixed with
 //! control frames; and garbage ends a connection in an orderly way.
 
-mod common;
+use prism_core::{OwnedMessage, Role, State, apply_mask};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
-use common::{
+use crate::common::{
     Seen,
     frame::{Frame, encode_all, masked, parse, sent_by},
     machine::{Machine, limited, quiet},
     pair::Pair,
 };
-use prism_core::{OwnedMessage, Role, State, apply_mask};
-use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// A message of the application.
 fn message() -> impl Strategy<Value = OwnedMessage> {
@@ -59,7 +58,7 @@ fn fragmented(message: &OwnedMessage, cuts: &[Cut]) -> (Vec<Frame>, Vec<Seen>) {
         frames.push(frame.unfinished());
         if let Some(control) = control {
             let payload = control.payload.clone();
-            let is_ping = control.opcode() == common::frame::PING;
+            let is_ping = control.opcode() == crate::common::frame::PING;
             events.push(if is_ping { Seen::Ping(payload) } else { Seen::Pong(payload) });
             frames.push(control.clone());
         }
@@ -213,7 +212,7 @@ fn assert_orderly(role: Role, pieces: &[Vec<u8>]) {
     }
     let out = machine.out.clone();
     let sent = sent_by(role, &out);
-    let closes = sent.iter().filter(|frame| frame.opcode() == common::frame::CLOSE).count();
+    let closes = sent.iter().filter(|frame| frame.opcode() == crate::common::frame::CLOSE).count();
     assert_eq!(closes, usize::from(machine.state() != State::Open), "{sent:?}");
     assert!(closes == 0 || sent.last().is_some_and(|frame| frame.opcode() == 8), "{sent:?}");
     let told = sent.last().filter(|_| closes > 0).and_then(Frame::close_code);

@@ -1,9 +1,8 @@
 //! RFC 9110 and 9112: requests that are not for a WebSocket.
 
-mod common;
-
-use common::heads::head;
 use prism_core::{Config, HandshakeError, OwnedRequest, RecvBuffer, Request, ServerHandshake};
+
+use crate::common::heads::head;
 
 /// Reads a request in these pieces. Returns its method, target, path and host.
 fn read<'a>(

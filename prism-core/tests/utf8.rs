@@ -1,15 +1,14 @@
 //! RFC 6455 §8.1: text is UTF-8, wherever it is cut, and invalid text fails at its first wrong
 //! byte.
 
-mod common;
+use prism_core::{ProtocolError, Role};
 
-use common::{
+use crate::common::{
     Seen, binary, error,
     frame::{Frame, TEXT, masked},
     machine::{Machine, assert_fails},
     text,
 };
-use prism_core::{ProtocolError, Role};
 
 const INVALID: Seen = error(ProtocolError::InvalidUtf8);
 
@@ -280,7 +279,7 @@ fn one_wrong_byte_anywhere_in_long_text_is_refused() {
     for at in 0..long.len() {
         let mut bytes = long.clone().into_bytes();
         bytes[at] = 0xff;
-        let mut server = Machine::new(Role::Server, &common::machine::quiet());
+        let mut server = Machine::new(Role::Server, &crate::common::machine::quiet());
         assert_eq!(server.receive_frames([Frame::text(&bytes)]), [INVALID], "at {at}");
     }
 }

@@ -1,16 +1,15 @@
 //! RFC 6455 §7.1.5: the peer's close frame says how a connection ended, even if a write failed
 //! before that frame was read.
 
-mod common;
+use prism_core::{CloseCode, ProtocolError, SendError, State};
 
-use common::{
+use crate::common::{
     clock::{ROLES, s, started},
     close,
     frame::Frame,
     machine::Machine,
     ping, text,
 };
-use prism_core::{CloseCode, ProtocolError, SendError, State};
 
 #[test]
 fn after_a_failed_write_messages_are_still_received() {

@@ -1,21 +1,20 @@
 //! `Connection::abort`: ends a connection at once, without a closing handshake.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+    SendError,
+};
+
+use crate::common::{
     close, handed_out,
     handlers::{Log, Recorder},
     peer::Seen,
     s, serve,
     sim::Sim,
     stuck, text,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
-    SendError,
 };
 
 fn is_aborted(reason: &Disconnect) -> bool {

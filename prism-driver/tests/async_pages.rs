@@ -1,10 +1,11 @@
 //! Pages whose functions return futures.
 
-mod common;
-
 use std::io::ErrorKind;
 
-use common::{
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
+
+use crate::common::{
     handlers::{Echo, Log},
     http::{read_to_end, shake_hands},
     ms,
@@ -14,8 +15,6 @@ use common::{
     sim::Sim,
     site::{request, send, start},
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
 
 struct Site {
     net: Net,

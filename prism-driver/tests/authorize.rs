@@ -1,10 +1,11 @@
 //! `authorize` over time: its deadline, peers that leave meanwhile, and what peers send before they are answered.
 
-mod common;
-
 use std::io::ErrorKind;
 
-use common::{
+use futures_lite::AsyncWriteExt;
+use prism_driver::{IntoRoute, Options, Reply, Request, Runtime, shared};
+
+use crate::common::{
     gatekeeper::Gatekeeper,
     handlers::{Echo, Log, MessageLog},
     http::{read_head, read_to_end},
@@ -17,8 +18,6 @@ use common::{
     site::{request, send, start},
     text,
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{IntoRoute, Options, Reply, Request, Runtime, shared};
 
 // ---- the deadline
 

@@ -1,9 +1,10 @@
 //! `max_authorizations`: how many authorizations run at once, and that those that run or wait neither hold up nor
 //! evict others.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
 
-use common::{
+use crate::common::{
     gatekeeper::Gatekeeper,
     handlers::Echo,
     http::{read_head, read_to_end, shake_hands},
@@ -13,8 +14,6 @@ use common::{
     sim::Sim,
     site::{request, send, start},
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
 
 async fn opens(io: &mut End) {
     let head = read_head(io).await;

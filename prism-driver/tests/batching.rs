@@ -1,9 +1,9 @@
 //! Batching and back-pressure: the answers to one read leave in one write, a full outbox makes
 //! progress, and nothing is read while a handler runs.
 
-mod common;
+use prism_driver::{Connection, Handler, Message, Options, TrySendError};
 
-use common::{
+use crate::common::{
     binary, handed_out,
     handlers::{Echo, Recorder},
     peer::Seen,
@@ -11,7 +11,6 @@ use common::{
     sim::Sim,
     text,
 };
-use prism_driver::{Connection, Handler, Message, Options, TrySendError};
 
 #[test]
 fn answers_to_messages_from_one_read_leave_in_one_write() {

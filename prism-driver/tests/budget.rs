@@ -1,8 +1,6 @@
 //! `max_buffered`: the total that a server buffers for its peers is bounded. Beyond it, the connection
 //! that has been stalled for longest is evicted.
 
-mod common;
-
 use std::{
     pin::pin,
     sync::{
@@ -13,7 +11,13 @@ use std::{
 
 use async_channel::{Receiver, Sender, bounded, unbounded};
 use bytes::Bytes;
-use common::{
+use futures_lite::{AsyncWriteExt, future::poll_once};
+use prism_driver::{
+    Connection, Disconnect, Handler, Message, PreparedMessage, ProtocolError, Runtime, SendError,
+    Server, ServerOptions, ServerStats, WhenSlow,
+};
+
+use crate::common::{
     binary,
     handlers::Log,
     http::{REQUEST, read_head},
@@ -23,11 +27,6 @@ use common::{
     s,
     sim::Sim,
     text,
-};
-use futures_lite::{AsyncWriteExt, future::poll_once};
-use prism_driver::{
-    Connection, Disconnect, Handler, Message, PreparedMessage, ProtocolError, Runtime, SendError,
-    Server, ServerOptions, ServerStats, WhenSlow,
 };
 
 const EVICTED: &str = "evicted: the server held too much for peers that do not read";

@@ -1,13 +1,16 @@
 //! An idle connection holds no buffer, whatever has passed through it. The allocator counts the
 //! bytes, in one thread, so that only our own allocations count.
 
-mod common;
-
 use std::{future::pending, sync::Arc};
 
 use allocation_counter::measure;
 use async_channel::{Sender, bounded};
-use common::{
+use futures_lite::AsyncWriteExt;
+use prism_driver::{
+    Connection, ConnectionHandler, Handler, Message, Options, Rate, Runtime, Server,
+};
+
+use crate::common::{
     handed_out,
     handlers::Echo,
     http::{REQUEST, read_to_end},
@@ -16,10 +19,6 @@ use common::{
     pipe::{End, Script},
     serve, serve_handshake,
     sim::Sim,
-};
-use futures_lite::AsyncWriteExt;
-use prism_driver::{
-    Connection, ConnectionHandler, Handler, Message, Options, Rate, Runtime, Server,
 };
 
 const CONNECTIONS: i64 = 50;

@@ -1,12 +1,13 @@
 //! Futures of connections and sockets, dropped at every point: nothing is lost or sent twice, and no
 //! other task is kept waiting.
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 
 use async_channel::bounded;
-use common::{
+use futures_util::{Sink, SinkExt, StreamExt};
+use prism_driver::{CloseCode, Disconnect, OwnedMessage, Runtime, SendError, SendHalf, Socket};
+
+use crate::common::{
     cancellation::at_each_step,
     handlers::Log,
     ms,
@@ -15,8 +16,6 @@ use common::{
     sim::Sim,
     sockets::{connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
-use futures_util::{Sink, SinkExt, StreamExt};
-use prism_driver::{CloseCode, Disconnect, OwnedMessage, Runtime, SendError, SendHalf, Socket};
 
 /// Returns a client whose server takes nothing for a second, and then less than a frame at a time, and
 /// the log of what the server receives.

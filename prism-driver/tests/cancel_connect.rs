@@ -1,11 +1,15 @@
 //! Connecting, dropped at every point: no attempt, transport or task is left behind.
 
-mod common;
-
 use std::time::Duration;
 
 use async_channel::bounded;
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    AdaptStream, Client, ConnectError, Disconnect, Failure, Network, Options, Runtime, SendError,
+    Socket, Transport, serve_stream,
+};
+
+use crate::common::{
     cancellation::at_each_step,
     handlers::Echo,
     ms,
@@ -16,11 +20,6 @@ use common::{
     s, serve_handshake,
     sim::{Sim, Sleep},
     sockets::owned,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    AdaptStream, Client, ConnectError, Disconnect, Failure, Network, Options, Runtime, SendError,
-    Socket, Transport, serve_stream,
 };
 
 const SERVER: &str = "[::2]:80";

@@ -1,12 +1,13 @@
 //! Servers, dropped at every point: no more connections are accepted, and those that were accepted go
 //! on, or go on closing.
 
-mod common;
-
 use std::{cell::Cell, future::pending, pin::pin, time::Duration};
 
 use async_channel::{Receiver, Sender, unbounded};
-use common::{
+use futures_lite::future::{or, poll_once, zip};
+use prism_driver::{Connection, Disconnect, Handler, Message, Runtime, Server, Socket};
+
+use crate::common::{
     cancellation::at_each_step,
     handlers::Log,
     ms,
@@ -15,8 +16,6 @@ use common::{
     sim::Sim,
     sockets::{client, owned},
 };
-use futures_lite::future::{or, poll_once, zip};
-use prism_driver::{Connection, Disconnect, Handler, Message, Runtime, Server, Socket};
 
 /// Sends each message back after a while, and logs how the connection ended.
 struct SlowEcho(Sim, Log);

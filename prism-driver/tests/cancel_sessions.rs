@@ -1,12 +1,16 @@
 //! Connections that live in a future of the caller, dropped at every point: the connection is over, its
 //! transport is closed, and every waiter is reports.
 
-mod common;
-
 use std::sync::{Arc, OnceLock};
 
 use async_channel::{Receiver, Sender, unbounded};
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Client, CloseCode, Connection, Disconnect, Handler, Message, Options, Runtime, SendError,
+    serve_stream, serve_upgraded,
+};
+
+use crate::common::{
     cancellation::{CancelPoint, at_each_step},
     handlers::MessageLog,
     ms,
@@ -16,11 +20,6 @@ use common::{
     s,
     sim::Sim,
     sockets::client,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    Client, CloseCode, Connection, Disconnect, Handler, Message, Options, Runtime, SendError,
-    serve_stream, serve_upgraded,
 };
 
 // ---- a connection with waiters

@@ -1,20 +1,19 @@
 //! The client: its handshake, and its socket with `send` and `recv`.
 
-mod common;
-
 use async_channel::Receiver;
-use common::{
+use futures_lite::{AsyncWriteExt, future::poll_once};
+use prism_driver::{
+    Client, CloseCode, ConnectError, Disconnect, Failure, Options, OwnedMessage, ProtocolError,
+    Runtime, SendError, Socket,
+};
+
+use crate::common::{
     handlers::{Echo, HandOut, Recorder},
     http::{read_head, read_to_end},
     pipe::{End, pipe},
     s, serve_handshake,
     sim::Sim,
     sockets::{client, connected, connected_to, owned},
-};
-use futures_lite::{AsyncWriteExt, future::poll_once};
-use prism_driver::{
-    Client, CloseCode, ConnectError, Disconnect, Failure, Options, OwnedMessage, ProtocolError,
-    Runtime, SendError, Socket,
 };
 
 // ---- a socket

@@ -1,15 +1,19 @@
 //! Clients that run a handler: in a task of its own, or in the future that connects. Each takes a handler
 //! of either kind.
 
-mod common;
-
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Wake, Waker},
 };
 
-use common::{
+use futures_lite::future::{poll_once, zip};
+use prism_driver::{
+    Client, CloseCode, ConnectError, Connection, ConnectionHandler, ConnectionTask, Disconnect,
+    Failure, Handler, Message, Network, Options, Runtime, SendError, serve_stream, serve_upgraded,
+};
+
+use crate::common::{
     handlers::{Echo, HandOut, Log, MessageLog, Recorder},
     http::shake_hands,
     kept_tasks::KeptTasks,
@@ -20,11 +24,6 @@ use common::{
     s, serve_handshake,
     sim::Sim,
     sockets::client,
-};
-use futures_lite::future::{poll_once, zip};
-use prism_driver::{
-    Client, CloseCode, ConnectError, Connection, ConnectionHandler, ConnectionTask, Disconnect,
-    Failure, Handler, Message, Network, Options, Runtime, SendError, serve_stream, serve_upgraded,
 };
 
 /// Counts the messages of its connection, and logs how that ends.

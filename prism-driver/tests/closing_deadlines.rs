@@ -1,14 +1,13 @@
 //! The deadlines of a connection that closes: the close timeout, also while bytes wait to be written or read,
 //! and the minimum write rate after the peer's end.
 
-mod common;
+use futures_lite::{AsyncWriteExt, future::or};
+use prism_driver::{CloseCode, Options, ProtocolError, Runtime};
 
-use common::{
+use crate::common::{
     close, handlers::Recorder, ms, peer::Seen, pipe::Script, protocol_error, quiet, quiet_at_rate,
     s, serve, sim::Sim, text,
 };
-use futures_lite::{AsyncWriteExt, future::or};
-use prism_driver::{CloseCode, Options, ProtocolError, Runtime};
 
 #[test]
 fn an_unanswered_close_frame_ends_at_the_close_timeout() {

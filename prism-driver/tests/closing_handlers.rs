@@ -1,15 +1,14 @@
 //! Handlers that close and then wait for the end, or never return: the close timeout still applies, and
 //! the transport is dropped.
 
-mod common;
-
 use async_channel::{Receiver, Sender, bounded};
-use common::{
-    close, handlers::Log, http::shake_hands, ms, net::Net, peer::Seen, s, serve, sim::Sim, text,
-};
 use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
     Server,
+};
+
+use crate::common::{
+    close, handlers::Log, http::shake_hands, ms, net::Net, peer::Seen, s, serve, sim::Sim, text,
 };
 
 /// Closes and waits for the end in the callback, or at the message, that `when` names.

@@ -1,14 +1,18 @@
 //! Handlers of a single connection, which a route's function makes: what the function sees, what becomes
 //! of the handler, and what both cost.
 
-mod common;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Authorized, Connection, ConnectionHandler, Disconnect, IntoRoute, Message, Options, Request,
+    Runtime, per_connection, serve_upgraded,
+};
+
+use crate::common::{
     close,
     handlers::{DropLog, Echo, Log, Recorder},
     kinds::Each,
@@ -19,11 +23,6 @@ use common::{
     s, serve,
     sim::Sim,
     text,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    Authorized, Connection, ConnectionHandler, Disconnect, IntoRoute, Message, Options, Request,
-    Runtime, per_connection, serve_upgraded,
 };
 
 /// Counts the messages of its connection.

@@ -1,11 +1,14 @@
 //! The contract of handlers, rules 3 to 6: how a connection ends. The name of each test begins with the
 //! number of its rule.
 
-mod common;
-
 use std::io;
 
-use common::{
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+    SendError, TrySendError,
+};
+
+use crate::common::{
     close,
     handlers::{DropLog, Log, Recorder},
     kinds::{Kind, on_both_kinds},
@@ -14,10 +17,6 @@ use common::{
     s,
     sim::Sim,
     text,
-};
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
-    SendError, TrySendError,
 };
 
 // ---- 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason.

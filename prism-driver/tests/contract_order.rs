@@ -1,15 +1,14 @@
 //! The contract of handlers, rules 1, 2, 6 and 8: what runs when. The name of each test begins with the
 //! number of its rule.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{
-    close, handed_out, handlers::Recorder, kinds::on_both_kinds, peer::Seen, s, sim::Sim, text,
-};
 use futures_lite::future::poll_once;
 use prism_driver::{Disconnect, Failure, Options, Runtime};
+
+use crate::common::{
+    close, handed_out, handlers::Recorder, kinds::on_both_kinds, peer::Seen, s, sim::Sim, text,
+};
 
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 

@@ -1,19 +1,18 @@
 //! The contract of handlers, rules 7 and 9: what waits to be sent. The name of each test begins with the
 //! number of its rule.
 
-mod common;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
+
+use crate::common::{
     handed_out, handlers::HandOut, kinds::on_both_kinds, peer::Seen, serve_handshake, sim::Sim,
     text,
 };
-use futures_lite::future::poll_once;
-use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
 
 // ---- 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
 // ----    everywhere.

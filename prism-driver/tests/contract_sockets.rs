@@ -1,8 +1,6 @@
 //! The contract of the sockets of routes, rules 2 and 4 to 6: what is received, and how a connection
 //! ends. The name of each test begins with the number of its rule.
 
-mod common;
-
 use std::{
     future::poll_fn,
     io,
@@ -10,7 +8,10 @@ use std::{
 };
 
 use async_channel::{Receiver, unbounded};
-use common::{
+use futures_util::StreamExt;
+use prism_driver::{CloseCode, OwnedMessage, Runtime, SendError, ServerOptions, Socket, socket};
+
+use crate::common::{
     close,
     handlers::{DropLog, Log},
     peer::Seen,
@@ -19,8 +20,6 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_util::StreamExt;
-use prism_driver::{CloseCode, OwnedMessage, Runtime, SendError, ServerOptions, Socket, socket};
 
 /// Returns the text of a message.
 fn text_of(message: &OwnedMessage) -> String {

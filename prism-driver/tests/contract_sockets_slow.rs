@@ -2,29 +2,27 @@
 //! each test begins with the number of its rule. Also what a socket knows, and how a server that shuts
 //! down waits for it.
 
-mod common;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
 use async_channel::{Receiver, Sender, unbounded};
-use common::{
-    close,
-    peer::{Peer, Seen},
-    routes::RouteServer,
-    s,
-    sim::Sim,
-    text,
-};
 use futures_lite::future::{or, poll_once, yield_now};
 use prism_driver::{
     Authorized, CloseCode, Connection, Options, OwnedMessage, Request, Route, Runtime, SendError,
     Socket, TrySendError, socket,
 };
 
-use crate::common::net::Net;
+use crate::common::{
+    close,
+    net::Net,
+    peer::{Peer, Seen},
+    routes::RouteServer,
+    s,
+    sim::Sim,
+    text,
+};
 
 /// Returns a route whose function receives one message each time that the gate opens, and sends it back.
 fn gated_echo(gate: Receiver<()>) -> Route<Net> {

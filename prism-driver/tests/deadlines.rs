@@ -1,9 +1,13 @@
 //! The deadlines of an open connection: keepalive and write timeout.
 
-mod common;
-
 use async_channel::{Receiver, bounded};
-use common::{
+use futures_lite::future::or;
+use prism_driver::{
+    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
+};
+use std::time::Duration;
+
+use crate::common::{
     binary, close,
     handlers::{Echo, Recorder},
     http::shake_hands,
@@ -12,11 +16,6 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_lite::future::or;
-use prism_driver::{
-    Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
-};
-use std::time::Duration;
 
 // ---- keepalive
 

@@ -1,11 +1,14 @@
 //! Connecting to a host name: which address is tried when, which attempt wins, and how failures are
 //! reported (RFC 8305, "Happy Eyeballs").
 
-mod common;
-
 use std::{io, net::SocketAddr, time::Duration};
 
-use common::{
+use prism_driver::{
+    Client, ClientOptions, ConnectError, Connection, Disconnect, Handler, Message, Options,
+    Runtime, Socket, serve_stream,
+};
+
+use crate::common::{
     ms,
     net::{
         Net,
@@ -14,10 +17,6 @@ use common::{
     s,
     sim::Sim,
     sockets::owned,
-};
-use prism_driver::{
-    Client, ClientOptions, ConnectError, Connection, Disconnect, Handler, Message, Options,
-    Runtime, Socket, serve_stream,
 };
 
 const AT_ONCE: Duration = Duration::ZERO;

@@ -1,16 +1,15 @@
 //! One read may return ten thousand messages, or as many fragments. Each poll handles only a bounded
 //! number of them, so that other tasks run.
 
-mod common;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use common::{binary, handed_out, peer::Peer, pipe::pipe, sim::Sim};
 use futures_lite::future::poll_once;
 use prism_driver::{Connection, Handler, Message, Options, serve_upgraded};
+
+use crate::common::{binary, handed_out, peer::Peer, pipe::pipe, sim::Sim};
 
 #[derive(Default)]
 struct Count(AtomicUsize);

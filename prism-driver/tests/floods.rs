@@ -1,10 +1,10 @@
 //! A peer that never stops sending, so that there is always something to read: all deadlines still
 //! apply, other tasks run, and the peer can be written to.
 
-mod common;
-
 use async_channel::Receiver;
-use common::{
+use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, ProtocolError, Runtime};
+
+use crate::common::{
     close,
     flood::FloodTransport,
     handlers::HandOut,
@@ -14,7 +14,6 @@ use common::{
     sim::Sim,
     text,
 };
-use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, ProtocolError, Runtime};
 
 fn open_flood(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
     let (server, client, script) = pipe();

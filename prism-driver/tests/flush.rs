@@ -1,14 +1,13 @@
 //! Flushing a connection: it completes once all accepted messages have been written to the transport,
 //! and fails when that cannot happen any more.
 
-mod common;
-
 use std::{io, pin::pin};
 
 use async_channel::{Receiver, unbounded};
-use common::{peer::Peer, pipe::Script, s, sim::Sim, text};
 use futures_lite::future::poll_once;
 use prism_driver::{CloseCode, Connection, Runtime, SendError};
+
+use crate::common::{peer::Peer, pipe::Script, s, sim::Sim, text};
 
 const MARK: usize = 1_000;
 
@@ -17,7 +16,7 @@ const FRAME: usize = 2 + 10;
 
 /// A connection whose peer takes nothing yet.
 fn stuck(sim: &Sim) -> (Peer, Script, Connection) {
-    let (peer, script, _, connection) = common::stuck(sim, MARK);
+    let (peer, script, _, connection) = crate::common::stuck(sim, MARK);
     (peer, script, connection)
 }
 

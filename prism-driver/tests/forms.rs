@@ -1,6 +1,5 @@
 //! The forms in which a message can be sent, and large messages that are kept instead of copied.
 
-mod common;
 #[macro_use]
 #[path = "common/forms.rs"]
 mod every_form;
@@ -9,18 +8,19 @@ use std::{borrow::Cow, thread};
 
 use allocation_counter::measure;
 use bytes::{Bytes, BytesMut};
-use common::{
+use futures_lite::future::{poll_once, zip};
+use prism_driver::{
+    Client, CloseCode, Connection, Message, Options, Outgoing, OwnedMessage, PreparedMessage,
+    SendError, Sending, TrySendError, WhenSlow,
+};
+
+use crate::common::{
     binary, handed_out,
     handlers::{HandOut, MessageLog},
     peer::Seen,
     serve, serve_handshake,
     sim::Sim,
     stuck, text,
-};
-use futures_lite::future::{poll_once, zip};
-use prism_driver::{
-    Client, CloseCode, Connection, Message, Options, Outgoing, OwnedMessage, PreparedMessage,
-    SendError, Sending, TrySendError, WhenSlow,
 };
 
 /// From messages that are copied to those that are kept, with every length of a header.

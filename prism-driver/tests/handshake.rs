@@ -1,9 +1,10 @@
 //! The server's opening handshake: its answers, its timeout, and what a handler learns about the
 //! request.
 
-mod common;
+use futures_lite::{AsyncWriteExt, future::or};
+use prism_driver::{AcceptError, Connection, Disconnect, Handler, Message, Options, Runtime};
 
-use common::{
+use crate::common::{
     close,
     handlers::{Echo, Log, Recorder},
     http::{ACCEPT, REQUEST, read_head, read_to_end, shake_hands},
@@ -13,8 +14,6 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_lite::{AsyncWriteExt, future::or};
-use prism_driver::{AcceptError, Connection, Disconnect, Handler, Message, Options, Runtime};
 
 /// Sends one byte per second for as long as the server takes them.
 async fn drip(sim: &Sim, io: &mut End, bytes: &[u8]) {

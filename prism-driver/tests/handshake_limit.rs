@@ -1,9 +1,10 @@
 //! `max_handshakes`: handshakes that never finish cannot block new clients, and each handshake has at
 //! least 250 ms before it can be evicted.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Runtime, Server, ServerOptions, ServerStats};
 
-use common::{
+use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_head, read_to_end, shake_hands},
     ms,
@@ -13,8 +14,6 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{Runtime, Server, ServerOptions, ServerStats};
 
 /// Starts a server with this limit on handshakes.
 fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {

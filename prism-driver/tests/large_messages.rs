@@ -1,10 +1,10 @@
 //! A large payload is written to the transport without a copy, and keeps its place in the order.
 
-mod common;
-
 use std::io::ErrorKind::HostUnreachable;
 
-use common::{
+use prism_driver::Options;
+
+use crate::common::{
     binary, close, handed_out,
     handlers::{Echo, HandOut},
     io_error,
@@ -13,7 +13,6 @@ use common::{
     sim::Sim,
     text,
 };
-use prism_driver::Options;
 
 const LARGE: usize = 100_000;
 

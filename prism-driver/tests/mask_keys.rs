@@ -1,20 +1,19 @@
 //! RFC 6455 §5.3 and §10.3: a client's mask keys are fresh and unpredictable, and so are its handshake
 //! keys. The tests look at the bytes that a client sends.
 
-mod common;
-
 use std::collections::HashSet;
 
 use async_channel::bounded;
-use common::{
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_core::accept_key;
+use prism_driver::Runtime;
+
+use crate::common::{
     http::read_head,
     pipe::{End, pipe},
     sim::Sim,
     sockets::client,
 };
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_core::accept_key;
-use prism_driver::Runtime;
 
 const CONNECTIONS: usize = 200;
 const FRAMES: usize = 100;

@@ -1,9 +1,13 @@
 //! `message_rate`: a peer that sends faster has to wait, but loses neither a message nor its connection.
 
-mod common;
-
 use async_channel::{Receiver, bounded};
-use common::{
+use futures_lite::future::or;
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Handler, Message, Options, ProtocolError, Rate, Runtime,
+    Server,
+};
+
+use crate::common::{
     close,
     handlers::Log,
     http::shake_hands,
@@ -13,11 +17,6 @@ use common::{
     pipe::Script,
     s, serve, serve_handshake,
     sim::Sim,
-};
-use futures_lite::future::or;
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Handler, Message, Options, ProtocolError, Rate, Runtime,
-    Server,
 };
 
 /// Logs each message, and when it was handled.

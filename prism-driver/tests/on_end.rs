@@ -1,18 +1,17 @@
 //! `Connection::on_end`: hooks run once a connection is over, however it ended.
 
-mod common;
-
 use std::io::ErrorKind::ConnectionReset;
 
-use common::{
+use futures_lite::future::{block_on, poll_once};
+use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
+
+use crate::common::{
     handed_out,
     handlers::{Log, Recorder},
     pipe::pipe,
     serve, serve_on,
     sim::Sim,
 };
-use futures_lite::future::{block_on, poll_once};
-use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
 
 /// A [`Recorder`] that adds two hooks to each connection.
 struct Hooked(Recorder, Log);

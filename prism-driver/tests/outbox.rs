@@ -1,10 +1,13 @@
 //! Sending from many tasks at once: every sender gets its turn, nothing is lost or sent twice, and a
 //! waiting sender is told when it waits in vain.
 
-mod common;
-
 use async_channel::{Receiver, unbounded};
-use common::{
+use futures_lite::future::{or, poll_once};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Options, Runtime, SendError, TrySendError, serve_upgraded,
+};
+
+use crate::common::{
     binary, close, handed_out,
     handlers::HandOut,
     peer::{Peer, Seen},
@@ -13,14 +16,10 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_lite::future::{or, poll_once};
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Options, Runtime, SendError, TrySendError, serve_upgraded,
-};
 
 /// A connection with a small mark whose peer takes nothing yet.
 fn stuck(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
-    common::stuck(sim, 100)
+    crate::common::stuck(sim, 100)
 }
 
 /// A number, padded so that only a few of these messages fit below the mark.

@@ -1,11 +1,12 @@
 //! Bytes with an owner, which an outbox keeps: the owner is dropped where its code may do anything.
 
-mod common;
-
 use std::{io::ErrorKind, sync::mpsc, thread, time::Duration};
 
 use bytes::Bytes;
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{Connection, Options, WhenSlow, hold_wakeups, serve_upgraded};
+
+use crate::common::{
     handed_out,
     handlers::HandOut,
     pipe::{Script, pipe},
@@ -13,8 +14,6 @@ use common::{
     sim::Sim,
     stuck,
 };
-use futures_lite::future::poll_once;
-use prism_driver::{Connection, Options, WhenSlow, hold_wakeups, serve_upgraded};
 
 /// Long enough to be kept.
 const LARGE: usize = 50_000;

@@ -1,10 +1,11 @@
 //! `max_pages`: pages that peers read slowly block neither handshakes nor other pages, and each page has
 //! at least five seconds before it can be evicted.
 
-mod common;
-
 use async_channel::{Receiver, Sender};
-use common::{
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_driver::{Reply, Runtime, Server, ServerOptions, ServerStats, Shutdown};
+
+use crate::common::{
     handlers::Echo,
     http::{read_head, read_to_end, shake_hands},
     ms,
@@ -14,8 +15,6 @@ use common::{
     sim::Sim,
     site::serve_until_closed,
 };
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use prism_driver::{Reply, Runtime, Server, ServerOptions, ServerStats, Shutdown};
 
 /// More than a pipe of 1,000 bytes holds.
 const LARGE: usize = 10_000;

@@ -1,8 +1,6 @@
 //! Plain HTTP answers that wait for a slow peer: how slowly they may be read, and how long their memory
 //! is held.
 
-mod common;
-
 use std::{
     sync::{
         Arc,
@@ -12,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
+use prism_driver::{Options, Reply, Runtime, Server, ServerStats};
+
+use crate::common::{
     http::{read_head, read_to_end},
     ms,
     net::Net,
@@ -20,8 +21,6 @@ use common::{
     s,
     sim::Sim,
 };
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
-use prism_driver::{Options, Reply, Runtime, Server, ServerStats};
 
 const LARGE: usize = 1 << 20;
 

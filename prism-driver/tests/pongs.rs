@@ -1,11 +1,13 @@
 //! Pongs: those that `on_pong` gets, and what the keepalive measures.
 
-mod common;
-
 use std::{io, time::Duration};
 
 use async_channel::{Receiver, Sender, unbounded};
-use common::{
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Handler, Latency, Message, Options, Runtime, TrySendError,
+};
+
+use crate::common::{
     close,
     handlers::{Echo, HandOut, Log},
     kinds::{Kind, on_both_kinds},
@@ -15,9 +17,6 @@ use common::{
     s, serve_handshake,
     sim::Sim,
     sockets::client,
-};
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Handler, Latency, Message, Options, Runtime, TrySendError,
 };
 
 /// Logs all calls, and hands its connection out. Obeys the payload `wait`, and panics at `panic`.

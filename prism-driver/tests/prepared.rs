@@ -1,8 +1,9 @@
 //! Prepared messages: encoded once, and shared by many connections.
 
-mod common;
+use futures_lite::future::poll_once;
+use prism_driver::{Client, CloseCode, Options, PreparedMessage, SendError, TrySendError};
 
-use common::{
+use crate::common::{
     binary, close, handed_out,
     handlers::{HandOut, MessageLog},
     peer::Seen,
@@ -10,8 +11,6 @@ use common::{
     sim::Sim,
     stuck, text,
 };
-use futures_lite::future::poll_once;
-use prism_driver::{Client, CloseCode, Options, PreparedMessage, SendError, TrySendError};
 
 /// Long enough to be shared instead of copied.
 const LONG: usize = 1000;

@@ -1,12 +1,13 @@
 //! A client whose server refuses the handshake: it returns the refusal at most a second after the status
 //! line, whatever happens to the body, the request and the transport.
 
-mod common;
-
 use std::io::ErrorKind;
 
 use async_channel::{Receiver, bounded};
-use common::{
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
+use prism_driver::{ConnectError, HandshakeError, Options, Refusal, Runtime, Socket};
+
+use crate::common::{
     http::{read_head, read_to_end},
     ms,
     pipe::{End, Script, pipe},
@@ -14,8 +15,6 @@ use common::{
     sim::Sim,
     sockets::client,
 };
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
-use prism_driver::{ConnectError, HandshakeError, Options, Refusal, Runtime, Socket};
 
 const UNAUTHORIZED: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\n";
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";

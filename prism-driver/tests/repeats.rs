@@ -2,10 +2,11 @@
 //! peer gets exactly what it was sent. The allocator counts the bytes, in one thread, so that only our
 //! own allocations count.
 
-mod common;
-
 use allocation_counter::measure;
-use common::{
+use fastrand::Rng;
+use prism_driver::{CloseCode, Connection, Handler, Message, Options, PreparedMessage, WhenSlow};
+
+use crate::common::{
     binary,
     handlers::HandOut,
     peer::{Peer, Seen},
@@ -14,8 +15,6 @@ use common::{
     sim::Sim,
     text,
 };
-use fastrand::Rng;
-use prism_driver::{CloseCode, Connection, Handler, Message, Options, PreparedMessage, WhenSlow};
 
 const MEMBERS: usize = 20;
 

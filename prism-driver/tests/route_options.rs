@@ -1,9 +1,13 @@
 //! The options of a route replace the server's, whatever the order of the calls.
 
-mod common;
-
 use async_channel::Receiver;
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Connection, Handler, Message, Options, Rate, Reply, Request, Route, Runtime, ServerOptions,
+    WhenSlow, shared,
+};
+
+use crate::common::{
     binary,
     handlers::{Echo, Log, MessageLog},
     ms,
@@ -14,11 +18,6 @@ use common::{
     sim::Sim,
     site::{ask, start, status},
     text,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    Connection, Handler, Message, Options, Rate, Reply, Request, Route, Runtime, ServerOptions,
-    WhenSlow, shared,
 };
 
 async fn open(net: &Net, path: &str) -> (Peer, Script) {

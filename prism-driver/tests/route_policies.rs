@@ -1,14 +1,13 @@
 //! The origins, subprotocols, authorization and headers of a route replace the server's, whatever the order of the calls.
 
-mod common;
+use prism_driver::{Origins, Reply, Request, shared};
 
-use common::{
+use crate::common::{
     handlers::Echo,
     http::read_to_end,
     sim::Sim,
     site::{ask, request, send, start, status},
 };
-use prism_driver::{Origins, Reply, Request, shared};
 
 #[test]
 fn a_route_has_its_own_origins() {

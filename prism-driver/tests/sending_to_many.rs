@@ -1,7 +1,5 @@
 //! A handler that sends to many connections: its session writes for those that are idle.
 
-mod common;
-
 use std::{
     future::poll_fn,
     io::ErrorKind::HostUnreachable,
@@ -16,16 +14,17 @@ use std::{
 };
 
 use async_channel::{Receiver, bounded};
-use common::{
+use prism_driver::{
+    Connection, Disconnect, Failure, Handler, Message, Options, Runtime, serve_upgraded,
+};
+
+use crate::common::{
     io_error,
     peer::{Peer, Seen},
     pipe::{Script, pipe},
     s,
     sim::Sim,
     text,
-};
-use prism_driver::{
-    Connection, Disconnect, Failure, Handler, Message, Options, Runtime, serve_upgraded,
 };
 
 /// Sends each message to all other members; then does what the message says.

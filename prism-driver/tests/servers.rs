@@ -1,11 +1,12 @@
 //! Accepting connections: at a shutdown, and with which socket options.
 
-mod common;
-
 use std::pin::pin;
 
 use async_channel::bounded;
-use common::{
+use futures_lite::{AsyncWriteExt, future::poll_once};
+use prism_driver::{Runtime, Server};
+
+use crate::common::{
     close,
     handlers::Echo,
     http::{REQUEST, read_head, shake_hands},
@@ -14,8 +15,6 @@ use common::{
     s,
     sim::Sim,
 };
-use futures_lite::{AsyncWriteExt, future::poll_once};
-use prism_driver::{Runtime, Server};
 
 fn server(sim: &Sim) -> (Server<Net>, Net) {
     let net = Net::new(sim);

@@ -1,11 +1,12 @@
 //! The connections of a server share one timer, and each still meets its own deadlines.
 
-mod common;
-
 use std::pin::pin;
 
 use async_channel::Receiver;
-use common::{
+use futures_lite::future::{poll_once, zip};
+use prism_driver::{CloseCode, Connection, Handler, Options, Runtime, Server};
+
+use crate::common::{
     close,
     handlers::{Echo, Log, MessageLog},
     http::shake_hands,
@@ -15,8 +16,6 @@ use common::{
     s,
     sim::Sim,
 };
-use futures_lite::future::{poll_once, zip};
-use prism_driver::{CloseCode, Connection, Handler, Options, Runtime, Server};
 
 /// Starts a server that runs in a separate task, forever.
 fn serve(sim: &Sim, handler: impl Handler, options: Options) -> Net {

@@ -1,12 +1,15 @@
 //! Shutting a server down: few connections are closed at once, many in steps; then the server waits for
 //! them.
 
-mod common;
-
 use std::{pin::pin, time::Duration};
 
 use async_channel::{Receiver, Sender, bounded};
-use common::{
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Connection, Disconnect, Handler, Message, Options, Runtime, Server, ServerOptions, Shutdown,
+};
+
+use crate::common::{
     handlers::Log,
     http::shake_hands,
     ms,
@@ -15,10 +18,6 @@ use common::{
     s,
     sim::Sim,
     site::serve_until_closed,
-};
-use futures_lite::future::poll_once;
-use prism_driver::{
-    Connection, Disconnect, Handler, Message, Options, Runtime, Server, ServerOptions, Shutdown,
 };
 
 /// Logs when each connection was closed.

@@ -1,23 +1,22 @@
 //! A socket, or its sending half, as a `Sink`: order, room, flush and close.
 
-mod common;
-
 use std::{
     io,
     pin::{Pin, pin},
 };
 
 use async_channel::unbounded;
-use common::{
+use futures_lite::future::poll_once;
+use futures_util::{Sink, SinkExt};
+use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
+
+use crate::common::{
     handlers::Log,
     pipe::Script,
     s,
     sim::Sim,
     sockets::{Ended, LONG, connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
-use futures_lite::future::poll_once;
-use futures_util::{Sink, SinkExt};
-use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
 
 /// A client's message has a header of 2 bytes and a mask of 4.
 const FRAME: usize = 6 + LONG;

@@ -1,10 +1,9 @@
 //! Peers that read slowly: they get everything, and are not taken for dead.
 
-mod common;
-
-use common::{handlers::HandOut, peer::Peer, s, serve, sim::Sim};
 use futures_lite::AsyncReadExt;
 use prism_driver::{CloseCode, Connection, Options};
+
+use crate::common::{handlers::HandOut, peer::Peer, s, serve, sim::Sim};
 
 const MESSAGE: usize = 60_000;
 

@@ -1,19 +1,18 @@
 //! The two halves of a socket, and receiving as a stream.
 
-mod common;
-
 use std::{error::Error, io, sync::Arc};
 
 use async_channel::unbounded;
-use common::{
+use futures_lite::future::poll_once;
+use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use prism_driver::{CloseCode, Connection, Disconnect, Failure, OwnedMessage, Runtime, Socket};
+
+use crate::common::{
     handlers::MessageLog,
     s,
     sim::Sim,
     sockets::{connected, connected_to, owned},
 };
-use futures_lite::future::poll_once;
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use prism_driver::{CloseCode, Connection, Disconnect, Failure, OwnedMessage, Runtime, Socket};
 
 // ---- two tasks
 

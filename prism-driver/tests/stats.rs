@@ -1,8 +1,9 @@
 //! A server's counters: each peer is counted once, by how it ended.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Counts, Origins, Reply, Request, Runtime, Server, ServerOptions, ServerStats};
 
-use common::{
+use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_to_end, shake_hands},
     ms,
@@ -11,8 +12,6 @@ use common::{
     s,
     sim::Sim,
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{Counts, Origins, Reply, Request, Runtime, Server, ServerOptions, ServerStats};
 
 /// Starts a server at which everything can go wrong.
 fn server(sim: &Sim) -> (Net, ServerStats) {

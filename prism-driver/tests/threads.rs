@@ -1,8 +1,6 @@
 //! Senders in other threads: their messages leave even when the connection's own task is about to fall
 //! asleep.
 
-mod common;
-
 use std::{
     any::Any,
     cell::RefCell,
@@ -13,14 +11,15 @@ use std::{
     time::Duration,
 };
 
-use common::{
+use futures_lite::future::block_on;
+use prism_driver::{Connection, ConnectionHandler, Message, Options, Runtime, serve_upgraded};
+
+use crate::common::{
     binary,
     handlers::{HandOut, Recorder},
     peer::Peer,
     pipe::pipe,
 };
-use futures_lite::future::block_on;
-use prism_driver::{Connection, ConnectionHandler, Message, Options, Runtime, serve_upgraded};
 
 /// A runtime in which time stands still.
 #[derive(Clone)]

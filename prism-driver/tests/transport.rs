@@ -1,11 +1,12 @@
 //! Difficult transports: they split bytes anywhere, fail at any point, buffer until they are flushed, and
 //! end on one side only.
 
-mod common;
-
 use std::io;
 
-use common::{
+use futures_lite::AsyncWriteExt;
+use prism_driver::{Client, Options, OwnedMessage, Runtime};
+
+use crate::common::{
     close,
     handlers::{Echo, Recorder},
     io_error,
@@ -14,8 +15,6 @@ use common::{
     sim::Sim,
     text,
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{Client, Options, OwnedMessage, Runtime};
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
@@ -190,9 +189,9 @@ fn a_server_flushes_a_buffering_transport() {
     script.hold_until_flushed();
     sim.run(async {
         let mut io = io;
-        io.write_all(common::http::REQUEST.as_bytes()).await.unwrap();
+        io.write_all(crate::common::http::REQUEST.as_bytes()).await.unwrap();
         io.flush().await.unwrap();
-        assert!(common::http::read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
+        assert!(crate::common::http::read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
         io.write_all(b"\x81\x85\0\0\0\0hello\x88\x80\0\0\0\0").await.unwrap();
         io.flush().await.unwrap();
         let mut peer = Peer::open(io);
@@ -223,7 +222,7 @@ fn a_refusal_flushes_a_buffering_transport() {
         let mut io = io;
         io.write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         io.flush().await.unwrap();
-        let answer = common::http::read_to_end(&mut io).await;
+        let answer = crate::common::http::read_to_end(&mut io).await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     });
 }

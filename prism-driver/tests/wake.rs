@@ -1,7 +1,5 @@
 //! `Connection::wake` and `on_wake`: when it runs, and that it is neither lost nor runs too often.
 
-mod common;
-
 use std::{
     io,
     pin::pin,
@@ -12,17 +10,18 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender, unbounded};
-use common::{
+use futures_lite::future::{poll_fn, poll_once};
+use prism_driver::{
+    CloseCode, Connection, ConnectionHandler, Disconnect, Message, Options, Runtime, serve_upgraded,
+};
+
+use crate::common::{
     close,
     handlers::{HandOut, Log},
     peer::{Peer, Seen},
     pipe::pipe,
     s, serve,
     sim::Sim,
-};
-use futures_lite::future::{poll_fn, poll_once};
-use prism_driver::{
-    CloseCode, Connection, ConnectionHandler, Disconnect, Message, Options, Runtime, serve_upgraded,
 };
 
 /// Logs its calls, hands its connection out, and obeys some messages.

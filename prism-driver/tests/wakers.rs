@@ -1,7 +1,5 @@
 //! Wakers are application code: they may drop or poll the waiting future, and they may panic.
 
-mod common;
-
 use std::{
     pin::Pin,
     sync::{
@@ -15,11 +13,12 @@ use std::{
 };
 
 use async_channel::{Sender, unbounded};
-use common::{
+use prism_driver::{Client, Connection, Disconnect, Handler, Message, Options};
+
+use crate::common::{
     handlers::Echo, kept_tasks::KeptTasks, serve, serve_handshake, sim::Sim, sockets::connected,
     stuck,
 };
-use prism_driver::{Client, Connection, Disconnect, Handler, Message, Options};
 
 /// How long anything may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);

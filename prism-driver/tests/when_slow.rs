@@ -1,23 +1,22 @@
 //! `WhenSlow`: which messages are missed by a peer that does not keep up.
 
-mod common;
-
 use std::io;
 
 use async_channel::Receiver;
-use common::{
+use fastrand::Rng;
+use futures_lite::future::poll_once;
+use prism_driver::{
+    Client, CloseCode, Connection, Disconnect, Failure, Options, PreparedMessage, Runtime,
+    SendError, TrySendError, WhenSlow,
+};
+
+use crate::common::{
     handlers::{HandOut, MessageLog},
     peer::{Peer, Seen},
     pipe::Script,
     serve, serve_handshake,
     sim::Sim,
     text,
-};
-use fastrand::Rng;
-use futures_lite::future::poll_once;
-use prism_driver::{
-    Client, CloseCode, Connection, Disconnect, Failure, Options, PreparedMessage, Runtime,
-    SendError, TrySendError, WhenSlow,
 };
 
 /// Room for two of the messages here, which are frames of 12 bytes.

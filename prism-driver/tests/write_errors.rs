@@ -2,11 +2,13 @@
 //! still received, and its close frame decides how the connection ended (RFC 6455 §7.1.5); after a
 //! failed read, what was accepted is still sent.
 
-mod common;
-
 use std::{io, time::Duration};
 
-use common::{
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, Runtime, SendError,
+};
+
+use crate::common::{
     handed_out,
     handlers::{Log, MessageLog},
     io_error, ms,
@@ -15,9 +17,6 @@ use common::{
     s, serve,
     sim::Sim,
     text,
-};
-use prism_driver::{
-    CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, Runtime, SendError,
 };
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
@@ -193,7 +192,7 @@ fn after_a_failed_write_eof_reports_that_failure() {
 #[test]
 fn a_failed_write_fails_waiting_sends_and_flushes_at_once() {
     let sim = Sim::default();
-    let (_peer, script, _, connection) = common::stuck(&sim, 100);
+    let (_peer, script, _, connection) = crate::common::stuck(&sim, 100);
     sim.run(async {
         connection.send(&[7; 200]).await.unwrap();
         let (flushing, sending) = (connection.clone(), connection.clone());
@@ -278,7 +277,7 @@ fn after_a_failed_read_accepted_messages_are_still_sent() {
 #[test]
 fn after_a_failed_read_the_write_timeout_still_applies() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = common::stuck(&sim, 100);
+    let (_peer, script, ended, connection) = crate::common::stuck(&sim, 100);
     sim.run(async {
         connection.send("does not leave").await.unwrap();
         script.break_to_server(RESET);

@@ -284,3 +284,8 @@ pub use crate::{
     presence::{Change, Person, Presence, Tracked, Watch},
     rooms::{Delivery, Departure, Recipients, Rooms, Stamp},
 };
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,8 @@
 //! The limits of rooms and presence: a call at the limit succeeds; one beyond it is refused with an error that
 //! names the limit, and changes nothing. Also lists in pages.
 
-mod common;
-
 use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
-use common::{TestClient, soon};
 use fastrand::Rng;
 use futures_lite::future::poll_once;
 use prism_rooms::{
@@ -13,6 +10,8 @@ use prism_rooms::{
 };
 use prism_tokio::Tokio;
 use tokio::time::{Instant, sleep};
+
+use crate::common::{TestClient, soon};
 
 const WINDOW: Duration = Duration::from_millis(100);
 

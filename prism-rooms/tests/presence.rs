@@ -1,15 +1,14 @@
 //! Presence, in virtual time: who is shown, and what watchers receive.
 
-mod common;
-
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use common::{TestClient, silent_client, soon};
 use fastrand::Rng;
 use prism_rooms::{Change, JoinError, Person, Presence, TrackError};
 use prism_tokio::{CloseCode, Tokio};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+
+use crate::common::{TestClient, silent_client, soon};
 
 const WINDOW: Duration = Duration::from_millis(100);
 
@@ -50,6 +49,18 @@ async fn a_watcher_receives_the_state_then_diffs_without_a_gap() {
     assert!(presence.untrack(ben.connection.id(), "tea"));
     assert!(!presence.untrack(ben.connection.id(), "tea"), "it is not tracked");
     assert_eq!(ann.recv_json().await, diff(4, &[], &[], &["ben"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_without_room_for_the_state_receives_it_once_it_has_room() {
+    let presence = presence();
+    let ann = TestClient::new().await;
+    let large = "x".repeat(100_000);
+    ann.connection.try_send(&*large).unwrap();
+    presence.watch(&ann.connection, "tea").unwrap();
+    sleep(2 * WINDOW).await;
+    assert_eq!(ann.recv_text().await, large);
+    assert_eq!(ann.recv_json().await, state(0, &[]));
 }
 
 /// Metadata of which only the first field is serialized.

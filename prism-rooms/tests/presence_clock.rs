@@ -1,7 +1,5 @@
 //! A runtime's clock is application code: when presence calls it, no lock is held.
 
-mod common;
-
 use std::{
     cell::Cell,
     mem, panic,
@@ -12,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use common::{TestClient, fail_on_deadlock, soon};
 use prism_driver::Runtime;
 use prism_rooms::{JoinError, Presence, Rooms, TrackError};
 use prism_tokio::{Connection, Tokio};
 use tokio::time::sleep;
+
+use crate::common::{TestClient, fail_on_deadlock, soon};
 
 const WINDOW: Duration = Duration::from_millis(100);
 

@@ -1,18 +1,17 @@
 //! Metadata whose destructor calls every method of presence and rooms: no matter why it is dropped, no lock is
 //! held then.
 
-mod common;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{TestClient, fail_on_deadlock, soon};
 use prism_rooms::{Change, Presence, PresenceOptions, Rooms, TrackError};
 use prism_tokio::{Connection, Tokio};
 use serde::Serialize;
 use tokio::time::sleep;
+
+use crate::common::{TestClient, fail_on_deadlock, soon};
 
 const WINDOW: Duration = Duration::from_millis(100);
 

@@ -1,13 +1,12 @@
 //! Rooms, with connections in memory: exclusions, and what a leave hook may do.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::{TestClient, fail_on_deadlock, soon};
 use prism_rooms::Rooms;
 use prism_tokio::{CloseCode, Connection};
 use tokio::runtime::Builder;
+
+use crate::common::{TestClient, fail_on_deadlock, silent_client, soon};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -27,6 +26,19 @@ fn rooms_with_log() -> (Rooms, Log) {
 #[track_caller]
 fn expect_log(log: &Log, lines: &[&str]) {
     assert_eq!(*log.lock().unwrap(), lines);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_counts_the_members_that_miss_the_message() {
+    let rooms = Rooms::new();
+    let peers = [silent_client().await, silent_client().await];
+    for (connection, _) in &peers {
+        rooms.join(connection, "tea").unwrap();
+    }
+    let first = rooms.to("tea").send([7; 80_000]);
+    assert_eq!((first.delivered, first.dropped), (2, 0));
+    let second = rooms.to("tea").send([7; 80_000]);
+    assert_eq!((second.delivered, second.dropped), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,8 +166,8 @@ where
 ///
 /// [`Connection::path`] returns `path` exactly as it is given. The checks and limits of a [`Server`] do not apply. The
 /// future is ready only when the connection is over and the stream has ended as well. See
-/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `with_axum` of this
-/// crate uses this function behind axum.
+/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `with_axum`
+/// uses this function behind axum.
 ///
 /// ```no_run
 /// # use prism_tokio::{Connection, Handler, Message};
@@ -197,7 +197,8 @@ where
     prism_driver::serve_upgraded(Tokio, Io(stream), path, options, handler).await
 }
 
-/// The examples in the README compile.
+/// The examples in the READMEs compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,12 +1,15 @@
 //! Shared by the scenarios: frames built and parsed by hand (RFC 6455 §5.2), one connection under
 //! test, and two connections joined in memory. All time is virtual.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
+#![allow(unreachable_pub, reason = "the scenarios use it as a library")]
 
+pub mod answers;
 pub mod clock;
 pub mod frame;
 pub mod heads;
 pub mod machine;
 pub mod pair;
+pub mod upgrades;
+pub mod vectors;
 
 use prism_core::{Event, Message, ProtocolError};
 

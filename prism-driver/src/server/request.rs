@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
-use cookie::Cookie;
 use percent_encoding::percent_decode_str;
 use prism_core::OwnedRequest;
 
@@ -104,8 +103,8 @@ impl Request {
 
     /// Returns the value of a cookie, percent-decoded and without surrounding quotes, or `None` if the client sent no
     /// cookie of this name. If it sent several, returns the first, which has the most specific path (RFC 6265 §5.4).
-    /// Bytes that are not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without a name
-    /// or without `=` is skipped.
+    /// Bytes that are not UTF-8 are replaced by U+FFFD, an invalid escape is left as it is, and a cookie without `=`
+    /// is skipped.
     ///
     /// The name is case-sensitive, and is not decoded: `%5F%5FHost-id` is not `__Host-id`, which browsers protect.
     ///
@@ -114,9 +113,10 @@ impl Request {
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let header = self.header("Cookie")?;
-        let cookie = Cookie::split_parse(&*header).flatten().find(|it| it.name() == name)?;
-        let value = percent_decode_str(cookie.value_trimmed()).decode_utf8_lossy();
-        Some(value.into_owned())
+        let mut cookies = header.split(';').filter_map(|pair| pair.split_once('='));
+        let value = cookies.find(|cookie| cookie.0.trim() == name)?.1.trim();
+        let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Some(percent_decode_str(unquoted.unwrap_or(value)).decode_utf8_lossy().into_owned())
     }
 
     /// Returns the token of the `Authorization` header, if its scheme is `Bearer` (RFC 6750 §2.1), which is not

@@ -1,6 +1,6 @@
 //! A simulation in one thread: tasks, a clock that jumps, and scripted pipes.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate that uses a part of it")]
+#![allow(unreachable_pub, reason = "the scenarios use it as a library")]
 
 pub mod cancellation;
 pub mod flood;

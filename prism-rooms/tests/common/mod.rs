@@ -2,8 +2,6 @@
 //!
 //! These tests pause tokio's clock, which then jumps ahead whenever all tasks wait.
 
-#![allow(dead_code, reason = "no test needs all of it")]
-
 use std::{
     sync::mpsc::{RecvTimeoutError, channel},
     thread,

@@ -43,6 +43,18 @@ impl SpinBarrier {
     }
 }
 
+/// The IDs of connections are never used again, so a second member with the same ID shows what is left of the first.
+#[test]
+fn nothing_is_left_of_a_member_that_has_ended() {
+    let membership = Membership::new(1, usize::MAX);
+    for _ in 0..2 {
+        let member = FakeMember::new(1);
+        assert_eq!(membership.join(&member, "tea"), Ok(true));
+        member.end();
+        assert_eq!(membership.join(&member, "tea"), Err(JoinError::Ended));
+    }
+}
+
 #[test]
 fn joins_while_the_last_member_leaves_are_never_lost() {
     const REPEATS: u32 = 10_000;

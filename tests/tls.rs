@@ -20,7 +20,7 @@ use tokio_rustls::{
     },
 };
 
-#[path = "../../examples/tls_tokio.rs"]
+#[path = "../examples/tls_tokio.rs"]
 mod tls;
 
 /// How long a test may wait for anything before it fails.

@@ -17,11 +17,11 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-#[path = "../../examples/echo_handler.rs"]
+#[path = "echo_handler.rs"]
 mod echo_handler;
-#[path = "../../examples/signals_tokio.rs"]
+#[path = "signals_tokio.rs"]
 mod signals;
-#[path = "../../examples/tls_tokio.rs"]
+#[path = "tls_tokio.rs"]
 mod tls;
 
 type Certificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

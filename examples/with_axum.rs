@@ -38,7 +38,7 @@ use tokio::{
     time::timeout,
 };
 
-#[path = "../../examples/signals_tokio.rs"]
+#[path = "signals_tokio.rs"]
 mod signals;
 
 /// The limits on connections. Each needs a file descriptor, of which a process often has only 1024.

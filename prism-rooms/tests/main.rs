@@ -1,0 +1,10 @@
+//! The scenarios of rooms and presence, one file a topic. They are one binary, because linking is slower than the tests.
+
+mod common;
+mod limits;
+mod presence;
+mod presence_clock;
+mod presence_destructors;
+mod presence_fairness;
+mod rooms;
+mod wakers;
