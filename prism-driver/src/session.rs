@@ -163,9 +163,6 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         self.connect().await?;
         self.read_buffer.begin_turn();
         loop {
-            if self.read_buffer.is_turn_over() {
-                self.read_more().await?;
-            }
             let connection = &*self.connection;
             if connection.outbox().has_signals() {
                 if connection.outbox().is_closed_by_us() {
@@ -180,7 +177,12 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
             };
             match event {
                 None => {
-                    self.read_more().await?;
+                    let driver = ConnectionDriver::new(connection, &mut self.deadlines);
+                    if self.read_buffer.is_turn_over() {
+                        driver.pause(&mut self.read_buffer).await?;
+                    } else {
+                        driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
+                    }
                     continue;
                 }
                 Some(Event::Message(message)) => {
@@ -207,29 +209,23 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
     async fn read_close_frame(&mut self) -> Result<Disconnect, Failure> {
         loop {
             let event = match self.read_buffer.received() {
-                Some(received) if !received.is_held() => self.inbound.receive(received)?,
-                _ => None,
+                Some(received) => self.inbound.receive(received)?,
+                None => None,
             };
             match event {
-                None => self.read_more().await?,
+                None => {
+                    let driver = ConnectionDriver::new(&self.connection, &mut self.deadlines);
+                    if self.read_buffer.is_turn_over() {
+                        driver.pause(&mut self.read_buffer).await?;
+                    } else {
+                        driver.fill(&mut self.read_buffer, &mut self.inbound).await?;
+                    }
+                }
                 Some(Event::Close(frame)) => {
                     return Ok(end_by_close_frame(&self.connection, frame));
                 }
                 Some(_) => self.read_buffer.count(turn::EVENT),
             }
-        }
-    }
-
-    /// Gives other tasks a turn if this turn is over. Otherwise waits until bytes have arrived, or until the
-    /// application wakes the handler.
-    async fn read_more(&mut self) -> Result<(), Failure> {
-        let Self { connection, deadlines, read_buffer, inbound, .. } = self;
-        let driver = ConnectionDriver::new(connection, deadlines);
-        if read_buffer.is_turn_over() {
-            read_buffer.begin_turn();
-            driver.pause(read_buffer).await
-        } else {
-            driver.fill(read_buffer, inbound).await
         }
     }
 

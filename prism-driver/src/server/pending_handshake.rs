@@ -179,7 +179,7 @@ async fn left(
     read_buffer: &mut ReadBuffer,
     wants_upgrade: bool,
 ) -> io::Error {
-    while read_buffer.received().map_or(0, |it| it.len()) + HEAD_READ <= MAX_EARLY {
+    while read_buffer.len() + HEAD_READ <= MAX_EARLY {
         match read_buffer.fill(stream).await {
             Ok(0) if wants_upgrade => return io::ErrorKind::UnexpectedEof.into(),
             Ok(0) => break,

@@ -71,11 +71,12 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         })
     }
 
-    /// Gives other tasks a turn, and holds no empty buffer meanwhile.
+    /// Gives other tasks a turn before the next one, and holds no empty buffer meanwhile.
     pub(crate) fn pause(
         mut self,
         read_buffer: &mut ReadBuffer,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
+        read_buffer.begin_turn();
         read_buffer.give_back_empty();
         let mut paused = false;
         poll_fn(move |cx| {

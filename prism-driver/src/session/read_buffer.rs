@@ -66,9 +66,14 @@ impl ReadBuffer {
         read
     }
 
-    /// Returns the received bytes, if there is a buffer.
+    /// Returns the received bytes, unless there is no buffer, or the turn is over.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
-        self.0.as_deref_mut()
+        self.0.as_deref_mut().filter(|buffer| !buffer.is_held())
+    }
+
+    /// Returns the number of received bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |buffer| buffer.len())
     }
 
     /// Returns a large buffer with the received bytes. A connection that had none was waiting for bytes, so other tasks
