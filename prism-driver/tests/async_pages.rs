@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
+use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats};
 
 use crate::common::{
     handlers::{Echo, Log},
@@ -13,7 +13,7 @@ use crate::common::{
     pipe::{End, Script},
     s,
     sim::Sim,
-    site::{request, send, start},
+    site::{request, send, serve_until_closed, start},
 };
 
 struct Site {
@@ -155,6 +155,27 @@ fn a_client_that_resets_cancels_its_page() {
         assert_eq!((sim.now(), site.net.tasks()), (s(1), 1));
     });
     assert_eq!(site.log.lines(), ["dropped at 1000"]);
+}
+
+#[test]
+fn a_shutdown_drops_a_page_that_is_not_ready() {
+    let sim = Sim::default();
+    let (net, log) = (Net::new(&sim), Log::default());
+    let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    let clerk = (sim.clone(), log.clone());
+    let server = server.get("/slow/{name}", move |request| slow(clerk.clone(), request));
+    let (stop, outcome) = serve_until_closed(&sim, server);
+    sim.run(async {
+        sim.settle().await;
+        let (mut io, _) = send(&net, "GET /slow/x?5000 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        sim.pass(s(1)).await;
+        stop.close();
+        outcome.recv().await.unwrap();
+        assert_eq!(read_to_end(&mut io).await, "", "there is no answer");
+        sim.settle().await;
+        assert_eq!((sim.now(), net.tasks()), (s(1), 0));
+    });
+    assert_eq!(log.lines(), ["dropped at 1000"]);
 }
 
 #[test]

@@ -240,6 +240,12 @@ fn size_of_task(route: impl IntoRoute<Net>) -> usize {
     server.net.last_task_size()
 }
 
+/// On tokio, a task takes a multiple of 128 bytes, and this is near the end of one.
+#[test]
+fn the_task_of_a_connection_with_a_shared_handler_is_small() {
+    assert!(size_of_task(Echo) <= 272, "{}", size_of_task(Echo));
+}
+
 #[test]
 fn a_connection_takes_the_memory_of_its_handlers_fields_only() {
     let shared = size_of_task(Echo);

@@ -1,6 +1,11 @@
 //! The two halves of a socket, and receiving as a stream.
 
-use std::{error::Error, io, sync::Arc};
+use std::{
+    error::Error,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use async_channel::unbounded;
 use futures_lite::future::poll_once;
@@ -129,6 +134,19 @@ fn dropping_both_halves_closes_with_1000() {
             assert_eq!((theirs.code(), sim.now()), (1000, s(0)));
         });
     }
+}
+
+#[test]
+fn a_panic_that_drops_a_socket_closes_with_1011() {
+    let sim = Sim::default();
+    let (socket, _, _, ended) = connected(&sim);
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _socket = socket;
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err());
+    let theirs = sim.run(ended.recv()).unwrap().unwrap();
+    assert_eq!(theirs.code(), 1011);
 }
 
 // ---- a stream

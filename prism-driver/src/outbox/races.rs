@@ -229,6 +229,45 @@ fn a_batch_is_written_though_its_owner_sleeps_or_falls_asleep() {
 }
 
 #[test]
+fn a_handler_that_is_woken_while_its_owner_falls_asleep_sees_what_happened_before() {
+    loom::model(|| {
+        let connection = connection(&Sink::with_room(usize::MAX), 100);
+        let events = Arc::new([LoomBool::new(false), LoomBool::new(false)]);
+        // In a thread of its own, because loom does not expect that a thread is unparked while it joins another.
+        let owner = thread::spawn({
+            let (connection, events) = (connection.clone(), events.clone());
+            move || handle_wake_ups_until(&connection, || events.iter().all(is_set))
+        });
+        for event in &*events {
+            event.store(true, Ordering::Relaxed);
+            connection.wake();
+        }
+        owner.join().unwrap();
+    });
+}
+
+fn is_set(flag: &LoomBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+/// Sleeps as a session does, until `done` returns true when the handler has been woken.
+fn handle_wake_ups_until(connection: &Connection, done: impl Fn() -> bool) {
+    let outbox = connection.outbox();
+    block_on(poll_fn(|cx| {
+        loop {
+            if outbox.take_woken() && done() {
+                return Poll::Ready(());
+            }
+            match outbox.prepare_sleep(cx, false).unwrap() {
+                Sleep::Until(_) if outbox.is_woken() => outbox.set_awake(),
+                Sleep::Until(_) => return Poll::Pending,
+                Sleep::NotYet => unreachable!("nothing is unsent"),
+            }
+        }
+    }));
+}
+
+#[test]
 fn accepted_messages_precede_the_close_frame_and_none_follow() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
