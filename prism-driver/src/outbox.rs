@@ -265,6 +265,7 @@ impl Outbox {
     ) -> Result<Option<Locked<'w>>, TrySendError> {
         let mark = self.high_water_mark as usize;
         let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
+        batch_number::count_delivery();
         if when_slow == WhenSlow::Wait && waits {
             return Err(TrySendError::Full);
         }
@@ -332,6 +333,7 @@ fn after_send(state: &mut OutboxState) -> AfterSend {
     if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
         return AfterSend::Nothing;
     }
+    batch_number::count_delivery();
     if state.blocked {
         let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
         return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };

@@ -38,7 +38,7 @@ use crate::{
     error::{Disconnect, Failure},
     handler::connection_handler::ConnectionHandler,
     options::Options,
-    outbox::{Outbox, queue::SendQueue},
+    outbox::{Outbox, batch_number, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
         deadline::{DeadlineTimer, Deadlines},
@@ -202,6 +202,9 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 Some(event) => connection.outbox().answer(&event),
             }
             self.read_buffer.count(turn::EVENT);
+            if batch_number::has_deliveries() {
+                self.read_buffer.count(turn::cost_of_deliveries(batch_number::take_deliveries()));
+            }
         }
     }
 

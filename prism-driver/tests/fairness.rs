@@ -90,6 +90,52 @@ fn a_poll_reads_a_bounded_number_of_bytes() {
     });
 }
 
+/// Sends each message to all members, and counts the messages.
+struct Hub {
+    members: Vec<Connection>,
+    count: Arc<Count>,
+}
+
+impl Handler for Hub {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        for member in &self.members {
+            let _ = member.try_send(message); // one that has no room misses it
+        }
+        self.count.on_message(connection, message).await;
+    }
+}
+
+#[test]
+fn a_poll_sends_a_bounded_number_of_messages_to_others() {
+    const MEMBERS: usize = 1_000;
+    const MESSAGES: usize = 100;
+    for capacity in [usize::MAX, 0] {
+        let (sim, count) = (Sim::default(), Arc::<Count>::default());
+        let (mut members, mut peers) = (Vec::new(), Vec::new());
+        for _ in 0..MEMBERS {
+            let (peer, script, _, member) = handed_out(&sim, Options::default());
+            script.allow_to_client(capacity);
+            members.push(member);
+            peers.push(peer);
+        }
+        let (server, client, _) = pipe();
+        let (options, hub) = (Options::default(), Hub { members, count: count.clone() });
+        sim.run(async {
+            let mut peer = Peer::open(client);
+            peer.send_together(&["a"; MESSAGES]).await;
+            let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, hub));
+            let mut before = 0;
+            while before < MESSAGES {
+                assert!(poll_once(&mut serving).await.is_none());
+                sim.settle().await;
+                let handled = count.0.load(Ordering::Relaxed);
+                assert!(handled - before <= 16, "{} times {MEMBERS}", handled - before);
+                before = handled;
+            }
+        });
+    }
+}
+
 #[test]
 fn the_budget_is_renewed_once_others_have_run() {
     let sim = Sim::default();

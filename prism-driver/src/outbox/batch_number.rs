@@ -1,5 +1,6 @@
-//! The number of the current batch, which this thread's sends are added to. [`batch`](crate::connection::batch) writes
-//! the batches; an outbox only has to know whether it is already part of the current one.
+//! The number of the current batch, which this thread's sends are added to, and how many messages a session sends to
+//! others. [`batch`](crate::connection::batch) writes the batches; an outbox only has to know whether it is already part
+//! of the current one.
 //!
 //! While a thread ends, the destructors of its other thread-locals may still send, or drop a session, after the
 //! thread-local of this module is gone. Such destructors count as code outside of sessions.
@@ -14,6 +15,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
     static SESSION_POLL: Cell<SessionPoll> = const { Cell::new(SessionPoll::None) };
+    static DELIVERIES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The kind of code that runs on this thread.
@@ -38,6 +40,21 @@ pub(crate) fn current() -> Option<u64> {
             Some(number)
         }
     }
+}
+
+/// Counts a message to a connection that sleeps, or that has no room for it.
+pub(crate) fn count_delivery() {
+    DELIVERIES.set(DELIVERIES.get() + 1);
+}
+
+/// Returns how many messages have been counted on this thread since the last call.
+pub(crate) fn take_deliveries() -> usize {
+    DELIVERIES.take()
+}
+
+/// Returns whether any message has been counted since then.
+pub(crate) fn has_deliveries() -> bool {
+    DELIVERIES.get() != 0
 }
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].

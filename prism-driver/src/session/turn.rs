@@ -19,6 +19,15 @@ const READ: u32 = 64;
 /// messages of a megabyte, too.
 const BYTES_PER_UNIT: usize = 128;
 
+/// How many messages to other connections cost one unit. Each costs more than that, but the more of them a turn sends,
+/// the fewer writes they need.
+const DELIVERIES_PER_UNIT: usize = 8;
+
+/// Returns the cost of sending this many messages to other connections.
+pub(crate) fn cost_of_deliveries(count: usize) -> u32 {
+    u32::try_from(count / DELIVERIES_PER_UNIT).unwrap_or(u32::MAX)
+}
+
 /// Returns the cost of reading this many bytes. (No buffer is so large that this could overflow.)
 pub(crate) const fn cost_of_read(bytes: usize) -> u32 {
     (bytes / BYTES_PER_UNIT) as u32 + READ
