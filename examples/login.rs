@@ -8,6 +8,7 @@
 //! knows the name. Without the cookie, or from another site's page, the connection is refused.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io,
     sync::{Arc, Mutex},
@@ -25,7 +26,8 @@ struct User {
     name: String,
 }
 
-/// The names of the users who have logged in, by the token in their cookie. A real server keeps them in a database.
+/// The names of the users who have logged in, by the token in their cookie. A real server keeps them in a database, and
+/// lets them expire.
 #[derive(Default)]
 struct Sessions {
     names: Mutex<HashMap<String, String>>,
@@ -35,8 +37,9 @@ impl Sessions {
     /// Answers the request for `/login`: sets a cookie, and redirects to the chat. A real server asks for a password
     /// first.
     fn log_in(&self, request: &Request) -> Reply {
-        let Some(name) = request.query_param("name").filter(|name| !name.trim().is_empty()) else {
-            return Reply::text(400, "expected a name, as in /login?name=ada");
+        let is_name = |name: &Cow<'_, str>| !name.trim().is_empty() && name.len() <= 24;
+        let Some(name) = request.query_param("name").filter(is_name) else {
+            return Reply::text(400, "expected a short name, as in /login?name=ada");
         };
         let Ok(token) = getrandom::u64() else { return Reply::new(500) };
         let token = format!("{token:016x}");

@@ -14,12 +14,12 @@ use std::{
     thread,
 };
 
-use crate::prism::{CloseCode, Connection, Disconnect, Handler, Message, Server};
+use crate::prism::{CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Server};
 
 /// The connected devices of each user.
 #[derive(Default)]
 struct Notifier {
-    devices: Mutex<HashMap<String, Vec<Connection>>>,
+    devices: Mutex<HashMap<String, HashMap<ConnectionId, Connection>>>,
 }
 
 impl Notifier {
@@ -28,7 +28,7 @@ impl Notifier {
         let devices = self.devices.lock().unwrap();
         // `try_send` never waits: a device that does not keep up misses the notification.
         let notified = |device: &&Connection| device.try_send(text).is_ok();
-        devices.get(user).into_iter().flatten().filter(notified).count()
+        devices.get(user).map_or(0, |of_user| of_user.values().filter(notified).count())
     }
 }
 
@@ -40,7 +40,8 @@ fn user(connection: &Connection) -> &str {
 impl Handler for Notifier {
     async fn on_connect(&self, connection: &Connection) {
         let mut devices = self.devices.lock().unwrap();
-        devices.entry(user(connection).into()).or_default().push(connection.clone());
+        let of_user = devices.entry(user(connection).into()).or_default();
+        of_user.insert(connection.id(), connection.clone());
     }
 
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
@@ -50,7 +51,7 @@ impl Handler for Notifier {
     async fn on_disconnect(&self, connection: &Connection, _: Disconnect) {
         let mut devices = self.devices.lock().unwrap();
         if let Some(of_user) = devices.get_mut(user(connection)) {
-            of_user.retain(|device| device.id() != connection.id());
+            of_user.remove(&connection.id());
             if of_user.is_empty() {
                 devices.remove(user(connection));
             }

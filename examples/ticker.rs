@@ -53,12 +53,13 @@ struct Subscriber {
     sent: HashMap<&'static str, Option<u32>>,
     /// Whether prices are in flight: sent, but their pong has not arrived.
     in_flight: bool,
+    /// Whether the market wakes this connection.
+    is_registered: bool,
 }
 
 impl Subscriber {
-    fn new(market: Arc<Market>, connection: &Connection) -> Self {
-        market.subscribers.lock().unwrap().push(connection.clone());
-        Self { market, sent: HashMap::new(), in_flight: false }
+    fn new(market: Arc<Market>) -> Self {
+        Self { market, sent: HashMap::new(), in_flight: false, is_registered: false }
     }
 
     /// Sends the prices that have changed, unless others are in flight.
@@ -86,6 +87,9 @@ impl ConnectionHandler for Subscriber {
         let symbol = SYMBOLS.into_iter().find(|symbol| text.get(1..) == Some(symbol));
         match (text.chars().next(), symbol) {
             (Some('+'), Some(symbol)) => {
+                if !std::mem::replace(&mut self.is_registered, true) {
+                    self.market.subscribers.lock().unwrap().push(connection.clone());
+                }
                 self.sent.entry(symbol).or_default();
                 self.send_changes(connection).await;
             }
@@ -113,10 +117,9 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let market = Arc::new(Market::new());
     let subscribers = market.clone();
-    let server = Server::bind(address).await?.websocket(
-        "/prices",
-        per_connection(move |connection| Subscriber::new(subscribers.clone(), connection)),
-    );
+    let server = Server::bind(address)
+        .await?
+        .websocket("/prices", per_connection(move |_| Subscriber::new(subscribers.clone())));
     println!("listening on ws://{}/prices", server.local_addr()?);
     thread::spawn(move || market.run());
     server.serve_until(shutdown).await;

@@ -61,6 +61,13 @@ fn every_test_that_the_page_names_exists() {
     assert!(named > 0, "the page names no tests");
 }
 
+#[test]
+fn every_file_that_the_page_names_exists() {
+    for file in PAGE.lines().flat_map(code).filter(|code| code.ends_with(".rs")) {
+        assert!(root().join(file).exists(), "{file}");
+    }
+}
+
 /// Takes the names of the limits from the `Debug` output of the options.
 #[test]
 fn every_limit_has_a_row() {

@@ -49,6 +49,11 @@ pub enum TrackError {
         /// The maximum number of people in a room.
         limit: usize,
     },
+    /// The given person already has the maximum number of connections in the room.
+    TooManyConnections {
+        /// The maximum number of connections of a person in a room.
+        limit: usize,
+    },
     /// The metadata, encoded as JSON, is too large.
     MetaTooLarge {
         /// The size of the encoded metadata, in bytes.
@@ -81,6 +86,9 @@ impl fmt::Display for TrackError {
             Self::TooManyRooms { limit } => JoinError::TooManyRooms { limit: *limit }.fmt(f),
             Self::TooManyPeople { limit } => {
                 write!(f, "the room already has {limit} people, the maximum")
+            }
+            Self::TooManyConnections { limit } => {
+                write!(f, "the person already has {limit} connections in the room, the maximum")
             }
             Self::MetaTooLarge { size, limit } => {
                 write!(f, "the metadata is {size} bytes of JSON, expected at most {limit}")

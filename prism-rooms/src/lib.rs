@@ -225,8 +225,8 @@
 //!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains
 //!    each person at most once. If a person leaves and comes back within that time, watchers receive an update
 //!    if the connection or its metadata has changed, and nothing otherwise.
-//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, at the end of each
-//!    window (a tenth of a second, by default), Prism checks whether the outbox accepts messages again, and if so,
+//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, whenever changes are sent
+//!    to others, and once a second otherwise, Prism checks whether the outbox accepts messages again, and if so,
 //!    sends the whole state. So the client must accept a state with any number, but never has to ask for one.
 //!    (There is one exception. If the handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a
 //!    diff may be among them. The client detects the gap, and has to ask your handler to call `unwatch` and

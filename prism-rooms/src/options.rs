@@ -45,6 +45,7 @@ pub struct PresenceOptions {
     pub(crate) window: Duration,
     pub(crate) max_rooms_per_connection: usize,
     pub(crate) max_people_per_room: usize,
+    pub(crate) max_connections_per_person: usize,
     pub(crate) max_meta_size: usize,
     pub(crate) max_state_size: usize,
 }
@@ -73,9 +74,16 @@ impl PresenceOptions {
     /// Sets the maximum number of people in a room. Default: 1,000, because a longer list is hardly ever read. And if
     /// 1,000 people all watch their room, each change in it is sent 1,000 times.
     ///
-    /// Further connections of the same person count only towards the [size of the state](Self::max_state_size).
+    /// Further connections of the same person do not count; [another limit](Self::max_connections_per_person) does.
     pub const fn max_people_per_room(mut self, limit: usize) -> Self {
         self.max_people_per_room = limit;
+        self
+    }
+
+    /// Sets the maximum number of connections of one person that are tracked in a room. Default: 32, which is more
+    /// devices and browser tabs than anyone uses. Every change to one of them sends all of them to every watcher.
+    pub const fn max_connections_per_person(mut self, limit: usize) -> Self {
+        self.max_connections_per_person = limit;
         self
     }
 
@@ -107,6 +115,7 @@ impl Default for PresenceOptions {
             window: Duration::from_millis(100),
             max_rooms_per_connection: MAX_ROOMS,
             max_people_per_room: 1000,
+            max_connections_per_person: 32,
             max_meta_size: 4 << 10,
             max_state_size: 256 << 10,
         }

@@ -80,8 +80,7 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     /// # Panics
     /// As [`new`](Self::new) does.
     pub fn with_options(runtime: impl Runtime, options: PresenceOptions) -> Self {
-        // A watcher that is behind is tried again after each window. Without a least window the task would
-        // never sleep.
+        // While people keep changing, the task would never sleep without a least window.
         let options = options.window(options.window.max(Duration::from_millis(1)));
         Self { tracker: Tracker::new(runtime, options) }
     }

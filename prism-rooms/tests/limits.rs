@@ -39,7 +39,7 @@ fn the_defaults_are_as_documented() {
         defaults,
         "RoomsOptions { max_rooms_per_connection: 1024 } \
          PresenceOptions { window: 100ms, max_rooms_per_connection: 1024, max_people_per_room: 1000, \
-         max_meta_size: 4096, max_state_size: 262144 }"
+         max_connections_per_person: 32, max_meta_size: 4096, max_state_size: 262144 }"
     );
 }
 
@@ -135,6 +135,25 @@ async fn a_room_has_up_to_max_people_per_room() {
     track(&eve, "tea", "eve").unwrap();
     let keys: Vec<_> = presence.list("tea").iter().map(|person| person.key.to_string()).collect();
     assert_eq!(keys, ["anna", "eve"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_has_up_to_max_connections_per_person() {
+    let presence = presence(PresenceOptions::default().max_connections_per_person(2));
+    let [laptop, phone, tablet] = clients().await;
+    let track =
+        |client: &TestClient, room| presence.track(&client.connection, room, "ann", meta(9));
+    track(&laptop, "tea").unwrap();
+    track(&phone, "tea").unwrap();
+    let refused = track(&tablet, "tea").unwrap_err();
+    assert!(matches!(refused, TrackError::TooManyConnections { limit: 2 }));
+    let words = "the person already has 2 connections in the room, the maximum";
+    assert_eq!(refused.to_string(), words);
+    track(&phone, "tea").unwrap(); // replaces its own metadata
+    track(&tablet, "milk").unwrap();
+    presence.untrack(laptop.connection.id(), "tea");
+    track(&tablet, "tea").unwrap();
+    assert_eq!(presence.person("tea", "ann").expect("she is there").connections.len(), 2);
 }
 
 /// Returns the size of the state that a new watcher receives, in bytes.

@@ -27,7 +27,7 @@ const ATTACKS: &[(&str, Target, &str)] = &[
     (
         "chat-small",
         Target::Example("chat"),
-        "`chat`: 2,000 members that do not read, and one that sends 30,000 times 1 B",
+        "`chat`: 2,000 members that do not read, and one that sends 1 B 30,000 times",
     ),
     ("pages", Target::Example("rooms"), "`rooms`: 1,000 requests for its page, unread"),
     ("large-pages", Target::Server("prism-page"), "1,000 requests for a page of 1 MiB, unread"),

@@ -29,8 +29,14 @@ pub(super) struct Deadline {
     number: u64,
 }
 
+impl Deadline {
+    pub(super) const fn at(self) -> Duration {
+        self.at
+    }
+}
+
 impl NotifySchedule {
-    /// Creates an empty schedule, and a receiver that is signalled when the schedule is no longer empty.
+    /// Creates an empty schedule, and a receiver that is signalled when there is a new first deadline.
     pub(super) fn new() -> (Self, Receiver<()>) {
         let (signal, signals) = Signal::new(1);
         (Self { inner: Lock::new(Inner::default()), signal }, signals)
@@ -41,13 +47,13 @@ impl NotifySchedule {
         let deadline = Deadline { at, number: inner.next_number };
         inner.next_number += 1;
         inner.rooms.insert(deadline, room.clone());
-        if inner.rooms.len() == 1 {
+        if inner.rooms.first_key_value().is_some_and(|(first, _)| *first == deadline) {
             signals.add(&self.signal);
         }
         deadline
     }
 
-    /// Removes the deadline of a room that has vanished.
+    /// Removes a deadline.
     pub(super) fn cancel(&self, deadline: Deadline) {
         self.inner.lock().rooms.remove(&deadline);
     }

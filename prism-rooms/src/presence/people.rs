@@ -161,11 +161,16 @@ impl<M> People<M> {
         }
         let replaced = self.contribution(tracked.connection);
         // A person with this connection only does not count: it is about to be replaced.
-        let is_present = self.current.get(person).is_some_and(|person| {
-            person.connections.iter().any(|present| present.connection != tracked.connection)
+        let others = self.current.get(person).map_or(0, |person| {
+            let others = |present: &&Tracked<M>| present.connection != tracked.connection;
+            person.connections.iter().filter(others).count()
         });
+        let limit = limits.max_connections_per_person;
+        if others >= limit {
+            return Err(TrackError::TooManyConnections { limit });
+        }
         let mut size = self.state_size - replaced.size + json_size::of_connection(tracked);
-        if !is_present {
+        if others == 0 {
             size += json_size::of_person(person);
             let limit = limits.max_people_per_room;
             if self.current.len() - replaced.people >= limit {

@@ -29,6 +29,10 @@ const LARGE_STATE: usize = 64 << 10;
 /// connections, and not one state each.
 const LARGE_STATE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long to wait before watchers that had no room are looked at again, unless the people change. Each time, all
+/// watchers of the room are visited.
+const CATCH_UP_INTERVAL: Duration = Duration::from_secs(1);
+
 pub(super) struct RoomPresence<M> {
     pub(super) people: People<M>,
     watchers: IndexMap<WatcherId, Watcher<M>>,
@@ -101,8 +105,12 @@ impl<M> RoomPresence<M> {
 
     // ---- notifying them
 
-    pub(super) fn needs_notify(&self) -> bool {
-        self.any_behind || self.people.may_have_changed()
+    /// Returns how long to wait before the watchers are notified, or `None` if they know everything.
+    pub(super) fn notify_after(&self, window: Duration) -> Option<Duration> {
+        if self.people.may_have_changed() {
+            return Some(window);
+        }
+        self.any_behind.then(|| window.max(CATCH_UP_INTERVAL))
     }
 
     /// Removes the deadline, if it is this one. Returns whether it was.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use async_channel::Receiver;
-use futures_lite::future::yield_now;
+use futures_lite::future::{or, yield_now};
 use prism_driver::{Connection, ConnectionId, Deferring, Runtime};
 
 use super::{
@@ -202,9 +202,14 @@ impl<M: Send + Sync + 'static> Tracker<M> {
                 self.schedule.cancel(deadline);
             }
             room.clear(deferred);
-        } else if room.deadline.is_none() && room.needs_notify() {
-            let at = deferred.now.saturating_add(self.options.window);
-            room.deadline = Some(self.schedule.add(name, at, &mut deferred.signals));
+        } else if let Some(wait) = room.notify_after(self.options.window) {
+            let at = deferred.now.saturating_add(wait);
+            if room.deadline.is_none_or(|deadline| at < deadline.at()) {
+                if let Some(later) = room.deadline.take() {
+                    self.schedule.cancel(later);
+                }
+                room.deadline = Some(self.schedule.add(name, at, &mut deferred.signals));
+            }
         }
     }
 
@@ -261,7 +266,12 @@ async fn notify_when_due<M: Send + Sync + 'static>(
         while let Some(at) = tracker.upgrade().and_then(|tracker| tracker.schedule.next_at()) {
             let early = at.saturating_sub(runtime.now());
             if early > Duration::ZERO {
-                runtime.sleep(early).await;
+                // A signal means that there is an earlier deadline, or no tracker any more.
+                let (slept, signalled) = (runtime.sleep(early), Deferring::new(signals.recv()));
+                or(async { drop(slept.await) }, async {
+                    let _ = signalled.await;
+                })
+                .await;
             }
             if let Some(tracker) = tracker.upgrade() {
                 // This wakes tasks and drops metadata. A panic in either must not end this task, the only one that
