@@ -72,7 +72,7 @@ function findFaults(colorScheme) {
 
 /** Asserts that the keyboard reaches these controls, in this order from the start of the page, and that each shows its focus. */
 export async function tabsThrough(page, labels) {
-  await page.evaluate(() => { document.activeElement.blur(); getSelection().removeAllRanges(); });
+  await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex'); });
   for (const label of labels) {
     await page.keyboard.press('Tab');
     const focus = await page.evaluate(() => {
@@ -90,7 +90,7 @@ export async function offline(page) {
   await page.evaluate(`{
     const Original = WebSocket;
     WebSocket = class extends Original { constructor(url) { super(url.replace(/ws$/, 'nothing')); } };
-    restore = () => { WebSocket = Original; };
+    restore = () => { WebSocket = Original; tries = 0; };
     tries = 5; openedAt = Date.now();
     socket.close();
   }`);
