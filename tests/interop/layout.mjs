@@ -20,7 +20,7 @@ export async function fits(page, state, { widths = WIDTHS, prepare = async () =>
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       const faults = await page.evaluate(findFaults, colorScheme);
-      assert(!faults.length, `${state}, ${width} px, ${colorScheme}:\n  ${faults.join('\n  ')}`);
+      assert(!faults.length, `${state}, ${width} px, ${colorScheme}:\n  ${faults.slice(0, 5).join('\n  ')}`);
     }
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });
