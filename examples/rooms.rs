@@ -20,10 +20,10 @@
 //!
 //! Everyone in a room receives `{"room": ROOM, "came": NAME}` when a person joins it, and
 //! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. If the person only takes
-//! another name, they receive `{"room": ROOM, "renamed": NAME, "to": NAME}`. A list has at most one page, and `of`
-//! is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Requests
-//! for lists and new names are refused if they come too fast. A client that does not read what it is sent misses
-//! messages, and also answers.
+//! another name, they receive `{"room": ROOM, "renamed": NAME, "to": NAME}`. A list has at most one page, and `of` is
+//! the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Requests for lists and new
+//! names are refused if they come too fast. A client that does not read what it is sent misses messages, and also
+//! answers.
 
 use std::{
     io,
