@@ -3,6 +3,8 @@
 //! ```text
 //! chat [ADDR]
 //! ```
+//!
+//! A client first receives `you are ID`, then a line for each event: `ID joined`, `ID left`, or `ID: TEXT`.
 
 use std::{collections::HashMap, io, sync::Mutex};
 
@@ -33,6 +35,7 @@ impl Chat {
 
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
+        let _ = connection.try_send(format!("you are {:.8}", connection.id()));
         self.people.lock().unwrap().insert(connection.id(), connection.clone());
         self.broadcast(&format!("{:.8} joined", connection.id()));
     }

@@ -19,10 +19,11 @@
 //! ```
 //!
 //! Everyone in a room receives `{"room": ROOM, "came": NAME}` when a person joins it, and
-//! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. A list has at most
-//! one page, and `of` is the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Requests
-//! for lists and new names are refused if they come too fast. A client that does not read what it is sent misses
-//! messages, and also answers.
+//! `{"room": ROOM, "gone": NAME}` when that person's last connection leaves it or ends. If the person only takes
+//! another name, they receive `{"room": ROOM, "renamed": NAME, "to": NAME}`. A list has at most one page, and `of` is
+//! the total. A line that is refused is answered with `{"error": WHY, "line": LINE}`. Requests for lists and new
+//! names are refused if they come too fast. A client that does not read what it is sent misses messages, and also
+//! answers.
 
 use std::{
     io,
@@ -67,6 +68,16 @@ const MAX_UNSENT: usize = 8 << 10;
 /// A line that comes too soon is refused. If the handler slept instead, it would hold the 64 KiB buffer that contains
 /// the line.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why a name is refused.
+const BAD_NAME: &str =
+    "expected 1 to 24 characters, no space at either end, and no invisible characters";
+
+/// Why the name of a room is refused.
+const BAD_ROOM: &str =
+    "expected 1 to 24 characters, no spaces, no invisible characters, and no / at the start";
+
+const NOT_A_MEMBER: &str = "you are not in this room";
 
 struct RoomsHandler<R> {
     rooms: Rooms,
@@ -170,11 +181,15 @@ impl<R: Runtime> RoomsHandler<R> {
             return Err(refused);
         }
         for (room, was_in) in rooms.iter().zip(was_in) {
-            if !was_in {
-                announce(&self.rooms, room, "came", name);
-            }
-            if !self.people.is_in(room, &before) {
-                announce(&self.rooms, room, "gone", &before);
+            // A person with two tabs may have renamed one of them, or may have renamed one to the name of the other.
+            match (self.people.is_in(room, &before), was_in) {
+                (false, false) => {
+                    let renamed = json!({ "room": room, "renamed": before, "to": name });
+                    self.rooms.to(room).send(renamed.to_string());
+                }
+                (false, true) => announce(&self.rooms, room, "gone", &before),
+                (true, false) => announce(&self.rooms, room, "came", name),
+                (true, true) => {}
             }
         }
         Ok(json!({ "name": name }))
@@ -244,7 +259,9 @@ impl<R: Runtime> RoomsHandler<R> {
         let is_in = |room| self.rooms.contains(room, connection.id());
         match word {
             "/name" if is_name(rest) => return self.rename(connection, rest).map(Some),
+            "/name" => return Err(BAD_NAME.into()),
             "/join" if is_room(rest) => self.join(connection, rest)?,
+            "/join" => return Err(BAD_ROOM.into()),
             "/leave" if is_in(rest) => {
                 self.rooms.leave(connection.id(), rest);
                 return Ok(Some(json!({ "left": rest })));
@@ -254,7 +271,9 @@ impl<R: Runtime> RoomsHandler<R> {
             "/typing" if is_in(rest) => self.people.show(connection, rest, true)?,
             "/quiet" if is_in(rest) => self.people.show(connection, rest, false)?,
             room if is_in(room) => self.send(connection, room, rest)?,
-            _ => return Err("a bad name, or not your room".into()),
+            "/leave" | "/typing" | "/quiet" => return Err(NOT_A_MEMBER.into()),
+            command if command.starts_with('/') => return Err("unknown command".into()),
+            _ => return Err(NOT_A_MEMBER.into()),
         }
         Ok(None)
     }

@@ -8,6 +8,7 @@
 import net from 'node:net';
 import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
+import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 
 const [, , chat, echo, pinging] = process.argv;
 if (!pinging) {
@@ -18,84 +19,156 @@ if (!pinging) {
 // ---- the chat page ----------------------------------------------------------------------------------------------------
 
 /** Opens the chat page in a browser context of its own, and waits until it is connected. */
-async function person(browser) {
+async function person(browser, name = '') {
   const context = await browser.newContext();
   context.setDefaultTimeout(10_000);
   const page = await context.newPage();
   page.on('pageerror', error => fail('no error in the page', error));
+  page.on('request', request => { if (!request.url().startsWith(chat)) fail('the page needs nothing from elsewhere', request.url()); });
   await page.goto(chat);
-  return { context, page, id: await joined(page) };
+  await connected(page);
+  await page.getByLabel('Your name').fill(name);
+  return { context, page };
 }
 
-/** Waits until the page is connected, and reads its id off the page. */
-async function joined(page) {
-  await page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
-  const line = await page.getByText(/^You joined as [0-9a-f]{8}$/).last().textContent();
-  return line.slice(-8);
-}
-
+const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
 const log = page => page.getByRole('log');
-const sees = (page, line) => log(page).getByText(line, { exact: true }).waitFor();
+const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
+const isShown = locator => locator.filter({ visible: true }).count();
 
 async function says(page, text) {
   await page.getByLabel('Message', { exact: true }).fill(text);
   await page.keyboard.press('Enter');
 }
 
-/** Waits for a message, and asserts its displayed author. */
-async function hears(page, text, { by, own }) {
-  const item = log(page).locator('li.said', { has: page.getByText(text, { exact: true }) });
+/** Waits for a message, asserts its displayed author (without one, that it is our own), and returns its line. */
+async function hears(page, text, by) {
+  const item = log(page).locator('li.said', { has: page.getByText(text, { exact: true }) }).last();
   await item.waitFor();
-  assert((await item.locator('.by').textContent()).includes(by), `“${text}” is not shown as said by ${by}`);
-  assert((await item.getAttribute('class')).includes('own') === own, `“${text}” is on the wrong side`);
+  const author = await item.locator('b bdi').allTextContents();
+  assert(author.join() === (by ?? ''), `“${text}” is shown as said by ${author}`);
+  assert((await item.getAttribute('class')).includes('own') === !by, `“${text}” is on the wrong side`);
+  return item;
 }
 
 async function twoPeople(browser) {
   let ann, ben;
-  await check('a page connects and learns its id', async () => { ann = await person(browser); });
-  await check('each sees the other join and leave', async () => {
-    ben = await person(browser);
-    await sees(ann.page, `${ben.id} joined`);
-    await ann.page.goto('about:blank');
-    await sees(ben.page, `${ann.id} left`);
-    await ann.page.goto(chat);
-    ann.id = await joined(ann.page);
-    await sees(ben.page, `${ann.id} joined`);
+  await check('without messages, the page says how to try it', async () => {
+    ann = await person(browser, 'Ann');
+    await sees(ann.page, 'You joined');
+    await fits(ann.page, 'no messages');
+    const [second] = await Promise.all([ann.context.waitForEvent('page'), log(ann.page).getByText('open a second window').click()]);
+    await connected(second);
+    await second.close();
+    await sees(ann.page, 'Guest left');
   });
-  await check('each sees the messages of the other', async () => {
-    await ann.page.getByLabel('Your name').fill('Ann');
-    await ben.page.getByLabel('Your name').fill('Ben');
-    await says(ann.page, 'Is anyone here?');
-    for (const { page } of [ann, ben]) await hears(page, 'Is anyone here?', { by: 'Ann', own: page === ann.page });
-    await says(ben.page, 'I am 👋🏽 世界 👩‍👩‍👧');
-    for (const { page } of [ann, ben]) await hears(page, 'I am 👋🏽 世界 👩‍👩‍👧', { by: 'Ben', own: page === ben.page });
+  await check('each sees the other join and leave, by name once it is known', async () => {
+    ben = await person(browser, 'Ben');
+    await sees(ann.page, 'Guest joined');
+    await says(ben.page, 'Hello');
+    await hears(ann.page, 'Hello', 'Ben');
+    await log(ann.page).getByText('Ben joined').waitFor();
+    assert(!await isShown(log(ann.page).getByText('No messages yet')), 'the page says that there are no messages');
+    await ben.page.goto('about:blank').catch(() => {});
+    await sees(ann.page, 'Ben left');
+    await ben.page.goto(chat);
+    await connected(ben.page);
+  });
+  await check('each sees the messages of the other, and their own in the accent color', async () => {
+    for (const [one, other, by, text] of [[ann, ben, 'Ann', 'Is anyone here?'], [ben, ann, 'Ben', 'I am 👋🏽 世界 👩‍👩‍👧']]) {
+      await says(one.page, text);
+      await hears(other.page, text, by);
+      const own = await hears(one.page, text);
+      const [color, accent] = await own.locator('.text').evaluate(e => {
+        const [{ backgroundColor }, send] = [getComputedStyle(e), getComputedStyle(document.querySelector('#send'))];
+        return [backgroundColor, send.backgroundColor];
+      });
+      assert(color === accent, `${by}'s own message is ${color}, not ${accent}`);
+    }
   });
   await check('HTML is shown as it was typed', async () => {
     const html = '<img src="x" onerror="document.title = `pwned`"> & <b>bold</b>';
     await says(ann.page, html);
-    await hears(ben.page, html, { by: 'Ann', own: false });
+    await hears(ben.page, html, 'Ann');
     assert(await log(ben.page).locator('img, b b').count() === 0, 'it became elements');
   });
+  await check('a text with a colon is whole, with and without a name', async () => {
+    for (const name of ['', 'Ann']) {
+      await ann.page.getByLabel('Your name').fill(name);
+      await says(ann.page, `note${name}: buy milk`);
+      await hears(ann.page, `note${name}: buy milk`);
+      await hears(ben.page, `note${name}: buy milk`, name || 'Guest');
+    }
+  });
+  await check('ids are shown where people have the same name, and nowhere else', async () => {
+    assert(!await isShown(log(ben.page).locator('code')), 'there is an id');
+    const other = await person(browser, 'Ann');
+    await says(other.page, 'I am Ann as well');
+    const item = await hears(ben.page, 'I am Ann as well', 'Ann');
+    assert(await isShown(item.locator('code')), 'there is no id');
+    assert(await isShown((await hears(ben.page, 'noteAnn: buy milk', 'Ann')).locator('code')), 'the other Ann has no id');
+    assert(!await isShown(log(ann.page).locator('li', { hasText: 'Ben' }).locator('code')), 'Ben has an id');
+    await other.context.close();
+  });
+  await check('a pill tells of new messages while the reader has scrolled up', async () => {
+    for (let n = 0; n < 30; n++) await says(ann.page, `line ${n}`);
+    await hears(ben.page, 'line 29', 'Ann');
+    await log(ben.page).evaluate(e => { e.scrollTop = 0; });
+    await ben.page.evaluate(() => new Promise(requestAnimationFrame));
+    await says(ann.page, 'news');
+    await ben.page.getByRole('button', { name: '1 new message' }).waitFor();
+    await says(ann.page, 'more news');
+    const pill = ben.page.getByRole('button', { name: '2 new messages' });
+    await pill.waitFor();
+    assert(await log(ben.page).evaluate(e => e.scrollTop) === 0, 'the page has scrolled');
+    await fits(ben.page, 'scrolled up');
+    await log(ben.page).evaluate(e => { e.scrollTop = 0; });
+    await pill.click();
+    await pill.waitFor({ state: 'hidden' });
+    await ben.page.waitForFunction('log.scrollHeight - log.scrollTop - log.clientHeight < 2');
+  });
+  await check('long names and long words fit, at each width, in light and in dark', async () => {
+    const eve = await person(browser, LONG_NAME);
+    const twin = await person(browser, LONG_NAME);
+    for (const { page } of [eve, twin]) {
+      await says(page, LONG_WORD);
+      await says(page, 'short');
+    }
+    for (const { page } of [ann, twin]) {
+      await log(page).locator('li', { hasText: LONG_WORD }).nth(1).waitFor();
+      await fits(page, 'long names');
+    }
+    for (const { context } of [eve, twin]) await context.close();
+  });
+  await check('the keyboard reaches everything, and shows where it is', () =>
+    tabsThrough(ben.page, ['Your name', 'Messages', 'Message', 'Send']));
   await check('the page reconnects after a lost connection', async () => {
-    const before = ann.id;
     await ann.page.evaluate('socket.close()');
     await sees(ben.page, 'Ann left');
-    await log(ann.page).getByText('The connection was lost').waitFor();
-    await ann.page.getByText(/^You joined as/).nth(1).waitFor();
-    ann.id = await joined(ann.page);
-    assert(ann.id !== before, 'the same id twice');
-    await sees(ben.page, `${ann.id} joined`);
+    await sees(ann.page, 'The connection was lost');
+    await sees(ann.page, 'Connected again');
+    await connected(ann.page);
     await says(ann.page, 'back again');
-    await hears(ben.page, 'back again', { by: 'Ann', own: false });
+    await hears(ben.page, 'back again', 'Ann');
+    await hears(ann.page, 'back again');
+  });
+  await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
+  await check('a message that was pending when the connection was lost is reported', async () => {
+    // Sent and closed in one turn of the event loop, so that the server cannot answer.
+    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); socket.close()`);
+    await sees(ann.page, 'This may not have arrived: one: two');
+    await connected(ann.page);
   });
   await check('the name is remembered', async () => {
     await ann.page.reload();
-    ann.id = await joined(ann.page);
+    await connected(ann.page);
     assert(await ann.page.getByLabel('Your name').inputValue() === 'Ann', 'it was forgotten');
+    await says(ann.page, 'still Ann');
+    await hears(ben.page, 'still Ann', 'Ann');
   });
   await check('each sees the other leave', async () => {
     await ben.context.close();
-    await sees(ann.page, `${ben.id} left`);
+    await sees(ann.page, 'Guest left'); // Ann's page was loaded after Ben's name was known
     await ann.context.close();
   });
 }

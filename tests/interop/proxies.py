@@ -54,6 +54,7 @@ def page(address):
 async def chat(address):
     async with connect(f"ws://{address}/ws", open_timeout=TIMEOUT, close_timeout=TIMEOUT) as ws:
         async with asyncio.timeout(TIMEOUT):
+            assert (await ws.recv()).startswith("you are ")
             assert (await ws.recv()).endswith(" joined")
             await ws.send("hello")
             assert (await ws.recv()).endswith(": hello")

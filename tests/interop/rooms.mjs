@@ -1,4 +1,5 @@
-// Tests the page of the example `rooms` in a real browser: two people join, talk, see each other join and leave, and survive a restart of the server.
+// Tests the page of the example `rooms` in a real browser: two people join, talk, see each other join and leave, and survive a restart of the
+// server, and the page fits narrow windows.
 //
 // node rooms.mjs ROOMS 127.0.0.1:PORT
 //
@@ -6,10 +7,12 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
+import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 
 const [, , program, address] = process.argv;
 if (!address) {
@@ -51,7 +54,8 @@ async function person(browser, name) {
 async function open(context) {
   const page = await context.newPage();
   page.on('pageerror', error => fail('no error in the page', error));
-  page.on('console', ({ type, text }) => { if (type() === 'warning') fail('no warning in the page', text()); });
+  page.on('console', message => { if (message.type() === 'warning') fail('no warning in the page', message.text()); });
+  page.on('request', request => { if (!request.url().startsWith(`http://${address}/`)) fail('the page needs nothing from elsewhere', request.url()); });
   await page.goto(`http://${address}`);
   return page;
 }
@@ -60,7 +64,7 @@ const connected = page => page.getByRole('status').getByText('Connected', { exac
 /** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
   await page.evaluate('socket.close()');
-  await sees(page, 'The connection was lost: what is said now, you miss');
+  await sees(page, 'The connection was lost');
   await connected(page);
 }
 
@@ -68,8 +72,8 @@ const log = page => page.getByRole('log');
 const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
 /** Finds a person in the list of those present, with a mark such as `typing`. */
-const here = (page, name, mark = '') =>
-  page.getByRole('complementary').getByRole('listitem').filter({ hasText: new RegExp(`^${name}(you)?${mark}$`) });
+const here = (page, name, mark = '(you)?') =>
+  page.getByRole('complementary').getByRole('listitem').filter({ has: page.getByText(name, { exact: true }), hasText: new RegExp(`${name}${mark}$`) });
 
 async function is(locator, count) {
   await (count ? locator.first().waitFor() : locator.first().waitFor({ state: 'detached' }));
@@ -88,9 +92,17 @@ async function says(page, text) {
 
 /** Waits for a message, and asserts its displayed author. */
 async function hears(page, text, by) {
-  const item = log(page).getByRole('listitem').filter({ hasText: text }).last();
+  const item = log(page).locator('li.said', { has: page.getByText(text, { exact: true }) }).last();
   await item.waitFor();
-  assert(await item.textContent() === by + text, `“${text}” is shown as ${await item.textContent()}`);
+  const author = await item.locator('b').textContent();
+  assert(author === by, `“${text}” is shown as said by ${author}`);
+  assert((await item.getAttribute('class')).includes('own') === (by === 'You'), `“${text}” is on the wrong side`);
+}
+
+/** Leaves all rooms. */
+async function leavesAll(page) {
+  const leave = page.getByRole('navigation').getByRole('button', { name: /^Leave/ });
+  while (await leave.count()) await leave.first().click();
 }
 
 async function twoPeople(browser) {
@@ -98,12 +110,13 @@ async function twoPeople(browser) {
   await check('two people in the lobby see each other', async () => {
     ann = await person(browser, 'Ann');
     ben = await person(browser, 'Ben');
-    await sees(ann.page, 'Ben joined');
+    await log(ann.page).getByText(/^guest-\w{4} is now Ben$/).waitFor();
     for (const { page } of [ann, ben]) for (const name of ['Ann', 'Ben']) await is(here(page, name), 1);
   });
   await check('each sees the messages of the other, as they were typed', async () => {
     await says(ann.page, 'Is anyone here?');
-    for (const { page } of [ann, ben]) await hears(page, 'Is anyone here?', 'Ann');
+    await hears(ann.page, 'Is anyone here?', 'You');
+    await hears(ben.page, 'Is anyone here?', 'Ann');
     const html = '<img src="x" onerror="document.title = `pwned`"> 👋🏽 世界';
     await says(ben.page, html);
     await hears(ann.page, html, 'Ben');
@@ -115,6 +128,34 @@ async function twoPeople(browser) {
     await is(here(ann.page, 'Ben', 'typing'), 1);
     await ben.page.getByLabel('Message', { exact: true }).fill('');
     await ann.page.getByText('Ben is typing', { exact: true }).waitFor({ state: 'detached' });
+  });
+  await check('another name is shown as such, and not as a person that leaves', async () => {
+    await ann.page.getByLabel('Your name').fill('Anna');
+    await ann.page.getByLabel('Your name').press('Enter');
+    await sees(ben.page, 'Ann is now Anna');
+    await sees(ann.page, 'You are now Anna');
+    await is(here(ben.page, 'Anna'), 1);
+    await is(here(ben.page, 'Ann'), 0);
+    const lines = await log(ben.page).textContent();
+    assert(!/Ann left|Anna joined/.test(lines), lines);
+    await ann.page.getByLabel('Your name').fill('Ann');
+    await ann.page.getByLabel('Your name').press('Enter');
+    await is(here(ben.page, 'Ann'), 1);
+  });
+  await check('the colors of people are distinct', async () => {
+    const colors = await ben.page.evaluate(() => {
+      const known = [...hues];
+      hues.clear();
+      const colors = Array.from({ length: 12 }, (_, n) => hue(`person ${n}`));
+      hues.clear();
+      for (const [key, color] of known) hues.set(key, color);
+      return colors;
+    });
+    const apart = (one, other) => Math.min(Math.abs(one - other), 360 - Math.abs(one - other));
+    const far = colors.slice(0, 6).every((one, at) => colors.slice(0, at).every(other => apart(one, other) >= 60));
+    assert(new Set(colors).size === 12 && far, `the first twelve people have the hues ${colors}`);
+    const faces = await ben.page.locator('#people .face').evaluateAll(all => all.map(face => getComputedStyle(face).color));
+    assert(new Set(faces).size === 2, faces.join());
   });
   await check('a message in another room is counted there, and shown there', async () => {
     await joins(ann.page, 'tea');
@@ -128,6 +169,29 @@ async function twoPeople(browser) {
     await room(ann.page, 'tea').click();
     await hears(ann.page, 'the kettle is on', 'Ben');
     assert(await ann.page.title() === 'Prism rooms', await ann.page.title());
+  });
+  await check('a draft stays in its room', async () => {
+    const field = ann.page.getByLabel('Message', { exact: true });
+    await field.fill('for tea');
+    await room(ann.page, 'lobby').click();
+    assert(await field.inputValue() === '', `the lobby has the draft ${await field.inputValue()}`);
+    await field.fill('for the lobby');
+    await room(ann.page, 'tea').click();
+    assert(await field.inputValue() === 'for tea', `tea has the draft ${await field.inputValue()}`);
+    await field.fill('');
+  });
+  await check('a pill tells of new messages while the reader has scrolled up', async () => {
+    await log(ann.page).evaluate(e => { e.firstElementChild.before(Object.assign(document.createElement('div'), { id: 'tall', style: 'flex: none; height: 3000px' })); });
+    await ann.page.evaluate('toEnd()');
+    await log(ann.page).evaluate(e => { e.scrollTop = 0; });
+    await ann.page.evaluate(() => new Promise(requestAnimationFrame));
+    await says(ben.page, 'news');
+    const pill = ann.page.getByRole('button', { name: '1 new message' });
+    await pill.waitFor();
+    await fits(ann.page, 'scrolled up');
+    await pill.click();
+    await pill.waitFor({ state: 'hidden' });
+    await ann.page.evaluate(`document.querySelector('#tall').remove()`);
   });
   await check('two tabs are one person, which leaves with the last tab', async () => {
     const second = await open(ben.context);
@@ -152,7 +216,7 @@ async function twoPeople(browser) {
   await check('both rejoin their rooms after a restart of the server', async () => {
     await stop();
     for (const { page } of [ann, ben]) {
-      await sees(page, 'The connection was lost: what is said now, you miss');
+      await sees(page, 'The connection was lost');
       await is(here(page, 'Ann'), 0);
     }
     await start();
@@ -176,11 +240,11 @@ async function twoPeople(browser) {
     // Sent directly to the server, so that the page still assumes that it is in the room.
     await ann.page.evaluate(`socket.send('/leave tea')`);
     await says(ann.page, 'can you hear me?');
-    await sees(ann.page, 'tea can you hear me?: a bad name, or not your room');
+    await sees(ann.page, 'Not sent: can you hear me? (you are not in this room)');
     await ann.page.evaluate(`socket.send('/join tea')`);
     for (const text of ['and now?', 'and now?', 'good']) await says(ann.page, text);
     await hears(ben.page, 'good', 'Ann');
-    await hears(ann.page, 'good', 'Ann');
+    await hears(ann.page, 'good', 'You');
     await loses(ann.page);
     const lines = await log(ann.page).textContent();
     assert(!lines.includes('may not have arrived'), `a delivered message counts as pending: ${lines}`);
@@ -191,21 +255,93 @@ async function twoPeople(browser) {
     await sees(ann.page, 'This may not have arrived: hello?');
     await connected(ann.page);
   });
+  await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
+  await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));
+  await check('a narrow page shows the room, and has drawers for rooms and people', () => drawers(browser));
+  await check('without a room, the page says how to join one', () => withoutRooms(browser));
+  await check('the field for a room says what it expects', async () => {
+    const field = ann.page.getByLabel('Room', { exact: true });
+    assert((await field.getAttribute('title')).includes('without spaces'), 'there is no title');
+    await joins(ann.page, 'two words');
+    assert(await field.evaluate(e => e.validity.patternMismatch), 'two words are accepted');
+    await field.fill('');
+  });
+  await check('the keyboard reaches everything, and shows where it is', () =>
+    tabsThrough(ann.page, ['lobby', 'Leave lobby', 'tea', 'Leave tea', 'Room', 'Join', 'Messages', 'Message', 'Send', 'Your name']));
   await check('a room that the server refuses is neither shown nor remembered', async () => {
     const eve = await person(browser, 'Eve');
     for (let number = 1; number < 32; number++) await joins(eve.page, `room-${number}`);
     await is(room(eve.page, 'room-31'), 1);
     await joins(eve.page, 'one-more');
-    await sees(eve.page, '/join one-more: the connection is already in 32 rooms, the maximum');
+    await sees(eve.page, 'You cannot join one-more (the connection is already in 32 rooms, the maximum)');
     await is(room(eve.page, 'one-more'), 0);
     await eve.page.reload();
     await connected(eve.page);
-    await sees(eve.page, 'You are in');
+    await sees(eve.page, 'You joined');
     await is(room(eve.page, 'one-more'), 0);
     await is(room(eve.page, 'lobby'), 1);
     assert(await eve.page.getByRole('button', { name: /^Leave/ }).count() === 32, 'there are more rooms, or fewer');
     await eve.context.close();
   });
+}
+
+async function longNames(browser) {
+  const eve = await person(browser, LONG_NAME);
+  const bob = await person(browser, 'Featherstonehaughington1');
+  for (const { page } of [eve, bob]) {
+    await joins(page, 'the-room-with-24-letters');
+    await room(page, 'the-room-with-24-letters').waitFor();
+    await says(page, LONG_WORD);
+    await page.getByLabel('Message', { exact: true }).fill('w');
+  }
+  await is(here(eve.page, 'Featherstonehaughington1', 'typing'), 1);
+  await fits(eve.page, 'talk');
+  const button = eve.page.getByRole('button', { name: 'People' });
+  await fits(eve.page, 'the drawer with people', { widths: [768, 390, 320], prepare: async () => {
+    await bob.page.getByLabel('Message', { exact: true }).press('x'); // or it counts as a pause
+    if (!await eve.page.locator('#people').isVisible()) await button.click();
+    await is(here(eve.page, 'Featherstonehaughington1', 'typing'), 1);
+  } });
+  for (const { context } of [eve, bob]) await context.close();
+}
+
+async function drawers(browser) {
+  const eve = await person(browser, 'Eve');
+  const { page } = eve;
+  const [navigation, list] = [page.getByRole('navigation'), page.getByRole('complementary')];
+  await joins(page, 'tea');
+  await room(page, 'tea').waitFor();
+  for (const column of [navigation, list]) await column.waitFor();
+  for (const width of [768, 390]) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const column of [navigation, list]) await column.waitFor({ state: 'hidden' });
+    await page.getByRole('heading', { name: 'tea' }).waitFor();
+  }
+  await page.getByRole('button', { name: 'Rooms' }).click();
+  await navigation.waitFor();
+  await fits(page, 'the drawer with rooms', { widths: [390] });
+  await room(page, 'lobby').click();
+  await navigation.waitFor({ state: 'hidden' });
+  await page.getByRole('heading', { name: 'lobby' }).waitFor();
+  await page.getByRole('button', { name: 'People' }).click();
+  await is(here(page, 'Eve'), 1);
+  await page.keyboard.press('Escape');
+  await list.waitFor({ state: 'hidden' });
+  await eve.context.close();
+}
+
+async function withoutRooms(browser) {
+  const eve = await person(browser, 'Eve');
+  await leavesAll(eve.page);
+  await eve.page.getByRole('heading', { name: 'You are not in a room' }).waitFor();
+  assert(!await eve.page.getByLabel('Message', { exact: true }).isVisible(), 'there is a field for messages');
+  await fits(eve.page, 'no room');
+  await eve.page.reload();
+  await connected(eve.page);
+  await eve.page.getByRole('button', { name: 'Join the lobby' }).click();
+  await eve.page.getByRole('heading', { name: 'lobby' }).waitFor();
+  await is(here(eve.page, 'Eve'), 1);
+  await eve.context.close();
 }
 
 /** A client without the page. `says` sends commands, and resolves with the first answer that has the given field. */
@@ -258,10 +394,33 @@ async function withoutThePage() {
     assert(error === 'the connection is already in 32 rooms, the maximum', error);
     assert((await eve.says('people', '/join room-7')).room === 'room-7', 'the answer is about another room');
     const refused = await eve.says('error', 'attic I am not there');
-    assert(refused.error.includes('not your room'), refused.error);
+    assert(refused.error === 'you are not in this room', refused.error);
     eve.says('nothing', `room-1 ${'x'.repeat(20_000)}`);
     const code = await eve.closed;
     assert(code === 1009, `it was closed with ${code}`);
+  });
+}
+
+async function renames() {
+  await check('a person with two tabs that renames one of them comes, and leaves by renaming it back', async () => {
+    const [bob, tab, watcher] = [bareClient(), bareClient(), bareClient()];
+    for (const client of [bob, tab, watcher]) await client.opened;
+    for (const client of [bob, tab]) await client.says('name', '/name Bob');
+    for (const client of [watcher, bob, tab]) await client.says('presence', '/join cellar');
+    for (const [order, field, expected] of [
+      ['/name Bobby', 'came', { came: 'Bobby', room: 'cellar' }],
+      ['/name Bob', 'gone', { gone: 'Bobby', room: 'cellar' }],
+    ]) {
+      const announced = watcher.says(field);
+      await tab.says('name', order);
+      assert(JSON.stringify(await announced) === JSON.stringify(expected), `${order}: ${JSON.stringify(await announced)}`);
+      await listInterval();
+    }
+    const announced = watcher.says('renamed');
+    await tab.says('name', '/name Bobby');
+    await listInterval();
+    await bob.says('name', '/name Rob');
+    assert(JSON.stringify(await announced) === '{"renamed":"Bob","room":"cellar","to":"Rob"}', JSON.stringify(await announced));
   });
 }
 
@@ -298,7 +457,7 @@ async function badNames() {
       for (const order of ['/name', '/join']) {
         const line = `${order} A${hidden}nn`;
         const refused = await eve.says('line', line);
-        assert(refused.line === line && refused.error.startsWith('a bad name'), JSON.stringify(refused));
+        assert(refused.line === line && refused.error.startsWith('expected 1 to 24 characters'), JSON.stringify(refused));
       }
     for (const name of ['Zoë', 'سارا', '👩\u200d💻', 'علی\u200cرضا']) assert((await eve.says('name', `/name ${name}`)).name === name, name);
   });
@@ -329,11 +488,19 @@ async function manyRooms() {
 
 // ---- the run ------------------------------------------------------------------------------------------------------------
 
+await check('both pages have the same shared look and script', async () => {
+  const pages = await Promise.all(['chat', 'rooms'].map(page => readFile(new URL(`../../examples/${page}.html`, import.meta.url), 'utf8')));
+  for (const kind of ['style', 'script']) {
+    const [chat, rooms] = pages.map(page => page.match(new RegExp(`<${kind}>.*?</${kind}>`, 's'))[0]);
+    assert(chat === rooms, `the first ${kind} elements differ`);
+  }
+});
 await start();
 const browser = await launch();
 try {
   await within(120, twoPeople(browser));
   await within(40, withoutThePage());
+  await within(40, renames());
   await within(40, tooSoon());
   await within(40, badNames());
   await within(40, manyRooms());
