@@ -5,7 +5,7 @@
 use futures_lite::AsyncWriteExt;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{ForwardedHeader, Reply, Request, Server};
-use prism_fuzz::driver::{http::read_to_end, net::Net, sim::Sim, site::start};
+use prism_fuzz::driver::{http::read_to_end, net::Net, sim::Sim, site::serve_until_closed};
 
 /// Speaks the PROXY protocol.
 const FOR_TCP: &str = "127.0.0.1:1";
@@ -41,16 +41,24 @@ fuzz_target!(|bytes: &[u8]| {
 /// Returns the answer to what this peer sends, in pieces of this size.
 fn answer(header: ForwardedHeader, peer: &str, bytes: &[u8], piece: usize) -> String {
     let sim = Sim::default();
-    let net: Net = start(&sim, |server: Server<Net>| {
-        let server = server.proxy_protocol(["127.0.0.1"]).expect("an address");
-        let server = server.trust_proxies(header, ["127.0.0.2"]).expect("an address");
-        server.get("/", |request: Request| Reply::text(200, request.peer_addr().to_string()))
-    });
+    let net = Net::new(&sim);
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).expect("it is in memory");
+    let server = bound.proxy_protocol(["127.0.0.1"]).expect("an address");
+    let server = server.trust_proxies(header, ["127.0.0.2"]).expect("an address");
+    let page = |request: Request| Reply::text(200, request.peer_addr().to_string());
+    let (stop, stopped) = serve_until_closed(&sim, server.get("/", page));
     sim.run(async {
+        sim.settle().await;
         let (mut io, script) = net.connect_from(peer).expect("the server listens");
         script.set_piece(piece);
         // The server may refuse what it has read, and not read the rest.
         let _ = io.write_all(bytes).await;
-        read_to_end(&mut io).await
+        let answer = read_to_end(&mut io).await;
+        drop(io);
+        // A server that runs forever would keep its simulation, which keeps the server.
+        stop.close();
+        stopped.recv().await.expect("the server ends");
+        sim.settle().await;
+        answer
     })
 }
