@@ -194,7 +194,7 @@ impl<N: Network> Server<N> {
     ///
     /// Pages are for what belongs to a WebSocket application: its HTML and scripts, a health check, metrics. Each page
     /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
-    /// methods get a 405), and a request with a body gets a 400. For anything more, such as forms, uploads, streams or
+    /// methods get a 405), and the body of a request is not read. For anything more, such as forms, uploads, streams or
     /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
     /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` of prism-tokio.
     ///

@@ -20,8 +20,8 @@ pub(crate) struct AddressLimit {
     counts: Mutex<HashMap<Subnet, Count>>,
 }
 
-/// The addresses that count as one: an IPv4 address, or the /64 network of an IPv6 address. (RFC 6177 §2: "it should be
-/// easy for an end site to obtain [...] more than a single /64".)
+/// The addresses that count as one: an IPv4 address, or the /64 network of an IPv6 address. A host chooses the other 64
+/// bits itself, as often as it likes (RFC 8981).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Subnet {
     V4(Ipv4Addr),

@@ -11,8 +11,8 @@ use std::{
 
 const V1_PREFIX: &[u8] = b"PROXY ";
 
-/// The maximum length of a header of version 1. "The maximum line lengths [...] So a 108-byte buffer is always enough to
-/// store all the line and a trailing zero" (§2.1).
+/// The maximum length of a header of version 1. "If the CRLF sequence is not found in the first 107 characters, the
+/// receiver should declare the line invalid" (§2.1).
 const V1_MAX: usize = 107;
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -20,8 +20,9 @@ const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The length of the signature, the version, the family and the length.
 const V2_FIXED: usize = 16;
 
-/// The maximum length of a header of version 2. A sender should not exceed it, because so much fits in any TCP segment
-/// (§2). It leaves 304 bytes for extensions (TLVs) even after the longest addresses.
+/// The maximum length of a header of version 2. "Both formats are designed to fit in the smallest TCP segment that any
+/// TCP/IP host is required to support (576 - 40 = 536 bytes)" (§2). That leaves 304 bytes for extensions (TLVs) even
+/// after the longest addresses.
 const V2_MAX: usize = 536;
 
 /// A header of the PROXY protocol.
@@ -88,7 +89,7 @@ fn v1_addresses<'a, A: FromStr + Into<IpAddr>>(
     Some(SocketAddr::new(source.into().to_canonical(), port))
 }
 
-/// "a decimal integer in the range [0..65535] inclusive, with no leading zeroes" (§2.1)
+/// "a decimal integer in the range [0..65535] inclusive. Heading zeroes are not permitted in front of numbers" (§2.1)
 fn v1_port(word: &str) -> Option<u16> {
     let is_canonical =
         word.bytes().all(|byte| byte.is_ascii_digit()) && (word == "0" || !word.starts_with('0'));
@@ -105,10 +106,12 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, InvalidProxyHeader> {
     }
     let Some(block) = rest.get(..length) else { return Ok(None) };
     let source = match version_and_command {
-        // LOCAL: "must discard the protocol block including the family which is ignored".
+        // LOCAL: "must use the real connection endpoints and discard the protocol block including the family which is
+        // ignored"
         0x20 => Some(None),
         0x21 => v2_source(family_and_transport, block),
-        _ => None, // "Receivers must drop connections presenting unexpected values here."
+        // "Receivers must drop connections presenting unexpected values here."
+        _ => None,
     };
     let source = source.ok_or(InvalidProxyHeader::Malformed)?;
     Ok(Some(ProxyHeader { len: V2_FIXED + length, source }))
@@ -117,23 +120,22 @@ fn parse_v2(bytes: &[u8]) -> Result<Option<ProxyHeader>, InvalidProxyHeader> {
 /// Returns the source of a forwarded connection: `Some(None)` if that is no internet address. The extensions (TLVs)
 /// after the addresses are skipped.
 fn v2_source(family_and_transport: u8, block: &[u8]) -> Option<Option<SocketAddr>> {
-    if family_and_transport & 0xf > 2 {
-        return None;
-    }
-    let addr = match family_and_transport >> 4 {
-        0 => return Some(None),
-        1 => {
+    // Other families and transports "must be rejected as invalid by receivers" (§2.2).
+    let addr = match (family_and_transport >> 4, family_and_transport & 0xf) {
+        // UNSPEC: "The receiver should ignore address information."
+        (0, 0..=2) | (1..=3, 0) => return Some(None),
+        (1, 1 | 2) => {
             let [a, b, c, d, _, _, _, _, high, low, _, _] = *block.first_chunk()?;
             SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
         }
-        2 => {
+        (2, 1 | 2) => {
             let source: [u8; 16] = *block.first_chunk()?;
             let [high, low, _, _] = *block.get(32..)?.first_chunk()?;
             let addr = Ipv6Addr::from(source).to_canonical();
             SocketAddr::new(addr, u16::from_be_bytes([high, low]))
         }
         // Two paths of Unix sockets, of 108 bytes each.
-        3 if block.len() >= 216 => return Some(None),
+        (3, 1 | 2) if block.len() >= 216 => return Some(None),
         _ => return None,
     };
     Some(Some(addr))
@@ -206,11 +208,14 @@ mod tests {
         assert_eq!(longest.len(), 107);
         verdict(longest.as_bytes(), Ok(None));
 
-        for transport in 0..=2 {
+        for transport in 1..=2 {
             verdict(&v2(0x21, 0x10 | transport, &IPV4), Ok(Some("192.0.2.1:56324")));
             verdict(&v2(0x21, 0x20 | transport, &ipv6()), Ok(Some("[2001:db8::1]:56324")));
             verdict(&v2(0x21, 0x30 | transport, &[b'/'; 216]), Ok(None));
             verdict(&v2(0x21, transport, b""), Ok(None));
+        }
+        for unspecified in [0x00, 0x10, 0x20, 0x30] {
+            verdict(&v2(0x21, unspecified, &IPV4), Ok(None));
         }
         // Extensions are skipped, valid or not.
         let extended = [&IPV4[..], &[0xee; 508]].concat();
