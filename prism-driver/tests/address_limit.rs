@@ -169,6 +169,21 @@ fn while_as_many_are_refused_further_ones_get_no_answer() {
 }
 
 #[test]
+fn other_tasks_get_a_turn_after_each_connection_without_an_answer() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, limit(1), |server| server);
+    let _first = [(); 2].map(|()| connect(&net, "192.0.2.1:1"));
+    sim.run(sim.settle());
+    let _flood: Vec<_> = (0..100).map(|_| connect(&net, "192.0.2.1:1")).collect();
+    let mut accepted = net.accepted();
+    while sim.tick() {
+        assert!(net.accepted() <= accepted + 1, "{} at once", net.accepted() - accepted);
+        accepted = net.accepted();
+    }
+    assert_eq!(accepted, 102);
+}
+
+#[test]
 fn an_evicted_handshake_frees_its_place() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, limit(1).max_handshakes(1), |server| server);

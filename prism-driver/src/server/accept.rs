@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use futures_lite::future::yield_now;
+
 use crate::{
     runtime::{Network, with_nodelay},
     server::{
@@ -32,8 +34,11 @@ impl<N: Network> Acceptor<N> {
             match shared.network().accept(listener).await {
                 Ok((stream, peer_addr)) => {
                     let Some(client) = shared.clients.accept(peer_addr) else {
+                        drop(stream);
                         shared.websockets.stats.accepted();
                         shared.websockets.stats.not_upgraded(NotUpgraded::TooManyConnections);
+                        // Nothing else limits how many of these there are in a row.
+                        yield_now().await;
                         continue;
                     };
                     let stream = with_nodelay(shared.network(), stream);
