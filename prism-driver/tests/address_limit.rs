@@ -1,8 +1,12 @@
 //! `max_connections_per_ip`: how many connections one address may have.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{
+    Connection, ForwardedHeader, Handler, Message, Reply, Runtime, Server, ServerOptions,
+    ServerStats,
+};
 
-use common::{
+use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_head, read_to_end, shake_hands},
     ms,
@@ -12,11 +16,6 @@ use common::{
     s,
     sim::Sim,
     site::start,
-};
-use futures_lite::AsyncWriteExt;
-use prism_driver::{
-    Connection, ForwardedHeader, Handler, Message, Reply, Runtime, Server, ServerOptions,
-    ServerStats,
 };
 
 /// Ends its connection as the message says.

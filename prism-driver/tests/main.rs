@@ -2,6 +2,7 @@
 //! the tests.
 
 mod abort;
+mod address_limit;
 mod async_pages;
 mod authorize;
 mod authorize_limits;
@@ -43,6 +44,8 @@ mod page_limit;
 mod pages;
 mod pongs;
 mod prepared;
+mod proxies;
+mod proxy_protocol;
 mod refusals;
 mod repeats;
 mod route_options;

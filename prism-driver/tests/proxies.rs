@@ -1,18 +1,17 @@
 //! `trust_proxies`: the client that a trusted proxy names is the peer, everywhere. Nobody else can name one.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{
+    Connection, ForwardedHeader, Handler, Message, Reply, Request, Server, ServerStats,
+};
 
-use common::{
+use crate::common::{
     http::{read_head, read_to_end},
     net::{Net, PEER},
     peer::Peer,
     sim::Sim,
     site::{request, start},
     text,
-};
-use futures_lite::AsyncWriteExt;
-use prism_driver::{
-    Connection, ForwardedHeader, Handler, Message, Reply, Request, Server, ServerStats,
 };
 
 /// Sends the address of its peer.

@@ -1,8 +1,9 @@
 //! `proxy_protocol`: a trusted proxy begins each connection with a header that names the client.
 
-mod common;
+use futures_lite::AsyncWriteExt;
+use prism_driver::{ForwardedHeader, Reply, Runtime, Server, ServerOptions, ServerStats};
 
-use common::{
+use crate::common::{
     close,
     handlers::Echo,
     http::{REQUEST, read_head, read_to_end},
@@ -15,8 +16,6 @@ use common::{
     site::start,
     text,
 };
-use futures_lite::AsyncWriteExt;
-use prism_driver::{ForwardedHeader, Reply, Runtime, Server, ServerOptions, ServerStats};
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.1 127.0.0.1 56324 80\r\n";
 const V2: &[u8] =
