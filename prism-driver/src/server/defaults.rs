@@ -64,8 +64,8 @@ impl<N: Network> Server<N> {
     /// has been checked. [Pages](Self::get) are served without this check.
     ///
     /// The function returns a future. `Err` refuses the request with that reply, whatever the reply's status. `Ok`
-    /// accepts it, with an [`Authorized`] that may carry data for the [connection](crate::Connection::data), a
-    /// subprotocol and headers, or with `()`.
+    /// accepts it, with an [`Authorized`](crate::Authorized) that may carry data for the
+    /// [connection](crate::Connection::data), a subprotocol and headers, or with `()`.
     ///
     /// ```no_run
     /// # use prism_driver::{Authorized, Network, Reply, Request, Server};
