@@ -32,6 +32,10 @@ use crate::prism::{
 /// How long a call may take.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
+/// How many methods a peer may have running at once. A peer that calls more is disconnected; otherwise, it could fill
+/// the memory with tasks.
+const MAX_RUNNING: usize = 100;
+
 /// A message of JSON-RPC 2.0: a request has a method and an ID, a notification only a method, and an answer only an ID.
 #[derive(Default, Deserialize, Serialize)]
 struct Packet {
@@ -157,11 +161,13 @@ type Outcome = Pin<Box<dyn Future<Output = Result<Value, CallError>> + Send>>;
 struct Rpc {
     calls: Arc<Mutex<Calls>>,
     method: Method,
+    /// Each running method has a clone.
+    running: Arc<()>,
 }
 
 impl Rpc {
     fn new(method: Method) -> Self {
-        Self { calls: Arc::default(), method }
+        Self { calls: Arc::default(), method, running: Arc::default() }
     }
 
     fn peer(&self, connection: &Connection) -> Peer {
@@ -174,7 +180,16 @@ impl ConnectionHandler for Rpc {
         let peer = self.peer(connection);
         match serde_json::from_slice(message.as_bytes()) {
             Ok(Packet { method: Some(name), id, params, .. }) => {
-                crate::spawn(run_method(self.method, peer, name, id, params));
+                // To wait here until a method has ended could take forever: that method may wait for a message.
+                if Arc::strong_count(&self.running) > MAX_RUNNING {
+                    connection.close(CloseCode::POLICY_VIOLATION, "too many methods at once");
+                    return;
+                }
+                let (method, running) = (self.method, self.running.clone());
+                crate::spawn(async move {
+                    run_method(method, peer, name, id, params).await;
+                    drop(running);
+                });
             }
             Ok(packet @ Packet { id: Some(id), .. }) => {
                 if let Some(call) = peer.calls().waiting.remove(&id) {

@@ -49,6 +49,6 @@ pub use http::{
     path::{InvalidPath, normalize_path, percent_decode},
 };
 pub use server::{
-    ServerHandshake, offer::Offer, owned_offer::OwnedOffer, owned_request::OwnedRequest,
-    reply::Reply, request::Request, switching_protocols::Accept,
+    ServerHandshake, into_reply::IntoReply, offer::Offer, owned_offer::OwnedOffer,
+    owned_request::OwnedRequest, reply::Reply, request::Request, switching_protocols::Accept,
 };

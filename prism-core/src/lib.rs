@@ -206,9 +206,9 @@ pub use frame::{
 };
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
-    HeadersIter, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders, OwnedOffer,
-    OwnedRequest, Reply, Request, Response, ServerHandshake, accept_key, normalize_path,
-    percent_decode,
+    HeadersIter, IntoReply, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders,
+    OwnedOffer, OwnedRequest, Reply, Request, Response, ServerHandshake, accept_key,
+    normalize_path, percent_decode,
 };
 pub use inbound::Inbound;
 pub use latency::Latency;

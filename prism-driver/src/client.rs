@@ -224,6 +224,9 @@ impl<N: Network> Client<N> {
 
     /// Opens a connection and runs a handler on it. Returns how the connection ended.
     ///
+    /// A client attaches no [data](Connection::data) to its connection. What the handler needs to know, such as the
+    /// account that it uses, belongs in a field of the [`ConnectionHandler`].
+    ///
     /// The connection lives in this future, which is ready only when the transport has ended as well; see
     /// [`run_stream`](Self::run_stream).
     ///
@@ -237,6 +240,9 @@ impl<N: Network> Client<N> {
     /// Opens a connection and runs a handler on it, in a task of its own. Returns that task, with the connection's
     /// handle, as soon as the connection is open. If the future is dropped early, the attempt is canceled, and no
     /// connection stays open.
+    ///
+    /// As with [`run`](Self::run), what the handler needs to know belongs in its fields. If the compiler says that the
+    /// handler's future is not `Send`, see [`Handler`](crate::Handler#when-it-does-not-compile).
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

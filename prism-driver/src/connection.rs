@@ -188,7 +188,8 @@ impl Connection {
 
     /// Returns the round-trip time to the peer, as the keepalive measures it with each of its
     /// [pings](prism_core::Config::ping_interval); `None` before the first pong, that is, for at least the first 20
-    /// seconds by default.
+    /// seconds by default. Always `None` without a keepalive (`ping_interval(None)`): the pongs that answer the
+    /// application's own [pings](Self::ping) do not count.
     ///
     /// This time includes what the ping and its pong spend in queues, here and at the peer. A handler that runs for
     /// long delays the reading of the pong, so the handler's time is included as well.

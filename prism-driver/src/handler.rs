@@ -39,6 +39,29 @@ pub(crate) mod connection_handler;
 ///   guard could be held across an `.await`, all other connections would wait for this connection's peer.)
 /// - An `Rc`, a borrowed `RefCell`, or a `Box<dyn Error>`. Use an `Arc`, a `Mutex`, or a
 ///   `Box<dyn Error + Send + Sync>`.
+///
+/// The same is true of a [`ConnectionHandler`](crate::ConnectionHandler), and of the futures of
+/// [`socket`](crate::socket), [`authorize`](crate::Server::authorize) and [pages](crate::Server::get). The functions that
+/// make these futures are called again and again, and the futures of several calls may run at the same time. So such a
+/// function can neither give away nor lend what it has captured. "Cannot move out of [...] a captured variable in an
+/// `Fn` closure" and "async closure does not implement `Fn` because it captures state" mean that it would. Clone the
+/// value for each call, and move the clone into the future:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use prism_driver::{Network, Server, Socket, socket};
+/// # struct Database;
+/// # async fn play(_: Socket, _: Arc<Database>) {}
+/// # fn example(server: Server<impl Network>, database: Arc<Database>) {
+/// let server = server.websocket(
+///     "/play",
+///     socket(move |socket| {
+///         let database = database.clone();
+///         async move { play(socket, database).await }
+///     }),
+/// );
+/// # }
+/// ```
 #[doc(alias("Actor", "Service", "callback"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Handler`",

@@ -98,9 +98,9 @@ pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
 };
 pub use prism_core::{
-    CloseCode, Config, HandshakeError, InvalidHeader, InvalidPath, InvalidRequest, Latency,
-    Message, OwnedMessage, PreparedMessage, ProtocolError, Reply, SendError, normalize_path,
-    percent_decode,
+    CloseCode, Config, HandshakeError, IntoReply, InvalidHeader, InvalidPath, InvalidRequest,
+    Latency, Message, OwnedMessage, PreparedMessage, ProtocolError, Reply, SendError,
+    normalize_path, percent_decode,
 };
 #[cfg(feature = "async-io")]
 pub use runtime::async_io::{AsyncIo, AsyncIoStream};
@@ -112,7 +112,7 @@ pub use runtime::notice::Deferring;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{AdaptStream, Network, Runtime, Transport};
 pub use serve::{serve_stream, serve_upgraded};
-pub use server::authorized::Authorized;
+pub use server::authorized::{Authorized, IntoAuthorized};
 #[cfg(all(
     unix,
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))

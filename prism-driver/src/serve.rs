@@ -57,8 +57,12 @@ use crate::{
 ///
 /// These tasks of a [`Server`](crate::Server) are yours here:
 ///
-/// - checking the request's [origin](crate::Server::origins) and [credentials](crate::Server::authorize) (the handler
-///   can read the headers in [`on_connect`](ConnectionHandler::on_connect), and close the connection),
+/// - checking the request's [origin](crate::Server::origins) and credentials: the handler can read the
+///   [headers](crate::Connection::header) in [`on_connect`](ConnectionHandler::on_connect), and close the connection.
+///   The accessors for cookies and bearer tokens are on the [`Request`](crate::Request), which only a server's
+///   [`authorize`](crate::Server::authorize) receives,
+/// - attaching [data](crate::Connection::data) to the connection, which is what `authorize` returns: keep such data in
+///   a field of a [`ConnectionHandler`] instead,
 /// - choosing a subprotocol (none is selected here),
 /// - limiting how many connections and handshakes there are at once, in total and from one address, and evicting old
 ///   ones for new ones,
@@ -88,6 +92,9 @@ pub async fn serve_stream<R: Runtime>(
 ///
 /// [`Connection::path`](crate::Connection::path) returns the given `path` exactly as it is: it is neither checked nor
 /// normalized. The connection has no query, parameters, headers, subprotocol or address.
+///
+/// Nor has it [data](crate::Connection::data). What the other library knows of the peer, such as its user, belongs in a
+/// field of the [`ConnectionHandler`].
 ///
 /// As with [`serve_stream`], the connection lives in this future, which is ready only when the transport has ended as
 /// well, and the tasks of a server are yours.

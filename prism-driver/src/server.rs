@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use prism_core::Reply;
+use prism_core::IntoReply;
 
 use crate::{
     options::server::ServerOptions,
@@ -198,15 +198,15 @@ impl<N: Network> Server<N> {
     /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
     /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` of prism-tokio.
     ///
-    /// `page` returns a [`Reply`], or a future of one. It runs on a runtime thread and should not block, because other
+    /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not block, because other
     /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
     /// [handshake timeout](crate::Options::handshake_timeout), a 503. Until the reply is ready, the request counts [as
     /// a handshake](ServerOptions::max_handshakes), which may be evicted. The future is dropped early if it is late, if
     /// the connection is reset or evicted, and in a [shutdown](Self::serve_until).
     ///
-    /// A page that is the same for everyone is served without a copy if it is kept as `Bytes`; see [`Reply`]. The
-    /// headers of a page determine how caches treat it; by default, only replies with a status of 400 or above [forbid
-    /// caching](Reply#caching).
+    /// A page that is the same for everyone is served without a copy if it is kept as `Bytes`; see
+    /// [`Reply`](prism_core::Reply). The headers of a page determine how caches treat it; by default, only replies with
+    /// a status of 400 or above [forbid caching](prism_core::Reply#caching).
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Reply, Server};
@@ -219,6 +219,9 @@ impl<N: Network> Server<N> {
     /// # Ok(()) }
     /// # async fn list_users(_: Option<&str>) -> Reply { Reply::new(204) }
     /// ```
+    ///
+    /// If a page captures something, such as a database, or if the compiler says that its future is not `Send`, see
+    /// [`Handler`](crate::Handler#when-it-does-not-compile).
     ///
     /// # Slow readers
     ///
@@ -235,9 +238,9 @@ impl<N: Network> Server<N> {
     #[must_use]
     pub fn get<P>(mut self, path: &str, page: impl Fn(Request) -> P + Send + Sync + 'static) -> Self
     where
-        P: IntoFuture<Output = Reply, IntoFuture: Send + 'static>,
+        P: IntoReply<Future: Send + 'static>,
     {
-        self.routes.page(path, Arc::new(move |request| Box::pin(page(request).into_future())));
+        self.routes.page(path, Arc::new(move |request| Box::pin(page(request).into_reply())));
         self
     }
 

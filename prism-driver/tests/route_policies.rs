@@ -156,6 +156,29 @@ fn headers_are_in_all_answers_to_upgrade_requests_and_in_no_other() {
     }
 }
 
+#[test]
+fn a_refusal_keeps_its_own_headers() {
+    let sim = Sim::default();
+    let net = start(&sim, |server| {
+        let refuse = async |_: Request| {
+            let json = Reply::new(401).body("application/json", "{}");
+            Err::<(), _>(json.and_then(|reply| reply.header("X-Server", "own")).unwrap())
+        };
+        let server = server.websocket("/", Echo).authorize(refuse);
+        let server = server.header("Content-Type", "text/html").unwrap();
+        server.header("Cache-Control", "max-age=600").unwrap().header("X-Server", "1").unwrap()
+    });
+    let (head, ..) = sim.run(ask(&net, "/", ""));
+    assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    for (name, own) in
+        [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Server", "own")]
+    {
+        let values = head.lines().filter_map(|line| line.split_once(": "));
+        let values: Vec<_> = values.filter(|(it, _)| *it == name).collect();
+        assert_eq!(values, [(name, own)], "{head}");
+    }
+}
+
 fn plain(method: &str, path: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }

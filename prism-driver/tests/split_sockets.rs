@@ -10,13 +10,19 @@ use std::{
 use async_channel::unbounded;
 use futures_lite::future::poll_once;
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use prism_driver::{CloseCode, Connection, Disconnect, Failure, OwnedMessage, Runtime, Socket};
+use prism_driver::{
+    CloseCode, Connection, Disconnect, Failure, OwnedMessage, Runtime, Socket, socket,
+};
 
 use crate::common::{
+    close,
     handlers::MessageLog,
+    peer::Seen,
+    routes::RouteServer,
     s,
     sim::Sim,
     sockets::{connected, connected_to, owned},
+    text,
 };
 
 // ---- two tasks
@@ -134,6 +140,69 @@ fn dropping_both_halves_closes_with_1000() {
             assert_eq!((theirs.code(), sim.now()), (1000, s(0)));
         });
     }
+}
+
+// ---- moving them out of their function
+
+/// Asserts that a connection outlives the function of its route, which moves its socket into other tasks with `move_out`.
+/// These send each message back, until it is `drop`.
+fn assert_lives_on(move_out: impl Fn(&Sim, Socket) + Send + Sync + 'static) {
+    let sim = Sim::default();
+    let (tasks, (returned, returns)) = (sim.clone(), unbounded());
+    let route = socket(move |socket| {
+        move_out(&tasks, socket);
+        let returned = returned.clone();
+        async move { returned.send(()).await.unwrap() }
+    });
+    let server = RouteServer::start(&sim, route);
+    sim.run(async {
+        let mut peer = server.open().await;
+        returns.recv().await.unwrap();
+        for number in 0..100 {
+            sim.settle().await;
+            peer.send(&number.to_string()).await;
+            assert_eq!(peer.next().await, text(&number.to_string()));
+        }
+        assert_eq!(server.stats.counts().open, 1);
+        peer.send("drop").await;
+        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        drop(peer);
+        sim.settle().await;
+        assert_eq!(server.stats.counts().open, 0);
+    });
+}
+
+#[test]
+fn a_connection_lives_on_with_a_socket_that_is_moved_to_another_task() {
+    assert_lives_on(|sim, socket| {
+        sim.spawn(async move {
+            while let Ok(message) = socket.recv().await
+                && message.as_text() != Some("drop")
+            {
+                socket.send(message).await.unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn a_connection_lives_on_with_halves_that_are_moved_to_other_tasks() {
+    assert_lives_on(|sim, socket| {
+        let (sending, receiving) = socket.split();
+        let (forward, forwarded) = unbounded();
+        sim.spawn(async move {
+            while let Ok(message) = receiving.recv().await
+                && message.as_text() != Some("drop")
+            {
+                forward.send(message).await.unwrap();
+            }
+        });
+        sim.spawn(async move {
+            while let Ok(message) = forwarded.recv().await {
+                sending.send(message).await.unwrap();
+            }
+        });
+    });
 }
 
 #[test]

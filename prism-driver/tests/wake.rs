@@ -22,6 +22,7 @@ use crate::common::{
     pipe::pipe,
     s, serve,
     sim::Sim,
+    sockets::{connected, owned},
 };
 
 /// Logs its calls, hands its connection out, and obeys some messages.
@@ -210,6 +211,22 @@ fn a_wake_up_costs_one_poll() {
 fn a_shared_handler_ignores_it() {
     let (hand_out, out) = HandOut::new();
     assert_polls(hand_out, &out);
+}
+
+#[test]
+fn a_socket_ignores_it() {
+    let sim = Sim::default();
+    let (socket, echo, _, _) = connected(&sim);
+    sim.run(async {
+        socket.connection().wake();
+        echo.wake();
+        sim.settle().await;
+        assert!(poll_once(socket.recv()).await.is_none(), "there is nothing to receive");
+        socket.send("hello").await.unwrap();
+        socket.connection().wake();
+        assert_eq!(socket.recv().await.unwrap(), owned("hello"));
+        assert!(poll_once(socket.recv()).await.is_none());
+    });
 }
 
 // ---- fairness

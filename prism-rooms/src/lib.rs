@@ -76,6 +76,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! If the handlers of the members have to do something themselves, each with its own state, use
+//! [`wake`](Recipients::wake): it runs [`on_wake`](prism_driver::ConnectionHandler::on_wake) of each member's handler.
+//!
 //! ## Guarantees of rooms
 //!
 //! 1. **A connection that has ended is in no room.** This holds however the connection ended: closed by either

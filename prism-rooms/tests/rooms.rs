@@ -1,10 +1,15 @@
 //! Rooms, with connections in memory: exclusions, and what a leave hook may do.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use prism_rooms::Rooms;
-use prism_tokio::{CloseCode, Connection};
-use tokio::runtime::Builder;
+use prism_tokio::{
+    CloseCode, Connection, ConnectionHandler, ConnectionId, Message, Options, serve_upgraded,
+};
+use tokio::{io::DuplexStream, runtime::Builder, sync::mpsc, time::sleep};
 
 use crate::common::{TestClient, fail_on_deadlock, silent_client, soon};
 
@@ -177,4 +182,56 @@ fn recipients_print_the_rooms_and_the_exceptions() {
     let printed = format!("{:?}", rooms.to("tea").and("milk").or_close());
     assert!(printed.starts_with("Recipients { scope: "), "{printed}");
     assert!(printed.contains("milk") && printed.contains("or_close: true"), "{printed}");
+}
+
+/// Hands its connection to the test, and reports when it is woken.
+struct Woken {
+    opened: mpsc::UnboundedSender<Connection>,
+    woken: mpsc::UnboundedSender<ConnectionId>,
+}
+
+impl ConnectionHandler for Woken {
+    async fn on_connect(&mut self, connection: &Connection) {
+        self.opened.send(connection.clone()).expect("the test waits for it");
+    }
+
+    async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_wake(&mut self, connection: &Connection) {
+        self.woken.send(connection.id()).expect("the test waits for it");
+    }
+}
+
+/// Returns a connection whose handler reports when it is woken, and the peer's end.
+async fn woken_client(woken: &mpsc::UnboundedSender<ConnectionId>) -> (Connection, DuplexStream) {
+    let (opened, mut connections) = mpsc::unbounded_channel();
+    let (ours, peer) = tokio::io::duplex(1024);
+    let handler = Woken { opened, woken: woken.clone() };
+    tokio::spawn(async move { serve_upgraded(ours, "/", &Options::default(), handler).await });
+    (connections.recv().await.expect("a connection"), peer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn waking_recipients_wakes_the_handler_of_each_once_and_no_other() {
+    let rooms = Rooms::new();
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let (ann, _ann) = woken_client(&reports).await;
+    let (ben, _ben) = woken_client(&reports).await;
+    let (eve, _eve) = woken_client(&reports).await;
+    for (connection, room) in [(&ann, "tea"), (&ann, "milk"), (&ben, "tea"), (&eve, "cocoa")] {
+        rooms.join(connection, room).unwrap();
+    }
+    for (recipients, mut expected) in [
+        (rooms.to("tea").and("milk"), vec![ann.id(), ben.id()]),
+        (rooms.to("tea").except(ann.id()), vec![ben.id()]),
+        (rooms.to("water"), vec![]),
+        (rooms.everyone(), vec![ann.id(), ben.id(), eve.id()]),
+    ] {
+        recipients.wake();
+        sleep(Duration::from_secs(1)).await; // of virtual time: all tasks have run
+        let mut woken: Vec<_> = std::iter::from_fn(|| reported.try_recv().ok()).collect();
+        woken.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(woken, expected, "{recipients:?}");
+    }
 }

@@ -209,8 +209,8 @@ fn an_authorization_sees_the_request_and_may_wait() {
 fn a_subprotocol_chosen_by_the_authorization_replaces_the_servers_if_it_is_offered() {
     let server = serve(|server| {
         let choose = async |request: Request| match request.query() {
-            Some(name) => Ok(Authorized::new(()).subprotocol(name)),
-            None => Ok::<_, Reply>(Authorized::new(())),
+            Some(name) => Ok(Authorized::default().subprotocol(name)),
+            None => Ok::<_, Reply>(Authorized::default()),
         };
         let (ended, _end) = channel();
         routes(server, ended).subprotocols(["v2", "v1"]).authorize(choose)
@@ -248,7 +248,7 @@ fn headers_of_the_authorization_are_added_to_those_of_the_route() {
     peer.send(TEXT, b"in");
     peer.expect(TEXT, b"in");
     for (name, value) in [("Upgrade", "h2c"), ("X A", "1"), ("X-A", "1\r\nX-B: 2")] {
-        assert!(Authorized::new(()).header(name, value).is_err(), "{name}");
+        assert!(Authorized::default().header(name, value).is_err(), "{name}");
     }
 }
 

@@ -78,6 +78,8 @@ fn a_peer_that_leaves_cancels_its_authorization() {
         running.write(Peer::request("/").as_bytes());
         assert_eq!(next(&events), "begun");
         waiting.write(Peer::request("/").as_bytes());
+        // The request is in the queue as soon as it is read.
+        wait_until("it is read", || waiting.transit().is_over());
         leave(waiting);
         wait_until("it is noticed", || server.stats().counts().refused.left == 1);
         leave(running);
@@ -108,13 +110,17 @@ fn early_messages_are_delivered_after_the_authorization() {
         let (server, gate, events) = gated(Options::default());
         let mut peer = server.dial();
         let early = encode(true, true, BINARY, &vec![7; size]);
-        peer.write(&[Peer::request("/").as_bytes(), &early[..early.len() / 2]].concat());
+        let (with_request, rest) = early.split_at(early.len().min(10_000) / 2);
+        peer.write(&[Peer::request("/").as_bytes(), with_request].concat());
         assert_eq!(next(&events), "begun");
         // Beyond what the server and the kernel buffer, a write waits until the server reads.
         thread::scope(|scope| {
             let mut writer = peer.stream.try_clone().expect("a socket");
-            let rest = &early[early.len() / 2..];
-            scope.spawn(move || writer.write_all(rest).expect("a reader"));
+            let writing = scope.spawn(move || writer.write_all(rest).expect("a reader"));
+            wait_until("all is read, or the server has stopped reading", || {
+                let (all_written, transit) = (writing.is_finished(), peer.transit());
+                transit.unread > 0 || all_written && transit.is_over()
+            });
             gate.open();
             assert_eq!(peer.head().status, 101, "{size}");
             peer.expect(BINARY, &vec![7; size]);

@@ -4,6 +4,7 @@
 use super::support::{
     block_on,
     handlers::{Events, recorder},
+    kinds::{Kind, on_both_kinds},
     pattern,
     peer::{BINARY, Peer, TEXT},
     rooms_server::serve_rooms,
@@ -27,12 +28,12 @@ struct StalledPeers {
 
 impl StalledPeers {
     /// Connects `count` peers to a server with a limit of `max_buffered` bytes.
-    fn new(count: usize, max_buffered: usize) -> Self {
+    fn new(kind: Kind, count: usize, max_buffered: usize) -> Self {
         let mut options = ServerOptions::default();
         options.max_buffered = max_buffered;
         let (recorders, events): (Vec<_>, Vec<_>) = (0..count).map(|_| recorder()).unzip();
         let with_route = |server: Server, (number, recorder)| -> Server {
-            server.websocket(&format!("/{number}"), recorder)
+            server.websocket(&format!("/{number}"), kind.route(recorder))
         };
         let routes = recorders.into_iter().enumerate();
         let server = serve(|server| routes.fold(server.options(options), with_route));
@@ -59,38 +60,40 @@ fn assert_evicted(events: &Events) {
 
 #[test]
 fn contract_9_over_budget_the_longest_stalled_is_evicted() {
-    // Room for two large messages, and not for three.
-    let mut stalled = StalledPeers::new(4, LARGE * 5 / 2);
-    let messages = [1, 2, 3].map(|byte| vec![byte; LARGE]);
-    for (number, message) in messages.iter().enumerate() {
-        let before = stalled.buffered();
-        assert_eq!(stalled.connections[number].try_send(message), Ok(()));
-        if number < 2 {
-            wait_until("the message is counted", || stalled.buffered() > before + LARGE / 2);
+    on_both_kinds(|kind| {
+        // Room for two large messages, and not for three.
+        let mut stalled = StalledPeers::new(kind, 4, LARGE * 5 / 2);
+        let messages = [1, 2, 3].map(|byte| vec![byte; LARGE]);
+        for (number, message) in messages.iter().enumerate() {
+            let before = stalled.buffered();
+            assert_eq!(stalled.connections[number].try_send(message), Ok(()));
+            if number < 2 {
+                wait_until("the message is counted", || stalled.buffered() > before + LARGE / 2);
+            }
         }
-    }
-    assert_evicted(&stalled.events[0]);
-    assert_eq!(stalled.connections[0].buffered(), 0);
-    let refused = stalled.connections[0].try_send("late");
-    assert!(matches!(refused, Err(TrySendError::Refused(_))), "{refused:?}");
-    // A peer that reads still gets everything.
-    for text in ["one", "two", "three"] {
-        assert_eq!(block_on(stalled.connections[3].send(text)), Ok(()));
-        stalled.peers[3].expect(TEXT, text.as_bytes());
-    }
-    // So do the others when they read at last.
-    for number in [1, 2] {
-        stalled.peers[number].expect(BINARY, &messages[number]);
-        stalled.events[number].nothing_yet();
-    }
-    stalled.peers.remove(0).expect_disconnect();
-    stalled.check(1);
+        assert_evicted(&stalled.events[0]);
+        assert_eq!(stalled.connections[0].buffered(), 0);
+        let refused = stalled.connections[0].try_send("late");
+        assert!(matches!(refused, Err(TrySendError::Refused(_))), "{refused:?}");
+        // A peer that reads still gets everything.
+        for text in ["one", "two", "three"] {
+            assert_eq!(block_on(stalled.connections[3].send(text)), Ok(()));
+            stalled.peers[3].expect(TEXT, text.as_bytes());
+        }
+        // So do the others when they read at last.
+        for number in [1, 2] {
+            stalled.peers[number].expect(BINARY, &messages[number]);
+            stalled.events[number].nothing_yet();
+        }
+        stalled.peers.remove(0).expect_disconnect();
+        stalled.check(1);
+    });
 }
 
 #[test]
 fn a_shared_message_counts_once() {
     const STALLED: usize = 10;
-    let mut stalled = StalledPeers::new(STALLED, 2 * LARGE);
+    let mut stalled = StalledPeers::new(Kind::Shared, STALLED, 2 * LARGE);
     let message = PreparedMessage::new(&pattern(LARGE));
     for connection in &stalled.connections {
         assert_eq!(connection.try_send(&message), Ok(()));

@@ -1,12 +1,15 @@
-//! Messages in every form, from a handler and from a client's socket.
+//! Messages in every form, from a handler, to a room and from a client's socket.
 
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 use futures_lite::future::zip;
+use prism_rooms::Rooms;
 
 use super::support::{block_on, handlers::Echo, server::serve};
-use crate::prism::{Connection, Handler, Message, OwnedMessage, PreparedMessage, Socket};
+use crate::prism::{
+    Connection, Handler, Message, Options, OwnedMessage, PreparedMessage, Socket, shared,
+};
 
 #[macro_use]
 #[path = "../../prism-driver/tests/common/forms.rs"]
@@ -17,13 +20,12 @@ const LENGTHS: [usize; 3] = [5, 1_000, 300_000];
 
 /// Sends a text and bytes of each length in every form.
 macro_rules! send_every_form {
-    ($sender:expr) => {
+    (|$message:ident| $send:expr) => {
         for len in LENGTHS {
-            every_text!(len, |message| $sender.send(message).await.expect("an open connection"));
-            every_binary!(len, |message| $sender.send(message).await.expect("an open connection"));
+            every_text!(len, |$message| $send);
+            every_binary!(len, |$message| $send);
         }
-        $sender.send(&[1, 2]).await.expect("an open connection");
-        $sender.send([3; 300]).await.expect("an open connection");
+        every!(|$message| $send; &[1, 2], [3; 300]);
     };
 }
 
@@ -41,11 +43,34 @@ async fn receive_every_form(socket: &Socket) {
     receive(OwnedMessage::Binary(vec![3; 300])).await;
 }
 
-struct SendsEveryForm;
+/// How a handler sends.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Send,
+    TrySend,
+    ToARoom,
+}
+
+struct SendsEveryForm {
+    how: How,
+    rooms: Rooms,
+}
 
 impl Handler for SendsEveryForm {
     async fn on_connect(&self, connection: &Connection) {
-        send_every_form!(connection);
+        self.rooms.join(connection, "all").expect("a new connection");
+        let all = self.rooms.to("all");
+        match self.how {
+            How::Send => {
+                send_every_form!(|message| connection.send(message).await.expect("it is open"));
+            }
+            How::TrySend => {
+                send_every_form!(|message| connection.try_send(message).expect("room"));
+            }
+            How::ToARoom => {
+                send_every_form!(|message| assert_eq!(all.send(message).delivered, 1));
+            }
+        }
     }
 
     async fn on_message(&self, _: &Connection, _: Message<'_>) {}
@@ -53,21 +78,33 @@ impl Handler for SendsEveryForm {
 
 #[test]
 fn a_handler_sends_every_form() {
-    let server = serve(|server| server.websocket("/", SendsEveryForm));
-    block_on(async {
-        let socket = server.connect("/").await;
-        receive_every_form(&socket).await;
-    });
+    // Room for all messages, because only `send` waits for it.
+    let options = Options::default().high_water_mark(64 << 20);
+    for how in [How::Send, How::TrySend, How::ToARoom] {
+        let handler = SendsEveryForm { how, rooms: Rooms::new() };
+        let route = shared(handler).options(options.clone());
+        let server = serve(|server| server.websocket("/", route));
+        block_on(async {
+            let socket = server.connect("/").await;
+            receive_every_form(&socket).await;
+        });
+    }
 }
 
 #[test]
 fn a_socket_sends_every_form() {
     let server = serve(|server| server.websocket("/", Echo));
     block_on(async {
-        let socket = server.connect("/").await;
+        let options = Options::default().high_water_mark(64 << 20);
+        let socket = server.client("/").options(options).connect().await.expect("a server");
         let sending = async {
-            send_every_form!(socket);
+            send_every_form!(|message| socket.send(message).await.expect("an open connection"));
+            send_every_form!(|message| socket.try_send(message).expect("room"));
         };
-        zip(sending, receive_every_form(&socket)).await;
+        let receiving = async {
+            receive_every_form(&socket).await;
+            receive_every_form(&socket).await;
+        };
+        zip(sending, receiving).await;
     });
 }

@@ -17,13 +17,13 @@ use crate::prism::{
 
 #[derive(Default)]
 struct Chat {
-    members: Mutex<HashMap<ConnectionId, (String, Connection)>>,
+    members: Mutex<HashMap<ConnectionId, Connection>>,
 }
 
 impl Chat {
-    fn say(&self, room: &str, text: &str) {
-        for (theirs, person) in self.members.lock().unwrap().values() {
-            if theirs == room {
+    fn say(&self, to: &str, text: &str) {
+        for person in self.members.lock().unwrap().values() {
+            if room(person) == to {
                 let _ = person.try_send(text); // a slow member misses a line
             }
         }
@@ -40,8 +40,7 @@ fn name(connection: &Connection) -> &str {
 
 impl Handler for Chat {
     async fn on_connect(&self, connection: &Connection) {
-        let person = (room(connection).to_owned(), connection.clone());
-        self.members.lock().unwrap().insert(connection.id(), person);
+        self.members.lock().unwrap().insert(connection.id(), connection.clone());
         self.say(room(connection), &format!("{} joined", name(connection)));
     }
 
@@ -142,7 +141,7 @@ fn all_members_see_the_messages_in_the_same_order() {
     block_on(async {
         for round in 0..20 {
             for (number, person) in members.iter().enumerate() {
-                person.send(&format!("{number}.{round}")).await.expect("an open connection");
+                person.send(format!("{number}.{round}")).await.expect("an open connection");
             }
             let mut received: Vec<Vec<OwnedMessage>> = Vec::new();
             for person in &members {

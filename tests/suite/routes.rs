@@ -44,6 +44,54 @@ fn a_route_has_its_own_origins_subprotocols_and_headers() {
 }
 
 #[test]
+fn a_route_has_its_own_authorization() {
+    let accept = async |_: Request| Ok(());
+    let refuse = |status| move |_: Request| async move { Err::<(), _>(Reply::new(status)) };
+    let server = serve(|server| {
+        server
+            .authorize(refuse(401))
+            .websocket("/", Echo)
+            .websocket("/open", shared(Echo).authorize(accept))
+            .websocket("/own", shared(Echo).authorize(refuse(403)))
+    });
+    let status = |path| ask(&server, path, "", "").0;
+    assert_eq!([status("/"), status("/open"), status("/own")], [401, 101, 403]);
+    let server = serve(|server| {
+        server.websocket("/", Echo).websocket("/own", shared(Echo).authorize(refuse(403)))
+    });
+    let status = |path| ask(&server, path, "", "").0;
+    assert_eq!([status("/"), status("/own")], [101, 403]);
+}
+
+#[test]
+fn a_route_may_require_subprotocols_of_its_own() {
+    let server = serve(|server| {
+        server
+            .require_subprotocols(["v1"])
+            .websocket("/", Echo)
+            .websocket("/own", shared(Echo).require_subprotocols(["v2"]))
+            .websocket("/any", shared(Echo).subprotocols(["v2"]))
+    });
+    let answer = |path, offer: &str| {
+        let line = if offer.is_empty() { "" } else { "Sec-WebSocket-Protocol: " };
+        let end = if offer.is_empty() { "" } else { "\r\n" };
+        ask(&server, path, &format!("{line}{offer}{end}"), "Sec-WebSocket-Protocol")
+    };
+    for (path, offer, status, selected) in [
+        ("/", "v1", 101, Some("v1")),
+        ("/", "v2", 400, None),
+        ("/own", "v1", 400, None),
+        ("/own", "v1, v2", 101, Some("v2")),
+        ("/own", "", 400, None),
+        ("/any", "v1", 101, None),
+        ("/any", "", 101, None),
+    ] {
+        let expected = (status, selected.map(str::to_owned));
+        assert_eq!(answer(path, offer), expected, "{path} {offer}");
+    }
+}
+
+#[test]
 fn a_route_has_its_own_policy_for_slow_peers() {
     let (recorder, events) = recorder();
     let dropping = Options::default().when_slow(WhenSlow::DropNewest);

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use futures_lite::future::{or, poll_once, yield_now};
+
 use super::support::{
     TIMEOUT,
     handlers::Gate,
@@ -27,7 +29,7 @@ fn counting(enough: u64) -> Route<Network> {
         for number in 1..=enough {
             let Ok(message) = socket.recv().await else { return };
             assert_ne!(message, OwnedMessage::Text("panic".into()), "on purpose");
-            let _ = socket.send(&number.to_string()).await; // fails if the connection is closing
+            let _ = socket.send(number.to_string()).await; // fails if the connection is closing
         }
     })
 }
@@ -111,6 +113,31 @@ fn contract_5_a_function_that_returns_closes_with_1000_after_its_messages() {
 }
 
 #[test]
+fn contract_5_a_function_receives_nothing_after_its_close() {
+    let (outcome, outcomes) = channel();
+    let route = socket(move |socket: Socket| {
+        let outcome = outcome.clone();
+        async move {
+            socket.send("ready").await.expect("an open connection");
+            assert!(socket.connection().close(CloseCode::NORMAL, "enough"), "an open connection");
+            let received = socket.recv().await;
+            let _ = outcome.send((received, socket.send("late").await)); // the scenario waits
+        }
+    });
+    let server = serve(|server| server.websocket("/", route));
+    let mut peer = server.open("/");
+    peer.expect(TEXT, b"ready");
+    peer.expect_close(1000, "enough");
+    peer.send(TEXT, b"but I was about to say");
+    peer.send_close(1000, "");
+    peer.expect_end();
+    let (received, sent) = outcomes.recv_timeout(TIMEOUT).expect("it learns of the end");
+    let ending = received.expect_err("nothing is received");
+    assert!(matches!(&ending, Disconnect::Local { reason, .. } if reason == "enough"), "{ending}");
+    assert_eq!(sent, Err(SendError::Closed));
+}
+
+#[test]
 fn contract_6_a_panic_ends_only_its_own_connection() {
     let panics = |socket: Socket| {
         assert_ne!(socket.connection().query(), Some("panic"), "on purpose");
@@ -133,6 +160,65 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
         peer.expect(TEXT, b"1");
     }
     wait_until("both are over", || server.stats().counts().closed >= 2);
+}
+
+#[test]
+fn contract_7_a_send_dropped_while_it_waits_sends_nothing() {
+    let (outcome, outcomes) = channel();
+    let route = socket(move |socket: Socket| {
+        let outcome = outcome.clone();
+        async move {
+            // The peer does not read, so most sends find no room.
+            let (mut sent, mut dropped) = (Vec::new(), 0);
+            for number in 0..4_000_u32 {
+                let message = number.to_be_bytes().repeat(4 << 10);
+                match poll_once(socket.send(message)).await {
+                    Some(outcome) => {
+                        outcome.map(|()| sent.push(number)).expect("an open connection");
+                    }
+                    None => dropped += 1,
+                }
+            }
+            outcome.send((sent, dropped)).expect("the scenario waits");
+        }
+    });
+    let server = serve(|server| server.websocket("/", route));
+    let mut peer = server.open("/");
+    let (sent, dropped) = outcomes.recv_timeout(TIMEOUT).expect("the function is done");
+    assert!(dropped > 0, "every send found room");
+    for number in sent {
+        peer.expect(BINARY, &number.to_be_bytes().repeat(4 << 10));
+    }
+    peer.expect_close(1000, "");
+}
+
+#[test]
+fn contract_7_a_recv_dropped_while_it_waits_loses_nothing() {
+    let route = socket(async |socket: Socket| {
+        loop {
+            // Most of these are dropped, many after they have been woken for a message.
+            let received = async { Some(socket.recv().await) };
+            let gave_up = async {
+                yield_now().await;
+                None
+            };
+            match or(gave_up, received).await {
+                Some(Ok(message)) => socket.send(message).await.expect("an open connection"),
+                Some(Err(_)) => return,
+                None => {}
+            }
+        }
+    });
+    let server = serve(|server| server.websocket("/", route));
+    let mut peer = server.open("/");
+    for burst in 0..100_u32 {
+        for number in 0..10 {
+            peer.send(BINARY, &[burst, number].map(u32::to_be_bytes).concat());
+        }
+        for number in 0..10 {
+            peer.expect(BINARY, &[burst, number].map(u32::to_be_bytes).concat());
+        }
+    }
 }
 
 #[test]
@@ -221,7 +307,7 @@ fn a_function_has_its_state_in_locals_and_knows_its_user() {
     let greets = socket(async |socket: Socket| {
         let User(name) = socket.connection().data().expect("attached");
         let host = socket.header("Host").expect("the request had one");
-        socket.send(&format!("{name} at {host}")).await.expect("an open connection");
+        socket.send(format!("{name} at {host}")).await.expect("an open connection");
     });
     let greets = greets.authorize(async |_: Request| Ok(Authorized::new(User("ada"))));
     let server = serve(|server| server.websocket("/", counting(3)).websocket("/greets", greets));

@@ -11,6 +11,7 @@ use crate::{
     },
 };
 
+pub(crate) mod into_reply;
 pub(crate) mod offer;
 pub(crate) mod owned_offer;
 pub(crate) mod owned_request;

@@ -1,6 +1,6 @@
 //! [`Outgoing`]: the types that can be sent as a message.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use prism_core::{Message, OwnedMessage, PreparedMessage};
@@ -12,11 +12,12 @@ use crate::outbox::source::Source;
 ///
 /// | form | sent as |
 /// |---|---|
-/// | `&str`, `String`, `&String`, `Cow<str>` | text |
-/// | `&[u8]`, `Vec<u8>`, `&Vec<u8>`, `Cow<[u8]>`, `[u8; N]`, `&[u8; N]` | binary |
-/// | [`Bytes`], `&Bytes`, [`BytesMut`], `&BytesMut` | binary |
-/// | [`Message`], [`OwnedMessage`], `&OwnedMessage` | text or binary, as the message says |
-/// | [`PreparedMessage`], `&PreparedMessage` | text or binary, as it was prepared |
+/// | `&str`, `String`, `Cow<str>` | text |
+/// | `&[u8]`, `Vec<u8>`, `Cow<[u8]>`, `[u8; N]` | binary |
+/// | [`Bytes`], [`BytesMut`] | binary |
+/// | [`Message`], [`OwnedMessage`] | text or binary, as the message says |
+/// | [`PreparedMessage`] | text or binary, as it was prepared |
+/// | `&M`, `Arc<M>` and `Box<M>` of any of these, such as `&String` or `&&str`; also `Arc<str>`, `Box<[u8]>` and the like | as the `M` |
 ///
 /// Pass what you have:
 ///
@@ -34,7 +35,7 @@ use crate::outbox::source::Source;
 /// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it (except
 /// with [`DropOldest`](crate::WhenSlow::DropOldest)). What the transport does not take at once has to wait. If that is
 /// still 16 KiB or more, and you passed the message by value or as `&Bytes`, the outbox keeps the message instead of a
-/// copy. A `Bytes` or `BytesMut` then keeps alive the whole allocation that it is part of, but only its own length
+/// copy. (What an `Arc` or a `Box` holds counts as passed by reference.) A `Bytes` or `BytesMut` then keeps alive the whole allocation that it is part of, but only its own length
 /// counts, as [buffered](crate::Connection::buffered) and towards
 /// [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
@@ -79,7 +80,13 @@ pub(crate) trait Lend {
     fn lend(&mut self) -> Source<'_>;
 }
 
-macro_rules! outgoing {
+/// A message that can be lent from behind a reference. It stays with its owner, so an outbox cannot take it.
+pub(crate) trait LendShared: Send + Sync {
+    /// Lends the message.
+    fn lend_shared(&self) -> Source<'_>;
+}
+
+macro_rules! by_value {
     ($($form:ty: |$message:ident| $source:expr;)*) => {$(
         impl Outgoing for $form {}
 
@@ -93,35 +100,58 @@ macro_rules! outgoing {
     )*};
 }
 
-outgoing! {
-    &str: |text| Source::borrowed(*text);
-    &String: |text| Source::borrowed(*text);
-    &[u8]: |bytes| Source::borrowed(*bytes);
-    &Vec<u8>: |bytes| Source::borrowed(*bytes);
-    &BytesMut: |bytes| Source::borrowed(*bytes);
-    Message<'_>: |message| Source::borrowed(*message);
-    &OwnedMessage: |message| Source::borrowed(*message);
-
+by_value! {
     String: |text| text.into();
     Vec<u8>: |bytes| bytes.into();
     Bytes: |bytes| Source::from(&*bytes);
-    &Bytes: |bytes| Source::from(*bytes);
     BytesMut: |bytes| bytes.into();
+    Message<'_>: |message| message.lend_shared();
     OwnedMessage: |message| match message {
         Self::Text(text) => text.lend(),
         Self::Binary(bytes) => bytes.lend(),
     };
     Cow<'_, str>: |text| match text {
-        Cow::Borrowed(text) => text.lend(),
+        Cow::Borrowed(text) => text.lend_shared(),
         Cow::Owned(text) => text.lend(),
     };
     Cow<'_, [u8]>: |bytes| match bytes {
-        Cow::Borrowed(bytes) => bytes.lend(),
+        Cow::Borrowed(bytes) => bytes.lend_shared(),
         Cow::Owned(bytes) => bytes.lend(),
     };
+    PreparedMessage: |message| message.lend_shared();
+}
 
+macro_rules! by_reference {
+    ($($form:ty: |$message:ident| $source:expr;)*) => {$(
+        impl LendShared for $form {
+            #[inline]
+            fn lend_shared(&self) -> Source<'_> {
+                let $message = self;
+                $source
+            }
+        }
+    )*};
+}
+
+by_reference! {
+    str: |text| Source::borrowed(text);
+    String: |text| Source::borrowed(text);
+    Cow<'_, str>: |text| Source::borrowed(&**text);
+    [u8]: |bytes| Source::borrowed(bytes);
+    Vec<u8>: |bytes| Source::borrowed(bytes);
+    Cow<'_, [u8]>: |bytes| Source::borrowed(&**bytes);
+    Bytes: |bytes| Source::from(bytes);
+    BytesMut: |bytes| Source::borrowed(bytes);
+    Message<'_>: |message| Source::borrowed(*message);
+    OwnedMessage: |message| Source::borrowed(message);
     PreparedMessage: |message| Source::Prepared(message);
-    &PreparedMessage: |message| Source::Prepared(message);
+}
+
+impl<const N: usize> LendShared for [u8; N] {
+    #[inline]
+    fn lend_shared(&self) -> Source<'_> {
+        Source::borrowed(self)
+    }
 }
 
 impl<const N: usize> Outgoing for [u8; N] {}
@@ -129,15 +159,30 @@ impl<const N: usize> Outgoing for [u8; N] {}
 impl<const N: usize> Lend for [u8; N] {
     #[inline]
     fn lend(&mut self) -> Source<'_> {
-        Source::borrowed(&*self)
+        self.lend_shared()
     }
 }
 
-impl<const N: usize> Outgoing for &[u8; N] {}
+/// A pointer to a message is sent as that message.
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<M: LendShared + ?Sized> Outgoing for $pointer {}
 
-impl<const N: usize> Lend for &[u8; N] {
-    #[inline]
-    fn lend(&mut self) -> Source<'_> {
-        Source::borrowed(*self)
-    }
+        impl<M: LendShared + ?Sized> Lend for $pointer {
+            #[inline]
+            fn lend(&mut self) -> Source<'_> {
+                (**self).lend_shared()
+            }
+        }
+
+        impl<M: LendShared + ?Sized> LendShared for $pointer {
+            #[inline]
+            fn lend_shared(&self) -> Source<'_> {
+                (**self).lend_shared()
+            }
+        }
+    )*};
 }
+
+pointers!(&M, Arc<M>, Box<M>);

@@ -76,6 +76,10 @@ impl Connection {
     /// Returns the data that the [authorization](crate::Server::authorize) of the request attached to the connection,
     /// such as the user; `None` if no data of this type was attached.
     ///
+    /// Without an authorization there is no data: with [`serve_stream`](crate::serve_stream),
+    /// [`serve_upgraded`](crate::serve_upgraded) and on a client, this returns `None`. Put what you know of the peer into
+    /// a field of the connection's [`ConnectionHandler`](crate::ConnectionHandler) there.
+    ///
     /// ```no_run
     /// # use prism_driver::{Connection, Handler, Message};
     /// struct User {

@@ -19,7 +19,7 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 /// impl ConnectionHandler for Counter {
 ///     async fn on_message(&mut self, connection: &Connection, _: Message<'_>) {
 ///         self.received += 1;
-///         let _ = connection.send(&self.received.to_string()).await; // fails only if the connection is closing
+///         let _ = connection.send(self.received.to_string()).await; // fails only if the connection is closing
 ///     }
 /// }
 ///
@@ -33,17 +33,19 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 /// [`on_disconnect`](Self::on_disconnect), or together with that task.
 ///
 /// Every [`Handler`] is a `ConnectionHandler` too, so functions that run a single connection, such as
-/// [`Client::run`](crate::Client::run), take either.
+/// [`Client::run`](crate::Client::run), take either. Errors about `Send` have the same causes as with a `Handler`; see
+/// [When it does not compile](Handler#when-it-does-not-compile).
 ///
 /// # Messages from elsewhere
 ///
 /// To send to the *peer*, other tasks use the [`Connection`]. To tell the *handler* something, give it the receiving
 /// end of a channel, and call [`Connection::wake`] after each message. Then [`on_wake`](Self::on_wake) runs, never
-/// at the same time as another method:
+/// at the same time as another method. The function that makes the handler also makes the channel, and keeps the
+/// sending end where other tasks find it, until the connection is over:
 ///
 /// ```
-/// # use std::sync::mpsc::{Receiver, Sender, channel};
-/// # use prism_driver::{Connection, ConnectionHandler, Message};
+/// # use std::{collections::HashMap, sync::{Arc, Mutex, mpsc::{Receiver, Sender, channel}}};
+/// # use prism_driver::{Connection, ConnectionHandler, ConnectionId, Message, Network, Server, per_connection};
 /// enum Order {
 ///     Move { x: i32, y: i32 },
 /// }
@@ -60,16 +62,34 @@ use crate::{connection::Connection, error::Disconnect, handler::Handler};
 ///         while let Ok(Order::Move { x, y }) = self.orders.try_recv() {
 ///             self.position = (self.position.0 + x, self.position.1 + y);
 ///         }
-///         let _ = connection.send(&format!("{:?}", self.position)).await;
+///         let _ = connection.send(format!("{:?}", self.position)).await;
 ///     }
 /// }
 ///
+/// type Players = Arc<Mutex<HashMap<ConnectionId, (Connection, Sender<Order>)>>>;
+///
+/// fn open(connection: &Connection, players: &Players) -> Player {
+///     let (sender, orders) = channel();
+///     let id = connection.id();
+///     players.lock().unwrap().insert(id, (connection.clone(), sender));
+///     let players = players.clone();
+///     connection.on_end(move || drop(players.lock().unwrap().remove(&id)));
+///     Player { orders, position: (0, 0) }
+/// }
+///
 /// /// Can be called from any task or thread.
-/// fn order(orders: &Sender<Order>, connection: &Connection) {
-///     if orders.send(Order::Move { x: 1, y: 0 }).is_ok() {
+/// fn order(players: &Players, id: ConnectionId, order: Order) {
+///     if let Some((connection, orders)) = players.lock().unwrap().get(&id) {
+///         let _ = orders.send(order); // fails only if the connection is over
 ///         connection.wake();
 ///     }
 /// }
+///
+/// # fn example(server: Server<impl Network>) {
+/// let players = Players::default();
+/// let ours = players.clone();
+/// let server = server.websocket("/play", per_connection(move |connection| open(connection, &ours)));
+/// # }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a `ConnectionHandler` nor a `Handler`",
@@ -100,7 +120,7 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Handles the calls of [`Connection::wake`]. Runs once for all calls since it last began, before the next message
+    /// Handles the calls of [`Connection::wake`]; see [Messages from elsewhere](Self#messages-from-elsewhere). Runs once for all calls since it last began, before the next message
     /// is handled. A call has no effect once the connection is closing.
     fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;

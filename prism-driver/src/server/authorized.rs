@@ -9,8 +9,8 @@ use crate::{connection::request_info::Data, server::response_headers::ResponseHe
 /// The result of authorizing a request that may become a connection; see
 /// [`Server::authorize`](crate::Server::authorize).
 ///
-/// `()` converts into an `Authorized` without data, subprotocol and headers. So a function that only checks the request
-/// returns `Ok(())`.
+/// A function that only checks the request returns `Ok(())` instead. To select a subprotocol or to add a header without
+/// data for the connection, begin with `Authorized::default()`.
 ///
 /// ```
 /// # use prism_driver::Authorized;
@@ -20,6 +20,7 @@ use crate::{connection::request_info::Data, server::response_headers::ResponseHe
 ///
 /// let user = User { name: "ada".into() };
 /// let authorized = Authorized::new(user).subprotocol("chat.v2").header("Set-Cookie", "seen=1")?;
+/// let without_data = Authorized::default().subprotocol("chat.v2");
 /// # Ok::<(), prism_driver::InvalidHeader>(())
 /// ```
 #[derive(Default)]
@@ -55,9 +56,35 @@ impl Authorized {
     }
 }
 
-impl From<()> for Authorized {
-    fn from((): ()) -> Self {
-        Self::default()
+/// What an authorization may grant: an [`Authorized`], or `()` for one without data, subprotocol and headers. The trait
+/// is sealed: only Prism implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the result of an authorization",
+    label = "expected an `Authorized` or `()` in the `Ok`",
+    note = "to attach the value to the connection, wrap it: `Ok(Authorized::new(user))`",
+    note = "to attach nothing, return `Ok(())`"
+)]
+#[expect(private_bounds, reason = "what an authorization grants is Prism's")]
+pub trait IntoAuthorized: Grant {}
+
+/// Converts into an [`Authorized`].
+pub(crate) trait Grant {
+    fn grant(self) -> Authorized;
+}
+
+impl IntoAuthorized for Authorized {}
+
+impl Grant for Authorized {
+    fn grant(self) -> Authorized {
+        self
+    }
+}
+
+impl IntoAuthorized for () {}
+
+impl Grant for () {
+    fn grant(self) -> Authorized {
+        Authorized::default()
     }
 }
 

@@ -5,7 +5,7 @@ use prism_core::{InvalidHeader, Reply};
 use crate::{
     runtime::Network,
     server::{
-        Server, authorized::Authorized, origins::Origins, request::Request,
+        Server, authorized::IntoAuthorized, origins::Origins, request::Request,
         upgrade_policy::Subprotocols,
     },
 };
@@ -64,8 +64,8 @@ impl<N: Network> Server<N> {
     /// has been checked. [Pages](Self::get) are served without this check.
     ///
     /// The function returns a future. `Err` refuses the request with that reply, whatever the reply's status. `Ok`
-    /// accepts it, with an [`Authorized`] that may carry data for the [connection](crate::Connection::data), a
-    /// subprotocol and headers, or with `()`.
+    /// accepts it, with an [`Authorized`](crate::Authorized) that may carry data for the
+    /// [connection](crate::Connection::data), a subprotocol and headers, or with `()`.
     ///
     /// ```no_run
     /// # use prism_driver::{Authorized, Network, Reply, Request, Server};
@@ -75,12 +75,11 @@ impl<N: Network> Server<N> {
     ///
     /// async fn log_in(request: Request) -> Result<Authorized, Reply> {
     ///     let token = request.bearer_token().ok_or_else(|| Reply::text(401, "a token is required"))?;
-    ///     match find_user(&token).await {
-    ///         Some(user) => Ok(Authorized::new(user)), // `connection.data::<User>()` in the handler
-    ///         None => Err(Reply::text(401, "the token is not valid")),
-    ///     }
+    ///     let user = find_user(&token).await.map_err(|_| Reply::text(503, "try again later"))?;
+    ///     let user = user.ok_or_else(|| Reply::text(401, "the token is not valid"))?;
+    ///     Ok(Authorized::new(user)) // `connection.data::<User>()` in the handler
     /// }
-    /// # async fn find_user(token: &str) -> Option<User> { Some(User { name: token.into() }) }
+    /// # async fn find_user(token: &str) -> std::io::Result<Option<User>> { Ok(Some(User { name: token.into() })) }
     ///
     /// # fn example(server: Server<impl Network>) {
     /// let server = server.authorize(log_in);
@@ -107,9 +106,8 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     ///
-    /// (`async move |request| ...` does not compile if it captures something: such a closure lends its state to the
-    /// future, and two futures may run at the same time. The same is true of [pages](Self::get) and of
-    /// [`socket`](crate::socket).)
+    /// Without the clone, or as `async move |request| ...`, this does not compile; see
+    /// [`Handler`](crate::Handler#when-it-does-not-compile), also for errors about `Send`.
     ///
     /// A script in a browser learns only that the connection failed, and not the status. To tell the script the reason,
     /// accept the connection and [close](crate::Connection::close) it with a code from 4000 to 4999.
@@ -121,20 +119,25 @@ impl<N: Network> Server<N> {
     ///
     /// The future is dropped early if it is late, if the peer disconnects, and in a [shutdown](Self::serve_until). What
     /// the peer sends in the meantime is kept for the connection: up to 16 KiB are read, and the rest waits in the
-    /// operating system. If the peer has sent more than that, its disconnecting goes unnoticed until the future is
-    /// ready.
+    /// operating system. If the peer has sent more than that, the server does not notice that it disconnects until
+    /// the future is ready.
     #[must_use]
     pub fn authorize<F, P, A>(mut self, authorize: F) -> Self
     where
         F: Fn(Request) -> P + Send + Sync + 'static,
         P: Future<Output = Result<A, Reply>> + Send + 'static,
-        A: Into<Authorized>,
+        A: IntoAuthorized,
     {
         self.policy.set_authorize(authorize);
         self
     }
 
-    /// Adds a header to the responses of WebSocket routes: to the 101, and to refusals (but not to a 405).
+    /// Adds a header to the answers to upgrade requests, that is, to the 101 and to refusals, and to a 426. A refusal
+    /// that has a header of the same name keeps its own, such as its `Content-Type` or its
+    /// [`Cache-Control`](Reply#caching).
+    ///
+    /// Other answers do not have the header: [pages](Self::get), and the answers to requests that could not be read (400,
+    /// 431), did not arrive in time (408), or were for another path (404) or with another method (405).
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.

@@ -10,7 +10,7 @@ use crate::{
     options::Options,
     runtime::Runtime,
     server::{
-        authorized::Authorized,
+        authorized::IntoAuthorized,
         endpoint::{Endpoint, PerConnection, Shared},
         origins::Origins,
         request::Request,
@@ -58,6 +58,10 @@ pub fn shared<R: Runtime>(handler: impl Handler) -> Route<R> {
 /// did the handshake, so it should not block. The [headers](Connection::header) of the request and the
 /// [data](Connection::data) of its authorization are available. If `make` panics, the connection is closed with 1011.
 ///
+/// `make` is not async. If the handler needs something that takes time to load, such as the user's profile, load it in
+/// [`authorize`](Route::authorize), and let `make` take it from [`connection.data()`](Connection::data). Or load it in
+/// [`on_connect`](ConnectionHandler::on_connect), which runs before any message is handled.
+///
 /// See [`ConnectionHandler`] for an example.
 pub fn per_connection<R, F, H>(make: F) -> Route<R>
 where
@@ -68,23 +72,32 @@ where
     Route::new(PerConnection(make))
 }
 
-/// Makes a route on which an async function runs each connection, with the connection's state in local variables.
+/// Makes a route on which an async function runs each connection, with the connection's state in local variables. What
+/// is known of the connection, such as the [data](Connection::data) of its authorization, is on its
+/// [handle](Socket::connection).
 ///
 /// ```no_run
-/// # use prism_driver::{Network, Server, socket};
+/// # use prism_driver::{Authorized, Network, Reply, Request, Server, socket};
+/// # struct User { name: String }
+/// # async fn log_in(_: Request) -> Result<Authorized, Reply> { Ok(Authorized::new(User { name: "ada".into() })) }
 /// # fn example(server: Server<impl Network>) {
-/// let server = server.websocket(
+/// let server = server.authorize(log_in).websocket(
 ///     "/count",
 ///     socket(|socket| async move {
+///         let user: &User = socket.connection().data().expect("log_in attaches it");
 ///         let mut received = 0;
 ///         while let Ok(_message) = socket.recv().await {
 ///             received += 1;
-///             let _ = socket.send(&format!("{received}")).await; // fails only if the connection is closing
+///             let count = format!("{received} from {}", user.name);
+///             let _ = socket.send(count).await; // fails only if the connection is closing
 ///         }
 ///     }),
 /// );
 /// # }
 /// ```
+///
+/// If the function captures something, such as a database, or if the compiler says that its future is not `Send`, see
+/// [`Handler`](crate::Handler#when-it-does-not-compile).
 ///
 /// When the function returns, its socket is dropped, which closes the connection with 1000. (If you move the socket or
 /// its halves to other tasks, the connection lives on with them.) If the function panics, the connection is closed with
@@ -179,14 +192,14 @@ impl<R: Runtime> Route<R> {
     where
         F: Fn(Request) -> P + Send + Sync + 'static,
         P: Future<Output = Result<A, Reply>> + Send + 'static,
-        A: Into<Authorized>,
+        A: IntoAuthorized,
     {
         self.policy.set_authorize(authorize);
         self
     }
 
-    /// Adds a header to the responses of the route: to the 101, and to refusals (but not to a 405). A route with a
-    /// header of its own has none of the [server's](crate::Server::header).
+    /// Adds a header to the route's answers to upgrade requests, that is, to the 101 and to refusals, and to a 426; see
+    /// [`Server::header`](crate::Server::header). A route with a header of its own has none of the server's.
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.

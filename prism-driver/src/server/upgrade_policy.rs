@@ -7,8 +7,12 @@ use prism_core::{InvalidHeader, Offer, Reply};
 use crate::{
     runtime::contain::BoxFuture,
     server::{
-        authorized::Authorized, origins::Origins, plain_reply::PlainReply, request::Request,
-        response_headers::ResponseHeaders, stats::NotUpgraded,
+        authorized::{Authorized, IntoAuthorized},
+        origins::Origins,
+        plain_reply::PlainReply,
+        request::Request,
+        response_headers::ResponseHeaders,
+        stats::NotUpgraded,
     },
 };
 
@@ -52,11 +56,11 @@ impl UpgradePolicy {
     where
         F: Fn(Request) -> P + Send + Sync + 'static,
         P: Future<Output = Result<A, Reply>> + Send + 'static,
-        A: Into<Authorized>,
+        A: IntoAuthorized,
     {
         self.authorize = Some(Arc::new(move |request| {
             let authorized = authorize(request);
-            Box::pin(async { authorized.await.map(Into::into) })
+            Box::pin(async { authorized.await.map(A::grant) })
         }));
     }
 

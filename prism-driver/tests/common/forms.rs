@@ -9,8 +9,11 @@ macro_rules! every_text {
         let prepared = PreparedMessage::new(&text);
         every!(|$message| $send;
             text.as_str(), &text, text.clone(), Cow::Borrowed(text.as_str()),
-            Cow::<str>::Owned(text.clone()), Message::Text(&text), &owned, owned.clone(),
-            &prepared, prepared.clone());
+            &Cow::Borrowed(text.as_str()), Cow::<str>::Owned(text.clone()), Message::Text(&text),
+            &Message::Text(&text), &owned, owned.clone(), &prepared, prepared.clone(),
+            &text.as_str(), &&text, std::sync::Arc::<str>::from(text.as_str()),
+            &std::sync::Arc::new(text.clone()), text.clone().into_boxed_str(),
+            &text.clone().into_boxed_str());
     }};
 }
 
@@ -23,8 +26,11 @@ macro_rules! every_binary {
         let prepared = PreparedMessage::new(&vec);
         every!(|$message| $send;
             &vec[..], &vec, vec.clone(), Cow::Borrowed(&vec[..]), Cow::<[u8]>::Owned(vec.clone()),
-            &bytes, bytes.clone(), bytes.slice(..), &buffer, buffer.clone(),
-            Message::Binary(&vec), &owned, owned.clone(), &prepared, prepared.clone());
+            &Cow::Borrowed(&vec[..]), &bytes, bytes.clone(), bytes.slice(..), &buffer, buffer.clone(),
+            Message::Binary(&vec), &Message::Binary(&vec), &owned, owned.clone(), &prepared,
+            prepared.clone(), &&vec[..], std::sync::Arc::<[u8]>::from(&vec[..]),
+            &std::sync::Arc::new(bytes.clone()), vec.clone().into_boxed_slice(),
+            Box::new(prepared.clone()));
     }};
 }
 

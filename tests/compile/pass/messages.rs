@@ -1,6 +1,6 @@
 //! Every form of a message can be sent, with `send` and with `try_send`.
 
-use std::{borrow::Cow, error::Error};
+use std::{borrow::Cow, error::Error, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use prism_rooms::Recipients;
@@ -38,7 +38,38 @@ async fn all(connection: &Connection) -> Result<(), Box<dyn Error>> {
     each(connection, &owned).await?;
     each(connection, owned.clone()).await?;
     each(connection, &prepared).await?;
-    each(connection, prepared.clone()).await
+    each(connection, prepared.clone()).await?;
+    pointers(connection, &owned).await
+}
+
+/// What iterators and shared state have.
+async fn pointers(
+    connection: &Connection,
+    owned: &OwnedMessage,
+) -> Result<(), Box<dyn Error>> {
+    for text in &["a", "b"] {
+        each(connection, text).await?;
+    }
+    for text in [String::from("a")].iter().by_ref() {
+        each(connection, text).await?;
+    }
+    for message in [Message::Text("a"), Message::Binary(b"b")].iter() {
+        each(connection, message).await?;
+        each(connection, &message).await?;
+    }
+    for bytes in [[1, 2], [3, 4]].iter() {
+        each(connection, bytes).await?;
+    }
+    each(connection, &Cow::Borrowed("text")).await?;
+    each(connection, &Cow::Borrowed(&b"bytes"[..])).await?;
+    each(connection, Arc::<str>::from("text")).await?;
+    each(connection, &Arc::<[u8]>::from(*b"bytes")).await?;
+    each(connection, Arc::new(String::from("text"))).await?;
+    each(connection, Arc::new(PreparedMessage::new("text"))).await?;
+    each(connection, Box::<str>::from("text")).await?;
+    each(connection, &Box::<[u8]>::from(*b"bytes")).await?;
+    each(connection, Box::new(owned.clone())).await?;
+    each(connection, &owned).await
 }
 
 async fn sockets(socket: &Socket, half: &SendHalf) -> Result<(), prism_tokio::SendError> {

@@ -8,6 +8,7 @@ pub(crate) mod own_process;
 pub(crate) mod peer;
 pub(crate) mod rooms_server;
 pub(crate) mod server;
+pub(crate) mod transit;
 
 use std::{
     fmt::Debug,

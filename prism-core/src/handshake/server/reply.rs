@@ -1,9 +1,6 @@
 //! [`Reply`]: any response of a server other than a 101, such as an error or a page.
 
-use core::{
-    fmt::Write,
-    future::{Ready, ready},
-};
+use core::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -109,6 +106,16 @@ impl Reply {
         self.status
     }
 
+    /// Returns whether the reply has a header of this name, which is not case-sensitive: one that
+    /// was [added](Self::header), the `Content-Type` of its body, or the `Cache-Control` of a
+    /// [reply that must not be cached](Self#caching). Headers about the message and the connection,
+    /// such as `Content-Length`, are not included.
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        self.fields.contains(name)
+            || self.forbids_caching() && name.eq_ignore_ascii_case("Cache-Control")
+    }
+
     /// Returns the body as it is sent: empty for a 204, a 205 or a 304. Cloning it copies nothing.
     #[must_use]
     pub const fn content(&self) -> &Bytes {
@@ -147,11 +154,16 @@ impl Reply {
         if !matches!(self.status, 204 | 304) {
             put(out, format_args!("Content-Length: {}\r\n", self.content.len()));
         }
-        if self.status >= 400 && !self.fields.contains("Cache-Control") {
+        if self.forbids_caching() {
             out.put_slice(b"Cache-Control: no-store\r\n");
         }
         out.put_slice(self.fields.as_bytes());
         out.put_slice(b"\r\n");
+    }
+
+    /// Returns whether the reply gets a `Cache-Control: no-store`.
+    fn forbids_caching(&self) -> bool {
+        self.status >= 400 && !self.fields.contains("Cache-Control")
     }
 
     fn with_content(mut self, content_type: &'static str, content: Bytes) -> Self {
@@ -172,29 +184,6 @@ impl Reply {
     pub(crate) fn allow_get(mut self) -> Self {
         self.fields.push_own("Allow", "GET");
         self
-    }
-}
-
-/// Converts the reply into a future that is ready at once, so that a function that returns a reply
-/// can be used where one that returns a future is expected.
-///
-/// ```
-/// # use prism_core::Reply;
-/// async fn answer<R: IntoFuture<Output = Reply>>(page: impl Fn() -> R) -> Reply {
-///     page().await
-/// }
-/// let simple = answer(|| Reply::html("hello"));
-/// let slow = answer(|| async { Reply::html("after a query") });
-/// # use std::{pin::pin, task::{Context, Poll, Waker}};
-/// # let polled = pin!(simple).poll(&mut Context::from_waker(Waker::noop()));
-/// # assert!(matches!(polled, Poll::Ready(reply) if reply.content() == "hello"));
-/// ```
-impl IntoFuture for Reply {
-    type Output = Self;
-    type IntoFuture = Ready<Self>;
-
-    fn into_future(self) -> Ready<Self> {
-        ready(self)
     }
 }
 
@@ -315,6 +304,21 @@ mod tests {
         for status in [200, 204, 302, 304, 399] {
             assert!(!written(&Reply::text(status, "page"), false).contains("Cache-Control"));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn has_header_knows_what_the_application_could_set() -> Result<(), InvalidHeader> {
+        let reply = Reply::text(404, "no").header("X-Reason", "gone")?;
+        for name in ["X-Reason", "x-reason", "Content-Type", "cache-control"] {
+            assert!(reply.has_header(name), "{name}");
+        }
+        for name in ["X-Reason ", "Reason", "Content-Length", "Connection", ""] {
+            assert!(!reply.has_header(name), "{name}");
+        }
+        let page = Reply::new(200);
+        assert!(!page.has_header("Content-Type") && !page.has_header("Cache-Control"));
+        assert!(page.header("cache-control", "max-age=60")?.has_header("Cache-Control"));
         Ok(())
     }
 
