@@ -3,6 +3,7 @@
 mod common;
 mod limits;
 mod presence;
+mod presence_behind;
 mod presence_clock;
 mod presence_destructors;
 mod presence_fairness;
