@@ -92,8 +92,9 @@ impl Connection {
 
     /// Returns the peer's address, without an IPv6 flow label, or `None` on a transport without addresses.
     ///
-    /// An IPv4 peer has an IPv4 address, even on an IPv6 listener. Behind a proxy, this is the proxy's address; see
-    /// [`header`](Self::header) for the client's.
+    /// An IPv4 peer has an IPv4 address, even on an IPv6 listener. Behind a proxy, this is the proxy's address, unless
+    /// the server [trusts the proxy](crate::Server::trust_proxies) to name its clients. Then it is the client's address
+    /// and port, and the port is 0 if the proxy does not name it.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.shared.peer_addr.into()

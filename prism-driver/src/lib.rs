@@ -73,6 +73,7 @@
 mod buffer_pool;
 mod client;
 mod connection;
+pub mod docs;
 mod error;
 mod handler;
 mod options;
@@ -118,6 +119,7 @@ pub use server::authorized::Authorized;
 ))]
 pub use server::listener::shared_listeners;
 pub use server::origins::{InvalidOrigin, Origins};
+pub use server::proxies::{ForwardedHeader, networks::InvalidNetwork};
 pub use server::request::Request;
 pub use server::route::{IntoRoute, Route, per_connection, shared, socket};
 pub use server::stats::{Counts, Refused, ServerStats};

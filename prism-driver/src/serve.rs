@@ -60,7 +60,9 @@ use crate::{
 /// - checking the request's [origin](crate::Server::origins) and [credentials](crate::Server::authorize) (the handler
 ///   can read the headers in [`on_connect`](ConnectionHandler::on_connect), and close the connection),
 /// - choosing a subprotocol (none is selected here),
-/// - limiting how many connections and handshakes there are at once, and evicting old ones for new ones,
+/// - limiting how many connections and handshakes there are at once, in total and from one address, and evicting old
+///   ones for new ones,
+/// - learning the client's address from a [proxy](crate::Server::trust_proxies),
 /// - limiting [how much memory](crate::ServerOptions::max_buffered) all connections together hold for slow peers,
 /// - shutting down, and counting.
 ///
@@ -108,9 +110,10 @@ async fn open<R: Runtime>(
     mut io: impl Transport,
     options: &Options,
 ) -> Result<Session, AcceptError> {
-    let mut read_buffer = ReadBuffer::new();
-    let decide = |request: Request<'_>| upgrade(&request, options);
-    let outcome = accept_handshake(runtime, &mut io, &mut read_buffer, options, decide);
+    let (mut read_buffer, mut no_preface) = (ReadBuffer::new(), ());
+    let decide = |request: Request<'_>, (): &mut ()| upgrade(&request, options);
+    let outcome =
+        accept_handshake(runtime, &mut io, &mut read_buffer, options, &mut no_preface, decide);
     let rejected = match outcome.await {
         Ok(Ok(Upgrade { established, .. })) => {
             return Ok(Session::new(established, io, None, read_buffer, options));

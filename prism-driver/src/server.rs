@@ -13,7 +13,10 @@ use crate::{
     runtime::Network,
     server::{
         accept::Acceptor,
+        address_limit::AddressLimit,
+        clients::Clients,
         listener::{limit_unsent_in_kernel, listen},
+        proxies::Proxies,
         request::Request,
         route::IntoRoute,
         router::Routes,
@@ -26,8 +29,10 @@ use crate::{
 
 pub(crate) mod accept;
 pub(crate) mod active_route;
+pub(crate) mod address_limit;
 pub(crate) mod admission;
 pub(crate) mod authorized;
+pub(crate) mod clients;
 mod defaults;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
@@ -37,6 +42,8 @@ pub(crate) mod path_map;
 pub(crate) mod pending_handshake;
 pub(crate) mod permits;
 pub(crate) mod plain_reply;
+pub(crate) mod proxies;
+mod proxy_settings;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod response_headers;
@@ -75,6 +82,7 @@ pub struct Server<N: Network> {
     local_addr: SocketAddr,
     routes: Routes<N>,
     policy: UpgradePolicy,
+    proxies: Proxies,
     options: ServerOptions,
     stats: ServerStats,
 }
@@ -140,6 +148,7 @@ impl<N: Network> Server<N> {
             local_addr,
             routes: Routes::new(),
             policy: UpgradePolicy::default(),
+            proxies: Proxies::default(),
             options: ServerOptions::default(),
             stats: ServerStats::default(),
         })
@@ -180,7 +189,14 @@ impl<N: Network> Server<N> {
     /// be the path of one: an upgrade request then goes to the handler.
     ///
     /// The health check of a proxy needs a path that exists: HAProxy's `option httpchk` requests `OPTIONS /`, and
-    /// `option httpchk GET /` requests a page on `/`.
+    /// `option httpchk GET /` requests a page on `/`. See [how to run a server behind a
+    /// proxy](crate::docs::behind_a_proxy).
+    ///
+    /// Pages are for what belongs to a WebSocket application: its HTML and scripts, a health check, metrics. Each page
+    /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
+    /// methods get a 405), and a request with a body gets a 400. For anything more, such as forms, uploads, streams or
+    /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
+    /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` of prism-tokio.
     ///
     /// `page` returns a [`Reply`], or a future of one. It runs on a runtime thread and should not block, because other
     /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
@@ -271,11 +287,14 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        let Self { network, listener, routes, policy, mut options, stats, .. } = self;
+        let Self { network, listener, routes, policy, proxies, mut options, stats, .. } = self;
         options.max_buffered = options.max_buffered.max(routes.high_water_mark());
-        let websockets = WebSockets::new(network, options, stats);
+        let limit = options.max_connections_per_ip;
+        let address_limit = limit.map(|limit| AddressLimit::new(limit, proxies.clone()));
+        let clients = Clients { proxies, address_limit: address_limit.clone() };
+        let websockets = WebSockets::new(network, options, stats, address_limit);
         let router = routes.activate(&websockets, &policy);
-        let acceptor = Acceptor::new(ServerShared::new(websockets, router));
+        let acceptor = Acceptor::new(ServerShared::new(websockets, router, clients));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
         acceptor.shut_down().await

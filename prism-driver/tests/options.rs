@@ -13,6 +13,7 @@ fn every_limit_has_its_documented_default() {
     let ServerOptions {
         connection,
         max_connections,
+        max_connections_per_ip,
         max_handshakes,
         max_pages,
         max_authorizations,
@@ -49,6 +50,7 @@ fn every_limit_has_its_documented_default() {
     assert_eq!(message_rate, None);
     assert_eq!(when_slow, WhenSlow::Wait);
     assert_eq!(max_connections, 65_536);
+    assert_eq!(max_connections_per_ip, None);
     assert_eq!(max_handshakes, 4096);
     assert_eq!(max_pages, 1024);
     assert_eq!(max_authorizations, 1024);
@@ -102,7 +104,8 @@ fn each_server_and_client_setter_sets_its_own_limit() {
         .max_buffered(5)
         .shutdown_grace(s(6))
         .shutdown_spread(s(7))
-        .max_authorizations(8);
+        .max_authorizations(8)
+        .max_connections_per_ip(Some(9));
     let mut fields = ServerOptions::default();
     fields.connection.high_water_mark = 1;
     fields.max_connections = 2;
@@ -112,6 +115,7 @@ fn each_server_and_client_setter_sets_its_own_limit() {
     fields.shutdown_grace = s(6);
     fields.shutdown_spread = s(7);
     fields.max_authorizations = 8;
+    fields.max_connections_per_ip = Some(9);
     assert_eq!(format!("{set:?}"), format!("{fields:?}"));
 
     let set = ClientOptions::default().connect_timeout(s(1)).connection(fields.connection);

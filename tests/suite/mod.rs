@@ -7,6 +7,7 @@ mod attacks;
 mod authorize;
 mod authorize_pending;
 mod back_pressure;
+mod behind_proxies;
 mod blocking;
 mod budget;
 mod cancel;

@@ -11,6 +11,12 @@ pub(crate) enum PeerAddr {
     V6 { ip: Ipv6Addr, scope_id: u32, port: u16 },
 }
 
+/// Returns an address as applications see it: without the flow label, and as IPv4 if it is IPv4-mapped.
+pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
+    Option::<SocketAddr>::from(PeerAddr::from(Some(addr)))
+        .expect("the address of a peer that has one")
+}
+
 impl From<Option<SocketAddr>> for PeerAddr {
     fn from(addr: Option<SocketAddr>) -> Self {
         match addr {

@@ -58,19 +58,9 @@ impl Connection {
     /// With a [`Socket`](crate::Socket), use [`Socket::header`](crate::Socket::header) instead, until you split the
     /// socket.
     ///
-    /// # The client's address behind a proxy
-    ///
-    /// A proxy appends to what the client sent, so a client can forge the first elements of `X-Forwarded-For`. With `n`
-    /// proxies of your own, trust only the last `n` elements:
-    ///
-    /// ```no_run
-    /// # use prism_driver::Connection;
-    /// /// Returns the client's address as our only proxy saw it.
-    /// fn client_addr(connection: &Connection) -> Option<String> {
-    ///     let forwarded = connection.header("X-Forwarded-For")?;
-    ///     forwarded.rsplit(',').next().map(|last| last.trim().to_owned())
-    /// }
-    /// ```
+    /// A client can send any header, so do not read its address from `X-Forwarded-For`: a proxy appends to what the
+    /// client sent. If the server [trusts its proxies](crate::Server::trust_proxies),
+    /// [`peer_addr`](Self::peer_addr) is the client's address.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         self.outbox().in_headers(|headers| headers.joined(name).map(Cow::into_owned))?

@@ -27,6 +27,24 @@ pub struct ServerOptions {
     /// takes a file descriptor, and the operating system often allows fewer of those. When none is left, the server
     /// behaves as if this limit were reached.
     pub max_connections: usize,
+    /// The maximum number of simultaneous connections from one address, including those in their handshake and those
+    /// that receive a [page](crate::Server::get). Each IPv4 address counts by itself. IPv6 addresses count together if
+    /// their first 64 bits are equal, because a subscriber usually has at least that many addresses. Default: `None`,
+    /// which is no limit. `Some(0)` counts as `Some(1)`.
+    ///
+    /// A further connection gets a 429 ([`Refused::too_many_connections`](crate::Refused::too_many_connections)) as
+    /// soon as the client's address is known: usually before its request has been read, but behind a
+    /// [proxy](crate::Server::trust_proxies) once its request has arrived. If as many connections of the address as
+    /// this limit are receiving that answer, yet another one is closed without an answer. So one address cannot use up
+    /// [`max_connections`](Self::max_connections), nor [`max_handshakes`](Self::max_handshakes).
+    ///
+    /// The addresses of [trusted proxies](crate::Server::trust_proxies) are not limited. If the server is behind
+    /// proxies that it does not trust, do not set a limit: all clients would share one.
+    ///
+    /// Many people can share one IPv4 address, for example in an office or on a mobile network. Choose a limit that
+    /// such a place does not reach, such as 1,000, unless you know your clients. With a limit, each address that has a
+    /// connection takes about 50 bytes. Each server has a limit of its own.
+    pub max_connections_per_ip: Option<usize>,
     /// The maximum number of handshakes in progress. When it is reached, or when a new connection would exceed
     /// [`max_connections`](Self::max_connections) or finds no file descriptor, the oldest handshake is *evicted* in
     /// favor of the next connection: it is dropped without an answer. Each handshake has at least a quarter of a
@@ -114,6 +132,7 @@ impl From<Options> for ServerOptions {
         Self {
             connection,
             max_connections: 65_536,
+            max_connections_per_ip: None,
             max_handshakes: 4096,
             max_pages: 1024,
             max_authorizations: 1024,
@@ -136,6 +155,13 @@ impl ServerOptions {
     #[must_use]
     pub fn max_connections(mut self, count: usize) -> Self {
         self.max_connections = count;
+        self
+    }
+
+    /// Sets [`max_connections_per_ip`](field@Self::max_connections_per_ip).
+    #[must_use]
+    pub fn max_connections_per_ip(mut self, count: Option<usize>) -> Self {
+        self.max_connections_per_ip = count;
         self
     }
 

@@ -5,7 +5,10 @@ use std::{io, sync::Arc, time::Duration};
 use crate::{
     runtime::{Network, with_nodelay},
     server::{
-        pending_handshake::PendingHandshake, shared::ServerShared, slot::Slot, stats::Shutdown,
+        pending_handshake::PendingHandshake,
+        shared::ServerShared,
+        slot::Slot,
+        stats::{NotUpgraded, Shutdown},
     },
 };
 
@@ -28,17 +31,17 @@ impl<N: Network> Acceptor<N> {
             let slot = Slot::new(shared.context.clone());
             match shared.network().accept(listener).await {
                 Ok((stream, peer_addr)) => {
+                    let Some(client) = shared.clients.accept(peer_addr) else {
+                        shared.websockets.stats.accepted();
+                        shared.websockets.stats.not_upgraded(NotUpgraded::TooManyConnections);
+                        continue;
+                    };
                     let stream = with_nodelay(shared.network(), stream);
                     let permit = shared.admission.admit().await;
                     shared.websockets.stats.accepted();
                     let shared_by_task = shared.clone();
-                    let pending = PendingHandshake {
-                        stream,
-                        slot,
-                        permit,
-                        shared: shared_by_task,
-                        peer_addr,
-                    };
+                    let pending =
+                        PendingHandshake { stream, slot, permit, shared: shared_by_task, client };
                     shared.network().spawn(pending.run());
                 }
                 Err(error) if concerns_one_connection(&error) => {}

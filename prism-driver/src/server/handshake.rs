@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
-use prism_core::{Output, OwnedHeaders, Request, ServerHandshake, WebSocket};
+use prism_core::{Output, OwnedHeaders, RecvBuffer, Request, ServerHandshake, WebSocket};
 
 use crate::{
     buffer_pool,
@@ -66,34 +66,53 @@ impl From<io::Error> for Rejected {
     }
 }
 
-/// Reads a request, within the handshake timeout, and returns the result of `decide` for it. Sends nothing: neither the
-/// 101 nor the answer to a rejected request.
-pub(crate) async fn accept_handshake<R: Runtime, D>(
+/// What a peer sends before its request.
+pub(crate) trait Preface {
+    /// Takes what belongs to the preface out of the received bytes. Returns whether the preface is complete.
+    fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply>;
+}
+
+/// No preface.
+impl Preface for () {
+    fn receive(&mut self, _: &mut RecvBuffer) -> Result<bool, PlainReply> {
+        Ok(true)
+    }
+}
+
+/// Reads a preface and a request, within the handshake timeout, and returns the result of `decide` for them. Sends
+/// nothing: neither the 101 nor the answer to a rejected request.
+pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
     runtime: &R,
     io: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> D,
+    preface: &mut P,
+    decide: impl FnOnce(Request<'_>, &mut P) -> D,
 ) -> Result<D, Rejected> {
-    let request = read_request(io, read_buffer, options, decide);
+    let request = read_request(io, read_buffer, options, preface, decide);
     let outcome = within(runtime, options.handshake_timeout, request).await;
     outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 
-async fn read_request<D>(
+async fn read_request<P: Preface, D>(
     io: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     options: &Options,
-    decide: impl FnOnce(Request<'_>) -> D,
+    preface: &mut P,
+    decide: impl FnOnce(Request<'_>, &mut P) -> D,
 ) -> Result<D, Rejected> {
     let mut handshake = ServerHandshake::new(&options.protocol);
     loop {
         if read_buffer.fill(io).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        match handshake.receive_request(read_buffer.buffer()) {
+        let received = read_buffer.buffer();
+        if !preface.receive(received)? {
+            continue;
+        }
+        match handshake.receive_request(received) {
             Ok(None) => {}
-            Ok(Some(request)) => return Ok(decide(request)),
+            Ok(Some(request)) => return Ok(decide(request, preface)),
             Err(error) => return Err(PlainReply::from(error).into()),
         }
     }

@@ -4,7 +4,7 @@
 //! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
 //! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
-use std::{future::pending, io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{future::pending, io, pin::pin, sync::Arc};
 
 use futures_lite::future::or;
 use prism_core::Request;
@@ -13,6 +13,7 @@ use crate::{
     runtime::{Network, Transport, timeout::until},
     server::{
         active_route::ActiveRoute,
+        clients::{ClientAddr, Incoming},
         handshake::{Rejected, Upgrade, accept_handshake},
         permits::Permit,
         plain_reply::{PlainReply, linger},
@@ -41,7 +42,7 @@ pub(crate) struct PendingHandshake<N: Network> {
     pub(crate) slot: Slot<N>,
     pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
-    pub(crate) peer_addr: SocketAddr,
+    pub(crate) client: ClientAddr,
 }
 
 /// The first event while an answer is sent under a handshake's permit.
@@ -58,20 +59,10 @@ impl<N: Network> PendingHandshake<N> {
         let mut read_buffer = ReadBuffer::new();
         // Not an `async fn`, whose future would hold `self` twice.
         async move {
-            let Self { stream, permit, shared, peer_addr, .. } = &mut self;
-            let (websockets, peer_addr) = (&*shared.websockets, *peer_addr);
-            let (network, options) = (&websockets.runtime, &websockets.options.connection);
-            let decide = |request: Request<'_>| shared.router.decide(request, peer_addr);
-            let decision = accept_handshake(network, stream, &mut read_buffer, options, decide);
-            let outcome = match permit.run_until_evicted(decision).await {
-                Some(Ok(Decision::Upgrade(upgrade))) => Some(Ok(upgrade)),
-                Some(Ok(Decision::Reply(reply))) => Some(Err(reply.into())),
-                Some(Ok(Decision::Undecided(undecided))) => {
-                    // Boxed, so that it does not enlarge the task of every handshake.
-                    Box::pin(self.resolve(*undecided, &mut read_buffer)).await
-                }
-                Some(Err(rejected)) => Some(Err(rejected)),
-                None => None,
+            let outcome = if self.client.is_excess() {
+                Some(Err(PlainReply::too_many_connections(false).into()))
+            } else {
+                self.decide(&mut read_buffer).await
             };
             match outcome {
                 Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
@@ -87,14 +78,40 @@ impl<N: Network> PendingHandshake<N> {
         }
     }
 
+    /// Reads the request, and returns what becomes of it; `None` if the handshake is evicted.
+    async fn decide(
+        &mut self,
+        read_buffer: &mut ReadBuffer,
+    ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
+        let Self { stream, permit, shared, client, .. } = &mut *self;
+        let (network, options) = (shared.network(), &shared.websockets.options.connection);
+        let mut incoming = Incoming::new(client, &shared.clients);
+        let decide = |request: Request<'_>, incoming: &mut Incoming<'_>| {
+            let client = incoming.client_of(&request);
+            client.map_or_else(Decision::Reply, |addr| shared.router.decide(request, addr))
+        };
+        let decision =
+            accept_handshake(network, stream, read_buffer, options, &mut incoming, decide);
+        match permit.run_until_evicted(decision).await? {
+            Ok(Decision::Upgrade(upgrade)) => Some(Ok(upgrade)),
+            Ok(Decision::Reply(reply)) => Some(Err(reply.into())),
+            Ok(Decision::Undecided(undecided)) => {
+                // Boxed, so that it does not enlarge the task of every handshake.
+                Box::pin(self.resolve(*undecided, read_buffer)).await
+            }
+            Err(rejected) => Some(Err(rejected)),
+        }
+    }
+
     /// Opens a connection, and starts its session.
     fn open(self, upgrade: Upgrade<Arc<ActiveRoute<N>>>, read_buffer: ReadBuffer) {
-        let Self { stream, mut slot, permit: _permit, peer_addr, .. } = self;
+        let Self { stream, mut slot, permit: _permit, client, .. } = self;
         let Upgrade { route, established } = upgrade;
         let options = &route.context.options;
-        let session = Session::new(established, stream, Some(peer_addr), read_buffer, options);
+        let session = Session::new(established, stream, Some(client.addr()), read_buffer, options);
         slot.set_route(&route.context);
         slot.opened(&session.connection);
+        client.opened();
         route.endpoint.start(session, slot);
     }
 

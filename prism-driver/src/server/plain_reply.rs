@@ -76,6 +76,22 @@ impl PlainReply {
         Self { reply, head_only: false, reason: NotUpgraded::TimedOut }
     }
 
+    /// Refuses a proxy that did not say correctly who its client is. The peer is trusted, so it is told what is wrong.
+    pub(crate) fn bad_proxy_header(problem: impl fmt::Display, head_only: bool) -> Self {
+        let reply = Reply::text(400, format!("{problem}\n"));
+        Self { reply, head_only, reason: NotUpgraded::BadProxyHeader }
+    }
+
+    /// Refuses a client whose address has too many connections. RFC 6585 §4: 429 means that this client asks for too
+    /// much. (With a 503, a load balancer would conclude that the server is unwell.)
+    pub(crate) fn too_many_connections(head_only: bool) -> Self {
+        let reply = Reply::text(
+            429,
+            "too many connections from this address; close some, or try again later\n",
+        );
+        Self { reply, head_only, reason: NotUpgraded::TooManyConnections }
+    }
+
     pub(crate) const fn status(&self) -> u16 {
         self.reply.status()
     }

@@ -1,6 +1,6 @@
 //! [`Registry`]: the table of a server's connections. Their timers are in [`timers`](crate::server::timers).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
 
@@ -8,7 +8,10 @@ use crate::{
     connection::Connection,
     outbox::state::Cut,
     runtime::notice::Notice,
-    server::stats::{ServerStats, Shutdown},
+    server::{
+        address_limit::AddressLimit,
+        stats::{ServerStats, Shutdown},
+    },
     session::moment::Moment,
 };
 
@@ -21,6 +24,8 @@ pub(crate) struct Registry {
     /// The task of the timers has to wake earlier than planned, or to end.
     pub(super) timers: Notice,
     stats: ServerStats,
+    /// Counts the connections of each address, if that is limited.
+    address_limit: Option<Arc<AddressLimit>>,
 }
 
 #[derive(Debug)]
@@ -45,8 +50,8 @@ pub(super) struct Entry {
 }
 
 impl Registry {
-    pub(crate) fn new(stats: ServerStats) -> Self {
-        Self { stats, ..Self::default() }
+    pub(crate) fn new(stats: ServerStats, address_limit: Option<Arc<AddressLimit>>) -> Self {
+        Self { stats, address_limit, ..Self::default() }
     }
 
     /// Adds an entry, and returns its key.
@@ -137,6 +142,9 @@ impl Registry {
 
     fn count_closed(&self, connection: &Connection) {
         self.stats.closed(connection.outbox().is_stuck());
+        if let (Some(limit), Some(addr)) = (&self.address_limit, connection.peer_addr()) {
+            limit.leave(addr.ip());
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -133,8 +133,7 @@ impl Request {
         }
     }
 
-    /// Returns the peer's address. Behind a proxy, this is the proxy's address; see
-    /// [`Connection::header`](crate::Connection::header) for the client's.
+    /// Returns the client's address; see [`Connection::peer_addr`](crate::Connection::peer_addr).
     #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {
         self.peer_addr

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::{
     runtime::Network,
     server::{
-        admission::Admission, route_context::RouteContext, router::Router, websockets::WebSockets,
+        admission::Admission, clients::Clients, route_context::RouteContext, router::Router,
+        websockets::WebSockets,
     },
 };
 
@@ -14,16 +15,21 @@ pub(crate) struct ServerShared<N: Network> {
     pub(crate) websockets: Arc<WebSockets<N>>,
     pub(crate) router: Router<N>,
     pub(crate) admission: Admission<N>,
+    pub(crate) clients: Clients,
     /// The context of the connections that are in their handshake.
     pub(crate) context: Arc<RouteContext<N>>,
 }
 
 impl<N: Network> ServerShared<N> {
-    pub(crate) fn new(websockets: Arc<WebSockets<N>>, router: Router<N>) -> Arc<Self> {
+    pub(crate) fn new(
+        websockets: Arc<WebSockets<N>>,
+        router: Router<N>,
+        clients: Clients,
+    ) -> Arc<Self> {
         let admission = Admission::new(websockets.clone());
         let options = websockets.options.connection.clone();
         let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
-        Arc::new(Self { websockets, router, admission, context })
+        Arc::new(Self { websockets, router, admission, clients, context })
     }
 
     pub(crate) fn network(&self) -> &N {

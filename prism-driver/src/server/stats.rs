@@ -49,6 +49,8 @@ pub(crate) enum NotUpgraded {
     /// The request was for a page, or was OPTIONS.
     Page,
     BadRequest,
+    /// A trusted proxy sent no valid header of the PROXY protocol, or a malformed list of addresses.
+    BadProxyHeader,
     Forbidden,
     Unauthorized,
     NotFound,
@@ -56,6 +58,8 @@ pub(crate) enum NotUpgraded {
     Evicted,
     /// The peer disconnected, or the transport failed.
     Left,
+    /// The client's address has as many connections as one address may have.
+    TooManyConnections,
     /// A page's function or the authorization function panicked.
     Failed,
 }
@@ -115,6 +119,9 @@ pub struct Counts {
 pub struct Refused {
     /// Peers that sent an invalid request: 400, 405, 426, 431, 505.
     pub bad_request: u64,
+    /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
+    /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
+    pub bad_proxy_header: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,
     /// Peers that the [authorization function](crate::Server::authorize) refused, whatever the status.
@@ -131,6 +138,9 @@ pub struct Refused {
     /// Peers that disconnected, or whose transport failed, before their request was complete or while their page or
     /// authorization was pending.
     pub left: u64,
+    /// Peers whose address had as many connections as [one address may
+    /// have](crate::ServerOptions::max_connections_per_ip): 429, or no answer.
+    pub too_many_connections: u64,
     /// Peers whose request caused a panic in a page's function or in the authorization function: 500.
     pub failed: u64,
 }
@@ -167,12 +177,14 @@ impl Refused {
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.bad_request
+            + self.bad_proxy_header
             + self.forbidden_origin
             + self.unauthorized
             + self.not_found
             + self.timed_out
             + self.evicted
             + self.left
+            + self.too_many_connections
             + self.failed
     }
 }
@@ -185,12 +197,14 @@ impl ServerStats {
             |why: NotUpgraded| self.counters.not_upgraded[why as usize].load(Relaxed);
         let refused = Refused {
             bad_request: not_upgraded(NotUpgraded::BadRequest),
+            bad_proxy_header: not_upgraded(NotUpgraded::BadProxyHeader),
             forbidden_origin: not_upgraded(NotUpgraded::Forbidden),
             unauthorized: not_upgraded(NotUpgraded::Unauthorized),
             not_found: not_upgraded(NotUpgraded::NotFound),
             timed_out: not_upgraded(NotUpgraded::TimedOut),
             evicted: not_upgraded(NotUpgraded::Evicted),
             left: not_upgraded(NotUpgraded::Left),
+            too_many_connections: not_upgraded(NotUpgraded::TooManyConnections),
             failed: not_upgraded(NotUpgraded::Failed),
         };
         let pages = not_upgraded(NotUpgraded::Page);

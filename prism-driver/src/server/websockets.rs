@@ -11,6 +11,7 @@ use crate::{
         timeout::{until, within},
     },
     server::{
+        address_limit::AddressLimit,
         registry::Registry,
         shutdown::GradualClose,
         stats::{ServerStats, Shutdown},
@@ -33,8 +34,13 @@ pub(crate) struct WebSockets<R: Runtime> {
 impl<R: Runtime> WebSockets<R> {
     /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
     /// last connection.
-    pub(crate) fn new(runtime: R, options: ServerOptions, stats: ServerStats) -> Arc<Self> {
-        let registry = Registry::new(stats.clone());
+    pub(crate) fn new(
+        runtime: R,
+        options: ServerOptions,
+        stats: ServerStats,
+        address_limit: Option<Arc<AddressLimit>>,
+    ) -> Arc<Self> {
+        let registry = Registry::new(stats.clone(), address_limit);
         let budget = Budget::new(&options, stats.clone());
         let websockets = Arc::new(Self { runtime, options, registry, budget, stats });
         let timed = websockets.clone();

@@ -49,12 +49,18 @@ struct State {
     tasks: usize,
     last_task_size: usize,
     /// The queue of the listener.
-    queue: Option<Sender<(End, Script)>>,
+    queue: Option<Sender<Pending>>,
     accepted: usize,
     /// The limit on descriptors, and the connections that use one.
     descriptors: Option<(usize, Vec<Script>)>,
     nodelay_count: usize,
 }
+
+/// A connection in the queue of the listener: the server's end, and the address of the peer.
+type Pending = (End, Script, SocketAddr);
+
+/// The address of a peer that has no other.
+pub const PEER: &str = "127.0.0.1:50000";
 
 impl Net {
     pub fn new(sim: &Sim) -> Self {
@@ -120,8 +126,14 @@ impl Net {
 
     /// Connects to the listener, without a handshake. `None`: nothing listens.
     pub fn connect_raw(&self) -> Option<(End, Script)> {
+        self.connect_from(PEER)
+    }
+
+    /// Connects to the listener from this address.
+    pub fn connect_from(&self, address: &str) -> Option<(End, Script)> {
         let (server, client, script) = pipe();
-        self.state().queue.as_ref()?.try_send((server, script.clone())).ok()?;
+        let pending = (server, script.clone(), address.parse().unwrap());
+        self.state().queue.as_ref()?.try_send(pending).ok()?;
         Some((client, script))
     }
 
@@ -191,7 +203,7 @@ impl Network for Net {
 
     async fn accept(&self, listener: &SimListener) -> io::Result<(End, SocketAddr)> {
         let first = listener.first.lock().unwrap().take();
-        let (stream, script) = match first {
+        let (stream, script, address) = match first {
             Some(first) => first,
             None => listener.queue.recv().await.map_err(io::Error::other)?,
         };
@@ -199,13 +211,13 @@ impl Network for Net {
         if let Some((count, taken)) = &mut state.descriptors {
             taken.retain(|script| !script.dropped_by_server());
             if taken.len() >= *count {
-                *listener.first.lock().unwrap() = Some((stream, script));
+                *listener.first.lock().unwrap() = Some((stream, script, address));
                 return Err(io::Error::from_raw_os_error(EMFILE));
             }
             taken.push(script);
         }
         state.accepted += 1;
-        Ok((stream, SocketAddr::from(([127, 0, 0, 1], 50_000))))
+        Ok((stream, address))
     }
 
     async fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
@@ -245,9 +257,9 @@ impl Network for Net {
 
 /// A listener. As with TCP, connections that are still in its queue are lost with it.
 pub struct SimListener {
-    queue: Receiver<(End, Script)>,
+    queue: Receiver<Pending>,
     /// The connection that found no descriptor, and is the next to be accepted.
-    first: Mutex<Option<(End, Script)>>,
+    first: Mutex<Option<Pending>>,
 }
 
 impl Drop for SimListener {

@@ -1,0 +1,74 @@
+//! A server behind a proxy on the same machine: tells each client the client's address, and sends every message back.
+//!
+//! ```text
+//! proxied [ADDR] [--proxy-protocol] [--ping-interval SECONDS]
+//! ```
+//!
+//! The proxy is an HTTP proxy that sets `X-Forwarded-For`. With `--proxy-protocol` it is a proxy for TCP, which sends a
+//! header of the PROXY protocol. The configurations of proxies are in `prism-driver/docs/behind-a-proxy.md`.
+
+use std::{error::Error, time::Duration};
+
+use crate::prism::{
+    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server, ServerStats,
+};
+
+/// The proxy's addresses. No client may be able to connect from these.
+const PROXIES: [&str; 2] = ["127.0.0.1", "::1"];
+
+struct Greeter;
+
+impl Handler for Greeter {
+    async fn on_connect(&self, connection: &Connection) {
+        if let Some(client) = connection.peer_addr() {
+            let _ = connection.send(format!("hello {client}")).await; // fails if the client has left
+        }
+    }
+
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        if message == Message::Text("bye") {
+            let code = CloseCode::new(4000).expect("from 4000 on, codes are the application's");
+            connection.close(code, "see you");
+        }
+        let _ = connection.send(message).await; // fails if the connection is closing
+    }
+}
+
+/// Serves until `shutdown` completes and all connections are closed.
+pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
+    let mut address = "127.0.0.1:8080".to_owned();
+    let mut options = Options::default().max_message_size(16 << 20);
+    let mut speaks_proxy_protocol = false;
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--proxy-protocol" => speaks_proxy_protocol = true,
+            "--ping-interval" => {
+                let seconds = words.next().ok_or("--ping-interval needs a number")?.parse()?;
+                options = options.ping_interval(Some(Duration::from_secs(seconds)));
+            }
+            flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
+            _ => address = word,
+        }
+    }
+    let server = Server::bind(address).await?.options(options);
+    println!("listening on http://{}", server.local_addr()?);
+    let server = if speaks_proxy_protocol {
+        server.proxy_protocol(PROXIES)?
+    } else {
+        server.trust_proxies(ForwardedHeader::XForwardedFor, PROXIES)?
+    };
+    let stats = server.stats();
+    server
+        .get("/", |request| Reply::text(200, request.peer_addr().to_string()))
+        .get("/stats", move |_| refusals(&stats))
+        .websocket("/ws", Greeter)
+        .serve_until(shutdown)
+        .await;
+    Ok(())
+}
+
+/// Reports how many requests of proxies were invalid: if there are any, a proxy is not configured as this server is.
+fn refusals(stats: &ServerStats) -> Reply {
+    Reply::text(200, format!("bad_proxy_header {}\n", stats.counts().refused.bad_proxy_header))
+}
