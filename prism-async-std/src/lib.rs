@@ -38,15 +38,22 @@
 //!
 //! Next steps:
 //!
-//! - [The contract](prism_driver#the-contract) states what a handler may rely on.
+//! - [The guides](#guides) explain one topic each, such as state, slow consumers, or shutting down.
+//! - [The contract](#the-contract) states what a handler may rely on.
 //! - [`Server`] covers routes, plain HTTP responses ("pages"), authorization and shutdown. [`Options`] and
 //!   [`ServerOptions`] contain the limits.
-//! - [`Connection`] is the handle to send with, from any task.
+//! - [`Connection`] is the handle to send with, from any task. With a [`ConnectionHandler`] or a [`socket`] route, each
+//!   connection has state of its own.
+//! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
 //! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
+//! - [`prism-rooms`](https://docs.rs/prism-rooms) adds rooms, broadcast and presence.
 //!
 //! The other adapters, `prism-tokio` and `prism-smol`, use the same names. Most of these are defined in
 //! [`prism_driver`] and `prism_core`, and re-exported here. You do not have to depend on those crates: where an example
 //! imports from them, import from this one.
+//!
+#![doc = include_str!("../docs/guides.md")]
+#![doc = include_str!("../docs/contract.md")]
 
 mod runtime;
 

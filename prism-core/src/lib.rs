@@ -27,6 +27,10 @@
 //!   [`Outbound`] are the two halves of a [`WebSocket`], for programs in which one task reads while
 //!   others send.
 //!
+//! [Embedding the core](docs::embedding) explains how to choose a loop for your program, and has one
+//! for an event loop. [Two threads](docs::two_threads) has one in which one thread reads while
+//! others send.
+//!
 //! # The whole loop
 //!
 //! An echo server over blocking TCP. Copy it, and replace `TcpStream` with your transport.
@@ -180,6 +184,7 @@ mod close_frame;
 mod close_timer;
 mod config;
 mod deadline;
+pub mod docs;
 mod error;
 mod frame;
 mod handshake;

@@ -9,7 +9,7 @@ use prism_core::{CloseCode, ProtocolError, SendError};
 
 pub(crate) mod connect;
 
-/// The reason why a connection ended.
+/// The reason why a connection ended. [Close codes](crate::docs::close_codes) lists what leads to each.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Disconnect {

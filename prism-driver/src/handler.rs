@@ -78,7 +78,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Handles a message. **Do not wait here for another message from this peer**, such as the answer to a request:
     /// nothing more is read from the connection until this returns, so the wait would never end. Wait in another task
-    /// instead, as the example `rpc` in Prism's repository does.
+    /// instead, as [Request and answer](crate::docs::request_and_answer) shows.
     ///
     /// While this runs, the peer's pings wait as well, but the keepalive does not count the peer as silent. A panic
     /// ends the connection with 1011.

@@ -12,39 +12,8 @@
 //! than that. The feature `async-io` adds the trait `AsyncIo`: a runtime that uses the reactor of `async-io` implements
 //! it to become a [`Network`].
 //!
-//! # The contract
-//!
-//! A [`Handler`] and a [`ConnectionHandler`] can rely on these rules, on every runtime:
-//!
-//! 1. `on_connect` runs once, before all other methods. It may send before anything has been read from the peer.
-//! 2. One method runs at a time per connection. `on_message` and `on_pong` run in wire order, and `on_wake` runs
-//!    between them. Different connections run in parallel.
-//! 3. If `on_connect` ran, `on_disconnect` runs exactly once, last, with the reason: the side that closed, its code and
-//!    its text, or the failure.
-//! 4. Prism never drops the future of a handler before it completes. Closing makes the handler's pending sends fail
-//!    instead. If the close timeout passes while a handler runs, the transport is dropped and
-//!    [`closed`](Connection::closed) returns. Until the handler returns, its connection still counts towards
-//!    [`max_connections`](ServerOptions::max_connections), and [`Counts::stuck`] includes it.
-//! 5. Unless the connection fails or is aborted, everything accepted before `close()` is written before the close
-//!    frame, except what the policy for [slow peers](WhenSlow) drops. After `close()`, `send` returns `Closed`, and
-//!    `on_message`, `on_pong` and `on_wake` are no longer called.
-//! 6. A panic in a handler ends only its own connection, with 1011, and the server keeps running. `on_disconnect`
-//!    still runs. This relies on unwinding: with `panic = "abort"`, the first panic ends the program.
-//! 7. A `send` future that is dropped while it waits has sent nothing. Receiving is cancel-safe everywhere.
-//! 8. A handler may be slow. While it runs, its peer's pings wait, the peer does not count as silent, and the buffer
-//!    that holds the message stays allocated (at least 64 KiB). Spawn long work in a task of its own: the handle is
-//!    `Clone`.
-//! 9. An outbox never exceeds its [high-water mark](Options::high_water_mark) by more than one message and about a
-//!    kilobyte of control frames. No message is dropped silently: `send` waits, and `try_send` reports a full outbox,
-//!    unless the application chooses [otherwise](WhenSlow). Messages that a peer misses are
-//!    [counted](Connection::missed). What a server holds for all peers that do not read is
-//!    [limited](ServerOptions::max_buffered) too: beyond that limit, the connection that has been stalled the longest
-//!    is aborted.
-//!
-//! These rules apply as long as the task that runs the connection exists. If the task is dropped, as all tasks are when
-//! their runtime is dropped, the running call of the handler is dropped with it. With [`serve_stream`],
-//! [`serve_upgraded`], [`Client::run`] and [`Client::run_stream`], the same is true of the future that they return,
-//! instead of a task.
+#![doc = include_str!("../docs/guides.md")]
+#![doc = include_str!("../docs/contract.md")]
 //!
 //! # How it works
 //!

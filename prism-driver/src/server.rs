@@ -112,7 +112,7 @@ impl<N: Network> Server<N> {
     /// adapter in TLS. Such a stream should do its TLS handshake when it is first read, not in `accept`. In `accept`,
     /// one slow handshake would delay all other connections. The first read, in contrast, is part of the server's own
     /// handshake, so it is subject to the [handshake timeout](crate::Options::handshake_timeout) and to the
-    /// [limit](ServerOptions::max_handshakes) on handshakes. See the example `tls` of prism-tokio.
+    /// [limit](ServerOptions::max_handshakes) on handshakes. See [the guide to TLS](crate::docs::tls).
     ///
     /// # Errors
     /// As for [`bind`](Self::bind).
@@ -196,7 +196,7 @@ impl<N: Network> Server<N> {
     /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
     /// methods get a 405), and the body of a request is not read. For anything more, such as forms, uploads, streams or
     /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
-    /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` of prism-tokio.
+    /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` in Prism's repository.
     ///
     /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not block, because other
     /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
@@ -276,6 +276,9 @@ impl<N: Network> Server<N> {
     /// frame in time is disconnected and counted as [failed](Shutdown::failed), even if the grace period is not over.
     /// At the end of the grace period, everything else is cut off: pages that are still being sent, and connections
     /// that are still open, for instance because their handlers are busy.
+    ///
+    /// [Graceful shutdown](crate::docs::graceful_shutdown) shows what clients and handlers see, and what to set in process
+    /// managers.
     ///
     /// Dropping this future stops accepting connections. Existing connections continue. If this future is dropped
     /// during a shutdown, the connections that are not closing yet are closed immediately, and none is cut off at the

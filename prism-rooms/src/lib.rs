@@ -79,58 +79,13 @@
 //! If the handlers of the members have to do something themselves, each with its own state, use
 //! [`wake`](Recipients::wake): it runs [`on_wake`](prism_driver::ConnectionHandler::on_wake) of each member's handler.
 //!
-//! ## Guarantees of rooms
+//! In short:
 //!
-//! 1. **A connection that has ended is in no room.** This holds however the connection ended: closed by either
-//!    side, lost, after a panic of its handler, or because its task was dropped. The connection first leaves its
-//!    rooms, and cannot join again. Then, if it was in any room, each [`on_leave`](Rooms::on_leave) hook is called
-//!    once, with all of its rooms. Both happen before `on_disconnect`, which is not called if the task was
-//!    dropped.
-//! 2. **A room exists exactly while it has members.** If the last member leaves just when another connection
-//!    joins, the join is not lost, and no empty room remains.
-//! 3. **Messages are delivered at most once.** A member receives a message once or not at all, even if it is in
-//!    several of the rooms that the message is for. Nothing is stored or sent again: a connection that joins
-//!    later does not receive earlier messages. "Delivered" means that the message was put into the member's
-//!    outbox, the buffer of bytes that are still to be sent. To learn that a message has arrived, let your clients
-//!    acknowledge it.
-//! 4. **A room has one order of messages.** All members receive its messages in the same order. Each message has a
-//!    [stamp](Delivery::stamp), whose number increases in that order. A message to several rooms, or to
-//!    [everyone](Rooms::everyone), has one place in the order of each room concerned: all members of the room
-//!    receive it at that place. Messages to different rooms have no common order, with one exception: if one
-//!    `send` has returned before another is called, a connection that receives both messages receives them in that
-//!    order. All rooms share one counter of stamps, so a gap in a room's stamps does not mean that a message is
-//!    missing.
-//! 5. **A new member is sent all later messages**: every message that is sent after [`join`](Rooms::join) has
-//!    returned, and none that was sent before `join` was called. A message that is sent during the call may or may
-//!    not be among them.
-//! 6. **A slow member delays no other member.** If it does not read, its outbox fills up (64 KiB and one
-//!    message, by [default](prism_driver::Options::high_water_mark)). From then on, each message is dropped for this
-//!    member, always as a whole, until the member has read enough. For each message, [`Delivery::dropped`]
-//!    counts the members that miss it. If a gap would make the rest useless, you can close those members
-//!    instead, with [`or_close`](Recipients::or_close). If a member's connection has the policy `DropOldest` or
-//!    `Close` for slow peers ([`when_slow`](prism_driver::Options::when_slow)), that policy takes precedence. A
-//!    broadcast never waits. A member that reads nothing is disconnected after the
-//!    [write timeout](prism_driver::Options::write_timeout), or sooner if the server holds more than
-//!    [`max_buffered`](prism_driver::ServerOptions::max_buffered) for all peers that do not read.
+//! - A connection that has ended is in no room, and a room exists exactly while it has members.
+//! - A message is delivered at most once, and all members of a room receive its messages in the same order.
+//! - A slow member delays no other member. It misses messages instead, or is closed: you choose.
 //!
-//! ## Performance
-//!
-//! A message is encoded once, and a large one is shared instead of copied. While a message is put into the
-//! members' outboxes, its rooms are locked, which keeps the messages of a room in order. Messages to different
-//! rooms are delivered in parallel. While a message to [everyone](Rooms::everyone) is being delivered, all other
-//! messages wait, so use `everyone` sparingly. No lock is held while anything waits for a peer.
-//!
-//! When a handler sends to a room, the tasks of idle members are not woken. When the handler next waits, or soon
-//! after it returns, its own task writes to their sockets: one write for each socket, with everything that the
-//! handler has sent. A sender outside of a handler, such as a ticker or a spawned task, wakes the task of each
-//! member, which then writes. That costs more: with 500 members, roughly 3 µs of CPU time for each member,
-//! compared to a little over 2 µs from a handler (measured on a busy machine).
-//!
-//! All rooms share two things: the counter of stamps, and a read-write lock that only a message to everyone takes
-//! exclusively. On two cores this costs little. Two threads, each of which sends to 500 small rooms of its own,
-//! send 1.90 times as many messages as one thread; two threads that share nothing, because each has a `Rooms` of
-//! its own, send 1.93 times as many. If both threads send to the same rooms, they send 1.5 times as many, because
-//! the data of the rooms and their members moves between the cores. More cores were not measured.
+//! [What you can rely on in rooms](docs::rooms) states this exactly, and says what a message costs.
 //!
 //! # Presence
 //!
@@ -178,66 +133,9 @@
 //! A person is a key of your choice, such as the ID of an account. Connections with the same key belong to the
 //! same person. To change the metadata of a connection, [`track`](Presence::track) it again.
 //!
-//! ## Messages to watchers
-//!
-//! A connection that [watches](Presence::watch) a room receives JSON text messages. The first is the state,
-//! which lists all people in the room:
-//!
-//! ```json
-//! {"presence": "state", "room": "lobby", "number": 7, "people": [
-//!     {"key": "ada", "connections": [{"id": "00abcdef...", "meta": {"typing": false}}]}
-//! ]}
-//! ```
-//!
-//! Diffs follow. The numbers of a room are consecutive: each diff has the next one.
-//!
-//! ```json
-//! {"presence": "diff", "room": "lobby", "number": 8,
-//!  "joined": [{"key": "ben", "connections": [{"id": "01234567...", "meta": {"typing": true}}]}],
-//!  "updated": [], "left": ["ada"]}
-//! ```
-//!
-//! In the browser, a few lines of code keep the list up to date:
-//!
-//! ```js
-//! let people = new Map(), number;
-//! function presence(change) {
-//!   if (change.presence === 'state') people = new Map(change.people.map(person => [person.key, person]));
-//!   else if (change.number !== number + 1) return socket.send('the state, please'); // there is a gap
-//!   else for (const person of [...change.joined, ...change.updated]) people.set(person.key, person);
-//!   for (const key of change.left ?? []) people.delete(key);
-//!   number = change.number;
-//! }
-//! ```
-//!
-//! A gap is only possible if your handler lets accepted messages be dropped
-//! ([`DropOldest`](prism_driver::WhenSlow::DropOldest)). Otherwise the client never has to ask for the state, and
-//! the line with the comment is not needed. `the state, please` is a message of your own protocol: the handler
-//! should answer it by calling [`unwatch`](Presence::unwatch) and [`watch`](Presence::watch), which sends the
-//! state again.
-//!
-//! Your own program can watch too, without the JSON: see [`Presence::watch_here`].
-//!
-//! ## Guarantees of presence
-//!
-//! 1. **Every person shown has a connection.** When a connection ends, it is no longer shown. If a peer
-//!    disappears without closing, the [keepalive](prism_driver::Config) notices that within 40 seconds, by
-//!    default. It takes longer if the connection's handler is busy: then nothing is read, so silence does not
-//!    mean that the peer is gone.
-//! 2. **Diffs are numbered consecutively.** Changes are batched for a tenth of a second
-//!    ([configurable](PresenceOptions::window)) and sent as one diff, with the next number. A diff contains
-//!    each person at most once. If a person leaves and comes back within that time, watchers receive an update
-//!    if the connection or its metadata has changed, and nothing otherwise.
-//! 3. **A slow watcher catches up.** If its outbox is full, a diff is skipped. From then on, whenever changes are sent
-//!    to others, and once a second otherwise, Prism checks whether the outbox accepts messages again, and if so,
-//!    sends the whole state. So the client must accept a state with any number, but never has to ask for one.
-//!    (There is one exception. If the handler [drops the oldest messages](prism_driver::WhenSlow::DropOldest), a
-//!    diff may be among them. The client detects the gap, and has to ask your handler to call `unwatch` and
-//!    `watch`.) A state of more than 64 KiB is encoded at most once a second. If the room has changed since the
-//!    last time, a watcher that needs such a state (a new watcher, for example) waits up to a second for it.
-//! 4. **The state is what has been announced to watchers.** Changes that are still being batched are not in the
-//!    state that a new watcher receives. They follow in the next diff, which all watchers receive.
-//!    [`list`](Presence::list) and [`count`](Presence::count) include such changes at once.
+//! A connection that [watches](Presence::watch) a room is sent JSON: first the list of all people, then numbered changes.
+//! [What watchers receive](docs::presence) has the format, a few lines of JavaScript that keep the list up to date in a
+//! browser, and what you can rely on. Your own program can watch too, without the JSON: see [`Presence::watch_here`].
 //!
 //! # Limits
 //!
@@ -273,6 +171,7 @@
 //! connection's process.
 
 mod directory;
+pub mod docs;
 mod error;
 mod member_records;
 mod options;

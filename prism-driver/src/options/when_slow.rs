@@ -17,6 +17,8 @@
 /// let prices = Options::default().when_slow(WhenSlow::DropOldest);
 /// ```
 ///
+/// [Slow consumers](crate::docs::slow_consumers) helps to choose.
+///
 /// A message is dropped as a whole or not at all. [`Connection::missed`](crate::Connection::missed) counts the messages
 /// that were dropped, or refused as full.
 ///

@@ -46,7 +46,8 @@ impl<N: Network> Server<N> {
     /// `Origin`; a request with an origin that is not among these gets a 403. Plain [pages](Self::get) are served to
     /// any origin. Default: [`Origins::any`].
     ///
-    /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`].
+    /// A server that identifies its users by cookies or by their network address needs this; see [`Origins`] and
+    /// [State and identity](crate::docs::state_and_identity#identity).
     ///
     /// ```no_run
     /// # use prism_driver::{Network, Origins, Server};

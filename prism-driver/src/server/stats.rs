@@ -11,7 +11,7 @@ use std::{
 /// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
 ///
 /// Clones are handles to the same counters. They stay valid after the server has stopped. Counting costs a few atomic
-/// additions per connection.
+/// additions per connection. [Deploying](crate::docs::deploying#monitoring) says what to watch.
 ///
 /// ```no_run
 /// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
