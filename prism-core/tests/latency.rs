@@ -13,7 +13,7 @@ use common::{
     pair::Pair,
     pong,
 };
-use prism_core::{CloseCode, Latency, Outbound, Role, WebSocket};
+use prism_core::{CloseCode, Inbound, Latency, Outbound, Role, WebSocket};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -192,6 +192,7 @@ fn any_time_is_accepted() {
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn a_connection_takes_little_memory() {
+    assert!(size_of::<Inbound>() <= 48);
     assert!(size_of::<Outbound>() <= 72);
-    assert!(size_of::<WebSocket>() <= 112);
+    assert!(size_of::<WebSocket>() <= 128);
 }

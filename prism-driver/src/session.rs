@@ -41,6 +41,7 @@ use crate::{
     outbox::{Outbox, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
+        codecs::CodecsOfThread,
         deadline::{DeadlineTimer, Deadlines},
         driver::ConnectionDriver,
         rate_limit::{RateLimit, Unlimited},
@@ -49,6 +50,7 @@ use crate::{
     },
 };
 
+mod codecs;
 pub(crate) mod deadline;
 pub(crate) mod driver;
 pub(crate) mod moment;
@@ -85,7 +87,8 @@ impl Session {
     ) -> Self {
         read_buffer.shrink(); // `on_connect` may take its time
         let Established { websocket, queue, info, headers } = established;
-        let (inbound, outbound) = websocket.split();
+        // Nothing is compressed so far, which is valid whatever was agreed.
+        let (inbound, outbound, _) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, queue, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, read_buffer }
@@ -173,7 +176,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
-                Some(received) => self.inbound.receive(received)?,
+                Some(received) => self.inbound.receive(received, CodecsOfThread)?,
                 None => None,
             };
             match event {

@@ -1,11 +1,13 @@
 //! A connection under test: it receives bytes, and records events and output (RFC 6455 §5).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use prism_core::{
     CloseCode, Config, MaskKeys, Message, ProtocolError, RecvBuffer, Role, SendError, State,
     WebSocket,
+    deflate::{Deflate, DeflateParams},
 };
 
 use super::{
@@ -34,6 +36,11 @@ impl Machine {
         };
         let (buffer, out) = (RecvBuffer::new(), BytesMut::new());
         Self { role, ws, buffer, out, unread: Vec::new(), shut: false }
+    }
+
+    /// Compresses messages, as if this had been agreed in the handshake.
+    pub fn with_deflate(self, deflate: &Arc<Deflate>, params: DeflateParams) -> Self {
+        Self { ws: self.ws.with_deflate(deflate.clone(), params), ..self }
     }
 
     /// A server with the default limits.

@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
 pub mod clock;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod frame;
 pub mod heads;
 pub mod machine;

@@ -2,9 +2,13 @@
 //! clock that the test advances.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Buf;
-use prism_core::{Config, Role, State};
+use prism_core::{
+    Config, Role, State,
+    deflate::{Deflate, DeflateParams},
+};
 
 use super::{Seen, machine::Machine};
 
@@ -25,6 +29,15 @@ impl Pair {
             server: Machine::new(Role::Server, config),
             clock: Duration::ZERO,
             cut: false,
+        }
+    }
+
+    /// Compresses messages in both directions.
+    pub fn with_deflate(self, deflate: &Arc<Deflate>, params: DeflateParams) -> Self {
+        Self {
+            client: self.client.with_deflate(deflate, params),
+            server: self.server.with_deflate(deflate, params),
+            ..self
         }
     }
 

@@ -1,15 +1,25 @@
 //! [`Accept`]: the response that accepts an offer, "101 Switching Protocols".
 
+use core::fmt::Write;
+
 use bytes::{BufMut, BytesMut};
 
-use crate::handshake::{
-    accept_key::AcceptKey,
-    http::header_block::{HeaderBlock, InvalidHeader},
+use crate::{
+    config::Config,
+    handshake::{
+        accept_key::AcceptKey,
+        http::header_block::{HeaderBlock, InvalidHeader},
+        permessage_deflate::DeflateAnswer,
+    },
+    websocket::WebSocket,
 };
 
 /// An upper bound on the size of a response, in bytes, without its added headers and the name of
-/// its subprotocol.
+/// its subprotocol and extension.
 const MAX_FIXED: usize = 160;
+
+/// An upper bound on the size of the line that names the extension, in bytes.
+const MAX_EXTENSION: usize = 190;
 
 /// The headers that a server adds to the response that [accepts](crate::Offer::accept) an offer.
 ///
@@ -42,15 +52,39 @@ impl Accept {
         Ok(self)
     }
 
-    /// Appends the response (RFC 6455 §4.2.2).
-    pub(super) fn write_response(
+    /// Chooses among the offered extensions, appends the response, and opens the connection.
+    pub(super) fn open<'a>(
         &self,
         accept_key: &AcceptKey,
         subprotocol: Option<&str>,
+        extensions: impl Iterator<Item = &'a [u8]>,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> WebSocket {
+        let websocket = WebSocket::server(config);
+        let agreed = config.deflate.as_ref().and_then(|deflate| {
+            let answer = deflate.accept_offer(extensions)?;
+            Some((deflate, answer))
+        });
+        let Some((deflate, answer)) = agreed else {
+            self.write_response(accept_key, subprotocol, None, out);
+            return websocket;
+        };
+        self.write_response(accept_key, subprotocol, Some(answer), out);
+        websocket.with_deflate(deflate.clone(), answer.params())
+    }
+
+    /// Appends the response (RFC 6455 §4.2.2).
+    fn write_response(
+        &self,
+        accept_key: &AcceptKey,
+        subprotocol: Option<&str>,
+        deflate: Option<DeflateAnswer>,
         out: &mut BytesMut,
     ) {
+        let extension = if deflate.is_some() { MAX_EXTENSION } else { 0 };
         let variable = self.fields.as_bytes().len() + subprotocol.map_or(0, str::len);
-        out.reserve(MAX_FIXED + variable);
+        out.reserve(MAX_FIXED + extension + variable);
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
         out.put_slice(accept_key.as_bytes());
@@ -59,6 +93,9 @@ impl Accept {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
             out.put_slice(subprotocol.as_bytes());
             out.put_slice(b"\r\n");
+        }
+        if let Some(answer) = deflate {
+            write!(out, "Sec-WebSocket-Extensions: {answer}\r\n").expect("the output grows");
         }
         out.put_slice(self.fields.as_bytes());
         out.put_slice(b"\r\n");
@@ -79,7 +116,7 @@ mod tests {
             for value in ["", &*long] {
                 let accept = Accept::new().header("X", value).expect("a valid header");
                 let mut out = BytesMut::new();
-                accept.write_response(&accept_key("key"), subprotocol, &mut out);
+                accept.write_response(&accept_key("key"), subprotocol, None, &mut out);
                 let variable = "X: \r\n".len() + value.len() + subprotocol.map_or(0, str::len);
                 assert_eq!(out.capacity(), MAX_FIXED + variable);
             }
