@@ -19,8 +19,8 @@
 //! A connection keeps no codec, because a compressor takes a few hundred kilobytes. It keeps at most a
 //! *window*: the last bytes of its compressed messages, before compression. And it keeps that only if
 //! the peers have agreed on *context takeover* (RFC 7692 §7.1.1), which lets a message refer to the
-//! ones before it. The codecs are in [`Codecs`]. One per thread is enough; each message starts one
-//! anew, with the window as its history.
+//! ones before it. The codecs are in [`Codecs`]. One per thread is enough; each message starts with the
+//! window as its history.
 //!
 //! So a message may be sent uncompressed at any time, and one that is not sent after all does no
 //! harm: the window grows when a frame is appended to the output, and not before.
@@ -54,7 +54,7 @@ mod window;
 #[cfg(feature = "deflate")]
 mod zlib;
 
-pub use codecs::{Codecs, WithCodecs};
+pub use codecs::{Codecs, SharedCodecs};
 pub use compressor::{Compressed, Compressor};
 pub(crate) use decompressor::{Decompressor, max_compressed};
 pub use engine::{Corrupt, Deflater, Engine, Inflater, Settings, Step};

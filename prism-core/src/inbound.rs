@@ -17,15 +17,17 @@
 //!
 //! Each byte is unmasked once, when it arrives. A message that was sent as one frame is borrowed in
 //! place, and fragments are joined by moving each over the headers before it. A compressed message is
-//! joined in the same way, and decompressed when it is complete.
+//! decompressed when it is complete.
 
-use alloc::{boxed::Box, sync::Arc};
+mod compressed;
+
+use alloc::boxed::Box;
 
 use crate::{
     buffer::RecvBuffer,
     close_frame::CloseFrame,
     config::Config,
-    deflate::{Decompressor, Deflate, DeflateParams, WithCodecs, max_compressed},
+    deflate::{Decompressor, max_compressed},
     error::ProtocolError,
     frame::{
         header::{Header, OpCode},
@@ -119,20 +121,8 @@ impl Inbound {
         }
     }
 
-    /// Accepts compressed messages, as agreed in the handshake (RFC 7692). A
-    /// [`WebSocket`](crate::WebSocket) that is [split](crate::WebSocket::split) has done this.
-    #[must_use]
-    pub fn with_deflate(self, deflate: Arc<Deflate>, params: DeflateParams) -> Self {
-        let sender = if self.expects_mask() { Role::Client } else { Role::Server };
-        let decompressor = Box::new(Decompressor::new(deflate, params, sender));
-        Self { decompressor: Some(decompressor), ..self }
-    }
-
     /// Returns the next event in `input`; `None` if more bytes are needed, or while
     /// [`hold_after`](RecvBuffer::hold_after) makes this method pause.
-    ///
-    /// `codecs` are used for a compressed message only. Without an agreement on compression, there is
-    /// none.
     ///
     /// After the peer's close frame, all further input is discarded (RFC 6455 §1.4), and the result
     /// is `None`.
@@ -142,7 +132,6 @@ impl Inbound {
     pub fn receive<'b>(
         &mut self,
         input: &'b mut RecvBuffer,
-        codecs: impl WithCodecs,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.heard |= input.has_news();
         if let Some(whole) = self.whole_message(input.unparsed()) {
@@ -156,7 +145,7 @@ impl Inbound {
                 kind.message(input.lend_message())
             }
             Ok(Some(Ready::Message(Opening { kind, compressed: true }))) => {
-                self.inflate(input, codecs).and_then(|len| kind.message(input.lend_spare(len)))
+                self.lend_compressed(kind, input)
             }
             Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
             Err(error) => Err(error),
@@ -324,17 +313,6 @@ impl Inbound {
         let valid = utf8::valid_prefix(input.unchecked());
         input.checked(valid.map_err(|_| ProtocolError::InvalidUtf8)?);
         Ok(())
-    }
-
-    /// Decompresses the message, and returns its length.
-    fn inflate(
-        &mut self,
-        input: &mut RecvBuffer,
-        codecs: impl WithCodecs,
-    ) -> Result<usize, ProtocolError> {
-        // Without a decompressor, no header with RSV1 is accepted.
-        let decompressor = self.decompressor.as_mut().ok_or(ProtocolError::ReservedBits)?;
-        decompressor.inflate(input, self.max_message_size, codecs)
     }
 
     fn lend_control<'b>(

@@ -7,7 +7,7 @@ use crate::{
     buffer::RecvBuffer,
     close_code::CloseCode,
     config::Config,
-    deflate::{Codecs, Compressor, Deflate, DeflateParams, WithCodecs},
+    deflate::{Codecs, Compressor, Deflate, DeflateParams},
     error::{ProtocolError, SendError},
     frame::mask::MaskKeys,
     inbound::Inbound,
@@ -89,9 +89,8 @@ impl WebSocket {
         }
     }
 
-    /// Compresses messages, as agreed in the handshake (RFC 7692). The handshakes of this crate do this
-    /// themselves. Call it if another library did the handshake, with the parameters that
-    /// [`Deflate::accept_offer`] or [`Deflate::accept_response`] returned.
+    /// Compresses messages, as agreed in a handshake (RFC 7692) that another library did, with
+    /// [`Deflate::accept_offer`] or [`Deflate::accept_response`].
     #[must_use]
     pub fn with_deflate(self, deflate: Arc<Deflate>, params: DeflateParams) -> Self {
         let compressor = Compressor::new(deflate.clone(), params, self.outbound.role());
@@ -126,7 +125,7 @@ impl WebSocket {
         out: &mut impl Output,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.outbound.poll_pong(out);
-        let received = self.inbound.receive(input, CodecsOf(&mut self.compression));
+        let received = self.inbound.receive(input);
         match &received {
             Ok(Some(event)) => self.outbound.answer(event, out),
             Ok(None) => {}
@@ -360,6 +359,7 @@ impl WebSocket {
 }
 
 impl Compression {
+    // Apart, so that it costs other connections nothing.
     #[inline(never)]
     fn send(
         &mut self,
@@ -373,6 +373,7 @@ impl Compression {
         }
     }
 
+    #[inline(never)]
     fn send_prepared(
         &mut self,
         message: &PreparedMessage,
@@ -382,18 +383,6 @@ impl Compression {
         match self.compressor.compress_prepared(message, &mut self.codecs) {
             Some(compressed) => outbound.send_compressed(compressed, out),
             None => outbound.send_prepared(message, out),
-        }
-    }
-}
-
-/// The codecs of a connection, which it has if any message may be compressed.
-struct CodecsOf<'a>(&'a mut Option<Box<Compression>>);
-
-impl WithCodecs for CodecsOf<'_> {
-    fn with_codecs<T>(self, use_codecs: impl FnOnce(&mut Codecs) -> T) -> T {
-        match self.0 {
-            Some(compression) => use_codecs(&mut compression.codecs),
-            None => use_codecs(&mut Codecs::new()),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use allocation_counter::measure;
 use bytes::{Buf, BytesMut};
 use common::{
@@ -15,13 +17,16 @@ use prism_core::{
     deflate::{Codecs, Compressor, DeflateParams},
 };
 
-/// One direction of a connection, with codecs that are shared by both ends, and nothing that records.
+thread_local! {
+    static CODECS: RefCell<Codecs> = const { RefCell::new(Codecs::new()) };
+}
+
+/// One direction of a connection, with the codecs of the thread at both ends, and nothing that records.
 struct Direction {
-    codecs: Codecs,
     compressor: Compressor,
     outbound: Outbound,
     inbound: Inbound,
-    input: RecvBuffer,
+    buffer: RecvBuffer,
     out: BytesMut,
 }
 
@@ -34,24 +39,25 @@ impl Direction {
         let (_, outbound, compressor) = sender.split();
         let (inbound, ..) = receiver.split();
         Self {
-            codecs: Codecs::new(),
             compressor: compressor.expect("agreed"),
             outbound,
-            inbound,
-            input: RecvBuffer::new(),
+            inbound: inbound.share_codecs(|use_codecs| CODECS.with_borrow_mut(use_codecs)),
+            buffer: RecvBuffer::new(),
             out: BytesMut::new(),
         }
     }
 
     fn carry(&mut self, message: &str) {
-        let Self { codecs, compressor, outbound, inbound, input, out } = self;
-        let compressed = compressor.compress(Message::Text(message), codecs).expect("shorter");
-        outbound.send_compressed(compressed, out).expect("open");
-        input.extend_from_slice(out);
+        let Self { compressor, outbound, inbound, buffer, out } = self;
+        CODECS.with_borrow_mut(|codecs| {
+            let compressed = compressor.compress(Message::Text(message), codecs).expect("shorter");
+            outbound.send_compressed(compressed, out).expect("open");
+        });
+        buffer.extend_from_slice(out);
         out.advance(out.len());
-        let event = inbound.receive(input, &mut *codecs).expect("valid");
+        let event = inbound.receive(buffer).expect("valid");
         assert_eq!(event, Some(Event::Message(Message::Text(message))));
-        assert_eq!(inbound.receive(input, codecs), Ok(None));
+        assert_eq!(inbound.receive(buffer), Ok(None));
     }
 }
 
@@ -108,21 +114,14 @@ fn a_whole_websocket_does_not_allocate_for_a_message_either() {
 #[test]
 fn a_connection_keeps_its_windows_and_nothing_else() {
     let kept = |params: DeflateParams| {
-        let mut codecs = Codecs::new();
-        // Warms the codecs, which belong to the thread.
-        for params in [params, params] {
-            let mut direction = Direction::new(params, true);
-            core::mem::swap(&mut direction.codecs, &mut codecs);
-            messages().iter().for_each(|message| direction.carry(message));
-            core::mem::swap(&mut direction.codecs, &mut codecs);
-        }
+        let mut warm_up = Direction::new(params, true);
+        (0..2).for_each(|_| messages().iter().for_each(|message| warm_up.carry(message)));
         let mut direction = Direction::new(params, true);
-        core::mem::swap(&mut direction.codecs, &mut codecs);
         let messages = messages();
         let info = measure(|| {
             messages.iter().for_each(|message| direction.carry(message));
             // The buffers are the driver's.
-            direction.input = RecvBuffer::new();
+            direction.buffer = RecvBuffer::new();
             direction.out = BytesMut::new();
         });
         info.bytes_current

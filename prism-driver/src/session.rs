@@ -41,7 +41,6 @@ use crate::{
     outbox::{Outbox, queue::SendQueue},
     runtime::{Transport, contain::contain},
     session::{
-        codecs::CodecsOfThread,
         deadline::{DeadlineTimer, Deadlines},
         driver::ConnectionDriver,
         rate_limit::{RateLimit, Unlimited},
@@ -91,7 +90,7 @@ impl Session {
         let (inbound, outbound, _) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, queue, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
-        Self { connection, inbound, read_buffer }
+        Self { connection, inbound: inbound.share_codecs(codecs::OF_THREAD), read_buffer }
     }
 
     /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.
@@ -176,7 +175,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
             }
             let connection = &*self.connection;
             let event = match self.read_buffer.received() {
-                Some(received) => self.inbound.receive(received, CodecsOfThread)?,
+                Some(received) => self.inbound.receive(received)?,
                 None => None,
             };
             match event {

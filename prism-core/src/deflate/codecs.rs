@@ -122,37 +122,18 @@ impl fmt::Debug for Codecs {
     }
 }
 
-/// Access to [`Codecs`], for [`Inbound::receive`](crate::Inbound::receive), which needs them for
-/// compressed messages only.
-///
-/// `&mut Codecs` is one. A program with codecs per thread implements the trait for a type without
-/// fields, and then pays nothing for messages that are not compressed:
+/// A function that calls its argument with [`Codecs`] that many connections share, those of the thread.
+/// See [`Inbound::share_codecs`](crate::Inbound::share_codecs).
 ///
 /// ```
-/// # extern crate std;
 /// use std::cell::RefCell;
 ///
-/// use prism_core::deflate::{Codecs, WithCodecs};
+/// use prism_core::deflate::{Codecs, SharedCodecs};
 ///
 /// thread_local! {
 ///     static CODECS: RefCell<Codecs> = const { RefCell::new(Codecs::new()) };
 /// }
 ///
-/// struct OfThread;
-///
-/// impl WithCodecs for OfThread {
-///     fn with_codecs<T>(self, use_codecs: impl FnOnce(&mut Codecs) -> T) -> T {
-///         CODECS.with_borrow_mut(use_codecs)
-///     }
-/// }
+/// const OF_THREAD: SharedCodecs = |use_codecs| CODECS.with_borrow_mut(use_codecs);
 /// ```
-pub trait WithCodecs {
-    /// Calls `use_codecs` with the codecs, and returns its result.
-    fn with_codecs<T>(self, use_codecs: impl FnOnce(&mut Codecs) -> T) -> T;
-}
-
-impl WithCodecs for &mut Codecs {
-    fn with_codecs<T>(self, use_codecs: impl FnOnce(&mut Codecs) -> T) -> T {
-        use_codecs(self)
-    }
-}
+pub type SharedCodecs = fn(use_codecs: &mut dyn FnMut(&mut Codecs));

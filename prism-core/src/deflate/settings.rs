@@ -23,8 +23,9 @@ use crate::deflate::{
 #[non_exhaustive]
 pub struct Deflate {
     /// The compression level, from 1 (fast) to 9 (small); other values count as the nearest of
-    /// these. Default: 1. A higher level makes little difference to a message of a kilobyte, which
-    /// shrinks to 41 % at level 1, and to 31 % at level 2, at twice the time.
+    /// these. Default: 1. JSON of 1 KiB shrinks to 46 % at level 1, and to 36 % at level 2, which takes
+    /// three times as long. Higher levels gain something for long messages only: 64 KiB shrink to 32 %
+    /// at level 1, 24 % at level 2, and 21 % at level 6, which takes three times as long as level 2.
     pub level: u8,
     /// How much memory a compressor takes for its symbols, from 1 (little) to 9; other values count
     /// as the nearest of these. Default: 5, with which a compressor takes 280 KB. More gains at most
@@ -35,7 +36,8 @@ pub struct Deflate {
     pub threshold: usize,
     /// Whether the server's messages may not refer to earlier ones (RFC 7692 §7.1.1.1). If `false`,
     /// they may, which makes similar messages much smaller. It takes a window of memory at both
-    /// ends of each connection, and time for each message. Default: `true`. A client asks for it,
+    /// ends of each connection, and time for each message: 3 µs with a window of 4 KiB, and 30 µs with
+    /// one of 32 KiB. Default: `true`. A client asks for it,
     /// but accepts the opposite. A server does it also if only the client asks for it.
     pub server_no_context_takeover: bool,
     /// The same for the client's messages (RFC 7692 §7.1.1.2). Default: `true`. A server demands it

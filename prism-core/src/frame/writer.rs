@@ -35,11 +35,18 @@ impl FrameWriter {
 
     /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
     pub(crate) fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
-        let mask = self.keys.as_mut().map(MaskKeys::next_key);
-        Self::write_frame(Header::whole(opcode, mask, payload.len()), payload, out);
+        let len = payload.len();
+        match &mut self.keys {
+            None => Self::write_frame(Header::whole(opcode, None, len), payload, out),
+            Some(keys) => {
+                let header = Header::whole(opcode, Some(keys.next_key()), len);
+                Self::write_frame(header, payload, out);
+            }
+        }
     }
 
     /// Writes a whole frame with a compressed payload.
+    #[inline(never)]
     pub(crate) fn write_compressed(
         &mut self,
         opcode: OpCode,

@@ -4,6 +4,8 @@
 
 pub mod clock;
 #[cfg(feature = "deflate")]
+pub mod counting;
+#[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod frame;
 pub mod heads;

@@ -93,6 +93,8 @@ impl<'a> Cursor<'a> {
 
     /// Parses a semicolon and `extension-param = token [ "=" (token | quoted-string) ]`. Returns `None`
     /// if there is no semicolon.
+    // Inlined, so that a check without use for the parameters does not make them.
+    #[inline(always)]
     fn param(&mut self) -> Result<Option<Param<'a>>, Malformed> {
         if !self.take(b';') {
             return Ok(None);

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use crate::{
     config::Config,
+    deflate::Deflate,
     handshake::{
         accept_key::AcceptKey,
         error::HandshakeError,
@@ -76,7 +77,8 @@ impl<'a> Offer<'a> {
     /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
     /// client offers it. What the client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        accept.open(&self.accept_key, self.subprotocol, self.request.extensions(), config, out)
+        let choose = |deflate: &Deflate| deflate.accept_offer(self.request.extensions());
+        accept.open(&self.accept_key, self.subprotocol, choose, config, out)
     }
 
     /// Copies the request out of the receive buffer, so that the offer can be accepted or refused

@@ -6,6 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{
     config::Config,
+    deflate::Deflate,
     handshake::{
         accept_key::AcceptKey,
         http::header_block::{HeaderBlock, InvalidHeader},
@@ -52,26 +53,22 @@ impl Accept {
         Ok(self)
     }
 
-    /// Chooses among the offered extensions, appends the response, and opens the connection.
-    pub(super) fn open<'a>(
+    /// Appends the response, and opens the connection. `choose` answers the offers of compression.
+    pub(super) fn open(
         &self,
         accept_key: &AcceptKey,
         subprotocol: Option<&str>,
-        extensions: impl Iterator<Item = &'a [u8]>,
+        choose: impl FnOnce(&Deflate) -> Option<DeflateAnswer>,
         config: &Config,
         out: &mut BytesMut,
     ) -> WebSocket {
+        let agreed = config.deflate.as_ref().and_then(|deflate| Some((deflate, choose(deflate)?)));
+        self.write_response(accept_key, subprotocol, agreed.map(|(_, answer)| answer), out);
         let websocket = WebSocket::server(config);
-        let agreed = config.deflate.as_ref().and_then(|deflate| {
-            let answer = deflate.accept_offer(extensions)?;
-            Some((deflate, answer))
-        });
-        let Some((deflate, answer)) = agreed else {
-            self.write_response(accept_key, subprotocol, None, out);
-            return websocket;
-        };
-        self.write_response(accept_key, subprotocol, Some(answer), out);
-        websocket.with_deflate(deflate.clone(), answer.params())
+        match agreed {
+            None => websocket,
+            Some((deflate, answer)) => websocket.with_deflate(deflate.clone(), answer.params()),
+        }
     }
 
     /// Appends the response (RFC 6455 §4.2.2).
