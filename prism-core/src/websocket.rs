@@ -92,6 +92,7 @@ impl WebSocket {
     /// Compresses messages, as agreed in a handshake (RFC 7692) that another library did, with
     /// [`Deflate::accept_offer`] or [`Deflate::accept_response`].
     #[must_use]
+    #[inline(never)] // most connections are without compression
     pub fn with_deflate(self, deflate: Arc<Deflate>, params: DeflateParams) -> Self {
         let compressor = Compressor::new(deflate.clone(), params, self.outbound.role());
         Self {

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_compressor_survives_output_that_does_not_fit() {
-        let plain: vec::Vec<_> = (0..20_000_u32).map(|nth| (nth * nth >> 7) as u8).collect();
+        let plain: vec::Vec<_> = (0..20_000_u32).map(|nth| ((nth * nth) >> 7) as u8).collect();
         for level in 1..=9 {
             let settings = Settings { level, memory_level: 1, window_bits: WindowBits::MAX };
             let mut deflater = ZlibRs.deflater(settings).expect("any settings");

@@ -39,6 +39,7 @@ impl Deflate {
     /// # }
     /// ```
     #[must_use]
+    #[inline(never)] // most handshakes are without compression
     pub fn accept_offer<'a>(
         &self,
         values: impl IntoIterator<Item = &'a [u8]>,

@@ -116,7 +116,7 @@ pub fn json(nth: usize) -> String {
     let (x, y) = (nth * 7919 % 10_007, nth * 104_729 % 65_537);
     format!(
         "{{\"id\":{nth},\"type\":\"position\",\"player\":\"user-{x}\",\"x\":{y}.{x},\"y\":{x}.{y},\"alive\":{}}}",
-        nth % 3 == 0
+        nth.is_multiple_of(3)
     )
 }
 

@@ -27,12 +27,18 @@ impl Vector {
     /// Returns the receiver.
     pub(crate) fn machine(&self) -> Machine {
         let machine = Machine::new(self.role, &limited(LIMIT));
-        #[cfg(feature = "deflate")]
-        if self.is_compressed {
-            return machine.with_deflate(&deflate::eager(), deflate::takeover());
-        }
-        machine
+        if self.is_compressed { with_compression(machine) } else { machine }
     }
+}
+
+#[cfg(feature = "deflate")]
+fn with_compression(machine: Machine) -> Machine {
+    machine.with_deflate(&deflate::eager(), deflate::takeover())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_compression(_: Machine) -> Machine {
+    unreachable!("without the feature there are no such streams")
 }
 
 /// All streams, for both roles.

@@ -59,6 +59,8 @@ struct Elements<'a>(Cursor<'a>);
 impl<'a> Iterator for Elements<'a> {
     type Item = Result<Extension<'a>, Malformed>;
 
+    // Inlined, so that a check without use for the extensions does not make them.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             self.0.skip_blanks();
@@ -84,6 +86,7 @@ struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
     /// `extension = extension-token *( ";" extension-param )`
+    #[inline(always)]
     fn extension(&mut self) -> Result<Extension<'a>, Malformed> {
         let name = self.token()?;
         let all = self.0;
@@ -93,8 +96,7 @@ impl<'a> Cursor<'a> {
 
     /// Parses a semicolon and `extension-param = token [ "=" (token | quoted-string) ]`. Returns `None`
     /// if there is no semicolon.
-    // Inlined, so that a check without use for the parameters does not make them.
-    #[inline(always)]
+    #[inline(always)] // for the same reason
     fn param(&mut self) -> Result<Option<Param<'a>>, Malformed> {
         if !self.take(b';') {
             return Ok(None);

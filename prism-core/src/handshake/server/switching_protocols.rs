@@ -62,16 +62,33 @@ impl Accept {
         config: &Config,
         out: &mut BytesMut,
     ) -> WebSocket {
-        let agreed = config.deflate.as_ref().and_then(|deflate| Some((deflate, choose(deflate)?)));
-        self.write_response(accept_key, subprotocol, agreed.map(|(_, answer)| answer), out);
+        let Some(deflate) = &config.deflate else {
+            self.write_response(accept_key, subprotocol, None, out);
+            return WebSocket::server(config);
+        };
+        let answer = choose(deflate);
+        self.write_response_with(answer, accept_key, subprotocol, out);
         let websocket = WebSocket::server(config);
-        match agreed {
+        match answer {
             None => websocket,
-            Some((deflate, answer)) => websocket.with_deflate(deflate.clone(), answer.params()),
+            Some(answer) => websocket.with_deflate(deflate.clone(), answer.params()),
         }
     }
 
+    // Apart, so that it costs other handshakes nothing.
+    #[inline(never)]
+    fn write_response_with(
+        &self,
+        answer: Option<DeflateAnswer>,
+        accept_key: &AcceptKey,
+        subprotocol: Option<&str>,
+        out: &mut BytesMut,
+    ) {
+        self.write_response(accept_key, subprotocol, answer, out);
+    }
+
     /// Appends the response (RFC 6455 §4.2.2).
+    #[inline(always)] // in most handshakes there is no compression
     fn write_response(
         &self,
         accept_key: &AcceptKey,
