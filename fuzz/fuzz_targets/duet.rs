@@ -5,8 +5,11 @@
 use arbitrary::Arbitrary;
 use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
-use prism_core::{CloseCode, Config, OwnedMessage, Role, State};
-use prism_fuzz::common::{Seen, machine::Machine, pair::Pair};
+use prism_core::{CloseCode, Config, OwnedMessage, PreparedMessage, Role, State};
+use prism_fuzz::{
+    agreement::Agreement,
+    common::{Seen, machine::Machine, pair::Pair},
+};
 
 #[derive(Arbitrary, Debug)]
 enum Act {
@@ -16,6 +19,10 @@ enum Act {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
+    /// A message without compression.
+    Plain(String),
+    /// A message that is encoded once, and its length is multiplied.
+    Prepared(Vec<u8>, u8),
     /// Moves some of the output to the other end.
     Carry(u16),
     /// Delivers all output, and lets this many seconds pass.
@@ -26,6 +33,8 @@ enum Act {
 struct Case {
     pings: bool,
     acts: Vec<(bool, Act)>,
+    /// What is agreed for compression.
+    agreement: Option<Agreement>,
 }
 
 fuzz_target!(|input: Case| {
@@ -34,6 +43,9 @@ fuzz_target!(|input: Case| {
         config.ping_interval = None;
     }
     let mut pair = Pair::new(&config);
+    if let Some(agreement) = input.agreement {
+        pair = pair.with_deflate(&agreement.settings(), agreement.params());
+    }
     let mut accepted = [Vec::new(), Vec::new()];
     for (by_client, act) in input.acts {
         match act {
@@ -65,6 +77,18 @@ fuzz_target!(|input: Case| {
 fn perform(machine: &mut Machine, act: Act) -> Option<OwnedMessage> {
     let open = machine.state() == State::Open;
     let message = match act {
+        Act::Plain(text) => {
+            let sent = machine.ws.send_plain(&text, &mut machine.out);
+            assert_eq!(sent.is_ok(), open);
+            return sent.ok().map(|()| OwnedMessage::Text(text));
+        }
+        Act::Prepared(bytes, times) => {
+            let message = OwnedMessage::Binary(bytes.repeat(times.into()));
+            let prepared = PreparedMessage::new(&message);
+            let sent = machine.ws.send_prepared(&prepared, &mut machine.out);
+            assert_eq!(sent.is_ok(), open);
+            return sent.ok().map(|()| message);
+        }
         Act::Text(text) => OwnedMessage::Text(text),
         Act::Binary(bytes) => OwnedMessage::Binary(bytes),
         Act::Big(byte, len) => OwnedMessage::Binary(vec![byte; usize::from(len) * 2]),

@@ -2,17 +2,20 @@
 //! holds, whatever happens and whenever the session is dropped.
 #![no_main]
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, sync::Arc};
 
 use arbitrary::Arbitrary;
 use async_channel::{Receiver, Sender, bounded, unbounded};
 use futures_lite::future::or;
 use libfuzzer_sys::fuzz_target;
-use prism_core::Role;
+use prism_core::{
+    Role,
+    deflate::{Deflate, DeflateParams},
+};
 use prism_driver::{Connection, Options, Rate, Runtime, serve_stream, serve_upgraded};
 use prism_fuzz::{
     LIMIT, Part,
-    common::machine::limited,
+    common::{deflate::takeover, machine::limited},
     drive::{end, give, take},
     driver::{
         http::REQUEST,
@@ -29,6 +32,8 @@ use prism_fuzz::{
 struct Case {
     /// Whether the session begins with a handshake.
     with_handshake: bool,
+    /// Whether the handshake agrees on compression, with takeover.
+    with_deflate: bool,
     pings: bool,
     /// The rate of messages per second, and the burst.
     rate: Option<(u8, u8)>,
@@ -108,7 +113,9 @@ struct Scenario {
     given: usize,
     /// The bytes that the peer has received.
     received: Vec<u8>,
-    with_handshake: bool,
+    /// The length of the request.
+    head: usize,
+    params: Option<DeflateParams>,
     mark: usize,
     /// Whether the peer has ended its side.
     over: bool,
@@ -132,6 +139,19 @@ impl Scenario {
         if input.pings {
             options.protocol.ping_interval = Some(s(20));
         }
+        let (mut request, mut params) = (String::new(), None);
+        if input.with_handshake {
+            request.push_str(REQUEST);
+        }
+        if input.with_handshake && input.with_deflate {
+            let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+            request.replace_range(request.len() - 4.., offer);
+            let deflate = Deflate::default()
+                .server_no_context_takeover(false)
+                .client_no_context_takeover(false);
+            options.protocol.deflate = Some(Arc::new(deflate));
+            params = Some(takeover());
+        }
         let (cut, ended) = serve(&sim, server, handler.clone(), options, input.with_handshake);
         Self {
             sim,
@@ -143,10 +163,11 @@ impl Scenario {
             ended,
             script,
             peer: Some(peer),
-            to_send: if input.with_handshake { REQUEST.into() } else { Vec::new() },
+            head: request.len(),
+            params,
+            to_send: request.into_bytes(),
             given: 0,
             received: Vec::new(),
-            with_handshake: input.with_handshake,
             mark: input.mark.into(),
             over: false,
             faulty: false,
@@ -287,7 +308,8 @@ impl Scenario {
         let ending = self.ended.try_recv().expect("it has ended");
         let session = EndedSession {
             record: &self.handler.record(),
-            with_handshake: self.with_handshake,
+            head: self.head,
+            params: self.params,
             given: &self.to_send[..self.given],
             received: &self.received,
             over: self.over,

@@ -1,17 +1,17 @@
 //! [`EndedSession`]: what a session did, checked against the contract of handlers.
 
-use prism_core::Role;
+use prism_core::{Role, deflate::DeflateParams};
 use prism_driver::{AcceptError, Disconnect, Failure, OwnedMessage, ProtocolError};
 
 use crate::{
     LIMIT,
     common::{
         Seen,
+        deflate::eager,
         frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
         machine::{Machine, limited},
     },
     drive::whole_frames,
-    driver::http::REQUEST,
     handler::Record,
     messages,
 };
@@ -23,8 +23,10 @@ pub type Ending = Option<Result<Disconnect, AcceptError>>;
 pub struct EndedSession<'a> {
     /// What the handler has seen and done.
     pub record: &'a Record,
-    /// Whether the session began with a handshake.
-    pub with_handshake: bool,
+    /// The length of the request with which the session began; 0 without a handshake.
+    pub head: usize,
+    /// What the handshake has agreed on for compression.
+    pub params: Option<DeflateParams>,
     /// The bytes that the server has received.
     pub given: &'a [u8],
     /// The bytes that the peer has received.
@@ -43,9 +45,11 @@ impl EndedSession<'_> {
     pub fn judge(&self, ending: Ending) {
         let record = self.record;
         assert_eq!(record.ended, usize::from(record.connected));
-        let head = if self.with_handshake { REQUEST.len() } else { 0 };
-        let seen = Machine::new(Role::Server, &limited(LIMIT))
-            .receive(self.given.get(head..).unwrap_or_default());
+        let mut machine = Machine::new(Role::Server, &limited(LIMIT));
+        if let Some(params) = self.params {
+            machine = machine.with_deflate(&eager(), params);
+        }
+        let seen = machine.receive(self.given.get(self.head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
         assert!(messages.starts_with(&record.heard), "each message, once and in order");
         let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
@@ -95,7 +99,7 @@ impl EndedSession<'_> {
     /// nothing after a close frame. Returns whether it has received everything, with a close frame.
     fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
         let mut received = self.received;
-        if self.with_handshake {
+        if self.head > 0 {
             let end = received.windows(4).position(|end| end == b"\r\n\r\n");
             received = end.map_or(&[], |end| &received[end + 4..]);
         }

@@ -1,6 +1,7 @@
 //! Shared by the fuzz targets: what must hold for a machine (RFC 6455), whatever bytes it gets, and
 //! streams that are nearly valid. The helpers are those of the tests of `prism-core` and `prism-driver`.
 
+pub mod agreement;
 #[path = "../../prism-core/tests/common/mod.rs"]
 pub mod common;
 pub mod drive;

@@ -3,7 +3,10 @@
 use arbitrary::Arbitrary;
 use prism_core::Role;
 
-use crate::common::frame::{Claim, Frame};
+use crate::common::{
+    deflate::{RSV1, stored_message},
+    frame::{BINARY, Claim, Frame},
+};
 
 /// A part of a stream.
 #[derive(Arbitrary, Clone, Debug)]
@@ -22,6 +25,9 @@ pub enum Part {
     Long(Kind, bool, u8, u16),
     /// A frame with any first byte, whose length and mask may be wrong.
     Wrong(u8, Option<u64>, Option<[u8; 4]>, Vec<u8>),
+    /// A message with RSV1 in any number of fragments, whose payload is these bytes, or blocks that store
+    /// them.
+    Compressed(bool, Vec<u8>, Vec<u8>),
     /// Just bytes.
     Raw(Vec<u8>),
 }
@@ -68,10 +74,29 @@ impl Part {
                 let frame = Frame { first: *first, key: *key, payload: payload.clone(), claim };
                 return out.extend(frame.encoded());
             }
+            Self::Compressed(is_stored, bytes, cuts) => {
+                return compressed(*is_stored, bytes, cuts)
+                    .into_iter()
+                    .for_each(|frame| out.extend(frame.from(sender).encoded()));
+            }
             Self::Raw(bytes) => return out.extend(bytes),
         };
         out.extend(frame.from(sender).encoded());
     }
+}
+
+/// Returns the fragments of a binary message. Each cut is the length of a fragment.
+fn compressed(is_stored: bool, bytes: &[u8], cuts: &[u8]) -> Vec<Frame> {
+    let payload = if is_stored { stored_message(bytes) } else { bytes.to_vec() };
+    let (mut rest, mut frames) = (&payload[..], Vec::new());
+    for cut in cuts {
+        let (piece, behind) = rest.split_at(rest.len().min(usize::from(*cut)));
+        frames.push(Frame::continuation(piece).unfinished());
+        rest = behind;
+    }
+    frames.push(Frame::continuation(rest));
+    frames[0].first |= RSV1 | BINARY;
+    frames
 }
 
 fn data(kind: Kind, fin: bool, payload: &[u8]) -> Frame {

@@ -6,7 +6,11 @@
 //!
 //! ```text
 //! cargo run -p prism-core --example embed
+//! cargo run -p prism-core --example embed --features deflate
 //! ```
+//!
+//! With the feature `deflate`, the two agree on compression. Nothing else changes: `send` compresses, and
+//! `send_plain` would not.
 
 use std::{
     error::Error,
@@ -32,9 +36,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Compresses messages, if that is compiled in.
+fn config() -> Config {
+    #[cfg(feature = "deflate")]
+    let deflate =
+        Some(std::sync::Arc::new(prism_core::deflate::Deflate::default().with_takeover()));
+    #[cfg(not(feature = "deflate"))]
+    let deflate = None;
+    Config::default().deflate(deflate)
+}
+
 /// Runs the server: accepts a client, and answers each text in capitals.
 fn serve(line: Line) -> Result<(), Box<dyn Error>> {
-    let config = Config::default();
+    let config = config();
     let mut end = End::on(line);
     let mut handshake = ServerHandshake::new(&config);
     let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
@@ -53,6 +67,7 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
             }
         }
     };
+    println!("server: compression: {:?}", ws.deflate_params());
     end.converse(ws, |ws, event, out| match event {
         Event::Message(Message::Text(text)) => ws.send(&text.to_uppercase(), out),
         Event::Close(frame) => {
@@ -65,7 +80,7 @@ fn serve(line: Line) -> Result<(), Box<dyn Error>> {
 
 /// Runs the client: asks one question after the other, and closes after the last answer.
 fn ask(line: Line, questions: &[&str]) -> Result<(), Box<dyn Error>> {
-    let config = Config::default();
+    let config = config();
     let mut end = End::on(line);
     let request = ClientRequest::new("the-other-end", "/capitals")?;
     // If others share the transport, the nonce and the mask keys have to be unpredictable: take them

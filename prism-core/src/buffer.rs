@@ -25,6 +25,10 @@ use alloc::vec::Vec;
 /// less memory, the buffer grows no further than that. The buffer never shrinks. All work is linear
 /// in the bytes received.
 ///
+/// A compressed message is decompressed into the spare bytes. What it decompresses to, which is at most
+/// [`Config::max_message_size`](crate::Config::max_message_size) and one byte, counts as bytes that have
+/// arrived.
+///
 /// While [`is_empty`](Self::is_empty) returns `true`, the buffer holds nothing of value: it may be
 /// shared with other connections, dropped, or replaced.
 ///
@@ -293,6 +297,27 @@ impl RecvBuffer {
         self.start = self.head;
         self.start_over();
         &self.data[message]
+    }
+
+    /// Returns the payload joined so far, and the memory behind all received bytes.
+    pub(crate) fn message_and_spare(&mut self) -> (&[u8], &mut [u8]) {
+        let (received, spare) = self.data.split_at_mut(self.tail);
+        (&received[self.start..self.start + self.joined], spare)
+    }
+
+    /// Makes room for at least one more spare byte than the `used` ones, but for no more than `most` in
+    /// all because of this. The contents of the used ones remain.
+    pub(crate) fn grow_spare(&mut self, used: usize, most: usize) {
+        if self.data.len() - self.tail <= used && used < most {
+            growth::grow(&mut self.data, self.tail + used + 1, most - used);
+        }
+    }
+
+    /// Ends the message, and lends the first `count` spare bytes. The next call may overwrite them.
+    pub(crate) fn lend_spare(&mut self, count: usize) -> &[u8] {
+        let from = self.tail;
+        self.lend_message();
+        &self.data[from..from + count]
     }
 
     /// Goes back to the front if the buffer is empty, where that costs nothing.

@@ -1,6 +1,9 @@
 //! [`Config`]: the limits and intervals of a connection.
 
+use alloc::sync::Arc;
 use core::time::Duration;
+
+use crate::deflate::Deflate;
 
 /// The limits and intervals of the WebSocket protocol, each with a default that is safe on the open
 /// internet.
@@ -69,6 +72,10 @@ pub struct Config {
     /// closing takes at most 24 timeouts in all, which is two minutes by default. If it reads
     /// nothing, it gets no more time. What was sent before is finite, so closing always ends.
     pub close_timeout: Duration,
+    /// How messages are compressed, if the peer agrees (RFC 7692); `None` for not at all. Default:
+    /// `None`. Compression takes much time, and the length of what it sends says something about the
+    /// content: see [`deflate`](crate::deflate#security).
+    pub deflate: Option<Arc<Deflate>>,
 }
 
 impl Config {
@@ -127,6 +134,13 @@ impl Config {
         self.close_timeout = timeout;
         self
     }
+
+    /// Sets [`deflate`](field@Self::deflate).
+    #[must_use]
+    pub fn deflate(mut self, deflate: Option<Arc<Deflate>>) -> Self {
+        self.deflate = deflate;
+        self
+    }
 }
 
 impl Default for Config {
@@ -140,6 +154,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             pong_mark: 64 << 10,
             close_timeout: Duration::from_secs(5),
+            deflate: None,
         }
     }
 }

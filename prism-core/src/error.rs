@@ -31,6 +31,8 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A close frame's reason was not UTF-8 (§5.5.1).
     InvalidCloseReason,
+    /// A compressed message was not valid DEFLATE data, or incomplete (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A text message was not UTF-8 (§8.1).
     InvalidUtf8,
     /// Nothing was received from the peer within
@@ -44,13 +46,16 @@ pub enum ProtocolError {
     MessageTooBig(usize),
     /// A length was not in its shortest form (§5.2).
     NonMinimalLength,
-    /// A frame had a reserved bit set, which only an extension may use (§5.2). Prism negotiates
-    /// none.
+    /// A frame had a reserved bit set that no extension uses (§5.2). With permessage-deflate, that
+    /// includes RSV1 in any frame other than the first of a message (RFC 7692 §6.1).
     ReservedBits,
     /// A frame had an opcode that is not defined (§5.2).
     ReservedOpcode(u8),
     /// More consecutive empty fragments arrived than the configured limit allows.
     TooManyEmptyFragments,
+    /// A compressed message had more final blocks (RFC 7692 §7.2.3.4) than 32, and one for each KiB
+    /// of its payload.
+    TooManyFinalBlocks,
     /// A close frame's payload was one byte long, which is too short for a code (§5.5.1).
     TruncatedCloseCode,
     /// A continuation frame arrived without a message to continue (§5.4).
@@ -69,10 +74,14 @@ impl ProtocolError {
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
             Self::CloseTimeout | Self::UnexpectedEof => None,
-            Self::InvalidCloseReason | Self::InvalidUtf8 => Some(CloseCode::INVALID_PAYLOAD),
+            Self::InvalidCloseReason | Self::InvalidDeflate | Self::InvalidUtf8 => {
+                Some(CloseCode::INVALID_PAYLOAD)
+            }
             Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
             Self::MessageTooBig(_) => Some(CloseCode::MESSAGE_TOO_BIG),
-            Self::TooManyEmptyFragments => Some(CloseCode::POLICY_VIOLATION),
+            Self::TooManyEmptyFragments | Self::TooManyFinalBlocks => {
+                Some(CloseCode::POLICY_VIOLATION)
+            }
             _ => Some(CloseCode::PROTOCOL_ERROR),
         }
     }
@@ -91,6 +100,7 @@ impl fmt::Display for ProtocolError {
             }
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
             Self::InvalidCloseReason => f.write_str("close reason is not UTF-8"),
+            Self::InvalidDeflate => f.write_str("compressed message is not valid DEFLATE data"),
             Self::InvalidUtf8 => f.write_str("text message is not UTF-8"),
             Self::KeepaliveTimeout => f.write_str("no answer to the keepalive ping"),
             Self::LengthOverflow => f.write_str("64-bit length with its top bit set"),
@@ -100,6 +110,9 @@ impl fmt::Display for ProtocolError {
             Self::ReservedBits => f.write_str("reserved bit set without an extension"),
             Self::ReservedOpcode(opcode) => write!(f, "reserved opcode {opcode:#x}"),
             Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
+            Self::TooManyFinalBlocks => {
+                f.write_str("too many final blocks in a compressed message")
+            }
             Self::TruncatedCloseCode => f.write_str(
                 "close frame with a payload of one byte; expected none, or a code of two",
             ),

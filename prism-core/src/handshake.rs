@@ -33,6 +33,7 @@ mod accept_key;
 mod client;
 mod error;
 mod http;
+mod permessage_deflate;
 mod server;
 
 pub use accept_key::{AcceptKey, accept_key};
@@ -48,6 +49,7 @@ pub use http::{
     headers::{Headers, HeadersIter, OwnedHeaders},
     path::{InvalidPath, normalize_path, percent_decode},
 };
+pub use permessage_deflate::DeflateAnswer;
 pub use server::{
     ServerHandshake, into_reply::IntoReply, offer::Offer, owned_offer::OwnedOffer,
     owned_request::OwnedRequest, reply::Reply, request::Request, switching_protocols::Accept,

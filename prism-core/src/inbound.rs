@@ -16,12 +16,18 @@
 //! the borrow is made once, after it.
 //!
 //! Each byte is unmasked once, when it arrives. A message that was sent as one frame is borrowed in
-//! place, and fragments are joined by moving each over the headers before it.
+//! place, and fragments are joined by moving each over the headers before it. A compressed message is
+//! decompressed when it is complete.
+
+mod compressed;
+
+use alloc::boxed::Box;
 
 use crate::{
     buffer::RecvBuffer,
     close_frame::CloseFrame,
     config::Config,
+    deflate::{Decompressor, max_compressed},
     error::ProtocolError,
     frame::{
         header::{Header, OpCode},
@@ -44,10 +50,12 @@ pub struct Inbound {
     max_message_size: usize,
     max_empty_fragments: u16,
     stage: Stage,
-    /// The kind of the message whose first fragment has arrived, but not its last.
-    fragmented: Option<Kind>,
+    /// The message whose first fragment has arrived, but not its last.
+    fragmented: Option<Opening>,
     empty_fragments: u16,
     heard: bool,
+    /// If the peer may compress. Boxed, because most connections have none.
+    decompressor: Option<Box<Decompressor>>,
 }
 
 /// The part of a frame that the next bytes belong to.
@@ -62,11 +70,18 @@ enum Stage {
 /// A data frame whose payload is arriving.
 #[derive(Clone, Copy, Debug)]
 struct DataFrame {
-    kind: Kind,
+    opening: Opening,
     fin: bool,
     /// The key, rotated to the next byte.
     mask: Option<[u8; 4]>,
     remaining: usize,
+}
+
+/// What the first frame says about its message.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    kind: Kind,
+    compressed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +101,7 @@ struct WholeMessage {
 
 /// An event that is ready to be lent. It borrows nothing.
 enum Ready {
-    Message(Kind),
+    Message(Opening),
     Control(Header),
 }
 
@@ -102,6 +117,7 @@ impl Inbound {
             fragmented: None,
             empty_fragments: 0,
             heard: false,
+            decompressor: None,
         }
     }
 
@@ -125,7 +141,12 @@ impl Inbound {
         input.look();
         let event = match ready {
             Ok(None) => return Ok(None),
-            Ok(Some(Ready::Message(kind))) => kind.message(input.lend_message()),
+            Ok(Some(Ready::Message(Opening { kind, compressed: false }))) => {
+                kind.message(input.lend_message())
+            }
+            Ok(Some(Ready::Message(Opening { kind, compressed: true }))) => {
+                self.lend_compressed(kind, input)
+            }
             Ok(Some(Ready::Control(header))) => self.lend_control(header, input),
             Err(error) => Err(error),
         };
@@ -211,10 +232,10 @@ impl Inbound {
             if finished {
                 self.stage = Stage::Header;
                 if frame.fin {
-                    return Ok(Some(Ready::Message(frame.kind)));
+                    return Ok(Some(Ready::Message(frame.opening)));
                 }
             }
-            if frame.kind == Kind::Text {
+            if let Opening { kind: Kind::Text, compressed: false } = frame.opening {
                 self.check_text(input)?;
             }
             if !finished {
@@ -236,7 +257,11 @@ impl Inbound {
     }
 
     fn check_header(&mut self, header: &Header, joined: usize) -> Result<Stage, ProtocolError> {
-        if header.rsv1 {
+        // RFC 7692 §6.1: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames
+        // and non-first fragments of a data message."
+        let may_be_compressed =
+            self.decompressor.is_some() && matches!(header.opcode, OpCode::Text | OpCode::Binary);
+        if header.rsv1 && !may_be_compressed {
             return Err(ProtocolError::ReservedBits);
         }
         match (self.expects_mask(), header.mask) {
@@ -244,22 +269,25 @@ impl Inbound {
             (false, Some(_)) => return Err(ProtocolError::MaskedFrame),
             _ => {}
         }
-        let kind = match (header.opcode, self.fragmented) {
+        let opened = |kind| Opening { kind, compressed: header.rsv1 };
+        let opening = match (header.opcode, self.fragmented) {
             (OpCode::Close | OpCode::Ping | OpCode::Pong, _) => return Ok(Stage::Control(*header)),
             (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (OpCode::Continuation, Some(kind)) => kind,
+            (OpCode::Continuation, Some(opening)) => opening,
             (_, Some(_)) => return Err(ProtocolError::InterleavedMessage),
-            (OpCode::Text, None) => Kind::Text,
-            (OpCode::Binary, None) => Kind::Binary,
+            (OpCode::Text, None) => opened(Kind::Text),
+            (OpCode::Binary, None) => opened(Kind::Binary),
         };
-        let room = self.max_message_size.saturating_sub(joined);
+        let limit = self.max_message_size;
+        let most = if opening.compressed { max_compressed(limit) } else { limit };
+        let room = most.saturating_sub(joined);
         let remaining = match usize::try_from(header.len) {
             Ok(len) if len <= room => len,
-            _ => return Err(ProtocolError::MessageTooBig(self.max_message_size)),
+            _ => return Err(ProtocolError::MessageTooBig(limit)),
         };
-        self.fragmented = (!header.fin).then_some(kind);
+        self.fragmented = (!header.fin).then_some(opening);
         self.count_empty(header)?;
-        Ok(Stage::Data(DataFrame { kind, fin: header.fin, mask: header.mask, remaining }))
+        Ok(Stage::Data(DataFrame { opening, fin: header.fin, mask: header.mask, remaining }))
     }
 
     /// Returns whether the peer has to mask its frames: a client masks all, a server none (§5.1).

@@ -166,13 +166,17 @@
 //! - **It does not matter how the input is split into reads**: the events and the output are the
 //!   same, even if it arrives one byte at a time.
 //! - **Text is checked as it arrives**, across fragments too, and the connection fails at the first
-//!   byte that is not UTF-8.
+//!   byte that is not UTF-8. (Compressed text is checked at its end.)
 //!
 //! # Features
 //!
 //! The crate is `no_std` and needs `alloc`. The feature `std`, on by default, enables the detection
 //! of the CPU's SIMD extensions at run time, for masking and for checking UTF-8. It changes nothing
 //! else.
+//!
+//! The feature `deflate` adds [`ZlibRs`](deflate::ZlibRs), which compresses messages if
+//! [`Config::deflate`] is set, and requires `std`. Without the feature, [`deflate`] needs an
+//! [`Engine`](deflate::Engine) of your own.
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
@@ -184,6 +188,7 @@ mod close_frame;
 mod close_timer;
 mod config;
 mod deadline;
+pub mod deflate;
 pub mod docs;
 mod error;
 mod frame;
@@ -210,10 +215,10 @@ pub use frame::{
     mask::{MaskKeys, apply_mask},
 };
 pub use handshake::{
-    Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Headers,
-    HeadersIter, IntoReply, InvalidHeader, InvalidPath, InvalidRequest, Offer, OwnedHeaders,
-    OwnedOffer, OwnedRequest, Reply, Request, Response, ServerHandshake, accept_key,
-    normalize_path, percent_decode,
+    Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, DeflateAnswer,
+    HandshakeError, Headers, HeadersIter, IntoReply, InvalidHeader, InvalidPath, InvalidRequest,
+    Offer, OwnedHeaders, OwnedOffer, OwnedRequest, Reply, Request, Response, ServerHandshake,
+    accept_key, normalize_path, percent_decode,
 };
 pub use inbound::Inbound;
 pub use latency::Latency;

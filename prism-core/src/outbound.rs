@@ -1,6 +1,8 @@
 //! [`Outbound`]: from us to the peer. Sends messages and pings, answers the peer's pings, measures
 //! round trips, and performs the close handshake.
 
+mod compressed;
+
 use alloc::string::ToString;
 use core::time::Duration;
 

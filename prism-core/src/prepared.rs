@@ -1,10 +1,13 @@
 //! [`PreparedMessage`]: encoded once, sent to many connections.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
+use core::fmt;
 
 use bytes::{Bytes, BytesMut};
+use once_cell::race::OnceBox;
 
 use crate::{
+    deflate::{codecs::Codecs, params::WindowBits, settings::Deflate},
     frame::header::{Header, OpCode},
     message::Message,
 };
@@ -23,27 +26,82 @@ use crate::{
 /// }
 /// # Ok::<(), prism_core::SendError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PreparedMessage(Arc<Prepared>);
 
-#[derive(Debug, PartialEq, Eq)]
 struct Prepared {
     opcode: OpCode,
     header: usize,
     frame: Bytes,
+    forms: OnceBox<CompressedForms>,
 }
+
+/// The message as it is compressed for a window of each size, from [`WindowBits::MIN`] to
+/// [`WindowBits::MAX`]. `None` if it should be sent as it is.
+type CompressedForms = [OnceBox<Option<PreparedMessage>>; FORMS];
+
+const FORMS: usize = (WindowBits::MAX.get() - WindowBits::MIN.get()) as usize + 1;
 
 impl PreparedMessage {
     /// Encodes a message.
     #[must_use]
     pub fn new<'m>(message: impl Into<Message<'m>>) -> Self {
         let message = message.into();
-        let (opcode, payload) = (OpCode::of(message), message.as_bytes());
+        let payload = message.as_bytes();
+        Self::encode(Header::whole(OpCode::of(message), None, payload.len()), payload)
+    }
+
+    fn encode(header: Header, payload: &[u8]) -> Self {
         let mut frame = BytesMut::with_capacity(Header::MAX_LEN + payload.len());
-        Header::whole(opcode, None, payload.len()).encode(&mut frame);
-        let header = frame.len();
+        header.encode(&mut frame);
+        let header_len = frame.len();
         frame.extend_from_slice(payload);
-        Self(Arc::new(Prepared { opcode, header, frame: frame.freeze() }))
+        Self(Arc::new(Prepared {
+            opcode: header.opcode,
+            header: header_len,
+            frame: frame.freeze(),
+            forms: OnceBox::new(),
+        }))
+    }
+
+    /// Compresses the message for all connections with a window of this size, unless it is compressed
+    /// for them already. [`Compressor::compress_prepared`](crate::deflate::Compressor::compress_prepared)
+    /// does this itself. Call it earlier where a message is sent under a lock.
+    ///
+    /// The form for a window is kept as long as the message, with the settings of the first call.
+    pub fn compress(&self, deflate: &Deflate, bits: WindowBits, codecs: &mut Codecs) {
+        self.compressed(deflate, bits, codecs);
+    }
+
+    /// Returns the compressed form for a window of this size; `None` if the message should be sent as
+    /// it is.
+    pub(crate) fn compressed(
+        &self,
+        deflate: &Deflate,
+        bits: WindowBits,
+        codecs: &mut Codecs,
+    ) -> Option<&Self> {
+        let plain = self.payload();
+        if plain.len() < deflate.threshold {
+            return None;
+        }
+        // What fits into the window has the same form for any larger window.
+        let bits = if plain.len() <= bits.size() { WindowBits::MAX } else { bits };
+        let forms = self.0.forms.get_or_init(Box::default);
+        let form = &forms[usize::from(bits.get() - WindowBits::MIN.get())];
+        let compress = || Box::new(self.compressed_form(deflate, bits, codecs));
+        form.get_or_init(compress).as_ref()
+    }
+
+    fn compressed_form(
+        &self,
+        deflate: &Deflate,
+        bits: WindowBits,
+        codecs: &mut Codecs,
+    ) -> Option<Self> {
+        let payload = codecs.compress(deflate, bits, &[], self.payload())?;
+        let header = Header::whole(self.0.opcode, None, payload.len()).compressed();
+        Some(Self::encode(header, payload))
     }
 
     /// Returns the payload.
@@ -60,5 +118,22 @@ impl PreparedMessage {
 
     pub(crate) fn opcode(&self) -> OpCode {
         self.0.opcode
+    }
+}
+
+impl PartialEq for Prepared {
+    fn eq(&self, other: &Self) -> bool {
+        self.frame == other.frame
+    }
+}
+
+impl Eq for Prepared {}
+
+impl fmt::Debug for PreparedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedMessage")
+            .field("opcode", &self.0.opcode)
+            .field("payload", &self.payload().escape_ascii())
+            .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,13 @@
 //! [`WebSocket`]: both halves of a connection, and the answers between them.
 
+use alloc::{boxed::Box, sync::Arc};
 use core::time::Duration;
 
 use crate::{
     buffer::RecvBuffer,
     close_code::CloseCode,
     config::Config,
+    deflate::{Codecs, Compressor, Deflate, DeflateParams},
     error::{ProtocolError, SendError},
     frame::mask::MaskKeys,
     inbound::Inbound,
@@ -55,13 +57,26 @@ use crate::{
 pub struct WebSocket {
     inbound: Inbound,
     outbound: Outbound,
+    compression: Option<Box<Compression>>,
+}
+
+/// What a connection has if its peer has agreed on compression.
+#[derive(Debug)]
+struct Compression {
+    params: DeflateParams,
+    compressor: Compressor,
+    codecs: Codecs,
 }
 
 impl WebSocket {
     /// Creates the server's side of a connection whose handshake is done.
     #[must_use]
     pub const fn server(config: &Config) -> Self {
-        Self { inbound: Inbound::new(Role::Server, config), outbound: Outbound::server(config) }
+        Self {
+            inbound: Inbound::new(Role::Server, config),
+            outbound: Outbound::server(config),
+            compression: None,
+        }
     }
 
     /// Creates the client's side of a connection whose handshake is done.
@@ -70,7 +85,27 @@ impl WebSocket {
         Self {
             inbound: Inbound::new(Role::Client, config),
             outbound: Outbound::client(config, keys),
+            compression: None,
         }
+    }
+
+    /// Compresses messages, as agreed in a handshake (RFC 7692) that another library did, with
+    /// [`Deflate::accept_offer`] or [`Deflate::accept_response`].
+    #[must_use]
+    #[inline(never)] // most connections are without compression
+    pub fn with_deflate(self, deflate: Arc<Deflate>, params: DeflateParams) -> Self {
+        let compressor = Compressor::new(deflate.clone(), params, self.outbound.role());
+        Self {
+            inbound: self.inbound.with_deflate(deflate, params),
+            outbound: self.outbound,
+            compression: Some(Box::new(Compression { params, compressor, codecs: Codecs::new() })),
+        }
+    }
+
+    /// Returns what the peers have agreed on for compression; `None` if messages are not compressed.
+    #[must_use]
+    pub fn deflate_params(&self) -> Option<DeflateParams> {
+        self.compression.as_ref().map(|compression| compression.params)
     }
 
     /// Returns the next event in `input`; `None` if more bytes are needed, or while
@@ -78,8 +113,9 @@ impl WebSocket {
     /// close frame are appended to `out`.
     ///
     /// A message that the peer sent as one frame is borrowed directly from `input`: nothing is
-    /// copied or allocated. The event is valid until `input` is used again. After the peer's close
-    /// frame, all further input is discarded, and the result is `None`.
+    /// copied or allocated. A compressed message is decompressed into `input`. The event is valid until
+    /// `input` is used again. After the peer's close frame, all further input is discarded, and the
+    /// result is `None`.
     ///
     /// # Errors
     /// If the peer broke the protocol. The close frame that reports it is in `out`, and every later
@@ -111,7 +147,8 @@ impl WebSocket {
         self.inbound.receive_eof()
     }
 
-    /// Appends a message to `out`, as one frame.
+    /// Appends a message to `out`, as one frame. It is compressed if the peers have agreed on that,
+    /// unless it is shorter than the [threshold](Deflate::threshold), or would not get shorter.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open.
@@ -120,10 +157,36 @@ impl WebSocket {
         message: impl Into<Message<'m>>,
         out: &mut impl Output,
     ) -> Result<(), SendError> {
+        let message = message.into();
+        match &mut self.compression {
+            None => self.outbound.send(message, out),
+            Some(compression) => compression.send(message, &mut self.outbound, out),
+        }
+    }
+
+    /// Appends a message to `out` without compression: for what is compressed already, and for
+    /// [secrets](crate::deflate#security).
+    ///
+    /// ```
+    /// # use prism_core::{Config, WebSocket};
+    /// let (mut ws, mut out) = (WebSocket::server(&Config::default()), bytes::BytesMut::new());
+    /// ws.send_plain("the password", &mut out)?;
+    /// assert_eq!(out[..], *b"\x81\x0cthe password");
+    /// # Ok::<(), prism_core::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] if the connection is no longer open.
+    pub fn send_plain<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        out: &mut impl Output,
+    ) -> Result<(), SendError> {
         self.outbound.send(message.into(), out)
     }
 
-    /// Appends an encoded message to `out`.
+    /// Appends an encoded message to `out`. It is compressed as [`send`](Self::send) does, but once
+    /// for all connections with the same window.
     ///
     /// # Errors
     /// [`SendError::Closed`] if the connection is no longer open.
@@ -132,7 +195,10 @@ impl WebSocket {
         message: &PreparedMessage,
         out: &mut impl Output,
     ) -> Result<(), SendError> {
-        self.outbound.send_prepared(message, out)
+        match &mut self.compression {
+            None => self.outbound.send_prepared(message, out),
+            Some(compression) => compression.send_prepared(message, &mut self.outbound, out),
+        }
     }
 
     /// Appends a ping to `out`. The peer's answer arrives as an [`Event::Pong`] with the same
@@ -285,9 +351,39 @@ impl WebSocket {
     }
 
     /// Splits the connection into its halves, so that one task can read while others send; see
-    /// [`Inbound`].
+    /// [`Inbound`]. The third value compresses messages to be sent, if the peers have agreed on that.
     #[must_use]
-    pub fn split(self) -> (Inbound, Outbound) {
-        (self.inbound, self.outbound)
+    pub fn split(self) -> (Inbound, Outbound, Option<Compressor>) {
+        let compressor = self.compression.map(|compression| compression.compressor);
+        (self.inbound, self.outbound, compressor)
+    }
+}
+
+impl Compression {
+    // Apart, so that it costs other connections nothing.
+    #[inline(never)]
+    fn send(
+        &mut self,
+        message: Message<'_>,
+        outbound: &mut Outbound,
+        out: &mut impl Output,
+    ) -> Result<(), SendError> {
+        match self.compressor.compress(message, &mut self.codecs) {
+            Some(compressed) => outbound.send_compressed(compressed, out),
+            None => outbound.send(message, out),
+        }
+    }
+
+    #[inline(never)]
+    fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        outbound: &mut Outbound,
+        out: &mut impl Output,
+    ) -> Result<(), SendError> {
+        match self.compressor.compress_prepared(message, &mut self.codecs) {
+            Some(compressed) => outbound.send_compressed(compressed, out),
+            None => outbound.send_prepared(message, out),
+        }
     }
 }

@@ -49,6 +49,7 @@ use crate::{
     },
 };
 
+mod codecs;
 pub(crate) mod deadline;
 pub(crate) mod driver;
 pub(crate) mod moment;
@@ -85,10 +86,11 @@ impl Session {
     ) -> Self {
         read_buffer.shrink(); // `on_connect` may take its time
         let Established { websocket, queue, info, headers } = established;
-        let (inbound, outbound) = websocket.split();
+        // Nothing is compressed so far, which is valid whatever was agreed.
+        let (inbound, outbound, _) = websocket.split();
         let outbox = Outbox::new(Box::new(io), outbound, queue, headers, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
-        Self { connection, inbound, read_buffer }
+        Self { connection, inbound: inbound.share_codecs(codecs::OF_THREAD), read_buffer }
     }
 
     /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.

@@ -41,6 +41,7 @@ fn every_limit_has_its_documented_default() {
     assert_eq!(protocol.pong_timeout, s(20));
     assert_eq!(protocol.pong_mark, 64 << 10);
     assert_eq!(protocol.close_timeout, s(5));
+    assert!(protocol.deflate.is_none());
     assert_eq!(connect_timeout, s(10));
     assert_eq!(handshake_timeout, s(10));
     assert_eq!(high_water_mark, 64 << 10);

@@ -36,6 +36,10 @@ pub enum Work {
     Echo,
     /// A server reads the request of a browser, and accepts it.
     Handshake,
+    /// A server compresses and encodes JSON.
+    Deflate,
+    /// A server decodes and decompresses JSON.
+    Inflate,
 }
 
 /// All items, in the order of the tables.
@@ -51,6 +55,8 @@ pub const ITEMS: &[Item] = &[
     binary("encode 32 B masked", Work::Encode(Role::Client), 32, 64),
     binary("echo 16 x 32 B", Work::Echo, 32, 16),
     binary("handshake", Work::Handshake, 0, 16),
+    Item { text: true, ..binary("deflate 1 KiB JSON", Work::Deflate, 1 << 10, 16) },
+    Item { text: true, ..binary("inflate 1 KiB JSON", Work::Inflate, 1 << 10, 16) },
 ];
 
 impl Item {

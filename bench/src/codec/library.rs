@@ -92,7 +92,7 @@ pub(super) fn prepare<D: Decode, E: Encode>(item: &Item) -> Option<Batch> {
     match item.work {
         Work::Decode => Some(decoding::<D>(item)),
         Work::Encode(role) => Some(encoding::<E>(item, role)),
-        Work::Echo | Work::Handshake => None,
+        Work::Echo | Work::Handshake | Work::Deflate | Work::Inflate => None,
     }
 }
 

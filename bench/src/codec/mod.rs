@@ -35,6 +35,7 @@ mod table;
 
 mod floor;
 mod prism;
+mod prism_deflate;
 mod prism_echo;
 mod prism_handshake;
 mod yardstick;

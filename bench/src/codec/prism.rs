@@ -13,13 +13,15 @@ use super::{
     item::{Item, Work},
     library::{self, Batch, Decode, Encode},
     memory::Memory,
-    prism_echo, prism_handshake,
+    prism_deflate, prism_echo, prism_handshake,
 };
 
 pub(super) fn prepare(item: &Item) -> Option<Batch> {
     match item.work {
         Work::Echo => Some(prism_echo::prepare(item)),
         Work::Handshake => Some(prism_handshake::prepare(item)),
+        Work::Deflate => Some(prism_deflate::deflate(item)),
+        Work::Inflate => Some(prism_deflate::inflate(item)),
         Work::Decode | Work::Encode(_) => library::prepare::<Reader, Writer>(item),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn copy_and_xor(item: &Item) -> Option<Batch> {
 }
 
 fn over_payloads(item: &Item, then: impl Fn(&mut [u8]) + 'static) -> Option<Batch> {
-    if matches!(item.work, Work::Echo | Work::Handshake) {
+    if !matches!(item.work, Work::Decode | Work::Encode(_)) {
         return None;
     }
     let from = [vec![0; item.place], item.payload().repeat(item.messages)].concat();

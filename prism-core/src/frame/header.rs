@@ -70,9 +70,8 @@ impl OpCode {
 pub struct Header {
     /// Whether this is the last (or only) frame of its message.
     pub fin: bool,
-    /// The first reserved bit, which permessage-deflate uses (RFC 7692 §6). A
-    /// [`WebSocket`](crate::WebSocket) negotiates no extension, so it refuses a frame with this
-    /// bit.
+    /// The first reserved bit. With permessage-deflate, it marks the first frame of a compressed
+    /// message (RFC 7692 §6). Any other frame with this bit is refused.
     pub rsv1: bool,
     /// The kind of the frame.
     pub opcode: OpCode,
@@ -94,6 +93,11 @@ impl Header {
     /// Creates the header of a frame that is a whole message.
     pub(crate) const fn whole(opcode: OpCode, mask: Option<[u8; 4]>, len: usize) -> Self {
         Self { fin: true, rsv1: false, opcode, mask, len: len as u64 }
+    }
+
+    /// Marks the payload as compressed (RFC 7692 §6.1).
+    pub(crate) const fn compressed(self) -> Self {
+        Self { rsv1: true, ..self }
     }
 
     /// Parses the header at the start of `bytes`, and returns it with its length in bytes; `None`

@@ -128,32 +128,36 @@ pub struct MaskKeys(Box<Keys>);
 
 struct Keys {
     fill: Fill,
-    batch: [u8; MaskKeys::BATCH],
+    batch: [[u8; 4]; MaskKeys::BATCH],
+    /// How many keys of the batch are used.
     used: usize,
 }
 
 type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
 
 impl MaskKeys {
-    const BATCH: usize = 64 * 4;
+    const BATCH: usize = 64;
 
     /// Takes keys from the bytes that `fill` writes. The function must fill the whole slice,
     /// because any byte that it leaves unwritten is predictable. If it cannot, it has to panic.
     pub fn new(fill: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
         let fill = Box::new(fill);
-        Self(Box::new(Keys { fill, batch: [0; Self::BATCH], used: Self::BATCH }))
+        Self(Box::new(Keys { fill, batch: [[0; 4]; Self::BATCH], used: Self::BATCH }))
     }
 
     pub(crate) fn next_key(&mut self) -> [u8; 4] {
+        let Keys { batch, used, .. } = &mut *self.0;
+        let Some(key) = batch.get(*used) else { return self.refill() };
+        *used += 1;
+        *key
+    }
+
+    #[cold]
+    fn refill(&mut self) -> [u8; 4] {
         let Keys { fill, batch, used } = &mut *self.0;
-        if *used == Self::BATCH {
-            fill(batch);
-            *used = 0;
-        }
-        let (keys, _) = batch.as_chunks::<4>();
-        let key = keys[*used / 4];
-        *used += 4;
-        key
+        fill(batch.as_flattened_mut());
+        *used = 1;
+        batch[0]
     }
 }
 

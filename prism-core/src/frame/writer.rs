@@ -35,14 +35,38 @@ impl FrameWriter {
 
     /// Writes a whole frame. Fragments would gain nothing, because the message is complete.
     pub(crate) fn write(&mut self, opcode: OpCode, payload: &[u8], out: &mut impl Output) {
+        let len = payload.len();
+        match &mut self.keys {
+            None => Self::write_frame(Header::whole(opcode, None, len), payload, out),
+            Some(keys) => {
+                let header = Header::whole(opcode, Some(keys.next_key()), len);
+                Self::write_frame(header, payload, out);
+            }
+        }
+    }
+
+    /// Writes a whole frame with a compressed payload.
+    #[inline(never)]
+    pub(crate) fn write_compressed(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        out: &mut impl Output,
+    ) {
         let mask = self.keys.as_mut().map(MaskKeys::next_key);
-        let header = Header::whole(opcode, mask, payload.len());
+        let header = Header::whole(opcode, mask, payload.len()).compressed();
+        Self::write_frame(header, payload, out);
+    }
+
+    // Inlined, so that the compiler knows the bits of the header that are always the same.
+    #[inline(always)]
+    fn write_frame(header: Header, payload: &[u8], out: &mut impl Output) {
         out.reserve(Header::MAX_LEN + payload.len());
         let out = out.buffer();
         header.encode(out);
         let begin = out.len();
         out.extend_from_slice(payload);
-        if let Some(key) = mask {
+        if let Some(key) = header.mask {
             apply_mask(&mut out[begin..], key);
         }
     }
@@ -54,6 +78,21 @@ impl FrameWriter {
             return false;
         }
         Header::whole(OpCode::of(message), None, message.as_bytes().len()).encode(out.buffer());
+        true
+    }
+
+    /// Writes the header of a compressed payload that follows unmasked. Returns `false`, and writes
+    /// nothing, if it would have to be masked.
+    pub(crate) fn write_compressed_header(
+        &self,
+        opcode: OpCode,
+        len: usize,
+        out: &mut impl Output,
+    ) -> bool {
+        if self.keys.is_some() {
+            return false;
+        }
+        Header::whole(opcode, None, len).compressed().encode(out.buffer());
         true
     }
 

@@ -1,23 +1,29 @@
 //! [`ClientHandshake`]: sends a request, reads the response, and returns it as an answer: accepted
 //! or refused (RFC 6455 §4.1).
 
-use alloc::{borrow::ToOwned, string::String};
+use alloc::{borrow::ToOwned, string::String, sync::Arc};
 
 use bytes::BytesMut;
 
 use crate::{
     buffer::RecvBuffer,
     config::Config,
+    deflate::Deflate,
     handshake::{
         accept_key::{AcceptKey, accept_key, key_of},
         client::{
-            answer::{Answer, Found, agreed_subprotocols},
+            answer::{Agreed, Answer, Found, agreed_subprotocols},
             refusal::Refusal,
             request::{ClientRequest, offers},
             response::Response,
         },
         error::HandshakeError,
-        http::{head::HeadReader, headers::Only, status_line::parse_status, tokens},
+        http::{
+            head::HeadReader,
+            headers::{Headers, Only},
+            status_line::parse_status,
+            tokens,
+        },
     },
 };
 
@@ -59,6 +65,8 @@ pub struct ClientHandshake {
     reader: HeadReader,
     accept_key: AcceptKey,
     subprotocols: String,
+    /// If it is offered.
+    deflate: Option<Arc<Deflate>>,
     stage: Stage,
 }
 
@@ -75,7 +83,7 @@ enum Stage {
 
 impl ClientHandshake {
     /// Starts a handshake: appends the request to `out`. The limits in `config` apply to the head
-    /// of the response.
+    /// of the response. Compression is offered if [`Config::deflate`] is set.
     ///
     /// The `nonce` must be new and random for each connection (RFC 6455 §4.1, item 7).
     #[must_use]
@@ -86,11 +94,13 @@ impl ClientHandshake {
         out: &mut BytesMut,
     ) -> Self {
         let key = key_of(nonce);
-        request.write(&key, out);
+        let deflate = config.deflate.clone();
+        request.write(&key, deflate.as_ref().map(|deflate| deflate.offer()).as_deref(), out);
         Self {
             reader: HeadReader::new(config),
             accept_key: accept_key(key),
             subprotocols: request.subprotocols().to_owned(),
+            deflate,
             stage: Stage::Head { refused: false },
         }
     }
@@ -194,8 +204,8 @@ impl ClientHandshake {
             };
             match response.status() {
                 101 => {
-                    self.check(&response)?;
-                    return Ok(Some(Found::Accepted { head: length }));
+                    let agreed = self.check(&response)?;
+                    return Ok(Some(Found::Accepted { head: length, agreed }));
                 }
                 // RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses
                 // received prior to a final response". The limit holds for all heads together.
@@ -218,8 +228,8 @@ impl ClientHandshake {
     }
 
     /// Checks a 101: RFC 6455 §4.1, after "Once the client's opening handshake has been sent", 2 to
-    /// 6.
-    fn check(&self, response: &Response<'_>) -> Result<(), HandshakeError> {
+    /// 6. Returns the agreement on compression, if there is one.
+    fn check(&self, response: &Response<'_>) -> Result<Option<Agreed>, HandshakeError> {
         let headers = response.headers();
         let mut upgrades = tokens::elements(headers.all("Upgrade")).peekable();
         let is_websocket = |token: &[u8]| token.eq_ignore_ascii_case(b"websocket");
@@ -233,16 +243,25 @@ impl ClientHandshake {
             Only::One(value) if value == self.accept_key.as_bytes() => {}
             _ => return Err(HandshakeError::InvalidAccept),
         }
-        // We offer no extension so far, so the server may not agree to one.
-        if tokens::elements(headers.all("Sec-WebSocket-Extensions")).next().is_some() {
-            return Err(HandshakeError::UnexpectedExtension);
-        }
+        let agreed = self.check_extensions(headers)?;
         let mut subprotocols = agreed_subprotocols(response);
         match (subprotocols.next(), subprotocols.next()) {
-            (None, _) => Ok(()),
-            (Some(name), None) if self.offered(name) => Ok(()),
+            (None, _) => Ok(agreed),
+            (Some(name), None) if self.offered(name) => Ok(agreed),
             _ => Err(HandshakeError::UnexpectedSubprotocol),
         }
+    }
+
+    fn check_extensions(&self, headers: Headers<'_>) -> Result<Option<Agreed>, HandshakeError> {
+        let values = headers.all("Sec-WebSocket-Extensions");
+        let Some(deflate) = &self.deflate else {
+            return match tokens::elements(values).next() {
+                None => Ok(None),
+                Some(_) => Err(HandshakeError::UnexpectedExtension),
+            };
+        };
+        let params = deflate.accept_response(values)?;
+        Ok(params.map(|params| Agreed { deflate: deflate.clone(), params }))
     }
 
     fn offered(&self, name: &[u8]) -> bool {

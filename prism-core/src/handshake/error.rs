@@ -33,6 +33,9 @@ pub enum HandshakeError {
     InvalidAccept,
     /// `Content-Length` is not a number, or appears with different values (RFC 9112 §6.3).
     InvalidContentLength,
+    /// The server's answer to the offer of permessage-deflate is malformed, or has a parameter that is
+    /// unknown, repeated or unexpected, or has an invalid value (RFC 7692 §7.1).
+    InvalidDeflateAnswer,
     /// A `%` in a request's path is not followed by two hexadecimal digits (RFC 3986 §2.1).
     InvalidEscape,
     /// `Sec-WebSocket-Extensions` is malformed (RFC 6455 §9.1).
@@ -70,7 +73,8 @@ pub enum HandshakeError {
     /// The transport reached its end before the head of a 101, or the status of a refusal, had
     /// arrived.
     UnexpectedEof,
-    /// The server agreed to an extension, although Prism offers none (RFC 6455 §4.1).
+    /// The server agreed to an extension that was not offered, or to several (RFC 6455 §4.1). Prism
+    /// offers permessage-deflate only, and only if [`Config::deflate`](crate::Config::deflate) is set.
     UnexpectedExtension,
     /// The server agreed to a subprotocol that was not offered, or to several (RFC 6455 §4.1).
     UnexpectedSubprotocol,
@@ -122,6 +126,7 @@ impl HandshakeError {
             Self::HeadTooLarge(_) | Self::TooManyHeaders(_) => 431,
             Self::Finished => 500,
             Self::InvalidAccept
+            | Self::InvalidDeflateAnswer
             | Self::InvalidStatusLine
             | Self::UnexpectedExtension
             | Self::UnexpectedSubprotocol => 502,
@@ -155,6 +160,9 @@ impl fmt::Display for HandshakeError {
                 "invalid Sec-WebSocket-Accept; expected exactly one, computed from the key"
             }
             Self::InvalidContentLength => "invalid Content-Length; expected one number",
+            Self::InvalidDeflateAnswer => {
+                "invalid answer to permessage-deflate; expected parameters of RFC 7692, each once"
+            }
             Self::InvalidEscape => {
                 "malformed escape in the path; expected \"%\" and two hexadecimal digits"
             }
@@ -180,7 +188,9 @@ impl fmt::Display for HandshakeError {
             Self::UnexpectedEof => {
                 "the transport ended before the head of the response was complete"
             }
-            Self::UnexpectedExtension => "unexpected extension; the client offered none",
+            Self::UnexpectedExtension => {
+                "unexpected extension; expected only what the client offered"
+            }
             Self::UnexpectedSubprotocol => {
                 "unexpected subprotocol; expected one of those offered, or none"
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod body_length;
 pub(crate) mod chunked;
+pub(crate) mod extensions;
 pub(crate) mod head;
 pub(crate) mod header_block;
 pub(crate) mod headers;

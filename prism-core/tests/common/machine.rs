@@ -36,6 +36,16 @@ impl Machine {
         Self { role, ws, buffer, out, unread: Vec::new(), shut: false }
     }
 
+    /// Compresses messages, as if this had been agreed in the handshake.
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate(
+        self,
+        deflate: &std::sync::Arc<prism_core::deflate::Deflate>,
+        params: prism_core::deflate::DeflateParams,
+    ) -> Self {
+        Self { ws: self.ws.with_deflate(deflate.clone(), params), ..self }
+    }
+
     /// A server with the default limits.
     pub fn server() -> Self {
         Self::new(Role::Server, &Config::default())

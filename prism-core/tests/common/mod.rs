@@ -4,6 +4,10 @@
 
 pub mod answers;
 pub mod clock;
+#[cfg(feature = "deflate")]
+pub mod counting;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod frame;
 pub mod heads;
 pub mod machine;

@@ -28,6 +28,20 @@ impl Pair {
         }
     }
 
+    /// Compresses messages in both directions.
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate(
+        self,
+        deflate: &std::sync::Arc<prism_core::deflate::Deflate>,
+        params: prism_core::deflate::DeflateParams,
+    ) -> Self {
+        Self {
+            client: self.client.with_deflate(deflate, params),
+            server: self.server.with_deflate(deflate, params),
+            ..self
+        }
+    }
+
     /// Moves bytes both ways until nothing moves, and shuts the transport down when an end wants
     /// that.
     pub fn deliver(&mut self) {

@@ -2,7 +2,12 @@
 
 use prism_core::Role;
 
-use crate::common::frame::{Claim, Frame, encode_all};
+#[cfg(feature = "deflate")]
+use crate::common::deflate;
+use crate::common::{
+    frame::{Claim, Frame, encode_all},
+    machine::{Machine, limited},
+};
 
 /// The message limit that the streams are made for.
 pub(crate) const LIMIT: usize = 70_000;
@@ -14,6 +19,26 @@ pub(crate) struct Vector {
     /// The receiver.
     pub(crate) role: Role,
     pub(crate) bytes: Vec<u8>,
+    /// Whether compression was agreed, with takeover.
+    pub(crate) is_compressed: bool,
+}
+
+impl Vector {
+    /// Returns the receiver.
+    pub(crate) fn machine(&self) -> Machine {
+        let machine = Machine::new(self.role, &limited(LIMIT));
+        if self.is_compressed { with_compression(machine) } else { machine }
+    }
+}
+
+#[cfg(feature = "deflate")]
+fn with_compression(machine: Machine) -> Machine {
+    machine.with_deflate(&deflate::eager(), deflate::takeover())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_compression(_: Machine) -> Machine {
+    unreachable!("without the feature there are no such streams")
 }
 
 /// All streams, for both roles.
@@ -22,13 +47,23 @@ pub(crate) fn vectors() -> Vec<Vector> {
     for (name, frames) in frame_vectors() {
         for (role, sender) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
             let name = format!("{name}, to a {role:?}");
-            all.push(Vector { name, role, bytes: encode_all(sender, frames.clone()) });
+            let bytes = encode_all(sender, frames.clone());
+            all.push(Vector { name, role, bytes, is_compressed: false });
+        }
+    }
+    #[cfg(feature = "deflate")]
+    for (name, frames) in compressed() {
+        for (role, sender) in [(Role::Server, Role::Client), (Role::Client, Role::Server)] {
+            let name = format!("{name}, compressed, to a {role:?}");
+            let bytes = encode_all(sender, frames.clone());
+            all.push(Vector { name, role, bytes, is_compressed: true });
         }
     }
     for (name, frames) in wrongly_masked() {
         for role in [Role::Server, Role::Client] {
             let wire = frames.iter().flat_map(Frame::encoded).collect();
-            all.push(Vector { name: format!("{name}, to a {role:?}"), role, bytes: wire });
+            let name = format!("{name}, to a {role:?}");
+            all.push(Vector { name, role, bytes: wire, is_compressed: false });
         }
     }
     all
@@ -273,4 +308,42 @@ fn wrongly_masked() -> Vec<Named> {
         all.push(named(&format!("a masked {opcode} among unmasked frames"), frames));
     }
     all
+}
+
+/// Streams on a connection with compression.
+#[cfg(feature = "deflate")]
+fn compressed() -> Vec<Named> {
+    use deflate::{EMPTY_FINAL, HELLO, HELLO_AGAIN, HELLO_FINAL, HELLO_IN_TWO, NOTHING};
+    let text = |payload: &[u8]| Frame::text(payload).compressed();
+    let more = |payload: &[u8]| Frame::continuation(payload).unfinished();
+    let stored = |plain: &[u8]| text(&deflate::stored_message(plain));
+    let bytes: Vec<_> = (0..5000).map(|i| (i % 97) as u8).collect();
+    vec![
+        named("two messages", [text(HELLO), text(HELLO_AGAIN), Frame::text("plain")]),
+        named("final blocks", [text(HELLO_FINAL), text(&HELLO_FINAL[..7]), text(HELLO_AGAIN)]),
+        named("two blocks", [text(HELLO_IN_TWO), Frame::ping("x"), text(NOTHING)]),
+        named(
+            "fragments with control frames between them",
+            [
+                text(&HELLO[..2]).unfinished(),
+                Frame::ping("1"),
+                more(&HELLO[2..3]),
+                more(b""),
+                Frame::pong("2"),
+                Frame::continuation(&HELLO[3..]),
+                text(HELLO_AGAIN),
+            ],
+        ),
+        named("a long message", [stored(&bytes), Frame::ping("x"), stored(&bytes[..999])]),
+        named("a message of one more than the limit", [stored(&[b'x'; LIMIT + 1])]),
+        named("corrupt data", [text(HELLO), text(b"\xff\xff"), text(HELLO)]),
+        named("an incomplete message", [text(HELLO), text(&HELLO[..3]), text(HELLO)]),
+        named("text that is not UTF-8", [stored(b"abc\xffdef"), Frame::ping("late")]),
+        named("too many final blocks", [text(&EMPTY_FINAL.repeat(40)), Frame::ping("late")]),
+        named("RSV1 in a ping", [text(HELLO), Frame::ping("x").compressed()]),
+        named(
+            "RSV1 in a second fragment",
+            [text(&HELLO[..2]).unfinished(), Frame::continuation(&HELLO[2..]).compressed()],
+        ),
+    ]
 }

@@ -137,7 +137,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 fn connection(sink: &Sink, high_water_mark: usize) -> Connection {
     let mut options = Options::default();
     options.high_water_mark = high_water_mark;
-    let (_, outbound) = WebSocket::server(&Config::default()).split();
+    let (_, outbound, _) = WebSocket::server(&Config::default()).split();
     let outbox = Outbox::new(Box::new(sink.clone()), outbound, None, None, &options);
     Connection::new(None, RequestInfo::plain("/"), outbox)
 }

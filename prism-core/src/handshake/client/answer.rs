@@ -1,8 +1,11 @@
 //! [`Answer`]: what a response means to the client: accepted or refused.
 
+use alloc::sync::Arc;
+
 use crate::{
     buffer::RecvBuffer,
     config::Config,
+    deflate::{Deflate, DeflateParams},
     frame::mask::MaskKeys,
     handshake::{
         client::response::Response,
@@ -28,6 +31,14 @@ pub enum Answer<'b> {
 #[derive(Debug)]
 pub struct Accepted<'b> {
     response: Response<'b>,
+    agreed: Option<Agreed>,
+}
+
+/// An agreement on compression.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) deflate: Arc<Deflate>,
+    pub(crate) params: DeflateParams,
 }
 
 impl<'b> Accepted<'b> {
@@ -44,11 +55,22 @@ impl<'b> Accepted<'b> {
         core::str::from_utf8(agreed).ok()
     }
 
-    /// Opens the connection, whose limits and intervals are those of `config`. No extension is
-    /// negotiated. What the server sent after its response is still in the receive buffer.
+    /// Returns what the server has agreed to for compression; `None` if messages are not compressed.
     #[must_use]
-    pub const fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
-        WebSocket::client(config, keys)
+    pub fn deflate_params(&self) -> Option<DeflateParams> {
+        self.agreed.as_ref().map(|agreed| agreed.params)
+    }
+
+    /// Opens the connection, whose limits and intervals are those of `config`. Messages are compressed
+    /// if that was offered and the server has agreed. What the server sent after its response is still
+    /// in the receive buffer.
+    #[must_use]
+    pub fn into_websocket(self, config: &Config, keys: MaskKeys) -> WebSocket {
+        let websocket = WebSocket::client(config, keys);
+        match self.agreed {
+            Some(Agreed { deflate, params }) => websocket.with_deflate(deflate, params),
+            None => websocket,
+        }
     }
 }
 
@@ -62,7 +84,7 @@ pub(crate) fn agreed_subprotocols<'b>(
 
 /// A description of the start of the receive buffer, sufficient to lend it as an [`Answer`].
 pub(crate) enum Found {
-    Accepted { head: usize },
+    Accepted { head: usize, agreed: Option<Agreed> },
     Refused { status: u16, head: usize, body: usize, chunked: bool },
 }
 
@@ -74,9 +96,9 @@ impl Found {
 
     pub(crate) fn lend(self, input: &mut RecvBuffer) -> Answer<'_> {
         match self {
-            Self::Accepted { head } => {
+            Self::Accepted { head, agreed } => {
                 let response = Response::of(101, input.lend(head), &[]);
-                Answer::Accepted(Accepted { response })
+                Answer::Accepted(Accepted { response, agreed })
             }
             Self::Refused { status, head, body, chunked } => {
                 let (head, body) = input.lend(head + body).split_at_mut(head);

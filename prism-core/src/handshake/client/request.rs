@@ -106,13 +106,16 @@ impl ClientRequest {
     }
 
     /// Appends the request, in the order of the RFC's example (RFC 6455 §4.1).
-    pub(crate) fn write(&self, key: &[u8], out: &mut BytesMut) {
+    pub(crate) fn write(&self, key: &[u8], extensions: Option<&str>, out: &mut BytesMut) {
         let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| out.put_slice(part));
         put(&[b"GET ", self.target.as_bytes(), b" HTTP/1.1\r\nHost: ", self.host.as_bytes()]);
         put(&[b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ", key]);
         put(&[b"\r\nSec-WebSocket-Version: 13\r\n"]);
         if !self.subprotocols.is_empty() {
             put(&[b"Sec-WebSocket-Protocol: ", self.subprotocols.as_bytes(), b"\r\n"]);
+        }
+        if let Some(extensions) = extensions {
+            put(&[b"Sec-WebSocket-Extensions: ", extensions.as_bytes(), b"\r\n"]);
         }
         put(&[self.fields.as_bytes(), b"\r\n"]);
     }

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use crate::{
     config::Config,
+    deflate::Deflate,
     handshake::{
         accept_key::AcceptKey,
         error::HandshakeError,
@@ -73,11 +74,11 @@ impl<'a> Offer<'a> {
     }
 
     /// Accepts the request: appends the 101 to `out`, and opens the connection, whose limits and
-    /// intervals are those of `config`. No extension is negotiated. What the client sent after its
-    /// request is still in the receive buffer.
+    /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
+    /// client offers it. What the client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        accept.write_response(&self.accept_key, self.subprotocol, out);
-        WebSocket::server(config)
+        let choose = |deflate: &Deflate| deflate.accept_offer(self.request.extensions());
+        accept.open(&self.accept_key, self.subprotocol, choose, config, out)
     }
 
     /// Copies the request out of the receive buffer, so that the offer can be accepted or refused

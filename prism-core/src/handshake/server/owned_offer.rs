@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use crate::{
     config::Config,
+    deflate::Deflate,
     handshake::{
         accept_key::AcceptKey,
         server::{owned_request::OwnedRequest, subprotocols, switching_protocols::Accept},
@@ -93,10 +94,12 @@ impl OwnedOffer {
     }
 
     /// Accepts the request: appends the 101 to `out`, and opens the connection, whose limits and
-    /// intervals are those of `config`. No extension is negotiated. What the client sent after its
-    /// request is still in the receive buffer.
+    /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
+    /// client offers it. What the client sent after its request is still in the receive buffer.
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
-        accept.write_response(&self.accept_key, self.subprotocol(), out);
-        WebSocket::server(config)
+        let choose = |deflate: &Deflate| {
+            deflate.accept_offer(self.request.headers().all("Sec-WebSocket-Extensions"))
+        };
+        accept.open(&self.accept_key, self.subprotocol(), choose, config, out)
     }
 }

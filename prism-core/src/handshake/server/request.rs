@@ -8,6 +8,7 @@ use crate::handshake::{
     error::HandshakeError,
     http::{
         body_length::parse_content_length,
+        extensions::are_extensions,
         head::{MAX_HEADERS, first_line, is_other_version},
         headers::{Headers, Only},
         known::{Known, Name},
@@ -121,7 +122,7 @@ impl<'a> Request<'a> {
             return Err(HandshakeError::InvalidKey);
         }
         self.check_no_body()?;
-        if !tokens::are_extensions(self.values(Name::Extensions)) {
+        if !are_extensions(self.values(Name::Extensions)) {
             return Err(HandshakeError::InvalidExtensions);
         }
         if !tokens::are_tokens(self.values(Name::Subprotocol)) {
@@ -150,6 +151,11 @@ impl<'a> Request<'a> {
         request.check_host()?;
         request.check_length()?;
         Ok(request)
+    }
+
+    /// Returns the values of `Sec-WebSocket-Extensions`.
+    pub(crate) fn extensions(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.values(Name::Extensions)
     }
 
     fn values(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {

@@ -1,15 +1,26 @@
 //! [`Accept`]: the response that accepts an offer, "101 Switching Protocols".
 
+use core::fmt::Write;
+
 use bytes::{BufMut, BytesMut};
 
-use crate::handshake::{
-    accept_key::AcceptKey,
-    http::header_block::{HeaderBlock, InvalidHeader},
+use crate::{
+    config::Config,
+    deflate::Deflate,
+    handshake::{
+        accept_key::AcceptKey,
+        http::header_block::{HeaderBlock, InvalidHeader},
+        permessage_deflate::DeflateAnswer,
+    },
+    websocket::WebSocket,
 };
 
 /// An upper bound on the size of a response, in bytes, without its added headers and the name of
-/// its subprotocol.
+/// its subprotocol and extension.
 const MAX_FIXED: usize = 160;
+
+/// An upper bound on the size of the line that names the extension, in bytes.
+const MAX_EXTENSION: usize = 190;
 
 /// The headers that a server adds to the response that [accepts](crate::Offer::accept) an offer.
 ///
@@ -42,15 +53,52 @@ impl Accept {
         Ok(self)
     }
 
-    /// Appends the response (RFC 6455 §4.2.2).
-    pub(super) fn write_response(
+    /// Appends the response, and opens the connection. `choose` answers the offers of compression.
+    pub(super) fn open(
         &self,
+        accept_key: &AcceptKey,
+        subprotocol: Option<&str>,
+        choose: impl FnOnce(&Deflate) -> Option<DeflateAnswer>,
+        config: &Config,
+        out: &mut BytesMut,
+    ) -> WebSocket {
+        let Some(deflate) = &config.deflate else {
+            self.write_response(accept_key, subprotocol, None, out);
+            return WebSocket::server(config);
+        };
+        let answer = choose(deflate);
+        self.write_response_with(answer, accept_key, subprotocol, out);
+        let websocket = WebSocket::server(config);
+        match answer {
+            None => websocket,
+            Some(answer) => websocket.with_deflate(deflate.clone(), answer.params()),
+        }
+    }
+
+    // Apart, so that it costs other handshakes nothing.
+    #[inline(never)]
+    fn write_response_with(
+        &self,
+        answer: Option<DeflateAnswer>,
         accept_key: &AcceptKey,
         subprotocol: Option<&str>,
         out: &mut BytesMut,
     ) {
+        self.write_response(accept_key, subprotocol, answer, out);
+    }
+
+    /// Appends the response (RFC 6455 §4.2.2).
+    #[inline(always)] // in most handshakes there is no compression
+    fn write_response(
+        &self,
+        accept_key: &AcceptKey,
+        subprotocol: Option<&str>,
+        deflate: Option<DeflateAnswer>,
+        out: &mut BytesMut,
+    ) {
+        let extension = if deflate.is_some() { MAX_EXTENSION } else { 0 };
         let variable = self.fields.as_bytes().len() + subprotocol.map_or(0, str::len);
-        out.reserve(MAX_FIXED + variable);
+        out.reserve(MAX_FIXED + extension + variable);
         out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
         out.put_slice(accept_key.as_bytes());
@@ -59,6 +107,9 @@ impl Accept {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
             out.put_slice(subprotocol.as_bytes());
             out.put_slice(b"\r\n");
+        }
+        if let Some(answer) = deflate {
+            write!(out, "Sec-WebSocket-Extensions: {answer}\r\n").expect("the output grows");
         }
         out.put_slice(self.fields.as_bytes());
         out.put_slice(b"\r\n");
@@ -79,7 +130,7 @@ mod tests {
             for value in ["", &*long] {
                 let accept = Accept::new().header("X", value).expect("a valid header");
                 let mut out = BytesMut::new();
-                accept.write_response(&accept_key("key"), subprotocol, &mut out);
+                accept.write_response(&accept_key("key"), subprotocol, None, &mut out);
                 let variable = "X: \r\n".len() + value.len() + subprotocol.map_or(0, str::len);
                 assert_eq!(out.capacity(), MAX_FIXED + variable);
             }

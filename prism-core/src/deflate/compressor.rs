@@ -1,0 +1,185 @@
+//! [`Compressor`]: what a connection keeps to compress what it sends (RFC 7692 §7.2.1).
+
+use alloc::sync::Arc;
+
+use crate::{
+    deflate::{
+        codecs::Codecs,
+        params::{DeflateParams, WindowBits},
+        settings::Deflate,
+        window::Window,
+    },
+    frame::header::OpCode,
+    message::Message,
+    prepared::PreparedMessage,
+    state::Role,
+};
+
+/// The compression of what one side of a connection sends, apart from its
+/// [`Outbound`](crate::Outbound), so that messages are compressed before any lock around the output is
+/// taken.
+///
+/// A [`WebSocket`](crate::WebSocket) has one if its peer has agreed, and
+/// [`split`](crate::WebSocket::split) returns it. Each message goes through it, in the order in which
+/// the messages are sent:
+///
+/// ```
+/// # #[cfg(feature = "deflate")] {
+/// use std::sync::Arc;
+///
+/// use bytes::BytesMut;
+/// use prism_core::{Config, Message, WebSocket, deflate::{Codecs, Deflate, DeflateParams}};
+///
+/// let ws = WebSocket::server(&Config::default())
+///     .with_deflate(Arc::new(Deflate::default()), DeflateParams::default());
+/// let (_, mut outbound, compressor) = ws.split();
+/// let (mut compressor, mut codecs) = (compressor.unwrap(), Codecs::new());
+///
+/// let (text, mut out) = ("so much to say ".repeat(100), BytesMut::new());
+/// let message = Message::Text(&text);
+/// match compressor.compress(message, &mut codecs) {
+///     Some(compressed) => outbound.send_compressed(compressed, &mut out)?,
+///     None => outbound.send(message, &mut out)?, // too short, or it would not get shorter
+/// }
+/// assert!(out.len() < 50);
+/// # }
+/// # Ok::<(), prism_core::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Compressor {
+    deflate: Arc<Deflate>,
+    bits: WindowBits,
+    /// With context takeover only.
+    window: Option<Window>,
+}
+
+impl Compressor {
+    /// Creates the compression of what `sender` sends.
+    #[must_use]
+    pub fn new(deflate: Arc<Deflate>, params: DeflateParams, sender: Role) -> Self {
+        let (bits, takes_over) = params.of_sender(sender);
+        Self { deflate, bits, window: takes_over.then(|| Window::new(bits)) }
+    }
+
+    /// Gives up context takeover, which no peer can demand: no message will refer to an earlier one.
+    /// This is for a sender that may drop messages after they have been appended to the output.
+    #[must_use]
+    pub fn without_takeover(self) -> Self {
+        Self { window: None, ..self }
+    }
+
+    /// Returns whether messages refer to earlier ones, so that this value is necessary to compress
+    /// the next one. Otherwise, [`compress_alone`](Self::compress_alone) does the same without
+    /// exclusive access.
+    #[must_use]
+    pub const fn takes_over(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// Returns the window of the messages.
+    #[must_use]
+    pub const fn window_bits(&self) -> WindowBits {
+        self.bits
+    }
+
+    /// Compresses a message. Returns `None` if it should be sent as it is, with
+    /// [`Outbound::send`](crate::Outbound::send): if it is shorter than the
+    /// [threshold](Deflate::threshold), or would not get shorter.
+    ///
+    /// Nothing has changed until the result is sent. A result that is dropped does no harm.
+    pub fn compress<'c>(
+        &'c mut self,
+        message: Message<'c>,
+        codecs: &'c mut Codecs,
+    ) -> Option<Compressed<'c>> {
+        let plain = message.as_bytes();
+        if plain.len() < self.deflate.threshold {
+            return None;
+        }
+        let history = self.window.as_ref().map_or(&[][..], Window::as_bytes);
+        let payload = codecs.compress(&self.deflate, self.bits, history, plain)?;
+        Some(Compressed {
+            opcode: OpCode::of(message),
+            payload,
+            prepared: None,
+            commit: self.window.as_mut().map(|window| Commit { window, plain }),
+        })
+    }
+
+    /// Does the same for a compressor without [takeover](Self::takes_over), which any number of tasks
+    /// can share. Returns `None` for every message if there is takeover.
+    pub fn compress_alone<'c>(
+        &self,
+        message: Message<'_>,
+        codecs: &'c mut Codecs,
+    ) -> Option<Compressed<'c>> {
+        let plain = message.as_bytes();
+        if self.takes_over() || plain.len() < self.deflate.threshold {
+            return None;
+        }
+        let payload = codecs.compress(&self.deflate, self.bits, &[], plain)?;
+        Some(Compressed { opcode: OpCode::of(message), payload, prepared: None, commit: None })
+    }
+
+    /// Returns the compressed form of a message that is sent to many connections. It is compressed
+    /// once, see [`PreparedMessage::compress`], and refers to no other message. Returns `None` if it
+    /// should be sent as it is.
+    pub fn compress_prepared<'c>(
+        &'c mut self,
+        message: &'c PreparedMessage,
+        codecs: &mut Codecs,
+    ) -> Option<Compressed<'c>> {
+        let form = message.compressed(&self.deflate, self.bits, codecs)?;
+        let plain = message.payload();
+        Some(Compressed {
+            opcode: form.opcode(),
+            payload: form.payload(),
+            prepared: Some(form),
+            commit: self.window.as_mut().map(|window| Commit { window, plain }),
+        })
+    }
+}
+
+/// A compressed message, to be sent with
+/// [`Outbound::send_compressed`](crate::Outbound::send_compressed).
+///
+/// It must be sent on the connection of its [`Compressor`]; another peer cannot read it.
+#[derive(Debug)]
+pub struct Compressed<'c> {
+    opcode: OpCode,
+    payload: &'c [u8],
+    prepared: Option<&'c PreparedMessage>,
+    commit: Option<Commit<'c>>,
+}
+
+/// What becomes history when the message is sent.
+#[derive(Debug)]
+struct Commit<'c> {
+    window: &'c mut Window,
+    plain: &'c [u8],
+}
+
+impl<'c> Compressed<'c> {
+    /// Returns the payload of the frame.
+    #[must_use]
+    pub const fn payload(&self) -> &'c [u8] {
+        self.payload
+    }
+
+    pub(crate) const fn opcode(&self) -> OpCode {
+        self.opcode
+    }
+
+    /// Returns the encoded frame, if it is shared with other connections.
+    pub(crate) const fn prepared(&self) -> Option<&'c PreparedMessage> {
+        self.prepared
+    }
+
+    /// Makes the message a part of the history, because its frame is in the output. From now on the
+    /// next messages may refer to it.
+    pub(crate) fn commit(self) {
+        if let Some(Commit { window, plain }) = self.commit {
+            window.push(plain);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! [`Decompressor`]: what a connection keeps to decompress what it receives.
+
+use alloc::{boxed::Box, sync::Arc};
+
+use crate::{
+    buffer::RecvBuffer,
+    deflate::{
+        codecs::{Codecs, SharedCodecs},
+        inflate::inflate_message,
+        params::DeflateParams,
+        settings::Deflate,
+        window::Window,
+    },
+    error::ProtocolError,
+    state::Role,
+};
+
+/// The receiving end of a direction whose messages may be compressed.
+#[derive(Debug)]
+pub(crate) struct Decompressor {
+    deflate: Arc<Deflate>,
+    /// With context takeover only.
+    window: Option<Window>,
+    codecs: CodecsInUse,
+}
+
+/// The codecs that decompress.
+#[derive(Debug)]
+enum CodecsInUse {
+    /// Those of this connection, created when they are first needed.
+    Own(Option<Box<Codecs>>),
+    Shared(SharedCodecs),
+}
+
+impl Decompressor {
+    pub(crate) fn new(deflate: Arc<Deflate>, params: DeflateParams, sender: Role) -> Self {
+        let (bits, takes_over) = params.of_sender(sender);
+        let window = takes_over.then(|| Window::new(bits));
+        Self { deflate, window, codecs: CodecsInUse::Own(None) }
+    }
+
+    pub(crate) fn share_codecs(&mut self, codecs: SharedCodecs) {
+        self.codecs = CodecsInUse::Shared(codecs);
+    }
+
+    /// Decompresses the message in `input` into the memory behind all received bytes. Returns the
+    /// length.
+    pub(crate) fn inflate(
+        &mut self,
+        input: &mut RecvBuffer,
+        limit: usize,
+    ) -> Result<usize, ProtocolError> {
+        let history = self.window.as_ref().map_or(&[][..], Window::as_bytes);
+        let engine = self.deflate.engine;
+        // A function that does not call its argument gets what a codec that does nothing would.
+        let mut inflated = Err(ProtocolError::InvalidDeflate);
+        let mut inflate = |codecs: &mut Codecs| {
+            inflated = inflate_message(input, history, limit, codecs.inflater(engine));
+        };
+        match &mut self.codecs {
+            CodecsInUse::Own(codecs) => inflate(codecs.get_or_insert_default()),
+            CodecsInUse::Shared(with_codecs) => with_codecs(&mut inflate),
+        }
+        let len = inflated?;
+        if let Some(window) = &mut self.window {
+            window.push(&input.message_and_spare().1[..len]);
+        }
+        Ok(len)
+    }
+}
+
+/// Returns how long the payload of a compressed message may be whose content has at most `limit`
+/// bytes. What cannot be compressed grows a little.
+pub(crate) const fn max_compressed(limit: usize) -> usize {
+    limit.saturating_add(limit / 8).saturating_add(64)
+}

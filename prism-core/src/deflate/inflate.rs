@@ -1,0 +1,83 @@
+//! [`inflate_message`]: decompresses a message that has arrived completely (RFC 7692 §7.2.2).
+
+use crate::{
+    buffer::RecvBuffer,
+    deflate::{engine::Inflater, params::WindowBits},
+    error::ProtocolError,
+};
+
+/// What follows the payload of each message.
+///
+/// RFC 7692 §7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the
+/// message." That completes the empty block with which the payload ends. It is followed by a final
+/// block, which is empty: if that can be read, the payload has ended at the end of a block. Otherwise
+/// the message is incomplete, which DEFLATE without a final block would not show.
+const TRAILER: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+
+/// How many final blocks a message may have before its end, besides one for each KiB of its payload.
+/// After each, decompression begins again with up to 32 KiB of history. So a limit is necessary for
+/// the work to be linear: half a million final blocks fit into a MiB.
+const MAX_FINAL_BLOCKS: usize = 32;
+
+/// Decompresses the message in `input` into the memory behind all received bytes, up to `limit` bytes.
+/// Returns the length. `history` is what the sender had compressed before, and may refer to.
+///
+/// Takes time that is linear in the payload and in the result, even if the result exceeds the limit.
+pub(super) fn inflate_message(
+    input: &mut RecvBuffer,
+    history: &[u8],
+    limit: usize,
+    inflater: &mut dyn Inflater,
+) -> Result<usize, ProtocolError> {
+    let payload_len = input.message().len();
+    if payload_len == 0 {
+        // Without even the start of a block, which RFC 7692 §7.2.3.6 requires. It can only mean
+        // nothing.
+        return Ok(0);
+    }
+    // One more byte, to see whether the limit is exceeded.
+    let most = limit.saturating_add(1);
+    input.spare(most.min(payload_len.saturating_mul(4)));
+    inflater.begin([history, &[]]);
+    let (mut read, mut written, mut final_blocks) = (0, 0, 0);
+    loop {
+        input.grow_spare(written, most);
+        let (payload, spare) = input.message_and_spare();
+        let room = spare.len().min(most);
+        let rest = match payload.get(read..) {
+            None | Some([]) => &TRAILER[read - payload.len()..],
+            Some(rest) => rest,
+        };
+        let step = inflater
+            .inflate(rest, &mut spare[written..room])
+            .map_err(|_| ProtocolError::InvalidDeflate)?;
+        read += step.read;
+        written += step.written;
+        if written > limit {
+            return Err(ProtocolError::MessageTooBig(limit));
+        }
+        let is_at_end = read == payload_len + TRAILER.len();
+        if step.ended {
+            // RFC 7692 §7.2.3.4 has a message whose last block is final, followed by an empty one.
+            // The payload may also end with the final block.
+            if is_at_end || read == payload_len {
+                return Ok(written);
+            }
+            final_blocks += 1;
+            if final_blocks > MAX_FINAL_BLOCKS + payload_len / 1024 {
+                return Err(ProtocolError::TooManyFinalBlocks);
+            }
+            inflater.begin(last_window(history, &spare[..written]));
+        } else if written < room && (is_at_end || step.read == 0) {
+            return Err(ProtocolError::InvalidDeflate);
+        }
+    }
+}
+
+/// Returns the last 32 KiB of what precedes the next block.
+fn last_window<'a>(history: &'a [u8], message: &'a [u8]) -> [&'a [u8]; 2] {
+    const SIZE: usize = WindowBits::MAX.size();
+    let newer = &message[message.len().saturating_sub(SIZE)..];
+    let older = &history[history.len().saturating_sub(SIZE - newer.len())..];
+    [older, newer]
+}

@@ -1,0 +1,366 @@
+//! RFC 7692 §5 and §7.1: how client and server agree on permessage-deflate, and on what.
+#![cfg(feature = "deflate")]
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use prism_core::{
+    Accept, Answer, ClientHandshake, ClientRequest, Config, HandshakeError, RecvBuffer,
+    ServerHandshake, WebSocket,
+    deflate::{Deflate, DeflateParams, WindowBits},
+};
+
+use crate::common::{
+    deflate::{bits, no_takeover, takeover},
+    heads::head,
+    machine::{mask_keys, quiet},
+};
+
+/// Settings that ask for nothing.
+fn lenient() -> Deflate {
+    Deflate::default().server_no_context_takeover(false).client_no_context_takeover(false)
+}
+
+/// Returns a server's answer to these offers, each in a line of its own.
+fn answer(deflate: &Deflate, offers: &[&str]) -> Option<String> {
+    let values = offers.iter().map(|offer| offer.as_bytes());
+    deflate.accept_offer(values).map(|answer| answer.to_string())
+}
+
+#[test]
+fn a_server_accepts_the_first_valid_offer() {
+    let plain = "permessage-deflate";
+    for offers in [
+        &[plain][..],
+        &["x-other, permessage-deflate"],
+        &["x-other; permessage-deflate=1", " ,, permessage-deflate ,x"],
+        &["permessage-deflate; unknown, permessage-deflate"],
+        &["permessage-deflate; unknown", "permessage-deflate"],
+        &["permessage-deflate, permessage-deflate; server_no_context_takeover"],
+    ] {
+        assert_eq!(answer(&lenient(), offers).as_deref(), Some(plain), "{offers:?}");
+    }
+}
+
+#[test]
+fn a_server_answers_what_is_asked_for() {
+    for (offer, expected) in [
+        ("", ""),
+        ("; server_no_context_takeover", "; server_no_context_takeover"),
+        ("; client_no_context_takeover", "; client_no_context_takeover"),
+        (
+            ";client_no_context_takeover;server_no_context_takeover",
+            "; server_no_context_takeover; client_no_context_takeover",
+        ),
+        ("; server_max_window_bits=15", "; server_max_window_bits=15"),
+        ("; server_max_window_bits=10", "; server_max_window_bits=10"),
+        ("; server_max_window_bits=8", "; server_max_window_bits=8"),
+        ("; server_max_window_bits=\"9\"", "; server_max_window_bits=9"),
+        ("; server_max_window_bits=\"\\1\\0\"", "; server_max_window_bits=10"),
+        ("; client_max_window_bits", ""),
+        ("; client_max_window_bits=15", "; client_max_window_bits=15"),
+        ("; client_max_window_bits=8", "; client_max_window_bits=8"),
+        ("; client_max_window_bits = \"12\"", "; client_max_window_bits=12"),
+    ] {
+        let offered = format!("permessage-deflate{offer}");
+        let expected = format!("permessage-deflate{expected}");
+        assert_eq!(answer(&lenient(), &[&offered]), Some(expected), "{offered}");
+    }
+}
+
+/// Offers that a server declines, and answers with the same parameters, which a client refuses.
+const INVALID: [&str; 25] = [
+    "unknown",
+    "unknown=1",
+    "server_no_context_takeover=1",
+    "server_no_context_takeover=\"true\"",
+    "client_no_context_takeover=10",
+    "server_max_window_bits",
+    "server_max_window_bits=7",
+    "server_max_window_bits=16",
+    "server_max_window_bits=0",
+    "server_max_window_bits=08",
+    "server_max_window_bits=015",
+    "server_max_window_bits=\"09\"",
+    "server_max_window_bits=1",
+    "server_max_window_bits=150",
+    "server_max_window_bits=a",
+    "server_max_window_bits=1x",
+    "client_max_window_bits=7",
+    "client_max_window_bits=16",
+    "client_max_window_bits=012",
+    "client_max_window_bits=x",
+    "SERVER_NO_CONTEXT_TAKEOVER",
+    "server_no_context_takeover; server_no_context_takeover",
+    "client_no_context_takeover; client_no_context_takeover",
+    "server_max_window_bits=10; server_max_window_bits=10",
+    "client_max_window_bits=10; client_max_window_bits=10",
+];
+
+#[test]
+fn a_server_declines_an_invalid_offer() {
+    for params in INVALID {
+        let offer = format!("permessage-deflate; {params}");
+        assert_eq!(answer(&lenient(), &[&offer]), None, "{offer}");
+    }
+    for offers in [
+        &[][..],
+        &[""],
+        &["x-other"],
+        &["Permessage-Deflate"],
+        &["x-webkit-deflate-frame"],
+        &["permessage-deflate; client_max_window_bits; client_max_window_bits=10"],
+        &["permessage-deflate; server_max_window_bits="],
+    ] {
+        assert_eq!(answer(&lenient(), offers), None, "{offers:?}");
+    }
+}
+
+#[test]
+fn a_server_imposes_its_own_settings() {
+    let limited = lenient().server_max_window_bits(bits(11)).client_max_window_bits(Some(bits(12)));
+    let silent = lenient().client_max_window_bits(None);
+    for (deflate, offer, expected) in [
+        (Deflate::default(), "", "; server_no_context_takeover; client_no_context_takeover"),
+        (
+            limited.clone(),
+            "; client_max_window_bits",
+            "; server_max_window_bits=11; client_max_window_bits=12",
+        ),
+        (
+            limited.clone(),
+            "; client_max_window_bits=9; server_max_window_bits=13",
+            "; server_max_window_bits=11; client_max_window_bits=9",
+        ),
+        (
+            limited.clone(),
+            "; server_max_window_bits=9; client_max_window_bits=14",
+            "; server_max_window_bits=9; client_max_window_bits=12",
+        ),
+        // §7.1.2.2: what was not offered must not be in the answer. Then the client's window has to be
+        // limited in another way.
+        (limited, "", "; client_no_context_takeover; server_max_window_bits=11"),
+        (silent.clone(), "; client_max_window_bits=9", ""),
+        (silent, "; client_max_window_bits", ""),
+    ] {
+        let offered = format!("permessage-deflate{offer}");
+        let expected = format!("permessage-deflate{expected}");
+        assert_eq!(answer(&deflate, &[&offered]), Some(expected), "{offered}");
+    }
+}
+
+#[test]
+fn a_client_offers_what_it_wants_and_then_less() {
+    for (deflate, expected) in [
+        (lenient(), "permessage-deflate; client_max_window_bits"),
+        (lenient().client_max_window_bits(None), "permessage-deflate"),
+        (
+            lenient().client_max_window_bits(Some(bits(9))),
+            "permessage-deflate; client_max_window_bits=9",
+        ),
+        (
+            lenient().client_no_context_takeover(true),
+            "permessage-deflate; client_no_context_takeover; client_max_window_bits",
+        ),
+        (
+            lenient().server_max_window_bits(bits(8)),
+            "permessage-deflate; server_max_window_bits=8; client_max_window_bits, \
+             permessage-deflate; client_max_window_bits",
+        ),
+        (
+            Deflate::default(),
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+             client_max_window_bits, \
+             permessage-deflate; client_no_context_takeover; client_max_window_bits",
+        ),
+    ] {
+        assert_eq!(deflate.offer(), expected);
+    }
+}
+
+/// What a client makes of these values of the response's header.
+fn accept(deflate: &Deflate, values: &[&str]) -> Result<Option<DeflateParams>, HandshakeError> {
+    deflate.accept_response(values.iter().map(|value| value.as_bytes()))
+}
+
+#[test]
+fn a_client_accepts_a_valid_answer() {
+    let limited = |server: u8, client: u8| DeflateParams {
+        server_max_window_bits: bits(server),
+        client_max_window_bits: bits(client),
+        ..takeover()
+    };
+    for (answer, expected) in [
+        ("permessage-deflate", takeover()),
+        (" , permessage-deflate ,", takeover()),
+        (
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            no_takeover(),
+        ),
+        ("permessage-deflate; server_max_window_bits=8", limited(8, 15)),
+        ("permessage-deflate; client_max_window_bits=\"9\"", limited(15, 9)),
+        ("permessage-deflate;client_max_window_bits=10;server_max_window_bits=15", limited(15, 10)),
+    ] {
+        assert_eq!(accept(&lenient(), &[answer]), Ok(Some(expected)), "{answer}");
+    }
+    for none in [&[][..], &[""], &[" , ,", ""]] {
+        assert_eq!(accept(&lenient(), none), Ok(None), "{none:?}");
+    }
+}
+
+#[test]
+fn a_client_keeps_to_what_it_has_announced() {
+    let deflate = Deflate::default().client_max_window_bits(Some(bits(10)));
+    let agreed = accept(&deflate, &["permessage-deflate"]).unwrap().unwrap();
+    assert!(agreed.client_no_context_takeover);
+    assert!(!agreed.server_no_context_takeover, "that was only a wish");
+    assert_eq!(agreed.client_max_window_bits, bits(10));
+    let agreed = accept(&deflate, &["permessage-deflate; client_max_window_bits=12"]);
+    assert_eq!(agreed.unwrap().unwrap().client_max_window_bits, bits(10));
+    let agreed = accept(&deflate, &["permessage-deflate; client_max_window_bits=9"]);
+    assert_eq!(agreed.unwrap().unwrap().client_max_window_bits, bits(9));
+}
+
+#[test]
+fn a_client_refuses_an_invalid_answer() {
+    for params in INVALID.into_iter().chain(["client_max_window_bits", "x=\"", "=", ""]) {
+        let answer = format!("permessage-deflate; {params}");
+        let refused = accept(&lenient(), &[&answer]);
+        assert_eq!(refused, Err(HandshakeError::InvalidDeflateAnswer), "{answer}");
+    }
+    let unasked = accept(
+        &lenient().client_max_window_bits(None),
+        &["permessage-deflate; client_max_window_bits=10"],
+    );
+    assert_eq!(unasked, Err(HandshakeError::InvalidDeflateAnswer));
+    for values in [
+        &["x-other"][..],
+        &["Permessage-Deflate"],
+        &["permessage-deflate, permessage-deflate"],
+        &["permessage-deflate", "permessage-deflate; server_no_context_takeover"],
+        &["permessage-deflate, x-other"],
+        &["x-other, permessage-deflate"],
+    ] {
+        let refused = accept(&lenient(), values);
+        assert_eq!(refused, Err(HandshakeError::UnexpectedExtension), "{values:?}");
+    }
+}
+
+/// Performs the handshake of a client and a server, through their bytes.
+fn handshake(client: &Config, server: &Config) -> (WebSocket, WebSocket, String) {
+    let (mut to_server, mut to_client) = (RecvBuffer::new(), RecvBuffer::new());
+    let (mut out, mut back) = (BytesMut::new(), BytesMut::new());
+    let request = ClientRequest::new("h", "/").unwrap();
+    let mut starting = ClientHandshake::start(client, &request, [7; 16], &mut out);
+    to_server.extend_from_slice(&out);
+    let offer = ServerHandshake::new(server).receive(&mut to_server).unwrap().unwrap();
+    let owned = offer.request().clone().upgrade().unwrap().into_owned();
+    let mut same = BytesMut::new();
+    owned.accept(&Accept::new(), server, &mut same);
+    let server = offer.accept(&Accept::new(), server, &mut back);
+    assert_eq!(back, same, "an owned offer is answered like a borrowed one");
+    let response = String::from_utf8(back.to_vec()).unwrap();
+    to_client.extend_from_slice(&back);
+    let Some(Answer::Accepted(accepted)) = starting.receive(&mut to_client).unwrap() else {
+        panic!("{response}")
+    };
+    let params = accepted.deflate_params();
+    // What was offered counts, whatever the configuration is by now.
+    let client = accepted.into_websocket(&quiet(), mask_keys());
+    assert_eq!(client.deflate_params(), params);
+    (client, server, response)
+}
+
+#[test]
+fn both_ends_agree_whatever_their_settings() {
+    let all = || {
+        let limits = [8, 9, 12, 15].map(bits);
+        let of_client = limits.map(Some).into_iter().chain([None]);
+        of_client.flat_map(move |client| {
+            limits.into_iter().flat_map(move |server| {
+                (0..4).map(move |flags| {
+                    Deflate::default()
+                        .server_no_context_takeover(flags & 1 != 0)
+                        .client_no_context_takeover(flags & 2 != 0)
+                        .server_max_window_bits(server)
+                        .client_max_window_bits(client)
+                })
+            })
+        })
+    };
+    for client in all() {
+        let offer = client.offer();
+        for server in all() {
+            let answer = server.accept_offer([offer.as_bytes()]).expect("a valid offer");
+            let shown = answer.to_string();
+            let agreed = client.accept_response([shown.as_bytes()]).expect(&shown).expect(&shown);
+            let expected = answer.params();
+            // A client may do more than the server asks for, and nothing else may differ.
+            let limit = client.client_max_window_bits.unwrap_or(WindowBits::MAX);
+            let expected = DeflateParams {
+                client_max_window_bits: expected.client_max_window_bits.min(limit),
+                ..expected
+            };
+            assert_eq!(agreed, expected, "{offer} -> {shown}");
+            assert!(agreed.server_max_window_bits <= server.server_max_window_bits);
+            assert!(agreed.server_max_window_bits <= client.server_max_window_bits);
+            for deflate in [&client, &server] {
+                let no_takeover = deflate.server_no_context_takeover;
+                assert!(agreed.server_no_context_takeover || !no_takeover, "{offer} -> {shown}");
+                let no_takeover = deflate.client_no_context_takeover;
+                assert!(agreed.client_no_context_takeover || !no_takeover, "{offer} -> {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_agreement_is_in_the_handshake_and_at_both_ends() {
+    let on = quiet().deflate(Some(Arc::new(Deflate::default().with_takeover())));
+    let off = quiet();
+    let (client, server, response) = handshake(&on, &on);
+    let line = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; \
+                client_max_window_bits=12\r\n";
+    assert!(response.contains(line), "{response}");
+    let agreed = client.deflate_params().expect("an agreement");
+    assert_eq!(server.deflate_params(), Some(agreed));
+    assert_eq!(
+        (agreed.server_max_window_bits, agreed.client_max_window_bits),
+        (bits(12), bits(12))
+    );
+    for (client, server) in [(&on, &off), (&off, &on), (&off, &off)] {
+        let (client, server, response) = handshake(client, server);
+        assert!(!response.contains("Extensions"), "{response}");
+        assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
+    }
+}
+
+#[test]
+fn compression_is_off_by_default() {
+    assert!(Config::default().deflate.is_none());
+    let (client, server, _) = handshake(&Config::default(), &Config::default());
+    assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
+}
+
+/// The longest line fits into the memory that is reserved for it, so the output grows once.
+#[test]
+fn the_longest_answer_grows_the_output_once() {
+    let deflate =
+        Deflate::default().server_max_window_bits(bits(10)).client_max_window_bits(Some(bits(10)));
+    let config = quiet().deflate(Some(Arc::new(deflate)));
+    let request = head([
+        "GET / HTTP/1.1",
+        "Host: h",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+    ]);
+    let mut input = RecvBuffer::new();
+    input.extend_from_slice(&request);
+    let offer = ServerHandshake::new(&config).receive(&mut input).unwrap().unwrap();
+    let mut out = BytesMut::new();
+    offer.accept(&Accept::new(), &config, &mut out);
+    assert_eq!(out.capacity(), 350);
+}
