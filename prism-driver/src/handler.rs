@@ -41,11 +41,11 @@ pub(crate) mod connection_handler;
 ///   `Box<dyn Error + Send + Sync>`.
 ///
 /// The same is true of a [`ConnectionHandler`](crate::ConnectionHandler), and of the futures of
-/// [`socket`](crate::socket), [`authorize`](crate::Server::authorize) and [pages](crate::Server::get). The functions that
-/// make these futures are called again and again, and the futures of several calls may run at the same time. So such a
-/// function can neither give away nor lend what it has captured. "Cannot move out of [...] a captured variable in an
-/// `Fn` closure" and "async closure does not implement `Fn` because it captures state" mean that it would. Clone the
-/// value for each call, and move the clone into the future:
+/// [`socket`](crate::socket), [`authorize`](crate::Server::authorize) and [pages](crate::Server::get). The functions
+/// that make these futures are called again and again, and the futures of several calls may run at the same time. So
+/// such a function can neither give away nor lend what it has captured. "Cannot move out of [...] a captured variable
+/// in an `Fn` closure" and "async closure does not implement `Fn` because it captures state" mean that it would. Clone
+/// the value for each call, and move the clone into the future:
 ///
 /// ```
 /// # use std::sync::Arc;

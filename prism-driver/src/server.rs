@@ -198,11 +198,11 @@ impl<N: Network> Server<N> {
     /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
     /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` in Prism's repository.
     ///
-    /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not block, because other
-    /// connections wait for that thread. If it panics, the answer is a 500, and if it takes longer than the rest of the
-    /// [handshake timeout](crate::Options::handshake_timeout), a 503. Until the reply is ready, the request counts [as
-    /// a handshake](ServerOptions::max_handshakes), which may be evicted. The future is dropped early if it is late, if
-    /// the connection is reset or evicted, and in a [shutdown](Self::serve_until).
+    /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not
+    /// block, because other connections wait for that thread. If it panics, the answer is a 500, and if it takes longer
+    /// than the rest of the [handshake timeout](crate::Options::handshake_timeout), a 503. Until the reply is ready,
+    /// the request counts [as a handshake](ServerOptions::max_handshakes), which may be evicted. The future is dropped
+    /// early if it is late, if the connection is reset or evicted, and in a [shutdown](Self::serve_until).
     ///
     /// A page that is the same for everyone is served without a copy if it is kept as `Bytes`; see
     /// [`Reply`](prism_core::Reply). The headers of a page determine how caches treat it; by default, only replies with

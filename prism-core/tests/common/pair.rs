@@ -54,6 +54,16 @@ impl Pair {
         while carry(client, server, size, self.cut) | carry(server, client, size, self.cut) {}
     }
 
+    /// Moves at most `size` bytes from one end to the other.
+    #[allow(dead_code, reason = "the fuzz target `duet` needs it")]
+    pub fn carry_from(&mut self, sender: Role, size: usize) {
+        let (client, server) = (&mut self.client, &mut self.server);
+        match sender {
+            Role::Client => carry(client, server, size, self.cut),
+            Role::Server => carry(server, client, size, self.cut),
+        };
+    }
+
     /// Advances the time: runs each timeout when it is due, and delivers the results.
     pub fn advance(&mut self, by: Duration) {
         let end = self.clock + by;

@@ -35,9 +35,9 @@ use crate::outbox::source::Source;
 /// On a server, a message of 16 KiB or more is written straight from your memory if nothing waits ahead of it (except
 /// with [`DropOldest`](crate::WhenSlow::DropOldest)). What the transport does not take at once has to wait. If that is
 /// still 16 KiB or more, and you passed the message by value or as `&Bytes`, the outbox keeps the message instead of a
-/// copy. (What an `Arc` or a `Box` holds counts as passed by reference.) A `Bytes` or `BytesMut` then keeps alive the whole allocation that it is part of, but only its own length
-/// counts, as [buffered](crate::Connection::buffered) and towards
-/// [`max_buffered`](crate::ServerOptions::max_buffered).
+/// copy. (What an `Arc` or a `Box` holds counts as passed by reference.) A `Bytes` or `BytesMut` then keeps alive the
+/// whole allocation that it is part of, but only its own length counts, as [buffered](crate::Connection::buffered) and
+/// towards [`max_buffered`](crate::ServerOptions::max_buffered).
 ///
 /// The owner of a [`Bytes::from_owner`] may be dropped by any thread that sends to the connection, writes for it or
 /// ends it. No lock of Prism is held then, and [`hold_wakeups`](crate::hold_wakeups) delays the drop.

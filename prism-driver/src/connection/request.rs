@@ -77,8 +77,8 @@ impl Connection {
     /// such as the user; `None` if no data of this type was attached.
     ///
     /// Without an authorization there is no data: with [`serve_stream`](crate::serve_stream),
-    /// [`serve_upgraded`](crate::serve_upgraded) and on a client, this returns `None`. Put what you know of the peer into
-    /// a field of the connection's [`ConnectionHandler`](crate::ConnectionHandler) there.
+    /// [`serve_upgraded`](crate::serve_upgraded) and on a client, this returns `None`. Put what you know of the peer
+    /// into a field of the connection's [`ConnectionHandler`](crate::ConnectionHandler) there.
     ///
     /// ```no_run
     /// # use prism_driver::{Connection, Handler, Message};

@@ -120,8 +120,9 @@ pub trait ConnectionHandler: Send + 'static {
         async {}
     }
 
-    /// Handles the calls of [`Connection::wake`]; see [Messages from elsewhere](Self#messages-from-elsewhere). Runs once for all calls since it last began, before the next message
-    /// is handled. A call has no effect once the connection is closing.
+    /// Handles the calls of [`Connection::wake`]; see [Messages from elsewhere](Self#messages-from-elsewhere). Runs
+    /// once for all calls since it last began, before the next message is handled. A call has no effect once the
+    /// connection is closing.
     fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
         let _ = connection;
         async {}

@@ -137,8 +137,8 @@ impl<N: Network> Server<N> {
     /// that has a header of the same name keeps its own, such as its `Content-Type` or its
     /// [`Cache-Control`](Reply#caching).
     ///
-    /// Other answers do not have the header: [pages](Self::get), and the answers to requests that could not be read (400,
-    /// 431), did not arrive in time (408), or were for another path (404) or with another method (405).
+    /// Other answers do not have the header: [pages](Self::get), and the answers to requests that could not be read
+    /// (400, 431), did not arrive in time (408), or were for another path (404) or with another method (405).
     ///
     /// # Errors
     /// [`InvalidHeader`] if the header is malformed, or is one that Prism sets itself.
