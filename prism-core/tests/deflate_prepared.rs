@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use prism_core::{
-    Output, PreparedMessage, Role,
-    deflate::{Codecs, Deflate, DeflateParams},
+    Output, PreparedMessage, Role, WebSocket,
+    deflate::{Codecs, Compressor, Deflate, DeflateParams},
 };
 
 use crate::common::{
@@ -133,6 +133,24 @@ fn a_message_is_compressed_once_by_any_number_of_threads() {
     server(15).ws.send_prepared(&message.clone(), &mut out).unwrap();
     assert_eq!(out.kept[0].frame().as_ptr(), out.kept[1].frame().as_ptr());
     assert_eq!(message, PreparedMessage::new(&long_text()), "its forms are no part of its value");
+}
+
+/// Tasks that share a compressor without takeover need no exclusive access to it.
+#[test]
+fn a_compressor_without_takeover_can_be_shared() {
+    let message = PreparedMessage::new(&long_text());
+    let mut codecs = Codecs::new();
+    let with = Compressor::new(eager(), takeover(), Role::Server);
+    assert!(with.compress_prepared_alone(&message, &mut codecs).is_none());
+    let without = Compressor::new(eager(), no_takeover(), Role::Server);
+    let mut out = BytesMut::new();
+    let (_, mut outbound, _) = WebSocket::server(&quiet()).split();
+    for _ in 0..2 {
+        let compressed = without.compress_prepared_alone(&message, &mut codecs);
+        outbound.send_compressed(compressed.expect("compressed"), &mut out).unwrap();
+    }
+    let mut client = Machine::client().with_deflate(&eager(), no_takeover());
+    assert_eq!(client.receive(&out), [text(&long_text()), text(&long_text())]);
 }
 
 #[test]

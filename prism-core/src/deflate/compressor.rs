@@ -129,14 +129,30 @@ impl Compressor {
         message: &'c PreparedMessage,
         codecs: &mut Codecs,
     ) -> Option<Compressed<'c>> {
-        let form = message.compressed(&self.deflate, self.bits, codecs)?;
+        let compressed = self.form_of(message, codecs)?;
         let plain = message.payload();
-        Some(Compressed {
-            opcode: form.opcode(),
-            payload: form.payload(),
-            prepared: Some(form),
-            commit: self.window.as_mut().map(|window| Commit { window, plain }),
-        })
+        let commit = self.window.as_mut().map(|window| Commit { window, plain });
+        Some(Compressed { commit, ..compressed })
+    }
+
+    /// Does the same for a compressor without [takeover](Self::takes_over), which any number of tasks
+    /// can share. Returns `None` for every message if there is takeover.
+    pub fn compress_prepared_alone<'c>(
+        &self,
+        message: &'c PreparedMessage,
+        codecs: &mut Codecs,
+    ) -> Option<Compressed<'c>> {
+        if self.takes_over() { None } else { self.form_of(message, codecs) }
+    }
+
+    fn form_of<'c>(
+        &self,
+        message: &'c PreparedMessage,
+        codecs: &mut Codecs,
+    ) -> Option<Compressed<'c>> {
+        let form = message.compressed(&self.deflate, self.bits, codecs)?;
+        let (opcode, payload) = (form.opcode(), form.payload());
+        Some(Compressed { opcode, payload, prepared: Some(form), commit: None })
     }
 }
 
