@@ -27,8 +27,8 @@
 //!
 //! A received message is decompressed when it is complete. Until then it takes the memory of the bytes
 //! that have arrived. It is decompressed into the [`RecvBuffer`](crate::RecvBuffer), and never to
-//! more than [`Config::max_message_size`](crate::Config::max_message_size) bytes. So a frame of a
-//! kilobyte cannot cost a megabyte more than an honest message may.
+//! more than [`Config::max_message_size`](crate::Config::max_message_size) bytes. So no
+//! message takes more memory than one of that size, however small it is on the wire.
 //!
 //! | RFC 7692 | what | where |
 //! |---|---|---|

@@ -174,7 +174,7 @@
 //! of the CPU's SIMD extensions at run time, for masking and for checking UTF-8. It changes nothing
 //! else.
 //!
-//! The feature `deflate` adds [`ZlibRs`](deflate::ZlibRs), which compresses messages if
+//! The feature `deflate` adds `deflate::ZlibRs`, which compresses messages if
 //! [`Config::deflate`] is set, and requires `std`. Without the feature, [`deflate`] needs an
 //! [`Engine`](deflate::Engine) of your own.
 #![no_std]

@@ -368,6 +368,9 @@ impl Compression {
         outbound: &mut Outbound,
         out: &mut impl Output,
     ) -> Result<(), SendError> {
+        if outbound.state() != State::Open {
+            return Err(SendError::Closed); // compresses nothing in vain
+        }
         match self.compressor.compress(message, &mut self.codecs) {
             Some(compressed) => outbound.send_compressed(compressed, out),
             None => outbound.send(message, out),

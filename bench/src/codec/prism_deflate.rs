@@ -61,7 +61,7 @@ fn compressing(websocket: WebSocket) -> WebSocket {
 fn messages(item: &Item) -> Vec<String> {
     let record = |nth: usize| {
         let (x, y) = (nth * 7919 % 10_007, nth * 104_729 % 65_537);
-        let is_alive = nth % 3 == 0;
+        let is_alive = nth.is_multiple_of(3);
         format!(r#"{{"id":{nth},"player":"user-{x}","x":{y}.{x},"y":{x}.{y},"alive":{is_alive}}},"#)
     };
     let message = |nth: usize| {

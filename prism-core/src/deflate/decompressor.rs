@@ -52,7 +52,7 @@ impl Decompressor {
     ) -> Result<usize, ProtocolError> {
         let history = self.window.as_ref().map_or(&[][..], Window::as_bytes);
         let engine = self.deflate.engine;
-        // A function that does not call its argument gets what a codec that does nothing would.
+        // What counts if the shared codecs are not passed on.
         let mut inflated = Err(ProtocolError::InvalidDeflate);
         let mut inflate = |codecs: &mut Codecs| {
             inflated = inflate_message(input, history, limit, codecs.inflater(engine));

@@ -7,7 +7,7 @@ use crate::deflate::params::WindowBits;
 
 /// An implementation of DEFLATE (RFC 1951), without headers and checksums.
 ///
-/// With the feature `deflate`, [`ZlibRs`](crate::deflate::ZlibRs) is one. Implement this trait to use
+/// With the feature `deflate`, `ZlibRs` is one. Implement this trait to use
 /// another, for example without the standard library.
 pub trait Engine: fmt::Debug + Send + Sync {
     /// Creates a decompressor, with a window of 32 KiB, which decompresses data with any smaller

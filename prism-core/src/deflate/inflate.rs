@@ -37,7 +37,7 @@ pub(super) fn inflate_message(
     }
     // One more byte, to see whether the limit is exceeded.
     let most = limit.saturating_add(1);
-    input.spare(most.min(payload_len.saturating_mul(4)));
+    input.spare(most.min(payload_len.saturating_mul(2)));
     inflater.begin([history, &[]]);
     let (mut read, mut written, mut final_blocks) = (0, 0, 0);
     loop {

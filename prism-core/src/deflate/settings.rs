@@ -50,7 +50,7 @@ pub struct Deflate {
     /// a client does not mention the parameter, which some servers and proxies do not understand,
     /// and a server does not answer it.
     pub client_max_window_bits: Option<WindowBits>,
-    /// The implementation of DEFLATE. Default: [`ZlibRs`](crate::deflate::ZlibRs), with the feature
+    /// The implementation of DEFLATE. Default: `ZlibRs`, with the feature
     /// `deflate`. Without that feature there is no default.
     pub engine: &'static dyn Engine,
 }

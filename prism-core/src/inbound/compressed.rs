@@ -21,7 +21,7 @@ impl Inbound {
     }
 
     /// Decompresses with the codecs that other connections use too, instead of its own, which take
-    /// 48 KB.
+    /// 48 KB. Does nothing without an agreement on compression.
     #[must_use]
     pub fn share_codecs(mut self, codecs: SharedCodecs) -> Self {
         if let Some(decompressor) = &mut self.decompressor {
