@@ -86,6 +86,8 @@ impl Handler for Chat {
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         if let Message::Text(text) = message {
+            // The page sends `NAME: TEXT`, but here the name is known.
+            let text = text.split_once(": ").map_or(text, |(_, text)| text);
             self.say(format!("{}: {text}", name(connection)));
         }
     }

@@ -74,9 +74,7 @@ pub use prism_core::{
 #[cfg(feature = "async-io")]
 pub use runtime::async_io::{AsyncIo, AsyncIoStream};
 pub use runtime::close_write::CloseWrite;
-#[doc(hidden)]
 pub use runtime::contain::contain;
-#[doc(hidden)] // for prism-rooms
 pub use runtime::notice::Deferring;
 pub use runtime::wakeups::{HeldWakeups, hold_wakeups};
 pub use runtime::{AdaptStream, Network, Runtime, Transport};

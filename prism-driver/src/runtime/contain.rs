@@ -12,6 +12,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Runs application code and returns its output, or `None` if it panics. The panic does not propagate; the panic hook
 /// has reported it. With `panic = "abort"` this has no effect.
+#[doc(hidden)] // for prism-rooms
 pub fn contain<T>(act: impl FnOnce() -> T) -> Option<T> {
     let payload = match catch_unwind(AssertUnwindSafe(act)) {
         Ok(output) => return Some(output),

@@ -56,6 +56,7 @@ pin_project! {
     /// A wrapper for a future of `event-listener` or `async-channel`, which polls and drops it in such a way that no
     /// waker runs while those crates hold a lock.
     #[derive(Debug)]
+    #[doc(hidden)] // for prism-rooms
     #[must_use]
     pub struct Deferring<F> {
         #[pin]
