@@ -46,7 +46,7 @@ impl<N: Network> Acceptor<N> {
                     shared.websockets.stats.accepted();
                     let shared_by_task = shared.clone();
                     let pending =
-                        PendingHandshake { stream, slot, permit, shared: shared_by_task, client };
+                        PendingHandshake::new(stream, slot, permit, shared_by_task, client);
                     shared.network().spawn(pending.run());
                 }
                 Err(error) if concerns_one_connection(&error) => {}

@@ -43,6 +43,7 @@ pub(crate) struct PendingHandshake<N: Network> {
     pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
     pub(crate) client: ClientAddr,
+    _padding: [u64; 4],
 }
 
 /// The first event while an answer is sent under a handshake's permit.
@@ -53,6 +54,18 @@ enum First {
 }
 
 impl<N: Network> PendingHandshake<N> {
+    pub(crate) const fn new(
+        stream: N::Stream,
+        slot: Slot<N>,
+        permit: Permit,
+        shared: Arc<ServerShared<N>>,
+        client: ClientAddr,
+    ) -> Self {
+        // Tokio aligns tasks to 128 bytes. When this one is freed, glibc places the parts of a connection around it.
+        // Without the padding, the task is one step smaller, and each idle connection takes 32 bytes more (measured).
+        Self { stream, slot, permit, shared, client, _padding: [0; 4] }
+    }
+
     /// Does the handshake and sends the answer. If the request becomes a connection, its session runs in a task of its
     /// own.
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + Send {
