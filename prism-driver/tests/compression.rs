@@ -95,7 +95,8 @@ fn a_plain_message_is_never_compressed() {
         };
         send(connection.try_send(Plain(&*long)));
         send(connection.try_send(Plain(long.clone())));
-        send(connection.try_send(&Plain(&long)));
+        let by_reference = Plain(&long);
+        send(connection.try_send(&by_reference));
         send(connection.try_send(Plain(PreparedMessage::new(&long))));
         send(connection.try_send(PreparedMessage::new(&long).plain()));
         send(connection.try_send(Plain(&long).prepare()));

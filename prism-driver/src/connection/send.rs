@@ -14,7 +14,7 @@ use crate::{
     connection::{batch, outgoing::Outgoing, shared::Shared},
     error::TrySendError,
     outbox::{
-        send::{AfterSend, Sent, WhenFull},
+        send::{AfterSend, WhenFull},
         source::Source,
     },
     runtime::{notice::Listening, wakeups},
@@ -26,12 +26,19 @@ pub(crate) fn send(
     message: &mut Source<'_>,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    let remaining = match connection.outbox.send(message, when_full)? {
-        Sent::Appended(remaining) => remaining,
-        Sent::Uncompressed { droppable } => compress(connection, message, droppable, when_full)?,
-    };
-    finish(connection, remaining);
+    finish(connection, append(connection, message, when_full)?);
     Ok(())
+}
+
+/// Puts a message into the outbox.
+fn append(
+    connection: &Shared,
+    message: &mut Source<'_>,
+    when_full: WhenFull,
+) -> Result<AfterSend, TrySendError> {
+    connection.outbox.send(message, when_full, |message, droppable| {
+        compress(connection, message, droppable, when_full)
+    })
 }
 
 /// Compresses a message, and sends it. Apart, so that it costs other connections nothing.
@@ -128,8 +135,9 @@ impl Waiting<'_> {
                 self.listening = None;
                 self.waited = true;
             }
-            match send(self.connection, message, WhenFull::Wait) {
-                Ok(()) => {
+            match append(self.connection, message, WhenFull::Wait) {
+                Ok(remaining) => {
+                    finish(self.connection, remaining);
                     self.pass_on();
                     return Poll::Ready(Ok(()));
                 }

@@ -23,17 +23,6 @@ pub(crate) enum WhenFull {
     Fail,
 }
 
-/// What became of a message for which there is room.
-pub(crate) enum Sent {
-    /// It is in the outbox.
-    Appended(AfterSend),
-    /// It is not, because it has to be compressed first. Nothing has changed.
-    Uncompressed {
-        /// Whether the connection drops messages that have been accepted.
-        droppable: bool,
-    },
-}
-
 /// The work left for a sender that has appended bytes: it has to make sure that they leave.
 #[must_use]
 pub(crate) enum AfterSend {
@@ -50,22 +39,30 @@ impl Outbox {
     /// Sends now, or follows the connection's policy if there is no room. If the sender is to wait, this returns
     /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
     ///
-    /// If the connection compresses its messages, this only makes room. Then the sender compresses the message, and
-    /// calls [`send_compressed`](Self::send_compressed) or [`send_as_it_is`](Self::send_as_it_is).
+    /// If the connection compresses its messages, this only makes room, and returns the result of `compress`, which
+    /// calls [`send_compressed`](Self::send_compressed) or [`send_as_it_is`](Self::send_as_it_is). The argument says
+    /// whether the connection drops messages that have been accepted.
     pub(crate) fn send(
         &self,
         message: &mut Source<'_>,
         when_full: WhenFull,
-    ) -> Result<Sent, TrySendError> {
-        let Some(mut state) = self.with_room(when_full)? else {
-            return Ok(Sent::Appended(AfterSend::Nothing));
-        };
+        compress: impl FnOnce(&mut Source<'_>, bool) -> Result<AfterSend, TrySendError>,
+    ) -> Result<AfterSend, TrySendError> {
+        // Not by `with_room`: this is where each message pays for every instruction.
+        let mut state = self.lock();
+        if state.is_full(self.high_water_mark as usize) {
+            let Some(roomy) = self.make_room(state, when_full)? else {
+                return Ok(AfterSend::Nothing);
+            };
+            state = roomy;
+        }
         if state.compresses && state.is_open() {
             let droppable = state.when_slow == WhenSlow::DropOldest;
-            return Ok(Sent::Uncompressed { droppable });
+            drop(state);
+            return compress(message, droppable);
         }
         state.send(message).map_err(TrySendError::Refused)?;
-        Ok(Sent::Appended(after_send(&mut state)))
+        Ok(after_send(&mut state))
     }
 
     /// Sends a message as [`send`](Self::send) does, without compressing it.

@@ -64,7 +64,7 @@ pub fn json(nth: usize) -> String {
     let mut json = String::from("[");
     for row in 0..16 {
         let id = (nth + 1) * 7919 * (row + 3) % 100_003;
-        write!(json, r#"{{"id":{id},"name":"user {}","online":{}}},"#, id % 97, id % 3 == 0)
+        write!(json, r#"{{"id":{id},"name":"user {}","online":{}}},"#, id % 97, id > 50_000)
             .unwrap();
     }
     json.replace_range(json.len() - 1.., "]");
