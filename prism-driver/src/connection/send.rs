@@ -41,8 +41,8 @@ fn append(
     })
 }
 
-/// Compresses a message, and sends it. Apart, so that it costs other connections nothing.
-#[inline(never)]
+/// Compresses a message, and sends it. Cold, so that it costs other connections nothing.
+#[cold]
 fn compress(
     connection: &Shared,
     message: &mut Source<'_>,

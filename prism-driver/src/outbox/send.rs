@@ -48,15 +48,11 @@ impl Outbox {
         when_full: WhenFull,
         compress: impl FnOnce(&mut Source<'_>, bool) -> Result<AfterSend, TrySendError>,
     ) -> Result<AfterSend, TrySendError> {
-        // Not by `with_room`: this is where each message pays for every instruction.
-        let mut state = self.lock();
-        if state.is_full(self.high_water_mark as usize) {
-            let Some(roomy) = self.make_room(state, when_full)? else {
-                return Ok(AfterSend::Nothing);
-            };
-            state = roomy;
-        }
-        if state.compresses && state.is_open() {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        if state.compresses {
+            if !state.is_open() {
+                return Err(TrySendError::Refused(SendError::Closed));
+            }
             let droppable = state.when_slow == WhenSlow::DropOldest;
             drop(state);
             return compress(message, droppable);
