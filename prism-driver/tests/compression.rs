@@ -95,8 +95,7 @@ fn a_plain_message_is_never_compressed() {
         };
         send(connection.try_send(Plain(&*long)));
         send(connection.try_send(Plain(long.clone())));
-        let by_reference = Plain(&long);
-        send(connection.try_send(&by_reference));
+        send(connection.try_send(Box::new(Plain(&long))));
         send(connection.try_send(Plain(PreparedMessage::new(&long))));
         send(connection.try_send(PreparedMessage::new(&long).plain()));
         send(connection.try_send(Plain(&long).prepare()));
