@@ -100,7 +100,8 @@ fn a_dropped_message_never_breaks_the_window_of_the_peer() {
                 }
                 _ => {}
             }
-            let message = json(nth);
+            // Long enough that a compressed form is shared, and kept as a frame of its own.
+            let message = json(nth) + &json(nth + 1000) + &json(nth + 2000);
             let _ = match random.u8(..4) {
                 0 => connection.try_send(PreparedMessage::new(&message)),
                 1 => connection.try_send(Plain(&message)),
