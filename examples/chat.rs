@@ -9,7 +9,7 @@
 use std::{collections::HashMap, io, sync::Mutex};
 
 use crate::prism::{
-    Connection, ConnectionId, Disconnect, Handler, Message, Options, Reply, Server,
+    Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Reply, Server,
 };
 
 /// While this many bytes are unsent, a client misses lines. This is a quarter of the default: clients share the
@@ -57,7 +57,7 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".into());
     let server = Server::bind(address)
         .await?
-        .options(Options::default().high_water_mark(MAX_UNSENT))
+        .options(Options::default().high_water_mark(MAX_UNSENT).compression(Deflate::default()))
         .get("/", |_| Reply::html(include_str!("chat.html")))
         .websocket("/ws", Chat::default());
     println!("listening on http://{}", server.local_addr()?);

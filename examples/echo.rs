@@ -3,9 +3,11 @@
 //! ```text
 //! echo [ADDR] [--threads N] [--max-message BYTES] [--broadcast]
 //!      [--ping-interval SECONDS] [--pong-timeout SECONDS]
+//!      [--deflate | --deflate-takeover]
 //! ```
 //!
-//! With `--broadcast` every message goes to every connection instead.
+//! With `--broadcast` every message goes to every connection instead. With `--deflate` messages of any length are
+//! compressed, and with `--deflate-takeover` each may refer to earlier ones.
 
 use std::{
     collections::HashMap,
@@ -18,7 +20,9 @@ use std::{
 
 use echo_handler::Echo;
 
-use crate::prism::{Connection, ConnectionId, Disconnect, Handler, Message, Options, Server};
+use crate::prism::{
+    Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Server,
+};
 
 mod echo_handler;
 
@@ -83,7 +87,12 @@ impl Arguments {
                 Ok(words.next().ok_or_else(|| format!("{word} needs a number"))?.parse()?)
             };
             let options = &mut arguments.options.protocol;
+            let deflate = Deflate::default();
             match word.as_str() {
+                "--deflate" => options.deflate = Some(Arc::new(deflate.threshold(0))),
+                "--deflate-takeover" => {
+                    options.deflate = Some(Arc::new(deflate.with_takeover().threshold(0)));
+                }
                 "--broadcast" => arguments.broadcast = true,
                 "--threads" => arguments.threads = usize::try_from(number()?)?.max(1),
                 "--max-message" => options.max_message_size = number()?.try_into()?,

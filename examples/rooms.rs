@@ -36,8 +36,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::prism::{
-    Authorized, Connection, Handler, Message, Options, Rate, Reply, Runtime, Server, WhenSlow,
-    shared,
+    Authorized, Connection, Deflate, Handler, Message, Options, Rate, Reply, Runtime, Server,
+    WhenSlow, shared,
 };
 
 /// How many rooms one connection may be in.
@@ -328,6 +328,7 @@ pub(crate) async fn serve(
         .max_message_size(MAX_LINE_LEN)
         .message_rate(Some(RATE))
         .high_water_mark(MAX_UNSENT)
+        .compression(Deflate::default()) // lists of names become much shorter
         // No `send` waits. A handler that waits holds the 64 KiB buffer that contains its message, and a client could
         // cause that merely by sending requests without reading the answers.
         .when_slow(WhenSlow::DropNewest);

@@ -64,6 +64,9 @@ pub struct RecvBuffer {
 /// No limit on the number of fragments.
 const UNLIMITED: u32 = u32::MAX;
 
+/// How many decompressed bytes count as a fragment in [`RecvBuffer::hold_after`].
+const INFLATED_PER_FRAGMENT: usize = 512;
+
 impl RecvBuffer {
     /// Creates an empty buffer, without allocating.
     #[must_use]
@@ -175,7 +178,8 @@ impl RecvBuffer {
     }
 
     /// Makes `receive` pause once it has taken `fragments` fragments of messages, so that a caller
-    /// can serve other connections in between. (64 KiB can hold ten thousand tiny fragments.)
+    /// can serve other connections in between. (64 KiB can hold ten thousand tiny fragments.) Each 512
+    /// bytes of a decompressed message count as a fragment, too.
     ///
     /// A paused `receive` returns `None`, although the buffer may hold more. It continues once this
     /// method is called again. There is no limit until the first call.
@@ -211,6 +215,13 @@ impl RecvBuffer {
     pub(crate) const fn count_fragment(&mut self) {
         if self.fragments_left != UNLIMITED {
             self.fragments_left -= 1;
+        }
+    }
+
+    /// Counts decompressed bytes.
+    pub(crate) fn count_inflated(&mut self, bytes: usize) {
+        if self.fragments_left != UNLIMITED {
+            self.hold_earlier(u32::try_from(bytes / INFLATED_PER_FRAGMENT).unwrap_or(u32::MAX));
         }
     }
 

@@ -33,7 +33,8 @@ struct Prepared {
     opcode: OpCode,
     header: usize,
     frame: Bytes,
-    forms: OnceBox<CompressedForms>,
+    /// `None` if it is never compressed.
+    forms: Option<OnceBox<CompressedForms>>,
 }
 
 /// The message as it is compressed for a window of each size, from [`WindowBits::MIN`] to
@@ -51,6 +52,20 @@ impl PreparedMessage {
         Self::encode(Header::whole(OpCode::of(message), None, payload.len()), payload)
     }
 
+    /// Returns the same message, which is never compressed. It shares the bytes. This is for what is
+    /// compressed already, and for [secrets](crate::deflate#security).
+    ///
+    /// ```
+    /// # use prism_core::PreparedMessage;
+    /// let secret = PreparedMessage::new("the password").plain();
+    /// assert_eq!(secret, PreparedMessage::new("the password"));
+    /// ```
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let Prepared { opcode, header, ref frame, .. } = *self.0;
+        Self(Arc::new(Prepared { opcode, header, frame: frame.clone(), forms: None }))
+    }
+
     fn encode(header: Header, payload: &[u8]) -> Self {
         let mut frame = BytesMut::with_capacity(Header::MAX_LEN + payload.len());
         header.encode(&mut frame);
@@ -60,7 +75,7 @@ impl PreparedMessage {
             opcode: header.opcode,
             header: header_len,
             frame: frame.freeze(),
-            forms: OnceBox::new(),
+            forms: Some(OnceBox::new()),
         }))
     }
 
@@ -87,7 +102,7 @@ impl PreparedMessage {
         }
         // What fits into the window has the same form for any larger window.
         let bits = if plain.len() <= bits.size() { WindowBits::MAX } else { bits };
-        let forms = self.0.forms.get_or_init(Box::default);
+        let forms = self.0.forms.as_ref()?.get_or_init(Box::default);
         let form = &forms[usize::from(bits.get() - WindowBits::MIN.get())];
         let compress = || Box::new(self.compressed_form(deflate, bits, codecs));
         form.get_or_init(compress).as_ref()

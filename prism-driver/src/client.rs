@@ -205,7 +205,9 @@ impl<R: Runtime> Client<R> {
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);
         let websocket = accepted.into_websocket(&self.options.connection.config(), keys);
-        Established { websocket, queue: None, info: Arc::new(info), headers }
+        Established::new(websocket, None, headers, |compression| {
+            Arc::new(info.with_compression(compression))
+        })
     }
 }
 

@@ -18,10 +18,12 @@ use crate::{
     },
     error::TrySendError,
     options::when_slow::WhenSlow,
-    outbox::{Outbox, budget::Budget, state::Cut},
+    outbox::{Outbox, budget::Budget, send::WhenFull, state::Cut},
 };
 
 pub(crate) mod batch;
+pub(crate) mod codecs;
+pub(crate) mod compression;
 pub(crate) mod id;
 pub(crate) mod outgoing;
 pub(crate) mod owned;
@@ -149,7 +151,7 @@ impl Connection {
     /// # Errors
     /// [`TrySendError::Full`] if the outbox is full, or [`TrySendError::Refused`] if the connection is closing or over.
     pub fn try_send(&self, mut message: impl Outgoing) -> Result<(), TrySendError> {
-        send::try_send(&self.shared, &mut message.lend())
+        send::send(&self.shared, &mut message.lend(), WhenFull::Fail)
     }
 
     /// Waits until everything now in the outbox has been written to the transport. Later messages do not prolong this.
@@ -253,7 +255,8 @@ impl Connection {
         self.outbox().cut(Cut::Abort);
     }
 
-    /// Returns how many bytes are waiting to be sent.
+    /// Returns how many bytes are waiting to be sent. [Compressed](crate::Options::compression) messages count as they
+    /// are sent.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.outbox().buffered()

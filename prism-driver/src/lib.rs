@@ -57,8 +57,10 @@ pub use client::Client;
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
+#[doc(hidden)] // for prism-rooms
+pub use connection::compression::CompressedForm;
 pub use connection::id::{ConnectionId, origin};
-pub use connection::outgoing::Outgoing;
+pub use connection::outgoing::{Outgoing, Plain};
 pub use connection::send::Sending;
 pub use error::connect::{ConnectError, Refusal};
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};
@@ -66,6 +68,7 @@ pub use handler::{Handler, connection_handler::ConnectionHandler};
 pub use options::{
     Options, client::ClientOptions, rate::Rate, server::ServerOptions, when_slow::WhenSlow,
 };
+pub use prism_core::deflate::{Deflate, DeflateParams, WindowBits};
 pub use prism_core::{
     CloseCode, Config, HandshakeError, IntoReply, InvalidHeader, InvalidPath, InvalidRequest,
     Latency, Message, OwnedMessage, PreparedMessage, ProtocolError, Reply, SendError,

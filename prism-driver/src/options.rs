@@ -1,9 +1,9 @@
 //! [`Options`]: the limits of a connection, on either side. [`ServerOptions`](crate::ServerOptions) and
 //! [`ClientOptions`](crate::ClientOptions) contain them, and add their own.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use prism_core::Config;
+use prism_core::{Config, deflate::Deflate};
 
 use crate::{
     options::{rate::Rate, when_slow::WhenSlow},
@@ -212,6 +212,31 @@ impl Options {
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.protocol.close_timeout = timeout;
+        self
+    }
+
+    /// Compresses messages of 512 bytes and more, if the peer agrees (permessage-deflate, RFC 7692). Sets
+    /// [`Config::deflate`]. Default: off, because compression takes time, and because the length of a compressed message
+    /// tells something about its content. [The guide to compression](crate::docs::compression) shows when it pays.
+    ///
+    /// A server accepts the offers of clients, and a client makes an offer. [`Deflate`] lists the settings, with the
+    /// reasons for their defaults:
+    ///
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// use prism_driver::{Deflate, Options};
+    ///
+    /// let fast = Options::default().compression(Deflate::default());
+    /// let small = Options::default().compression(Deflate::default().level(2).with_takeover());
+    /// # }
+    /// ```
+    ///
+    /// [`Connection::compression`](crate::Connection::compression) returns what was agreed, and a
+    /// [`Plain`](crate::Plain) message is never compressed.
+    #[doc(alias("deflate", "permessage-deflate"))]
+    #[must_use]
+    pub fn compression(mut self, deflate: Deflate) -> Self {
+        self.protocol.deflate = Some(Arc::new(deflate));
         self
     }
 }

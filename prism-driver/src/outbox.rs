@@ -11,20 +11,18 @@
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
-    task::{Poll, Waker},
+    task::Poll,
 };
 
-use prism_core::{CloseCode, CloseFrame, Headers, Latency, Outbound, OwnedHeaders, SendError};
+use prism_core::{CloseCode, CloseFrame, Headers, Latency, Outbound, OwnedHeaders};
 
 use crate::{
-    error::TrySendError,
     options::{Options, when_slow::WhenSlow},
     outbox::{
         locked::Locked,
         queue::SendQueue,
         signals::Signals,
-        source::Source,
-        state::{End, OutboxState, Written, noop_waker},
+        state::{End, OutboxState, Written},
         sync::{AtomicBool, Mutex},
         waiters::{Room, Waiters},
     },
@@ -42,6 +40,7 @@ pub(crate) mod queue;
 #[cfg(all(test, prism_loom))]
 mod races;
 pub(crate) mod repeats;
+pub(crate) mod send;
 pub(crate) mod signals;
 pub(crate) mod source;
 pub(crate) mod state;
@@ -61,36 +60,21 @@ pub(crate) struct Outbox {
     high_water_mark: u32,
 }
 
-/// Whether a sender waits or fails if there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    Wait,
-    Fail,
-}
-
-/// The work left for a sender that has appended bytes: it has to make sure that they leave.
-#[must_use]
-pub(crate) enum AfterSend {
-    Nothing,
-    /// The owner sleeps.
-    WakeOwner(Waker),
-    /// The owner sleeps, and may go on sleeping: the sending session writes.
-    AddToBatch,
-    /// The owner waits for the transport, and its server holds too much for such connections.
-    EnforceBudget,
-}
-
 impl Outbox {
-    /// Creates an outbox. `queue` has the bytes to send before any message, that is, the handshake.
+    /// Creates an outbox. `queue` has the bytes to send before any message, that is, the handshake. `compresses` says
+    /// that the connection has a [compression](crate::connection::compression).
     pub(crate) fn new(
         io: Box<dyn Transport>,
         outbound: Outbound,
         queue: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
+        compresses: bool,
         options: &Options,
     ) -> Self {
+        let when_slow = options.when_slow;
+        let state = OutboxState::new(io, outbound, queue, headers, when_slow, compresses);
         Self {
-            state: Mutex::new(OutboxState::new(io, outbound, queue, headers, options.when_slow)),
+            state: Mutex::new(state),
             signals: Signals::default(),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
@@ -98,35 +82,6 @@ impl Outbox {
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
         }
-    }
-
-    /// Sends now, or follows the connection's policy if there is no room. If the sender is to wait, this returns
-    /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
-    pub(crate) fn send(
-        &self,
-        message: &mut Source<'_>,
-        when_full: WhenFull,
-    ) -> Result<AfterSend, TrySendError> {
-        let mut state = self.lock();
-        if state.is_full(self.high_water_mark as usize) {
-            let Some(roomy) = self.make_room(state, when_full)? else {
-                return Ok(AfterSend::Nothing);
-            };
-            state = roomy;
-        }
-        state.send(message).map_err(TrySendError::Refused)?;
-        Ok(after_send(&mut state))
-    }
-
-    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<AfterSend, TrySendError> {
-        let mut state = self.lock();
-        if state.is_full(self.high_water_mark as usize) {
-            return Err(TrySendError::Full);
-        }
-        let written = state.encode(|outbound, out| outbound.ping(payload, out));
-        written.map_err(TrySendError::Refused)?;
-        state.add_ping(payload);
-        Ok(after_send(&mut state))
     }
 
     /// Returns the latency that the keepalive has measured.
@@ -255,54 +210,6 @@ impl Outbox {
         }
     }
 
-    /// Applies the connection's policy to a message for which there is no room. Returns `None` if the message is to be
-    /// missed silently.
-    #[cold]
-    fn make_room<'w>(
-        &self,
-        mut state: Locked<'w>,
-        when_full: WhenFull,
-    ) -> Result<Option<Locked<'w>>, TrySendError> {
-        let mark = self.high_water_mark as usize;
-        let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
-        batch_number::count_delivery();
-        if when_slow == WhenSlow::Wait && waits {
-            return Err(TrySendError::Full);
-        }
-        // The bytes may have waited only for the end of a turn. (If the transport is to wake the owner, it must not be
-        // polled with another waker.)
-        if !state.blocked {
-            let written = state.write_for_owner(&noop_waker());
-            if written == Poll::Ready(Written::Failed) {
-                wake_all(state);
-                return Err(TrySendError::Refused(SendError::Closed));
-            }
-            if !state.is_full(mark) {
-                return Ok(Some(state));
-            }
-        }
-        if when_slow == WhenSlow::DropOldest {
-            while state.is_full(mark) && state.drop_oldest() {}
-            if !state.is_full(mark) {
-                return Ok(Some(state));
-            }
-        }
-        state.cold().missed += 1;
-        match when_slow {
-            WhenSlow::Close => {
-                drop(state);
-                self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
-                if waits {
-                    Err(TrySendError::Refused(SendError::Closed))
-                } else {
-                    Err(TrySendError::Full)
-                }
-            }
-            WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(None),
-            _ => Err(TrySendError::Full),
-        }
-    }
-
     /// Wakes tasks because bytes have left, or never will.
     fn notify_progress(&self, state: Locked<'_>) {
         let Some(waiters) = state.waiters() else { return };
@@ -324,27 +231,6 @@ impl Outbox {
     /// be used.
     fn lock(&self) -> Locked<'_> {
         Locked::new(self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Returns the work left for a sender that has appended bytes.
-fn after_send(state: &mut OutboxState) -> AfterSend {
-    // An owner that is awake writes, and enforces the budget.
-    if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
-        return AfterSend::Nothing;
-    }
-    batch_number::count_delivery();
-    if state.blocked {
-        let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
-        return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
-    }
-    match batch_number::current() {
-        None => state.owner.take().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
-        Some(number) if state.batch == number => AfterSend::Nothing,
-        Some(number) => {
-            state.batch = number;
-            AfterSend::AddToBatch
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use futures_util::future::Either;
 use prism_core::{Accept, Request, WebSocket};
 
@@ -91,7 +92,7 @@ pub async fn serve_stream<R: Runtime>(
 /// the 101. Returns how the connection ended.
 ///
 /// [`Connection::path`](crate::Connection::path) returns the given `path` exactly as it is: it is neither checked nor
-/// normalized. The connection has no query, parameters, headers, subprotocol or address.
+/// normalized. The connection has no query, parameters, headers, subprotocol or address, and does not compress messages.
 ///
 /// Nor has it [data](crate::Connection::data). What the other library knows of the peer, such as its user, belongs in a
 /// field of the [`ConnectionHandler`].
@@ -107,7 +108,7 @@ pub async fn serve_upgraded<R: Runtime>(
 ) -> Disconnect {
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
-    let opened = Established { websocket, queue: None, info, headers: None };
+    let opened = Established::new(websocket, None, None, |_| info);
     let session = Session::new(opened, io, None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }
@@ -144,7 +145,10 @@ fn upgrade(request: &Request<'_>, options: &Options) -> Result<Upgrade<()>, Plai
     let offer = request.upgrade().map_err(|error| PlainReply::refusal(request, error))?;
     let info = RequestInfo::new(request.path(), request.query(), Params::new(), None);
     let (headers, config) = (request.headers().into_owned(), options.config());
-    Ok(Upgrade::new((), Arc::new(info), headers, |out| offer.accept(&Accept::new(), &config, out)))
+    let accept = |out: &mut BytesMut| offer.accept(&Accept::new(), &config, out);
+    Ok(Upgrade::new((), headers, accept, |compression| {
+        Arc::new(info.with_compression(compression))
+    }))
 }
 
 /// Not an `async fn`, which would hold the session twice.

@@ -31,10 +31,15 @@
 
 use std::{future::poll_fn, net::SocketAddr, pin::pin, sync::Arc};
 
-use prism_core::{CloseCode, CloseFrame, Event, Inbound, OwnedHeaders, ProtocolError, WebSocket};
+use prism_core::{
+    CloseCode, CloseFrame, Event, Inbound, Outbound, OwnedHeaders, ProtocolError, WebSocket,
+};
 
 use crate::{
-    connection::{Connection, batch::InBatches, owned::Owned, request_info::RequestInfo},
+    connection::{
+        Connection, batch::InBatches, codecs, compression::Compression, owned::Owned,
+        request_info::RequestInfo,
+    },
     error::{Disconnect, Failure},
     handler::connection_handler::ConnectionHandler,
     options::Options,
@@ -49,7 +54,6 @@ use crate::{
     },
 };
 
-mod codecs;
 pub(crate) mod deadline;
 pub(crate) mod driver;
 pub(crate) mod moment;
@@ -61,11 +65,30 @@ pub(crate) mod write_progress;
 
 /// The result of a handshake, apart from the bytes that came after its head.
 pub(crate) struct Established {
-    pub(crate) websocket: WebSocket,
+    inbound: Inbound,
+    outbound: Outbound,
     /// The bytes to send before any message: a server's answer.
-    pub(crate) queue: Option<Box<SendQueue>>,
-    pub(crate) info: Arc<RequestInfo>,
-    pub(crate) headers: Option<OwnedHeaders>,
+    queue: Option<Box<SendQueue>>,
+    info: Arc<RequestInfo>,
+    headers: Option<OwnedHeaders>,
+}
+
+impl Established {
+    /// Creates the result of a handshake. `info` receives what was agreed on for compression.
+    pub(crate) fn new(
+        websocket: WebSocket,
+        queue: Option<Box<SendQueue>>,
+        headers: Option<OwnedHeaders>,
+        info: impl FnOnce(Option<Compression>) -> Arc<RequestInfo>,
+    ) -> Self {
+        let params = websocket.deflate_params();
+        let (inbound, outbound, compressor) = websocket.split();
+        let compression = params
+            .zip(compressor)
+            .map(|(params, compressor)| Compression::new(params, outbound.role(), compressor));
+        let inbound = inbound.share_codecs(codecs::OF_THREAD);
+        Self { inbound, outbound, queue, info: info(compression), headers }
+    }
 }
 
 /// A connection whose handshake is done. The answer to the handshake may still be in the outbox.
@@ -85,12 +108,11 @@ impl Session {
         options: &Options,
     ) -> Self {
         read_buffer.shrink(); // `on_connect` may take its time
-        let Established { websocket, queue, info, headers } = established;
-        // Nothing is compressed so far, which is valid whatever was agreed.
-        let (inbound, outbound, _) = websocket.split();
-        let outbox = Outbox::new(Box::new(io), outbound, queue, headers, options);
+        let Established { inbound, outbound, queue, info, headers } = established;
+        let compresses = info.compression().is_some();
+        let outbox = Outbox::new(Box::new(io), outbound, queue, headers, compresses, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
-        Self { connection, inbound: inbound.share_codecs(codecs::OF_THREAD), read_buffer }
+        Self { connection, inbound, read_buffer }
     }
 
     /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.

@@ -18,6 +18,8 @@ mod client_tasks;
 mod closing_deadlines;
 mod closing_handlers;
 mod common;
+mod compression;
+mod compression_slow;
 mod connection_handlers;
 mod contract_closing;
 mod contract_order;

@@ -1,8 +1,8 @@
 //! The limits have the defaults that `SECURITY.md` documents.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use prism_driver::{ClientOptions, Config, Options, Rate, ServerOptions, WhenSlow};
+use prism_driver::{ClientOptions, Config, Deflate, Options, Rate, ServerOptions, WhenSlow};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -75,7 +75,8 @@ fn each_setter_sets_its_own_limit() {
         .write_timeout(s(11))
         .min_write_rate(12)
         .message_rate(Some(Rate { per_second: 13, burst: 14 }))
-        .when_slow(WhenSlow::Close);
+        .when_slow(WhenSlow::Close)
+        .compression(Deflate::default().level(3));
     let mut fields = Options::default();
     fields.protocol.max_headers = 1;
     fields.protocol.max_message_size = 2;
@@ -91,6 +92,7 @@ fn each_setter_sets_its_own_limit() {
     fields.min_write_rate = 12;
     fields.message_rate = Some(Rate { per_second: 13, burst: 14 });
     fields.when_slow = WhenSlow::Close;
+    fields.protocol.deflate = Some(Arc::new(Deflate::default().level(3)));
     assert_eq!(format!("{set:?}"), format!("{fields:?}"));
     assert_eq!(set.max_headers(15).protocol.max_headers, 15);
 }

@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use prism_driver::{Connection, ConnectionId};
+use prism_driver::{CompressedForm, Connection, ConnectionId};
 
 use crate::{shards::Shards, sync::Lock};
 
@@ -29,6 +29,11 @@ pub(crate) trait Member: Clone + Send + Sync + 'static {
     /// Runs the hook once, when the member ends, or at once if it has ended already. The hook runs under no
     /// locks other than the caller's.
     fn on_end(&self, hook: impl FnOnce() + Send + 'static);
+
+    /// Returns the compressed form in which the member needs its messages; `None` if that is not compressed.
+    fn compressed_form(&self) -> Option<&CompressedForm> {
+        None
+    }
 }
 
 impl Member for Connection {
@@ -40,6 +45,10 @@ impl Member for Connection {
 
     fn on_end(&self, hook: impl FnOnce() + Send + 'static) {
         self.on_end(hook);
+    }
+
+    fn compressed_form(&self) -> Option<&CompressedForm> {
+        self.compressed_form()
     }
 }
 

@@ -7,6 +7,7 @@ use prism_driver::{Connection, ConnectionId};
 use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
 
 mod broadcast;
+mod forms;
 mod membership;
 mod stamp;
 

@@ -214,6 +214,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../prism-driver/docs/behind-a-proxy.md")]
 #[doc = include_str!("../../prism-driver/docs/close-codes.md")]
+#[doc = include_str!("../../prism-driver/docs/compression.md")]
 #[doc = include_str!("../../prism-driver/docs/deploying.md")]
 #[doc = include_str!("../../prism-driver/docs/graceful-shutdown.md")]
 #[doc = include_str!("../../prism-driver/docs/keepalive-and-timeouts.md")]

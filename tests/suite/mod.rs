@@ -14,6 +14,7 @@ mod cancel;
 mod client;
 mod client_tasks;
 mod closing;
+mod compression;
 mod connection_handlers;
 mod contract;
 mod contract_slow;

@@ -64,8 +64,15 @@ impl Compressor {
     /// Gives up context takeover, which no peer can demand: no message will refer to an earlier one.
     /// This is for a sender that may drop messages after they have been appended to the output.
     #[must_use]
-    pub fn without_takeover(self) -> Self {
-        Self { window: None, ..self }
+    pub fn without_takeover(mut self) -> Self {
+        self.end_takeover();
+        self
+    }
+
+    /// Gives up context takeover from now on, as [`without_takeover`](Self::without_takeover) does.
+    /// Messages that were compressed before may refer to earlier ones, so none of them may be dropped.
+    pub fn end_takeover(&mut self) {
+        self.window = None;
     }
 
     /// Returns whether messages refer to earlier ones, so that this value is necessary to compress
@@ -74,6 +81,12 @@ impl Compressor {
     #[must_use]
     pub const fn takes_over(&self) -> bool {
         self.window.is_some()
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub const fn deflate(&self) -> &Arc<Deflate> {
+        &self.deflate
     }
 
     /// Returns the window of the messages.
@@ -180,6 +193,13 @@ impl<'c> Compressed<'c> {
     #[must_use]
     pub const fn payload(&self) -> &'c [u8] {
         self.payload
+    }
+
+    /// Returns whether later messages may refer to this one, so that it must not be dropped once it is in
+    /// the output.
+    #[must_use]
+    pub const fn takes_over(&self) -> bool {
+        self.commit.is_some()
     }
 
     pub(crate) const fn opcode(&self) -> OpCode {

@@ -19,8 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Decompressor {
     deflate: Arc<Deflate>,
-    /// With context takeover only.
-    window: Option<Window>,
+    /// With context takeover only. Boxed, so that other connections do not hold its memory.
+    window: Option<Box<Window>>,
     codecs: CodecsInUse,
 }
 
@@ -35,7 +35,7 @@ enum CodecsInUse {
 impl Decompressor {
     pub(crate) fn new(deflate: Arc<Deflate>, params: DeflateParams, sender: Role) -> Self {
         let (bits, takes_over) = params.of_sender(sender);
-        let window = takes_over.then(|| Window::new(bits));
+        let window = takes_over.then(|| Box::new(Window::new(bits)));
         Self { deflate, window, codecs: CodecsInUse::Own(None) }
     }
 
@@ -50,7 +50,7 @@ impl Decompressor {
         input: &mut RecvBuffer,
         limit: usize,
     ) -> Result<usize, ProtocolError> {
-        let history = self.window.as_ref().map_or(&[][..], Window::as_bytes);
+        let history = self.window.as_ref().map_or(&[][..], |window| window.as_bytes());
         let engine = self.deflate.engine;
         // What counts if the shared codecs are not passed on.
         let mut inflated = Err(ProtocolError::InvalidDeflate);

@@ -41,6 +41,8 @@ impl Inbound {
         // Without a decompressor, no header with RSV1 is accepted.
         let decompressor = self.decompressor.as_mut().ok_or(ProtocolError::ReservedBits)?;
         let len = decompressor.inflate(input, self.max_message_size)?;
+        // A few bytes can become a message of the largest size.
+        input.count_inflated(len);
         kind.message(input.lend_spare(len))
     }
 }

@@ -17,6 +17,7 @@ use crate::outbox::source::Source;
 /// | [`Bytes`], [`BytesMut`] | binary |
 /// | [`Message`], [`OwnedMessage`] | text or binary, as the message says |
 /// | [`PreparedMessage`] | text or binary, as it was prepared |
+/// | [`Plain`] of any of these | as the message in it, but never compressed |
 /// | `&M`, `Arc<M>` and `Box<M>` of any of these, such as `&String` or `&&str`; also `Arc<str>`, `Box<[u8]>` and the like | as the `M` |
 ///
 /// Pass what you have:
@@ -44,7 +45,7 @@ use crate::outbox::source::Source;
 ///
 /// Other messages are copied once. Connections that are sent the same long message in a row
 /// [share](crate::Connection::try_send) a copy. A client masks its messages, so it copies all of them, and you lose
-/// nothing by passing references.
+/// nothing by passing references. The same is true of messages that are [compressed](crate::Options::compression).
 #[doc(alias("IntoMessage", "TextMessage", "send_text", "send_binary"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
@@ -68,9 +69,45 @@ pub trait Outgoing: Lend + Send + Sync + Unpin + Sized {
     #[must_use]
     fn prepare(mut self) -> PreparedMessage {
         match self.lend() {
-            Source::Payload(payload) => PreparedMessage::new(payload.as_message()),
+            Source::Payload(payload) => {
+                let prepared = PreparedMessage::new(payload.as_message());
+                if payload.is_plain() { prepared.plain() } else { prepared }
+            }
             Source::Prepared(message) => message.clone(),
+            Source::PlainPrepared(message) => message.clone().plain(),
         }
+    }
+}
+
+/// A message that is not compressed, even if its connection has [compression](crate::Options::compression). It can be
+/// sent wherever a message can.
+///
+/// Use this for secrets, because the length of a compressed message tells something about its content (see [the guide to
+/// compression](crate::docs::compression)). And use it for what is compressed already, such as an image: Prism would
+/// notice that compression gains nothing, but only after trying.
+///
+/// ```no_run
+/// # use prism_driver::{Connection, Plain, SendError};
+/// async fn log_in(connection: &Connection, token: &str) -> Result<(), SendError> {
+///     connection.send(Plain(token)).await
+/// }
+/// ```
+///
+/// A message in it counts as passed by reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Plain<M>(pub M);
+
+impl<M: Outgoing> Outgoing for Plain<M> {}
+
+impl<M: Lend> Lend for Plain<M> {
+    fn lend(&mut self) -> Source<'_> {
+        self.0.lend().plain()
+    }
+}
+
+impl<M: LendShared> LendShared for Plain<M> {
+    fn lend_shared(&self) -> Source<'_> {
+        self.0.lend_shared().plain()
     }
 }
 

@@ -2,9 +2,15 @@
 
 use std::{any::Any, borrow::Cow};
 
-use prism_core::Headers;
+use prism_core::{Headers, deflate::DeflateParams};
 
-use crate::{connection::Connection, server::request::query_param};
+use crate::{
+    connection::{
+        Connection,
+        compression::{CompressedForm, Compression},
+    },
+    server::request::query_param,
+};
 
 /// The opening request.
 impl Connection {
@@ -46,6 +52,21 @@ impl Connection {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.shared().request.subprotocol()
+    }
+
+    /// Returns what client and server agreed on for compression (RFC 7692 §7.1); `None` if messages are not compressed.
+    ///
+    /// Compression has to be [turned on](crate::Options::compression) at both ends.
+    #[must_use]
+    pub fn compression(&self) -> Option<DeflateParams> {
+        self.shared().request.compression().map(Compression::params)
+    }
+
+    /// Returns the form in which the connection needs the messages that are sent to many connections.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn compressed_form(&self) -> Option<&CompressedForm> {
+        self.shared().request.compression().map(Compression::form)
     }
 
     /// Returns a header of the opening request or, on a client, of the response to it. Its name is not case-sensitive.

@@ -13,17 +13,46 @@ use prism_core::SendError;
 use crate::{
     connection::{batch, outgoing::Outgoing, shared::Shared},
     error::TrySendError,
-    outbox::{AfterSend, WhenFull, source::Source},
+    outbox::{
+        send::{AfterSend, WhenFull},
+        source::Source,
+    },
     runtime::{notice::Listening, wakeups},
 };
 
 /// Sends a message, or follows the connection's policy if there is no room.
-pub(crate) fn try_send(
+pub(crate) fn send(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,
+    when_full: WhenFull,
 ) -> Result<(), TrySendError> {
-    finish(connection, connection.outbox.send(message, WhenFull::Fail)?);
+    finish(connection, append(connection, message, when_full)?);
     Ok(())
+}
+
+/// Puts a message into the outbox.
+fn append(
+    connection: &Shared,
+    message: &mut Source<'_>,
+    when_full: WhenFull,
+) -> Result<AfterSend, TrySendError> {
+    connection.outbox.send(message, when_full, |message, droppable| {
+        compress(connection, message, droppable, when_full)
+    })
+}
+
+/// Compresses a message, and sends it. Cold, so that it costs other connections nothing.
+#[cold]
+fn compress(
+    connection: &Shared,
+    message: &mut Source<'_>,
+    droppable: bool,
+    when_full: WhenFull,
+) -> Result<AfterSend, TrySendError> {
+    match connection.request.compression() {
+        Some(compression) => compression.send(&connection.outbox, message, droppable, when_full),
+        None => connection.outbox.send_as_it_is(message, when_full),
+    }
 }
 
 /// Makes sure that the contents of the connection's outbox are sent.
@@ -106,7 +135,7 @@ impl Waiting<'_> {
                 self.listening = None;
                 self.waited = true;
             }
-            match self.connection.outbox.send(message, WhenFull::Wait) {
+            match append(self.connection, message, WhenFull::Wait) {
                 Ok(remaining) => {
                     finish(self.connection, remaining);
                     self.pass_on();

@@ -251,6 +251,30 @@ impl Output for SendQueue {
     }
 }
 
+/// An [`Output`] that copies each message into a [`SendQueue`], however long. What is copied cannot be
+/// [dropped](SendQueue::drop_oldest).
+pub(crate) struct Undroppable<'a>(pub(crate) &'a mut SendQueue);
+
+impl Output for Undroppable<'_> {
+    fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.0.own
+    }
+
+    fn reserve(&mut self, bytes: usize) {
+        self.0.reserve(bytes);
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    fn append(&mut self, message: &PreparedMessage) {
+        let frame = message.frame();
+        self.reserve(frame.len());
+        self.0.own.extend_from_slice(frame);
+    }
+}
+
 /// An [`Output`] that appends each message to a [`SendQueue`] as a frame, however short. Only frames can be
 /// [dropped](SendQueue::drop_oldest).
 pub(crate) struct Droppable<'a>(pub(crate) &'a mut SendQueue);

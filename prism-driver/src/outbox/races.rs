@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod budget;
+mod takeover;
 
 /// The length of a frame with one letter.
 const FRAME: usize = 3;
@@ -138,7 +139,7 @@ fn connection(sink: &Sink, high_water_mark: usize) -> Connection {
     let mut options = Options::default();
     options.high_water_mark = high_water_mark;
     let (_, outbound, _) = WebSocket::server(&Config::default()).split();
-    let outbox = Outbox::new(Box::new(sink.clone()), outbound, None, None, &options);
+    let outbox = Outbox::new(Box::new(sink.clone()), outbound, None, None, false, &options);
     Connection::new(None, RequestInfo::plain("/"), outbox)
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Source<'m> {
     Payload(Payload<'m>),
     /// A message that is encoded already, and shared as it is.
     Prepared(&'m PreparedMessage),
+    /// The same, for a message that is not to be compressed.
+    PlainPrepared(&'m PreparedMessage),
 }
 
 /// A message that has to be encoded. Only a [large](LARGE) one can be taken from its sender.
@@ -31,6 +33,11 @@ pub(crate) enum Payload<'m> {
     Vec(&'m mut Vec<u8>),
     /// Binary data that can be taken.
     BytesMut(&'m mut BytesMut),
+    /// Borrowed text that is not to be compressed.
+    // With a `Message` in its place, every source would be larger.
+    PlainText(&'m str),
+    /// Borrowed binary data that is not to be compressed.
+    PlainBinary(&'m [u8]),
 }
 
 macro_rules! takeable {
@@ -56,9 +63,48 @@ impl<'m> Source<'m> {
     pub(crate) fn borrowed(message: impl Into<Message<'m>>) -> Self {
         Self::Payload(Payload::Message(message.into()))
     }
+
+    /// Returns the source of the same message, which is not to be compressed.
+    pub(crate) fn plain(self) -> Self {
+        match self {
+            Self::Payload(payload) => Self::Payload(match payload.into_message() {
+                Message::Text(text) => Payload::PlainText(text),
+                Message::Binary(bytes) => Payload::PlainBinary(bytes),
+            }),
+            Self::Prepared(message) | Self::PlainPrepared(message) => Self::PlainPrepared(message),
+        }
+    }
+
+    /// Returns whether the message is not to be compressed.
+    pub(crate) const fn is_plain(&self) -> bool {
+        match self {
+            Self::Payload(payload) => payload.is_plain(),
+            Self::Prepared(_) => false,
+            Self::PlainPrepared(_) => true,
+        }
+    }
+}
+
+impl<'m> Payload<'m> {
+    fn into_message(self) -> Message<'m> {
+        match self {
+            Self::Message(message) => message,
+            Self::Bytes(bytes) => Message::Binary(bytes),
+            Self::String(text) => Message::Text(text),
+            Self::Vec(bytes) => Message::Binary(bytes),
+            Self::BytesMut(bytes) => Message::Binary(bytes),
+            Self::PlainText(text) => Message::Text(text),
+            Self::PlainBinary(bytes) => Message::Binary(bytes),
+        }
+    }
 }
 
 impl Payload<'_> {
+    /// Returns whether the message is not to be compressed.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::PlainText(_) | Self::PlainBinary(_))
+    }
+
     /// Borrows the message.
     pub(crate) fn as_message(&self) -> Message<'_> {
         match self {
@@ -67,6 +113,8 @@ impl Payload<'_> {
             Self::String(text) => Message::Text(text),
             Self::Vec(bytes) => Message::Binary(bytes),
             Self::BytesMut(bytes) => Message::Binary(bytes),
+            Self::PlainText(text) => Message::Text(text),
+            Self::PlainBinary(bytes) => Message::Binary(bytes),
         }
     }
 
@@ -76,7 +124,7 @@ impl Payload<'_> {
     /// without moving the bytes.)
     pub(super) fn take(&mut self) -> Option<FrameBytes> {
         Some(match self {
-            Self::Message(_) => return None,
+            Self::Message(_) | Self::PlainText(_) | Self::PlainBinary(_) => return None,
             Self::Bytes(bytes) => FrameBytes::shared(bytes.clone()),
             Self::String(text) => {
                 let bytes = mem::take(*text).into_bytes();
@@ -87,5 +135,18 @@ impl Payload<'_> {
             }
             Self::BytesMut(bytes) => FrameBytes::new(OpCode::Binary, mem::take(*bytes).freeze()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prism_core::Message;
+
+    use super::Source;
+
+    /// Every send writes one.
+    #[test]
+    fn a_source_is_as_small_as_a_message() {
+        assert_eq!(size_of::<Source<'_>>(), size_of::<Message<'_>>());
     }
 }

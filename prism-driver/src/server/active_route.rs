@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use prism_core::Config;
+
 use crate::{
-    connection::request_info::RequestInfo,
-    runtime::Runtime,
+    connection::request_info::RouteInfo,
+    runtime::{Runtime, contain::contain},
     server::{
-        endpoint::Endpoint, plain_reply::PlainReply, route_context::RouteContext,
+        endpoint::Endpoint, plain_reply::PlainReply, request::Request, route_context::RouteContext,
         upgrade_policy::UpgradePolicy,
     },
 };
@@ -15,13 +17,24 @@ use crate::{
 pub(crate) struct ActiveRoute<R: Runtime> {
     pub(crate) endpoint: Box<dyn Endpoint<R>>,
     pub(crate) policy: UpgradePolicy,
-    /// What a connection keeps of its request if that has no query, parameters, subprotocol or data. All such
-    /// connections share it.
-    pub(crate) info: Arc<RequestInfo>,
+    /// What connections keep of their requests.
+    pub(crate) info: RouteInfo,
     pub(crate) context: Arc<RouteContext<R>>,
 }
 
 impl<R: Runtime> ActiveRoute<R> {
+    /// Returns the limits of the protocol for a connection. `request` is called only if the answer depends on it.
+    pub(crate) fn config(&self, request: impl FnOnce() -> Request) -> Config {
+        let mut config = self.context.options.config();
+        if config.deflate.is_some()
+            && let Some(compress_for) = &self.policy.compress_for
+            && contain(|| compress_for(&request())) != Some(true)
+        {
+            config.deflate = None;
+        }
+        config
+    }
+
     /// Adds the route's headers to a refusal.
     pub(crate) fn refuse(&self, refusal: PlainReply) -> PlainReply {
         match &self.policy.headers {

@@ -1,5 +1,7 @@
 //! The settings of a [`Server`], which apply to the routes that do not set their own.
 
+use std::sync::Arc;
+
 use prism_core::{InvalidHeader, Reply};
 
 use crate::{
@@ -130,6 +132,28 @@ impl<N: Network> Server<N> {
         A: IntoAuthorized,
     {
         self.policy.set_authorize(authorize);
+        self
+    }
+
+    /// Sets a function that decides for each request whether the connection may be compressed, where
+    /// [`Options::compression`](crate::Options::compression) is set. Without such a function, all connections are whose
+    /// clients ask for it.
+    ///
+    /// This is for clients that are known to compress badly, which their `User-Agent` tells, or for requests that
+    /// carry secrets. If the function panics, the connection is not compressed.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Network, Server};
+    /// # fn example(server: Server<impl Network>) {
+    /// let server = server.compress_for(|request| request.query_param("compress").as_deref() != Some("no"));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn compress_for(
+        mut self,
+        compress_for: impl Fn(&Request) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.policy.compress_for = Some(Arc::new(compress_for));
         self
     }
 

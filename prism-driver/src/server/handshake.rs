@@ -7,7 +7,7 @@ use prism_core::{Output, OwnedHeaders, RecvBuffer, Request, ServerHandshake, Web
 
 use crate::{
     buffer_pool,
-    connection::request_info::RequestInfo,
+    connection::{compression::Compression, request_info::RequestInfo},
     options::Options,
     runtime::{Runtime, Transport, timeout::within},
     server::{plain_reply::PlainReply, stats::NotUpgraded},
@@ -22,17 +22,17 @@ pub(crate) struct Upgrade<E> {
 }
 
 impl<E> Upgrade<E> {
-    /// Accepts an offer. `accept` appends the 101 to the given output.
+    /// Accepts an offer. `accept` appends the 101 to the given output, and `info` receives what was agreed on for
+    /// compression.
     pub(crate) fn new(
         route: E,
-        info: Arc<RequestInfo>,
         headers: OwnedHeaders,
         accept: impl FnOnce(&mut BytesMut) -> WebSocket,
+        info: impl FnOnce(Option<Compression>) -> Arc<RequestInfo>,
     ) -> Self {
         let mut queue = buffer_pool::take_send();
         let websocket = accept(queue.buffer());
-        let established =
-            Established { websocket, queue: Some(queue), info, headers: Some(headers) };
+        let established = Established::new(websocket, Some(queue), Some(headers), info);
         Self { route, established }
     }
 }

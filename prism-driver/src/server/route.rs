@@ -198,6 +198,17 @@ impl<R: Runtime> Route<R> {
         self
     }
 
+    /// Sets a function that decides for each request whether the connection may be compressed; see
+    /// [`Server::compress_for`](crate::Server::compress_for).
+    #[must_use]
+    pub fn compress_for(
+        mut self,
+        compress_for: impl Fn(&Request) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.policy.compress_for = Some(Arc::new(compress_for));
+        self
+    }
+
     /// Adds a header to the route's answers to upgrade requests, that is, to the 101 and to refusals, and to a 426; see
     /// [`Server::header`](crate::Server::header). A route with a header of its own has none of the server's.
     ///

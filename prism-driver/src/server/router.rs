@@ -7,16 +7,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use bytes::BytesMut;
 use prism_core::{Accept, Reply, Request};
 
 use crate::{
-    connection::request_info::RequestInfo,
+    connection::request_info::RouteInfo,
     runtime::Runtime,
     server::{
         active_route::ActiveRoute,
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
+        request,
         route::Route,
         route_context::RouteContext,
         stats::NotUpgraded,
@@ -92,7 +94,7 @@ impl<R: Runtime> Routes<R> {
             Arc::new(ActiveRoute {
                 endpoint: route.endpoint,
                 policy: route.policy.or(policy),
-                info: RequestInfo::plain(&path),
+                info: RouteInfo::new(&path),
                 context: Arc::new(RouteContext { websockets: websockets.clone(), options }),
             })
         };
@@ -161,17 +163,21 @@ fn upgrade<R: Runtime>(
             Undecided::authorization(authorize, offer, params, route.clone(), peer_addr);
         return Ok(Decision::Undecided(Box::new(undecided)));
     }
-    let config = &route.context.options.config();
+    let config = &route.config(|| {
+        let head = Arc::new(request.clone().into_owned());
+        request::Request::new(head, params.clone(), peer_addr)
+    });
     let accept = match &route.policy.headers {
         Some(headers) => headers.accept(),
         None => &Accept::new(),
     };
-    let info =
-        route.info.for_request(request.path(), request.query(), params, offer.subprotocol(), None);
-    let headers = request.headers().into_owned();
-    let upgrade =
-        Upgrade::new(route.clone(), info, headers, |out| offer.accept(accept, config, out));
-    Ok(Decision::Upgrade(upgrade))
+    let (headers, subprotocol) = (request.headers().into_owned(), offer.subprotocol());
+    let accept = |out: &mut BytesMut| offer.accept(accept, config, out);
+    let info = |compression| {
+        let (path, query) = (request.path(), request.query());
+        route.info.for_request(path, query, params, subprotocol, None, compression)
+    };
+    Ok(Decision::Upgrade(Upgrade::new(route.clone(), headers, accept, info)))
 }
 
 fn serve_page<R: Runtime>(

@@ -4,7 +4,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use prism_core::{OwnedOffer, OwnedRequest, Reply};
+use bytes::BytesMut;
+use prism_core::{Config, OwnedOffer, OwnedRequest, Reply};
 
 use crate::{
     runtime::{
@@ -93,11 +94,12 @@ impl<R: Runtime> Undecided<R> {
                 })
             }
             Question::Authorization { authorize, offer, params, route } => {
+                let config = route.config(|| request.clone());
                 let authorized = Contained::call(|| authorize(request)).await;
                 let refuse =
                     |reply, reason| route.refuse(PlainReply::decided(reply, false, reason));
                 match authorized {
-                    Some(Ok(authorized)) => Ok(accept(offer, params, route, authorized)),
+                    Some(Ok(authorized)) => Ok(accept(offer, params, route, &config, authorized)),
                     Some(Err(reply)) => Err(refuse(reply, NotUpgraded::Unauthorized)),
                     None => Err(refuse(internal_error(), NotUpgraded::Failed)),
                 }
@@ -115,6 +117,7 @@ fn accept<R: Runtime>(
     mut offer: OwnedOffer,
     params: Params,
     route: Arc<ActiveRoute<R>>,
+    config: &Config,
     authorized: Authorized,
 ) -> Upgrade<Arc<ActiveRoute<R>>> {
     let Authorized { data, subprotocol, headers } = authorized;
@@ -126,11 +129,14 @@ fn accept<R: Runtime>(
     let mut all = route.policy.headers.clone().unwrap_or_default();
     all.extend(&headers);
     let request = offer.request().clone();
-    let info =
-        route.info.for_request(request.path(), request.query(), params, offer.subprotocol(), data);
-    let config = route.context.options.config();
     let headers = request.owned_headers().clone();
-    Upgrade::new(route, info, headers, |out| offer.accept(all.accept(), &config, out))
+    let subprotocol = offer.subprotocol().map(Box::<str>::from);
+    let accept = |out: &mut BytesMut| offer.accept(all.accept(), config, out);
+    let info = |compression| {
+        let (path, query) = (request.path(), request.query());
+        route.info.for_request(path, query, params, subprotocol.as_deref(), data, compression)
+    };
+    Upgrade::new(route.clone(), headers, accept, info)
 }
 
 fn internal_error() -> Reply {

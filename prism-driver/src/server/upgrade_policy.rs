@@ -20,6 +20,9 @@ use crate::{
 pub(crate) type Authorize =
     Arc<dyn Fn(Request) -> BoxFuture<Result<Authorized, Reply>> + Send + Sync>;
 
+/// Returns whether to compress the messages of the connection that a request opens.
+pub(crate) type CompressFor = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+
 /// The rules by which requests become connections and subprotocols are selected. A rule that a route does not set is
 /// the server's. A server without rules accepts every request, without a subprotocol.
 #[derive(Clone, Default)]
@@ -28,6 +31,7 @@ pub(crate) struct UpgradePolicy {
     pub(crate) origins: Option<Origins>,
     pub(crate) authorize: Option<Authorize>,
     pub(crate) headers: Option<ResponseHeaders>,
+    pub(crate) compress_for: Option<CompressFor>,
 }
 
 /// The supported subprotocols.
@@ -48,6 +52,7 @@ impl UpgradePolicy {
             origins: self.origins.or(server.origins),
             authorize: self.authorize.or(server.authorize),
             headers: self.headers.or(server.headers),
+            compress_for: self.compress_for.or(server.compress_for),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
         send::{self, Sending, WaitOrder},
     },
     error::{Disconnect, Failure, TrySendError},
-    outbox::WhenFull,
+    outbox::send::WhenFull,
     runtime::{
         notice::{DeferredWaker, Deferring},
         wakeups::hold_wakeups,
@@ -122,11 +122,8 @@ impl Sink<OwnedMessage> for SendHalf {
         self.flushing = None;
         let before = self.sending.take();
         if before.is_none() {
-            match self.connection().outbox().send(&mut message.lend(), WhenFull::Wait) {
-                Ok(remaining) => {
-                    send::finish(self.connection().shared(), remaining);
-                    return Ok(());
-                }
+            match send::send(self.connection().shared(), &mut message.lend(), WhenFull::Wait) {
+                Ok(()) => return Ok(()),
                 Err(TrySendError::Refused(error)) => return Err(error),
                 Err(TrySendError::Full) => {}
             }

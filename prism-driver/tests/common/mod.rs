@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the scenarios use it as a library")]
 
 pub mod cancellation;
+pub mod compressed;
 pub mod flood;
 pub mod gatekeeper;
 pub mod handlers;

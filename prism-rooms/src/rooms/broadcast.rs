@@ -83,6 +83,10 @@ impl<'a> Recipients<'a> {
     /// or with the policy [`Close`](prism_driver::WhenSlow::Close), the recipient is also closed. With the policy
     /// [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
     ///
+    /// For members whose messages are [compressed](prism_driver::Options::compression), the message is compressed once,
+    /// before any room is locked. (If they have agreed on different windows, a long message is compressed once for each
+    /// window.)
+    ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.
     pub fn send(&self, message: impl Outgoing) -> Delivery {
@@ -90,6 +94,7 @@ impl<'a> Recipients<'a> {
     }
 
     fn deliver(&self, message: &PreparedMessage) -> Delivery {
+        self.membership.forms().prepare(message);
         let (mut delivered, mut dropped) = (0, 0);
         // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
         // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the

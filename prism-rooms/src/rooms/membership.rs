@@ -12,7 +12,7 @@
 //! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!
 //! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
-//! Then rooms, in the order of their names, or the list of everyone.
+//! Then rooms, in the order of their names, or the list of everyone, or the forms.
 
 use std::{
     collections::HashSet,
@@ -21,7 +21,7 @@ use std::{
 
 use indexmap::IndexMap;
 
-use super::stamp::Stamp;
+use super::{forms::Forms, stamp::Stamp};
 use crate::{
     directory::{Directory, Vacancy},
     error::JoinError,
@@ -37,6 +37,8 @@ pub(crate) struct Membership<M: Member> {
     everyone: Lock<Members<M>>,
     /// Held while a message is delivered.
     broadcast_lock: BroadcastLock,
+    /// What the members of `everyone` need.
+    forms: Forms,
     max_rooms_per_member: usize,
     /// Called when a member has left rooms. A new hook replaces the list, so that it can be called from a copy
     /// while nothing is locked.
@@ -72,6 +74,7 @@ impl<M: Member> Membership<M> {
             rooms: Directory::new(shards),
             everyone: Lock::new(Members::<M>::default()),
             broadcast_lock: BroadcastLock::new(),
+            forms: Forms::new(),
             max_rooms_per_member,
             leave_hooks: Lock::new(Arc::default()),
         })
@@ -145,6 +148,11 @@ impl<M: Member> Membership<M> {
         self.records.update_existing(id, |rooms| rooms.contains(room)).unwrap_or(false)
     }
 
+    /// Returns the compressed forms in which the members need their messages.
+    pub(crate) const fn forms(&self) -> &Forms {
+        &self.forms
+    }
+
     pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
         &self.rooms
     }
@@ -203,6 +211,9 @@ impl<M: Member> Membership<M> {
     ) -> Option<R> {
         let on_active = || {
             self.everyone.lock().insert(member.id(), member.clone());
+            if let Some(form) = member.compressed_form() {
+                self.forms.add(form);
+            }
         };
         self.records.update(member, &self.this, on_active, update)
     }
@@ -242,7 +253,11 @@ impl<M: Member> RecordOwner<M> for Membership<M> {
         let mut removed = Vec::new();
         let ended = self.records.end(id, |rooms| {
             removed = self.remove_from_all(id, rooms);
-            removed.extend(self.everyone.lock().swap_remove(&id));
+            let member = self.everyone.lock().swap_remove(&id);
+            if let Some(form) = member.as_ref().and_then(Member::compressed_form) {
+                self.forms.remove(form);
+            }
+            removed.extend(member);
         });
         if let Some((member, rooms)) = ended
             && !rooms.is_empty()

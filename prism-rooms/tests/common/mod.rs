@@ -54,19 +54,31 @@ pub(crate) async fn silent_client() -> (Connection, DuplexStream) {
 
 /// Serves one connection. Returns where the server's end will arrive, the client's end, and the server's task.
 fn serve() -> (mpsc::UnboundedReceiver<Connection>, DuplexStream, AbortHandle) {
+    serve_with(Options::default())
+}
+
+fn serve_with(
+    options: Options,
+) -> (mpsc::UnboundedReceiver<Connection>, DuplexStream, AbortHandle) {
     let (sender, connections) = mpsc::unbounded_channel();
     let (ours, peer) = tokio::io::duplex(1024);
     let served = tokio::spawn(async move {
-        let _ = serve_stream(ours, &Options::default(), HandOver(sender)).await; // the test ends it
+        let _ = serve_stream(ours, &options, HandOver(sender)).await; // the test ends it
     });
     (connections, peer, served.abort_handle())
 }
 
 impl TestClient {
     pub(crate) async fn new() -> Self {
-        let (mut connections, peer, task) = serve();
+        Self::with_options(Options::default()).await
+    }
+
+    /// Connects with the same options at both ends.
+    pub(crate) async fn with_options(options: Options) -> Self {
+        let (mut connections, peer, task) = serve_with(options.clone());
         let client = Client::new("ws://localhost/").expect("a valid URL");
-        let socket = client.connect_stream(peer).await.expect("the server accepts");
+        let socket =
+            client.options(options).connect_stream(peer).await.expect("the server accepts");
         let connection = connections.recv().await.expect("a connection");
         Self { connection, socket, task }
     }

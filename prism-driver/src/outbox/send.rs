@@ -1,0 +1,176 @@
+//! Sending: how a message enters an outbox, and what happens if there is no room.
+
+use std::task::{Poll, Waker};
+
+use prism_core::{CloseCode, SendError, deflate::Compressed};
+
+use crate::{
+    error::TrySendError,
+    options::when_slow::WhenSlow,
+    outbox::{
+        Outbox, batch_number,
+        locked::Locked,
+        source::Source,
+        state::{OutboxState, Written, noop_waker},
+        wake_all,
+    },
+};
+
+/// Whether a sender waits or fails if there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Wait,
+    Fail,
+}
+
+/// The work left for a sender that has appended bytes: it has to make sure that they leave.
+#[must_use]
+pub(crate) enum AfterSend {
+    Nothing,
+    /// The owner sleeps.
+    WakeOwner(Waker),
+    /// The owner sleeps, and may go on sleeping: the sending session writes.
+    AddToBatch,
+    /// The owner waits for the transport, and its server holds too much for such connections.
+    EnforceBudget,
+}
+
+impl Outbox {
+    /// Sends now, or follows the connection's policy if there is no room. If the sender is to wait, this returns
+    /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
+    ///
+    /// If the connection compresses its messages, this only makes room, and returns the result of `compress`, which
+    /// calls [`send_compressed`](Self::send_compressed) or [`send_as_it_is`](Self::send_as_it_is). The argument says
+    /// whether the connection drops messages that have been accepted.
+    pub(crate) fn send(
+        &self,
+        message: &mut Source<'_>,
+        when_full: WhenFull,
+        compress: impl FnOnce(&mut Source<'_>, bool) -> Result<AfterSend, TrySendError>,
+    ) -> Result<AfterSend, TrySendError> {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        if state.compresses {
+            if !state.is_open() {
+                return Err(TrySendError::Refused(SendError::Closed));
+            }
+            let droppable = state.when_slow == WhenSlow::DropOldest;
+            drop(state);
+            return compress(message, droppable);
+        }
+        state.send(message).map_err(TrySendError::Refused)?;
+        Ok(after_send(&mut state))
+    }
+
+    /// Sends a message as [`send`](Self::send) does, without compressing it.
+    pub(crate) fn send_as_it_is(
+        &self,
+        message: &mut Source<'_>,
+        when_full: WhenFull,
+    ) -> Result<AfterSend, TrySendError> {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        state.send(message).map_err(TrySendError::Refused)?;
+        Ok(after_send(&mut state))
+    }
+
+    /// Sends a compressed message, otherwise as [`send`](Self::send) does.
+    pub(crate) fn send_compressed(
+        &self,
+        message: Compressed<'_>,
+        when_full: WhenFull,
+    ) -> Result<AfterSend, TrySendError> {
+        let Some(mut state) = self.with_room(when_full)? else { return Ok(AfterSend::Nothing) };
+        state.send_compressed(message).map_err(TrySendError::Refused)?;
+        Ok(after_send(&mut state))
+    }
+
+    /// Locks the state when there is room for a message, or follows the connection's policy if there is none. Returns
+    /// `None` if the message is to be missed silently.
+    #[inline]
+    fn with_room(&self, when_full: WhenFull) -> Result<Option<Locked<'_>>, TrySendError> {
+        let state = self.lock();
+        if state.is_full(self.high_water_mark as usize) {
+            return self.make_room(state, when_full);
+        }
+        Ok(Some(state))
+    }
+
+    pub(crate) fn try_ping(&self, payload: &[u8]) -> Result<AfterSend, TrySendError> {
+        let mut state = self.lock();
+        if state.is_full(self.high_water_mark as usize) {
+            return Err(TrySendError::Full);
+        }
+        let written = state.encode(|outbound, out| outbound.ping(payload, out));
+        written.map_err(TrySendError::Refused)?;
+        state.add_ping(payload);
+        Ok(after_send(&mut state))
+    }
+
+    /// Applies the connection's policy to a message for which there is no room. Returns `None` if the message is to be
+    /// missed silently.
+    #[cold]
+    fn make_room<'w>(
+        &self,
+        mut state: Locked<'w>,
+        when_full: WhenFull,
+    ) -> Result<Option<Locked<'w>>, TrySendError> {
+        let mark = self.high_water_mark as usize;
+        let (when_slow, waits) = (state.when_slow, when_full == WhenFull::Wait);
+        batch_number::count_delivery();
+        if when_slow == WhenSlow::Wait && waits {
+            return Err(TrySendError::Full);
+        }
+        // The bytes may have waited only for the end of a turn. (If the transport is to wake the owner, it must not be
+        // polled with another waker.)
+        if !state.blocked {
+            let written = state.write_for_owner(&noop_waker());
+            if written == Poll::Ready(Written::Failed) {
+                wake_all(state);
+                return Err(TrySendError::Refused(SendError::Closed));
+            }
+            if !state.is_full(mark) {
+                return Ok(Some(state));
+            }
+        }
+        if when_slow == WhenSlow::DropOldest {
+            while state.is_full(mark) && state.drop_oldest() {}
+            if !state.is_full(mark) {
+                return Ok(Some(state));
+            }
+        }
+        state.cold().missed += 1;
+        match when_slow {
+            WhenSlow::Close => {
+                drop(state);
+                self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+                if waits {
+                    Err(TrySendError::Refused(SendError::Closed))
+                } else {
+                    Err(TrySendError::Full)
+                }
+            }
+            WhenSlow::DropNewest | WhenSlow::DropOldest if waits => Ok(None),
+            _ => Err(TrySendError::Full),
+        }
+    }
+}
+
+/// Returns the work left for a sender that has appended bytes.
+fn after_send(state: &mut OutboxState) -> AfterSend {
+    // An owner that is awake writes, and enforces the budget.
+    if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
+        return AfterSend::Nothing;
+    }
+    batch_number::count_delivery();
+    if state.blocked {
+        let is_over = state.budget_entry().is_some_and(|entry| entry.budget().is_over());
+        return if is_over { AfterSend::EnforceBudget } else { AfterSend::Nothing };
+    }
+    match batch_number::current() {
+        None => state.owner.take().map_or(AfterSend::Nothing, AfterSend::WakeOwner),
+        Some(number) if state.batch == number => AfterSend::Nothing,
+        Some(number) => {
+            state.batch = number;
+            AfterSend::AddToBatch
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Compression for peers that do not keep up: what they miss never makes the rest unreadable. And peers whose messages
+//! become much longer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use fastrand::Rng;
+use futures_lite::future::poll_once;
+use prism_core::{Config, MaskKeys, Message as CoreMessage, WebSocket};
+use prism_driver::{
+    Connection, Deflate, Handler, Message, Plain, PreparedMessage, TrySendError, WhenSlow,
+};
+
+use crate::common::{
+    compressed::{json, open, open_with, options},
+    peer::{Peer, Seen},
+    pipe::Script,
+    sim::Sim,
+    text,
+};
+
+fn takeover() -> Deflate {
+    Deflate::default().with_takeover()
+}
+
+/// Receives messages until the peer has nothing more to read.
+fn received(sim: &Sim, peer: &mut Peer) -> Vec<Seen> {
+    let mut all = Vec::new();
+    sim.run(async {
+        loop {
+            sim.settle().await;
+            match poll_once(peer.next()).await {
+                Some(seen) => all.push(seen),
+                None => return,
+            }
+        }
+    });
+    all
+}
+
+fn stalled(sim: &Sim, deflate: Deflate, mark: usize) -> (Peer, Script, Connection) {
+    let opened = open(sim, options(deflate.clone()).high_water_mark(mark), deflate);
+    opened.1.set_capacity_to_client(0);
+    opened
+}
+
+#[test]
+fn a_refused_message_does_not_become_history() {
+    let sim = Sim::default();
+    let (mut peer, script, connection) = stalled(&sim, takeover(), 1000);
+    let mut accepted = Vec::new();
+    for nth in 0..20 {
+        match connection.try_send(json(nth)) {
+            Ok(()) => accepted.push(text(&json(nth))),
+            Err(error) => assert_eq!(error, TrySendError::Full),
+        }
+        let prepared = PreparedMessage::new(&json(100 + nth));
+        if connection.try_send(prepared).is_ok() {
+            accepted.push(text(&json(100 + nth)));
+        }
+        let mut canceled = Box::pin(connection.send(json(200 + nth)));
+        if sim.run(poll_once(&mut canceled)).is_some() {
+            accepted.push(text(&json(200 + nth)));
+        }
+        drop(canceled);
+        if nth == 10 {
+            assert!(connection.is_full());
+            script.set_capacity_to_client(1 << 20);
+            sim.run(sim.settle());
+        }
+    }
+    assert!((10..60).contains(&accepted.len()), "{}", accepted.len());
+    assert!(received(&sim, &mut peer) == accepted);
+}
+
+/// Whatever the policy is, and however it changes.
+#[test]
+fn a_dropped_message_never_breaks_the_window_of_the_peer() {
+    for seed in 0..60 {
+        let mut random = Rng::with_seed(seed);
+        let sim = Sim::default();
+        let deflate = if seed % 3 == 0 { Deflate::default() } else { takeover() };
+        let (mut peer, script, connection) = stalled(&sim, deflate, 3000);
+        let (mut sent, mut seen) = (Vec::new(), Vec::new());
+        for nth in 0..150 {
+            match random.u8(..12) {
+                0 => connection.set_when_slow(WhenSlow::DropOldest),
+                1 => connection.set_when_slow(WhenSlow::DropNewest),
+                2 => connection.set_when_slow(WhenSlow::Wait),
+                3 => {
+                    let room = random.usize(..4000);
+                    script.set_capacity_to_client(room);
+                    seen.extend(received(&sim, &mut peer));
+                    script.set_capacity_to_client(0);
+                }
+                _ => {}
+            }
+            // Long enough that a compressed form is shared, and kept as a frame of its own.
+            let message = json(nth) + &json(nth + 1000) + &json(nth + 2000);
+            let _ = match random.u8(..4) {
+                0 => connection.try_send(PreparedMessage::new(&message)),
+                1 => connection.try_send(Plain(&message)),
+                2 => connection.try_send(message.clone()),
+                _ => connection.try_send(&message),
+            };
+            sent.push(text(&message));
+        }
+        script.set_capacity_to_client(1 << 20);
+        seen.extend(received(&sim, &mut peer));
+        // All that arrives is what was sent, in order; nothing else is left out than what was missed.
+        let mut rest = sent.iter();
+        for (nth, message) in seen.iter().enumerate() {
+            assert!(rest.any(|it| it == message), "seed {seed}, message {nth}");
+        }
+        assert_eq!((sent.len() - seen.len()) as u64, connection.missed(), "seed {seed}");
+        assert!(connection.missed() > 0, "seed {seed}");
+        assert!(connection.is_open());
+    }
+}
+
+#[test]
+fn drop_oldest_drops_compressed_messages() {
+    let sim = Sim::default();
+    for deflate in [Deflate::default(), takeover()] {
+        let (mut peer, script, connection) = stalled(&sim, deflate, 3000);
+        connection.set_when_slow(WhenSlow::DropOldest);
+        for nth in 0..50 {
+            connection.try_send(json(nth)).unwrap();
+            assert!(connection.buffered() < 3000 + json(nth).len());
+        }
+        script.set_capacity_to_client(1 << 20);
+        let seen = received(&sim, &mut peer);
+        let last = seen.len();
+        assert!(last >= 3 && connection.missed() == 50 - last as u64, "{last}");
+        let expected: Vec<_> = (50 - last..50).map(|nth| text(&json(nth))).collect();
+        assert!(seen == expected);
+    }
+}
+
+#[test]
+fn threads_can_send_on_one_connection_with_takeover() {
+    const MESSAGES: usize = 200;
+    let sim = Sim::default();
+    let (mut peer, script, connection) = stalled(&sim, takeover(), 64 << 20);
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let connection = connection.clone();
+            thread::spawn(move || {
+                for nth in 0..MESSAGES {
+                    let message = format!("{thread} {}", json(nth));
+                    match nth % 3 {
+                        0 => connection.try_send(PreparedMessage::new(&message)),
+                        1 => connection.try_send(Plain(message)),
+                        _ => connection.try_send(message),
+                    }
+                    .unwrap();
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    script.set_capacity_to_client(64 << 20);
+    let mut next = [0; 4];
+    for seen in received(&sim, &mut peer) {
+        let Seen::Text(seen) = seen else { panic!("{seen:?}") };
+        let thread: usize = seen[..1].parse().unwrap();
+        assert!(seen[2..] == json(next[thread]), "message {} of {thread}", next[thread]);
+        next[thread] += 1;
+    }
+    assert_eq!(next, [MESSAGES; 4]);
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Handler for Count {
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A thousand bytes can become a message of the largest size.
+#[test]
+fn a_poll_decompresses_a_bounded_number_of_bytes() {
+    const LEN: usize = 100_000;
+    const MESSAGES: usize = 60;
+    let sim = Sim::default();
+    let count = Arc::<Count>::default();
+    let deflate = Deflate::default();
+    let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate.clone());
+    let mut out = bytes::BytesMut::new();
+    let keys = MaskKeys::new(|bytes| bytes.fill(0x5a));
+    let params = peer.ws.deflate_params().expect("agreed");
+    let mut sender =
+        WebSocket::client(&Config::default(), keys).with_deflate(Arc::new(deflate), params);
+    for _ in 0..MESSAGES {
+        sender.send(CoreMessage::Binary(&[0; LEN]), &mut out).unwrap();
+    }
+    assert!(out.len() < 64 << 10, "they arrive in one read: {}", out.len());
+    sim.run(async {
+        peer.raw(&out).await;
+        let (mut before, mut polls) = (0, 0);
+        while before < MESSAGES {
+            assert!(sim.tick(), "the session goes on");
+            let handled = count.0.load(Ordering::Relaxed);
+            assert!(handled - before <= (2048 * 512) / LEN + 1, "{}", handled - before);
+            (before, polls) = (handled, polls + 1);
+        }
+        assert!(polls >= MESSAGES / 11, "{polls}");
+    });
+}
