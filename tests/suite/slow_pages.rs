@@ -21,6 +21,9 @@ use crate::prism::{Options, Reply, ServerOptions};
 /// More than the kernel buffers at both ends of a connection.
 const LARGE: usize = 8 << 20;
 
+/// How long a page has its slot before another may take it.
+const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
+
 /// The number of bytes that a peer reads at once.
 const PIECE: usize = 64 << 10;
 
@@ -156,14 +159,18 @@ fn pages_in_progress_do_not_block_new_clients() {
     (options.max_handshakes, options.max_pages) = (4, 4);
     options.connection.handshake_timeout = Duration::from_secs(600);
     let server = site(options);
+    let began = Instant::now();
     // Four pages have a slot of their own. Four more use handshake slots, and are evicted for new
     // clients.
     let slow: Vec<_> = (0..12).map(|_| reader(&server)).collect();
     expect_echo(&server);
     expect_small_page(&server);
     assert_eq!(server.stats().counts().refused.total(), 0);
-    for peer in slow.into_iter().take(4) {
-        assert_eq!(read_at_pace(peer, Duration::ZERO), LARGE);
+    let whole = slow.into_iter().map(|peer| read_at_pace(peer, Duration::ZERO));
+    let whole = whole.filter(|length| *length == LARGE).count();
+    // On a machine so busy that this took longer, pages that wait for a slot have evicted others.
+    if began.elapsed() < PAGE_MIN_TIME {
+        assert!(whole >= 4, "only {whole} pages were sent completely");
     }
 }
 
