@@ -58,6 +58,7 @@ pub(crate) struct Outbox {
     /// The transport is gone, and a handler still runs.
     stuck: AtomicBool,
     high_water_mark: u32,
+    compresses: bool,
 }
 
 impl Outbox {
@@ -71,16 +72,15 @@ impl Outbox {
         compresses: bool,
         options: &Options,
     ) -> Self {
-        let when_slow = options.when_slow;
-        let state = OutboxState::new(io, outbound, queue, headers, when_slow, compresses);
         Self {
-            state: Mutex::new(state),
+            state: Mutex::new(OutboxState::new(io, outbound, queue, headers, options.when_slow)),
             signals: Signals::default(),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
+            compresses,
         }
     }
 

@@ -83,18 +83,20 @@ impl Compression {
         matches!(self.compressor, Takeover::Never(_))
     }
 
-    /// Compresses a message, and sends it; or sends it as it is, if it should not be compressed. `droppable` says that
-    /// the connection drops messages that have been accepted. See [`Outbox::send`] for the rest.
+    /// Compresses a message, and sends it; or sends it as it is, if it should not be compressed. See [`Outbox::send`]
+    /// for the rest.
     pub(crate) fn send(
         &self,
         outbox: &Outbox,
         message: &mut Source<'_>,
-        droppable: bool,
         when_full: WhenFull,
     ) -> Result<AfterSend, TrySendError> {
         if message.is_plain() {
             return outbox.send_as_it_is(message, when_full);
         }
+        let Some(droppable) = outbox.prepare_send(when_full)? else {
+            return Ok(AfterSend::Nothing);
+        };
         let compressor = match &self.compressor {
             Takeover::Never(compressor) => {
                 let sending = Sending { compressor, role: self.role, outbox, when_full };

@@ -38,8 +38,6 @@ pub(crate) struct OutboxState {
     /// Whether the transport has taken something since the owner last asked.
     pub(super) took: bool,
     pub(crate) when_slow: WhenSlow,
-    /// Whether messages are compressed before they are sent.
-    pub(super) compresses: bool,
     /// The task that owns the connection, while it sleeps.
     pub(crate) owner: Option<Waker>,
     /// Whether the transport is to wake the owner when it takes more.
@@ -151,7 +149,6 @@ impl OutboxState {
         queue: Option<Box<SendQueue>>,
         headers: Option<OwnedHeaders>,
         when_slow: WhenSlow,
-        compresses: bool,
     ) -> Self {
         Self {
             outbound,
@@ -160,7 +157,6 @@ impl OutboxState {
             unflushed: false,
             took: false,
             when_slow,
-            compresses,
             owner: None,
             blocked: false,
             batch: 0,
