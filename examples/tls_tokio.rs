@@ -6,7 +6,7 @@ use std::{
     net::{self, SocketAddr},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -48,6 +48,10 @@ impl Runtime for Tls {
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         Tokio.spawn(future);
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        Tokio.yield_to_others(waker);
     }
 }
 

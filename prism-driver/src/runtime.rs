@@ -10,6 +10,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     sync::LazyLock,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -73,6 +74,15 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Runs a future in a task of its own. The task is detached: it runs until the future is ready.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static);
+
+    /// Wakes the current task, which has more to do, but lets others go first.
+    ///
+    /// By default, this is an ordinary wakeup. Override it if the runtime looks for I/O only after many polls of tasks
+    /// that are ready: then it should look before it polls this task again. Otherwise a peer that always has work for
+    /// us would delay all others by as many polls.
+    fn yield_to_others(&self, waker: &Waker) {
+        waker.wake_by_ref();
+    }
 }
 
 /// A runtime that can use streams of type `S` as [transports](Transport). An adapter implements it for every stream

@@ -1,11 +1,19 @@
 //! [`Tokio`]: tokio for Prism's driver.
 
-use std::{io, net, net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    io, net,
+    net::SocketAddr,
+    pin::pin,
+    sync::LazyLock,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use prism_driver::{AdaptStream, Network, Runtime};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, lookup_host},
+    task::yield_now,
     time::{Instant, Sleep, sleep},
 };
 
@@ -45,6 +53,12 @@ impl Runtime for Tokio {
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(future);
+    }
+
+    /// Tokio looks for I/O after 61 polls. With messages that take a millisecond each, that is much too long.
+    fn yield_to_others(&self, waker: &Waker) {
+        // The first poll leaves the waker with the runtime, which wakes it after the next look.
+        let _ = pin!(yield_now()).poll(&mut Context::from_waker(waker));
     }
 }
 
@@ -88,11 +102,44 @@ impl Network for Tokio {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        future::poll_fn,
+        io::Write,
+        net,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+        task::Poll,
+        time::Duration,
+    };
 
     use prism_driver::Runtime;
+    use tokio::{io::AsyncReadExt, net::TcpStream};
 
     use super::Tokio;
+
+    #[tokio::test]
+    async fn a_task_that_yields_lets_io_go_first() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let mut sender = net::TcpStream::connect(listener.local_addr().expect("bound")).unwrap();
+        let (receiver, _) = listener.accept().expect("it connects");
+        receiver.set_nonblocking(true).expect("a socket");
+        let mut receiver = TcpStream::from_std(receiver).expect("a runtime");
+        let reader = tokio::spawn(async move { receiver.read_u8().await });
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = polls.clone();
+        let busy = tokio::spawn(poll_fn(move |cx| {
+            if counted.fetch_add(1, Relaxed) == 10 {
+                sender.write_all(&[1]).expect("a connection");
+            }
+            Tokio.yield_to_others(cx.waker());
+            Poll::<()>::Pending
+        }));
+        assert_eq!(reader.await.expect("no panic").expect("no error"), 1);
+        busy.abort();
+        assert!(polls.load(Relaxed) < 20, "polled {polls:?} times");
+    }
 
     #[tokio::test]
     async fn a_deadline_may_be_as_far_as_can_be() {

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -46,6 +47,10 @@ impl<N: Network> Runtime for CountingNetwork<N> {
             future.await;
             drop(alive);
         });
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.network.yield_to_others(waker);
     }
 }
 

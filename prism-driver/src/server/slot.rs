@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -74,6 +74,10 @@ impl<R: Runtime> DeadlineTimer for Slot<R> {
 
     fn now(&self) -> Duration {
         self.runtime().now()
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.runtime().yield_to_others(waker);
     }
 
     fn set(&mut self, due: Duration) {

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -24,6 +24,9 @@ pub(crate) trait DeadlineTimer {
 
     /// Returns the time.
     fn now(&self) -> Duration;
+
+    /// Wakes the current task after others have had their turn.
+    fn yield_to_others(&self, waker: &Waker);
 
     /// Sets the timer, replacing its previous time.
     fn set(&mut self, due: Duration);
@@ -151,6 +154,10 @@ impl<R: Runtime> DeadlineTimer for OwnTimer<R> {
 
     fn now(&self) -> Duration {
         self.runtime.now()
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.runtime.yield_to_others(waker);
     }
 
     fn set(&mut self, due: Duration) {

@@ -210,7 +210,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
 
     /// Gives other tasks a turn. Still enforces deadlines, so a peer that never pauses cannot escape them.
     fn poll_yield(&mut self, cx: &mut Context<'_>, phase: Phase<'_>) -> Poll<Result<(), Failure>> {
-        cx.waker().wake_by_ref();
+        self.deadlines.timer().yield_to_others(cx.waker());
         if self.connection.outbox().is_transport_gone() {
             return Poll::Pending; // more may still arrive
         }

@@ -15,8 +15,7 @@ pub(crate) const EVENT: u32 = 8;
 const READ: u32 = 64;
 
 /// How many bytes of a read cost one unit: to copy, unmask and check them, and to send them back, as happens to most
-/// large messages. Tokio looks for I/O only after 61 turns of other tasks, which should be some milliseconds for
-/// messages of a megabyte, too.
+/// large messages.
 const BYTES_PER_UNIT: usize = 128;
 
 /// How many messages to other connections cost one unit. Each costs more than that, but the more of them a turn sends,
