@@ -1,9 +1,14 @@
-//! [`Client`]: opens a connection to a `ws://` URL.
+//! [`Client`]: opens a connection to a `ws://` or `wss://` URL.
 
 use std::sync::Arc;
 
 use prism_core::{Accepted, ClientRequest, MaskKeys};
 
+#[cfg(feature = "tls")]
+use crate::{
+    runtime::timeout::within,
+    tls::{client::TlsClient, error::TlsError},
+};
 use crate::{
     client::{
         connect::dial,
@@ -49,6 +54,8 @@ pub struct Client<R> {
     address: ServerAddress,
     request: ClientRequest,
     options: ClientOptions,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsClient>,
 }
 
 impl<R: Runtime> Client<R> {
@@ -59,7 +66,7 @@ impl<R: Runtime> Client<R> {
     /// IDNA encoding (`xn--...`). A link-local address can have a zone, which is not sent: `ws://[fe80::1%25eth0]/`, or
     /// equally `ws://[fe80::1%eth0]/`.
     ///
-    /// A `wss://` URL is accepted too, but Prism does not include TLS. Connect a TLS stream of your own, and pass it to
+    /// A `wss://` URL needs the feature `tls`, or a TLS stream of your own, which you pass to
     /// [`connect_stream`](Self::connect_stream).
     ///
     /// # Errors
@@ -78,7 +85,15 @@ impl<R: Runtime> Client<R> {
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
         let Url { secure, address, authority, target } = Url::parse(url)?;
         let request = ClientRequest::new(&authority, &target)?;
-        Ok(Self { runtime, secure, address, request, options: ClientOptions::default() })
+        Ok(Self {
+            runtime,
+            secure,
+            address,
+            request,
+            options: ClientOptions::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 
     /// Adds a header to the request.
@@ -103,6 +118,14 @@ impl<R: Runtime> Client<R> {
     #[must_use]
     pub fn options(mut self, options: impl Into<ClientOptions>) -> Self {
         self.options = options.into();
+        self
+    }
+
+    /// Sets which certificates the client trusts, for a `wss://` URL. By default, those that the operating system trusts.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<TlsClient>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -192,7 +215,7 @@ impl<R: Runtime> Client<R> {
         let established = exchange
             .run(&self.runtime, &self.options.connection, |accepted| self.establish(accepted));
         let established = established.await?;
-        Ok(Session::new(established, io, None, read_buffer, &self.options.connection))
+        Ok(Session::new(established, Box::new(io), None, read_buffer, &self.options.connection))
     }
 
     fn establish(&self, accepted: Accepted<'_>) -> Established {
@@ -217,7 +240,7 @@ impl<N: Network> Client<N> {
     ///
     /// # Errors
     /// [`ConnectError`] if the server cannot be reached within the connect timeout, refuses, violates the protocol, or
-    /// takes longer than the handshake timeout; also if the URL begins with `wss://`. As with
+    /// takes longer than the handshake timeout; also if the URL begins with `wss://`, and the server is not trusted. As with
     /// [`connect_stream`](Self::connect_stream), a refusal is returned at most one second after its status has arrived.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
@@ -258,10 +281,35 @@ impl<N: Network> Client<N> {
 
     async fn dial(&self) -> Result<Session, ConnectError> {
         if self.secure {
-            return Err(InvalidUrl::needs_tls().into());
+            return self.dial_tls().await;
         }
+        let stream = self.dial_tcp().await?;
+        self.open(stream).await
+    }
+
+    async fn dial_tcp(&self) -> Result<N::Stream, ConnectError> {
         let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        let stream = dial(&self.runtime, &self.address, deadline).await;
-        self.open(stream.map_err(ConnectError::Unreachable)?).await
+        dial(&self.runtime, &self.address, deadline).await.map_err(ConnectError::Unreachable)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn dial_tls(&self) -> Result<Session, ConnectError> {
+        Err(InvalidUrl::needs_tls().into())
+    }
+
+    #[cfg(feature = "tls")]
+    async fn dial_tls(&self) -> Result<Session, ConnectError> {
+        let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok)?;
+        let name = self.address.certificate_name()?;
+        let stream = self.dial_tcp().await?;
+        let handshake = tls.handshake(name, stream);
+        let timeout = self.options.connection.handshake_timeout;
+        let stream = within(&self.runtime, timeout, handshake).await;
+        match stream.ok_or(ConnectError::TimedOut)? {
+            Ok(stream) => self.open(stream).await,
+            Err(error) => {
+                Err(TlsError::of_handshake(&error).map_or_else(|| error.into(), Into::into))
+            }
+        }
     }
 }

@@ -52,6 +52,8 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use client::Client;
 pub use client::task::ConnectionTask;

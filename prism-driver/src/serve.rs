@@ -109,7 +109,7 @@ pub async fn serve_upgraded<R: Runtime>(
     let websocket = WebSocket::server(&options.config());
     let info = RequestInfo::plain(path);
     let opened = Established::new(websocket, None, None, |_| info);
-    let session = Session::new(opened, io, None, ReadBuffer::new(), options);
+    let session = Session::new(opened, Box::new(io), None, ReadBuffer::new(), options);
     run(runtime, session, options, handler).await
 }
 
@@ -124,7 +124,7 @@ async fn open<R: Runtime>(
         accept_handshake(runtime, &mut io, &mut read_buffer, options, &mut no_preface, decide);
     let rejected = match outcome.await {
         Ok(Ok(Upgrade { established, .. })) => {
-            return Ok(Session::new(established, io, None, read_buffer, options));
+            return Ok(Session::new(established, Box::new(io), None, read_buffer, options));
         }
         Ok(Err(reply)) => Rejected::Reply(reply),
         Err(rejected) => rejected,

@@ -8,6 +8,8 @@ use std::{
 
 use prism_core::IntoReply;
 
+#[cfg(feature = "tls")]
+use crate::tls::server::TlsServer;
 use crate::{
     options::server::ServerOptions,
     runtime::Network,
@@ -28,6 +30,7 @@ use crate::{
 };
 
 pub(crate) mod accept;
+pub(crate) mod accepted_stream;
 pub(crate) mod active_route;
 pub(crate) mod address_limit;
 pub(crate) mod admission;
@@ -85,6 +88,8 @@ pub struct Server<N: Network> {
     proxies: Proxies,
     options: ServerOptions,
     stats: ServerStats,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsServer>,
 }
 
 impl<N: Network> Server<N> {
@@ -151,6 +156,8 @@ impl<N: Network> Server<N> {
             proxies: Proxies::default(),
             options: ServerOptions::default(),
             stats: ServerStats::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         })
     }
 
@@ -181,6 +188,28 @@ impl<N: Network> Server<N> {
     #[must_use]
     pub fn websocket(mut self, path: &str, route: impl IntoRoute<N>) -> Self {
         self.routes.websocket(path, route.into_route());
+        self
+    }
+
+    /// Serves over TLS: URLs begin with `wss://` and `https://`. Nothing else changes: the handshake of TLS is part of
+    /// the server's own, so it is subject to the [handshake timeout](crate::Options::handshake_timeout) and the [limit
+    /// on handshakes](ServerOptions::max_handshakes). An earlier call is replaced.
+    ///
+    /// A client that does not speak TLS is disconnected with an alert, and counted
+    /// ([`Refused::bad_tls`](crate::Refused::bad_tls)). The header of the [PROXY protocol](Self::proxy_protocol) comes
+    /// before TLS.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Handler, Network, Server, tls::{TlsError, TlsServer}};
+    /// # fn example(server: Server<impl Network>, chat: impl Handler) -> Result<(), TlsError> {
+    /// let tls = TlsServer::from_pem_files("fullchain.pem", "privkey.pem")?;
+    /// let server = server.tls(tls).websocket("/chat", chat);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<TlsServer>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -293,6 +322,8 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
+        #[cfg(feature = "tls")]
+        let tls = self.tls;
         let Self { network, listener, routes, policy, proxies, mut options, stats, .. } = self;
         options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let limit = options.max_connections_per_ip;
@@ -300,7 +331,10 @@ impl<N: Network> Server<N> {
         let clients = Clients { proxies, address_limit: address_limit.clone() };
         let websockets = WebSockets::new(network, options, stats, address_limit);
         let router = routes.activate(&websockets, &policy);
-        let acceptor = Acceptor::new(ServerShared::new(websockets, router, clients));
+        let shared = ServerShared::new(websockets, router, clients);
+        #[cfg(feature = "tls")]
+        let shared = shared.with_tls(tls);
+        let acceptor = Acceptor::new(Arc::new(shared));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
         acceptor.shut_down().await

@@ -102,7 +102,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         established: Established,
-        io: impl Transport,
+        io: Box<dyn Transport>,
         peer_addr: Option<SocketAddr>,
         mut read_buffer: ReadBuffer,
         options: &Options,
@@ -110,7 +110,7 @@ impl Session {
         read_buffer.shrink(); // `on_connect` may take its time
         let Established { inbound, outbound, queue, info, headers } = established;
         let compresses = info.compression().is_some();
-        let outbox = Outbox::new(Box::new(io), outbound, queue, headers, compresses, options);
+        let outbox = Outbox::new(io, outbound, queue, headers, compresses, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, read_buffer }
     }

@@ -52,6 +52,7 @@ mod slow_pages;
 mod socket_routes;
 mod streams;
 mod support;
+mod tls;
 mod truncation;
 mod when_slow;
 mod write_errors;

@@ -7,6 +7,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
 };
 
+#[cfg(feature = "tls")]
+use rustls::pki_types::ServerName;
+
 use crate::client::percent;
 
 /// The parts of a `ws:` or `wss:` URL.
@@ -29,6 +32,18 @@ pub(crate) enum ServerAddress {
         host: String,
         port: u16,
     },
+}
+
+#[cfg(feature = "tls")]
+impl ServerAddress {
+    /// Returns the name that the server's certificate has to be for.
+    pub(crate) fn certificate_name(&self) -> Result<ServerName<'static>, InvalidUrl> {
+        match self {
+            Self::Address(address) => Ok(address.ip().into()),
+            Self::Named { host, .. } => ServerName::try_from(host.clone())
+                .map_err(|_| InvalidUrl::new("no certificate is for such a host; expected a name")),
+        }
+    }
 }
 
 /// The reason why a client cannot connect to a URL. The error's text (`Display`) says what is wrong, and where.
@@ -229,7 +244,7 @@ impl InvalidUrl {
     }
 
     pub(crate) const fn needs_tls() -> Self {
-        Self::new("\"wss://\" needs TLS; expected a TLS stream, passed to connect_stream")
+        Self::new("\"wss://\" needs the feature `tls`, or a TLS stream that is passed to connect_stream")
     }
 }
 

@@ -5,6 +5,8 @@ use std::{borrow::Cow, error::Error, fmt, io};
 use prism_core::{HandshakeError, Headers, InvalidRequest, Response};
 
 use crate::client::url::InvalidUrl;
+#[cfg(feature = "tls")]
+use crate::tls::error::TlsError;
 
 /// The reason why a client could not open a connection.
 ///
@@ -52,6 +54,9 @@ pub enum ConnectError {
     /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
     /// redirects and answers no challenges. The variant contains the response, so that you can act on it.
     Refused(Refusal),
+    /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says why.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
     /// The [handshake timeout](crate::Options::handshake_timeout) passed before the server had accepted or refused.
     TimedOut,
     /// The host name could not be resolved, or no connection to any of its addresses could be established within the
@@ -117,6 +122,8 @@ impl fmt::Display for ConnectError {
             Self::Refused(refusal) => {
                 write!(f, "the server refused with status {}; expected 101", refusal.status)
             }
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}"),
             Self::TimedOut => f.write_str("the server did not answer within the handshake timeout"),
             Self::Unreachable(error) => write!(f, "the server cannot be reached: {error}"),
         }
@@ -130,6 +137,8 @@ impl Error for ConnectError {
             Self::InvalidRequest(error) => error.source(),
             Self::InvalidUrl(error) => Some(error),
             Self::Io(error) | Self::Unreachable(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             Self::Refused(_) | Self::TimedOut => None,
         }
     }
@@ -156,6 +165,13 @@ impl From<InvalidRequest> for ConnectError {
 impl From<InvalidUrl> for ConnectError {
     fn from(error: InvalidUrl) -> Self {
         Self::InvalidUrl(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<TlsError> for ConnectError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
     }
 }
 

@@ -138,8 +138,12 @@ impl<'a> Incoming<'a> {
 
 /// The header of the PROXY protocol.
 impl Preface for Incoming<'_> {
+    fn is_complete(&self) -> bool {
+        self.client.named_by != NamedBy::ProxyHeader
+    }
+
     fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply> {
-        if self.client.named_by != NamedBy::ProxyHeader {
+        if self.is_complete() {
             return Ok(true);
         }
         let header = proxy_protocol::parse(received.unparsed())

@@ -2,9 +2,13 @@
 
 use std::{io, sync::Arc};
 
+#[cfg(feature = "tls")]
+use bytes::Bytes;
 use bytes::BytesMut;
 use prism_core::{Output, OwnedHeaders, RecvBuffer, Request, ServerHandshake, WebSocket};
 
+#[cfg(feature = "tls")]
+use crate::tls::error::TlsError;
 use crate::{
     buffer_pool,
     connection::{compression::Compression, request_info::RequestInfo},
@@ -46,9 +50,13 @@ pub(crate) enum Rejected {
 }
 
 impl Rejected {
-    pub(crate) const fn reason(&self) -> NotUpgraded {
+    pub(crate) fn reason(&self) -> NotUpgraded {
         match self {
             Self::Reply(reply) => reply.reason(),
+            #[cfg(feature = "tls")]
+            Self::Disconnected(error) if TlsError::of_handshake(error).is_some() => {
+                NotUpgraded::BadTls
+            }
             Self::Disconnected(_) => NotUpgraded::Left,
         }
     }
@@ -68,12 +76,20 @@ impl From<io::Error> for Rejected {
 
 /// What a peer sends before its request.
 pub(crate) trait Preface {
+    /// Returns whether nothing is missing, even before anything has arrived.
+    fn is_complete(&self) -> bool;
+
+
     /// Takes what belongs to the preface out of the received bytes. Returns whether the preface is complete.
     fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply>;
 }
 
 /// No preface.
 impl Preface for () {
+    fn is_complete(&self) -> bool {
+        true
+    }
+
     fn receive(&mut self, _: &mut RecvBuffer) -> Result<bool, PlainReply> {
         Ok(true)
     }
@@ -91,6 +107,35 @@ pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
 ) -> Result<D, Rejected> {
     let request = read_request(io, read_buffer, options, preface, decide);
     let outcome = within(runtime, options.handshake_timeout, request).await;
+    outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
+}
+
+/// Reads a preface, within the handshake timeout. Returns the bytes that have arrived after it.
+#[cfg(feature = "tls")]
+pub(crate) async fn accept_preface<R: Runtime, P: Preface>(
+    runtime: &R,
+    io: &mut impl Transport,
+    read_buffer: &mut ReadBuffer,
+    options: &Options,
+    preface: &mut P,
+) -> Result<Bytes, Rejected> {
+    if preface.is_complete() {
+        return Ok(Bytes::new());
+    }
+    let read = async {
+        loop {
+            if read_buffer.fill(io).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            let received = read_buffer.buffer();
+            if preface.receive(received)? {
+                let rest = Bytes::copy_from_slice(received.unparsed());
+                received.discard(rest.len());
+                return Ok(rest);
+            }
+        }
+    };
+    let outcome = within(runtime, options.handshake_timeout, read).await;
     outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 

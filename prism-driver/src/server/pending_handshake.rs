@@ -9,9 +9,12 @@ use std::{future::pending, io, pin::pin, sync::Arc};
 use futures_lite::future::or;
 use prism_core::Request;
 
+#[cfg(feature = "tls")]
+use crate::server::handshake::accept_preface;
 use crate::{
     runtime::{Network, Transport, timeout::until},
     server::{
+        accepted_stream::AcceptedStream,
         active_route::ActiveRoute,
         clients::{ClientAddr, Incoming},
         handshake::{Rejected, Upgrade, accept_handshake},
@@ -38,7 +41,7 @@ const MAX_EARLY: usize = 16 << 10;
 pub(crate) struct PendingHandshake<N: Network> {
     // The order of the fields is the order in which they are dropped. A slot is freed after its descriptor, and the
     // permit is released after the slot, unless the slot went to a connection.
-    pub(crate) stream: N::Stream,
+    pub(crate) stream: AcceptedStream<N::Stream>,
     pub(crate) slot: Slot<N>,
     pub(crate) permit: Permit,
     pub(crate) shared: Arc<ServerShared<N>>,
@@ -63,6 +66,7 @@ impl<N: Network> PendingHandshake<N> {
     ) -> Self {
         // Tokio aligns tasks to 128 bytes. When this one is freed, glibc places the parts of a connection around it.
         // Without the padding, the task is one step smaller, and each idle connection takes 32 bytes more (measured).
+        let stream = AcceptedStream::Plain(stream);
         Self { stream, slot, permit, shared, client, _padding: [0; 4] }
     }
 
@@ -96,6 +100,13 @@ impl<N: Network> PendingHandshake<N> {
         &mut self,
         read_buffer: &mut ReadBuffer,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
+        #[cfg(feature = "tls")]
+        if self.shared.tls.is_some() {
+            // Boxed, so that it does not enlarge the task of every handshake.
+            if let Err(rejected) = Box::pin(self.begin_tls(read_buffer)).await? {
+                return Some(Err(rejected));
+            }
+        }
         let Self { stream, permit, shared, client, .. } = &mut *self;
         let (network, options) = (shared.network(), &shared.websockets.options.connection);
         let mut incoming = Incoming::new(client, &shared.clients);
@@ -116,12 +127,29 @@ impl<N: Network> PendingHandshake<N> {
         }
     }
 
+    /// Reads what comes before TLS, and begins TLS. Returns `None` if the handshake is evicted.
+    #[cfg(feature = "tls")]
+    async fn begin_tls(&mut self, read_buffer: &mut ReadBuffer) -> Option<Result<(), Rejected>> {
+        let Self { stream, permit, shared, client, .. } = &mut *self;
+        let (network, options) = (shared.network(), &shared.websockets.options.connection);
+        let mut incoming = Incoming::new(client, &shared.clients);
+        let preface = accept_preface(network, stream, read_buffer, options, &mut incoming);
+        let received = match permit.run_until_evicted(preface).await? {
+            Ok(received) => received,
+            Err(rejected) => return Some(Err(rejected)),
+        };
+        if let Some(tls) = &shared.tls {
+            stream.begin_tls(tls, received);
+        }
+        Some(Ok(()))
+    }
+
     /// Opens a connection, and starts its session.
     fn open(self, upgrade: Upgrade<Arc<ActiveRoute<N>>>, read_buffer: ReadBuffer) {
         let Self { stream, mut slot, permit: _permit, client, .. } = self;
         let Upgrade { route, established } = upgrade;
         let options = &route.context.options;
-        let session = Session::new(established, stream, Some(client.addr()), read_buffer, options);
+        let session = Session::new(established, stream.into_transport(), Some(client.addr()), read_buffer, options);
         slot.set_route(&route.context);
         slot.opened(&session.connection);
         client.opened();

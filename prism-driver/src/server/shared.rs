@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
+use crate::tls::server::TlsServer;
 use crate::{
     runtime::Network,
     server::{
@@ -18,6 +20,8 @@ pub(crate) struct ServerShared<N: Network> {
     pub(crate) clients: Clients,
     /// The context of the connections that are in their handshake.
     pub(crate) context: Arc<RouteContext<N>>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsServer>,
 }
 
 impl<N: Network> ServerShared<N> {
@@ -25,11 +29,24 @@ impl<N: Network> ServerShared<N> {
         websockets: Arc<WebSockets<N>>,
         router: Router<N>,
         clients: Clients,
-    ) -> Arc<Self> {
+    ) -> Self {
         let admission = Admission::new(websockets.clone());
         let options = websockets.options.connection.clone();
         let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
-        Arc::new(Self { websockets, router, admission, clients, context })
+        Self {
+            websockets,
+            router,
+            admission,
+            clients,
+            context,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(self, tls: Option<TlsServer>) -> Self {
+        Self { tls, ..self }
     }
 
     pub(crate) fn network(&self) -> &N {

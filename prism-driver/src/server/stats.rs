@@ -51,6 +51,9 @@ pub(crate) enum NotUpgraded {
     BadRequest,
     /// A trusted proxy sent no valid header of the PROXY protocol, or a malformed list of addresses.
     BadProxyHeader,
+    /// The TLS handshake failed.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS"))]
+    BadTls,
     Forbidden,
     Unauthorized,
     NotFound,
@@ -122,6 +125,9 @@ pub struct Refused {
     /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
     /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
     pub bad_proxy_header: u64,
+    /// Peers of a server with [TLS](crate::docs::tls) that did not speak TLS, or whose TLS handshake failed: they got
+    /// an alert. Always zero without TLS.
+    pub bad_tls: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,
     /// Peers that the [authorization function](crate::Server::authorize) refused, whatever the status.
@@ -178,6 +184,7 @@ impl Refused {
     pub const fn total(&self) -> u64 {
         self.bad_request
             + self.bad_proxy_header
+            + self.bad_tls
             + self.forbidden_origin
             + self.unauthorized
             + self.not_found
@@ -198,6 +205,7 @@ impl ServerStats {
         let refused = Refused {
             bad_request: not_upgraded(NotUpgraded::BadRequest),
             bad_proxy_header: not_upgraded(NotUpgraded::BadProxyHeader),
+            bad_tls: not_upgraded(NotUpgraded::BadTls),
             forbidden_origin: not_upgraded(NotUpgraded::Forbidden),
             unauthorized: not_upgraded(NotUpgraded::Unauthorized),
             not_found: not_upgraded(NotUpgraded::NotFound),

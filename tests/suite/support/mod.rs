@@ -1,5 +1,6 @@
 //! Helpers of the scenarios.
 
+pub(crate) mod authority;
 pub(crate) mod handlers;
 pub(crate) mod head;
 pub(crate) mod kinds;
