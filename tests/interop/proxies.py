@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import checks
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -71,7 +72,7 @@ async def refused(address):
 
 def main(statistics_socket, haproxy, nginx, without_upgrade):
     up, down = ("UP", "L7OK"), ("DOWN", "L7STS")
-    checks = [
+    named = [
         ("HAProxy, option httpchk", lambda: health(statistics_socket, "bare", (*up, "204"))),
         ("HAProxy, option httpchk GET /", lambda: health(statistics_socket, "page", (*up, "200"))),
         ("HAProxy, a page that is not there", lambda: health(statistics_socket, "nowhere", (*down, "404"))),
@@ -82,16 +83,7 @@ def main(statistics_socket, haproxy, nginx, without_upgrade):
         ("nginx without upgrade, the page", lambda: page(without_upgrade)),
         ("nginx without upgrade, no WebSocket", lambda: asyncio.run(refused(without_upgrade))),
     ]
-    failed = 0
-    for name, check in checks:
-        try:
-            check()
-            print(f"ok      {name}")
-        except Exception as error:  # any exception fails this check only
-            failed += 1
-            print(f"FAILED  {name}: {error!r}")
-    print(f"{len(checks) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return checks.run(named)
 
 
 if __name__ == "__main__":
