@@ -13,7 +13,6 @@ use crate::{
     },
     drive::whole_frames,
     handler::Record,
-    messages,
 };
 
 /// What serving returned; `None` if the session was dropped.
@@ -45,11 +44,8 @@ impl EndedSession<'_> {
     pub fn judge(&self, ending: Ending) {
         let record = self.record;
         assert_eq!(record.ended, usize::from(record.connected));
-        let mut machine = Machine::new(Role::Server, &limited(LIMIT));
-        if let Some(params) = self.params {
-            machine = machine.with_deflate(&eager(), params);
-        }
-        let seen = machine.receive(self.given.get(self.head..).unwrap_or_default());
+        let seen =
+            self.machine(Role::Server).receive(self.given.get(self.head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
         assert!(messages.starts_with(&record.heard), "each message, once and in order");
         let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
@@ -95,6 +91,15 @@ impl EndedSession<'_> {
         }
     }
 
+    /// Returns a machine that has agreed on the same.
+    fn machine(&self, role: Role) -> Machine {
+        let machine = Machine::new(role, &limited(LIMIT));
+        match self.params {
+            Some(params) => machine.with_deflate(&eager(), params),
+            None => machine,
+        }
+    }
+
     /// Checks that the peer has received whole frames: accepted messages in order, answers to pings, and
     /// nothing after a close frame. Returns whether it has received everything, with a close frame.
     fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
@@ -104,10 +109,15 @@ impl EndedSession<'_> {
             received = end.map_or(&[], |end| &received[end + 4..]);
         }
         let frames = sent_by(Role::Server, whole_frames(received));
+        let mut peer = self.machine(Role::Client);
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {
-                TEXT | BINARY => assert_eq!(sent.next().map(messages::frame).as_ref(), Some(frame)),
+                TEXT | BINARY => {
+                    let received = peer.receive_frames([frame.clone()]);
+                    let received: Vec<_> = received.iter().filter_map(message).collect();
+                    assert_eq!(received.first(), sent.next(), "{frame:?}");
+                }
                 PONG => {
                     let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
                     assert!(pings.any(asked), "each pong answers a ping");
