@@ -1,6 +1,6 @@
 //! [`EndedSession`]: what a session did, checked against the contract of handlers.
 
-use prism_core::{Role, deflate::DeflateParams};
+use prism_core::{Config, Role, deflate::DeflateParams};
 use prism_driver::{AcceptError, Disconnect, Failure, OwnedMessage, ProtocolError};
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         Seen,
         deflate::eager,
         frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
-        machine::{Machine, limited},
+        machine::{Machine, limited, quiet},
     },
     drive::whole_frames,
     handler::Record,
@@ -44,8 +44,8 @@ impl EndedSession<'_> {
     pub fn judge(&self, ending: Ending) {
         let record = self.record;
         assert_eq!(record.ended, usize::from(record.connected));
-        let seen =
-            self.machine(Role::Server).receive(self.given.get(self.head..).unwrap_or_default());
+        let mut machine = self.machine(Role::Server, &limited(LIMIT));
+        let seen = machine.receive(self.given.get(self.head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
         assert!(messages.starts_with(&record.heard), "each message, once and in order");
         let all_heard = messages.len() == record.heard.len() || record.closed.is_some();
@@ -92,8 +92,8 @@ impl EndedSession<'_> {
     }
 
     /// Returns a machine that has agreed on the same.
-    fn machine(&self, role: Role) -> Machine {
-        let machine = Machine::new(role, &limited(LIMIT));
+    fn machine(&self, role: Role, config: &Config) -> Machine {
+        let machine = Machine::new(role, config);
         match self.params {
             Some(params) => machine.with_deflate(&eager(), params),
             None => machine,
@@ -109,7 +109,7 @@ impl EndedSession<'_> {
             received = end.map_or(&[], |end| &received[end + 4..]);
         }
         let frames = sent_by(Role::Server, whole_frames(received));
-        let mut peer = self.machine(Role::Client);
+        let mut peer = self.machine(Role::Client, &quiet());
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {
