@@ -1,8 +1,9 @@
 // Tests Prism in a real browser: the chat page with two people, and WebSockets opened by a page.
 //
-// node browser.mjs http://CHAT ws://ECHO ws://PINGING
+// node browser.mjs http://CHAT ws://ECHO ws://PINGING ws://COMPRESSING...
 //
 // PINGING is an echo server with `--ping-interval 1 --pong-timeout 1`: it drops clients that do not answer pings within seconds.
+// COMPRESSING are echo servers that compress every message.
 // The browser is $CHROMIUM, or Debian's Chromium.
 
 import net from 'node:net';
@@ -10,9 +11,9 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 
-const [, , chat, echo, pinging] = process.argv;
-if (!pinging) {
-  console.error('usage: node browser.mjs http://CHAT ws://ECHO ws://PINGING');
+const [, , chat, echo, pinging, ...compressing] = process.argv;
+if (!compressing.length) {
+  console.error('usage: node browser.mjs http://CHAT ws://ECHO ws://PINGING ws://COMPRESSING...');
   process.exit(2);
 }
 
@@ -195,7 +196,23 @@ async function visit({ url, kind, stay }) {
   const closed = new Promise(resolve => socket.addEventListener('close', resolve, { once: true }));
   socket.close(4001, 'bye');
   const { code, reason, wasClean } = await closed;
-  return { same, code, reason, wasClean };
+  return { same, code, reason, wasClean, extensions: socket.extensions };
+}
+
+/** Runs in the page: sends many similar messages, some of them long, and returns the numbers of those that were not echoed. */
+async function sendRecords(url) {
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+  const records = Array.from({ length: 500 }, (_, n) => JSON.stringify({ id: n, type: 'position', x: n * n % 997 }).repeat(n % 50 ? 1 : 1000));
+  const echoes = [];
+  const all = new Promise((resolve, reject) => {
+    socket.onmessage = ({ data }) => { if (echoes.push(data) === records.length) resolve(); };
+    socket.onclose = e => reject(new Error(`closed with ${e.code}`));
+  });
+  for (const record of records) socket.send(record);
+  await all;
+  socket.close();
+  return records.flatMap((record, n) => (record === echoes[n] ? [] : [n]));
 }
 
 async function fromAPage(browser) {
@@ -213,6 +230,19 @@ async function fromAPage(browser) {
       const { same, code, reason, wasClean } = await page.evaluate(visit, { url, kind, stay });
       assert(same, 'the echo differs');
       assert(code === 4001 && reason === 'bye' && wasClean, `close came back as ${code} “${reason}”, wasClean ${wasClean}`);
+    });
+  }
+  for (const [n, url] of compressing.entries()) {
+    for (const kind of ['text', 'binary', 'emoji']) {
+      await check(`${kind} is echoed, compressed by server ${n + 1}`, async () => {
+        const { same, extensions } = await page.evaluate(visit, { url, kind, stay: 0 });
+        assert(same, 'the echo differs');
+        assert(extensions.startsWith('permessage-deflate'), `the extensions are “${extensions}”`);
+      });
+    }
+    await check(`similar messages are echoed, compressed by server ${n + 1}`, async () => {
+      const differing = await page.evaluate(sendRecords, url);
+      assert(!differing.length, `the echoes of ${differing} differ`);
     });
   }
   // Without this check, the one above would also pass if the server sent no pings.

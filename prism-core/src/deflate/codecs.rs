@@ -52,7 +52,7 @@ impl Codecs {
     }
 
     /// Compresses a message whose receiver has this window, with `history` in it. Returns `None` if
-    /// that does not make it shorter.
+    /// it should be sent as it is, usually because it does not get shorter.
     pub(crate) fn compress(
         &mut self,
         deflate: &Deflate,
@@ -74,7 +74,8 @@ impl Codecs {
         let Self { deflaters, output, .. } = self;
         let deflater = cached(deflaters, deflate.engine, settings)?;
         let len = deflater.deflate(history, plain, &mut output[..room])?;
-        (len < plain.len()).then(|| &output[..len])
+        let is_wanted = len < plain.len() || deflate.threshold == 0;
+        is_wanted.then(|| &output[..len])
     }
 
     fn make_room(&mut self, needed: usize) {
