@@ -52,6 +52,7 @@
 //! [`prism_driver`] and `prism_core`, and re-exported here. You do not have to depend on those crates: where an example
 //! imports from them, import from this one.
 //!
+#![doc = include_str!("../docs/links.md")]
 #![doc = include_str!("../docs/guides.md")]
 #![doc = include_str!("../docs/contract.md")]
 
