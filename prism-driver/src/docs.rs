@@ -27,4 +27,5 @@ guides! {
     state_and_identity: "../docs/state-and-identity.md",
     testing: "../docs/testing.md",
     tls: "../docs/tls.md",
+    troubleshooting: "../docs/troubleshooting.md",
 }

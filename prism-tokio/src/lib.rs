@@ -224,4 +224,5 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]
 #[doc = include_str!("../../prism-driver/docs/testing.md")]
 #[doc = include_str!("../../prism-driver/docs/tls.md")]
+#[doc = include_str!("../../prism-driver/docs/troubleshooting.md")]
 struct Guides;
