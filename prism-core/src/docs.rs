@@ -2,9 +2,9 @@
 
 // The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
 
-#[doc = include_str!("../docs/links.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
-#[doc = include_str!("../docs/links.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/two-threads.md")]
 pub mod two_threads {}
