@@ -78,9 +78,17 @@ impl Codecs {
         is_wanted.then(|| &output[..len])
     }
 
-    fn make_room(&mut self, needed: usize) {
-        if self.output.len() > KEPT_OUTPUT && needed <= KEPT_OUTPUT {
+    /// Gives back the memory of a long message. To be called when the compressed message has been sent, by a thread that
+    /// may not compress another one soon.
+    pub fn shrink(&mut self) {
+        if self.output.len() > KEPT_OUTPUT {
             self.output = Vec::new();
+        }
+    }
+
+    fn make_room(&mut self, needed: usize) {
+        if needed <= KEPT_OUTPUT {
+            self.shrink();
         }
         if self.output.len() < needed {
             self.output.resize(needed, 0);
