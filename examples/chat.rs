@@ -12,6 +12,9 @@ use crate::prism::{
     Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Reply, Server,
 };
 
+#[path = "page.rs"]
+mod page;
+
 /// While this many bytes are unsent, a client misses lines. This is a quarter of the default: clients share the
 /// bytes of a long line, but each client that does not read has its own copy of the short ones.
 const MAX_UNSENT: usize = 16 << 10;
@@ -59,6 +62,7 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
         .await?
         .options(Options::default().high_water_mark(MAX_UNSENT).compression(Deflate::default()))
         .get("/", |_| Reply::html(include_str!("chat.html")))
+        .get("/page/{file}", page::file)
         .websocket("/ws", Chat::default());
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;

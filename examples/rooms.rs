@@ -40,6 +40,9 @@ use crate::prism::{
     WhenSlow, shared,
 };
 
+#[path = "page.rs"]
+mod page;
+
 /// How many rooms one connection may be in.
 const MAX_ROOMS: usize = 32;
 
@@ -339,6 +342,7 @@ pub(crate) async fn serve(
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
+        .get("/page/{file}", page::file)
         .websocket("/ws", rooms);
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;

@@ -7,7 +7,6 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 import { assert, check, fail, finish, within } from './checks.mjs';
@@ -120,7 +119,7 @@ async function twoPeople(browser) {
     const html = '<img src="x" onerror="document.title = `pwned`"> 👋🏽 世界';
     await says(ben.page, html);
     await hears(ann.page, html, 'Ben');
-    assert(await log(ann.page).locator('img').count() === 0, 'it became an element');
+    assert(await log(ann.page).locator('ol img').count() === 0, 'it became an element');
   });
   await check('each sees when the other starts and stops typing', async () => {
     await ben.page.getByLabel('Message', { exact: true }).fill('w');
@@ -488,13 +487,6 @@ async function manyRooms() {
 
 // ---- the run ------------------------------------------------------------------------------------------------------------
 
-await check('both pages have the same shared look and script', async () => {
-  const pages = await Promise.all(['chat', 'rooms'].map(page => readFile(new URL(`../../examples/${page}.html`, import.meta.url), 'utf8')));
-  for (const kind of ['style', 'script']) {
-    const [chat, rooms] = pages.map(page => page.match(new RegExp(`<${kind}>.*?</${kind}>`, 's'))[0]);
-    assert(chat === rooms, `the first ${kind} elements differ`);
-  }
-});
 await start();
 const browser = await launch();
 try {
