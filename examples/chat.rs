@@ -10,6 +10,7 @@ use std::{collections::HashMap, io, sync::Mutex};
 
 use crate::prism::{
     Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Reply, Server,
+    hold_wakeups,
 };
 
 #[path = "page.rs"]
@@ -28,6 +29,7 @@ struct Chat {
 impl Chat {
     /// Sends a line to everyone.
     fn broadcast(&self, line: &str) {
+        let _wakeups = hold_wakeups(); // no task is woken while the lock is held
         for person in self.people.lock().unwrap().values() {
             // `try_send` never waits: a slow client misses the line, and no other has to wait. All
             // connections share the bytes of a long line.
