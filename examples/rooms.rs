@@ -74,11 +74,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a name is refused.
 const BAD_NAME: &str =
-    "expected 1 to 24 characters, no space at either end, and no invisible characters";
+    "a name has 1 to 24 characters, no space at either end, and no invisible characters";
 
 /// Why the name of a room is refused.
 const BAD_ROOM: &str =
-    "expected 1 to 24 characters, no spaces, no invisible characters, and no / at the start";
+    "a room name has 1 to 24 characters, no spaces, no invisible characters, and no / at the start";
 
 const NOT_A_MEMBER: &str = "you are not in this room";
 

@@ -3,8 +3,8 @@
 // The script of a page has the functions `opened`, `received` and `lost`, and sends the messages.
 
 const $ = selector => document.querySelector(selector);
-const [state, offline, countdown, retry, name, log, list, newer, say, message, send] =
-  ['#state', '#offline', '#countdown', '#retry', '#name', '#log', '#log > ol', '#newer', '#say', '#message', '#send'].map($);
+const [state, offline, why, retry, name, log, list, newer, say, message, send] =
+  ['#state', '#offline', '#why', '#retry', '#name', '#log', '#log > ol', '#newer', '#say', '#message', '#send'].map($);
 
 function recall(key, otherwise) { try { return JSON.parse(localStorage.getItem(`prism-${key}`)) ?? otherwise; } catch { return otherwise; } }
 function remember(key, value) { try { localStorage.setItem(`prism-${key}`, JSON.stringify(value)); } catch { /* storage may be forbidden */ } }
@@ -12,51 +12,72 @@ name.value = recall('name', '');
 
 // ---- the connection ---------------------------------------------------------------------------------------------------
 
+const REFUSALS = {
+  1002: 'This page and the server do not understand each other',
+  1003: 'The server does not accept messages of this kind',
+  1007: 'The server could not read the last message',
+  1008: 'The server has refused this connection',
+  1009: 'The last message was too long for the server',
+  1010: 'The server lacks an extension that this page needs',
+};
+
+/** Says why a server has ended the connection if trying again cannot help: see "When to reconnect" in prism-driver/docs/close-codes.md. */
+function refused({ code, reason }) {
+  const what = REFUSALS[code] ?? (code === 1000 || code >= 3000 ? 'The server has closed the connection' : '');
+  // These codes are chosen by the application, which writes the reason for people.
+  return reason && (code === 1000 || code === 1008 || code >= 3000) ? `${what}: ${reason}` : what;
+}
+
 let socket, openedAt = 0, tries = 0, nextTry = 0, ticking;
+let refusal = ''; // why there are no more tries
 
 function connect() {
   clearInterval(ticking);
-  show('now');
+  nextTry = 0;
+  show();
   socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`);
-  socket.onopen = () => { openedAt = Date.now(); show(); opened(); };
+  socket.onopen = () => { openedAt = Date.now(); refusal = ''; show(); opened(); };
   socket.onmessage = ({ data }) => received(data);
-  socket.onclose = () => {
+  socket.onclose = event => {
+    refusal = refused(event);
     // Only a connection that lasted resets the back-off. Jitter keeps clients from reconnecting all at once.
     if (openedAt && Date.now() - openedAt > 5000) tries = 0;
     nextTry = Date.now() + Math.min(15000, 500 * 2 ** tries++) * (0.5 + Math.random() / 2);
-    if (openedAt) lost();
+    if (openedAt) lost(refusal ? 'The server closed the connection' : 'The connection was lost');
     openedAt = 0;
-    ticking = setInterval(tick, 100);
-    tick();
+    if (!refusal) ticking = setInterval(tick, 100);
+    show();
   };
 }
 
-function tick() {
-  const left = nextTry - Date.now();
-  if (left > 0) show(`in ${Math.ceil(left / 1000)} s`); else connect();
-}
+function tick() { if (Date.now() < nextTry) show(); else connect(); }
 
 function isOpen() { return socket?.readyState === WebSocket.OPEN; }
 
+function write(element, text) { if (element.textContent !== text) element.textContent = text; }
+
 /** Shows the state of the connection, and when the next try is. The first two tries come within a second: they are not worth a bar. */
-function show(next) {
-  const text = isOpen() ? 'Connected' : tries > 2 ? 'Offline' : tries ? 'Reconnecting' : 'Connecting';
-  if (state.textContent !== text) state.textContent = text; // a screen reader reads it out
+function show() {
+  write(state, isOpen() ? 'Connected' : refusal || (tries > 2 ? 'Offline' : tries ? 'Reconnecting' : 'Connecting')); // a screen reader reads it out
   state.classList.toggle('open', isOpen());
   send.disabled = !isOpen();
   if (isOpen() && document.activeElement === retry) message.focus();
-  offline.hidden = isOpen() || tries < 3;
-  countdown.textContent = next;
+  offline.hidden = isOpen() || !refusal && tries < 3;
+  const left = Math.ceil((nextTry - Date.now()) / 1000);
+  write(why, refusal || `Offline, next try ${left > 0 ? `in ${left} s` : 'now'}`);
+  write(retry, refusal ? 'Connect again' : 'Try now');
 }
 
 function tryNow() { if (socket.readyState === WebSocket.CLOSED) connect(); }
 
 retry.addEventListener('click', tryNow);
-addEventListener('online', tryNow);
+addEventListener('online', () => { if (!refusal) tryNow(); });
 
 // ---- the messages: all input is inserted as text, never as HTML ---------------------------------------------------------
 
 const KEPT = 500; // lines; older ones are removed
+const MAX_LEN = 4000; // characters of a message
+const still = matchMedia('(prefers-reduced-motion: reduce)');
 const hues = new Map();
 let following = true, newCount = 0;
 
@@ -102,6 +123,7 @@ function note(...parts) { const item = element('li', 'note'); item.append(...par
 /** Adds a line to the page, and scrolls to it unless the reader has scrolled up. */
 function append(item) {
   list.append(item);
+  if (!still.matches) item.animate({ opacity: [0, 1], translate: ['0 .4rem', '0 0'] }, { duration: 180, easing: 'ease-out' });
   while (list.children.length > KEPT) list.firstElementChild.remove();
   if (following || item.matches('.own')) return toEnd();
   if (item.matches('.said')) newCount++;
@@ -117,6 +139,13 @@ log.addEventListener('scroll', () => {
 });
 new ResizeObserver(() => { if (following) toEnd(); }).observe(log);
 newer.addEventListener('click', () => { toEnd(); log.focus(); });
+
+/** Returns the message that is to be sent now, if there is one. One that is too long stays where it is, and the page says so. */
+function written() {
+  const text = message.value.trim();
+  message.setCustomValidity(text.length > MAX_LEN ? `A message has at most ${MAX_LEN} characters. This one has ${text.length}.` : '');
+  return isOpen() && message.reportValidity() ? text : '';
+}
 
 message.addEventListener('keydown', event => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); say.requestSubmit(); }
