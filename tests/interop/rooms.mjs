@@ -63,7 +63,8 @@ async function open(context) {
 const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
 /** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
-  await page.evaluate('tries = 0; socket.close()');
+  await page.evaluate('tries = 0; before = socket; socket.close()');
+  await page.waitForFunction('socket !== before && isOpen()');
   await sees(page, 'The connection was lost');
   await connected(page);
 }
