@@ -306,3 +306,24 @@ pub(super) fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     poll.poll(events, Some(PATIENCE))?;
     if events.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_the_last_header_of_a_request() {
+        let site = Site::new(([127, 0, 0, 1], 1).into(), "/").offering("permessage-deflate");
+        let request = std::str::from_utf8(&site.request).unwrap();
+        let (head, offer) = request.split_once(EXTENSIONS).unwrap();
+        assert!(head.starts_with("GET / HTTP/1.1\r\n") && head.ends_with("\r\n"));
+        assert_eq!(offer, ": permessage-deflate\r\n\r\n");
+    }
+
+    #[test]
+    fn the_name_of_a_header_has_any_case() {
+        let response = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-extensions:  a; b=1";
+        assert_eq!(header(response, EXTENSIONS).as_deref(), Some("a; b=1"));
+        assert_eq!(header(response, "Upgrade"), None);
+    }
+}

@@ -21,10 +21,10 @@ use crate::json;
 const MESSAGES: usize = 64;
 
 /// How many replies are checked on each connection.
-pub(super) const CHECKED: usize = 4;
+const CHECKED: usize = 4;
 
-/// The level of what is sent, and its window, which is the smallest that a server demands: so that all servers
-/// receive the same bytes.
+/// The level of what is sent, and its window: the smallest that one of the servers demands, so that all receive the same
+/// bytes.
 const LEVEL: u8 = 6;
 const WINDOW: WindowBits = WindowBits::new(12).expect("12 is from 8 to 15");
 
@@ -91,8 +91,9 @@ impl Compressed {
                 let (client, receiver) =
                     (&mut clients[event.token().0], &mut receivers[event.token().0]);
                 client.send(frames.pattern(), 0)?;
-                client
-                    .receive_with(&mut buffer, |bytes| receiver.input.extend_from_slice(bytes))?;
+                client.receive_with(&mut buffer, |bytes| {
+                    receiver.received.extend_from_slice(bytes)
+                })?;
                 receiver.check(&messages)?;
             }
         }
@@ -102,7 +103,7 @@ impl Compressed {
     }
 
     /// Returns what all of these connections have agreed on.
-    pub(super) fn agreed(self, clients: &[Client]) -> io::Result<DeflateParams> {
+    fn agreed(self, clients: &[Client]) -> io::Result<DeflateParams> {
         let answer = clients[0].extensions();
         let wrong = || io::Error::other(format!("the server's answer to the offer is {answer:?}"));
         let params = Deflate::default()
@@ -141,7 +142,7 @@ fn all_compressed(clients: &[Client]) -> io::Result<()> {
     Err(io::Error::other("a reply was not compressed"))
 }
 
-/// A client of Prism, which has decided nothing yet.
+/// Returns a client that has agreed on nothing yet.
 fn socket() -> WebSocket {
     WebSocket::client(&Config::default(), MaskKeys::new(|keys| keys.fill(0x5a)))
 }
@@ -149,21 +150,21 @@ fn socket() -> WebSocket {
 /// Decompresses what one connection receives.
 struct Receiver {
     socket: WebSocket,
-    input: RecvBuffer,
+    received: RecvBuffer,
     messages: usize,
 }
 
 impl Receiver {
     fn new(params: DeflateParams) -> Self {
         let socket = socket().with_deflate(Arc::default(), params);
-        Self { socket, input: RecvBuffer::new(), messages: 0 }
+        Self { socket, received: RecvBuffer::new(), messages: 0 }
     }
 
     /// Checks that what has arrived is what was sent.
     fn check(&mut self, expected: &[String]) -> io::Result<()> {
         let mut out = BytesMut::new();
         while let Some(event) =
-            self.socket.receive(&mut self.input, &mut out).map_err(io::Error::other)?
+            self.socket.receive(&mut self.received, &mut out).map_err(io::Error::other)?
         {
             let Event::Message(message) = event else { continue };
             if message != Message::Text(&expected[self.messages % expected.len()]) {
@@ -208,7 +209,7 @@ mod tests {
             let mut wire = BytesMut::new();
             server.send(&expected[sent], &mut wire).unwrap();
             assert!(wire.len() < 700 && wire[0] & 0x40 != 0, "it is compressed");
-            receiver.input.extend_from_slice(&wire);
+            receiver.received.extend_from_slice(&wire);
             assert_eq!(receiver.check(&expected).is_ok(), is_right);
         }
     }

@@ -282,3 +282,29 @@ const fn cell(
 ) -> Cell {
     Cell { name, title, kind, mode: Mode::Echo, load }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::SERVERS;
+
+    #[test]
+    fn prism_takes_part_in_each_cell() {
+        for cell in CELLS {
+            let mut servers =
+                SERVERS.iter().filter(|server| cell.admits(server) && cell.suits(server));
+            assert!(servers.any(|server| server.name == "prism-tokio"), "{}", cell.name);
+        }
+    }
+
+    #[test]
+    fn levels_are_compared_only_where_they_matter() {
+        let server = |name| SERVERS.iter().find(|server| server.name == name).unwrap();
+        let suits = |cell: &Cell, name| cell.admits(server(name)) && cell.suits(server(name));
+        for cell in CELLS {
+            let has_levels = matches!(cell.kind, Kind::DeflateEcho | Kind::DeepDeflateEcho);
+            assert_eq!(suits(cell, "prism-l2"), has_levels, "{}", cell.name);
+            assert_eq!(suits(cell, "prism-32K"), cell.mode == Mode::Takeover, "{}", cell.name);
+        }
+    }
+}
