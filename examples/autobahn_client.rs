@@ -4,8 +4,8 @@
 //! autobahn_client [ws://127.0.0.1:9001] [--deflate | --deflate-takeover]
 //! ```
 //!
-//! With `--deflate` it offers compression, and compresses messages of any length. With `--deflate-takeover` each may
-//! refer to earlier ones.
+//! With `--deflate` it offers compression, and compresses every message. With `--deflate-takeover` each may refer to
+//! earlier ones.
 
 use std::error::Error;
 

@@ -10,7 +10,11 @@ use std::{collections::HashMap, io, sync::Mutex};
 
 use crate::prism::{
     Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Reply, Server,
+    hold_wakeups,
 };
+
+#[path = "page.rs"]
+mod page;
 
 /// While this many bytes are unsent, a client misses lines. This is a quarter of the default: clients share the
 /// bytes of a long line, but each client that does not read has its own copy of the short ones.
@@ -25,6 +29,7 @@ struct Chat {
 impl Chat {
     /// Sends a line to everyone.
     fn broadcast(&self, line: &str) {
+        let _wakeups = hold_wakeups(); // no task is woken while the lock is held
         for person in self.people.lock().unwrap().values() {
             // `try_send` never waits: a slow client misses the line, and no other has to wait. All
             // connections share the bytes of a long line.
@@ -59,6 +64,7 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
         .await?
         .options(Options::default().high_water_mark(MAX_UNSENT).compression(Deflate::default()))
         .get("/", |_| Reply::html(include_str!("chat.html")))
+        .get("/page/{file}", page::file)
         .websocket("/ws", Chat::default());
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;

@@ -6,8 +6,8 @@
 //!      [--deflate | --deflate-takeover]
 //! ```
 //!
-//! With `--broadcast` every message goes to every connection instead. With `--deflate` messages of any length are
-//! compressed, and with `--deflate-takeover` each may refer to earlier ones.
+//! With `--broadcast` every message goes to every connection instead. With `--deflate` every message is compressed, and
+//! with `--deflate-takeover` each may refer to earlier ones.
 
 use std::{
     collections::HashMap,

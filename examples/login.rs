@@ -21,6 +21,9 @@ use crate::prism::{
     shared,
 };
 
+#[path = "page.rs"]
+mod page;
+
 /// What the server knows about a connection's user.
 struct User {
     name: String,
@@ -110,6 +113,7 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> io::Result<()> 
         // Each client that does not read holds its own copy of the short lines.
         .options(Options::default().high_water_mark(16 << 10))
         .get("/", |_| Reply::html(include_str!("chat.html")))
+        .get("/page/{file}", page::file)
         .get("/login", move |request| logins.log_in(&request))
         .websocket("/ws", chat);
     println!("log in at http://{}/login?name=ada", server.local_addr()?);

@@ -14,7 +14,9 @@ use std::{
     thread,
 };
 
-use crate::prism::{CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Server};
+use crate::prism::{
+    CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Server, hold_wakeups,
+};
 
 /// The connected devices of each user.
 #[derive(Default)]
@@ -25,6 +27,7 @@ struct Notifier {
 impl Notifier {
     /// Notifies all devices of a user, and returns how many were notified. Can be called from any task or thread.
     fn notify(&self, user: &str, text: &str) -> usize {
+        let _wakeups = hold_wakeups(); // no task is woken while the lock is held
         let devices = self.devices.lock().unwrap();
         // `try_send` never waits: a device that does not keep up misses the notification.
         let notified = |device: &&Connection| device.try_send(text).is_ok();

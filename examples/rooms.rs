@@ -40,6 +40,9 @@ use crate::prism::{
     WhenSlow, shared,
 };
 
+#[path = "page.rs"]
+mod page;
+
 /// How many rooms one connection may be in.
 const MAX_ROOMS: usize = 32;
 
@@ -71,11 +74,11 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a name is refused.
 const BAD_NAME: &str =
-    "expected 1 to 24 characters, no space at either end, and no invisible characters";
+    "a name has 1 to 24 characters, no space at either end, and no invisible characters";
 
 /// Why the name of a room is refused.
 const BAD_ROOM: &str =
-    "expected 1 to 24 characters, no spaces, no invisible characters, and no / at the start";
+    "a room name has 1 to 24 characters, no spaces, no invisible characters, and no / at the start";
 
 const NOT_A_MEMBER: &str = "you are not in this room";
 
@@ -339,6 +342,7 @@ pub(crate) async fn serve(
         .await?
         .options(options)
         .get("/", |_| Reply::html(include_str!("rooms.html")))
+        .get("/page/{file}", page::file)
         .websocket("/ws", rooms);
     println!("listening on http://{}", server.local_addr()?);
     server.serve_until(shutdown).await;

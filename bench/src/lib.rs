@@ -2,6 +2,7 @@
 
 pub mod codec;
 mod frame;
+mod json;
 #[cfg(feature = "servers")]
 pub mod load;
 #[cfg(feature = "servers")]

@@ -6,28 +6,24 @@
 use arbitrary::Arbitrary;
 use async_channel::Receiver;
 use libfuzzer_sys::fuzz_target;
-use prism_driver::{
-    CloseCode, Disconnect, Options, OwnedMessage, SendError, TrySendError, WhenSlow,
-};
+use prism_driver::{CloseCode, Options, OwnedMessage, SendError, TrySendError, WhenSlow};
 use prism_fuzz::{
+    agreement::{self, Agreement},
     common::frame::Frame,
-    drive::{ManualFuture, end, take},
-    driver::{
-        self,
-        handlers::HandOut,
-        pipe::{End, pipe},
-        s,
-        sim::Sim,
-    },
-    messages::{self, MessageSpec, Slow, size},
+    drive::{ManualFuture, end, serve, take},
+    driver::{handlers::HandOut, pipe::End, s, sim::Sim},
+    messages::{MessageSpec, Slow, size},
     model::{Expected, Model, Sender},
     other_session::OtherSession,
+    protocol::Protocol,
     view::{Attempt, Snapshot, View},
     waiting::{Reasons, Waiting},
 };
 
 #[derive(Arbitrary, Debug)]
 struct Case {
+    /// What was agreed for compression.
+    agreement: Option<Agreement>,
     mark: u16,
     when_slow: Slow,
     acts: Vec<Act>,
@@ -68,7 +64,7 @@ enum Act {
 }
 
 fuzz_target!(|input: Case| {
-    let mut scenario = Scenario::new(size(input.mark), input.when_slow.into());
+    let mut scenario = Scenario::new(input.agreement, size(input.mark), input.when_slow.into());
     for act in input.acts.into_iter().take(200) {
         scenario.perform(act);
         scenario.check();
@@ -86,12 +82,13 @@ const CONTROL: usize = 127;
 struct Scenario {
     sim: Sim,
     view: View,
-    ended: Receiver<Disconnect>,
+    ended: Receiver<()>,
     /// The peer, until it vanishes.
     peer: Option<End>,
     other_session: OtherSession<Vec<Attempt>>,
     waiting: Vec<Waiting>,
     model: Model,
+    protocol: Protocol,
     mark: usize,
     largest: usize,
     /// How many bytes the pipe holds.
@@ -104,14 +101,17 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn new(mark: usize, when_slow: WhenSlow) -> Self {
+    fn new(agreement: Option<Agreement>, mark: usize, when_slow: WhenSlow) -> Self {
         let sim = Sim::default();
         let (handler, out) = HandOut::when_slow(when_slow);
-        let (server, peer, script) = pipe();
         let mut options = quiet();
         options.high_water_mark = mark;
-        let ended = driver::serve_on(&sim, server, handler, options);
+        options.protocol.deflate = agreement.map(Agreement::settings);
+        let request = agreement.map(|_| agreement::request());
+        let (mut peer, script, ended) = serve(&sim, handler, options, request);
         let connection = sim.run(async { out.recv().await.expect("it connects") });
+        while sim.tick() {}
+        take(&mut peer, usize::MAX); // the answer to the request
         let ending = connection.clone();
         let waiting = vec![Waiting::End(ManualFuture::new(async move { ending.closed().await }))];
         Self {
@@ -122,6 +122,7 @@ impl Scenario {
             peer: Some(peer),
             waiting,
             model: Model::new(mark, when_slow),
+            protocol: Protocol::new(agreement, when_slow),
             mark: mark.max(1),
             largest: 0,
             room: CAPACITY,
@@ -137,7 +138,7 @@ impl Scenario {
             Act::TrySend(spec) => {
                 let message = self.message(spec);
                 let attempt = self.view.try_send(&message, spec.prepared);
-                self.note(&message, attempt);
+                self.note(&message, spec.prepared, attempt);
             }
             Act::FromSession(specs) => self.send_from_session(specs),
             Act::Ping(len) => self.ping(len.into()),
@@ -193,8 +194,8 @@ impl Scenario {
         spec.message(self.sent)
     }
 
-    fn note(&mut self, message: &OwnedMessage, (result, before, after): Attempt) {
-        let expected = self.decide(Sender::Tries, message, before, after);
+    fn note(&mut self, message: &OwnedMessage, prepared: bool, (result, before, after): Attempt) {
+        let expected = self.decide(Sender::Tries, message, prepared, before, after);
         assert_eq!(Expected::Returns(result), expected);
     }
 
@@ -202,13 +203,17 @@ impl Scenario {
         &mut self,
         sender: Sender,
         message: &OwnedMessage,
+        prepared: bool,
         before: Snapshot,
         after: Snapshot,
     ) -> Expected {
-        let frame = messages::frame(message).encoded();
-        self.largest = self.largest.max(frame.len());
         self.closed |= before.open && !after.open;
-        self.model.send(sender, frame, before, after)
+        let encode = || {
+            let frame = self.protocol.encode(message, prepared);
+            self.largest = self.largest.max(frame.len());
+            frame
+        };
+        self.model.send(sender, encode, before, after)
     }
 
     fn send(&mut self, spec: MessageSpec) {
@@ -216,14 +221,15 @@ impl Scenario {
         let mut sending = self.view.send(&message, spec.prepared);
         let before = self.view.snapshot();
         let result = sending.poll();
-        let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
+        let after = self.view.snapshot();
+        let expected = self.decide(Sender::Waits, &message, spec.prepared, before, after);
         match result {
             Some(result) => {
                 assert_eq!(expected, Expected::Returns(result.map_err(TrySendError::Refused)))
             }
             None => {
                 assert_eq!(expected, Expected::Waiting);
-                self.waiting.push(Waiting::Room(message, sending));
+                self.waiting.push(Waiting::Room(message, spec.prepared, sending));
             }
         }
     }
@@ -235,8 +241,8 @@ impl Scenario {
         let attempts = self.other_session.run(&self.sim, move || {
             loaded.iter().map(|(message, prepared)| view.try_send(message, *prepared)).collect()
         });
-        for ((message, _), attempt) in messages.iter().zip(attempts) {
-            self.note(message, attempt);
+        for ((message, prepared), attempt) in messages.iter().zip(attempts) {
+            self.note(message, *prepared, attempt);
         }
     }
 
@@ -273,11 +279,11 @@ impl Scenario {
         let (before, full) = (self.view.snapshot(), self.is_full());
         let Some(waiting) = self.waiting.get_mut(which) else { return };
         match waiting {
-            Waiting::Room(message, held) => {
+            Waiting::Room(message, prepared, held) => {
                 let Some(result) = held.poll() else { return };
                 assert!(!full || !before.open);
-                let message = message.clone();
-                let expected = self.decide(Sender::Waits, &message, before, self.view.snapshot());
+                let (message, prepared, after) = (message.clone(), *prepared, self.view.snapshot());
+                let expected = self.decide(Sender::Waits, &message, prepared, before, after);
                 assert_eq!(expected, Expected::Returns(result.map_err(TrySendError::Refused)));
             }
             Waiting::Flush(upto, held) => {

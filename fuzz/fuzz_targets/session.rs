@@ -2,20 +2,18 @@
 //! holds, whatever happens and whenever the session is dropped.
 #![no_main]
 
-use std::{io::ErrorKind, sync::Arc};
+use std::io::ErrorKind;
 
 use arbitrary::Arbitrary;
 use async_channel::{Receiver, Sender, bounded, unbounded};
 use futures_lite::future::or;
 use libfuzzer_sys::fuzz_target;
-use prism_core::{
-    Role,
-    deflate::{Deflate, DeflateParams},
-};
+use prism_core::{Role, deflate::DeflateParams};
 use prism_driver::{Connection, Options, Rate, Runtime, serve_stream, serve_upgraded};
 use prism_fuzz::{
     LIMIT, Part,
-    common::{deflate::takeover, machine::limited},
+    agreement::{self, Agreement},
+    common::machine::limited,
     drive::{end, give, take},
     driver::{
         http::REQUEST,
@@ -32,8 +30,8 @@ use prism_fuzz::{
 struct Case {
     /// Whether the session begins with a handshake.
     with_handshake: bool,
-    /// Whether the handshake agrees on compression, with takeover.
-    with_deflate: bool,
+    /// What the handshake agrees on for compression.
+    agreement: Option<Agreement>,
     pings: bool,
     /// The rate of messages per second, and the burst.
     rate: Option<(u8, u8)>,
@@ -143,14 +141,12 @@ impl Scenario {
         if input.with_handshake {
             request.push_str(REQUEST);
         }
-        if input.with_handshake && input.with_deflate {
-            let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
-            request.replace_range(request.len() - 4.., offer);
-            let deflate = Deflate::default()
-                .server_no_context_takeover(false)
-                .client_no_context_takeover(false);
-            options.protocol.deflate = Some(Arc::new(deflate));
-            params = Some(takeover());
+        if input.with_handshake
+            && let Some(agreement) = input.agreement
+        {
+            request = agreement::request();
+            options.protocol.deflate = Some(agreement.settings());
+            params = Some(agreement.answered());
         }
         let (cut, ended) = serve(&sim, server, handler.clone(), options, input.with_handshake);
         Self {

@@ -5,6 +5,16 @@ use std::sync::Arc;
 use arbitrary::Arbitrary;
 use prism_core::deflate::{Deflate, DeflateParams, WindowBits};
 
+use crate::driver::http::REQUEST;
+
+/// What most browsers offer.
+const OFFER: &str = "permessage-deflate; client_max_window_bits";
+
+/// Returns a request with this offer.
+pub fn request() -> String {
+    REQUEST.replace("X-Token: abc", &format!("Sec-WebSocket-Extensions: {OFFER}"))
+}
+
 /// A description of an agreement, and of how messages are compressed.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Agreement {
@@ -26,6 +36,11 @@ impl Agreement {
             server_max_window_bits: bits(self.server_max_window_bits),
             client_max_window_bits: bits(self.client_max_window_bits),
         }
+    }
+
+    /// Returns what a server with these settings agrees on with the client of [`request`].
+    pub fn answered(self) -> DeflateParams {
+        self.settings().accept_offer([OFFER.as_bytes()]).expect("a valid offer").params()
     }
 
     /// Returns settings of an end that may lead to this agreement.

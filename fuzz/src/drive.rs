@@ -9,10 +9,15 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use async_channel::{Receiver, bounded};
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_core::Header;
+use prism_driver::{ConnectionHandler, Options, Runtime, serve_stream, serve_upgraded};
 
-use crate::driver::pipe::End;
+use crate::driver::{
+    pipe::{End, Script, pipe},
+    sim::Sim,
+};
 
 /// A future that is polled by hand, and records whether it was woken meanwhile.
 pub struct ManualFuture<T> {
@@ -48,6 +53,30 @@ impl<T> ManualFuture<T> {
     pub fn is_woken(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
+}
+
+/// Serves a handler in a task, to a peer that sends this request; without one, the handshake is over. Returns
+/// the peer, the script of the pipe, and what receives an item at the end.
+pub fn serve(
+    sim: &Sim,
+    handler: impl ConnectionHandler,
+    options: Options,
+    request: Option<String>,
+) -> (End, Script, Receiver<()>) {
+    let (io, mut peer, script) = pipe();
+    let (tell, ended) = bounded(1);
+    let runtime = sim.clone();
+    let request = request.unwrap_or_default();
+    give(&mut peer, request.as_bytes());
+    sim.spawn(async move {
+        if request.is_empty() {
+            serve_upgraded(runtime, io, "/", &options, handler).await;
+        } else {
+            serve_stream(runtime, io, &options, handler).await.expect("a valid request");
+        }
+        tell.try_send(()).expect("once");
+    });
+    (peer, script, ended)
 }
 
 /// Writes as much to an end of a pipe as it takes now, and returns how much that was.

@@ -1,6 +1,6 @@
 //! [`EndedSession`]: what a session did, checked against the contract of handlers.
 
-use prism_core::{Role, deflate::DeflateParams};
+use prism_core::{Config, Role, deflate::DeflateParams};
 use prism_driver::{AcceptError, Disconnect, Failure, OwnedMessage, ProtocolError};
 
 use crate::{
@@ -9,11 +9,10 @@ use crate::{
         Seen,
         deflate::eager,
         frame::{BINARY, CLOSE, PING, PONG, TEXT, sent_by},
-        machine::{Machine, limited},
+        machine::{Machine, limited, quiet},
     },
     drive::whole_frames,
     handler::Record,
-    messages,
 };
 
 /// What serving returned; `None` if the session was dropped.
@@ -45,10 +44,7 @@ impl EndedSession<'_> {
     pub fn judge(&self, ending: Ending) {
         let record = self.record;
         assert_eq!(record.ended, usize::from(record.connected));
-        let mut machine = Machine::new(Role::Server, &limited(LIMIT));
-        if let Some(params) = self.params {
-            machine = machine.with_deflate(&eager(), params);
-        }
+        let mut machine = self.machine(Role::Server, &limited(LIMIT));
         let seen = machine.receive(self.given.get(self.head..).unwrap_or_default());
         let messages: Vec<_> = seen.iter().filter_map(message).collect();
         assert!(messages.starts_with(&record.heard), "each message, once and in order");
@@ -95,6 +91,15 @@ impl EndedSession<'_> {
         }
     }
 
+    /// Returns a machine that has agreed on the same.
+    fn machine(&self, role: Role, config: &Config) -> Machine {
+        let machine = Machine::new(role, config);
+        match self.params {
+            Some(params) => machine.with_deflate(&eager(), params),
+            None => machine,
+        }
+    }
+
     /// Checks that the peer has received whole frames: accepted messages in order, answers to pings, and
     /// nothing after a close frame. Returns whether it has received everything, with a close frame.
     fn judge_output(&self, seen: &[Seen], accepted: &[OwnedMessage]) -> bool {
@@ -104,10 +109,15 @@ impl EndedSession<'_> {
             received = end.map_or(&[], |end| &received[end + 4..]);
         }
         let frames = sent_by(Role::Server, whole_frames(received));
+        let mut peer = self.machine(Role::Client, &quiet());
         let (mut sent, mut pings) = (accepted.iter(), seen.iter());
         for (i, frame) in frames.iter().enumerate() {
             match frame.opcode() {
-                TEXT | BINARY => assert_eq!(sent.next().map(messages::frame).as_ref(), Some(frame)),
+                TEXT | BINARY => {
+                    let received = peer.receive_frames([frame.clone()]);
+                    let received: Vec<_> = received.iter().filter_map(message).collect();
+                    assert_eq!(received.first(), sent.next(), "{frame:?}");
+                }
                 PONG => {
                     let asked = |seen: &Seen| *seen == Seen::Ping(frame.payload.clone());
                     assert!(pings.any(asked), "each pong answers a ping");

@@ -13,6 +13,7 @@ pub mod heads;
 pub mod messages;
 pub mod model;
 pub mod other_session;
+pub mod protocol;
 pub mod reference;
 mod stream;
 pub mod view;

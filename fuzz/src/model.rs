@@ -51,18 +51,19 @@ impl Model {
         Self { mark, when_slow, frames: VecDeque::new(), taken: 0, accepted: 0, missed: 0 }
     }
 
-    /// Records that a message was sent, and returns what has to have happened to it.
+    /// Records that a message was sent, and returns what has to have happened to it. `encode` returns its
+    /// frame, and is called if it was accepted.
     ///
     /// # Panics
     /// If the number of missed messages is wrong.
     pub fn send(
         &mut self,
         sender: Sender,
-        frame: Vec<u8>,
+        encode: impl FnOnce() -> Vec<u8>,
         before: Snapshot,
         after: Snapshot,
     ) -> Expected {
-        let expected = self.decide(sender, frame, before, after);
+        let expected = self.decide(sender, encode, before, after);
         assert_eq!(after.missed, self.missed, "{:?}: missed, for {expected:?}", self.when_slow);
         expected
     }
@@ -70,7 +71,7 @@ impl Model {
     fn decide(
         &mut self,
         sender: Sender,
-        frame: Vec<u8>,
+        encode: impl FnOnce() -> Vec<u8>,
         before: Snapshot,
         after: Snapshot,
     ) -> Expected {
@@ -91,7 +92,7 @@ impl Model {
                 return self.miss(sender);
             }
         }
-        self.append(frame, true);
+        self.append(encode(), true);
         Expected::Returns(Ok(()))
     }
 

@@ -6,8 +6,8 @@ use crate::drive::ManualFuture;
 
 /// A waiting future.
 pub enum Waiting {
-    /// Waits for room, with this message.
-    Room(OwnedMessage, ManualFuture<Result<(), SendError>>),
+    /// Waits for room, with this message. It may be prepared.
+    Room(OwnedMessage, bool, ManualFuture<Result<(), SendError>>),
     /// Waits until everything up to here has been written.
     Flush(usize, ManualFuture<Result<(), SendError>>),
     /// Waits for the end of the connection.
@@ -30,7 +30,7 @@ impl Waiting {
     /// Returns whether the future was woken since its last poll.
     pub fn is_woken(&self) -> bool {
         match self {
-            Self::Room(_, held) | Self::Flush(_, held) => held.is_woken(),
+            Self::Room(_, _, held) | Self::Flush(_, held) => held.is_woken(),
             Self::End(held) => held.is_woken(),
         }
     }

@@ -39,6 +39,7 @@
 //! Next steps:
 //!
 //! - [The guides](#guides) explain one topic each, such as state, slow consumers, or shutting down.
+//! - [The examples](#examples) are whole programs.
 //! - [The contract](#the-contract) states what a handler may rely on.
 //! - [`Server`] covers routes, plain HTTP responses ("pages"), authorization and shutdown. [`Options`] and
 //!   [`ServerOptions`] contain the limits.
@@ -52,7 +53,9 @@
 //! [`prism_driver`] and `prism_core`, and re-exported here. You do not have to depend on those crates: where an example
 //! imports from them, import from this one.
 //!
+#![doc = include_str!("../docs/links.md")]
 #![doc = include_str!("../docs/guides.md")]
+#![doc = include_str!("../docs/examples.md")]
 #![doc = include_str!("../docs/contract.md")]
 
 mod runtime;

@@ -1,6 +1,10 @@
 //! Guides: pages that are longer than the documentation of one item. There is nothing to import here.
 
+// The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/two-threads.md")]
 pub mod two_threads {}

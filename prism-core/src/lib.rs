@@ -29,7 +29,9 @@
 //!
 //! [Embedding the core](docs::embedding) explains how to choose a loop for your program, and has one
 //! for an event loop. [Two threads](docs::two_threads) has one in which one thread reads while
-//! others send.
+//! others send. The example [`embed`] has both ends over a transport that is not a socket.
+//!
+//! [`embed`]: https://github.com/prism-rs/prism/blob/main/prism-core/examples/embed.rs
 //!
 //! # The whole loop
 //!

@@ -1,20 +1,12 @@
 //! RFC 7692 §5 and §7.1: how client and server agree on permessage-deflate, and on what.
 #![cfg(feature = "deflate")]
 
-use std::sync::Arc;
-
-use bytes::BytesMut;
 use prism_core::{
-    Accept, Answer, ClientHandshake, ClientRequest, Config, HandshakeError, RecvBuffer,
-    ServerHandshake, WebSocket,
+    HandshakeError,
     deflate::{Deflate, DeflateParams, WindowBits},
 };
 
-use crate::common::{
-    deflate::{bits, no_takeover, takeover},
-    heads::head,
-    machine::{mask_keys, quiet},
-};
+use crate::common::deflate::{bits, no_takeover, takeover};
 
 /// Settings that ask for nothing.
 fn lenient() -> Deflate {
@@ -149,33 +141,82 @@ fn a_server_imposes_its_own_settings() {
     }
 }
 
+/// RFC 7692 §5.1: several offers, "in order of preference". What a server may decline is not in the
+/// later ones, and what it may want is.
 #[test]
 fn a_client_offers_what_it_wants_and_then_less() {
+    let silent = lenient().client_max_window_bits(None);
+    let small = lenient().server_max_window_bits(bits(8)).client_max_window_bits(Some(bits(9)));
     for (deflate, expected) in [
-        (lenient(), "permessage-deflate; client_max_window_bits"),
-        (lenient().client_max_window_bits(None), "permessage-deflate"),
+        (
+            lenient(),
+            &["; client_max_window_bits", "; client_no_context_takeover; client_max_window_bits"][..],
+        ),
+        (silent.clone(), &["", "; client_no_context_takeover"]),
+        (silent.client_no_context_takeover(true), &["; client_no_context_takeover"]),
         (
             lenient().client_max_window_bits(Some(bits(9))),
-            "permessage-deflate; client_max_window_bits=9",
+            &[
+                "; client_max_window_bits=9",
+                "; client_no_context_takeover; client_max_window_bits=9",
+            ],
         ),
         (
             lenient().client_no_context_takeover(true),
-            "permessage-deflate; client_no_context_takeover; client_max_window_bits",
+            &["; client_no_context_takeover; client_max_window_bits"],
         ),
         (
-            lenient().server_max_window_bits(bits(8)),
-            "permessage-deflate; server_max_window_bits=8; client_max_window_bits, \
-             permessage-deflate; client_max_window_bits",
+            small.clone(),
+            &[
+                "; server_max_window_bits=8; client_max_window_bits=9",
+                "; server_max_window_bits=8; client_no_context_takeover; client_max_window_bits=9",
+                "; client_max_window_bits=9",
+                "; client_no_context_takeover; client_max_window_bits=9",
+            ],
+        ),
+        (
+            small.client_no_context_takeover(true).server_no_context_takeover(true),
+            &[
+                "; server_no_context_takeover; server_max_window_bits=8; client_no_context_takeover; \
+                 client_max_window_bits=9",
+                "; client_no_context_takeover; client_max_window_bits=9",
+            ],
         ),
         (
             Deflate::default(),
-            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
-             client_max_window_bits, \
-             permessage-deflate; client_no_context_takeover; client_max_window_bits",
+            &[
+                "; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+                "; client_no_context_takeover; client_max_window_bits",
+            ],
         ),
     ] {
-        assert_eq!(deflate.offer(), expected);
+        let expected: Vec<_> =
+            expected.iter().map(|params| format!("permessage-deflate{params}")).collect();
+        assert_eq!(deflate.offer(), expected.join(", "));
     }
+}
+
+/// A server such as Autobahn's demands no takeover only where a client has offered to do without.
+#[test]
+fn a_client_that_offers_takeover_and_none_does_what_the_answer_says() {
+    let client = Deflate::default().with_takeover();
+    let offer = client.offer();
+    let alternative = offer
+        .split(", ")
+        .find(|offer| offer.contains("client_no_context_takeover"))
+        .expect("an offer to do without takeover");
+    let answer = lenient().accept_offer([alternative.as_bytes()]).unwrap().to_string();
+    assert_eq!(
+        answer,
+        "permessage-deflate; client_no_context_takeover; server_max_window_bits=12; \
+         client_max_window_bits=12"
+    );
+    let agreed = accept(&client, &[&answer]).unwrap().unwrap();
+    assert!(agreed.client_no_context_takeover);
+
+    let first = lenient().accept_offer([offer.as_bytes()]).unwrap().to_string();
+    let agreed = accept(&client, &[&first]).unwrap().unwrap();
+    assert!(!agreed.client_no_context_takeover, "the first offer is with takeover");
 }
 
 /// What a client makes of these values of the response's header.
@@ -246,31 +287,6 @@ fn a_client_refuses_an_invalid_answer() {
     }
 }
 
-/// Performs the handshake of a client and a server, through their bytes.
-fn handshake(client: &Config, server: &Config) -> (WebSocket, WebSocket, String) {
-    let (mut to_server, mut to_client) = (RecvBuffer::new(), RecvBuffer::new());
-    let (mut out, mut back) = (BytesMut::new(), BytesMut::new());
-    let request = ClientRequest::new("h", "/").unwrap();
-    let mut starting = ClientHandshake::start(client, &request, [7; 16], &mut out);
-    to_server.extend_from_slice(&out);
-    let offer = ServerHandshake::new(server).receive(&mut to_server).unwrap().unwrap();
-    let owned = offer.request().clone().upgrade().unwrap().into_owned();
-    let mut same = BytesMut::new();
-    owned.accept(&Accept::new(), server, &mut same);
-    let server = offer.accept(&Accept::new(), server, &mut back);
-    assert_eq!(back, same, "an owned offer is answered like a borrowed one");
-    let response = String::from_utf8(back.to_vec()).unwrap();
-    to_client.extend_from_slice(&back);
-    let Some(Answer::Accepted(accepted)) = starting.receive(&mut to_client).unwrap() else {
-        panic!("{response}")
-    };
-    let params = accepted.deflate_params();
-    // What was offered counts, whatever the configuration is by now.
-    let client = accepted.into_websocket(&quiet(), mask_keys());
-    assert_eq!(client.deflate_params(), params);
-    (client, server, response)
-}
-
 #[test]
 fn both_ends_agree_whatever_their_settings() {
     let all = || {
@@ -312,55 +328,4 @@ fn both_ends_agree_whatever_their_settings() {
             }
         }
     }
-}
-
-#[test]
-fn an_agreement_is_in_the_handshake_and_at_both_ends() {
-    let on = quiet().deflate(Some(Arc::new(Deflate::default().with_takeover())));
-    let off = quiet();
-    let (client, server, response) = handshake(&on, &on);
-    let line = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; \
-                client_max_window_bits=12\r\n";
-    assert!(response.contains(line), "{response}");
-    let agreed = client.deflate_params().expect("an agreement");
-    assert_eq!(server.deflate_params(), Some(agreed));
-    assert_eq!(
-        (agreed.server_max_window_bits, agreed.client_max_window_bits),
-        (bits(12), bits(12))
-    );
-    for (client, server) in [(&on, &off), (&off, &on), (&off, &off)] {
-        let (client, server, response) = handshake(client, server);
-        assert!(!response.contains("Extensions"), "{response}");
-        assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
-    }
-}
-
-#[test]
-fn compression_is_off_by_default() {
-    assert!(Config::default().deflate.is_none());
-    let (client, server, _) = handshake(&Config::default(), &Config::default());
-    assert_eq!((client.deflate_params(), server.deflate_params()), (None, None));
-}
-
-/// The longest line fits into the memory that is reserved for it, so the output grows once.
-#[test]
-fn the_longest_answer_grows_the_output_once() {
-    let deflate =
-        Deflate::default().server_max_window_bits(bits(10)).client_max_window_bits(Some(bits(10)));
-    let config = quiet().deflate(Some(Arc::new(deflate)));
-    let request = head([
-        "GET / HTTP/1.1",
-        "Host: h",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
-    ]);
-    let mut input = RecvBuffer::new();
-    input.extend_from_slice(&request);
-    let offer = ServerHandshake::new(&config).receive(&mut input).unwrap().unwrap();
-    let mut out = BytesMut::new();
-    offer.accept(&Accept::new(), &config, &mut out);
-    assert_eq!(out.capacity(), 350);
 }

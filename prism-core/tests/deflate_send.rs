@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use prism_core::{
-    CloseCode, Message, Role, SendError,
+    CloseCode, Message, PreparedMessage, Role, SendError,
     deflate::{Codecs, Compressor, Deflate, DeflateParams},
 };
 
@@ -64,6 +64,26 @@ fn what_would_not_get_shorter_is_sent_as_it_is() {
             pair.deliver();
             assert_eq!(pair.client.seen(), [binary(plain)]);
         }
+    }
+}
+
+#[test]
+fn with_a_threshold_of_0_everything_is_compressed_that_is_not_empty() {
+    let deflate = Arc::new(Deflate::default().threshold(0));
+    for params in [takeover(), no_takeover()] {
+        let mut pair = Pair::new(&quiet()).with_deflate(&deflate, params);
+        for len in [1, 2, 3, 10, 100, 10_000, 100_000] {
+            let plain = noise(len);
+            pair.server.send(&plain).unwrap();
+            let prepared = PreparedMessage::new(&plain);
+            pair.server.ws.send_prepared(&prepared, &mut pair.server.out).unwrap();
+            let sent = sent_by(Role::Server, &pair.server.out);
+            assert!(sent.iter().all(Frame::is_compressed), "{len} bytes");
+            pair.deliver();
+            assert_eq!(pair.client.seen(), [binary(&plain), binary(&plain)]);
+        }
+        pair.server.send("").unwrap();
+        assert_eq!(sent_by(Role::Server, &pair.server.out), [Frame::text("")]);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use prism_core::{CloseCode, Inbound, Latency, Outbound, Role, WebSocket};
+use prism_core::{CloseCode, Latency, Role};
 
 use crate::common::{
     Seen,
@@ -191,6 +191,8 @@ fn any_time_is_accepted() {
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn a_connection_takes_little_memory() {
+    use prism_core::{Inbound, Outbound, WebSocket};
+
     assert!(size_of::<Inbound>() <= 48);
     assert!(size_of::<Outbound>() <= 72);
     assert!(size_of::<WebSocket>() <= 128);

@@ -7,6 +7,7 @@ mod close_timeout;
 mod common;
 mod control;
 mod deflate_allocations;
+mod deflate_handshake;
 mod deflate_limits;
 mod deflate_negotiation;
 mod deflate_prepared;

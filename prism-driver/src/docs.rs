@@ -4,26 +4,28 @@
 //! and only what begins with `tokio::` differs.
 
 // The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), and not of this crate.
+// The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
+macro_rules! guides {
+    ($($name:ident: $page:literal,)*) => {
+        $(
+            #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+            #[cfg_attr(not(doctest), doc = include_str!($page))]
+            pub mod $name {}
+        )*
+    };
+}
 
-#[cfg_attr(not(doctest), doc = include_str!("../docs/behind-a-proxy.md"))]
-pub mod behind_a_proxy {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/close-codes.md"))]
-pub mod close_codes {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/compression.md"))]
-pub mod compression {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/deploying.md"))]
-pub mod deploying {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/graceful-shutdown.md"))]
-pub mod graceful_shutdown {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/keepalive-and-timeouts.md"))]
-pub mod keepalive_and_timeouts {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/request-and-answer.md"))]
-pub mod request_and_answer {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/slow-consumers.md"))]
-pub mod slow_consumers {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/state-and-identity.md"))]
-pub mod state_and_identity {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/testing.md"))]
-pub mod testing {}
-#[cfg_attr(not(doctest), doc = include_str!("../docs/tls.md"))]
-pub mod tls {}
+guides! {
+    behind_a_proxy: "../docs/behind-a-proxy.md",
+    close_codes: "../docs/close-codes.md",
+    compression: "../docs/compression.md",
+    deploying: "../docs/deploying.md",
+    graceful_shutdown: "../docs/graceful-shutdown.md",
+    keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
+    request_and_answer: "../docs/request-and-answer.md",
+    slow_consumers: "../docs/slow-consumers.md",
+    state_and_identity: "../docs/state-and-identity.md",
+    testing: "../docs/testing.md",
+    tls: "../docs/tls.md",
+    troubleshooting: "../docs/troubleshooting.md",
+}

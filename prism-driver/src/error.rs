@@ -9,7 +9,8 @@ use prism_core::{CloseCode, ProtocolError, SendError};
 
 pub(crate) mod connect;
 
-/// The reason why a connection ended. [Close codes](crate::docs::close_codes) lists what leads to each.
+/// The reason why a connection ended. [Close codes](crate::docs::close_codes) lists what leads to each, and
+/// [Troubleshooting](crate::docs::troubleshooting) what to do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Disconnect {

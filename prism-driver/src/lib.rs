@@ -12,6 +12,7 @@
 //! than that. The feature `async-io` adds the trait `AsyncIo`: a runtime that uses the reactor of `async-io` implements
 //! it to become a [`Network`].
 //!
+#![doc = include_str!("../docs/links.md")]
 #![doc = include_str!("../docs/guides.md")]
 #![doc = include_str!("../docs/contract.md")]
 //!

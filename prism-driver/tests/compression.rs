@@ -1,10 +1,11 @@
 //! permessage-deflate (RFC 7692): who compresses, what, and how often.
 
+use allocation_counter::measure;
 use futures_lite::future::zip;
 use prism_core::deflate::DeflateParams;
 use prism_driver::{
     Client, CloseCode, Connection, Deflate, Handler, Message, Options, Outgoing, Plain,
-    PreparedMessage, SendError, TrySendError, WindowBits, shared,
+    PreparedMessage, SendError, TrySendError, WhenSlow, WindowBits, shared,
 };
 
 use crate::common::{
@@ -140,16 +141,41 @@ fn a_prepared_message_is_compressed_once_for_each_window() {
 #[test]
 fn a_message_that_is_sent_to_one_connection_after_another_is_compressed_twice_at_most() {
     let sim = Sim::default();
-    let (deflate, counting) = counting();
-    let mut peers: Vec<_> =
-        (0..10).map(|_| open(&sim, options(deflate.clone()), deflate.clone())).collect();
-    let message = json(1);
-    for (.., connection) in &peers {
-        connection.try_send(&message).unwrap();
+    for when_slow in [WhenSlow::Wait, WhenSlow::DropOldest] {
+        let (deflate, counting) = counting();
+        let options = options(deflate.clone()).when_slow(when_slow);
+        let mut peers: Vec<_> =
+            (0..10).map(|_| open(&sim, options.clone(), deflate.clone())).collect();
+        let message = json(1);
+        for (.., connection) in &peers {
+            connection.try_send(&message).unwrap();
+        }
+        assert_eq!(counting.take(), 2);
+        for (peer, ..) in &mut peers {
+            assert_eq!(sim.run(peer.next()), text(&message));
+        }
     }
-    assert_eq!(counting.take(), 2);
-    for (peer, ..) in &mut peers {
-        assert_eq!(sim.run(peer.next()), text(&message));
+}
+
+#[test]
+fn nothing_is_allocated_for_a_message_once_the_codecs_are_warm() {
+    let sim = Sim::default();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let noise: Vec<_> = (0..2000).map(|_| rng.u8(..)).collect(); // does not get shorter
+    let text = json(1);
+    for deflate in both() {
+        let (mut peer, script, connection) = open(&sim, options(deflate.clone()), deflate);
+        let messages = [Message::Text(&text), Message::Binary(&noise)];
+        let mut allocations = 0;
+        for _ in 0..3 {
+            // With the transport's own buffer full, it is the outbox that takes them.
+            script.set_capacity_to_client(0);
+            let send = || messages.into_iter().for_each(|it| connection.try_send(it).unwrap());
+            allocations = measure(send).count_total;
+            script.set_capacity_to_client(1 << 20);
+            messages.iter().for_each(|_| drop(sim.run(peer.next())));
+        }
+        assert_eq!(allocations, 0);
     }
 }
 

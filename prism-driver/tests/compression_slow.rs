@@ -9,9 +9,13 @@ use std::{
     thread,
 };
 
+use async_channel::{Receiver, Sender, unbounded};
 use fastrand::Rng;
 use futures_lite::future::poll_once;
-use prism_core::{Config, MaskKeys, Message as CoreMessage, WebSocket};
+use prism_core::{
+    Config, MaskKeys, Message as CoreMessage, WebSocket,
+    deflate::{Deflater, Engine, Inflater, Settings},
+};
 use prism_driver::{
     Connection, Deflate, Handler, Message, Plain, PreparedMessage, TrySendError, WhenSlow,
 };
@@ -184,6 +188,91 @@ impl Handler for Count {
     async fn on_message(&self, _: &Connection, _: Message<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Answers each message with a long one that compresses well.
+#[derive(Default)]
+struct AnswerAtLength(AtomicUsize);
+
+impl Handler for AnswerAtLength {
+    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        connection.send("x".repeat(100_000)).await.unwrap();
+    }
+}
+
+/// What leaves is short, so the high-water mark would not end a turn for a long time.
+#[test]
+fn a_poll_compresses_a_bounded_number_of_bytes() {
+    const MESSAGES: usize = 20;
+    let sim = Sim::default();
+    let count = Arc::<AnswerAtLength>::default();
+    let deflate = Deflate::default();
+    let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate);
+    sim.run(async {
+        for _ in 0..MESSAGES {
+            peer.send(CoreMessage::Text("more")).await;
+        }
+        let mut before = 0;
+        while before < MESSAGES {
+            assert!(sim.tick(), "the session goes on");
+            let handled = count.0.load(Ordering::Relaxed);
+            assert!(handled - before <= 1, "{} in one turn", handled - before);
+            before = handled;
+        }
+    });
+}
+
+/// An implementation that waits, while it compresses, until it may go on.
+#[derive(Debug)]
+struct Slow {
+    compressing: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl Engine for Slow {
+    fn inflater(&self) -> Box<dyn Inflater> {
+        unreachable!("the peer does not compress")
+    }
+
+    fn deflater(&self, _: Settings) -> Option<Box<dyn Deflater>> {
+        let (compressing, go_on) = (self.compressing.clone(), self.go_on.clone());
+        Some(Box::new(SlowDeflater { compressing, go_on }))
+    }
+}
+
+struct SlowDeflater {
+    compressing: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl Deflater for SlowDeflater {
+    fn deflate(&mut self, _: &[u8], _: &[u8], _: &mut [u8]) -> Option<usize> {
+        self.compressing.send_blocking(()).unwrap();
+        self.go_on.recv_blocking().unwrap();
+        None
+    }
+}
+
+/// Rooms send it with a lock held.
+#[test]
+fn a_message_for_many_does_not_wait_for_one_that_is_being_compressed() {
+    let sim = Sim::default();
+    let (compressing, begun) = unbounded();
+    let (may_go_on, go_on) = unbounded();
+    let engine: &'static Slow = Box::leak(Box::new(Slow { compressing, go_on }));
+    let deflate = takeover().engine(engine);
+    let (mut peer, _, connection) = open(&sim, options(deflate), takeover());
+    let sender = thread::spawn({
+        let connection = connection.clone();
+        move || connection.try_send(json(1)).unwrap()
+    });
+    begun.recv_blocking().unwrap();
+    connection.try_send(PreparedMessage::new(&json(2))).unwrap();
+    assert_eq!(sim.run(peer.next()), text(&json(2)));
+    may_go_on.send_blocking(()).unwrap();
+    sender.join().unwrap();
+    assert_eq!(sim.run(peer.next()), text(&json(1)));
 }
 
 /// A thousand bytes can become a message of the largest size.

@@ -85,7 +85,9 @@
 //! - A message is delivered at most once, and all members of a room receive its messages in the same order.
 //! - A slow member delays no other member. It misses messages instead, or is closed: you choose.
 //!
-//! [What you can rely on in rooms](docs::rooms) states this exactly, and says what a message costs.
+//! [What you can rely on in rooms](docs::rooms) states this exactly, and says what a message costs. The example
+//! [`rooms`](https://github.com/prism-rs/prism/blob/main/examples/rooms.rs) is a chat with several rooms: who is there,
+//! who is typing, what is unread.
 //!
 //! # Presence
 //!

@@ -153,8 +153,8 @@ impl<M: Serialize + Send + Sync + 'static> Presence<M> {
     // ---- watching
 
     /// Subscribes a connection to the changes in a room. The connection receives the list of people, and then the
-    /// changes of each [window](PresenceOptions::window), as [JSON messages](crate#messages-to-watchers). Returns
-    /// `false` if it was watching already.
+    /// changes of each [window](PresenceOptions::window), as [JSON
+    /// messages](crate::docs::presence#messages-to-watchers). Returns `false` if it was watching already.
     ///
     /// # Errors
     /// Returns an error if the connection has ended, or if the rooms in which it is tracked, together with

@@ -55,9 +55,9 @@ impl<T> DerefMut for Guard<'_, T> {
 /// Gives messages to everyone a place in the order of every room: messages to rooms share this lock, a message
 /// to everyone holds it exclusively. It protects no data.
 ///
-/// All cores share it, and the counter of the stamps. On two cores that costs little, as the
-/// [crate's documentation](crate#performance) says. If it costs much on many cores, each core can have a lock
-/// of its own, all of which a message to everyone takes.
+/// All cores share it, and the counter of the stamps. On two cores that costs little, as
+/// [the guide](crate::docs::rooms#performance) says. If it costs much on many cores, each core can have a lock of its
+/// own, all of which a message to everyone takes.
 #[derive(Debug)]
 pub(crate) struct BroadcastLock(RwLock<()>);
 

@@ -1,5 +1,8 @@
 //! Servers on several threads that share an address.
 
+// Listeners cannot share an address on Windows.
+#![cfg(unix)]
+
 use std::{
     collections::HashSet,
     net::SocketAddr,

@@ -1,18 +1,20 @@
 // Tests Prism in a real browser: the chat page with two people, and WebSockets opened by a page.
 //
-// node browser.mjs http://CHAT ws://ECHO ws://PINGING
+// node browser.mjs http://CHAT ws://ECHO ws://PINGING ws://COMPRESSING...
 //
 // PINGING is an echo server with `--ping-interval 1 --pong-timeout 1`: it drops clients that do not answer pings within seconds.
+// COMPRESSING are echo servers that compress every message.
 // The browser is $CHROMIUM, or Debian's Chromium.
 
 import net from 'node:net';
 import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
+import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
 
-const [, , chat, echo, pinging] = process.argv;
-if (!pinging) {
-  console.error('usage: node browser.mjs http://CHAT ws://ECHO ws://PINGING');
+const [, , chat, echo, pinging, ...compressing] = process.argv;
+if (!compressing.length) {
+  console.error('usage: node browser.mjs http://CHAT ws://ECHO ws://PINGING ws://COMPRESSING...');
   process.exit(2);
 }
 
@@ -90,7 +92,7 @@ async function twoPeople(browser) {
     const html = '<img src="x" onerror="document.title = `pwned`"> & <b>bold</b>';
     await says(ann.page, html);
     await hears(ben.page, html, 'Ann');
-    assert(await log(ben.page).locator('img, b b').count() === 0, 'it became elements');
+    assert(await log(ben.page).locator('ol img, b b').count() === 0, 'it became elements');
   });
   await check('a text with a colon is whole, with and without a name', async () => {
     for (const name of ['', 'Ann']) {
@@ -109,6 +111,47 @@ async function twoPeople(browser) {
     assert(await isShown((await hears(ben.page, 'noteAnn: buy milk', 'Ann')).locator('code')), 'the other Ann has no id');
     assert(!await isShown(log(ann.page).locator('li', { hasText: 'Ben' }).locator('code')), 'Ben has an id');
     await other.context.close();
+  });
+  await check('a new name is shown as one', async () => {
+    await ann.page.getByLabel('Your name').fill('Anna');
+    await says(ann.page, 'I have a new name');
+    await sees(ann.page, 'You are now Anna');
+    await log(ben.page).getByText('Ann is now Anna').waitFor();
+    await ann.page.getByLabel('Your name').fill('Ann');
+    await says(ann.page, 'and the old one');
+    await hears(ben.page, 'and the old one', 'Ann');
+  });
+  await check('the color of a person who has left is free', async () => {
+    const colors = () => ann.page.evaluate('hues.size');
+    const before = await colors();
+    const eve = await person(browser, 'Eve');
+    await says(eve.page, 'Only a moment');
+    await hears(ann.page, 'Only a moment', 'Eve');
+    assert(await colors() === before + 1, 'Eve has no color');
+    await eve.context.close();
+    await sees(ann.page, 'Eve left');
+    assert(await colors() === before, 'Eve still has one');
+  });
+  await check('a message that is too long is not sent, and stays in the field', async () => {
+    const field = ann.page.getByLabel('Message', { exact: true });
+    await says(ann.page, 'x'.repeat(4001));
+    assert((await field.inputValue()).length === 4001, 'it was sent, or cut');
+    assert(await field.evaluate(e => e.validationMessage) === 'A message has at most 4000 characters. This one has 4001.', 'nothing tells why');
+    await says(ann.page, 'x'.repeat(4000));
+    await hears(ben.page, 'x'.repeat(4000), 'Ann');
+  });
+  await check('a draft of many lines fits, at each width', async () => {
+    await ann.page.getByLabel('Message', { exact: true }).fill(`${LONG_WORD}\nتصميم\n`.repeat(20));
+    await fits(ann.page, 'a long draft');
+    await ann.page.getByLabel('Message', { exact: true }).fill('');
+  });
+  await check('a new line moves into place, unless the reader prefers less motion', async () => {
+    for (const [reducedMotion, expected] of [['reduce', 0], ['no-preference', 1]]) {
+      await ben.page.emulateMedia({ reducedMotion });
+      const moving = await ben.page.evaluate(`append(note('moving')); document.getAnimations().length`);
+      assert(moving === expected, `${moving} animations with ${reducedMotion}`);
+    }
+    await ben.page.emulateMedia({ reducedMotion: null });
   });
   await check('a pill tells of new messages while the reader has scrolled up', async () => {
     for (let n = 0; n < 30; n++) await says(ann.page, `line ${n}`);
@@ -153,9 +196,39 @@ async function twoPeople(browser) {
     await hears(ann.page, 'back again');
   });
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
+  await check('those who may have left while the page was offline do not count as people of the same name', async () => {
+    await says(ann.page, 'remember me');
+    await hears(ben.page, 'remember me', 'Ann');
+    const ids = await log(ben.page).locator('code').count();
+    await ben.page.evaluate(`{ const Original = WebSocket; WebSocket = class { close() {} }; restore = () => { WebSocket = Original; connect(); }; socket.close(); }`);
+    await sees(ann.page, 'Ben left');
+    const id = await ann.page.evaluate('me');
+    await ann.page.evaluate('socket.close()'); // and comes back with another id
+    await ann.page.waitForFunction(id => me !== id && isOpen(), id);
+    await ben.page.evaluate('restore()');
+    await connected(ben.page);
+    await says(ann.page, 'I am another connection now');
+    const item = await hears(ben.page, 'I am another connection now', 'Ann');
+    assert(!await isShown(item.locator('code')), 'there is an id');
+    assert(await log(ben.page).locator('code').count() === ids, 'earlier lines have more ids');
+  });
+  await check('a connection that was lost again and again is one line', async () => {
+    const lost = log(ann.page).getByText('The connection was lost', { exact: true });
+    const before = await lost.count();
+    await ann.page.evaluate(`for (let n = 0; n < 3; n++) lost('The connection was lost')`);
+    assert(await lost.count() === before + 1, `there are ${await lost.count() - before}`);
+  });
+  await check('the page says why the server has refused it, and does not try again by itself', async () => {
+    const eve = await person(browser, 'Eve');
+    await eve.page.clock.install();
+    await staysClosed(eve.page);
+    await eve.context.close();
+  }, 40);
+  await check('the page tries again after a failure that may pass, and waits longer each time', () => triesAgain(ann.page));
+  await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, '', (1 << 20) + 1));
   await check('a message that was pending when the connection was lost is reported', async () => {
     // Sent and closed in one turn of the event loop, so that the server cannot answer.
-    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); socket.close()`);
+    await ann.page.evaluate(`message.value = 'one: two'; say.requestSubmit(); tries = 0; socket.close()`);
     await sees(ann.page, 'This may not have arrived: one: two');
     await connected(ann.page);
   });
@@ -195,7 +268,23 @@ async function visit({ url, kind, stay }) {
   const closed = new Promise(resolve => socket.addEventListener('close', resolve, { once: true }));
   socket.close(4001, 'bye');
   const { code, reason, wasClean } = await closed;
-  return { same, code, reason, wasClean };
+  return { same, code, reason, wasClean, extensions: socket.extensions };
+}
+
+/** Runs in the page: sends many similar messages, some of them long, and returns the numbers of those that were not echoed. */
+async function sendRecords(url) {
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+  const records = Array.from({ length: 500 }, (_, n) => JSON.stringify({ id: n, type: 'position', x: n * n % 997 }).repeat(n % 50 ? 1 : 1000));
+  const echoes = [];
+  const all = new Promise((resolve, reject) => {
+    socket.onmessage = ({ data }) => { if (echoes.push(data) === records.length) resolve(); };
+    socket.onclose = e => reject(new Error(`closed with ${e.code}`));
+  });
+  for (const record of records) socket.send(record);
+  await all;
+  socket.close();
+  return records.flatMap((record, n) => (record === echoes[n] ? [] : [n]));
 }
 
 async function fromAPage(browser) {
@@ -213,6 +302,19 @@ async function fromAPage(browser) {
       const { same, code, reason, wasClean } = await page.evaluate(visit, { url, kind, stay });
       assert(same, 'the echo differs');
       assert(code === 4001 && reason === 'bye' && wasClean, `close came back as ${code} “${reason}”, wasClean ${wasClean}`);
+    });
+  }
+  for (const [n, url] of compressing.entries()) {
+    for (const kind of ['text', 'binary', 'emoji']) {
+      await check(`${kind} is echoed, compressed by server ${n + 1}`, async () => {
+        const { same, extensions } = await page.evaluate(visit, { url, kind, stay: 0 });
+        assert(same, 'the echo differs');
+        assert(extensions.startsWith('permessage-deflate'), `the extensions are “${extensions}”`);
+      });
+    }
+    await check(`similar messages are echoed, compressed by server ${n + 1}`, async () => {
+      const differing = await page.evaluate(sendRecords, url);
+      assert(!differing.length, `the echoes of ${differing} differ`);
     });
   }
   // Without this check, the one above would also pass if the server sent no pings.
@@ -243,7 +345,7 @@ function silence(url) {
 
 const browser = await launch();
 try {
-  await within(120, (async () => {
+  await within(180, (async () => {
     await twoPeople(browser);
     await fromAPage(browser);
   })());

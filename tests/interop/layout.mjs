@@ -9,8 +9,9 @@ export const LONG_NAME = 'Maximiliane Featherstone';
 export const LONG_WORD = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'.repeat(3);
 
 /**
- * Asserts that at each width, in light and in dark, the page is no wider than the window, no name is cut, no
- * mark is broken into lines, and texts stand out from their background. `prepare` puts the page into the state that is meant, after its width has changed.
+ * Asserts that at each width, in light and in dark, the page is no wider than the window, no name is cut, no mark is broken into lines, texts
+ * and fields stand out from their background, and controls have names and are large enough to be tapped. `prepare` puts the page into the state
+ * that is meant, after its width has changed.
  */
 export async function fits(page, state, { widths = WIDTHS, prepare = async () => {} } = {}) {
   const before = page.viewportSize();
@@ -42,6 +43,15 @@ function findFaults(colorScheme) {
     const [r, g, b] = toRgb(colors).map(c => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const contrast = (one, other) => {
+    const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const behind = element => {
+    const backgrounds = [];
+    for (let e = element; e; e = e.parentElement) backgrounds.unshift(getComputedStyle(e).backgroundColor);
+    return backgrounds;
+  };
   const isDark = luminance([getComputedStyle(document.body).backgroundColor]) < 0.2;
   if (isDark !== (colorScheme === 'dark')) faults.push('the background has the other color scheme');
 
@@ -55,18 +65,25 @@ function findFaults(colorScheme) {
     const { left, right } = element.getBoundingClientRect();
     if (left < -0.5 || right > clientWidth + 0.5) faults.push(`${name} reaches from ${left} to ${right} px`);
     if (element.scrollWidth > element.clientWidth + 1 && style.overflowX !== 'visible') faults.push(`${name} is cut: ${element.scrollWidth} px in ${element.clientWidth} px`);
+    if (element.matches('button, input, textarea')) {
+      // WCAG 2.5.5 on a telephone, 2.5.8 elsewhere.
+      const [{ width, height }, least] = [element.getBoundingClientRect(), innerWidth <= 390 ? 44 : 24];
+      if (width < least || height < least) faults.push(`${name} has ${width} x ${height} px`);
+      if (!/\p{L}/u.test(element.ariaLabel ?? element.labels?.[0]?.textContent ?? element.textContent)) faults.push(`${name} has no name`);
+      const edge = contrast(behind(element.parentElement), [...behind(element.parentElement), style.borderColor]);
+      if (element.matches('input, textarea') && edge < 3) faults.push(`${name} has an edge with a contrast of ${edge.toFixed(2)}`); // WCAG 1.4.11
+    }
     const texts = [...element.childNodes].filter(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!texts.length || element.matches(':disabled')) continue;
-    const backgrounds = [];
-    for (let e = element; e; e = e.parentElement) backgrounds.unshift(getComputedStyle(e).backgroundColor);
-    const [dark, light] = [luminance(backgrounds), luminance([...backgrounds, style.color])].sort((a, b) => a - b);
-    const contrast = (light + 0.05) / (dark + 0.05);
-    if (contrast < 4.5) faults.push(`${name} has a contrast of ${contrast.toFixed(2)}`);
+    const difference = contrast(behind(element), [...behind(element), style.color]);
+    if (difference < 4.5) faults.push(`${name} has a contrast of ${difference.toFixed(2)}`); // WCAG 1.4.3
     if (!element.matches('small, time, code')) continue;
     const range = document.createRange();
     range.selectNodeContents(element);
     if (range.getClientRects().length > 1) faults.push(`${name} is broken into several lines`);
   }
+  const headings = [...document.querySelectorAll('h1')].filter(e => e.checkVisibility() && e.textContent.trim());
+  if (headings.length !== 1) faults.push(`there are ${headings.length} headings of the first level`);
   return faults;
 }
 
@@ -99,7 +116,7 @@ export async function offline(page) {
   const seconds = async () => parseInt((await waits().textContent()).match(/\d+/));
   const first = await seconds();
   await fits(page, 'offline');
-  await page.waitForFunction(first => parseInt(document.querySelector('#countdown').textContent.slice(3)) < first, first);
+  await page.waitForFunction(first => parseInt(document.querySelector('#why').textContent.match(/\d+/)) < first, first);
   const before = await page.evaluate('tries');
   await page.getByRole('button', { name: 'Try now' }).click(); // is refused
   await page.waitForFunction(before => tries > before, before);

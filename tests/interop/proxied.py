@@ -13,6 +13,7 @@ import http.client
 import socket
 import sys
 
+import checks
 from proxies import health
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -145,22 +146,13 @@ def count(server):
 
 
 def main(server, kind, *proxies):
-    checks = [("no proxy, a forged header", lambda: untrusted(server))]
+    named = [("no proxy, a forged header", lambda: untrusted(server))]
     for proxy in proxies:
         name, address = proxy.split("=")
-        checks += [(f"{name}, {what}", check) for what, check in Proxy(address, kind).checks()]
+        named += [(f"{name}, {what}", check) for what, check in Proxy(address, kind).checks()]
     if kind == "proxy-protocol":
-        checks += [(f"malformed header {at}", check) for at, check in enumerate(refusals(server), 1)]
-    failed = 0
-    for name, check in checks:
-        try:
-            check()
-            print(f"ok      {name}")
-        except Exception as error:  # any exception fails this check only
-            failed += 1
-            print(f"FAILED  {name}: {error!r}")
-    print(f"{len(checks) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        named += [(f"malformed header {at}", check) for at, check in enumerate(refusals(server), 1)]
+    return checks.run(named)
 
 
 if __name__ == "__main__":

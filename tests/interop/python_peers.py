@@ -12,6 +12,7 @@ import asyncio
 import sys
 from urllib.parse import parse_qs, urlsplit
 
+from checks import Checks
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
@@ -124,16 +125,16 @@ async def converse(ws, name):
 # ---- roles ------------------------------------------------------------------------------------------------------------
 
 
-async def as_client(url, results):
+async def as_client(url, checks):
     async def one(name):
         async with connect(url, **SETTINGS) as ws:
             await converse(ws, name)
 
     for name in CONVERSATIONS:
-        await check(name, one(name), results)
+        await checks.wait(name, ONE_CONVERSATION, one(name))
 
 
-async def as_server(port, results):
+async def as_server(port, checks):
     cases = {str(number): name for number, name in enumerate(CONVERSATIONS, 1)}
     finished = asyncio.get_running_loop().create_future()
 
@@ -144,7 +145,7 @@ async def as_server(port, results):
             await ws.send(str(len(cases)))
         elif address.path == "/runCase" and query.get("agent") and query.get("case", [""])[0] in cases:
             name = cases[query["case"][0]]
-            await check(name, converse(ws, name), results)
+            await checks.wait(name, ONE_CONVERSATION, converse(ws, name))
         elif address.path == "/updateReports":
             await ws.close()
             finished.set_result(None)
@@ -156,31 +157,10 @@ async def as_server(port, results):
         await finished
 
 
-async def check(name, talk, results):
-    try:
-        async with asyncio.timeout(ONE_CONVERSATION):
-            await talk
-        results[name] = None
-        print(f"ok    {name}", flush=True)
-    except Exception as error:  # any exception fails this conversation only
-        results[name] = error
-        print(f"FAIL  {name}: {error!r}", flush=True)
-
-
 async def main(role, where):
-    results = {}
-    try:
-        async with asyncio.timeout(WHOLE_RUN):
-            await (as_client(where, results) if role == "client" else as_server(int(where), results))
-    except Exception as error:
-        print(f"FAIL  the run as a whole: {error!r}")
-        results["the run as a whole"] = error
-    for name in CONVERSATIONS.keys() - results.keys():
-        print(f"FAIL  {name}: did not run")
-        results[name] = "did not run"
-    failed = sum(error is not None for error in results.values())
-    print(f"{len(results) - failed} passed, {failed} failed")
-    return 1 if failed or not results else 0
+    checks = Checks()
+    run = as_client(where, checks) if role == "client" else as_server(int(where), checks)
+    return await checks.wait_for_all(WHOLE_RUN, run, CONVERSATIONS)
 
 
 if __name__ == "__main__":

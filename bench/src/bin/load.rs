@@ -3,6 +3,7 @@
 //! ```text
 //! load echo|handshakes|broadcast|slow|memory|idle|crowd ADDR --pid PID [--connections N] [--silent N]
 //!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
+//!      [--deflate] [--takeover]
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
 //! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
@@ -29,12 +30,17 @@
 //! - `attack` prints `BYTES_SENT BYTES_OF_MEMORY`.
 //!
 //! A text payload is `text-BYTES`.
+//!
+//! With `--deflate` or `--takeover`, the modes `echo`, `broadcast` and `memory` offer compression, without or with
+//! context takeover of the server's messages, and send JSON. `echo` and `broadcast` then add the median length of the
+//! payloads of replies, and the bits of their window.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
-    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Crowd, Deliveries, Echo, Flood,
-    Handshakes, Idle, Latency, Memory, Payload, Process, Renewals, Residents, Sample, Talk,
+    ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Compressed, Content, Crowd,
+    Deliveries, Echo, Flood, Handshakes, Idle, Latency, Memory, Payload, Process, Renewals,
+    Residents, Sample, Talk,
 };
 
 /// How long to wait for the last handshakes.
@@ -47,6 +53,8 @@ struct Arguments {
     connections: usize,
     silent: usize,
     payload: Payload,
+    /// Whether to compress, and whether replies may then refer to earlier ones.
+    compression: Option<bool>,
     depth: usize,
     warm_up: Duration,
     duration: Duration,
@@ -64,14 +72,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         &arguments;
     match arguments.mode.as_str() {
         "echo" => {
-            let echo = Echo { connections, payload, depth, warm_up, duration };
+            let content = arguments.content();
+            let echo = Echo { connections, content, depth, warm_up, duration };
             println!("{}", echo.run(address, server)?);
         }
         "handshakes" => {
             println!("{}", Handshakes { warm_up, duration }.run(address, server)?);
         }
         "broadcast" => {
-            println!("{}", arguments.broadcast().run(address, server)?.sample);
+            println!("{}", arguments.broadcast().run(address, server)?.measured);
         }
         "slow" => {
             let Deliveries { mut lags, memory, dropped, .. } =
@@ -82,7 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{p50} {p99} {memory} {dropped}");
         }
         "memory" => {
-            let memory = Memory { connections, echo: (!arguments.fresh).then_some(payload) };
+            let content = arguments.content();
+            let memory = Memory { connections, content, echo: !arguments.fresh };
             match memory.run(address, server)? {
                 (fresh, Some(after)) => println!("{fresh} {after}"),
                 (fresh, None) => println!("{fresh}"),
@@ -131,8 +141,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 impl Arguments {
     const fn broadcast(&self) -> Broadcast {
-        let Self { connections: members, silent, payload, depth, warm_up, duration, .. } = *self;
-        Broadcast { members, silent, payload, depth, warm_up, duration }
+        let Self { connections: members, silent, depth, warm_up, duration, .. } = *self;
+        Broadcast { members, silent, content: self.content(), depth, warm_up, duration }
+    }
+
+    const fn content(&self) -> Content {
+        match self.compression {
+            None => Content::Plain(self.payload),
+            Some(takeover) => Content::Compressed(Compressed { size: self.payload.size, takeover }),
+        }
     }
 
     fn authorize(&self) -> Authorize {
@@ -162,6 +179,7 @@ impl Arguments {
             connections: 64,
             silent: 0,
             payload: Payload { size: 32, text: false },
+            compression: None,
             depth: 1,
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
@@ -185,6 +203,8 @@ impl Arguments {
                 "--kind" => arguments.kind = value()?,
                 "--path" => arguments.path = value()?,
                 "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
+                "--deflate" => arguments.compression = Some(false),
+                "--takeover" => arguments.compression = Some(true),
                 "--fresh" => arguments.fresh = true,
                 "--together" => arguments.together = true,
                 "--some-leave" => arguments.some_leave = true,

@@ -10,10 +10,11 @@ use prism_core::{
 };
 
 use super::{item::Item, library::Batch};
+use crate::json;
 
 /// Prepares a server that compresses the messages of a batch.
 pub(super) fn deflate(item: &Item) -> Batch {
-    let messages = messages(item);
+    let messages = json::messages(item.messages, item.len);
     let mut server = compressing(WebSocket::server(&Config::default()));
     let mut out = BytesMut::new();
     Box::new(move || {
@@ -28,7 +29,7 @@ pub(super) fn deflate(item: &Item) -> Batch {
 
 /// Prepares a server that decompresses the messages of a batch.
 pub(super) fn inflate(item: &Item) -> Batch {
-    let messages = messages(item);
+    let messages = json::messages(item.messages, item.len);
     let mut client =
         compressing(WebSocket::client(&Config::default(), MaskKeys::new(|keys| keys.fill(0x5a))));
     let (mut wire, mut out) = (BytesMut::new(), BytesMut::new());
@@ -55,20 +56,4 @@ fn compressing(websocket: WebSocket) -> WebSocket {
         ..DeflateParams::default()
     };
     websocket.with_deflate(Arc::new(Deflate::default()), params)
-}
-
-/// Returns different messages, each with records as a game or a dashboard may send them.
-fn messages(item: &Item) -> Vec<String> {
-    let record = |nth: usize| {
-        let (x, y) = (nth * 7919 % 10_007, nth * 104_729 % 65_537);
-        let is_alive = nth.is_multiple_of(3);
-        format!(r#"{{"id":{nth},"player":"user-{x}","x":{y}.{x},"y":{x}.{y},"alive":{is_alive}}},"#)
-    };
-    let message = |nth: usize| {
-        let mut text: String = (nth * 100..).map(record).take(item.len / 40).collect();
-        text.truncate(item.len);
-        assert_eq!(text.len(), item.len);
-        text
-    };
-    (0..item.messages).map(message).collect()
 }

@@ -27,6 +27,8 @@ pub(super) struct Site {
     request: Rc<[u8]>,
 }
 
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+
 /// An empty ping, masked with zeros.
 pub(super) const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
 
@@ -42,6 +44,10 @@ pub(super) struct Client {
     at: usize,
     /// How many messages it has received.
     pub(super) messages: u64,
+    /// How many of those were compressed.
+    pub(super) compressed: u64,
+    /// The extensions of the server's response.
+    extensions: Option<String>,
     /// How many bytes it has sent, its request included.
     pub(super) sent: u64,
 }
@@ -64,6 +70,13 @@ impl Site {
         );
         Self { address, request: request.into_bytes().into() }
     }
+
+    /// Offers these extensions.
+    pub(super) fn offering(self, extensions: &str) -> Self {
+        let lines = self.request.strip_suffix(b"\r\n").expect("an empty line ends a request");
+        let offer = format!("{EXTENSIONS}: {extensions}\r\n\r\n");
+        Self { request: [lines, offer.as_bytes()].concat().into(), ..self }
+    }
 }
 
 /// The servers of this package have one route.
@@ -79,7 +92,17 @@ impl Client {
         let mut stream = TcpStream::connect(site.address)?;
         poll.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         let stage = Stage::Connecting(site.request.clone());
-        Ok(Self { stream, reader: Reader::default(), stage, due: 0, at: 0, messages: 0, sent: 0 })
+        Ok(Self {
+            stream,
+            reader: Reader::default(),
+            stage,
+            due: 0,
+            at: 0,
+            messages: 0,
+            compressed: 0,
+            extensions: None,
+            sent: 0,
+        })
     }
 
     /// Continues the handshake, and returns whether it is done.
@@ -111,7 +134,10 @@ impl Client {
                 if !response.starts_with(b"HTTP/1.1 101") {
                     return Err(io::Error::other("a handshake was refused"));
                 }
-                self.messages += self.reader.take(&response[end + 4..])?.messages as u64;
+                self.extensions = header(&response[..end], EXTENSIONS);
+                let seen = self.reader.take(&response[end + 4..])?;
+                self.messages += seen.messages as u64;
+                self.compressed += seen.compressed as u64;
                 self.stage = Stage::Open;
                 Ok(true)
             }
@@ -125,15 +151,41 @@ impl Client {
         matches!(self.stage, Stage::Open)
     }
 
+    /// Returns the extensions that the server has accepted.
+    pub(super) fn extensions(&self) -> Option<&str> {
+        self.extensions.as_deref()
+    }
+
+    /// Records the length of each message from now on.
+    pub(super) fn record_lengths(&mut self) {
+        self.reader.lens = Some(Vec::new());
+    }
+
+    /// Returns the recorded lengths.
+    pub(super) fn lengths(&self) -> &[usize] {
+        self.reader.lens.as_deref().unwrap_or_default()
+    }
+
     /// Reads everything available.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Seen> {
+        self.receive_with(buffer, |_| {})
+    }
+
+    /// Reads everything available, and also shows it to `look`.
+    pub(super) fn receive_with(
+        &mut self,
+        buffer: &mut [u8],
+        mut look: impl FnMut(&[u8]),
+    ) -> io::Result<Seen> {
         let mut all = Seen::default();
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(len) => {
+                    look(&buffer[..len]);
                     let seen = self.reader.take(&buffer[..len])?;
                     self.messages += seen.messages as u64;
+                    self.compressed += seen.compressed as u64;
                     all.messages += seen.messages;
                     all.pings += seen.pings;
                     all.pongs += seen.pongs;
@@ -198,6 +250,15 @@ impl Client {
     }
 }
 
+/// Returns the value of a response's header.
+fn header(response: &[u8], name: &str) -> Option<String> {
+    let response = std::str::from_utf8(response).ok()?;
+    response.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
 /// Opens this many connections.
 pub(super) fn open(
     poll: &mut Poll,
@@ -244,4 +305,25 @@ pub(super) fn watch(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
 pub(super) fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     poll.poll(events, Some(PATIENCE))?;
     if events.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_the_last_header_of_a_request() {
+        let site = Site::new(([127, 0, 0, 1], 1).into(), "/").offering("permessage-deflate");
+        let request = std::str::from_utf8(&site.request).unwrap();
+        let (head, offer) = request.split_once(EXTENSIONS).unwrap();
+        assert!(head.starts_with("GET / HTTP/1.1\r\n") && head.ends_with("\r\n"));
+        assert_eq!(offer, ": permessage-deflate\r\n\r\n");
+    }
+
+    #[test]
+    fn the_name_of_a_header_has_any_case() {
+        let response = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-extensions:  a; b=1";
+        assert_eq!(header(response, EXTENSIONS).as_deref(), Some("a; b=1"));
+        assert_eq!(header(response, "Upgrade"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use mio::{Events, Poll};
 
 use super::{
-    Payload, Process, Sample,
+    Compressed, Content, Measured, Process,
     client::{self, READ_SIZE},
     span::Span,
 };
@@ -16,7 +16,7 @@ pub struct Echo {
     /// How many connections.
     pub connections: usize,
     /// What is sent on each.
-    pub payload: Payload,
+    pub content: Content,
     /// How many messages are in flight on each.
     pub depth: usize,
     /// How long it runs before it counts.
@@ -29,17 +29,18 @@ impl Echo {
     /// Measures.
     ///
     /// # Errors
-    /// If the server fails a connection, or answers nothing.
-    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
+    /// If the server fails a connection, or answers nothing, or does not compress as it should.
+    pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Measured> {
+        let Self { content, depth, .. } = *self;
         let mut poll = Poll::new()?;
-        let mut clients = client::open(&mut poll, address, self.connections)?;
-        let frame = self.payload.frame();
+        let mut clients = client::open(&mut poll, content.site(address), self.connections)?;
         // One write sends what is due at once.
-        let pattern = frame.repeat(self.depth.min(1.max(READ_SIZE / frame.len())));
+        let frames = content.frames(depth);
+        let window = content.check(&mut poll, &mut clients, self.connections, &frames)?;
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; READ_SIZE];
         for client in &mut clients {
-            client.send(&pattern, self.depth * frame.len())?;
+            client.send(frames.pattern(), frames.len_of(client.messages, depth))?;
         }
         let mut span = Span::start(server, self.warm_up, self.duration);
         let mut count = 0;
@@ -50,10 +51,13 @@ impl Echo {
                 let replies =
                     if event.is_readable() { client.receive(&mut buffer)?.messages } else { 0 };
                 count += replies as u64;
-                client.send(&pattern, replies * frame.len())?;
+                let next = client.messages + (depth - replies) as u64;
+                client.send(frames.pattern(), frames.len_of(next, replies))?;
             }
             if let Some(sample) = span.tick(count)? {
-                return Ok(sample);
+                let replies =
+                    window.map(|window| Compressed::replies(&clients, window)).transpose()?;
+                return Ok(Measured { sample, replies });
             }
         }
     }

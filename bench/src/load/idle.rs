@@ -10,8 +10,9 @@ use std::{
 use mio::{Events, Poll};
 
 use super::{
-    Payload, Process, Sample,
+    Content, Process, Sample,
     client::{self, AT_ONCE, Client, READ_SIZE},
+    frames::Frames,
 };
 
 /// How long a server may take to come to rest.
@@ -22,30 +23,37 @@ const SETTLE: Duration = Duration::from_millis(300);
 pub struct Memory {
     /// How many connections.
     pub connections: usize,
-    /// What each echoes once, for the second figure.
-    pub echo: Option<Payload>,
+    /// What each may send, and how.
+    pub content: Content,
+    /// Whether each echoes once, for the second figure.
+    pub echo: bool,
 }
 
 impl Memory {
     /// Measures bytes per connection: fresh, and after the echo.
     ///
     /// # Errors
-    /// If the server fails a connection.
+    /// If the server fails a connection, or does not compress as it should.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, Option<f64>)> {
+        let Self { content, .. } = *self;
+        let (site, frames) = (content.site(address), content.frames(1));
         let mut poll = Poll::new()?;
         // What a server sets up once, or for many connections at once, does not count.
-        let mut first = client::open(&mut poll, address, AT_ONCE)?;
-        if let Some(payload) = self.echo {
-            echo_once(&mut poll, &mut first, payload)?;
+        let mut first = client::open(&mut poll, site.clone(), AT_ONCE)?;
+        if self.echo {
+            content.check(&mut poll, &mut first, AT_ONCE, &frames)?;
+            echo_once(&mut poll, &mut first, &frames)?;
         }
         let mut poll = Poll::new()?;
         let each =
             |memory: u64, before: u64| (memory as f64 - before as f64) / self.connections as f64;
         let before = settled(server)?;
-        let mut clients = client::open(&mut poll, address, self.connections)?;
+        let mut clients = client::open(&mut poll, site, self.connections)?;
         let fresh = each(settled(server)?, before);
-        let Some(payload) = self.echo else { return Ok((fresh, None)) };
-        echo_once(&mut poll, &mut clients, payload)?;
+        if !self.echo {
+            return Ok((fresh, None));
+        }
+        echo_once(&mut poll, &mut clients, &frames)?;
         Ok((fresh, Some(each(settled(server)?, before))))
     }
 }
@@ -84,21 +92,21 @@ fn settled(server: Process) -> io::Result<u64> {
 }
 
 /// Exchanges one echo on each connection, a few at a time.
-fn echo_once(poll: &mut Poll, clients: &mut [Client], payload: Payload) -> io::Result<()> {
-    let frame = payload.frame();
+fn echo_once(poll: &mut Poll, clients: &mut [Client], frames: &Frames) -> io::Result<()> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; READ_SIZE];
     let (mut sent, mut answered) = (0, 0);
     while answered < clients.len() {
         while sent < clients.len().min(answered + AT_ONCE) {
-            clients[sent].send(&frame, frame.len())?;
+            let client = &mut clients[sent];
+            client.send(frames.pattern(), frames.len_of(client.messages, 1))?;
             sent += 1;
         }
         client::wait(poll, &mut events)?;
         for event in &events {
             let client = &mut clients[event.token().0];
             answered += client.receive(&mut buffer)?.messages;
-            client.send(&frame, 0)?;
+            client.send(frames.pattern(), 0)?;
         }
     }
     Ok(())

@@ -5,12 +5,16 @@ mod arrivals;
 mod authorize;
 mod broadcast;
 mod client;
+mod compressed;
+mod content;
 mod crowd;
 mod echo;
 mod flood;
+mod frames;
 mod handshakes;
 mod idle;
 mod latency;
+mod measured;
 mod payload;
 mod process;
 mod reader;
@@ -26,12 +30,15 @@ pub use self::{
     arrivals::Arrivals,
     authorize::{Authorize, Authorized},
     broadcast::{Broadcast, Deliveries},
+    compressed::Compressed,
+    content::Content,
     crowd::Crowd,
     echo::Echo,
     flood::{Flood, Kind},
     handshakes::Handshakes,
     idle::{Idle, Memory},
     latency::Latency,
+    measured::{Measured, Replies},
     payload::Payload,
     process::Process,
     renewals::Renewals,

@@ -8,16 +8,23 @@ pub(super) struct Reader {
     /// How much of the current payload is still to come, and its kind.
     left: usize,
     ends_message: bool,
+    /// The length of the current message so far, and whether it is compressed.
+    len: usize,
+    is_compressed: bool,
     is_ping: bool,
     is_pong: bool,
     head: [u8; 10],
     head_len: usize,
+    /// The length of each message, if they are recorded.
+    pub(super) lens: Option<Vec<usize>>,
 }
 
 /// What a piece of the stream contains.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) messages: usize,
+    /// How many of the messages are compressed (RFC 7692 §6: their first frame has RSV1).
+    pub(super) compressed: usize,
     pub(super) pings: usize,
     pub(super) pongs: usize,
 }
@@ -33,7 +40,12 @@ impl Reader {
             if self.left > 0 {
                 return Ok(seen);
             }
-            seen.messages += usize::from(std::mem::take(&mut self.ends_message));
+            if std::mem::take(&mut self.ends_message) {
+                seen.messages += 1;
+                seen.compressed += usize::from(self.is_compressed);
+                let len = std::mem::take(&mut self.len);
+                self.lens.iter_mut().for_each(|lens| lens.push(len));
+            }
             seen.pings += usize::from(std::mem::take(&mut self.is_ping));
             seen.pongs += usize::from(std::mem::take(&mut self.is_pong));
             if bytes.is_empty() || !self.head(&mut bytes)? {
@@ -55,7 +67,13 @@ impl Reader {
                 8 => return Err(io::Error::other("the server closed a connection")),
                 9 => self.is_ping = true,
                 10 => self.is_pong = true,
-                _ => self.ends_message = self.head[0] & 0x80 != 0,
+                opcode => {
+                    self.ends_message = self.head[0] & 0x80 != 0;
+                    self.len += left;
+                    if opcode != 0 {
+                        self.is_compressed = self.head[0] & 0x40 != 0;
+                    }
+                }
             }
             return Ok(true);
         }
@@ -79,17 +97,20 @@ mod tests {
 
     #[test]
     fn counts_the_same_however_the_stream_is_cut() {
-        let mut stream = vec![0x82, 3, 1, 2, 3, 0x89, 0, 0x8A, 0, 0x01, 1, b'a', 0x80, 126, 0, 200];
+        let mut stream = vec![0x82, 3, 1, 2, 3, 0x89, 0, 0x8A, 0, 0x41, 1, b'a', 0x80, 126, 0, 200];
         stream.extend([0; 200]);
         for piece in 1..stream.len() {
-            let (mut reader, mut counts) = (Reader::default(), [0; 3]);
+            let mut reader = Reader { lens: Some(Vec::new()), ..Reader::default() };
+            let mut counts = [0; 4];
             for bytes in stream.chunks(piece) {
                 let seen = reader.take(bytes).unwrap();
                 counts[0] += seen.messages;
                 counts[1] += seen.pings;
                 counts[2] += seen.pongs;
+                counts[3] += seen.compressed;
             }
-            assert_eq!(counts, [2, 1, 1], "in pieces of {piece}");
+            assert_eq!(counts, [2, 1, 1, 1], "in pieces of {piece}");
+            assert_eq!(reader.lens, Some(vec![3, 201]), "in pieces of {piece}");
         }
     }
 }

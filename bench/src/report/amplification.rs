@@ -7,6 +7,7 @@ use super::{
     running::{Running, SERVER_CORE, said_by},
     table::grouped,
 };
+use crate::servers::Mode;
 
 /// The target of an attack.
 #[derive(Clone, Copy)]
@@ -103,7 +104,7 @@ fn measure(name: &str, target: Target) -> Result<[f64; 2], Box<dyn Error>> {
     let server = match target {
         Target::Example(example) => Running::start_example(example)?,
         Target::Server(server) => {
-            Running::start(&named(server)?, false, SERVER_CORE, "127.0.0.1:0")?
+            Running::start(&named(server)?, Mode::Echo, SERVER_CORE, "127.0.0.1:0")?
         }
     };
     let line = said_by(server.load("attack")?.args(["--kind", name]))?;

@@ -7,7 +7,7 @@ use super::{
     floods::{Waited, milliseconds, row},
     running::{Background, Running, SERVER_CORE, said_by},
 };
-use crate::load::Latency;
+use crate::{load::Latency, servers::Mode};
 
 const SERVERS: [&str; 2] = ["prism-authorize-tokio", "prism-authorize-smol"];
 
@@ -67,7 +67,7 @@ pub(super) fn authorize() -> Result<String, Box<dyn Error>> {
 
 /// Returns the good client's result, and what the load says of the others.
 fn measure(name: &str, arguments: &[&str]) -> Result<(Waited, String), Box<dyn Error>> {
-    let server = Running::start(&named(name)?, false, SERVER_CORE, "127.0.0.1:0")?;
+    let server = Running::start(&named(name)?, Mode::Echo, SERVER_CORE, "127.0.0.1:0")?;
     let mut clients = server.attackers("authorize")?;
     clients.args(["--connections", CLIENTS, "--seconds", SECONDS]).args(arguments);
     let mut clients = Background::start(&mut clients)?;

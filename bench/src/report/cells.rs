@@ -1,7 +1,7 @@
 //! The cells: each is one kind of load.
 
 use super::running::SERVER_CORE;
-use crate::servers::Server;
+use crate::servers::{Mode, Server};
 
 /// One kind of load.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct Cell {
     /// Its heading.
     pub title: &'static str,
     pub(super) kind: Kind,
+    /// What the servers do.
+    pub(super) mode: Mode,
     /// Arguments of the load generator: its mode, and what to send.
     load: &'static [&'static str],
 }
@@ -22,6 +24,11 @@ pub(super) enum Kind {
     Echo,
     /// Several messages in flight, so that gathering replies shows.
     DeepEcho,
+    /// The same with compressed JSON.
+    DeflateEcho,
+    DeepDeflateEcho,
+    DeflateBroadcast,
+    DeflateMemory,
     Handshakes,
     Memory,
     /// All connections send at the same moment.
@@ -63,25 +70,29 @@ pub const CELLS: &[Cell] = &[
         "Broadcast to 1,000",
         Kind::Broadcast,
         &["broadcast", "--connections", "1000", "--payload", "512"],
-    ),
+    )
+    .in_mode(Mode::Broadcast),
     cell(
         "broadcast-x16",
         "Broadcast to 1,000, 16 in flight",
         Kind::Broadcast,
         &["broadcast", "--connections", "1000", "--payload", "512", "--depth", "16"],
-    ),
+    )
+    .in_mode(Mode::Broadcast),
     cell(
         "broadcast-10K-x1",
         "Broadcast to 10,000",
         Kind::Broadcast,
         &["broadcast", "--connections", "10000", "--payload", "512"],
-    ),
+    )
+    .in_mode(Mode::Broadcast),
     cell(
         "broadcast-10K-x16",
         "Broadcast to 10,000, 16 in flight",
         Kind::Broadcast,
         &["broadcast", "--connections", "10000", "--payload", "512", "--depth", "16"],
-    ),
+    )
+    .in_mode(Mode::Broadcast),
     cell(
         "threads-x1",
         "Echo 32 B with one thread and two",
@@ -106,17 +117,89 @@ pub const CELLS: &[Cell] = &[
         Kind::Crowd,
         &["crowd", "--connections", "4096", "--payload", "5"],
     ),
+    cell(
+        "deflate-1K-x1",
+        "Compressed echo of 1 KiB",
+        Kind::DeflateEcho,
+        &["echo", "--payload", "1024"],
+    )
+    .in_mode(Mode::Deflate),
+    cell(
+        "deflate-64K-x1",
+        "Compressed echo of 64 KiB",
+        Kind::DeflateEcho,
+        &["echo", "--payload", "65536"],
+    )
+    .in_mode(Mode::Deflate),
+    cell(
+        "takeover-1K-x1",
+        "Compressed echo of 1 KiB, with context takeover",
+        Kind::DeflateEcho,
+        &["echo", "--payload", "1024"],
+    )
+    .in_mode(Mode::Takeover),
+    cell(
+        "takeover-64K-x1",
+        "Compressed echo of 64 KiB, with context takeover",
+        Kind::DeflateEcho,
+        &["echo", "--payload", "65536"],
+    )
+    .in_mode(Mode::Takeover),
+    cell(
+        "deflate-1K-x16",
+        "Compressed echo of 1 KiB, 16 in flight",
+        Kind::DeepDeflateEcho,
+        &["echo", "--payload", "1024", "--depth", "16"],
+    )
+    .in_mode(Mode::Deflate),
+    cell(
+        "deflate-64K-x16",
+        "Compressed echo of 64 KiB, 16 in flight",
+        Kind::DeepDeflateEcho,
+        &["echo", "--payload", "65536", "--depth", "16"],
+    )
+    .in_mode(Mode::Deflate),
+    cell(
+        "deflate-broadcast",
+        "Compressed broadcast to 1,000",
+        Kind::DeflateBroadcast,
+        &["broadcast", "--connections", "1000", "--payload", "1024"],
+    )
+    .in_mode(Mode::DeflateBroadcast),
+    cell(
+        "deflate-memory",
+        "Memory per idle connection that compresses",
+        Kind::DeflateMemory,
+        &["memory", "--connections", "2000", "--payload", "16384"],
+    )
+    .in_mode(Mode::Deflate),
+    cell(
+        "takeover-memory",
+        "Memory per idle connection that compresses, with context takeover",
+        Kind::DeflateMemory,
+        &["memory", "--connections", "2000", "--payload", "16384"],
+    )
+    .in_mode(Mode::Takeover),
 ];
 
 impl Cell {
+    const fn in_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// Returns what is counted, in the singular.
     #[must_use]
     pub fn unit(&self) -> &'static str {
         match self.kind {
-            Kind::Echo | Kind::DeepEcho | Kind::Threads => "message",
+            Kind::Echo
+            | Kind::DeepEcho
+            | Kind::DeflateEcho
+            | Kind::DeepDeflateEcho
+            | Kind::Threads => "message",
             Kind::Handshakes => "handshake",
-            Kind::Memory | Kind::Crowd => "connection",
-            Kind::Broadcast => "delivery",
+            Kind::Memory | Kind::DeflateMemory | Kind::Crowd => "connection",
+            Kind::Broadcast | Kind::DeflateBroadcast => "delivery",
         }
     }
 
@@ -124,13 +207,12 @@ impl Cell {
     #[must_use]
     pub fn admits(&self, server: &Server) -> bool {
         let bare = server.name.starts_with("bare");
-        let echoes = server.echo.is_some();
-        match self.kind {
-            Kind::Echo | Kind::DeepEcho | Kind::Handshakes | Kind::Crowd => echoes && !bare,
-            Kind::Memory => echoes,
-            Kind::Broadcast => server.broadcast.is_some(),
+        let takes_part = match self.kind {
+            Kind::Echo | Kind::DeepEcho | Kind::Handshakes | Kind::Crowd => !bare,
             Kind::Threads => server.name == "prism-tokio" || server.has_two_threads(),
-        }
+            _ => true,
+        };
+        takes_part && server.has(self.mode)
     }
 
     /// Returns whether the server differs from its plain variant in this cell.
@@ -139,8 +221,11 @@ impl Cell {
         match server.name {
             // It has larger buffers as well.
             "yawc-tuned" => self.kind != Kind::Handshakes,
+            // The level does not matter.
+            "prism-l2" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {
-                (self.kind == Kind::DeepEcho || !name.ends_with("-tuned"))
+                let is_deep = matches!(self.kind, Kind::DeepEcho | Kind::DeepDeflateEcho);
+                (is_deep || !name.ends_with("-tuned"))
                     && (self.kind == Kind::Threads || !server.has_two_threads())
             }
         }
@@ -150,7 +235,7 @@ impl Cell {
     #[must_use]
     pub fn memory(&self) -> Option<[&'static str; 2]> {
         match self.kind {
-            Kind::Memory => Some(["fresh", "after an echo"]),
+            Kind::Memory | Kind::DeflateMemory => Some(["fresh", "after an echo"]),
             Kind::Crowd => Some(["at the peak", "beyond idle"]),
             _ => None,
         }
@@ -159,12 +244,12 @@ impl Cell {
     /// Returns whether both of those are compared. (A server that holds everything when it is idle needs
     /// nothing beyond that.)
     pub(super) fn judges_both(&self) -> bool {
-        self.kind == Kind::Memory
+        matches!(self.kind, Kind::Memory | Kind::DeflateMemory)
     }
 
-    /// Returns whether the server runs in its broadcast mode.
-    pub(super) fn is_broadcast(&self) -> bool {
-        self.kind == Kind::Broadcast
+    /// Returns whether the length of compressed messages is part of the result.
+    pub(super) fn has_lengths(&self) -> bool {
+        matches!(self.kind, Kind::DeflateEcho | Kind::DeepDeflateEcho | Kind::DeflateBroadcast)
     }
 
     /// Returns the server's cores. (The load generator shares its core with the second of two threads,
@@ -177,6 +262,11 @@ impl Cell {
     pub(super) fn load(&self, server: &Server) -> (&'static str, Vec<&'static str>) {
         let (mode, rest) = self.load.split_first().expect("a mode");
         let mut rest = rest.to_vec();
+        match self.mode {
+            Mode::Deflate | Mode::DeflateBroadcast => rest.push("--deflate"),
+            Mode::Takeover => rest.push("--takeover"),
+            Mode::Echo | Mode::Broadcast | Mode::Attacked => {}
+        }
         if self.kind == Kind::Memory && server.name.starts_with("bare") {
             rest.push("--fresh"); // the server echoes nothing
         }
@@ -190,5 +280,31 @@ const fn cell(
     kind: Kind,
     load: &'static [&'static str],
 ) -> Cell {
-    Cell { name, title, kind, load }
+    Cell { name, title, kind, mode: Mode::Echo, load }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::SERVERS;
+
+    #[test]
+    fn prism_takes_part_in_each_cell() {
+        for cell in CELLS {
+            let mut servers =
+                SERVERS.iter().filter(|server| cell.admits(server) && cell.suits(server));
+            assert!(servers.any(|server| server.name == "prism-tokio"), "{}", cell.name);
+        }
+    }
+
+    #[test]
+    fn levels_are_compared_only_where_they_matter() {
+        let server = |name| SERVERS.iter().find(|server| server.name == name).unwrap();
+        let suits = |cell: &Cell, name| cell.admits(server(name)) && cell.suits(server(name));
+        for cell in CELLS {
+            let has_levels = matches!(cell.kind, Kind::DeflateEcho | Kind::DeepDeflateEcho);
+            assert_eq!(suits(cell, "prism-l2"), has_levels, "{}", cell.name);
+            assert_eq!(suits(cell, "prism-32K"), cell.mode == Mode::Takeover, "{}", cell.name);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     contestants::{RUNTIMES, named},
     running::{Background, Running, SERVER_CORE, said_by},
 };
-use crate::load::Latency;
+use crate::{load::Latency, servers::Mode};
 
 const ATTACKERS: &str = "20";
 
@@ -92,7 +92,7 @@ fn best(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn Err
 
 fn measure(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn Error>> {
     let contestant = named(name)?;
-    let server = Running::start(&contestant, false, SERVER_CORE, "127.0.0.1:0")?;
+    let server = Running::start(&contestant, Mode::Echo, SERVER_CORE, "127.0.0.1:0")?;
     let other = match flooded {
         Flooded::Other => Some(Running::start_aside(&contestant)?),
         Flooded::None | Flooded::Measured => None,

@@ -7,7 +7,7 @@ use super::{
     running::{Running, SERVER_CORE},
     table::grouped,
 };
-use crate::load::Sample;
+use crate::{load::Sample, servers::Mode};
 
 /// A process may have 20,000 open files, and each end of a connection is one.
 const PROCESSES: usize = 3;
@@ -61,7 +61,7 @@ pub(super) fn many_idle(connections: usize) -> Result<ManyIdle, Box<dyn Error>> 
     for number in 0..PROCESSES {
         // Each address has its own ports.
         let address = format!("127.0.0.{}:0", number + 1);
-        let server = Running::start(&contestant, false, SERVER_CORE, &address)?;
+        let server = Running::start(&contestant, Mode::Echo, SERVER_CORE, &address)?;
         let share = connections / PROCESSES + usize::from(number < connections % PROCESSES);
         let load = server
             .load("idle")?

@@ -13,6 +13,8 @@ const NAMED: &[&str] = &[
     "async-std",
     "smol",
     "tokio",
+    "flate2",
+    "zlib-rs",
 ];
 
 /// Returns lines that describe the machine and its software.

@@ -22,7 +22,7 @@ thread and two*, where the names give the number of threads, on both cores). Ser
 one short run each per round (A B C A B C), and a new server process for each run. A value is the
 median over the rounds, followed by the quartiles. CPU is that of the server's process, as counted by
 the scheduler. Throughput is meaningful only where the server's core is fully used. No
-compression, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
+compression except where it is named, `TCP_NODELAY`, messages of 64 MiB allowed, text checked. *floor* and *bare* are
 yardsticks, not libraries: see [README.md](README.md). *tuned* answers all ready messages with one
 flush; *split* reads and writes in two tasks. **Bold** is the best library. Less than 10 % is a tie.";
 
@@ -45,7 +45,31 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         Kind::Memory,
     ),
     ("Memory of 4,096 connections that all echo 5 bytes at once", "crowd.svg", Kind::Crowd),
+    (
+        "Compressed echo of JSON, 64 connections, one message in flight on each",
+        "deflate-x1.svg",
+        Kind::DeflateEcho,
+    ),
+    (
+        "Compressed echo of JSON, 64 connections, 16 messages in flight on each",
+        "deflate-x16.svg",
+        Kind::DeepDeflateEcho,
+    ),
+    ("Compressed broadcast of JSON of 1 KiB", "deflate-broadcast.svg", Kind::DeflateBroadcast),
+    (
+        "Memory of 2,000 idle connections that compress, fresh and after one echo of 16 KiB",
+        "deflate-memory.svg",
+        Kind::DeflateMemory,
+    ),
 ];
+
+/// The text before the first table of compressed messages.
+const DEFLATE: &str = "\
+*Bytes sent* is the median length of the payloads that the server sends. Compare both: a lower level takes less time, and
+sends more. *Window* is what a message may refer back to, as far as the server and the client have agreed on it. Prism's
+default is level 1; *l2*, *l3* and *l6* are its levels 2, 3 and 6, and *32K* has windows of 32 KiB. Without context
+takeover, no message refers to another one. sockudo-ws and yawc use level 6, and wtx level 5. *pool* is yawc with codecs
+that connections share. Other libraries do not compress: see [README.md](README.md).";
 
 /// Writes the page and its plots into the directory.
 ///
@@ -69,6 +93,9 @@ pub fn write_page(
         }
         plots::draw(&directory.join("plots").join(plot), &tables)?;
         writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
+        if kind == Kind::DeflateEcho {
+            writeln!(page, "\n{DEFLATE}")?;
+        }
         for table in tables {
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Contestant, contestants::sibling};
-use crate::load::Process;
+use crate::{load::Process, servers::Mode};
 
 /// The core of a server with one thread.
 pub(super) const SERVER_CORE: &str = "0";
@@ -23,13 +23,13 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(
         contestant: &Contestant,
-        broadcast: bool,
+        mode: Mode,
         cores: &str,
         address: &str,
     ) -> Result<Self, Box<dyn Error>> {
         let mut command = pinned(cores);
         command.arg(&contestant.program).args([contestant.server.name, address]);
-        Self::spawn(command.args(broadcast.then_some("--broadcast")))
+        Self::spawn(command.args(mode.argument()))
     }
 
     /// Starts an echo server with this limit on handshakes.

@@ -7,7 +7,7 @@ use super::{
     running::{Running, SERVER_CORE},
     table::grouped,
 };
-use crate::Spread;
+use crate::{Spread, servers::Mode};
 
 const MEMBERS: &str = "10000";
 const SILENT: &str = "50";
@@ -85,7 +85,7 @@ fn waits(rounds: &[[f64; 4]]) -> Result<Waits, Box<dyn Error>> {
 
 /// Returns the quantiles, the memory, and how many deliveries were dropped.
 fn measure(silent: &str) -> Result<[f64; 4], Box<dyn Error>> {
-    let server = Running::start(&rooms()?, true, SERVER_CORE, "127.0.0.1:0")?;
+    let server = Running::start(&rooms()?, Mode::Broadcast, SERVER_CORE, "127.0.0.1:0")?;
     let output = server
         .load("slow")?
         .args(["--connections", MEMBERS, "--silent", silent, "--payload", PAYLOAD])

@@ -5,6 +5,11 @@ use std::fmt;
 use super::{Cell, Contestant};
 use crate::Spread;
 
+/// The columns of values for compressed messages: the median length of their payloads, and the bits of their
+/// window.
+const LEN: usize = 3;
+const WINDOW_BITS: usize = 4;
+
 /// The results of one cell, best first.
 pub struct Table {
     /// The cell.
@@ -50,7 +55,13 @@ impl Table {
                 vec![(0, first.into()), (1, second.into())]
             }
             Some([first, _]) => vec![(0, first.into())],
-            None => vec![(0, format!("CPU ns per {}", self.cell.unit()))],
+            None => {
+                let mut judged = vec![(0, format!("CPU ns per {}", self.cell.unit()))];
+                if self.cell.has_lengths() {
+                    judged.push((LEN, "bytes sent".into()));
+                }
+                judged
+            }
         }
     }
 
@@ -87,29 +98,34 @@ impl Table {
     }
 
     /// Returns the titles of the columns. The share of the core that the server used is not compared.
-    fn columns(&self) -> [String; 4] {
+    fn columns(&self) -> Vec<String> {
         if let Some([first, second]) = self.cell.memory() {
             let [first, second] = [first, second].map(|when| format!("{when}, bytes"));
             let judged = if self.cell.judges_both() { "to best peer" } else { "" };
-            return [first, "to best peer".into(), second, judged.into()];
+            return vec![first, "to best peer".into(), second, judged.into()];
         }
-        let unit = self.cell.unit();
-        [
-            format!("CPU ns per {unit}"),
-            "to best peer".into(),
-            "per second".into(),
-            "server's core used".into(),
-        ]
+        let mut columns = vec![format!("CPU ns per {}", self.cell.unit()), "to best peer".into()];
+        if self.cell.has_lengths() {
+            columns.extend(["bytes sent", "to best peer", "window"].map(str::to_owned));
+        }
+        columns.extend(["per second", "server's core used"].map(str::to_owned));
+        columns
     }
 
-    fn line(&self, row: &Row) -> [String; 4] {
+    fn line(&self, row: &Row) -> Vec<String> {
         let ratio = |column| self.ratio(row, column);
         if self.cell.memory().is_some() {
             let second = if self.cell.judges_both() { ratio(1) } else { String::new() };
-            return [self.value(row, 0), ratio(0), self.value(row, 1), second];
+            return vec![self.value(row, 0), ratio(0), self.value(row, 1), second];
+        }
+        let mut line = vec![self.value(row, 0), ratio(0)];
+        if self.cell.has_lengths() {
+            let window = row.median(WINDOW_BITS).map_or_else(String::new, window);
+            line.extend([self.value(row, LEN), ratio(LEN), window]);
         }
         let busy = row.median(2).map_or_else(String::new, |busy| format!("{:.0} %", busy * 100.0));
-        [self.value(row, 0), ratio(0), self.value(row, 1), busy]
+        line.extend([self.value(row, 1), busy]);
+        line
     }
 
     fn ratio(&self, row: &Row, column: usize) -> String {
@@ -124,6 +140,9 @@ impl Table {
         let Spread { low, median, high } = spread;
         let wins = !row.contestant.is_yardstick() && self.winner(column) == Some(median);
         let mark = if wins { "**" } else { "" };
+        if column == LEN && low == high {
+            return format!("{mark}{}{mark}", grouped(median)); // the same in each round
+        }
         format!("{mark}{}{mark} ({}–{})", grouped(median), grouped(low), grouped(high))
     }
 }
@@ -131,28 +150,34 @@ impl Table {
 /// Writes Markdown, aligned so that the source is readable, too.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d] = self.columns();
-        let mut lines = vec![[String::new(), a, b, c, d]];
-        for row in &self.rows {
-            let [a, b, c, d] = self.line(row);
-            lines.push([row.contestant.label.clone(), a, b, c, d]);
-        }
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
-        for (number, line) in lines.iter().enumerate() {
-            let [first, rest @ ..] = line;
-            write!(f, "| {first:0$} |", widths[0])?;
+        let mut lines = vec![(String::new(), self.columns())];
+        lines.extend(self.rows.iter().map(|row| (row.contestant.label.clone(), self.line(row))));
+        let first = lines.iter().map(|(first, _)| first.chars().count()).max().unwrap_or(0);
+        let width =
+            |column: usize| lines.iter().map(|(_, rest)| rest[column].chars().count()).max();
+        let widths: Vec<_> =
+            (0..lines[0].1.len()).map(|column| width(column).unwrap_or(0)).collect();
+        for (number, (label, rest)) in lines.iter().enumerate() {
+            write!(f, "| {label:first$} |")?;
             rest.iter()
-                .zip(&widths[1..])
+                .zip(&widths)
                 .try_for_each(|(text, width)| write!(f, " {text:>width$} |"))?;
             writeln!(f)?;
             if number == 0 {
-                write!(f, "|{:-<1$}|", "", widths[0] + 2)?;
-                widths[1..].iter().try_for_each(|width| write!(f, "{:->1$}:|", "", width + 1))?;
+                write!(f, "|{:-<1$}|", "", first + 2)?;
+                widths.iter().try_for_each(|width| write!(f, "{:->1$}:|", "", width + 1))?;
                 writeln!(f)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Formats the size of a window.
+fn window(bits: f64) -> String {
+    match 2_f64.powf(bits) {
+        bytes if bytes < 1024.0 => format!("{bytes} B"),
+        bytes => format!("{} KiB", bytes / 1024.0),
     }
 }
 
@@ -172,6 +197,11 @@ pub(super) fn grouped(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_are_in_the_largest_unit() {
+        assert_eq!([9.0, 12.0, 15.0].map(window), ["512 B", "4 KiB", "32 KiB"]);
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::{Cell, Contestant, running::Running};
-use crate::load::Sample;
+use crate::load::Measured;
 
 /// How long a trial runs, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,8 @@ pub struct Timing {
 
 /// Starts a new server, puts the cell's load on it, and ends it. For memory the values are bytes per
 /// connection, fresh and after an echo. Otherwise they are CPU nanoseconds per operation, operations per
-/// second, and the share of its core that the server used.
+/// second, the share of its core that the server used and, for compressed messages, the median length of their
+/// payloads and the bits of their window.
 ///
 /// # Errors
 /// If either process fails.
@@ -25,8 +26,7 @@ pub fn measure(
     contestant: &Contestant,
     timing: Timing,
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let server =
-        Running::start(contestant, cell.is_broadcast(), cell.server_cores(), "127.0.0.1:0")?;
+    let server = Running::start(contestant, cell.mode, cell.server_cores(), "127.0.0.1:0")?;
     let (mode, arguments) = cell.load(contestant.server);
     let output = server.load(mode)?.args(arguments).args(timing.arguments()).output()?;
     if !output.status.success() {
@@ -36,8 +36,12 @@ pub fn measure(
     if cell.memory().is_some() {
         return Ok(line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?);
     }
-    let sample: Sample = line.parse()?;
-    Ok(vec![sample.cpu_ns_each(), sample.per_second(), sample.busy()])
+    let Measured { sample, replies } = line.parse()?;
+    let mut values = vec![sample.cpu_ns_each(), sample.per_second(), sample.busy()];
+    if let Some(replies) = replies {
+        values.extend([replies.len as f64, f64::from(replies.window_bits)]);
+    }
+    Ok(values)
 }
 
 impl Timing {

@@ -14,6 +14,10 @@ use super::on_tokio;
 /// How many messages a member may be behind.
 const CAPACITY: usize = 1024;
 
+/// The channel.
+#[derive(Clone)]
+pub(super) struct Hub<M>(broadcast::Sender<M>);
+
 /// One connection's access to the channel: it publishes, and receives what all publish.
 pub(super) struct Member<M> {
     publish: broadcast::Sender<M>,
@@ -30,11 +34,18 @@ where
     M: Clone,
     F: Future<Output = ()> + Send + 'static,
 {
-    let (publish, _) = broadcast::channel(CAPACITY);
-    on_tokio::serve(address, threads, move |stream| {
-        let member = Member { publish: publish.clone(), published: publish.subscribe() };
-        connection(stream, member)
-    })
+    let hub = Hub::new();
+    on_tokio::serve(address, threads, move |stream| connection(stream, hub.member()))
+}
+
+impl<M: Clone> Hub<M> {
+    pub(super) fn new() -> Self {
+        Self(broadcast::channel(CAPACITY).0)
+    }
+
+    pub(super) fn member(&self) -> Member<M> {
+        Member { publish: self.0.clone(), published: self.0.subscribe() }
+    }
 }
 
 impl<M: Clone> Member<M> {

@@ -1,6 +1,6 @@
 //! HTTP in front of the libraries that leave it to hyper.
 
-use std::{error::Error, io};
+use std::{error::Error, future::ready, io};
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -16,20 +16,25 @@ pub(super) type Upgrade<F, E> = Result<(Response<Empty<Bytes>>, F), E>;
 pub(super) fn serve<F, E>(
     address: &str,
     threads: usize,
-    upgrade: impl Fn(&mut Request<Incoming>) -> Upgrade<F, E> + Copy + Send + 'static,
+    upgrade: impl Fn(&mut Request<Incoming>) -> Upgrade<F, E> + Clone + Send + 'static,
 ) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
     E: Error + Send + Sync + 'static,
 {
-    on_tokio::serve(address, threads, move |stream| async move {
-        let service = service_fn(move |mut request| async move {
-            let (response, session) = upgrade(&mut request)?;
-            // Unconstrained, as in fastwebsockets' own example.
-            tokio::spawn(tokio::task::unconstrained(session));
-            Ok::<_, E>(response)
+    on_tokio::serve(address, threads, move |stream| {
+        let upgrade = upgrade.clone();
+        let service = service_fn(move |mut request| {
+            let response = upgrade(&mut request).map(|(response, session)| {
+                // Unconstrained, as in fastwebsockets' own example.
+                tokio::spawn(tokio::task::unconstrained(session));
+                response
+            });
+            ready(response)
         });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        let _ = connection.with_upgrades().await;
+        async move {
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let _ = connection.with_upgrades().await;
+        }
     })
 }

@@ -33,96 +33,168 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// Starts a server, with its address and its number of threads.
 pub type Run = fn(&str, usize) -> io::Result<()>;
 
+/// What a server does until the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Echoes each message, without compression.
+    Echo,
+    /// Sends each message to all connections.
+    Broadcast,
+    /// Echoes each message, compressed, without context takeover if the client wants that.
+    Deflate,
+    /// Echoes each message, compressed, with context takeover.
+    Takeover,
+    /// Sends each message to all connections, compressed, without context takeover if the client wants that.
+    DeflateBroadcast,
+    /// Does something else, as a target of attacks.
+    Attacked,
+}
+
 /// A server program in this package.
 pub struct Server {
     /// Its name on the command line and in the tables.
     pub name: &'static str,
-    /// Echoes until the process ends, if the server can.
-    pub echo: Option<Run>,
-    /// Sends each message to all connections, if the server can.
-    pub broadcast: Option<Run>,
-    /// Does something else, as a target of attacks.
-    pub attacked: Option<Run>,
+    modes: [Option<Run>; Mode::COUNT],
 }
 
 /// All servers.
 pub const SERVERS: &[Server] = &[
-    Server::new("prism-tokio", prism::echo_on_tokio).with_broadcast(prism::broadcast_on_tokio),
+    Server::new("prism-tokio", prism::echo_on_tokio)
+        .with(Mode::Broadcast, prism::broadcast_on_tokio)
+        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 1))
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 1))
+        .with(Mode::DeflateBroadcast, prism::deflate_broadcast_on_tokio),
+    Server::that("prism-l2")
+        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 2))
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 2)),
+    Server::that("prism-l3")
+        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 3))
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 3)),
+    Server::that("prism-l6")
+        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 6))
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 6)),
+    Server::that("prism-32K").with(Mode::Takeover, prism::large_takeover_on_tokio),
     Server::new("prism-tokio-2", |address, _| prism::echo_on_tokio(address, 2)),
     Server::new("prism-tokio-sharded-2", |address, _| prism::echo_sharded_on_tokio(address, 2)),
-    Server::that_broadcasts("prism-rooms", prism::rooms_on_tokio),
-    Server::that_is_attacked("prism-busy", attacked::busy),
-    Server::that_is_attacked("prism-page", attacked::page),
-    Server::that_is_attacked("prism-presence", attacked::presence),
-    Server::that_is_attacked("prism-authorize-tokio", authorizing::on_tokio),
-    Server::that_is_attacked("prism-authorize-smol", authorizing::on_smol),
+    Server::that("prism-rooms")
+        .with(Mode::Broadcast, prism::rooms_on_tokio)
+        .with(Mode::DeflateBroadcast, prism::deflate_rooms_on_tokio),
+    Server::that("prism-busy").with(Mode::Attacked, attacked::busy),
+    Server::that("prism-page").with(Mode::Attacked, attacked::page),
+    Server::that("prism-presence").with(Mode::Attacked, attacked::presence),
+    Server::that("prism-authorize-tokio").with(Mode::Attacked, authorizing::on_tokio),
+    Server::that("prism-authorize-smol").with(Mode::Attacked, authorizing::on_smol),
     Server::new("prism-smol", prism::echo_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std),
-    Server::new("floor-tokio", floor::echo).with_broadcast(floor::broadcast),
+    Server::new("floor-tokio", floor::echo).with(Mode::Broadcast, floor::broadcast),
     Server::new("bare-tokio", bare::on_tokio),
     Server::new("bare-smol", bare::on_smol),
     Server::new("bare-async-std", bare::on_async_std),
     #[cfg(feature = "peers")]
     Server::new("fastwebsockets", fastwebsockets::echo),
     #[cfg(feature = "peers")]
-    Server::new("sockudo-ws", sockudo::echo),
+    Server::new("sockudo-ws", sockudo::echo)
+        .with(Mode::Deflate, sockudo::deflate)
+        .with(Mode::Takeover, sockudo::takeover)
+        .with(Mode::DeflateBroadcast, sockudo::deflate_broadcast),
     #[cfg(feature = "peers")]
-    Server::new("sockudo-ws-tuned", sockudo::echo_tuned),
+    Server::new("sockudo-ws-tuned", sockudo::echo_tuned)
+        .with(Mode::Deflate, sockudo::deflate_tuned)
+        .with(Mode::Takeover, sockudo::takeover_tuned),
     #[cfg(feature = "peers")]
-    Server::new("tokio-tungstenite", tungstenite::echo).with_broadcast(tungstenite::broadcast),
+    Server::new("tokio-tungstenite", tungstenite::echo)
+        .with(Mode::Broadcast, tungstenite::broadcast),
     #[cfg(feature = "peers")]
-    Server::that_broadcasts("tokio-tungstenite-split", tungstenite::broadcast_split),
+    Server::that("tokio-tungstenite-split").with(Mode::Broadcast, tungstenite::broadcast_split),
     #[cfg(feature = "peers")]
     Server::new("tokio-tungstenite-tuned", tungstenite::echo_tuned),
     #[cfg(feature = "peers")]
     Server::new("tokio-websockets", tokio_websockets::echo)
-        .with_broadcast(tokio_websockets::broadcast),
+        .with(Mode::Broadcast, tokio_websockets::broadcast),
     #[cfg(feature = "peers")]
-    Server::that_broadcasts("tokio-websockets-split", tokio_websockets::broadcast_split),
+    Server::that("tokio-websockets-split").with(Mode::Broadcast, tokio_websockets::broadcast_split),
     #[cfg(feature = "peers")]
     Server::new("tokio-websockets-tuned", tokio_websockets::echo_tuned),
     #[cfg(feature = "peers")]
-    Server::new("wtx", wtx::echo),
+    Server::new("wtx", wtx::echo).with(Mode::Deflate, wtx::deflate),
     #[cfg(feature = "peers")]
-    Server::new("yawc", yawc::echo),
+    Server::new("yawc", yawc::echo)
+        .with(Mode::Deflate, yawc::compressed)
+        .with(Mode::Takeover, yawc::compressed)
+        .with(Mode::DeflateBroadcast, yawc::compressed_broadcast),
     #[cfg(feature = "peers")]
-    Server::new("yawc-tuned", yawc::echo_tuned),
+    Server::that("yawc-pool")
+        .with(Mode::Deflate, yawc::pooled)
+        .with(Mode::DeflateBroadcast, yawc::pooled_broadcast),
+    #[cfg(feature = "peers")]
+    Server::new("yawc-tuned", yawc::echo_tuned)
+        .with(Mode::Deflate, yawc::compressed_tuned)
+        .with(Mode::Takeover, yawc::compressed_tuned),
 ];
 
 /// Runs a server forever, in the requested mode.
 ///
 /// # Errors
 /// If no server has this name and mode, or it cannot listen.
-pub fn run(name: &str, address: &str, threads: usize, broadcast: bool) -> io::Result<()> {
+pub fn run(name: &str, address: &str, threads: usize, mode: Mode) -> io::Result<()> {
     let unknown = || io::Error::other(format!("no such server, or not in that mode: {name}"));
     let server = SERVERS.iter().find(|server| server.name == name).ok_or_else(unknown)?;
-    let run = if broadcast { server.broadcast } else { server.echo.or(server.attacked) };
-    let run = run.ok_or_else(unknown)?;
+    let attacked = server.modes[Mode::Attacked as usize].filter(|_| mode == Mode::Echo);
+    let run = server.modes[mode as usize].or(attacked).ok_or_else(unknown)?;
     run(address, threads)
 }
 
+impl Mode {
+    const COUNT: usize = 6;
+
+    /// The modes that have to be named on the command line.
+    const NAMED: [(&str, Self); 4] = [
+        ("--broadcast", Self::Broadcast),
+        ("--deflate", Self::Deflate),
+        ("--takeover", Self::Takeover),
+        ("--deflate-broadcast", Self::DeflateBroadcast),
+    ];
+
+    /// Returns the mode with this name on the command line.
+    #[must_use]
+    pub fn named(argument: &str) -> Option<Self> {
+        Self::NAMED.iter().find(|(name, _)| *name == argument).map(|(_, mode)| *mode)
+    }
+
+    /// Returns its name on the command line; `None` for a mode that needs none, because no server has both of
+    /// those.
+    #[must_use]
+    pub fn argument(self) -> Option<&'static str> {
+        Self::NAMED.iter().find(|(_, mode)| *mode == self).map(|(name, _)| *name)
+    }
+}
+
 impl Server {
+    /// Creates a server that echoes.
     const fn new(name: &'static str, echo: Run) -> Self {
-        Self { name, echo: Some(echo), broadcast: None, attacked: None }
+        Self::that(name).with(Mode::Echo, echo)
     }
 
-    const fn that_broadcasts(name: &'static str, run: Run) -> Self {
-        Self { name, echo: None, broadcast: Some(run), attacked: None }
+    /// Creates a server that does nothing yet.
+    const fn that(name: &'static str) -> Self {
+        Self { name, modes: [None; Mode::COUNT] }
     }
 
-    const fn that_is_attacked(name: &'static str, run: Run) -> Self {
-        Self { name, echo: None, broadcast: None, attacked: Some(run) }
+    const fn with(mut self, mode: Mode, run: Run) -> Self {
+        self.modes[mode as usize] = Some(run);
+        self
+    }
+
+    /// Returns whether it has this mode.
+    #[must_use]
+    pub fn has(&self, mode: Mode) -> bool {
+        self.modes[mode as usize].is_some()
     }
 
     /// Returns whether it is a variant with two threads, to be compared with one thread.
     #[must_use]
     pub fn has_two_threads(&self) -> bool {
         self.name.ends_with("-2")
-    }
-
-    const fn with_broadcast(mut self, run: Run) -> Self {
-        self.broadcast = Some(run);
-        self
     }
 }
 

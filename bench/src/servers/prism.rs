@@ -10,29 +10,58 @@ use std::{
 
 use async_global_executor::GlobalExecutorConfig;
 use prism_driver::{
-    Connection, Disconnect, Handler, Message, Network, PreparedMessage, Server, ServerOptions,
+    Connection, Deflate, Disconnect, Handler, Message, Network, PreparedMessage, Server,
+    ServerOptions, WindowBits,
 };
 use prism_rooms::Rooms;
 
 use super::{MAX_MESSAGE, announce, on_tokio};
 
 pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    serve_on_tokio(address, threads, Echo)
+    serve_on_tokio(address, threads, None, Echo)
+}
+
+/// Compresses at this level, without context takeover.
+pub(super) fn deflate_on_tokio(address: &str, threads: usize, level: u8) -> io::Result<()> {
+    serve_on_tokio(address, threads, Some(Deflate::default().level(level)), Echo)
+}
+
+/// Compresses at this level, with context takeover, and with windows of 4 KiB, which is the default.
+pub(super) fn takeover_on_tokio(address: &str, threads: usize, level: u8) -> io::Result<()> {
+    let deflate = Deflate::default().level(level).with_takeover();
+    serve_on_tokio(address, threads, Some(deflate), Echo)
+}
+
+/// Compresses with context takeover, and with windows of 32 KiB.
+pub(super) fn large_takeover_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    let deflate = Deflate::default()
+        .with_takeover()
+        .server_max_window_bits(WindowBits::MAX)
+        .client_max_window_bits(Some(WindowBits::MAX));
+    serve_on_tokio(address, threads, Some(deflate), Echo)
 }
 
 pub(super) fn echo_sharded_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     let listeners = prism_tokio::shared_listeners(address, threads)?;
     announce(listeners[0].local_addr()?);
-    let build = |server: prism_tokio::Server| server.options(options()).websocket("/", Echo);
+    let build = |server: prism_tokio::Server| server.options(options(None)).websocket("/", Echo);
     prism_tokio::serve_sharded(listeners, build, pending()).map(drop)
 }
 
 pub(super) fn broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    serve_on_tokio(address, threads, Broadcast::default())
+    serve_on_tokio(address, threads, None, Broadcast::default())
+}
+
+pub(super) fn deflate_broadcast_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    serve_on_tokio(address, threads, Some(Deflate::default()), Broadcast::default())
 }
 
 pub(super) fn rooms_on_tokio(address: &str, threads: usize) -> io::Result<()> {
-    serve_on_tokio(address, threads, Room(Rooms::new()))
+    serve_on_tokio(address, threads, None, Room(Rooms::new()))
+}
+
+pub(super) fn deflate_rooms_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    serve_on_tokio(address, threads, Some(Deflate::default()), Room(Rooms::new()))
 }
 
 pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
@@ -43,7 +72,7 @@ pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
     }
     smol::block_on(executor.run(async {
         let runtime = prism_smol::Smol::on(executor.clone());
-        serve(prism_smol::Server::bind_on(runtime, address).await?, Echo).await
+        serve(prism_smol::Server::bind_on(runtime, address).await?, None, Echo).await
     }))
 }
 
@@ -51,26 +80,36 @@ pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()>
     let config = GlobalExecutorConfig::default().with_min_threads(threads);
     async_global_executor::init_with_config(config.with_max_threads(threads));
     async_std::task::block_on(async {
-        serve(prism_async_std::Server::bind(address).await?, Echo).await
+        serve(prism_async_std::Server::bind(address).await?, None, Echo).await
     })
 }
 
-fn serve_on_tokio(address: &str, threads: usize, handler: impl Handler) -> io::Result<()> {
+fn serve_on_tokio(
+    address: &str,
+    threads: usize,
+    deflate: Option<Deflate>,
+    handler: impl Handler,
+) -> io::Result<()> {
     on_tokio::block_on(threads, async {
-        serve(prism_tokio::Server::bind(address).await?, handler).await
+        serve(prism_tokio::Server::bind(address).await?, deflate, handler).await
     })?
 }
 
-async fn serve<N: Network>(server: Server<N>, handler: impl Handler) -> io::Result<()> {
+async fn serve<N: Network>(
+    server: Server<N>,
+    deflate: Option<Deflate>,
+    handler: impl Handler,
+) -> io::Result<()> {
     announce(server.local_addr()?);
-    server.options(options()).websocket("/", handler).serve().await;
+    server.options(options(deflate)).websocket("/", handler).serve().await;
     Ok(())
 }
 
-/// Returns the defaults, except for larger messages, and for the limit on handshakes from the environment.
-fn options() -> ServerOptions {
+/// Returns the defaults, except for compression, larger messages, and the limit on handshakes from the environment.
+fn options(deflate: Option<Deflate>) -> ServerOptions {
     let mut options = ServerOptions::default();
     options.connection.protocol.max_message_size = MAX_MESSAGE;
+    options.connection.protocol.deflate = deflate.map(Arc::new);
     let handshakes = env::var("PRISM_MAX_HANDSHAKES").ok().and_then(|word| word.parse().ok());
     options.max_handshakes = handshakes.unwrap_or(options.max_handshakes);
     options

@@ -5,17 +5,31 @@ use std::io;
 use tokio::net::TcpStream;
 use wtx::{
     collection::Vector,
-    web_socket::{OpCode, WebSocketAcceptor, WebSocketPayloadOrigin},
+    web_socket::{
+        OpCode, WebSocketAcceptor, WebSocketPayloadOrigin,
+        compression::{Compression, Flate2, NegotiatedCompression},
+    },
 };
 
 use super::on_tokio;
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
-    on_tokio::serve(address, threads, |stream| async { drop(session(stream).await) })
+    on_tokio::serve(address, threads, |stream| async { drop(session(stream, ()).await) })
 }
 
-async fn session(stream: TcpStream) -> wtx::Result<()> {
-    let mut socket = WebSocketAcceptor::default().no_masking(false).accept(stream).await?;
+/// Compresses with its default settings. It always refuses context takeover.
+pub(super) fn deflate(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve(address, threads, |stream| async {
+        drop(session(stream, Flate2::default()).await)
+    })
+}
+
+async fn session<C>(stream: TcpStream, compression: C) -> wtx::Result<()>
+where
+    C: Compression<false, NegotiatedCompression: NegotiatedCompression>,
+{
+    let acceptor = WebSocketAcceptor::default().no_masking(false).compression(compression);
+    let mut socket = acceptor.accept(stream).await?;
     let (mut common, mut reader, mut writer) = socket.split_mut();
     let mut buffer = Vector::new();
     loop {

@@ -52,7 +52,7 @@ impl Codecs {
     }
 
     /// Compresses a message whose receiver has this window, with `history` in it. Returns `None` if
-    /// that does not make it shorter.
+    /// it should be sent as it is, usually because it does not get shorter.
     pub(crate) fn compress(
         &mut self,
         deflate: &Deflate,
@@ -74,12 +74,21 @@ impl Codecs {
         let Self { deflaters, output, .. } = self;
         let deflater = cached(deflaters, deflate.engine, settings)?;
         let len = deflater.deflate(history, plain, &mut output[..room])?;
-        (len < plain.len()).then(|| &output[..len])
+        let is_wanted = len < plain.len() || deflate.threshold == 0;
+        is_wanted.then(|| &output[..len])
+    }
+
+    /// Gives back the memory of a long message. To be called when the compressed message has been sent, by a thread that
+    /// may not compress another one soon.
+    pub fn shrink(&mut self) {
+        if self.output.len() > KEPT_OUTPUT {
+            self.output = Vec::new();
+        }
     }
 
     fn make_room(&mut self, needed: usize) {
-        if self.output.len() > KEPT_OUTPUT && needed <= KEPT_OUTPUT {
-            self.output = Vec::new();
+        if needed <= KEPT_OUTPUT {
+            self.shrink();
         }
         if self.output.len() < needed {
             self.output.resize(needed, 0);

@@ -38,6 +38,7 @@ pub(super) fn inflate_message(
     // One more byte, to see whether the limit is exceeded.
     let most = limit.saturating_add(1);
     input.spare(most.min(payload_len.saturating_mul(2)));
+    input.count_inflated(history.len());
     inflater.begin([history, &[]]);
     let (mut read, mut written, mut final_blocks) = (0, 0, 0);
     loop {
@@ -67,7 +68,10 @@ pub(super) fn inflate_message(
             if final_blocks > MAX_FINAL_BLOCKS + payload_len / 1024 {
                 return Err(ProtocolError::TooManyFinalBlocks);
             }
-            inflater.begin(last_window(history, &spare[..written]));
+            let window = last_window(history, &spare[..written]);
+            let work = window[0].len() + window[1].len();
+            inflater.begin(window);
+            input.count_inflated(work);
         } else if written < room && (is_at_end || step.read == 0) {
             return Err(ProtocolError::InvalidDeflate);
         }

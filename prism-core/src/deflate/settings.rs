@@ -32,7 +32,8 @@ pub struct Deflate {
     /// 1 %.
     pub memory_level: u8,
     /// The shortest message that is compressed, in bytes. Default: 512. A shorter one fits into one
-    /// packet anyway.
+    /// packet anyway. A message that would not get shorter is sent as it is. Only with 0 is every
+    /// message compressed, unless it is empty, which is for testing peers.
     pub threshold: usize,
     /// Whether the server's messages may not refer to earlier ones (RFC 7692 §7.1.1.1). If `false`,
     /// they may, which makes similar messages much smaller. It takes a window of memory at both

@@ -1,6 +1,6 @@
 //! The negotiation of permessage-deflate (RFC 7692 §5, §7.1): a client offers, a server answers.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt::{self, Write};
 
 use crate::{
@@ -85,32 +85,44 @@ impl Deflate {
         }
     }
 
-    /// Returns a client's offers, the value of the request's `Sec-WebSocket-Extensions` header.
+    /// Returns a client's offers in order of preference (RFC 7692 §5.1), the value of the request's
+    /// `Sec-WebSocket-Extensions` header.
     ///
-    /// What a client asks of the server it asks in its first offer only. A second one, without that,
-    /// follows for servers that refuse it. [`ClientHandshake::start`](crate::ClientHandshake::start)
-    /// does this itself.
+    /// The first offer asks for everything that the client wants. Others ask for less: some without what the
+    /// server should do, and some with `client_no_context_takeover`, which a server may want or require.
+    /// [`ClientHandshake::start`](crate::ClientHandshake::start) does this itself.
     #[must_use]
     pub fn offer(&self) -> String {
-        let mut ours = String::new();
-        if self.client_no_context_takeover {
-            push(&mut ours, CLIENT_NO_CONTEXT_TAKEOVER, None);
-        }
-        if let Some(bits) = self.client_max_window_bits {
-            let limit = Some(bits).filter(|&bits| bits < WindowBits::MAX);
-            push(&mut ours, CLIENT_MAX_WINDOW_BITS, limit);
-        }
-        let mut theirs = String::new();
+        let mut demands = String::new();
         if self.server_no_context_takeover {
-            push(&mut theirs, SERVER_NO_CONTEXT_TAKEOVER, None);
+            push(&mut demands, SERVER_NO_CONTEXT_TAKEOVER, None);
         }
         if self.server_max_window_bits < WindowBits::MAX {
-            push(&mut theirs, SERVER_MAX_WINDOW_BITS, Some(self.server_max_window_bits));
+            push(&mut demands, SERVER_MAX_WINDOW_BITS, Some(self.server_max_window_bits));
         }
-        match &*theirs {
-            "" => format!("{NAME}{ours}"),
-            theirs => format!("{NAME}{theirs}{ours}, {NAME}{ours}"),
+        let mut limit = String::new();
+        if let Some(bits) = self.client_max_window_bits {
+            push(
+                &mut limit,
+                CLIENT_MAX_WINDOW_BITS,
+                Some(bits).filter(|&bits| bits < WindowBits::MAX),
+            );
         }
+        let mut no_takeover = String::new();
+        push(&mut no_takeover, CLIENT_NO_CONTEXT_TAKEOVER, None);
+
+        let demands: &[&str] = if demands.is_empty() { &[""] } else { &[&demands, ""] };
+        // §7.1.1.2: to offer the parameter is to promise it. Some servers demand it only of clients that
+        // have offered it, so a client that would rather not promise it offers both.
+        let promises: &[&str] =
+            if self.client_no_context_takeover { &[&no_takeover] } else { &["", &no_takeover] };
+        let mut offers = Vec::new();
+        for demands in demands {
+            for promise in promises {
+                offers.push(format!("{NAME}{demands}{promise}{limit}"));
+            }
+        }
+        offers.join(", ")
     }
 
     /// Checks a server's answer to the [`offer`](Self::offer), the values of the response's
@@ -147,7 +159,8 @@ impl Deflate {
             };
         Ok(Some(DeflateParams {
             server_no_context_takeover: answer.server_no_context_takeover,
-            // §7.1.1.2: we have said that we will not use it, whatever the answer says.
+            // §7.1.1.2: if each of our offers promised it, it holds whatever the answer says. Otherwise the
+            // answer decides, because a server that relies on the promise of one offer has to say so.
             client_no_context_takeover: answer.client_no_context_takeover
                 || self.client_no_context_takeover,
             server_max_window_bits: answer.server_max_window_bits.unwrap_or(WindowBits::MAX),

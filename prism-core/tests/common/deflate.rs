@@ -48,7 +48,7 @@ impl Frame {
 
 /// Settings under which every message is compressed that becomes shorter.
 pub fn eager() -> Arc<Deflate> {
-    Arc::new(Deflate::default().threshold(0))
+    Arc::new(Deflate::default().threshold(1))
 }
 
 pub fn bits(bits: u8) -> WindowBits {

@@ -18,6 +18,7 @@ pub(crate) const OF_THREAD: SharedCodecs = |use_codecs| with(|codecs| use_codecs
 pub(crate) fn with<T>(work: impl FnOnce(&mut Codecs) -> T) -> T {
     let mut codecs = CODECS.try_with(Cell::take).unwrap_or_default();
     let result = work(&mut codecs);
+    codecs.shrink();
     let _ = CODECS.try_with(|kept| kept.set(codecs)); // fails only while the thread ends
     result
 }

@@ -11,7 +11,7 @@
 //! may refer to those before it. So senders of that connection hold a lock of their own in the last two steps.
 //! Nothing but sending takes that lock.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use prism_core::{
     PreparedMessage, Role,
@@ -22,10 +22,10 @@ use crate::{
     connection::codecs,
     error::TrySendError,
     outbox::{
-        Outbox,
+        Outbox, batch_number,
         queue::MIN_SHARED,
         repeats,
-        send::{AfterSend, WhenFull},
+        send::{AfterSend, Room, WhenFull},
         source::{Payload, Source},
         sync::Mutex,
     },
@@ -70,6 +70,14 @@ impl Compression {
         Self { params, role, form, compressor }
     }
 
+    /// Returns what a server agrees on with a client that does not ask for anything in particular, as browsers.
+    pub(crate) fn usual(deflate: &Arc<Deflate>) -> Option<Self> {
+        const OFFER: &[u8] = b"permessage-deflate; client_max_window_bits";
+        let params = deflate.accept_offer([OFFER])?.params();
+        let compressor = Compressor::new(deflate.clone(), params, Role::Server);
+        Some(Self::new(params, Role::Server, compressor))
+    }
+
     pub(crate) const fn params(&self) -> DeflateParams {
         self.params
     }
@@ -94,35 +102,45 @@ impl Compression {
         if message.is_plain() {
             return outbox.send_as_it_is(message, when_full);
         }
-        let Some(droppable) = outbox.prepare_send(when_full)? else {
-            return Ok(AfterSend::Nothing);
-        };
+        let Some(room) = outbox.find_room(when_full)? else { return Ok(AfterSend::Nothing) };
         let compressor = match &self.compressor {
             Takeover::Never(compressor) => {
-                let sending = Sending { compressor, role: self.role, outbox, when_full };
-                return codecs::with(|codecs| sending.send(message, droppable, codecs));
+                let sending = Sending { compressor, role: self.role, outbox, room, when_full };
+                return codecs::with(|codecs| sending.send(message, codecs));
             }
             Takeover::Agreed(compressor) => compressor,
         };
         // Dropping what an outbox has released may run application code, which may send on this connection. So that
         // waits until the lock is released, after which this is dropped.
         let _held = hold_wakeups();
-        let mut compressor = compressor.lock().unwrap_or_else(PoisonError::into_inner);
-        if droppable {
+        let mut compressor = match (compressor.try_lock(), &message) {
+            (Ok(compressor), _) => compressor,
+            // This may be one of many connections that are sent the message, and the others do not wait for this one.
+            // What is not compressed needs no place among what is.
+            (Err(TryLockError::WouldBlock), Source::Prepared(_)) => {
+                return outbox.send_as_it_is(message, when_full);
+            }
+            _ => compressor.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        if room.is_droppable {
             // For good: the peer has to have received whatever a message refers to.
             compressor.end_takeover();
         }
         codecs::with(|codecs| {
             if !compressor.takes_over() {
                 let compressor = &*compressor;
-                let sending = Sending { compressor, role: self.role, outbox, when_full };
-                return sending.send(message, droppable, codecs);
+                let sending = Sending { compressor, role: self.role, outbox, room, when_full };
+                return sending.send(message, codecs);
             }
             let compressed = match message {
                 Source::Prepared(prepared) | Source::PlainPrepared(prepared) => {
                     compressor.compress_prepared(prepared, codecs)
                 }
-                Source::Payload(payload) => compressor.compress(payload.as_message(), codecs),
+                Source::Payload(payload) => {
+                    let message = payload.as_message();
+                    batch_number::count_compressed(message.as_bytes().len());
+                    compressor.compress(message, codecs)
+                }
             };
             match compressed {
                 Some(compressed) => outbox.send_compressed(compressed, when_full),
@@ -137,6 +155,7 @@ struct Sending<'a> {
     compressor: &'a Compressor,
     role: Role,
     outbox: &'a Outbox,
+    room: Room,
     when_full: WhenFull,
 }
 
@@ -144,7 +163,6 @@ impl Sending<'_> {
     fn send(
         &self,
         message: &mut Source<'_>,
-        droppable: bool,
         codecs: &mut Codecs,
     ) -> Result<AfterSend, TrySendError> {
         let payload = match message {
@@ -153,10 +171,12 @@ impl Sending<'_> {
             }
             Source::Payload(payload) => payload,
         };
-        let is_long_enough =
-            payload.as_message().as_bytes().len() >= self.compressor.deflate().threshold;
-        if is_long_enough && let Some(prepared) = self.prepare(payload, droppable) {
-            return self.send_prepared(&prepared, codecs);
+        let len = payload.as_message().as_bytes().len();
+        if len >= self.compressor.deflate().threshold {
+            if let Some(prepared) = self.prepare(payload) {
+                return self.send_prepared(&prepared, codecs);
+            }
+            batch_number::count_compressed(len);
         }
         match self.compressor.compress_alone(payload.as_message(), codecs) {
             Some(compressed) => self.outbox.send_compressed(compressed, self.when_full),
@@ -177,17 +197,15 @@ impl Sending<'_> {
 
     /// Prepares a message that has to be a frame of its own, to be droppable, or that several connections are sent in
     /// a row, so that it is compressed once for all of them.
-    fn prepare(&self, payload: &Payload<'_>, droppable: bool) -> Option<PreparedMessage> {
+    fn prepare(&self, payload: &Payload<'_>) -> Option<PreparedMessage> {
         let message = payload.as_message();
-        if droppable {
-            return Some(PreparedMessage::new(message));
-        }
-        match self.role {
+        let shared = match self.role {
             Role::Server if message.as_bytes().len() >= MIN_SHARED => {
-                repeats::share(message, std::ptr::from_ref(self.outbox).addr())
+                repeats::share(message, self.room.outbox)
             }
             Role::Server | Role::Client => None,
-        }
+        };
+        shared.or_else(|| self.room.is_droppable.then(|| PreparedMessage::new(message)))
     }
 }
 

@@ -1,10 +1,8 @@
 //! [`RequestInfo`]: what a connection keeps of its opening request.
 
-use std::{
-    any::Any,
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{any::Any, fmt, sync::Arc};
+
+use prism_core::deflate::Deflate;
 
 use crate::{
     connection::compression::Compression,
@@ -28,8 +26,9 @@ pub(crate) struct RequestInfo {
 pub(crate) struct RouteInfo {
     /// For connections without compression.
     plain: Arc<RequestInfo>,
-    /// For connections that agreed on the same compression as the first one did. Usually that is all of them.
-    compressed: OnceLock<Arc<RequestInfo>>,
+    /// For connections with the compression that is agreed on with a client without special wishes. Usually that is all
+    /// of them.
+    compressed: Option<Arc<RequestInfo>>,
 }
 
 impl fmt::Debug for RequestInfo {
@@ -97,9 +96,14 @@ impl RequestInfo {
 }
 
 impl RouteInfo {
-    /// Creates the infos of a route with this path.
-    pub(crate) fn new(path: &str) -> Self {
-        Self { plain: RequestInfo::plain(path), compressed: OnceLock::new() }
+    /// Creates the infos of a route with this path, which compresses with these settings.
+    pub(crate) fn new(path: &str, deflate: Option<&Arc<Deflate>>) -> Self {
+        let usual = deflate.and_then(Compression::usual).filter(Compression::is_shareable);
+        let compressed = usual.map(|usual| {
+            let info = RequestInfo::new(path, None, std::iter::empty(), None);
+            Arc::new(info.with_compression(Some(usual)))
+        });
+        Self { plain: RequestInfo::plain(path), compressed }
     }
 
     /// Returns the info for a request, which is shared if it has only a path, so that most connections of a route take
@@ -125,17 +129,9 @@ impl RouteInfo {
 
     /// Returns a compression that is the same for many connections, if this one can be shared.
     fn shared(&self, compression: Compression) -> Arc<Compression> {
-        let params = compression.params();
-        let own = Arc::new(compression);
-        if !own.is_shareable() {
-            return own;
-        }
-        let shared = self.compressed.get_or_init(|| {
-            let info = RequestInfo::new(&self.plain.path, None, std::iter::empty(), None);
-            Arc::new(RequestInfo { compression: Some(own.clone()), ..info })
-        });
-        let first = shared.compression.as_ref().filter(|first| first.params() == params);
-        first.cloned().unwrap_or(own)
+        let usual = self.compressed.as_ref().and_then(|info| info.compression.as_ref());
+        let same = usual.filter(|usual| usual.params() == compression.params());
+        same.cloned().unwrap_or_else(|| Arc::new(compression))
     }
 
     /// Returns the shared info of connections with exactly this compression, or without any.
@@ -144,7 +140,7 @@ impl RouteInfo {
         compression: Option<&Arc<Compression>>,
     ) -> Option<&Arc<RequestInfo>> {
         let Some(compression) = compression else { return Some(&self.plain) };
-        let shared = self.compressed.get()?;
+        let shared = self.compressed.as_ref()?;
         let is_same = shared.compression.as_ref().is_some_and(|it| Arc::ptr_eq(it, compression));
         is_same.then_some(shared)
     }
@@ -183,19 +179,24 @@ mod tests {
         }
     }
 
+    fn deflate() -> Arc<Deflate> {
+        Arc::new(Deflate::new(&Unused))
+    }
+
     fn compression(no_takeover: bool, bits: u8) -> Option<Compression> {
         let params = DeflateParams {
             server_no_context_takeover: no_takeover,
+            client_no_context_takeover: true,
             server_max_window_bits: WindowBits::new(bits).expect("8 to 15"),
             ..DeflateParams::default()
         };
-        let compressor = Compressor::new(Arc::new(Deflate::new(&Unused)), params, Role::Server);
+        let compressor = Compressor::new(deflate(), params, Role::Server);
         Some(Compression::new(params, Role::Server, compressor))
     }
 
     #[test]
     fn connections_with_only_a_path_share_their_info() {
-        let route = RouteInfo::new("/caf%C3%A9");
+        let route = RouteInfo::new("/caf%C3%A9", None);
         let shared = info(&route, None, None);
         assert!(Arc::ptr_eq(&shared, &info(&route, None, None)));
 
@@ -217,7 +218,9 @@ mod tests {
 
     #[test]
     fn connections_with_the_same_compression_share_it() {
-        let route = RouteInfo::new("/caf%C3%A9");
+        let route = RouteInfo::new("/caf%C3%A9", Some(&deflate()));
+        // A client with special wishes changes nothing for the others.
+        info(&route, None, compression(true, 9));
         let shared = info(&route, None, compression(true, 15));
         assert!(Arc::ptr_eq(&shared, &info(&route, None, compression(true, 15))));
         let with_query = info(&route, Some("a"), compression(true, 15));

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(doc)]
-use prism_core::Config;
-
 use crate::options::Options;
 
 /// The limits of a server: those of each of its connections, and those of all connections together. Each has a
@@ -105,9 +102,9 @@ pub struct ServerOptions {
     pub max_buffered: usize,
     /// The grace period: how long a server that shuts down waits for its connections and pages to end, from the
     /// beginning of the shutdown. Those that have not ended by then are aborted, and the server waits up to another
-    /// second for that. A peer that does not answer gets less time: the [close timeout](Config::close_timeout), counted
-    /// from when the server sent it a close frame. Default: 10 s. Choose less than your process manager allows before
-    /// it kills a service: that is often 10 s or 30 s.
+    /// second for that. A peer that does not answer gets less time: the
+    /// [close timeout](prism_core::Config::close_timeout), counted from when the server sent it a close frame. Default:
+    /// 10 s. Choose less than your process manager allows before it kills a service: that is often 10 s or 30 s.
     pub shutdown_grace: Duration,
     /// The time over which a server that shuts down closes its connections, in up to a hundred equal steps of at least
     /// 64 connections each. So a server with 64 connections or fewer closes them all in one step. If this time is zero,
@@ -115,8 +112,8 @@ pub struct ServerOptions {
     ///
     /// Most peers reconnect immediately, to another server. If all of them did so at the same moment, that server would
     /// get far more handshakes at once than even on a busy day. Default: 5 s. The peers of 50,000 connections then
-    /// reconnect at 10,000 per second, and the last of them still has its whole [close timeout](Config::close_timeout)
-    /// within the grace period.
+    /// reconnect at 10,000 per second, and the last of them still has its whole
+    /// [close timeout](prism_core::Config::close_timeout) within the grace period.
     pub shutdown_spread: Duration,
 }
 

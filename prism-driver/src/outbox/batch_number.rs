@@ -1,5 +1,5 @@
-//! The number of the current batch, which this thread's sends are added to, and how many messages a session sends to
-//! others. [`batch`](crate::connection::batch) writes the batches; an outbox only has to know whether it is already part
+//! The number of the current batch, which this thread's sends are added to, and how much work a session's
+//! sends are. [`batch`](crate::connection::batch) writes the batches; an outbox only has to know whether it is already part
 //! of the current one.
 //!
 //! While a thread ends, the destructors of its other thread-locals may still send, or drop a session, after the
@@ -45,6 +45,14 @@ pub(crate) fn current() -> Option<u64> {
 /// Counts a message to a connection that sleeps, or that has no room for it.
 pub(crate) fn count_delivery() {
     DELIVERIES.set(DELIVERIES.get() + 1);
+}
+
+/// Counts a message that is compressed. Each byte costs about as much as a message to another connection. Code outside
+/// of sessions has no turns.
+pub(crate) fn count_compressed(bytes: usize) {
+    if !matches!(SESSION_POLL.try_with(Cell::get), Ok(SessionPoll::None) | Err(_)) {
+        DELIVERIES.set(DELIVERIES.get().saturating_add(bytes));
+    }
 }
 
 /// Returns how many messages have been counted on this thread since the last call.

@@ -35,6 +35,15 @@ pub(crate) enum AfterSend {
     EnforceBudget,
 }
 
+/// Room for a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// Whether the message may be dropped after it has been accepted.
+    pub(crate) is_droppable: bool,
+    /// The [number](OutboxState::number) of the outbox.
+    pub(crate) outbox: usize,
+}
+
 impl Outbox {
     /// Sends now, or follows the connection's policy if there is no room. If the sender is to wait, this returns
     /// `Full`, and no message has been missed. May take the message from the sender, unless this fails.
@@ -51,7 +60,7 @@ impl Outbox {
         Ok(after_send(&mut state))
     }
 
-    /// Does what [`send`](Self::send) does. Not inlined: for callers that do not send each message of an echo.
+    /// Does what [`send`](Self::send) does, without a copy of its code in each caller.
     #[inline(never)]
     pub(crate) fn send_as_it_is(
         &self,
@@ -66,14 +75,15 @@ impl Outbox {
         self.compresses
     }
 
-    /// Makes room as [`send`](Self::send) does, for a message that has yet to be compressed. Returns whether the
-    /// connection drops messages that have been accepted, or `None` if the message is to be missed silently.
-    pub(crate) fn prepare_send(&self, when_full: WhenFull) -> Result<Option<bool>, TrySendError> {
+    /// Makes room as [`send`](Self::send) does, for a message that has yet to be compressed. Returns `None` if the message
+    /// is to be missed silently.
+    pub(crate) fn find_room(&self, when_full: WhenFull) -> Result<Option<Room>, TrySendError> {
         let Some(state) = self.with_room(when_full)? else { return Ok(None) };
         if !state.is_open() {
             return Err(TrySendError::Refused(SendError::Closed));
         }
-        Ok(Some(state.when_slow == WhenSlow::DropOldest))
+        let is_droppable = state.when_slow == WhenSlow::DropOldest;
+        Ok(Some(Room { is_droppable, outbox: state.number() }))
     }
 
     /// Sends a compressed message, otherwise as [`send`](Self::send) does.

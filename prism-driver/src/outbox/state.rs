@@ -358,11 +358,16 @@ impl OutboxState {
     pub(super) fn share(&self, message: Message<'_>) -> Option<PreparedMessage> {
         match self.outbound.role() {
             Role::Server if message.as_bytes().len() >= MIN_SHARED => {
-                repeats::share(message, std::ptr::from_ref(self).addr())
+                repeats::share(message, self.number())
             }
             // A short message is not worth it, and a client masks with a key of its own.
             Role::Server | Role::Client => None,
         }
+    }
+
+    /// Returns a number that identifies this outbox while it exists.
+    pub(super) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     pub(super) fn return_memory(&mut self) {

@@ -94,7 +94,7 @@ impl<R: Runtime> Routes<R> {
             Arc::new(ActiveRoute {
                 endpoint: route.endpoint,
                 policy: route.policy.or(policy),
-                info: RouteInfo::new(&path),
+                info: RouteInfo::new(&path, options.protocol.deflate.as_ref()),
                 context: Arc::new(RouteContext { websockets: websockets.clone(), options }),
             })
         };

@@ -1,5 +1,5 @@
 //! [`Change`]: what watchers receive; and [`Person`]: a person that a change is about. Serialized as JSON, a change is
-//! [the message](crate#messages-to-watchers) that browsers receive.
+//! [the message](crate::docs::presence#messages-to-watchers) that browsers receive.
 
 use std::{cell::OnceCell, fmt, ops::Deref, sync::Arc};
 
