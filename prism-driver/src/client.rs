@@ -4,17 +4,12 @@ use std::sync::Arc;
 
 use prism_core::{Accepted, ClientRequest, MaskKeys};
 
-#[cfg(feature = "tls")]
-use crate::{
-    runtime::timeout::within,
-    tls::{client::TlsClient, error::TlsError},
-};
 use crate::{
     client::{
         connect::dial,
         handshake::Exchange,
         task::ConnectionTask,
-        url::{InvalidUrl, ServerAddress, Url},
+        url::{ServerAddress, Url},
     },
     connection::{Connection, request_info::RequestInfo},
     error::{Disconnect, connect::ConnectError},
@@ -25,6 +20,11 @@ use crate::{
         Established, Session, deadline::OwnTimer, rate_limit::Unlimited, read_buffer::ReadBuffer,
     },
     socket::Socket,
+};
+#[cfg(feature = "tls")]
+use crate::{
+    runtime::timeout::within,
+    tls::{client::TlsClient, error::TlsError},
 };
 
 pub(crate) mod connect;
@@ -294,7 +294,7 @@ impl<N: Network> Client<N> {
 
     #[cfg(not(feature = "tls"))]
     async fn dial_tls(&self) -> Result<Session, ConnectError> {
-        Err(InvalidUrl::needs_tls().into())
+        Err(crate::client::url::InvalidUrl::needs_tls().into())
     }
 
     #[cfg(feature = "tls")]

@@ -10,13 +10,14 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt};
-use prism_driver::{Client, Network, Runtime};
+use prism_driver::Client;
 use socket2::{Domain, Socket, Type};
 
 use super::support::{
     block_on,
     handlers::recorder,
     peer::{CLOSE, Peer, TEXT, close_payload},
+    resolver::FixedResolver,
     server::{TestServer, closed_port, listen, serve_at, serve_echo},
 };
 use crate::{
@@ -26,57 +27,9 @@ use crate::{
 
 // ---- connecting
 
-/// The runtime, with a resolver that returns fixed addresses for every name.
-#[derive(Clone)]
-struct FixedResolver<N> {
-    network: N,
-    addresses: Vec<SocketAddr>,
-}
-
-impl<N: Network> Runtime for FixedResolver<N> {
-    type Sleep = N::Sleep;
-
-    fn now(&self) -> Duration {
-        self.network.now()
-    }
-
-    fn sleep(&self, span: Duration) -> N::Sleep {
-        self.network.sleep(span)
-    }
-
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.network.spawn(future);
-    }
-}
-
-impl<N: Network> Network for FixedResolver<N> {
-    type Stream = N::Stream;
-    type Listener = N::Listener;
-
-    fn listen(&self, listener: net::TcpListener) -> io::Result<N::Listener> {
-        self.network.listen(listener)
-    }
-
-    async fn accept(&self, listener: &N::Listener) -> io::Result<(N::Stream, SocketAddr)> {
-        self.network.accept(listener).await
-    }
-
-    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(self.addresses.clone())
-    }
-
-    async fn connect(&self, address: SocketAddr) -> io::Result<N::Stream> {
-        self.network.connect(address).await
-    }
-
-    fn set_nodelay(&self, stream: &N::Stream) -> io::Result<()> {
-        self.network.set_nodelay(stream)
-    }
-}
-
 /// Creates a client for a host with these addresses.
 fn client_for(addresses: Vec<SocketAddr>) -> Client<FixedResolver<runtime::Network>> {
-    let resolver = FixedResolver { network: runtime::Network::default(), addresses };
+    let resolver = FixedResolver::new(addresses);
     Client::new_on(resolver, "ws://server.example/").expect("a good address")
 }
 

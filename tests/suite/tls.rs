@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use prism_driver::Network;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 
 use super::support::{
@@ -9,12 +10,16 @@ use super::support::{
     block_on,
     handlers::Echo,
     peer::Peer,
+    resolver::FixedResolver,
     server::{TestServer, serve},
     wait_until,
 };
-use crate::prism::{
-    Client, ConnectError, Disconnect, Options, OwnedMessage, Socket,
-    tls::{TlsClient, TlsError, TlsServer},
+use crate::{
+    prism::{
+        Client, CloseCode, ConnectError, Disconnect, Options, OwnedMessage, Reply, Socket,
+        tls::{TlsClient, TlsError, TlsServer},
+    },
+    runtime,
 };
 
 /// Runs an echo server that has this certificate.
@@ -24,10 +29,15 @@ fn serve_tls(pair: &Pair) -> TestServer {
 }
 
 /// Returns a client for a server of this name, which trusts this authority.
-fn client(server: &TestServer, name: &str, authority: &Authority) -> Client {
+fn client(
+    server: &TestServer,
+    name: &str,
+    authority: &Authority,
+) -> prism_driver::Client<FixedResolver<runtime::Network>> {
     let url = format!("wss://{name}:{}/", server.address().port());
     let trust = TlsClient::trusting_pem_file(authority.file()).expect("a certificate");
-    Client::new(&url).expect("a good address").tls(trust)
+    let resolver = FixedResolver::new(vec![server.address()]);
+    prism_driver::Client::new_on(resolver, &url).expect("a good address").tls(trust)
 }
 
 async fn echo(socket: &Socket, text: &str) {
@@ -36,7 +46,7 @@ async fn echo(socket: &Socket, text: &str) {
 }
 
 /// Returns what a client says that does not connect.
-fn refusal(client: Client) -> String {
+fn refusal<N: Network>(client: prism_driver::Client<N>) -> String {
     match block_on(client.connect()) {
         Err(error @ ConnectError::Tls(_)) => error.to_string(),
         other => panic!("expected a TLS error, not {other:?}"),
@@ -52,7 +62,8 @@ fn messages_of_all_sizes_are_echoed() {
         for len in [0, 1, 125, 126, 4_000, 16_384, 70_000, 1 << 20] {
             echo(&socket, &"x".repeat(len)).await;
         }
-        assert!(socket.close().await.is_ok());
+        let end = socket.close(CloseCode::NORMAL, "").await;
+        assert!(matches!(end, Disconnect::Local { .. }), "{end:?}");
     });
     wait_until("the connection has ended", || server.stats().counts().closed == 1);
     assert_eq!(server.stop().failed, 0);
@@ -86,7 +97,7 @@ fn a_client_says_why_it_does_not_trust_a_server() {
     let client_only = |params: &mut CertificateParams| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     };
-    expect(&authority.issue_with("localhost", client_only), "purpose");
+    expect(&authority.issue_with("localhost", client_only), "client authentication");
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
     let certificate = params.self_signed(&key).expect("a certificate").pem();
@@ -195,8 +206,8 @@ fn an_end_without_tls_own_end_is_no_clean_end() {
     block_on(async {
         let socket = client(&server, "localhost", &authority).connect().await.expect("it trusts");
         echo(&socket, "hello").await;
-        socket.abort();
-        assert!(matches!(socket.closed().await, Disconnect::Failed(_)));
+        socket.connection().abort();
+        assert!(matches!(socket.recv().await, Err(Disconnect::Failed(_))));
     });
     wait_until("the connection has ended", || server.stats().counts().closed == 1);
 }
@@ -208,9 +219,7 @@ fn the_header_of_a_proxy_comes_before_tls() {
     let tls = TlsServer::from_pem(&pair.certificate, &pair.key).expect("a good pair");
     let server = serve(|server| {
         let server = server.proxy_protocol(["127.0.0.1"]).expect("an address");
-        server.tls(tls).get("/", |request| {
-            crate::prism::Reply::text(request.peer_addr().map_or_else(String::new, |a| a.to_string()))
-        })
+        server.tls(tls).get("/", |request| Reply::text(200, request.peer_addr().to_string()))
     });
     let mut stream = std::net::TcpStream::connect(server.address()).expect("it listens");
     stream.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n").expect("a connection");

@@ -243,8 +243,11 @@ impl InvalidUrl {
         Self(Cow::Borrowed(what))
     }
 
+    #[cfg(not(feature = "tls"))]
     pub(crate) const fn needs_tls() -> Self {
-        Self::new("\"wss://\" needs the feature `tls`, or a TLS stream that is passed to connect_stream")
+        Self::new(
+            "\"wss://\" needs the feature `tls`, or a TLS stream that is passed to connect_stream",
+        )
     }
 }
 

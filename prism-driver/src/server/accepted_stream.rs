@@ -8,9 +8,9 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::runtime::Transport;
 #[cfg(feature = "tls")]
 use crate::tls::{prefixed::Prefixed, server::TlsServer, stream::TlsStream};
-use crate::runtime::Transport;
 
 /// An accepted transport. A connection keeps what is in it, so that one without TLS pays nothing.
 pub(crate) enum AcceptedStream<S> {

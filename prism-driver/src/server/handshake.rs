@@ -79,7 +79,6 @@ pub(crate) trait Preface {
     /// Returns whether nothing is missing, even before anything has arrived.
     fn is_complete(&self) -> bool;
 
-
     /// Takes what belongs to the preface out of the received bytes. Returns whether the preface is complete.
     fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply>;
 }

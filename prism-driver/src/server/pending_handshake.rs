@@ -149,7 +149,13 @@ impl<N: Network> PendingHandshake<N> {
         let Self { stream, mut slot, permit: _permit, client, .. } = self;
         let Upgrade { route, established } = upgrade;
         let options = &route.context.options;
-        let session = Session::new(established, stream.into_transport(), Some(client.addr()), read_buffer, options);
+        let session = Session::new(
+            established,
+            stream.into_transport(),
+            Some(client.addr()),
+            read_buffer,
+            options,
+        );
         slot.set_route(&route.context);
         slot.opened(&session.connection);
         client.opened();

@@ -25,11 +25,7 @@ pub(crate) struct ServerShared<N: Network> {
 }
 
 impl<N: Network> ServerShared<N> {
-    pub(crate) fn new(
-        websockets: Arc<WebSockets<N>>,
-        router: Router<N>,
-        clients: Clients,
-    ) -> Self {
+    pub(crate) fn new(websockets: Arc<WebSockets<N>>, router: Router<N>, clients: Clients) -> Self {
         let admission = Admission::new(websockets.clone());
         let options = websockets.options.connection.clone();
         let context = Arc::new(RouteContext { websockets: websockets.clone(), options });

@@ -96,8 +96,7 @@ impl ResolvesServerCert for Certificates {
         let name = hello.server_name().and_then(|name| DnsName::try_from(name).ok());
         let name = name.map(|name| name.to_lowercase_owned().as_ref().to_owned());
         let suiting = || current.iter().filter(|certificate| certificate.suits(&hello));
-        let named =
-            name.and_then(|name| suiting().find(|certificate| certificate.is_for(&name)));
+        let named = name.and_then(|name| suiting().find(|certificate| certificate.is_for(&name)));
         let chosen = named.or_else(|| suiting().next()).or_else(|| current.first())?;
         Some(chosen.key.clone())
     }

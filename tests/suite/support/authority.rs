@@ -7,7 +7,7 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 
 /// A certificate authority, with a folder for PEM files that is removed when this is dropped.
@@ -27,9 +27,11 @@ impl Authority {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
-        let folder = std::env::temp_dir().join(format!("prism-tls-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("prism-tls-{}-{number}", std::process::id()));
         fs::create_dir(&folder).expect("a folder of its own");
         let mut params = CertificateParams::new([]).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, format!("authority {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();

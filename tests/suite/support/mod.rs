@@ -7,6 +7,7 @@ pub(crate) mod kinds;
 pub(crate) mod numbered;
 pub(crate) mod own_process;
 pub(crate) mod peer;
+pub(crate) mod resolver;
 pub(crate) mod rooms_server;
 pub(crate) mod server;
 pub(crate) mod transit;
