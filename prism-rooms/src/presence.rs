@@ -13,6 +13,7 @@ use crate::{
 
 mod change;
 mod deferred;
+mod encoded_change;
 mod json_size;
 mod notify_schedule;
 mod people;
