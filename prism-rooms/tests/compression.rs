@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use prism_tokio::{CloseCode, Deflate, Options, Plain, PreparedMessage, WindowBit
 
 use crate::common::{TestClient, fail_on_deadlock, soon};
 
-/// zlib, which counts the messages that it compresses, and calls a function for each.
+/// zlib, which counts the messages that it compresses, and calls functions.
 #[derive(Default)]
 pub(crate) struct Spy(Arc<Seen>);
 
@@ -22,6 +22,7 @@ pub(crate) struct Spy(Arc<Seen>);
 struct Seen {
     compressed: AtomicUsize,
     on_compress: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    on_next_compress: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Spy {
@@ -35,7 +36,12 @@ impl Spy {
         self.0.compressed.swap(0, Ordering::Relaxed)
     }
 
-    /// Sets the function that is called when a message is compressed.
+    /// Sets the function that is called when the next message is compressed.
+    pub(crate) fn on_next_compress(&self, call: impl FnOnce() + Send + 'static) {
+        *self.0.on_next_compress.lock().unwrap() = Some(Box::new(call));
+    }
+
+    /// Sets the function that is called whenever a message is compressed.
     pub(crate) fn on_compress(&self, call: impl Fn() + Send + Sync + 'static) {
         assert!(self.0.on_compress.set(Box::new(call)).is_ok(), "it is set once");
     }
@@ -67,6 +73,10 @@ impl Deflater for SpyingDeflater {
     fn deflate(&mut self, history: &[u8], plain: &[u8], out: &mut [u8]) -> Option<usize> {
         self.seen.compressed.fetch_add(1, Ordering::Relaxed);
         if let Some(call) = self.seen.on_compress.get() {
+            call();
+        }
+        let call = self.seen.on_next_compress.lock().unwrap().take();
+        if let Some(call) = call {
             call();
         }
         self.zlib.deflate(history, plain, out)
@@ -160,9 +170,9 @@ async fn a_message_is_not_compressed_for_members_of_other_rooms() {
     rooms.join(&ann.connection, "milk").unwrap();
     rooms.leave(ben.connection.id(), "milk");
     assert_eq!(rooms.to("milk").send(&long).delivered, 1);
-    assert_eq!(spy.compressed(), 0, "who needs it has left");
+    assert_eq!(spy.compressed(), 0, "no member needs it any longer");
     assert_eq!(rooms.everyone().send(&long).delivered, 3);
-    assert_eq!(spy.compressed(), 2, "and is one of everyone");
+    assert_eq!(spy.compressed(), 2);
 }
 
 #[test]
@@ -191,4 +201,23 @@ fn a_message_is_compressed_before_the_room_is_locked_whatever_the_thresholds() {
         assert_eq!(rooms.to("tea").send(&long).delivered, 1);
         assert_eq!(spy.compressed(), 0);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_joins_while_a_message_is_compressed_receives_it_uncompressed() {
+    let (rooms, spy) = (Rooms::new(), Spy::new());
+    let deflate = Deflate::default().engine(spy);
+    let ann = client(Some(deflate.clone())).await;
+    let ben = client(Some(deflate.server_max_window_bits(WindowBits::MIN))).await;
+    rooms.join(&ann.connection, "tea").unwrap();
+    spy.on_next_compress({
+        let (rooms, ben) = (rooms.clone(), ben.connection.clone());
+        move || assert_eq!(rooms.join(&ben, "tea"), Ok(true))
+    });
+    let long = long();
+    assert_eq!(rooms.to("tea").send(&long).delivered, 2);
+    assert_eq!(spy.compressed(), 1, "for ann, before the room was locked");
+    for client in [&ann, &ben] {
+        assert_eq!(client.recv_text().await, long);
+    }
 }

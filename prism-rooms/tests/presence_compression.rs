@@ -1,17 +1,14 @@
 //! Watchers whose messages are compressed: while that is done, no lock is held, and nothing gets out of order.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::time::Duration;
 
-use prism_rooms::Presence;
+use prism_rooms::{Presence, PresenceOptions};
 use prism_tokio::{Deflate, Plain, Tokio, WindowBits};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    common::fail_on_deadlock,
+    common::{TestClient, fail_on_deadlock},
     compression::{Spy, client},
     presence::{WINDOW, diff, person, state},
 };
@@ -93,41 +90,17 @@ fn a_state_for_a_watcher_that_was_behind_is_compressed_while_no_lock_is_held() {
     });
 }
 
-/// Calls a function once, with what it needs, when the first message is compressed after it was armed.
-#[derive(Clone, Default)]
-struct Meanwhile(Arc<(AtomicBool, OnceLock<Box<dyn Fn() + Send + Sync>>)>);
-
-impl Meanwhile {
-    fn of(spy: &Spy) -> Self {
-        let meanwhile = Self::default();
-        let this = meanwhile.clone();
-        spy.on_compress(move || {
-            if let Some(act) = this.0.1.get()
-                && !this.0.0.swap(true, Ordering::Relaxed)
-            {
-                act();
-            }
-        });
-        meanwhile
-    }
-
-    fn arm(&self, act: impl Fn() + Send + Sync + 'static) {
-        assert!(self.0.1.set(Box::new(act)).is_ok(), "it is armed once");
-    }
-}
-
 #[test]
 fn a_diff_reaches_those_who_watch_when_it_is_sent_and_did_when_it_was_made() {
     fail_on_deadlock(async || {
         let (presence, spy) = (Presence::new(Tokio), Spy::new());
-        let meanwhile = Meanwhile::of(spy);
         let new = || client(Some(compressing(spy)));
         let (stays, leaves, returns, comes) = (new().await, new().await, new().await, new().await);
         for client in [&stays, &leaves, &returns] {
             presence.watch(&client.connection, "tea").unwrap();
             assert_eq!(client.recv_json().await, state(0, &[]));
         }
-        meanwhile.arm({
+        spy.on_next_compress({
             let presence = presence.clone();
             let [leaves, returns, comes] =
                 [&leaves, &returns, &comes].map(|client| client.connection.clone());
@@ -159,11 +132,10 @@ fn a_diff_reaches_those_who_watch_when_it_is_sent_and_did_when_it_was_made() {
 fn a_new_watcher_that_leaves_while_its_state_is_compressed_receives_nothing() {
     fail_on_deadlock(async || {
         let (presence, spy) = (Presence::new(Tokio), Spy::new());
-        let meanwhile = Meanwhile::of(spy);
         let ann = client(Some(compressing(spy))).await;
         presence.track(&ann.connection, "tea", "ann", meta("a")).unwrap();
         sleep(2 * WINDOW).await;
-        meanwhile.arm({
+        spy.on_next_compress({
             let (presence, id) = (presence.clone(), ann.connection.id());
             move || assert!(presence.unwatch(id, "tea"))
         });
@@ -171,4 +143,74 @@ fn a_new_watcher_that_leaves_while_its_state_is_compressed_receives_nothing() {
         ann.connection.try_send("nothing else").unwrap();
         assert_eq!(ann.recv_text().await, "nothing else");
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_diff_that_an_engine_fails_to_compress_is_sent_later() {
+    let (presence, spy) = (Presence::new(Tokio), Spy::new());
+    let (ann, ben) = (client(Some(compressing(spy))).await, client(None).await);
+    for client in [&ann, &ben] {
+        presence.watch(&client.connection, "tea").unwrap();
+        assert_eq!(client.recv_json().await, state(0, &[]));
+    }
+    spy.on_next_compress(|| panic!("on purpose"));
+    presence.track(&ann.connection, "tea", "ann", meta("a")).unwrap();
+    for client in [&ann, &ben] {
+        assert_eq!(client.recv_json().await, diff(1, &people(&[("ann", "a")]), &[], &[]));
+    }
+    presence.untrack(ann.connection.id(), "tea");
+    for client in [&ann, &ben] {
+        assert_eq!(client.recv_json().await, diff(2, &[], &[], &["ann"]));
+    }
+}
+
+/// Watches for the time of a few messages, and checks that the state comes first, and then every diff.
+async fn watch_for_a_while(presence: &Presence<String>, client: &TestClient) {
+    assert_eq!(presence.watch(&client.connection, "tea"), Ok(true));
+    let mut last = None;
+    for nth in 0.. {
+        if nth == 4 {
+            assert!(presence.unwatch(client.connection.id(), "tea"));
+            client.connection.try_send("{}").unwrap();
+        }
+        let change = client.recv_json().await;
+        let number = change["number"].as_u64();
+        match change["presence"].as_str() {
+            Some("state") => assert!(number > last, "{number:?} after {last:?}"),
+            Some("diff") => assert_eq!(number, last.map(|last| last + 1)),
+            _ => return,
+        }
+        last = number;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn watchers_that_come_and_go_receive_the_state_and_then_each_diff() {
+    let (presence, spy) = (
+        Presence::with_options(Tokio, PresenceOptions::default().window(Duration::from_millis(1))),
+        Spy::new(),
+    );
+    let small = compressing(spy).server_max_window_bits(WindowBits::MIN);
+    let mut watchers = JoinSet::new();
+    for deflate in
+        [Some(compressing(spy)), Some(compressing(spy).with_takeover()), Some(small), None]
+    {
+        let presence = presence.clone();
+        watchers.spawn(async move {
+            let client = client(deflate).await;
+            for _ in 0..50 {
+                watch_for_a_while(&presence, &client).await;
+            }
+        });
+    }
+    let ann = client(None).await;
+    let mut texts = ["a", "b"].iter().cycle();
+    while !watchers.is_empty() {
+        presence.track(&ann.connection, "tea", "ann", meta(texts.next().unwrap())).unwrap();
+        sleep(Duration::from_millis(1)).await;
+        while let Some(watched) = watchers.try_join_next() {
+            watched.unwrap();
+        }
+    }
+    assert_ne!(spy.compressed(), 0);
 }

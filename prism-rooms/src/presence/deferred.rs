@@ -66,10 +66,10 @@ impl<M> Deferred<M> {
     /// Compresses the messages that were added. Returns whether there were any, which then can be sent. The caller must
     /// hold no lock.
     ///
-    /// A room is not locked meanwhile, because the end of a connection waits for its rooms, and compressing a state of
-    /// 256 KiB takes milliseconds. So a message is sent by those who find, under the lock, that it is still what a
-    /// watcher needs. Thus each watcher receives the state and the diffs in their order, and nothing after it has
-    /// stopped watching.
+    /// Compressing a state of 256 KiB takes milliseconds, and the end of a connection waits for the locks of its rooms.
+    /// So no room is locked meanwhile. But the message is not sent here: the room is locked again, and the message is
+    /// sent to the watchers that still need it. Otherwise, a watcher could receive a diff before its state, or a message
+    /// after it has stopped watching.
     pub(super) fn compress(&mut self) -> bool {
         let compressions = mem::take(&mut self.compressions);
         for (message, form) in &compressions {

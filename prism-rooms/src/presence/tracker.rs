@@ -195,10 +195,11 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         })
     }
 
-    /// Compresses what watchers of a room could not be sent, then calls `send`, which sends it; until nothing is left.
+    /// Compresses what could not be sent to a room's watchers before, and calls `send` to send it; again while that
+    /// leaves something to compress, because the room has changed.
     ///
-    /// That is the second time, unless the room has changed in the meantime. It is not endless, because only the
-    /// tracker's task takes diffs, and only when it has sent the last one to all that need it.
+    /// This ends soon: only the tracker's task takes the next diff, and not before it has sent the last one, or a state,
+    /// to all watchers with room for it.
     fn compress_and_send(
         &self,
         name: &Arc<str>,
