@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod change;
+mod compressions;
 mod deferred;
 mod encoded_change;
 mod json_size;

@@ -126,7 +126,7 @@ impl<M> RoomPresence<M> {
     }
 
     /// Sends the diff to the watchers that are up to date, and the state to the others. What has to be
-    /// [compressed](Deferred::compress) first, [`send_to_all`](Self::send_to_all) sends after that.
+    /// [compressed](super::compressions) first, [`send_to_all`](Self::send_to_all) sends after that.
     pub(super) fn notify(&mut self, room: &Arc<str>, deferred: &mut Deferred<M>) {
         if let Some(diff) = self.take_diff(room, deferred) {
             for watcher in self.watchers.values_mut() {
@@ -147,7 +147,9 @@ impl<M> RoomPresence<M> {
         for at in 0..self.watchers.len() {
             match (self.watchers[at].needs, &self.diff) {
                 (Needs::State, _) => self.send_state(room, at, deferred),
-                (Needs::Diff, Some(diff)) => self.watchers[at].send(diff, deferred),
+                (Needs::Diff, Some(diff)) => {
+                    self.watchers[at].send(diff, &mut deferred.signals, &mut deferred.compressions);
+                }
                 (Needs::Diff, None) | (Needs::Nothing, _) => {}
             }
             any_behind |= self.watchers[at].needs != Needs::Nothing;
@@ -199,8 +201,8 @@ impl<M> RoomPresence<M> {
         if self.state.is_some() || !self.any_behind || self.people.state_size() <= LARGE_STATE {
             self.send_state(room, at, deferred);
         }
-        // Otherwise, it is sent the state as soon as that is compressed.
-        if !deferred.has_compressions() {
+        // If the state is yet to be compressed, it is sent right after that, and needs no notification.
+        if deferred.compressions.is_empty() {
             self.any_behind |= self.watchers[at].needs != Needs::Nothing;
         }
     }
@@ -224,7 +226,7 @@ impl<M> RoomPresence<M> {
             self.state_encoded_at = Some(deferred.now);
         }
         if let Some(state) = &self.state {
-            self.watchers[at].send(state, deferred);
+            self.watchers[at].send(state, &mut deferred.signals, &mut deferred.compressions);
         }
     }
 

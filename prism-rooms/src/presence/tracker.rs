@@ -89,7 +89,7 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         let is_new = self.add(connection, room, &mut deferred, |name, room, deferred| {
             Ok(room.watch(name, watcher, deferred))
         });
-        if deferred.has_compressions() {
+        if !deferred.compressions.is_empty() {
             self.compress_and_send(&room.into(), &mut deferred, |name, room, deferred| {
                 room.send_to_new(name, connection.id(), deferred);
             });
@@ -206,7 +206,8 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         deferred: &mut Deferred<M>,
         send: impl Fn(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>),
     ) {
-        while deferred.compress() {
+        while !deferred.compressions.is_empty() {
+            deferred.compressions.run();
             self.with_room(name, deferred, |room, deferred| send(name, room, deferred));
         }
     }

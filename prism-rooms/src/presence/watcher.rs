@@ -2,7 +2,9 @@
 
 use prism_driver::{Connection, TrySendError};
 
-use super::{deferred::Deferred, encoded_change::EncodedChange, watch::WatchSender};
+use super::{
+    compressions::Compressions, encoded_change::EncodedChange, signal::Signals, watch::WatchSender,
+};
 
 pub(super) struct Watcher<M> {
     destination: Destination<M>,
@@ -40,18 +42,23 @@ impl<M> Watcher<M> {
     }
 
     /// Sends the change that the watcher needs. If there is no room for it, the watcher needs the state from then on. If
-    /// it has to be compressed first, that is [deferred](Deferred::compress), and the watcher still needs it.
-    pub(super) fn send(&mut self, change: &EncodedChange<M>, deferred: &mut Deferred<M>) {
+    /// it has to be compressed first, it is added to the compressions instead, and the watcher still needs it.
+    pub(super) fn send(
+        &mut self,
+        change: &EncodedChange<M>,
+        signals: &mut Signals,
+        compressions: &mut Compressions,
+    ) {
         let is_sent = match &self.destination {
             Destination::Connection(connection) => {
                 let json = change.json();
                 if let Some(form) = connection.compressed_form().filter(|form| json.lacks(form)) {
-                    deferred.add_compression(json, form);
+                    compressions.add(json, form);
                     return;
                 }
                 connection.try_send(json.to_send()) != Err(TrySendError::Full)
             }
-            Destination::Watch(watch) => watch.try_send(change.change(), &mut deferred.signals),
+            Destination::Watch(watch) => watch.try_send(change.change(), signals),
         };
         self.needs = if is_sent { Needs::Nothing } else { Needs::State };
     }
