@@ -22,6 +22,7 @@ guides! {
     deploying: "../docs/deploying.md",
     graceful_shutdown: "../docs/graceful-shutdown.md",
     keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
+    limits: "../docs/limits.md",
     request_and_answer: "../docs/request-and-answer.md",
     slow_consumers: "../docs/slow-consumers.md",
     state_and_identity: "../docs/state-and-identity.md",

@@ -216,8 +216,9 @@ impl Options {
     }
 
     /// Compresses messages from the [threshold](Deflate::threshold) on (512 bytes by default), if the peer agrees
-    /// (permessage-deflate, RFC 7692). Sets [`Config::deflate`]. Default: off, because compression takes time, and because the length of a compressed message
-    /// tells something about its content. [The guide to compression](crate::docs::compression) shows when it pays.
+    /// (permessage-deflate, RFC 7692). Sets [`Config::deflate`]. Default: off, because compression takes time, and
+    /// because the length of a compressed message tells something about its content. [The guide to
+    /// compression](crate::docs::compression) shows when it pays.
     ///
     /// A server accepts the offers of clients, and a client makes an offer. [`Deflate`] lists the settings, with the
     /// reasons for their defaults:

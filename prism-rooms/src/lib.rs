@@ -180,6 +180,7 @@ mod options;
 mod presence;
 mod rooms;
 mod shards;
+mod shared_message;
 mod sync;
 
 pub use crate::{

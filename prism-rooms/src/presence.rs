@@ -12,7 +12,9 @@ use crate::{
 };
 
 mod change;
+mod compressions;
 mod deferred;
+mod encoded_change;
 mod json_size;
 mod notify_schedule;
 mod people;

@@ -7,7 +7,6 @@ use prism_driver::{Connection, ConnectionId};
 use crate::{error::JoinError, options::RoomsOptions, shards::DEFAULT_SHARDS};
 
 mod broadcast;
-mod forms;
 mod membership;
 mod stamp;
 
@@ -235,7 +234,7 @@ impl Rooms {
     /// [`list_after`](crate::Presence::list_after).
     #[must_use]
     pub fn members(&self, room: &str) -> Vec<ConnectionId> {
-        let ids = self.membership.with_members(room, |members| members.keys().copied().collect());
+        let ids = self.membership.with_members(room, |members| members.ids().collect());
         ids.unwrap_or_default()
     }
 

@@ -6,6 +6,7 @@ mod limits;
 mod presence;
 mod presence_behind;
 mod presence_clock;
+mod presence_compression;
 mod presence_destructors;
 mod presence_fairness;
 mod rooms;

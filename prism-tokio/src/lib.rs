@@ -221,6 +221,7 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/deploying.md")]
 #[doc = include_str!("../../prism-driver/docs/graceful-shutdown.md")]
 #[doc = include_str!("../../prism-driver/docs/keepalive-and-timeouts.md")]
+#[doc = include_str!("../../prism-driver/docs/limits.md")]
 #[doc = include_str!("../../prism-driver/docs/request-and-answer.md")]
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]

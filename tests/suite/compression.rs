@@ -212,9 +212,9 @@ fn an_idle_connection_takes_little_memory_for_compression() {
     in_own_process(&an_idle_connection_takes_little_memory_for_compression, || {
         let options = options(Deflate::default());
         let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-        cost_of_idle(&options, offer); // creates the codecs of all threads
-        let plain = cost_of_idle(&options, "");
-        let compressed = cost_of_idle(&options, offer);
+        // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime.
+        let least = |lines| (0..4).map(|_| cost_of_idle(&options, lines)).min().expect("four");
+        let (plain, compressed) = (least(""), least(offer));
         eprintln!("{plain} bytes without compression, {compressed} with it");
         assert!(compressed <= plain + 60, "{plain} and {compressed} bytes");
     });

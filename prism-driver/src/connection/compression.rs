@@ -210,10 +210,17 @@ impl Sending<'_> {
 }
 
 impl CompressedForm {
-    /// Returns the window for which messages are compressed. Forms with the same window are the same.
+    /// Returns the window for which messages are compressed. Forms with the same window are the same, for messages that
+    /// are long enough for both.
     #[must_use]
     pub const fn window(&self) -> WindowBits {
         self.window
+    }
+
+    /// Returns the length in bytes of the shortest message that is compressed.
+    #[must_use]
+    pub fn threshold(&self) -> usize {
+        self.deflate.threshold
     }
 
     /// Compresses a message, unless it has this form already. Sending it does not compress it again.

@@ -1,9 +1,9 @@
 //! [`Change`]: what watchers receive; and [`Person`]: a person that a change is about. Serialized as JSON, a change is
 //! [the message](crate::docs::presence#messages-to-watchers) that browsers receive.
 
-use std::{cell::OnceCell, fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
-use prism_driver::{ConnectionId, PreparedMessage};
+use prism_driver::ConnectionId;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -71,12 +71,6 @@ pub struct Tracked<M> {
 /// however many are dropped together.
 struct Meta<M>(Option<Arc<M>>);
 
-/// A change, encoded as JSON at most once for all its watchers.
-pub(super) struct EncodedChange<M> {
-    change: Arc<Change<M>>,
-    json: OnceCell<PreparedMessage>,
-}
-
 /// The reason why encoding a change cannot fail.
 pub(super) const ENCODES: &str = "it has only text, numbers, and JSON that was encoded before";
 
@@ -99,23 +93,6 @@ impl<M> Tracked<M> {
     #[must_use]
     pub fn meta(&self) -> &M {
         &self.meta
-    }
-}
-
-impl<M> EncodedChange<M> {
-    pub(super) fn new(change: Change<M>) -> Self {
-        Self { change: Arc::new(change), json: OnceCell::new() }
-    }
-
-    pub(super) const fn change(&self) -> &Arc<Change<M>> {
-        &self.change
-    }
-
-    pub(super) fn json(&self) -> &PreparedMessage {
-        self.json.get_or_init(|| {
-            let json = serde_json::to_string(&*self.change);
-            PreparedMessage::new(&json.expect(ENCODES))
-        })
     }
 }
 

@@ -5,17 +5,21 @@ use std::{sync::Arc, time::Duration};
 use prism_driver::{HeldWakeups, hold_wakeups};
 
 use super::{
-    change::{EncodedChange, Person, Tracked},
+    change::{Person, Tracked},
+    compressions::Compressions,
+    encoded_change::EncodedChange,
     signal::Signals,
     watcher::Watcher,
 };
 use crate::sync::assert_no_lock_is_held;
 
-/// Work that a change causes but that must not run under a lock: waking tasks and dropping metadata.
+/// Work that a change causes but that must not run under a lock: waking tasks, dropping metadata, and compressing what
+/// watchers are sent.
 ///
 /// Wakers and destructors of metadata are application code, which may call back into presence. So a
 /// `Deferred` is created before the first lock is taken, collects such work while locks are held, and does
-/// it when it is dropped, after the last lock has been released.
+/// it when it is dropped, after the last lock has been released. Only [`Compressions`] are up to the caller, because
+/// what was compressed has to be sent after that.
 ///
 /// Anything that may hold the last reference to metadata has to be moved in here instead of being dropped.
 pub(super) struct Deferred<M> {
@@ -26,6 +30,7 @@ pub(super) struct Deferred<M> {
     pub(super) connections: Vec<Tracked<M>>,
     pub(super) changes: Vec<EncodedChange<M>>,
     pub(super) watchers: Vec<Watcher<M>>,
+    pub(super) compressions: Compressions,
     /// Holds back the wake-ups of all recipients; `None` once they have been woken.
     wakeups: Option<HeldWakeups>,
 }
@@ -39,6 +44,7 @@ impl<M> Deferred<M> {
             connections: Vec::new(),
             changes: Vec::new(),
             watchers: Vec::new(),
+            compressions: Compressions::default(),
             wakeups: Some(hold_wakeups()),
         }
     }

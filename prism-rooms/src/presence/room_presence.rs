@@ -2,6 +2,10 @@
 //!
 //! At the end of each window, watchers that are up to date receive a diff with the next number, and watchers
 //! that are behind receive the state.
+//!
+//! For a watcher whose messages are compressed, the room is locked twice: to find out what has to be compressed, and to
+//! send that. In between it may change. So each watcher has a note of [what it needs](Needs), and the second time, it
+//! is sent what it needs by then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,12 +13,13 @@ use indexmap::IndexMap;
 use prism_driver::{Connection, ConnectionId};
 
 use super::{
-    change::{Change, EncodedChange},
+    change::Change,
     deferred::Deferred,
+    encoded_change::EncodedChange,
     notify_schedule::Deadline,
     people::{Diff, People},
     watch::WatchSender,
-    watcher::{Destination, Watcher},
+    watcher::{Destination, Needs, Watcher},
 };
 use crate::directory::Vacancy;
 
@@ -41,7 +46,9 @@ pub(super) struct RoomPresence<M> {
     /// The state as announced, shared by all watchers that need it before the next diff.
     state: Option<EncodedChange<M>>,
     state_encoded_at: Option<Duration>,
-    /// Whether a watcher may be behind.
+    /// The last diff, until no watcher needs it.
+    diff: Option<EncodedChange<M>>,
+    /// Whether a watcher may be behind: it needs something that it could not be sent.
     any_behind: bool,
     /// When the watchers are to be notified, if that is scheduled.
     pub(super) deadline: Option<Deadline>,
@@ -118,25 +125,62 @@ impl<M> RoomPresence<M> {
         self.deadline.take_if(|current| *current == deadline).is_some()
     }
 
-    /// Sends the diff to the watchers that are up to date, and the state to the others.
+    /// Sends the diff to the watchers that are up to date, and the state to the others. What has to be
+    /// [compressed](super::compressions) first, [`send_to_all`](Self::send_to_all) sends after that.
     pub(super) fn notify(&mut self, room: &Arc<str>, deferred: &mut Deferred<M>) {
-        self.any_behind = false;
-        let diff = self.take_diff(room, deferred);
-        for at in 0..self.watchers.len() {
-            if self.watchers[at].is_behind {
-                self.send_state(room, at, deferred);
-            } else if let Some(diff) = &diff {
-                self.watchers[at].send(diff, &mut deferred.signals);
+        if let Some(diff) = self.take_diff(room, deferred) {
+            for watcher in self.watchers.values_mut() {
+                watcher.needs = match watcher.needs {
+                    Needs::Nothing => Needs::Diff,
+                    // A diff that it still needs was not sent because an engine panicked.
+                    Needs::State | Needs::Diff => Needs::State,
+                };
             }
-            self.any_behind |= self.watchers[at].is_behind;
+            deferred.changes.extend(self.diff.replace(diff));
         }
-        deferred.changes.extend(diff);
+        self.send_to_all(room, deferred);
+    }
+
+    /// Sends each watcher what it needs, unless that has to be compressed first.
+    pub(super) fn send_to_all(&mut self, room: &Arc<str>, deferred: &mut Deferred<M>) {
+        let (mut any_behind, mut any_needs_diff) = (false, false);
+        for at in 0..self.watchers.len() {
+            match (self.watchers[at].needs, &self.diff) {
+                (Needs::State, _) => self.send_state(room, at, deferred),
+                (Needs::Diff, Some(diff)) => {
+                    self.watchers[at].send(diff, &mut deferred.signals, &mut deferred.compressions);
+                }
+                (Needs::Diff, None) | (Needs::Nothing, _) => {}
+            }
+            any_behind |= self.watchers[at].needs != Needs::Nothing;
+            any_needs_diff |= self.watchers[at].needs == Needs::Diff;
+        }
+        self.any_behind = any_behind;
+        if !any_needs_diff {
+            deferred.changes.extend(self.diff.take());
+        }
+    }
+
+    /// Sends a new watcher the state, now that it has been compressed. Does nothing if the watcher has received it in
+    /// the meantime, with a notification, or has stopped watching.
+    pub(super) fn send_to_new(
+        &mut self,
+        room: &Arc<str>,
+        id: ConnectionId,
+        deferred: &mut Deferred<M>,
+    ) {
+        if let Some(at) = self.watchers.get_index_of(&WatcherId::Connection(id))
+            && self.watchers[at].needs == Needs::State
+        {
+            self.send_first_state(room, at, deferred);
+        }
     }
 
     /// Moves everything that is left out of a vacant room.
     pub(super) fn clear(&mut self, deferred: &mut Deferred<M>) {
         self.people.clear(deferred);
         deferred.changes.extend(self.state.take());
+        deferred.changes.extend(self.diff.take());
     }
 
     fn add_watcher(
@@ -148,12 +192,19 @@ impl<M> RoomPresence<M> {
     ) {
         let (at, replaced) = self.watchers.insert_full(id, watcher);
         deferred.watchers.extend(replaced);
+        self.send_first_state(room, at, deferred);
+    }
+
+    fn send_first_state(&mut self, room: &Arc<str>, at: usize, deferred: &mut Deferred<M>) {
         // Watchers that wait for a large state receive the same one, at the end of a window. A new watcher
         // must not cause it to be encoded earlier.
         if self.state.is_some() || !self.any_behind || self.people.state_size() <= LARGE_STATE {
             self.send_state(room, at, deferred);
         }
-        self.any_behind |= self.watchers[at].is_behind;
+        // If the state is yet to be compressed, it is sent right after that, and needs no notification.
+        if deferred.compressions.is_empty() {
+            self.any_behind |= self.watchers[at].needs != Needs::Nothing;
+        }
     }
 
     /// Sends the state to the watcher at this index. Does nothing if the watcher has no room for it, or if it
@@ -175,7 +226,7 @@ impl<M> RoomPresence<M> {
             self.state_encoded_at = Some(deferred.now);
         }
         if let Some(state) = &self.state {
-            self.watchers[at].send(state, &mut deferred.signals);
+            self.watchers[at].send(state, &mut deferred.signals, &mut deferred.compressions);
         }
     }
 
@@ -207,6 +258,7 @@ impl<M> Default for RoomPresence<M> {
             number: 0,
             state: None,
             state_encoded_at: None,
+            diff: None,
             any_behind: false,
             deadline: None,
         }

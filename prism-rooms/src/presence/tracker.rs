@@ -73,7 +73,8 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         person: &str,
         tracked: Tracked<M>,
     ) -> Result<(), TrackError> {
-        self.add(connection, room, |name, room, deferred| {
+        let mut deferred = self.deferred();
+        self.add(connection, room, &mut deferred, |name, room, deferred| {
             room.people.track(name, person, tracked, &self.options, deferred)
         })
     }
@@ -84,7 +85,16 @@ impl<M: Send + Sync + 'static> Tracker<M> {
 
     pub(super) fn watch(&self, connection: &Connection, room: &str) -> Result<bool, JoinError> {
         let watcher = connection.clone();
-        self.add(connection, room, |name, room, deferred| Ok(room.watch(name, watcher, deferred)))
+        let mut deferred = self.deferred();
+        let is_new = self.add(connection, room, &mut deferred, |name, room, deferred| {
+            Ok(room.watch(name, watcher, deferred))
+        });
+        if !deferred.compressions.is_empty() {
+            self.compress_and_send(&room.into(), &mut deferred, |name, room, deferred| {
+                room.send_to_new(name, connection.id(), deferred);
+            });
+        }
+        is_new
     }
 
     pub(super) fn unwatch(&self, id: ConnectionId, room: &str) -> bool {
@@ -125,9 +135,9 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         &self,
         connection: &Connection,
         room: &str,
+        deferred: &mut Deferred<M>,
         add: impl FnOnce(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut deferred = self.deferred();
         // It owns metadata. If it is not called, it is dropped at the end, where no lock is held.
         let mut add = Some(add);
         let enter = |rooms: &mut RoomNames| {
@@ -137,11 +147,11 @@ impl<M: Send + Sync + 'static> Tracker<M> {
             }
             self.rooms.with_or_default(room, |name, room| {
                 let add = add.take().expect("the directory calls this once");
-                let added = add(name, room, &mut deferred);
+                let added = add(name, room, deferred);
                 if room.has_connection(connection.id()) {
                     rooms.insert(name.clone());
                 }
-                self.schedule_or_clear(name, room, &mut deferred);
+                self.schedule_or_clear(name, room, deferred);
                 added
             })
         };
@@ -185,32 +195,52 @@ impl<M: Send + Sync + 'static> Tracker<M> {
         })
     }
 
+    /// Compresses what could not be sent to a room's watchers before, and calls `send` to send it; again while that
+    /// leaves something to compress, because the room has changed.
+    ///
+    /// This ends soon: only the tracker's task takes the next diff, and not before it has sent the last one, or a state,
+    /// to all watchers with room for it.
+    fn compress_and_send(
+        &self,
+        name: &Arc<str>,
+        deferred: &mut Deferred<M>,
+        send: impl Fn(&Arc<str>, &mut RoomPresence<M>, &mut Deferred<M>),
+    ) {
+        while !deferred.compressions.is_empty() {
+            deferred.compressions.run();
+            self.with_room(name, deferred, |room, deferred| send(name, room, deferred));
+        }
+    }
+
     /// Starts a change. To be called before a lock is taken.
     fn deferred(&self) -> Deferred<M> {
         Deferred::new((self.clock)())
     }
 
-    /// Ends each change of a room: schedules a notification if one is needed, and clears a vacant room.
+    /// Ends each change of a room: schedules a notification if one is needed, and not otherwise, and clears a vacant
+    /// room.
     fn schedule_or_clear(
         &self,
         name: &Arc<str>,
         room: &mut RoomPresence<M>,
         deferred: &mut Deferred<M>,
     ) {
-        if room.is_vacant() {
-            if let Some(deadline) = room.deadline.take() {
-                self.schedule.cancel(deadline);
-            }
+        let wait = if room.is_vacant() {
             room.clear(deferred);
-        } else if let Some(wait) = room.notify_after(self.options.window) {
-            let at = deferred.now.saturating_add(wait);
-            if room.deadline.is_none_or(|deadline| at < deadline.at()) {
-                if let Some(later) = room.deadline.take() {
-                    self.schedule.cancel(later);
-                }
-                room.deadline = Some(self.schedule.add(name, at, &mut deferred.signals));
-            }
+            None
+        } else {
+            room.notify_after(self.options.window)
+        };
+        let at = wait.map(|wait| deferred.now.saturating_add(wait));
+        if let (Some(deadline), Some(at)) = (room.deadline, at)
+            && deadline.at() <= at
+        {
+            return;
         }
+        if let Some(unneeded) = room.deadline.take() {
+            self.schedule.cancel(unneeded);
+        }
+        room.deadline = at.map(|at| self.schedule.add(name, at, &mut deferred.signals));
     }
 
     /// Notifies watchers whose deadline has passed, up to the number for one turn.
@@ -233,6 +263,9 @@ impl<M: Send + Sync + 'static> Tracker<M> {
             }
             room.notify(name, deferred);
             room.watcher_count()
+        });
+        self.compress_and_send(name, deferred, |name, room, deferred| {
+            room.send_to_all(name, deferred);
         });
         watchers.unwrap_or(0)
     }

@@ -2,12 +2,24 @@
 
 use prism_driver::{Connection, TrySendError};
 
-use super::{change::EncodedChange, signal::Signals, watch::WatchSender};
+use super::{
+    compressions::Compressions, encoded_change::EncodedChange, signal::Signals, watch::WatchSender,
+};
 
 pub(super) struct Watcher<M> {
     destination: Destination<M>,
-    /// Whether the next thing to send has to be the state: nothing was sent yet, or something was skipped.
-    pub(super) is_behind: bool,
+    pub(super) needs: Needs,
+}
+
+/// What a watcher has to be sent next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// The state: nothing was sent yet, or something was skipped.
+    State,
+    /// The latest diff.
+    Diff,
+    /// Nothing, until there is a diff.
+    Nothing,
 }
 
 /// Where a watcher's changes go.
@@ -18,7 +30,7 @@ pub(super) enum Destination<M> {
 
 impl<M> Watcher<M> {
     pub(super) const fn new(destination: Destination<M>) -> Self {
-        Self { destination, is_behind: true }
+        Self { destination, needs: Needs::State }
     }
 
     /// Returns whether a change would be accepted now.
@@ -29,13 +41,25 @@ impl<M> Watcher<M> {
         }
     }
 
-    /// Sends a change; if there is no room for it, the watcher is behind from then on.
-    pub(super) fn send(&mut self, change: &EncodedChange<M>, signals: &mut Signals) {
-        self.is_behind = match &self.destination {
+    /// Sends the change that the watcher needs. If there is no room for it, the watcher needs the state from then on. If
+    /// it has to be compressed first, it is added to the compressions instead, and the watcher still needs it.
+    pub(super) fn send(
+        &mut self,
+        change: &EncodedChange<M>,
+        signals: &mut Signals,
+        compressions: &mut Compressions,
+    ) {
+        let is_sent = match &self.destination {
             Destination::Connection(connection) => {
-                connection.try_send(change.json()) == Err(TrySendError::Full)
+                let json = change.json();
+                if let Some(form) = connection.compressed_form().filter(|form| json.lacks(form)) {
+                    compressions.add(json, form);
+                    return;
+                }
+                connection.try_send(json.to_send()) != Err(TrySendError::Full)
             }
-            Destination::Watch(watch) => !watch.try_send(change.change(), signals),
+            Destination::Watch(watch) => watch.try_send(change.change(), signals),
         };
+        self.needs = if is_sent { Needs::Nothing } else { Needs::State };
     }
 }

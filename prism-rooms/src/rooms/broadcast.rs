@@ -1,6 +1,6 @@
 //! Sending to rooms: [`Recipients`] selects the receivers of a message, and [`Delivery`] counts them.
 
-use std::{collections::BTreeSet, fmt};
+use std::{cell::LazyCell, collections::BTreeSet, fmt};
 
 use prism_driver::{
     CloseCode, Connection, ConnectionId, Outgoing, PreparedMessage, TrySendError, hold_wakeups,
@@ -10,6 +10,7 @@ use super::{
     membership::{Membership, Scope},
     stamp::Stamp,
 };
+use crate::shared_message::SharedMessage;
 
 /// A selection of connections to send to. Returned by [`Rooms::to`](crate::Rooms::to) and
 /// [`Rooms::everyone`](crate::Rooms::everyone).
@@ -83,9 +84,9 @@ impl<'a> Recipients<'a> {
     /// or with the policy [`Close`](prism_driver::WhenSlow::Close), the recipient is also closed. With the policy
     /// [`DropOldest`](prism_driver::WhenSlow::DropOldest), it misses older messages instead.
     ///
-    /// For members whose messages are [compressed](prism_driver::Options::compression), the message is compressed once,
-    /// before any room is locked. (If they have agreed on different windows, a long message is compressed once for each
-    /// window.)
+    /// For recipients whose messages are [compressed](prism_driver::Options::compression), the message is compressed
+    /// once, before any room is locked. (If they have agreed on different windows, a long message is compressed once for
+    /// each window.) A connection that joins at that moment may receive it uncompressed.
     ///
     /// A message that a handler sends is written to idle recipients when the handler next waits, or soon after it
     /// returns.
@@ -94,22 +95,28 @@ impl<'a> Recipients<'a> {
     }
 
     fn deliver(&self, message: &PreparedMessage) -> Delivery {
-        self.membership.forms().prepare(message);
+        let message = SharedMessage::new(message.clone());
+        self.membership.compress(&message, &self.scope);
+        // For members that have joined since then, with a form of their own. Nothing is compressed under a lock.
+        let plain = LazyCell::new(|| message.to_send().clone().plain());
         let (mut delivered, mut dropped) = (0, 0);
         // Wakers are application code, so wake-ups are held back until no room is locked. When a handler sends, few
         // tasks have to be woken: `try_send` adds idle recipients to the session's thread-local batch, and the
         // session writes to them when the handler's turn ends (`connection/batch.rs` of the driver).
         let _wakeups = hold_wakeups();
         let mut slow = Vec::new();
-        let stamp = self.for_each(|member| match member.try_send(message) {
-            Ok(()) => delivered += 1,
-            Err(TrySendError::Full) => {
-                dropped += 1;
-                if self.or_close {
-                    slow.push(member.clone());
+        let stamp = self.for_each(|member| {
+            let is_lacking = member.compressed_form().is_some_and(|form| message.lacks(form));
+            match member.try_send(if is_lacking { &*plain } else { message.to_send() }) {
+                Ok(()) => delivered += 1,
+                Err(TrySendError::Full) => {
+                    dropped += 1;
+                    if self.or_close {
+                        slow.push(member.clone());
+                    }
                 }
+                Err(TrySendError::Refused(_)) => {} // it is closing
             }
-            Err(TrySendError::Refused(_)) => {} // it is closing
         });
         for member in slow {
             member.close(CloseCode::TRY_AGAIN_LATER, "too slow");

@@ -12,22 +12,29 @@
 //! [broadcast lock](BroadcastLock), and a message to everyone holds it exclusively.
 //!
 //! Lock order: first a member's record (to join, leave or end) or the broadcast lock (to send), never both.
-//! Then rooms, in the order of their names, or the list of everyone, or the forms.
+//! Then rooms, in the order of their names, or the list of everyone.
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use indexmap::IndexMap;
-
-use super::{forms::Forms, stamp::Stamp};
+use super::stamp::Stamp;
 use crate::{
-    directory::{Directory, Vacancy},
+    directory::Directory,
     error::JoinError,
     member_records::{Member, MemberRecords, RecordOwner, RoomNames},
+    shared_message::SharedMessage,
     sync::{BroadcastLock, Lock, run_user_code},
 };
+
+mod forms;
+mod members;
+
+pub(crate) use self::members::Members;
 
 pub(crate) struct Membership<M: Member> {
     /// For the end hooks of members, which must not keep the membership alive.
@@ -37,8 +44,8 @@ pub(crate) struct Membership<M: Member> {
     everyone: Lock<Members<M>>,
     /// Held while a message is delivered.
     broadcast_lock: BroadcastLock,
-    /// What the members of `everyone` need.
-    forms: Forms,
+    /// The number of members whose messages are compressed, so that senders without such members look for none.
+    compressed_members: AtomicUsize,
     max_rooms_per_member: usize,
     /// Called when a member has left rooms. A new hook replaces the list, so that it can be called from a copy
     /// while nothing is locked.
@@ -47,16 +54,6 @@ pub(crate) struct Membership<M: Member> {
 
 /// Called with the member, the rooms that it has left (at least one), and whether it left because it ended.
 type LeaveHook<M> = Arc<dyn Fn(&M, &[Arc<str>], bool) + Send + Sync>;
-
-/// The members of a room. An `IndexMap`, whose entries are close together in memory: a broadcast iterates over
-/// them.
-pub(crate) type Members<M> = IndexMap<<M as Member>::Id, M>;
-
-impl<Id, M> Vacancy for IndexMap<Id, M> {
-    fn is_vacant(&self) -> bool {
-        self.is_empty()
-    }
-}
 
 /// The members that a message is for.
 #[derive(Clone, Debug)]
@@ -72,9 +69,9 @@ impl<M: Member> Membership<M> {
             this: this.clone(),
             records: MemberRecords::new(shards),
             rooms: Directory::new(shards),
-            everyone: Lock::new(Members::<M>::default()),
+            everyone: Lock::new(Members::default()),
             broadcast_lock: BroadcastLock::new(),
-            forms: Forms::new(),
+            compressed_members: AtomicUsize::new(0),
             max_rooms_per_member,
             leave_hooks: Lock::new(Arc::default()),
         })
@@ -102,7 +99,7 @@ impl<M: Member> Membership<M> {
                 return Err(JoinError::TooManyRooms { limit: self.max_rooms_per_member });
             }
             self.rooms.with_or_default(room, |name, members| {
-                members.insert(member.id(), member.clone());
+                members.insert(member);
                 rooms.insert(name.clone());
             });
             Ok(true)
@@ -148,11 +145,6 @@ impl<M: Member> Membership<M> {
         self.records.update_existing(id, |rooms| rooms.contains(room)).unwrap_or(false)
     }
 
-    /// Returns the compressed forms in which the members need their messages.
-    pub(crate) const fn forms(&self) -> &Forms {
-        &self.forms
-    }
-
     pub(crate) const fn rooms(&self) -> &Directory<Members<M>> {
         &self.rooms
     }
@@ -169,6 +161,26 @@ impl<M: Member> Membership<M> {
         read: impl FnOnce(&Members<M>) -> R,
     ) -> Option<R> {
         self.rooms.with(room, |members| read(members))
+    }
+
+    /// Compresses a message in all forms that the members in the scope lack. To be called before
+    /// [`for_each`](Self::for_each): compressing may take milliseconds, for which no room should be locked.
+    pub(crate) fn compress(&self, message: &SharedMessage, scope: &Scope<'_>) {
+        if self.compressed_members.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        match scope {
+            Scope::Everyone => {
+                let forms = self.everyone.lock().forms_lacking(message);
+                forms.iter().for_each(|form| message.compress(form));
+            }
+            Scope::Rooms(rooms) => {
+                for room in rooms {
+                    let forms = self.with_members(room, |members| members.forms_lacking(message));
+                    forms.iter().flatten().for_each(|form| message.compress(form));
+                }
+            }
+        }
     }
 
     /// Calls `visit` once for each member in the scope, while the rooms of the scope are locked. All calls for
@@ -195,8 +207,8 @@ impl<M: Member> Membership<M> {
             let stamp = Stamp::next();
             let mut visited = HashSet::new();
             for (id, member) in rooms.iter().flat_map(|members| members.iter()) {
-                if visited.insert(*id) {
-                    visit(*id, member);
+                if visited.insert(id) {
+                    visit(id, member);
                 }
             }
             stamp
@@ -210,9 +222,9 @@ impl<M: Member> Membership<M> {
         update: impl FnOnce(&mut RoomNames) -> R,
     ) -> Option<R> {
         let on_active = || {
-            self.everyone.lock().insert(member.id(), member.clone());
-            if let Some(form) = member.compressed_form() {
-                self.forms.add(form);
+            self.everyone.lock().insert(member);
+            if member.compressed_form().is_some() {
+                self.compressed_members.fetch_add(1, Ordering::Relaxed);
             }
         };
         self.records.update(member, &self.this, on_active, update)
@@ -222,7 +234,7 @@ impl<M: Member> Membership<M> {
     /// has to keep it until no lock is held.
     #[must_use]
     fn remove_from(&self, id: M::Id, room: &str) -> Option<M> {
-        self.rooms.with(room, |members| members.swap_remove(&id)).flatten()
+        self.rooms.with(room, |members| members.remove(id)).flatten()
     }
 
     /// Removes a member from several rooms; otherwise the same as [`remove_from`](Self::remove_from).
@@ -253,9 +265,9 @@ impl<M: Member> RecordOwner<M> for Membership<M> {
         let mut removed = Vec::new();
         let ended = self.records.end(id, |rooms| {
             removed = self.remove_from_all(id, rooms);
-            let member = self.everyone.lock().swap_remove(&id);
-            if let Some(form) = member.as_ref().and_then(Member::compressed_form) {
-                self.forms.remove(form);
+            let member = self.everyone.lock().remove(id);
+            if member.as_ref().and_then(Member::compressed_form).is_some() {
+                self.compressed_members.fetch_sub(1, Ordering::Relaxed);
             }
             removed.extend(member);
         });
@@ -269,7 +281,7 @@ impl<M: Member> RecordOwner<M> for Membership<M> {
 
 fn visit_all<M: Member>(members: &Members<M>, mut visit: impl FnMut(M::Id, &M)) -> Stamp {
     let stamp = Stamp::next();
-    members.iter().for_each(|(id, member)| visit(*id, member));
+    members.iter().for_each(|(id, member)| visit(id, member));
     stamp
 }
 

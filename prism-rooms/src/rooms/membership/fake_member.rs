@@ -63,7 +63,7 @@ impl Membership<FakeMember> {
 
     /// Returns the members of a room, sorted. Panics if two views of the membership disagree.
     pub(super) fn members(&self, room: &str) -> Vec<u32> {
-        let members = self.with_members(room, |members| members.keys().copied().collect());
+        let members = self.with_members(room, |members| members.ids().collect());
         let mut members: Vec<u32> = members.unwrap_or_default();
         members.sort_unstable();
         assert!(
