@@ -55,6 +55,9 @@ mod session;
 mod socket;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls/off.rs"]
+mod tls;
 
 pub use client::Client;
 pub use client::task::ConnectionTask;

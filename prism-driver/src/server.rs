@@ -8,8 +8,6 @@ use std::{
 
 use prism_core::IntoReply;
 
-#[cfg(feature = "tls")]
-use crate::tls::server::TlsServer;
 use crate::{
     options::server::ServerOptions,
     runtime::Network,
@@ -27,6 +25,7 @@ use crate::{
         upgrade_policy::UpgradePolicy,
         websockets::WebSockets,
     },
+    tls::server::TlsServer,
 };
 
 pub(crate) mod accept;
@@ -88,7 +87,6 @@ pub struct Server<N: Network> {
     proxies: Proxies,
     options: ServerOptions,
     stats: ServerStats,
-    #[cfg(feature = "tls")]
     tls: Option<TlsServer>,
 }
 
@@ -156,7 +154,6 @@ impl<N: Network> Server<N> {
             proxies: Proxies::default(),
             options: ServerOptions::default(),
             stats: ServerStats::default(),
-            #[cfg(feature = "tls")]
             tls: None,
         })
     }
@@ -322,19 +319,14 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
-        #[cfg(feature = "tls")]
-        let tls = self.tls;
-        let Self { network, listener, routes, policy, proxies, mut options, stats, .. } = self;
+        let Self { network, listener, routes, policy, proxies, mut options, stats, tls, .. } = self;
         options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let limit = options.max_connections_per_ip;
         let address_limit = limit.map(|limit| AddressLimit::new(limit, proxies.clone()));
         let clients = Clients { proxies, address_limit: address_limit.clone() };
         let websockets = WebSockets::new(network, options, stats, address_limit);
         let router = routes.activate(&websockets, &policy);
-        let shared = ServerShared::new(websockets, router, clients);
-        #[cfg(feature = "tls")]
-        let shared = shared.with_tls(tls);
-        let acceptor = Acceptor::new(Arc::new(shared));
+        let acceptor = Acceptor::new(ServerShared::new(websockets, router, clients, tls));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
         acceptor.shut_down().await

@@ -1,6 +1,9 @@
 //! Servers and clients over TLS.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
 use prism_driver::Network;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
@@ -16,7 +19,8 @@ use super::support::{
 };
 use crate::{
     prism::{
-        Client, CloseCode, ConnectError, Disconnect, Options, OwnedMessage, Reply, Socket,
+        Client, CloseCode, ConnectError, Disconnect, Options, Origins, OwnedMessage, Reply,
+        ServerOptions, Socket,
         tls::{TlsClient, TlsError, TlsServer},
     },
     runtime,
@@ -135,13 +139,48 @@ fn a_silent_peer_is_dropped_at_the_handshake_timeout() {
     let authority = Authority::new();
     let pair = authority.issue("localhost");
     let tls = TlsServer::from_pem(&pair.certificate, &pair.key).expect("a good pair");
-    let options = Options::default().handshake_timeout(std::time::Duration::from_millis(200));
+    let options = Options::default().handshake_timeout(Duration::from_millis(200));
     let server = serve(|server| server.options(options).tls(tls).websocket("/", Echo));
     let mut peer = server.dial();
     peer.write(&[22, 3, 1]); // the beginning of a record
     let mut rest = Vec::new();
     let _ = peer.stream.read_to_end(&mut rest); // the end may be a reset
     wait_until("it is counted", || server.stats().counts().refused.timed_out == 1);
+}
+
+#[test]
+fn a_stalled_handshake_makes_way_for_others() {
+    let authority = Authority::new();
+    let pair = authority.issue("localhost");
+    let tls = TlsServer::from_pem(&pair.certificate, &pair.key).expect("a good pair");
+    let mut options = ServerOptions::default().max_handshakes(2);
+    options.connection.handshake_timeout = Duration::from_secs(600);
+    let server = serve(|server| server.options(options).tls(tls).websocket("/", Echo));
+    let silent = [(); 4].map(|()| server.dial());
+    block_on(async {
+        let socket = client(&server, "localhost", &authority).connect().await.expect("it trusts");
+        echo(&socket, "hello").await;
+    });
+    wait_until("the oldest are gone", || server.stats().counts().refused.evicted == 3);
+    drop(silent);
+}
+
+#[test]
+fn a_refusal_can_be_read() {
+    let authority = Authority::new();
+    let pair = authority.issue("localhost");
+    let tls = TlsServer::from_pem(&pair.certificate, &pair.key).expect("a good pair");
+    let origins = Origins::these(["https://good.example"]).expect("an origin");
+    let server = serve(|server| server.origins(origins).tls(tls).websocket("/", Echo));
+    let connect = |origin| {
+        let client = client(&server, "localhost", &authority).header("Origin", origin);
+        block_on(client.expect("a header").connect())
+    };
+    let Err(ConnectError::Refused(refusal)) = connect("https://evil.example") else {
+        panic!("expected a refusal")
+    };
+    assert_eq!(refusal.status, 403);
+    connect("https://good.example").expect("it is allowed");
 }
 
 #[test]

@@ -9,17 +9,11 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::Transport;
-#[cfg(feature = "tls")]
-use crate::tls::{prefixed::Prefixed, server::TlsServer, stream::TlsStream};
 
-/// An accepted transport. A connection keeps what is in it, so that one without TLS pays nothing.
+/// An accepted transport. A connection keeps only what is in it, so that one without TLS pays nothing.
 pub(crate) enum AcceptedStream<S> {
     Plain(S),
-    #[cfg(feature = "tls")]
-    Tls(Box<TlsStream<Prefixed<S>>>),
-    /// Only while the transport is being wrapped.
-    #[cfg(feature = "tls")]
-    Moved,
+    Tls(Box<dyn Transport>),
 }
 
 impl<S: Transport> AcceptedStream<S> {
@@ -27,23 +21,8 @@ impl<S: Transport> AcceptedStream<S> {
     pub(crate) fn into_transport(self) -> Box<dyn Transport> {
         match self {
             Self::Plain(stream) => Box::new(stream),
-            #[cfg(feature = "tls")]
             Self::Tls(stream) => stream,
-            #[cfg(feature = "tls")]
-            Self::Moved => unreachable!("it is being wrapped"),
         }
-    }
-
-    /// Begins TLS. `received` has the bytes that have been read already.
-    #[cfg(feature = "tls")]
-    pub(crate) fn begin_tls(&mut self, tls: &TlsServer, received: bytes::Bytes) {
-        *self = match std::mem::replace(self, Self::Moved) {
-            Self::Plain(stream) => {
-                let stream = Prefixed::new(received, stream);
-                Self::Tls(Box::new(TlsStream::accept(tls.config().clone(), stream)))
-            }
-            other => other,
-        };
     }
 }
 
@@ -51,10 +30,7 @@ macro_rules! delegate {
     ($self:expr, $method:ident($($argument:expr),*)) => {
         match $self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).$method($($argument),*),
-            #[cfg(feature = "tls")]
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
-            #[cfg(feature = "tls")]
-            Self::Moved => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     };
 }

@@ -2,13 +2,9 @@
 
 use std::{io, sync::Arc};
 
-#[cfg(feature = "tls")]
-use bytes::Bytes;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use prism_core::{Output, OwnedHeaders, RecvBuffer, Request, ServerHandshake, WebSocket};
 
-#[cfg(feature = "tls")]
-use crate::tls::error::TlsError;
 use crate::{
     buffer_pool,
     connection::{compression::Compression, request_info::RequestInfo},
@@ -16,6 +12,7 @@ use crate::{
     runtime::{Runtime, Transport, timeout::within},
     server::{plain_reply::PlainReply, stats::NotUpgraded},
     session::{Established, read_buffer::ReadBuffer},
+    tls::error::is_tls_error,
 };
 
 /// A request that becomes a connection. The 101 is encoded, but not sent yet.
@@ -53,10 +50,7 @@ impl Rejected {
     pub(crate) fn reason(&self) -> NotUpgraded {
         match self {
             Self::Reply(reply) => reply.reason(),
-            #[cfg(feature = "tls")]
-            Self::Disconnected(error) if TlsError::of_handshake(error).is_some() => {
-                NotUpgraded::BadTls
-            }
+            Self::Disconnected(error) if is_tls_error(error) => NotUpgraded::BadTls,
             Self::Disconnected(_) => NotUpgraded::Left,
         }
     }
@@ -110,7 +104,6 @@ pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
 }
 
 /// Reads a preface, within the handshake timeout. Returns the bytes that have arrived after it.
-#[cfg(feature = "tls")]
 pub(crate) async fn accept_preface<R: Runtime, P: Preface>(
     runtime: &R,
     io: &mut impl Transport,

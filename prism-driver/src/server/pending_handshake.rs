@@ -6,18 +6,17 @@
 
 use std::{future::pending, io, pin::pin, sync::Arc};
 
+use bytes::Bytes;
 use futures_lite::future::or;
 use prism_core::Request;
 
-#[cfg(feature = "tls")]
-use crate::server::handshake::accept_preface;
 use crate::{
     runtime::{Network, Transport, timeout::until},
     server::{
         accepted_stream::AcceptedStream,
         active_route::ActiveRoute,
         clients::{ClientAddr, Incoming},
-        handshake::{Rejected, Upgrade, accept_handshake},
+        handshake::{Rejected, Upgrade, accept_handshake, accept_preface},
         permits::Permit,
         plain_reply::{PlainReply, linger},
         router::Decision,
@@ -76,10 +75,26 @@ impl<N: Network> PendingHandshake<N> {
         let mut read_buffer = ReadBuffer::new();
         // Not an `async fn`, whose future would hold `self` twice.
         async move {
-            let outcome = if self.client.is_excess() {
-                Some(Err(PlainReply::too_many_connections(false).into()))
-            } else {
-                self.decide(&mut read_buffer).await
+            let tls = self.shared.tls.clone();
+            let outcome = match tls {
+                // The answer would cost a handshake of TLS.
+                Some(_) if self.client.is_excess() => {
+                    let stats = &self.shared.websockets.stats;
+                    return stats.not_upgraded(NotUpgraded::TooManyConnections);
+                }
+                None if self.client.is_excess() => {
+                    Some(Err(PlainReply::too_many_connections(false).into()))
+                }
+                None => self.decide(&mut read_buffer).await,
+                // Boxed, so that it does not enlarge the task of every handshake.
+                Some(tls) => match Box::pin(self.read_preface(&mut read_buffer)).await {
+                    Some(Ok(received)) => {
+                        self.stream = AcceptedStream::Tls(tls.accept(received, self.stream));
+                        self.decide(&mut read_buffer).await
+                    }
+                    Some(Err(rejected)) => Some(Err(rejected)),
+                    None => None,
+                },
             };
             match outcome {
                 Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
@@ -100,13 +115,6 @@ impl<N: Network> PendingHandshake<N> {
         &mut self,
         read_buffer: &mut ReadBuffer,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
-        #[cfg(feature = "tls")]
-        if self.shared.tls.is_some() {
-            // Boxed, so that it does not enlarge the task of every handshake.
-            if let Err(rejected) = Box::pin(self.begin_tls(read_buffer)).await? {
-                return Some(Err(rejected));
-            }
-        }
         let Self { stream, permit, shared, client, .. } = &mut *self;
         let (network, options) = (shared.network(), &shared.websockets.options.connection);
         let mut incoming = Incoming::new(client, &shared.clients);
@@ -127,21 +135,16 @@ impl<N: Network> PendingHandshake<N> {
         }
     }
 
-    /// Reads what comes before TLS, and begins TLS. Returns `None` if the handshake is evicted.
-    #[cfg(feature = "tls")]
-    async fn begin_tls(&mut self, read_buffer: &mut ReadBuffer) -> Option<Result<(), Rejected>> {
+    /// Reads what comes before TLS. Returns the bytes after it, or `None` if the handshake is evicted.
+    async fn read_preface(
+        &mut self,
+        read_buffer: &mut ReadBuffer,
+    ) -> Option<Result<Bytes, Rejected>> {
         let Self { stream, permit, shared, client, .. } = &mut *self;
         let (network, options) = (shared.network(), &shared.websockets.options.connection);
         let mut incoming = Incoming::new(client, &shared.clients);
         let preface = accept_preface(network, stream, read_buffer, options, &mut incoming);
-        let received = match permit.run_until_evicted(preface).await? {
-            Ok(received) => received,
-            Err(rejected) => return Some(Err(rejected)),
-        };
-        if let Some(tls) = &shared.tls {
-            stream.begin_tls(tls, received);
-        }
-        Some(Ok(()))
+        permit.run_until_evicted(preface).await
     }
 
     /// Opens a connection, and starts its session.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "tls")]
-use crate::tls::server::TlsServer;
 use crate::{
     runtime::Network,
     server::{
         admission::Admission, clients::Clients, route_context::RouteContext, router::Router,
         websockets::WebSockets,
     },
+    tls::server::TlsServer,
 };
 
 /// The state that the tasks of a server share.
@@ -20,29 +19,20 @@ pub(crate) struct ServerShared<N: Network> {
     pub(crate) clients: Clients,
     /// The context of the connections that are in their handshake.
     pub(crate) context: Arc<RouteContext<N>>,
-    #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
 }
 
 impl<N: Network> ServerShared<N> {
-    pub(crate) fn new(websockets: Arc<WebSockets<N>>, router: Router<N>, clients: Clients) -> Self {
+    pub(crate) fn new(
+        websockets: Arc<WebSockets<N>>,
+        router: Router<N>,
+        clients: Clients,
+        tls: Option<TlsServer>,
+    ) -> Arc<Self> {
         let admission = Admission::new(websockets.clone());
         let options = websockets.options.connection.clone();
         let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
-        Self {
-            websockets,
-            router,
-            admission,
-            clients,
-            context,
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn with_tls(self, tls: Option<TlsServer>) -> Self {
-        Self { tls, ..self }
+        Arc::new(Self { websockets, router, admission, clients, context, tls })
     }
 
     pub(crate) fn network(&self) -> &N {

@@ -52,7 +52,6 @@ pub(crate) enum NotUpgraded {
     /// A trusted proxy sent no valid header of the PROXY protocol, or a malformed list of addresses.
     BadProxyHeader,
     /// The TLS handshake failed.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS"))]
     BadTls,
     Forbidden,
     Unauthorized,

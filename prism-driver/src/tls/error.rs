@@ -42,6 +42,11 @@ impl TlsError {
     }
 }
 
+/// Returns whether this is what a transport reports if the handshake of TLS fails.
+pub(crate) fn is_tls_error(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Cause>())
+}
+
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

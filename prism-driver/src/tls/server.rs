@@ -2,14 +2,20 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use bytes::Bytes;
 use rustls::{ServerConfig, server::WebPkiClientVerifier};
 
-use crate::tls::{
-    ALPN,
-    certificates::{Certificate, Certificates, PemFiles},
-    error::TlsError,
-    pem,
-    provider::provider,
+use crate::{
+    runtime::Transport,
+    tls::{
+        ALPN,
+        certificates::{Certificate, Certificates, PemFiles},
+        error::TlsError,
+        pem,
+        prefixed::Prefixed,
+        provider::provider,
+        stream::TlsStream,
+    },
 };
 
 /// The certificates and settings of a server with TLS, for [`Server::tls`](crate::Server::tls).
@@ -148,8 +154,11 @@ impl TlsServer {
         Ok(())
     }
 
-    pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// Returns an accepted transport with TLS over it. Its handshake runs when it is first read. `received` has what has
+    /// been read of the inner transport already.
+    pub(crate) fn accept(&self, received: Bytes, transport: impl Transport) -> Box<dyn Transport> {
+        let transport = Prefixed::new(received, transport);
+        Box::new(TlsStream::accept(self.config.clone(), transport))
     }
 
     fn own_certificates(&self) -> Result<&Arc<Certificates>, TlsError> {

@@ -1,0 +1,22 @@
+//! [The echo server over TLS](../wss_echo.rs) on tokio.
+
+use std::error::Error;
+
+use prism_tokio as prism;
+
+#[path = "../signals_tokio.rs"]
+mod signals;
+#[path = "../wss_echo.rs"]
+mod wss_echo;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = wss_echo::Arguments::parse()?;
+    let mut runtime = match arguments.threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    runtime.worker_threads(arguments.threads).enable_all().build()?.block_on(async {
+        let server = prism::Server::bind(&arguments.address).await?;
+        wss_echo::serve(server, arguments, signals::shutdown_signal()?).await
+    })
+}
