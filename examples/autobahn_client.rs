@@ -1,51 +1,85 @@
 //! Runs every case of an Autobahn fuzzing server, as the client under test.
 //!
 //! ```text
-//! autobahn_client [ws://127.0.0.1:9001] [--deflate | --deflate-takeover]
+//! autobahn_client [ws://127.0.0.1:9001] [--deflate | --deflate-takeover] [--ca FILE]
 //! ```
 //!
 //! With `--deflate` it offers compression, and compresses every message. With `--deflate-takeover` each may refer to
-//! earlier ones.
+//! earlier ones. With the feature `tls`, the URL may begin with `wss://`, and `--ca` names a file with the certificate of
+//! the authority that is trusted.
 
 use std::error::Error;
 
 use echo_handler::Echo;
 
-use crate::prism::{Client, Deflate, Options, connect};
+#[cfg(feature = "tls")]
+use crate::prism::tls::TlsClient;
+use crate::prism::{Client, ConnectError, Deflate, Options};
 
 mod echo_handler;
 
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
-    let (mut server, mut options) = ("ws://127.0.0.1:9001".to_owned(), options());
-    for word in std::env::args().skip(1) {
-        let deflate = Deflate::default().threshold(0);
-        match word.as_str() {
-            "--deflate" => options = options.compression(deflate),
-            "--deflate-takeover" => {
-                options = options.compression(deflate.with_takeover().threshold(0));
-            }
-            flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
-            _ => server = word,
-        }
-    }
-    let server = server.trim_end_matches('/');
-
-    let count = connect(&format!("{server}/getCaseCount")).await?.recv().await?;
+    let arguments = Arguments::parse()?;
+    let count = arguments.client("getCaseCount")?.connect().await?.recv().await?;
     let count: u32 = count.as_message().as_text().ok_or("the count is not text")?.parse()?;
     for case in 1..=count {
-        let url = format!("{server}/runCase?case={case}&agent=prism");
-        match Client::new(&url)?.options(options.clone()).run(Echo).await {
+        match arguments.client(&format!("runCase?case={case}&agent=prism"))?.run(Echo).await {
             Ok(ending) => println!("case {case} of {count}: {ending}"),
             Err(error) => println!("case {case} of {count}: {error}"),
         }
     }
     // The server closes this connection when it has written the report.
-    let ending = connect(&format!("{server}/updateReports?agent=prism")).await?.recv().await;
+    let ending = arguments.client("updateReports?agent=prism")?.connect().await?.recv().await;
     println!("report: {ending:?}");
     Ok(())
 }
 
-/// Allows large messages: the cases send up to 16 MiB.
-fn options() -> Options {
-    Options::default().max_message_size(64 << 20)
+struct Arguments {
+    server: String,
+    options: Options,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsClient>,
+}
+
+impl Arguments {
+    /// Parses the command line.
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut arguments = Self {
+            server: "ws://127.0.0.1:9001".into(),
+            // The cases send up to 16 MiB.
+            options: Options::default().max_message_size(64 << 20),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let deflate = Deflate::default();
+            let protocol = &mut arguments.options.protocol;
+            match word.as_str() {
+                "--deflate" => protocol.deflate = Some(deflate.threshold(0).into()),
+                "--deflate-takeover" => {
+                    protocol.deflate = Some(deflate.with_takeover().threshold(0).into());
+                }
+                #[cfg(feature = "tls")]
+                "--ca" => {
+                    let file = words.next().ok_or("--ca needs a file")?;
+                    arguments.tls = Some(TlsClient::trusting_pem_file(file)?);
+                }
+                flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
+                _ => arguments.server = word,
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Creates a client for a path.
+    fn client(&self, path: &str) -> Result<Client, ConnectError> {
+        let url = format!("{}/{path}", self.server.trim_end_matches('/'));
+        let client = Client::new(&url)?.options(self.options.clone());
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return Ok(client.tls(tls.clone()));
+        }
+        Ok(client)
+    }
 }

@@ -1,0 +1,134 @@
+//! A bridge between TCP and TLS, for judges that do not speak TLS. It passes on bytes, ends and resets in both
+//! directions, and nothing else.
+//!
+//! ```text
+//! bridge plain    LISTEN TARGET
+//! bridge to-tls   LISTEN TARGET CA.pem               accepts TCP, connects over TLS
+//! bridge from-tls LISTEN TARGET CERT.pem KEY.pem     accepts TLS, connects over TCP
+//! ```
+
+use std::{error::Error, io, net, sync::Arc};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor, TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore, ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
+
+/// What the bridge does with the two sides.
+#[derive(Clone)]
+enum Mode {
+    Plain,
+    ToTls(TlsConnector),
+    FromTls(TlsAcceptor),
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (mode, listen, target) = match words[..] {
+        ["plain", listen, target] => (Mode::Plain, listen, target),
+        ["to-tls", listen, target, ca] => (Mode::ToTls(connector(ca)?), listen, target),
+        ["from-tls", listen, target, certificate, key] => {
+            (Mode::FromTls(acceptor(certificate, key)?), listen, target)
+        }
+        _ => return Err("bridge plain|to-tls|from-tls LISTEN TARGET FILES...".into()),
+    };
+    let listener = TcpListener::bind(listen).await?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (accepted, _) = listener.accept().await?;
+        let (mode, target) = (mode.clone(), target.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = bridge(mode, accepted, &target).await {
+                eprintln!("{error}");
+            }
+        });
+    }
+}
+
+fn connector(ca: &str) -> Result<TlsConnector, Box<dyn Error>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca)?)?;
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config).into())
+}
+
+fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor, Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    Ok(Arc::new(config).into())
+}
+
+async fn bridge(mode: Mode, accepted: TcpStream, target: &str) -> io::Result<()> {
+    let connected = TcpStream::connect(target).await?;
+    for stream in [&accepted, &connected] {
+        stream.set_nodelay(true)?;
+    }
+    let (accepted, left) = with_handle(accepted)?;
+    let (connected, right) = with_handle(connected)?;
+    match mode {
+        Mode::Plain => join((accepted, left), (connected, right)).await,
+        Mode::ToTls(connector) => {
+            let name = "localhost".try_into().expect("a name");
+            let connected = connector.connect(name, connected).await?;
+            join((accepted, left), (connected, right)).await;
+        }
+        Mode::FromTls(acceptor) => {
+            let accepted = acceptor.accept(accepted).await?;
+            join((accepted, left), (connected, right)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the stream, and another handle to its socket.
+fn with_handle(stream: TcpStream) -> io::Result<(TcpStream, net::TcpStream)> {
+    let stream = stream.into_std()?;
+    let handle = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, handle))
+}
+
+/// Passes on everything until both directions have ended, or one has failed.
+async fn join<A, B>(left: (A, net::TcpStream), right: (B, net::TcpStream))
+where
+    A: AsyncRead + AsyncWrite,
+    B: AsyncRead + AsyncWrite,
+{
+    let ((left_read, left_write), (right_read, right_write)) = (split(left.0), split(right.0));
+    let both =
+        async { tokio::try_join!(pass(left_read, right_write), pass(right_read, left_write)) };
+    if both.await.is_err() {
+        for handle in [&left.1, &right.1] {
+            // Closing then resets. If the socket is gone already, so is its peer.
+            let _ = SockRef::from(handle).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}
+
+/// Passes on one direction, with its end.
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(count) => {
+                to.write_all(&buffer[..count]).await?;
+                to.flush().await?;
+            }
+            // The end of TCP without that of TLS.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    to.shutdown().await
+}
