@@ -30,6 +30,7 @@ use crate::{
 pub(crate) mod connect;
 pub(crate) mod handshake;
 pub(crate) mod percent;
+pub(crate) mod reconnect;
 pub(crate) mod task;
 pub(crate) mod url;
 

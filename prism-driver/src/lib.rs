@@ -60,6 +60,7 @@ pub mod tls;
 mod tls;
 
 pub use client::Client;
+pub use client::reconnect::{Backoff, Ended, Link, Reconnect, Retry};
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
