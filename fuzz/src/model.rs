@@ -82,8 +82,9 @@ impl Model {
             if self.when_slow == WhenSlow::Wait && sender == Sender::Waits {
                 return Expected::Waiting;
             }
-            if !after.open && after.missed == self.missed {
-                // The write that should have made room has failed.
+            if !after.open && after.missed == self.missed && after.written < self.accepted {
+                // The write that should have made room has failed. (If that has succeeded, it was the message's own
+                // write that failed, after the message had been accepted.)
                 return Expected::Returns(Err(TrySendError::Refused(SendError::Closed)));
             }
             // What could be written has left by now, and perhaps a part of this message as well.

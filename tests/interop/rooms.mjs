@@ -12,6 +12,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
+import { bareClient } from './rooms_client.mjs';
 import { commands } from './rooms_commands.mjs';
 
 const [, , program, address] = process.argv;
@@ -162,7 +163,7 @@ async function twoPeople(browser) {
   });
   await check('those who leave free their colors', async () => {
     for (let number = 0; number < 14; number++) {
-      const visitor = bareClient();
+      const visitor = bareClient(address);
       await visitor.opened;
       await visitor.says('name', `/name visitor-${number}`);
       await visitor.says('text', '/join lobby', `lobby hello from ${number}`);
@@ -176,7 +177,7 @@ async function twoPeople(browser) {
     assert(await ann.page.evaluate(`[...hues.keys()].sort().join()`) === 'Ann,Ben', 'someone who has left has a color');
   });
   await check('another person who takes a name that was ours is announced', async () => {
-    const visitor = bareClient();
+    const visitor = bareClient(address);
     await visitor.opened;
     await visitor.says('name', '/name Anna');
     await visitor.says('presence', '/join lobby');
@@ -205,7 +206,7 @@ async function twoPeople(browser) {
     await ann.page.getByRole('alert').waitFor({ state: 'hidden' });
   });
   await check('a name that is written from right to left stands beside its face', async () => {
-    const visitor = bareClient();
+    const visitor = bareClient(address);
     await visitor.opened;
     await visitor.says('name', '/name سارا احمدی');
     await visitor.says('presence', '/join lobby');

@@ -1,7 +1,7 @@
 // Tests the commands of the example `rooms`, with clients that are no page.
 
-import WebSocket from 'ws';
 import { assert, check, within } from './checks.mjs';
+import { bareClient, listInterval } from './rooms_client.mjs';
 
 let address;
 
@@ -15,30 +15,9 @@ export async function commands(at) {
   await within(40, manyRooms());
 }
 
-/** A client without the page. `says` sends commands, and resolves with the first answer that has the given field. */
-function bareClient() {
-  const socket = new WebSocket(`ws://${address}/ws`);
-  const waiting = [];
-  socket.onmessage = ({ data }) => {
-    const line = JSON.parse(data);
-    const at = waiting.findIndex(({ field }) => field in line);
-    if (at >= 0) waiting.splice(at, 1)[0].resolve(line);
-  };
-  const says = (field, ...orders) => new Promise(resolve => {
-    waiting.push({ field, resolve });
-    for (const order of orders) socket.send(order);
-  });
-  const opened = new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = () => reject(new Error('no connection')); });
-  const closed = new Promise(resolve => { socket.onclose = ({ code }) => resolve(code); });
-  return { opened, says, closed, leaves: () => socket.close() };
-}
-
-/** Waits until the server allows the next list. */
-const listInterval = () => new Promise(resolve => setTimeout(resolve, 60));
-
 async function withoutThePage() {
   await check('a client without the page can use all commands', async () => {
-    const eve = bareClient();
+    const eve = bareClient(address);
     await eve.opened;
     assert((await eve.says('name', '/name Eve')).name === 'Eve', 'it has another name');
     const shown = eve.says('joined'); // follows the state, which may arrive before anyone waits for it
@@ -59,7 +38,7 @@ async function withoutThePage() {
     assert(!after.rooms.some(({ room }) => room === 'attic'), 'the room is still there');
   });
   await check('rooms per connection and the size of a message are limited', async () => {
-    const eve = bareClient();
+    const eve = bareClient(address);
     await eve.opened;
     const { error } = await eve.says('error', ...Array.from({ length: 33 }, (_, number) => `/join room-${number}`));
     assert(error === 'the connection is already in 32 rooms, the maximum', error);
@@ -74,7 +53,7 @@ async function withoutThePage() {
 
 async function renames() {
   await check('a person with two tabs that renames one of them comes, and leaves by renaming it back', async () => {
-    const [bob, tab, watcher] = [bareClient(), bareClient(), bareClient()];
+    const [bob, tab, watcher] = [bareClient(address), bareClient(address), bareClient(address)];
     for (const client of [bob, tab, watcher]) await client.opened;
     for (const client of [bob, tab]) await client.says('name', '/name Bob');
     for (const client of [watcher, bob, tab]) await client.says('presence', '/join cellar');
@@ -97,7 +76,7 @@ async function renames() {
 
 async function tooSoon() {
   await check('lists and new names are refused if they come too soon', async () => {
-    const eve = bareClient();
+    const eve = bareClient(address);
     await eve.opened;
     const isRefused = ({ error }) => assert(/^too soon, expected no earlier than in \d+ ms$/.test(error), error);
     // In no room, a new name costs nothing.
@@ -114,7 +93,7 @@ async function tooSoon() {
     const refused = await eve.says('error', '/name Eve');
     isRefused(refused);
     assert(parseInt(refused.error.match(/\d+/)) > 500, `32 rooms do not count: ${refused.error}`);
-    const bob = bareClient();
+    const bob = bareClient(address);
     await bob.opened;
     await bob.says('of', '/rooms'); // each client has its own time
   });
@@ -122,7 +101,7 @@ async function tooSoon() {
 
 async function badNames() {
   await check('names of people and rooms contain no invisible characters', async () => {
-    const eve = bareClient();
+    const eve = bareClient(address);
     await eve.opened;
     for (const hidden of ['\0', '\n', '\x1b', '\x7f', '\x85', '\u00ad', '\u200b', '\u200f', '\u2028', '\u202e', '\u2066', '\ufeff'])
       for (const order of ['/name', '/join']) {
@@ -136,7 +115,7 @@ async function badNames() {
 
 async function manyRooms() {
   await check('a list is paged, and says how long it is', async () => {
-    const clients = Array.from({ length: 4 }, bareClient);
+    const clients = Array.from({ length: 4 }, () => bareClient(address));
     for (const [number, client] of clients.entries()) {
       await client.opened;
       const rooms = Array.from({ length: 32 }, (_, room) => `/join many-${number}-${room}`);
