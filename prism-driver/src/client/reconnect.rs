@@ -13,7 +13,10 @@ use std::{fmt, time::Duration};
 use crate::{
     client::{
         Client,
-        reconnect::{backoff::Attempts, verdict::{asked_delay, is_worth_another, may_succeed_later}},
+        reconnect::{
+            backoff::Attempts,
+            verdict::{asked_delay, is_worth_another, may_succeed_later},
+        },
     },
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,

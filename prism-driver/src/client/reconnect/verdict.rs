@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use prism_core::{CloseCode, HandshakeError, ProtocolError};
 
-use crate::error::{Disconnect, Failure, connect::{ConnectError, Refusal}};
+use crate::error::{
+    Disconnect, Failure,
+    connect::{ConnectError, Refusal},
+};
 
 /// Returns whether a failed attempt may succeed later.
 pub(super) fn may_succeed_later(error: &ConnectError) -> bool {
