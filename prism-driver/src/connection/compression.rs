@@ -14,7 +14,7 @@
 use std::sync::{Arc, PoisonError, TryLockError};
 
 use prism_core::{
-    PreparedMessage, Role,
+    Message, PreparedMessage, Role,
     deflate::{Codecs, Compressor, Deflate, DeflateParams, WindowBits},
 };
 
@@ -137,9 +137,8 @@ impl Compression {
                     compressor.compress_prepared(prepared, codecs)
                 }
                 Source::Payload(payload) => {
-                    let message = payload.as_message();
-                    batch_number::count_compressed(message.as_bytes().len());
-                    compressor.compress(message, codecs)
+                    count_compressed(&compressor, payload.as_message());
+                    compressor.compress(payload.as_message(), codecs)
                 }
             };
             match compressed {
@@ -171,13 +170,12 @@ impl Sending<'_> {
             }
             Source::Payload(payload) => payload,
         };
-        let len = payload.as_message().as_bytes().len();
-        if len >= self.compressor.deflate().threshold {
-            if let Some(prepared) = self.prepare(payload) {
-                return self.send_prepared(&prepared, codecs);
-            }
-            batch_number::count_compressed(len);
+        if is_long_enough(self.compressor, payload.as_message())
+            && let Some(prepared) = self.prepare(payload)
+        {
+            return self.send_prepared(&prepared, codecs);
         }
+        count_compressed(self.compressor, payload.as_message());
         match self.compressor.compress_alone(payload.as_message(), codecs) {
             Some(compressed) => self.outbox.send_compressed(compressed, self.when_full),
             None => self.outbox.send_as_it_is(message, self.when_full),
@@ -207,6 +205,17 @@ impl Sending<'_> {
         };
         shared.or_else(|| self.room.is_droppable.then(|| PreparedMessage::new(message)))
     }
+}
+
+/// Counts a message as work of the turn, if it is long enough to be compressed.
+fn count_compressed(compressor: &Compressor, message: Message<'_>) {
+    if is_long_enough(compressor, message) {
+        batch_number::count_compressed(message.as_bytes().len());
+    }
+}
+
+fn is_long_enough(compressor: &Compressor, message: Message<'_>) -> bool {
+    message.as_bytes().len() >= compressor.deflate().threshold
 }
 
 impl CompressedForm {

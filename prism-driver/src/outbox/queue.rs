@@ -222,6 +222,21 @@ impl SendQueue {
     pub(crate) fn capacity(&self) -> usize {
         self.own.capacity() + self.dead + self.frames.capacity() * size_of::<Frame>()
     }
+
+    /// Returns an output whose messages can be [dropped](Self::drop_oldest), because each is a frame.
+    pub(crate) const fn droppable(&mut self) -> Uniform<'_> {
+        Uniform { queue: self, as_frames: true }
+    }
+
+    /// Returns an output whose messages cannot be [dropped](Self::drop_oldest), because each is copied.
+    pub(crate) const fn undroppable(&mut self) -> Uniform<'_> {
+        Uniform { queue: self, as_frames: false }
+    }
+
+    fn copy(&mut self, frame: &[u8]) {
+        self.reserve(frame.len());
+        self.own.extend_from_slice(frame);
+    }
 }
 
 impl Output for SendQueue {
@@ -243,56 +258,37 @@ impl Output for SendQueue {
     fn append(&mut self, message: &PreparedMessage) {
         let frame = message.frame();
         if frame.len() < MIN_SHARED {
-            self.reserve(frame.len());
-            self.own.extend_from_slice(frame);
+            self.copy(frame);
         } else {
             self.push(message.clone().into());
         }
     }
 }
 
-/// An [`Output`] that copies each message into a [`SendQueue`], however long. What is copied cannot be
-/// [dropped](SendQueue::drop_oldest).
-pub(crate) struct Undroppable<'a>(pub(crate) &'a mut SendQueue);
-
-impl Output for Undroppable<'_> {
-    fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.0.own
-    }
-
-    fn reserve(&mut self, bytes: usize) {
-        self.0.reserve(bytes);
-    }
-
-    fn unsent_bytes(&self) -> usize {
-        self.0.len()
-    }
-
-    fn append(&mut self, message: &PreparedMessage) {
-        let frame = message.frame();
-        self.reserve(frame.len());
-        self.0.own.extend_from_slice(frame);
-    }
+/// An [`Output`] that appends each message to a [`SendQueue`] in one way, however long it is: as a frame, or as a copy.
+pub(crate) struct Uniform<'a> {
+    queue: &'a mut SendQueue,
+    as_frames: bool,
 }
 
-/// An [`Output`] that appends each message to a [`SendQueue`] as a frame, however short. Only frames can be
-/// [dropped](SendQueue::drop_oldest).
-pub(crate) struct Droppable<'a>(pub(crate) &'a mut SendQueue);
-
-impl Output for Droppable<'_> {
+impl Output for Uniform<'_> {
     fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.0.own
+        self.queue.buffer()
     }
 
     fn reserve(&mut self, bytes: usize) {
-        self.0.reserve(bytes);
+        self.queue.reserve(bytes);
     }
 
     fn unsent_bytes(&self) -> usize {
-        self.0.len()
+        self.queue.len()
     }
 
     fn append(&mut self, message: &PreparedMessage) {
-        self.0.push(message.clone().into());
+        if self.as_frames {
+            self.queue.push(message.clone().into());
+        } else {
+            self.queue.copy(message.frame());
+        }
     }
 }

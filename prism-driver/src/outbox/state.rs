@@ -19,7 +19,7 @@ use crate::{
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
         pings::Pings,
-        queue::{Droppable, MIN_SHARED, SendQueue, Undroppable, frame::FrameBytes},
+        queue::{MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
         source::{LARGE, Payload, Source},
         waiters::Waiters,
@@ -193,8 +193,9 @@ impl OutboxState {
     pub(crate) fn send_compressed(&mut self, message: Compressed<'_>) -> Result<(), SendError> {
         let may_drop = self.when_slow == WhenSlow::DropOldest;
         self.encode(|outbound, out| match message.takes_over() {
-            true => outbound.send_compressed(message, &mut Undroppable(out)),
-            false if may_drop => outbound.send_compressed(message, &mut Droppable(out)),
+            // Whatever a message refers to must not be dropped.
+            true => outbound.send_compressed(message, &mut out.undroppable()),
+            false if may_drop => outbound.send_compressed(message, &mut out.droppable()),
             false => outbound.send_compressed(message, out),
         })
     }
@@ -323,7 +324,7 @@ impl OutboxState {
                 &encoded
             }
         };
-        self.encode(|outbound, out| outbound.send_prepared(message, &mut Droppable(out)))
+        self.encode(|outbound, out| outbound.send_prepared(message, &mut out.droppable()))
     }
 
     /// Sends a message that is long enough to be shared.
