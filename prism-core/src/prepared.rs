@@ -37,10 +37,11 @@ struct Prepared {
     forms: Option<OnceBox<CompressedForms>>,
 }
 
-/// The message as it is compressed for a window of each size, from [`WindowBits::MIN`] to
-/// [`WindowBits::MAX`]. `None` if it should be sent as it is.
+/// The message as it is compressed for [each window](WindowBits::of_form). `None` if it should be sent
+/// as it is.
 type CompressedForms = [OnceBox<Option<PreparedMessage>>; FORMS];
 
+/// More than there are, so that a window's number of bits is an index.
 const FORMS: usize = (WindowBits::MAX.get() - WindowBits::MIN.get()) as usize + 1;
 
 impl PreparedMessage {
@@ -79,8 +80,8 @@ impl PreparedMessage {
         }))
     }
 
-    /// Compresses the message for all connections with a window of this size, unless it is compressed
-    /// for them already. [`Compressor::compress_prepared`](crate::deflate::Compressor::compress_prepared)
+    /// Compresses the message for all connections with a window of about this size, unless it is
+    /// compressed for them already. [`Compressor::compress_prepared`](crate::deflate::Compressor::compress_prepared)
     /// does this itself. Call it earlier where a message is sent under a lock.
     ///
     /// The form for a window is kept as long as the message, with the settings of the first call.
@@ -101,7 +102,7 @@ impl PreparedMessage {
             return None;
         }
         // What fits into the window has the same form for any larger window.
-        let bits = if plain.len() <= bits.size() { WindowBits::MAX } else { bits };
+        let bits = if plain.len() <= bits.size() { WindowBits::MAX } else { bits.of_form() };
         let forms = self.0.forms.as_ref()?.get_or_init(Box::default);
         let form = &forms[usize::from(bits.get() - WindowBits::MIN.get())];
         let compress = || Box::new(self.compressed_form(deflate, bits, codecs));

@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use allocation_counter::measure;
 use bytes::{Buf, BytesMut};
 use prism_core::{
-    Event, Inbound, Message, Outbound, RecvBuffer, WebSocket,
-    deflate::{Codecs, Compressor, DeflateParams},
+    Event, Inbound, Message, Outbound, RecvBuffer, Role, WebSocket,
+    deflate::{Codecs, Compressor, Deflate, DeflateParams},
 };
 
 use crate::common::{
@@ -128,4 +128,24 @@ fn a_connection_keeps_its_windows_and_nothing_else() {
     assert_eq!(kept(no_takeover()), 0);
     assert_eq!(kept(takeover()), 2 * (32 << 10), "at both ends");
     assert_eq!(kept(narrow()), 2 * 512);
+}
+
+/// Routes can have levels of their own, and peers can demand different windows.
+#[test]
+fn a_thread_keeps_four_compressors_at_most() {
+    let message = json(1).repeat(1000);
+    let kept = |levels: u8| {
+        let mut codecs = Codecs::new();
+        let info = measure(|| {
+            for level in 1..=levels {
+                let deflate = Deflate::default().level(level).memory_level(9);
+                let mut compressor = Compressor::new(deflate.into(), takeover(), Role::Server);
+                assert!(compressor.compress(Message::Text(&message), &mut codecs).is_some());
+            }
+        });
+        info.bytes_current
+    };
+    assert!(kept(3) < kept(4));
+    assert_eq!(kept(4), kept(9));
+    assert!(kept(9) < 2 << 20, "{}", kept(9));
 }

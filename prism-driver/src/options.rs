@@ -227,8 +227,8 @@ impl Options {
     /// # #[cfg(feature = "deflate")] {
     /// use prism_driver::{Deflate, Options};
     ///
-    /// let fast = Options::default().compression(Deflate::default());
-    /// let small = Options::default().compression(Deflate::default().level(2).with_takeover());
+    /// let usual = Options::default().compression(Deflate::default());
+    /// let small = Options::default().compression(Deflate::default().with_takeover());
     /// # }
     /// ```
     ///

@@ -195,9 +195,17 @@ impl Handler for Count {
 struct AnswerAtLength(AtomicUsize);
 
 impl Handler for AnswerAtLength {
-    async fn on_message(&self, connection: &Connection, _: Message<'_>) {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
-        connection.send("x".repeat(100_000)).await.unwrap();
+        let answer = "x".repeat(100_000);
+        match message.as_text() {
+            Some("prepared") => connection.send(&PreparedMessage::new(&answer)).await.unwrap(),
+            Some("droppable") => {
+                connection.set_when_slow(WhenSlow::DropOldest);
+                connection.try_send(answer).unwrap();
+            }
+            _ => connection.send(answer).await.unwrap(),
+        }
     }
 }
 
@@ -205,22 +213,26 @@ impl Handler for AnswerAtLength {
 #[test]
 fn a_poll_compresses_a_bounded_number_of_bytes() {
     const MESSAGES: usize = 20;
-    let sim = Sim::default();
-    let count = Arc::<AnswerAtLength>::default();
-    let deflate = Deflate::default();
-    let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate);
-    sim.run(async {
-        for _ in 0..MESSAGES {
-            peer.send(CoreMessage::Text("more")).await;
-        }
-        let mut before = 0;
-        while before < MESSAGES {
-            assert!(sim.tick(), "the session goes on");
-            let handled = count.0.load(Ordering::Relaxed);
-            assert!(handled - before <= 1, "{} in one turn", handled - before);
-            before = handled;
-        }
-    });
+    for (kind, deflate) in ["whole", "prepared", "droppable"]
+        .into_iter()
+        .flat_map(|kind| [(kind, Deflate::default()), (kind, takeover())])
+    {
+        let sim = Sim::default();
+        let count = Arc::<AnswerAtLength>::default();
+        let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate);
+        sim.run(async {
+            for _ in 0..MESSAGES {
+                peer.send(CoreMessage::Text(kind)).await;
+            }
+            let mut before = 0;
+            while before < MESSAGES {
+                assert!(sim.tick(), "the session goes on");
+                let handled = count.0.load(Ordering::Relaxed);
+                assert!(handled - before <= 1, "{kind}: {} in one turn", handled - before);
+                before = handled;
+            }
+        });
+    }
 }
 
 /// An implementation that waits, while it compresses, until it may go on.

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use prism_driver::{ClientOptions, Config, Deflate, Options, Rate, ServerOptions, WhenSlow};
+use prism_driver::{
+    ClientOptions, Config, Deflate, Options, Rate, ServerOptions, WhenSlow, WindowBits,
+};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -57,6 +59,20 @@ fn every_limit_has_its_documented_default() {
     assert_eq!(max_authorizations, 1024);
     assert_eq!(shutdown_grace, s(10));
     assert_eq!(shutdown_spread, s(5));
+}
+
+#[test]
+fn compression_has_its_documented_defaults() {
+    let each = |deflate: Deflate| {
+        let windows = (deflate.server_max_window_bits, deflate.client_max_window_bits);
+        let alone = (deflate.server_no_context_takeover, deflate.client_no_context_takeover);
+        (deflate.level, deflate.memory_level, deflate.threshold, alone, windows)
+    };
+    let bits = |bits| WindowBits::new(bits).unwrap();
+    let windows = |size| (bits(size), Some(bits(size)));
+    assert_eq!(each(Deflate::default()), (2, 5, 512, (true, true), windows(15)));
+    let takeover = Deflate::default().with_takeover();
+    assert_eq!(each(takeover), (2, 5, 64, (false, false), windows(12)));
 }
 
 #[test]

@@ -53,8 +53,9 @@ async function withClosingServer(page, run) {
 
 const closeWith = (page, code, reason = '') => page.evaluate(path => closeWith(path), `${code}/${encodeURIComponent(reason)}`);
 
-/** Asserts that the page says why the server has refused it, and connects again only if it is told to. The page needs a clock of its own. */
-export async function staysClosed(page) {
+/** Asserts that a person's page says why the server has refused it, and connects again only if it is told to. The person leaves. */
+export async function staysClosed({ page, context }) {
+  await page.clock.install();
   const again = page.getByRole('button', { name: 'Connect again' });
   await withClosingServer(page, async () => {
     for (const [code, reason, text] of REFUSALS) {
@@ -71,6 +72,7 @@ export async function staysClosed(page) {
     await page.waitForFunction('made === 2 && socket.readyState === WebSocket.CLOSED');
   });
   await again.waitFor({ state: 'hidden' });
+  await context.close();
 }
 
 /** Asserts that the page tries again after failures that may pass, and waits longer each time. */

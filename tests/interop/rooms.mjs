@@ -350,12 +350,8 @@ async function twoPeople(browser) {
     await connected(ann.page);
   });
   await check('an offline page counts down to its next try, which a button brings forward', () => offline(ann.page));
-  await check('the page says why the server has refused it, and does not try again by itself', async () => {
-    const eve = await person(browser, 'Eve');
-    await eve.page.clock.install();
-    await staysClosed(eve.page);
-    await eve.context.close();
-  }, 40);
+  await check('the page says why the server has refused it, and does not try again by itself', async () =>
+    staysClosed(await person(browser, 'Eve')), 40);
   await check('the page tries again after a failure that may pass, and waits longer each time', () => triesAgain(ann.page));
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 16 << 10));
   await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));

@@ -222,7 +222,7 @@ impl Cell {
             // It has larger buffers as well.
             "yawc-tuned" => self.kind != Kind::Handshakes,
             // The level does not matter.
-            "prism-l2" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
+            "prism-l1" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {
                 let is_deep = matches!(self.kind, Kind::DeepEcho | Kind::DeepDeflateEcho);
                 (is_deep || !name.ends_with("-tuned"))
@@ -303,7 +303,7 @@ mod tests {
         let suits = |cell: &Cell, name| cell.admits(server(name)) && cell.suits(server(name));
         for cell in CELLS {
             let has_levels = matches!(cell.kind, Kind::DeflateEcho | Kind::DeepDeflateEcho);
-            assert_eq!(suits(cell, "prism-l2"), has_levels, "{}", cell.name);
+            assert_eq!(suits(cell, "prism-l1"), has_levels, "{}", cell.name);
             assert_eq!(suits(cell, "prism-32K"), cell.mode == Mode::Takeover, "{}", cell.name);
         }
     }

@@ -67,7 +67,7 @@ const GROUPS: &[(&str, &str, Kind)] = &[
 const DEFLATE: &str = "\
 *Bytes sent* is the median length of the payloads that the server sends. Compare both: a lower level takes less time, and
 sends more. *Window* is what a message may refer back to, as far as the server and the client have agreed on it. Prism's
-default is level 1; *l2*, *l3* and *l6* are its levels 2, 3 and 6, and *32K* has windows of 32 KiB. Without context
+default is level 2; *l1*, *l3* and *l6* are its levels 1, 3 and 6, and *32K* has windows of 32 KiB. Without context
 takeover, no message refers to another one. sockudo-ws and yawc use level 6, and wtx level 5. *pool* is yawc with codecs
 that connections share. Other libraries do not compress: see [README.md](README.md).";
 

@@ -61,12 +61,12 @@ pub struct Server {
 pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio", prism::echo_on_tokio)
         .with(Mode::Broadcast, prism::broadcast_on_tokio)
-        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 1))
-        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 1))
-        .with(Mode::DeflateBroadcast, prism::deflate_broadcast_on_tokio),
-    Server::that("prism-l2")
         .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 2))
-        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 2)),
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 2))
+        .with(Mode::DeflateBroadcast, prism::deflate_broadcast_on_tokio),
+    Server::that("prism-l1")
+        .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 1))
+        .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 1)),
     Server::that("prism-l3")
         .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 3))
         .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 3)),

@@ -22,6 +22,8 @@ pub struct Codecs {
     deflaters: Vec<CachedDeflater>,
     /// Compressed messages. Initialized all through.
     output: Vec<u8>,
+    /// How many bytes have been compressed since this was last asked for.
+    compressed: usize,
 }
 
 struct CachedDeflater {
@@ -40,7 +42,7 @@ impl Codecs {
     /// Creates an empty set of codecs, without allocating.
     #[must_use]
     pub const fn new() -> Self {
-        Self { inflater: None, deflaters: Vec::new(), output: Vec::new() }
+        Self { inflater: None, deflaters: Vec::new(), output: Vec::new(), compressed: 0 }
     }
 
     /// Returns the decompressor.
@@ -71,11 +73,18 @@ impl Codecs {
         // little, because data that cannot be compressed is what it is fastest with.
         let room = plain.len().saturating_add(plain.len() / 8).saturating_add(64);
         self.make_room(room);
-        let Self { deflaters, output, .. } = self;
+        let Self { deflaters, output, compressed, .. } = self;
+        *compressed = compressed.saturating_add(plain.len());
         let deflater = cached(deflaters, deflate.engine, settings)?;
         let len = deflater.deflate(history, plain, &mut output[..room])?;
         let is_wanted = len < plain.len() || deflate.threshold == 0;
         is_wanted.then(|| &output[..len])
+    }
+
+    /// Returns how many bytes of messages have been compressed since the last call, whether they got
+    /// shorter or not. With this, a thread can limit its work for one connection before it turns to the next.
+    pub const fn take_compressed(&mut self) -> usize {
+        core::mem::replace(&mut self.compressed, 0)
     }
 
     /// Gives back the memory of a long message. To be called when the compressed message has been sent, by a thread that

@@ -109,8 +109,11 @@ impl Compressor {
         if plain.len() < self.deflate.threshold {
             return None;
         }
-        let history = self.window.as_ref().map_or(&[][..], Window::as_bytes);
-        let payload = codecs.compress(&self.deflate, self.bits, history, plain)?;
+        let (bits, history) = match &self.window {
+            Some(window) => (self.bits, window.as_bytes()),
+            None => (self.bits.of_form(), &[][..]),
+        };
+        let payload = codecs.compress(&self.deflate, bits, history, plain)?;
         Some(Compressed {
             opcode: OpCode::of(message),
             payload,
@@ -130,7 +133,7 @@ impl Compressor {
         if self.takes_over() || plain.len() < self.deflate.threshold {
             return None;
         }
-        let payload = codecs.compress(&self.deflate, self.bits, &[], plain)?;
+        let payload = codecs.compress(&self.deflate, self.bits.of_form(), &[], plain)?;
         Some(Compressed { opcode: OpCode::of(message), payload, prepared: None, commit: None })
     }
 

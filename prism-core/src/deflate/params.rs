@@ -59,6 +59,18 @@ impl WindowBits {
         self.0 as u8
     }
 
+    /// Returns the window for which a message is compressed that refers to no other: the largest of
+    /// four that fits into this one. So peers that demand odd windows share their compressors, and the
+    /// forms of a message that is sent to all of them.
+    pub(crate) const fn of_form(self) -> Self {
+        Self(match self.0 {
+            Bits::Eight => Bits::Eight,
+            Bits::Nine | Bits::Ten | Bits::Eleven => Bits::Nine,
+            Bits::Twelve | Bits::Thirteen | Bits::Fourteen => Bits::Twelve,
+            Bits::Fifteen => Bits::Fifteen,
+        })
+    }
+
     /// Returns the size of the window in bytes.
     #[must_use]
     pub const fn size(self) -> usize {

@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use prism_core::deflate::{Codecs, SharedCodecs};
 
+use crate::outbox::batch_number;
+
 thread_local! {
     static CODECS: Cell<Codecs> = const { Cell::new(Codecs::new()) };
 }
@@ -11,7 +13,7 @@ thread_local! {
 /// Access to the codecs of this thread.
 pub(crate) const OF_THREAD: SharedCodecs = |use_codecs| with(|codecs| use_codecs(codecs));
 
-/// Calls `work` with the codecs of this thread, and returns its result.
+/// Calls `work` with the codecs of this thread, and returns its result. What is compressed counts as work of the turn.
 ///
 /// Meanwhile, the thread has none: `work` may run application code that sends a message, which then creates codecs of
 /// its own. So does a thread that is ending.
@@ -19,6 +21,7 @@ pub(crate) fn with<T>(work: impl FnOnce(&mut Codecs) -> T) -> T {
     let mut codecs = CODECS.try_with(Cell::take).unwrap_or_default();
     let result = work(&mut codecs);
     codecs.shrink();
+    batch_number::count_compressed(codecs.take_compressed());
     let _ = CODECS.try_with(|kept| kept.set(codecs)); // fails only while the thread ends
     result
 }

@@ -22,7 +22,7 @@ use crate::{
     connection::codecs,
     error::TrySendError,
     outbox::{
-        Outbox, batch_number,
+        Outbox,
         queue::MIN_SHARED,
         repeats,
         send::{AfterSend, Room, WhenFull},
@@ -136,10 +136,7 @@ impl Compression {
                 Source::Prepared(prepared) | Source::PlainPrepared(prepared) => {
                     compressor.compress_prepared(prepared, codecs)
                 }
-                Source::Payload(payload) => {
-                    count_compressed(&compressor, payload.as_message());
-                    compressor.compress(payload.as_message(), codecs)
-                }
+                Source::Payload(payload) => compressor.compress(payload.as_message(), codecs),
             };
             match compressed {
                 Some(compressed) => outbox.send_compressed(compressed, when_full),
@@ -175,7 +172,6 @@ impl Sending<'_> {
         {
             return self.send_prepared(&prepared, codecs);
         }
-        count_compressed(self.compressor, payload.as_message());
         match self.compressor.compress_alone(payload.as_message(), codecs) {
             Some(compressed) => self.outbox.send_compressed(compressed, self.when_full),
             None => self.outbox.send_as_it_is(message, self.when_full),
@@ -204,13 +200,6 @@ impl Sending<'_> {
             Role::Server | Role::Client => None,
         };
         shared.or_else(|| self.room.is_droppable.then(|| PreparedMessage::new(message)))
-    }
-}
-
-/// Counts a message as work of the turn, if it is long enough to be compressed.
-fn count_compressed(compressor: &Compressor, message: Message<'_>) {
-    if is_long_enough(compressor, message) {
-        batch_number::count_compressed(message.as_bytes().len());
     }
 }
 

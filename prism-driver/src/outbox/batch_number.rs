@@ -50,7 +50,7 @@ pub(crate) fn count_delivery() {
 /// Counts a message that is compressed. Each byte costs about as much as a message to another connection. Code outside
 /// of sessions has no turns.
 pub(crate) fn count_compressed(bytes: usize) {
-    if !matches!(SESSION_POLL.try_with(Cell::get), Ok(SessionPoll::None) | Err(_)) {
+    if bytes > 0 && !matches!(SESSION_POLL.try_with(Cell::get), Ok(SessionPoll::None) | Err(_)) {
         DELIVERIES.set(DELIVERIES.get().saturating_add(bytes));
     }
 }

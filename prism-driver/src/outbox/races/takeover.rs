@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 use prism_core::{
     CloseCode, Config, Role, WebSocket,
     deflate::{Deflate, DeflateParams, Deflater, Engine, Inflater, Settings},
@@ -47,6 +47,15 @@ fn connection(sink: &Sink) -> Connection {
     Connection::new(None, Arc::new(info), outbox)
 }
 
+/// Runs a function with the connection in a thread of its own.
+fn sender<T: 'static>(
+    connection: &Connection,
+    run: impl FnOnce(&Connection) -> T + 'static,
+) -> JoinHandle<T> {
+    let connection = connection.clone();
+    thread::spawn(move || run(&connection))
+}
+
 /// Returns what the compressed messages, and only those, were compressed to.
 fn names(sink: &Sink) -> Vec<String> {
     let bytes = sink.bytes();
@@ -59,10 +68,7 @@ fn each_message_refers_to_those_before_it() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink);
-        let sender = thread::spawn({
-            let connection = connection.clone();
-            move || connection.try_send("aaa").unwrap()
-        });
+        let sender = sender(&connection, |connection| connection.try_send("aaa").unwrap());
         connection.try_send("bbb").unwrap();
         sender.join().unwrap();
         write_until(&connection, || sink.bytes().len() == 8);
@@ -76,9 +82,8 @@ fn no_message_refers_to_one_that_a_close_has_refused() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink);
-        let sender = thread::spawn({
-            let connection = connection.clone();
-            move || connection.try_send("aaa").is_ok() && connection.try_send("ccc").is_ok()
+        let sender = sender(&connection, |connection| {
+            connection.try_send("aaa").is_ok() && connection.try_send("ccc").is_ok()
         });
         connection.close(CloseCode::NORMAL, "");
         let both = sender.join().unwrap();
@@ -93,10 +98,7 @@ fn once_messages_may_be_dropped_none_refers_to_another() {
     loom::model(|| {
         let sink = Sink::with_room(usize::MAX);
         let connection = connection(&sink);
-        let sender = thread::spawn({
-            let connection = connection.clone();
-            move || connection.try_send("aaa").unwrap()
-        });
+        let sender = sender(&connection, |connection| connection.try_send("aaa").unwrap());
         connection.set_when_slow(WhenSlow::DropOldest);
         connection.try_send("bbb").unwrap();
         connection.set_when_slow(WhenSlow::Wait);
