@@ -190,9 +190,15 @@ pub const CELLS: &[Cell] = &[
         .in_mode(Mode::Tls),
     cell("tls-64K-x1", "Echo 64 KiB over TLS", Kind::TlsEcho, &["echo", "--payload", "65536"])
         .in_mode(Mode::Tls),
-    cell("tls-full", "Full handshakes over TLS", Kind::TlsHandshakes, &["handshakes"]).in_mode(Mode::Tls),
-    cell("tls-resumed", "Resumed handshakes over TLS", Kind::TlsHandshakes, &["handshakes", "--resume"])
+    cell("tls-full", "Full handshakes over TLS", Kind::TlsHandshakes, &["handshakes"])
         .in_mode(Mode::Tls),
+    cell(
+        "tls-resumed",
+        "Resumed handshakes over TLS",
+        Kind::TlsHandshakes,
+        &["handshakes", "--resume"],
+    )
+    .in_mode(Mode::Tls),
     cell(
         "tls-memory",
         "Memory per idle connection over TLS",

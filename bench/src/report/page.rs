@@ -61,11 +61,7 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         "deflate-memory.svg",
         Kind::DeflateMemory,
     ),
-    (
-        "Echo over TLS, 64 connections, one message in flight on each",
-        "tls-echo.svg",
-        Kind::TlsEcho,
-    ),
+    ("Echo over TLS, 64 connections, one message in flight on each", "tls-echo.svg", Kind::TlsEcho),
     ("Handshakes over TLS, 64 at once", "tls-handshakes.svg", Kind::TlsHandshakes),
     (
         "Memory of 2,000 idle connections over TLS, fresh and after one echo of 16 KiB",

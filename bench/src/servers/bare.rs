@@ -25,10 +25,7 @@ pub(super) fn tls_on_smol(address: &str, _: usize) -> io::Result<()> {
     serve_on_smol(address, move |stream| wait_over_tls(acceptor.clone(), stream))
 }
 
-fn serve_on_smol<F>(
-    address: &str,
-    connection: impl Fn(smol::net::TcpStream) -> F,
-) -> io::Result<()>
+fn serve_on_smol<F>(address: &str, connection: impl Fn(smol::net::TcpStream) -> F) -> io::Result<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {

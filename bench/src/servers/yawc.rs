@@ -70,12 +70,7 @@ fn pooling() -> Options {
         .with_deflate_pool(DeflatePool::new(POOL))
 }
 
-fn serve(
-    address: &str,
-    threads: usize,
-    transport: Transport,
-    options: Options,
-) -> io::Result<()> {
+fn serve(address: &str, threads: usize, transport: Transport, options: Options) -> io::Result<()> {
     hyper_upgrade::serve(address, threads, transport, move |request| {
         let (response, upgrade) = WebSocket::upgrade_with_options(request, options.clone())?;
         Ok::<_, WebSocketError>((response, async { drop(session(upgrade).await) }))
