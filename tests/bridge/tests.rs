@@ -1,6 +1,11 @@
 //! What goes through the bridge without TLS, and through two with TLS in between.
 
+use tokio::time::timeout;
+
 use super::*;
+
+/// How long something may take to go through.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Returns two sockets with the bridge between them, or two that have TLS between themselves.
 async fn ends(tls: bool) -> (TcpStream, TcpStream) {
@@ -49,11 +54,11 @@ async fn an_end_is_passed_on_and_the_other_direction_stays_open() {
         let (mut received, mut answered) = (Vec::new(), Vec::new());
         from.write_all(&[1; 60_000]).await.unwrap();
         from.shutdown().await.unwrap();
-        to.read_to_end(&mut received).await.unwrap();
+        timeout(PATIENCE, to.read_to_end(&mut received)).await.expect("an end").unwrap();
         assert_eq!(received, [1; 60_000]);
         to.write_all(&[2; 60_000]).await.unwrap();
         to.shutdown().await.unwrap();
-        from.read_to_end(&mut answered).await.unwrap();
+        timeout(PATIENCE, from.read_to_end(&mut answered)).await.expect("an end").unwrap();
         assert_eq!(answered, [2; 60_000]);
     }
 }
@@ -63,7 +68,7 @@ async fn a_reset_is_passed_on() {
     for (from, mut to) in ways().await {
         SockRef::from(&from).set_linger(Some(Duration::ZERO)).unwrap();
         drop(from);
-        let error = to.read_u8().await.unwrap_err();
+        let error = timeout(PATIENCE, to.read_u8()).await.expect("a reset").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }
