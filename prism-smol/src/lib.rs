@@ -124,7 +124,7 @@ pub type Client = prism_driver::Client<Smol>;
 ///
 /// # Errors
 /// [`ConnectError`] if the URL is invalid, or if the server cannot be reached, refuses, or is not a WebSocket server. A
-/// `wss://` URL is an error as well: open a TLS stream yourself, and pass it to [`Client::connect_stream`].
+/// `wss://` URL needs the feature `tls`, or a TLS stream of your own, which you pass to [`Client::connect_stream`].
 pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
     Client::new(url)?.connect().await
 }

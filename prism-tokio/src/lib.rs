@@ -125,7 +125,7 @@ pub type Client = prism_driver::Client<Tokio>;
 ///
 /// # Errors
 /// [`ConnectError`] if the URL is invalid, or if the server cannot be reached, refuses, or is not a WebSocket server. A
-/// `wss://` URL is an error as well: open a TLS stream yourself, and pass it to [`Client::connect_stream`].
+/// `wss://` URL needs the feature `tls`, or a TLS stream of your own, which you pass to [`Client::connect_stream`].
 pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
     Client::new(url)?.connect().await
 }
@@ -226,6 +226,6 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]
 #[doc = include_str!("../../prism-driver/docs/testing.md")]
-#[doc = include_str!("../../prism-driver/docs/tls.md")]
+#[cfg_attr(feature = "tls", doc = include_str!("../../prism-driver/docs/tls.md"))]
 #[doc = include_str!("../../prism-driver/docs/troubleshooting.md")]
 struct Guides;

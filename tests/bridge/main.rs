@@ -7,7 +7,7 @@
 //! bridge from-tls LISTEN TARGET CERT.pem KEY.pem     accepts TLS, connects over TCP
 //! ```
 
-use std::{error::Error, io, net, sync::Arc};
+use std::{error::Error, io, net, sync::Arc, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
@@ -17,10 +17,14 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor, TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
+        self, ClientConfig, RootCertStore, ServerConfig,
+        crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
+
+#[cfg(test)]
+mod tests;
 
 /// What the bridge does with the two sides.
 #[derive(Clone)]
@@ -36,37 +40,60 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let (mode, listen, target) = match words[..] {
         ["plain", listen, target] => (Mode::Plain, listen, target),
-        ["to-tls", listen, target, ca] => (Mode::ToTls(connector(ca)?), listen, target),
-        ["from-tls", listen, target, certificate, key] => {
-            (Mode::FromTls(acceptor(certificate, key)?), listen, target)
+        ["to-tls", listen, target, ca] => {
+            (Mode::to_tls(CertificateDer::from_pem_file(ca)?)?, listen, target)
+        }
+        ["from-tls", listen, target, certificates, key] => {
+            let chain = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
+            (Mode::from_tls(chain, PrivateKeyDer::from_pem_file(key)?)?, listen, target)
         }
         _ => return Err("bridge plain|to-tls|from-tls LISTEN TARGET FILES...".into()),
     };
     let listener = TcpListener::bind(listen).await?;
     println!("listening on {}", listener.local_addr()?);
+    Ok(serve(listener, mode, target.to_owned()).await?)
+}
+
+impl Mode {
+    /// Connects to servers on `localhost` that have a certificate of this authority.
+    fn to_tls(authority: CertificateDer<'static>) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority)?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::ToTls(Arc::new(config).into()))
+    }
+
+    /// Accepts clients with this certificate.
+    fn from_tls(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Ok(Self::FromTls(Arc::new(config).into()))
+    }
+}
+
+/// A build may have several providers, so one has to be named.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+async fn serve(listener: TcpListener, mode: Mode, target: String) -> io::Result<()> {
     loop {
         let (accepted, _) = listener.accept().await?;
-        let (mode, target) = (mode.clone(), target.to_owned());
+        let (mode, target) = (mode.clone(), target.clone());
         tokio::spawn(async move {
             if let Err(error) = bridge(mode, accepted, &target).await {
                 eprintln!("{error}");
             }
         });
     }
-}
-
-fn connector(ca: &str) -> Result<TlsConnector, Box<dyn Error>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca)?)?;
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    Ok(Arc::new(config).into())
-}
-
-fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor, Box<dyn Error>> {
-    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    Ok(Arc::new(config).into())
 }
 
 async fn bridge(mode: Mode, accepted: TcpStream, target: &str) -> io::Result<()> {
@@ -110,7 +137,7 @@ where
     if both.await.is_err() {
         for handle in [&left.1, &right.1] {
             // Closing then resets. If the socket is gone already, so is its peer.
-            let _ = SockRef::from(handle).set_linger(Some(std::time::Duration::ZERO));
+            let _ = SockRef::from(handle).set_linger(Some(Duration::ZERO));
         }
     }
 }

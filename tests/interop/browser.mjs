@@ -11,6 +11,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
+import { sendRecords, visit } from './visits.mjs';
 
 const [, , chat, echo, pinging, ...compressing] = process.argv;
 if (!compressing.length) {
@@ -243,45 +244,6 @@ async function twoPeople(browser) {
 }
 
 // ---- WebSockets opened by a page --------------------------------------------------------------------------------------
-
-/** Runs in the page: sends a payload, and returns whether it was echoed and how the connection closed. */
-async function visit({ url, kind, stay }) {
-  const socket = new WebSocket(url);
-  socket.binaryType = 'arraybuffer';
-  const event = name => new Promise((resolve, reject) => {
-    socket.addEventListener(name, resolve, { once: true });
-    socket.addEventListener('close', e => reject(new Error(`closed with ${e.code} while waiting for ${name}`)), { once: true });
-  });
-  await event('open');
-  await new Promise(resolve => setTimeout(resolve, stay));
-  const bytes = Uint8Array.from({ length: 1 << 20 }, (_, n) => n * 7 + (n >> 8));
-  const payload = { text: 'abcdéfgh世👋'.repeat(1 << 16), emoji: '👋🏽 👩‍👩‍👧 🏳️‍🌈', binary: bytes }[kind];
-  socket.send(payload);
-  const { data } = await event('message');
-  const same = kind === 'binary'
-    ? data instanceof ArrayBuffer && data.byteLength === bytes.length && new Uint8Array(data).every((byte, n) => byte === bytes[n])
-    : data === payload;
-  const closed = new Promise(resolve => socket.addEventListener('close', resolve, { once: true }));
-  socket.close(4001, 'bye');
-  const { code, reason, wasClean } = await closed;
-  return { same, code, reason, wasClean, extensions: socket.extensions };
-}
-
-/** Runs in the page: sends many similar messages, some of them long, and returns the numbers of those that were not echoed. */
-async function sendRecords(url) {
-  const socket = new WebSocket(url);
-  await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
-  const records = Array.from({ length: 500 }, (_, n) => JSON.stringify({ id: n, type: 'position', x: n * n % 997 }).repeat(n % 50 ? 1 : 1000));
-  const echoes = [];
-  const all = new Promise((resolve, reject) => {
-    socket.onmessage = ({ data }) => { if (echoes.push(data) === records.length) resolve(); };
-    socket.onclose = e => reject(new Error(`closed with ${e.code}`));
-  });
-  for (const record of records) socket.send(record);
-  await all;
-  socket.close();
-  return records.flatMap((record, n) => (record === echoes[n] ? [] : [n]));
-}
 
 async function fromAPage(browser) {
   const page = await (await browser.newContext()).newPage();

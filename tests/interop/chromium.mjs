@@ -2,8 +2,8 @@
 
 import { chromium } from 'playwright-core';
 
-export const launch = () => chromium.launch({
+export const launch = (...more) => chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update',
-    '--disable-sync', '--no-first-run'],
+    '--disable-sync', '--no-first-run', ...more],
 });

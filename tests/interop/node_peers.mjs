@@ -3,15 +3,20 @@
 // node node_peers.mjs client ws://HOST:PORT   as a client of an echo server
 // node node_peers.mjs server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
 //                                             then `/runCase?case=N&agent=A` for each N, then `/updateReports`
+// node node_peers.mjs client wss://HOST:PORT VERSION CA.pem         the same two over TLS, in the version 1.2 or 1.3
+// node node_peers.mjs server PORT VERSION CERTIFICATES.pem KEY.pem
 //
 // Prism echoes in both directions, so both use the same conversations.
 
 import { on, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import WebSocket, { WebSocketServer } from 'ws';
 import { assert, check, fail, finish, within } from './checks.mjs';
 
 const MIB = 1 << 20;
-const [, , role, where] = process.argv;
+const [, , role, where, version, ...files] = process.argv;
 
 // ---- conversations: each ends with a close, [code, reason] ----------------------------------------------------------
 
@@ -107,10 +112,16 @@ async function converse(ws, name) {
 
 // ---- roles ----------------------------------------------------------------------------------------------------------
 
+/** The options of TLS, in one version. */
+function tls() {
+  const [first, key] = files.map(file => readFileSync(file));
+  return { minVersion: `TLSv${version}`, maxVersion: `TLSv${version}`, ...(role === 'client' ? { ca: first } : { cert: first, key }) };
+}
+
 async function asClient(url) {
   for (const name of Object.keys(conversations)) {
     await check(name, async () => {
-      const ws = new WebSocket(url, { handshakeTimeout: 10_000 });
+      const ws = new WebSocket(url, { handshakeTimeout: 10_000, ...(version && tls()) });
       try {
         await once(ws, 'open');
         await converse(ws, name);
@@ -123,11 +134,11 @@ async function asClient(url) {
 
 function asServer(port) {
   const names = Object.keys(conversations);
-  const server = new WebSocketServer({ host: '127.0.0.1', port });
-  server.once('listening', () => console.log(`listening on ws://127.0.0.1:${port}`));
+  const listener = version ? https.createServer(tls()) : http.createServer();
+  listener.listen(port, '127.0.0.1', () => console.log(`listening on port ${port}`));
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.on('connection', async (ws, request) => {
+    listener.once('error', reject);
+    new WebSocketServer({ server: listener }).on('connection', async (ws, request) => {
       ws.on('error', () => {}); // reported by the pending wait for a message or the close
       const { pathname, searchParams } = new URL(request.url, 'ws://prism');
       if (pathname === '/getCaseCount') {
@@ -148,7 +159,7 @@ function asServer(port) {
 }
 
 if (!where || !['client', 'server'].includes(role)) {
-  console.error('usage: node node_peers.mjs client URL | server PORT');
+  console.error('usage: node node_peers.mjs client URL [VERSION CA.pem] | server PORT [VERSION CERTIFICATES.pem KEY.pem]');
   process.exit(2);
 }
 try {

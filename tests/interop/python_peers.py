@@ -4,11 +4,14 @@
 python_peers.py client ws://HOST:PORT   as a client of an echo server
 python_peers.py server PORT             as a server for a client that speaks Autobahn's protocol: `/getCaseCount`,
                                         then `/runCase?case=N&agent=A` for each N, then `/updateReports`
+python_peers.py client wss://HOST:PORT VERSION CA.pem         the same two over TLS, in the version 1.2 or 1.3
+python_peers.py server PORT VERSION CERTIFICATES.pem KEY.pem
 
 Prism echoes in both directions, so both use the same conversations. Exits with 1 if one failed or did not run.
 """
 
 import asyncio
+import ssl
 import sys
 from urllib.parse import parse_qs, urlsplit
 
@@ -125,16 +128,16 @@ async def converse(ws, name):
 # ---- roles ------------------------------------------------------------------------------------------------------------
 
 
-async def as_client(url, checks):
+async def as_client(url, tls, checks):
     async def one(name):
-        async with connect(url, **SETTINGS) as ws:
+        async with connect(url, ssl=tls, **SETTINGS) as ws:
             await converse(ws, name)
 
     for name in CONVERSATIONS:
         await checks.wait(name, ONE_CONVERSATION, one(name))
 
 
-async def as_server(port, checks):
+async def as_server(port, tls, checks):
     cases = {str(number): name for number, name in enumerate(CONVERSATIONS, 1)}
     finished = asyncio.get_running_loop().create_future()
 
@@ -152,18 +155,30 @@ async def as_server(port, checks):
         else:
             finished.set_exception(AssertionError(f"unknown request {ws.request.path}"))
 
-    async with serve(handle, "127.0.0.1", port, **SETTINGS):
-        print(f"listening on ws://127.0.0.1:{port}", flush=True)
+    async with serve(handle, "127.0.0.1", port, ssl=tls, **SETTINGS):
+        print(f"listening on port {port}", flush=True)
         await finished
 
 
-async def main(role, where):
+def tls_in(version, role, files):
+    """Returns a context for one version of TLS."""
+    if role == "client":
+        context = ssl.create_default_context(cafile=files[0])
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*files)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[f"TLSv{version.replace('.', '_')}"]
+    return context
+
+
+async def main(role, where, version=None, *files):
     checks = Checks()
-    run = as_client(where, checks) if role == "client" else as_server(int(where), checks)
+    tls = tls_in(version, role, files) if version else None
+    run = as_client(where, tls, checks) if role == "client" else as_server(int(where), tls, checks)
     return await checks.wait_for_all(WHOLE_RUN, run, CONVERSATIONS)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("client", "server"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("client", "server"):
         sys.exit(__doc__)
     sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -3,7 +3,7 @@
 //! ```text
 //! load echo|handshakes|broadcast|slow|memory|idle|crowd ADDR --pid PID [--connections N] [--silent N]
 //!      [--payload BYTES] [--depth N] [--warm-up SECONDS] [--seconds SECONDS] [--fresh]
-//!      [--deflate] [--takeover]
+//!      [--deflate] [--takeover] [--tls] [--resume]
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
 //! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
@@ -34,13 +34,16 @@
 //! With `--deflate` or `--takeover`, the modes `echo`, `broadcast` and `memory` offer compression, without or with
 //! context takeover of the server's messages, and send JSON. `echo` and `broadcast` then add the median length of the
 //! payloads of replies, and the bits of their window.
+//!
+//! With `--tls`, the modes `echo`, `memory` and `handshakes` speak TLS 1.3; with `--resume`, a handshake resumes the session of
+//! an earlier connection.
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
 use prism_bench::load::{
     ATTACKS, Arrivals, Askers, Authorize, Authorized, Broadcast, Compressed, Content, Crowd,
     Deliveries, Echo, Flood, Handshakes, Idle, Latency, Memory, Payload, Process, Renewals,
-    Residents, Sample, Talk,
+    Residents, Sample, Talk, Tls,
 };
 
 /// How long to wait for the last handshakes.
@@ -55,6 +58,7 @@ struct Arguments {
     payload: Payload,
     /// Whether to compress, and whether replies may then refer to earlier ones.
     compression: Option<bool>,
+    tls: Option<Tls>,
     depth: usize,
     warm_up: Duration,
     duration: Duration,
@@ -68,16 +72,16 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse()?;
-    let &Arguments { address, server, connections, payload, depth, warm_up, duration, .. } =
+    let &Arguments { address, server, connections, payload, tls, depth, warm_up, duration, .. } =
         &arguments;
     match arguments.mode.as_str() {
         "echo" => {
             let content = arguments.content();
-            let echo = Echo { connections, content, depth, warm_up, duration };
+            let echo = Echo { connections, content, tls, depth, warm_up, duration };
             println!("{}", echo.run(address, server)?);
         }
         "handshakes" => {
-            println!("{}", Handshakes { warm_up, duration }.run(address, server)?);
+            println!("{}", Handshakes { warm_up, duration, tls }.run(address, server)?);
         }
         "broadcast" => {
             println!("{}", arguments.broadcast().run(address, server)?.measured);
@@ -92,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         "memory" => {
             let content = arguments.content();
-            let memory = Memory { connections, content, echo: !arguments.fresh };
+            let memory = Memory { connections, content, tls, echo: !arguments.fresh };
             match memory.run(address, server)? {
                 (fresh, Some(after)) => println!("{fresh} {after}"),
                 (fresh, None) => println!("{fresh}"),
@@ -180,6 +184,7 @@ impl Arguments {
             silent: 0,
             payload: Payload { size: 32, text: false },
             compression: None,
+            tls: None,
             depth: 1,
             warm_up: Duration::from_millis(200),
             duration: Duration::from_millis(500),
@@ -205,6 +210,8 @@ impl Arguments {
                 "--every" => arguments.every = Duration::from_secs_f64(value()?.parse()?),
                 "--deflate" => arguments.compression = Some(false),
                 "--takeover" => arguments.compression = Some(true),
+                "--tls" => arguments.tls = Some(Tls::Full),
+                "--resume" => arguments.tls = Some(Tls::Resumed),
                 "--fresh" => arguments.fresh = true,
                 "--together" => arguments.together = true,
                 "--some-leave" => arguments.some_leave = true,

@@ -4,12 +4,18 @@ use std::{
     io::{self, Read, Write},
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Interest, Poll, Registry, Token, event::Event, net::TcpStream};
+use rustls::ClientConfig;
 
-use super::reader::{Reader, Seen};
+use super::{
+    Tls,
+    reader::{Reader, Seen},
+    tls::Stream,
+};
 
 /// How many handshakes run at once.
 pub(super) const AT_ONCE: usize = 64;
@@ -25,6 +31,7 @@ pub(super) const READ_SIZE: usize = 256 << 10;
 pub(super) struct Site {
     address: SocketAddr,
     request: Rc<[u8]>,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
@@ -36,7 +43,7 @@ pub(super) const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
 const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 
 pub(super) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     reader: Reader,
     stage: Stage,
     /// How many bytes of the pattern are due, and the position in it.
@@ -68,7 +75,12 @@ impl Site {
              Upgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        Self { address, request: request.into_bytes().into() }
+        Self { address, request: request.into_bytes().into(), tls: None }
+    }
+
+    /// Speaks TLS, or does not.
+    pub(super) fn over(self, tls: Option<Tls>) -> Self {
+        Self { tls: tls.map(Tls::config), ..self }
     }
 
     /// Offers these extensions.
@@ -89,8 +101,9 @@ impl From<SocketAddr> for Site {
 impl Client {
     /// Starts to connect.
     pub(super) fn connect(site: &Site, poll: &Registry, token: usize) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(site.address)?;
-        poll.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        let mut socket = TcpStream::connect(site.address)?;
+        poll.register(&mut socket, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        let stream = Stream::new(socket, site.tls.as_ref())?;
         let stage = Stage::Connecting(site.request.clone());
         Ok(Self {
             stream,
@@ -109,10 +122,10 @@ impl Client {
     pub(super) fn advance(&mut self, event: &Event, buffer: &mut [u8]) -> io::Result<bool> {
         match &mut self.stage {
             Stage::Connecting(request) if event.is_writable() => {
-                if let Some(error) = self.stream.take_error()? {
+                if let Some(error) = self.stream.socket().take_error()? {
                     return Err(error);
                 }
-                self.stream.set_nodelay(true)?;
+                self.stream.socket().set_nodelay(true)?;
                 if self.stream.write(request)? < request.len() {
                     return Err(io::Error::other("a request did not fit a fresh socket"));
                 }
@@ -149,6 +162,11 @@ impl Client {
     /// Returns whether the handshake is done.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
+    }
+
+    /// Returns whether the handshake of TLS resumed the session of an earlier connection.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.stream.is_resumed()
     }
 
     /// Returns the extensions that the server has accepted.
@@ -189,8 +207,7 @@ impl Client {
                     all.messages += seen.messages;
                     all.pings += seen.pings;
                     all.pongs += seen.pongs;
-                    // A short read of a TCP socket means that it is empty: epoll(7).
-                    if len < buffer.len() {
+                    if self.stream.is_empty_after(len, buffer) {
                         return Ok(all);
                     }
                 }
@@ -213,7 +230,7 @@ impl Client {
         loop {
             match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(len) if len < buffer.len() => return Ok(all + len),
+                Ok(len) if self.stream.is_empty_after(len, buffer) => return Ok(all + len),
                 Ok(len) => all += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(all),
                 Err(error) => return Err(error),
@@ -225,6 +242,7 @@ impl Client {
     /// when this is called again.
     pub(super) fn send(&mut self, pattern: &[u8], more: usize) -> io::Result<()> {
         self.due += more;
+        self.stream.flush()?;
         while self.due > 0 && self.push(pattern, self.due)? > 0 {}
         Ok(())
     }

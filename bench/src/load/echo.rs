@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use mio::{Events, Poll};
 
 use super::{
-    Compressed, Content, Measured, Process,
+    Compressed, Content, Measured, Process, Tls,
     client::{self, READ_SIZE},
     span::Span,
 };
@@ -17,6 +17,8 @@ pub struct Echo {
     pub connections: usize,
     /// What is sent on each.
     pub content: Content,
+    /// Whether it is sent over TLS.
+    pub tls: Option<Tls>,
     /// How many messages are in flight on each.
     pub depth: usize,
     /// How long it runs before it counts.
@@ -33,7 +35,8 @@ impl Echo {
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Measured> {
         let Self { content, depth, .. } = *self;
         let mut poll = Poll::new()?;
-        let mut clients = client::open(&mut poll, content.site(address), self.connections)?;
+        let site = content.site(address).over(self.tls);
+        let mut clients = client::open(&mut poll, site, self.connections)?;
         // One write sends what is due at once.
         let frames = content.frames(depth);
         let window = content.check(&mut poll, &mut clients, self.connections, &frames)?;

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use mio::{Events, Poll};
 
 use super::{
-    Process, Sample,
+    Process, Sample, Tls,
     client::{self, AT_ONCE, Client, Site},
     span::Span,
 };
@@ -17,15 +17,17 @@ pub struct Handshakes {
     pub warm_up: Duration,
     /// How long it counts. Each connection occupies one of the machine's 28,000 ports for a while.
     pub duration: Duration,
+    /// Whether the handshakes include those of TLS.
+    pub tls: Option<Tls>,
 }
 
 impl Handshakes {
     /// Measures.
     ///
     /// # Errors
-    /// If the server refuses, or the ports run out.
+    /// If the server refuses or does not resume sessions as it should, or the ports run out.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<Sample> {
-        let (mut poll, site) = (Poll::new()?, Site::from(address));
+        let (mut poll, site) = (Poll::new()?, Site::from(address).over(self.tls));
         let mut events = Events::with_capacity(1024);
         let mut buffer = [0; 4096];
         let mut clients = (0..AT_ONCE)
@@ -38,6 +40,10 @@ impl Handshakes {
             for event in &events {
                 let token = event.token().0;
                 if clients[token].advance(event, &mut buffer)? {
+                    let resumes = self.tls == Some(Tls::Resumed);
+                    if span.counts() && clients[token].is_resumed() != resumes {
+                        return Err(io::Error::other("a session was not resumed, or one was"));
+                    }
                     clients[token] = Client::connect(&site, poll.registry(), token)?;
                     count += 1;
                 }

@@ -10,7 +10,7 @@ use std::{
 use mio::{Events, Poll};
 
 use super::{
-    Content, Process, Sample,
+    Content, Process, Sample, Tls,
     client::{self, AT_ONCE, Client, READ_SIZE},
     frames::Frames,
 };
@@ -25,6 +25,8 @@ pub struct Memory {
     pub connections: usize,
     /// What each may send, and how.
     pub content: Content,
+    /// Whether they speak TLS.
+    pub tls: Option<Tls>,
     /// Whether each echoes once, for the second figure.
     pub echo: bool,
 }
@@ -36,7 +38,7 @@ impl Memory {
     /// If the server fails a connection, or does not compress as it should.
     pub fn run(&self, address: SocketAddr, server: Process) -> io::Result<(f64, Option<f64>)> {
         let Self { content, .. } = *self;
-        let (site, frames) = (content.site(address), content.frames(1));
+        let (site, frames) = (content.site(address).over(self.tls), content.frames(1));
         let mut poll = Poll::new()?;
         // What a server sets up once, or for many connections at once, does not count.
         let mut first = client::open(&mut poll, site.clone(), AT_ONCE)?;

@@ -24,6 +24,7 @@ mod sample;
 mod silent;
 mod span;
 mod talk;
+mod tls;
 
 pub use self::{
     amplify::{ATTACKS, Attack},
@@ -45,4 +46,5 @@ pub use self::{
     rooms::{Askers, Question, Residents},
     sample::Sample,
     talk::Talk,
+    tls::Tls,
 };

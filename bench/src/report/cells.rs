@@ -29,6 +29,10 @@ pub(super) enum Kind {
     DeepDeflateEcho,
     DeflateBroadcast,
     DeflateMemory,
+    /// The same over TLS.
+    TlsEcho,
+    TlsHandshakes,
+    TlsMemory,
     Handshakes,
     Memory,
     /// All connections send at the same moment.
@@ -180,6 +184,28 @@ pub const CELLS: &[Cell] = &[
         &["memory", "--connections", "2000", "--payload", "16384"],
     )
     .in_mode(Mode::Takeover),
+    cell("tls-32-x1", "Echo 32 B over TLS", Kind::TlsEcho, &["echo", "--payload", "32"])
+        .in_mode(Mode::Tls),
+    cell("tls-4K-x1", "Echo 4 KiB over TLS", Kind::TlsEcho, &["echo", "--payload", "4096"])
+        .in_mode(Mode::Tls),
+    cell("tls-64K-x1", "Echo 64 KiB over TLS", Kind::TlsEcho, &["echo", "--payload", "65536"])
+        .in_mode(Mode::Tls),
+    cell("tls-full", "Full handshakes over TLS", Kind::TlsHandshakes, &["handshakes"])
+        .in_mode(Mode::Tls),
+    cell(
+        "tls-resumed",
+        "Resumed handshakes over TLS",
+        Kind::TlsHandshakes,
+        &["handshakes", "--resume"],
+    )
+    .in_mode(Mode::Tls),
+    cell(
+        "tls-memory",
+        "Memory per idle connection over TLS",
+        Kind::TlsMemory,
+        &["memory", "--connections", "2000", "--payload", "16384"],
+    )
+    .in_mode(Mode::Tls),
 ];
 
 impl Cell {
@@ -196,9 +222,10 @@ impl Cell {
             | Kind::DeepEcho
             | Kind::DeflateEcho
             | Kind::DeepDeflateEcho
+            | Kind::TlsEcho
             | Kind::Threads => "message",
-            Kind::Handshakes => "handshake",
-            Kind::Memory | Kind::DeflateMemory | Kind::Crowd => "connection",
+            Kind::Handshakes | Kind::TlsHandshakes => "handshake",
+            Kind::Memory | Kind::DeflateMemory | Kind::TlsMemory | Kind::Crowd => "connection",
             Kind::Broadcast | Kind::DeflateBroadcast => "delivery",
         }
     }
@@ -208,7 +235,12 @@ impl Cell {
     pub fn admits(&self, server: &Server) -> bool {
         let bare = server.name.starts_with("bare");
         let takes_part = match self.kind {
-            Kind::Echo | Kind::DeepEcho | Kind::Handshakes | Kind::Crowd => !bare,
+            Kind::Echo
+            | Kind::DeepEcho
+            | Kind::TlsEcho
+            | Kind::Handshakes
+            | Kind::TlsHandshakes
+            | Kind::Crowd => !bare,
             Kind::Threads => server.name == "prism-tokio" || server.has_two_threads(),
             _ => true,
         };
@@ -220,7 +252,7 @@ impl Cell {
     pub fn suits(&self, server: &Server) -> bool {
         match server.name {
             // It has larger buffers as well.
-            "yawc-tuned" => self.kind != Kind::Handshakes,
+            "yawc-tuned" => !matches!(self.kind, Kind::Handshakes | Kind::TlsHandshakes),
             // The level does not matter.
             "prism-l1" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {
@@ -235,7 +267,7 @@ impl Cell {
     #[must_use]
     pub fn memory(&self) -> Option<[&'static str; 2]> {
         match self.kind {
-            Kind::Memory | Kind::DeflateMemory => Some(["fresh", "after an echo"]),
+            _ if self.judges_both() => Some(["fresh", "after an echo"]),
             Kind::Crowd => Some(["at the peak", "beyond idle"]),
             _ => None,
         }
@@ -244,7 +276,7 @@ impl Cell {
     /// Returns whether both of those are compared. (A server that holds everything when it is idle needs
     /// nothing beyond that.)
     pub(super) fn judges_both(&self) -> bool {
-        matches!(self.kind, Kind::Memory | Kind::DeflateMemory)
+        matches!(self.kind, Kind::Memory | Kind::DeflateMemory | Kind::TlsMemory)
     }
 
     /// Returns whether the length of compressed messages is part of the result.
@@ -265,9 +297,10 @@ impl Cell {
         match self.mode {
             Mode::Deflate | Mode::DeflateBroadcast => rest.push("--deflate"),
             Mode::Takeover => rest.push("--takeover"),
-            Mode::Echo | Mode::Broadcast | Mode::Attacked => {}
+            Mode::Tls if !rest.contains(&"--resume") => rest.push("--tls"),
+            Mode::Tls | Mode::Echo | Mode::Broadcast | Mode::Attacked => {}
         }
-        if self.kind == Kind::Memory && server.name.starts_with("bare") {
+        if self.judges_both() && server.name.starts_with("bare") {
             rest.push("--fresh"); // the server echoes nothing
         }
         (mode, rest)

@@ -15,6 +15,8 @@ const NAMED: &[&str] = &[
     "tokio",
     "flate2",
     "zlib-rs",
+    "rustls",
+    "ring",
 ];
 
 /// Returns lines that describe the machine and its software.

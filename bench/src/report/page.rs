@@ -61,6 +61,13 @@ const GROUPS: &[(&str, &str, Kind)] = &[
         "deflate-memory.svg",
         Kind::DeflateMemory,
     ),
+    ("Echo over TLS, 64 connections, one message in flight on each", "tls-echo.svg", Kind::TlsEcho),
+    ("Handshakes over TLS, 64 at once", "tls-handshakes.svg", Kind::TlsHandshakes),
+    (
+        "Memory of 2,000 idle connections over TLS, fresh and after one echo of 16 KiB",
+        "tls-memory.svg",
+        Kind::TlsMemory,
+    ),
 ];
 
 /// The text before the first table of compressed messages.
@@ -70,6 +77,12 @@ sends more. *Window* is what a message may refer back to, as far as the server a
 default is level 2; *l1*, *l3* and *l6* are its levels 1, 3 and 6, and *32K* has windows of 32 KiB. Without context
 takeover, no message refers to another one. sockudo-ws and yawc use level 6, and wtx level 5. *pool* is yawc with codecs
 that connections share. Other libraries do not compress: see [README.md](README.md).";
+
+/// The text before the first table of TLS.
+const TLS: &str = "\
+TLS 1.3 with AES-128-GCM, X25519 and a certificate on the curve P-256, by rustls with `ring`, for all. Others use tokio-rustls,
+or futures-rustls. A handshake is that of TCP, TLS and WebSocket together; a resumed one uses the ticket of an earlier
+connection.";
 
 /// Writes the page and its plots into the directory.
 ///
@@ -95,6 +108,9 @@ pub fn write_page(
         writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
         if kind == Kind::DeflateEcho {
             writeln!(page, "\n{DEFLATE}")?;
+        }
+        if kind == Kind::TlsEcho {
+            writeln!(page, "\n{TLS}")?;
         }
         for table in tables {
             write!(page, "\n### {}\n\n{table}", table.cell.title)?;

@@ -7,10 +7,13 @@ use fastwebsockets::{
     upgrade::{UpgradeFut, upgrade},
 };
 
-use super::{MAX_MESSAGE, hyper_upgrade};
+use super::{
+    MAX_MESSAGE,
+    hyper_upgrade::{self, Transport},
+};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
-    hyper_upgrade::serve(address, threads, |request| {
+    hyper_upgrade::serve(address, threads, Transport::Tcp, |request| {
         let (response, upgrade) = upgrade(request)?;
         Ok::<_, WebSocketError>((response, async { drop(session(upgrade).await) }))
     })

@@ -18,6 +18,7 @@ mod on_tokio;
 mod prism;
 #[cfg(feature = "peers")]
 mod sockudo;
+mod tls;
 #[cfg(feature = "peers")]
 mod tokio_websockets;
 #[cfg(feature = "peers")]
@@ -46,6 +47,8 @@ pub enum Mode {
     Takeover,
     /// Sends each message to all connections, compressed, without context takeover if the client wants that.
     DeflateBroadcast,
+    /// Echoes each message, over TLS.
+    Tls,
     /// Does something else, as a target of attacks.
     Attacked,
 }
@@ -60,6 +63,7 @@ pub struct Server {
 /// All servers.
 pub const SERVERS: &[Server] = &[
     Server::new("prism-tokio", prism::echo_on_tokio)
+        .with(Mode::Tls, prism::tls_on_tokio)
         .with(Mode::Broadcast, prism::broadcast_on_tokio)
         .with(Mode::Deflate, |address, threads| prism::deflate_on_tokio(address, threads, 2))
         .with(Mode::Takeover, |address, threads| prism::takeover_on_tokio(address, threads, 2))
@@ -84,16 +88,18 @@ pub const SERVERS: &[Server] = &[
     Server::that("prism-presence").with(Mode::Attacked, attacked::presence),
     Server::that("prism-authorize-tokio").with(Mode::Attacked, authorizing::on_tokio),
     Server::that("prism-authorize-smol").with(Mode::Attacked, authorizing::on_smol),
-    Server::new("prism-smol", prism::echo_on_smol),
-    Server::new("prism-async-std", prism::echo_on_async_std),
+    Server::new("prism-smol", prism::echo_on_smol).with(Mode::Tls, prism::tls_on_smol),
+    Server::new("prism-async-std", prism::echo_on_async_std)
+        .with(Mode::Tls, prism::tls_on_async_std),
     Server::new("floor-tokio", floor::echo).with(Mode::Broadcast, floor::broadcast),
-    Server::new("bare-tokio", bare::on_tokio),
-    Server::new("bare-smol", bare::on_smol),
-    Server::new("bare-async-std", bare::on_async_std),
+    Server::new("bare-tokio", bare::on_tokio).with(Mode::Tls, bare::tls_on_tokio),
+    Server::new("bare-smol", bare::on_smol).with(Mode::Tls, bare::tls_on_smol),
+    Server::new("bare-async-std", bare::on_async_std).with(Mode::Tls, bare::tls_on_async_std),
     #[cfg(feature = "peers")]
     Server::new("fastwebsockets", fastwebsockets::echo),
     #[cfg(feature = "peers")]
     Server::new("sockudo-ws", sockudo::echo)
+        .with(Mode::Tls, sockudo::tls)
         .with(Mode::Deflate, sockudo::deflate)
         .with(Mode::Takeover, sockudo::takeover)
         .with(Mode::DeflateBroadcast, sockudo::deflate_broadcast),
@@ -103,6 +109,7 @@ pub const SERVERS: &[Server] = &[
         .with(Mode::Takeover, sockudo::takeover_tuned),
     #[cfg(feature = "peers")]
     Server::new("tokio-tungstenite", tungstenite::echo)
+        .with(Mode::Tls, tungstenite::tls)
         .with(Mode::Broadcast, tungstenite::broadcast),
     #[cfg(feature = "peers")]
     Server::that("tokio-tungstenite-split").with(Mode::Broadcast, tungstenite::broadcast_split),
@@ -119,6 +126,7 @@ pub const SERVERS: &[Server] = &[
     Server::new("wtx", wtx::echo).with(Mode::Deflate, wtx::deflate),
     #[cfg(feature = "peers")]
     Server::new("yawc", yawc::echo)
+        .with(Mode::Tls, yawc::tls)
         .with(Mode::Deflate, yawc::compressed)
         .with(Mode::Takeover, yawc::compressed)
         .with(Mode::DeflateBroadcast, yawc::compressed_broadcast),
@@ -128,6 +136,7 @@ pub const SERVERS: &[Server] = &[
         .with(Mode::DeflateBroadcast, yawc::pooled_broadcast),
     #[cfg(feature = "peers")]
     Server::new("yawc-tuned", yawc::echo_tuned)
+        .with(Mode::Tls, yawc::tls_tuned)
         .with(Mode::Deflate, yawc::compressed_tuned)
         .with(Mode::Takeover, yawc::compressed_tuned),
 ];
@@ -145,14 +154,15 @@ pub fn run(name: &str, address: &str, threads: usize, mode: Mode) -> io::Result<
 }
 
 impl Mode {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
     /// The modes that have to be named on the command line.
-    const NAMED: [(&str, Self); 4] = [
+    const NAMED: [(&str, Self); 5] = [
         ("--broadcast", Self::Broadcast),
         ("--deflate", Self::Deflate),
         ("--takeover", Self::Takeover),
         ("--deflate-broadcast", Self::DeflateBroadcast),
+        ("--tls", Self::Tls),
     ];
 
     /// Returns the mode with this name on the command line.

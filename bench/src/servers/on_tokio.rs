@@ -6,6 +6,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Runs a future on a runtime with this many threads.
 pub(super) fn block_on<T>(threads: usize, future: impl Future<Output = T>) -> io::Result<T> {
@@ -36,4 +37,24 @@ where
             tokio::spawn(connection(stream));
         }
     })?
+}
+
+/// Runs a server that gives each connection a task, which begins with the handshake of TLS.
+pub(super) fn serve_tls<F>(
+    address: &str,
+    threads: usize,
+    connection: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+) -> io::Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(super::tls::of_peers()?);
+    serve(address, threads, move |stream| {
+        let (accepted, connection) = (acceptor.accept(stream), connection.clone());
+        async move {
+            if let Ok(stream) = accepted.await {
+                connection(stream).await;
+            }
+        }
+    })
 }

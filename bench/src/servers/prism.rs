@@ -11,11 +11,11 @@ use std::{
 use async_global_executor::GlobalExecutorConfig;
 use prism_driver::{
     Connection, Deflate, Disconnect, Handler, Message, Network, PreparedMessage, Server,
-    ServerOptions, WindowBits,
+    ServerOptions, WindowBits, tls::TlsServer,
 };
 use prism_rooms::Rooms;
 
-use super::{MAX_MESSAGE, announce, on_tokio};
+use super::{MAX_MESSAGE, announce, on_tokio, tls};
 
 pub(super) fn echo_on_tokio(address: &str, threads: usize) -> io::Result<()> {
     serve_on_tokio(address, threads, None, Echo)
@@ -64,7 +64,22 @@ pub(super) fn deflate_rooms_on_tokio(address: &str, threads: usize) -> io::Resul
     serve_on_tokio(address, threads, Some(Deflate::default()), Room(Rooms::new()))
 }
 
+pub(super) fn tls_on_tokio(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::block_on(threads, async {
+        let server = prism_tokio::Server::bind(address).await?.tls(tls::of_prism()?);
+        serve(server, None, Echo).await
+    })?
+}
+
 pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
+    on_smol(address, threads, None)
+}
+
+pub(super) fn tls_on_smol(address: &str, threads: usize) -> io::Result<()> {
+    on_smol(address, threads, Some(tls::of_prism()?))
+}
+
+fn on_smol(address: &str, threads: usize, tls: Option<TlsServer>) -> io::Result<()> {
     let executor = Arc::new(smol::Executor::new());
     for _ in 1..threads {
         let executor = executor.clone();
@@ -72,16 +87,33 @@ pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
     }
     smol::block_on(executor.run(async {
         let runtime = prism_smol::Smol::on(executor.clone());
-        serve(prism_smol::Server::bind_on(runtime, address).await?, None, Echo).await
+        let server = prism_smol::Server::bind_on(runtime, address).await?;
+        serve(over(server, tls), None, Echo).await
     }))
 }
 
 pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()> {
+    on_async_std(address, threads, None)
+}
+
+pub(super) fn tls_on_async_std(address: &str, threads: usize) -> io::Result<()> {
+    on_async_std(address, threads, Some(tls::of_prism()?))
+}
+
+fn on_async_std(address: &str, threads: usize, tls: Option<TlsServer>) -> io::Result<()> {
     let config = GlobalExecutorConfig::default().with_min_threads(threads);
     async_global_executor::init_with_config(config.with_max_threads(threads));
     async_std::task::block_on(async {
-        serve(prism_async_std::Server::bind(address).await?, None, Echo).await
+        let server = prism_async_std::Server::bind(address).await?;
+        serve(over(server, tls), None, Echo).await
     })
+}
+
+fn over<N: Network>(server: Server<N>, tls: Option<TlsServer>) -> Server<N> {
+    match tls {
+        Some(tls) => server.tls(tls),
+        None => server,
+    }
 }
 
 fn serve_on_tokio(

@@ -11,7 +11,7 @@ use sockudo_ws::{
     handshake::{build_response, generate_accept_key, parse_request, server_handshake},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -19,6 +19,10 @@ use super::{MAX_MESSAGE, echo, hub, on_tokio};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async { drop(session(stream).await) })
+}
+
+pub(super) fn tls(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve_tls(address, threads, |stream| async { drop(session(stream).await) })
 }
 
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
@@ -71,11 +75,13 @@ fn compressed_tuned(address: &str, threads: usize, mode: Compression) -> io::Res
     })
 }
 
-async fn session(stream: TcpStream) -> Result<(), Error> {
+async fn session(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Error> {
     echo::one_by_one(accept(stream).await?, is_data).await
 }
 
-async fn accept(mut stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
+async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+) -> Result<WebSocketStream<S>, Error> {
     let handshake = server_handshake(&mut stream).await?;
     let config = config().build();
     Ok(WebSocketStream::from_raw_with_leftover(stream, Role::Server, config, handshake.leftover))

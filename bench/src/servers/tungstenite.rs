@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
     tungstenite::{Error, Message, protocol::WebSocketConfig},
@@ -12,6 +12,10 @@ use super::{MAX_MESSAGE, echo, hub, on_tokio};
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
     on_tokio::serve(address, threads, |stream| async { drop(session(stream).await) })
+}
+
+pub(super) fn tls(address: &str, threads: usize) -> io::Result<()> {
+    on_tokio::serve_tls(address, threads, |stream| async { drop(session(stream).await) })
 }
 
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
@@ -41,7 +45,7 @@ pub(super) fn broadcast_split(address: &str, threads: usize) -> io::Result<()> {
     })
 }
 
-async fn session(stream: TcpStream) -> Result<(), Error> {
+async fn session(stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Error> {
     echo::one_by_one(accept(stream, config()).await?, is_data).await
 }
 
@@ -49,10 +53,10 @@ fn config() -> WebSocketConfig {
     WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE))
 }
 
-async fn accept(
-    stream: TcpStream,
+async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     config: WebSocketConfig,
-) -> Result<WebSocketStream<TcpStream>, Error> {
+) -> Result<WebSocketStream<S>, Error> {
     accept_async_with_config(stream, Some(config)).await
 }
 

@@ -6,7 +6,11 @@ use std::io;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use yawc::{DeflatePool, Frame, OpCode, Options, UpgradeFut, WebSocket, WebSocketError};
 
-use super::{MAX_MESSAGE, hub::Hub, hyper_upgrade};
+use super::{
+    MAX_MESSAGE,
+    hub::Hub,
+    hyper_upgrade::{self, Transport},
+};
 
 /// How many messages its authors' benchmark answers with one flush.
 const BATCH: usize = 32;
@@ -15,26 +19,34 @@ const BATCH: usize = 32;
 const POOL: usize = 4;
 
 pub(super) fn echo(address: &str, threads: usize) -> io::Result<()> {
-    serve(address, threads, options().without_compression())
+    serve(address, threads, Transport::Tcp, options().without_compression())
 }
 
 pub(super) fn echo_tuned(address: &str, threads: usize) -> io::Result<()> {
-    serve_tuned(address, threads, options().without_compression())
+    serve_tuned(address, threads, Transport::Tcp, options().without_compression())
+}
+
+pub(super) fn tls(address: &str, threads: usize) -> io::Result<()> {
+    serve(address, threads, Transport::Tls, options().without_compression())
+}
+
+pub(super) fn tls_tuned(address: &str, threads: usize) -> io::Result<()> {
+    serve_tuned(address, threads, Transport::Tls, options().without_compression())
 }
 
 /// Compresses with the profile that its documentation calls a good default. Whether there is context takeover is up to the
 /// client.
 pub(super) fn compressed(address: &str, threads: usize) -> io::Result<()> {
-    serve(address, threads, options().with_balanced_compression())
+    serve(address, threads, Transport::Tcp, options().with_balanced_compression())
 }
 
 pub(super) fn compressed_tuned(address: &str, threads: usize) -> io::Result<()> {
-    serve_tuned(address, threads, options().with_balanced_compression())
+    serve_tuned(address, threads, Transport::Tcp, options().with_balanced_compression())
 }
 
 /// Compresses with codecs that connections share, as its documentation advises for many idle connections.
 pub(super) fn pooled(address: &str, threads: usize) -> io::Result<()> {
-    serve(address, threads, pooling())
+    serve(address, threads, Transport::Tcp, pooling())
 }
 
 pub(super) fn compressed_broadcast(address: &str, threads: usize) -> io::Result<()> {
@@ -58,17 +70,22 @@ fn pooling() -> Options {
         .with_deflate_pool(DeflatePool::new(POOL))
 }
 
-fn serve(address: &str, threads: usize, options: Options) -> io::Result<()> {
-    hyper_upgrade::serve(address, threads, move |request| {
+fn serve(address: &str, threads: usize, transport: Transport, options: Options) -> io::Result<()> {
+    hyper_upgrade::serve(address, threads, transport, move |request| {
         let (response, upgrade) = WebSocket::upgrade_with_options(request, options.clone())?;
         Ok::<_, WebSocketError>((response, async { drop(session(upgrade).await) }))
     })
 }
 
-fn serve_tuned(address: &str, threads: usize, options: Options) -> io::Result<()> {
+fn serve_tuned(
+    address: &str,
+    threads: usize,
+    transport: Transport,
+    options: Options,
+) -> io::Result<()> {
     let options =
         options.with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024);
-    hyper_upgrade::serve(address, threads, move |request| {
+    hyper_upgrade::serve(address, threads, transport, move |request| {
         let (response, upgrade) = WebSocket::upgrade_with_options(request, options.clone())?;
         Ok::<_, WebSocketError>((response, async { drop(session_tuned(upgrade).await) }))
     })
@@ -76,7 +93,7 @@ fn serve_tuned(address: &str, threads: usize, options: Options) -> io::Result<()
 
 fn broadcast(address: &str, threads: usize, options: Options) -> io::Result<()> {
     let hub = Hub::new();
-    hyper_upgrade::serve(address, threads, move |request| {
+    hyper_upgrade::serve(address, threads, Transport::Tcp, move |request| {
         let (response, upgrade) = WebSocket::upgrade_with_options(request, options.clone())?;
         let member = hub.member();
         let session = async move {
