@@ -98,7 +98,9 @@ pub struct Reconnect<N> {
 
 enum Phase<N> {
     /// The next attempt is due at this time.
-    Waiting { until: Duration },
+    Waiting {
+        until: Duration,
+    },
     Connecting(Pin<Box<dyn Future<Output = Result<Opened<N>, Ended>> + Send>>),
     /// [`Reconnect::next`] has returned a socket, whose connection has not ended yet.
     Connected(Loan<Inbox>),
@@ -220,7 +222,8 @@ impl<N: Network> Reconnect<N> {
             (handler, life) = loan.end().await.expect("a session drops its handler at its end");
             self.connection_ended(life);
         }
-        let Phase::Over(ended) = mem::replace(&mut self.phase, Phase::Over(Ended::Closed(None))) else {
+        let Phase::Over(ended) = mem::replace(&mut self.phase, Phase::Over(Ended::Closed(None)))
+        else {
             unreachable!("`open` returns `None` only when it is over");
         };
         ended

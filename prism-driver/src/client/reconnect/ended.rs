@@ -205,7 +205,11 @@ mod tests {
             (Failure::Aborted, false),
         ] {
             let ended = Ended::Connection(Disconnect::Failed(failure));
-            assert_eq!((ended.is_transient(), ended.close_code()), (expected, Some(1006)), "{ended}");
+            assert_eq!(
+                (ended.is_transient(), ended.close_code()),
+                (expected, Some(1006)),
+                "{ended}"
+            );
         }
     }
 
