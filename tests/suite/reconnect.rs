@@ -181,7 +181,7 @@ fn a_message_waits_until_the_server_is_there() {
 
 /// Accepts the third token alone.
 async fn third_token(request: Request) -> Result<Authorized, Reply> {
-    match request.bearer_token() {
+    match request.bearer_token().as_deref() {
         Some("3") => Ok(Authorized::default()),
         _ => Err(Reply::text(401, "the token has expired")),
     }
