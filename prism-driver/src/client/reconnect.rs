@@ -319,7 +319,10 @@ impl<N: Network> Reconnect<N> {
 
     /// Goes on after an end, or gives up.
     fn end(&mut self, ended: Ended) {
-        if self.handle.is_over() || !(self.hooks.retry_if)(&ended) {
+        if self.handle.is_over() {
+            return self.give_up(ended.closed());
+        }
+        if !(self.hooks.retry_if)(&ended) {
             return self.give_up(ended);
         }
         let asked = match &ended {

@@ -290,6 +290,34 @@ fn a_close_closes_the_connection_whether_or_not_on_connect_has_returned() {
     }
 }
 
+/// Waits in `on_disconnect`.
+struct Lingers(Receiver<()>);
+
+impl ConnectionHandler for Lingers {
+    async fn on_message(&mut self, _: &Connection, _: Message<'_>) {}
+
+    async fn on_disconnect(&mut self, _: &Connection, _: Disconnect) {
+        self.0.recv().await.unwrap();
+    }
+}
+
+#[test]
+fn a_close_counts_as_a_close_although_the_connection_has_just_failed() {
+    let sim = Sim::default();
+    let (net, reconnect) = network(&sim);
+    let handle = reconnect.handle();
+    let (open, gate) = bounded(1);
+    let ended = run(&sim, reconnect, Lingers(gate));
+    sim.run(async {
+        accept_and_drop(&sim, &net).await;
+        sim.settle().await;
+        handle.close(CloseCode::NORMAL, "");
+        open.send(()).await.unwrap();
+        let ended = ended.recv().await.unwrap();
+        assert!(matches!(ended, Ended::Closed(Some(Disconnect::Failed(_)))), "{ended:?}");
+    });
+}
+
 #[test]
 fn when_it_gives_up_those_who_wait_learn_it() {
     let sim = Sim::default();

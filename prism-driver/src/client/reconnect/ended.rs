@@ -55,6 +55,15 @@ impl Ended {
         }
     }
 
+    /// Returns this as what ended when the application closed by the handle, even if something else was faster.
+    pub(super) fn closed(self) -> Self {
+        match self {
+            Self::Closed(reason) => Self::Closed(reason),
+            Self::Connection(reason) => Self::Closed(Some(reason)),
+            Self::Attempt(_) | Self::BeforeEach(_) => Self::Closed(None),
+        }
+    }
+
     /// Returns the status with which the server has refused, such as 401 or 503; `None` if it has not refused.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
