@@ -125,7 +125,7 @@ fn all_subscriptions_are_back_each_time_that_a_killed_server_restarts() {
         let server = start();
         server.wait_for_line("listening");
         // The subscriptions of each client on its present connection, of which there may be several.
-        let mut confirmed = vec![(0, 0); CLIENTS];
+        let mut confirmed = [(0, 0); CLIENTS];
         while confirmed.iter().any(|(_, count)| *count < SYMBOLS.len()) {
             let (client, connection, symbol) = told.recv_timeout(TIMEOUT).expect("a confirmation");
             let (current, count) = &mut confirmed[client];

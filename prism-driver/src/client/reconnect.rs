@@ -27,7 +27,7 @@ use crate::{
         },
     },
     connection::Connection,
-    error::{Disconnect, Failure, connect::ConnectError},
+    error::connect::ConnectError,
     handler::connection_handler::ConnectionHandler,
     runtime::{Network, random::random_bytes},
     session::{Session, rate_limit::Unlimited},
@@ -164,7 +164,7 @@ impl<N: Network> Reconnect<N> {
     }
 
     /// Decides whether to go on after an end. By default, [`Ended::is_transient`] decides. It is not asked about a close
-    /// by the [handle](ReconnectHandle::close), which is always final.
+    /// through the [handle](ReconnectHandle::close), which is always final.
     ///
     /// ```no_run
     /// # use prism_driver::{Client, Network, Reconnect};
@@ -219,7 +219,7 @@ impl<N: Network> Reconnect<N> {
             let (lent, loan) = self.lend(handler, &session.connection);
             session.run(client.timer(), Unlimited, lent, |_, _| ()).await;
             let life;
-            (handler, life) = loan.end().await.expect("a session drops its handler at its end");
+            (handler, life) = loan.end().await;
             self.connection_ended(life);
         }
         let Phase::Over(ended) = mem::replace(&mut self.phase, Phase::Over(Ended::Closed(None)))
@@ -284,10 +284,10 @@ impl<N: Network> Reconnect<N> {
                     Some(Err(ended)) => self.end(ended),
                     None => self.give_up(Ended::Closed(None)),
                 },
-                Phase::Connected(loan) => match loan.end().await {
-                    Some((_, life)) => self.connection_ended(life),
-                    None => self.end(Ended::Connection(Disconnect::Failed(Failure::TaskDropped))),
-                },
+                Phase::Connected(loan) => {
+                    let (_, life) = loan.end().await;
+                    self.connection_ended(life);
+                }
                 Phase::Over(_) => return None,
             }
         }

@@ -15,7 +15,7 @@ pub enum Ended {
     /// The function given to [`before_each`](crate::Reconnect::before_each) has failed with this error.
     BeforeEach(Box<dyn Error + Send + Sync>),
     /// This side has closed or aborted the connection, which then ended in this way; `None` if it was closed
-    /// [by the handle](crate::ReconnectHandle::close) while there was no connection.
+    /// [through the handle](crate::ReconnectHandle::close) while there was no connection.
     Closed(Option<Disconnect>),
     /// The connection has failed, or the server has closed it.
     Connection(Disconnect),
@@ -55,7 +55,7 @@ impl Ended {
         }
     }
 
-    /// Returns this as what ended when the application closed by the handle, even if something else was faster.
+    /// Returns this as what ended when the application closed through the handle, even if something else was faster.
     pub(super) fn closed(self) -> Self {
         match self {
             Self::Closed(reason) => Self::Closed(reason),

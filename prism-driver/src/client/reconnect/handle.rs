@@ -48,7 +48,7 @@ struct Shared {
 ///      ▲                    │             end                     │
 ///      └────────────────────┴─────────────────────────────────────┘
 ///
-///   any of these ── closed by the handle, or given up ──► Over
+///   any of these ── closed through the handle, or given up ──► Over
 /// ```
 #[derive(Debug)]
 enum Now {

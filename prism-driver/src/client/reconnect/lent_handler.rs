@@ -61,9 +61,10 @@ impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
 }
 
 impl<H> Loan<H> {
-    /// Waits until the connection has ended. Returns `None` if the handler was dropped. Cancel-safe.
-    pub(super) async fn end(&self) -> Option<(H, Life)> {
-        Deferring::new(self.0.recv()).await.ok()
+    /// Waits until the connection has dropped the handler. Cancel-safe.
+    pub(super) async fn end(&self) -> (H, Life) {
+        let returned = Deferring::new(self.0.recv()).await;
+        returned.expect("a lent handler is sent back before its channel is dropped")
     }
 }
 
