@@ -138,9 +138,12 @@ mod tests {
     use prism_core::{CloseCode, HandshakeError, ProtocolError};
 
     use super::Ended;
-    use crate::error::{
-        Disconnect, Failure,
-        connect::{ConnectError, Refusal},
+    use crate::{
+        client::url::Url,
+        error::{
+            Disconnect, Failure,
+            connect::{ConnectError, Refusal},
+        },
     };
 
     fn refused(status: u16) -> Ended {
@@ -169,7 +172,7 @@ mod tests {
             (HandshakeError::NotHttp.into(), false),
             (HandshakeError::InvalidAccept.into(), false),
             (prism_core::InvalidRequest::Host.into(), false),
-            (crate::client::url::InvalidUrl::new("no good").into(), false),
+            (Url::parse("http://example.org/").unwrap_err().into(), false),
         ] {
             let text = error.to_string();
             assert_eq!(Ended::Attempt(error).is_transient(), expected, "{text}");
