@@ -124,7 +124,8 @@ fn each_hook_is_called_once_for_what_it_is_about() {
             async { Ok::<_, String>(client) }
         })
         .retry_if(move |ended| {
-            judged.add(format!("judge {}", ended.status().or(ended.close_code()).unwrap()));
+            let number = ended.status().or_else(|| ended.close_code());
+            judged.add(format!("judge {}", number.unwrap()));
             ended.is_transient()
         })
         .on_retry(move |retry| retried.add(format!("retry {}", retry.attempt)))

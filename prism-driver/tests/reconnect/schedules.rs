@@ -1,6 +1,7 @@
 //! Thousands of random schedules: outages, refusals, short lives, long lives. A model says what may be seen.
 
 use std::{
+    collections::VecDeque,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
@@ -123,11 +124,11 @@ fn play(events: &[Event]) -> Vec<Seen> {
     let record = Record::default();
     let recorder = || Recorder(record.clone(), sim.clone());
     let (attempts, retries, over) = (recorder(), recorder(), recorder());
-    let (outside, mut plan) = (net.clone(), events.to_vec().into_iter());
+    let (outside, mut plan) = (net.clone(), VecDeque::from(events.to_vec()));
     let reconnect = reconnect
         .before_each(move |client| {
             attempts.add(Seen::Attempt(attempts.1.now()));
-            let reach = match plan.next().expect("no attempt after the last event") {
+            let reach = match plan.pop_front().expect("no attempt after the last event") {
                 Event::Unreachable(after) => RefusedAfter(after),
                 Event::Silent => Never,
                 _ => After(Duration::ZERO),
