@@ -87,7 +87,7 @@ fn run_server(address: &str) {
 struct Subscriber {
     client: usize,
     connections: usize,
-    tell: Sender<(usize, usize, String)>,
+    confirmed: Sender<(usize, usize, String)>,
 }
 
 impl ConnectionHandler for Subscriber {
@@ -100,7 +100,7 @@ impl ConnectionHandler for Subscriber {
 
     async fn on_message(&mut self, _: &Connection, message: Message<'_>) {
         let symbol = message.as_text().expect("text").to_owned();
-        let _ = self.tell.send((self.client, self.connections, symbol)); // fails if the scenario is over
+        let _ = self.confirmed.send((self.client, self.connections, symbol)); // fails if the scenario is over
     }
 }
 
@@ -112,12 +112,12 @@ fn all_subscriptions_are_back_each_time_that_a_killed_server_restarts() {
     let test = &all_subscriptions_are_back_each_time_that_a_killed_server_restarts;
     let (address, _reserved) = reserve_port();
     let start = || Subprocess::start(rerun(test).env(SERVER, address.to_string()));
-    let (tell, told) = channel();
+    let (confirmed, confirmations) = channel();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
             let reconnect = reconnect(address);
             let handle = reconnect.handle();
-            let subscriber = Subscriber { client, connections: 0, tell: tell.clone() };
+            let subscriber = Subscriber { client, connections: 0, confirmed: confirmed.clone() };
             (handle, run(reconnect, subscriber))
         })
         .collect();
@@ -127,7 +127,8 @@ fn all_subscriptions_are_back_each_time_that_a_killed_server_restarts() {
         // The subscriptions of each client on its present connection, of which there may be several.
         let mut confirmed = [(0, 0); CLIENTS];
         while confirmed.iter().any(|(_, count)| *count < SYMBOLS.len()) {
-            let (client, connection, symbol) = told.recv_timeout(TIMEOUT).expect("a confirmation");
+            let (client, connection, symbol) =
+                confirmations.recv_timeout(TIMEOUT).expect("a confirmation");
             let (current, count) = &mut confirmed[client];
             if connection > *current {
                 (*current, *count) = (connection, 0);

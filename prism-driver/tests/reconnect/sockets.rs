@@ -60,6 +60,7 @@ fn next_can_be_dropped_at_any_time() {
             let mut calls = 0;
             let socket = loop {
                 calls += 1;
+                assert!(calls < 100, "the attempt begins again with each call");
                 let pause = async {
                     sim.sleep(ms(100)).await;
                     None

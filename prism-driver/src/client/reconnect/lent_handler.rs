@@ -99,8 +99,7 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         connection: &Connection,
         reason: Disconnect,
     ) -> impl Future<Output = ()> + Send {
-        self.handle.ended();
-        // Not what follows: `on_disconnect` may take its time, and so may the end of the transport.
+        // Not later: `on_disconnect` may take its time, and so may the end of the transport.
         let span = self.runtime.now().saturating_sub(self.opened_at);
         let is_aborted = matches!(reason, Disconnect::Failed(Failure::Aborted));
         let ended = if is_aborted || connection.outbox().is_closed_by_us() {
