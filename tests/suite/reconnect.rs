@@ -21,12 +21,13 @@ use super::support::{
     handlers::{Echo, recorder},
     own_process::rerun,
     server::{serve, serve_at},
+    wait_until,
 };
 use crate::{
     prism::{
         Authorized, Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Ended,
         Handler, Message, OwnedMessage, Reconnect, Reply, Request, SendError, Server, Socket,
-        socket,
+        per_connection, socket,
     },
     runtime::{shutdown_signal, spawn},
 };
@@ -170,7 +171,7 @@ fn a_message_waits_until_the_server_is_there() {
     assert_eq!(events.ended().code(), 1001);
     assert_eq!(sent.recv_timeout(TIMEOUT).expect("an outcome"), Ok(()));
     handle.close(CloseCode::NORMAL, "");
-    assert!(matches!(ended(&told), Ended::Closed(None)));
+    assert!(matches!(ended(&told), Ended::Closed(_)));
     assert_eq!(block_on(handle.send("too late")), Err(SendError::Closed));
     events.nothing_more();
 }
@@ -251,6 +252,66 @@ fn next_returns_one_socket_after_the_other() {
     assert_eq!(echoes, vec![OwnedMessage::Text("hello".into()); 3]);
     assert_eq!(*count.lock().expect("no panic"), 3);
     server.stop();
+}
+
+/// Aborts its connection after some messages.
+struct Unreliable {
+    left: usize,
+    received: Arc<Mutex<Vec<String>>>,
+}
+
+impl ConnectionHandler for Unreliable {
+    async fn on_message(&mut self, connection: &Connection, message: Message<'_>) {
+        let text = message.as_text().expect("text").to_owned();
+        self.received.lock().expect("no panic").push(text);
+        self.left -= 1;
+        if self.left == 0 {
+            connection.abort();
+        }
+    }
+}
+
+#[test]
+fn messages_of_many_senders_arrive_in_order_and_at_most_once() {
+    const SENDERS: usize = 8;
+    /// Of some twenty connections.
+    const ENOUGH: usize = 1_000;
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let list = received.clone();
+    let unreliable = move |_: &Connection| Unreliable { left: 50, received: list.clone() };
+    let server = serve(|server| server.websocket("/", per_connection(unreliable)));
+    let backoff = Backoff::default().first(Duration::from_millis(1)).most(Duration::from_millis(4));
+    let client = Reconnect::new(server.client("/")).backoff(backoff);
+    let handle = client.handle();
+    let (recorder, _events) = recorder();
+    let end = run(client, recorder);
+    let (tell, told) = channel();
+    for sender in 0..SENDERS {
+        let (handle, tell) = (handle.clone(), tell.clone());
+        spawn(async move {
+            for n in 0.. {
+                if handle.send(format!("{sender} {n} {:1000}", "")).await.is_err() {
+                    break;
+                }
+            }
+            let _ = tell.send(()); // fails if the scenario is over
+        });
+    }
+    wait_until("enough has arrived", || received.lock().expect("no panic").len() >= ENOUGH);
+    handle.close(CloseCode::NORMAL, "");
+    for _ in 0..SENDERS {
+        told.recv_timeout(TIMEOUT).expect("no sender waits in vain");
+    }
+    assert!(matches!(ended(&end), Ended::Closed(_)));
+    server.stop();
+    let mut next = [0; SENDERS];
+    for text in &*received.lock().expect("no panic") {
+        let mut numbers = text.split(' ').map(str::parse::<usize>);
+        let mut number = || numbers.next().expect("a number").expect("a number");
+        let (sender, n) = (number(), number());
+        assert!(n >= next[sender], "{n} of {sender} came again, or too late: {}", next[sender]);
+        next[sender] = n + 1;
+    }
 }
 
 #[test]
