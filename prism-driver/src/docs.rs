@@ -25,6 +25,7 @@ guides! {
     graceful_shutdown: "../docs/graceful-shutdown.md",
     keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
     limits: "../docs/limits.md",
+    reconnecting: "../docs/reconnecting.md",
     request_and_answer: "../docs/request-and-answer.md",
     slow_consumers: "../docs/slow-consumers.md",
     state_and_identity: "../docs/state-and-identity.md",

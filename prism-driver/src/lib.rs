@@ -3,7 +3,7 @@
 //! Applications depend on the adapter for their runtime (`prism-tokio`, `prism-smol` or `prism-async-std`), which
 //! re-exports everything in this crate:
 //!
-//! - A [`Server`] accepts connections, and a [`Client`] opens one.
+//! - A [`Server`] accepts connections, a [`Client`] opens one, and a [`Reconnect`] opens another when one has ended.
 //! - A [`Handler`], or a [`ConnectionHandler`] for each connection, receives the events. Without a handler, send and
 //!   receive on a [`Socket`].
 //! - A [`Connection`] is the handle to send with, from any task or thread.
@@ -60,7 +60,9 @@ pub mod tls;
 mod tls;
 
 pub use client::Client;
-pub use client::reconnect::{Backoff, Ended, Link, Reconnect, Retry};
+pub use client::reconnect::{
+    Reconnect, backoff::Backoff, ended::Ended, handle::ReconnectHandle, hooks::Retry,
+};
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;

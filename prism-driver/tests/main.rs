@@ -48,6 +48,7 @@ mod pongs;
 mod prepared;
 mod proxies;
 mod proxy_protocol;
+mod reconnect;
 mod refusals;
 mod repeats;
 mod route_options;

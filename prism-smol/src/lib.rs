@@ -42,6 +42,7 @@
 //! - [The contract](#the-contract) states what a handler may rely on.
 //! - [`Server`] covers routes, plain HTTP responses ("pages"), authorization and shutdown. [`Options`] and
 //!   [`ServerOptions`] contain the limits.
+//! - [`Reconnect`] is a client that opens another connection when one has ended.
 //! - [`Connection`] is the handle to send with, from any task. With a [`ConnectionHandler`] or a [`socket`] route, each
 //!   connection has state of its own.
 //! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
@@ -103,6 +104,25 @@ pub type Server = prism_driver::Server<Smol>;
 /// # Ok(()) }
 /// ```
 pub type Client = prism_driver::Client<Smol>;
+
+/// A [`Client`] that opens another connection when one has ended, on smol.
+///
+/// Its methods are those of [`prism_driver::Reconnect`].
+///
+/// ```no_run
+/// use prism_smol::{Client, Reconnect};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut reconnect = Reconnect::new(Client::new("ws://127.0.0.1:8080/prices")?);
+/// while let Some(socket) = reconnect.next().await {
+///     socket.send("+ACME").await?;
+///     while let Ok(price) = socket.recv().await {
+///         println!("{price:?}");
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+pub type Reconnect = prism_driver::Reconnect<Smol>;
 
 /// Connects to a URL such as `ws://example.org/chat`.
 ///

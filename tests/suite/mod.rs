@@ -35,6 +35,7 @@ mod origins;
 mod pages;
 mod paths;
 mod proxied;
+mod reconnect;
 mod refusals;
 mod rooms;
 mod rooms_departures;

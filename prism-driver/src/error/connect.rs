@@ -12,7 +12,8 @@ use crate::tls::error::TlsError;
 ///
 /// It shows whether another attempt is worthwhile. Once a final status other than 101 has arrived, the error is
 /// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed.
-/// The other errors mean that no such status arrived.
+/// The other errors mean that no such status arrived. [`Reconnect`](crate::Reconnect) acts on them by itself. In a loop of
+/// your own:
 ///
 /// ```
 /// use std::time::Duration;

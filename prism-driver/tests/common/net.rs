@@ -97,6 +97,11 @@ impl Net {
         self.state().attempts.clone()
     }
 
+    /// Forgets the attempts so far, so that their list does not count as memory of a client.
+    pub fn forget_attempts(&self) {
+        self.state().attempts = Vec::new();
+    }
+
     /// Returns the attempts that were dropped before they had an outcome.
     pub fn abandoned(&self) -> Vec<String> {
         self.state().abandoned.iter().cloned().collect()

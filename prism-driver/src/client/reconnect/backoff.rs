@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-/// How long a [`Reconnect`](crate::Reconnect) waits between its attempts: at random between zero and a limit, which
+/// How long a [`Reconnect`](crate::Reconnect) waits between its attempts: a random time between zero and a limit, which
 /// doubles with each attempt in a row that fails.
 ///
-/// The delays are random over the whole range, so that the clients of a server that restarts do not all come back at the
-/// same moment. (This is "full jitter". RFC 6455 §7.2.3 asks for it.)
+/// The delays are random over the whole range ("full jitter"), so that the clients of a server that restarts do not all
+/// come back at the same moment. RFC 6455 §7.2.3 asks for both, the random delay and the doubling.
+///
+/// ```
+/// use std::time::Duration;
+/// # use prism_driver::Backoff;
+/// let backoff = Backoff::default().first(Duration::from_secs(1)).most(Duration::from_secs(30));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {
     /// The limit of the first delay. Default: 5 seconds, as RFC 6455 §7.2.3 suggests.
     pub first: Duration,
-    /// The limit of all delays, also of those that a server asks for (`Retry-After`). Default: one minute.
+    /// The limit of every delay, also of those that a server asks for (`Retry-After`). Default: one minute.
     pub most: Duration,
     /// How long a connection has to live to count as a success, after which the limit is [`first`](Self::first) again.
-    /// It also has to live for longer than the present limit. Default: 10 seconds.
+    /// It also has to live for at least as long as the last limit. Default: 10 seconds.
     ///
-    /// A server that accepts connections only to drop them would otherwise be asked as often as one that works.
+    /// So a server that accepts connections only to drop them is not asked more often than one that is down.
     pub stable_after: Duration,
 }
 
@@ -54,7 +60,7 @@ impl Backoff {
     }
 }
 
-/// The attempts since the last connection that lived.
+/// The attempts since the last connection that lived long enough.
 #[derive(Debug)]
 pub(super) struct Attempts {
     backoff: Backoff,
@@ -67,12 +73,12 @@ impl Attempts {
         Self { backoff, failed: 0 }
     }
 
-    /// Returns how many attempts in a row have failed, with those that led to a connection that did not live.
+    /// Returns how many attempts in a row have failed, including those that led to a connection that did not live.
     pub(super) const fn failed(&self) -> u32 {
         self.failed
     }
 
-    /// Notes that a connection has ended after this time.
+    /// Notes that a connection has ended which lived for this long.
     pub(super) fn ended_after(&mut self, span: Duration) {
         if span >= self.backoff.stable_after.max(self.limit(self.failed.saturating_sub(1))) {
             self.failed = 0;
@@ -84,10 +90,9 @@ impl Attempts {
     pub(super) fn next_delay(&mut self, random: u64, asked: Option<Duration>) -> Duration {
         let limit = self.limit(self.failed);
         self.failed = self.failed.saturating_add(1);
-        let delay = fraction(limit, random);
-        // Others were asked for the same, so it is only a lower limit.
-        let asked = asked.unwrap_or_default().min(self.backoff.most);
-        asked.saturating_add(delay).min(self.backoff.most.max(asked))
+        // Other clients were asked to wait for the same time: so it is the least, and the random part comes on top.
+        let asked = asked.unwrap_or_default();
+        asked.saturating_add(fraction(limit, random)).min(self.backoff.most)
     }
 
     /// Returns the limit of the delay after this many failures.
