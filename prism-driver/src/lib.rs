@@ -60,7 +60,13 @@ pub mod tls;
 mod tls;
 
 pub use client::Client;
+pub use client::proxy::{
+    Proxy,
+    error::{ProxyError, ProxyFailure},
+    server::InvalidProxy,
+};
 pub use client::reconnect::{Backoff, Ended, Link, Reconnect, Retry};
+pub use client::redirects::InvalidRedirect;
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;
