@@ -14,6 +14,9 @@ mod cancel_connect;
 mod cancel_servers;
 mod cancel_sessions;
 mod client;
+mod client_proxies;
+#[cfg(feature = "socks")]
+mod client_proxies_socks;
 mod client_tasks;
 mod closing_deadlines;
 mod closing_handlers;
@@ -48,6 +51,7 @@ mod pongs;
 mod prepared;
 mod proxies;
 mod proxy_protocol;
+mod redirects;
 mod refusals;
 mod repeats;
 mod route_options;

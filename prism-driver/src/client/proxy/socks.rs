@@ -75,6 +75,7 @@ fn failure(error: Error, had_credentials: bool) -> ProxyFailure {
         Error::TtlExpired => ProxyFailure::RefusedSocks(6),
         Error::CommandNotSupported => ProxyFailure::RefusedSocks(7),
         Error::AddressTypeNotSupported => ProxyFailure::RefusedSocks(8),
+        Error::UnknownAuthMethod => ProxyFailure::InvalidAnswer("unknown method or reply".into()),
         other => ProxyFailure::InvalidAnswer(other.to_string().into()),
     }
 }
