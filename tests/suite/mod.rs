@@ -35,6 +35,8 @@ mod origins;
 mod pages;
 mod paths;
 mod proxied;
+mod proxies;
+mod redirects;
 mod refusals;
 mod rooms;
 mod rooms_departures;
