@@ -49,9 +49,19 @@ fn the_request_names_the_server_twice() -> Result<(), InvalidRequest> {
 
 #[test]
 fn a_server_without_a_port_or_with_other_characters_is_refused() {
-    for authority in
-        ["", "h", "h:", ":", "h:a", "[::1]", "h:80 ", "h:80\r\nX: y", "u@h:80", "h/:80", "[fe80::1%1]:80"]
-    {
+    for authority in [
+        "",
+        "h",
+        "h:",
+        ":",
+        "h:a",
+        "[::1]",
+        "h:80 ",
+        "h:80\r\nX: y",
+        "u@h:80",
+        "h/:80",
+        "[fe80::1%1]:80",
+    ] {
         let mut out = BytesMut::new();
         let outcome = TunnelHandshake::start(&Config::default(), authority, None, &mut out);
         assert_eq!(outcome.map(drop), Err(InvalidRequest::Host), "{authority:?}");
@@ -72,7 +82,10 @@ fn responses() -> Vec<(&'static str, Outcome)> {
         ("HTTP/1.1 200\r\n\r\n", read(200, "")),
         ("HTTP/1.1 204 \r\nContent-Length: 4\r\n\r\nbody", read(204, "body")),
         ("HTTP/1.1 407 No\r\nContent-Length: 4\r\n\r\nbody", read(407, "body")),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", read(200, "")),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            read(200, ""),
+        ),
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n", read(101, "")),
         ("HTTP/1.1 200 OK\r\nA: b\r\n", Ok(None)),
         ("HTTP/1.1 100 Continue\r\n\r\n", Ok(None)),

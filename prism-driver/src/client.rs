@@ -7,9 +7,7 @@ use prism_core::{Accepted, ClientRequest, MaskKeys};
 #[cfg(feature = "tls")]
 use crate::tls::client::TlsClient;
 use crate::{
-    client::{
-        destination::Destination, handshake::Exchange, proxy::Proxy, task::ConnectionTask,
-    },
+    client::{destination::Destination, handshake::Exchange, proxy::Proxy, task::ConnectionTask},
     connection::{Connection, request_info::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
@@ -250,8 +248,7 @@ impl<R: Runtime> Client<R> {
         let mut read_buffer = ReadBuffer::new();
         let exchange = Exchange::new(&mut io, &mut read_buffer, request, &self.options.connection);
         let establish = |accepted: Accepted<'_>| self.establish(request, accepted);
-        let established =
-            exchange.run(&self.runtime, &self.options.connection, establish).await?;
+        let established = exchange.run(&self.runtime, &self.options.connection, establish).await?;
         Ok(Session::new(established, Box::new(io), None, read_buffer, &self.options.connection))
     }
 

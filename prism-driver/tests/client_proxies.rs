@@ -70,7 +70,10 @@ fn credentials_are_sent_to_the_proxy_only() {
     let connecting = connecting(URL, proxy_with_password());
     let (mut io, _) = connecting.arrival();
     let request = connecting.sim.run(read_head(&mut io));
-    assert!(request.ends_with("\r\nProxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n\r\n"), "{request}");
+    assert!(
+        request.ends_with("\r\nProxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n\r\n"),
+        "{request}"
+    );
     connecting.write(&mut io, ESTABLISHED);
     let request = connecting.sim.run(read_head(&mut io));
     assert!(request.starts_with("GET /chat?room=1 HTTP/1.1\r\n"), "{request}");
@@ -85,7 +88,9 @@ fn an_answer_in_pieces_and_after_interim_ones_opens_the_tunnel() {
     script.hold_until_flushed();
     connecting.sim.run(async {
         read_head(&mut io).await;
-        io.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n").await.unwrap();
+        io.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
+            .await
+            .unwrap();
         io.write_all(b"HTTP/1.0 200 OK\r\nVia: a\r\nContent-Length: 4\r\n\r\n").await.unwrap();
         io.flush().await.unwrap();
     });
@@ -144,7 +149,8 @@ fn a_407_says_what_is_wrong_with_the_credentials() {
         let failure = answered(proxy_with_password(), &answer).failure();
         assert!(matches!(failure, ProxyFailure::CredentialsRejected), "{failure:?}");
     }
-    let other = refused("Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: Digest realm=\"Basic\"\r\n");
+    let other =
+        refused("Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: Digest realm=\"Basic\"\r\n");
     for proxy in [proxy(), proxy_with_password()] {
         let failure = answered(proxy, &other).failure();
         assert!(matches!(failure, ProxyFailure::UnsupportedAuthentication), "{failure:?}");

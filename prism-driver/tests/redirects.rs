@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures_lite::AsyncWriteExt;
-use prism_driver::{
-    Client, ConnectError, InvalidRedirect, Options, Proxy, Refusal, Runtime,
-};
+use prism_driver::{Client, ConnectError, InvalidRedirect, Options, Proxy, Refusal, Runtime};
 
 use crate::common::{
     http::read_head,
@@ -26,6 +24,7 @@ fn connecting_with(settings: impl FnOnce(Client<Net>) -> Client<Net>) -> Connect
     let net = Net::new(&sim);
     for (name, address) in [
         ("a.example", "192.0.2.1:80"),
+        ("A.EXAMPLE", "192.0.2.1:80"),
         ("b.example", "192.0.2.2:80"),
         ("proxy.example", "192.0.2.3:80"),
     ] {
@@ -141,7 +140,10 @@ fn a_location_is_absolute_or_relative() {
         let connecting = connecting(1);
         connecting.redirect(302, location);
         let request = connecting.accept();
-        assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n")), "{request}");
+        assert!(
+            request.starts_with(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n")),
+            "{request}"
+        );
     }
 }
 
@@ -182,7 +184,10 @@ fn the_exceptions_of_a_proxy_apply_to_each_server() {
     let request = connecting.answer("HTTP/1.1 403 Forbidden\r\n\r\n");
     assert!(request.starts_with("CONNECT b.example:80 HTTP/1.1\r\n"), "{request}");
     let error = connecting.outcome().map(drop).unwrap_err();
-    assert_eq!(error.to_string(), "the proxy proxy.example:80 refused with status 403; expected 200");
+    assert_eq!(
+        error.to_string(),
+        "the proxy proxy.example:80 refused with status 403; expected 200"
+    );
 }
 
 // ---- what goes along
@@ -268,7 +273,8 @@ fn an_invalid_location_is_an_error() {
     connecting.answer("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(connecting.invalid(), InvalidRedirect::NoLocation);
     let connecting = self::connecting(1);
-    connecting.answer("HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n");
+    connecting
+        .answer("HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(connecting.invalid(), InvalidRedirect::NoLocation);
     let connecting = self::connecting(1);
     connecting.redirect(302, "ftp://b.example/");

@@ -13,8 +13,8 @@ use super::support::{
 };
 use crate::{
     prism::{
-        Client, CloseCode, ConnectError, Connection, Handler, Message, Options, OwnedMessage, Proxy,
-        ProxyFailure, Socket,
+        Client, CloseCode, ConnectError, Connection, Handler, Message, Options, OwnedMessage,
+        Proxy, ProxyFailure, Socket,
         tls::{TlsClient, TlsServer},
     },
     runtime,
@@ -41,11 +41,17 @@ fn with_password(protocol: Protocol, proxy: &ForwardProxy, password: &str) -> Pr
 
 /// Returns how a proxy refused, and what the error says.
 #[track_caller]
-fn failure(proxy: &ForwardProxy, outcome: Result<impl Sized, ConnectError>) -> (ProxyFailure, String) {
+fn failure(
+    proxy: &ForwardProxy,
+    outcome: Result<impl Sized, ConnectError>,
+) -> (ProxyFailure, String) {
     let error = outcome.map(drop).expect_err("the proxy refuses");
     let shown = format!("{error} {error:?}");
     assert!(shown.contains(&format!("the proxy {} ", proxy.address())), "{shown}");
-    assert!(!shown.contains(USER) && !shown.contains("wrong") && !shown.contains("horse"), "{shown}");
+    assert!(
+        !shown.contains(USER) && !shown.contains("wrong") && !shown.contains("horse"),
+        "{shown}"
+    );
     match error {
         ConnectError::Proxy(error) => (error.failure, shown),
         other => panic!("{other:?}"),

@@ -29,7 +29,11 @@ fn redirecting(server: Server, status: u16, location: String) -> Server {
             Err(Reply::new(status).header("Location", &location).expect("a good header"))
         }
     };
-    server.subprotocols(["chat"]).authorize(authorize).websocket("/old", Echo).websocket("/new", Echo)
+    server
+        .subprotocols(["chat"])
+        .authorize(authorize)
+        .websocket("/old", Echo)
+        .websocket("/new", Echo)
 }
 
 fn serve_redirect(status: u16, location: impl Into<String>) -> TestServer {

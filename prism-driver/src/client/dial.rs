@@ -1,10 +1,5 @@
 //! Opening a client's connection: to the server, through a proxy and TLS if need be, and to where the server redirects.
 
-#[cfg(feature = "tls")]
-use crate::{
-    runtime::timeout::within,
-    tls::{client::TlsClient, error::TlsError},
-};
 use crate::{
     client::{
         Client, connect::dial, destination::Destination, proxy::dial_through,
@@ -13,6 +8,11 @@ use crate::{
     error::connect::ConnectError,
     runtime::Network,
     session::Session,
+};
+#[cfg(feature = "tls")]
+use crate::{
+    runtime::timeout::within,
+    tls::{client::TlsClient, error::TlsError},
 };
 
 impl<N: Network> Client<N> {

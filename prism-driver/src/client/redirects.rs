@@ -128,9 +128,9 @@ impl fmt::Display for InvalidRedirect {
             Self::Insecure => f.write_str("it leads from \"wss://\" to \"ws://\""),
             Self::InvalidUrl(error) => write!(f, "it leads to an invalid URL: {error}"),
             Self::NoLocation => f.write_str("expected exactly one Location, in UTF-8"),
-            Self::UnsupportedScheme => {
-                f.write_str("it leads to a URL that is not \"ws:\", \"wss:\", \"http:\" or \"https:\"")
-            }
+            Self::UnsupportedScheme => f.write_str(
+                "it leads to a URL that is not \"ws:\", \"wss:\", \"http:\" or \"https:\"",
+            ),
         }
     }
 }
@@ -152,7 +152,7 @@ impl From<InvalidUrl> for InvalidRedirect {
 
 #[cfg(test)]
 mod tests {
-    use super::{InvalidRedirect, resolve};
+    use super::{InvalidRedirect, next_url, resolve};
     use crate::client::url::Url;
 
     /// Returns where a reference leads to.
@@ -233,16 +233,53 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_from_wss_stays_on_wss() {
+        let next = |base, location: &'static str| {
+            let base = Url::parse(base).unwrap();
+            next_url(&base, [location.as_bytes()].into_iter()).map(|url| url.secure)
+        };
+        for location in ["ws://a/", "http://a/", "http://b:443/"] {
+            assert_eq!(next("wss://a/", location), Err(InvalidRedirect::Insecure), "{location}");
+            assert_eq!(next("ws://a/", location), Ok(false), "{location}");
+        }
+        for location in ["wss://a/", "https://b/"] {
+            assert_eq!(next("wss://a/", location), Ok(true), "{location}");
+            assert_eq!(next("ws://a/", location), Ok(true), "{location}");
+        }
+        assert_eq!(next("wss://a/", "//b/"), Ok(true));
+        assert_eq!(next("wss://a/", "/b"), Ok(true));
+    }
+
+    #[test]
+    fn there_is_exactly_one_location() {
+        let base = Url::parse("ws://a/").unwrap();
+        for locations in [&[][..], &[&b"/a"[..], b"/a"], &[b"/\xff"]] {
+            let outcome = next_url(&base, locations.iter().copied());
+            assert_eq!(outcome, Err(InvalidRedirect::NoLocation), "{locations:?}");
+        }
+    }
+
+    #[test]
     fn other_schemes_and_invalid_urls_are_refused() {
         for reference in ["ftp://h/", "mailto:a@b", "javascript:alert(1)", "chat:1"] {
             let outcome = resolved("ws://a/", reference);
             assert_eq!(outcome, Err(InvalidRedirect::UnsupportedScheme), "{reference}");
         }
-        for reference in
-            ["http:h", "https:///x", "ws://u:p@h/", "//", "ws://h:99999/", "/a\tb", "ws://ü/", "ws:"]
-        {
+        for reference in [
+            "http:h",
+            "https:///x",
+            "ws://u:p@h/",
+            "//",
+            "ws://h:99999/",
+            "/a\tb",
+            "ws://ü/",
+            "ws:",
+        ] {
             let outcome = resolved("ws://a/", reference);
-            assert!(matches!(outcome, Err(InvalidRedirect::InvalidUrl(_))), "{reference} {outcome:?}");
+            assert!(
+                matches!(outcome, Err(InvalidRedirect::InvalidUrl(_))),
+                "{reference} {outcome:?}"
+            );
         }
     }
 }

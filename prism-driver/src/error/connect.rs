@@ -29,6 +29,8 @@ use crate::tls::error::TlsError;
 ///         ConnectError::Unreachable(_) | ConnectError::Io(_) | ConnectError::TimedOut => {
 ///             Some(Duration::from_secs(1))
 ///         }
+///         // The proxy, if there is one.
+///         ConnectError::Proxy(error) if error.is_transient() => Some(Duration::from_secs(1)),
 ///         // The server dropped the handshake without an answer, as a busy one does.
 ///         ConnectError::Handshake(HandshakeError::UnexpectedEof) => Some(Duration::from_secs(1)),
 ///         // The server is busy, and may say for how long.

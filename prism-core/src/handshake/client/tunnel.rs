@@ -6,9 +6,7 @@ use crate::{
     buffer::RecvBuffer,
     config::Config,
     handshake::{
-        client::{
-            credentials::BasicCredentials, request::InvalidRequest, response::Response,
-        },
+        client::{credentials::BasicCredentials, request::InvalidRequest, response::Response},
         error::HandshakeError,
         http::{head::HeadReader, status_line::parse_status, target::is_authority},
     },

@@ -48,24 +48,29 @@ pub enum ProxyFailure {
     UnsupportedAuthentication,
 }
 
+impl ProxyError {
+    /// Returns whether another attempt may succeed although nothing else has changed: if the proxy could not be reached
+    /// or did not answer, or if it could not reach the server (a status of 408, 425, 429, 500, 502, 503 or 504, or a reply
+    /// of 1, 3, 4, 5 or 6).
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        use ProxyFailure::*;
+        match &self.failure {
+            Closed | Io(_) | TimedOut | Unreachable(_) => true,
+            Refused(status) => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
+            RefusedSocks(reply) => matches!(reply, 1 | 3..=6),
+            CredentialsRejected
+            | CredentialsRequired
+            | InvalidAnswer(_)
+            | UnexpectedBytes
+            | UnsupportedAuthentication => false,
+        }
+    }
+}
+
 impl ProxyFailure {
     pub(crate) fn of(self, proxy: &ServerAddress) -> ProxyError {
         ProxyError { proxy: proxy.to_string(), failure: self }
-    }
-
-    /// Returns whether another attempt may succeed later.
-    pub(crate) const fn may_pass(&self) -> bool {
-        match self {
-            Self::Closed | Self::Io(_) | Self::TimedOut | Self::Unreachable(_) => true,
-            Self::Refused(status) => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
-            // A general failure, and a network, a host or a server that cannot be reached.
-            Self::RefusedSocks(reply) => matches!(reply, 1 | 3..=6),
-            Self::CredentialsRejected
-            | Self::CredentialsRequired
-            | Self::InvalidAnswer(_)
-            | Self::UnexpectedBytes
-            | Self::UnsupportedAuthentication => false,
-        }
     }
 }
 
@@ -133,5 +138,41 @@ impl From<io::Error> for ProxyFailure {
 impl From<HandshakeError> for ProxyFailure {
     fn from(error: HandshakeError) -> Self {
         Self::InvalidAnswer(error.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{
+        ProxyError,
+        ProxyFailure::{self, *},
+    };
+
+    fn is_transient(failure: ProxyFailure) -> bool {
+        ProxyError { proxy: "proxy:80".into(), failure }.is_transient()
+    }
+
+    #[test]
+    fn a_failure_is_transient_if_waiting_can_help() {
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        for failure in [Closed, Io(reset()), TimedOut, Unreachable(reset())] {
+            assert!(is_transient(failure));
+        }
+        for failure in [
+            CredentialsRejected,
+            CredentialsRequired,
+            InvalidAnswer("a".into()),
+            UnexpectedBytes,
+            UnsupportedAuthentication,
+        ] {
+            assert!(!is_transient(failure));
+        }
+        let statuses: Vec<_> = (100..600).filter(|status| is_transient(Refused(*status))).collect();
+        assert_eq!(statuses, [408, 425, 429, 500, 502, 503, 504]);
+        let replies: Vec<_> =
+            (0..=255).filter(|reply| is_transient(RefusedSocks(*reply))).collect();
+        assert_eq!(replies, [1, 3, 4, 5, 6]);
     }
 }

@@ -55,7 +55,10 @@ fn judge(response: &Response<'_>, had_credentials: bool) -> Result<(), ProxyFail
 fn accepts_basic(response: &Response<'_>) -> bool {
     let mut challenges = response.header_all("Proxy-Authenticate").peekable();
     let is_basic = |challenge: &str| {
-        challenge.split_whitespace().next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("Basic"))
+        challenge
+            .split_whitespace()
+            .next()
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("Basic"))
     };
     challenges.peek().is_none() || challenges.any(|line| line.split(',').any(is_basic))
 }

@@ -137,10 +137,17 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_itself_and_all_names_below_it() {
-        for list in ["example.org", ".example.org", "*.example.org", "Example.ORG.", "*example.org"] {
+        for list in ["example.org", ".example.org", "*.example.org", "Example.ORG.", "*example.org"]
+        {
             assert_covers(
                 list,
-                &["example.org", "EXAMPLE.org:8080", "a.example.org", "a.b.example.org", "example.org."],
+                &[
+                    "example.org",
+                    "EXAMPLE.org:8080",
+                    "a.example.org",
+                    "a.b.example.org",
+                    "example.org.",
+                ],
                 &["myexample.org", "example.org.evil", "org", "example.com", "127.0.0.1"],
             );
         }
@@ -148,7 +155,11 @@ mod tests {
 
     #[test]
     fn an_address_or_network_stands_for_addresses_in_urls() {
-        assert_covers("192.0.2.1", &["192.0.2.1", "192.0.2.1:1"], &["192.0.2.10", "192.0.2.1.evil"]);
+        assert_covers(
+            "192.0.2.1",
+            &["192.0.2.1", "192.0.2.1:1"],
+            &["192.0.2.10", "192.0.2.1.evil"],
+        );
         assert_covers("10.0.0.0/8", &["10.0.0.1", "10.255.0.1:80"], &["11.0.0.1", "10.0.0.1.evil"]);
         assert_covers("10.42.1.1/24", &["10.42.1.100"], &["10.42.2.1"]);
         assert_covers("::1", &["[::1]", "[0:0::1]:80"], &["[::2]", "0.0.0.1"]);
@@ -160,7 +171,11 @@ mod tests {
 
     #[test]
     fn a_port_restricts_an_entry() {
-        assert_covers("example.org:8080", &["a.example.org:8080"], &["example.org", "example.org:80"]);
+        assert_covers(
+            "example.org:8080",
+            &["a.example.org:8080"],
+            &["example.org", "example.org:80"],
+        );
         assert_covers("example.org:80", &["example.org"], &["example.org:8080"]);
         assert_covers("127.0.0.1:8080", &["127.0.0.1:8080"], &["127.0.0.1"]);
         assert_covers("[::1]:8080", &["[::1]:8080"], &["[::1]"]);
@@ -178,7 +193,18 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_covers_nothing() {
-        for list in ["", ",", ".", "*.", "10.0.0.0/33", "10/8", "[", ":80", "http://example.org", "ex*mple.org"] {
+        for list in [
+            "",
+            ",",
+            ".",
+            "*.",
+            "10.0.0.0/33",
+            "10/8",
+            "[",
+            ":80",
+            "http://example.org",
+            "ex*mple.org",
+        ] {
             assert_covers(list, &[], &["example.org", "10.0.0.1", "[::1]"]);
         }
     }

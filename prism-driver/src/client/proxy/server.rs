@@ -19,10 +19,7 @@ pub(crate) enum ProxyProtocol {
     Http(Option<BasicCredentials>),
     /// SOCKS5 (RFC 1928).
     #[cfg(feature = "socks")]
-    Socks {
-        resolves_names: bool,
-        credentials: Option<SocksCredentials>,
-    },
+    Socks { resolves_names: bool, credentials: Option<SocksCredentials> },
 }
 
 /// A user name and a password as in RFC 1929.

@@ -13,7 +13,6 @@ use crate::error::{
 pub(super) fn may_succeed_later(error: &ConnectError) -> bool {
     match error {
         ConnectError::Io(_) | ConnectError::TimedOut | ConnectError::Unreachable(_) => true,
-        ConnectError::Proxy(error) => error.failure.may_pass(),
         // The server has dropped the connection without an answer, as a busy one does.
         ConnectError::Handshake(error) => matches!(error, HandshakeError::UnexpectedEof),
         ConnectError::Refused(refusal) => {

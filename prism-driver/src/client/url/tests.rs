@@ -123,10 +123,7 @@ fn what_is_wrong_is_said_and_where() {
             "invalid port 99999999999999999999; expected at most 65535",
         ),
         ("ws://[::1/", "'[' (U+005B) at character 6 is not closed; expected \"]\""),
-        (
-            "ws://[::1]80",
-            "'8' (U+0038) at character 11 follows \"]\"; expected \":\" and a port",
-        ),
+        ("ws://[::1]80", "'8' (U+0038) at character 11 follows \"]\"; expected \":\" and a port"),
         ("ws://[::1]:x", "invalid port \"x\"; expected a number"),
         ("ws://[]/", "invalid IPv6 address \"\" in the brackets"),
         ("ws://[127.0.0.1]/", "invalid IPv6 address \"127.0.0.1\" in the brackets"),
