@@ -45,8 +45,9 @@ fn judge(response: &Response<'_>, had_credentials: bool) -> Result<(), ProxyFail
     match response.status() {
         200..300 => Ok(()),
         407 if !accepts_basic(response) => Err(ProxyFailure::UnsupportedAuthentication),
-        407 if had_credentials => Err(ProxyFailure::CredentialsRejected),
-        407 => Err(ProxyFailure::CredentialsRequired),
+        // tinyproxy answers with 401 if they are wrong.
+        401 | 407 if had_credentials => Err(ProxyFailure::CredentialsRejected),
+        401 | 407 => Err(ProxyFailure::CredentialsRequired),
         status => Err(ProxyFailure::Refused(status)),
     }
 }
