@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
+use futures_lite::AsyncReadExt;
 use prism_driver::{ConnectError, Proxy, ProxyFailure, Runtime};
 
 use crate::common::{
@@ -27,6 +28,15 @@ fn proxy_with_password() -> Proxy {
 
 fn with_password() -> Connecting {
     connecting(URL, proxy_with_password())
+}
+
+impl Connecting {
+    /// Reads this many bytes from a client.
+    fn read(&self, io: &mut End, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.sim.run(async { io.read_exact(&mut bytes).await.unwrap() });
+        bytes
+    }
 }
 
 /// Starts a client without credentials, and lets the proxy choose the method 0.

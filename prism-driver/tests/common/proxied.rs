@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use async_channel::{Receiver, bounded};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::AsyncWriteExt;
 use prism_driver::{
     Client, ConnectError, Options, Proxy, ProxyFailure, Runtime, Socket, serve_stream,
 };
@@ -100,13 +100,6 @@ impl Connecting {
             // The client may not stay.
             let _ = serve_stream(runtime, io, &Options::default(), Echo).await;
         });
-    }
-
-    /// Reads this many bytes from a client.
-    pub fn read(&self, io: &mut End, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.sim.run(async { io.read_exact(&mut bytes).await.unwrap() });
-        bytes
     }
 
     pub fn write(&self, io: &mut End, bytes: &[u8]) {
