@@ -49,7 +49,7 @@ pub struct Client<R> {
     runtime: R,
     destination: Destination,
     options: ClientOptions,
-    proxy: Option<Proxy>,
+    proxy: Option<Arc<Proxy>>,
     max_redirects: u32,
     #[cfg(feature = "tls")]
     tls: Option<TlsClient>,
@@ -139,7 +139,7 @@ impl<R: Runtime> Client<R> {
     /// [`connect_stream`](Self::connect_stream) and the like ignore it.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.proxy = Some(proxy);
+        self.proxy = Some(Arc::new(proxy));
         self
     }
 

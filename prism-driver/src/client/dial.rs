@@ -16,12 +16,13 @@ use crate::{
 };
 
 impl<N: Network> Client<N> {
-    /// Opens a connection, and follows as many redirects as are allowed.
+    /// Opens a connection, and follows as many redirects as are allowed. What not every client needs is boxed, so that the
+    /// others' futures stay small.
     pub(super) async fn dial(&self) -> Result<Session, ConnectError> {
-        let mut redirected = None;
+        let mut redirected: Option<Box<Destination>> = None;
         let mut followed = 0;
         loop {
-            let destination = redirected.as_ref().unwrap_or(&self.destination);
+            let destination = redirected.as_deref().unwrap_or(&self.destination);
             let mut refusal = match self.open_at(destination).await {
                 Err(ConnectError::Refused(refusal)) => refusal,
                 outcome => return outcome,
@@ -30,7 +31,7 @@ impl<N: Network> Client<N> {
             if followed == self.max_redirects || !is_redirect(refusal.status) {
                 return Err(refusal.into());
             }
-            redirected = Some(destination.redirected(&refusal)?);
+            redirected = Some(Box::new(destination.redirected(&refusal)?));
             followed += 1;
         }
     }
@@ -38,7 +39,7 @@ impl<N: Network> Client<N> {
     /// Opens a connection to one server.
     async fn open_at(&self, destination: &Destination) -> Result<Session, ConnectError> {
         if destination.url.secure {
-            return self.open_with_tls(destination).await;
+            return Box::pin(self.open_with_tls(destination)).await;
         }
         let stream = self.reach(&destination.url).await?;
         self.open(stream, &destination.request).await
@@ -50,7 +51,7 @@ impl<N: Network> Client<N> {
         let deadline = runtime.now().saturating_add(self.options.connect_timeout);
         match self.proxy.as_ref().and_then(|proxy| proxy.server_for(url)) {
             None => dial(runtime, server, deadline).await.map_err(ConnectError::Unreachable),
-            Some(proxy) => dial_through(runtime, proxy, server, deadline).await,
+            Some(proxy) => Box::pin(dial_through(runtime, proxy, server, deadline)).await,
         }
     }
 
