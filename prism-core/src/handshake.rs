@@ -40,8 +40,10 @@ pub use accept_key::{AcceptKey, accept_key};
 pub use client::{
     ClientHandshake,
     answer::{Accepted, Answer},
+    credentials::BasicCredentials,
     request::{ClientRequest, InvalidRequest},
     response::Response,
+    tunnel::TunnelHandshake,
 };
 pub use error::HandshakeError;
 pub use http::{

@@ -217,10 +217,10 @@ pub use frame::{
     mask::{MaskKeys, apply_mask},
 };
 pub use handshake::{
-    Accept, AcceptKey, Accepted, Answer, ClientHandshake, ClientRequest, DeflateAnswer,
-    HandshakeError, Headers, HeadersIter, IntoReply, InvalidHeader, InvalidPath, InvalidRequest,
-    Offer, OwnedHeaders, OwnedOffer, OwnedRequest, Reply, Request, Response, ServerHandshake,
-    accept_key, normalize_path, percent_decode,
+    Accept, AcceptKey, Accepted, Answer, BasicCredentials, ClientHandshake, ClientRequest,
+    DeflateAnswer, HandshakeError, Headers, HeadersIter, IntoReply, InvalidHeader, InvalidPath,
+    InvalidRequest, Offer, OwnedHeaders, OwnedOffer, OwnedRequest, Reply, Request, Response,
+    ServerHandshake, TunnelHandshake, accept_key, normalize_path, percent_decode,
 };
 pub use inbound::Inbound;
 pub use latency::Latency;

@@ -27,6 +27,7 @@ mod paths;
 mod prepared;
 mod properties;
 mod requests;
+mod tunnel;
 mod utf8;
 mod values;
 mod write_error;

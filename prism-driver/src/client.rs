@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use prism_core::{Accepted, ClientRequest, MaskKeys};
 
+#[cfg(feature = "tls")]
+use crate::tls::client::TlsClient;
 use crate::{
-    client::{
-        connect::dial,
-        handshake::Exchange,
-        task::ConnectionTask,
-        url::{ServerAddress, Url},
-    },
+    client::{destination::Destination, handshake::Exchange, proxy::Proxy, task::ConnectionTask},
     connection::{Connection, request_info::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
@@ -21,16 +18,15 @@ use crate::{
     },
     socket::Socket,
 };
-#[cfg(feature = "tls")]
-use crate::{
-    runtime::timeout::within,
-    tls::{client::TlsClient, error::TlsError},
-};
 
 pub(crate) mod connect;
+mod destination;
+mod dial;
 pub(crate) mod handshake;
 pub(crate) mod percent;
+pub(crate) mod proxy;
 pub(crate) mod reconnect;
+pub(crate) mod redirects;
 pub(crate) mod task;
 pub(crate) mod url;
 
@@ -51,10 +47,10 @@ pub(crate) mod url;
 #[derive(Clone)]
 pub struct Client<R> {
     runtime: R,
-    secure: bool,
-    address: ServerAddress,
-    request: ClientRequest,
+    destination: Destination,
     options: ClientOptions,
+    proxy: Option<Arc<Proxy>>,
+    max_redirects: u32,
     #[cfg(feature = "tls")]
     tls: Option<TlsClient>,
 }
@@ -84,14 +80,12 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn new_on(runtime: R, url: &str) -> Result<Self, ConnectError> {
-        let Url { secure, address, authority, target } = Url::parse(url)?;
-        let request = ClientRequest::new(&authority, &target)?;
         Ok(Self {
             runtime,
-            secure,
-            address,
-            request,
+            destination: Destination::parse(url)?,
             options: ClientOptions::default(),
+            proxy: None,
+            max_redirects: 0,
             #[cfg(feature = "tls")]
             tls: None,
         })
@@ -102,7 +96,7 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// [`ConnectError::InvalidRequest`] if the header is malformed, or is one that the handshake sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
-        self.request = self.request.header(name, value)?;
+        self.destination.request = self.destination.request.header(name, value)?;
         Ok(self)
     }
 
@@ -111,7 +105,7 @@ impl<R: Runtime> Client<R> {
     /// # Errors
     /// [`ConnectError::InvalidRequest`] if the name is not a token (RFC 9110 §5.6.2), or was offered before.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, ConnectError> {
-        self.request = self.request.subprotocol(name)?;
+        self.destination.request = self.destination.request.subprotocol(name)?;
         Ok(self)
     }
 
@@ -130,6 +124,42 @@ impl<R: Runtime> Client<R> {
         self
     }
 
+    /// Connects through a proxy. By default, a client connects directly.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Client, ConnectError, Network, Proxy, Socket};
+    /// # async fn example<N: Network + Default>() -> Result<Socket, ConnectError> {
+    /// let proxy = Proxy::new("http://alice:secret@proxy.example:3128")?; // or Proxy::from_env()?
+    /// Client::<N>::new("ws://feed.example/v1")?.proxy(proxy).connect().await
+    /// # }
+    /// ```
+    ///
+    /// The connect timeout covers the proxy's answer as well. What goes wrong with the proxy is a
+    /// [`ConnectError::Proxy`]. A stream that is already connected needs no proxy:
+    /// [`connect_stream`](Self::connect_stream) and the like ignore it.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(Arc::new(proxy));
+        self
+    }
+
+    /// Allows the client to follow up to `most` redirects, one after another: responses with the status 301, 302, 303, 307
+    /// or 308. By default, it follows none, and a redirect is a [`ConnectError::Refused`], as is one redirect too many.
+    ///
+    /// `Location` can be an absolute URL (`ws:`, `wss:`, `http:`, `https:`) or a relative one (RFC 3986 §4.2). A redirect
+    /// from `wss:` to `ws:` is a [`ConnectError::Redirect`]. The subprotocols go along. If the origin changes (scheme,
+    /// host or port), none of the headers that you have [added](Self::header) go along, except `Origin` and `User-Agent`.
+    ///
+    /// [`Connection::path`] is that of the last URL. Each of the attempts has timeouts of its own.
+    ///
+    /// A stream that is already connected leads to one server only: [`connect_stream`](Self::connect_stream) and the like
+    /// follow no redirects.
+    #[must_use]
+    pub fn redirects(mut self, most: u32) -> Self {
+        self.max_redirects = most;
+        self
+    }
+
     /// Opens a connection over a stream that is already connected, such as a TLS stream. The connection runs in a task
     /// of its own; see [`Socket`]. The stream must be one that the runtime can [use](AdaptStream): on tokio, one that
     /// implements tokio's `AsyncRead` and `AsyncWrite`.
@@ -144,7 +174,7 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream)).await?;
+        let session = self.open(R::adapt(stream), &self.destination.request).await?;
         Ok(self.socket(session))
     }
 
@@ -163,7 +193,7 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream)).await?;
+        let session = self.open(R::adapt(stream), &self.destination.request).await?;
         Ok(self.start(session, handler))
     }
 
@@ -188,7 +218,7 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream)).await?;
+        let session = self.open(R::adapt(stream), &self.destination.request).await?;
         Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
     }
 
@@ -209,18 +239,21 @@ impl<R: Runtime> Client<R> {
         OwnTimer::new(self.runtime.clone(), &self.options.connection)
     }
 
-    async fn open(&self, mut io: impl Transport) -> Result<Session, ConnectError> {
+    /// Does the handshake over a transport.
+    async fn open(
+        &self,
+        mut io: impl Transport,
+        request: &ClientRequest,
+    ) -> Result<Session, ConnectError> {
         let mut read_buffer = ReadBuffer::new();
-        let exchange =
-            Exchange::new(&mut io, &mut read_buffer, &self.request, &self.options.connection);
-        let established = exchange
-            .run(&self.runtime, &self.options.connection, |accepted| self.establish(accepted));
-        let established = established.await?;
+        let exchange = Exchange::new(&mut io, &mut read_buffer, request, &self.options.connection);
+        let establish = |accepted: Accepted<'_>| self.establish(request, accepted);
+        let established = exchange.run(&self.runtime, &self.options.connection, establish).await?;
         Ok(Session::new(established, Box::new(io), None, read_buffer, &self.options.connection))
     }
 
-    fn establish(&self, accepted: Accepted<'_>) -> Established {
-        let target = self.request.target();
+    fn establish(&self, request: &ClientRequest, accepted: Accepted<'_>) -> Established {
+        let target = request.target();
         let (path, query) = match target.split_once('?') {
             None => (target, None),
             Some((path, query)) => (path, Some(query)),
@@ -240,8 +273,9 @@ impl<N: Network> Client<N> {
     /// is canceled, and no connection stays open.
     ///
     /// # Errors
-    /// [`ConnectError`] if the server cannot be reached within the connect timeout, refuses, violates the protocol, or
-    /// takes longer than the handshake timeout; also if the URL begins with `wss://`, and the server is not trusted. As with
+    /// [`ConnectError`] if the server or the [proxy](Self::proxy) cannot be reached within the connect timeout, refuses,
+    /// violates the protocol, or takes longer than the handshake timeout; also if the URL begins with `wss://`, and the
+    /// server is not trusted, or if a [redirect](Self::redirects) leads where the client must not go. As with
     /// [`connect_stream`](Self::connect_stream), a refusal is returned at most one second after its status has arrived.
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         let session = self.dial().await?;
@@ -278,39 +312,5 @@ impl<N: Network> Client<N> {
     ) -> Result<ConnectionTask, ConnectError> {
         let session = self.dial().await?;
         Ok(self.start(session, handler))
-    }
-
-    async fn dial(&self) -> Result<Session, ConnectError> {
-        if self.secure {
-            return self.dial_tls().await;
-        }
-        let stream = self.dial_tcp().await?;
-        self.open(stream).await
-    }
-
-    async fn dial_tcp(&self) -> Result<N::Stream, ConnectError> {
-        let deadline = self.runtime.now().saturating_add(self.options.connect_timeout);
-        dial(&self.runtime, &self.address, deadline).await.map_err(ConnectError::Unreachable)
-    }
-
-    #[cfg(not(feature = "tls"))]
-    async fn dial_tls(&self) -> Result<Session, ConnectError> {
-        Err(crate::client::url::InvalidUrl::needs_tls().into())
-    }
-
-    #[cfg(feature = "tls")]
-    async fn dial_tls(&self) -> Result<Session, ConnectError> {
-        let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok)?;
-        let name = self.address.certificate_name()?;
-        let stream = self.dial_tcp().await?;
-        let handshake = tls.handshake(name, stream);
-        let timeout = self.options.connection.handshake_timeout;
-        let stream = within(&self.runtime, timeout, handshake).await;
-        match stream.ok_or(ConnectError::TimedOut)? {
-            Ok(stream) => self.open(stream).await,
-            Err(error) => {
-                Err(TlsError::of_handshake(&error).map_or_else(|| error.into(), Into::into))
-            }
-        }
     }
 }

@@ -19,6 +19,7 @@ macro_rules! guides {
 
 guides! {
     behind_a_proxy: "../docs/behind-a-proxy.md",
+    client_proxies: "../docs/client-proxies.md",
     close_codes: "../docs/close-codes.md",
     compression: "../docs/compression.md",
     deploying: "../docs/deploying.md",

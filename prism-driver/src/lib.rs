@@ -60,9 +60,15 @@ pub mod tls;
 mod tls;
 
 pub use client::Client;
+pub use client::proxy::{
+    Proxy,
+    error::{ProxyError, ProxyFailure},
+    server::InvalidProxy,
+};
 pub use client::reconnect::{
     Reconnect, backoff::Backoff, ended::Ended, handle::ReconnectHandle, hooks::Retry,
 };
+pub use client::redirects::InvalidRedirect;
 pub use client::task::ConnectionTask;
 pub use client::url::InvalidUrl;
 pub use connection::Connection;

@@ -153,6 +153,7 @@ fn address_families_alternate_starting_with_the_first() {
     assert_eq!(net.attempts(), [0, 1, 2].map(|n| format!("{n} ms: {}", turns[n])));
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn a_wss_url_is_refused_before_any_lookup() {
     let sim = Sim::default();

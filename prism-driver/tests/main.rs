@@ -14,6 +14,9 @@ mod cancel_connect;
 mod cancel_servers;
 mod cancel_sessions;
 mod client;
+mod client_proxies;
+#[cfg(feature = "socks")]
+mod client_proxies_socks;
 mod client_tasks;
 mod closing_deadlines;
 mod closing_handlers;
@@ -49,6 +52,7 @@ mod prepared;
 mod proxies;
 mod proxy_protocol;
 mod reconnect;
+mod redirects;
 mod refusals;
 mod repeats;
 mod route_options;

@@ -236,6 +236,7 @@ struct Readme;
 /// The examples in the driver's guides compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../prism-driver/docs/behind-a-proxy.md")]
+#[doc = include_str!("../../prism-driver/docs/client-proxies.md")]
 #[doc = include_str!("../../prism-driver/docs/close-codes.md")]
 #[doc = include_str!("../../prism-driver/docs/compression.md")]
 #[doc = include_str!("../../prism-driver/docs/deploying.md")]

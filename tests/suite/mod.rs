@@ -35,6 +35,8 @@ mod origins;
 mod pages;
 mod paths;
 mod proxied;
+mod proxies;
+mod redirects;
 mod reconnect;
 mod refusals;
 mod rooms;

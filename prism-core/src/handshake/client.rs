@@ -28,9 +28,11 @@ use crate::{
 };
 
 pub(crate) mod answer;
+pub(crate) mod credentials;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod tunnel;
 
 /// The client's side of the opening handshake.
 ///

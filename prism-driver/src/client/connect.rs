@@ -44,7 +44,7 @@ pub(crate) async fn dial<N: Network>(
 }
 
 /// Returns the addresses of a host, at least one.
-async fn resolve<N: Network>(
+pub(crate) async fn resolve<N: Network>(
     network: &N,
     host: &str,
     port: u16,

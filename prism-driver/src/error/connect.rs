@@ -4,16 +4,21 @@ use std::{borrow::Cow, error::Error, fmt, io};
 
 use prism_core::{HandshakeError, Headers, InvalidRequest, Response};
 
-use crate::client::url::InvalidUrl;
+use crate::client::{
+    proxy::{error::ProxyError, server::InvalidProxy},
+    redirects::InvalidRedirect,
+    url::InvalidUrl,
+};
 #[cfg(feature = "tls")]
 use crate::tls::error::TlsError;
 
 /// The reason why a client could not open a connection.
 ///
 /// It shows whether another attempt is worthwhile. Once a final status other than 101 has arrived, the error is
-/// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed.
-/// The other errors mean that no such status arrived. [`Reconnect`](crate::Reconnect) acts on them by itself. In a loop of
-/// your own:
+/// [`Refused`](Self::Refused), even if the transport then fails or stalls, or the rest of the response is malformed. (If
+/// it is a redirect that the client would have [followed](crate::Client::redirects), but must not, the error is
+/// [`Redirect`](Self::Redirect).) The other errors mean that no such status arrived from the last server that was asked.
+/// [`Reconnect`](crate::Reconnect) acts on them by itself. In a loop of your own:
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,6 +30,8 @@ use crate::tls::error::TlsError;
 ///         ConnectError::Unreachable(_) | ConnectError::Io(_) | ConnectError::TimedOut => {
 ///             Some(Duration::from_secs(1))
 ///         }
+///         // The proxy, if there is one.
+///         ConnectError::Proxy(error) if error.is_transient() => Some(Duration::from_secs(1)),
 ///         // The server dropped the handshake without an answer, as a busy one does.
 ///         ConnectError::Handshake(HandshakeError::UnexpectedEof) => Some(Duration::from_secs(1)),
 ///         // The server is busy, and may say for how long.
@@ -46,14 +53,21 @@ pub enum ConnectError {
     /// The response is not a valid acceptance of the handshake, or the server closed the transport without accepting or
     /// refusing.
     Handshake(HandshakeError),
+    /// The URL of a proxy is invalid or not supported.
+    InvalidProxy(InvalidProxy),
     /// A header or subprotocol of the request is invalid. (An invalid host or path is an invalid URL.)
     InvalidRequest(InvalidRequest),
     /// The URL is invalid, or needs TLS.
     InvalidUrl(InvalidUrl),
     /// The transport failed with an I/O error during the handshake.
     Io(io::Error),
+    /// The [proxy](crate::Client::proxy) cannot be reached, or did not connect the client to the server.
+    Proxy(ProxyError),
+    /// The server redirects the client to where it must not go.
+    Redirect(InvalidRedirect),
     /// The server refused: it requires a login, redirects, does not know the path, and so on. Prism follows no
-    /// redirects and answers no challenges. The variant contains the response, so that you can act on it.
+    /// redirects, except as many as [`Client::redirects`](crate::Client::redirects) allows, and answers no challenges. The
+    /// variant contains the response, so that you can act on it.
     Refused(Refusal),
     /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says why.
     #[cfg(feature = "tls")]
@@ -79,6 +93,8 @@ pub struct Refusal {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The start of the body, at most 8 KiB of it, without the framing of chunks. It may be incomplete.
     pub body: Vec<u8>,
+    /// How many redirects the client had followed before it got this response.
+    pub redirects: u32,
 }
 
 impl Refusal {
@@ -95,7 +111,7 @@ impl Refusal {
         self.values(name).map(String::from_utf8_lossy)
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let has_name = move |(own_name, _): &&(String, _)| own_name.eq_ignore_ascii_case(name);
         self.headers.iter().filter(has_name).map(|(_, value)| &**value)
     }
@@ -109,6 +125,7 @@ impl From<&Response<'_>> for Refusal {
             status: response.status(),
             headers: headers.collect(),
             body: response.body().to_vec(),
+            redirects: 0,
         }
     }
 }
@@ -117,11 +134,19 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(error) => write!(f, "invalid handshake response: {error}"),
+            Self::InvalidProxy(error) => write!(f, "invalid proxy: {error}"),
             Self::InvalidRequest(error) => fmt::Display::fmt(error, f),
             Self::InvalidUrl(error) => write!(f, "invalid URL: {error}"),
             Self::Io(error) => write!(f, "the transport failed during the handshake: {error}"),
+            Self::Proxy(error) => fmt::Display::fmt(error, f),
+            Self::Redirect(error) => write!(f, "the server redirects, but {error}"),
             Self::Refused(refusal) => {
-                write!(f, "the server refused with status {}; expected 101", refusal.status)
+                write!(f, "the server refused with status {}; expected 101", refusal.status)?;
+                match refusal.redirects {
+                    0 => Ok(()),
+                    1 => f.write_str(" (after one redirect)"),
+                    count => write!(f, " (after {count} redirects)"),
+                }
             }
             #[cfg(feature = "tls")]
             Self::Tls(error) => write!(f, "the TLS handshake failed: {error}"),
@@ -135,9 +160,12 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Handshake(error) => Some(error),
+            Self::InvalidProxy(error) => Some(error),
             Self::InvalidRequest(error) => error.source(),
             Self::InvalidUrl(error) => Some(error),
             Self::Io(error) | Self::Unreachable(error) => Some(error),
+            Self::Proxy(error) => error.source(),
+            Self::Redirect(error) => Some(error),
             #[cfg(feature = "tls")]
             Self::Tls(error) => Some(error),
             Self::Refused(_) | Self::TimedOut => None,
@@ -160,6 +188,24 @@ impl From<HandshakeError> for ConnectError {
 impl From<InvalidRequest> for ConnectError {
     fn from(error: InvalidRequest) -> Self {
         Self::InvalidRequest(error)
+    }
+}
+
+impl From<InvalidProxy> for ConnectError {
+    fn from(error: InvalidProxy) -> Self {
+        Self::InvalidProxy(error)
+    }
+}
+
+impl From<ProxyError> for ConnectError {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
+    }
+}
+
+impl From<InvalidRedirect> for ConnectError {
+    fn from(error: InvalidRedirect) -> Self {
+        Self::Redirect(error)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod kinds;
 pub mod net;
 pub mod peer;
 pub mod pipe;
+pub mod proxied;
 pub mod routes;
 pub mod sim;
 pub mod site;

@@ -1,6 +1,7 @@
 //! Helpers of the scenarios.
 
 pub(crate) mod authority;
+pub(crate) mod forward_proxy;
 pub(crate) mod handlers;
 pub(crate) mod head;
 pub(crate) mod kinds;

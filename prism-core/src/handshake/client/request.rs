@@ -56,6 +56,36 @@ impl ClientRequest {
         Ok(Self { host, target, subprotocols: String::new(), fields: HeaderBlock::default() })
     }
 
+    /// Returns the same request for another host and target, as after a redirect. The headers are
+    /// kept as they are, and so are the subprotocols.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn redirected(&self, host: &str, target: &str) -> Result<Self, InvalidRequest> {
+        let Self { subprotocols, fields, .. } = self.clone();
+        Ok(Self { subprotocols, fields, ..Self::new(host, target)? })
+    }
+
+    /// Removes all headers that were [added](Self::header), except those with these names. Call this
+    /// before the request goes to another origin (RFC 9110 §15.4): a header may be a secret, such as
+    /// `Authorization`, `Cookie` or `X-Api-Key`.
+    ///
+    /// ```
+    /// # use prism_core::{ClientRequest, InvalidRequest};
+    /// let request = ClientRequest::new("example.org", "/chat")?
+    ///     .header("Cookie", "session=42")?
+    ///     .origin("https://example.org")?;
+    /// let elsewhere = request.redirected("example.net", "/chat")?.keep_headers(&["Origin"]);
+    /// # assert!(!format!("{elsewhere:?}").contains("session"));
+    /// # assert!(format!("{elsewhere:?}").contains("Origin: https://example.org"));
+    /// # Ok::<(), InvalidRequest>(())
+    /// ```
+    #[must_use]
+    pub fn keep_headers(mut self, names: &[&str]) -> Self {
+        self.fields.keep(names);
+        self
+    }
+
     /// Returns the target: path and query, as they are sent.
     #[must_use]
     pub fn target(&self) -> &str {
@@ -130,6 +160,9 @@ pub(crate) fn offers(subprotocols: &str, name: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidRequest {
+    /// The user name for a proxy contains a colon, or it or the password contains a control character
+    /// (RFC 7617 §2).
+    Credentials,
     /// The subprotocol has already been offered (RFC 6455 §4.1, item 10).
     DuplicateSubprotocol,
     /// A header cannot be sent.
@@ -147,6 +180,9 @@ impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(error) => error.fmt(f),
+            Self::Credentials => f.write_str(
+                "invalid user name or password; expected no colon in the name, and no control characters",
+            ),
             Self::DuplicateSubprotocol => {
                 f.write_str("subprotocol offered twice; expected each name once")
             }

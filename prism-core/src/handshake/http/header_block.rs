@@ -69,6 +69,13 @@ impl HeaderBlock {
         self.0 = lines.filter(|line| !has_name(line, name)).flatten().copied().collect();
     }
 
+    /// Removes each header whose name is not one of these.
+    pub(crate) fn keep(&mut self, names: &[&str]) {
+        let is_kept = |line: &&[u8]| names.iter().any(|name| has_name(line, name));
+        let lines = self.0.split_inclusive(|&byte| byte == b'\n');
+        self.0 = lines.filter(is_kept).flatten().copied().collect();
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -142,6 +149,18 @@ mod tests {
         assert_eq!(fields.as_bytes(), b"X-AB: X-A: 2\r\nX: 4\r\n");
         fields.remove("X-C");
         assert_eq!(fields.as_bytes(), b"X-AB: X-A: 2\r\nX: 4\r\n");
+    }
+
+    #[test]
+    fn keep_removes_all_lines_of_other_names() {
+        let mut fields = HeaderBlock::default();
+        for (name, value) in [("X-A", "1"), ("X-AB", "X-A: 2"), ("x-a", "3"), ("X-C", "4")] {
+            fields.push_own(name, value);
+        }
+        fields.keep(&["X-a", "X-C"]);
+        assert_eq!(fields.as_bytes(), b"X-A: 1\r\nx-a: 3\r\nX-C: 4\r\n");
+        fields.keep(&[]);
+        assert_eq!(fields.as_bytes(), b"");
     }
 
     #[test]

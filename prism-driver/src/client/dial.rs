@@ -1,0 +1,78 @@
+//! Opening a client's connection: to the server, through a proxy and TLS if need be, and to where the server redirects.
+
+use crate::{
+    client::{
+        Client, connect::dial, destination::Destination, proxy::dial_through,
+        redirects::is_redirect, url::Url,
+    },
+    error::connect::ConnectError,
+    runtime::Network,
+    session::Session,
+};
+#[cfg(feature = "tls")]
+use crate::{
+    runtime::timeout::within,
+    tls::{client::TlsClient, error::TlsError},
+};
+
+impl<N: Network> Client<N> {
+    /// Opens a connection, and follows as many redirects as are allowed. What not every client needs is boxed, so that the
+    /// others' futures stay small.
+    pub(super) async fn dial(&self) -> Result<Session, ConnectError> {
+        let mut redirected: Option<Box<Destination>> = None;
+        let mut followed = 0;
+        loop {
+            let destination = redirected.as_deref().unwrap_or(&self.destination);
+            let mut refusal = match self.open_at(destination).await {
+                Err(ConnectError::Refused(refusal)) => refusal,
+                outcome => return outcome,
+            };
+            refusal.redirects = followed;
+            if followed == self.max_redirects || !is_redirect(refusal.status) {
+                return Err(refusal.into());
+            }
+            redirected = Some(Box::new(destination.redirected(&refusal)?));
+            followed += 1;
+        }
+    }
+
+    /// Opens a connection to one server.
+    async fn open_at(&self, destination: &Destination) -> Result<Session, ConnectError> {
+        if destination.url.secure {
+            return Box::pin(self.open_with_tls(destination)).await;
+        }
+        let stream = self.reach(&destination.url).await?;
+        self.open(stream, &destination.request).await
+    }
+
+    /// Returns a stream to a server: TCP, or a tunnel through a proxy.
+    async fn reach(&self, url: &Url) -> Result<N::Stream, ConnectError> {
+        let (runtime, server) = (&self.runtime, &url.address);
+        let deadline = runtime.now().saturating_add(self.options.connect_timeout);
+        match self.proxy.as_ref().and_then(|proxy| proxy.server_for(url)) {
+            None => dial(runtime, server, deadline).await.map_err(ConnectError::Unreachable),
+            Some(proxy) => Box::pin(dial_through(runtime, proxy, server, deadline)).await,
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn open_with_tls(&self, _: &Destination) -> Result<Session, ConnectError> {
+        Err(crate::client::url::InvalidUrl::needs_tls().into())
+    }
+
+    #[cfg(feature = "tls")]
+    async fn open_with_tls(&self, destination: &Destination) -> Result<Session, ConnectError> {
+        let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok)?;
+        let name = destination.url.address.certificate_name()?;
+        let stream = self.reach(&destination.url).await?;
+        let handshake = tls.handshake(name, stream);
+        let timeout = self.options.connection.handshake_timeout;
+        let stream = within(&self.runtime, timeout, handshake).await;
+        match stream.ok_or(ConnectError::TimedOut)? {
+            Ok(stream) => self.open(stream, &destination.request).await,
+            Err(error) => {
+                Err(TlsError::of_handshake(&error).map_or_else(|| error.into(), Into::into))
+            }
+        }
+    }
+}
