@@ -307,7 +307,10 @@ impl<N: Network> Client<N> {
         let timeout = self.options.connection.handshake_timeout;
         let stream = within(&self.runtime, timeout, handshake).await;
         match stream.ok_or(ConnectError::TimedOut)? {
-            Ok(stream) => self.open(stream).await,
+            Ok(mut stream) => {
+                let tls = stream.take_info();
+                Ok(self.open(stream).await?.with_tls(tls))
+            }
             Err(error) => {
                 Err(TlsError::of_handshake(&error).map_or_else(|| error.into(), Into::into))
             }

@@ -11,12 +11,14 @@
 
 pub use rustls;
 
-pub use self::{client::TlsClient, error::TlsError, server::TlsServer};
+pub use self::{client::TlsClient, error::TlsError, info::TlsInfo, server::TlsServer};
 
-pub(crate) mod certificates;
+mod certificates;
+mod checked;
 pub(crate) mod client;
 pub(crate) mod error;
-pub(crate) mod pem;
+pub(crate) mod info;
+mod pem;
 pub(crate) mod prefixed;
 mod provider;
 pub(crate) mod server;
