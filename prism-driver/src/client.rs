@@ -22,10 +22,7 @@ use crate::{
     socket::Socket,
 };
 #[cfg(feature = "tls")]
-use crate::{
-    runtime::timeout::within,
-    tls::client::TlsClient,
-};
+use crate::{runtime::timeout::within, tls::client::TlsClient};
 
 pub(crate) mod connect;
 pub(crate) mod handshake;

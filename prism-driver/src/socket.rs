@@ -17,6 +17,8 @@ use futures_lite::future::or;
 use futures_util::{Sink, Stream};
 use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
+#[cfg(feature = "tls")]
+use crate::tls::info::TlsInfo;
 use crate::{
     connection::{Connection, outgoing::Outgoing, send::Sending},
     error::{Disconnect, Failure, TrySendError},
@@ -27,8 +29,6 @@ use crate::{
         split::{RecvHalf, SendHalf},
     },
 };
-#[cfg(feature = "tls")]
-use crate::tls::info::TlsInfo;
 
 pub(crate) mod backlog;
 pub(crate) mod split;

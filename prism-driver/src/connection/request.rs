@@ -6,6 +6,8 @@ use std::{any::Any, borrow::Cow};
 
 use prism_core::{Headers, deflate::DeflateParams};
 
+#[cfg(feature = "tls")]
+use crate::tls::info::TlsInfo;
 use crate::{
     connection::{
         Connection,
@@ -13,8 +15,6 @@ use crate::{
     },
     server::request::query_param,
 };
-#[cfg(feature = "tls")]
-use crate::tls::info::TlsInfo;
 
 /// The opening request.
 impl Connection {

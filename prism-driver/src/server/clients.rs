@@ -122,11 +122,7 @@ impl ClientAddr {
 }
 
 impl<'a, S: Security> Incoming<'a, S> {
-    pub(crate) const fn new(
-        client: &'a mut ClientAddr,
-        clients: &'a Clients,
-        security: S,
-    ) -> Self {
+    pub(crate) const fn new(client: &'a mut ClientAddr, clients: &'a Clients, security: S) -> Self {
         Self { client, clients, security }
     }
 

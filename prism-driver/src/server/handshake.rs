@@ -41,20 +41,15 @@ impl<E> Upgrade<E> {
 pub(crate) enum Rejected {
     /// This answer has yet to be sent.
     Reply(PlainReply),
-    /// The peer disconnected, or the transport failed.
-    Disconnected(io::Error),
-    /// The TLS handshake failed or took too long, so the peer cannot read an answer (but perhaps an alert).
-    #[cfg(feature = "tls")]
-    Silently(NotUpgraded),
+    /// No answer can be sent: the peer disconnected, the transport failed, or the TLS handshake did.
+    Unanswered { error: io::Error, reason: NotUpgraded },
 }
 
 impl Rejected {
     pub(crate) fn reason(&self) -> NotUpgraded {
         match self {
             Self::Reply(reply) => reply.reason(),
-            Self::Disconnected(_) => NotUpgraded::Left,
-            #[cfg(feature = "tls")]
-            Self::Silently(reason) => *reason,
+            Self::Unanswered { reason, .. } => *reason,
         }
     }
 }
@@ -67,7 +62,7 @@ impl From<PlainReply> for Rejected {
 
 impl From<io::Error> for Rejected {
     fn from(error: io::Error) -> Self {
-        Self::Disconnected(error)
+        Self::Unanswered { error, reason: NotUpgraded::Left }
     }
 }
 

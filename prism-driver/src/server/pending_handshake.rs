@@ -93,10 +93,10 @@ impl<N: Network> PendingHandshake<N> {
                     match rejected {
                         Rejected::Reply(reply) => self.reply(reply).await,
                         #[cfg(feature = "tls")]
-                        Rejected::Silently(NotUpgraded::BadTls) => {
+                        Rejected::Unanswered { reason: NotUpgraded::BadTls, .. } => {
                             Box::pin(self.end_failed_tls()).await;
                         }
-                        _ => {}
+                        Rejected::Unanswered { .. } => {}
                     }
                 }
                 None => self.shared.websockets.stats.not_upgraded(NotUpgraded::Evicted),
@@ -110,7 +110,10 @@ impl<N: Network> PendingHandshake<N> {
         match self.stream {
             AcceptedStream::Plain(_) => PlainReply::too_many_connections(false).into(),
             #[cfg(feature = "tls")]
-            AcceptedStream::Tls(_) => Rejected::Silently(NotUpgraded::TooManyConnections),
+            AcceptedStream::Tls(_) => Rejected::Unanswered {
+                error: io::ErrorKind::ConnectionRefused.into(),
+                reason: NotUpgraded::TooManyConnections,
+            },
         }
     }
 

@@ -110,11 +110,7 @@ impl<R: Runtime> Router<R> {
         decision.unwrap_or_else(Decision::Reply)
     }
 
-    fn dispatch(
-        &self,
-        request: Request<'_>,
-        peer: RequestPeer,
-    ) -> Result<Decision<R>, PlainReply> {
+    fn dispatch(&self, request: Request<'_>, peer: RequestPeer) -> Result<Decision<R>, PlainReply> {
         let path = request.path();
         let (route, page) = (self.endpoints.at(path), self.pages.at(path));
         let allowed = match (&route, &page) {
@@ -159,8 +155,7 @@ fn upgrade<R: Runtime>(
     route.policy.check(&mut offer)?;
     if let Some(authorize) = route.policy.authorize.clone() {
         let offer = offer.into_owned();
-        let undecided =
-            Undecided::authorization(authorize, offer, params, route.clone(), peer);
+        let undecided = Undecided::authorization(authorize, offer, params, route.clone(), peer);
         return Ok(Decision::Undecided(Box::new(undecided)));
     }
     let config = &route.config(|| {

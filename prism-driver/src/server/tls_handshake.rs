@@ -59,7 +59,9 @@ impl<N: Network> PendingHandshake<N> {
                 Some(Some(Ok(()))) => {}
                 Some(Some(Err(rejected))) => return Some(Err(rejected)),
                 Some(None) => return None,
-                None => return Some(Err(Rejected::Silently(NotUpgraded::TimedOut))),
+                None => {
+                    return Some(Err(unanswered(io::ErrorKind::TimedOut, NotUpgraded::TimedOut)));
+                }
             }
         }
         let info = self.stream.as_tls().and_then(|stream| stream.info().cloned());
@@ -94,14 +96,14 @@ async fn shake_hands<S: Transport>(
     let received = received.map_err(|rejected| match rejected {
         // The client expects TLS, so it could not read the answer.
         Rejected::Reply(reply) if reply.reason() == NotUpgraded::TooManyConnections => {
-            Rejected::Silently(NotUpgraded::TooManyConnections)
+            unanswered(io::ErrorKind::ConnectionRefused, NotUpgraded::TooManyConnections)
         }
         rejected => rejected,
     })?;
     stream.begin(tls.config().clone(), received, tls.handshake_allowance());
     poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| match is_tls_error(&error) {
-        true => Rejected::Silently(NotUpgraded::BadTls),
-        false => Rejected::Disconnected(error),
+        true => unanswered(error, NotUpgraded::BadTls),
+        false => error.into(),
     })
 }
 
@@ -125,6 +127,10 @@ async fn read_preface(
             return Ok(rest);
         }
     }
+}
+
+fn unanswered(error: impl Into<io::Error>, reason: NotUpgraded) -> Rejected {
+    Rejected::Unanswered { error: error.into(), reason }
 }
 
 async fn close(stream: &mut impl Transport) -> io::Result<()> {

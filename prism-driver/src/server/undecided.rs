@@ -13,8 +13,14 @@ use crate::{
         contain::{BoxFuture, Contained},
     },
     server::{
-        active_route::ActiveRoute, authorized::Authorized, handshake::Upgrade, path_map::Params,
-        plain_reply::PlainReply, request::{Request, RequestPeer}, stats::NotUpgraded, upgrade_policy::Authorize,
+        active_route::ActiveRoute,
+        authorized::Authorized,
+        handshake::Upgrade,
+        path_map::Params,
+        plain_reply::PlainReply,
+        request::{Request, RequestPeer},
+        stats::NotUpgraded,
+        upgrade_policy::Authorize,
     },
 };
 

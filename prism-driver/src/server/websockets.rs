@@ -50,11 +50,7 @@ impl<R: Runtime> WebSockets<R> {
 
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
     /// `before_cut` when that is over.
-    pub(crate) async fn shut_down(
-        &self,
-        spread: Duration,
-        before_cut: impl FnOnce(),
-    ) -> Shutdown {
+    pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
         let closing = GradualClose::new(registry.begin_shutdown());

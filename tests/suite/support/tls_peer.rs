@@ -24,7 +24,10 @@ pub(crate) struct TlsPeer {
 }
 
 /// Returns a configuration that trusts this authority and speaks only this version.
-pub(crate) fn config(authority: &Authority, version: &'static SupportedProtocolVersion) -> ClientConfig {
+pub(crate) fn config(
+    authority: &Authority,
+    version: &'static SupportedProtocolVersion,
+) -> ClientConfig {
     config_with(authority, version, ring::default_provider())
 }
 

@@ -42,9 +42,7 @@ fn serve_mutual(authority: &Authority) -> TestServer {
         let _ = socket.send(len.to_string()).await; // the client waits for it
         let _ = socket.recv().await;
     };
-    serve(|server| {
-        server.tls(tls).authorize(authorize).websocket("/", crate::prism::socket(tell))
-    })
+    serve(|server| server.tls(tls).authorize(authorize).websocket("/", crate::prism::socket(tell)))
 }
 
 /// Connects, and receives the first message: with TLS 1.3, a client learns only then that its certificate is refused.

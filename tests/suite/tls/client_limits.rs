@@ -18,11 +18,7 @@ use crate::{
             pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
         },
     },
-    suite::support::{
-        authority::Authority,
-        block_on,
-        tls_peer::VERSIONS,
-    },
+    suite::support::{authority::Authority, block_on, tls_peer::VERSIONS},
 };
 
 /// A server that speaks TLS up to the point at which a scenario wants it to stop.

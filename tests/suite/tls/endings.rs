@@ -157,7 +157,8 @@ fn a_client_whose_connection_is_cut_fails() {
         };
         let (mut client, _) = bridge.accept().expect("a client");
         let mut server = TcpStream::connect(target).expect("a server");
-        let mut upward = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+        let mut upward =
+            (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
         thread::spawn(move || copy(&mut upward.0, &mut upward.1));
         // Forwards the server's bytes, until it has sent the long message in part.
         let mut limited = io::Read::take(&mut server, 50_000);

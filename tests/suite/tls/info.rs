@@ -11,7 +11,8 @@ use std::{
 use super::{client, client_with, tls_of};
 use crate::{
     prism::{
-        Client, Connection, Deflate, Handler, Message, Options, Reply, Request, Socket, shared, socket,
+        Client, Connection, Deflate, Handler, Message, Options, Reply, Request, Socket, shared,
+        socket,
         tls::{
             TlsInfo,
             rustls::{ProtocolVersion, version::TLS12},

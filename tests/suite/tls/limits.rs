@@ -262,9 +262,7 @@ fn one_connection_too_many_gets_no_answer_over_tls() {
         client(&server, "localhost", &authority).connect().await.expect_err("it has a connection");
         echo(&first, "still here").await;
     });
-    wait_until("both are counted", || {
-        server.stats().counts().refused.too_many_connections == 2
-    });
+    wait_until("both are counted", || server.stats().counts().refused.too_many_connections == 2);
 }
 
 #[test]

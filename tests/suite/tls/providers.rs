@@ -33,8 +33,7 @@ fn without_a_provider_of_the_process_there_is_prisms_own() {
 fn the_provider_of_the_process_is_used() {
     in_own_process(&the_provider_of_the_process_is_used, || {
         let only = ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
-        let provider =
-            CryptoProvider { cipher_suites: vec![only], ..ring::default_provider() };
+        let provider = CryptoProvider { cipher_suites: vec![only], ..ring::default_provider() };
         provider.install_default().expect("there is none yet");
         assert_eq!(cipher_suite(), CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
     });

@@ -11,7 +11,9 @@ use crate::{
             crypto::{
                 CryptoProvider,
                 cipher::{MessageEncrypter, OutboundPlainMessage},
-                ring::{self, cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 as SUITE},
+                ring::{
+                    self, cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 as SUITE,
+                },
             },
             version::TLS12,
         },
