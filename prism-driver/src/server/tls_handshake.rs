@@ -107,23 +107,21 @@ async fn shake_hands<S: Transport>(
     })
 }
 
-/// Reads what comes before TLS. Returns the bytes that have arrived after it.
+/// Reads what comes before TLS, and the first bytes of TLS. So a silent peer costs no state of TLS, and no buffer.
 async fn read_preface(
     stream: &mut impl Transport,
     read_buffer: &mut ReadBuffer,
     preface: &mut impl Preface,
 ) -> Result<Bytes, Rejected> {
-    if preface.is_complete() {
-        return Ok(Bytes::new());
-    }
     loop {
         if read_buffer.fill(stream).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         let received = read_buffer.buffer();
-        if preface.receive(received)? {
+        if preface.receive(received)? && !received.unparsed().is_empty() {
             let rest = Bytes::copy_from_slice(received.unparsed());
             received.discard(rest.len());
+            read_buffer.give_back_empty();
             return Ok(rest);
         }
     }

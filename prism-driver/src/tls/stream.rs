@@ -7,7 +7,8 @@
 //! ```
 
 use std::{
-    io, mem,
+    io::{self, Read},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -31,6 +32,8 @@ pub(crate) struct TlsStream<T> {
     state: State<T>,
     /// What the handshake has agreed on, until it is taken.
     info: Option<Arc<TlsInfo>>,
+    /// The violation that has arrived together with good bytes, until those are read.
+    error: Option<io::Error>,
 }
 
 enum State<T> {
@@ -47,7 +50,11 @@ enum State<T> {
 impl<T: Transport> TlsStream<Prefixed<T>> {
     /// Returns a server's stream, over which bytes pass as they are until TLS [begins](Self::begin).
     pub(crate) const fn plain(transport: T) -> Self {
-        Self { state: State::Plain(Prefixed::new(Bytes::new(), transport)), info: None }
+        Self {
+            state: State::Plain(Prefixed::new(Bytes::new(), transport)),
+            info: None,
+            error: None,
+        }
     }
 
     /// Begins the server's handshake. `received` is what has been read already, and `allowance` how many bytes the
@@ -83,7 +90,7 @@ impl<T: Transport> TlsStream<T> {
         let connector = TlsConnector::from(config);
         let connected = connector.connect_with(name.clone(), transport, limit).await?;
         let info = TlsInfo::of_client(connected.get_ref().1, &name);
-        Ok(Self { state: State::Open(connected.into()), info: Some(info) })
+        Ok(Self { state: State::Open(connected.into()), info: Some(info), error: None })
     }
 
     /// Does a server's handshake. If it fails, an alert has been written, as far as the transport has taken it at once.
@@ -115,6 +122,15 @@ impl<T: Transport> TlsStream<T> {
     }
 }
 
+/// Reads what has been decrypted already, without waiting for more.
+fn read_decrypted<T>(stream: &mut futures_rustls::TlsStream<T>, buf: &mut [u8]) -> usize {
+    let read = match stream {
+        futures_rustls::TlsStream::Client(stream) => stream.get_mut().1.reader().read(buf),
+        futures_rustls::TlsStream::Server(stream) => stream.get_mut().1.reader().read(buf),
+    };
+    read.unwrap_or(0)
+}
+
 /// What a caller gets that does not do the handshake first.
 fn not_open<T>() -> Poll<io::Result<T>> {
     Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
@@ -126,11 +142,29 @@ impl<T: Transport> AsyncRead for TlsStream<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.state {
-            State::Open(stream) => match ready!(Pin::new(stream).poll_read(cx, buf)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
-                read => Poll::Ready(read),
-            },
+        let Self { state, error: pending, .. } = &mut *self;
+        match state {
+            State::Open(stream) => {
+                let error = match pending.take() {
+                    Some(error) => error,
+                    None => match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
+                        Ok(count) => return Poll::Ready(Ok(count)),
+                        Err(error) => error,
+                    },
+                };
+                match error.kind() {
+                    io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+                    // What came before the violation counts, such as a close frame.
+                    io::ErrorKind::InvalidData => match read_decrypted(stream, buf) {
+                        0 => Poll::Ready(Err(error)),
+                        count => {
+                            *pending = Some(error);
+                            Poll::Ready(Ok(count))
+                        }
+                    },
+                    _ => Poll::Ready(Err(error)),
+                }
+            }
             State::Plain(transport) => Pin::new(transport).poll_read(cx, buf),
             State::Failed(transport) => Pin::new(transport).poll_read(cx, buf),
             State::Handshaking(_) | State::Changing => not_open(),

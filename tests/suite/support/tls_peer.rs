@@ -94,15 +94,6 @@ impl TlsPeer {
         self.take_output()
     }
 
-    /// Reads until TLS has something to send.
-    pub(crate) fn read_until_output(&mut self) {
-        while !self.tls.wants_write() {
-            let count = self.tls.read_tls(&mut self.stream).expect("a flight of the server");
-            assert!(count > 0, "the server has ended");
-            self.tls.process_new_packets().expect("the server speaks TLS");
-        }
-    }
-
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let output = self.encrypt(bytes);
         self.stream.write_all(&output).expect("the other end reads");

@@ -55,10 +55,11 @@ impl Forger {
         self.stream.write_all(&record.encode()).expect("the server reads");
     }
 
-    /// Asks for another handshake: sends the beginning of a ClientHello.
+    /// Asks for another handshake: sends a ClientHello (RFC 5246 §7.4.1.2).
     fn renegotiate(&mut self) {
-        let hello = [&[1, 0, 0, 39, 3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 0x01]].concat();
-        self.send(ContentType::Handshake, &[&hello[..], &[1, 0][..]].concat()[..43]);
+        // Its length, the version, a random number, no session, one cipher suite, and no compression.
+        let parts = [&[1, 0, 0, 41, 3, 3][..], &[7; 32], &[0, 0, 2, 0xcc, 0xa9, 1, 0]];
+        self.send(ContentType::Handshake, &parts.concat());
     }
 }
 
