@@ -56,9 +56,9 @@ pub struct ServerOptions {
     /// system tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took
     /// longer than 4 s.
     ///
-    /// With TLS, a silent peer takes MEMORY_SILENT. A peer that sends half of a handshake message takes up to 32 KiB
-    /// more, so 4,096 of them take 150 MB. A server that asks for client certificates accepts longer messages, of
-    /// 64 KiB, which is twice that.
+    /// With TLS, a silent peer takes 3.5 KB. A peer that sends a part of a long handshake message takes up to 37 KB, so
+    /// 4,096 of them take 150 MB. A server that asks for client certificates accepts messages of 64 KiB, which is twice
+    /// that.
     pub max_handshakes: usize,
     /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. Up to this
     /// limit, they do not count as handshakes. A response that the operating system accepts at once does not count at

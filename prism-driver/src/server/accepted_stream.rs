@@ -35,6 +35,7 @@ impl<S: Transport> AcceptedStream<S> {
     }
 
     /// Returns what the TLS handshake has agreed on, and forgets it.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::needless_pass_by_ref_mut))]
     pub(crate) fn take_tls_info(&mut self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Plain(_) => None,

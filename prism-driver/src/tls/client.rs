@@ -12,7 +12,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use crate::{
     runtime::Transport,
     tls::{
-        ALPN,
+        alpn::ALPN,
         certificates::{PemFiles, certified_key_in},
         error::TlsError,
         pem,

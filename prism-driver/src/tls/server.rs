@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
 use crate::tls::{
-    ALPN,
+    alpn::ALPN,
     certificates::{Certificate, Certificates, PemFiles},
     error::TlsError,
     pem,

@@ -21,8 +21,12 @@ use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 
 use crate::{
     runtime::Transport,
-    tls::{MAX_ENCRYPTED, checked::Checked, info::TlsInfo, prefixed::Prefixed},
+    tls::{checked::Checked, info::TlsInfo, prefixed::Prefixed},
 };
+
+/// How many encrypted bytes may wait for a peer: one TLS record. They wait outside the outbox, which does not count
+/// them.
+const MAX_ENCRYPTED: usize = 16 << 10;
 
 /// TLS over another transport.
 ///
