@@ -52,6 +52,12 @@ impl Rejected {
             Self::Unanswered { reason, .. } => *reason,
         }
     }
+
+    /// Returns whether there is something for the peer to read: an answer, or the alert of a failed TLS handshake.
+    /// (Closing a socket with unread input resets the connection, and a reset destroys either.)
+    pub(crate) const fn can_be_read(&self) -> bool {
+        matches!(self, Self::Reply(_) | Self::Unanswered { reason: NotUpgraded::BadTls, .. })
+    }
 }
 
 impl From<PlainReply> for Rejected {

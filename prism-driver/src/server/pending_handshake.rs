@@ -4,20 +4,29 @@
 //! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
 //! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
-use std::{future::pending, io, pin::pin, sync::Arc};
+use std::{
+    future::{pending, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
+use futures_io::AsyncWrite;
 use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    runtime::{Network, Transport, timeout::until},
+    runtime::{
+        Network, Transport,
+        timeout::{until, within},
+    },
     server::{
         accepted_stream::AcceptedStream,
         active_route::ActiveRoute,
         clients::{ClientAddr, Incoming, Security},
         handshake::{Rejected, Upgrade, accept_handshake},
         permits::Permit,
-        plain_reply::{PlainReply, linger},
+        plain_reply::{LINGER_TIMEOUT, PlainReply, linger},
         router::Decision,
         shared::ServerShared,
         slot::Slot,
@@ -90,13 +99,8 @@ impl<N: Network> PendingHandshake<N> {
                 Some(Err(rejected)) => {
                     self.shared.websockets.stats.not_upgraded(rejected.reason());
                     drop(read_buffer); // sending the answer may take long
-                    match rejected {
-                        Rejected::Reply(reply) => self.reply(reply).await,
-                        #[cfg(feature = "tls")]
-                        Rejected::Unanswered { reason: NotUpgraded::BadTls, .. } => {
-                            Box::pin(self.end_failed_tls()).await;
-                        }
-                        Rejected::Unanswered { .. } => {}
+                    if rejected.can_be_read() {
+                        self.reply(rejected).await;
                     }
                 }
                 None => self.shared.websockets.stats.not_upgraded(NotUpgraded::Evicted),
@@ -201,15 +205,30 @@ impl<N: Network> PendingHandshake<N> {
         outcome.unwrap_or_else(|| Some(Err(late.into())))
     }
 
-    /// Sends an answer, and gives the peer time to read it.
-    async fn reply(&mut self, reply: PlainReply) {
+    /// Sends an answer, or ends a TLS handshake that has failed, and gives the peer time to read the answer or the alert.
+    async fn reply(&mut self, rejected: Rejected) {
+        let is_reply = matches!(rejected, Rejected::Reply(_));
         // Boxed, so that it does not enlarge the task of every handshake.
-        if Box::pin(self.send(reply)).await {
+        let sent = Box::pin(async {
+            match rejected {
+                Rejected::Reply(reply) => self.send(reply).await,
+                Rejected::Unanswered { .. } => self.close().await,
+            }
+        });
+        if sent.await {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
-        } else {
+        } else if is_reply {
             self.shared.websockets.stats.incomplete();
         }
+    }
+
+    /// Closes our side of the transport, and returns whether that has succeeded.
+    async fn close(&mut self) -> bool {
+        let Self { stream, permit, shared, .. } = self;
+        let close = poll_fn(|cx| Pin::new(&mut *stream).poll_close(cx));
+        let closed = within(shared.network(), LINGER_TIMEOUT, close);
+        matches!(permit.run_until_evicted(closed).await, Some(Some(Ok(()))))
     }
 
     /// Sends an answer, and returns whether the transport accepted all of it. If the transport does not accept it at

@@ -3,23 +3,19 @@
 //! It is a part of the server's own handshake: the same permit, the same deadline. All of it is in a box, which an open
 //! connection does not keep, and which a connection without TLS does not have.
 
-use std::{future::poll_fn, io, pin::Pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{
     options::Options,
-    runtime::{
-        Network, Transport,
-        timeout::{until, within},
-    },
+    runtime::{Network, Transport, timeout::until},
     server::{
         accepted_stream::AcceptedTls,
         active_route::ActiveRoute,
         clients::{ClientAddr, Clients, Incoming, Security},
         handshake::{Preface, Rejected, Upgrade},
         pending_handshake::PendingHandshake,
-        plain_reply::{LINGER_TIMEOUT, linger},
         stats::NotUpgraded,
     },
     session::read_buffer::ReadBuffer,
@@ -68,20 +64,6 @@ impl<N: Network> PendingHandshake<N> {
         let time_left = deadline.saturating_sub(self.shared.network().now());
         self.decide(read_buffer, OverTls { info, time_left }).await
     }
-
-    /// Ends a transport whose TLS handshake has failed, and gives the peer time to read the alert. (Closing a socket
-    /// with unread input resets the connection, and a reset destroys the alert.)
-    pub(super) async fn end_failed_tls(&mut self) {
-        let Self { stream, permit, shared, .. } = self;
-        let network = shared.network();
-        let end = async {
-            let closed = within(network, LINGER_TIMEOUT, close(stream)).await;
-            if matches!(closed, Some(Ok(()))) {
-                linger(network, stream).await;
-            }
-        };
-        permit.run_until_evicted(end).await;
-    }
 }
 
 /// Reads what comes before TLS, and does the handshake.
@@ -129,8 +111,4 @@ async fn read_preface(
 
 fn unanswered(error: impl Into<io::Error>, reason: NotUpgraded) -> Rejected {
     Rejected::Unanswered { error: error.into(), reason }
-}
-
-async fn close(stream: &mut impl Transport) -> io::Result<()> {
-    poll_fn(|cx| Pin::new(&mut *stream).poll_close(cx)).await
 }
