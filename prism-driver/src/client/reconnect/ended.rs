@@ -26,6 +26,7 @@ impl Ended {
     ///
     /// - The server could not be reached, did not answer in time, dropped the handshake without an answer, or refused
     ///   with 408, 425, 429, 500, 502, 503 or 504.
+    /// - The proxy was [in the way](crate::ProxyError::is_transient), for the same kinds of reasons.
     /// - The connection has failed. (Exceptions: a panic of the handler; a violation of the protocol by the server,
     ///   which would do so again; and the end of the runtime.)
     /// - The server has closed the connection with 1001, 1006, 1011, 1012, 1013 or 1014.
@@ -84,7 +85,11 @@ const fn is_transient_error(error: &ConnectError) -> bool {
         ConnectError::Refused(refusal) => {
             matches!(refusal.status, 408 | 425 | 429 | 500 | 502..=504)
         }
-        ConnectError::InvalidRequest(_) | ConnectError::InvalidUrl(_) => false,
+        ConnectError::Proxy(error) => error.is_transient(),
+        ConnectError::InvalidProxy(_)
+        | ConnectError::InvalidRequest(_)
+        | ConnectError::InvalidUrl(_)
+        | ConnectError::Redirect(_) => false,
         #[cfg(feature = "tls")]
         ConnectError::Tls(_) => false,
     }
@@ -147,7 +152,9 @@ mod tests {
     };
 
     fn refused(status: u16) -> Ended {
-        Ended::Attempt(Refusal { status, headers: Vec::new(), body: Vec::new() }.into())
+        Ended::Attempt(
+            Refusal { status, headers: Vec::new(), body: Vec::new(), redirects: 0 }.into(),
+        )
     }
 
     #[test]

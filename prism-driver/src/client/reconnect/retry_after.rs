@@ -32,7 +32,12 @@ mod tests {
 
     fn asked(headers: &[(&str, &str)]) -> Option<Duration> {
         let headers = headers.iter().map(|(name, value)| (String::from(*name), (*value).into()));
-        retry_after(&Refusal { status: 503, headers: headers.collect(), body: Vec::new() })
+        retry_after(&Refusal {
+            status: 503,
+            headers: headers.collect(),
+            body: Vec::new(),
+            redirects: 0,
+        })
     }
 
     const fn s(seconds: u64) -> Option<Duration> {
