@@ -240,8 +240,8 @@ impl Handler for Restarting {
     }
 }
 
-/// Returns what the sockets of a client receive after a greeting, until there is no other.
-fn greet(mut reconnect: Reconnect) -> Vec<OwnedMessage> {
+/// Returns what the sockets of a client receive after a first message, until there is no other socket.
+fn echoes(mut reconnect: Reconnect) -> Vec<OwnedMessage> {
     block_on(async {
         let mut received = Vec::new();
         while let Some(socket) = reconnect.next().await {
@@ -257,7 +257,7 @@ fn greet(mut reconnect: Reconnect) -> Vec<OwnedMessage> {
 #[test]
 fn next_returns_one_socket_after_the_other() {
     let server = serve(|server| server.websocket("/", Restarting(Arc::default())));
-    let received = greet(reconnect(server.address()));
+    let received = echoes(reconnect(server.address()));
     assert_eq!(received, vec![OwnedMessage::Text("hello".into()); 3]);
     server.stop();
 }
@@ -273,7 +273,7 @@ fn a_client_reconnects_over_tls_unless_it_does_not_trust_the_server() {
         let trust = TlsClient::trusting_pem_file(authority.file()).expect("a certificate");
         reconnect_with(Client::new(&url).expect("a good address").tls(trust))
     };
-    assert_eq!(greet(client(&authority)), vec![OwnedMessage::Text("hello".into()); 3]);
+    assert_eq!(echoes(client(&authority)), vec![OwnedMessage::Text("hello".into()); 3]);
     let (recorder, events) = recorder();
     let told = run(client(&other), recorder);
     assert!(matches!(ended(&told), Ended::Attempt(ConnectError::Tls(_))));
