@@ -17,7 +17,9 @@ use rustix::process::Signal;
 use socket2::{Domain, Type};
 
 use super::support::{
-    TIMEOUT, block_on,
+    TIMEOUT,
+    authority::Authority,
+    block_on,
     handlers::{Echo, recorder},
     own_process::rerun,
     server::{serve, serve_at},
@@ -25,9 +27,10 @@ use super::support::{
 };
 use crate::{
     prism::{
-        Authorized, Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Ended,
-        Handler, Message, OwnedMessage, Reconnect, Reply, Request, SendError, Server, Socket,
-        per_connection, socket,
+        Authorized, Backoff, Client, CloseCode, ConnectError, Connection, ConnectionHandler,
+        Disconnect, Ended, Handler, Message, OwnedMessage, Reconnect, Reply, Request, SendError,
+        Server, Socket, per_connection, socket,
+        tls::{TlsClient, TlsServer},
     },
     runtime::{shutdown_signal, spawn},
 };
@@ -45,7 +48,10 @@ fn reserve_port() -> (SocketAddr, impl Sized) {
 
 /// Returns a client of this server that reconnects quickly.
 fn reconnect(address: SocketAddr) -> Reconnect {
-    let client = Client::new(&format!("ws://{address}/")).expect("a good address");
+    reconnect_with(Client::new(&format!("ws://{address}/")).expect("a good address"))
+}
+
+fn reconnect_with(client: Client) -> Reconnect {
     let backoff =
         Backoff::default().first(Duration::from_millis(20)).most(Duration::from_millis(100));
     Reconnect::new(client).backoff(backoff)
@@ -234,23 +240,44 @@ impl Handler for Restarting {
     }
 }
 
-#[test]
-fn next_returns_one_socket_after_the_other() {
-    let count = Arc::new(Mutex::new(0));
-    let server = serve(|server| server.websocket("/", Restarting(count.clone())));
-    let mut reconnect = reconnect(server.address());
-    let echoes = block_on(async {
-        let mut echoes = Vec::new();
+/// Returns what the sockets of a client receive after a first message, until there is no other socket.
+fn echoes(mut reconnect: Reconnect) -> Vec<OwnedMessage> {
+    block_on(async {
+        let mut received = Vec::new();
         while let Some(socket) = reconnect.next().await {
             socket.send("hello").await.expect("an open connection");
             while let Ok(message) = socket.recv().await {
-                echoes.push(message);
+                received.push(message);
             }
         }
-        echoes
-    });
-    assert_eq!(echoes, vec![OwnedMessage::Text("hello".into()); 3]);
-    assert_eq!(*count.lock().expect("no panic"), 3);
+        received
+    })
+}
+
+#[test]
+fn next_returns_one_socket_after_the_other() {
+    let server = serve(|server| server.websocket("/", Restarting(Arc::default())));
+    let received = echoes(reconnect(server.address()));
+    assert_eq!(received, vec![OwnedMessage::Text("hello".into()); 3]);
+    server.stop();
+}
+
+#[test]
+fn a_client_reconnects_over_tls_unless_it_does_not_trust_the_server() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pair = authority.issue("127.0.0.1");
+    let tls = TlsServer::from_pem(&pair.certificate, &pair.key).expect("a good pair");
+    let server = serve(|server| server.tls(tls).websocket("/", Restarting(Arc::default())));
+    let client = |authority: &Authority| {
+        let url = format!("wss://{}/", server.address());
+        let trust = TlsClient::trusting_pem_file(authority.file()).expect("a certificate");
+        reconnect_with(Client::new(&url).expect("a good address").tls(trust))
+    };
+    assert_eq!(echoes(client(&authority)), vec![OwnedMessage::Text("hello".into()); 3]);
+    let (recorder, events) = recorder();
+    let told = run(client(&other), recorder);
+    assert!(matches!(ended(&told), Ended::Attempt(ConnectError::Tls(_))));
+    events.nothing_more();
     server.stop();
 }
 
