@@ -4,7 +4,7 @@ use arbitrary::Arbitrary;
 use bytes::BytesMut;
 use prism_core::{
     Accept, Answer, ClientHandshake, ClientRequest, Config, HandshakeError, RecvBuffer,
-    ServerHandshake, normalize_path,
+    ServerHandshake, TunnelHandshake, normalize_path,
 };
 
 const GOOD_REQUEST: [&str; 6] = [
@@ -180,6 +180,39 @@ pub fn serve<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
                 return Verdict::Failed(error);
             }
         };
+        return Verdict::Open(shown, behind(&input, pieces));
+    }
+    Verdict::Waits
+}
+
+/// Feeds these pieces to a client that has asked a proxy for a tunnel.
+///
+/// # Panics
+/// If the verdict changes later, or the client holds too much memory.
+pub fn tunnel<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Verdict {
+    let (config, mut input, mut out) = (config(), RecvBuffer::new(), BytesMut::new());
+    let handshake = TunnelHandshake::start(&config, "example.org:443", None, &mut out);
+    let mut handshake = handshake.expect("a host and a port");
+    let mut pieces = pieces.into_iter();
+    while let Some(piece) = pieces.next() {
+        input.extend_from_slice(piece);
+        let shown = match handshake.receive(&mut input) {
+            Ok(None) => {
+                assert!(input.unparsed().len() <= config.max_head_size);
+                continue;
+            }
+            Ok(Some(response)) => {
+                assert!(response.status() == 101 || response.status() >= 200);
+                format!("{response:?}")
+            }
+            Err(error) => {
+                input.extend_from_slice(b"HTTP/1.1 200 OK\r\n\r\n");
+                assert_eq!(handshake.receive(&mut input).map(|_| ()), Err(error), "fused");
+                return Verdict::Failed(error);
+            }
+        };
+        let end = handshake.receive(&mut input).map(|_| ());
+        assert_eq!(end, Err(HandshakeError::Finished));
         return Verdict::Open(shown, behind(&input, pieces));
     }
     Verdict::Waits
