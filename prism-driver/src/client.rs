@@ -22,10 +22,7 @@ use crate::{
     socket::Socket,
 };
 #[cfg(feature = "tls")]
-use crate::{
-    runtime::timeout::within,
-    tls::{client::TlsClient, error::TlsError},
-};
+use crate::{runtime::timeout::within, tls::client::TlsClient};
 
 pub(crate) mod connect;
 pub(crate) mod handshake;
@@ -306,11 +303,13 @@ impl<N: Network> Client<N> {
         let handshake = tls.handshake(name, stream);
         let timeout = self.options.connection.handshake_timeout;
         let stream = within(&self.runtime, timeout, handshake).await;
-        match stream.ok_or(ConnectError::TimedOut)? {
-            Ok(stream) => self.open(stream).await,
-            Err(error) => {
-                Err(TlsError::of_handshake(&error).map_or_else(|| error.into(), Into::into))
-            }
+        let mut stream = stream.ok_or(ConnectError::TimedOut)?.map_err(ConnectError::of_tls)?;
+        let tls = stream.take_info();
+        match self.open(stream).await {
+            Ok(session) => Ok(session.with_tls(tls)),
+            // With TLS 1.3, a server may refuse the client's certificate after the client's part of the handshake.
+            Err(ConnectError::Io(error)) => Err(ConnectError::of_tls(error)),
+            Err(error) => Err(error),
         }
     }
 }

@@ -5,9 +5,15 @@
 
 // The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), and not of this crate.
 // The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
+// Without the feature `tls`, its items exist only on docs.rs.
 macro_rules! guides {
     ($($name:ident: $page:literal,)*) => {
         $(
+            #[cfg_attr(all(not(doctest), feature = "tls"), doc = include_str!("../docs/links_tls.md"))]
+            #[cfg_attr(
+                not(any(doctest, feature = "tls")),
+                doc = include_str!("../docs/links_without_tls.md")
+            )]
             #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
             #[cfg_attr(not(doctest), doc = include_str!($page))]
             pub mod $name {}

@@ -27,6 +27,7 @@ use crate::{
         waiters::{Room, Waiters},
     },
     runtime::{Transport, contain::contain, wakeups},
+    tls::info::TlsInfo,
 };
 
 pub(crate) mod batch_number;
@@ -102,6 +103,17 @@ impl Outbox {
     /// Returns the result of `find` on the headers, if they are still there.
     pub(crate) fn in_headers<T>(&self, find: impl FnOnce(Headers<'_>) -> T) -> Option<T> {
         Some(find(self.lock().cold.as_ref()?.headers.as_ref()?.as_headers()))
+    }
+
+    /// Keeps what the TLS handshake has agreed on, until the headers are taken.
+    pub(crate) fn set_tls(&self, tls: Arc<TlsInfo>) {
+        self.lock().cold().tls = Some(tls);
+    }
+
+    /// Returns what the TLS handshake has agreed on, if it is still there.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.lock().cold.as_ref()?.tls.clone()
     }
 
     /// Takes the headers, if they are still there.

@@ -137,7 +137,7 @@ async fn open<R: Runtime>(
             Box::pin(reply.send_and_linger(runtime, &mut io, options.write_limits())).await;
             Err(AcceptError::Refused(status))
         }
-        Rejected::Disconnected(error) => Err(AcceptError::Io(error)),
+        Rejected::Unanswered { error, .. } => Err(AcceptError::Io(error)),
     }
 }
 

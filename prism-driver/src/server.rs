@@ -58,6 +58,8 @@ pub(crate) mod slot;
 pub(crate) mod socket_endpoint;
 pub(crate) mod stats;
 pub(crate) mod timers;
+#[cfg(feature = "tls")]
+mod tls_handshake;
 pub(crate) mod undecided;
 pub(crate) mod upgrade_policy;
 pub(crate) mod websockets;

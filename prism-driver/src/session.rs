@@ -52,6 +52,7 @@ use crate::{
         read_buffer::ReadBuffer,
         run_handler::RunHandler,
     },
+    tls::info::TlsInfo,
 };
 
 pub(crate) mod deadline;
@@ -113,6 +114,14 @@ impl Session {
         let outbox = Outbox::new(io, outbound, queue, headers, compresses, options);
         let connection = Owned::new(Connection::new(peer_addr, info, outbox));
         Self { connection, inbound, read_buffer }
+    }
+
+    /// Adds what the TLS handshake has agreed on, for `on_connect`.
+    pub(crate) fn with_tls(self, tls: Option<Arc<TlsInfo>>) -> Self {
+        if let Some(tls) = tls {
+            self.connection.outbox().set_tls(tls);
+        }
+        self
     }
 
     /// Runs the handler on the connection until it has ended. Returns the result of `then` for the reason.

@@ -17,6 +17,8 @@ use futures_lite::future::or;
 use futures_util::{Sink, Stream};
 use prism_core::{CloseCode, Message, OwnedHeaders, OwnedMessage, SendError};
 
+#[cfg(feature = "tls")]
+use crate::tls::info::TlsInfo;
 use crate::{
     connection::{Connection, outgoing::Outgoing, send::Sending},
     error::{Disconnect, Failure, TrySendError},
@@ -59,6 +61,8 @@ pub struct Socket {
     receiver: RecvHalf,
     /// The headers of the handshake. The connection drops its own as soon as its task runs.
     headers: Option<OwnedHeaders>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsInfo>>,
 }
 
 /// The handler behind a [`Socket`].
@@ -72,11 +76,20 @@ impl Socket {
     pub(crate) fn new(connection: Connection) -> (Self, Inbox) {
         let (inbox_sender, messages) = async_channel::bounded(MAX_MESSAGES);
         let backlog = Arc::<Backlog>::default();
+        #[cfg(feature = "tls")]
+        let tls = connection.outbox().tls();
         let headers = connection.outbox().take_headers();
         let inbox = Inbox { messages: inbox_sender, backlog: backlog.clone() };
         let sender = SendHalf::new(connection);
         let receiver = RecvHalf::new(&sender, messages, backlog);
-        (Self { sender, receiver, headers }, inbox)
+        let socket = Self {
+            sender,
+            receiver,
+            headers,
+            #[cfg(feature = "tls")]
+            tls,
+        };
+        (socket, inbox)
     }
 
     /// Sends a message in any [form](Outgoing), after waiting for room in the outbox; see [`Connection::send`].
@@ -131,6 +144,15 @@ impl Socket {
     /// `Set-Cookie`, whose lines cannot be separated again once they are joined.
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         self.headers.iter().flat_map(move |headers| headers.as_headers().all_text(name))
+    }
+
+    /// Returns what the TLS handshake has agreed on, with the certificates of the peer; `None` without TLS, and over a
+    /// [stream](crate::Client::connect_stream) with TLS of its own. Lost, as the headers are, when the socket is
+    /// [split](Self::split).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
     }
 
     /// Returns the connection's handle. Clone it to send from elsewhere.

@@ -11,20 +11,16 @@
 
 pub use rustls;
 
-pub use self::{client::TlsClient, error::TlsError, server::TlsServer};
+pub use self::{client::TlsClient, error::TlsError, info::TlsInfo, server::TlsServer};
 
-pub(crate) mod certificates;
+mod alpn;
+mod certificates;
+mod checked;
 pub(crate) mod client;
 pub(crate) mod error;
-pub(crate) mod pem;
+pub(crate) mod info;
+mod pem;
 pub(crate) mod prefixed;
 mod provider;
 pub(crate) mod server;
 pub(crate) mod stream;
-
-/// How many encrypted bytes may wait for a peer: one TLS record. They wait outside the outbox, which does not count
-/// them.
-const MAX_ENCRYPTED: usize = 16 << 10;
-
-/// The only protocol that is offered and accepted (RFC 7301): a WebSocket over HTTP/2 has another handshake.
-const ALPN: &[u8] = b"http/1.1";

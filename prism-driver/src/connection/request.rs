@@ -1,9 +1,13 @@
 //! The methods of a [`Connection`] that are about its opening request.
 
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::{any::Any, borrow::Cow};
 
 use prism_core::{Headers, deflate::DeflateParams};
 
+#[cfg(feature = "tls")]
+use crate::tls::info::TlsInfo;
 use crate::{
     connection::{
         Connection,
@@ -92,6 +96,19 @@ impl Connection {
     pub fn header_all(&self, name: &str) -> Vec<String> {
         let all = |headers: Headers<'_>| headers.all_text(name).map(Cow::into_owned).collect();
         self.outbox().in_headers(all).unwrap_or_default()
+    }
+
+    /// Returns what the TLS handshake has agreed on, with the certificates of the peer; `None` without TLS, and over a
+    /// stream with TLS of its own.
+    ///
+    /// As the [headers](Self::header) are, this is gone once [`on_connect`](crate::Handler::on_connect) has returned,
+    /// because an idle connection should not hold it. What is needed later, such as the owner of a certificate, belongs
+    /// in the [data](Self::data) that an authorization attaches: [`Request::tls`](crate::Request::tls) returns the same
+    /// as this. With a [`Socket`](crate::Socket), use [`Socket::tls`](crate::Socket::tls) instead.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.outbox().tls()
     }
 
     /// Returns the data that the [authorization](crate::Server::authorize) of the request attached to the connection,

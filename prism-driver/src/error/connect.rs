@@ -169,6 +169,14 @@ impl From<InvalidUrl> for ConnectError {
 }
 
 #[cfg(feature = "tls")]
+impl ConnectError {
+    /// Creates the error of a handshake of which a transport with TLS has reported a failure.
+    pub(crate) fn of_tls(error: io::Error) -> Self {
+        TlsError::of_handshake(&error).map_or(Self::Io(error), Self::Tls)
+    }
+}
+
+#[cfg(feature = "tls")]
 impl From<TlsError> for ConnectError {
     fn from(error: TlsError) -> Self {
         Self::Tls(error)

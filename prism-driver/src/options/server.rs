@@ -35,6 +35,10 @@ pub struct ServerOptions {
     /// this limit are receiving that answer, yet another one is closed without an answer. So one address cannot use up
     /// [`max_connections`](Self::max_connections), nor [`max_handshakes`](Self::max_handshakes).
     ///
+    /// Over [TLS](crate::docs::tls), a further connection is closed without an answer, because each answer would cost a
+    /// TLS handshake. (But behind a proxy that names the client in the request, that handshake is done, and the answer
+    /// is a 429.)
+    ///
     /// The addresses of [trusted proxies](crate::Server::trust_proxies) are not limited. If the server is behind
     /// proxies that it does not trust, do not set a limit: all clients would share one.
     ///
@@ -45,15 +49,20 @@ pub struct ServerOptions {
     /// The maximum number of handshakes in progress. When it is reached, or when a new connection would exceed
     /// [`max_connections`](Self::max_connections) or finds no file descriptor, the oldest handshake is *evicted* in
     /// favor of the next connection: it is dropped without an answer. Each handshake has at least a quarter of a
-    /// second; until then, the new connection waits.
+    /// second, or three quarters where the server speaks [TLS](crate::docs::tls), which needs one or two round trips
+    /// more. Until then, the new connection waits.
     ///
     /// If new connections simply waited, as many silent peers as this limit allows could block all others for the
     /// [handshake timeout](Options::handshake_timeout), again and again. With eviction, four times as many connections
     /// as this limit get their turn each second. Default: 4,096, which is as many as may wait in the operating system's
     /// queue. With this, even 8,000 silent peers that reconnect whenever they are evicted delay a handshake by no more
-    /// than a quarter of a second, and take 7 MB (plus the memory of TLS). With a lower limit the queue overflows, and
-    /// a client's operating system tries again only after one second, then two, and so on: in a test with 1,024, half
-    /// of all handshakes took longer than 4 s.
+    /// than a quarter of a second, and take 7 MB. With a lower limit the queue overflows, and a client's operating
+    /// system tries again only after one second, then two, and so on: in a test with 1,024, half of all handshakes took
+    /// longer than 4 s.
+    ///
+    /// With TLS, a silent peer takes 3.5 KB. A peer that sends a part of a long handshake message takes up to 37 KB, so
+    /// 4,096 of them take 150 MB. A server that asks for client certificates accepts messages of 64 KiB, which is twice
+    /// that.
     pub max_handshakes: usize,
     /// The maximum number of plain HTTP responses (pages and refusals) that wait for their peers to read. Up to this
     /// limit, they do not count as handshakes. A response that the operating system accepts at once does not count at
@@ -114,6 +123,12 @@ pub struct ServerOptions {
     /// get far more handshakes at once than even on a busy day. Default: 5 s. The peers of 50,000 connections then
     /// reconnect at 10,000 per second, and the last of them still has its whole
     /// [close timeout](prism_core::Config::close_timeout) within the grace period.
+    ///
+    /// Where the server speaks [TLS](crate::docs::tls), twice this time counts, and up to three quarters of the grace
+    /// period: 7.5 s by default. Another server cannot resume the sessions of this one, so each peer that reconnects
+    /// costs it a full TLS handshake. With the cryptography of `ring`, a core does about 8,000 of those per second with an
+    /// ECDSA key (P-256), and 1,500 with a 2,048-bit RSA key. If your other servers cannot do as many as reconnect, set
+    /// this and the grace period to longer times.
     pub shutdown_spread: Duration,
 }
 
@@ -205,7 +220,33 @@ impl ServerOptions {
     }
 
     /// Returns the time over which a shutdown closes connections: the spread, but at most half of the grace period.
-    pub(crate) fn effective_spread(&self) -> Duration {
-        self.shutdown_spread.min(self.shutdown_grace / 2)
+    /// With TLS, twice the spread, but at most three quarters of the grace period.
+    pub(crate) fn effective_spread(&self, tls: bool) -> Duration {
+        match tls {
+            false => self.shutdown_spread.min(self.shutdown_grace / 2),
+            true => (self.shutdown_spread.saturating_mul(2)).min(self.shutdown_grace / 4 * 3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::ServerOptions;
+
+    #[test]
+    fn with_tls_the_connections_are_closed_over_a_longer_time() {
+        let spreads = |grace, spread| {
+            let options = ServerOptions::default()
+                .shutdown_grace(Duration::from_secs(grace))
+                .shutdown_spread(Duration::from_secs(spread));
+            [false, true].map(|tls| options.effective_spread(tls).as_millis())
+        };
+        assert_eq!(spreads(10, 5), [5_000, 7_500]);
+        assert_eq!(spreads(60, 5), [5_000, 10_000]);
+        assert_eq!(spreads(10, 60), [5_000, 7_500]);
+        assert_eq!(spreads(10, 0), [0, 0]);
+        assert_eq!(spreads(0, 5), [0, 0]);
     }
 }

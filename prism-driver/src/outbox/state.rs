@@ -25,6 +25,7 @@ use crate::{
         waiters::Waiters,
     },
     runtime::Transport,
+    tls::info::TlsInfo,
 };
 
 pub(crate) struct OutboxState {
@@ -84,6 +85,8 @@ pub(crate) enum Cut {
 pub(crate) struct ColdState {
     /// The headers of the handshake, until `on_connect` has run: an idle connection should not hold them.
     pub(crate) headers: Option<OwnedHeaders>,
+    /// What the TLS handshake has agreed on, until `on_connect` has run.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
     /// The reason why the transport takes no more.
     pub(super) write_error: Option<io::Error>,
     /// The bytes that the peer had sent when the transport was given up while a handler ran. Boxed, because each
@@ -118,6 +121,7 @@ impl ColdState {
     fn is_empty(&self) -> bool {
         let Self {
             headers,
+            tls,
             write_error,
             unread,
             written,
@@ -129,6 +133,7 @@ impl ColdState {
             hooks,
         } = self;
         headers.is_none()
+            && tls.is_none()
             && write_error.is_none()
             && unread.is_none()
             && written.is_none()
@@ -268,9 +273,11 @@ impl OutboxState {
         self.cold.as_ref().map_or(0, |cold| cold.lost)
     }
 
-    /// Takes the headers, if they are still there.
+    /// Takes the headers, if they are still there. What the TLS handshake has agreed on goes with them.
     pub(crate) fn take_headers(&mut self) -> Option<OwnedHeaders> {
-        let headers = self.cold.as_mut()?.headers.take();
+        let cold = self.cold.as_mut()?;
+        cold.tls = None;
+        let headers = cold.headers.take();
         // The cold state is empty now, unless `on_connect` has added to it.
         self.cold.take_if(|cold| cold.is_empty());
         headers

@@ -63,9 +63,10 @@ impl<N: Network> Acceptor<N> {
     /// Closes all connections, and cuts those that have not ended within the grace period. Pages that are being sent
     /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
-        let ServerShared { websockets, admission, .. } = &*self.0;
+        let ServerShared { websockets, admission, tls, .. } = &*self.0;
         admission.evict_handshakes();
-        websockets.shut_down(|| admission.evict_pages()).await
+        let spread = websockets.options.effective_spread(tls.is_some());
+        websockets.shut_down(spread, || admission.evict_pages()).await
     }
 }
 

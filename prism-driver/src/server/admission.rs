@@ -3,8 +3,8 @@
 //!
 //! Silent peers cannot block new clients. When all permits are held, or no file descriptor is left, the oldest permit
 //! is evicted in favor of a new connection, once it has been held for its minimum time. For a handshake that is a
-//! quarter of a second: as much as a lost packet costs, and long enough that a rush of good clients does not evict
-//! itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
+//! quarter of a second, or three quarters with TLS: as much as a lost packet costs, and long enough that a rush of good
+//! clients does not evict itself. An evicted task is polled once more before it ends, so a request that has just arrived is still answered.
 //!
 //! A page may take longer. It is limited by its [progress](crate::session::write_progress), not by a deadline. The part
 //! that the transport takes at once is sent under the handshake's permit. If the rest has to wait for the peer, it
@@ -35,6 +35,11 @@ use crate::{
 /// empty after this time.
 const HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(250);
 
+/// The same where the server speaks TLS. The request then arrives after one more round trip (two with TLS 1.2), and
+/// after cryptography on both sides. With only [`HANDSHAKE_MIN_TIME`], during an attack no client that is further away
+/// than 100 ms would ever get in.
+const TLS_HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(750);
+
 /// How long sending a page may take before it can be evicted: half of the default handshake timeout. So a new page that
 /// finds all permits held by slow readers gets one before its handshake times out.
 const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
@@ -53,11 +58,13 @@ pub(crate) struct Admission<N: Network> {
 }
 
 impl<N: Network> Admission<N> {
-    pub(crate) fn new(websockets: Arc<WebSockets<N>>) -> Self {
+    /// `tls` says whether handshakes include one of TLS.
+    pub(crate) fn new(websockets: Arc<WebSockets<N>>, tls: bool) -> Self {
         let options = &websockets.options;
-        let handshakes = PermitPool::new(options.max_handshakes, HANDSHAKE_MIN_TIME);
+        let min_time = if tls { TLS_HANDSHAKE_MIN_TIME } else { HANDSHAKE_MIN_TIME };
+        let handshakes = PermitPool::new(options.max_handshakes, min_time);
         let pages = PermitPool::new(options.max_pages, PAGE_MIN_TIME);
-        let queued = PermitPool::new(usize::MAX, HANDSHAKE_MIN_TIME);
+        let queued = PermitPool::new(usize::MAX, min_time);
         let authorizations = PermitPool::new(options.max_authorizations, Duration::MAX);
         Self { websockets, handshakes, pages, queued, authorizations }
     }

@@ -7,18 +7,21 @@
 //!   any other peer ───────────────────────────────────────────────────► the client
 //! ```
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use prism_core::{RecvBuffer, Request};
 
 use crate::{
     connection::peer_addr::canonical,
+    options::Options,
     server::{
         address_limit::{AddressLimit, Admitted, Place},
         handshake::Preface,
         plain_reply::PlainReply,
         proxies::{Proxies, proxy_protocol},
+        request::RequestPeer,
     },
+    tls::info::TlsInfo,
 };
 
 /// The proxies that a server trusts, and its limit on connections from one address.
@@ -47,9 +50,29 @@ enum NamedBy {
 }
 
 /// What arrives on a connection during its handshake.
-pub(crate) struct Incoming<'a> {
+pub(crate) struct Incoming<'a, S = ()> {
     client: &'a mut ClientAddr,
     clients: &'a Clients,
+    security: S,
+}
+
+/// What a TLS handshake has left for the request. A connection without TLS has `()`, which takes no memory.
+pub(crate) trait Security {
+    /// Returns how long the request may take.
+    fn time_left(&self, options: &Options) -> Duration;
+
+    /// Returns what the TLS handshake has agreed on.
+    fn info(&self) -> Option<Arc<TlsInfo>>;
+}
+
+impl Security for () {
+    fn time_left(&self, options: &Options) -> Duration {
+        options.handshake_timeout
+    }
+
+    fn info(&self) -> Option<Arc<TlsInfo>> {
+        None
+    }
 }
 
 impl Clients {
@@ -98,20 +121,20 @@ impl ClientAddr {
     }
 }
 
-impl<'a> Incoming<'a> {
-    pub(crate) const fn new(client: &'a mut ClientAddr, clients: &'a Clients) -> Self {
-        Self { client, clients }
+impl<'a, S: Security> Incoming<'a, S> {
+    pub(crate) const fn new(client: &'a mut ClientAddr, clients: &'a Clients, security: S) -> Self {
+        Self { client, clients, security }
     }
 
-    /// Returns the client's address, or the refusal of the request.
-    pub(crate) fn client_of(&mut self, request: &Request<'_>) -> Result<SocketAddr, PlainReply> {
+    /// Returns what is known of the client, or the refusal of the request.
+    pub(crate) fn client_of(&mut self, request: &Request<'_>) -> Result<RequestPeer, PlainReply> {
         if self.client.named_by == NamedBy::Request {
             let is_head = request.method() == "HEAD";
             let addr = self.clients.proxies.client(request, self.client.addr);
             let addr = addr.map_err(|error| PlainReply::bad_proxy_header(error, is_head))?;
             self.found(addr, NamedBy::Nothing, is_head)?;
         }
-        Ok(self.client.addr)
+        Ok(RequestPeer { addr: self.client.addr, tls: self.security.info() })
     }
 
     /// Notes the client's address. Once it is final, counts the connection.
@@ -137,7 +160,11 @@ impl<'a> Incoming<'a> {
 }
 
 /// The header of the PROXY protocol.
-impl Preface for Incoming<'_> {
+impl<S: Security> Preface for Incoming<'_, S> {
+    fn time_left(&self, options: &Options) -> Duration {
+        self.security.time_left(options)
+    }
+
     fn is_complete(&self) -> bool {
         self.client.named_by != NamedBy::ProxyHeader
     }

@@ -1,8 +1,8 @@
 //! The server's side of a handshake: reads a request, and turns it into a connection or a [`PlainReply`].
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use prism_core::{Output, OwnedHeaders, RecvBuffer, Request, ServerHandshake, WebSocket};
 
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
     runtime::{Runtime, Transport, timeout::within},
     server::{plain_reply::PlainReply, stats::NotUpgraded},
     session::{Established, read_buffer::ReadBuffer},
-    tls::error::is_tls_error,
 };
 
 /// A request that becomes a connection. The 101 is encoded, but not sent yet.
@@ -42,17 +41,22 @@ impl<E> Upgrade<E> {
 pub(crate) enum Rejected {
     /// This answer has yet to be sent.
     Reply(PlainReply),
-    /// The peer disconnected, or the transport failed.
-    Disconnected(io::Error),
+    /// No answer can be sent: the peer disconnected, the transport failed, or the TLS handshake did.
+    Unanswered { error: io::Error, reason: NotUpgraded },
 }
 
 impl Rejected {
     pub(crate) fn reason(&self) -> NotUpgraded {
         match self {
             Self::Reply(reply) => reply.reason(),
-            Self::Disconnected(error) if is_tls_error(error) => NotUpgraded::BadTls,
-            Self::Disconnected(_) => NotUpgraded::Left,
+            Self::Unanswered { reason, .. } => *reason,
         }
+    }
+
+    /// Returns whether there is something for the peer to read: an answer, or the alert of a failed TLS handshake.
+    /// (Closing a socket with unread input resets the connection, and a reset destroys either.)
+    pub(crate) const fn can_be_read(&self) -> bool {
+        matches!(self, Self::Reply(_) | Self::Unanswered { reason: NotUpgraded::BadTls, .. })
     }
 }
 
@@ -64,12 +68,15 @@ impl From<PlainReply> for Rejected {
 
 impl From<io::Error> for Rejected {
     fn from(error: io::Error) -> Self {
-        Self::Disconnected(error)
+        Self::Unanswered { error, reason: NotUpgraded::Left }
     }
 }
 
 /// What a peer sends before its request.
 pub(crate) trait Preface {
+    /// Returns how long the preface and the request may take.
+    fn time_left(&self, options: &Options) -> Duration;
+
     /// Returns whether nothing is missing, even before anything has arrived.
     fn is_complete(&self) -> bool;
 
@@ -79,6 +86,10 @@ pub(crate) trait Preface {
 
 /// No preface.
 impl Preface for () {
+    fn time_left(&self, options: &Options) -> Duration {
+        options.handshake_timeout
+    }
+
     fn is_complete(&self) -> bool {
         true
     }
@@ -88,7 +99,7 @@ impl Preface for () {
     }
 }
 
-/// Reads a preface and a request, within the handshake timeout, and returns the result of `decide` for them. Sends
+/// Reads a preface and a request, within the time that is left for them, and returns the result of `decide` for them. Sends
 /// nothing: neither the 101 nor the answer to a rejected request.
 pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
     runtime: &R,
@@ -98,36 +109,9 @@ pub(crate) async fn accept_handshake<R: Runtime, P: Preface, D>(
     preface: &mut P,
     decide: impl FnOnce(Request<'_>, &mut P) -> D,
 ) -> Result<D, Rejected> {
+    let timeout = preface.time_left(options);
     let request = read_request(io, read_buffer, options, preface, decide);
-    let outcome = within(runtime, options.handshake_timeout, request).await;
-    outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
-}
-
-/// Reads a preface, within the handshake timeout. Returns the bytes that have arrived after it.
-pub(crate) async fn accept_preface<R: Runtime, P: Preface>(
-    runtime: &R,
-    io: &mut impl Transport,
-    read_buffer: &mut ReadBuffer,
-    options: &Options,
-    preface: &mut P,
-) -> Result<Bytes, Rejected> {
-    if preface.is_complete() {
-        return Ok(Bytes::new());
-    }
-    let read = async {
-        loop {
-            if read_buffer.fill(io).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-            let received = read_buffer.buffer();
-            if preface.receive(received)? {
-                let rest = Bytes::copy_from_slice(received.unparsed());
-                received.discard(rest.len());
-                return Ok(rest);
-            }
-        }
-    };
-    let outcome = within(runtime, options.handshake_timeout, read).await;
+    let outcome = within(runtime, timeout, request).await;
     outcome.unwrap_or_else(|| Err(PlainReply::timeout().into()))
 }
 

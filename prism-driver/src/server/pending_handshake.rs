@@ -4,21 +4,29 @@
 //! memory of its handshake. A smaller handshake does not pay off. One of half the size was tried: glibc then leaves
 //! gaps between the connections, which take 3 % more memory, and a broadcast to a thousand of them costs a sixth more.
 
-use std::{future::pending, io, pin::pin, sync::Arc};
+use std::{
+    future::{pending, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
-use bytes::Bytes;
+use futures_io::AsyncWrite;
 use futures_lite::future::or;
 use prism_core::Request;
 
 use crate::{
-    runtime::{Network, Transport, timeout::until},
+    runtime::{
+        Network, Transport,
+        timeout::{until, within},
+    },
     server::{
         accepted_stream::AcceptedStream,
         active_route::ActiveRoute,
-        clients::{ClientAddr, Incoming},
-        handshake::{Rejected, Upgrade, accept_handshake, accept_preface},
+        clients::{ClientAddr, Incoming, Security},
+        handshake::{Rejected, Upgrade, accept_handshake},
         permits::Permit,
-        plain_reply::{PlainReply, linger},
+        plain_reply::{LINGER_TIMEOUT, PlainReply, linger},
         router::Decision,
         shared::ServerShared,
         slot::Slot,
@@ -56,7 +64,7 @@ enum First {
 }
 
 impl<N: Network> PendingHandshake<N> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         stream: N::Stream,
         slot: Slot<N>,
         permit: Permit,
@@ -65,7 +73,11 @@ impl<N: Network> PendingHandshake<N> {
     ) -> Self {
         // Tokio aligns tasks to 128 bytes. When this one is freed, glibc places the parts of a connection around it.
         // Without the padding, the task is one step smaller, and each idle connection takes 32 bytes more (measured).
-        let stream = AcceptedStream::Plain(stream);
+        let stream = match shared.tls {
+            #[cfg(feature = "tls")]
+            Some(_) => AcceptedStream::before_tls(stream),
+            _ => AcceptedStream::Plain(stream),
+        };
         Self { stream, slot, permit, shared, client, _padding: [0; 4] }
     }
 
@@ -75,34 +87,20 @@ impl<N: Network> PendingHandshake<N> {
         let mut read_buffer = ReadBuffer::new();
         // Not an `async fn`, whose future would hold `self` twice.
         async move {
-            let tls = self.shared.tls.clone();
-            let outcome = match tls {
-                // The answer would cost a handshake of TLS.
-                Some(_) if self.client.is_excess() => {
-                    let stats = &self.shared.websockets.stats;
-                    return stats.not_upgraded(NotUpgraded::TooManyConnections);
-                }
-                None if self.client.is_excess() => {
-                    Some(Err(PlainReply::too_many_connections(false).into()))
-                }
-                None => self.decide(&mut read_buffer).await,
+            let outcome = match self.stream {
+                _ if self.client.is_excess() => Some(Err(self.refuse_excess())),
+                AcceptedStream::Plain(_) => self.decide(&mut read_buffer, ()).await,
                 // Boxed, so that it does not enlarge the task of every handshake.
-                Some(tls) => match Box::pin(self.read_preface(&mut read_buffer)).await {
-                    Some(Ok(received)) => {
-                        self.stream = AcceptedStream::Tls(tls.accept(received, self.stream));
-                        self.decide(&mut read_buffer).await
-                    }
-                    Some(Err(rejected)) => Some(Err(rejected)),
-                    None => None,
-                },
+                #[cfg(feature = "tls")]
+                AcceptedStream::Tls(_) => Box::pin(self.decide_over_tls(&mut read_buffer)).await,
             };
             match outcome {
                 Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
                 Some(Err(rejected)) => {
                     self.shared.websockets.stats.not_upgraded(rejected.reason());
-                    if let Rejected::Reply(reply) = rejected {
-                        drop(read_buffer); // sending the answer may take long
-                        self.reply(reply).await;
+                    drop(read_buffer); // sending the answer may take long
+                    if rejected.can_be_read() {
+                        self.reply(rejected).await;
                     }
                 }
                 None => self.shared.websockets.stats.not_upgraded(NotUpgraded::Evicted),
@@ -110,17 +108,31 @@ impl<N: Network> PendingHandshake<N> {
         }
     }
 
+    /// Returns the refusal of a client that has too many connections. Over TLS there is no answer: each would cost a
+    /// TLS handshake, and the limit is there to save that.
+    fn refuse_excess(&self) -> Rejected {
+        match self.stream {
+            AcceptedStream::Plain(_) => PlainReply::too_many_connections(false).into(),
+            #[cfg(feature = "tls")]
+            AcceptedStream::Tls(_) => Rejected::Unanswered {
+                error: io::ErrorKind::ConnectionRefused.into(),
+                reason: NotUpgraded::TooManyConnections,
+            },
+        }
+    }
+
     /// Reads the request, and returns what becomes of it; `None` if the handshake is evicted.
-    async fn decide(
+    pub(super) async fn decide(
         &mut self,
         read_buffer: &mut ReadBuffer,
+        security: impl Security,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
         let Self { stream, permit, shared, client, .. } = &mut *self;
         let (network, options) = (shared.network(), &shared.websockets.options.connection);
-        let mut incoming = Incoming::new(client, &shared.clients);
-        let decide = |request: Request<'_>, incoming: &mut Incoming<'_>| {
+        let mut incoming = Incoming::new(client, &shared.clients, security);
+        let decide = |request: Request<'_>, incoming: &mut Incoming<'_, _>| {
             let client = incoming.client_of(&request);
-            client.map_or_else(Decision::Reply, |addr| shared.router.decide(request, addr))
+            client.map_or_else(Decision::Reply, |client| shared.router.decide(request, client))
         };
         let decision =
             accept_handshake(network, stream, read_buffer, options, &mut incoming, decide);
@@ -135,23 +147,12 @@ impl<N: Network> PendingHandshake<N> {
         }
     }
 
-    /// Reads what comes before TLS. Returns the bytes after it, or `None` if the handshake is evicted.
-    async fn read_preface(
-        &mut self,
-        read_buffer: &mut ReadBuffer,
-    ) -> Option<Result<Bytes, Rejected>> {
-        let Self { stream, permit, shared, client, .. } = &mut *self;
-        let (network, options) = (shared.network(), &shared.websockets.options.connection);
-        let mut incoming = Incoming::new(client, &shared.clients);
-        let preface = accept_preface(network, stream, read_buffer, options, &mut incoming);
-        permit.run_until_evicted(preface).await
-    }
-
     /// Opens a connection, and starts its session.
     fn open(self, upgrade: Upgrade<Arc<ActiveRoute<N>>>, read_buffer: ReadBuffer) {
-        let Self { stream, mut slot, permit: _permit, client, .. } = self;
+        let Self { mut stream, mut slot, permit: _permit, client, .. } = self;
         let Upgrade { route, established } = upgrade;
         let options = &route.context.options;
+        let tls = stream.take_tls_info();
         let session = Session::new(
             established,
             stream.into_transport(),
@@ -159,6 +160,7 @@ impl<N: Network> PendingHandshake<N> {
             read_buffer,
             options,
         );
+        let session = session.with_tls(tls);
         slot.set_route(&route.context);
         slot.opened(&session.connection);
         client.opened();
@@ -203,15 +205,30 @@ impl<N: Network> PendingHandshake<N> {
         outcome.unwrap_or_else(|| Some(Err(late.into())))
     }
 
-    /// Sends an answer, and gives the peer time to read it.
-    async fn reply(&mut self, reply: PlainReply) {
+    /// Sends an answer, or ends a TLS handshake that has failed, and gives the peer time to read the answer or the alert.
+    async fn reply(&mut self, rejected: Rejected) {
+        let is_reply = matches!(rejected, Rejected::Reply(_));
         // Boxed, so that it does not enlarge the task of every handshake.
-        if Box::pin(self.send(reply)).await {
+        let sent = Box::pin(async {
+            match rejected {
+                Rejected::Reply(reply) => self.send(reply).await,
+                Rejected::Unanswered { .. } => self.close().await,
+            }
+        });
+        if sent.await {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
-        } else {
+        } else if is_reply {
             self.shared.websockets.stats.incomplete();
         }
+    }
+
+    /// Closes our side of the transport, and returns whether that has succeeded.
+    async fn close(&mut self) -> bool {
+        let Self { stream, permit, shared, .. } = self;
+        let close = poll_fn(|cx| Pin::new(&mut *stream).poll_close(cx));
+        let closed = within(shared.network(), LINGER_TIMEOUT, close);
+        matches!(permit.run_until_evicted(closed).await, Some(Some(Ok(()))))
     }
 
     /// Sends an answer, and returns whether the transport accepted all of it. If the transport does not accept it at

@@ -35,7 +35,7 @@ const WRITES_PER_TURN: usize = 32;
 const MAX_DISCARDED: usize = 512 << 10;
 
 /// How long a peer may take to read the rest of its answer and to close the transport.
-const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An HTTP response that opens no connection: a page or a refusal.
 pub(crate) struct PlainReply {

@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 use percent_encoding::percent_decode_str;
 use prism_core::OwnedRequest;
 
-use crate::server::path_map::{self, Params};
+use crate::{
+    server::path_map::{self, Params},
+    tls::info::TlsInfo,
+};
 
 /// A request to a [`Server`](crate::Server): for a WebSocket connection or for a page. It does not borrow anything, and
 /// is cheap to clone.
@@ -26,12 +29,21 @@ use crate::server::path_map::{self, Params};
 pub struct Request {
     head: Arc<OwnedRequest>,
     params: Arc<Params>,
-    peer_addr: SocketAddr,
+    peer: RequestPeer,
+}
+
+/// What is known of the peer that sends a request.
+#[derive(Clone)]
+pub(crate) struct RequestPeer {
+    pub(crate) addr: SocketAddr,
+    /// `None` without TLS.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
 impl Request {
-    pub(crate) fn new(head: Arc<OwnedRequest>, params: Params, peer_addr: SocketAddr) -> Self {
-        Self { head, params: Arc::new(params), peer_addr }
+    pub(crate) fn new(head: Arc<OwnedRequest>, params: Params, peer: RequestPeer) -> Self {
+        Self { head, params: Arc::new(params), peer }
     }
 
     /// Returns the method, such as `GET`. Methods are case-sensitive (RFC 9110 §9.1).
@@ -136,7 +148,15 @@ impl Request {
     /// Returns the client's address; see [`Connection::peer_addr`](crate::Connection::peer_addr).
     #[must_use]
     pub const fn peer_addr(&self) -> SocketAddr {
-        self.peer_addr
+        self.peer.addr
+    }
+
+    /// Returns what the TLS handshake has agreed on, with the client's certificates; `None` if the server does not
+    /// speak [TLS](crate::Server::tls) itself, for instance because a proxy does.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.peer.tls.as_deref()
     }
 }
 
@@ -165,7 +185,7 @@ mod tests {
 
     use prism_core::{Config, RecvBuffer, ServerHandshake};
 
-    use super::{Request, query_param};
+    use super::{Request, RequestPeer, query_param};
 
     fn peer_addr() -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], 40_000))
@@ -183,7 +203,7 @@ mod tests {
         let parsed = ServerHandshake::new(&Config::default()).receive_request(&mut input);
         let head = parsed.expect("a valid head").expect("a whole head").into_owned();
         let params = vec![("room".into(), "a b".into()), ("rest".into(), "".into())];
-        Request::new(Arc::new(head), params, peer_addr())
+        Request::new(Arc::new(head), params, RequestPeer { addr: peer_addr(), tls: None })
     }
 
     #[test]

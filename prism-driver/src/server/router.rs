@@ -5,7 +5,7 @@
 //! [Paths](crate::server::path_map) are normalized when they are added. Parameters are decoded after the look-up, when
 //! an escaped `/` cannot become a separator any more.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use prism_core::{Accept, Reply, Request};
@@ -18,7 +18,7 @@ use crate::{
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
-        request,
+        request::{self, RequestPeer},
         route::Route,
         route_context::RouteContext,
         stats::NotUpgraded,
@@ -105,16 +105,12 @@ impl<R: Runtime> Routes<R> {
 
 impl<R: Runtime> Router<R> {
     /// Decides on a request. If a path has both a page and a route, an upgrade request goes to the route.
-    pub(crate) fn decide(&self, request: Request<'_>, peer_addr: SocketAddr) -> Decision<R> {
-        let decision = self.dispatch(request, peer_addr);
+    pub(crate) fn decide(&self, request: Request<'_>, peer: RequestPeer) -> Decision<R> {
+        let decision = self.dispatch(request, peer);
         decision.unwrap_or_else(Decision::Reply)
     }
 
-    fn dispatch(
-        &self,
-        request: Request<'_>,
-        peer_addr: SocketAddr,
-    ) -> Result<Decision<R>, PlainReply> {
+    fn dispatch(&self, request: Request<'_>, peer: RequestPeer) -> Result<Decision<R>, PlainReply> {
         let path = request.path();
         let (route, page) = (self.endpoints.at(path), self.pages.at(path));
         let allowed = match (&route, &page) {
@@ -134,10 +130,10 @@ impl<R: Runtime> Router<R> {
             }
             ("GET", Some(found), page) if page.is_none() || request.wants_upgrade() => {
                 let route = &self.routes[*found.value];
-                let upgraded = upgrade(&request, route, &found, peer_addr);
+                let upgraded = upgrade(&request, route, &found, peer);
                 upgraded.map_err(|refusal| route.refuse(refusal))
             }
-            ("GET" | "HEAD", _, Some(found)) => serve_page(&request, &found, peer_addr),
+            ("GET" | "HEAD", _, Some(found)) => serve_page(&request, &found, peer),
             _ => {
                 // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field".
                 let text = format!("method not allowed; expected one of {allowed}\n");
@@ -152,20 +148,19 @@ fn upgrade<R: Runtime>(
     request: &Request<'_>,
     route: &Arc<ActiveRoute<R>>,
     found: &Found<'_, '_, usize>,
-    peer_addr: SocketAddr,
+    peer: RequestPeer,
 ) -> Result<Decision<R>, PlainReply> {
     let mut offer = request.upgrade().map_err(|error| PlainReply::refusal(request, error))?;
     let params = found.params().map_err(|error| PlainReply::malformed(request, error))?;
     route.policy.check(&mut offer)?;
     if let Some(authorize) = route.policy.authorize.clone() {
         let offer = offer.into_owned();
-        let undecided =
-            Undecided::authorization(authorize, offer, params, route.clone(), peer_addr);
+        let undecided = Undecided::authorization(authorize, offer, params, route.clone(), peer);
         return Ok(Decision::Undecided(Box::new(undecided)));
     }
     let config = &route.config(|| {
         let head = Arc::new(request.clone().into_owned());
-        request::Request::new(head, params.clone(), peer_addr)
+        request::Request::new(head, params.clone(), peer)
     });
     let accept = match &route.policy.headers {
         Some(headers) => headers.accept(),
@@ -183,11 +178,11 @@ fn upgrade<R: Runtime>(
 fn serve_page<R: Runtime>(
     request: &Request<'_>,
     found: &Found<'_, '_, Page>,
-    peer_addr: SocketAddr,
+    peer: RequestPeer,
 ) -> Result<Decision<R>, PlainReply> {
     let params = found.params().map_err(|error| PlainReply::malformed(request, error))?;
     let request = request.clone().into_owned();
-    let undecided = Undecided::page(request, params, found.value.clone(), peer_addr);
+    let undecided = Undecided::page(request, params, found.value.clone(), peer);
     Ok(Decision::Undecided(Box::new(undecided)))
 }
 

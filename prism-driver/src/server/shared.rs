@@ -29,7 +29,7 @@ impl<N: Network> ServerShared<N> {
         clients: Clients,
         tls: Option<TlsServer>,
     ) -> Arc<Self> {
-        let admission = Admission::new(websockets.clone());
+        let admission = Admission::new(websockets.clone(), tls.is_some());
         let options = websockets.options.connection.clone();
         let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
         Arc::new(Self { websockets, router, admission, clients, context, tls })

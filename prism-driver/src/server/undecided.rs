@@ -2,7 +2,7 @@
 //!
 //! Both are futures, which run while the handshake is in progress.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use prism_core::{Config, OwnedOffer, OwnedRequest, Reply};
@@ -13,8 +13,14 @@ use crate::{
         contain::{BoxFuture, Contained},
     },
     server::{
-        active_route::ActiveRoute, authorized::Authorized, handshake::Upgrade, path_map::Params,
-        plain_reply::PlainReply, request::Request, stats::NotUpgraded, upgrade_policy::Authorize,
+        active_route::ActiveRoute,
+        authorized::Authorized,
+        handshake::Upgrade,
+        path_map::Params,
+        plain_reply::PlainReply,
+        request::{Request, RequestPeer},
+        stats::NotUpgraded,
+        upgrade_policy::Authorize,
     },
 };
 
@@ -48,9 +54,9 @@ impl<R: Runtime> Undecided<R> {
         request: OwnedRequest,
         params: Params,
         page: Page,
-        peer_addr: SocketAddr,
+        peer: RequestPeer,
     ) -> Self {
-        let request = Request::new(Arc::new(request), params, peer_addr);
+        let request = Request::new(Arc::new(request), params, peer);
         Self { request, question: Question::Page(page) }
     }
 
@@ -60,9 +66,9 @@ impl<R: Runtime> Undecided<R> {
         offer: OwnedOffer,
         params: Params,
         route: Arc<ActiveRoute<R>>,
-        peer_addr: SocketAddr,
+        peer: RequestPeer,
     ) -> Self {
-        let request = Request::new(offer.request().clone(), params.clone(), peer_addr);
+        let request = Request::new(offer.request().clone(), params.clone(), peer);
         Self { request, question: Question::Authorization { authorize, offer, params, route } }
     }
 

@@ -48,13 +48,13 @@ impl<R: Runtime> WebSockets<R> {
         websockets
     }
 
-    /// Closes all connections, and cuts those that have not ended within the grace period. Calls `before_cut` when that
-    /// is over.
-    pub(crate) async fn shut_down(&self, before_cut: impl FnOnce()) -> Shutdown {
+    /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
+    /// `before_cut` when that is over.
+    pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
         let closing = GradualClose::new(registry.begin_shutdown());
-        closing.run(runtime, registry, options.effective_spread()).await;
+        closing.run(runtime, registry, spread).await;
         until(runtime, grace, registry.until_fewer_than(1)).await;
         before_cut();
         let outcome = registry.cut_all();

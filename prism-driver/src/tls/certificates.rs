@@ -37,19 +37,36 @@ pub(super) struct PemFiles {
 
 impl PemFiles {
     pub(super) fn read(&self) -> Result<Arc<Certificate>, TlsError> {
-        Certificate::new(pem::certificates_in(&self.certificates)?, pem::key_in(&self.key)?)
+        Ok(Certificate::new(self.read_key()?))
+    }
+
+    pub(super) fn read_key(&self) -> Result<CertifiedKey, TlsError> {
+        certified_key(pem::certificates_in(&self.certificates)?, pem::key_in(&self.key)?)
     }
 }
 
+/// Returns a chain of certificates with the key of the first. Fails if the key cannot be used, or belongs to another
+/// certificate.
+fn certified_key(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, TlsError> {
+    Ok(CertifiedKey::from_der(chain, key, &provider())?)
+}
+
+/// Reads a chain of certificates and the key of the first from PEM texts.
+pub(super) fn certified_key_in(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    certified_key(pem::certificates(certificates)?, pem::key(key)?)
+}
+
 impl Certificate {
-    /// Fails if the key cannot be used, or belongs to another certificate.
-    pub(super) fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<Arc<Self>, TlsError> {
-        let names = names_of(&chain);
-        let key = Arc::new(CertifiedKey::from_der(chain, key, &provider())?);
-        Ok(Arc::new(Self { key, names }))
+    pub(super) fn new(key: CertifiedKey) -> Arc<Self> {
+        Arc::new(Self { names: names_of(&key.cert), key: Arc::new(key) })
+    }
+
+    /// Reads a certificate and its key from PEM texts.
+    pub(super) fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Arc<Self>, TlsError> {
+        Ok(Self::new(certified_key_in(certificates, key)?))
     }
 
     /// Returns whether the certificate is for this name, which is in lower case (RFC 9525 §6.3).

@@ -6,17 +6,25 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName, sign::SingleCertAndKey};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::{
     runtime::Transport,
-    tls::{ALPN, error::TlsError, pem, provider::provider, stream::TlsStream},
+    tls::{
+        alpn::ALPN,
+        certificates::{PemFiles, certified_key_in},
+        error::TlsError,
+        pem,
+        provider::provider,
+        stream::TlsStream,
+    },
 };
 
 /// Which certificates a client trusts, for [`Client::tls`](crate::Client::tls), and the certificate that it has itself.
 ///
-/// Without one, a client trusts the certificates that the operating system trusts.
+/// Without one, a client trusts the certificates that the operating system trusts, and has none itself. A clone shares
+/// the sessions that can be resumed, so keep one `TlsClient` for many connections.
 ///
 /// ```no_run
 /// # use prism_driver::{Client, ConnectError, Network, Socket, tls::TlsClient};
@@ -58,12 +66,80 @@ impl TlsClient {
     /// # Errors
     /// If the file cannot be read, or has no certificate of an authority.
     pub fn trusting_pem_file(authorities: impl Into<PathBuf>) -> Result<Self, TlsError> {
-        let roots = pem::authorities_in(&authorities.into())?;
+        Self::trusting(pem::authorities_in(&authorities.into())?)
+    }
+
+    /// Returns a client that trusts only the authorities whose certificates are in a PEM text.
+    ///
+    /// # Errors
+    /// If the text has no certificate of an authority.
+    pub fn trusting_pem(authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
+        Self::trusting(pem::authorities(authorities.as_ref())?)
+    }
+
+    /// Returns a client that trusts the authorities that Mozilla trusts, as they were when the crate `webpki-roots` was
+    /// published. For systems that have no trusted certificates themselves, such as a minimal container. Needs the
+    /// feature `tls-bundled-roots`, which changes nothing by itself: by default, a client still trusts what the system
+    /// trusts.
+    ///
+    /// Prefer [`trusting_platform`](Self::trusting_platform) where it works: a bundled list ages with your program, and
+    /// does not know the authorities that the system's administrator has added or removed.
+    ///
+    /// # Errors
+    /// If the cryptography that the process has installed does not suit TLS.
+    #[cfg(feature = "tls-bundled-roots")]
+    pub fn trusting_bundled_roots() -> Result<Self, TlsError> {
+        Self::trusting(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
+    }
+
+    fn trusting(roots: RootCertStore) -> Result<Self, TlsError> {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(config.into())
+    }
+
+    /// Reads the client's own certificate and its private key from PEM files, for servers that [require
+    /// one](crate::tls::TlsServer::require_client_certificates) (mutual TLS). The first file has the client's
+    /// certificate, followed by those of the authorities in between.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), prism_driver::tls::TlsError> {
+    /// use prism_driver::tls::TlsClient;
+    ///
+    /// let tls = TlsClient::trusting_pem_file("ca.pem")?.with_certificate_pem_files("me.pem", "me.key")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If a file cannot be read or has no certificate or key, or if the key does not belong to the certificate.
+    pub fn with_certificate_pem_files(
+        self,
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Result<Self, TlsError> {
+        let files = PemFiles { certificates: certificates.into(), key: key.into() };
+        Ok(self.with_certificate(files.read_key()?.into()))
+    }
+
+    /// Reads the client's own certificate and its private key from PEM texts, as
+    /// [`with_certificate_pem_files`](Self::with_certificate_pem_files) does from files.
+    ///
+    /// # Errors
+    /// If a text has no certificate or key, or if the key does not belong to the certificate.
+    pub fn with_certificate_pem(
+        self,
+        certificates: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Self, TlsError> {
+        let certificate = certified_key_in(certificates.as_ref(), key.as_ref())?;
+        Ok(self.with_certificate(certificate.into()))
+    }
+
+    fn with_certificate(mut self, certificate: SingleCertAndKey) -> Self {
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = Arc::new(certificate);
+        self
     }
 
     /// Does the handshake with a server of this name over a transport.

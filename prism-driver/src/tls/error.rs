@@ -42,9 +42,10 @@ impl TlsError {
     }
 }
 
-/// Returns whether this is what a transport reports if the handshake of TLS fails.
+/// Returns whether the peer violated TLS, and not only the transport failed or ended.
 pub(crate) fn is_tls_error(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|error| error.is::<Cause>())
+    error.kind() == io::ErrorKind::InvalidData
+        || error.get_ref().is_some_and(|error| error.is::<Cause>())
 }
 
 impl fmt::Display for TlsError {
@@ -62,7 +63,11 @@ impl fmt::Display for TlsError {
                 }
             }
             Self::NoPlatformTrust(error) => {
-                write!(f, "the system's trusted certificates cannot be used: {error}")
+                write!(
+                    f,
+                    "the system's trusted certificates cannot be used: {error}; install them (on Debian, the \
+                     package ca-certificates), or choose what to trust by Client::tls"
+                )
             }
             Self::Rustls(Cause::InvalidCertificate(error)) => write_distrust(f, error),
             Self::Rustls(Cause::AlertReceived(alert)) => {

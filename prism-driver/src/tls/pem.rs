@@ -22,8 +22,13 @@ pub(super) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>
 
 /// Returns the certificates of authorities in a PEM file, at least one.
 pub(super) fn authorities_in(path: &Path) -> Result<RootCertStore, TlsError> {
+    authorities(&read(path)?).map_err(|error| in_file(path, error))
+}
+
+/// Returns the certificates of authorities in a PEM text, at least one.
+pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates_in(path)? {
+    for certificate in certificates(pem)? {
         roots.add(certificate)?;
     }
     Ok(roots)

@@ -21,6 +21,10 @@ impl<T> Prefixed<T> {
     pub(crate) const fn new(prefix: Bytes, transport: T) -> Self {
         Self { prefix, transport }
     }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.transport
+    }
 }
 
 impl<T: Transport> AsyncRead for Prefixed<T> {

@@ -2,21 +2,19 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use bytes::Bytes;
-use rustls::{ServerConfig, server::WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
-use crate::{
-    runtime::Transport,
-    tls::{
-        ALPN,
-        certificates::{Certificate, Certificates, PemFiles},
-        error::TlsError,
-        pem,
-        prefixed::Prefixed,
-        provider::provider,
-        stream::TlsStream,
-    },
+use crate::tls::{
+    alpn::ALPN,
+    certificates::{Certificate, Certificates, PemFiles},
+    error::TlsError,
+    pem,
+    provider::provider,
 };
+
+/// How many bytes a client without a certificate may send during the handshake. The usual is 500 B to 2 KB. rustls
+/// alone allows messages of 64 KiB, which a full set of handshakes would make 256 MiB.
+const HANDSHAKE_ALLOWANCE: u32 = 16 << 10;
 
 /// The certificates and settings of a server with TLS, for [`Server::tls`](crate::Server::tls).
 ///
@@ -39,6 +37,8 @@ pub struct TlsServer {
     certificates: Option<Arc<Certificates>>,
     /// Where the certificates come from, to read them again.
     files: Vec<PemFiles>,
+    /// See [`handshake_allowance`](Self::handshake_allowance).
+    handshake_allowance: Option<u32>,
 }
 
 impl TlsServer {
@@ -64,8 +64,7 @@ impl TlsServer {
         certificates: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
     ) -> Result<Self, TlsError> {
-        let chain = pem::certificates(certificates.as_ref())?;
-        Self::with_certificate(Certificate::new(chain, pem::key(key.as_ref())?)?)
+        Self::with_certificate(Certificate::from_pem(certificates.as_ref(), key.as_ref())?)
     }
 
     fn with_certificate(certificate: Arc<Certificate>) -> Result<Self, TlsError> {
@@ -76,7 +75,12 @@ impl TlsServer {
             .with_cert_resolver(certificates.clone());
         let mut config = with_tickets(config)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self { config: Arc::new(config), certificates: Some(certificates), files: Vec::new() })
+        Ok(Self {
+            config: Arc::new(config),
+            certificates: Some(certificates),
+            files: Vec::new(),
+            handshake_allowance: Some(HANDSHAKE_ALLOWANCE),
+        })
     }
 
     /// Adds a certificate for other names. A client gets the first certificate that is for the name it asks for (SNI,
@@ -96,18 +100,37 @@ impl TlsServer {
         Ok(self)
     }
 
-    /// Requires clients to have a certificate of one of the authorities in a PEM file.
+    /// Requires clients to have a certificate of one of the authorities in a PEM file. Without one, the TLS handshake
+    /// fails with an alert. [`Request::tls`](crate::Request::tls) and [`Connection::tls`](crate::Connection::tls)
+    /// return the client's certificates.
+    ///
+    /// rustls keeps them in memory for as long as the connection lives.
     ///
     /// # Errors
     /// If the file cannot be read, or has no certificate of an authority; and if this was made from a configuration of
     /// rustls.
     pub fn require_client_certificates(
-        mut self,
+        self,
         authorities: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
+        self.require_client_certificates_of(pem::authorities_in(&authorities.into())?)
+    }
+
+    /// Requires clients to have a certificate of one of the authorities in a PEM text; otherwise as
+    /// [`require_client_certificates`](Self::require_client_certificates).
+    ///
+    /// # Errors
+    /// If the text has no certificate of an authority; and if this was made from a configuration of rustls.
+    pub fn require_client_certificates_pem(
+        self,
+        authorities: impl AsRef<[u8]>,
+    ) -> Result<Self, TlsError> {
+        self.require_client_certificates_of(pem::authorities(authorities.as_ref())?)
+    }
+
+    fn require_client_certificates_of(mut self, roots: RootCertStore) -> Result<Self, TlsError> {
         let certificates = self.own_certificates()?.clone();
-        let roots = Arc::new(pem::authorities_in(&authorities.into())?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
         let config = ServerConfig::builder_with_provider(provider())
@@ -117,6 +140,7 @@ impl TlsServer {
         let mut config = with_tickets(config)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         self.config = Arc::new(config);
+        self.handshake_allowance = None; // a chain of certificates may be long
         Ok(self)
     }
 
@@ -149,16 +173,17 @@ impl TlsServer {
         key: impl AsRef<[u8]>,
     ) -> Result<(), TlsError> {
         let own = self.own_certificates()?;
-        let chain = pem::certificates(certificates.as_ref())?;
-        own.replace(vec![Certificate::new(chain, pem::key(key.as_ref())?)?]);
+        own.replace(vec![Certificate::from_pem(certificates.as_ref(), key.as_ref())?]);
         Ok(())
     }
 
-    /// Returns an accepted transport with TLS over it. Its handshake runs when it is first read. `received` has what has
-    /// been read of the inner transport already.
-    pub(crate) fn accept(&self, received: Bytes, transport: impl Transport) -> Box<dyn Transport> {
-        let transport = Prefixed::new(received, transport);
-        Box::new(TlsStream::accept(self.config.clone(), transport))
+    pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// Returns how many bytes a handshake may read; `None` if only rustls limits them, to 64 KiB for a message.
+    pub(crate) const fn handshake_allowance(&self) -> Option<u32> {
+        self.handshake_allowance
     }
 
     fn own_certificates(&self) -> Result<&Arc<Certificates>, TlsError> {
@@ -196,7 +221,7 @@ impl From<Arc<ServerConfig>> for TlsServer {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols = vec![ALPN.to_vec()];
         }
-        Self { config, certificates: None, files: Vec::new() }
+        Self { config, certificates: None, files: Vec::new(), handshake_allowance: None }
     }
 }
 

@@ -1,73 +1,143 @@
 //! [`TlsStream`]: TLS as a transport, over another transport.
+//!
+//! ```text
+//!   Plain ── begin ──► Handshaking ──► Open        a server's
+//!                           └────────► Failed      the alert has been sent
+//!                        connect ────► Open        a client's
+//! ```
 
 use std::{
-    io,
+    io::{self, Read},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_rustls::{Accept, TlsAcceptor, TlsConnector};
+use futures_rustls::{FallibleAccept, TlsAcceptor, TlsConnector};
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 
-use crate::{runtime::Transport, tls::MAX_ENCRYPTED};
+use crate::{
+    runtime::Transport,
+    tls::{checked::Checked, info::TlsInfo, prefixed::Prefixed},
+};
+
+/// How many encrypted bytes may wait for a peer: one TLS record. They wait outside the outbox, which does not count
+/// them.
+const MAX_ENCRYPTED: usize = 16 << 10;
 
 /// TLS over another transport.
 ///
 /// The end of the inner transport is an end of this one, too, even if TLS's own end (`close_notify`) is missing: a
 /// WebSocket shows by its close frame whether it is complete, and many peers end without a `close_notify`.
-pub(crate) struct TlsStream<T>(State<T>);
+pub(crate) struct TlsStream<T> {
+    state: State<T>,
+    /// What the handshake has agreed on, until it is taken.
+    info: Option<Arc<TlsInfo>>,
+    /// The violation that has arrived together with good bytes, until those are read.
+    error: Option<io::Error>,
+}
 
 enum State<T> {
-    /// The server's handshake, which runs when the stream is first read.
-    Accepting(Accept<T>),
-    Open(futures_rustls::TlsStream<T>),
-    Failed,
+    /// Before TLS begins, bytes pass as they are.
+    Plain(T),
+    Handshaking(FallibleAccept<Checked<T>>),
+    Open(futures_rustls::TlsStream<Checked<T>>),
+    /// The handshake has failed. What the peer sends can still be read, to be discarded.
+    Failed(Checked<T>),
+    /// One state is being replaced by another.
+    Changing,
+}
+
+impl<T: Transport> TlsStream<Prefixed<T>> {
+    /// Returns a server's stream, over which bytes pass as they are until TLS [begins](Self::begin).
+    pub(crate) const fn plain(transport: T) -> Self {
+        Self {
+            state: State::Plain(Prefixed::new(Bytes::new(), transport)),
+            info: None,
+            error: None,
+        }
+    }
+
+    /// Begins the server's handshake. `received` is what has been read already, and `allowance` how many bytes the
+    /// handshake may read.
+    pub(crate) fn begin(
+        &mut self,
+        config: Arc<ServerConfig>,
+        received: Bytes,
+        allowance: Option<u32>,
+    ) {
+        let limit = |tls: &mut rustls::ServerConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
+        self.state = match mem::replace(&mut self.state, State::Changing) {
+            State::Plain(transport) => {
+                let transport = Prefixed::new(received, transport.into_inner());
+                let transport = Checked::new(transport, allowance);
+                let handshake = TlsAcceptor::from(config).accept_with(transport, limit);
+                State::Handshaking(handshake.into_fallible())
+            }
+            begun => begun,
+        };
+    }
 }
 
 impl<T: Transport> TlsStream<T> {
-    /// Returns a server's stream, which does its handshake when it is first read.
-    pub(crate) fn accept(config: Arc<ServerConfig>, transport: T) -> Self {
-        let limit = |tls: &mut rustls::ServerConnection| {
-            tls.set_buffer_limit(Some(MAX_ENCRYPTED));
-        };
-        Self(State::Accepting(TlsAcceptor::from(config).accept_with(transport, limit)))
-    }
-
     /// Does a client's handshake.
     pub(crate) async fn connect(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         transport: T,
     ) -> io::Result<Self> {
-        let limit = |tls: &mut rustls::ClientConnection| {
-            tls.set_buffer_limit(Some(MAX_ENCRYPTED));
-        };
-        let connected = TlsConnector::from(config).connect_with(name, transport, limit).await?;
-        Ok(Self(State::Open(connected.into())))
+        let limit = |tls: &mut rustls::ClientConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
+        let transport = Checked::new(transport, None);
+        let connector = TlsConnector::from(config);
+        let connected = connector.connect_with(name.clone(), transport, limit).await?;
+        let info = TlsInfo::of_client(connected.get_ref().1, &name);
+        Ok(Self { state: State::Open(connected.into()), info: Some(info), error: None })
     }
 
-    fn poll_handshake(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Pin<&mut futures_rustls::TlsStream<T>>>> {
-        if let State::Accepting(handshake) = &mut self.0 {
-            let accepted = ready!(Pin::new(handshake).poll(cx));
-            self.0 = State::Failed;
-            self.0 = State::Open(accepted?.into());
+    /// Does a server's handshake. If it fails, an alert has been written, as far as the transport has taken it at once.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let State::Handshaking(handshake) = &mut self.state else { return Poll::Ready(Ok(())) };
+        match ready!(Pin::new(handshake).poll(cx)) {
+            Ok(mut stream) => {
+                let (transport, tls) = stream.get_mut();
+                transport.handshake_is_over();
+                self.info = Some(TlsInfo::of_server(tls));
+                self.state = State::Open(stream.into());
+                Poll::Ready(Ok(()))
+            }
+            Err((error, transport)) => {
+                self.state = State::Failed(transport);
+                Poll::Ready(Err(error))
+            }
         }
-        Poll::Ready(self.open())
     }
 
-    /// Returns the stream after its handshake. A server writes nothing before it has read a request, except a 408 to a
-    /// peer that has sent none. During the TLS handshake the peer could not read that anyway.
-    fn open(&mut self) -> io::Result<Pin<&mut futures_rustls::TlsStream<T>>> {
-        match &mut self.0 {
-            State::Open(stream) => Ok(Pin::new(stream)),
-            State::Accepting(_) | State::Failed => Err(io::ErrorKind::NotConnected.into()),
-        }
+    /// Returns what the handshake has agreed on.
+    pub(crate) const fn info(&self) -> Option<&Arc<TlsInfo>> {
+        self.info.as_ref()
     }
+
+    /// Returns what the handshake has agreed on, and forgets it.
+    pub(crate) const fn take_info(&mut self) -> Option<Arc<TlsInfo>> {
+        self.info.take()
+    }
+}
+
+/// Reads what has been decrypted already, without waiting for more.
+fn read_decrypted<T>(stream: &mut futures_rustls::TlsStream<T>, buf: &mut [u8]) -> usize {
+    let read = match stream {
+        futures_rustls::TlsStream::Client(stream) => stream.get_mut().1.reader().read(buf),
+        futures_rustls::TlsStream::Server(stream) => stream.get_mut().1.reader().read(buf),
+    };
+    read.unwrap_or(0)
+}
+
+/// What a caller gets that does not do the handshake first.
+fn not_open<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
 
 impl<T: Transport> AsyncRead for TlsStream<T> {
@@ -76,10 +146,32 @@ impl<T: Transport> AsyncRead for TlsStream<T> {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let stream = ready!(self.poll_handshake(cx))?;
-        match ready!(stream.poll_read(cx, buf)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
-            read => Poll::Ready(read),
+        let Self { state, error: pending, .. } = &mut *self;
+        match state {
+            State::Open(stream) => {
+                let error = match pending.take() {
+                    Some(error) => error,
+                    None => match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
+                        Ok(count) => return Poll::Ready(Ok(count)),
+                        Err(error) => error,
+                    },
+                };
+                match error.kind() {
+                    io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+                    // What came before the violation counts, such as a close frame.
+                    io::ErrorKind::InvalidData => match read_decrypted(stream, buf) {
+                        0 => Poll::Ready(Err(error)),
+                        count => {
+                            *pending = Some(error);
+                            Poll::Ready(Ok(count))
+                        }
+                    },
+                    _ => Poll::Ready(Err(error)),
+                }
+            }
+            State::Plain(transport) => Pin::new(transport).poll_read(cx, buf),
+            State::Failed(transport) => Pin::new(transport).poll_read(cx, buf),
+            State::Handshaking(_) | State::Changing => not_open(),
         }
     }
 }
@@ -90,7 +182,11 @@ impl<T: Transport> AsyncWrite for TlsStream<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.open()?.poll_write(cx, buf)
+        match &mut self.state {
+            State::Open(stream) => Pin::new(stream).poll_write(cx, buf),
+            State::Plain(transport) => Pin::new(transport).poll_write(cx, buf),
+            State::Handshaking(_) | State::Failed(_) | State::Changing => not_open(),
+        }
     }
 
     fn poll_write_vectored(
@@ -98,14 +194,32 @@ impl<T: Transport> AsyncWrite for TlsStream<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.open()?.poll_write_vectored(cx, bufs)
+        match &mut self.state {
+            State::Open(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            State::Plain(transport) => Pin::new(transport).poll_write_vectored(cx, bufs),
+            State::Handshaking(_) | State::Failed(_) | State::Changing => not_open(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.open()?.poll_flush(cx)
+        match &mut self.state {
+            State::Open(stream) => Pin::new(stream).poll_flush(cx),
+            State::Plain(transport) => Pin::new(transport).poll_flush(cx),
+            State::Failed(transport) => Pin::new(transport).poll_flush(cx),
+            State::Handshaking(_) | State::Changing => not_open(),
+        }
     }
 
+    /// Sends TLS's own end (`close_notify`, RFC 8446 §6.1) and then ends the inner transport.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.open()?.poll_close(cx)
+        match &mut self.state {
+            State::Open(stream) => Pin::new(stream).poll_close(cx),
+            State::Plain(transport) => Pin::new(transport).poll_close(cx),
+            State::Failed(transport) => {
+                ready!(Pin::new(&mut *transport).poll_flush(cx))?; // the alert
+                Pin::new(transport).poll_close(cx)
+            }
+            State::Handshaking(_) | State::Changing => not_open(),
+        }
     }
 }
