@@ -290,3 +290,15 @@ fn limits_of_zero_still_allow_one_handshake() {
         assert_eq!(sim.now(), s(0));
     });
 }
+
+/// On tokio, this is near the end of one of the steps in which tasks grow. TLS may not change it.
+#[test]
+fn the_task_of_a_handshake_is_as_small_as_it_should_be() {
+    let sim = Sim::default();
+    let (net, _) = server(&sim, 2);
+    sim.run(async {
+        let _peer = connect_raw(&net);
+        sim.settle().await;
+        assert!((700..=736).contains(&net.last_task_size()), "{}", net.last_task_size());
+    });
+}

@@ -61,6 +61,8 @@ mod slow_readers;
 mod split_sockets;
 mod stats;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod wake;
 mod wakers;

@@ -10,6 +10,7 @@ pub(crate) mod peer;
 pub(crate) mod resolver;
 pub(crate) mod rooms_server;
 pub(crate) mod server;
+pub(crate) mod tls_peer;
 pub(crate) mod transit;
 
 use std::{

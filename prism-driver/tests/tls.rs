@@ -1,0 +1,87 @@
+//! The deadlines of TLS handshakes. (That TLS works at all is tested over real sockets.)
+
+use std::sync::Arc;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use prism_driver::{
+    Runtime, Server, ServerOptions, ServerStats,
+    tls::rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni},
+};
+
+use crate::common::{
+    handlers::Echo,
+    http::{REQUEST, read_to_end},
+    ms,
+    net::Net,
+    pipe::End,
+    s,
+    sim::Sim,
+};
+
+/// Starts a server with TLS and this limit on handshakes. It has no certificate, so no handshake succeeds.
+fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
+    let provider = Arc::new(ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    let net = Net::new(sim);
+    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
+    let options = ServerOptions::default().max_handshakes(max_handshakes);
+    let server = bound.tls(config).options(options).websocket("/chat", Echo);
+    let stats = server.stats();
+    sim.spawn(server.serve());
+    sim.run(sim.settle());
+    (net, stats)
+}
+
+fn connect_raw(net: &Net) -> End {
+    net.connect_raw().unwrap().0
+}
+
+#[test]
+fn over_tls_the_oldest_handshake_is_evicted_after_750_ms() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, 2);
+    sim.run(async {
+        let mut oldest = connect_raw(&net);
+        sim.pass(ms(100)).await;
+        let [_second, _newcomer] = [(); 2].map(|()| connect_raw(&net));
+        assert_eq!(read_to_end(&mut oldest).await, "", "there is no answer");
+        assert_eq!(sim.now(), ms(750));
+        assert_eq!(stats.counts().refused.evicted, 1);
+    });
+}
+
+#[test]
+fn a_silent_peer_is_dropped_at_the_handshake_timeout_without_an_answer() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, 2);
+    sim.run(async {
+        let mut silent = connect_raw(&net);
+        assert_eq!(read_to_end(&mut silent).await, "");
+        assert_eq!(sim.now(), s(10));
+        let counts = stats.counts();
+        assert_eq!((counts.refused.timed_out, counts.incomplete), (1, 0));
+    });
+}
+
+#[test]
+fn a_peer_without_tls_is_dropped_after_5_s() {
+    let sim = Sim::default();
+    let (net, stats) = server(&sim, 2);
+    sim.run(async {
+        let (mut io, script) = net.connect_raw().unwrap();
+        io.write_all(REQUEST.as_bytes()).await.unwrap();
+        let mut alert = Vec::new();
+        io.read_to_end(&mut alert).await.unwrap();
+        assert_eq!((alert[0], alert.len()), (21, 7), "{alert:?}");
+        assert_eq!((sim.now(), stats.counts().refused.bad_tls), (s(0), 1));
+        // It has its time to read the alert, and no more.
+        sim.pass(ms(4_999)).await;
+        assert!(!script.dropped_by_server());
+        sim.pass(ms(1)).await;
+        assert!(script.dropped_by_server());
+    });
+}

@@ -1,0 +1,119 @@
+//! Which servers a client trusts, and what it says of the others.
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+
+use super::{client, client_with, echo, refusal, serve_tls};
+use crate::{
+    prism::{
+        Client,
+        tls::{TlsClient, TlsServer},
+    },
+    suite::support::{
+        authority::{Authority, Pair},
+        block_on,
+        handlers::Echo,
+        server::serve,
+        tls_peer::{VERSIONS, config},
+        wait_until,
+    },
+};
+
+const WEAK_AUTHORITY: &str = include_str!("weak_key/authority.pem");
+
+/// Returns a certificate of an authority whose RSA key has 1,024 bits.
+fn issued_by_weak_authority() -> Pair {
+    Pair {
+        certificate: include_str!("weak_key/server.pem").into(),
+        key: include_str!("weak_key/server.key").into(),
+    }
+}
+
+fn self_signed() -> Pair {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("a certificate").pem();
+    Pair { certificate, key: key.serialize_pem() }
+}
+
+#[test]
+fn a_client_says_why_it_does_not_trust_a_server() {
+    let authority = Authority::new();
+    let expect = |pair: &Pair, said: &str| {
+        let server = serve_tls(pair);
+        for version in VERSIONS {
+            let before = server.stats().counts().refused.bad_tls;
+            let error = refusal(client_with(&server, "localhost", config(&authority, version)));
+            assert!(error.contains(said), "{error}");
+            wait_until("the server counts it", || {
+                server.stats().counts().refused.bad_tls == before + 1
+            });
+        }
+    };
+    let past = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
+    expect(&authority.issue_with("localhost", past), "expired");
+    let future = |params: &mut CertificateParams| params.not_before = date_time_ymd(2100, 1, 1);
+    expect(&authority.issue_with("localhost", future), "not valid yet");
+    expect(&authority.issue("example.org"), "not valid for name");
+    expect(&Authority::new().issue("localhost"), "unknown authority");
+    let client_only = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    expect(&authority.issue_with("localhost", client_only), "client authentication");
+    expect(&self_signed(), "unknown authority");
+}
+
+#[test]
+fn a_weak_key_is_refused() {
+    // A client does not believe what a weak authority has signed.
+    let server = serve_tls(&issued_by_weak_authority());
+    let weak = TlsClient::trusting_pem(WEAK_AUTHORITY).expect("a certificate");
+    let error = refusal(client_with(&server, "localhost", weak));
+    assert!(error.contains("not trusted"), "{error}");
+    // And a server does not take a weak key.
+    let key = include_str!("weak_key/authority.key");
+    let error = TlsServer::from_pem(WEAK_AUTHORITY, key).expect_err("the key is weak").to_string();
+    assert!(error.contains("key"), "{error}");
+}
+
+#[test]
+fn a_client_trusts_what_the_system_trusts_by_default() {
+    let authority = Authority::new();
+    let server = serve_tls(&authority.issue("localhost"));
+    let url = format!("wss://localhost:{}/", server.address().port());
+    let error = refusal(Client::new(&url).expect("a good address"));
+    // On a system without any, it says that.
+    assert!(error.contains("not trusted") || error.contains("ca-certificates"), "{error}");
+}
+
+#[test]
+fn bundled_roots_do_not_include_a_scenarios_own_authority() {
+    let authority = Authority::new();
+    let server = serve_tls(&authority.issue("localhost"));
+    let bundled = TlsClient::trusting_bundled_roots().expect("a good provider");
+    let error = refusal(client_with(&server, "localhost", bundled));
+    assert!(error.contains("unknown authority"), "{error}");
+}
+
+#[test]
+fn a_server_without_tls_is_told_apart() {
+    let authority = Authority::new();
+    let plain = serve(|server| server.websocket("/", Echo));
+    let error = refusal(client(&plain, "localhost", &authority));
+    assert!(error.contains("does not speak TLS"), "{error}");
+}
+
+#[test]
+fn a_good_certificate_is_accepted() {
+    let authority = Authority::new();
+    let server = serve_tls(&authority.issue("localhost"));
+    for version in VERSIONS {
+        block_on(async {
+            let client = client_with(&server, "localhost", config(&authority, version));
+            echo(&client.connect().await.expect("it trusts"), "hello").await;
+        });
+    }
+    // The authority may also come as text.
+    let pem = std::fs::read(authority.file()).expect("the file of the authority");
+    let tls = TlsClient::trusting_pem(pem).expect("a certificate");
+    block_on(client_with(&server, "localhost", tls).connect()).expect("it trusts");
+}
