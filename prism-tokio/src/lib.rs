@@ -226,6 +226,6 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]
 #[doc = include_str!("../../prism-driver/docs/testing.md")]
-#[doc = include_str!("../../prism-driver/docs/tls.md")]
+#[cfg_attr(feature = "tls", doc = include_str!("../../prism-driver/docs/tls.md"))]
 #[doc = include_str!("../../prism-driver/docs/troubleshooting.md")]
 struct Guides;
