@@ -35,6 +35,10 @@ pub struct ServerOptions {
     /// this limit are receiving that answer, yet another one is closed without an answer. So one address cannot use up
     /// [`max_connections`](Self::max_connections), nor [`max_handshakes`](Self::max_handshakes).
     ///
+    /// Over [TLS](crate::docs::tls), a further connection is closed without an answer, because each answer would cost a
+    /// TLS handshake. (But behind a proxy that names the client in the request, that handshake is done, and the answer
+    /// is a 429.)
+    ///
     /// The addresses of [trusted proxies](crate::Server::trust_proxies) are not limited. If the server is behind
     /// proxies that it does not trust, do not set a limit: all clients would share one.
     ///

@@ -124,8 +124,9 @@ pub struct Refused {
     /// Peers that are trusted proxies, and sent no valid header of the [PROXY protocol](crate::Server::proxy_protocol)
     /// or a malformed [list of addresses](crate::Server::trust_proxies): 400.
     pub bad_proxy_header: u64,
-    /// Peers of a server with [TLS](crate::docs::tls) that did not speak TLS, or whose TLS handshake failed: they got
-    /// an alert. Always zero without TLS.
+    /// Peers of a server with [TLS](crate::docs::tls) that did not speak TLS, or whose TLS handshake failed, for example
+    /// because they do not trust the server's certificate or have no good one themselves. They got an alert, unless
+    /// they sent one or sent too much. Always zero without TLS.
     pub bad_tls: u64,
     /// Peers whose [origin](crate::Server::origins) is not allowed: 403.
     pub forbidden_origin: u64,

@@ -36,7 +36,7 @@ fn describe(tls: &TlsInfo) -> String {
     let alpn = tls.alpn().map(|alpn| alpn.escape_ascii().to_string());
     [
         tls.server_name().unwrap_or("-").to_owned(),
-        alpn.unwrap_or("-".to_owned()),
+        alpn.unwrap_or_else(|| "-".to_owned()),
         debug(&tls.version()),
         debug(&tls.cipher_suite()),
         tls.peer_certificates().len().to_string(),
@@ -49,7 +49,8 @@ fn describe(tls: &TlsInfo) -> String {
 fn a_page_sees_what_the_handshake_has_agreed_on() {
     let authority = Authority::new();
     let tls = tls_of(&authority.issue("localhost"));
-    let page = |request: Request| Reply::text(200, request.tls().map_or("no".into(), describe));
+    let page =
+        |request: Request| Reply::text(200, request.tls().map_or_else(|| "no".into(), describe));
     let server = serve(|server| server.tls(tls).get("/", page));
     for (version, expected) in VERSIONS.into_iter().zip([
         "localhost http/1.1 TLSv1_2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 0 false",
