@@ -9,6 +9,7 @@
 
 use std::{error::Error, time::Duration};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server, ServerStats,
 };
