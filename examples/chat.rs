@@ -4,10 +4,12 @@
 //! chat [ADDR]
 //! ```
 //!
-//! A client first receives `you are ID`, then a line for each event: `ID joined`, `ID left`, or `ID: TEXT`.
+//! A client first receives `you are ID`, then a line for each event: `ID joined`, `ID left`, or `ID: TEXT`. The page
+//! sends `NAME: TEXT`, which the server passes on as any other text: `ID: NAME: TEXT`.
 
 use std::{collections::HashMap, io, sync::Mutex};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Reply, Server,
     hold_wakeups,

@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{CloseCode, ConnectError, connect};
 
 pub(crate) async fn run() -> Result<(), Box<dyn Error>> {

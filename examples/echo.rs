@@ -20,6 +20,7 @@ use std::{
 
 use echo_handler::Echo;
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     Connection, ConnectionId, Deflate, Disconnect, Handler, Message, Options, Server,
 };

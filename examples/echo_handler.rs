@@ -1,5 +1,6 @@
 //! A handler that sends every message back. It is the same source on every runtime.
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{Connection, Handler, Message};
 
 pub(crate) struct Echo;

@@ -14,6 +14,7 @@ use std::{
     thread,
 };
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     CloseCode, Connection, ConnectionId, Disconnect, Handler, Message, Server, hold_wakeups,
 };

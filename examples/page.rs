@@ -1,5 +1,6 @@
 //! The files that the pages of the examples `chat`, `login` and `rooms` share.
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{Reply, Request};
 
 /// Answers a request for one of the files, at a route such as `/page/{file}`.

@@ -1,16 +1,18 @@
 //! A server behind a proxy on the same machine: tells each client the client's address, and sends every message back.
 //!
 //! ```text
-//! proxied [ADDR] [--proxy-protocol] [--ping-interval SECONDS]
+//! proxied [ADDR] [--forwarded or --proxy-protocol] [--max-connections-per-ip NUMBER] [--ping-interval SECONDS]
 //! ```
 //!
-//! The proxy is an HTTP proxy that sets `X-Forwarded-For`. With `--proxy-protocol` it is a proxy for TCP, which sends a
-//! header of the PROXY protocol. The configurations of proxies are in `prism-driver/docs/behind-a-proxy.md`.
+//! The proxy is an HTTP proxy that sets `X-Forwarded-For`. With `--forwarded` it sets `Forwarded` instead. With
+//! `--proxy-protocol` it is a proxy for TCP, which sends a header of the PROXY protocol. The configurations of proxies are in `prism-driver/docs/behind-a-proxy.md`.
 
 use std::{error::Error, time::Duration};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
-    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server, ServerStats,
+    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server,
+    ServerOptions, ServerStats,
 };
 
 /// The proxy's addresses. No client may be able to connect from these.
@@ -38,11 +40,16 @@ impl Handler for Greeter {
 pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
     let mut address = "127.0.0.1:8080".to_owned();
     let mut options = Options::default().max_message_size(16 << 20);
-    let mut speaks_proxy_protocol = false;
+    let (mut header, mut max_per_ip) = (Some(ForwardedHeader::XForwardedFor), None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--proxy-protocol" => speaks_proxy_protocol = true,
+            "--forwarded" => header = Some(ForwardedHeader::Forwarded),
+            "--proxy-protocol" => header = None,
+            "--max-connections-per-ip" => {
+                let number = words.next().ok_or("--max-connections-per-ip needs a number")?;
+                max_per_ip = Some(number.parse()?);
+            }
             "--ping-interval" => {
                 let seconds = words.next().ok_or("--ping-interval needs a number")?.parse()?;
                 options = options.ping_interval(Some(Duration::from_secs(seconds)));
@@ -51,12 +58,12 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> Result<(), Box<
             _ => address = word,
         }
     }
+    let options = ServerOptions::from(options).max_connections_per_ip(max_per_ip);
     let server = Server::bind(address).await?.options(options);
     println!("listening on http://{}", server.local_addr()?);
-    let server = if speaks_proxy_protocol {
-        server.proxy_protocol(PROXIES)?
-    } else {
-        server.trust_proxies(ForwardedHeader::XForwardedFor, PROXIES)?
+    let server = match header {
+        Some(header) => server.trust_proxies(header, PROXIES)?,
+        None => server.proxy_protocol(PROXIES)?,
     };
     let stats = server.stats();
     server

@@ -35,6 +35,7 @@ use prism_rooms::{Departure, Presence, PresenceOptions, Rooms, RoomsOptions};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     Authorized, Connection, Deflate, Handler, Message, Options, Rate, Reply, Runtime, Server,
     WhenSlow, shared,

@@ -25,6 +25,7 @@ use futures_lite::future::or;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     Client, CloseCode, Connection, ConnectionHandler, Disconnect, Message, Server, per_connection,
 };

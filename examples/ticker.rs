@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{CloseCode, Connection, ConnectionHandler, Message, Server, per_connection};
 
 const SYMBOLS: [&str; 3] = ["ACME", "GLOBEX", "INITECH"];

@@ -6,6 +6,7 @@
 
 use std::io;
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{Connection, Disconnect, Handler, Message, Server};
 
 /// One instance serves all connections.

@@ -1,5 +1,5 @@
 'use strict';
-// What chat.html and rooms.html share: the connection, and the list of messages.
+// What chat.html, login.html and rooms.html share: the connection, and the list of messages.
 // The script of a page has the functions `opened`, `received` and `lost`, and sends the messages.
 
 const $ = selector => document.querySelector(selector);
@@ -43,7 +43,7 @@ function connect() {
     // Only a connection that lasted resets the back-off. Jitter keeps clients from reconnecting all at once.
     if (openedAt && Date.now() - openedAt > 5000) tries = 0;
     nextTry = Date.now() + Math.min(15000, 500 * 2 ** tries++) * (0.5 + Math.random() / 2);
-    if (openedAt) lost(refusal ? 'The server closed the connection' : 'The connection was lost');
+    if (openedAt) lost(refusal ? 'The server closed the connection' : 'The connection was lost', event);
     openedAt = 0;
     if (!refusal) ticking = setInterval(tick, 100);
     show();

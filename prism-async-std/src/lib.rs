@@ -220,3 +220,8 @@ pub async fn serve_upgraded(
 ) -> Disconnect {
     prism_driver::serve_upgraded(AsyncStd, stream, path, options, handler).await
 }
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -225,8 +225,7 @@ impl Options {
     ///
     /// ```
     /// # #[cfg(feature = "deflate")] {
-    /// use prism_driver::{Deflate, Options};
-    ///
+    /// # use prism_driver::{Deflate, Options};
     /// let usual = Options::default().compression(Deflate::default());
     /// let small = Options::default().compression(Deflate::default().with_takeover());
     /// # }

@@ -11,6 +11,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
+import { connected, inAccentColor, isShown, log, says, sees } from './page.mjs';
 import { sendRecords, visit } from './visits.mjs';
 
 const [, , chat, echo, pinging, ...compressing] = process.argv;
@@ -32,16 +33,6 @@ async function person(browser, name = '') {
   await connected(page);
   await page.getByLabel('Your name').fill(name);
   return { context, page };
-}
-
-const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
-const log = page => page.getByRole('log');
-const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
-const isShown = locator => locator.filter({ visible: true }).count();
-
-async function says(page, text) {
-  await page.getByLabel('Message', { exact: true }).fill(text);
-  await page.keyboard.press('Enter');
 }
 
 /** Waits for a message, asserts its displayed author (without one, that it is our own), and returns its line. */
@@ -81,12 +72,7 @@ async function twoPeople(browser) {
     for (const [one, other, by, text] of [[ann, ben, 'Ann', 'Is anyone here?'], [ben, ann, 'Ben', 'I am 👋🏽 世界 👩‍👩‍👧']]) {
       await says(one.page, text);
       await hears(other.page, text, by);
-      const own = await hears(one.page, text);
-      const [color, accent] = await own.locator('.text').evaluate(e => {
-        const [{ backgroundColor }, send] = [getComputedStyle(e), getComputedStyle(document.querySelector('#send'))];
-        return [backgroundColor, send.backgroundColor];
-      });
-      assert(color === accent, `${by}'s own message is ${color}, not ${accent}`);
+      await inAccentColor(await hears(one.page, text));
     }
   });
   await check('HTML is shown as it was typed', async () => {

@@ -9,8 +9,8 @@ export const LONG_NAME = 'Maximiliane Featherstone';
 export const LONG_WORD = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'.repeat(3);
 
 /**
- * Asserts that at each width, in light and in dark, the page is no wider than the window, no name is cut, no mark is broken into lines, texts
- * and fields stand out from their background, and controls have names and are large enough to be tapped. `prepare` puts the page into the state
+ * Asserts that at each width, in light and in dark, the page is no wider than the window, no name is cut, no mark and no word of a name is
+ * broken into lines, unless the word has more than 17 letters, texts and fields stand out from their background, and controls have names and are large enough to be tapped. `prepare` puts the page into the state
  * that is meant, after its width has changed.
  */
 export async function fits(page, state, { widths = WIDTHS, prepare = async () => {} } = {}) {
@@ -77,10 +77,18 @@ function findFaults(colorScheme) {
     if (!texts.length || element.matches(':disabled')) continue;
     const difference = contrast(behind(element), [...behind(element), style.color]);
     if (difference < 4.5) faults.push(`${name} has a contrast of ${difference.toFixed(2)}`); // WCAG 1.4.3
-    if (!element.matches('small, time, code')) continue;
     const range = document.createRange();
-    range.selectNodeContents(element);
-    if (range.getClientRects().length > 1) faults.push(`${name} is broken into several lines`);
+    const linesOf = () => new Set([...range.getClientRects()].map(rect => Math.round(rect.top))).size;
+    if (element.matches('small, time, code')) {
+      range.selectNodeContents(element);
+      if (linesOf() > 1) faults.push(`${name} is broken into several lines`);
+    }
+    if (!element.matches('bdi')) continue;
+    for (const text of texts) for (const word of text.data.matchAll(/[^\s-]+/g)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (word[0].length <= 17 && linesOf() > 1) faults.push(`${name} is broken within a word`);
+    }
   }
   const headings = [...document.querySelectorAll('h1')].filter(e => e.checkVisibility() && e.textContent.trim());
   if (headings.length !== 1) faults.push(`there are ${headings.length} headings of the first level`);

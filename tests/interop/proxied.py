@@ -5,21 +5,25 @@ proxied.py SERVER KIND NAME=HOST:PORT[,HAPROXY_STATS_SOCKET]...   SERVER as HOST
 
 The proxies cut connections that are idle for 3 s, and the server pings every second.
 
-The proxies and the server are on 127.0.0.1, which the server trusts. Clients are on 127.0.0.2. Exits 1 if a check failed or none ran.
+The proxies and the server are on 127.0.0.1, which the server trusts. Clients are on 127.0.0.2. One address may have 8 connections:
+`--max-connections-per-ip 8`. Exits 1 if a check failed or none ran.
 """
 
 import asyncio
 import http.client
 import socket
 import sys
+from contextlib import AsyncExitStack
 
 import checks
 from proxies import health
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 TIMEOUT = 20  # seconds
 CLIENT = "127.0.0.2"
+BUSY, OTHER = "127.0.0.3", "127.0.0.4"  # clients of their own, so that connections of the other checks do not count
+MAX_PER_IP = 8
 IDLE = 7  # seconds: more than twice the time after which the proxies cut an idle connection
 FORGED = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6", "X-Real-IP": "6.6.6.6"}
 
@@ -36,7 +40,7 @@ def get(address, path="/", client=CLIENT, headers={}):
         connection.close()
 
 
-def open_socket(address, headers={}):
+def open_socket(address, headers={}, client=CLIENT):
     return connect(
         f"ws://{address}/ws",
         open_timeout=TIMEOUT,
@@ -45,7 +49,7 @@ def open_socket(address, headers={}):
         max_size=1 << 25,
         compression=None,
         additional_headers=headers,
-        local_addr=(CLIENT, 0),
+        local_addr=(client, 0),
     )
 
 
@@ -54,9 +58,9 @@ class Proxy:
         self.address, _, self.statistics = address.partition(",")
         self.kind = kind
 
-    def client(self, port):
+    def client(self, port, address=CLIENT):
         """How the server should see a client. Only the PROXY protocol says the port."""
-        return f"{CLIENT}:{port if self.kind == 'proxy-protocol' else 0}"
+        return f"{address}:{port if self.kind == 'proxy-protocol' else 0}"
 
     def page(self, headers={}):
         status, body, port = get(self.address, headers=headers)
@@ -65,7 +69,8 @@ class Proxy:
     async def greeted(self, ws):
         async with asyncio.timeout(TIMEOUT):
             greeting = await ws.recv()
-        expected = f"hello {self.client(ws.local_address[1])}"
+        address, port = ws.local_address
+        expected = f"hello {self.client(port, address)}"
         assert greeting == expected, (greeting, expected)
 
     async def echo(self, ws, message):
@@ -104,6 +109,19 @@ class Proxy:
             await asyncio.sleep(IDLE)
             await self.echo(ws, "still here")
 
+    async def limit(self):
+        """One client too many of an address is refused, and those of other addresses are not."""
+        async with AsyncExitStack() as connections:
+            for _ in range(MAX_PER_IP):
+                await self.greeted(await connections.enter_async_context(open_socket(self.address, client=BUSY)))
+            try:
+                async with open_socket(self.address, client=BUSY):
+                    raise AssertionError("not refused")
+            except InvalidStatus as refusal:
+                assert refusal.response.status_code == 429, refusal.response.status_code
+            async with open_socket(self.address, client=OTHER) as ws:
+                await self.greeted(ws)
+
     def checks(self):
         run = asyncio.run
         checked = [("the health check", lambda: health(self.statistics, "prism", ("UP", "L7OK", "200")))]
@@ -115,6 +133,7 @@ class Proxy:
             ("a message of 16 MiB", lambda: run(self.large())),
             ("close codes in both directions", lambda: run(self.closes())),
             (f"idle for {IDLE} s", lambda: run(self.idle())),
+            (f"{MAX_PER_IP} connections for one address", lambda: run(self.limit())),
         ]
 
 

@@ -12,6 +12,7 @@ import { assert, check, fail, finish, within } from './checks.mjs';
 import { launch } from './chromium.mjs';
 import { sentTooMuch, staysClosed, triesAgain } from './closing.mjs';
 import { LONG_NAME, LONG_WORD, fits, offline, tabsThrough } from './layout.mjs';
+import { connected, log, says, sees } from './page.mjs';
 import { bareClient } from './rooms_client.mjs';
 import { commands } from './rooms_commands.mjs';
 
@@ -61,7 +62,6 @@ async function open(context) {
   return page;
 }
 
-const connected = page => page.getByRole('status').getByText('Connected', { exact: true }).waitFor();
 /** Closes the page's connection, and waits until the page has reconnected. */
 async function loses(page) {
   await page.evaluate('tries = 0; before = socket; socket.close()');
@@ -70,8 +70,6 @@ async function loses(page) {
   await connected(page);
 }
 
-const log = page => page.getByRole('log');
-const sees = (page, line) => log(page).getByText(line, { exact: true }).last().waitFor();
 const room = (page, name) => page.getByRole('navigation').getByRole('button', { name: new RegExp(`^${name}`) });
 /** Finds a person in the list of those present, with a mark such as `typing`. */
 const here = (page, name, mark = '(you)?') =>
@@ -85,11 +83,6 @@ async function is(locator, count) {
 async function joins(page, name) {
   await page.getByLabel('Room', { exact: true }).fill(name);
   await page.getByRole('button', { name: 'Join' }).click();
-}
-
-async function says(page, text) {
-  await page.getByLabel('Message', { exact: true }).fill(text);
-  await page.keyboard.press('Enter');
 }
 
 /** Waits for a message, and asserts its displayed author. */
@@ -355,6 +348,7 @@ async function twoPeople(browser) {
   await check('the page tries again after a failure that may pass, and waits longer each time', () => triesAgain(ann.page));
   await check('the page says that a message was too long for the server', () => sentTooMuch(ann.page, 'tea ', 16 << 10));
   await check('the page fits at each width, in light and in dark, while a person with a long name is typing', () => longNames(browser));
+  await check('the list of people does not move while a person with a long name is typing', () => typingMoves(browser));
   await check('a narrow page shows the room, and has drawers for rooms and people', () => drawers(browser));
   await check('without a room, the page says how to join one', () => withoutRooms(browser));
   await check('the field for a room says what it expects', async () => {
@@ -401,6 +395,18 @@ async function longNames(browser) {
     await is(here(eve.page, 'Featherstonehaughington1', 'typing'), 1);
   } });
   for (const { context } of [eve, bob]) await context.close();
+}
+
+/** Asserts that a long name is as high while its person types as before, and is not broken within a word that fits. */
+async function typingMoves(browser) {
+  const [eve, ben] = [await person(browser, 'Eve'), await person(browser, 'Ben Featherstonehaugh-Li')];
+  const height = async () => (await here(eve.page, 'Ben Featherstonehaugh-Li', '(typing)?').boundingBox()).height;
+  const before = await height();
+  await ben.page.getByLabel('Message', { exact: true }).fill('w');
+  await is(here(eve.page, 'Ben Featherstonehaugh-Li', 'typing'), 1);
+  assert(await height() === before, `the person's line was ${before} px high, and is ${await height()} px high`);
+  await fits(eve.page, 'someone types', { widths: [1280] });
+  for (const { context } of [eve, ben]) await context.close();
 }
 
 async function drawers(browser) {
