@@ -26,6 +26,10 @@ use tokio_rustls::{
 #[cfg(test)]
 mod tests;
 
+/// How many bytes wait in the kernel, on each way of each socket. Few, because a judge takes them for bytes that the other
+/// side has read.
+const KERNEL_BUFFER: usize = 64 << 10;
+
 /// What the bridge does with the two sides.
 #[derive(Clone)]
 enum Mode {
@@ -100,6 +104,9 @@ async fn bridge(mode: Mode, accepted: TcpStream, target: &str) -> io::Result<()>
     let connected = TcpStream::connect(target).await?;
     for stream in [&accepted, &connected] {
         stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        socket.set_send_buffer_size(KERNEL_BUFFER)?;
+        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
     }
     let (accepted, left) = with_handle(accepted)?;
     let (connected, right) = with_handle(connected)?;
