@@ -10,22 +10,34 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::Transport;
 
-/// A transport below TLS. It makes up for three things that `futures-rustls` 0.26 leaves to its transport:
+/// A transport below TLS. It makes up for what `futures-rustls` 0.26 leaves to its transport:
 ///
 /// - A write of zero bytes is an error. A flush of TLS would repeat it forever.
 /// - A flush that was pending during the handshake goes on with the next read. It would be forgotten, and the peer
 ///   would wait for bytes that the transport holds back.
 /// - The number of bytes that are read during the handshake is limited.
+/// - After the handshake, a peer could send records without content, such as `KeyUpdate`, one after the other. A single
+///   read would take all of them, and might never end. So each [turn](Self::begin_turn) is limited, and so is the number
+///   of bytes between two records with content.
 pub(crate) struct Checked<T> {
     transport: T,
-    /// How many more bytes the handshake may read.
+    /// How many more bytes the handshake may read, or the records until there is content.
     allowance: u32,
+    /// How many more bytes may be read in this turn.
+    turn: u32,
+    is_open: bool,
     /// Whether a flush is pending.
     flushing: bool,
 }
 
 /// The allowance when there is no limit.
 const NO_LIMIT: u32 = u32::MAX;
+
+/// The longest turn. The longest record takes about half of it.
+const MAX_TURN: u32 = 32 << 10;
+
+/// How many bytes a peer may send without content. Much more than the session tickets of any server.
+const MAX_WITHOUT_CONTENT: u32 = 256 << 10;
 
 impl<T> Checked<T> {
     /// Limits how many bytes are read until [`handshake_is_over`](Self::handshake_is_over) is called.
@@ -34,11 +46,21 @@ impl<T> Checked<T> {
             Some(allowance) => allowance,
             None => NO_LIMIT,
         };
-        Self { transport, allowance, flushing: false }
+        Self { transport, allowance, turn: NO_LIMIT, is_open: false, flushing: false }
     }
 
     pub(crate) const fn handshake_is_over(&mut self) {
-        self.allowance = NO_LIMIT;
+        self.is_open = true;
+        self.content_has_arrived();
+    }
+
+    pub(crate) const fn content_has_arrived(&mut self) {
+        self.allowance = MAX_WITHOUT_CONTENT;
+    }
+
+    /// Allows some more reads. After those, the task is woken, so that it goes on when others have had their turn.
+    pub(crate) const fn begin_turn(&mut self) {
+        self.turn = MAX_TURN;
     }
 
     const fn inner(&mut self) -> Pin<&mut T>
@@ -60,16 +82,25 @@ impl<T: Transport> AsyncRead for Checked<T> {
         {
             return Poll::Ready(Err(error));
         }
-        if self.allowance == NO_LIMIT {
-            return self.inner().poll_read(cx, buf);
+        if self.turn == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        let most = buf.len().min(self.allowance as usize);
+        let most = buf.len().min(self.allowance.min(self.turn) as usize);
         if most == 0 && !buf.is_empty() {
-            let error = "the peer sent too much during the TLS handshake";
+            let error = match self.is_open {
+                false => "the peer sent too much during the TLS handshake",
+                true => "the peer sent too many TLS records without content",
+            };
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         let count = ready!(self.inner().poll_read(cx, &mut buf[..most]))?;
-        self.allowance -= u32::try_from(count).unwrap_or(self.allowance).min(self.allowance);
+        let Self { allowance, turn, .. } = &mut *self;
+        for limit in [allowance, turn] {
+            if *limit != NO_LIMIT {
+                *limit = limit.saturating_sub(u32::try_from(count).unwrap_or(NO_LIMIT));
+            }
+        }
         Poll::Ready(Ok(count))
     }
 }
@@ -199,5 +230,36 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         checked.handshake_is_over();
         assert!(matches!(checked.poll_read(&mut cx(), &mut [0; 20]), Poll::Ready(Ok(20))));
+    }
+
+    /// Reads until nothing more may be read, and returns how much that was and why it was all.
+    fn read_all(checked: &mut Pin<&mut Checked<Odd>>) -> (usize, Poll<io::ErrorKind>) {
+        let mut all = 0;
+        loop {
+            match checked.as_mut().poll_read(&mut cx(), &mut [0; 1000]) {
+                Poll::Ready(Ok(count)) => all += count,
+                Poll::Ready(Err(error)) => return (all, Poll::Ready(error.kind())),
+                Poll::Pending => return (all, Poll::Pending),
+            }
+        }
+    }
+
+    #[test]
+    fn records_without_content_end_the_turn_and_at_last_the_connection() {
+        let mut checked = pin!(Checked::new(Odd::default(), None));
+        checked.handshake_is_over();
+        for _ in 0..2 {
+            for _ in 0..7 {
+                checked.begin_turn();
+                assert_eq!(read_all(&mut checked), (32 << 10, Poll::Pending));
+            }
+            checked.content_has_arrived();
+        }
+        for _ in 0..8 {
+            checked.begin_turn();
+            assert_eq!(read_all(&mut checked), (32 << 10, Poll::Pending));
+        }
+        checked.begin_turn();
+        assert_eq!(read_all(&mut checked), (0, Poll::Ready(io::ErrorKind::InvalidData)));
     }
 }

@@ -92,7 +92,8 @@ impl<T: Transport> TlsStream<T> {
         let limit = |tls: &mut rustls::ClientConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
         let transport = Checked::new(transport, None);
         let connector = TlsConnector::from(config);
-        let connected = connector.connect_with(name.clone(), transport, limit).await?;
+        let mut connected = connector.connect_with(name.clone(), transport, limit).await?;
+        connected.get_mut().0.handshake_is_over();
         let info = TlsInfo::of_client(connected.get_ref().1, &name);
         Ok(Self { state: State::Open(connected.into()), info: Some(info), error: None })
     }
@@ -126,6 +127,13 @@ impl<T: Transport> TlsStream<T> {
     }
 }
 
+fn transport_of<T>(stream: &mut futures_rustls::TlsStream<Checked<T>>) -> &mut Checked<T> {
+    match stream {
+        futures_rustls::TlsStream::Client(stream) => stream.get_mut().0,
+        futures_rustls::TlsStream::Server(stream) => stream.get_mut().0,
+    }
+}
+
 /// Reads what has been decrypted already, without waiting for more.
 fn read_decrypted<T>(stream: &mut futures_rustls::TlsStream<T>, buf: &mut [u8]) -> usize {
     let read = match stream {
@@ -151,10 +159,16 @@ impl<T: Transport> AsyncRead for TlsStream<T> {
             State::Open(stream) => {
                 let error = match pending.take() {
                     Some(error) => error,
-                    None => match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
-                        Ok(count) => return Poll::Ready(Ok(count)),
-                        Err(error) => error,
-                    },
+                    None => {
+                        transport_of(stream).begin_turn();
+                        match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
+                            Ok(count) => {
+                                transport_of(stream).content_has_arrived();
+                                return Poll::Ready(Ok(count));
+                            }
+                            Err(error) => error,
+                        }
+                    }
                 };
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
