@@ -69,7 +69,8 @@ pub enum ConnectError {
     /// redirects, except as many as [`Client::redirects`](crate::Client::redirects) allows, and answers no challenges. The
     /// variant contains the response, so that you can act on it.
     Refused(Refusal),
-    /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says why.
+    /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says why, and
+    /// [whether](TlsError::is_transient) another attempt may help.
     #[cfg(feature = "tls")]
     Tls(TlsError),
     /// The [handshake timeout](crate::Options::handshake_timeout) passed before the server had accepted or refused.
@@ -80,9 +81,10 @@ pub enum ConnectError {
     Unreachable(io::Error),
 }
 
-/// A server's response other than "101 Switching Protocols".
+/// A server's response other than "101 Switching Protocols", or [a proxy's](crate::ProxyFailure::Refused) that opens no
+/// tunnel.
 ///
-/// It is returned once it is complete, but no later than one second after its status has arrived, with as much of the
+/// A server's is returned once it is complete, but no later than one second after its status has arrived, with as much of the
 /// rest as there is by then. So a body that never ends delays a client only briefly.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
