@@ -2,12 +2,14 @@
 
 use std::{
     env,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Sender, channel},
     },
+    thread,
     time::Duration,
 };
 
@@ -76,7 +78,8 @@ fn ended(told: &Receiver<Ended>) -> Ended {
 /// Set in the server process: the address to listen on.
 const SERVER: &str = "PRISM_TESTS_RESTARTED_SERVER";
 
-const RESTARTS: usize = 20;
+/// Each sixth server shuts down, and the other twenty are killed.
+const RESTARTS: usize = 24;
 const CLIENTS: usize = 10;
 const SYMBOLS: [&str; 5] = ["ACME", "GLOBEX", "INITECH", "HOOLI", "UMBRELLA"];
 
@@ -143,7 +146,7 @@ fn all_subscriptions_are_back_each_time_that_a_killed_server_restarts() {
             assert_eq!(symbol, SYMBOLS[*count], "client {client}, restart {restart}");
             *count += 1;
         }
-        if restart % 2 == 0 {
+        if restart % 6 != 0 {
             drop(server); // kills it
         } else {
             server.signal(Signal::TERM);
@@ -278,6 +281,86 @@ fn a_client_reconnects_over_tls_unless_it_does_not_trust_the_server() {
     let told = run(client(&other), recorder);
     assert!(matches!(ended(&told), Ended::Attempt(ConnectError::Tls(_))));
     events.nothing_more();
+    server.stop();
+}
+
+/// What a client may meet instead of a server while that restarts: a load balancer without TLS, alerts (RFC 8446 §6),
+/// and an end. The last one is what it met before, but the alert is about its certificate.
+const ANSWERS: [&[u8]; 6] = [
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    &[21, 3, 3, 0, 2, 2, 80],
+    &[21, 3, 3, 0, 2, 2, 40],
+    &[22, 3, 3, 0, 100, 2],
+    &[],
+    &[21, 3, 3, 0, 2, 2, 116],
+];
+
+#[test]
+fn a_client_reconnects_over_tls_unless_what_it_meets_is_about_trust() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let answering = thread::spawn(move || {
+        for answer in ANSWERS {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.read(&mut [0; 1 << 14]).expect("a ClientHello");
+            stream.write_all(answer).expect("the client reads");
+            stream.shutdown(Shutdown::Write).expect("a connected socket");
+            let _ = stream.read_to_end(&mut Vec::new()); // may be reset
+        }
+    });
+    let authority = Authority::new();
+    let trust = TlsClient::trusting_pem_file(authority.file()).expect("a certificate");
+    let client = Client::new(&format!("wss://{address}/")).expect("a good address").tls(trust);
+    let (tell, retries) = channel();
+    let reconnect = reconnect_with(client).on_retry(move |retry| {
+        let _ = tell.send(retry.reason.to_string()); // fails if the scenario is over
+    });
+    let (recorder, events) = recorder();
+    let reason = ended(&run(reconnect, recorder)).to_string();
+    let reasons: Vec<_> = retries.iter().collect();
+    assert_eq!(reasons.len(), ANSWERS.len() - 1, "{reasons:?}, and then {reason}");
+    for (met, said) in reasons.iter().zip(["TLS", "InternalError", "HandshakeFailure", "", ""]) {
+        assert!(met.contains(said), "{met}");
+    }
+    assert!(reason.contains("CertificateRequired"), "{reason}");
+    events.nothing_more();
+    answering.join().expect("the server does not panic");
+}
+
+/// Takes no messages, and aborts its connection when it may.
+struct Deaf(Receiver<()>);
+
+impl Handler for Deaf {
+    async fn on_connect(&self, connection: &Connection) {
+        let _ = self.0.recv().await; // or the scenario is over
+        connection.abort();
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn what_was_accepted_and_not_written_is_counted() {
+    /// More than the kernel takes.
+    const SIZE: usize = 64 << 20;
+    let (open, gate) = async_channel::bounded(1);
+    let server = serve(|server| server.websocket("/", Deaf(gate)));
+    let (tell, told) = channel();
+    let client = reconnect_with(server.client("/")).on_retry(move |retry| {
+        let _ = tell.send(retry.unwritten); // fails if the scenario is over
+    });
+    let handle = client.handle();
+    let (recorder, events) = recorder();
+    let end = run(client, recorder);
+    events.connected();
+    block_on(handle.send(vec![0; SIZE])).expect("an open connection");
+    block_on(open.send(())).expect("the server waits");
+    let unwritten = told.recv_timeout(TIMEOUT).expect("another attempt");
+    assert!((1..=SIZE as u64 + 14).contains(&unwritten), "{unwritten}");
+    assert!(handle.unwritten() >= unwritten);
+    handle.close(CloseCode::NORMAL, "");
+    assert!(matches!(ended(&end), Ended::Closed(_)));
+    open.close();
     server.stop();
 }
 
