@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt, io};
 
 use prism_core::HandshakeError;
 
-use crate::{client::url::ServerAddress, error::connect::Refusal};
+use crate::{client::url::ServerAddress, error::refusal::Refusal};
 
 /// The reason why a client has no connection through its proxy. The text names the proxy. It never shows the user name
 /// or the password.
@@ -151,7 +151,7 @@ mod tests {
         ProxyError,
         ProxyFailure::{self, *},
     };
-    use crate::error::connect::Refusal;
+    use crate::error::refusal::Refusal;
 
     fn is_transient(failure: ProxyFailure) -> bool {
         ProxyError { proxy: "proxy:80".into(), failure }.is_transient()

@@ -6,7 +6,7 @@ use prism_core::{BasicCredentials, Config, Response, TunnelHandshake};
 
 use crate::{
     client::{proxy::error::ProxyFailure, url::ServerAddress},
-    error::connect::Refusal,
+    error::refusal::Refusal,
     runtime::Transport,
     session::read_buffer::ReadBuffer,
 };

@@ -6,10 +6,7 @@ use prism_core::{CloseCode, HandshakeError, ProtocolError};
 
 use crate::{
     client::proxy::error::ProxyFailure,
-    error::{
-        Disconnect, Failure,
-        connect::{ConnectError, Refusal},
-    },
+    error::{Disconnect, Failure, connect::ConnectError, refusal::Refusal},
 };
 
 /// What has ended: an attempt to connect, or a connection.
@@ -34,7 +31,7 @@ impl Ended {
     ///   with 408, 425, 429, 500, 502, 503 or 504.
     /// - The proxy was [in the way](crate::ProxyError::is_transient), for the same kinds of reasons.
     /// - What arrived was not TLS, or the server refused the TLS handshake with an alert that [may
-    ///   pass](crate::docs::reconnecting#tls).
+    ///   pass](crate::docs::final_ends#tls).
     /// - The connection has failed. (Exceptions: a panic of the handler; a violation of the protocol by the server,
     ///   which would do so again; and the end of the runtime.)
     /// - The server has closed the connection with 1001, 1006, 1011, 1012, 1013 or 1014.
@@ -168,10 +165,7 @@ mod tests {
     use super::Ended;
     use crate::{
         client::url::Url,
-        error::{
-            Disconnect, Failure,
-            connect::{ConnectError, Refusal},
-        },
+        error::{Disconnect, Failure, connect::ConnectError, refusal::Refusal},
     };
 
     fn refused(status: u16) -> Ended {
