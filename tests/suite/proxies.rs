@@ -244,7 +244,8 @@ fn a_proxy_that_sends_more_than_its_answer_is_an_error() {
         let answering = thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client");
             for answer in answers {
-                stream.read(&mut [0; 1 << 14]).expect("what the client asks");
+                let read = stream.read(&mut [0; 1 << 14]).expect("what the client asks");
+                assert!(read > 0, "the client has ended");
                 stream.write_all(answer).expect("the client reads");
             }
             let _ = stream.read_to_end(&mut Vec::new()); // may be reset

@@ -51,7 +51,8 @@ fn a_client_reconnects_over_tls_unless_what_it_meets_is_about_trust() {
     let answering = thread::spawn(move || {
         for answer in ANSWERS {
             let (mut stream, _) = listener.accept().expect("a client");
-            stream.read(&mut [0; 1 << 14]).expect("a ClientHello");
+            let read = stream.read(&mut [0; 1 << 14]).expect("a ClientHello");
+            assert!(read > 0, "the client has ended");
             stream.write_all(answer).expect("the client reads");
             stream.shutdown(Shutdown::Write).expect("a connected socket");
             let _ = stream.read_to_end(&mut Vec::new()); // may be reset
