@@ -75,15 +75,21 @@ fn a_path_that_cannot_be_read_says_what_is_wrong() {
 }
 
 #[test]
-fn values_show_what_they_are_but_mask_keys_are_secret() {
+fn values_show_what_they_are_but_no_secrets() {
     let key = accept_key("dGhlIHNhbXBsZSBub25jZQ=="); // RFC 6455 §1.3
     let reply = Reply::new(200).body("a/b", "hi").expect("a valid header");
+    let request = ClientRequest::new("h", "/a?token=secret")
+        .and_then(|request| request.header("Authorization", "secret")?.subprotocol("secret"));
     for (shown, expected) in [
+        (
+            format!("{:?}", request.expect("a valid request")),
+            r#"ClientRequest { host: "h", path: "/a", headers: ["Authorization"], .. }"#,
+        ),
         (format!("{0} {0:?}", CloseCode::NORMAL), "1000 1000"),
         (format!("{key:?}"), r#""s3pPLMBiTxaQ9kYGzzhZRbK+xOo=""#),
         (
             format!("{reply:?}"),
-            r#"Reply { status: 200, fields: "Content-Type: a/b\r\n", content: b"hi" }"#,
+            r#"Reply { status: 200, fields: ["Content-Type"], content: b"hi" }"#,
         ),
         (format!("{:?}", MaskKeys::new(|bytes| bytes.fill(7))), "MaskKeys { .. }"),
     ] {

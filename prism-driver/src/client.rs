@@ -19,10 +19,10 @@ use crate::{
     socket::Socket,
 };
 
-pub(crate) mod connect;
 mod destination;
 mod dial;
 pub(crate) mod handshake;
+mod happy_eyeballs;
 pub(crate) mod percent;
 pub(crate) mod proxy;
 pub(crate) mod reconnect;

@@ -27,6 +27,7 @@ guides! {
     close_codes: "../docs/close-codes.md",
     compression: "../docs/compression.md",
     deploying: "../docs/deploying.md",
+    final_ends: "../docs/final-ends.md",
     graceful_shutdown: "../docs/graceful-shutdown.md",
     keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
     limits: "../docs/limits.md",

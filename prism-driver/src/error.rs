@@ -8,6 +8,7 @@ use std::{error::Error, fmt, io, sync::Arc};
 use prism_core::{CloseCode, ProtocolError, SendError};
 
 pub(crate) mod connect;
+pub(crate) mod refusal;
 
 /// The reason why a connection ended. [Close codes](crate::docs::close_codes) lists what leads to each, and
 /// [Troubleshooting](crate::docs::troubleshooting) what to do.

@@ -77,7 +77,8 @@ pub use connection::compression::CompressedForm;
 pub use connection::id::{ConnectionId, origin};
 pub use connection::outgoing::{Outgoing, Plain};
 pub use connection::send::Sending;
-pub use error::connect::{ConnectError, Refusal};
+pub use error::connect::ConnectError;
+pub use error::refusal::Refusal;
 pub use error::{AcceptError, Disconnect, Failure, TrySendError};
 pub use handler::{Handler, connection_handler::ConnectionHandler};
 pub use options::{

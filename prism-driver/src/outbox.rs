@@ -123,13 +123,23 @@ impl Outbox {
 
     /// Begins the close handshake, however full the outbox is. Returns whether this call was the one that closed.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) -> bool {
+        self.close_and_note(code, reason, Signals::set_closed)
+    }
+
+    /// Does the same because the peer is too slow for the connection's [policy](WhenSlow::Close).
+    pub(crate) fn close_as_too_slow(&self) {
+        let note = Signals::set_closed_as_too_slow;
+        self.close_and_note(CloseCode::TRY_AGAIN_LATER, "too slow", note);
+    }
+
+    fn close_and_note(&self, code: CloseCode, reason: &str, note: fn(&Signals)) -> bool {
         let mut state = self.lock();
         if !state.encode(|outbound, out| outbound.close(code, reason, out)) {
             return false;
         }
         let sent = CloseFrame::new(code, reason);
         state.cold().closed_with = Some((sent.code, sent.reason.into()));
-        self.signals.set_closed();
+        note(&self.signals);
         wake_all(state);
         true
     }
@@ -141,6 +151,13 @@ impl Outbox {
     /// Returns how many bytes are waiting to be sent.
     pub(crate) fn buffered(&self) -> usize {
         self.lock().unsent_bytes()
+    }
+
+    /// Returns how many bytes have not been written: those that are waiting, and those that were discarded with the
+    /// transport.
+    pub(crate) fn unwritten(&self) -> u64 {
+        let state = self.lock();
+        state.lost() + state.unsent_bytes() as u64
     }
 
     /// Returns whether a sender has to wait.
@@ -156,6 +173,12 @@ impl Outbox {
     /// Returns whether we have closed the connection.
     pub(crate) fn is_closed_by_us(&self) -> bool {
         self.signals.is_closed()
+    }
+
+    /// Returns whether the application has closed the connection, and not [its policy](WhenSlow::Close) or the server's
+    /// budget.
+    pub(crate) fn is_closed_by_application(&self) -> bool {
+        self.signals.is_closed_by_application()
     }
 
     /// Returns when we have closed the connection.

@@ -24,3 +24,4 @@ pub(crate) mod prefixed;
 mod provider;
 pub(crate) mod server;
 pub(crate) mod stream;
+mod transient;

@@ -134,7 +134,10 @@ fn a_status_other_than_2xx_is_a_refusal() {
         let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 100\r\n\r\nno");
         let connecting = answered(proxy_with_password(), answer.as_bytes());
         let failure = connecting.failure();
-        assert!(matches!(failure, ProxyFailure::Refused(found) if found == status), "{failure:?}");
+        assert!(
+            matches!(&failure, ProxyFailure::Refused(refusal) if refusal.status == status),
+            "{failure:?}"
+        );
         assert_eq!(connecting.sim.now(), Duration::ZERO, "it does not wait for the body");
     }
 }
@@ -168,6 +171,18 @@ fn bytes_behind_the_answer_are_an_error() {
     }
     let body = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let failure = answered(proxy(), body).failure();
+    assert!(matches!(failure, ProxyFailure::UnexpectedBytes), "{failure:?}");
+}
+
+#[test]
+fn bytes_that_have_arrived_after_the_answer_are_an_error() {
+    let connecting = connecting(URL, proxy());
+    let (mut io, script) = connecting.arrival();
+    connecting.sim.run(read_head(&mut io));
+    // The first read ends with the answer.
+    script.send_to_client(&[ESTABLISHED, b"x"].concat());
+    script.set_piece(ESTABLISHED.len());
+    let failure = connecting.failure();
     assert!(matches!(failure, ProxyFailure::UnexpectedBytes), "{failure:?}");
 }
 

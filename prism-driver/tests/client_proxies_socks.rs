@@ -121,6 +121,29 @@ fn the_next_address_is_asked_for_if_the_proxy_cannot_reach_one() {
 }
 
 #[test]
+fn a_proxy_that_is_silent_for_its_share_of_the_time_is_asked_for_the_next_address() {
+    let connecting = resolving(&["192.0.2.1:80", "192.0.2.2:80"]);
+    let (_silent, _) = connecting.arrival();
+    let (mut io, _) = connecting.arrival();
+    assert_eq!(connecting.sim.now(), s(5), "half of the connect timeout");
+    assert_eq!(connecting.read(&mut io, 3), [5, 1, 0]);
+    connecting.write(&mut io, &[5, 0]);
+    assert_eq!(connecting.read(&mut io, 10), [5, 1, 0, 1, 192, 0, 2, 2, 0, 80]);
+    connecting.write(&mut io, SUCCEEDED);
+    connecting.assert_echoes(io);
+}
+
+#[test]
+fn bytes_behind_the_reply_are_an_error() {
+    let (connecting, mut io, _) = accepted(URL, proxy());
+    let expected = request_for("example.org", 80);
+    assert_eq!(connecting.read(&mut io, expected.len()), expected);
+    connecting.write(&mut io, &[SUCCEEDED, b"x"].concat());
+    let failure = connecting.failure();
+    assert!(matches!(failure, ProxyFailure::UnexpectedBytes), "{failure:?}");
+}
+
+#[test]
 fn a_name_that_this_machine_cannot_resolve_is_not_the_proxys_fault() {
     let sim = Sim::default();
     let net = Net::new(&sim);
@@ -255,8 +278,8 @@ fn a_name_that_is_too_long_is_refused() {
     let labels = "a".repeat(60);
     let url = format!("ws://{labels}.{labels}.{labels}.{labels}.{labels}/");
     let connecting = connecting(&url, proxy());
-    let (_io, _) = connecting.arrival();
-    let failure = connecting.failure();
-    let ProxyFailure::Io(error) = failure else { panic!("{failure:?}") };
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = connecting.outcome().map(drop).unwrap_err();
+    assert!(matches!(error, ConnectError::InvalidUrl(_)), "{error:?}");
+    assert!(error.to_string().contains("at most 255 bytes"), "{error}");
+    assert!(connecting.net.attempts().is_empty());
 }

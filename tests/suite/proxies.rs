@@ -1,6 +1,11 @@
 //! Clients behind proxies: HTTP and SOCKS5, with and without a password, for `ws:` and `wss:`.
 
-use std::env;
+use std::{
+    env,
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
 
 use super::support::{
     authority::Authority,
@@ -226,6 +231,35 @@ fn a_proxy_of_another_kind_is_no_tunnel() {
     let proxy = Proxy::new(&format!("socks5h://{}", server.address())).expect("a good address");
     let error = block_on(client().proxy(proxy).connect()).map(drop).expect_err("no proxy");
     assert!(matches!(error, ConnectError::Proxy(_)), "{error:?}");
+}
+
+/// A server of WebSockets does not speak first, so more than the answer cannot be the server's.
+#[test]
+fn a_proxy_that_sends_more_than_its_answer_is_an_error() {
+    let answers: [&[&[u8]]; 2] =
+        [&[b"HTTP/1.1 200 OK\r\n\r\nx"], &[&[5, 0], &[5, 0, 0, 1, 127, 0, 0, 1, 0, 80, b'x']]];
+    for (scheme, answers) in ["http", "socks5h"].into_iter().zip(answers) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let answering = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            for answer in answers {
+                let read = stream.read(&mut [0; 1 << 14]).expect("what the client asks");
+                assert!(read > 0, "the client has ended");
+                stream.write_all(answer).expect("the client reads");
+            }
+            let _ = stream.read_to_end(&mut Vec::new()); // may be reset
+        });
+        let proxy = Proxy::new(&format!("{scheme}://{address}")).expect("a good address");
+        let client = Client::new(&format!("ws://{NAME}/")).expect("a good address").proxy(proxy);
+        match block_on(client.connect()).map(drop) {
+            Err(ConnectError::Proxy(error)) => {
+                assert!(matches!(error.failure, ProxyFailure::UnexpectedBytes), "{error}");
+            }
+            other => panic!("{scheme}: {other:?}"),
+        }
+        answering.join().expect("the proxy does not panic");
+    }
 }
 
 // ---- the environment

@@ -7,7 +7,7 @@ use crate::{
         redirects::{InvalidRedirect, next_url},
         url::{InvalidUrl, Url},
     },
-    error::connect::{ConnectError, Refusal},
+    error::{connect::ConnectError, refusal::Refusal},
 };
 
 /// The headers that go along to another origin: those that say who asks, and are no secret.

@@ -2,7 +2,7 @@
 
 use crate::{
     client::{
-        Client, connect::dial, destination::Destination, proxy::dial_through,
+        Client, destination::Destination, happy_eyeballs, proxy::dial_through,
         redirects::is_redirect, url::Url,
     },
     error::connect::ConnectError,
@@ -47,7 +47,9 @@ impl<N: Network> Client<N> {
         let (runtime, server) = (&self.runtime, &url.address);
         let deadline = runtime.now().saturating_add(self.options.connect_timeout);
         match self.proxy.as_ref().and_then(|proxy| proxy.server_for(url)) {
-            None => dial(runtime, server, deadline).await.map_err(ConnectError::Unreachable),
+            None => happy_eyeballs::connect(runtime, server, deadline)
+                .await
+                .map_err(ConnectError::Unreachable),
             Some(proxy) => Box::pin(dial_through(runtime, proxy, server, deadline)).await,
         }
     }

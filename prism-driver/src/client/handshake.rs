@@ -17,7 +17,7 @@ use bytes::{Buf, BytesMut};
 use prism_core::{Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError};
 
 use crate::{
-    error::connect::{ConnectError, Refusal},
+    error::{connect::ConnectError, refusal::Refusal},
     options::Options,
     runtime::{Runtime, Transport, random::random_bytes, timeout::within},
     session::{Established, read_buffer::ReadBuffer},

@@ -22,12 +22,11 @@ use crate::{
             ended::Ended,
             handle::ReconnectHandle,
             hooks::{Hooks, Retry, unprepared},
-            lent_handler::{LentHandler, Life, Loan},
+            lent_handler::{LentHandler, Loan, Returned},
             retry_after::retry_after,
         },
     },
     connection::Connection,
-    error::connect::ConnectError,
     handler::connection_handler::ConnectionHandler,
     runtime::{Network, random::random_bytes},
     session::{Session, rate_limit::Unlimited},
@@ -87,7 +86,8 @@ mod retry_after;
 /// # When it waits
 ///
 /// The first attempt begins at once. After that, [`Backoff`] says how long to wait. A refusal with `Retry-After`, a
-/// number of seconds or a date, extends the delay, up to [`Backoff::most`].
+/// number of seconds or a date, by the server or by the proxy, extends the delay by that long, but by no more than
+/// [`Backoff::most`].
 pub struct Reconnect<N> {
     client: Client<N>,
     attempts: Attempts,
@@ -218,9 +218,8 @@ impl<N: Network> Reconnect<N> {
         while let Some((client, session)) = self.open().await {
             let (lent, loan) = self.lend(handler, &session.connection);
             session.run(client.timer(), Unlimited, lent, |_, _| ()).await;
-            let life;
-            (handler, life) = loan.end().await;
-            self.connection_ended(life);
+            let returned = loan.end().await;
+            handler = self.connection_ended(returned);
         }
         let Phase::Over(ended) = mem::replace(&mut self.phase, Phase::Over(Ended::Closed(None)))
         else {
@@ -247,8 +246,8 @@ impl<N: Network> Reconnect<N> {
     /// First waits for the end of the connection that it returned last. To close that connection, or to drop its socket
     /// while it is open, is a close by this side, and thus final by default.
     ///
-    /// Cancel-safe: an attempt in progress is kept, and the next call goes on with it. If this is dropped, the last
-    /// socket stays open.
+    /// Cancel-safe: an attempt in progress is kept, and the next call goes on with it. Between calls, it does not go on,
+    /// and its timeouts are noticed only in the next call. If this is dropped, the last socket stays open.
     pub async fn next(&mut self) -> Option<Socket> {
         let (client, session) = self.open().await?;
         let connection = Connection::clone(&session.connection);
@@ -281,12 +280,12 @@ impl<N: Network> Reconnect<N> {
                         self.phase = Phase::Waiting { until: Duration::ZERO };
                         return Some(opened);
                     }
-                    Some(Err(ended)) => self.end(ended),
+                    Some(Err(ended)) => self.end(ended, 0),
                     None => self.give_up(Ended::Closed(None)),
                 },
                 Phase::Connected(loan) => {
-                    let (_, life) = loan.end().await;
-                    self.connection_ended(life);
+                    let returned = loan.end().await;
+                    drop(self.connection_ended(returned));
                 }
                 Phase::Over(_) => return None,
             }
@@ -312,26 +311,28 @@ impl<N: Network> Reconnect<N> {
         LentHandler::new(handler, connection, runtime, handle)
     }
 
-    fn connection_ended(&mut self, life: Life) {
+    /// Goes on after the end of a connection, or gives up. Returns the handler.
+    fn connection_ended<H>(&mut self, returned: Returned<H>) -> H {
+        let Returned { handler, life, unwritten } = returned;
         self.attempts.ended_after(life.span);
-        self.end(life.ended);
+        self.handle.add_unwritten(unwritten);
+        self.end(life.ended, unwritten);
+        handler
     }
 
-    /// Goes on after an end, or gives up.
-    fn end(&mut self, ended: Ended) {
+    /// Goes on after an end, or gives up. `unwritten` is how many bytes the connection that has ended had not written.
+    fn end(&mut self, ended: Ended, unwritten: u64) {
         if self.handle.is_over() {
             return self.give_up(ended.closed());
         }
         if !(self.hooks.retry_if)(&ended) {
             return self.give_up(ended);
         }
-        let asked = match &ended {
-            Ended::Attempt(ConnectError::Refused(refusal)) => retry_after(refusal),
-            _ => None,
-        };
+        let asked = ended.refusal().and_then(retry_after);
         let delay = self.attempts.next_delay(u64::from_ne_bytes(random_bytes()), asked);
         self.phase = Phase::Waiting { until: self.client.runtime.now().saturating_add(delay) };
-        (self.hooks.on_retry)(&Retry { attempt: self.attempts.failed(), delay, reason: &ended });
+        let attempt = self.attempts.failed();
+        (self.hooks.on_retry)(&Retry { attempt, delay, reason: &ended, unwritten });
     }
 
     fn give_up(&mut self, ended: Ended) {

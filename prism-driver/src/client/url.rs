@@ -273,11 +273,11 @@ fn parse_port(port: &str) -> Result<Option<u16>, InvalidUrl> {
     if port.is_empty() {
         return Ok(None);
     }
+    // It is not shown, because it may be the beginning of a password with a "/" in it.
     if !is_digits(port) {
-        return Err(InvalidUrl(format!("invalid port {port:?}; expected a number").into()));
+        return Err(InvalidUrl::new("invalid port; expected a number"));
     }
-    let too_large = |_| InvalidUrl(format!("invalid port {port}; expected at most 65535").into());
-    port.parse().map(Some).map_err(too_large)
+    port.parse().map(Some).map_err(|_| InvalidUrl::new("invalid port; expected at most 65535"))
 }
 
 fn parse_number(text: &str) -> Option<u32> {

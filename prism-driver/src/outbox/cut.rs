@@ -36,7 +36,7 @@ impl Outbox {
         if is_counted {
             state.cut.get_or_insert(Cut::Eviction);
             state.give_up_sending();
-            self.signals.set_closed();
+            self.signals.set_closed_as_too_slow();
         }
         is_counted
     }

@@ -2,7 +2,7 @@
 
 use std::task::{Poll, Waker};
 
-use prism_core::{CloseCode, SendError, deflate::Compressed};
+use prism_core::{SendError, deflate::Compressed};
 
 use crate::{
     error::TrySendError,
@@ -155,7 +155,7 @@ impl Outbox {
         match when_slow {
             WhenSlow::Close => {
                 drop(state);
-                self.close(CloseCode::TRY_AGAIN_LATER, "too slow");
+                self.close_as_too_slow();
                 if waits {
                     Err(TrySendError::Refused(SendError::Closed))
                 } else {

@@ -7,6 +7,8 @@ use crate::outbox::sync::AtomicU8;
 
 /// We have closed.
 const CLOSED: u8 = 1;
+/// We have closed because the peer was too slow, and not because the application said so.
+const TOO_SLOW: u8 = 4;
 /// The application has woken the handler.
 const WOKEN: u8 = 2;
 
@@ -25,6 +27,15 @@ impl Signals {
 
     pub(crate) fn set_closed(&self) {
         self.0.fetch_or(CLOSED, Ordering::Release);
+    }
+
+    /// Returns whether we have closed for another reason than that the peer was too slow.
+    pub(crate) fn is_closed_by_application(&self) -> bool {
+        self.load() & (CLOSED | TOO_SLOW) == CLOSED
+    }
+
+    pub(crate) fn set_closed_as_too_slow(&self) {
+        self.0.fetch_or(CLOSED | TOO_SLOW, Ordering::Release);
     }
 
     /// Returns whether the handler was woken, and we have not closed.

@@ -19,3 +19,16 @@ fn built_in() -> CryptoProvider {
 fn built_in() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
+
+#[cfg(all(test, feature = "tls-aws-lc"))]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::provider;
+
+    #[test]
+    fn a_key_exchange_that_resists_quantum_computers_comes_first() {
+        // A client sends a key share for the first one only, and a server takes the first one that it shares.
+        assert_eq!(provider().kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+}

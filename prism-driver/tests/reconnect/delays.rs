@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prism_driver::{
-    Backoff, CloseCode, Connection, ConnectionHandler, Disconnect, Message, Reconnect, Runtime,
+    Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Message, Proxy,
+    Reconnect, Runtime,
 };
 
 use super::{Counting, Retries, SERVER, accept, accept_and_drop, network, refuse, run};
@@ -205,10 +206,28 @@ fn a_retry_after_with_a_date_extends_the_delay_by_the_clock_of_the_server() {
 }
 
 #[test]
-fn a_retry_after_extends_the_delay_to_a_minute_at_most() {
-    for value in ["3600", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        assert_eq!(delay_after(503, &format!("Retry-After: {value}\r\n")), s(60), "{value}");
-    }
+fn a_retry_after_counts_as_a_minute_at_most_and_the_random_part_comes_on_top() {
+    let values = ["60", "3600", "99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"];
+    let delays = values.map(|value| delay_after(503, &format!("Retry-After: {value}\r\n")));
+    assert!(delays.iter().all(|delay| (s(60)..s(65)).contains(delay)), "{delays:?}");
+    assert!(delays.iter().any(|delay| *delay != delays[0]), "they all come back at once");
+}
+
+#[test]
+fn a_retry_after_of_a_proxy_extends_the_delay() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.address(SERVER, After(Duration::ZERO));
+    let proxy = Proxy::new("http://127.0.0.1:80").unwrap();
+    let client = Client::new_on(net.clone(), "ws://example.org/").unwrap().proxy(proxy);
+    let retries = follow(&sim, Reconnect::new(client));
+    sim.run(async {
+        let request = refuse(&net, 503, "Retry-After: 30\r\n").await;
+        assert!(request.starts_with("CONNECT "), "{request}");
+        sim.settle().await;
+    });
+    let delay = retries.delays()[0];
+    assert!((s(30)..s(35)).contains(&delay), "{delay:?}");
 }
 
 #[test]

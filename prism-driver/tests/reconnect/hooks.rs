@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use async_channel::bounded;
-use prism_driver::{Client, CloseCode, Disconnect, Ended};
+use prism_driver::{Backoff, Client, CloseCode, Disconnect, Ended};
 
 use super::{Counting, Retries, accept, accept_and_drop, network, refuse, run};
-use crate::common::{handlers::Log, net::Net, s, sim::Sim};
+use crate::common::{handlers::Log, ms, net::Net, s, sim::Sim};
 
 #[test]
 fn before_each_attempt_the_client_gets_fresh_credentials() {
@@ -69,6 +69,23 @@ fn without_credentials_there_is_another_attempt_later() {
     assert_eq!(retries.attempts(), [1, 2]);
     assert_eq!(retries.reasons(), ["the attempt could not be prepared: no token"; 2]);
     assert_eq!(net.attempts().len(), 1);
+}
+
+#[test]
+fn attempts_that_fail_at_once_let_others_run_even_without_a_backoff() {
+    let sim = Sim::default();
+    let (_net, reconnect) = network(&sim);
+    let (reconnect, retries) = Retries::of(reconnect);
+    let backoff = Backoff::default().first(s(0)).most(s(0));
+    let mut calls = 0;
+    let reconnect = reconnect.backoff(backoff).before_each(move |_| {
+        calls += 1;
+        assert!(calls < 1_000, "one poll never returns");
+        async { Err("no token") }
+    });
+    run(&sim, reconnect, Counting::new().0);
+    sim.run(sim.pass(ms(10)));
+    assert!((5..=11).contains(&retries.attempts().len()), "{:?}", retries.attempts());
 }
 
 #[test]

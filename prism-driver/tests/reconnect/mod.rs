@@ -3,6 +3,7 @@
 mod delays;
 mod handles;
 mod hooks;
+mod losses;
 mod runs;
 mod schedules;
 mod sockets;

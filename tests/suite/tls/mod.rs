@@ -8,6 +8,7 @@ mod info;
 mod limits;
 mod messages;
 mod providers;
+mod reconnect;
 mod renegotiation;
 mod trust;
 

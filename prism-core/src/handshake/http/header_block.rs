@@ -81,9 +81,14 @@ impl HeaderBlock {
     }
 }
 
+/// Shows the names. The values may be secrets.
 impl fmt::Debug for HeaderBlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
+        let names = self.0.split(|&byte| byte == b'\n').filter_map(|line| {
+            let end = line.iter().position(|&byte| byte == b':')?;
+            str::from_utf8(&line[..end]).ok()
+        });
+        f.debug_list().entries(names).finish()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt, io};
 
 use prism_core::HandshakeError;
 
-use crate::client::url::ServerAddress;
+use crate::{client::url::ServerAddress, error::refusal::Refusal};
 
 /// The reason why a client has no connection through its proxy. The text names the proxy. It never shows the user name
 /// or the password.
@@ -31,15 +31,15 @@ pub enum ProxyFailure {
     InvalidAnswer(Cow<'static, str>),
     /// The connection to the proxy failed before it had answered.
     Io(io::Error),
-    /// The proxy refused, with this HTTP status. 403 usually means that the server or its port is not allowed, 502 to 504
-    /// that the proxy could not reach the server.
-    Refused(u16),
+    /// The HTTP proxy refused, with this response. A status of 403 usually means that the server or its port is not
+    /// allowed, one of 502 to 504 that the proxy could not reach the server. The response's body is not read.
+    Refused(Refusal),
     /// The proxy refused, with this reply of SOCKS5 (RFC 1928 §6).
     RefusedSocks(u8),
     /// The [connect timeout](crate::ClientOptions::connect_timeout) passed before the proxy had answered.
     TimedOut,
-    /// The proxy sent bytes after its answer, although a server of WebSockets does not speak first. A client that took
-    /// them for the server's would let the proxy answer in its place.
+    /// Bytes of the proxy had arrived right after its answer, although a server of WebSockets does not speak first. A
+    /// client that took them for the server's would let the proxy answer in its place.
     UnexpectedBytes,
     /// No connection to the proxy could be established within the [connect
     /// timeout](crate::ClientOptions::connect_timeout). The error names each address that was tried, with the reason.
@@ -57,7 +57,7 @@ impl ProxyError {
         use ProxyFailure::*;
         match &self.failure {
             Closed | Io(_) | TimedOut | Unreachable(_) => true,
-            Refused(status) => matches!(status, 408 | 425 | 429 | 500 | 502..=504),
+            Refused(refusal) => matches!(refusal.status, 408 | 425 | 429 | 500 | 502..=504),
             RefusedSocks(reply) => matches!(reply, 1 | 3..=6),
             CredentialsRejected
             | CredentialsRequired
@@ -106,7 +106,9 @@ impl fmt::Display for ProxyFailure {
             Self::CredentialsRequired => f.write_str("requires a user name and a password"),
             Self::InvalidAnswer(error) => write!(f, "sent an invalid answer: {error}"),
             Self::Io(error) => write!(f, "did not answer: {error}"),
-            Self::Refused(status) => write!(f, "refused with status {status}; expected 200"),
+            Self::Refused(refusal) => {
+                write!(f, "refused with status {}; expected 200", refusal.status)
+            }
             Self::RefusedSocks(reply) => {
                 write!(f, "refused with reply {reply}: {}", meaning(*reply))
             }
@@ -149,6 +151,7 @@ mod tests {
         ProxyError,
         ProxyFailure::{self, *},
     };
+    use crate::error::refusal::Refusal;
 
     fn is_transient(failure: ProxyFailure) -> bool {
         ProxyError { proxy: "proxy:80".into(), failure }.is_transient()
@@ -169,7 +172,10 @@ mod tests {
         ] {
             assert!(!is_transient(failure));
         }
-        let statuses: Vec<_> = (100..600).filter(|status| is_transient(Refused(*status))).collect();
+        let refused = |status| {
+            Refused(Refusal { status, headers: Vec::new(), body: Vec::new(), redirects: 0 })
+        };
+        let statuses: Vec<_> = (100..600).filter(|status| is_transient(refused(*status))).collect();
         assert_eq!(statuses, [408, 425, 429, 500, 502, 503, 504]);
         let replies: Vec<_> =
             (0..=255).filter(|reply| is_transient(RefusedSocks(*reply))).collect();

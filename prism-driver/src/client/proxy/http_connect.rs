@@ -6,6 +6,7 @@ use prism_core::{BasicCredentials, Config, Response, TunnelHandshake};
 
 use crate::{
     client::{proxy::error::ProxyFailure, url::ServerAddress},
+    error::refusal::Refusal,
     runtime::Transport,
     session::read_buffer::ReadBuffer,
 };
@@ -48,7 +49,7 @@ fn judge(response: &Response<'_>, had_credentials: bool) -> Result<(), ProxyFail
         // tinyproxy answers with 401 if they are wrong.
         401 | 407 if had_credentials => Err(ProxyFailure::CredentialsRejected),
         401 | 407 => Err(ProxyFailure::CredentialsRequired),
-        status => Err(ProxyFailure::Refused(status)),
+        _ => Err(ProxyFailure::Refused(Refusal::from(response))),
     }
 }
 

@@ -95,6 +95,15 @@ impl ProxyServer {
 }
 
 impl ProxyProtocol {
+    /// Returns whether the protocol can transmit a server's name, if it has to (RFC 1928 §5).
+    pub(crate) const fn takes_name(&self, name: &str) -> bool {
+        match self {
+            Self::Http(_) => true,
+            #[cfg(feature = "socks")]
+            Self::Socks { resolves_names, .. } => !*resolves_names || name.len() <= 255,
+        }
+    }
+
     /// Returns whether the proxy resolves the names of servers.
     pub(crate) const fn resolves_names(&self) -> bool {
         match self {

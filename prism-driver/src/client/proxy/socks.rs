@@ -26,7 +26,7 @@ pub(super) async fn open_tunnel(
         ServerAddress::Address(address) => address.into_target_addr(),
         ServerAddress::Named { host, port } => (host.as_str(), *port).into_target_addr(),
     };
-    let server = server.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let server = server.expect("a name of at most 255 bytes");
     let socket = FlushFirst(io);
     let connected = match credentials {
         None => Socks5Stream::connect_with_socket(socket, server).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a [`Reconnect`](crate::Reconnect) waits between its attempts: a random time between zero and a limit, which
-/// doubles with each attempt in a row that fails.
+/// doubles with each attempt in a row that fails. It is at least a millisecond.
 ///
 /// The delays are random over the whole range ("full jitter"), so that the clients of a server that restarts do not all
 /// come back at the same moment. RFC 6455 §7.2.3 asks for both, the random delay and the doubling.
@@ -18,7 +18,8 @@ use std::time::Duration;
 pub struct Backoff {
     /// The limit of the first delay. Default: 5 seconds, as RFC 6455 §7.2.3 suggests.
     pub first: Duration,
-    /// The limit of every delay, also of those that a server asks for (`Retry-After`). Default: one minute.
+    /// The limit of the random part of a delay, and equally of the time that a server asks for (`Retry-After`), to which
+    /// the random part is added. So a delay is at most twice as long. Default: one minute.
     pub most: Duration,
     /// How long a connection has to live to count as a success, after which the limit is [`first`](Self::first) again.
     /// It also has to live for at least as long as the last limit. Default: 10 seconds.
@@ -60,6 +61,10 @@ impl Backoff {
     }
 }
 
+/// The least delay. Without it, attempts that fail at once would let nothing else run in their thread if the backoff is
+/// zero.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// The attempts since the last connection that lived long enough.
 #[derive(Debug)]
 pub(super) struct Attempts {
@@ -86,13 +91,14 @@ impl Attempts {
     }
 
     /// Counts a failure, and returns how long to wait before the next attempt. `random` is any number, equally
-    /// distributed, and `asked` is what the server has asked for.
+    /// distributed, and `asked` is what the server, or the proxy, has asked for.
     pub(super) fn next_delay(&mut self, random: u64, asked: Option<Duration>) -> Duration {
         let limit = self.limit(self.failed);
         self.failed = self.failed.saturating_add(1);
-        // Other clients were asked to wait for the same time: so it is the least, and the random part comes on top.
-        let asked = asked.unwrap_or_default();
-        asked.saturating_add(fraction(limit, random)).min(self.backoff.most)
+        // Other clients were asked to wait for the same time. So it is the least, and the random part comes on top, also
+        // of the most: otherwise they would all come back at the same moment.
+        let asked = asked.unwrap_or_default().min(self.backoff.most);
+        asked.saturating_add(fraction(limit, random)).max(LEAST)
     }
 
     /// Returns the limit of the delay after this many failures.
@@ -113,7 +119,7 @@ fn fraction(span: Duration, random: u64) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Attempts, Backoff};
+    use super::{Attempts, Backoff, LEAST};
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -138,8 +144,14 @@ mod tests {
 
     #[test]
     fn a_delay_is_any_part_of_the_limit() {
-        assert_eq!(attempts().next_delay(0, None), s(0));
+        assert_eq!(attempts().next_delay(0, None), LEAST);
         assert_eq!(attempts().next_delay(1 << 63, None), Duration::from_millis(2500));
+    }
+
+    #[test]
+    fn without_a_backoff_there_is_a_delay_all_the_same() {
+        let mut attempts = Attempts::new(Backoff::default().first(s(0)).most(s(0)));
+        assert_eq!(attempts.next_delay(u64::MAX, Some(s(9))), LEAST);
     }
 
     #[test]
@@ -160,10 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_more_up_to_the_most() {
+    fn a_server_may_ask_for_more_up_to_the_most_and_the_random_part_comes_on_top() {
         let mut attempts = attempts();
         assert_eq!(attempts.next_delay(0, Some(s(30))), s(30));
         assert_eq!(attempts.next_delay(1 << 63, Some(s(30))), s(35));
-        assert_eq!(attempts.next_delay(u64::MAX, Some(s(3600))), s(60));
+        assert_eq!(attempts.next_delay(0, Some(s(3600))), s(60));
+        assert_eq!(attempts.next_delay(1 << 63, Some(s(3600))), s(80));
+        assert_eq!(attempts.next_delay(1 << 63, Some(Duration::MAX)), s(90));
     }
 }

@@ -4,7 +4,10 @@ use std::{error::Error, fmt};
 
 use prism_core::{CloseCode, HandshakeError, ProtocolError};
 
-use crate::error::{Disconnect, Failure, connect::ConnectError};
+use crate::{
+    client::proxy::error::ProxyFailure,
+    error::{Disconnect, Failure, connect::ConnectError, refusal::Refusal},
+};
 
 /// What has ended: an attempt to connect, or a connection.
 #[derive(Debug)]
@@ -14,10 +17,10 @@ pub enum Ended {
     Attempt(ConnectError),
     /// The function given to [`before_each`](crate::Reconnect::before_each) has failed with this error.
     BeforeEach(Box<dyn Error + Send + Sync>),
-    /// This side has closed or aborted the connection, which then ended in this way; `None` if it was closed
+    /// The application has closed or aborted the connection, which then ended in this way; `None` if it was closed
     /// [through the handle](crate::ReconnectHandle::close) while there was no connection.
     Closed(Option<Disconnect>),
-    /// The connection has failed, or the server has closed it.
+    /// The connection has failed, or the server has closed it, or [`WhenSlow::Close`](crate::WhenSlow::Close) has.
     Connection(Disconnect),
 }
 
@@ -27,22 +30,26 @@ impl Ended {
     /// - The server could not be reached, did not answer in time, dropped the handshake without an answer, or refused
     ///   with 408, 425, 429, 500, 502, 503 or 504.
     /// - The proxy was [in the way](crate::ProxyError::is_transient), for the same kinds of reasons.
+    /// - What arrived was not TLS, or the server refused the TLS handshake with an alert that [may
+    ///   pass](crate::docs::final_ends#tls).
     /// - The connection has failed. (Exceptions: a panic of the handler; a violation of the protocol by the server,
     ///   which would do so again; and the end of the runtime.)
     /// - The server has closed the connection with 1001, 1006, 1011, 1012, 1013 or 1014.
+    /// - [`WhenSlow::Close`](crate::WhenSlow::Close) has closed the connection, with 1013, because the server did not read.
     /// - The function given to [`before_each`](crate::Reconnect::before_each) has failed, unless its error is a
     ///   [`ConnectError`], which counts like that of an attempt.
     ///
-    /// Everything else is final: a wrong address, a certificate that is not trusted, another status or close code, and a
-    /// close by this side, however the connection then ended.
+    /// Everything else is final: a wrong address, a server that is not trusted or does not trust this client, another
+    /// status or close code, and a close by the application, however the connection then ended.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Attempt(error) => is_transient_error(error),
             Self::BeforeEach(_) => true,
             Self::Closed(_) => false,
-            Self::Connection(Disconnect::Peer { code, .. }) => is_transient_code(*code),
-            Self::Connection(Disconnect::Local { .. }) => false,
+            Self::Connection(Disconnect::Peer { code, .. } | Disconnect::Local { code, .. }) => {
+                is_transient_code(*code)
+            }
             Self::Connection(Disconnect::Failed(failure)) => is_transient_failure(failure),
         }
     }
@@ -56,6 +63,18 @@ impl Ended {
         }
     }
 
+    /// Returns the response with which the server, or the proxy, has refused.
+    pub(super) const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Attempt(ConnectError::Refused(refusal)) => Some(refusal),
+            Self::Attempt(ConnectError::Proxy(error)) => match &error.failure {
+                ProxyFailure::Refused(refusal) => Some(refusal),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Returns this as what ended when the application closed through the handle, even if something else was faster.
     pub(super) fn closed(self) -> Self {
         match self {
@@ -65,7 +84,8 @@ impl Ended {
         }
     }
 
-    /// Returns the status with which the server has refused, such as 401 or 503; `None` if it has not refused.
+    /// Returns the status with which the server has refused, such as 401 or 503; `None` if it has not refused. (That of a
+    /// proxy is in its [error](crate::ProxyFailure::Refused).)
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
@@ -91,7 +111,7 @@ const fn is_transient_error(error: &ConnectError) -> bool {
         | ConnectError::InvalidUrl(_)
         | ConnectError::Redirect(_) => false,
         #[cfg(feature = "tls")]
-        ConnectError::Tls(_) => false,
+        ConnectError::Tls(error) => error.is_transient(),
     }
 }
 
@@ -106,7 +126,7 @@ const fn is_transient_failure(failure: &Failure) -> bool {
     }
 }
 
-/// Returns whether a server that closes with this code may accept another connection (RFC 6455 §7.4.1, and IANA's
+/// Returns whether a server may accept another connection after a close with this code (RFC 6455 §7.4.1, and IANA's
 /// registry: 1012 is "service restart", 1013 "try again later", 1014 "bad gateway").
 fn is_transient_code(code: CloseCode) -> bool {
     matches!(u16::from(code), 1001 | 1006 | 1011..=1014)
@@ -145,10 +165,7 @@ mod tests {
     use super::Ended;
     use crate::{
         client::url::Url,
-        error::{
-            Disconnect, Failure,
-            connect::{ConnectError, Refusal},
-        },
+        error::{Disconnect, Failure, connect::ConnectError, refusal::Refusal},
     };
 
     fn refused(status: u16) -> Ended {

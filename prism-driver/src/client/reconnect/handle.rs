@@ -2,7 +2,10 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::Poll,
 };
 
@@ -30,8 +33,9 @@ use crate::{
 /// # What is lost
 ///
 /// The handle keeps no messages and repeats none. A message that a connection has accepted, but not written when the
-/// connection fails, is lost; and one that was written may not have arrived. The handler learns of each end by
-/// `on_disconnect`. If each message matters, number them, and let the server acknowledge them.
+/// connection fails, is lost: [`unwritten`](Self::unwritten) counts the bytes. One that was written may not have arrived,
+/// and no count shows that. The handler learns of each end by `on_disconnect`, and the application by
+/// [`on_retry`](crate::Reconnect::on_retry). If each message matters, number them, and let the server acknowledge them.
 #[derive(Clone, Debug)]
 pub struct ReconnectHandle(Arc<Shared>);
 
@@ -40,6 +44,8 @@ struct Shared {
     now: Mutex<Now>,
     /// There is a connection, or will be no other.
     changed: Notice,
+    /// How many bytes were not written by the connections that have ended.
+    unwritten: AtomicU64,
 }
 
 /// ```text
@@ -62,7 +68,11 @@ enum Now {
 
 impl ReconnectHandle {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Shared { now: Mutex::new(Now::Waiting), changed: Notice::new() }))
+        Self(Arc::new(Shared {
+            now: Mutex::new(Now::Waiting),
+            changed: Notice::new(),
+            unwritten: AtomicU64::new(0),
+        }))
     }
 
     /// Returns the connection, if there is one on which messages can be sent now. With
@@ -106,6 +116,15 @@ impl ReconnectHandle {
             }
         }
         Err(SendError::Closed)
+    }
+
+    /// Returns how many bytes the connections that have ended had accepted, and had [not
+    /// written](Connection::unwritten), in total. A connection is counted before
+    /// [`on_retry`](crate::Reconnect::on_retry) or [`on_giving_up`](crate::Reconnect::on_giving_up) is called for its end;
+    /// with [`next`](crate::Reconnect::next), this happens in its following call.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        self.0.unwritten.load(Relaxed)
     }
 
     /// Closes the connection, as [`Connection::close`] does, and opens no other. If there is no connection, the delay or
@@ -154,6 +173,11 @@ impl ReconnectHandle {
             Now::Over(_) => None,
             now => Some(mem::replace(now, Now::Waiting)),
         });
+    }
+
+    /// Notes that a connection has ended that had not written this many bytes.
+    pub(super) fn add_unwritten(&self, bytes: u64) {
+        self.0.unwritten.fetch_add(bytes, Relaxed);
     }
 
     /// Notes that there will be no other connection.

@@ -17,6 +17,9 @@ pub struct Retry<'a> {
     pub delay: Duration,
     /// What has ended.
     pub reason: &'a Ended,
+    /// How many bytes the connection that has ended had accepted, and had [not written](crate::Connection::unwritten) in
+    /// the end: they are lost. Zero after an attempt that failed.
+    pub unwritten: u64,
 }
 
 /// A client with the settings for one attempt.

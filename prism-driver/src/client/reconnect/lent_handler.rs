@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A handler that is lent to a connection. When the connection has ended, its owner gets it back, and learns how long
-/// the connection lived, and how it ended.
+/// the connection lived, how it ended, and what it did not write.
 pub(super) struct LentHandler<H, R> {
     /// `None` only while this is dropped.
     lent: Option<(H, Life)>,
@@ -32,7 +32,18 @@ pub(super) struct Life {
 }
 
 /// Waits for a handler that was lent.
-pub(super) struct Loan<H>(Receiver<(H, Life)>);
+pub(super) struct Loan<H> {
+    returned: Receiver<(H, Life)>,
+    connection: Connection,
+}
+
+/// What is left of a connection that has ended.
+pub(super) struct Returned<H> {
+    pub(super) handler: H,
+    pub(super) life: Life,
+    /// How many bytes the connection had accepted and not written.
+    pub(super) unwritten: u64,
+}
 
 impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
     /// Lends a handler to a connection that has just been opened.
@@ -42,13 +53,14 @@ impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
         runtime: R,
         handle: ReconnectHandle,
     ) -> (Self, Loan<H>) {
-        let (owner, loan) = bounded(1);
+        let (owner, returned) = bounded(1);
         handle.opening(connection);
         let opened_at = runtime.now();
         // If `on_disconnect` does not run, the connection's task was dropped.
         let ended = Ended::Connection(Disconnect::Failed(Failure::TaskDropped));
         let lent = Some((handler, Life { span: Duration::ZERO, ended }));
-        (Self { lent, runtime, handle, opened_at, owner }, Loan(loan))
+        let loan = Loan { returned, connection: connection.clone() };
+        (Self { lent, runtime, handle, opened_at, owner }, loan)
     }
 
     fn lent(&mut self) -> &mut (H, Life) {
@@ -62,9 +74,12 @@ impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
 
 impl<H> Loan<H> {
     /// Waits until the connection has dropped the handler. Cancel-safe.
-    pub(super) async fn end(&self) -> (H, Life) {
-        let returned = Deferring::new(self.0.recv()).await;
-        returned.expect("a lent handler is sent back before its channel is dropped")
+    pub(super) async fn end(&self) -> Returned<H> {
+        let returned = Deferring::new(self.returned.recv()).await;
+        let (handler, life) =
+            returned.expect("a lent handler is sent back before its channel is dropped");
+        // The transport is gone, so this is final.
+        Returned { handler, life, unwritten: self.connection.unwritten() }
     }
 }
 
@@ -102,7 +117,7 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         // Not later: `on_disconnect` may take its time, and so may the end of the transport.
         let span = self.runtime.now().saturating_sub(self.opened_at);
         let is_aborted = matches!(reason, Disconnect::Failed(Failure::Aborted));
-        let ended = if is_aborted || connection.outbox().is_closed_by_us() {
+        let ended = if is_aborted || connection.outbox().is_closed_by_application() {
             Ended::Closed(Some(reason.clone()))
         } else {
             Ended::Connection(reason.clone())

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use httpdate::parse_http_date;
 
-use crate::error::connect::Refusal;
+use crate::error::refusal::Refusal;
 
 /// Returns how long the server asks to wait after a refusal; `None` if it does not say, or not as RFC 9110 demands.
 pub(super) fn retry_after(refusal: &Refusal) -> Option<Duration> {
@@ -28,7 +28,7 @@ mod tests {
     use httpdate::fmt_http_date;
 
     use super::retry_after;
-    use crate::error::connect::Refusal;
+    use crate::error::refusal::Refusal;
 
     fn asked(headers: &[(&str, &str)]) -> Option<Duration> {
         let headers = headers.iter().map(|(name, value)| (String::from(*name), (*value).into()));

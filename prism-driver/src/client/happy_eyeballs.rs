@@ -23,7 +23,7 @@ type Attempt = (SocketAddr, Option<io::Error>);
 /// Connects to a name or an address. If there are several addresses, tries them one after another, IPv6 and IPv4
 /// alternating. The next attempt starts when the last one has failed or is slow. Returns the first connection, or an
 /// error at the deadline.
-pub(crate) async fn dial<N: Network>(
+pub(crate) async fn connect<N: Network>(
     network: &N,
     server: &ServerAddress,
     deadline: Duration,
