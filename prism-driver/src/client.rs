@@ -1,6 +1,6 @@
 //! [`Client`]: opens a connection to a `ws://` or `wss://` URL.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use prism_core::{Accepted, ClientRequest, MaskKeys};
 
@@ -147,8 +147,12 @@ impl<R: Runtime> Client<R> {
     /// or 308. By default, it follows none, and a redirect is a [`ConnectError::Refused`], as is one redirect too many.
     ///
     /// `Location` can be an absolute URL (`ws:`, `wss:`, `http:`, `https:`) or a relative one (RFC 3986 §4.2). A redirect
-    /// from `wss:` to `ws:` is a [`ConnectError::Redirect`]. The subprotocols go along. If the origin changes (scheme,
-    /// host or port), none of the headers that you have [added](Self::header) go along, except `Origin` and `User-Agent`.
+    /// from `wss:` to `ws:` is a [`ConnectError::Redirect`].
+    ///
+    /// If the origin changes (scheme, host or port), none of the headers that you have [added](Self::header) go along,
+    /// except `User-Agent`, and the client shows no certificate of its own. Both hold for the redirects after that one as
+    /// well, even if one leads back. The subprotocols go along, because the server has to select one. So do not send a
+    /// token as a subprotocol if you follow redirects.
     ///
     /// [`Connection::path`] is that of the last URL. Each of the attempts has timeouts of its own.
     ///
@@ -174,7 +178,9 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream), &self.destination.request).await?;
+        let session = self
+            .open(R::adapt(stream), &self.destination.request, self.handshake_timeout())
+            .await?;
         Ok(self.socket(session))
     }
 
@@ -193,7 +199,9 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream), &self.destination.request).await?;
+        let session = self
+            .open(R::adapt(stream), &self.destination.request, self.handshake_timeout())
+            .await?;
         Ok(self.start(session, handler))
     }
 
@@ -218,7 +226,9 @@ impl<R: Runtime> Client<R> {
     where
         R: AdaptStream<S>,
     {
-        let session = self.open(R::adapt(stream), &self.destination.request).await?;
+        let session = self
+            .open(R::adapt(stream), &self.destination.request, self.handshake_timeout())
+            .await?;
         Ok(session.run(self.timer(), Unlimited, handler, |_, reason| reason).await)
     }
 
@@ -239,16 +249,21 @@ impl<R: Runtime> Client<R> {
         OwnTimer::new(self.runtime.clone(), &self.options.connection)
     }
 
-    /// Does the handshake over a transport.
+    const fn handshake_timeout(&self) -> Duration {
+        self.options.connection.handshake_timeout
+    }
+
+    /// Does the handshake over a transport, which may take this long.
     async fn open(
         &self,
         mut io: impl Transport,
         request: &ClientRequest,
+        timeout: Duration,
     ) -> Result<Session, ConnectError> {
         let mut read_buffer = ReadBuffer::new();
         let exchange = Exchange::new(&mut io, &mut read_buffer, request, &self.options.connection);
         let establish = |accepted: Accepted<'_>| self.establish(request, accepted);
-        let established = exchange.run(&self.runtime, &self.options.connection, establish).await?;
+        let established = exchange.run(&self.runtime, timeout, establish).await?;
         Ok(Session::new(established, Box::new(io), None, read_buffer, &self.options.connection))
     }
 

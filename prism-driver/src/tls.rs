@@ -7,7 +7,19 @@
 //!
 //! The algorithms are those of the provider that the process has
 //! [installed](rustls::crypto::CryptoProvider::install_default). If it has installed none, they are those of `aws-lc-rs`
-//! with the feature `tls-aws-lc`, and otherwise those of `ring`.
+//! with the feature `tls-aws-lc`, and otherwise those of `ring`. A provider that is neither cannot encrypt tickets, so a
+//! server then keeps the last 4,096 sessions itself.
+//!
+//! # Memory
+//!
+//! rustls 0.23 keeps a buffer of at least 4 KiB for each open connection, into which it reads, and the keys and
+//! ciphers. It offers no way to give that buffer back while a connection is idle, so Prism gives back only what is its
+//! own: its buffers, and the state of the handshake. An idle connection takes 8.75 KB instead of 1.2 KB, all included
+//! (TLS 1.3, `ring`, tokio).
+//!
+//! A busy connection takes more. 16 KiB of encrypted output may wait for a peer that does not read, and up to 64 KiB of
+//! a message of the handshake, or of a record, for its rest. None of that counts towards the [high-water
+//! mark](crate::Options::high_water_mark) or [`max_buffered`](crate::ServerOptions::max_buffered).
 
 pub use rustls;
 
@@ -23,5 +35,6 @@ mod pem;
 pub(crate) mod prefixed;
 mod provider;
 pub(crate) mod server;
+pub(crate) mod settings;
 pub(crate) mod stream;
 mod transient;

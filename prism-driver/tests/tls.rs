@@ -1,18 +1,26 @@
 //! The deadlines of TLS handshakes. (That TLS works at all is tested over real sockets.)
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc, time::Duration};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{
-    Runtime, Server, ServerOptions, ServerStats,
-    tls::rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni},
+    Client, ConnectError, Runtime, Server, ServerOptions, ServerStats,
+    tls::{
+        TlsClient,
+        rustls::{
+            ServerConfig, ServerConnection,
+            crypto::ring,
+            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+            server::ResolvesServerCertUsingSni,
+        },
+    },
 };
 
 use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_to_end},
     ms,
-    net::Net,
+    net::{Net, Reach},
     pipe::End,
     s,
     sim::Sim,
@@ -83,5 +91,60 @@ fn a_peer_without_tls_is_dropped_after_5_s() {
         assert!(!script.dropped_by_server());
         sim.pass(ms(1)).await;
         assert!(script.dropped_by_server());
+    });
+}
+
+// ---- a client
+
+/// A certificate for `localhost`, signed by itself, and its key.
+const CERTIFICATE: &[u8] = include_bytes!("common/localhost.pem");
+const KEY: &[u8] = include_bytes!("common/localhost.key");
+
+/// Does a server's handshake of TLS.
+async fn shake_hands(io: &mut End) {
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+    while tls.is_handshaking() || tls.wants_write() {
+        if tls.wants_write() {
+            let mut output = Vec::new();
+            tls.write_tls(&mut output).unwrap();
+            io.write_all(&output).await.unwrap();
+            continue;
+        }
+        let mut input = [0; 4096];
+        let count = io.read(&mut input).await.unwrap();
+        assert_eq!(tls.read_tls(&mut &input[..count]).unwrap(), count);
+        tls.process_new_packets().unwrap();
+    }
+}
+
+#[test]
+fn both_handshakes_of_a_client_have_one_deadline() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    net.name("localhost", &[("127.0.0.1:443", Reach::After(Duration::ZERO))]);
+    let trust = TlsClient::trusting_pem(CERTIFICATE).unwrap();
+    let client = Client::new_on(net.clone(), "wss://localhost/chat").unwrap().tls(trust);
+    let server = {
+        let (sim, net) = (sim.clone(), net.clone());
+        async move {
+            let (_, mut io, _script) = net.arrival().await;
+            sim.sleep(s(6)).await;
+            shake_hands(&mut io).await;
+            pending().await // it never answers the request
+        }
+    };
+    sim.spawn(server);
+    sim.run(async {
+        let outcome = client.connect().await;
+        assert!(matches!(outcome, Err(ConnectError::TimedOut)), "{:?}", outcome.map(drop));
+        assert_eq!(sim.now(), s(10));
     });
 }

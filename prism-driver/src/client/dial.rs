@@ -10,7 +10,7 @@ use crate::{
     session::Session,
 };
 #[cfg(feature = "tls")]
-use crate::{runtime::timeout::within, tls::client::TlsClient};
+use crate::{runtime::timeout::until, tls::client::TlsClient};
 
 impl<N: Network> Client<N> {
     /// Opens a connection, and follows as many redirects as are allowed. What not every client needs is boxed, so that the
@@ -39,7 +39,7 @@ impl<N: Network> Client<N> {
             return Box::pin(self.open_with_tls(destination)).await;
         }
         let stream = self.reach(&destination.url).await?;
-        self.open(stream, &destination.request).await
+        self.open(stream, &destination.request, self.handshake_timeout()).await
     }
 
     /// Returns a stream to a server: TCP, or a tunnel through a proxy.
@@ -59,20 +59,26 @@ impl<N: Network> Client<N> {
         Err(crate::client::url::InvalidUrl::needs_tls().into())
     }
 
+    /// Does both handshakes, of TLS and of HTTP, by one deadline.
     #[cfg(feature = "tls")]
     async fn open_with_tls(&self, destination: &Destination) -> Result<Session, ConnectError> {
-        let tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok)?;
-        let name = destination.url.address.certificate_name()?;
-        let stream = self.reach(&destination.url).await?;
-        let handshake = tls.handshake(name, stream);
-        let timeout = self.options.connection.handshake_timeout;
-        let stream = within(&self.runtime, timeout, handshake).await;
-        let mut stream = stream.ok_or(ConnectError::TimedOut)?.map_err(ConnectError::of_tls)?;
+        let Destination { url, request, keeps_secrets } = destination;
+        let mut tls = self.tls.clone().map_or_else(TlsClient::trusting_platform, Ok)?;
+        if !keeps_secrets {
+            tls = tls.without_certificate();
+        }
+        let name = url.address.certificate_name()?;
+        let stream = self.reach(url).await?;
+        let deadline = self.runtime.now().saturating_add(self.handshake_timeout());
+        let stream = until(&self.runtime, deadline, tls.handshake(name, stream)).await;
+        let failed = |error| ConnectError::of_tls(error, &url.authority);
+        let mut stream = stream.ok_or(ConnectError::TimedOut)?.map_err(failed)?;
         let tls = stream.take_info();
-        match self.open(stream, &destination.request).await {
+        let time_left = deadline.saturating_sub(self.runtime.now());
+        match self.open(stream, request, time_left).await {
             Ok(session) => Ok(session.with_tls(tls)),
             // With TLS 1.3, a server may refuse the client's certificate after the client's part of the handshake.
-            Err(ConnectError::Io(error)) => Err(ConnectError::of_tls(error)),
+            Err(ConnectError::Io(error)) => Err(failed(error)),
             Err(error) => Err(error),
         }
     }

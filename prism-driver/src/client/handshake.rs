@@ -67,15 +67,15 @@ impl<'a, T: Transport> Exchange<'a, T> {
         Self { io, read_buffer, handshake, sending: SendState::Writing(unsent) }
     }
 
-    /// Runs the exchange to its end. Calls `open` if the response accepts.
+    /// Runs the exchange to its end, or until the timeout. Calls `open` if the response accepts.
     pub(crate) async fn run<R: Runtime>(
         mut self,
         runtime: &R,
-        options: &Options,
+        timeout: Duration,
         open: impl Fn(Accepted<'_>) -> Established,
     ) -> Result<Established, ConnectError> {
         let exchange = self.decide(runtime, &open);
-        match within(runtime, options.handshake_timeout, exchange).await {
+        match within(runtime, timeout, exchange).await {
             Some(outcome) => outcome,
             None => Err(self.interrupted(ConnectError::TimedOut)),
         }

@@ -72,8 +72,8 @@ pub enum ConnectError {
     /// redirects, except as many as [`Client::redirects`](crate::Client::redirects) allows, and answers no challenges. The
     /// variant contains the response, so that you can act on it.
     Refused(Refusal),
-    /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says why, and
-    /// [whether](TlsError::is_transient) another attempt may help.
+    /// The TLS handshake failed, usually because the server's certificate is not trusted. The error says which server
+    /// that was, why, and [whether](TlsError::is_transient) another attempt may help.
     #[cfg(feature = "tls")]
     Tls(TlsError),
     /// The [handshake timeout](crate::Options::handshake_timeout) passed before the server had accepted or refused.
@@ -103,7 +103,7 @@ impl fmt::Display for ConnectError {
                 }
             }
             #[cfg(feature = "tls")]
-            Self::Tls(error) => write!(f, "the TLS handshake failed: {error}"),
+            Self::Tls(error) => fmt::Display::fmt(error, f),
             Self::TimedOut => f.write_str("the server did not answer within the handshake timeout"),
             Self::Unreachable(error) => write!(f, "the server cannot be reached: {error}"),
         }
@@ -121,7 +121,7 @@ impl Error for ConnectError {
             Self::Proxy(error) => error.source(),
             Self::Redirect(error) => Some(error),
             #[cfg(feature = "tls")]
-            Self::Tls(error) => Some(error),
+            Self::Tls(error) => error.source(),
             Self::Refused(_) | Self::TimedOut => None,
         }
     }
@@ -171,9 +171,9 @@ impl From<InvalidUrl> for ConnectError {
 
 #[cfg(feature = "tls")]
 impl ConnectError {
-    /// Creates the error of a handshake of which a transport with TLS has reported a failure.
-    pub(crate) fn of_tls(error: io::Error) -> Self {
-        TlsError::of_handshake(&error).map_or(Self::Io(error), Self::Tls)
+    /// Creates the error of a handshake with this server, of which a transport with TLS has reported a failure.
+    pub(crate) fn of_tls(error: io::Error, server: &str) -> Self {
+        TlsError::of_handshake(&error, server).map_or(Self::Io(error), Self::Tls)
     }
 }
 

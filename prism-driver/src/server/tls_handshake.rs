@@ -19,7 +19,7 @@ use crate::{
         stats::NotUpgraded,
     },
     session::read_buffer::ReadBuffer,
-    tls::{error::is_tls_error, info::TlsInfo, server::TlsServer},
+    tls::{error::is_tls_error, info::TlsInfo, server::TlsServer, settings::Configuration},
 };
 
 /// A request that comes over TLS.
@@ -82,7 +82,8 @@ async fn shake_hands<S: Transport>(
         }
         rejected => rejected,
     })?;
-    stream.begin(tls.config().clone(), received, tls.handshake_allowance());
+    let Configuration { config, handshake_allowance } = tls.current();
+    stream.begin(config, received, Some(handshake_allowance));
     poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| match is_tls_error(&error) {
         true => unanswered(error, NotUpgraded::BadTls),
         false => error.into(),

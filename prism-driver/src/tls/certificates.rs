@@ -1,6 +1,7 @@
 //! [`Certificates`]: the certificates of a server, of which each client gets the one for the name that it asks for.
 
 use std::{
+    mem,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -17,7 +18,7 @@ use crate::tls::{error::TlsError, pem, provider::provider};
 /// The certificates of a server, with their keys. They can be replaced while it runs.
 #[derive(Debug)]
 pub(super) struct Certificates {
-    current: RwLock<Vec<Arc<Certificate>>>,
+    current: RwLock<Arc<[Arc<Certificate>]>>,
 }
 
 /// A certificate with its key, and the names that it is for.
@@ -29,7 +30,7 @@ pub(super) struct Certificate {
 }
 
 /// Where a certificate and its key come from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PemFiles {
     pub(super) certificates: PathBuf,
     pub(super) key: PathBuf,
@@ -91,17 +92,21 @@ fn names_of(chain: &[CertificateDer<'_>]) -> Vec<String> {
 }
 
 impl Certificates {
-    pub(super) const fn new(certificates: Vec<Arc<Certificate>>) -> Self {
-        Self { current: RwLock::new(certificates) }
+    pub(super) fn new(certificate: Arc<Certificate>) -> Self {
+        Self { current: RwLock::new(Arc::new([certificate])) }
     }
 
     /// Replaces all certificates. Handshakes that are in progress keep theirs.
     pub(super) fn replace(&self, certificates: Vec<Arc<Certificate>>) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = certificates;
+        let new = certificates.into();
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let old = mem::replace(&mut *current, new);
+        drop(current);
+        drop(old); // the keys may be those of a provider that is not ours
     }
 
-    pub(super) fn add(&self, certificate: Arc<Certificate>) {
-        self.current.write().unwrap_or_else(PoisonError::into_inner).push(certificate);
+    fn current(&self) -> Arc<[Arc<Certificate>]> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -109,7 +114,7 @@ impl ResolvesServerCert for Certificates {
     /// Returns the first certificate for the client's name with a key that the client can verify. A client without a
     /// name, or with another one, gets the first certificate: its error then says which names there are.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
         let name = hello.server_name().and_then(|name| DnsName::try_from(name).ok());
         let name = name.map(|name| name.to_lowercase_owned().as_ref().to_owned());
         let suiting = || current.iter().filter(|certificate| certificate.suits(&hello));

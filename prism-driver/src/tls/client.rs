@@ -6,7 +6,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName, sign::SingleCertAndKey};
+use rustls::{
+    ClientConfig, RootCertStore, SignatureScheme,
+    client::ResolvesClientCert,
+    pki_types::ServerName,
+    sign::{CertifiedKey, SingleCertAndKey},
+};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::{
@@ -44,7 +49,9 @@ impl TlsClient {
     /// Returns a client that trusts what the operating system trusts.
     ///
     /// On Linux and BSD, the certificates are read from files the first time, which blocks for some milliseconds. On
-    /// other systems, the system itself verifies the certificates.
+    /// other systems, the system itself verifies the certificates. It may ask over the network whether one has been
+    /// revoked, which blocks the thread for as long: up to about ten seconds on Windows, where the handshake timeout
+    /// cannot interrupt it.
     ///
     /// # Errors
     /// If the system has no such certificates, or they cannot be read.
@@ -59,6 +66,47 @@ impl TlsClient {
             .map_err(|error| TlsError::NoPlatformTrust(error.to_string()))?
             .with_no_client_auth();
         Ok(SHARED.get_or_init(|| config.into()).clone())
+    }
+
+    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are in
+    /// a PEM file. It needs no trust of the system: without any, it trusts the file. Otherwise it is as
+    /// [`trusting_platform`](Self::trusting_platform). Not on Android.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has no certificate of an authority; also if the system's cannot be used.
+    #[cfg(not(target_os = "android"))]
+    pub fn trusting_platform_and_pem_file(
+        authorities: impl Into<PathBuf>,
+    ) -> Result<Self, TlsError> {
+        let file = authorities.into();
+        pem::authorities_in(&file)?; // says which file is wrong
+        Self::trusting_platform_and(pem::certificates_in(&file)?)
+    }
+
+    /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are in
+    /// a PEM text; otherwise as [`trusting_platform_and_pem_file`](Self::trusting_platform_and_pem_file).
+    ///
+    /// # Errors
+    /// If the text has no certificate of an authority; also if the system's cannot be used.
+    #[cfg(not(target_os = "android"))]
+    pub fn trusting_platform_and_pem(authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
+        pem::authorities(authorities.as_ref())?;
+        Self::trusting_platform_and(pem::certificates(authorities.as_ref())?)
+    }
+
+    #[cfg(not(target_os = "android"))]
+    fn trusting_platform_and(
+        authorities: Vec<rustls::pki_types::CertificateDer<'static>>,
+    ) -> Result<Self, TlsError> {
+        use rustls_platform_verifier::Verifier;
+        let verifier = Verifier::new_with_extra_roots(authorities, provider())
+            .map_err(|error| TlsError::NoPlatformTrust(error.to_string()))?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .dangerous() // any verifier but rustls' own is called that
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        Ok(config.into())
     }
 
     /// Returns a client that trusts only the authorities whose certificates are in a PEM file.
@@ -142,6 +190,15 @@ impl TlsClient {
         self
     }
 
+    /// Returns a client that trusts the same servers and shows no certificate. It cannot resume sessions that were opened
+    /// with one either: for that, rustls requires the same resolver.
+    pub(crate) fn without_certificate(mut self) -> Self {
+        if self.config.client_auth_cert_resolver.has_certs() {
+            Arc::make_mut(&mut self.config).client_auth_cert_resolver = Arc::new(NoCertificate);
+        }
+        self
+    }
+
     /// Does the handshake with a server of this name over a transport.
     pub(crate) async fn handshake<T: Transport>(
         &self,
@@ -149,6 +206,20 @@ impl TlsClient {
         transport: T,
     ) -> io::Result<TlsStream<T>> {
         TlsStream::connect(self.config.clone(), name, transport).await
+    }
+}
+
+/// Has no certificate for any server.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -26,15 +26,28 @@ pub enum TlsError {
     },
     /// The certificates that the system trusts cannot be read, or there are none.
     NoPlatformTrust(String),
-    /// A certificate or key cannot be used, or the handshake failed.
+    /// There are no files to [read again](crate::tls::TlsServer::reload): all certificates came from memory. Replace
+    /// them by [`TlsServer::replace_pem`](crate::tls::TlsServer::replace_pem).
+    NoFiles,
+    /// A [`TlsServer`](crate::tls::TlsServer) that was made from a [`rustls::ServerConfig`] cannot be changed: the
+    /// configuration says which certificates there are.
+    ForeignConfig,
+    /// The handshake with a server failed, usually because its certificate is not trusted.
+    Handshake {
+        /// The server's host, and its port unless that is 443.
+        server: String,
+        /// Why it failed.
+        error: Cause,
+    },
+    /// A certificate or key cannot be used.
     Rustls(Cause),
 }
 
 impl TlsError {
-    /// Returns the error of a handshake, if that is what a transport has reported.
-    pub(crate) fn of_handshake(error: &io::Error) -> Option<Self> {
+    /// Returns the error of a handshake with this server, if that is what a transport has reported.
+    pub(crate) fn of_handshake(error: &io::Error, server: &str) -> Option<Self> {
         let cause = error.get_ref()?.downcast_ref::<Cause>()?;
-        Some(Self::Rustls(cause.clone()))
+        Some(Self::Handshake { server: server.to_owned(), error: cause.clone() })
     }
 
     pub(crate) fn missing(expected: &'static str) -> Self {
@@ -69,21 +82,37 @@ impl fmt::Display for TlsError {
                      package ca-certificates), or choose what to trust by Client::tls"
                 )
             }
-            Self::Rustls(Cause::InvalidCertificate(error)) => write_distrust(f, error),
-            Self::Rustls(Cause::AlertReceived(alert)) => {
-                write!(f, "the peer refused the TLS handshake with the alert {alert:?}")
-            }
-            Self::Rustls(Cause::InvalidMessage(error)) => {
-                write!(f, "the peer does not speak TLS, or violates it: {error:?}")
+            Self::NoFiles => f.write_str(
+                "there are no files to read again: all certificates came from memory; replace them by \
+                 TlsServer::replace_pem",
+            ),
+            Self::ForeignConfig => f.write_str(
+                "the certificates are those of a rustls::ServerConfig, which cannot be changed here",
+            ),
+            Self::Handshake { server, error } => {
+                write!(f, "the TLS handshake with {server} failed: ")?;
+                write_failure(f, error)
             }
             Self::Rustls(error) => fmt::Display::fmt(error, f),
         }
     }
 }
 
+/// Says why a handshake failed.
+fn write_failure(f: &mut fmt::Formatter<'_>, error: &Cause) -> fmt::Result {
+    match error {
+        Cause::InvalidCertificate(error) => write_distrust(f, error),
+        Cause::AlertReceived(alert) => write!(f, "the server refused it with the alert {alert:?}"),
+        Cause::InvalidMessage(error) => {
+            write!(f, "the server does not speak TLS, or violates it: {error:?}")
+        }
+        error => fmt::Display::fmt(error, f),
+    }
+}
+
 /// Says why a certificate is not trusted.
 fn write_distrust(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fmt::Result {
-    f.write_str("the peer's certificate is not trusted: ")?;
+    f.write_str("the server's certificate is not trusted: ")?;
     match error {
         CertificateError::UnknownIssuer => {
             f.write_str("it was issued by an unknown authority, or by itself")
@@ -92,7 +121,10 @@ fn write_distrust(f: &mut fmt::Formatter<'_>, error: &CertificateError) -> fmt::
         CertificateError::NotValidYet => f.write_str("it is not valid yet"),
         CertificateError::NotValidForName => f.write_str("it is for another name"),
         CertificateError::Revoked => f.write_str("it has been revoked"),
-        CertificateError::BadSignature => f.write_str("its signature is wrong"),
+        // rustls does not tell these apart.
+        CertificateError::BadSignature => {
+            f.write_str("its signature is wrong, or was made with a key that is too weak")
+        }
         CertificateError::BadEncoding => f.write_str("it is malformed"),
         CertificateError::InvalidPurpose => f.write_str("it is for another purpose"),
         // These have details, such as the name and the dates.
@@ -105,8 +137,8 @@ impl Error for TlsError {
         match self {
             Self::File { error, .. } => Some(error),
             Self::Pem { error, .. } => error.as_ref().map(|error| error as _),
-            Self::NoPlatformTrust(_) => None,
-            Self::Rustls(error) => Some(error),
+            Self::NoPlatformTrust(_) | Self::NoFiles | Self::ForeignConfig => None,
+            Self::Handshake { error, .. } | Self::Rustls(error) => Some(error),
         }
     }
 }

@@ -12,7 +12,7 @@ use rustls::{
 
 use crate::tls::error::TlsError;
 
-const CERTIFICATE: &str = "certificate";
+pub(super) const CERTIFICATE: &str = "certificate";
 const KEY: &str = "private key (PKCS #8, PKCS #1 or SEC 1)";
 
 /// Returns the certificates in a PEM file, at least one.

@@ -2,19 +2,14 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls::ServerConfig;
 
 use crate::tls::{
     alpn::ALPN,
-    certificates::{Certificate, Certificates, PemFiles},
     error::TlsError,
     pem,
-    provider::provider,
+    settings::{Configuration, Settings, Source},
 };
-
-/// How many bytes a client without a certificate may send during the handshake. The usual is 500 B to 2 KB. rustls
-/// alone allows messages of 64 KiB, which a full set of handshakes would make 256 MiB.
-const HANDSHAKE_ALLOWANCE: u32 = 16 << 10;
 
 /// The certificates and settings of a server with TLS, for [`Server::tls`](crate::Server::tls).
 ///
@@ -26,19 +21,19 @@ const HANDSHAKE_ALLOWANCE: u32 = 16 << 10;
 /// # Ok(()) }
 /// ```
 ///
-/// A clone is another handle to the same certificates.
+/// A clone is another handle to the same settings. What one handle adds, requires, reloads or replaces holds for all of
+/// them, and for servers that run already: for each connection that comes from then on.
 ///
 /// By default, the server speaks TLS 1.3 and 1.2. It resumes sessions by tickets (RFC 8446 §4.6.1), which spares both
-/// ends most of the work when a client comes back.
+/// ends most of the work when a client comes back. (If it requires client certificates, it resumes none.)
 #[derive(Clone)]
-pub struct TlsServer {
-    config: Arc<ServerConfig>,
-    /// `None` if a configuration of rustls says which certificates there are.
-    certificates: Option<Arc<Certificates>>,
-    /// Where the certificates come from, to read them again.
-    files: Vec<PemFiles>,
-    /// See [`handshake_allowance`](Self::handshake_allowance).
-    handshake_allowance: Option<u32>,
+pub struct TlsServer(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Own(Arc<Settings>),
+    /// A configuration of rustls, which has certificates of its own.
+    Foreign(Configuration),
 }
 
 impl TlsServer {
@@ -51,9 +46,7 @@ impl TlsServer {
         certificates: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        let files = PemFiles { certificates: certificates.into(), key: key.into() };
-        let certificate = files.read()?;
-        Ok(Self { files: vec![files], ..Self::with_certificate(certificate)? })
+        Self::from_source(Source::files(certificates, key)?)
     }
 
     /// Reads a certificate and its private key from PEM texts.
@@ -64,39 +57,37 @@ impl TlsServer {
         certificates: impl AsRef<[u8]>,
         key: impl AsRef<[u8]>,
     ) -> Result<Self, TlsError> {
-        Self::with_certificate(Certificate::from_pem(certificates.as_ref(), key.as_ref())?)
+        Self::from_source(Source::memory(certificates, key)?)
     }
 
-    fn with_certificate(certificate: Arc<Certificate>) -> Result<Self, TlsError> {
-        let certificates = Arc::new(Certificates::new(vec![certificate]));
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(certificates.clone());
-        let mut config = with_tickets(config)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self {
-            config: Arc::new(config),
-            certificates: Some(certificates),
-            files: Vec::new(),
-            handshake_allowance: Some(HANDSHAKE_ALLOWANCE),
-        })
+    fn from_source(source: Source) -> Result<Self, TlsError> {
+        Ok(Self(Kind::Own(Arc::new(Settings::new(source)?))))
     }
 
     /// Adds a certificate for other names. A client gets the first certificate that is for the name it asks for (SNI,
     /// RFC 6066 §3) and that it can verify. A client that asks for no name, or for an unknown one, gets the first.
     ///
     /// # Errors
-    /// As [`from_pem_files`](Self::from_pem_files); and if this was made from a configuration of rustls, which says
-    /// itself which certificates there are.
+    /// As [`from_pem_files`](Self::from_pem_files); and [`TlsError::ForeignConfig`].
     pub fn add_pem_files(
-        mut self,
+        self,
         certificates: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        let files = PemFiles { certificates: certificates.into(), key: key.into() };
-        self.own_certificates()?.add(files.read()?);
-        self.files.push(files);
+        self.own()?.add(Source::files(certificates, key)?);
+        Ok(self)
+    }
+
+    /// Adds a certificate for other names from PEM texts, as [`add_pem_files`](Self::add_pem_files) does from files.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem); and [`TlsError::ForeignConfig`].
+    pub fn add_pem(
+        self,
+        certificates: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Self, TlsError> {
+        self.own()?.add(Source::memory(certificates, key)?);
         Ok(self)
     }
 
@@ -104,129 +95,114 @@ impl TlsServer {
     /// fails with an alert. [`Request::tls`](crate::Request::tls) and [`Connection::tls`](crate::Connection::tls)
     /// return the client's certificates.
     ///
-    /// rustls keeps them in memory for as long as the connection lives.
+    /// rustls keeps them in memory for as long as the connection lives. It verifies them in each handshake: sessions are
+    /// not resumed, because that would not verify whether the certificate is still good. An open connection outlives its
+    /// certificate.
     ///
     /// # Errors
-    /// If the file cannot be read, or has no certificate of an authority; and if this was made from a configuration of
-    /// rustls.
+    /// If the file cannot be read, or has no certificate of an authority; and [`TlsError::ForeignConfig`].
     pub fn require_client_certificates(
         self,
         authorities: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        self.require_client_certificates_of(pem::authorities_in(&authorities.into())?)
+        let file = authorities.into();
+        self.own()?.require(pem::authorities_in(&file)?, Some(file))?;
+        Ok(self)
     }
 
     /// Requires clients to have a certificate of one of the authorities in a PEM text; otherwise as
     /// [`require_client_certificates`](Self::require_client_certificates).
     ///
     /// # Errors
-    /// If the text has no certificate of an authority; and if this was made from a configuration of rustls.
+    /// If the text has no certificate of an authority; and [`TlsError::ForeignConfig`].
     pub fn require_client_certificates_pem(
         self,
         authorities: impl AsRef<[u8]>,
     ) -> Result<Self, TlsError> {
-        self.require_client_certificates_of(pem::authorities(authorities.as_ref())?)
-    }
-
-    fn require_client_certificates_of(mut self, roots: RootCertStore) -> Result<Self, TlsError> {
-        let certificates = self.own_certificates()?.clone();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(certificates);
-        let mut config = with_tickets(config)?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        self.config = Arc::new(config);
-        self.handshake_allowance = None; // a chain of certificates may be long
+        self.own()?.require(pem::authorities(authorities.as_ref())?, None)?;
         Ok(self)
     }
 
-    /// Reads all files again, as after a renewal. Connections that come from now on get the new certificates; others
-    /// keep theirs. Sessions can still be resumed.
+    /// Reads all files again, as after a renewal: those of certificates and keys, and that of the [clients'
+    /// authorities](Self::require_client_certificates). Connections that come from now on get the new certificates;
+    /// others keep theirs. Sessions can still be resumed. What came from memory stays.
     ///
-    /// This reads files, so it blocks for a moment. It does nothing if there are no files.
+    /// This reads files, so it blocks for a moment. Handshakes go on meanwhile.
     ///
     /// # Errors
-    /// As [`from_pem_files`](Self::from_pem_files). Then all certificates stay as they were.
+    /// As [`from_pem_files`](Self::from_pem_files). Then everything stays as it was. [`TlsError::NoFiles`] if there are
+    /// no files, and [`TlsError::ForeignConfig`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let read: Result<Vec<_>, _> = self.files.iter().map(PemFiles::read).collect();
-        let read = read?;
-        if let Some(certificates) = &self.certificates
-            && !read.is_empty()
-        {
-            certificates.replace(read);
-        }
-        Ok(())
+        self.own()?.reload()
     }
 
-    /// Replaces all certificates by one from PEM texts, for servers that keep their certificates elsewhere than in
-    /// files. Otherwise as [`reload`](Self::reload).
+    /// Replaces all certificates by others from PEM texts, for servers that keep their certificates elsewhere than in
+    /// files. Each pair has the certificates, as in [`from_pem`](Self::from_pem), and the key. A client that asks for no
+    /// name, or for an unknown one, gets the first pair.
+    ///
+    /// Connections that come from now on get the new certificates; others keep theirs. Sessions can still be resumed.
+    ///
+    /// ```no_run
+    /// # use prism_driver::tls::{TlsError, TlsServer};
+    /// # fn renew(tls: &TlsServer, certificates: &str, key: &str) -> Result<(), TlsError> {
+    /// tls.replace_pem([(certificates, key)])
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`from_pem`](Self::from_pem). Then all certificates stay as they were.
-    pub fn replace_pem(
+    /// As [`from_pem`](Self::from_pem), or if there is no pair. Then all certificates stay as they were. Also
+    /// [`TlsError::ForeignConfig`].
+    pub fn replace_pem<C: AsRef<[u8]>, K: AsRef<[u8]>>(
         &self,
-        certificates: impl AsRef<[u8]>,
-        key: impl AsRef<[u8]>,
+        pairs: impl IntoIterator<Item = (C, K)>,
     ) -> Result<(), TlsError> {
-        let own = self.own_certificates()?;
-        own.replace(vec![Certificate::from_pem(certificates.as_ref(), key.as_ref())?]);
+        let settings = self.own()?;
+        let read = pairs.into_iter().map(|(certificates, key)| Source::memory(certificates, key));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        if read.is_empty() {
+            return Err(TlsError::missing(pem::CERTIFICATE));
+        }
+        settings.replace(read);
         Ok(())
     }
 
-    pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// Returns the configuration for connections that come from now on.
+    pub(crate) fn current(&self) -> Configuration {
+        match &self.0 {
+            Kind::Own(settings) => settings.current(),
+            Kind::Foreign(configuration) => configuration.clone(),
+        }
     }
 
-    /// Returns how many bytes a handshake may read; `None` if only rustls limits them, to 64 KiB for a message.
-    pub(crate) const fn handshake_allowance(&self) -> Option<u32> {
-        self.handshake_allowance
-    }
-
-    fn own_certificates(&self) -> Result<&Arc<Certificates>, TlsError> {
-        const WHOSE: &str = "the certificates are those of a rustls::ServerConfig";
-        self.certificates.as_ref().ok_or_else(|| rustls::Error::General(WHOSE.into()).into())
+    fn own(&self) -> Result<&Settings, TlsError> {
+        match &self.0 {
+            Kind::Own(settings) => Ok(settings),
+            Kind::Foreign(_) => Err(TlsError::ForeignConfig),
+        }
     }
 }
 
-/// Lets clients resume their sessions.
-fn with_tickets(mut config: ServerConfig) -> Result<ServerConfig, TlsError> {
-    config.ticketer = provider_ticketer()?;
-    // One is enough for a client that has one connection.
-    config.send_tls13_tickets = 1;
-    Ok(config)
-}
-
-fn provider_ticketer() -> Result<Arc<dyn rustls::server::ProducesTickets>, TlsError> {
-    #[cfg(feature = "tls-aws-lc")]
-    let ticketer = rustls::crypto::aws_lc_rs::Ticketer::new();
-    #[cfg(not(feature = "tls-aws-lc"))]
-    let ticketer = rustls::crypto::ring::Ticketer::new();
-    Ok(ticketer?)
-}
-
-/// Takes a configuration of rustls as it is, except that it offers `http/1.1` by ALPN if it offers nothing.
+/// Takes a configuration of rustls as it is, except that it offers `http/1.1` by ALPN if it offers nothing. A handshake
+/// may read 64 KiB.
 impl From<ServerConfig> for TlsServer {
     fn from(config: ServerConfig) -> Self {
         Self::from(Arc::new(config))
     }
 }
 
-/// Takes a configuration of rustls as it is, except that it offers `http/1.1` by ALPN if it offers nothing.
+/// Takes a configuration of rustls as it is, except that it offers `http/1.1` by ALPN if it offers nothing. A handshake
+/// may read 64 KiB.
 impl From<Arc<ServerConfig>> for TlsServer {
     fn from(mut config: Arc<ServerConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
             Arc::make_mut(&mut config).alpn_protocols = vec![ALPN.to_vec()];
         }
-        Self { config, certificates: None, files: Vec::new(), handshake_allowance: None }
+        Self(Kind::Foreign(Configuration::foreign(config)))
     }
 }
 
 impl fmt::Debug for TlsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsServer").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("TlsServer").finish_non_exhaustive()
     }
 }

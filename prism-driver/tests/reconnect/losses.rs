@@ -129,7 +129,7 @@ fn a_server_that_does_not_read_is_left_for_another_connection() {
         let (net, reconnect) = network(&sim);
         let handle = reconnect.handle();
         let reconnect = reconnect.on_retry(|retry| {
-            assert!(matches!(retry.reason, Ended::Connection(_)), "{:?}", retry.reason);
+            assert!(matches!(retry.reason, Ended::Disconnected(_)), "{:?}", retry.reason);
         });
         let ended = run(&sim, reconnect, ClosesWhenSlow);
         sim.run(async {

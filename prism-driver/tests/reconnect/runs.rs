@@ -24,7 +24,7 @@ fn one_handler_serves_all_connections_one_after_the_other() {
         third.send("b").await.unwrap();
         assert!(third.close(CloseCode::NORMAL, "the end"));
         let ended = ended.recv().await.unwrap();
-        assert!(matches!(&ended, Ended::Connection(Disconnect::Peer { .. })), "{ended:?}");
+        assert!(matches!(&ended, Ended::Disconnected(Disconnect::Peer { .. })), "{ended:?}");
         assert_eq!(ended.close_code(), Some(1000));
     });
     assert_eq!(
@@ -177,7 +177,7 @@ fn a_panic_of_the_handler_is_final() {
         accept(&sim, &net).await.connection.send("panic").await.unwrap();
         let ended = ended.recv().await.unwrap();
         let panicked = Disconnect::Failed(Failure::HandlerPanicked).to_string();
-        assert!(matches!(&ended, Ended::Connection(reason) if reason.to_string() == panicked));
+        assert!(matches!(&ended, Ended::Disconnected(reason) if reason.to_string() == panicked));
         assert!(log.contains(&format!("1 disconnect {panicked}")));
     });
 }

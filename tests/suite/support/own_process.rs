@@ -21,7 +21,13 @@ pub(crate) fn in_own_process(test: &impl Fn(), scenario: impl FnOnce()) {
     if env::var_os(OWN_PROCESS).is_some() {
         return scenario();
     }
-    let output = rerun(test).env(OWN_PROCESS, "1").output().expect("this program starts");
+    expect_success(rerun(test).env(OWN_PROCESS, "1"));
+}
+
+/// Runs a [`rerun`], and expects the test to succeed.
+#[track_caller]
+pub(crate) fn expect_success(rerun: &mut Command) {
+    let output = rerun.output().expect("this program starts");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}\n{stderr}");

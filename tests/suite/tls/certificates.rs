@@ -1,10 +1,15 @@
 //! The certificates of a server: by name, renewed, malformed; and sessions that are resumed.
 
+use std::sync::Arc;
+
 use super::{client, client_with, echo, refusal, serve_tls, tls_of, trust};
 use crate::{
     prism::{
         ConnectError, Reply,
-        tls::{TlsError, TlsServer},
+        tls::{
+            TlsError, TlsServer,
+            rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni},
+        },
     },
     suite::support::{
         authority::Authority,
@@ -37,6 +42,75 @@ fn renewed_certificates_are_read_again() {
 }
 
 #[test]
+fn a_clone_reloads_what_another_handle_has_added() {
+    let authority = Authority::new();
+    let save = |file, name| authority.save(file, &authority.issue(name));
+    let (certificates, key) = save("a", "a.localhost");
+    let tls = TlsServer::from_pem_files(certificates, key).expect("a good pair");
+    let renewal = tls.clone();
+    let (certificates, key) = save("b", "b.localhost");
+    let tls = tls.add_pem_files(certificates, key).expect("a good pair");
+    let memory = authority.issue("memory.localhost");
+    let tls = tls.add_pem(&memory.certificate, &memory.key).expect("a good pair");
+    let server = serve(|server| server.tls(tls).websocket("/", Echo));
+    let expect = |names: &[&str], old: &[&str]| {
+        for name in names {
+            block_on(client(&server, name, &authority).connect()).expect(name);
+        }
+        for name in old {
+            let error = refusal(client(&server, name, &authority));
+            assert!(error.contains("not valid for name"), "{error}");
+        }
+    };
+    expect(&["a.localhost", "b.localhost", "memory.localhost"], &[]);
+    save("b", "new-b.localhost");
+    renewal.reload().expect("good pairs");
+    expect(&["a.localhost", "new-b.localhost", "memory.localhost"], &["b.localhost"]);
+    // If one file is bad, the others are not read again either.
+    save("a", "new-a.localhost");
+    let (certificates, key) = save("b", "newer-b.localhost");
+    std::fs::remove_file(&certificates).expect("a file");
+    let error = renewal.reload().expect_err("a file is missing").to_string();
+    assert!(error.contains("b.pem"), "{error}");
+    expect(&["a.localhost", "new-b.localhost"], &["new-a.localhost", "newer-b.localhost"]);
+    drop(key);
+}
+
+#[test]
+fn a_server_without_files_says_that_it_cannot_reload() {
+    let authority = Authority::new();
+    let pair = authority.issue("localhost");
+    let tls = tls_of(&pair);
+    assert!(matches!(tls.reload(), Err(TlsError::NoFiles)));
+    let (certificates, key) = authority.save("server", &pair);
+    let tls = tls.add_pem_files(&certificates, &key).expect("a good pair");
+    tls.reload().expect("one of both is in files");
+    tls.replace_pem([(&pair.certificate, &pair.key)]).expect("a good pair");
+    assert!(matches!(tls.reload(), Err(TlsError::NoFiles)));
+    let none: [(&str, &str); 0] = [];
+    assert!(matches!(tls.replace_pem(none), Err(TlsError::Pem { .. })));
+}
+
+#[test]
+fn a_configuration_of_rustls_cannot_be_changed() {
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has both versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    let tls = TlsServer::from(config);
+    let authority = Authority::new();
+    let pair = authority.issue("localhost");
+    let (certificates, key) = authority.save("server", &pair);
+    let foreign = |outcome| matches!(outcome, Err(TlsError::ForeignConfig));
+    assert!(foreign(tls.reload()));
+    assert!(foreign(tls.replace_pem([(&pair.certificate, &pair.key)])));
+    assert!(foreign(tls.clone().add_pem(&pair.certificate, &pair.key).map(drop)));
+    assert!(foreign(tls.clone().add_pem_files(certificates, key).map(drop)));
+    assert!(foreign(tls.require_client_certificates(authority.file()).map(drop)));
+}
+
+#[test]
 fn certificates_from_memory_are_replaced() {
     let authority = Authority::new();
     let tls = tls_of(&authority.issue("old.localhost"));
@@ -45,11 +119,11 @@ fn certificates_from_memory_are_replaced() {
     let connect = |name| block_on(client(&server, name, &authority).connect());
     connect("old.localhost").expect("it trusts");
     let new = authority.issue("new.localhost");
-    renewal.replace_pem(&new.certificate, &new.key).expect("a good pair");
+    renewal.replace_pem([(&new.certificate, &new.key)]).expect("a good pair");
     assert!(matches!(connect("old.localhost"), Err(ConnectError::Tls(_))));
     connect("new.localhost").expect("it trusts");
     for (certificates, key) in [(&new.key, &new.key), (&new.certificate, &new.certificate)] {
-        renewal.replace_pem(certificates, key).expect_err("half of a pair");
+        renewal.replace_pem([(certificates, key)]).expect_err("half of a pair");
     }
     connect("new.localhost").expect("it trusts");
 }
@@ -70,7 +144,7 @@ fn sessions_are_resumed_also_after_a_renewal() {
         let tls = tls_of(&authority.issue("localhost"));
         let renewal = tls.clone();
         let server = serve_resumption(tls);
-        let config = std::sync::Arc::new(config(&authority, version));
+        let config = Arc::new(config(&authority, version));
         let request = || {
             let mut peer = TlsPeer::open(server.address(), config.clone());
             peer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -80,7 +154,7 @@ fn sessions_are_resumed_also_after_a_renewal() {
         assert!(request().ends_with("full"));
         assert!(request().ends_with("resumed"));
         let new = authority.issue("localhost");
-        renewal.replace_pem(&new.certificate, &new.key).expect("a good pair");
+        renewal.replace_pem([(&new.certificate, &new.key)]).expect("a good pair");
         assert!(request().ends_with("resumed"));
     }
 }

@@ -1,10 +1,18 @@
 //! How connections over TLS end: with TLS's own end (`close_notify`) or without, and cut at any byte.
 
-use std::{io::Write, net::TcpListener, sync::Arc, thread};
+use std::{
+    io::{self, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+};
 
-use super::{client, echo, serve_tls, tls_of};
+use super::{echo, serve_tls, tls_of};
 use crate::{
-    prism::{CloseCode, Disconnect, Failure, OwnedMessage, ProtocolError},
+    prism::{CloseCode, Disconnect, Failure, OwnedMessage, ProtocolError, Socket},
     suite::support::{
         authority::Authority,
         block_on,
@@ -130,48 +138,57 @@ fn a_record_that_cannot_be_decrypted_is_a_failure() {
     wait_until("the connections have ended", || server.stats().counts().closed == 2);
 }
 
+/// Forwards bytes between one client and a server, at most `most` of them to the client, and then ends the connection
+/// under TLS. Returns the URL, and the client's end of the connection.
+fn bridge(target: SocketAddr, most: u64) -> (String, Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("wss://localhost:{}/", listener.local_addr().expect("an address").port());
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        let mut server = TcpStream::connect(target).expect("a server");
+        let clone = |stream: &TcpStream| stream.try_clone().expect("a socket");
+        sender.send(clone(&client)).expect("the scenario waits");
+        let (mut from, mut to) = (clone(&client), clone(&server));
+        thread::spawn(move || io::copy(&mut from, &mut to));
+        // Either may fail once the scenario has cut the connection.
+        let _ = io::copy(&mut io::Read::take(&mut server, most), &mut client);
+        let _ = client.shutdown(Shutdown::Write);
+    });
+    (url, receiver)
+}
+
+async fn connect_over(url: &str, authority: &Authority) -> Socket {
+    let client = crate::prism::Client::new(url).expect("a good address");
+    let socket = client.tls(super::trust(authority)).connect().await.expect("it trusts");
+    echo(&socket, "hello").await;
+    socket
+}
+
 #[test]
-fn an_end_without_tls_own_end_is_no_clean_end() {
+fn a_server_that_ends_without_tls_own_end_between_two_records_is_a_failure() {
     let authority = Authority::new();
     let server = serve_tls(&authority.issue("localhost"));
+    let (url, client_end) = bridge(server.address(), u64::MAX);
     block_on(async {
-        let socket = client(&server, "localhost", &authority).connect().await.expect("it trusts");
-        echo(&socket, "hello").await;
-        socket.connection().abort();
-        assert!(matches!(socket.recv().await, Err(Disconnect::Failed(_))));
+        let socket = connect_over(&url, &authority).await;
+        let client_end = client_end.recv().expect("the bridge has connected");
+        client_end.shutdown(Shutdown::Write).expect("a connected socket");
+        let ended = socket.recv().await.map(|_: OwnedMessage| ()).expect_err("it is cut");
+        assert!(is_unexpected_eof(&ended), "{ended}");
     });
-    wait_until("the connection has ended", || server.stats().counts().closed == 1);
 }
 
 #[test]
 fn a_client_whose_connection_is_cut_fails() {
     let authority = Authority::new();
     let server = serve_tls(&authority.issue("localhost"));
-    let bridge = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let url = format!("wss://localhost:{}/", bridge.local_addr().expect("an address").port());
-    let target = server.address();
-    let cutter = thread::spawn(move || {
-        use std::{
-            io::{self, copy},
-            net::{Shutdown, TcpStream},
-        };
-        let (mut client, _) = bridge.accept().expect("a client");
-        let mut server = TcpStream::connect(target).expect("a server");
-        let mut upward =
-            (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
-        thread::spawn(move || copy(&mut upward.0, &mut upward.1));
-        // Forwards the server's bytes, until it has sent the long message in part.
-        let mut limited = io::Read::take(&mut server, 50_000);
-        copy(&mut limited, &mut client).expect("the client reads");
-        client.shutdown(Shutdown::Write).expect("a connected socket");
-    });
+    // The server sends the long message in part.
+    let (url, _client_end) = bridge(server.address(), 50_000);
     block_on(async {
-        let client = crate::prism::Client::new(&url).expect("a good address");
-        let socket = client.tls(super::trust(&authority)).connect().await.expect("it trusts");
-        echo(&socket, "hello").await;
+        let socket = connect_over(&url, &authority).await;
         socket.send("x".repeat(100_000)).await.expect("the connection is open");
         let ended = socket.recv().await.map(|_: OwnedMessage| ()).expect_err("it is cut");
         assert!(is_unexpected_eof(&ended), "{ended}");
     });
-    cutter.join().expect("the bridge does not panic");
 }

@@ -21,7 +21,7 @@ pub enum Ended {
     /// [through the handle](crate::ReconnectHandle::close) while there was no connection.
     Closed(Option<Disconnect>),
     /// The connection has failed, or the server has closed it, or [`WhenSlow::Close`](crate::WhenSlow::Close) has.
-    Connection(Disconnect),
+    Disconnected(Disconnect),
 }
 
 impl Ended {
@@ -47,10 +47,10 @@ impl Ended {
             Self::Attempt(error) => is_transient_error(error),
             Self::BeforeEach(_) => true,
             Self::Closed(_) => false,
-            Self::Connection(Disconnect::Peer { code, .. } | Disconnect::Local { code, .. }) => {
+            Self::Disconnected(Disconnect::Peer { code, .. } | Disconnect::Local { code, .. }) => {
                 is_transient_code(*code)
             }
-            Self::Connection(Disconnect::Failed(failure)) => is_transient_failure(failure),
+            Self::Disconnected(Disconnect::Failed(failure)) => is_transient_failure(failure),
         }
     }
 
@@ -58,7 +58,7 @@ impl Ended {
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         match self {
-            Self::Connection(reason) | Self::Closed(Some(reason)) => Some(reason.code()),
+            Self::Disconnected(reason) | Self::Closed(Some(reason)) => Some(reason.code()),
             Self::Attempt(_) | Self::BeforeEach(_) | Self::Closed(None) => None,
         }
     }
@@ -79,7 +79,7 @@ impl Ended {
     pub(super) fn closed(self) -> Self {
         match self {
             Self::Closed(reason) => Self::Closed(reason),
-            Self::Connection(reason) => Self::Closed(Some(reason)),
+            Self::Disconnected(reason) => Self::Closed(Some(reason)),
             Self::Attempt(_) | Self::BeforeEach(_) => Self::Closed(None),
         }
     }
@@ -141,7 +141,7 @@ impl fmt::Display for Ended {
                 write!(f, "closed by us, without an answer: {reason}")
             }
             Self::Closed(None) => f.write_str("closed by us while there was no connection"),
-            Self::Closed(Some(reason)) | Self::Connection(reason) => fmt::Display::fmt(reason, f),
+            Self::Closed(Some(reason)) | Self::Disconnected(reason) => fmt::Display::fmt(reason, f),
         }
     }
 }
@@ -151,7 +151,7 @@ impl Error for Ended {
         match self {
             // These display as the error in them, so their source is that error's.
             Self::Attempt(error) => error.source(),
-            Self::Closed(Some(reason)) | Self::Connection(reason) => reason.source(),
+            Self::Closed(Some(reason)) | Self::Disconnected(reason) => reason.source(),
             Self::BeforeEach(error) => Some(&**error),
             Self::Closed(None) => None,
         }
@@ -208,7 +208,7 @@ mod tests {
     fn a_close_code_is_transient_only_if_the_server_may_accept_another_connection() {
         let closed = |code| {
             let code = CloseCode::new(code).expect("a valid code");
-            Ended::Connection(Disconnect::Peer { code, reason: String::new() })
+            Ended::Disconnected(Disconnect::Peer { code, reason: String::new() })
         };
         for code in [1001, 1011, 1012, 1013, 1014] {
             assert!(closed(code).is_transient(), "{code}");
@@ -218,7 +218,7 @@ mod tests {
             assert!(!closed(code).is_transient(), "{code}");
         }
         let code = CloseCode::NO_STATUS;
-        let silent = Ended::Connection(Disconnect::Peer { code, reason: String::new() });
+        let silent = Ended::Disconnected(Disconnect::Peer { code, reason: String::new() });
         assert!(!silent.is_transient());
     }
 
@@ -240,7 +240,7 @@ mod tests {
             (Failure::TaskDropped, false),
             (Failure::Aborted, false),
         ] {
-            let ended = Ended::Connection(Disconnect::Failed(failure));
+            let ended = Ended::Disconnected(Disconnect::Failed(failure));
             assert_eq!(
                 (ended.is_transient(), ended.close_code()),
                 (expected, Some(1006)),

@@ -57,7 +57,7 @@ impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
         handle.opening(connection);
         let opened_at = runtime.now();
         // If `on_disconnect` does not run, the connection's task was dropped.
-        let ended = Ended::Connection(Disconnect::Failed(Failure::TaskDropped));
+        let ended = Ended::Disconnected(Disconnect::Failed(Failure::TaskDropped));
         let lent = Some((handler, Life { span: Duration::ZERO, ended }));
         let loan = Loan { returned, connection: connection.clone() };
         (Self { lent, runtime, handle, opened_at, owner }, loan)
@@ -120,7 +120,7 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         let ended = if is_aborted || connection.outbox().is_closed_by_application() {
             Ended::Closed(Some(reason.clone()))
         } else {
-            Ended::Connection(reason.clone())
+            Ended::Disconnected(reason.clone())
         };
         let (handler, life) = self.lent();
         *life = Life { span, ended };
