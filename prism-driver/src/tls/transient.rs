@@ -28,18 +28,22 @@ impl TlsError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Rustls(Cause::AlertReceived(alert)) => is_transient_alert(*alert),
-            Self::Rustls(Cause::InvalidCertificate(error)) => is_about_time(error),
-            Self::Rustls(
+            Self::Handshake { error, .. } => match error {
+                Cause::AlertReceived(alert) => is_transient_alert(*alert),
+                Cause::InvalidCertificate(error) => is_about_time(error),
                 Cause::DecryptError
                 | Cause::InappropriateHandshakeMessage { .. }
                 | Cause::InappropriateMessage { .. }
                 | Cause::InvalidMessage(_)
-                | Cause::PeerSentOversizedRecord,
-            ) => true,
-            Self::Rustls(_) | Self::File { .. } | Self::NoPlatformTrust(_) | Self::Pem { .. } => {
-                false
-            }
+                | Cause::PeerSentOversizedRecord => true,
+                _ => false,
+            },
+            Self::File { .. }
+            | Self::ForeignConfig
+            | Self::NoFiles
+            | Self::NoPlatformTrust(_)
+            | Self::Pem { .. }
+            | Self::Rustls(_) => false,
         }
     }
 }
@@ -84,8 +88,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn is_transient(cause: Cause) -> bool {
-        TlsError::Rustls(cause).is_transient()
+    fn is_transient(error: Cause) -> bool {
+        TlsError::Handshake { server: "example.org".into(), error }.is_transient()
     }
 
     #[test]
