@@ -138,7 +138,7 @@ fn both_handshakes_of_a_client_have_one_deadline() {
             let (_, mut io, _script) = net.arrival().await;
             sim.sleep(s(6)).await;
             shake_hands(&mut io).await;
-            pending().await // it never answers the request
+            pending::<()>().await; // it never answers the request
         }
     };
     sim.spawn(server);
