@@ -134,9 +134,10 @@ impl<N: Network> Reconnect<N> {
     /// Calls a function before each attempt, for example to add fresh credentials. It receives the client that was given
     /// to [`new`](Self::new), without what it added for earlier attempts, and returns the client to connect with.
     ///
-    /// If it fails, so does the attempt. A [`ConnectError`], such as that of [`Client::header`], counts like any failure
-    /// to connect. After another error, there is a next attempt. [`retry_if`](Self::retry_if) can decide otherwise: the
-    /// error is in [`Ended::BeforeEach`]. There is no limit on the function's time.
+    /// If it fails, so does the attempt. A [`ConnectError`](crate::ConnectError), such as that of [`Client::header`],
+    /// counts like any failure to connect, and may be final. After another error, there is a next attempt.
+    /// [`retry_if`](Self::retry_if) can decide otherwise: the error is in [`Ended::BeforeEach`]. There is no limit on the
+    /// function's time.
     ///
     /// ```no_run
     /// # use prism_driver::{Client, Network, Reconnect};
