@@ -12,10 +12,13 @@ use super::trust;
 use crate::{
     prism::{
         Client, ConnectError, Options,
-        tls::rustls::{
-            ServerConfig, ServerConnection, SupportedProtocolVersion,
-            crypto::ring,
-            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        tls::{
+            TlsClient,
+            rustls::{
+                ServerConfig, ServerConnection, SupportedProtocolVersion,
+                crypto::ring,
+                pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+            },
         },
     },
     suite::support::{authority::Authority, block_on, tls_peer::VERSIONS},
@@ -91,9 +94,9 @@ fn stop(mut stream: TcpStream, then: Then) {
     let _ = stream.read_to_end(&mut Vec::new()); // may be reset
 }
 
-fn connect(url: &str, authority: &Authority, timeout: Duration) -> ConnectError {
+fn connect(url: &str, tls: TlsClient, timeout: Duration) -> ConnectError {
     let options = Options::default().handshake_timeout(timeout);
-    let client = Client::new(url).expect("a good address").tls(trust(authority)).options(options);
+    let client = Client::new(url).expect("a good address").tls(tls).options(options);
     block_on(client.connect()).expect_err("the server stops")
 }
 
@@ -112,7 +115,7 @@ fn a_server_that_ends_at_any_byte_of_the_handshake_is_an_error() {
                 now
             };
             let serving = scope.spawn(move || server.accept(allow, Then::End));
-            let error = connect(&url, &authority, Duration::from_secs(10));
+            let error = connect(&url, trust(&authority), Duration::from_secs(10));
             let is_end = matches!(error, ConnectError::Io(_) | ConnectError::Handshake(_));
             assert!(is_end, "at {sent}: {error:?}");
             serving.join().expect("the server does not panic")
@@ -123,31 +126,36 @@ fn a_server_that_ends_at_any_byte_of_the_handshake_is_an_error() {
     }
 }
 
+/// Connects to a server that sends only so many bytes of this flight, and then stalls. Returns whether there were more.
+fn stall(server: &Server, tls: TlsClient, flight: usize, part: usize) -> bool {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let allow = |number, len| if number == flight { part } else { len };
+    thread::scope(|scope| {
+        let stalling = scope.spawn(move || server.accept(allow, Then::Stall));
+        let began = Instant::now();
+        let error = connect(&server.url(), tls, TIMEOUT);
+        assert!(matches!(error, ConnectError::TimedOut), "flight {flight}, {part}: {error:?}");
+        assert!(began.elapsed() >= TIMEOUT);
+        stalling.join().expect("the server does not panic")
+    })
+}
+
 #[test]
 fn a_server_that_stalls_in_any_flight_is_given_up_at_the_handshake_timeout() {
-    let authority = Authority::new();
-    for version in VERSIONS {
-        let server = Server::new(&authority, version);
-        let url = server.url();
-        // The second flight of TLS 1.3 has tickets, and is no part of the handshake any more.
-        for stalling in 0..2 {
-            for part in [0, 1, 40, usize::MAX] {
-                let allow = |number, len| if number == stalling { part } else { len };
-                let stopped = thread::scope(|scope| {
-                    let serving = scope.spawn(|| server.accept(allow, Then::Stall));
-                    let began = Instant::now();
-                    let error = connect(&url, &authority, Duration::from_millis(300));
-                    assert!(
-                        matches!(error, ConnectError::TimedOut),
-                        "{stalling} {part}: {error:?}"
-                    );
-                    assert!(began.elapsed() >= Duration::from_millis(300));
-                    serving.join().expect("the server does not panic")
+    let authority = &Authority::new();
+    // The second flight of TLS 1.3 has tickets, and is no part of the handshake any more.
+    let places = [0, 1].map(|flight| [0, 1, 40, usize::MAX].map(|part| (flight, part)));
+    thread::scope(|scope| {
+        for version in VERSIONS {
+            for (flight, part) in places.into_iter().flatten() {
+                let (server, tls) = (Server::new(authority, version), trust(authority));
+                scope.spawn(move || {
+                    let stopped = stall(&server, tls, flight, part);
+                    assert_eq!(stopped, part < usize::MAX, "flight {flight} is longer than {part}");
                 });
-                assert_eq!(stopped, part < usize::MAX, "flight {stalling} is longer than {part}");
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -163,7 +171,7 @@ fn a_handshake_message_of_16_mb_is_refused() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     let url = format!("wss://localhost:{port}/");
-    let error = connect(&url, &authority, Duration::from_secs(10));
+    let error = connect(&url, trust(&authority), Duration::from_secs(10));
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
     assert!(error.to_string().contains("HandshakePayloadTooLarge"), "{error}");
     endless.join().expect("the server does not panic");
@@ -182,7 +190,7 @@ fn a_server_that_agrees_on_another_protocol_is_refused() {
         let mut tls = ServerConnection::new(server.config).expect("a good configuration");
         let _ = tls.complete_io(&mut stream); // fails, and sends an alert
     });
-    let error = connect(&url, &authority, Duration::from_secs(10));
+    let error = connect(&url, trust(&authority), Duration::from_secs(10));
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     refusing.join().expect("the server does not panic");
 }

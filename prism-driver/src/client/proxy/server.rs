@@ -96,11 +96,14 @@ impl ProxyServer {
 
 impl ProxyProtocol {
     /// Returns whether the protocol can transmit a server's name, if it has to (RFC 1928 §5).
+    #[cfg_attr(not(feature = "socks"), expect(unused_variables, reason = "HTTP takes any name"))]
     pub(crate) const fn takes_name(&self, name: &str) -> bool {
         match self {
             Self::Http(_) => true,
             #[cfg(feature = "socks")]
-            Self::Socks { resolves_names, .. } => !*resolves_names || name.len() <= 255,
+            Self::Socks { resolves_names, .. } if !*resolves_names => true,
+            #[cfg(feature = "socks")]
+            Self::Socks { .. } => name.len() <= 255,
         }
     }
 
