@@ -7,7 +7,10 @@ use prism_core::{Accepted, ClientRequest, MaskKeys};
 #[cfg(feature = "tls")]
 use crate::tls::client::TlsClient;
 use crate::{
-    client::{destination::Destination, handshake::Exchange, proxy::Proxy, task::ConnectionTask},
+    client::{
+        destination::Destination, handshake::Exchange, proxy::Proxy, target::split_query,
+        task::ConnectionTask,
+    },
     connection::{Connection, request_info::RequestInfo},
     error::{Disconnect, connect::ConnectError},
     handler::connection_handler::ConnectionHandler,
@@ -27,6 +30,7 @@ pub(crate) mod percent;
 pub(crate) mod proxy;
 pub(crate) mod reconnect;
 pub(crate) mod redirects;
+mod target;
 pub(crate) mod task;
 pub(crate) mod url;
 
@@ -268,11 +272,7 @@ impl<R: Runtime> Client<R> {
     }
 
     fn establish(&self, request: &ClientRequest, accepted: Accepted<'_>) -> Established {
-        let target = request.target();
-        let (path, query) = match target.split_once('?') {
-            None => (target, None),
-            Some((path, query)) => (path, Some(query)),
-        };
+        let (path, query) = split_query(request.target());
         let info = RequestInfo::new(path, query, std::iter::empty(), accepted.subprotocol());
         let headers = Some(accepted.response().headers().into_owned());
         let keys = MaskKeys::new(fill_random);

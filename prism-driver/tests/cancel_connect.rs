@@ -10,16 +10,15 @@ use prism_driver::{
 };
 
 use crate::common::{
-    cancellation::at_each_step,
+    cancellation::{assert_canceled_or_echoing, at_each_step},
     handlers::Echo,
     ms,
     net::{
         Net,
         Reach::{After, Never, RefusedAfter},
     },
-    s, serve_handshake,
+    serve_handshake,
     sim::{Sim, Sleep},
-    sockets::owned,
 };
 
 const SERVER: &str = "[::2]:80";
@@ -51,21 +50,7 @@ fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectE
         });
         let client = Client::new_on(net.clone(), "ws://example.org/").unwrap();
         let socket = cancel_point.run(sim, connect(net.clone(), client));
-        assert_eq!(net.in_progress(), 0, "an attempt is still in progress");
-        match socket {
-            None => {
-                assert_eq!(net.tasks(), 0, "a task was left behind");
-                sim.run(sim.pass(s(1)));
-                if let Ok(script) = told.try_recv() {
-                    assert!(script.dropped_by_client(), "the transport was left open");
-                }
-            }
-            Some(socket) => sim.run(async {
-                let socket = socket.unwrap();
-                socket.send("echoed").await.unwrap();
-                assert_eq!(socket.recv().await.unwrap(), owned("echoed"));
-            }),
-        }
+        assert_canceled_or_echoing(sim, &net, &told, socket);
     });
 }
 

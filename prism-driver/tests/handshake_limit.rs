@@ -2,7 +2,7 @@
 //! least 250 ms before it can be evicted.
 
 use futures_lite::AsyncWriteExt;
-use prism_driver::{Runtime, Server, ServerOptions, ServerStats};
+use prism_driver::{Runtime, ServerOptions, ServerStats};
 
 use crate::common::{
     handlers::Echo,
@@ -24,11 +24,7 @@ fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
 
 fn server_with(sim: &Sim, options: impl Into<ServerOptions>) -> (Net, ServerStats) {
     let net = Net::new(sim);
-    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
-    let server = bound.options(options).websocket("/chat", Echo);
-    let stats = server.stats();
-    sim.spawn(server.serve());
-    sim.run(sim.settle());
+    let stats = net.serve(|server| server.options(options).websocket("/chat", Echo));
     (net, stats)
 }
 

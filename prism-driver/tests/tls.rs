@@ -1,14 +1,15 @@
 //! The deadlines of TLS handshakes. (That TLS works at all is tested over real sockets.)
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, io::Read, sync::Arc, time::Duration};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{
-    Client, ConnectError, Runtime, Server, ServerOptions, ServerStats,
+    Client, ConnectError, Runtime, ServerOptions, ServerStats,
     tls::{
-        TlsClient,
+        TlsClient, TlsServer,
         rustls::{
-            ServerConfig, ServerConnection,
+            ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig,
+            ServerConnection,
             crypto::ring,
             pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
             server::ResolvesServerCertUsingSni,
@@ -35,12 +36,8 @@ fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
     let net = Net::new(sim);
-    let bound = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     let options = ServerOptions::default().max_handshakes(max_handshakes);
-    let server = bound.tls(config).options(options).websocket("/chat", Echo);
-    let stats = server.stats();
-    sim.spawn(server.serve());
-    sim.run(sim.settle());
+    let stats = net.serve(|server| server.tls(config).options(options).websocket("/chat", Echo));
     (net, stats)
 }
 
@@ -94,23 +91,38 @@ fn a_peer_without_tls_is_dropped_after_5_s() {
     });
 }
 
-// ---- a client
-
 /// A certificate for `localhost`, signed by itself, and its key.
 const CERTIFICATE: &[u8] = include_bytes!("common/localhost.pem");
 const KEY: &[u8] = include_bytes!("common/localhost.key");
 
-/// Does a server's handshake of TLS.
-async fn shake_hands(io: &mut End) {
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+fn certificate() -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(CERTIFICATE).unwrap()
+}
+
+fn server_tls() -> Connection {
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(vec![certificate()], key)
         .unwrap();
-    let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+    ServerConnection::new(Arc::new(config)).unwrap().into()
+}
+
+fn client_tls() -> Connection {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap().into()
+}
+
+/// Does the handshake of TLS.
+async fn shake_hands(io: &mut End, tls: &mut Connection) {
     while tls.is_handshaking() || tls.wants_write() {
         if tls.wants_write() {
             let mut output = Vec::new();
@@ -118,12 +130,40 @@ async fn shake_hands(io: &mut End) {
             io.write_all(&output).await.unwrap();
             continue;
         }
-        let mut input = [0; 4096];
-        let count = io.read(&mut input).await.unwrap();
-        assert_eq!(tls.read_tls(&mut &input[..count]).unwrap(), count);
-        tls.process_new_packets().unwrap();
+        receive(io, tls).await;
     }
 }
+
+/// Reads once, and returns how many bytes of TLS that were.
+async fn receive(io: &mut End, tls: &mut Connection) -> usize {
+    let mut input = [0; 4096];
+    let count = io.read(&mut input).await.unwrap();
+    assert_eq!(tls.read_tls(&mut &input[..count]).unwrap(), count);
+    tls.process_new_packets().unwrap();
+    count
+}
+
+#[test]
+fn the_request_has_what_is_left_of_the_handshake_timeout() {
+    let sim = Sim::default();
+    let net = Net::new(&sim);
+    let tls = TlsServer::from_pem(CERTIFICATE, KEY).unwrap();
+    let stats = net.serve(|server| server.tls(tls).websocket("/chat", Echo));
+    sim.run(async {
+        let (mut io, mut tls) = (connect_raw(&net), client_tls());
+        // What the TLS handshake takes is not given to the request again.
+        sim.pass(s(6)).await;
+        shake_hands(&mut io, &mut tls).await;
+        assert_eq!(sim.now(), s(6));
+        while receive(&mut io, &mut tls).await > 0 {}
+        let mut answer = Vec::new();
+        tls.reader().read_to_end(&mut answer).expect("TLS's own end");
+        assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", answer.escape_ascii());
+        assert_eq!((sim.now(), stats.counts().refused.timed_out), (s(10), 1));
+    });
+}
+
+// ---- a client
 
 #[test]
 fn both_handshakes_of_a_client_have_one_deadline() {
@@ -137,7 +177,7 @@ fn both_handshakes_of_a_client_have_one_deadline() {
         async move {
             let (_, mut io, _script) = net.arrival().await;
             sim.sleep(s(6)).await;
-            shake_hands(&mut io).await;
+            shake_hands(&mut io, &mut server_tls()).await;
             pending::<()>().await; // it never answers the request
         }
     };

@@ -1,14 +1,13 @@
 //! Percent-encoding (RFC 3986 §2.1) of characters that users write in URLs, but that a request cannot contain.
 
+use crate::client::target::split_query;
+
 /// Encodes a path and query for a request. An empty path becomes `/` (RFC 9112 §3.2.1).
 ///
 /// Escapes the bytes that RFC 3986 does not allow, and `'` in a query, as the WHATWG URL Standard does. Like that
 /// standard, leaves brackets alone. Existing escapes are kept.
 pub(crate) fn encode_target(text: &str) -> String {
-    let (path, query) = match text.split_once('?') {
-        None => (text, None),
-        Some((path, query)) => (path, Some(query)),
-    };
+    let (path, query) = split_query(text);
     let mut target = String::with_capacity(text.len() + 1);
     if path.is_empty() {
         target.push('/');

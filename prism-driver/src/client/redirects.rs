@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt};
 
-use crate::client::url::{InvalidUrl, Url};
+use crate::client::{
+    target::{join_query, split_query},
+    url::{InvalidUrl, Url},
+};
 
 /// The reason why a client did not follow a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,17 +87,6 @@ fn split_scheme(reference: &str) -> Option<(&str, &str)> {
     let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(is_scheme_char))
         .then_some((scheme, rest))
-}
-
-fn split_query(target: &str) -> (&str, Option<&str>) {
-    match target.split_once('?') {
-        None => (target, None),
-        Some((path, query)) => (path, Some(query)),
-    }
-}
-
-fn join_query(path: &str, query: Option<&str>) -> String {
-    query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
 /// Removes the segments `.` and `..` from a path that starts with `/` (RFC 3986 §5.2.4).

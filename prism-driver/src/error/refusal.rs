@@ -23,6 +23,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Returns whether the server, or the proxy, may accept the same request later, by the status alone.
+    pub(crate) const fn is_transient(&self) -> bool {
+        matches!(self.status, 408 | 425 | 429 | 500 | 502..=504)
+    }
+
     /// Returns a header. Its name is not case-sensitive. Several lines are joined as for
     /// [`Connection::header`](crate::Connection::header).
     #[must_use]

@@ -165,12 +165,8 @@ impl<S: Security> Preface for Incoming<'_, S> {
         self.security.time_left(options)
     }
 
-    fn is_complete(&self) -> bool {
-        self.client.named_by != NamedBy::ProxyHeader
-    }
-
     fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply> {
-        if self.is_complete() {
+        if self.client.named_by != NamedBy::ProxyHeader {
             return Ok(true);
         }
         let header = proxy_protocol::parse(received.unparsed())

@@ -77,9 +77,6 @@ pub(crate) trait Preface {
     /// Returns how long the preface and the request may take.
     fn time_left(&self, options: &Options) -> Duration;
 
-    /// Returns whether nothing is missing, even before anything has arrived.
-    fn is_complete(&self) -> bool;
-
     /// Takes what belongs to the preface out of the received bytes. Returns whether the preface is complete.
     fn receive(&mut self, received: &mut RecvBuffer) -> Result<bool, PlainReply>;
 }
@@ -88,10 +85,6 @@ pub(crate) trait Preface {
 impl Preface for () {
     fn time_left(&self, options: &Options) -> Duration {
         options.handshake_timeout
-    }
-
-    fn is_complete(&self) -> bool {
-        true
     }
 
     fn receive(&mut self, _: &mut RecvBuffer) -> Result<bool, PlainReply> {

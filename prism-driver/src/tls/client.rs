@@ -78,9 +78,7 @@ impl TlsClient {
     pub fn trusting_platform_and_pem_file(
         authorities: impl Into<PathBuf>,
     ) -> Result<Self, TlsError> {
-        let file = authorities.into();
-        pem::authorities_in(&file)?; // says which file is wrong
-        Self::trusting_platform_and(pem::certificates_in(&file)?)
+        Self::trusting_platform_and(pem::certificates_in(&authorities.into())?)
     }
 
     /// Returns a client that trusts what the operating system trusts, and also the authorities whose certificates are in
@@ -90,7 +88,6 @@ impl TlsClient {
     /// If the text has no certificate of an authority; also if the system's cannot be used.
     #[cfg(not(target_os = "android"))]
     pub fn trusting_platform_and_pem(authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
-        pem::authorities(authorities.as_ref())?;
         Self::trusting_platform_and(pem::certificates(authorities.as_ref())?)
     }
 
@@ -99,6 +96,7 @@ impl TlsClient {
         authorities: Vec<rustls::pki_types::CertificateDer<'static>>,
     ) -> Result<Self, TlsError> {
         use rustls_platform_verifier::Verifier;
+        pem::roots(authorities.clone())?; // the verifier would not say what is wrong
         let verifier = Verifier::new_with_extra_roots(authorities, provider())
             .map_err(|error| TlsError::NoPlatformTrust(error.to_string()))?;
         let config = ClientConfig::builder_with_provider(provider())

@@ -27,8 +27,13 @@ pub(super) fn authorities_in(path: &Path) -> Result<RootCertStore, TlsError> {
 
 /// Returns the certificates of authorities in a PEM text, at least one.
 pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    roots(certificates(pem)?)
+}
+
+/// Returns these certificates as those of authorities. Fails if one cannot be that of an authority.
+pub(super) fn roots(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
+    for certificate in certificates {
         roots.add(certificate)?;
     }
     Ok(roots)

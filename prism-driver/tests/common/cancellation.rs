@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll, Wake},
 };
 
-use super::sim::Sim;
+use async_channel::Receiver;
+use prism_driver::{ConnectError, Socket};
+
+use super::{net::Net, pipe::Script, s, sim::Sim, sockets::owned};
 
 /// No scenario takes this many steps.
 const TOO_MANY: usize = 10_000;
@@ -30,6 +33,31 @@ pub fn at_each_step(scenario: impl Fn(&Sim, &CancelPoint)) {
                 break;
             }
         }
+    }
+}
+
+/// Asserts that a client's attempt to connect that was dropped has left nothing behind. `told` has the pipe, if there was
+/// one. If the attempt was complete, asserts that the connection echoes.
+pub fn assert_canceled_or_echoing(
+    sim: &Sim,
+    net: &Net,
+    told: &Receiver<Script>,
+    socket: Option<Result<Socket, ConnectError>>,
+) {
+    assert_eq!(net.in_progress(), 0, "an attempt is still in progress");
+    match socket {
+        None => {
+            assert_eq!(net.tasks(), 0, "a task was left behind");
+            sim.run(sim.pass(s(1)));
+            if let Ok(script) = told.try_recv() {
+                assert!(script.dropped_by_client(), "the transport was left open");
+            }
+        }
+        Some(socket) => sim.run(async {
+            let socket = socket.unwrap();
+            socket.send("echoed").await.unwrap();
+            assert_eq!(socket.recv().await.unwrap(), owned("echoed"));
+        }),
     }
 }
 

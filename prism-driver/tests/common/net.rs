@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender, unbounded};
-use prism_driver::{AdaptStream, Network, Runtime, Transport};
+use prism_driver::{AdaptStream, Network, Runtime, Server, ServerStats, Transport};
 
 use super::{
     pipe::{End, Script, pipe},
@@ -128,6 +128,16 @@ impl Net {
     }
 
     // ---- the listener
+
+    /// Starts a server on this network, after `build` has changed it. Returns its counters.
+    pub fn serve(&self, build: impl FnOnce(Server<Self>) -> Server<Self>) -> ServerStats {
+        let bound = self.sim.run(Server::bind_on(self.clone(), "127.0.0.1:0")).unwrap();
+        let server = build(bound);
+        let stats = server.stats();
+        self.sim.spawn(server.serve());
+        self.sim.run(self.sim.settle());
+        stats
+    }
 
     /// Connects to the listener, without a handshake. `None`: nothing listens.
     pub fn connect_raw(&self) -> Option<(End, Script)> {

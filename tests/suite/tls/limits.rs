@@ -307,17 +307,3 @@ fn one_connection_too_many_gets_no_answer_over_tls() {
     });
     wait_until("both are counted", || server.stats().counts().refused.too_many_connections == 2);
 }
-
-#[test]
-fn the_request_has_what_is_left_of_the_handshake_timeout() {
-    let authority = Authority::new();
-    let server = with_timeout(&authority, Duration::from_secs(1));
-    let began = std::time::Instant::now();
-    let mut peer = TlsPeer::dial(server.address(), config(&authority, VERSIONS[1]));
-    // What the TLS handshake takes is not given to the request again.
-    std::thread::sleep(Duration::from_millis(600));
-    peer.shake_hands().expect("both speak TLS");
-    let answer = peer.read_to_end().expect("an answer, and TLS's own end");
-    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", answer.escape_ascii());
-    assert!(began.elapsed() < Duration::from_millis(1_600), "{:?}", began.elapsed());
-}

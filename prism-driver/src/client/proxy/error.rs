@@ -57,7 +57,7 @@ impl ProxyError {
         use ProxyFailure::*;
         match &self.failure {
             Closed | Io(_) | TimedOut | Unreachable(_) => true,
-            Refused(refusal) => matches!(refusal.status, 408 | 425 | 429 | 500 | 502..=504),
+            Refused(refusal) => refusal.is_transient(),
             RefusedSocks(reply) => matches!(reply, 1 | 3..=6),
             CredentialsRejected
             | CredentialsRequired

@@ -102,9 +102,7 @@ const fn is_transient_error(error: &ConnectError) -> bool {
         // A server that is too busy, or restarts, may drop a handshake. Any other error means that this is no WebSocket
         // server.
         ConnectError::Handshake(error) => matches!(error, HandshakeError::UnexpectedEof),
-        ConnectError::Refused(refusal) => {
-            matches!(refusal.status, 408 | 425 | 429 | 500 | 502..=504)
-        }
+        ConnectError::Refused(refusal) => refusal.is_transient(),
         ConnectError::Proxy(error) => error.is_transient(),
         ConnectError::InvalidProxy(_)
         | ConnectError::InvalidRequest(_)
