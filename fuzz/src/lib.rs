@@ -2,9 +2,11 @@
 //! streams that are nearly valid. The helpers are those of the tests of `prism-core` and `prism-driver`.
 
 pub mod agreement;
+#[expect(dead_code, reason = "the tests of prism-core use more of it")]
 #[path = "../../prism-core/tests/common/mod.rs"]
 pub mod common;
 pub mod drive;
+#[expect(dead_code, reason = "the tests of prism-driver use more of it")]
 #[path = "../../prism-driver/tests/common/mod.rs"]
 pub mod driver;
 pub mod ended_session;

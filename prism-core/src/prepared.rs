@@ -37,7 +37,7 @@ struct Prepared {
     forms: Option<OnceBox<CompressedForms>>,
 }
 
-/// The message as it is compressed for [each window](WindowBits::of_form). `None` if it should be sent
+/// The message as it is compressed for [each window](WindowBits::for_message_alone). `None` if it should be sent
 /// as it is.
 type CompressedForms = [OnceBox<Option<PreparedMessage>>; FORMS];
 
@@ -101,8 +101,7 @@ impl PreparedMessage {
         if plain.len() < deflate.threshold {
             return None;
         }
-        // What fits into the window has the same form for any larger window.
-        let bits = if plain.len() <= bits.size() { WindowBits::MAX } else { bits.of_form() };
+        let bits = bits.for_message_alone(plain.len());
         let forms = self.0.forms.as_ref()?.get_or_init(Box::default);
         let form = &forms[usize::from(bits.get() - WindowBits::MIN.get())];
         let compress = || Box::new(self.compressed_form(deflate, bits, codecs));

@@ -353,3 +353,21 @@ fn odd_windows_share_the_forms_of_a_prepared_message() {
     }
     assert_eq!(compressed, [true, true, false, false, true, false, false, true]);
 }
+
+/// A connection may prepare any message, so that it compresses it once for several peers.
+#[test]
+fn a_prepared_message_is_compressed_as_the_message_itself() {
+    let long = long_text();
+    let mut codecs = Codecs::new();
+    for size in 8..=15 {
+        let params = DeflateParams { server_max_window_bits: bits(size), ..no_takeover() };
+        let compressor = Compressor::new(eager(), params, Role::Server);
+        for len in [100, 1 << size, (1 << size) + 1, 20_000] {
+            let message = Message::Text(&long[..len]);
+            let direct = compressor.compress_alone(message, &mut codecs).unwrap().payload().to_vec();
+            let prepared = PreparedMessage::new(message);
+            let form = compressor.compress_prepared_alone(&prepared, &mut codecs).unwrap();
+            assert_eq!(form.payload(), direct, "{len} bytes, window of 2^{size}");
+        }
+    }
+}

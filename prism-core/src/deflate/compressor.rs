@@ -111,7 +111,7 @@ impl Compressor {
         }
         let (bits, history) = match &self.window {
             Some(window) => (self.bits, window.as_bytes()),
-            None => (self.bits.of_form(), &[][..]),
+            None => (self.bits.for_message_alone(plain.len()), &[][..]),
         };
         let payload = codecs.compress(&self.deflate, bits, history, plain)?;
         Some(Compressed {
@@ -133,7 +133,8 @@ impl Compressor {
         if self.takes_over() || plain.len() < self.deflate.threshold {
             return None;
         }
-        let payload = codecs.compress(&self.deflate, self.bits.of_form(), &[], plain)?;
+        let bits = self.bits.for_message_alone(plain.len());
+        let payload = codecs.compress(&self.deflate, bits, &[], plain)?;
         Some(Compressed { opcode: OpCode::of(message), payload, prepared: None, commit: None })
     }
 

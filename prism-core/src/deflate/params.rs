@@ -59,10 +59,14 @@ impl WindowBits {
         self.0 as u8
     }
 
-    /// Returns the window for which a message is compressed that refers to no other: the largest of
-    /// four that fits into this one. So peers that demand odd windows share their compressors, and the
-    /// forms of a message that is sent to all of them.
-    pub(crate) const fn of_form(self) -> Self {
+    /// Returns the window with which a message of this length is compressed that refers to no other:
+    /// the largest if the message fits into this one, because no reference then reaches further;
+    /// otherwise the largest of four that fits. So peers that demand odd windows share their
+    /// compressors, and the forms of a message that is sent to all of them.
+    pub(crate) const fn for_message_alone(self, len: usize) -> Self {
+        if len <= self.size() {
+            return Self::MAX;
+        }
         Self(match self.0 {
             Bits::Eight => Bits::Eight,
             Bits::Nine | Bits::Ten | Bits::Eleven => Bits::Nine,
