@@ -1,13 +1,13 @@
-//! Measures everything, interleaved, and writes `RESULTS.md` and its plots.
+//! Measures everything, interleaved, and writes `RESULTS.md` and its plots, or a part of it.
 //!
 //! ```text
 //! results [--rounds N] [--quick] [--only CELLS] [--servers NAMES] [--prism-binary NAME=PATH]...
-//!         [--page DIRECTORY]
+//!         [--page FILE]
 //! ```
 //!
 //! With `--only` (parts of cells' names, separated by commas), `--servers` (whole names) or
 //! `--prism-binary` (the server program of another build, called NAME) it prints the tables and writes no
-//! page. With `--page` it writes the page into that directory.
+//! page. With `--page` it writes the page into that file, and the plots into the folder `plots` beside it.
 
 use std::{
     env,
@@ -42,9 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         tables.push(table);
     }
     let sections = run_once(&arguments);
-    let here = arguments.is_everything().then_some(Path::new(env!("CARGO_MANIFEST_DIR")));
-    if let Some(directory) = arguments.page.as_deref().or(here) {
-        write_page(directory, &tables, &sections, arguments.rounds, arguments.timing)?;
+    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+    let all = arguments.is_everything().then_some(all);
+    if let Some(file) = arguments.page.as_ref().or(all.as_ref()) {
+        write_page(file, &tables, &sections, arguments.rounds, arguments.timing)?;
     }
     Ok(())
 }

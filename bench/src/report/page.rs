@@ -1,4 +1,4 @@
-//! Writes `RESULTS.md`.
+//! Writes `RESULTS.md`, or a page with a part of it.
 
 use std::{
     fmt::{self, Write},
@@ -84,12 +84,12 @@ TLS 1.3 with AES-128-GCM, X25519 and a certificate on the curve P-256, by rustls
 or futures-rustls. A handshake is that of TCP, TLS and WebSocket together; a resumed one uses the ticket of an earlier
 connection.";
 
-/// Writes the page and its plots into the directory.
+/// Writes the page into the file, and its plots into the folder `plots` beside it.
 ///
 /// # Errors
 /// If they cannot be written.
 pub fn write_page(
-    directory: &Path,
+    file: &Path,
     tables: &[Table],
     sections: &[Section],
     rounds: usize,
@@ -98,13 +98,14 @@ pub fn write_page(
     let mut page = String::new();
     head(&mut page, rounds, timing)?;
     summary(&mut page, tables)?;
-    fs::create_dir_all(directory.join("plots"))?;
+    let plots = file.with_file_name("plots");
+    fs::create_dir_all(&plots)?;
     for &(heading, plot, kind) in GROUPS {
         let tables: Vec<_> = tables.iter().filter(|table| table.cell.kind == kind).collect();
         if tables.is_empty() {
             continue;
         }
-        plots::draw(&directory.join("plots").join(plot), &tables)?;
+        plots::draw(&plots.join(plot), &tables)?;
         writeln!(page, "\n## {heading}\n\n![{heading}](plots/{plot})")?;
         if kind == Kind::DeflateEcho {
             writeln!(page, "\n{DEFLATE}")?;
@@ -119,7 +120,7 @@ pub fn write_page(
     for Section { heading, text } in sections {
         writeln!(page, "\n## {heading}\n\n{text}")?;
     }
-    Ok(fs::write(directory.join("RESULTS.md"), page)?)
+    Ok(fs::write(file, page)?)
 }
 
 fn head(page: &mut String, rounds: usize, timing: Timing) -> fmt::Result {
