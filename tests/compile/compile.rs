@@ -1,19 +1,27 @@
 //! What the compiler accepts, and what it says when it does not.
 //!
+//! What is accepted is in `pass`, and is a part of this program.
+//!
 //! The texts in `fail/*.stderr` are those of Rust 1.95, with which CI runs. Another version may say the same in
 //! other words, so only what is accepted is tested there, unless `PRISM_TESTS_ALL` is set, as `.ci/run` does: then it
 //! is a failure. After a change of our own texts, or of the version, run this once with `TRYBUILD=overwrite`, and read
 //! what has changed.
 
+#[expect(
+    dead_code,
+    clippy::needless_borrows_for_generic_args,
+    reason = "that it compiles is the test"
+)]
+#[path = "pass/messages.rs"]
+mod messages;
+#[expect(dead_code, reason = "that it compiles is the test")]
+#[path = "pass/routes.rs"]
+mod routes;
+
 use std::{env, process::Command};
 
 /// The version of Rust whose messages are recorded.
 const RECORDED: &str = "rustc 1.95.";
-
-#[test]
-fn every_form_of_a_message_and_of_a_route_compiles() {
-    trybuild::TestCases::new().pass("pass/*.rs");
-}
 
 #[test]
 fn mistakes_are_explained() {

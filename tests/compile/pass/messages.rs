@@ -43,10 +43,7 @@ async fn all(connection: &Connection) -> Result<(), Box<dyn Error>> {
 }
 
 /// What iterators and shared state have.
-async fn pointers(
-    connection: &Connection,
-    owned: &OwnedMessage,
-) -> Result<(), Box<dyn Error>> {
+async fn pointers(connection: &Connection, owned: &OwnedMessage) -> Result<(), Box<dyn Error>> {
     for text in &["a", "b"] {
         each(connection, text).await?;
     }
@@ -93,8 +90,4 @@ fn all_rooms(room: &Recipients<'_>) {
     rooms(room, Message::Text("text"));
     rooms(room, OwnedMessage::Binary(vec![1, 2, 3]));
     rooms(room, &PreparedMessage::new("text"));
-}
-
-fn main() {
-    let _ = (all, sockets, all_rooms);
 }

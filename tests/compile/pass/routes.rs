@@ -85,7 +85,3 @@ async fn one_connection(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std
     task.await;
     Ok(())
 }
-
-fn main() {
-    let _ = (server, one_connection);
-}
