@@ -12,6 +12,7 @@ use std::error::Error;
 
 use echo_handler::Echo;
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 #[cfg(feature = "tls")]
 use crate::prism::tls::TlsClient;
 use crate::prism::{Client, ConnectError, Deflate, Options};

@@ -13,6 +13,7 @@ use std::{
 
 use futures_lite::future::{or, pending};
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
     Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Ended, Message,
     Reconnect,

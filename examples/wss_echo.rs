@@ -10,6 +10,7 @@ use std::{error::Error, num::NonZero, sync::Arc, thread};
 
 use echo_handler::Echo;
 
+// To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{Options, Server, tls::TlsServer};
 
 mod echo_handler;

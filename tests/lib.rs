@@ -11,10 +11,13 @@
 //! suite. A new test goes into the suite and runs on every runtime without further changes. Most
 //! peers are plain [`std::net::TcpStream`]s, so that Prism is not only tested against itself.
 //!
-//! `suite/interop/` tests against tungstenite, `interop/` against libraries in other languages.
+//! `suite/interop/` tests against tungstenite, `interop/` against libraries in other languages, for
+//! some of which `echo_endpoint/` is the other end. `compile/` is a package of its own: what the
+//! compiler accepts of Prism's users, and how it explains what it does not.
 //!
 //! This library holds what other programs share: a fault-injecting proxy, hand-made frames, process
-//! statistics and subprocesses. `soak/` is one of these programs: see `README.md`.
+//! statistics and subprocesses. `soak/` is one of these programs: see `README.md`. `security.rs` compares
+//! `SECURITY.md` with the code.
 
 pub mod process;
 pub mod proxy;

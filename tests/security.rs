@@ -40,6 +40,10 @@ fn tests(text: &str) -> HashSet<&str> {
     names.collect()
 }
 
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
 /// A row names a file and then its tests: "`path/to/file.rs` `name_of_test`, `another`".
 #[test]
 fn every_test_that_the_page_names_exists() {
@@ -48,9 +52,7 @@ fn every_test_that_the_page_names_exists() {
         let mut file: Option<(&str, String)> = None;
         for code in code(row) {
             if code.ends_with(".rs") {
-                let text = fs::read_to_string(root().join(code))
-                    .unwrap_or_else(|error| panic!("{code}: {error}"));
-                file = Some((code, text));
+                file = Some((code, read(code)));
             } else if let Some((path, text)) = &file {
                 assert!(tests(text).contains(code), "{path} has no test {code}");
                 named += 1;
@@ -59,6 +61,29 @@ fn every_test_that_the_page_names_exists() {
         assert!(file.is_some() || !row.contains('`'), "the row names no test: {row}");
     }
     assert!(named > 0, "the page names no tests");
+}
+
+/// In prose, a colon is between a file and its tests: "(`path/to/file.rs`: `name_of_test`, `another`)".
+#[test]
+fn every_test_that_the_prose_names_exists() {
+    let mut named = 0;
+    for block in PAGE.split("\n\n").filter(|block| !block.starts_with('|')) {
+        // Text and code take turns.
+        let parts: Vec<_> = block.split('`').map(str::trim).collect();
+        let mut file = None;
+        for turn in parts.windows(3).skip(1).step_by(2) {
+            file = match turn[1] {
+                ":" if turn[0].ends_with(".rs") => Some(turn[0]),
+                "," => file,
+                _ => None,
+            };
+            if let Some(file) = file {
+                assert!(tests(&read(file)).contains(turn[2]), "{file} has no test {}", turn[2]);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 0, "the prose names no tests");
 }
 
 #[test]

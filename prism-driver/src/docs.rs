@@ -5,7 +5,7 @@
 
 // The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), and not of this crate.
 // The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
-// Without the feature `tls`, its items exist only on docs.rs.
+// Without the feature `tls`, links to its items lead to their source.
 macro_rules! guides {
     ($($name:ident: $page:literal,)*) => {
         $(

@@ -20,9 +20,10 @@ pub(crate) mod when_slow;
 /// Each field has a setter of the same name, and so has each limit of the [protocol](Self::protocol):
 ///
 /// ```
+/// # use prism_driver::Options;
 /// use std::time::Duration;
 ///
-/// let options = prism_driver::Options::default()
+/// let options = Options::default()
 ///     .max_message_size(16 << 20)
 ///     .ping_interval(Some(Duration::from_secs(45)))
 ///     .high_water_mark(256 << 10);

@@ -47,7 +47,7 @@
 //!   connection has state of its own.
 //! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
 //! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
-//! - [`prism-rooms`](https://docs.rs/prism-rooms) adds rooms, broadcast and presence.
+//! - [`prism-rooms`](https://github.com/prism-rs/prism/tree/main/prism-rooms) adds rooms, broadcast and presence.
 //!
 //! The other adapters, `prism-tokio` and `prism-async-std`, use the same names. Most of these are defined in
 //! [`prism_driver`] and `prism_core`, and re-exported here. You do not have to depend on those crates: where an example

@@ -1,4 +1,4 @@
-//! A bridge between TCP and TLS, for judges that do not speak TLS. It passes on bytes, ends and resets in both
+//! A bridge between TCP and TLS, for test suites that do not speak TLS. It passes on bytes, ends and resets in both
 //! directions, and nothing else.
 //!
 //! ```text
@@ -26,8 +26,8 @@ use tokio_rustls::{
 #[cfg(test)]
 mod tests;
 
-/// How many bytes wait in the kernel, on each way of each socket. Few, because a judge takes them for bytes that the other
-/// side has read.
+/// How many bytes wait in the kernel, on each way of each socket. Few, because a test suite takes them for bytes that the
+/// other side has read.
 const KERNEL_BUFFER: usize = 64 << 10;
 
 /// What the bridge does with the two sides.

@@ -23,10 +23,11 @@ use socket2::SockRef;
 /// With TLS, wrap the socket, not the TLS stream: the `close` of the TLS stream sends `close_notify`.
 ///
 /// ```no_run
-/// # async fn example<S: prism_driver::Transport>(socket: S)
-/// # where prism_driver::CloseWrite<S>: prism_driver::Transport {
-/// let transport = prism_driver::CloseWrite(socket); // for `serve_stream`, or `Client::connect_stream`
-/// # fn is_transport(_: impl prism_driver::Transport) {}
+/// # use prism_driver::{CloseWrite, Transport};
+/// # async fn example<S: Transport>(socket: S)
+/// # where CloseWrite<S>: Transport {
+/// let transport = CloseWrite(socket); // for `serve_stream`, or `Client::connect_stream`
+/// # fn is_transport(_: impl Transport) {}
 /// # is_transport(transport);
 /// # }
 /// ```

@@ -51,10 +51,11 @@ pub struct HeldWakeups {
 /// be among those that are delayed.
 ///
 /// ```no_run
+/// # use prism_driver::{Connection, hold_wakeups};
 /// use std::sync::Mutex;
 ///
-/// fn publish(members: &Mutex<Vec<prism_driver::Connection>>, text: &str) {
-///     let _wakeups = prism_driver::hold_wakeups(); // dropped last, after the lock is released
+/// fn publish(members: &Mutex<Vec<Connection>>, text: &str) {
+///     let _wakeups = hold_wakeups(); // dropped last, after the lock is released
 ///     for member in members.lock().unwrap().iter() {
 ///         let _ = member.try_send(text); // a connection that is full or closed misses it
 ///     }

@@ -88,8 +88,9 @@ impl<N: Network> Server<N> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The header is the first thing on the stream that the [network](Self::bind_on) accepts. If that stream decrypts
-    /// TLS, but the header comes before the encrypted bytes, as is usual, the network has to read the header itself.
+    /// The header is the first thing on the stream that the [network](Self::bind_on) accepts. With
+    /// [TLS](crate::docs::tls), the server reads the header first, and then TLS. A network that decrypts TLS itself has to
+    /// read the header itself too, because that usually comes before the encrypted bytes.
     ///
     /// # Security
     ///

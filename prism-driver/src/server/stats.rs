@@ -14,11 +14,12 @@ use std::{
 /// additions per connection. [Deploying](crate::docs::deploying#monitoring) says what to watch.
 ///
 /// ```no_run
-/// # async fn example(server: prism_driver::Server<impl prism_driver::Network>) {
+/// # use prism_driver::{Network, Reply, Server};
+/// # async fn example(server: Server<impl Network>) {
 /// let stats = server.stats();
 /// let page = move |_| {
 ///     let counts = stats.counts();
-///     prism_driver::Reply::text(200, format!("open {}\naccepted {}\n", counts.open, counts.accepted))
+///     Reply::text(200, format!("open {}\naccepted {}\n", counts.open, counts.accepted))
 /// };
 /// server.get("/metrics", page).serve().await;
 /// # }

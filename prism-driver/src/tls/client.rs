@@ -151,9 +151,8 @@ impl TlsClient {
     /// certificate, followed by those of the authorities in between.
     ///
     /// ```no_run
-    /// # fn example() -> Result<(), prism_driver::tls::TlsError> {
-    /// use prism_driver::tls::TlsClient;
-    ///
+    /// # use prism_driver::tls::{TlsClient, TlsError};
+    /// # fn example() -> Result<(), TlsError> {
     /// let tls = TlsClient::trusting_pem_file("ca.pem")?.with_certificate_pem_files("me.pem", "me.key")?;
     /// # Ok(()) }
     /// ```

@@ -1,4 +1,4 @@
-//! `witness server [RUNTIME]`, `witness client URL [RUNTIME]`: an endpoint that echoes every
+//! `echo_endpoint server [RUNTIME]`, `echo_endpoint client URL [RUNTIME]`: an endpoint that echoes every
 //! message, and prints how many it received and how the connection ended, or why none was made. It
 //! serves the scripts of badly behaved peers in other languages: `tests/interop/half_dead.mjs`,
 //! `half_dead.py`.
@@ -14,39 +14,39 @@ use std::{
 
 use prism_driver::{Client, Connection, Disconnect, Handler, Message, Network, Server};
 
-const USAGE: &str = "witness server [RUNTIME] | witness client URL [RUNTIME]";
+const USAGE: &str = "echo_endpoint server [RUNTIME] | echo_endpoint client URL [RUNTIME]";
 
 /// The caller ends this program earlier.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Echoes and counts messages, of one connection at a time.
 #[derive(Default)]
-struct Witness {
-    heard: AtomicUsize,
+struct Echo {
+    received: AtomicUsize,
 }
 
-impl Handler for Witness {
+impl Handler for Echo {
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
+        self.received.fetch_add(1, Ordering::Relaxed);
         let _ = connection.send(message).await; // fails if the connection is closing
         let _ = connection.flush().await;
     }
 
     async fn on_disconnect(&self, _: &Connection, reason: Disconnect) {
-        println!("heard {}, {reason}", self.heard.swap(0, Ordering::Relaxed));
+        println!("received {}, {reason}", self.received.swap(0, Ordering::Relaxed));
     }
 }
 
 async fn serve<N: Network>(network: N) {
     let bound = Server::bind_on(network, "127.0.0.1:0").await;
-    let server = bound.expect("a free port").websocket("/", Witness::default());
+    let server = bound.expect("a free port").websocket("/", Echo::default());
     println!("listening on ws://{}", server.local_addr().expect("a bound listener"));
     server.serve().await;
 }
 
 async fn connect<N: Network>(network: N, url: &str) {
     let client = Client::new_on(network, url).expect("a good address");
-    if let Err(error) = client.run(Witness::default()).await {
+    if let Err(error) = client.run(Echo::default()).await {
         println!("no connection: {error}");
     }
 }
