@@ -68,6 +68,8 @@ mod stats;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_floods;
 mod transport;
 mod wake;
 mod wakers;

@@ -29,6 +29,10 @@ const UNREAD: usize = 1 << 20;
 /// How many of them are read at once.
 const UNREAD_AT_ONCE: usize = 64 << 10;
 
+/// How often the transport may have nothing at the moment before no more is read. Over TLS, a peer could otherwise send
+/// one byte now and then between many records without content, and an outbox is locked meanwhile.
+const MAX_WAITS: usize = 8;
+
 impl OutboxState {
     /// Writes the unsent bytes and flushes the transport. Is ready when nothing is left to do.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Written> {
@@ -88,12 +92,15 @@ impl OutboxState {
         let mut cx = Context::from_waker(&waker);
         let (mut unread, mut len) = (Vec::new(), 0);
         // A transport may wait once before it looks for data.
-        let mut looks = 0..2;
-        while looks.next().is_some() && len < UNREAD {
+        let (mut waits, mut has_waited) = (0, false);
+        while len < UNREAD {
             unread.resize(len + UNREAD_AT_ONCE, 0);
-            if let Poll::Ready(Ok(count @ 1..)) = io.as_mut().poll_read(&mut cx, &mut unread[len..])
-            {
-                (len, looks) = (len + count, 0..2);
+            match io.as_mut().poll_read(&mut cx, &mut unread[len..]) {
+                Poll::Ready(Ok(count @ 1..)) => (len, has_waited) = (len + count, false),
+                Poll::Pending if !has_waited && waits < MAX_WAITS => {
+                    (waits, has_waited) = (waits + 1, true);
+                }
+                _ => break,
             }
         }
         if len > 0 {
