@@ -70,6 +70,8 @@ mod threads;
 mod tls;
 #[cfg(feature = "tls")]
 mod tls_floods;
+#[cfg(feature = "tls")]
+mod tls_slow_readers;
 mod transport;
 mod wake;
 mod wakers;

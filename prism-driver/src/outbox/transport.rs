@@ -16,7 +16,11 @@ use crate::{
         source::{LARGE, Payload},
         state::{OutboxState, Written, noop_waker},
     },
-    runtime::{Transport, contain::contain_locked},
+    runtime::{
+        Transport,
+        contain::contain_locked,
+        flush::{Flushed, poll_flush},
+    },
 };
 
 /// Pieces of up to this many bytes in total are copied into one: many small pieces cost the kernel more than the copy
@@ -173,11 +177,24 @@ impl OutboxState {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        ready!(Pin::new(io).poll_flush(cx))?;
+        loop {
+            let Some(io) = &mut self.io else { return Poll::Pending };
+            let flushed = ready!(poll_flush(Pin::new(io), cx))?;
+            self.took = true;
+            match flushed {
+                Flushed::All => break,
+                // These bytes were counted when the transport accepted them. But only now the peer takes them.
+                Flushed::Some(count) => self.count_written(count),
+            }
+        }
         self.unflushed = false;
-        self.took = true;
         Poll::Ready(Ok(()))
+    }
+
+    fn count_written(&mut self, count: usize) {
+        if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
+            *written += count as u64;
+        }
     }
 
     /// Writes the unsent bytes, and then a payload that follows them directly. `tail` becomes the part of the payload
@@ -245,11 +262,9 @@ impl OutboxState {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
                 queue.advance(count.min(queue.len()));
-                if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
-                    *written += count as u64;
-                }
                 self.unflushed = true;
                 self.took = true;
+                self.count_written(count);
                 Poll::Ready(Ok(count))
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -25,6 +26,8 @@ pub(crate) struct Checked<T> {
     allowance: u32,
     /// How much more may be read in this turn: bytes without content, and the [cost](RECORD) of records.
     turn: u32,
+    /// How many bytes the transport has taken since [`take_drained`](Self::take_drained).
+    drained: u16,
     records: Records,
     is_open: bool,
     /// Whether a flush is pending.
@@ -51,6 +54,7 @@ impl<T> Checked<T> {
             transport,
             allowance,
             turn: MAX_TURN,
+            drained: 0,
             records: Records::new(),
             is_open: false,
             flushing: false,
@@ -66,6 +70,16 @@ impl<T> Checked<T> {
     pub(crate) fn content_has_arrived(&mut self, count: usize) {
         self.allowance = MAX_WITHOUT_CONTENT;
         self.turn = self.turn.saturating_add(len(count)).min(MAX_TURN);
+    }
+
+    /// Returns how many bytes the transport has taken since the last call.
+    pub(crate) const fn take_drained(&mut self) -> usize {
+        mem::replace(&mut self.drained, 0) as usize
+    }
+
+    /// Counts bytes that the transport has taken. Hardly more than 16 KiB wait for it.
+    fn note_drained(&mut self, count: usize) {
+        self.drained = self.drained.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
     }
 
     pub(crate) fn into_inner(self) -> T {
@@ -129,7 +143,10 @@ impl<T: Transport> AsyncWrite for Checked<T> {
     ) -> Poll<io::Result<usize>> {
         match ready!(self.inner().poll_write(cx, buf))? {
             0 if !buf.is_empty() => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            count => Poll::Ready(Ok(count)),
+            count => {
+                self.note_drained(count);
+                Poll::Ready(Ok(count))
+            }
         }
     }
 
@@ -142,7 +159,10 @@ impl<T: Transport> AsyncWrite for Checked<T> {
             0 if bufs.iter().any(|buf| !buf.is_empty()) => {
                 Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
             }
-            count => Poll::Ready(Ok(count)),
+            count => {
+                self.note_drained(count);
+                Poll::Ready(Ok(count))
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use futures_rustls::{FallibleAccept, TlsAcceptor, TlsConnector};
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 
 use crate::{
-    runtime::Transport,
+    runtime::{Transport, flush::Drained},
     tls::{checked::Checked, info::TlsInfo, prefixed::Prefixed},
 };
 
@@ -211,9 +211,19 @@ impl<T: Transport> AsyncWrite for TlsStream<T> {
         }
     }
 
+    /// Fails with [`Drained`] if the flush has to wait, but the peer has taken something.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.state {
-            State::Open(stream) => Pin::new(stream).poll_flush(cx),
+            State::Open(stream) => {
+                transport_of(stream).take_drained(); // by writes, which count by themselves
+                if let Poll::Ready(flushed) = Pin::new(&mut *stream).poll_flush(cx) {
+                    return Poll::Ready(flushed);
+                }
+                match transport_of(stream).take_drained() {
+                    0 => Poll::Pending,
+                    count => Poll::Ready(Err(Drained::error(count))),
+                }
+            }
             State::Plain(transport) => Pin::new(transport).poll_flush(cx),
             State::Failed(transport) => Pin::new(transport).poll_flush(cx),
             State::Handshaking(_) | State::Changing => not_open(),
