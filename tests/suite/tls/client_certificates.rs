@@ -10,7 +10,8 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose};
 use super::{client_with, tls_of, trust};
 use crate::{
     prism::{
-        Authorized, Client, ConnectError, Disconnect, Failure, Reply, Request, Socket,
+        Authorized, Client, ConnectError, Connection, Disconnect, Failure, Handler, Message, Reply,
+        Request, Socket,
         tls::{
             TlsClient, TlsError, TlsServer,
             rustls::{
@@ -94,6 +95,30 @@ fn a_client_with_a_certificate_is_known_to_the_authorization() {
     let (certificate, key) = authority.save("client", &pair);
     let tls = trust(&authority).with_certificate_pem_files(certificate, key).expect("a good pair");
     assert_eq!(length(&server, tls), Ok(expected));
+}
+
+/// Sends the length of the client's certificate.
+struct Greeter;
+
+impl Handler for Greeter {
+    async fn on_connect(&self, connection: &Connection) {
+        let tls = connection.tls().expect("it speaks TLS");
+        let certificate = tls.peer_certificates().first().expect("it is required");
+        let _ = connection.send(certificate.len().to_string()).await; // the client waits for it
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn a_client_with_a_certificate_is_known_to_the_handler() {
+    let authority = Authority::new();
+    let tls = tls_of(&authority.issue("localhost"));
+    let tls = tls.require_client_certificates(authority.file()).expect("a certificate");
+    let server = serve(|server| server.tls(tls).websocket("/", Greeter));
+    let pair = issue_client(&authority, "ada");
+    let tls = with_certificate(trust(&authority), &pair);
+    assert_eq!(length(&server, tls), Ok(pem_len(&pair.certificate)));
 }
 
 /// Returns the length of a certificate without its armor.

@@ -1,10 +1,10 @@
 //! Peers that send as much as they can over TLS.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{Read, Write},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{client, echo, tls_of};
@@ -43,19 +43,22 @@ fn a_handshake_that_floods_records_without_content_is_evicted_at_once() {
     options.connection.handshake_timeout = Duration::from_secs(600);
     let server = serve_with(&authority, options);
     let mut peer = TlsPeer::open(server.address(), config(&authority, VERSIONS[1]));
-    let head = format!("{}X: {}", Peer::request("/").trim_end(), "x".repeat(1_500));
-    // Far more than a task may read in one poll.
-    let flood = flood(&mut peer, head.as_bytes());
+    let head = Peer::request("/").replace("\r\n\r\n", "\r\nX: ");
+    let (began, mut flooding) = (Instant::now(), flood(&mut peer, head.as_bytes()));
+    // Encrypting takes about as long as decrypting. When this is done, the peer has had its time, and may be evicted.
+    while began.elapsed() < Duration::from_secs(1) && flooding.len() < 8 << 20 {
+        flooding.extend(flood(&mut peer, b"x"));
+    }
     let mut stream = peer.stream.try_clone().expect("a socket");
-    let flooding = thread::spawn(move || stream.write_all(&flood));
+    let flooding = thread::spawn(move || stream.write_all(&flooding));
     block_on(async {
         let socket = client(&server, "localhost", &authority).connect().await.expect("it trusts");
         echo(&socket, "hello").await;
     });
-    // Most of the flood was unread, so the end is a reset.
-    let end = peer.stream.read_to_end(&mut Vec::new()).expect_err("a reset");
-    assert_eq!(end.kind(), ErrorKind::ConnectionReset, "{end}");
-    let _ = flooding.join().expect("it does not panic"); // may have been reset as well
+    // Much of the flood was unread, so the connection was reset.
+    let end = peer.stream.read_to_end(&mut Vec::new());
+    let written = flooding.join().expect("it does not panic");
+    assert!(end.is_err() || written.is_err(), "all of the flood was read first");
     wait_until("it is counted", || server.stats().counts().refused.evicted == 1);
 }
 
@@ -74,8 +77,7 @@ fn an_open_connection_that_floods_records_without_content_is_closed_like_any_oth
     });
     assert_eq!(server.stats().counts().open, 2);
     server.begin_stop();
-    let end = peer.read_to_end().expect("a close frame, and the end of TLS");
-    assert!(end.starts_with(&[0x88]), "{end:?}");
+    peer.read_until(b"\x03\xe9the server is shutting down");
     drop(peer);
     server.stopped();
 }
