@@ -21,6 +21,7 @@ pub(crate) mod address_errors;
 pub(crate) mod async_io;
 pub(crate) mod close_write;
 pub(crate) mod contain;
+pub(crate) mod flush;
 pub(crate) mod notice;
 pub(crate) mod random;
 pub(crate) mod timeout;

@@ -117,7 +117,8 @@ impl<N: Network> Server<N> {
     /// adapter in TLS. Such a stream should do its TLS handshake when it is first read, not in `accept`. In `accept`,
     /// one slow handshake would delay all other connections. The first read, in contrast, is part of the server's own
     /// handshake, so it is subject to the [handshake timeout](crate::Options::handshake_timeout) and to the
-    /// [limit](ServerOptions::max_handshakes) on handshakes. See [the guide to TLS](crate::docs::tls).
+    /// [limit](ServerOptions::max_handshakes) on handshakes. For TLS with rustls, no network of your own is needed: see [the
+    /// guide to TLS](crate::docs::tls).
     ///
     /// # Errors
     /// As for [`bind`](Self::bind).

@@ -34,6 +34,7 @@ pub(crate) mod info;
 mod pem;
 pub(crate) mod prefixed;
 mod provider;
+mod records;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod stream;

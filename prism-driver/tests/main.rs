@@ -68,6 +68,10 @@ mod stats;
 mod threads;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_floods;
+#[cfg(feature = "tls")]
+mod tls_slow_readers;
 mod transport;
 mod wake;
 mod wakers;

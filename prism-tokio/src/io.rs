@@ -14,7 +14,7 @@ use tokio::io::ReadBuf;
 ///
 /// Vectored writes are passed on. [`serve_stream`](crate::serve_stream), [`serve_upgraded`](crate::serve_upgraded) and
 /// a [client](crate::Client::connect_stream) wrap their streams themselves. You need this type only to implement a
-/// [`Network`](crate::Network), such as one with TLS: see the example `tls`.
+/// [`Network`](crate::Network), such as one with another TLS library.
 #[derive(Debug)]
 #[doc(alias("Compat", "TokioIo", "TokioAdapter"))]
 pub struct Io<T>(pub T);

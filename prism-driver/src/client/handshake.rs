@@ -19,7 +19,12 @@ use prism_core::{Accepted, Answer, ClientHandshake, ClientRequest, HandshakeErro
 use crate::{
     error::{connect::ConnectError, refusal::Refusal},
     options::Options,
-    runtime::{Runtime, Transport, random::random_bytes, timeout::within},
+    runtime::{
+        Runtime, Transport,
+        flush::{Flushed, poll_flush},
+        random::random_bytes,
+        timeout::within,
+    },
     session::{Established, read_buffer::ReadBuffer},
 };
 
@@ -147,7 +152,11 @@ impl<'a, T: Transport> Exchange<'a, T> {
             let io = Pin::new(&mut *self.io);
             let sent = match &mut self.sending {
                 SendState::Sent | SendState::Failed(_) => return Poll::Ready(()),
-                SendState::Unflushed => ready!(io.poll_flush(cx)).map(|()| SendState::Sent),
+                SendState::Unflushed => match ready!(poll_flush(io, cx)) {
+                    Ok(Flushed::Some(_)) => continue,
+                    Ok(Flushed::All) => Ok(SendState::Sent),
+                    Err(error) => Err(error),
+                },
                 SendState::Writing(unsent) if unsent.is_empty() => Ok(SendState::Unflushed),
                 SendState::Writing(unsent) => match ready!(io.poll_write(cx, unsent)) {
                     Ok(0) => Err(io::ErrorKind::WriteZero.into()),

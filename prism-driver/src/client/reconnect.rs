@@ -34,6 +34,7 @@ use crate::{
 };
 
 pub(crate) mod backoff;
+mod callback;
 pub(crate) mod ended;
 pub(crate) mod handle;
 pub(crate) mod hooks;
@@ -295,6 +296,7 @@ impl<N: Network> Reconnect<N> {
 
     fn begin_attempt(&mut self) {
         let prepared = (self.hooks.before_each)(self.client.clone());
+        let prepared = self.handle.callback(prepared);
         self.phase = Phase::Connecting(Box::pin(async move {
             let client = prepared.await?;
             let session = client.dial().await.map_err(Ended::Attempt)?;

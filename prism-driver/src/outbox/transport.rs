@@ -16,7 +16,11 @@ use crate::{
         source::{LARGE, Payload},
         state::{OutboxState, Written, noop_waker},
     },
-    runtime::{Transport, contain::contain_locked},
+    runtime::{
+        Transport,
+        contain::contain_locked,
+        flush::{Flushed, poll_flush},
+    },
 };
 
 /// Pieces of up to this many bytes in total are copied into one: many small pieces cost the kernel more than the copy
@@ -28,6 +32,10 @@ const UNREAD: usize = 1 << 20;
 
 /// How many of them are read at once.
 const UNREAD_AT_ONCE: usize = 64 << 10;
+
+/// How often the transport may have nothing at the moment before no more is read. Over TLS, a peer could otherwise send
+/// one byte now and then between many records without content, and an outbox is locked meanwhile.
+const MAX_WAITS: usize = 8;
 
 impl OutboxState {
     /// Writes the unsent bytes and flushes the transport. Is ready when nothing is left to do.
@@ -88,12 +96,15 @@ impl OutboxState {
         let mut cx = Context::from_waker(&waker);
         let (mut unread, mut len) = (Vec::new(), 0);
         // A transport may wait once before it looks for data.
-        let mut looks = 0..2;
-        while looks.next().is_some() && len < UNREAD {
+        let (mut waits, mut has_waited) = (0, false);
+        while len < UNREAD {
             unread.resize(len + UNREAD_AT_ONCE, 0);
-            if let Poll::Ready(Ok(count @ 1..)) = io.as_mut().poll_read(&mut cx, &mut unread[len..])
-            {
-                (len, looks) = (len + count, 0..2);
+            match io.as_mut().poll_read(&mut cx, &mut unread[len..]) {
+                Poll::Ready(Ok(count @ 1..)) => (len, has_waited) = (len + count, false),
+                Poll::Pending if !has_waited && waits < MAX_WAITS => {
+                    (waits, has_waited) = (waits + 1, true);
+                }
+                _ => break,
             }
         }
         if len > 0 {
@@ -166,11 +177,24 @@ impl OutboxState {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        ready!(Pin::new(io).poll_flush(cx))?;
+        loop {
+            let Some(io) = &mut self.io else { return Poll::Pending };
+            let flushed = ready!(poll_flush(Pin::new(io), cx))?;
+            self.took = true;
+            match flushed {
+                Flushed::All => break,
+                // These bytes were counted when the transport accepted them. But only now the peer takes them.
+                Flushed::Some(count) => self.count_written(count),
+            }
+        }
         self.unflushed = false;
-        self.took = true;
         Poll::Ready(Ok(()))
+    }
+
+    fn count_written(&mut self, count: usize) {
+        if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
+            *written += count as u64;
+        }
     }
 
     /// Writes the unsent bytes, and then a payload that follows them directly. `tail` becomes the part of the payload
@@ -238,11 +262,9 @@ impl OutboxState {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => {
                 queue.advance(count.min(queue.len()));
-                if let Some(written) = self.cold.as_mut().and_then(|cold| cold.written.as_mut()) {
-                    *written += count as u64;
-                }
                 self.unflushed = true;
                 self.took = true;
+                self.count_written(count);
                 Poll::Ready(Ok(count))
             }
         }

@@ -19,6 +19,7 @@ use prism_core::{HandshakeError, Reply, Request};
 use crate::{
     runtime::{
         Runtime, Transport,
+        flush::{Flushed, poll_flush},
         timeout::{until, within},
     },
     server::stats::NotUpgraded,
@@ -177,7 +178,7 @@ async fn discard_input(io: &mut impl Transport) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes once, and returns how many bytes were taken. When nothing is unsent, closes our side and returns 0.
+/// Writes once, and returns how many bytes were taken. When nothing is unsent, flushes, closes our side, and returns 0.
 fn poll_send(
     cx: &mut Context<'_>,
     io: &mut impl Transport,
@@ -185,7 +186,10 @@ fn poll_send(
 ) -> Poll<io::Result<usize>> {
     let mut io = Pin::new(io);
     let Some(bytes) = unsent else {
-        return io.poll_close(cx).map_ok(|()| 0);
+        return match ready!(poll_flush(io.as_mut(), cx))? {
+            Flushed::Some(count) => Poll::Ready(Ok(count)),
+            Flushed::All => io.poll_close(cx).map_ok(|()| 0),
+        };
     };
     let mut pieces = [io::IoSlice::new(&[]); 2];
     let count = bytes.chunks_vectored(&mut pieces);

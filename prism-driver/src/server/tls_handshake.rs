@@ -83,7 +83,7 @@ async fn shake_hands<S: Transport>(
         rejected => rejected,
     })?;
     let Configuration { config, handshake_allowance } = tls.current();
-    stream.begin(config, received, Some(handshake_allowance));
+    stream.begin(config, received, handshake_allowance);
     poll_fn(|cx| stream.poll_handshake(cx)).await.map_err(|error| match is_tls_error(&error) {
         true => unanswered(error, NotUpgraded::BadTls),
         false => error.into(),

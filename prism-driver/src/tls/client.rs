@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use rustls::{
@@ -188,10 +188,12 @@ impl TlsClient {
     }
 
     /// Returns a client that trusts the same servers and shows no certificate. It cannot resume sessions that were opened
-    /// with one either: for that, rustls requires the same resolver.
+    /// with one either: for that, rustls requires the same resolver. All such clients have the same one, so each can
+    /// resume the sessions of another.
     pub(crate) fn without_certificate(mut self) -> Self {
+        static RESOLVER: LazyLock<Arc<NoCertificate>> = LazyLock::new(|| Arc::new(NoCertificate));
         if self.config.client_auth_cert_resolver.has_certs() {
-            Arc::make_mut(&mut self.config).client_auth_cert_resolver = Arc::new(NoCertificate);
+            Arc::make_mut(&mut self.config).client_auth_cert_resolver = RESOLVER.clone();
         }
         self
     }

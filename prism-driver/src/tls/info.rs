@@ -29,7 +29,8 @@ impl TlsInfo {
 
     pub(super) fn of_client(tls: &ClientConnection, name: &ServerName<'_>) -> Arc<Self> {
         match name {
-            ServerName::DnsName(name) => Self::new(tls, Some(name.as_ref())),
+            // A URL may have capitals.
+            ServerName::DnsName(name) => Self::new(tls, Some(name.to_lowercase_owned().as_ref())),
             _ => Self::new(tls, None),
         }
     }

@@ -20,13 +20,17 @@ use futures_rustls::{FallibleAccept, TlsAcceptor, TlsConnector};
 use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
 
 use crate::{
-    runtime::Transport,
+    runtime::{Transport, flush::Drained},
     tls::{checked::Checked, info::TlsInfo, prefixed::Prefixed},
 };
 
 /// How many encrypted bytes may wait for a peer: one TLS record. They wait outside the outbox, which does not count
 /// them.
 const MAX_ENCRYPTED: usize = 16 << 10;
+
+/// How many bytes a server may send during a client's handshake: much more than a long chain of certificates and a long
+/// list of the authorities of clients, of which rustls takes 64 KiB each.
+const SERVER_ALLOWANCE: u32 = 256 << 10;
 
 /// TLS over another transport.
 ///
@@ -46,7 +50,7 @@ enum State<T> {
     Handshaking(FallibleAccept<Checked<T>>),
     Open(futures_rustls::TlsStream<Checked<T>>),
     /// The handshake has failed. What the peer sends can still be read, to be discarded.
-    Failed(Checked<T>),
+    Failed(T),
     /// One state is being replaced by another.
     Changing,
 }
@@ -63,12 +67,7 @@ impl<T: Transport> TlsStream<Prefixed<T>> {
 
     /// Begins the server's handshake. `received` is what has been read already, and `allowance` how many bytes the
     /// handshake may read.
-    pub(crate) fn begin(
-        &mut self,
-        config: Arc<ServerConfig>,
-        received: Bytes,
-        allowance: Option<u32>,
-    ) {
+    pub(crate) fn begin(&mut self, config: Arc<ServerConfig>, received: Bytes, allowance: u32) {
         let limit = |tls: &mut rustls::ServerConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
         self.state = match mem::replace(&mut self.state, State::Changing) {
             State::Plain(transport) => {
@@ -90,7 +89,7 @@ impl<T: Transport> TlsStream<T> {
         transport: T,
     ) -> io::Result<Self> {
         let limit = |tls: &mut rustls::ClientConnection| tls.set_buffer_limit(Some(MAX_ENCRYPTED));
-        let transport = Checked::new(transport, None);
+        let transport = Checked::new(transport, SERVER_ALLOWANCE);
         let connector = TlsConnector::from(config);
         let mut connected = connector.connect_with(name.clone(), transport, limit).await?;
         connected.get_mut().0.handshake_is_over();
@@ -110,7 +109,7 @@ impl<T: Transport> TlsStream<T> {
                 Poll::Ready(Ok(()))
             }
             Err((error, transport)) => {
-                self.state = State::Failed(transport);
+                self.state = State::Failed(transport.into_inner());
                 Poll::Ready(Err(error))
             }
         }
@@ -159,16 +158,13 @@ impl<T: Transport> AsyncRead for TlsStream<T> {
             State::Open(stream) => {
                 let error = match pending.take() {
                     Some(error) => error,
-                    None => {
-                        transport_of(stream).begin_turn();
-                        match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
-                            Ok(count) => {
-                                transport_of(stream).content_has_arrived();
-                                return Poll::Ready(Ok(count));
-                            }
-                            Err(error) => error,
+                    None => match ready!(Pin::new(&mut *stream).poll_read(cx, buf)) {
+                        Ok(count) => {
+                            transport_of(stream).content_has_arrived(count);
+                            return Poll::Ready(Ok(count));
                         }
-                    }
+                        Err(error) => error,
+                    },
                 };
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
@@ -215,9 +211,19 @@ impl<T: Transport> AsyncWrite for TlsStream<T> {
         }
     }
 
+    /// Fails with [`Drained`] if the flush has to wait, but the peer has taken something.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.state {
-            State::Open(stream) => Pin::new(stream).poll_flush(cx),
+            State::Open(stream) => {
+                transport_of(stream).take_drained(); // by writes, which count by themselves
+                if let Poll::Ready(flushed) = Pin::new(&mut *stream).poll_flush(cx) {
+                    return Poll::Ready(flushed);
+                }
+                match transport_of(stream).take_drained() {
+                    0 => Poll::Pending,
+                    count => Poll::Ready(Err(Drained::error(count))),
+                }
+            }
             State::Plain(transport) => Pin::new(transport).poll_flush(cx),
             State::Failed(transport) => Pin::new(transport).poll_flush(cx),
             State::Handshaking(_) | State::Changing => not_open(),

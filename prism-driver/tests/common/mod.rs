@@ -18,6 +18,8 @@ pub mod routes;
 pub mod sim;
 pub mod site;
 pub mod sockets;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::{io, time::Duration};
 

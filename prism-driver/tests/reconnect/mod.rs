@@ -1,5 +1,6 @@
 //! A client that reconnects. The test plays the servers, one connection after the other.
 
+mod callbacks;
 mod delays;
 mod handles;
 mod hooks;

@@ -10,7 +10,8 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose};
 use super::{client_with, tls_of, trust};
 use crate::{
     prism::{
-        Authorized, Client, ConnectError, Disconnect, Failure, Reply, Request, Socket,
+        Authorized, Client, ConnectError, Connection, Disconnect, Failure, Handler, Message, Reply,
+        Request, Socket,
         tls::{
             TlsClient, TlsError, TlsServer,
             rustls::{
@@ -96,6 +97,30 @@ fn a_client_with_a_certificate_is_known_to_the_authorization() {
     assert_eq!(length(&server, tls), Ok(expected));
 }
 
+/// Sends the length of the client's certificate.
+struct Greeter;
+
+impl Handler for Greeter {
+    async fn on_connect(&self, connection: &Connection) {
+        let tls = connection.tls().expect("it speaks TLS");
+        let certificate = tls.peer_certificates().first().expect("it is required");
+        let _ = connection.send(certificate.len().to_string()).await; // the client waits for it
+    }
+
+    async fn on_message(&self, _: &Connection, _: Message<'_>) {}
+}
+
+#[test]
+fn a_client_with_a_certificate_is_known_to_the_handler() {
+    let authority = Authority::new();
+    let tls = tls_of(&authority.issue("localhost"));
+    let tls = tls.require_client_certificates(authority.file()).expect("a certificate");
+    let server = serve(|server| server.tls(tls).websocket("/", Greeter));
+    let pair = issue_client(&authority, "ada");
+    let tls = with_certificate(trust(&authority), &pair);
+    assert_eq!(length(&server, tls), Ok(pem_len(&pair.certificate)));
+}
+
 /// Returns the length of a certificate without its armor.
 fn pem_len(pem: &str) -> String {
     CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate").len().to_string()
@@ -169,6 +194,7 @@ fn renewed_authorities_of_clients_are_read_again() {
 /// for them, but takes clients without one.
 fn serve_asking(
     authority: &Authority,
+    name: &str,
     location: impl Into<String>,
     shown: Sender<usize>,
 ) -> TestServer {
@@ -179,7 +205,7 @@ fn serve_asking(
         .allow_unauthenticated()
         .build()
         .expect("a good verifier");
-    let pair = authority.issue("localhost");
+    let pair = authority.issue(name);
     let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
     let config = ServerConfig::builder_with_provider(provider)
@@ -217,16 +243,34 @@ fn a_client_shows_its_certificate_to_no_other_origin() {
         shown.try_iter().collect::<Vec<_>>()
     };
     let tls = with_certificate(trust(&authority), &issue_client(&authority, "ada"));
-    let own = serve_asking(&authority, "/new", sender.clone());
+    let own = serve_asking(&authority, "localhost", "/new", sender.clone());
     assert_eq!(connect(&own, &tls, "/old"), [1, 1], "the origin stays the same");
-    let other = serve_asking(&authority, url(&own, "/new"), sender.clone());
+    let other = serve_asking(&authority, "localhost", url(&own, "/new"), sender.clone());
     // Not even if there is a session from a time when the client was there by itself.
     assert_eq!(connect(&other, &tls, "/new"), [1]);
-    let away = serve_asking(&authority, url(&other, "/new"), sender.clone());
+    let away = serve_asking(&authority, "localhost", url(&other, "/new"), sender.clone());
     assert_eq!(connect(&away, &tls, "/old"), [1, 0]);
     // And not when it is sent back.
-    let back = serve_asking(&authority, url(&other, "/old"), sender);
+    let back = serve_asking(&authority, "localhost", url(&other, "/old"), sender);
     assert_eq!(connect(&back, &tls, "/old"), [1, 0, 0]);
+}
+
+#[test]
+fn sessions_without_the_certificate_are_resumed_when_a_client_is_sent_away_again() {
+    let authority = Authority::new();
+    let (sender, _shown) = channel();
+    let other = serve_asking(&authority, "127.0.0.1", "/new", sender.clone());
+    let location = format!("wss://{}/new", other.address());
+    let own = serve_asking(&authority, "localhost", location, sender);
+    let url = format!("wss://localhost:{}/old", own.address().port());
+    let tls = with_certificate(trust(&authority), &issue_client(&authority, "ada"));
+    let is_resumed = || {
+        let client = Client::new(&url).expect("a good address");
+        let socket = block_on(client.tls(tls.clone()).redirects(5).connect()).expect("it accepts");
+        let tls = socket.tls().expect("it speaks TLS");
+        (tls.peer_certificates().len(), tls.is_resumed())
+    };
+    assert_eq!([is_resumed(), is_resumed()], [(1, false), (1, true)]);
 }
 
 #[test]

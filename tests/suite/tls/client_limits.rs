@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// A server that speaks TLS up to the point at which a scenario wants it to stop.
-struct Server {
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
+pub(super) struct Server {
+    pub(super) listener: TcpListener,
+    pub(super) config: Arc<ServerConfig>,
 }
 
 /// What the server does at that point.
@@ -38,7 +38,7 @@ enum Then {
 }
 
 impl Server {
-    fn new(authority: &Authority, version: &'static SupportedProtocolVersion) -> Self {
+    pub(super) fn new(authority: &Authority, version: &'static SupportedProtocolVersion) -> Self {
         let pair = authority.issue("localhost");
         let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
@@ -52,7 +52,7 @@ impl Server {
         Self { listener, config: Arc::new(config) }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("wss://localhost:{}/", self.listener.local_addr().expect("an address").port())
     }
 

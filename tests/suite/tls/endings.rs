@@ -1,7 +1,7 @@
 //! How connections over TLS end: with TLS's own end (`close_notify`) or without, and cut at any byte.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
@@ -10,14 +10,18 @@ use std::{
     thread,
 };
 
-use super::{echo, serve_tls, tls_of};
+use super::{client_limits::Server, echo, serve_tls, tls_of};
 use crate::{
-    prism::{CloseCode, Disconnect, Failure, OwnedMessage, ProtocolError, Socket},
+    prism::{
+        CloseCode, Disconnect, Failure, OwnedMessage, ProtocolError, Socket,
+        tls::rustls::ServerConnection,
+    },
     suite::support::{
         authority::Authority,
         block_on,
         handlers::{Events, RecordingEcho, recorder},
-        peer::{CLOSE, TEXT, close_payload, encode},
+        head::Head,
+        peer::{CLOSE, Peer, TEXT, close_payload, encode},
         server::{TestServer, serve},
         tls_peer::{TlsPeer, VERSIONS, config},
         wait_until,
@@ -152,7 +156,7 @@ fn bridge(target: SocketAddr, most: u64) -> (String, Receiver<TcpStream>) {
         let (mut from, mut to) = (clone(&client), clone(&server));
         thread::spawn(move || io::copy(&mut from, &mut to));
         // Either may fail once the scenario has cut the connection.
-        let _ = io::copy(&mut io::Read::take(&mut server, most), &mut client);
+        let _ = io::copy(&mut Read::take(&mut server, most), &mut client);
         let _ = client.shutdown(Shutdown::Write);
     });
     (url, receiver)
@@ -191,4 +195,64 @@ fn a_client_whose_connection_is_cut_fails() {
         let ended = socket.recv().await.map(|_: OwnedMessage| ()).expect_err("it is cut");
         assert!(is_unexpected_eof(&ended), "{ended}");
     });
+}
+
+/// Accepts a client with both handshakes, and sends it two messages. Ends after `cut` bytes of what follows the TLS
+/// handshake. Returns the lengths of those records.
+fn send_up_to(server: &Server, cut: usize) -> [usize; 3] {
+    let (mut stream, _) = server.listener.accept().expect("a client");
+    let mut tls = ServerConnection::new(server.config.clone()).expect("a good configuration");
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        tls.complete_io(&mut stream).expect("the client speaks TLS");
+        let _ = tls.reader().read_to_end(&mut request); // there is no end yet
+    }
+    let request = str::from_utf8(&request).expect("text").trim_end();
+    let response = Peer::upgrade_response(&Head::parse(request));
+    let [one, two] = ["one", "two"].map(|text| encode(false, true, TEXT, text.as_bytes()));
+    let records = [response.into_bytes(), one, two].map(|bytes| {
+        let mut record = Vec::new();
+        tls.writer().write_all(&bytes).expect("room for a few bytes");
+        tls.write_tls(&mut record).expect("memory takes all");
+        record
+    });
+    let bytes = records.concat();
+    stream.write_all(&bytes[..cut.min(bytes.len())]).expect("the client reads");
+    stream.shutdown(Shutdown::Write).expect("a connected socket");
+    let _ = stream.read_to_end(&mut Vec::new()); // until the client ends
+    records.map(|record| record.len())
+}
+
+#[test]
+fn a_client_whose_connection_is_cut_at_any_byte_after_the_tls_handshake_fails() {
+    let authority = Authority::new();
+    for version in VERSIONS {
+        let server = &Server::new(&authority, version);
+        let client = crate::prism::Client::new(&server.url()).expect("a good address");
+        let client = client.tls(super::trust(&authority));
+        let mut cut = 0;
+        while thread::scope(|scope| {
+            let serving = scope.spawn(move || send_up_to(server, cut));
+            let received = block_on(async {
+                let Ok(socket) = client.clone().connect().await else { return None };
+                let mut received = Vec::new();
+                let ended = loop {
+                    match socket.recv().await {
+                        Ok(message) => received.push(message),
+                        Err(ended) => break ended,
+                    }
+                };
+                assert!(is_unexpected_eof(&ended), "at {cut}: {ended}");
+                Some(received.len())
+            });
+            let [response, one, two] = serving.join().expect("the server does not panic");
+            let expected = [response, response + one, response + one + two];
+            let complete = expected.into_iter().filter(|end| *end <= cut).count();
+            assert_eq!(received, complete.checked_sub(1), "at {cut}");
+            complete < expected.len()
+        }) {
+            cut += 1;
+        }
+        assert!(cut > 200, "{cut} bytes");
+    }
 }

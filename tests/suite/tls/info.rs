@@ -145,6 +145,10 @@ fn a_client_sees_the_certificates_of_its_server() {
         assert_eq!((tls.peer_certificates().len(), tls.server_name()), (1, Some("localhost")));
         assert_eq!(tls.version(), ProtocolVersion::TLSv1_2);
         assert_eq!(connected.connection().tls(), None);
+        // The name is in lower case, however the URL has it.
+        let shouted = client_with(&server, "LOCALHOST", config(&authority, &TLS12));
+        let shouted = shouted.connect().await.expect("it trusts");
+        assert_eq!(shouted.tls().expect("it speaks TLS").server_name(), Some("localhost"));
         // The function of a route sees it, too.
         let named = connected.recv().await.expect("the name");
         assert_eq!(named.as_message().as_text(), Some("localhost"));

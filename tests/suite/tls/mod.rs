@@ -4,6 +4,7 @@ mod certificates;
 mod client_certificates;
 mod client_limits;
 mod endings;
+mod floods;
 mod info;
 mod limits;
 mod messages;

@@ -13,6 +13,7 @@ use futures_lite::future::or;
 use prism_core::{CloseCode, SendError};
 
 use crate::{
+    client::reconnect::callback::{self, Callback},
     connection::{Connection, outgoing::Outgoing},
     runtime::notice::Notice,
 };
@@ -87,17 +88,27 @@ impl ReconnectHandle {
 
     /// Waits for a connection on which messages can be sent, and returns it; `None` if there will be no other. The
     /// connection may end at any time. Cancel-safe.
+    ///
+    /// Does not wait within a call of the handler or of [`before_each`](crate::Reconnect::before_each), because no
+    /// connection can come before that call has returned: if there is none at the moment, the result is `None`.
     pub async fn connected(&self) -> Option<Connection> {
         loop {
             if let Poll::Ready(connection) = self.poll_connection() {
                 return connection;
+            }
+            if self.is_in_callback() {
+                return None;
             }
             self.0.changed.wait_until(|| self.poll_connection().is_ready()).await;
         }
     }
 
     /// Sends a message in any [form](Outgoing), after waiting for a connection with room for it. What `on_connect` sends
-    /// comes first: so within `on_connect`, send on the connection, because this method would wait forever.
+    /// comes first.
+    ///
+    /// In the handler, send on the connection that it is called with. Within a call of the handler or of
+    /// [`before_each`](crate::Reconnect::before_each), this method does not wait for a connection, as
+    /// [`connected`](Self::connected) does not.
     ///
     /// `Ok` means that a connection has accepted the message, as for [`Connection::send`]: it may still be lost. The
     /// message is sent on another connection only if none has accepted it.
@@ -105,12 +116,14 @@ impl ReconnectHandle {
     /// Cancel-safe: a future that is dropped while it waits has sent nothing.
     ///
     /// # Errors
-    /// [`SendError::Closed`] if there will be no other connection.
+    /// [`SendError::Closed`] if there will be no other connection, or if a call of the handler has to return first, as it
+    /// always has in `on_connect` and `on_disconnect`.
     pub async fn send(&self, message: impl Outgoing) -> Result<(), SendError> {
         let message = message.prepare();
         while let Some(connection) = self.connected().await {
             match connection.send(&message).await {
                 // It is closing.
+                Err(SendError::Closed) if self.is_in_callback() => break,
                 Err(SendError::Closed) => self.until_replaced(&connection).await,
                 outcome => return outcome,
             }
@@ -199,6 +212,21 @@ impl ReconnectHandle {
             None
         };
         or(over, async { Some(future.await) }).await
+    }
+
+    /// Returns a call of the application's code, which must not wait for a connection.
+    pub(super) fn callback<F>(&self, call: F) -> Callback<F> {
+        Callback::new(self.number(), call)
+    }
+
+    /// Returns whether this is called by code that has to return before there is another connection.
+    fn is_in_callback(&self) -> bool {
+        callback::is_running(self.number())
+    }
+
+    /// Returns a number that no other handles have, except for clones, and that is not zero.
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// Returns `Pending` while senders have to wait, and `None` when there will be no other connection.

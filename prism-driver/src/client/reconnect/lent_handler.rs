@@ -63,12 +63,9 @@ impl<H: ConnectionHandler, R: Runtime> LentHandler<H, R> {
         (Self { lent, runtime, handle, opened_at, owner }, loan)
     }
 
-    fn lent(&mut self) -> &mut (H, Life) {
-        self.lent.as_mut().expect("it is there until this is dropped")
-    }
-
-    fn handler(&mut self) -> &mut H {
-        &mut self.lent().0
+    /// Returns the handle, and what is lent.
+    fn split(&mut self) -> (&ReconnectHandle, &mut (H, Life)) {
+        (&self.handle, self.lent.as_mut().expect("it is there until this is dropped"))
     }
 }
 
@@ -85,7 +82,8 @@ impl<H> Loan<H> {
 
 impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
     async fn on_connect(&mut self, connection: &Connection) {
-        self.handler().on_connect(connection).await;
+        let (handle, (handler, _)) = self.split();
+        handle.callback(handler.on_connect(connection)).await;
         self.handle.opened();
     }
 
@@ -94,7 +92,8 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         connection: &Connection,
         message: Message<'_>,
     ) -> impl Future<Output = ()> + Send {
-        self.handler().on_message(connection, message)
+        let (handle, (handler, _)) = self.split();
+        handle.callback(handler.on_message(connection, message))
     }
 
     fn on_pong(
@@ -102,11 +101,13 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         connection: &Connection,
         payload: &[u8],
     ) -> impl Future<Output = ()> + Send {
-        self.handler().on_pong(connection, payload)
+        let (handle, (handler, _)) = self.split();
+        handle.callback(handler.on_pong(connection, payload))
     }
 
     fn on_wake(&mut self, connection: &Connection) -> impl Future<Output = ()> + Send {
-        self.handler().on_wake(connection)
+        let (handle, (handler, _)) = self.split();
+        handle.callback(handler.on_wake(connection))
     }
 
     fn on_disconnect(
@@ -122,9 +123,9 @@ impl<H: ConnectionHandler, R: Runtime> ConnectionHandler for LentHandler<H, R> {
         } else {
             Ended::Disconnected(reason.clone())
         };
-        let (handler, life) = self.lent();
+        let (handle, (handler, life)) = self.split();
         *life = Life { span, ended };
-        handler.on_disconnect(connection, reason)
+        handle.callback(handler.on_disconnect(connection, reason))
     }
 }
 
