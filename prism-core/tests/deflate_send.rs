@@ -364,7 +364,8 @@ fn a_prepared_message_is_compressed_as_the_message_itself() {
         let compressor = Compressor::new(eager(), params, Role::Server);
         for len in [100, 1 << size, (1 << size) + 1, 20_000] {
             let message = Message::Text(&long[..len]);
-            let direct = compressor.compress_alone(message, &mut codecs).unwrap().payload().to_vec();
+            let direct =
+                compressor.compress_alone(message, &mut codecs).unwrap().payload().to_vec();
             let prepared = PreparedMessage::new(message);
             let form = compressor.compress_prepared_alone(&prepared, &mut codecs).unwrap();
             assert_eq!(form.payload(), direct, "{len} bytes, window of 2^{size}");
