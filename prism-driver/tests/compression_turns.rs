@@ -132,7 +132,7 @@ struct SendAndWait;
 impl Handler for SendAndWait {
     async fn on_message(&self, connection: &Connection, _: Message<'_>) {
         connection.try_send("x".repeat(100_000)).unwrap();
-        pending().await
+        pending::<()>().await;
     }
 }
 
