@@ -178,8 +178,9 @@ impl RecvBuffer {
     }
 
     /// Makes `receive` pause once it has taken `fragments` fragments of messages, so that a caller
-    /// can serve other connections in between. (64 KiB can hold ten thousand tiny fragments.) Each 512
-    /// bytes of a decompressed message count as a fragment, too.
+    /// can serve other connections in between. (64 KiB can hold ten thousand tiny fragments.) Of a
+    /// compressed message, each 16 bytes of its payload and each 512 bytes of its content count as a
+    /// fragment, too.
     ///
     /// A paused `receive` returns `None`, although the buffer may hold more. It continues once this
     /// method is called again. There is no limit until the first call.
@@ -316,6 +317,17 @@ impl RecvBuffer {
         (&received[self.start..self.start + self.joined], spare)
     }
 
+    /// Makes room for at least this many spare bytes. If that takes more memory, then for little more than
+    /// `most`.
+    pub(crate) fn make_spare(&mut self, at_least: usize, most: usize) {
+        if self.data.len() - self.tail < at_least {
+            self.reclaim();
+            if self.data.len() - self.tail < at_least {
+                growth::grow(&mut self.data, self.tail + at_least, (most - at_least).max(1));
+            }
+        }
+    }
+
     /// Makes room for at least one more spare byte than the `used` ones, but for no more than `most` in
     /// all because of this. The contents of the used ones remain.
     pub(crate) fn grow_spare(&mut self, used: usize, most: usize) {
@@ -343,10 +355,20 @@ impl RecvBuffer {
         (self.seen, self.valid) = (0, 0);
     }
 
-    /// Reclaims dead memory, where moving costs no more than it frees (so that all moves together
-    /// stay linear), and otherwise grows.
+    /// Reclaims dead memory, and grows if that is not enough.
     #[cold]
     fn make_room(&mut self, at_least: usize) {
+        self.reclaim();
+        if self.data.len() - self.tail < at_least {
+            // Some of it may have come since the last look.
+            let missing = self.missing.saturating_sub(self.unparsed_len());
+            growth::grow(&mut self.data, self.tail + at_least, missing);
+        }
+    }
+
+    /// Reclaims dead memory, where moving costs no more than it frees, so that all moves together stay
+    /// linear.
+    fn reclaim(&mut self) {
         let end = self.start + self.joined;
         let hole = self.head - end;
         if hole >= self.unparsed_len() {
@@ -359,11 +381,6 @@ impl RecvBuffer {
             self.head -= self.start;
             self.tail -= self.start;
             self.start = 0;
-        }
-        if self.data.len() - self.tail < at_least {
-            // Some of it may have come since the last look.
-            let missing = self.missing.saturating_sub(self.unparsed_len());
-            growth::grow(&mut self.data, self.tail + at_least, missing);
         }
     }
 }

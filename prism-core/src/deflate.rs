@@ -26,9 +26,10 @@
 //! harm: the window grows when a frame is appended to the output, and not before.
 //!
 //! A received message is decompressed when it is complete. Until then it takes the memory of the bytes
-//! that have arrived. It is decompressed into the [`RecvBuffer`](crate::RecvBuffer), and never to
-//! more than [`Config::max_message_size`](crate::Config::max_message_size) bytes. So no
-//! message takes more memory than one of that size, however small it is on the wire.
+//! that have arrived. It is decompressed into the [`RecvBuffer`](crate::RecvBuffer), behind its payload, and
+//! never to more than [`Config::max_message_size`](crate::Config::max_message_size) bytes. The payload may
+//! exceed that by an eighth, because what cannot be compressed grows. So a message takes at most
+//! 2.2 times that size, and one that is small on the wire takes little more than once that size.
 //!
 //! | RFC 7692 | what | where |
 //! |---|---|---|

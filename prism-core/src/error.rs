@@ -51,11 +51,12 @@ pub enum ProtocolError {
     ReservedBits,
     /// A frame had an opcode that is not defined (§5.2).
     ReservedOpcode(u8),
+    /// A compressed message had more blocks than 2,048, and one for each 128 bytes of its content. (Of
+    /// blocks with less than 11 bytes, 16 count as one, and those in the last 4 KiB of the payload do not
+    /// count.) Or it had more final blocks (RFC 7692 §7.2.3.4) than 32, and one for each KiB of its payload.
+    TooManyBlocks,
     /// More consecutive empty fragments arrived than the configured limit allows.
     TooManyEmptyFragments,
-    /// A compressed message had more final blocks (RFC 7692 §7.2.3.4) than 32, and one for each KiB
-    /// of its payload.
-    TooManyFinalBlocks,
     /// A close frame's payload was one byte long, which is too short for a code (§5.5.1).
     TruncatedCloseCode,
     /// A continuation frame arrived without a message to continue (§5.4).
@@ -79,9 +80,7 @@ impl ProtocolError {
             }
             Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
             Self::MessageTooBig(_) => Some(CloseCode::MESSAGE_TOO_BIG),
-            Self::TooManyEmptyFragments | Self::TooManyFinalBlocks => {
-                Some(CloseCode::POLICY_VIOLATION)
-            }
+            Self::TooManyBlocks | Self::TooManyEmptyFragments => Some(CloseCode::POLICY_VIOLATION),
             _ => Some(CloseCode::PROTOCOL_ERROR),
         }
     }
@@ -109,10 +108,10 @@ impl fmt::Display for ProtocolError {
             Self::NonMinimalLength => f.write_str("length not in its shortest form"),
             Self::ReservedBits => f.write_str("reserved bit set without an extension"),
             Self::ReservedOpcode(opcode) => write!(f, "reserved opcode {opcode:#x}"),
-            Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
-            Self::TooManyFinalBlocks => {
-                f.write_str("too many final blocks in a compressed message")
+            Self::TooManyBlocks => {
+                f.write_str("too many DEFLATE blocks for the length of a compressed message")
             }
+            Self::TooManyEmptyFragments => f.write_str("too many empty fragments in a row"),
             Self::TruncatedCloseCode => f.write_str(
                 "close frame with a payload of one byte; expected none, or a code of two",
             ),

@@ -384,6 +384,9 @@ impl Compression {
         outbound: &mut Outbound,
         out: &mut impl Output,
     ) -> Result<(), SendError> {
+        if outbound.state() != State::Open {
+            return Err(SendError::Closed);
+        }
         match self.compressor.compress_prepared(message, &mut self.codecs) {
             Some(compressed) => outbound.send_compressed(compressed, out),
             None => outbound.send_prepared(message, out),

@@ -130,6 +130,23 @@ fn a_connection_keeps_its_windows_and_nothing_else() {
     assert_eq!(kept(narrow()), 2 * 512);
 }
 
+/// With takeover, too, where a window cannot be larger than what the peer has.
+#[test]
+fn peers_that_demand_different_windows_share_four_compressors() {
+    let params = |size| DeflateParams { server_max_window_bits: bits(size), ..takeover() };
+    let mut directions: Vec<_> = (8..=15).map(|size| Direction::new(params(size), true)).collect();
+    let messages = messages();
+    let mut carry_all = || {
+        for message in &messages {
+            directions.iter_mut().for_each(|direction| direction.carry(message));
+        }
+    };
+    carry_all();
+    carry_all();
+    let info = measure(carry_all);
+    assert_eq!((info.count_total, info.bytes_total), (0, 0));
+}
+
 /// Routes can have levels of their own, and peers can demand different windows.
 #[test]
 fn a_thread_keeps_four_compressors_at_most() {

@@ -12,8 +12,8 @@ use crate::common::{
     Seen, binary,
     counting::{Counting, take_work},
     deflate::{
-        EMPTY_FINAL, HELLO, NOTHING, bits, eager, no_takeover, noise, stored, stored_message,
-        takeover,
+        EMPTY_FINAL, HELLO, NOTHING, bits, decode, eager, empty_dynamic, no_takeover, noise,
+        stored, stored_message, takeover,
     },
     error,
     frame::{Claim, Frame},
@@ -119,6 +119,27 @@ fn a_bomb_is_refused_in_the_memory_of_one_message() {
     }
 }
 
+/// In one frame, and in fragments, for which the buffer has grown by halves.
+#[test]
+fn a_message_that_cannot_be_compressed_takes_little_more_than_twice_the_limit() {
+    const LIMIT: usize = 1 << 20;
+    let plain = noise(LIMIT);
+    let blocks: Vec<_> = plain.chunks(120).flat_map(|block| stored(block, false)).collect();
+    let payload = [&blocks[..], NOTHING].concat();
+    // With 28, the payload takes most memory beyond its length.
+    for count in [1, 28, 64] {
+        for mut machine in machines(LIMIT) {
+            let mut seen = Vec::new();
+            for frame in fragments(&payload, count) {
+                seen.extend(machine.receive_frames([frame]));
+            }
+            assert!(seen == [binary(&plain)], "{count} fragments");
+            let capacity = machine.buffer.capacity();
+            assert!(capacity <= LIMIT * 22 / 10, "{capacity} bytes, {count} fragments");
+        }
+    }
+}
+
 /// While a compressed message arrives, it takes the memory of the bytes that have arrived.
 #[test]
 fn an_unfinished_message_is_not_decompressed() {
@@ -186,9 +207,9 @@ fn work_of(payload: &[u8]) -> (Seen, usize) {
 fn half_a_million_final_blocks_take_linear_time() {
     let payload = EMPTY_FINAL.repeat(500_000);
     let (seen, work) = work_of(&payload);
-    assert_eq!(seen, error(ProtocolError::TooManyFinalBlocks));
+    assert_eq!(seen, error(ProtocolError::TooManyBlocks));
     assert!(work <= 40 * payload.len(), "{work}");
-    assert_eq!(ProtocolError::TooManyFinalBlocks.close_code().map(u16::from), Some(1008));
+    assert_eq!(ProtocolError::TooManyBlocks.close_code().map(u16::from), Some(1008));
 }
 
 #[test]
@@ -203,12 +224,72 @@ fn a_message_may_have_32_final_blocks_and_one_for_each_kib() {
     }
 }
 
+/// A block without content that brings its own codes takes as long as thousands of bytes of content.
 #[test]
-fn empty_blocks_without_end_take_linear_time() {
-    let blocks = [0, 0, 0, 0xff, 0xff].repeat(200_000);
-    let (seen, work) = work_of(&[&blocks, HELLO].concat());
-    assert_eq!(seen, binary("Hello"));
-    assert!(work <= 2 * blocks.len(), "{work}");
+fn blocks_without_content_are_refused_with_1008() {
+    let stored_empty = [0, 0, 0, 0xff, 0xff].repeat(200_000);
+    let fixed_empty = [0x02, 0x08, 0x20, 0x80, 0x00].repeat(200_000); // four blocks of ten bits
+    let dynamic = empty_dynamic(80_000);
+    let few = [&empty_dynamic(9), NOTHING].concat();
+    assert_eq!(decode(&few, &[]).expect("valid data").plain, b"");
+    for blocks in [&stored_empty, &fixed_empty, &dynamic] {
+        let (seen, work) = work_of(&[blocks, HELLO].concat());
+        assert_eq!(seen, error(ProtocolError::TooManyBlocks));
+        assert!(work <= 10 * blocks.len(), "{work}");
+    }
+}
+
+/// The blocks in the last 4 KiB of the payload are not counted.
+#[test]
+fn a_message_may_have_2048_blocks_and_one_for_each_128_bytes() {
+    let tail = stored(&noise(5000), false);
+    for (content, allowed) in [(5000, 2048 + 39), (100_000, 2048 + 820)] {
+        let filling = stored(&noise(content - 5000), false);
+        for (count, is_accepted) in [(allowed - 200, true), (allowed + 200, false)] {
+            let payload = [&filling, &empty_dynamic(count)[..], &tail, NOTHING].concat();
+            let (seen, _) = work_of(&payload);
+            assert_eq!(matches!(seen, Seen::Binary(_)), is_accepted, "{count} blocks");
+        }
+    }
+}
+
+/// A peer may send a message piece by piece, and flush after each (with zlib, `Z_SYNC_FLUSH`).
+#[test]
+fn a_message_that_is_flushed_every_few_bytes_is_accepted() {
+    let hello = [HELLO, &[0, 0, 0xff, 0xff]].concat();
+    for count in [100, 10_000] {
+        let (seen, _) = work_of(&[&hello.repeat(count), NOTHING].concat());
+        assert!(seen == binary("Hello".repeat(count)), "{count} flushes");
+    }
+}
+
+/// zlib with the least memory, which ends blocks after 127 symbols.
+#[test]
+fn the_shortest_blocks_of_zlib_are_accepted() {
+    let plain: Vec<_> = noise(1 << 20).iter().map(|byte| b'a' + byte % 16).collect();
+    let deflate = Arc::new(Deflate::default().memory_level(1));
+    let mut codecs = Codecs::new();
+    let compressor = Compressor::new(deflate, no_takeover(), Role::Server);
+    let compressed = compressor.compress_alone(Message::Binary(&plain), &mut codecs);
+    let (seen, _) = work_of(compressed.expect("it gets shorter").payload());
+    assert!(seen == binary(plain));
+}
+
+/// A turn ends after 32 KiB of payload, even if that is no content.
+#[test]
+fn a_payload_without_content_ends_the_turn() {
+    let payload = [&empty_dynamic(350), NOTHING].concat();
+    assert!((4030..4060).contains(&payload.len()), "{} bytes", payload.len());
+    let mut machine =
+        Machine::new(Role::Server, &limited(1 << 20)).with_deflate(&eager(), no_takeover());
+    let frame = Frame::binary(&payload).compressed().from(machine.peer()).encoded();
+    machine.buffer.extend_from_slice(&frame.repeat(20));
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < 20 {
+        machine.buffer.hold_after(2048);
+        turns.push(machine.receive_buffered().len());
+    }
+    assert_eq!(turns, [9, 9, 2]);
 }
 
 #[test]

@@ -1,27 +1,16 @@
-//! Compression for peers that do not keep up: what they miss never makes the rest unreadable. And peers whose messages
-//! become much longer.
+//! Compression for peers that do not keep up: what they miss never makes the rest unreadable.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::thread;
 
+use allocation_counter::measure;
 use async_channel::{Receiver, Sender, unbounded};
 use fastrand::Rng;
 use futures_lite::future::poll_once;
-use prism_core::{
-    Config, MaskKeys, Message as CoreMessage, WebSocket,
-    deflate::{Deflater, Engine, Inflater, Settings},
-};
-use prism_driver::{
-    Connection, Deflate, Handler, Message, Plain, PreparedMessage, TrySendError, WhenSlow,
-};
+use prism_core::deflate::{Deflater, Engine, Inflater, Settings};
+use prism_driver::{Connection, Deflate, Plain, PreparedMessage, TrySendError, WhenSlow};
 
 use crate::common::{
-    compressed::{json, open, open_with, options},
+    compressed::{json, open, options, received},
     peer::{Peer, Seen},
     pipe::Script,
     sim::Sim,
@@ -30,21 +19,6 @@ use crate::common::{
 
 fn takeover() -> Deflate {
     Deflate::default().with_takeover()
-}
-
-/// Receives messages until the peer has nothing more to read.
-fn received(sim: &Sim, peer: &mut Peer) -> Vec<Seen> {
-    let mut all = Vec::new();
-    sim.run(async {
-        loop {
-            sim.settle().await;
-            match poll_once(peer.next()).await {
-                Some(seen) => all.push(seen),
-                None => return,
-            }
-        }
-    });
-    all
 }
 
 fn stalled(sim: &Sim, deflate: Deflate, mark: usize) -> (Peer, Script, Connection) {
@@ -181,57 +155,26 @@ fn threads_can_send_on_one_connection_with_takeover() {
     assert_eq!(next, [MESSAGES; 4]);
 }
 
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Handler for Count {
-    async fn on_message(&self, _: &Connection, _: Message<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Answers each message with a long one that compresses well.
-#[derive(Default)]
-struct AnswerAtLength(AtomicUsize);
-
-impl Handler for AnswerAtLength {
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        let answer = "x".repeat(100_000);
-        match message.as_text() {
-            Some("prepared") => connection.send(&PreparedMessage::new(&answer)).await.unwrap(),
-            Some("droppable") => {
-                connection.set_when_slow(WhenSlow::DropOldest);
-                connection.try_send(answer).unwrap();
-            }
-            _ => connection.send(answer).await.unwrap(),
-        }
-    }
-}
-
-/// What leaves is short, so the high-water mark would not end a turn for a long time.
 #[test]
-fn a_poll_compresses_a_bounded_number_of_bytes() {
-    const MESSAGES: usize = 20;
-    for (kind, deflate) in ["whole", "prepared", "droppable"]
-        .into_iter()
-        .flat_map(|kind| [(kind, Deflate::default()), (kind, takeover())])
-    {
-        let sim = Sim::default();
-        let count = Arc::<AnswerAtLength>::default();
-        let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate);
-        sim.run(async {
-            for _ in 0..MESSAGES {
-                peer.send(CoreMessage::Text(kind)).await;
-            }
-            let mut before = 0;
-            while before < MESSAGES {
-                assert!(sim.tick(), "the session goes on");
-                let handled = count.0.load(Ordering::Relaxed);
-                assert!(handled - before <= 1, "{kind}: {} in one turn", handled - before);
-                before = handled;
-            }
-        });
+fn stalled_members_with_takeover_share_a_broadcast() {
+    let sim = Sim::default();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let long: String = (0..100_000).map(|_| rng.char('a'..'q')).collect(); // to about half of it
+    for when_slow in [WhenSlow::Wait, WhenSlow::DropNewest] {
+        let mut members = [(); 3].map(|()| stalled(&sim, takeover(), 1 << 20));
+        let message = PreparedMessage::new(&long);
+        let mut allocated = 0;
+        for (.., connection) in &members {
+            connection.set_when_slow(when_slow);
+            let info = measure(|| connection.try_send(&message).unwrap());
+            assert!(connection.buffered() > 40_000, "{} bytes", connection.buffered());
+            allocated = info.bytes_total;
+        }
+        assert!(allocated < 10_000, "{allocated} bytes for another member");
+        for (peer, script, _) in &mut members {
+            script.set_capacity_to_client(1 << 20);
+            assert!(received(&sim, peer) == [text(&long)]);
+        }
     }
 }
 
@@ -285,35 +228,4 @@ fn a_message_for_many_does_not_wait_for_one_that_is_being_compressed() {
     may_go_on.send_blocking(()).unwrap();
     sender.join().unwrap();
     assert_eq!(sim.run(peer.next()), text(&json(1)));
-}
-
-/// A thousand bytes can become a message of the largest size.
-#[test]
-fn a_poll_decompresses_a_bounded_number_of_bytes() {
-    const LEN: usize = 100_000;
-    const MESSAGES: usize = 60;
-    let sim = Sim::default();
-    let count = Arc::<Count>::default();
-    let deflate = Deflate::default();
-    let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate.clone());
-    let mut out = bytes::BytesMut::new();
-    let keys = MaskKeys::new(|bytes| bytes.fill(0x5a));
-    let params = peer.ws.deflate_params().expect("agreed");
-    let mut sender =
-        WebSocket::client(&Config::default(), keys).with_deflate(Arc::new(deflate), params);
-    for _ in 0..MESSAGES {
-        sender.send(CoreMessage::Binary(&[0; LEN]), &mut out).unwrap();
-    }
-    assert!(out.len() < 64 << 10, "they arrive in one read: {}", out.len());
-    sim.run(async {
-        peer.raw(&out).await;
-        let (mut before, mut polls) = (0, 0);
-        while before < MESSAGES {
-            assert!(sim.tick(), "the session goes on");
-            let handled = count.0.load(Ordering::Relaxed);
-            assert!(handled - before <= (2048 * 512) / LEN + 1, "{}", handled - before);
-            (before, polls) = (handled, polls + 1);
-        }
-        assert!(polls >= MESSAGES / 11, "{polls}");
-    });
 }

@@ -23,6 +23,7 @@ mod closing_handlers;
 mod common;
 mod compression;
 mod compression_slow;
+mod compression_turns;
 mod connection_handlers;
 mod contract_closing;
 mod contract_order;

@@ -15,6 +15,9 @@ use crate::prism::{
     Connection, Deflate, Handler, Message, Options, Plain, Socket, WindowBits, shared,
 };
 
+/// The bit of a frame that is compressed (RFC 7692 §6).
+const RSV1: u8 = 0x40;
+
 /// The settings for both ways to compress.
 fn both() -> [Deflate; 2] {
     [Deflate::default(), Deflate::default().with_takeover()]
@@ -180,8 +183,14 @@ fn each_member_of_a_room_gets_the_form_that_it_agreed_on() {
     }
 }
 
-/// Opens connections with these header lines in their requests, each of which sends a message and receives it. Returns
-/// how much heap each of them holds then, at the server.
+/// The payload of a compressed message (RFC 7692), in one block without compression, whose length is below 64 KiB.
+fn stored(plain: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(plain.len()).expect("below 64 KiB");
+    [&[0], &len.to_le_bytes()[..], &(!len).to_le_bytes(), plain, &[0]].concat()
+}
+
+/// Opens connections with these header lines in their requests, each of which sends a message, compressed if it may be,
+/// and receives it. Returns how much heap each of them holds then, at the server.
 fn cost_of_idle(options: &Options, lines: &str) -> usize {
     const COUNT: usize = 1000;
     let server = serve_echo(options.clone());
@@ -190,7 +199,11 @@ fn cost_of_idle(options: &Options, lines: &str) -> usize {
         let mut peer = server.dial();
         peer.write(request.as_bytes());
         peer.head();
-        peer.send(TEXT, "x".repeat(1000).as_bytes());
+        let plain = [b'x'; 6000];
+        match lines {
+            "" => peer.send(TEXT, &plain),
+            _ => peer.send(TEXT | RSV1, &stored(&plain)),
+        }
         let mut echo = peer.take_input();
         while echo.len() < 2 || (echo[1] < 126 && echo.len() < 2 + usize::from(echo[1])) {
             let mut chunk = [0; 2000];
@@ -210,12 +223,25 @@ fn cost_of_idle(options: &Options, lines: &str) -> usize {
 #[test]
 fn an_idle_connection_takes_little_memory_for_compression() {
     in_own_process(&an_idle_connection_takes_little_memory_for_compression, || {
-        let options = options(Deflate::default());
-        let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
         // A thread that compresses for the first time creates its codecs, and which thread does is up to the runtime.
-        let least = |lines| (0..4).map(|_| cost_of_idle(&options, lines)).min().expect("four");
-        let (plain, compressed) = (least(""), least(offer));
-        eprintln!("{plain} bytes without compression, {compressed} with it");
-        assert!(compressed <= plain + 60, "{plain} and {compressed} bytes");
+        let least = |deflate: Deflate, lines| {
+            let options = options(deflate);
+            (0..4).map(|_| cost_of_idle(&options, lines)).min().expect("four")
+        };
+        const OFFER: &str =
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+        const UNUSUAL: &str =
+            "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
+        let plain = least(Deflate::default(), "");
+        let usual = least(Deflate::default(), OFFER);
+        let unusual = least(Deflate::default(), UNUSUAL);
+        let takeover = least(Deflate::default().with_takeover(), OFFER);
+        eprintln!(
+            "{plain} bytes without compression, {usual} and {unusual} with it, {takeover} with takeover"
+        );
+        assert!(usual <= plain + 60, "{plain} and {usual} bytes");
+        assert!(unusual <= plain + 500, "{plain} and {unusual} bytes, with parameters of its own");
+        assert!(takeover <= plain + (9 << 10), "{plain} and {takeover} bytes");
+        assert!(takeover >= plain + (8 << 10), "it has both windows: {takeover} bytes");
     });
 }

@@ -49,7 +49,7 @@ use crate::{
 pub struct Compressor {
     deflate: Arc<Deflate>,
     bits: WindowBits,
-    /// With context takeover only.
+    /// With context takeover only. It may be smaller than agreed.
     window: Option<Window>,
 }
 
@@ -58,7 +58,7 @@ impl Compressor {
     #[must_use]
     pub fn new(deflate: Arc<Deflate>, params: DeflateParams, sender: Role) -> Self {
         let (bits, takes_over) = params.of_sender(sender);
-        Self { deflate, bits, window: takes_over.then(|| Window::new(bits)) }
+        Self { deflate, bits, window: takes_over.then(|| Window::new(bits.shared())) }
     }
 
     /// Gives up context takeover, which no peer can demand: no message will refer to an earlier one.
@@ -89,7 +89,8 @@ impl Compressor {
         &self.deflate
     }
 
-    /// Returns the window of the messages.
+    /// Returns the window that was agreed. Messages may use less of it: those that refer to earlier ones use 256 or
+    /// 512 bytes, 4 or 32 KiB, so that connections with other windows share their compressors.
     #[must_use]
     pub const fn window_bits(&self) -> WindowBits {
         self.bits
@@ -110,7 +111,7 @@ impl Compressor {
             return None;
         }
         let (bits, history) = match &self.window {
-            Some(window) => (self.bits, window.as_bytes()),
+            Some(window) => (window.bits(), window.as_bytes()),
             None => (self.bits.for_message_alone(plain.len()), &[][..]),
         };
         let payload = codecs.compress(&self.deflate, bits, history, plain)?;

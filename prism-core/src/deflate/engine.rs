@@ -37,8 +37,11 @@ pub trait Inflater: Send {
     /// in the first slice, the newer ones in the second, up to 32 KiB in all.
     fn begin(&mut self, history: [&[u8]; 2]);
 
-    /// Decompresses as much as it can, until `compressed` has been read, `out` is full, or the final
-    /// block has ended.
+    /// Decompresses until `compressed` has been read, `out` is full, or a block has ended that is not
+    /// among the last 4 KiB of `compressed`. There is at least one byte of room.
+    ///
+    /// The caller counts the blocks, because one without content takes time, too: a message with too many of
+    /// them is refused. An implementation that reads further makes this limit weaker.
     ///
     /// # Errors
     /// If the data is invalid.

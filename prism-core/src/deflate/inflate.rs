@@ -19,6 +19,25 @@ const TRAILER: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
 /// the work to be linear: half a million final blocks fit into a MiB.
 const MAX_FINAL_BLOCKS: usize = 32;
 
+/// How many blocks a message may have, besides one for each [`BYTES_PER_BLOCK`] of its content. A block
+/// with codes of its own (RFC 1951 §3.2.7) takes up to 1.5 µs, and 24 bytes are enough for that. So without
+/// a limit, a message of a MiB without content could take 60 ms.
+const MAX_BLOCKS: usize = 2048;
+
+/// With the least memory, zlib ends a block after 127 literals and references. Usual blocks have thousands
+/// of bytes.
+const BYTES_PER_BLOCK: usize = 128;
+
+/// How many short blocks count as one. A sender may flush every few bytes, which makes two short blocks.
+const SHORT_BLOCKS: usize = 16;
+
+/// The length in bytes of a block that may have codes of its own. A shorter one takes little time.
+const LONG_BLOCK: usize = 11;
+
+/// How many bytes of content count as much as a byte of payload in a [turn](RecvBuffer::hold_after). Symbols take
+/// more time than the bytes that they stand for, and codes take even more.
+const PAYLOAD_COST: usize = 32;
+
 /// Decompresses the message in `input` into the memory behind all received bytes, up to `limit` bytes.
 /// Returns the length. `history` is what the sender had compressed before, and may refer to.
 ///
@@ -37,10 +56,10 @@ pub(super) fn inflate_message(
     }
     // One more byte, to see whether the limit is exceeded.
     let most = limit.saturating_add(1);
-    input.spare(most.min(payload_len.saturating_mul(2)));
-    input.count_inflated(history.len());
+    input.make_spare(most.min(payload_len.saturating_mul(2)), most);
+    input.count_inflated(payload_len.saturating_mul(PAYLOAD_COST).saturating_add(history.len()));
     inflater.begin([history, &[]]);
-    let (mut read, mut written, mut final_blocks) = (0, 0, 0);
+    let (mut read, mut written, mut blocks, mut final_blocks) = (0, 0, 0, 0);
     loop {
         input.grow_spare(written, most);
         let (payload, spare) = input.message_and_spare();
@@ -57,22 +76,26 @@ pub(super) fn inflate_message(
         if written > limit {
             return Err(ProtocolError::MessageTooBig(limit));
         }
-        let is_at_end = read == payload_len + TRAILER.len();
+        // Nearly every step is a block. Few others end where the payload does, or the memory so far.
+        blocks += if step.read < LONG_BLOCK { 1 } else { SHORT_BLOCKS };
+        if blocks / SHORT_BLOCKS > MAX_BLOCKS + written / BYTES_PER_BLOCK {
+            return Err(ProtocolError::TooManyBlocks);
+        }
         if step.ended {
             // RFC 7692 §7.2.3.4 has a message whose last block is final, followed by an empty one.
             // The payload may also end with the final block.
-            if is_at_end || read == payload_len {
+            if read == payload_len || read == payload_len + TRAILER.len() {
                 return Ok(written);
             }
             final_blocks += 1;
             if final_blocks > MAX_FINAL_BLOCKS + payload_len / 1024 {
-                return Err(ProtocolError::TooManyFinalBlocks);
+                return Err(ProtocolError::TooManyBlocks);
             }
             let window = last_window(history, &spare[..written]);
             let work = window[0].len() + window[1].len();
             inflater.begin(window);
             input.count_inflated(work);
-        } else if written < room && (is_at_end || step.read == 0) {
+        } else if step.read == 0 && step.written == 0 {
             return Err(ProtocolError::InvalidDeflate);
         }
     }

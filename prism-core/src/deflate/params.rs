@@ -61,12 +61,14 @@ impl WindowBits {
 
     /// Returns the window with which a message of this length is compressed that refers to no other:
     /// the largest if the message fits into this one, because no reference then reaches further;
-    /// otherwise the largest of four that fits. So peers that demand odd windows share their
-    /// compressors, and the forms of a message that is sent to all of them.
+    /// otherwise the [largest of four](Self::shared) that fits.
     pub(crate) const fn for_message_alone(self, len: usize) -> Self {
-        if len <= self.size() {
-            return Self::MAX;
-        }
+        if len <= self.size() { Self::MAX } else { self.shared() }
+    }
+
+    /// Returns the largest of four windows that fits into this one. So peers that demand odd windows share
+    /// their compressors, and the forms of a message that is sent to all of them.
+    pub(crate) const fn shared(self) -> Self {
         Self(match self.0 {
             Bits::Eight => Bits::Eight,
             Bits::Nine | Bits::Ten | Bits::Eleven => Bits::Nine,

@@ -17,6 +17,10 @@ impl Window {
         Self { bits, bytes: Vec::new() }
     }
 
+    pub(crate) const fn bits(&self) -> WindowBits {
+        self.bits
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }

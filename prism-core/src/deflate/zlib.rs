@@ -17,6 +17,10 @@ pub struct ZlibRs;
 /// How the blocks of a message end (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
+/// How many bytes are decompressed without a stop after each block. Not many blocks fit into them, and
+/// most messages are shorter, so they cost no calls besides the necessary ones.
+const UNCOUNTED: usize = 4 << 10;
+
 impl Engine for ZlibRs {
     fn inflater(&self) -> Box<dyn Inflater> {
         Box::new(ZlibInflater(Inflate::new(false, 15)))
@@ -50,8 +54,11 @@ impl Inflater for ZlibInflater {
 
     fn inflate(&mut self, compressed: &[u8], out: &mut [u8]) -> Result<Step, Corrupt> {
         let (read, written) = (self.0.total_in(), self.0.total_out());
-        let status =
-            self.0.decompress(compressed, out, InflateFlush::NoFlush).map_err(|_| Corrupt)?;
+        let flush = match compressed.len() {
+            ..=UNCOUNTED => InflateFlush::NoFlush,
+            _ => InflateFlush::Block,
+        };
+        let status = self.0.decompress(compressed, out, flush).map_err(|_| Corrupt)?;
         Ok(Step {
             read: (self.0.total_in() - read) as usize,
             written: (self.0.total_out() - written) as usize,

@@ -34,6 +34,56 @@ pub const NOTHING: &[u8] = &[0x00];
 /// A final block with fixed codes that is empty.
 pub const EMPTY_FINAL: &[u8] = &[0x03, 0x00];
 
+/// Returns blocks without content, each of which brings codes of its own: the shortest ones that there are.
+/// They end at a byte, with an empty block without compression.
+pub fn empty_dynamic(count: usize) -> Vec<u8> {
+    let mut bits = BitWriter::default();
+    for _ in 0..count {
+        bits.put(0b100, 3); // not final, dynamic codes
+        bits.put(0, 10); // 257 literals and lengths, one distance
+        bits.put(14, 4); // 18 code lengths follow, in the order of RFC 1951
+        for length in [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2] {
+            bits.put(length, 3); // 18 has one bit; 0 and 1 have two
+        }
+        for repeat in [138, 118] {
+            bits.put(0, 1); // 18: zeros
+            bits.put(repeat - 11, 7);
+        }
+        bits.put(0b11, 2); // 1: the end of the block has a code of one bit
+        bits.put(0b01, 2); // 0: there are no distances
+        bits.put(0, 1); // the end of the block
+    }
+    bits.put(0, 3);
+    let mut blocks = bits.finish();
+    blocks.extend([0, 0, 0xff, 0xff]);
+    blocks
+}
+
+/// Packs bits into bytes, from the least significant on.
+#[derive(Default)]
+struct BitWriter {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl BitWriter {
+    fn put(&mut self, value: usize, count: usize) {
+        for nth in 0..count {
+            if self.used.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= ((value >> nth & 1) as u8) << (self.used % 8);
+            }
+            self.used += 1;
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
 impl Frame {
     /// Sets RSV1: the message is compressed.
     pub fn compressed(mut self) -> Self {

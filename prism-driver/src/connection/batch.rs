@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use crate::{
     connection::shared::Shared,
     outbox::{
-        batch_number::{self, SessionPoll},
+        batch_number::{self, Interrupted},
         repeats,
     },
 };
@@ -80,7 +80,7 @@ impl<S: Future> Future for InBatches<S> {
 /// A turn, from beginning to end. At the end it moves the connections that the session has sent to into `unwritten`.
 struct BatchGuard<'a> {
     unwritten: &'a mut Unwritten,
-    outer: SessionPoll,
+    outer: Interrupted,
     /// How many of the added connections belong to the outer turn.
     outer_count: usize,
 }

@@ -14,6 +14,7 @@ use crate::{
     connection::{batch, outgoing::Outgoing, shared::Shared},
     error::TrySendError,
     outbox::{
+        batch_number,
         send::{AfterSend, WhenFull},
         source::Source,
     },
@@ -124,6 +125,11 @@ impl Waiting<'_> {
         cx: &mut Context<'_>,
         message: &mut Source<'_>,
     ) -> Poll<Result<(), SendError>> {
+        if self.connection.outbox.compresses() && batch_number::should_yield() {
+            // What leaves is short, so the outbox has room for much more than should be compressed at once.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if let Some(listening) = &mut self.listening {
                 ready!(listening.as_mut().poll(cx));

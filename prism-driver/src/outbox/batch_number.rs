@@ -16,11 +16,12 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 thread_local! {
     static SESSION_POLL: Cell<SessionPoll> = const { Cell::new(SessionPoll::None) };
     static DELIVERIES: Cell<usize> = const { Cell::new(0) };
+    static HAS_YIELDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The kind of code that runs on this thread.
 #[derive(Clone, Copy)]
-pub(crate) enum SessionPoll {
+enum SessionPoll {
     /// Code outside of any session.
     None,
     /// A session that has sent nothing to other connections in this turn.
@@ -28,6 +29,17 @@ pub(crate) enum SessionPoll {
     /// A session that has sent something to another connection, in the batch with this number.
     Numbered(u64),
 }
+
+/// The turn of a session, or other code, that the turn of another session interrupts.
+#[derive(Clone, Copy)]
+pub(crate) struct Interrupted {
+    poll: SessionPoll,
+    deliveries: usize,
+}
+
+/// How many messages to other connections a session may send, or how many bytes it may compress, before others get a
+/// turn.
+pub(crate) const DELIVERIES_PER_TURN: usize = 16 << 10;
 
 /// Returns the number of the batch that the calling session adds to, or `None` outside of sessions.
 pub(crate) fn current() -> Option<u64> {
@@ -42,7 +54,8 @@ pub(crate) fn current() -> Option<u64> {
     }
 }
 
-/// Counts a message to a connection that sleeps, or that has no room for it.
+/// Counts a message to a connection that sleeps, or that has no room for it. What a handler sends before it waits for
+/// something else is not counted after that: others get a turn meanwhile.
 pub(crate) fn count_delivery() {
     DELIVERIES.set(DELIVERIES.get() + 1);
 }
@@ -55,7 +68,23 @@ pub(crate) fn count_compressed(bytes: usize) {
     }
 }
 
-/// Returns how many messages have been counted on this thread since the last call.
+/// Returns whether a sender should give others a turn before it compresses more. Then begins to count again, so that a
+/// task that polls on nevertheless goes on.
+pub(crate) fn should_yield() -> bool {
+    let is_exhausted = DELIVERIES.get() >= DELIVERIES_PER_TURN;
+    if is_exhausted {
+        DELIVERIES.set(0);
+        HAS_YIELDED.set(true);
+    }
+    is_exhausted
+}
+
+/// Returns whether a sender has yielded since the last call.
+pub(crate) fn has_yielded() -> bool {
+    HAS_YIELDED.take()
+}
+
+/// Returns how many messages have been counted in this turn of a session since the last call.
 pub(crate) fn take_deliveries() -> usize {
     DELIVERIES.take()
 }
@@ -66,13 +95,14 @@ pub(crate) fn has_deliveries() -> bool {
 }
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
-pub(crate) fn enter() -> SessionPoll {
-    replace(SessionPoll::Quiet)
+pub(crate) fn enter() -> Interrupted {
+    Interrupted { poll: replace(SessionPoll::Quiet), deliveries: DELIVERIES.take() }
 }
 
 /// Ends a session's turn. Returns whether the session has sent anything to others.
-pub(crate) fn leave(interrupted: SessionPoll) -> bool {
-    matches!(replace(interrupted), SessionPoll::Numbered(_))
+pub(crate) fn leave(interrupted: Interrupted) -> bool {
+    DELIVERIES.set(interrupted.deliveries);
+    matches!(replace(interrupted.poll), SessionPoll::Numbered(_))
 }
 
 fn replace(next: SessionPoll) -> SessionPoll {

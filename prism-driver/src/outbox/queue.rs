@@ -166,9 +166,11 @@ impl SendQueue {
         self.dead += count;
     }
 
-    /// Drops the oldest frame of which nothing has been written. Returns whether there was one.
+    /// Drops the oldest droppable frame of which nothing has been written. Returns whether there was one.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let oldest = usize::from(self.front_written > 0);
+        let unwritten = usize::from(self.front_written > 0)..self.frames.len();
+        let is_droppable = |&at: &usize| self.frames[at].bytes.is_droppable();
+        let Some(oldest) = unwritten.into_iter().find(is_droppable) else { return false };
         let Some(Frame { own_before, bytes }) = self.frames.remove(oldest) else { return false };
         self.frame_bytes -= bytes.len();
         if let Some(entry) = &self.entry {
@@ -224,13 +226,13 @@ impl SendQueue {
     }
 
     /// Returns an output whose messages can be [dropped](Self::drop_oldest), because each is a frame.
-    pub(crate) const fn droppable(&mut self) -> Uniform<'_> {
-        Uniform { queue: self, as_frames: true }
+    pub(crate) const fn droppable(&mut self) -> Marked<'_> {
+        Marked { queue: self, are_droppable: true }
     }
 
-    /// Returns an output whose messages cannot be [dropped](Self::drop_oldest), because each is copied.
-    pub(crate) const fn undroppable(&mut self) -> Uniform<'_> {
-        Uniform { queue: self, as_frames: false }
+    /// Returns an output whose messages cannot be [dropped](Self::drop_oldest).
+    pub(crate) const fn undroppable(&mut self) -> Marked<'_> {
+        Marked { queue: self, are_droppable: false }
     }
 
     fn copy(&mut self, frame: &[u8]) {
@@ -265,13 +267,13 @@ impl Output for SendQueue {
     }
 }
 
-/// An [`Output`] that appends each message to a [`SendQueue`] in one way, however long it is: as a frame, or as a copy.
-pub(crate) struct Uniform<'a> {
+/// An [`Output`] that appends messages to a [`SendQueue`] of which all can be dropped, or none.
+pub(crate) struct Marked<'a> {
     queue: &'a mut SendQueue,
-    as_frames: bool,
+    are_droppable: bool,
 }
 
-impl Output for Uniform<'_> {
+impl Output for Marked<'_> {
     fn buffer(&mut self) -> &mut BytesMut {
         self.queue.buffer()
     }
@@ -285,10 +287,12 @@ impl Output for Uniform<'_> {
     }
 
     fn append(&mut self, message: &PreparedMessage) {
-        if self.as_frames {
+        if self.are_droppable {
             self.queue.push(message.clone().into());
-        } else {
+        } else if message.frame().len() < MIN_SHARED {
             self.queue.copy(message.frame());
+        } else {
+            self.queue.push(FrameBytes::undroppable(message.clone()));
         }
     }
 }

@@ -18,6 +18,7 @@ use prism_core::ProtocolError;
 use crate::{
     connection::Connection,
     error::Failure,
+    outbox::batch_number,
     runtime::contain::contain,
     session::{
         deadline::{DeadlineTimer, Deadlines},
@@ -34,6 +35,8 @@ pin_project! {
         // Boxed: a failure is rare, and this is part of every session.
         failure: Option<Box<Failure>>,
         waited: bool,
+        // Whether the handler is ready to go on, after others have had a turn.
+        yields: bool,
         // Whether our side of the transport has ended.
         shut: bool,
     }
@@ -46,7 +49,7 @@ impl<'a, T: DeadlineTimer, F> RunHandler<'a, T, F> {
         handler: F,
     ) -> Self {
         let driver = ConnectionDriver::new(connection, deadlines);
-        Self { driver, handler, failure: None, waited: false, shut: false }
+        Self { driver, handler, failure: None, waited: false, yields: false, shut: false }
     }
 }
 
@@ -61,14 +64,19 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
             if std::mem::replace(this.waited, true) {
                 driver.connection.outbox().set_awake();
             }
-            match contain(|| handler.as_mut().poll(cx)) {
-                Some(Poll::Pending) => {}
-                Some(Poll::Ready(())) => {
-                    return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
-                }
-                None => {
-                    let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
-                    return Poll::Ready(Err(failure));
+            if std::mem::take(this.yields) {
+                // The handler has woken the task. But a runtime may poll many tasks that are ready before it looks for I/O.
+                driver.deadlines.timer().yield_to_others(cx.waker());
+            } else {
+                match contain(|| handler.as_mut().poll(cx)) {
+                    Some(Poll::Pending) => *this.yields = batch_number::has_yielded(),
+                    Some(Poll::Ready(())) => {
+                        return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
+                    }
+                    None => {
+                        let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
+                        return Poll::Ready(Err(failure));
+                    }
                 }
             }
             if driver.connection.outbox().is_transport_gone() {

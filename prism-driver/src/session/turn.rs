@@ -4,6 +4,8 @@
 //! parser; without a buffer there is nothing to do. A session that had to wait begins a new turn, because other tasks
 //! have had theirs meanwhile. Not every runtime enforces turns by itself, and no runtime knows how much a read returns.
 
+use crate::outbox::batch_number::DELIVERIES_PER_TURN;
+
 /// The amount of work in a turn. The unit is the cost of parsing a fragment, about a twentieth of a microsecond. Twenty
 /// peers that send as fast as they can then keep another waiting for some milliseconds.
 pub(crate) const WORK: u32 = 2048;
@@ -20,7 +22,7 @@ const BYTES_PER_UNIT: usize = 128;
 
 /// How many messages to other connections cost one unit. Each costs more than that, but the more of them a turn sends,
 /// the fewer writes they need.
-const DELIVERIES_PER_UNIT: usize = 8;
+const DELIVERIES_PER_UNIT: usize = DELIVERIES_PER_TURN / WORK as usize;
 
 /// Returns the cost of sending this many messages to other connections.
 pub(crate) fn cost_of_deliveries(count: usize) -> u32 {

@@ -8,14 +8,14 @@ use std::{
     },
 };
 
-use futures_lite::AsyncWriteExt;
+use futures_lite::{AsyncWriteExt, future::poll_once};
 use prism_core::deflate::{Deflater, Engine, Inflater, Settings, ZlibRs};
 use prism_driver::{Connection, ConnectionHandler, Deflate, Options};
 
 use super::{
     handlers::HandOut,
     http::{REQUEST, read_head},
-    peer::Peer,
+    peer::{Peer, Seen},
     pipe::{End, Script},
     serve_handshake,
     sim::Sim,
@@ -57,6 +57,21 @@ async fn shake_hands(mut io: End, offer: Deflate) -> Peer {
         peer.ws = peer.ws.with_deflate(Arc::new(offer), params);
     }
     peer
+}
+
+/// Receives messages until the peer has nothing more to read.
+pub fn received(sim: &Sim, peer: &mut Peer) -> Vec<Seen> {
+    let mut all = Vec::new();
+    sim.run(async {
+        loop {
+            sim.settle().await;
+            match poll_once(peer.next()).await {
+                Some(seen) => all.push(seen),
+                None => return,
+            }
+        }
+    });
+    all
 }
 
 /// Returns about 1 KiB of JSON, different for each number.

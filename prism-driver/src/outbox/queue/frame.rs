@@ -15,6 +15,8 @@ pub(crate) struct FrameBytes(Kind);
 #[derive(Clone, Debug)]
 enum Kind {
     Prepared(PreparedMessage),
+    /// A message to which later ones refer, because of context takeover.
+    Undroppable(PreparedMessage),
     /// Boxed, because most frames are prepared, and an entry of a queue should be small.
     Kept(Box<Kept>),
 }
@@ -39,6 +41,11 @@ impl FrameBytes {
         Self::kept(OpCode::Binary, payload, true)
     }
 
+    /// Creates the frame of a message that has to reach the peer once it has been accepted.
+    pub(super) const fn undroppable(message: PreparedMessage) -> Self {
+        Self(Kind::Undroppable(message))
+    }
+
     fn kept(opcode: OpCode, payload: Bytes, may_have_owner: bool) -> Self {
         let len = payload.len() as u64;
         let mut header = BytesMut::with_capacity(Header::MAX_LEN);
@@ -46,10 +53,15 @@ impl FrameBytes {
         Self(Kind::Kept(Box::new(Kept { header, payload, may_have_owner })))
     }
 
+    /// Returns whether the frame may be dropped before any of it has been written.
+    pub(super) const fn is_droppable(&self) -> bool {
+        !matches!(self.0, Kind::Undroppable(_))
+    }
+
     /// Returns the length of the frame, in bytes.
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
-            Kind::Prepared(message) => message.frame().len(),
+            Kind::Prepared(message) | Kind::Undroppable(message) => message.frame().len(),
             Kind::Kept(kept) => kept.header.len() + kept.payload.len(),
         }
     }
@@ -57,7 +69,9 @@ impl FrameBytes {
     /// Returns what follows the first `written` bytes of the frame, in up to two pieces.
     pub(crate) fn rest(&self, written: usize) -> [&[u8]; 2] {
         match &self.0 {
-            Kind::Prepared(message) => [&message.frame()[written..], &[]],
+            Kind::Prepared(message) | Kind::Undroppable(message) => {
+                [&message.frame()[written..], &[]]
+            }
             Kind::Kept(kept) => match kept.header.get(written..) {
                 Some(header) => [header, &kept.payload],
                 None => [&[], &kept.payload[written - kept.header.len()..]],
@@ -69,7 +83,7 @@ impl FrameBytes {
     /// bytes have the same address and length.
     pub(crate) fn location(&self) -> (usize, usize) {
         let bytes = match &self.0 {
-            Kind::Prepared(message) => message.frame(),
+            Kind::Prepared(message) | Kind::Undroppable(message) => message.frame(),
             Kind::Kept(kept) => &kept.payload,
         };
         (bytes.as_ptr().addr(), bytes.len())

@@ -129,6 +129,24 @@ fn drop_oldest_keeps_own_bytes_and_a_partly_written_frame() {
 }
 
 #[test]
+fn drop_oldest_skips_frames_to_which_others_refer() {
+    let mut queue = SendQueue::default();
+    let message = |byte| PreparedMessage::new(&[byte; MIN_SHARED]);
+    queue.undroppable().append(&message(1));
+    queue.undroppable().append(&PreparedMessage::new(&[2; 10]));
+    queue.droppable().append(&message(3));
+    queue.undroppable().append(&message(4));
+    queue.droppable().append(&PreparedMessage::new(&[5; 10]));
+    assert_eq!((queue.frames.len(), queue.own.len()), (4, 12), "short ones may be copied");
+    let all = [message(1).frame(), &[0x82, 10], &[2; 10], message(4).frame()].concat();
+    assert!(queue.drop_oldest() && queue.drop_oldest() && !queue.drop_oldest());
+    assert_eq!(pieces_of(&queue, b""), all);
+    queue.advance(1);
+    assert!(!queue.drop_oldest());
+    assert_eq!(size_of::<super::Frame>(), 3 * size_of::<usize>(), "it takes no memory");
+}
+
+#[test]
 fn the_payload_of_a_kept_frame_is_written_without_a_copy() {
     let mut queue = SendQueue::default();
     let payload = vec![7; 1000];
