@@ -6,7 +6,7 @@
 //!      [--deflate] [--takeover] [--tls] [--resume]
 //! load talk|ping|arrivals ADDR --pid PID [--path PATH] [--every SECONDS] [--warm-up SECONDS]
 //!      [--seconds SECONDS]
-//! load flood ADDR --kind empty|fragments|large|pings [--connections N] [--seconds SECONDS]
+//! load flood ADDR --kind empty|fragments|large|bombs|blocks|final-blocks|pings [--connections N] [--seconds SECONDS]
 //! load residents ADDR [--connections N] [--together] [--seconds SECONDS]
 //! load renewals ADDR [--connections N] [--seconds SECONDS]
 //! load askers ADDR --kind rooms|name [--connections N] [--depth N] [--seconds SECONDS]

@@ -11,7 +11,7 @@ use mio::Poll;
 use prism_core::OpCode;
 
 use super::{
-    Payload, Process,
+    Payload, Process, bombs,
     client::{self, Client, PING, READ_SIZE, Site},
     crowd,
     flood::frame,
@@ -43,6 +43,7 @@ pub struct Attack {
 pub const ATTACKS: &[Attack] = &[
     Attack { name: "chat", run: Attacker::broadcast_to_unread_members },
     Attack { name: "chat-small", run: Attacker::chat_with_unread_members },
+    Attack { name: "chat-bombs", run: Attacker::bomb_a_chat },
     Attack { name: "pages", run: Attacker::leave_pages_unread },
     Attack { name: "large-pages", run: Attacker::leave_pages_unread },
     Attack { name: "rate", run: Attacker::exceed_the_message_rate },
@@ -54,6 +55,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack { name: "watch-again", run: Attacker::watch_again_unread },
     Attack { name: "crowd", run: Attacker::send_at_once },
     Attack { name: "busy", run: Attacker::send_to_busy_handlers },
+    Attack { name: "busy-bombs", run: Attacker::bomb_busy_handlers },
     Attack { name: "empty-fragments", run: Attacker::send_empty_fragments },
     Attack { name: "unfinished", run: Attacker::leave_messages_unfinished },
     Attack { name: "pings", run: Attacker::leave_pongs_unread },
@@ -104,6 +106,13 @@ impl Attacker {
         self.open("/ws", 1)?;
         self.each(&frame(OpCode::Text, true, b"a").repeat(30_000))?;
         self.wait_until_handled()
+    }
+
+    /// The same members, and one that sends twenty messages of the maximum length, compressed to a thousandth.
+    fn bomb_a_chat(&mut self) -> io::Result<()> {
+        self.open("/ws", 2000)?;
+        self.open_site(Site::new(self.address, "/ws").offering(bombs::OFFER), 1)?;
+        self.each(&bombs::zeros(MAX_MESSAGE).repeat(20))
     }
 
     /// A thousand requests for a page that is never read.
@@ -217,6 +226,13 @@ impl Attacker {
         self.each(&frame(OpCode::Binary, true, b"a"))
     }
 
+    /// A hundred peers that send a message of the maximum length, compressed to a thousandth, to a handler that does not
+    /// return.
+    fn bomb_busy_handlers(&mut self) -> io::Result<()> {
+        self.open_site(Site::from(self.address).offering(bombs::OFFER), 100)?;
+        self.each(&bombs::zeros(MAX_MESSAGE))
+    }
+
     /// A thousand messages of empty fragments, with a byte after the maximum number of empty ones in a row.
     fn send_empty_fragments(&mut self) -> io::Result<()> {
         self.open("/", 1000)?;
@@ -249,8 +265,12 @@ impl Attacker {
 
     /// Opens this many WebSockets.
     fn open(&mut self, path: &str, count: usize) -> io::Result<()> {
+        self.open_site(Site::new(self.address, path), count)
+    }
+
+    fn open_site(&mut self, site: Site, count: usize) -> io::Result<()> {
         let mut poll = Poll::new()?;
-        let clients = client::open(&mut poll, Site::new(self.address, path), count)?;
+        let clients = client::open(&mut poll, site, count)?;
         self.groups.push((poll, clients));
         Ok(())
     }

@@ -12,8 +12,8 @@ use mio::{Events, Poll};
 use prism_core::{Header, OpCode};
 
 use super::{
-    Payload,
-    client::{self, READ_SIZE},
+    Payload, bombs,
+    client::{self, READ_SIZE, Site},
 };
 
 /// How many bytes are sent on one connection before the next one's turn.
@@ -35,6 +35,12 @@ pub enum Kind {
     /// Messages of a megabyte. Their echoes are read: a server stops reading from a peer whose echoes
     /// it cannot send.
     Large,
+    /// Compressed messages of a MiB of zeros. Their echoes are read, as are those of the next two.
+    Bombs,
+    /// Compressed messages without content, in blocks that take long to read.
+    Blocks,
+    /// Compressed messages of 32 KiB with many final blocks.
+    FinalBlocks,
     /// Empty pings. Their pongs are not read: unread pongs do not stop a server from reading.
     Pings,
 }
@@ -58,7 +64,11 @@ impl Flood {
     /// If the server fails a connection.
     pub fn run(&self, address: SocketAddr) -> io::Result<f64> {
         let mut poll = Poll::new()?;
-        let mut attackers = client::open(&mut poll, address, self.attackers)?;
+        let mut site = Site::from(address);
+        if matches!(self.kind, Kind::Bombs | Kind::Blocks | Kind::FinalBlocks) {
+            site = site.offering(bombs::OFFER);
+        }
+        let mut attackers = client::open(&mut poll, site, self.attackers)?;
         let pattern = self.kind.pattern();
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; READ_SIZE];
@@ -90,6 +100,9 @@ impl Kind {
             Self::Empty => many(Payload { size: 0, text: false }.frame()),
             Self::Fragments => fragments(FRAGMENTS),
             Self::Large => Payload { size: 1_000_000, text: false }.frame(),
+            Self::Bombs => many(bombs::zeros(1 << 20)),
+            Self::Blocks => many(bombs::blocks()),
+            Self::FinalBlocks => many(bombs::final_blocks()),
             Self::Pings => many(frame(OpCode::Ping, true, &[])),
         }
     }
@@ -103,6 +116,9 @@ impl FromStr for Kind {
             "empty" => Ok(Self::Empty),
             "fragments" => Ok(Self::Fragments),
             "large" => Ok(Self::Large),
+            "bombs" => Ok(Self::Bombs),
+            "blocks" => Ok(Self::Blocks),
+            "final-blocks" => Ok(Self::FinalBlocks),
             "pings" => Ok(Self::Pings),
             _ => Err(format!("unknown flood {word}")),
         }

@@ -3,6 +3,7 @@
 mod amplify;
 mod arrivals;
 mod authorize;
+mod bombs;
 mod broadcast;
 mod client;
 mod compressed;

@@ -30,6 +30,11 @@ const ATTACKS: &[(&str, Target, &str)] = &[
         Target::Example("chat"),
         "`chat`: 2,000 members that do not read, and one that sends 1 B 30,000 times",
     ),
+    (
+        "chat-bombs",
+        Target::Example("chat"),
+        "`chat`: 2,000 members that do not read, and one that sends 1 MiB of zeros twenty times, compressed",
+    ),
     ("pages", Target::Example("rooms"), "`rooms`: 1,000 requests for its page, unread"),
     ("large-pages", Target::Server("prism-page"), "1,000 requests for a page of 1 MiB, unread"),
     ("rate", Target::Example("rooms"), "`rooms`: 1,000 peers above the rate of messages"),
@@ -67,6 +72,11 @@ const ATTACKS: &[(&str, Target, &str)] = &[
     ("crowd", Target::Server("prism-smol"), "the same, on smol"),
     ("crowd", Target::Server("prism-async-std"), "the same, on async-std"),
     ("busy", Target::Server("prism-busy"), "2,000 peers that send a byte to a busy handler"),
+    (
+        "busy-bombs",
+        Target::Server("prism-busy"),
+        "100 peers that send 1 MiB of zeros to a busy handler, compressed",
+    ),
     (
         "empty-fragments",
         Target::Server("prism-tokio"),

@@ -18,6 +18,13 @@ const FLOODS: &[(&str, &str)] = &[
     ("pings", "pings, pongs unread"),
 ];
 
+/// The floods of servers that compress.
+const COMPRESSED: &[(&str, &str)] = &[
+    ("bombs", "compressed messages of 1 MiB of zeros"),
+    ("blocks", "compressed messages of 2,000 blocks without content"),
+    ("final-blocks", "compressed messages of 32 KiB and 32 final blocks"),
+];
+
 /// How long an attack lasts, and the good client's warm-up and measurement during it.
 const FLOOD: &str = "3.5";
 const WARM_UP: &str = "0.5";
@@ -71,12 +78,14 @@ pub(super) fn floods() -> Result<String, Box<dyn Error>> {
          |---|---|--:|--:|--:|--:|--:|--:|\n"
     );
     for name in RUNTIMES {
-        let quiet = best(name, "", Flooded::None)?;
+        let quiet = best(name, Mode::Echo, "", Flooded::None)?;
         writeln!(page, "| {name} | none |{}  |  | {:.0} % |", row(&quiet), quiet.busy * 100.0)?;
-        for (flood, title) in FLOODS {
+        let plain = FLOODS.iter().map(|it| (Mode::Echo, it));
+        let compressed = COMPRESSED.iter().map(|it| (Mode::Deflate, it));
+        for (mode, (flood, title)) in plain.chain(compressed) {
             eprint!("\r{name}: {title}            ");
-            let flooded = best(name, flood, Flooded::Measured)?;
-            let floor = best(name, flood, Flooded::Other)?.latency;
+            let flooded = best(name, mode, flood, Flooded::Measured)?;
+            let floor = best(name, mode, flood, Flooded::Other)?.latency;
             let [p99, max] = [floor.p99, floor.max].map(milliseconds);
             let (row, busy) = (row(&flooded), flooded.busy * 100.0);
             writeln!(page, "| {name} | {title} |{row} {p99} | {max} | {busy:.0} % |")?;
@@ -86,15 +95,20 @@ pub(super) fn floods() -> Result<String, Box<dyn Error>> {
     Ok(page)
 }
 
-fn best(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn Error>> {
-    Waited::best(ROUNDS, || measure(name, flood, flooded))
+fn best(name: &str, mode: Mode, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn Error>> {
+    Waited::best(ROUNDS, || measure(name, mode, flood, flooded))
 }
 
-fn measure(name: &str, flood: &str, flooded: Flooded) -> Result<Waited, Box<dyn Error>> {
+fn measure(
+    name: &str,
+    mode: Mode,
+    flood: &str,
+    flooded: Flooded,
+) -> Result<Waited, Box<dyn Error>> {
     let contestant = named(name)?;
-    let server = Running::start(&contestant, Mode::Echo, SERVER_CORE, "127.0.0.1:0")?;
+    let server = Running::start(&contestant, mode, SERVER_CORE, "127.0.0.1:0")?;
     let other = match flooded {
-        Flooded::Other => Some(Running::start_aside(&contestant)?),
+        Flooded::Other => Some(Running::start_aside(&contestant, mode)?),
         Flooded::None | Flooded::Measured => None,
     };
     let attackers = match flooded {

@@ -44,10 +44,10 @@ impl Running {
 
     /// Starts a server on the load's core, with idle priority, so that flooding it is as much work for the
     /// attackers as flooding the measured one.
-    pub(super) fn start_aside(contestant: &Contestant) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn start_aside(contestant: &Contestant, mode: Mode) -> Result<Self, Box<dyn Error>> {
         let mut command = yielding();
         command.arg(&contestant.program).args([contestant.server.name, "127.0.0.1:0"]);
-        Self::spawn(&mut command)
+        Self::spawn(command.args(mode.argument()))
     }
 
     /// Starts one of Prism's examples, on tokio.

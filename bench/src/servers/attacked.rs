@@ -2,7 +2,7 @@
 
 use std::{future::pending, io};
 
-use prism_driver::{Connection, Handler, Message, Reply};
+use prism_driver::{Connection, Deflate, Handler, Message, Options, Reply};
 use prism_rooms::Presence;
 
 use super::{announce, on_tokio};
@@ -29,12 +29,13 @@ pub(super) fn page(address: &str, threads: usize) -> io::Result<()> {
     })?
 }
 
-/// Serves with default options, because those of the benchmarks allow larger messages.
+/// Serves with default options and compression. The options of the benchmarks allow larger messages.
 fn serve<H: Handler>(address: &str, threads: usize, handler: impl FnOnce() -> H) -> io::Result<()> {
     on_tokio::block_on(threads, async {
         let server = prism_tokio::Server::bind(address).await?;
         announce(server.local_addr()?);
-        server.websocket("/", handler()).serve().await;
+        let options = Options::default().compression(Deflate::default());
+        server.options(options).websocket("/", handler()).serve().await;
         Ok(())
     })?
 }

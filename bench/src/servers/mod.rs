@@ -88,9 +88,12 @@ pub const SERVERS: &[Server] = &[
     Server::that("prism-presence").with(Mode::Attacked, attacked::presence),
     Server::that("prism-authorize-tokio").with(Mode::Attacked, authorizing::on_tokio),
     Server::that("prism-authorize-smol").with(Mode::Attacked, authorizing::on_smol),
-    Server::new("prism-smol", prism::echo_on_smol).with(Mode::Tls, prism::tls_on_smol),
+    Server::new("prism-smol", prism::echo_on_smol)
+        .with(Mode::Tls, prism::tls_on_smol)
+        .with(Mode::Deflate, prism::deflate_on_smol),
     Server::new("prism-async-std", prism::echo_on_async_std)
-        .with(Mode::Tls, prism::tls_on_async_std),
+        .with(Mode::Tls, prism::tls_on_async_std)
+        .with(Mode::Deflate, prism::deflate_on_async_std),
     Server::new("floor-tokio", floor::echo).with(Mode::Broadcast, floor::broadcast),
     Server::new("bare-tokio", bare::on_tokio).with(Mode::Tls, bare::tls_on_tokio),
     Server::new("bare-smol", bare::on_smol).with(Mode::Tls, bare::tls_on_smol),

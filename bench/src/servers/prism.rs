@@ -72,14 +72,23 @@ pub(super) fn tls_on_tokio(address: &str, threads: usize) -> io::Result<()> {
 }
 
 pub(super) fn echo_on_smol(address: &str, threads: usize) -> io::Result<()> {
-    on_smol(address, threads, None)
+    on_smol(address, threads, None, None)
+}
+
+pub(super) fn deflate_on_smol(address: &str, threads: usize) -> io::Result<()> {
+    on_smol(address, threads, Some(Deflate::default()), None)
 }
 
 pub(super) fn tls_on_smol(address: &str, threads: usize) -> io::Result<()> {
-    on_smol(address, threads, Some(tls::of_prism()?))
+    on_smol(address, threads, None, Some(tls::of_prism()?))
 }
 
-fn on_smol(address: &str, threads: usize, tls: Option<TlsServer>) -> io::Result<()> {
+fn on_smol(
+    address: &str,
+    threads: usize,
+    deflate: Option<Deflate>,
+    tls: Option<TlsServer>,
+) -> io::Result<()> {
     let executor = Arc::new(smol::Executor::new());
     for _ in 1..threads {
         let executor = executor.clone();
@@ -88,24 +97,33 @@ fn on_smol(address: &str, threads: usize, tls: Option<TlsServer>) -> io::Result<
     smol::block_on(executor.run(async {
         let runtime = prism_smol::Smol::on(executor.clone());
         let server = prism_smol::Server::bind_on(runtime, address).await?;
-        serve(over(server, tls), None, Echo).await
+        serve(over(server, tls), deflate, Echo).await
     }))
 }
 
 pub(super) fn echo_on_async_std(address: &str, threads: usize) -> io::Result<()> {
-    on_async_std(address, threads, None)
+    on_async_std(address, threads, None, None)
+}
+
+pub(super) fn deflate_on_async_std(address: &str, threads: usize) -> io::Result<()> {
+    on_async_std(address, threads, Some(Deflate::default()), None)
 }
 
 pub(super) fn tls_on_async_std(address: &str, threads: usize) -> io::Result<()> {
-    on_async_std(address, threads, Some(tls::of_prism()?))
+    on_async_std(address, threads, None, Some(tls::of_prism()?))
 }
 
-fn on_async_std(address: &str, threads: usize, tls: Option<TlsServer>) -> io::Result<()> {
+fn on_async_std(
+    address: &str,
+    threads: usize,
+    deflate: Option<Deflate>,
+    tls: Option<TlsServer>,
+) -> io::Result<()> {
     let config = GlobalExecutorConfig::default().with_min_threads(threads);
     async_global_executor::init_with_config(config.with_max_threads(threads));
     async_std::task::block_on(async {
         let server = prism_async_std::Server::bind(address).await?;
-        serve(over(server, tls), None, Echo).await
+        serve(over(server, tls), deflate, Echo).await
     })
 }
 

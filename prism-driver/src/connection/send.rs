@@ -34,13 +34,18 @@ pub(crate) fn send(
     Ok(())
 }
 
-/// Sends a message on a connection that compresses its messages.
+/// Sends a message on a connection that compresses its messages. Returns `Full` if the sender has to wait for room, or
+/// to yield.
 #[cold]
 fn send_compressed(
     connection: &Arc<Shared>,
     message: &mut Source<'_>,
     when_full: WhenFull,
 ) -> Result<(), TrySendError> {
+    // What leaves is short, so the outbox has room for much more than should be compressed at once.
+    if when_full == WhenFull::Wait && batch_number::should_yield() {
+        return Err(TrySendError::Full);
+    }
     let outbox = &connection.outbox;
     let remaining = match connection.request.compression() {
         Some(compression) => compression.send(outbox, message, when_full)?,
@@ -125,11 +130,6 @@ impl Waiting<'_> {
         cx: &mut Context<'_>,
         message: &mut Source<'_>,
     ) -> Poll<Result<(), SendError>> {
-        if self.connection.outbox.compresses() && batch_number::should_yield() {
-            // What leaves is short, so the outbox has room for much more than should be compressed at once.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         loop {
             if let Some(listening) = &mut self.listening {
                 ready!(listening.as_mut().poll(cx));
@@ -142,6 +142,10 @@ impl Waiting<'_> {
                     return Poll::Ready(Ok(()));
                 }
                 Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
+                Err(TrySendError::Full) if batch_number::begin_yield() => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(TrySendError::Full) => {}
             }
             let listening = self.listen();

@@ -16,7 +16,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 thread_local! {
     static SESSION_POLL: Cell<SessionPoll> = const { Cell::new(SessionPoll::None) };
     static DELIVERIES: Cell<usize> = const { Cell::new(0) };
-    static HAS_YIELDED: Cell<bool> = const { Cell::new(false) };
+    static YIELD: Cell<Yield> = const { Cell::new(Yield::No) };
 }
 
 /// The kind of code that runs on this thread.
@@ -40,6 +40,16 @@ pub(crate) struct Interrupted {
 /// How many messages to other connections a session may send, or how many bytes it may compress, before others get a
 /// turn.
 pub(crate) const DELIVERIES_PER_TURN: usize = 16 << 10;
+
+/// Whether a sender gives others a turn.
+#[derive(Clone, Copy)]
+enum Yield {
+    No,
+    /// It has to, before it compresses more.
+    Due,
+    /// It does, so its session does not go on either.
+    Begun,
+}
 
 /// Returns the number of the batch that the calling session adds to, or `None` outside of sessions.
 pub(crate) fn current() -> Option<u64> {
@@ -70,18 +80,30 @@ pub(crate) fn count_compressed(bytes: usize) {
 
 /// Returns whether a sender should give others a turn before it compresses more. Then begins to count again, so that a
 /// task that polls on nevertheless goes on.
+#[cold]
 pub(crate) fn should_yield() -> bool {
     let is_exhausted = DELIVERIES.get() >= DELIVERIES_PER_TURN;
     if is_exhausted {
         DELIVERIES.set(0);
-        HAS_YIELDED.set(true);
+        YIELD.set(Yield::Due);
     }
     is_exhausted
 }
 
+/// Returns whether a sender that found no room only has to yield.
+#[cold]
+pub(crate) fn begin_yield() -> bool {
+    let is_due = matches!(YIELD.get(), Yield::Due);
+    if is_due {
+        YIELD.set(Yield::Begun);
+    }
+    is_due
+}
+
 /// Returns whether a sender has yielded since the last call.
+#[cold]
 pub(crate) fn has_yielded() -> bool {
-    HAS_YIELDED.take()
+    matches!(YIELD.replace(Yield::No), Yield::Begun)
 }
 
 /// Returns how many messages have been counted in this turn of a session since the last call.

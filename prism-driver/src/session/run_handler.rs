@@ -34,12 +34,19 @@ pin_project! {
         handler: F,
         // Boxed: a failure is rare, and this is part of every session.
         failure: Option<Box<Failure>>,
-        waited: bool,
-        // Whether the handler is ready to go on, after others have had a turn.
-        yields: bool,
+        waits: Waits,
         // Whether our side of the transport has ended.
         shut: bool,
     }
+}
+
+/// Whether the handler has been polled, and what it waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    No,
+    Yes,
+    /// It could go on, but lets others go first.
+    ForItsTurn,
 }
 
 impl<'a, T: DeadlineTimer, F> RunHandler<'a, T, F> {
@@ -49,7 +56,7 @@ impl<'a, T: DeadlineTimer, F> RunHandler<'a, T, F> {
         handler: F,
     ) -> Self {
         let driver = ConnectionDriver::new(connection, deadlines);
-        Self { driver, handler, failure: None, waited: false, yields: false, shut: false }
+        Self { driver, handler, failure: None, waits: Waits::No, shut: false }
     }
 }
 
@@ -60,16 +67,20 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
         let this = self.project();
         let (driver, mut handler, failure) = (this.driver, this.handler, this.failure);
         loop {
-            // The owner is polled, so it is awake.
-            if std::mem::replace(this.waited, true) {
+            let waited = std::mem::replace(this.waits, Waits::Yes);
+            if waited != Waits::No {
+                // The owner is polled, so it is awake.
                 driver.connection.outbox().set_awake();
             }
-            if std::mem::take(this.yields) {
+            if waited == Waits::ForItsTurn {
                 // The handler has woken the task. But a runtime may poll many tasks that are ready before it looks for I/O.
                 driver.deadlines.timer().yield_to_others(cx.waker());
             } else {
                 match contain(|| handler.as_mut().poll(cx)) {
-                    Some(Poll::Pending) => *this.yields = batch_number::has_yielded(),
+                    Some(Poll::Pending) if batch_number::has_yielded() => {
+                        *this.waits = Waits::ForItsTurn;
+                    }
+                    Some(Poll::Pending) => {}
                     Some(Poll::Ready(())) => {
                         return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
                     }
