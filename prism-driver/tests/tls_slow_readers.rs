@@ -1,4 +1,4 @@
-//! Peers that read slowly over TLS. The last 16 KiB wait encrypted, outside of the outbox. A peer that takes them fast
+//! Peers that read slowly over TLS. The last 32 KiB wait encrypted, outside of the outbox. A peer that takes them fast
 //! enough is not given up.
 
 use std::io::{Read, Write};
