@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod common;
 pub mod drive;
 #[expect(dead_code, reason = "the tests of prism-driver use more of it")]
+#[allow(unfulfilled_lint_expectations, reason = "here its items are public")]
 #[path = "../../prism-driver/tests/common/mod.rs"]
 pub mod driver;
 pub mod ended_session;
