@@ -38,8 +38,10 @@ pub struct Deflate {
     /// Whether the server's messages never refer to earlier ones (RFC 7692 §7.1.1.1). If `false`,
     /// they may, which makes similar messages much smaller. References take a window of memory at both
     /// ends of each connection, and time for each message: 3 µs with a window of 4 KiB, and 30 µs with
-    /// one of 32 KiB. Default: `true`. A client asks its server for this, but accepts a server that
-    /// refers to earlier messages. A server complies with a client that asks for this, whatever is set here.
+    /// one of 32 KiB. Default: `true`. A client asks its server for this in the first of two offers, but
+    /// accepts a server that refers to earlier messages. (A server that understands only a single
+    /// offer declines both; there, set `false`.) A server complies with a client that asks for this,
+    /// whatever is set here.
     pub server_no_context_takeover: bool,
     /// The same for the client's messages (RFC 7692 §7.1.1.2). Default: `true`, which a server demands
     /// of its clients, so that it needs no window for what it receives.
