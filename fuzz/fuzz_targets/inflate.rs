@@ -55,7 +55,7 @@ fuzz_target!(|input: Case| {
     let seen = machine.receive_frames(fragments(&payload, &input.cuts));
     let work = take_work();
     // A call is a block, or the beginning after a final one. Of short blocks, 16 count as one.
-    let most_calls = 16 * (2048 + limit / 128) + 100 + payload.len() / 256;
+    let most_calls = 16 * (4096 + limit / 64) + 100 + payload.len() / 256;
     let most_copied = 40 * (32 << 10) + 64 * payload.len() + 2 * limit;
     assert!(work <= most_copied + CALL * most_calls, "{work}");
     let bound = 2 * (2 * payload.len() + 10 * input.cuts.len() + before.len() + limit) + 4096;

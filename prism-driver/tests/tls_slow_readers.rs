@@ -19,8 +19,8 @@ use crate::common::{
     tls::{CERTIFICATE, KEY, client_tls, shake_hands},
 };
 
-/// Less than the encrypted bytes that may wait.
-const LEN: usize = 15_000;
+/// Less than the encrypted bytes that may wait, and more than a record.
+const LEN: usize = 30_000;
 
 /// How many bytes the pipe holds.
 const PIECE: usize = 1_000;

@@ -22,11 +22,11 @@ const MAX_FINAL_BLOCKS: usize = 32;
 /// How many blocks a message may have, besides one for each [`BYTES_PER_BLOCK`] of its content. A block
 /// with codes of its own (RFC 1951 §3.2.7) takes up to 1.5 µs, and 24 bytes are enough for that. So without
 /// a limit, a message of a MiB without content could take 60 ms.
-const MAX_BLOCKS: usize = 2048;
+const MAX_BLOCKS: usize = 4096;
 
-/// With the least memory, zlib ends a block after 127 literals and references. Usual blocks have thousands
-/// of bytes.
-const BYTES_PER_BLOCK: usize = 128;
+/// Usual blocks have thousands of bytes. But with the least memory, zlib ends a block after 127 literals
+/// and references; and a sender may flush after every line of a message, which ends a block, too.
+const BYTES_PER_BLOCK: usize = 64;
 
 /// How many short blocks count as one. A sender may flush every few bytes, which makes two short blocks.
 const SHORT_BLOCKS: usize = 16;

@@ -143,6 +143,9 @@ impl Waiting<'_> {
                 }
                 Err(TrySendError::Refused(error)) => return Poll::Ready(Err(error)),
                 Err(TrySendError::Full) if batch_number::begin_yield() => {
+                    // This future may be dropped before it is polled again.
+                    self.pass_on();
+                    self.waited = false;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

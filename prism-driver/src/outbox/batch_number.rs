@@ -35,6 +35,7 @@ enum SessionPoll {
 pub(crate) struct Interrupted {
     poll: SessionPoll,
     deliveries: usize,
+    yielding: Yield,
 }
 
 /// How many messages to other connections a session may send, or how many bytes it may compress, before others get a
@@ -73,16 +74,16 @@ pub(crate) fn count_delivery() {
 /// Counts a message that is compressed. Each byte costs about as much as a message to another connection. Code outside
 /// of sessions has no turns.
 pub(crate) fn count_compressed(bytes: usize) {
-    if bytes > 0 && !matches!(SESSION_POLL.try_with(Cell::get), Ok(SessionPoll::None) | Err(_)) {
+    if bytes > 0 && is_in_session() {
         DELIVERIES.set(DELIVERIES.get().saturating_add(bytes));
     }
 }
 
 /// Returns whether a sender should give others a turn before it compresses more. Then begins to count again, so that a
-/// task that polls on nevertheless goes on.
+/// task that polls on nevertheless goes on. Code outside of sessions has no turns.
 #[cold]
 pub(crate) fn should_yield() -> bool {
-    let is_exhausted = DELIVERIES.get() >= DELIVERIES_PER_TURN;
+    let is_exhausted = DELIVERIES.get() >= DELIVERIES_PER_TURN && is_in_session();
     if is_exhausted {
         DELIVERIES.set(0);
         YIELD.set(Yield::Due);
@@ -118,13 +119,22 @@ pub(crate) fn has_deliveries() -> bool {
 
 /// Begins a session's turn. Returns the turn that it interrupts, to be passed to [`leave`].
 pub(crate) fn enter() -> Interrupted {
-    Interrupted { poll: replace(SessionPoll::Quiet), deliveries: DELIVERIES.take() }
+    Interrupted {
+        poll: replace(SessionPoll::Quiet),
+        deliveries: DELIVERIES.take(),
+        yielding: YIELD.replace(Yield::No),
+    }
 }
 
 /// Ends a session's turn. Returns whether the session has sent anything to others.
 pub(crate) fn leave(interrupted: Interrupted) -> bool {
     DELIVERIES.set(interrupted.deliveries);
+    YIELD.set(interrupted.yielding);
     matches!(replace(interrupted.poll), SessionPoll::Numbered(_))
+}
+
+fn is_in_session() -> bool {
+    !matches!(SESSION_POLL.try_with(Cell::get), Ok(SessionPoll::None) | Err(_))
 }
 
 fn replace(next: SessionPoll) -> SessionPoll {

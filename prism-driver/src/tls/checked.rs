@@ -36,7 +36,8 @@ pub(crate) struct Checked<T> {
 
 /// How many bytes without content are read in a turn. A turn ends when a read is pending: because the transport has no
 /// more, or because this is used up. In the latter case the task is woken, and others run first. The longest record takes
-/// about half of a turn before its content counts.
+/// about half of a turn before its content counts. During the handshake, one poll may take several turns: there, the limit
+/// of the handshake counts.
 const MAX_TURN: u32 = 32 << 10;
 
 /// The cost of a record, besides its bytes: it is decrypted by itself, and may change the keys, which takes some
