@@ -141,6 +141,14 @@ def untrusted(server):
     """A client that reaches the server without a proxy cannot name another."""
     status, body, port = get(server, headers=FORGED)
     assert (status, body) == (200, f"{CLIENT}:{port}"), (status, body)
+    asyncio.run(untrusted_socket(server))
+
+
+async def untrusted_socket(server):
+    async with open_socket(server, FORGED) as ws:
+        async with asyncio.timeout(TIMEOUT):
+            greeting = await ws.recv()
+        assert greeting == "hello %s:%d" % ws.local_address, greeting
 
 
 def refusals(server):
