@@ -17,7 +17,7 @@
 //! own: its buffers, and the state of the handshake. An idle connection takes 8.8 KB instead of 1.2 KB, all included
 //! (TLS 1.3, `ring`, tokio); 12.8 KB after a message of 16 KiB.
 //!
-//! A busy connection takes more. 32 KiB of encrypted output may wait for a peer that does not read, and up to 64 KiB of
+//! A busy connection takes more. 48 KiB of encrypted output may wait for a peer that does not read, and up to 64 KiB of
 //! a message of the handshake, or of a record, for its rest. None of that counts towards the [high-water
 //! mark](crate::Options::high_water_mark) or [`max_buffered`](crate::ServerOptions::max_buffered).
 

@@ -1,4 +1,4 @@
-//! Peers that read slowly over TLS. The last 32 KiB wait encrypted, outside of the outbox. A peer that takes them fast
+//! Peers that read slowly over TLS. The last 48 KiB wait encrypted, outside of the outbox. A peer that takes them fast
 //! enough is not given up.
 
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ use crate::common::{
 };
 
 /// Less than the encrypted bytes that may wait, and more than a record.
-const LEN: usize = 30_000;
+const LEN: usize = 45_000;
 
 /// How many bytes the pipe holds.
 const PIECE: usize = 1_000;

@@ -97,7 +97,7 @@ pub struct ServerOptions {
     /// A connection counts from the time when its task finds that the transport takes no more, until its outbox is
     /// empty. What counts is the memory of its outbox, plus half a kilobyte of overhead. A [prepared
     /// message](crate::PreparedMessage) that waits in many outboxes is in memory once, so it counts once. What TLS has
-    /// encrypted and the transport has not taken does not count, which is up to 32 KiB for each connection. See
+    /// encrypted and the transport has not taken does not count, which is up to 48 KiB for each connection. See
     /// [`Counts::buffered`](crate::Counts::buffered) for the sum, and [`Counts::evicted`](crate::Counts::evicted) for
     /// the number of connections that were aborted.
     ///

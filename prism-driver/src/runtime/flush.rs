@@ -1,6 +1,6 @@
 //! [`poll_flush`]: flushes a transport, and returns what has been achieved when it has to wait.
 //!
-//! `futures_io` knows only whether a flush is complete. TLS holds up to 32 KiB back, for which a slow peer may take
+//! `futures_io` knows only whether a flush is complete. TLS holds up to 48 KiB back, for which a slow peer may take
 //! minutes; whether it is too slow depends on how much it takes meanwhile. So a flush of TLS that has to wait returns
 //! [`Drained`] first.
 

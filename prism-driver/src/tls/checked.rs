@@ -78,7 +78,7 @@ impl<T> Checked<T> {
         mem::replace(&mut self.drained, 0) as usize
     }
 
-    /// Counts bytes that the transport has taken. Hardly more than 32 KiB wait for it.
+    /// Counts bytes that the transport has taken. Hardly more than 48 KiB wait for it.
     fn note_drained(&mut self, count: usize) {
         self.drained = self.drained.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
     }
