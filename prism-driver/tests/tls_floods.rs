@@ -3,7 +3,6 @@
 
 use std::{
     future::pending,
-    io::Write,
     sync::{Arc, Mutex},
 };
 
@@ -30,7 +29,7 @@ use crate::common::{
     pipe::{End, Script},
     s,
     sim::Sim,
-    tls::{CERTIFICATE, KEY, client_tls, receive, server_config, shake_hands},
+    tls::{CERTIFICATE, KEY, connect_tls, encrypt, receive, server_config},
 };
 
 /// How many bytes a poll may take: a turn is 32 KiB, and short records count for more than they have.
@@ -60,13 +59,6 @@ fn serve(sim: &Sim) -> (Net, ServerStats) {
     (net, stats)
 }
 
-async fn connect(net: &Net) -> (End, Script, Connection) {
-    let (mut io, script) = net.connect_raw().unwrap();
-    let mut tls = client_tls();
-    shake_hands(&mut io, &mut tls).await;
-    (io, script, tls)
-}
-
 /// Encrypts bytes, each after 30 `KeyUpdate`s, of which rustls allows 32 in a row.
 fn flood(tls: &mut Connection, content: &[u8]) -> Vec<u8> {
     let mut flood = Vec::new();
@@ -74,21 +66,13 @@ fn flood(tls: &mut Connection, content: &[u8]) -> Vec<u8> {
         for _ in 0..30 {
             tls.refresh_traffic_keys().unwrap();
         }
-        tls.writer().write_all(&[*byte]).unwrap();
-        while tls.wants_write() {
-            tls.write_tls(&mut flood).unwrap();
-        }
+        flood.extend(encrypt(tls, &[*byte]));
     }
     flood
 }
 
 async fn send(io: &mut End, tls: &mut Connection, bytes: &[u8]) {
-    tls.writer().write_all(bytes).unwrap();
-    let mut output = Vec::new();
-    while tls.wants_write() {
-        tls.write_tls(&mut output).unwrap();
-    }
-    io.write_all(&output).await.unwrap();
+    io.write_all(&encrypt(tls, bytes)).await.unwrap();
 }
 
 fn request(path: &str) -> String {
@@ -121,7 +105,7 @@ fn a_poll_takes_a_bounded_number_of_bytes_of_a_request() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect(&net).await;
+        let (mut io, script, mut tls) = connect_tls(&net).await;
         let head = format!("{}X: {}", REQUEST.trim_end(), "x".repeat(200));
         check(&sim, &mut io, &script, &mut tls, head.as_bytes()).await;
     });
@@ -132,7 +116,7 @@ fn a_poll_takes_a_bounded_number_of_bytes_after_a_refusal() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect(&net).await;
+        let (mut io, script, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/nothing").as_bytes()).await;
         while receive(&mut io, &mut tls).await > 0 {}
         check(&sim, &mut io, &script, &mut tls, &[0; 300]).await;
@@ -144,7 +128,7 @@ fn a_poll_takes_a_bounded_number_of_bytes_during_an_authorization() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect(&net).await;
+        let (mut io, script, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/undecided").as_bytes()).await;
         sim.settle().await;
         check(&sim, &mut io, &script, &mut tls, &[0; 300]).await;
@@ -156,7 +140,7 @@ fn a_poll_takes_a_bounded_number_of_bytes_of_an_open_connection() {
     let sim = Sim::default();
     let (net, stats) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect(&net).await;
+        let (mut io, script, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, REQUEST.as_bytes()).await;
         sim.settle().await;
         // A message that has yet to arrive.
@@ -171,7 +155,7 @@ fn a_bounded_number_of_bytes_is_kept_when_a_handler_is_stuck() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect(&net).await;
+        let (mut io, script, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/stuck").as_bytes()).await;
         send(&mut io, &mut tls, b"\x81\x80\0\0\0\0").await;
         sim.settle().await;
@@ -241,10 +225,7 @@ fn a_client_takes_a_bounded_number_of_bytes_that_follow_a_handshake() {
         config.key_log = secret.clone();
         let mut tls = ServerConnection::new(Arc::new(config)).unwrap().into();
         while receive(&mut io, &mut tls).await > 0 && !tls.wants_write() {}
-        let mut flight = Vec::new();
-        while tls.wants_write() {
-            tls.write_tls(&mut flight).unwrap();
-        }
+        let mut flight = encrypt(&mut tls, b"");
         flight.extend(tickets(&tls, &secret, 10_000));
         assert!(flight.len() > 300 << 10, "{} bytes", flight.len());
         io.write_all(&flight).await.unwrap();

@@ -1,7 +1,7 @@
 //! Peers that read slowly over TLS. The last 48 KiB wait encrypted, outside of the outbox. A peer that takes them fast
 //! enough is not given up.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{
@@ -16,7 +16,7 @@ use crate::common::{
     pipe::{End, Script},
     s,
     sim::Sim,
-    tls::{CERTIFICATE, KEY, client_tls, shake_hands},
+    tls::{CERTIFICATE, KEY, connect_tls, encrypt},
 };
 
 /// Less than the encrypted bytes that may wait, and more than a record.
@@ -27,16 +27,9 @@ const PIECE: usize = 1_000;
 
 /// Sends a request to a server whose pipe to the client holds little.
 async fn request(net: &Net, request: &str) -> (End, Script, Connection) {
-    let (mut io, script) = net.connect_raw().unwrap();
-    let mut tls = client_tls();
-    shake_hands(&mut io, &mut tls).await;
+    let (mut io, script, mut tls) = connect_tls(net).await;
     script.set_capacity_to_client(PIECE);
-    tls.writer().write_all(request.as_bytes()).unwrap();
-    let mut output = Vec::new();
-    while tls.wants_write() {
-        tls.write_tls(&mut output).unwrap();
-    }
-    io.write_all(&output).await.unwrap();
+    io.write_all(&encrypt(&mut tls, request.as_bytes())).await.unwrap();
     (io, script, tls)
 }
 

@@ -1,6 +1,6 @@
 //! TLS by hand, with rustls, on the test's end of a pipe.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::tls::rustls::{
@@ -9,7 +9,10 @@ use prism_driver::tls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use super::pipe::End;
+use super::{
+    net::Net,
+    pipe::{End, Script},
+};
 
 /// A certificate for `localhost`, signed by itself, and its key.
 pub const CERTIFICATE: &[u8] = include_bytes!("localhost.pem");
@@ -42,6 +45,24 @@ pub fn client_tls() -> Connection {
         .with_root_certificates(roots)
         .with_no_client_auth();
     ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap().into()
+}
+
+/// Encrypts bytes, and returns them with all else that TLS has to send.
+pub fn encrypt(tls: &mut Connection, bytes: &[u8]) -> Vec<u8> {
+    let mut output = Vec::new();
+    tls.writer().write_all(bytes).unwrap();
+    while tls.wants_write() {
+        tls.write_tls(&mut output).unwrap();
+    }
+    output
+}
+
+/// Opens a connection to a server, and does the handshake of TLS.
+pub async fn connect_tls(net: &Net) -> (End, Script, Connection) {
+    let (mut io, script) = net.connect_raw().unwrap();
+    let mut tls = client_tls();
+    shake_hands(&mut io, &mut tls).await;
+    (io, script, tls)
 }
 
 /// Does the handshake of TLS.
