@@ -1,5 +1,8 @@
 //! Compressed messages that cost a server more than they cost their sender.
 
+#[path = "../../../prism-core/tests/common/bits.rs"]
+mod bits;
+
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -7,6 +10,8 @@ use prism_core::{
     Header, Message, OpCode, Role,
     deflate::{Codecs, Compressor, Deflate, DeflateParams},
 };
+
+use self::bits::BitWriter;
 
 /// What a client offers to send them: what browsers offer.
 pub(super) const OFFER: &str = "permessage-deflate; client_max_window_bits";
@@ -24,10 +29,10 @@ pub(super) fn zeros(len: usize) -> Vec<u8> {
 
 /// Returns a message without content, in blocks that each bring large codes of their own (RFC 1951 §3.2.7).
 pub(super) fn blocks() -> Vec<u8> {
-    let mut bits = Bits::default();
-    (0..BLOCKS).for_each(|_| bits.put_block());
+    let mut bits = BitWriter::default();
+    (0..BLOCKS).for_each(|_| put_block(&mut bits));
     bits.put(0, 3); // the empty block with which a message ends
-    frame(&bits.bytes)
+    frame(&bits.finish())
 }
 
 /// Returns a message of 32 KiB, and final blocks behind it. After each, decompression begins again, with these 32 KiB as
@@ -58,65 +63,43 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     wire.into()
 }
 
-/// Bits, from the least significant of each byte on.
-#[derive(Default)]
-struct Bits {
-    bytes: Vec<u8>,
-    count: usize,
+/// Appends a Huffman code, which begins with its most significant bit.
+fn put_code(bits: &mut BitWriter, code: usize, len: usize) {
+    (0..len).rev().for_each(|nth| bits.put(code >> nth & 1, 1));
 }
 
-impl Bits {
-    fn put(&mut self, value: usize, count: usize) {
-        for nth in 0..count {
-            if self.count.is_multiple_of(8) {
-                self.bytes.push(0);
-            }
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= ((value >> nth & 1) as u8) << (self.count % 8);
-            }
-            self.count += 1;
-        }
+/// Appends a block without content. The codes of its literals have 1 to 10 bits, so their table has 1024 entries.
+fn put_block(bits: &mut BitWriter) {
+    /// The order in which the lengths of the codes for lengths are given.
+    const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+    /// The lengths 0 to 10, and 18, which stands for many zeros, have codes of four bits: 12 of 16. So four of
+    /// them have three bits.
+    const USED: [usize; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18];
+    const SHORT: usize = 4;
+    let len_of = |symbol| match USED.iter().position(|&used| used == symbol) {
+        Some(..SHORT) => 3,
+        Some(_) => 4,
+        None => 0,
+    };
+    let code_of = |symbol| match USED.iter().position(|&used| used == symbol) {
+        Some(nth @ ..SHORT) => nth,
+        Some(nth) => 2 * SHORT + (nth - SHORT),
+        None => 0,
+    };
+    bits.put(0b100, 3); // not final, with codes of its own
+    bits.put(0, 10); // 257 literals and lengths, and one distance
+    bits.put(ORDER.len() - 4, 4);
+    ORDER.iter().for_each(|&symbol| bits.put(len_of(symbol), 3));
+    for len in [2, 3, 4, 5, 6, 7, 8, 9, 10, 10] {
+        put_code(bits, code_of(len), len_of(len));
     }
-
-    /// Appends a Huffman code, which begins with its most significant bit.
-    fn put_code(&mut self, code: usize, len: usize) {
-        (0..len).rev().for_each(|nth| self.put(code >> nth & 1, 1));
+    for zeros in [138, 256 - 10 - 138] {
+        put_code(bits, code_of(18), len_of(18));
+        bits.put(zeros - 11, 7);
     }
-
-    /// Appends a block without content. The codes of its literals have 1 to 10 bits, so their table has 1024 entries.
-    fn put_block(&mut self) {
-        /// The order in which the lengths of the codes for lengths are given.
-        const ORDER: [usize; 19] =
-            [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-        /// The lengths 0 to 10, and 18, which stands for many zeros, have codes of four bits: 12 of 16. So four of
-        /// them have three bits.
-        const USED: [usize; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18];
-        const SHORT: usize = 4;
-        let len_of = |symbol| match USED.iter().position(|&used| used == symbol) {
-            Some(..SHORT) => 3,
-            Some(_) => 4,
-            None => 0,
-        };
-        let code_of = |symbol| match USED.iter().position(|&used| used == symbol) {
-            Some(nth @ ..SHORT) => nth,
-            Some(nth) => 2 * SHORT + (nth - SHORT),
-            None => 0,
-        };
-        self.put(0b100, 3); // not final, with codes of its own
-        self.put(0, 10); // 257 literals and lengths, and one distance
-        self.put(ORDER.len() - 4, 4);
-        ORDER.iter().for_each(|&symbol| self.put(len_of(symbol), 3));
-        for len in [2, 3, 4, 5, 6, 7, 8, 9, 10, 10] {
-            self.put_code(code_of(len), len_of(len));
-        }
-        for zeros in [138, 256 - 10 - 138] {
-            self.put_code(code_of(18), len_of(18));
-            self.put(zeros - 11, 7);
-        }
-        self.put_code(code_of(1), len_of(1)); // the end of the block
-        self.put_code(code_of(0), len_of(0)); // no distance
-        self.put(0, 1); // the end of the block
-    }
+    put_code(bits, code_of(1), len_of(1)); // the end of the block
+    put_code(bits, code_of(0), len_of(0)); // no distance
+    bits.put(0, 1); // the end of the block
 }
 
 #[cfg(test)]

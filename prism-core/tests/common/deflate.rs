@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prism_core::deflate::{Deflate, DeflateParams, WindowBits};
 
-use super::frame::Frame;
+use super::{bits::BitWriter, frame::Frame};
 
 /// RSV1, which marks a compressed message (RFC 7692 §6).
 pub const RSV1: u8 = 0x40;
@@ -57,31 +57,6 @@ pub fn empty_dynamic(count: usize) -> Vec<u8> {
     let mut blocks = bits.finish();
     blocks.extend([0, 0, 0xff, 0xff]);
     blocks
-}
-
-/// Packs bits into bytes, from the least significant on.
-#[derive(Default)]
-struct BitWriter {
-    bytes: Vec<u8>,
-    used: usize,
-}
-
-impl BitWriter {
-    fn put(&mut self, value: usize, count: usize) {
-        for nth in 0..count {
-            if self.used.is_multiple_of(8) {
-                self.bytes.push(0);
-            }
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= ((value >> nth & 1) as u8) << (self.used % 8);
-            }
-            self.used += 1;
-        }
-    }
-
-    fn finish(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 impl Frame {

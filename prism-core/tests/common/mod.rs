@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "the scenarios use it as a library")]
 
 pub mod answers;
+#[cfg(feature = "deflate")]
+pub mod bits;
 pub mod clock;
 #[cfg(feature = "deflate")]
 pub mod counting;
