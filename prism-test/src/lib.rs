@@ -2,6 +2,7 @@
 
 mod peer;
 mod pipe;
+mod recorder;
 mod sim;
 
 pub use prism_driver::Runtime;
@@ -13,5 +14,10 @@ pub use crate::{
         faults::{Direction, Faults},
         pipe,
     },
-    sim::{Sim, Sleep},
+    recorder::{Recorded, Recorder},
+    sim::{
+        Sim, Sleep,
+        hosts::{Incoming, Reach},
+        network::SimListener,
+    },
 };
