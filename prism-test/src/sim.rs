@@ -32,7 +32,8 @@ const TOO_BUSY: usize = 1_000_000;
 /// ```
 /// use std::time::Duration;
 ///
-/// use prism_test::{Runtime, Sim};
+/// use prism_driver::Runtime;
+/// use prism_test::Sim;
 ///
 /// let sim = Sim::new();
 /// sim.run(async {

@@ -52,9 +52,7 @@ impl Hosts {
 
     pub(super) fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
         let found = self.names.get(host).cloned();
-        found.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, "no such name")
-        })
+        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such name"))
     }
 
     pub(super) fn set_reach(&mut self, address: SocketAddr, reach: Reach) {
