@@ -196,7 +196,8 @@ pub use crate::{
     },
 };
 
-/// The examples in the README work.
+/// The examples in the README and in the guide work.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../../prism-driver/docs/testing.md")]
+struct Pages;
