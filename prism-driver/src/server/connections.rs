@@ -1,4 +1,4 @@
-//! [`WebSockets`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
+//! [`Connections`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
 //! handshakes, and routes.
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ use crate::{
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// The limits, the open connections, and the counters of a server.
-pub(crate) struct WebSockets<R: Runtime> {
+pub(crate) struct Connections<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) options: ServerOptions,
     pub(crate) registry: Registry,
@@ -31,7 +31,7 @@ pub(crate) struct WebSockets<R: Runtime> {
     pub(crate) stats: ServerStats,
 }
 
-impl<R: Runtime> WebSockets<R> {
+impl<R: Runtime> Connections<R> {
     /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
     /// last connection.
     pub(crate) fn new(
@@ -42,10 +42,10 @@ impl<R: Runtime> WebSockets<R> {
     ) -> Arc<Self> {
         let registry = Registry::new(stats.clone(), address_limit);
         let budget = Budget::new(&options, stats.clone());
-        let websockets = Arc::new(Self { runtime, options, registry, budget, stats });
-        let timed = websockets.clone();
-        websockets.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
-        websockets
+        let connections = Arc::new(Self { runtime, options, registry, budget, stats });
+        let timed = connections.clone();
+        connections.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
+        connections
     }
 
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
