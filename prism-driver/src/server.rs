@@ -63,6 +63,7 @@ pub(crate) mod timers;
 mod tls_handshake;
 pub(crate) mod undecided;
 pub(crate) mod upgrade_policy;
+pub(crate) mod websockets;
 
 /// A server of WebSocket routes and plain HTTP pages, on a given network.
 ///
@@ -328,6 +329,7 @@ impl<N: Network> Server<N> {
         let address_limit = limit.map(|limit| AddressLimit::new(limit, proxies.clone()));
         let clients = Clients { proxies, address_limit: address_limit.clone() };
         let connections = Connections::new(network, options, stats, address_limit);
+        connections.start_timers(());
         let router = routes.activate(&connections, &policy);
         let acceptor = Acceptor::new(ServerShared::new(connections, router, clients, tls));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;

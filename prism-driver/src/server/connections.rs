@@ -32,8 +32,7 @@ pub(crate) struct Connections<R: Runtime> {
 }
 
 impl<R: Runtime> Connections<R> {
-    /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
-    /// last connection.
+    /// Creates the state. The [timers](Self::start_timers) have yet to be started.
     pub(crate) fn new(
         runtime: R,
         options: ServerOptions,
@@ -42,10 +41,17 @@ impl<R: Runtime> Connections<R> {
     ) -> Arc<Self> {
         let registry = Registry::new(stats.clone(), address_limit);
         let budget = Budget::new(&options, stats.clone());
-        let connections = Arc::new(Self { runtime, options, registry, budget, stats });
-        let timed = connections.clone();
-        connections.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
-        connections
+        Arc::new(Self { runtime, options, registry, budget, stats })
+    }
+
+    /// Spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the last connection. Drops
+    /// `running` when the task has ended.
+    pub(crate) fn start_timers(self: &Arc<Self>, running: impl Send + 'static) {
+        let timed = self.clone();
+        self.runtime.spawn(async move {
+            timed.registry.run_timers(&timed.runtime).await;
+            drop(running);
+        });
     }
 
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
