@@ -5,15 +5,12 @@ use prism_driver::{
     Authorized, Connection, Deflate, ForwardedHeader, Handler, HttpRequest, Message, Options,
     Origins, Reply, Runtime, ServerOptions,
 };
+use prism_test::{Peer, Received, Sim, pipe};
 
 use crate::common::{
     handlers::{Echo, HandOut},
     http::ACCEPT,
-    peer::{Peer, Seen},
-    pipe::pipe,
-    s,
-    sim::Sim,
-    text,
+    s, text,
     websockets::{accept, addr, connect, of, open, request, status, websockets, with_header},
 };
 
@@ -42,7 +39,7 @@ fn a_connection_has_what_is_known_of_its_request() {
             assert_eq!(accept.is_some_and(|it| it == ACCEPT), status == 101);
             assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "chat");
 
-            let ((hand_out, connections), (_client, server, _)) = (HandOut::new(), pipe());
+            let ((hand_out, connections), (server, _client, _)) = (HandOut::new(), pipe());
             opening.serve(server, hand_out);
             let connection = connections.recv().await.expect("it opens");
             assert_eq!((connection.path(), connection.query()), ("/rooms/caf%C3%A9", Some("x=1")));
@@ -56,9 +53,9 @@ fn a_connection_has_what_is_known_of_its_request() {
 
 #[test]
 fn headers_are_there_until_on_connect_has_returned() {
-    struct Greeting;
+    struct AgentEcho;
 
-    impl Handler for Greeting {
+    impl Handler for AgentEcho {
         async fn on_connect(&self, connection: &Connection) {
             let agent = connection.header("User-Agent").expect("it is sent");
             connection.send(agent).await.expect("there is room");
@@ -75,9 +72,9 @@ fn headers_are_there_until_on_connect_has_returned() {
     let request = with_header("User-Agent", "Sim");
     sim.run(async {
         let (_, opening) = accept(&websockets, of(&request)).await.expect("valid");
-        let (client, server, _) = pipe();
-        opening.serve(server, Greeting);
-        let mut peer = Peer::open(client);
+        let (server, client, _) = pipe();
+        opening.serve(server, AgentEcho);
+        let mut peer = Peer::new(client);
         assert_eq!(peer.next().await, text("Sim"));
         peer.send("?").await;
         assert_eq!(peer.next().await, text("gone"));
@@ -90,10 +87,10 @@ fn bytes_that_were_read_ahead_come_first() {
     let websockets = websockets(&sim, |it| it);
     sim.run(async {
         let (_, opening) = accept(&websockets, of(&request("/"))).await.expect("ok");
-        let (client, server, _) = pipe();
+        let (server, client, _) = pipe();
         // "a", masked with zeros, and the beginning of another frame.
         opening.received(b"\x81\x81\0\0\0\0a\x81\x81\0\0").serve(server, Echo);
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         assert_eq!(peer.next().await, text("a"));
         peer.raw(b"\0\0b").await;
         assert_eq!(peer.next().await, text("b"));
@@ -116,7 +113,7 @@ fn compression_is_agreed_on_and_can_be_denied() {
             let (response, opening) = accept(&websockets, of(&request)).await.expect("it is valid");
             let answer = response.headers().get("Sec-WebSocket-Extensions");
             assert_eq!(answer.is_some(), agreed);
-            let ((hand_out, connections), (_client, server, _)) = (HandOut::new(), pipe());
+            let ((hand_out, connections), (server, _client, _)) = (HandOut::new(), pipe());
             opening.serve(server, hand_out);
             let connection = connections.recv().await.expect("it opens");
             assert_eq!(connection.compression().is_some(), agreed);
@@ -136,11 +133,11 @@ fn the_application_may_choose_for_each_request() {
         assert_eq!(upgrade.subprotocol(), Some("b"));
         let (response, opening) = upgrade.options(Options::default().max_message_size(1)).accept();
         assert_eq!(response.headers()["X-A"], "1");
-        let (client, server, _) = pipe();
+        let (server, client, _) = pipe();
         opening.serve(server, Echo);
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         peer.send("ab").await;
-        assert!(matches!(peer.next().await, Seen::Close(1009, _)));
+        assert!(matches!(peer.next().await, Received::Close(1009, _)));
     });
 }
 
@@ -202,7 +199,7 @@ fn a_request_is_authorized() {
         ada.headers_mut().insert("Sec-WebSocket-Protocol", offered);
         let (response, opening) = accept(&websockets, of(&ada)).await.expect("ok");
         assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "b");
-        let ((hand_out, connections), (_client, server, _)) = (HandOut::new(), pipe());
+        let ((hand_out, connections), (server, _client, _)) = (HandOut::new(), pipe());
         opening.serve(server, hand_out);
         let connection = connections.recv().await.expect("it opens");
         assert_eq!(connection.data::<&str>(), Some(&"ada"));

@@ -8,16 +8,12 @@ use std::{
 use async_channel::bounded;
 use futures_lite::future::{or, poll_once};
 use prism_driver::{Options, Runtime, ServerOptions};
+use prism_test::{Peer, Received, Sim, pipe};
 
 use crate::common::{
     close,
     handlers::Echo,
-    ms,
-    peer::{Peer, Seen},
-    pipe::pipe,
-    s,
-    sim::Sim,
-    text,
+    ms, s, text,
     websockets::{accept, of, open, request, status, websockets},
 };
 
@@ -39,11 +35,11 @@ fn a_shutdown_tells_each_connection_once_and_refuses_later_ones() {
         closing.await;
         for peer in &mut peers {
             assert_eq!(peer.next().await, close(1001, "the server is shutting down"));
-            assert_eq!(peer.next().await, Seen::End(Ok(())));
+            assert_eq!(peer.next().await, Received::End(Ok(())));
         }
-        let (client, server, _) = pipe();
+        let (server, client, _) = pipe();
         late.serve(server, Echo);
-        let mut late = Peer::open(client);
+        let mut late = Peer::new(client);
         assert_eq!(late.next().await, close(1001, "the server is shutting down"));
         assert_eq!(status(&websockets, of(&request)).await, 503);
         drop((peers, late));
@@ -61,7 +57,7 @@ fn a_handler_that_hangs_is_cut_at_the_end_of_the_grace_period() {
     let websockets = websockets(&sim, |it| it.options(options));
     sim.run(async {
         let (_, opening) = accept(&websockets, of(&request("/"))).await.expect("ok");
-        let (_client, server, _) = pipe();
+        let (server, _client, _) = pipe();
         opening.serve_socket(server, |_socket| pending());
         let mut shut_down = Box::pin(websockets.shut_down());
         assert!(poll_once(&mut shut_down).await.is_none());
@@ -79,7 +75,7 @@ fn the_timers_run_until_the_last_connection_has_ended() {
     sim.run(async {
         let mut peer = open(&websockets, of(&request("/chat"))).await;
         drop(websockets);
-        assert_eq!(peer.next().await, Seen::Ping);
+        assert_eq!(peer.next().await, Received::Ping);
         assert_eq!(sim.now(), s(10));
         drop(peer);
         sim.settle().await;
@@ -94,7 +90,7 @@ fn a_panic_of_the_function_closes_with_1011_before_its_future_and_in_it() {
     sim.run(async {
         for in_future in [false, true] {
             let (_, opening) = accept(&websockets, of(&request("/"))).await.expect("it is valid");
-            let (client, server, _) = pipe();
+            let (server, client, _) = pipe();
             opening.serve_socket(server, move |socket| {
                 assert!(in_future, "on purpose");
                 async move {
@@ -102,7 +98,7 @@ fn a_panic_of_the_function_closes_with_1011_before_its_future_and_in_it() {
                     panic!("on purpose")
                 }
             });
-            let mut peer = Peer::open(client);
+            let mut peer = Peer::new(client);
             assert_eq!(peer.next().await, close(1011, "internal error"));
             peer.end().await;
         }
@@ -121,9 +117,9 @@ fn a_stream_has_to_come_within_the_handshake_timeout() {
         let open = async || accept(&websockets, of(&request)).await.expect("ok").1;
         open().await.when_ready(pending::<Option<()>>(), |_, ()| unreachable!());
         open().await.when_ready(ready(None::<()>), |_, ()| unreachable!());
-        let (client, server, _) = pipe();
+        let (server, client, _) = pipe();
         open().await.when_ready(ready(Some(server)), |opening, it| opening.serve(it, Echo));
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         peer.send("a").await;
         assert_eq!(peer.next().await, text("a"));
         let counts = websockets.stats().counts();

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use prism_driver::{HttpRequest, Opening, WebSockets, WebSocketsBuilder};
 
-use crate::common::{handlers::Echo, peer::Peer, pipe::pipe, sim::Sim};
+use prism_test::{Peer, Sim, pipe};
+
+use crate::common::handlers::Echo;
 
 pub fn websockets(
     sim: &Sim,
@@ -63,9 +65,9 @@ pub async fn accept(
 /// Opens a connection for which the handler is `Echo`.
 pub async fn open(websockets: &WebSockets<Sim>, request: HttpRequest<'_>) -> Peer {
     let (_, opening) = accept(websockets, request).await.expect("it is accepted");
-    let (client, server, _) = pipe();
+    let (server, client, _) = pipe();
     opening.serve(server, Echo);
-    Peer::open(client)
+    Peer::new(client)
 }
 
 pub async fn status(websockets: &WebSockets<Sim>, request: HttpRequest<'_>) -> u16 {
