@@ -87,6 +87,11 @@ pub use crate::runtime::AsyncStd;
 /// ```
 pub type Server = prism_driver::Server<AsyncStd>;
 
+/// A server without a listener, for connections that reach it through another HTTP server, on async-std.
+///
+/// Its methods are those of [`prism_driver::WebSockets`].
+pub type WebSockets = prism_driver::WebSockets<AsyncStd>;
+
 /// A client for one WebSocket URL, on async-std, with headers, subprotocols and limits.
 ///
 /// If you need none of these settings, [`connect`] is shorter. The methods are those of [`prism_driver::Client`].

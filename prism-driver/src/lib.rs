@@ -109,6 +109,10 @@ pub use server::proxies::{ForwardedHeader, networks::InvalidNetwork};
 pub use server::request::Request;
 pub use server::route::{IntoRoute, Route, per_connection, shared, socket};
 pub use server::stats::{Counts, Refused, ServerStats};
+pub use server::websockets::{
+    WebSockets, builder::WebSocketsBuilder, http_request::HttpRequest, opening::Opening,
+    pending_upgrade::PendingUpgrade,
+};
 pub use server::{Server, stats::Shutdown};
 pub use socket::Socket;
 pub use socket::split::{RecvHalf, SendHalf};

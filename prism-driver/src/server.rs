@@ -15,6 +15,7 @@ use crate::{
         accept::Acceptor,
         address_limit::AddressLimit,
         clients::Clients,
+        connections::Connections,
         listener::{limit_unsent_in_kernel, listen},
         proxies::Proxies,
         request::Request,
@@ -23,7 +24,6 @@ use crate::{
         shared::ServerShared,
         stats::{ServerStats, Shutdown},
         upgrade_policy::UpgradePolicy,
-        websockets::WebSockets,
     },
     tls::server::TlsServer,
 };
@@ -35,6 +35,7 @@ pub(crate) mod address_limit;
 pub(crate) mod admission;
 pub(crate) mod authorized;
 pub(crate) mod clients;
+pub(crate) mod connections;
 mod defaults;
 pub(crate) mod endpoint;
 pub(crate) mod handshake;
@@ -327,9 +328,10 @@ impl<N: Network> Server<N> {
         let limit = options.max_connections_per_ip;
         let address_limit = limit.map(|limit| AddressLimit::new(limit, proxies.clone()));
         let clients = Clients { proxies, address_limit: address_limit.clone() };
-        let websockets = WebSockets::new(network, options, stats, address_limit);
-        let router = routes.activate(&websockets, &policy);
-        let acceptor = Acceptor::new(ServerShared::new(websockets, router, clients, tls));
+        let connections = Connections::new(network, options, stats, address_limit);
+        connections.start_timers(());
+        let router = routes.activate(&connections, &policy);
+        let acceptor = Acceptor::new(ServerShared::new(connections, router, clients, tls));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
         acceptor.shut_down().await

@@ -87,6 +87,11 @@ pub use crate::runtime::Smol;
 /// ```
 pub type Server = prism_driver::Server<Smol>;
 
+/// A server without a listener, for connections that reach it through another HTTP server, on smol.
+///
+/// Its methods are those of [`prism_driver::WebSockets`].
+pub type WebSockets = prism_driver::WebSockets<Smol>;
+
 /// A client for one WebSocket URL, on smol, with headers, subprotocols and limits.
 ///
 /// If you need none of these settings, [`connect`] is shorter. The methods are those of [`prism_driver::Client`].

@@ -88,6 +88,11 @@ pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, tcp::Tcp};
 /// ```
 pub type Server = prism_driver::Server<Tokio>;
 
+/// A server without a listener, for connections that reach it through another HTTP server, on tokio.
+///
+/// Its methods are those of [`prism_driver::WebSockets`].
+pub type WebSockets = prism_driver::WebSockets<Tokio>;
+
 /// A client for one WebSocket URL, on tokio, with headers, subprotocols and limits.
 ///
 /// If you need none of these settings, [`connect`] is shorter. The methods are those of [`prism_driver::Client`].

@@ -35,15 +35,15 @@ impl<N: Network> Acceptor<N> {
                 Ok((stream, peer_addr)) => {
                     let Some(client) = shared.clients.accept(peer_addr) else {
                         drop(stream);
-                        shared.websockets.stats.accepted();
-                        shared.websockets.stats.not_upgraded(NotUpgraded::TooManyConnections);
+                        shared.connections.stats.accepted();
+                        shared.connections.stats.not_upgraded(NotUpgraded::TooManyConnections);
                         // Nothing else limits how many of these there are in a row.
                         yield_now().await;
                         continue;
                     };
                     let stream = with_nodelay(shared.network(), stream);
                     let permit = shared.admission.admit().await;
-                    shared.websockets.stats.accepted();
+                    shared.connections.stats.accepted();
                     let shared_by_task = shared.clone();
                     let pending =
                         PendingHandshake::new(stream, slot, permit, shared_by_task, client);
@@ -63,16 +63,16 @@ impl<N: Network> Acceptor<N> {
     /// Closes all connections, and cuts those that have not ended within the grace period. Pages that are being sent
     /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
-        let ServerShared { websockets, admission, tls, .. } = &*self.0;
+        let ServerShared { connections, admission, tls, .. } = &*self.0;
         admission.evict_handshakes();
-        let spread = websockets.options.effective_spread(tls.is_some());
-        websockets.shut_down(spread, || admission.evict_pages()).await
+        let spread = connections.options.effective_spread(tls.is_some());
+        connections.shut_down(spread, || admission.evict_pages()).await
     }
 }
 
 impl<N: Network> Drop for Acceptor<N> {
     fn drop(&mut self) {
-        self.0.websockets.registry.expect_no_more();
+        self.0.connections.registry.expect_no_more();
     }
 }
 

@@ -97,13 +97,13 @@ impl<N: Network> PendingHandshake<N> {
             match outcome {
                 Some(Ok(upgrade)) => self.open(upgrade, read_buffer),
                 Some(Err(rejected)) => {
-                    self.shared.websockets.stats.not_upgraded(rejected.reason());
+                    self.shared.connections.stats.not_upgraded(rejected.reason());
                     drop(read_buffer); // sending the answer may take long
                     if rejected.can_be_read() {
                         self.reply(rejected).await;
                     }
                 }
-                None => self.shared.websockets.stats.not_upgraded(NotUpgraded::Evicted),
+                None => self.shared.connections.stats.not_upgraded(NotUpgraded::Evicted),
             }
         }
     }
@@ -128,7 +128,7 @@ impl<N: Network> PendingHandshake<N> {
         security: impl Security,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
         let Self { stream, permit, shared, client, .. } = &mut *self;
-        let (network, options) = (shared.network(), &shared.websockets.options.connection);
+        let (network, options) = (shared.network(), &shared.connections.options.connection);
         let mut incoming = Incoming::new(client, &shared.clients, security);
         let decide = |request: Request<'_>, incoming: &mut Incoming<'_, _>| {
             let client = incoming.client_of(&request);
@@ -176,7 +176,7 @@ impl<N: Network> PendingHandshake<N> {
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
         let Self { stream, permit, shared, .. } = self;
         let (network, admission) = (shared.network(), &shared.admission);
-        let timeout = shared.websockets.options.connection.handshake_timeout;
+        let timeout = shared.connections.options.connection.handshake_timeout;
         let deadline = permit.since().saturating_add(timeout);
         let late = undecided.timeout();
         let mut left = pin!(left(stream, read_buffer, undecided.is_upgrade()));
@@ -219,7 +219,7 @@ impl<N: Network> PendingHandshake<N> {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
         } else if is_reply {
-            self.shared.websockets.stats.incomplete();
+            self.shared.connections.stats.incomplete();
         }
     }
 
@@ -237,7 +237,7 @@ impl<N: Network> PendingHandshake<N> {
     async fn send(&mut self, reply: PlainReply) -> bool {
         let Self { stream, permit, shared, .. } = self;
         let network = shared.network();
-        let options = &shared.websockets.options.connection;
+        let options = &shared.connections.options.connection;
         let mut sending = pin!(reply.send(network, stream, options.write_limits()));
         let deadline = permit.since().saturating_add(options.handshake_timeout);
         let sent = async { First::Sent(sending.as_mut().await) };

@@ -24,7 +24,7 @@ pub(crate) struct Slot<R: Runtime> {
 impl<R: Runtime> Slot<R> {
     /// Adds an entry to the registry. `context` has the server's settings, until the [route](Self::set_route) is known.
     pub(crate) fn new(context: Arc<RouteContext<R>>) -> Self {
-        let key = context.websockets.registry.insert();
+        let key = context.connections.registry.insert();
         Self { context, key }
     }
 
@@ -48,11 +48,11 @@ impl<R: Runtime> Slot<R> {
     }
 
     fn registry(&self) -> &Registry {
-        &self.context.websockets.registry
+        &self.context.connections.registry
     }
 
     pub(crate) fn runtime(&self) -> &R {
-        &self.context.websockets.runtime
+        &self.context.connections.runtime
     }
 
     /// Returns the limits of the connection.
@@ -89,12 +89,12 @@ impl<R: Runtime> DeadlineTimer for Slot<R> {
     }
 
     fn note_stalled(&self, connection: &Connection) {
-        connection.count_in(&self.context.websockets.budget);
+        connection.count_in(&self.context.connections.budget);
     }
 
     fn note_stuck(&self, connection: &Connection) {
         if connection.outbox().set_stuck() {
-            self.context.websockets.stats.stuck();
+            self.context.connections.stats.stuck();
         }
     }
 
