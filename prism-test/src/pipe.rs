@@ -16,6 +16,8 @@ use self::{
 
 mod close_filter;
 pub(crate) mod faults;
+#[cfg(feature = "hyper")]
+mod hyper_io;
 mod lane;
 
 /// Creates a pipe, and returns the server's end, the client's end, and what controls it.
@@ -46,7 +48,8 @@ pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
 /// An end of a [`pipe`]: a [`Transport`](prism_driver::Transport).
 ///
 /// On tokio, pass it to the functions of `prism_driver`, such as
-/// [`serve_stream`](prism_driver::serve_stream) with the runtime `prism_tokio::Tokio`.
+/// [`serve_stream`](prism_driver::serve_stream) with the runtime `prism_tokio::Tokio`. With the feature `hyper`, it is also a
+/// stream of hyper, on any runtime.
 pub struct PipeEnd {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,
