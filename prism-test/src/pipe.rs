@@ -1,7 +1,7 @@
 //! [`pipe`]: a transport in memory with two ends, and [`Faults`] that control it.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -14,6 +14,7 @@ use self::{
     lane::{Lane, change, lock},
 };
 
+mod close_filter;
 pub(crate) mod faults;
 mod lane;
 
@@ -49,6 +50,12 @@ pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
 pub struct PipeEnd {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,
+}
+
+impl fmt::Debug for PipeEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeEnd").finish_non_exhaustive()
+    }
 }
 
 impl AsyncRead for PipeEnd {

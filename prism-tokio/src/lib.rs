@@ -238,7 +238,7 @@ where
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The examples in the driver's guides compile.
+/// The examples in the driver's guides compile. Those of the guide to testing are tests of `prism-test`.
 #[cfg(doctest)]
 #[doc = include_str!("../../prism-driver/docs/behind-a-proxy.md")]
 #[doc = include_str!("../../prism-driver/docs/client-proxies.md")]
@@ -253,7 +253,6 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/request-and-answer.md")]
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]
-#[doc = include_str!("../../prism-driver/docs/testing.md")]
 #[cfg_attr(feature = "tls", doc = include_str!("../../prism-driver/docs/tls.md"))]
 #[doc = include_str!("../../prism-driver/docs/troubleshooting.md")]
 struct Guides;

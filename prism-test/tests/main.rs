@@ -1,0 +1,6 @@
+//! What the tools of this crate do. They are one binary, because linking is slower than the tests.
+
+mod faults;
+mod network;
+mod peer;
+mod sim;
