@@ -1,4 +1,4 @@
-//! WebSockets under [hyper](hyper) and tower: an HTTP server of your own reads requests, and [Prism](prism_driver) runs the
+//! WebSockets under [hyper] and tower: an HTTP server of your own reads requests, and [Prism](prism_driver) runs the
 //! WebSockets, over HTTP/1.1 and HTTP/2, on any runtime.
 //!
 //! [`upgrade`] judges a request, and the [`Upgrade`] that it returns runs a handler:
