@@ -18,6 +18,28 @@ impl Sim {
     /// Starts an HTTP/1.1 server of hyper in memory, under this host name. Each request has the address of its client, a
     /// [`SocketAddr`](std::net::SocketAddr), among its extensions.
     ///
+    /// ```
+    /// use prism_driver::{Connection, Handler, Message, WebSockets};
+    /// use prism_test::Sim;
+    ///
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+    ///         let _ = connection.send(message).await; // fails only if the connection is closing
+    ///     }
+    /// }
+    ///
+    /// let sim = Sim::new();
+    /// let websockets = WebSockets::builder().build_on(sim.clone());
+    /// sim.start_http("echo.example", prism_hyper::service(&websockets, Echo));
+    /// sim.run(async {
+    ///     let socket = sim.client("ws://echo.example/").connect().await.unwrap();
+    ///     socket.send("hello").await.unwrap();
+    ///     assert_eq!(socket.recv().await.unwrap().as_text(), Some("hello"));
+    /// });
+    /// ```
+    ///
     /// The service is one of hyper. To test a router of axum, or another service of tower, wrap it in
     /// `hyper_util::service::TowerToHyperService`. WebSockets under it belong to a `WebSockets` on this simulation.
     ///
