@@ -31,7 +31,7 @@ impl<N: Network> ServerShared<N> {
     ) -> Arc<Self> {
         let admission = Admission::new(websockets.clone(), tls.is_some());
         let options = websockets.options.connection.clone();
-        let context = Arc::new(RouteContext { websockets: websockets.clone(), options });
+        let context = RouteContext::new(&websockets, options, "");
         Arc::new(Self { websockets, router, admission, clients, context, tls })
     }
 
