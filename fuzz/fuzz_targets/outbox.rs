@@ -11,7 +11,7 @@ use prism_fuzz::{
     agreement::{self, Agreement},
     common::frame::Frame,
     drive::{ManualFuture, end, serve, take},
-    driver::{handlers::HandOut, pipe::End, s, sim::Sim},
+    driver::{handlers::HandOut, s},
     messages::{MessageSpec, Slow, size},
     model::{Expected, Model, Sender},
     other_session::OtherSession,
@@ -19,6 +19,7 @@ use prism_fuzz::{
     view::{Attempt, Snapshot, View},
     waiting::{Reasons, Waiting},
 };
+use prism_test::{PipeEnd, Sim};
 
 #[derive(Arbitrary, Debug)]
 struct Case {
@@ -84,7 +85,7 @@ struct Scenario {
     view: View,
     ended: Receiver<()>,
     /// The peer, until it vanishes.
-    peer: Option<End>,
+    peer: Option<PipeEnd>,
     other_session: OtherSession<Vec<Attempt>>,
     waiting: Vec<Waiting>,
     model: Model,
@@ -108,7 +109,7 @@ impl Scenario {
         options.high_water_mark = mark;
         options.protocol.deflate = agreement.map(Agreement::settings);
         let request = agreement.map(|_| agreement::request());
-        let (mut peer, script, ended) = serve(&sim, handler, options, request);
+        let (mut peer, faults, ended) = serve(&sim, handler, options, request);
         let connection = sim.run(async { out.recv().await.expect("it connects") });
         while sim.tick() {}
         take(&mut peer, usize::MAX); // the answer to the request
@@ -117,7 +118,7 @@ impl Scenario {
         Self {
             other_session: OtherSession::new(&sim, quiet()),
             sim,
-            view: View { connection, script, taken: 0 },
+            view: View { connection, faults, taken: 0 },
             ended,
             peer: Some(peer),
             waiting,
@@ -146,7 +147,7 @@ impl Scenario {
             Act::Abort => {
                 self.disturbed = true;
                 self.view.connection.abort();
-                assert!(self.view.script.dropped_by_server());
+                assert!(self.view.faults.dropped_by_server());
             }
             Act::Flush => {
                 let connection = self.view.connection.clone();
@@ -168,13 +169,13 @@ impl Scenario {
             Act::Wait(seconds) => self.wait(seconds),
             Act::Room(None) => self.set_room(CAPACITY),
             Act::Room(Some(more)) => {
-                self.set_room(self.view.script.unread_by_client() + usize::from(more));
+                self.set_room(self.view.faults.to_client().unread() + usize::from(more));
             }
-            Act::Piece(bytes) => self.view.script.set_piece(usize::from(bytes).max(13)),
+            Act::Piece(bytes) => self.view.faults.set_piece(usize::from(bytes).max(13)),
             Act::Take(most) => self.take(usize::from(most)),
             Act::Break(bytes) => {
                 self.disturbed = true;
-                self.view.script.break_to_client_after(bytes.into(), std::io::ErrorKind::TimedOut);
+                self.view.faults.to_client().fail_after(bytes.into(), std::io::ErrorKind::TimedOut);
             }
             Act::End => {
                 self.disturbed = true;
@@ -311,7 +312,7 @@ impl Scenario {
 
     fn set_room(&mut self, bytes: usize) {
         self.room = bytes;
-        self.view.script.set_capacity_to_client(bytes);
+        self.view.faults.to_client().set_capacity(bytes);
     }
 
     fn take(&mut self, most: usize) {
@@ -324,7 +325,7 @@ impl Scenario {
 
     /// Checks what must hold at any time.
     fn check(&self) {
-        let (waits, gone) = (self.view.connection.buffered(), self.view.script.dropped_by_server());
+        let (waits, gone) = (self.view.connection.buffered(), self.view.faults.dropped_by_server());
         let left = self.model.accepted() - self.view.written();
         // A failed write loses the rest, but the transport can still be read.
         let lost = gone || (self.disturbed && !self.view.connection.is_open() && waits == 0);
@@ -356,7 +357,7 @@ impl Scenario {
             over: !self.ended.is_empty(),
         };
         self.waiting.iter().for_each(|waiting| waiting.check(&reasons));
-        let is_blocked = self.view.script.unread_by_client() >= self.room;
+        let is_blocked = self.view.faults.to_client().unread() >= self.room;
         assert!(waits == 0 || is_blocked, "{waits} bytes could be written");
     }
 
@@ -371,7 +372,7 @@ impl Scenario {
 
     /// Lets everything be written, and the connection end.
     fn finish(mut self) {
-        self.view.script.set_piece(usize::MAX);
+        self.view.faults.set_piece(usize::MAX);
         self.set_room(usize::MAX);
         self.settle();
         self.take(usize::MAX);

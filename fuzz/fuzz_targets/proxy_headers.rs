@@ -5,7 +5,8 @@
 use futures_lite::AsyncWriteExt;
 use libfuzzer_sys::fuzz_target;
 use prism_driver::{ForwardedHeader, Reply, Request, Server};
-use prism_fuzz::driver::{http::read_to_end, net::Net, sim::Sim, site::serve_until_closed};
+use prism_fuzz::driver::{http::read_to_end, net::Net, site::serve_until_closed};
+use prism_test::Sim;
 
 /// Speaks the PROXY protocol.
 const FOR_TCP: &str = "127.0.0.1:1";
@@ -49,8 +50,8 @@ fn answer(header: ForwardedHeader, peer: &str, bytes: &[u8], piece: usize) -> St
     let (stop, stopped) = serve_until_closed(&sim, server.get("/", page));
     sim.run(async {
         sim.settle().await;
-        let (mut io, script) = net.connect_from(peer).expect("the server listens");
-        script.set_piece(piece);
+        let (mut io, faults) = net.connect_from(peer).expect("the server listens");
+        faults.set_piece(piece);
         // The server may refuse what it has read, and not read the rest.
         let _ = io.write_all(bytes).await;
         let answer = read_to_end(&mut io).await;

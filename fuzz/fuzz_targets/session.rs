@@ -15,16 +15,12 @@ use prism_fuzz::{
     agreement::{self, Agreement},
     common::machine::limited,
     drive::{end, give, take},
-    driver::{
-        http::REQUEST,
-        pipe::{End, Script, pipe},
-        s,
-        sim::Sim,
-    },
+    driver::{http::REQUEST, s},
     encode_all,
     ended_session::{EndedSession, Ending},
     handler::{Behavior, ScriptedHandler},
 };
+use prism_test::{Faults, PipeEnd, Sim, pipe};
 
 #[derive(Arbitrary, Debug)]
 struct Case {
@@ -103,9 +99,9 @@ struct Scenario {
     go_on: Option<Sender<()>>,
     cut: Sender<()>,
     ended: Receiver<Ending>,
-    script: Script,
+    faults: Faults,
     /// The peer, until it vanishes.
-    peer: Option<End>,
+    peer: Option<PipeEnd>,
     /// The bytes that the peer sends, and how many of them the server has received.
     to_send: Vec<u8>,
     given: usize,
@@ -124,7 +120,7 @@ struct Scenario {
 impl Scenario {
     fn new(input: &Case) -> Self {
         let sim = Sim::default();
-        let (server, peer, script) = pipe();
+        let (server, peer, faults) = pipe();
         let (go_on, waits) = unbounded();
         let (tell, connected) = bounded(1);
         let handler = ScriptedHandler::new(&sim, input.behaviors.clone(), waits, tell);
@@ -157,7 +153,7 @@ impl Scenario {
             go_on: Some(go_on),
             cut,
             ended,
-            script,
+            faults,
             peer: Some(peer),
             head: request.len(),
             params,
@@ -232,32 +228,32 @@ impl Scenario {
         self.faulty = true;
         self.handler.record().aborted = true;
         connection.abort();
-        assert!(self.script.dropped_by_server() && !connection.is_open());
+        assert!(self.faults.dropped_by_server() && !connection.is_open());
         assert_eq!(self.handler.record().ended, 1, "its hook has run");
     }
 
     fn fail(&mut self, fault: Fault) {
-        let script = &self.script;
+        let faults = &self.faults;
         self.faulty |= !matches!(fault, Fault::Piece(_) | Fault::Hold);
         match fault {
-            Fault::Piece(bytes) => script.set_piece(usize::from(bytes).max(1)),
-            Fault::Hold => script.hold_until_flushed(),
-            Fault::Room(bytes) => script.set_capacity_to_client(bytes.into()),
-            Fault::FailOnce => script.fail_to_client_once(ErrorKind::TimedOut),
+            Fault::Piece(bytes) => faults.set_piece(usize::from(bytes).max(1)),
+            Fault::Hold => faults.hold_until_flushed(),
+            Fault::Room(bytes) => faults.to_client().set_capacity(bytes.into()),
+            Fault::FailOnce => faults.to_client().fail_next_write(ErrorKind::TimedOut),
             Fault::FailAfter(bytes) => {
-                script.break_to_client_after(bytes.into(), ErrorKind::BrokenPipe);
+                faults.to_client().fail_after(bytes.into(), ErrorKind::BrokenPipe);
             }
-            Fault::FailReads => script.break_to_server(ErrorKind::ConnectionReset),
-            Fault::FailFlush => script.break_flush(ErrorKind::TimedOut),
-            Fault::FailClose => script.break_close(ErrorKind::NotConnected),
-            Fault::BlockClose => script.block_close(),
+            Fault::FailReads => faults.to_server().fail(ErrorKind::ConnectionReset),
+            Fault::FailFlush => faults.to_client().fail_flush(ErrorKind::TimedOut),
+            Fault::FailClose => faults.to_client().fail_close(ErrorKind::NotConnected),
+            Fault::BlockClose => faults.to_client().block_close(),
         }
     }
 
     fn carry(&mut self, most: usize) {
         let Some(peer) = &mut self.peer else { return };
         // As with TCP, this destroys what was on its way back.
-        self.faulty |= self.script.dropped_by_server();
+        self.faulty |= self.faults.dropped_by_server();
         let rest = &self.to_send[self.given..];
         self.given += give(peer, &rest[..most.min(rest.len())]);
     }
@@ -274,7 +270,7 @@ impl Scenario {
         let waits = connection.buffered();
         // One message, the answer to the handshake, and pongs.
         assert!(waits < self.mark + 2_100 + 400 + 1_500, "{waits} bytes wait");
-        if self.script.dropped_by_server() {
+        if self.faults.dropped_by_server() {
             assert!(waits == 0 && !connection.is_open());
         }
     }
@@ -287,7 +283,7 @@ impl Scenario {
         } else {
             self.carry(usize::MAX);
             self.perform(Act::End);
-            self.script.set_capacity_to_client(usize::MAX);
+            self.faults.to_client().set_capacity(usize::MAX);
         }
         while self.ended.is_empty() {
             assert!(self.sim.step(), "the session never ends");
@@ -296,7 +292,7 @@ impl Scenario {
         while self.sim.tick() {}
         self.take(usize::MAX);
         assert_eq!(self.handler.record().waiting, 0, "a sender waits forever");
-        assert!(self.script.dropped_by_server());
+        assert!(self.faults.dropped_by_server());
         self.check();
     }
 
@@ -318,7 +314,7 @@ impl Scenario {
 /// Serves the server's end in a task. Returns how to drop the session, and how it ended.
 fn serve(
     sim: &Sim,
-    io: End,
+    io: PipeEnd,
     handler: ScriptedHandler,
     options: Options,
     with_handshake: bool,

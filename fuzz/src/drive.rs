@@ -13,11 +13,7 @@ use async_channel::{Receiver, bounded};
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_core::Header;
 use prism_driver::{ConnectionHandler, Options, Runtime, serve_stream, serve_upgraded};
-
-use crate::driver::{
-    pipe::{End, Script, pipe},
-    sim::Sim,
-};
+use prism_test::{Faults, PipeEnd, Sim, pipe};
 
 /// A future that is polled by hand, and records whether it was woken meanwhile.
 pub struct ManualFuture<T> {
@@ -56,14 +52,14 @@ impl<T> ManualFuture<T> {
 }
 
 /// Serves a handler in a task, to a peer that sends this request; without one, the handshake is over. Returns
-/// the peer, the script of the pipe, and what receives an item at the end.
+/// the peer, the faults of the pipe, and what receives an item at the end.
 pub fn serve(
     sim: &Sim,
     handler: impl ConnectionHandler,
     options: Options,
     request: Option<String>,
-) -> (End, Script, Receiver<()>) {
-    let (io, mut peer, script) = pipe();
+) -> (PipeEnd, Faults, Receiver<()>) {
+    let (io, mut peer, faults) = pipe();
     let (tell, ended) = bounded(1);
     let runtime = sim.clone();
     let request = request.unwrap_or_default();
@@ -76,11 +72,11 @@ pub fn serve(
         }
         tell.try_send(()).expect("once");
     });
-    (peer, script, ended)
+    (peer, faults, ended)
 }
 
 /// Writes as much to an end of a pipe as it takes now, and returns how much that was.
-pub fn give(io: &mut End, bytes: &[u8]) -> usize {
+pub fn give(io: &mut PipeEnd, bytes: &[u8]) -> usize {
     let mut cx = Context::from_waker(Waker::noop());
     let mut given = 0;
     while given < bytes.len() {
@@ -94,7 +90,7 @@ pub fn give(io: &mut End, bytes: &[u8]) -> usize {
 }
 
 /// Reads what an end of a pipe has now, but at most this many bytes.
-pub fn take(io: &mut End, most: usize) -> Vec<u8> {
+pub fn take(io: &mut PipeEnd, most: usize) -> Vec<u8> {
     let mut cx = Context::from_waker(Waker::noop());
     let (mut taken, mut buffer) = (Vec::new(), [0; 4096]);
     while taken.len() < most {
@@ -108,7 +104,7 @@ pub fn take(io: &mut End, most: usize) -> Vec<u8> {
 }
 
 /// Ends one side of a pipe.
-pub fn end(io: &mut End) {
+pub fn end(io: &mut PipeEnd) {
     let _ = Pin::new(io).poll_close(&mut Context::from_waker(Waker::noop()));
 }
 

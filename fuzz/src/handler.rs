@@ -12,8 +12,9 @@ use futures_lite::future::yield_now;
 use prism_driver::{
     CloseCode, Connection, Disconnect, Handler, Message, OwnedMessage, Runtime, SendError,
 };
+use prism_test::Sim;
 
-use crate::driver::{s, sim::Sim};
+use crate::driver::s;
 
 /// What the handler does when it is called.
 #[derive(Arbitrary, Clone, Copy, Debug)]

@@ -2,20 +2,13 @@
 
 use async_channel::{Receiver, Sender, unbounded};
 use prism_driver::{Connection, Handler, Message, Options};
+use prism_test::{PipeEnd, Sim, pipe};
 
-use crate::{
-    common::frame::Frame,
-    drive::give,
-    driver::{
-        self,
-        pipe::{End, pipe},
-        sim::Sim,
-    },
-};
+use crate::{common::frame::Frame, drive::give, driver};
 
 /// The other connection. Its session writes what its handler sends. `R` is the result of a job.
 pub struct OtherSession<R> {
-    peer: Option<End>,
+    peer: Option<PipeEnd>,
     jobs: Sender<Job<R>>,
     results: Receiver<R>,
 }

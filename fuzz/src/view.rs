@@ -1,14 +1,15 @@
 //! [`View`]: what can be observed of a connection, and attempts to send on it.
 
 use prism_driver::{Connection, OwnedMessage, PreparedMessage, SendError, TrySendError};
+use prism_test::Faults;
 
-use crate::{drive::ManualFuture, driver::pipe::Script};
+use crate::drive::ManualFuture;
 
 /// A connection, with what can be observed from outside.
 #[derive(Clone)]
 pub struct View {
     pub connection: Connection,
-    pub script: Script,
+    pub faults: Faults,
     /// How many bytes the peer has taken.
     pub taken: usize,
 }
@@ -28,7 +29,7 @@ pub type Attempt = (Result<(), TrySendError>, Snapshot, Snapshot);
 impl View {
     /// Returns how many bytes the transport has taken.
     pub fn written(&self) -> usize {
-        self.taken + self.script.unread_by_client()
+        self.taken + self.faults.to_client().unread()
     }
 
     /// Returns the current state.

@@ -1,6 +1,6 @@
 //! [`AsyncStd`]: async-std for Prism's driver.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, task::Waker, time::Duration};
 
 use async_io::Timer;
 use async_std::{net::ToSocketAddrs, task};
@@ -19,6 +19,10 @@ impl Runtime for AsyncStd {
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         task::spawn(future);
+    }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.yield_to_reactor(waker);
     }
 }
 

@@ -26,8 +26,9 @@
 //! | refusal | client | a response with a final status other than 101 |
 //!
 //! Heads are read from a [`RecvBuffer`](crate::RecvBuffer), and requests and responses borrow it.
-//! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket). A server
-//! that answers later copies the request or the offer out of the buffer with `into_owned`.
+//! What the peer sent after its head stays there for the [`WebSocket`](crate::WebSocket). (If
+//! another library speaks HTTP, [`RequestParts`] become the request, and the response is a
+//! [`ResponseHead`].) A server that answers later copies the request or the offer out of the buffer with `into_owned`.
 
 mod accept_key;
 mod client;
@@ -54,5 +55,6 @@ pub use http::{
 pub use permessage_deflate::DeflateAnswer;
 pub use server::{
     ServerHandshake, into_reply::IntoReply, offer::Offer, owned_offer::OwnedOffer,
-    owned_request::OwnedRequest, reply::Reply, request::Request, switching_protocols::Accept,
+    owned_request::OwnedRequest, reply::Reply, request::Request, request_parts::RequestParts,
+    response_head::ResponseHead, switching_protocols::Accept,
 };

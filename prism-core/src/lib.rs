@@ -219,8 +219,9 @@ pub use frame::{
 pub use handshake::{
     Accept, AcceptKey, Accepted, Answer, BasicCredentials, ClientHandshake, ClientRequest,
     DeflateAnswer, HandshakeError, Headers, HeadersIter, IntoReply, InvalidHeader, InvalidPath,
-    InvalidRequest, Offer, OwnedHeaders, OwnedOffer, OwnedRequest, Reply, Request, Response,
-    ServerHandshake, TunnelHandshake, accept_key, normalize_path, percent_decode,
+    InvalidRequest, Offer, OwnedHeaders, OwnedOffer, OwnedRequest, Reply, Request, RequestParts,
+    Response, ResponseHead, ServerHandshake, TunnelHandshake, accept_key, normalize_path,
+    percent_decode,
 };
 pub use inbound::Inbound;
 pub use latency::Latency;

@@ -26,6 +26,7 @@ mod masking;
 mod paths;
 mod prepared;
 mod properties;
+mod request_parts;
 mod requests;
 mod tunnel;
 mod utf8;

@@ -7,14 +7,12 @@ use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
     SendError,
 };
+use prism_test::{Received, Sim};
 
 use crate::common::{
     close, handed_out,
     handlers::{Log, Recorder},
-    peer::Seen,
-    s, serve,
-    sim::Sim,
-    stuck, text,
+    s, serve, stuck, text,
 };
 
 fn is_aborted(reason: &Disconnect) -> bool {
@@ -24,7 +22,7 @@ fn is_aborted(reason: &Disconnect) -> bool {
 #[test]
 fn abort_drops_the_transport_and_fails_all_waiters_at_once() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = stuck(&sim, 10);
+    let (mut peer, faults, ended, connection) = stuck(&sim, 10);
     let log = Log::default();
     let hook = log.clone();
     connection.on_end(move || hook.add("hook"));
@@ -33,7 +31,7 @@ fn abort_drops_the_transport_and_fails_all_waiters_at_once() {
         let mut waiting = pin!(connection.send("for room"));
         assert!(poll_once(&mut waiting).await.is_none());
         connection.abort();
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(log.lines(), ["hook"]);
         assert_eq!((connection.is_open(), connection.buffered()), (false, 0));
         assert_eq!(poll_once(&mut waiting).await, Some(Err(SendError::Closed)));
@@ -43,7 +41,7 @@ fn abort_drops_the_transport_and_fails_all_waiters_at_once() {
         let reason = ended.recv().await.unwrap();
         assert!(is_aborted(&reason), "{reason:?}");
         assert_eq!((reason.code(), reason.reason()), (1006, "aborted by us".into()));
-        assert_eq!(peer.next().await, Seen::End(Err(ProtocolError::UnexpectedEof)));
+        assert_eq!(peer.next().await, Received::End(Err(ProtocolError::UnexpectedEof)));
         assert_eq!((sim.now(), log.lines().len()), (s(0), 1));
     });
 }
@@ -70,12 +68,12 @@ fn a_handler_that_aborts_finishes_but_gets_no_more_messages() {
     // A message, a close frame, or a protocol error.
     for tail in [&b"\x81\x80\0\0\0\0"[..], b"\x88\x80\0\0\0\0", b"\x83\x80\0\0\0\0"] {
         let (sim, log) = (Sim::default(), Log::default());
-        let (mut peer, script, ended) = serve(&sim, Aborting(log.clone()), Options::default());
+        let (mut peer, faults, ended) = serve(&sim, Aborting(log.clone()), Options::default());
         sim.run(async {
             let together = [&b"\x81\x85\0\0\0\0hello\x81\x85\0\0\0\0abort"[..], tail].concat();
             peer.raw(&together).await;
             assert!(is_aborted(&ended.recv().await.unwrap()));
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
             assert_eq!(log.lines(), ["hello", "abort", "still running", "aborted by us"]);
         });
     }
@@ -86,7 +84,7 @@ fn abort_does_not_drop_a_running_handler() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
     let (hand, out) = async_channel::bounded(1);
-    let (mut peer, script, ended) =
+    let (mut peer, faults, ended) =
         serve(&sim, HandOutRecorder(hand, recorder), Options::default());
     sim.run(async {
         let connection = out.recv().await.unwrap();
@@ -95,7 +93,7 @@ fn abort_does_not_drop_a_running_handler() {
         sim.settle().await;
         connection.abort();
         sim.pass(s(1_000)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(log.lines(), ["connect", "begin wait"]);
         gate.send(()).await.unwrap();
         assert!(is_aborted(&ended.recv().await.unwrap()));
@@ -125,14 +123,14 @@ impl Handler for HandOutRecorder {
 #[test]
 fn an_unanswered_close_can_be_cut_short_by_abort() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    let (mut peer, faults, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         peer.mute();
         assert!(connection.close(CloseCode::NORMAL, "bye"));
         assert_eq!(peer.next().await, close(1000, "bye"));
         sim.pass(s(1)).await;
         connection.abort();
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert!(is_aborted(&ended.recv().await.unwrap()));
         assert_eq!(sim.now(), s(1));
     });
@@ -141,13 +139,13 @@ fn an_unanswered_close_can_be_cut_short_by_abort() {
 #[test]
 fn after_a_clean_close_abort_only_drops_the_transport() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = handed_out(&sim, Options::default());
+    let (mut peer, faults, ended, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         peer.close(1000, "bye").await;
-        assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
-        assert!(!script.dropped_by_server(), "the peer has not ended its side yet");
+        assert_eq!(peer.all().await, [close(1000, "bye"), Received::End(Ok(()))]);
+        assert!(!faults.dropped_by_server(), "the peer has not ended its side yet");
         connection.abort();
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         let reason = ended.recv().await.unwrap();
         assert!(matches!(reason, Disconnect::Peer { .. }), "{reason:?}");
         connection.abort();

@@ -5,16 +5,14 @@ use prism_driver::{
     Connection, ForwardedHeader, Handler, Message, Reply, Runtime, Server, ServerOptions,
     ServerStats,
 };
+use prism_test::{Peer, PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_head, read_to_end, shake_hands},
     ms,
     net::{Net, PEER},
-    peer::Peer,
-    pipe::End,
     s,
-    sim::Sim,
     site::start,
 };
 
@@ -50,7 +48,7 @@ fn limit(count: usize) -> ServerOptions {
     ServerOptions::default().max_connections_per_ip(Some(count))
 }
 
-fn connect(net: &Net, peer: &str) -> End {
+fn connect(net: &Net, peer: &str) -> PipeEnd {
     net.connect_from(peer).unwrap().0
 }
 
@@ -59,7 +57,7 @@ async fn open(net: &Net, peer: &str) -> Peer {
 }
 
 /// Requests a connection from this address, with these bytes before the request. Returns the head of the answer.
-async fn ask(net: &Net, peer: &str, before: &str, lines: &str) -> (String, End) {
+async fn ask(net: &Net, peer: &str, before: &str, lines: &str) -> (String, PipeEnd) {
     let mut io = connect(net, peer);
     let request = REQUEST.replace("X-Token: abc\r\n", lines);
     io.write_all(format!("{before}{request}").as_bytes()).await.unwrap();
@@ -205,7 +203,7 @@ fn a_connection_frees_its_place_however_it_ends() {
             io.write_all(REQUEST.replace("/chat?room=1", "/end").as_bytes()).await.unwrap();
             assert_status(&read_head(&mut io).await, 101);
             assert_status(&ask(&net, "192.0.2.1:2", "", "").await.0, 429);
-            let mut peer = Peer::open(io);
+            let mut peer = Peer::new(io);
             peer.send(message).await;
             drop(peer);
             sim.pass(s(6)).await;

@@ -4,15 +4,14 @@ use std::io::ErrorKind;
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     handlers::{Echo, Log},
     http::{read_to_end, shake_hands},
     ms,
     net::Net,
-    pipe::{End, Script},
     s,
-    sim::Sim,
     site::{request, send, serve_until_closed, start},
 };
 
@@ -66,7 +65,7 @@ impl Drop for Noted {
 }
 
 impl Site {
-    async fn ask(&self, first_line: &str) -> (End, Script) {
+    async fn ask(&self, first_line: &str) -> (PipeEnd, Faults) {
         send(&self.net, format!("{first_line} HTTP/1.1\r\nHost: a\r\n\r\n")).await
     }
 
@@ -145,11 +144,11 @@ fn a_client_that_resets_cancels_its_page() {
     let sim = Sim::default();
     let site = site(&sim, ServerOptions::default());
     sim.run(async {
-        let (_io, script) = site.ask("GET /slow/x?5000").await;
+        let (_io, faults) = site.ask("GET /slow/x?5000").await;
         sim.pass(s(1)).await;
-        script.break_to_server(ErrorKind::ConnectionReset);
+        faults.to_server().fail(ErrorKind::ConnectionReset);
         sim.settle().await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         let counts = site.stats.counts();
         assert_eq!((counts.refused.left, counts.in_handshake, counts.pages), (1, 0, 0));
         assert_eq!((sim.now(), site.net.tasks()), (s(1), 1));

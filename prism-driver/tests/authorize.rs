@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{IntoRoute, Options, Reply, Request, Runtime, shared};
+use prism_test::{Faults, Peer, PipeEnd, Received, Sim};
 
 use crate::common::{
     gatekeeper::Gatekeeper,
@@ -11,10 +12,7 @@ use crate::common::{
     http::{read_head, read_to_end},
     ms,
     net::Net,
-    peer::{Peer, Seen},
-    pipe::{End, Script},
     s,
-    sim::Sim,
     site::{request, send, start},
     text,
 };
@@ -105,7 +103,7 @@ fn a_request_that_waits_until_its_deadline_is_never_authorized() {
 
 /// Asserts that a peer that leaves in this way is noticed at once, while its authorization runs and while it waits,
 /// and that nothing of it is left.
-fn leaves(leave: impl Fn(&mut End, &Script)) {
+fn leaves(leave: impl Fn(&mut PipeEnd, &Faults)) {
     let sim = Sim::default();
     let server = Gatekeeper::start(&sim, |options| {
         (options.max_authorizations, options.max_connections) = (1, 2);
@@ -115,10 +113,10 @@ fn leaves(leave: impl Fn(&mut End, &Script)) {
         sim.settle().await;
         let mut waiting = server.ask("waiting", s(5)).await;
         sim.pass(s(1)).await;
-        for (io, script) in [&mut waiting, &mut running] {
-            leave(io, script);
+        for (io, faults) in [&mut waiting, &mut running] {
+            leave(io, faults);
             sim.settle().await;
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
         }
         assert_eq!(server.log.lines(), ["0: running begins", "1000: running ends"]);
         let counts = server.stats.counts();
@@ -140,7 +138,7 @@ fn a_peer_that_ends_its_side_cancels_its_authorization() {
 
 #[test]
 fn a_peer_that_resets_cancels_its_authorization() {
-    leaves(|_, script| script.break_to_server(ErrorKind::ConnectionReset));
+    leaves(|_, faults| faults.to_server().fail(ErrorKind::ConnectionReset));
 }
 
 #[test]
@@ -210,7 +208,7 @@ fn what_a_peer_sends_during_its_authorization_is_not_lost() {
             let frames: Vec<u8> = messages.iter().flat_map(|message| frame(message)).collect();
             assert_eq!(frames.len(), 512 * count);
             sim.run(async {
-                let (mut io, script) = net.connect_raw().unwrap();
+                let (mut io, faults) = net.connect_raw().unwrap();
                 let head = request("/chat");
                 if together {
                     io.write_all(&[head.as_bytes(), &frames].concat()).await.unwrap();
@@ -221,12 +219,12 @@ fn what_a_peer_sends_during_its_authorization_is_not_lost() {
                 }
                 sim.settle().await;
                 let unread = frames.len().saturating_sub(MAX_EARLY);
-                assert!(script.unread_by_server() >= unread, "the rest waits in the transport");
-                assert!(script.unread_by_server() <= unread + 4096, "{count}");
+                assert!(faults.to_server().unread() >= unread, "the rest waits in the transport");
+                assert!(faults.to_server().unread() <= unread + 4096, "{count}");
                 assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
                 sim.settle().await;
                 assert_eq!((sim.now(), log.lines() == messages), (s(1), true), "{count}");
-                Peer::open(io).send("after").await;
+                Peer::new(io).send("after").await;
                 sim.settle().await;
                 assert!(log.contains("after"));
             });
@@ -259,9 +257,9 @@ fn early_messages_are_subject_to_the_limits_of_the_route() {
         let early = [request("/chat").as_bytes(), &frame("short"), &frame("far too long")].concat();
         let (mut io, _) = send(&net, early).await;
         assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
-        let mut peer = Peer::open(io);
+        let mut peer = Peer::new(io);
         assert_eq!(peer.next().await, text("short"));
         let refusal = peer.next().await;
-        assert!(matches!(refusal, Seen::Close(1009, _)), "{refusal:?}");
+        assert!(matches!(refusal, Received::Close(1009, _)), "{refusal:?}");
     });
 }

@@ -3,32 +3,30 @@
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Reply, Request, Runtime, ServerOptions, ServerStats};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     gatekeeper::Gatekeeper,
     handlers::Echo,
     http::{read_head, read_to_end, shake_hands},
-    ms,
-    pipe::{End, Script},
-    s,
-    sim::Sim,
+    ms, s,
     site::{request, send, start},
 };
 
-async fn opens(io: &mut End) {
+async fn opens(io: &mut PipeEnd) {
     let head = read_head(io).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
 /// Opens a connection that needs no authorization.
-async fn open_free(server: &Gatekeeper) -> End {
+async fn open_free(server: &Gatekeeper) -> PipeEnd {
     let mut io = server.ask_for("/free").await.0;
     opens(&mut io).await;
     io
 }
 
-fn is_dropped((_, script): &(End, Script)) -> bool {
-    script.dropped_by_server()
+fn is_dropped((_, faults): &(PipeEnd, Faults)) -> bool {
+    faults.dropped_by_server()
 }
 
 // ---- the limit

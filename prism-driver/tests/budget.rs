@@ -16,17 +16,14 @@ use prism_driver::{
     Connection, Disconnect, Handler, Message, PreparedMessage, ProtocolError, Runtime, SendError,
     Server, ServerOptions, ServerStats, WhenSlow,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     binary,
     handlers::Log,
     http::{REQUEST, read_head},
     net::Net,
-    peer::{Peer, Seen},
-    pipe::Script,
-    s,
-    sim::Sim,
-    text,
+    s, text,
 };
 
 const EVICTED: &str = "evicted: the server held too much for peers that do not read";
@@ -92,7 +89,7 @@ struct TestClient {
     /// The first message, if the connection is opened stalled.
     first: Vec<u8>,
     peer: Peer,
-    script: Script,
+    faults: Faults,
 }
 
 impl TestServer {
@@ -112,12 +109,12 @@ impl TestServer {
     }
 
     async fn open(&self, name: &str) -> TestClient {
-        let (mut io, script) = self.net.connect_raw().unwrap();
+        let (mut io, faults) = self.net.connect_raw().unwrap();
         io.write_all(REQUEST.replace("room=1", name).as_bytes()).await.unwrap();
         assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         let connection = self.out.recv().await.unwrap();
-        TestClient { connection, first: unique_message(), peer: Peer::open(io), script }
+        TestClient { connection, first: unique_message(), peer: Peer::new(io), faults }
     }
 
     /// Opens a connection, and sends it a message that its peer does not read.
@@ -143,22 +140,22 @@ impl TestServer {
 impl TestClient {
     /// Lets the peer take this many bytes, and nothing after that.
     async fn take(&self, sim: &Sim, bytes: usize) {
-        let before = self.script.unread_by_client();
-        self.script.allow_to_client(bytes);
-        self.script.set_capacity_to_client(usize::MAX);
+        let before = self.faults.to_client().unread();
+        self.faults.to_client().allow(bytes);
+        self.faults.to_client().set_capacity(usize::MAX);
         sim.settle().await;
-        assert_eq!(self.script.unread_by_client(), before + bytes);
+        assert_eq!(self.faults.to_client().unread(), before + bytes);
     }
 
     /// Lets the peer take everything, and returns what it received.
-    async fn take_all(&mut self, sim: &Sim) -> Vec<Seen> {
-        self.script.allow_to_client(usize::MAX);
-        self.script.set_capacity_to_client(usize::MAX);
+    async fn take_all(&mut self, sim: &Sim) -> Vec<Received> {
+        self.faults.to_client().allow(usize::MAX);
+        self.faults.to_client().set_capacity(usize::MAX);
         sim.settle().await;
         let mut all = Vec::new();
         while let Some(seen) = poll_once(self.peer.next()).await {
             all.push(seen.clone());
-            if matches!(seen, Seen::End(_)) {
+            if matches!(seen, Received::End(_)) {
                 break;
             }
         }
@@ -181,10 +178,10 @@ fn the_connection_stalled_for_longest_is_evicted() {
         server.sim.pass(s(1)).await;
         clients.push(server.open_stalled("d").await);
         assert_eq!(server.log.lines(), [format!("b: {EVICTED}")]);
-        assert!(clients[1].script.dropped_by_server());
+        assert!(clients[1].faults.dropped_by_server());
         assert_eq!(
             clients[1].take_all(&server.sim).await,
-            [Seen::End(Err(ProtocolError::UnexpectedEof))]
+            [Received::End(Err(ProtocolError::UnexpectedEof))]
         );
         clients.remove(1);
         for client in &mut clients {
@@ -259,7 +256,7 @@ fn a_handler_waiting_for_room_is_refused_and_learns_why() {
         let _third = server.open_stalled("c").await;
         let end = format!("a: {EVICTED}");
         assert_eq!(server.log.lines(), ["message", "refused", &end], "no further message");
-        assert!(first.script.dropped_by_server());
+        assert!(first.faults.dropped_by_server());
         assert_eq!(server.sim.now(), s(0));
     });
 }
@@ -271,14 +268,14 @@ fn a_peer_that_sends_constantly_but_never_reads_is_evicted() {
         let mut first = server.open_stalled("a").await;
         let second = server.open_stalled("b").await;
         let _third = server.open_stalled("c").await;
-        first.script.set_capacity_to_server(usize::MAX);
+        first.faults.to_server().set_capacity(usize::MAX);
         let pongs = [0x8a, 0x80, 0, 0, 0, 0].repeat(1 << 20);
         first.peer.raw(&pongs).await;
         assert_eq!(second.connection.try_send(unique_message()), Ok(()));
         server.sim.settle().await;
         assert!(server.evicted("a"));
         assert!(
-            first.script.unread_by_server() > pongs.len() / 2,
+            first.faults.to_server().unread() > pongs.len() / 2,
             "its pongs were read after the eviction"
         );
     });
@@ -332,8 +329,8 @@ fn nothing_is_counted_for_a_connection_that_has_ended() {
     let server = TestServer::new(WhenSlow::Wait);
     let ways: [fn(&TestClient); 4] = [
         |client| client.connection.abort(),
-        |client| client.script.break_to_client(std::io::ErrorKind::BrokenPipe),
-        |client| client.script.break_to_server(std::io::ErrorKind::ConnectionReset),
+        |client| client.faults.to_client().fail(std::io::ErrorKind::BrokenPipe),
+        |client| client.faults.to_server().fail(std::io::ErrorKind::ConnectionReset),
         |_| {}, // stalls until the write timeout
     ];
     server.sim.run(async {
@@ -353,7 +350,7 @@ fn a_slow_peer_is_counted_but_receives_everything() {
     let server = TestServer::new(WhenSlow::Wait);
     server.sim.run(async {
         let mut client = server.open("a").await;
-        client.script.set_capacity_to_client(10_000);
+        client.faults.to_client().set_capacity(10_000);
         let (done, told) = bounded(1);
         let sending = client.connection.clone();
         server.sim.spawn(async move {
@@ -365,7 +362,7 @@ fn a_slow_peer_is_counted_but_receives_everything() {
         let mut most = 0;
         for _ in 0..10 {
             assert!(
-                matches!(client.peer.next().await, Seen::Binary(message) if message.len() == LEN)
+                matches!(client.peer.next().await, Received::Binary(message) if message.len() == LEN)
             );
             most = most.max(server.stats.counts().buffered);
         }
@@ -384,8 +381,8 @@ fn a_connection_that_stalls_again_is_counted_again() {
         server.sim.settle().await;
         assert!(server.stats.counts().buffered > 0);
         // The handler flushes and sends again before its session checks the progress.
-        client.script.allow_to_client(LEN + 4);
-        client.script.set_capacity_to_client(usize::MAX);
+        client.faults.to_client().allow(LEN + 4);
+        client.faults.to_client().set_capacity(usize::MAX);
         server.gate.send(()).await.unwrap();
         server.sim.settle().await;
         assert_eq!(client.connection.buffered(), LEN + 4);

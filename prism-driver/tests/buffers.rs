@@ -9,16 +9,14 @@ use futures_lite::AsyncWriteExt;
 use prism_driver::{
     Connection, ConnectionHandler, Handler, Message, Options, Rate, Runtime, Server,
 };
+use prism_test::{Faults, PipeEnd, Received, Sim};
 
 use crate::common::{
     handed_out,
     handlers::Echo,
     http::{REQUEST, read_to_end},
     net::Net,
-    peer::Seen,
-    pipe::{End, Script},
     serve, serve_handshake,
-    sim::Sim,
 };
 
 const CONNECTIONS: i64 = 50;
@@ -37,13 +35,13 @@ fn options() -> Options {
 
 /// Opens a connection that echoes these messages and then is idle. Only the peer's transport remains of
 /// the test's own memory.
-fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
+fn idle(sim: &Sim, messages: &[&[u8]]) -> PipeEnd {
     let (mut peer, _, _) = serve(sim, Echo, options());
     sim.run(async {
         for message in messages {
             peer.send(*message).await;
             // `assert_eq!` would print megabytes.
-            assert!(matches!(peer.next().await, Seen::Binary(echo) if echo == *message));
+            assert!(matches!(peer.next().await, Received::Binary(echo) if echo == *message));
         }
         sim.settle().await;
     });
@@ -51,7 +49,7 @@ fn idle(sim: &Sim, messages: &[&[u8]]) -> End {
 }
 
 /// Returns how many bytes each of many connections holds that were opened by `begin`.
-fn held_by_each(begin: impl Fn(&Sim) -> End) -> i64 {
+fn held_by_each(begin: impl Fn(&Sim) -> PipeEnd) -> i64 {
     let sim = Sim::default();
     // The first one fills the shared pool.
     let first = begin(&sim);
@@ -103,7 +101,7 @@ fn active_connections_share_buffers() {
                 }
                 sim.settle().await;
                 for peer in &mut peers {
-                    assert_eq!(peer.next().await, Seen::Text("hello".to_owned()));
+                    assert_eq!(peer.next().await, Received::Text("hello".to_owned()));
                 }
             });
         }
@@ -151,11 +149,11 @@ fn a_waiting_message_holds_only_the_buffer_it_arrived_in() {
 fn held_by_each_that_begins(
     handler: impl Handler + Clone,
     with: &[u8],
-    prepare: impl Fn(&Script),
+    prepare: impl Fn(&Faults),
 ) -> i64 {
     held_by_each(|sim| {
-        let (mut io, script, _) = serve_handshake(sim, handler.clone(), Options::default());
-        prepare(&script);
+        let (mut io, faults, _) = serve_handshake(sim, handler.clone(), Options::default());
+        prepare(&faults);
         sim.run(async {
             io.write_all(with).await.unwrap();
             sim.settle().await;
@@ -195,7 +193,7 @@ fn a_refused_peer_holds_no_buffer_whether_or_not_it_reads() {
     let page = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let takes = held_by_each_that_begins(Arc::new(Echo), page, |_| ());
     let does_not =
-        held_by_each_that_begins(Arc::new(Echo), page, |script| script.set_capacity_to_client(1));
+        held_by_each_that_begins(Arc::new(Echo), page, |faults| faults.to_client().set_capacity(1));
     for held in [takes, does_not] {
         assert!((1..BEGUN).contains(&held), "{held} bytes each");
     }
@@ -208,7 +206,7 @@ fn simultaneous_refusals_do_not_take_a_buffer_each() {
     let server = sim.run(Server::bind_on(net.clone(), "127.0.0.1:0")).unwrap();
     sim.spawn(server.serve());
     sim.run(sim.settle());
-    let refuse = |ends: &mut Vec<End>, count| {
+    let refuse = |ends: &mut Vec<PipeEnd>, count| {
         sim.run(async {
             for _ in 0..count {
                 let (mut io, _) = net.connect_raw().unwrap();
@@ -259,15 +257,15 @@ fn the_memory_of_a_large_message_is_released() {
 #[test]
 fn the_memory_of_a_full_outbox_is_released() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = handed_out(&sim, options());
+    let (mut peer, faults, _, connection) = handed_out(&sim, options());
     let large = vec![7; 10 << 20];
     let counted = measure(|| {
         sim.run(async {
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             connection.send(&large).await.unwrap();
             assert!(connection.buffered() > 10 << 20);
-            script.set_capacity_to_client(1 << 20);
-            assert!(matches!(peer.next().await, Seen::Binary(it) if it == large));
+            faults.to_client().set_capacity(1 << 20);
+            assert!(matches!(peer.next().await, Received::Binary(it) if it == large));
             sim.settle().await;
         });
         // The peer's own buffers do not count.

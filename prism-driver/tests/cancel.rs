@@ -6,32 +6,30 @@ use std::cell::{Cell, RefCell};
 use async_channel::bounded;
 use futures_util::{Sink, SinkExt, StreamExt};
 use prism_driver::{CloseCode, Disconnect, OwnedMessage, Runtime, SendError, SendHalf, Socket};
+use prism_test::{Faults, Sim};
 
 use crate::common::{
     cancellation::at_each_step,
     handlers::Log,
-    ms,
-    pipe::Script,
-    s,
-    sim::Sim,
+    ms, s,
     sockets::{connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 
 /// Returns a client whose server takes nothing for a second, and then less than a frame at a time, and
 /// the log of what the server receives.
 fn stuck(sim: &Sim) -> (Socket, Log) {
-    let (socket, script, log, _) = stuck_client(sim);
-    sim.spawn(release_later(sim.clone(), script));
+    let (socket, faults, log, _) = stuck_client(sim);
+    sim.spawn(release_later(sim.clone(), faults));
     (socket, log)
 }
 
-async fn release_later(sim: Sim, script: Script) {
+async fn release_later(sim: Sim, faults: Faults) {
     sim.sleep(s(1)).await;
     for _ in 0..20 {
-        script.allow_to_server(50);
+        faults.to_server().allow(50);
         sim.sleep(ms(1)).await;
     }
-    script.allow_to_server(usize::MAX);
+    faults.to_server().allow(usize::MAX);
 }
 
 // ---- sending

@@ -8,6 +8,7 @@ use prism_driver::{
     AdaptStream, Client, ConnectError, Disconnect, Failure, Network, Options, Runtime, SendError,
     Socket, Transport, serve_stream,
 };
+use prism_test::{Sim, Sleep};
 
 use crate::common::{
     cancellation::{assert_canceled_or_echoing, at_each_step},
@@ -18,7 +19,6 @@ use crate::common::{
         Reach::{After, Never, RefusedAfter},
     },
     serve_handshake,
-    sim::{Sim, Sleep},
 };
 
 const SERVER: &str = "[::2]:80";
@@ -41,9 +41,9 @@ fn connecting(connect: impl AsyncFn(Net, Client<Net>) -> Result<Socket, ConnectE
         let (tell, told) = bounded(1);
         let (runtime, arriving) = (sim.clone(), net.clone());
         sim.spawn(async move {
-            let (_, io, script) = arriving.arrival().await;
-            script.set_piece(30);
-            tell.try_send(script).unwrap();
+            let (_, io, faults) = arriving.arrival().await;
+            faults.set_piece(30);
+            tell.try_send(faults).unwrap();
             runtime.sleep(ms(10)).await;
             // The client may be gone.
             let _ = serve_stream(runtime, io, &Options::default(), Echo).await;
@@ -96,11 +96,11 @@ impl Runtime for EndedRuntime {
 #[test]
 fn a_socket_whose_task_never_ran_is_closed() {
     let sim = Sim::default();
-    let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
+    let (io, faults, _) = serve_handshake(&sim, Echo, Options::default());
     let client = Client::new_on(EndedRuntime(sim.clone()), "ws://example.org/").unwrap();
     sim.run(async {
         let socket = client.connect_stream(io).await.unwrap();
-        assert!(script.dropped_by_client());
+        assert!(faults.dropped_by_client());
         assert_eq!(socket.send("late").await, Err(SendError::Closed));
         assert_eq!(poll_once(socket.connection().closed()).await, Some(()));
         let reason = socket.recv().await.unwrap_err();

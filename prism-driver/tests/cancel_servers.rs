@@ -6,6 +6,7 @@ use std::{cell::Cell, future::pending, pin::pin, time::Duration};
 use async_channel::{Receiver, Sender, unbounded};
 use futures_lite::future::{or, poll_once, zip};
 use prism_driver::{Connection, Disconnect, Handler, Message, Runtime, Server, Socket};
+use prism_test::Sim;
 
 use crate::common::{
     cancellation::at_each_step,
@@ -13,7 +14,6 @@ use crate::common::{
     ms,
     net::Net,
     s,
-    sim::Sim,
     sockets::{client, owned},
 };
 
@@ -50,13 +50,13 @@ fn start_clients(sim: &Sim, net: &Net) -> Receiver<Socket> {
 
 async fn connect(sim: Sim, net: Net, after: Duration, connected: Sender<Socket>) {
     sim.sleep(after).await;
-    let Some((io, script)) = net.connect_raw() else { return };
-    script.set_piece(50);
+    let Some((io, faults)) = net.connect_raw() else { return };
+    faults.set_piece(50);
     // Half of the request arrives later.
-    script.allow_to_server(100);
+    faults.to_server().allow(100);
     let rest = async {
         sim.sleep(ms(5)).await;
-        script.allow_to_server(usize::MAX);
+        faults.to_server().allow(usize::MAX);
     };
     if let (Ok(socket), ()) = zip(client(&sim).connect_stream(io), rest).await {
         connected.try_send(socket).unwrap();

@@ -9,16 +9,14 @@ use prism_driver::{
     Client, CloseCode, Connection, Disconnect, Handler, Message, Options, Runtime, SendError,
     serve_stream, serve_upgraded,
 };
+use prism_test::{Faults, Peer, PipeEnd, Received, Sim, pipe};
 
 use crate::common::{
     cancellation::{CancelPoint, at_each_step},
     handlers::MessageLog,
     ms,
     net::{Net, Reach::After},
-    peer::{Peer, Seen},
-    pipe::{End, Script, pipe},
     s,
-    sim::Sim,
     sockets::client,
 };
 
@@ -132,48 +130,48 @@ async fn converse(sim: Sim, connection: Connection) {
 #[test]
 fn dropping_serve_stream_ends_the_connection() {
     at_each_step(|sim, cancel_point| {
-        let (server, io, script) = pipe();
-        script.set_piece(50);
+        let (server, io, faults) = pipe();
+        faults.set_piece(50);
         let runtime = sim.clone();
         sim.spawn(async move {
             let Ok(socket) = client(&runtime).connect_stream(io).await else { return };
             converse(runtime, socket.connection().clone()).await;
             while socket.recv().await.is_ok() {}
         });
-        let theirs = script.clone();
-        let allow = move |bytes| theirs.allow_to_client(bytes);
+        let theirs = faults.clone();
+        let allow = move |bytes| theirs.to_client().allow(bytes);
         drop_session(sim, cancel_point, allow, async |handler| {
             serve_stream(sim.clone(), server, &options(), handler).await.unwrap()
         });
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
 #[test]
 fn dropping_serve_upgraded_ends_the_connection() {
     at_each_step(|sim, cancel_point| {
-        let (server, io, script) = pipe();
-        script.set_piece(50);
-        let (runtime, mut peer) = (sim.clone(), Peer::open(io));
+        let (server, io, faults) = pipe();
+        faults.set_piece(50);
+        let (runtime, mut peer) = (sim.clone(), Peer::new(io));
         sim.spawn(async move {
             peer.send("one").await;
             runtime.sleep(s(2)).await;
             peer.close(1000, "").await;
-            while !matches!(peer.next().await, Seen::End(_)) {}
+            while !matches!(peer.next().await, Received::End(_)) {}
         });
-        let theirs = script.clone();
-        let allow = move |bytes| theirs.allow_to_client(bytes);
+        let theirs = faults.clone();
+        let allow = move |bytes| theirs.to_client().allow(bytes);
         drop_session(sim, cancel_point, allow, async |handler| {
             serve_upgraded(sim.clone(), server, "/", &options(), handler).await
         });
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
 // ---- clients
 
 /// Serves a client, and talks to it.
-async fn serve_client(sim: Sim, io: End) {
+async fn serve_client(sim: Sim, io: PipeEnd) {
     let (handler, _, out) = MessageLog::new();
     let runtime = sim.clone();
     sim.spawn(async move {
@@ -188,15 +186,15 @@ async fn serve_client(sim: Sim, io: End) {
 #[test]
 fn dropping_run_stream_ends_the_connection() {
     at_each_step(|sim, cancel_point| {
-        let (server, io, script) = pipe();
-        script.set_piece(50);
+        let (server, io, faults) = pipe();
+        faults.set_piece(50);
         sim.spawn(serve_client(sim.clone(), server));
-        let theirs = script.clone();
-        let allow = move |bytes| theirs.allow_to_server(bytes);
+        let theirs = faults.clone();
+        let allow = move |bytes| theirs.to_server().allow(bytes);
         drop_session(sim, cancel_point, allow, async |handler| {
             client(sim).options(options()).run_stream(io, handler).await.unwrap()
         });
-        assert!(script.dropped_by_client());
+        assert!(faults.dropped_by_client());
     });
 }
 
@@ -206,18 +204,18 @@ fn dropping_run_ends_the_connection() {
         let net = Net::new(sim);
         net.name("example.org", &[("[::1]:80", After(ms(10)))]);
         let client = Client::new_on(net.clone(), "ws://example.org/").unwrap().options(options());
-        let script = Arc::<OnceLock<Script>>::default();
-        let (runtime, arrived) = (sim.clone(), script.clone());
+        let faults = Arc::<OnceLock<Faults>>::default();
+        let (runtime, arrived) = (sim.clone(), faults.clone());
         sim.spawn(async move {
-            let (_, io, script) = net.arrival().await;
-            script.set_piece(50);
-            arrived.set(script).ok().unwrap();
+            let (_, io, faults) = net.arrival().await;
+            faults.set_piece(50);
+            arrived.set(faults).ok().unwrap();
             serve_client(runtime, io).await;
         });
-        let theirs = script.clone();
-        let allow = move |bytes| theirs.get().unwrap().allow_to_server(bytes);
+        let theirs = faults.clone();
+        let allow = move |bytes| theirs.get().unwrap().to_server().allow(bytes);
         drop_session(sim, cancel_point, allow, async |handler| client.run(handler).await.unwrap());
         sim.run(sim.settle());
-        assert!(script.get().is_none_or(Script::dropped_by_client));
+        assert!(faults.get().is_none_or(Faults::dropped_by_client));
     });
 }

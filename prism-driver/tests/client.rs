@@ -6,13 +6,12 @@ use prism_driver::{
     Client, CloseCode, ConnectError, Disconnect, Failure, Options, OwnedMessage, ProtocolError,
     Runtime, SendError, Socket,
 };
+use prism_test::{PipeEnd, Sim, pipe};
 
 use crate::common::{
     handlers::{Echo, HandOut, Recorder},
     http::{read_head, read_to_end},
-    pipe::{End, pipe},
     s, serve_handshake,
-    sim::Sim,
     sockets::{client, connected, connected_to, owned},
 };
 
@@ -156,9 +155,9 @@ fn an_unread_socket_keeps_its_connection_alive() {
 #[test]
 fn an_unread_socket_slows_its_peer_and_loses_nothing() {
     let sim = Sim::default();
-    let (socket, connection, script, _) = connected(&sim);
+    let (socket, connection, faults, _) = connected(&sim);
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         let sender = connection.clone();
         sim.spawn(async move {
             for n in 0..200 {
@@ -166,7 +165,7 @@ fn an_unread_socket_slows_its_peer_and_loses_nothing() {
             }
         });
         sim.settle().await;
-        assert_eq!(script.unread_by_client(), 1_000, "the transport is full");
+        assert_eq!(faults.to_client().unread(), 1_000, "the transport is full");
         assert!(connection.buffered() >= 64 << 10, "and the server's outbox");
         for n in 0..200 {
             assert_eq!(socket.recv().await.unwrap(), owned(&format!("{n:0>2000}")));
@@ -177,9 +176,9 @@ fn an_unread_socket_slows_its_peer_and_loses_nothing() {
 #[test]
 fn a_transport_failure_is_the_reason() {
     let sim = Sim::default();
-    let (socket, _, script, _) = connected(&sim);
+    let (socket, _, faults, _) = connected(&sim);
     sim.run(async {
-        script.break_to_client(std::io::ErrorKind::ConnectionReset);
+        faults.to_client().fail(std::io::ErrorKind::ConnectionReset);
         let reason = socket.recv().await.unwrap_err();
         assert!(matches!(reason, Disconnect::Failed(Failure::Io(_))), "{reason}");
     });
@@ -188,9 +187,9 @@ fn a_transport_failure_is_the_reason() {
 #[test]
 fn a_server_protocol_error_is_the_reason() {
     let sim = Sim::default();
-    let (socket, _, script, _) = connected(&sim);
+    let (socket, _, faults, _) = connected(&sim);
     sim.run(async {
-        script.send_to_client(b"\x83\x00");
+        faults.to_client().insert(b"\x83\x00");
         let reason = socket.recv().await.unwrap_err();
         let expected = ProtocolError::ReservedOpcode(3);
         assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(e)) if e == expected));
@@ -213,7 +212,7 @@ fn a_client_can_run_a_handler() {
         });
         let connection = out.recv().await.unwrap();
         // The server echoes the client's welcome, which the client sends back, and so on.
-        sim.take(s(1));
+        sim.block(s(1));
         assert!(connection.close(CloseCode::NORMAL, "enough"));
         assert_eq!(outcome.recv().await.unwrap().reason(), "enough");
     });
@@ -225,7 +224,7 @@ fn a_client_can_run_a_handler() {
 // ---- handshakes that fail
 
 /// Starts a client, and returns the server's end of its transport and the client's result.
-fn connecting(sim: &Sim) -> (End, Receiver<Result<Socket, ConnectError>>) {
+fn connecting(sim: &Sim) -> (PipeEnd, Receiver<Result<Socket, ConnectError>>) {
     let (server, io, _) = pipe();
     let (told, outcome) = async_channel::bounded(1);
     let client = client(sim);

@@ -5,6 +5,7 @@ use std::{future::pending, io::ErrorKind, time::Duration};
 use async_channel::bounded;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{Client, ConnectError, Options, Proxy, ProxyFailure, Runtime, serve_stream};
+use prism_test::{PipeEnd, Sim};
 
 use crate::common::{
     cancellation::{assert_canceled_or_echoing, at_each_step},
@@ -15,10 +16,8 @@ use crate::common::{
         Net,
         Reach::{After, Never, RefusedAfter},
     },
-    pipe::End,
     proxied::{Connecting, PROXY, connecting, connecting_to, kind, start},
     s, serve_handshake,
-    sim::Sim,
 };
 
 const URL: &str = "ws://example.org/chat?room=1";
@@ -82,9 +81,9 @@ fn credentials_are_sent_to_the_proxy_only() {
 #[test]
 fn an_answer_in_pieces_and_after_interim_ones_opens_the_tunnel() {
     let connecting = connecting(URL, proxy());
-    let (mut io, script) = connecting.arrival();
-    script.set_piece(1);
-    script.hold_until_flushed();
+    let (mut io, faults) = connecting.arrival();
+    faults.set_piece(1);
+    faults.hold_until_flushed();
     connecting.sim.run(async {
         read_head(&mut io).await;
         io.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
@@ -176,11 +175,11 @@ fn bytes_behind_the_answer_are_an_error() {
 #[test]
 fn bytes_that_have_arrived_after_the_answer_are_an_error() {
     let connecting = connecting(URL, proxy());
-    let (mut io, script) = connecting.arrival();
+    let (mut io, faults) = connecting.arrival();
     connecting.sim.run(read_head(&mut io));
     // The first read ends with the answer.
-    script.send_to_client(&[ESTABLISHED, b"x"].concat());
-    script.set_piece(ESTABLISHED.len());
+    faults.to_client().insert(&[ESTABLISHED, b"x"].concat());
+    faults.set_piece(ESTABLISHED.len());
     let failure = connecting.failure();
     assert!(matches!(failure, ProxyFailure::UnexpectedBytes), "{failure:?}");
 }
@@ -206,7 +205,7 @@ fn a_head_that_never_ends_is_given_up_after_16_kib() {
     let interim = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(40_000);
     for answer in [long_line, interim] {
         let connecting = connecting(URL, proxy());
-        let (mut io, script) = connecting.arrival();
+        let (mut io, faults) = connecting.arrival();
         connecting.sim.run(async {
             read_head(&mut io).await;
             // The client may be gone before this is written.
@@ -215,7 +214,7 @@ fn a_head_that_never_ends_is_given_up_after_16_kib() {
         let failure = connecting.failure();
         let ProxyFailure::InvalidAnswer(text) = failure else { panic!("{failure:?}") };
         assert_eq!(text, "head of more than 16384 bytes");
-        assert!(script.dropped_by_client());
+        assert!(faults.dropped_by_client());
     }
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
     let failure = answered(proxy(), many.as_bytes()).failure();
@@ -230,8 +229,8 @@ fn a_proxy_that_closes_or_resets_is_said_to_have_done_so() {
         assert!(matches!(failure, ProxyFailure::Closed), "{failure:?}");
     }
     let connecting = connecting(URL, proxy());
-    let (_io, script) = connecting.arrival();
-    script.break_to_client(ErrorKind::ConnectionReset);
+    let (_io, faults) = connecting.arrival();
+    faults.to_client().fail(ErrorKind::ConnectionReset);
     assert_eq!(kind(&connecting.failure()), Some(ErrorKind::ConnectionReset));
 }
 
@@ -241,7 +240,7 @@ fn a_proxy_that_closes_or_resets_is_said_to_have_done_so() {
 fn one_timeout_covers_the_dialing_and_the_answer() {
     for (wait, trickle) in [(s(0), false), (s(4), false), (s(1), true)] {
         let connecting = connecting_to(URL, proxy(), &[(PROXY, After(wait))]);
-        let (mut io, script) = connecting.arrival();
+        let (mut io, faults) = connecting.arrival();
         let sim = connecting.sim.clone();
         connecting.sim.spawn(async move {
             let _ = io.write_all(b"HTTP/1.1 200 OK\r\n").await;
@@ -253,7 +252,7 @@ fn one_timeout_covers_the_dialing_and_the_answer() {
         let failure = connecting.failure();
         assert!(matches!(failure, ProxyFailure::TimedOut), "{failure:?}");
         assert_eq!(connecting.sim.now(), s(10));
-        assert!(script.dropped_by_client());
+        assert!(faults.dropped_by_client());
     }
 }
 
@@ -284,7 +283,7 @@ fn the_next_address_of_a_proxy_is_tried_after_250_ms() {
 }
 
 /// Reads up to the end of a head. Returns whether it ended.
-async fn has_read_head(io: &mut End) -> bool {
+async fn has_read_head(io: &mut PipeEnd) -> bool {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match io.read(&mut byte).await {
@@ -303,9 +302,9 @@ fn a_dropped_connect_leaves_nothing_behind() {
         let (tell, told) = bounded(1);
         let (runtime, arriving) = (sim.clone(), net.clone());
         sim.spawn(async move {
-            let (_, mut io, script) = arriving.arrival().await;
-            script.set_piece(10);
-            tell.try_send(script).unwrap();
+            let (_, mut io, faults) = arriving.arrival().await;
+            faults.set_piece(10);
+            tell.try_send(faults).unwrap();
             runtime.sleep(ms(10)).await;
             // The client may be gone at any point.
             if has_read_head(&mut io).await && io.write_all(ESTABLISHED).await.is_ok() {

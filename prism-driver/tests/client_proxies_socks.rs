@@ -4,13 +4,12 @@ use std::{io::ErrorKind, time::Duration};
 
 use futures_lite::AsyncReadExt;
 use prism_driver::{ConnectError, Proxy, ProxyFailure, Runtime};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     net::{Net, Reach::After},
-    pipe::{End, Script},
     proxied::{Connecting, PROXY, connecting, start},
     s,
-    sim::Sim,
 };
 
 const URL: &str = "ws://example.org/chat?room=1";
@@ -32,7 +31,7 @@ fn with_password() -> Connecting {
 
 impl Connecting {
     /// Reads this many bytes from a client.
-    fn read(&self, io: &mut End, count: usize) -> Vec<u8> {
+    fn read(&self, io: &mut PipeEnd, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.sim.run(async { io.read_exact(&mut bytes).await.unwrap() });
         bytes
@@ -40,12 +39,12 @@ impl Connecting {
 }
 
 /// Starts a client without credentials, and lets the proxy choose the method 0.
-fn accepted(url: &str, proxy: Proxy) -> (Connecting, End, Script) {
+fn accepted(url: &str, proxy: Proxy) -> (Connecting, PipeEnd, Faults) {
     let connecting = connecting(url, proxy);
-    let (mut io, script) = connecting.arrival();
+    let (mut io, faults) = connecting.arrival();
     assert_eq!(connecting.read(&mut io, 3), [5, 1, 0]);
     connecting.write(&mut io, &[5, 0]);
-    (connecting, io, script)
+    (connecting, io, faults)
 }
 
 /// Returns the request for a connection to a name.
@@ -158,9 +157,9 @@ fn a_name_that_this_machine_cannot_resolve_is_not_the_proxys_fault() {
 fn a_user_name_and_a_password_are_sent_if_the_proxy_asks() {
     for method in [0, 2] {
         let connecting = with_password();
-        let (mut io, script) = connecting.arrival();
-        script.set_piece(1);
-        script.hold_until_flushed();
+        let (mut io, faults) = connecting.arrival();
+        faults.set_piece(1);
+        faults.hold_until_flushed();
         assert_eq!(connecting.read(&mut io, 4), [5, 2, 0, 2]);
         connecting.write(&mut io, &[5, method]);
         if method == 2 {
@@ -246,17 +245,17 @@ fn an_answer_that_is_not_socks5_is_invalid() {
 fn a_proxy_that_closes_early_is_said_to_have_done_so() {
     for answer in [&[][..], &[5], &[5, 0], &[5, 0, 5, 0, 0], &[5, 0, 5, 0, 0, 3, 255, 1]] {
         let connecting = connecting(URL, proxy());
-        let (mut io, script) = connecting.arrival();
+        let (mut io, faults) = connecting.arrival();
         connecting.write(&mut io, answer);
         connecting.sim.run(connecting.sim.settle());
         // What the client sent is read, so that the end is no reset.
-        let unread = script.unread_by_server();
+        let unread = faults.to_server().unread();
         connecting.read(&mut io, unread);
         drop(io);
         assert!(matches!(connecting.failure(), ProxyFailure::Closed), "{answer:?}");
     }
-    let (connecting, _io, script) = accepted(URL, proxy());
-    script.break_to_client(ErrorKind::ConnectionReset);
+    let (connecting, _io, faults) = accepted(URL, proxy());
+    faults.to_client().fail(ErrorKind::ConnectionReset);
     let failure = connecting.failure();
     let ProxyFailure::Io(error) = failure else { panic!("{failure:?}") };
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);

@@ -12,6 +12,7 @@ use prism_driver::{
     Client, CloseCode, ConnectError, Connection, ConnectionHandler, ConnectionTask, Disconnect,
     Failure, Handler, Message, Network, Options, Runtime, SendError, serve_stream, serve_upgraded,
 };
+use prism_test::{Peer, Sim, pipe};
 
 use crate::common::{
     handlers::{Echo, HandOut, Log, MessageLog, Recorder},
@@ -19,10 +20,7 @@ use crate::common::{
     kept_tasks::KeptTasks,
     ms,
     net::{Net, Reach},
-    peer::Peer,
-    pipe::pipe,
     s, serve_handshake,
-    sim::Sim,
     sockets::client,
 };
 
@@ -278,7 +276,7 @@ fn assert_all_take<H: ConnectionHandler>(make: impl Fn() -> (H, Log)) {
         let (handler, log) = make();
         let (io, client, _) = pipe();
         let served = serve_upgraded(sim.clone(), io, "/", &options, handler);
-        let (reason, ()) = zip(served, say_hello(Peer::open(client))).await;
+        let (reason, ()) = zip(served, say_hello(Peer::new(client))).await;
         assert_eq!(reason.code(), 4001);
         check(&log, "serve_upgraded");
         let (handler, log) = make();

@@ -6,10 +6,9 @@ use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
     Server,
 };
+use prism_test::{Received, Sim};
 
-use crate::common::{
-    close, handlers::Log, http::shake_hands, ms, net::Net, peer::Seen, s, serve, sim::Sim, text,
-};
+use crate::common::{close, handlers::Log, http::shake_hands, ms, net::Net, s, serve, text};
 
 /// Closes and waits for the end in the callback, or at the message, that `when` names.
 struct Closing {
@@ -47,7 +46,7 @@ impl Handler for Closing {
 fn closed_returns_to_a_waiting_handler_at_the_close_timeout() {
     for when in ["connect", "now"] {
         let (sim, log) = (Sim::default(), Log::default());
-        let (mut peer, script, ended) =
+        let (mut peer, faults, ended) =
             serve(&sim, Closing { when, log: log.clone() }, Options::default());
         sim.run(async {
             sim.settle().await;
@@ -55,11 +54,11 @@ fn closed_returns_to_a_waiting_handler_at_the_close_timeout() {
             peer.send_together(&["now", "later"]).await;
             assert_eq!(peer.next().await, close(1001, "enough"));
             sim.pass(ms(4_999)).await;
-            assert!(!script.dropped_by_server() && !log.contains("closed"));
+            assert!(!faults.dropped_by_server() && !log.contains("closed"));
             let reason = ended.recv().await.unwrap();
             let late = ProtocolError::CloseTimeout;
             assert!(matches!(reason, Disconnect::Failed(Failure::Protocol(it)) if it == late));
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
             assert_eq!(sim.now(), s(5));
         });
         let lines = log.lines();
@@ -72,10 +71,10 @@ fn closed_returns_to_a_waiting_handler_at_the_close_timeout() {
 fn an_answer_that_arrived_by_then_decides_the_reason() {
     for delays_readiness in [false, true] {
         let (sim, log) = (Sim::default(), Log::default());
-        let (mut peer, script, ended) =
+        let (mut peer, faults, ended) =
             serve(&sim, Closing { when: "now", log: log.clone() }, Options::default());
         if delays_readiness {
-            script.delay_readiness();
+            faults.to_server().delay_readiness();
         }
         sim.run(async {
             peer.send("now").await;
@@ -83,7 +82,7 @@ fn an_answer_that_arrived_by_then_decides_the_reason() {
             let reason = ended.recv().await.unwrap();
             assert!(matches!(&reason, Disconnect::Local { reason, .. } if reason == "enough"));
             assert_eq!((reason.code(), sim.now()), (1001, s(5)));
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
         });
     }
 }
@@ -101,13 +100,13 @@ fn a_peer_that_still_reads_is_waited_for() {
         }
     }
     let log = Log::default();
-    let (mut peer, script, _ended) = serve(&sim, Flood(log.clone()), Options::default());
+    let (mut peer, faults, _ended) = serve(&sim, Flood(log.clone()), Options::default());
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         peer.send("go").await;
         for thousand in 1..10 {
             sim.pass(s(3)).await;
-            script.set_capacity_to_client(1_000 * (thousand + 1));
+            faults.to_client().set_capacity(1_000 * (thousand + 1));
         }
         assert!(log.lines().is_empty(), "27 s later");
         assert!(peer.next().await == text(&"x".repeat(10_000)));
@@ -154,7 +153,7 @@ fn a_hanging_handler_keeps_its_place_and_is_counted_as_stuck() {
         let stats = server.stats();
         sim.spawn(server.serve());
         sim.run(async {
-            let (io, script) = net.connect_raw().unwrap();
+            let (io, faults) = net.connect_raw().unwrap();
             let mut peer = shake_hands(io).await;
             peer.mute();
             peer.send(order).await;
@@ -162,7 +161,7 @@ fn a_hanging_handler_keeps_its_place_and_is_counted_as_stuck() {
             let stuck_at_once = u64::from(order == "abort");
             assert_eq!((stats.counts().open, stats.counts().stuck), (1, stuck_at_once));
             sim.pass(ms(5_025)).await;
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
             assert_eq!((stats.counts().open, stats.counts().stuck), (1, 1));
             sim.pass(s(3600)).await;
             assert!(log.lines().is_empty(), "the handler's future is neither dropped nor done");
@@ -189,14 +188,14 @@ impl Handler for SlowDisconnect {
 #[test]
 fn a_slow_on_disconnect_delays_neither_close_nor_transport() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
+    let (mut peer, faults, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
     sim.run(async {
         peer.close(1000, "bye").await;
         assert_eq!(peer.next().await, close(1000, "bye"));
-        assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(0)));
+        assert_eq!((peer.next().await, sim.now()), (Received::End(Ok(())), s(0)));
         // The peer does not end its side.
         sim.pass(s(5)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!((ended.recv().await.unwrap().reason(), sim.now()), ("bye".to_owned(), s(100)));
     });
 }
@@ -204,12 +203,12 @@ fn a_slow_on_disconnect_delays_neither_close_nor_transport() {
 #[test]
 fn the_transport_is_dropped_once_the_peer_has_ended_its_side() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
+    let (mut peer, faults, ended) = serve(&sim, SlowDisconnect(sim.clone()), Options::default());
     sim.run(async {
         peer.end().await;
-        assert!(matches!((peer.next().await, sim.now()), (Seen::End(_), now) if now == s(0)));
+        assert!(matches!((peer.next().await, sim.now()), (Received::End(_), now) if now == s(0)));
         sim.settle().await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!((ended.recv().await.unwrap().code(), sim.now()), (1006, s(100)));
     });
 }

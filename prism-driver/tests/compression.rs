@@ -7,14 +7,12 @@ use prism_driver::{
     Client, CloseCode, Connection, Deflate, Handler, Message, Options, Outgoing, Plain,
     PreparedMessage, SendError, TrySendError, WhenSlow, WindowBits, shared,
 };
+use prism_test::{Received, Sim};
 
 use crate::common::{
     compressed::{counting, json, open, open_with, options},
     handlers::{Echo, HandOut, MessageLog},
-    ms,
-    peer::Seen,
-    serve_handshake,
-    sim::Sim,
+    ms, serve_handshake,
     site::{ask, start},
     text,
 };
@@ -28,18 +26,18 @@ fn both() -> [Deflate; 2] {
 fn messages_are_compressed_if_both_ends_want_it() {
     let sim = Sim::default();
     for deflate in both() {
-        let (mut peer, script, connection) = open(&sim, options(deflate.clone()), deflate.clone());
+        let (mut peer, faults, connection) = open(&sim, options(deflate.clone()), deflate.clone());
         let agreed = connection.compression().expect("both want it");
         assert_eq!(agreed.server_no_context_takeover, deflate.server_no_context_takeover);
-        assert_eq!(Some(agreed), peer.ws.deflate_params());
-        script.set_capacity_to_client(0);
+        assert_eq!(Some(agreed), peer.deflate_params());
+        faults.to_client().set_capacity(0);
         sim.run(async {
             for nth in 0..20 {
                 connection.send(json(nth)).await.unwrap();
             }
             let plain: usize = (0..20).map(|nth| json(nth).len()).sum();
             assert!(connection.buffered() < plain / 2, "{} of {plain}", connection.buffered());
-            script.set_capacity_to_client(1 << 20);
+            faults.to_client().set_capacity(1 << 20);
             for nth in 0..20 {
                 assert_eq!(peer.next().await, text(&json(nth)));
             }
@@ -54,14 +52,14 @@ fn messages_are_compressed_if_both_ends_want_it() {
 #[test]
 fn nothing_is_compressed_unless_both_ends_want_it() {
     let sim = Sim::default();
-    let (mut peer, script, connection) =
+    let (mut peer, faults, connection) =
         open(&sim, Options::default().ping_interval(None), Deflate::default());
     assert_eq!(connection.compression(), None);
-    assert_eq!(peer.ws.deflate_params(), None);
-    script.set_capacity_to_client(0);
+    assert_eq!(peer.deflate_params(), None);
+    faults.to_client().set_capacity(0);
     connection.try_send(json(1)).unwrap();
     assert_eq!(connection.buffered(), 4 + json(1).len());
-    script.set_capacity_to_client(1 << 20);
+    faults.to_client().set_capacity(1 << 20);
     assert_eq!(sim.run(peer.next()), text(&json(1)));
 }
 
@@ -69,13 +67,13 @@ fn nothing_is_compressed_unless_both_ends_want_it() {
 fn short_messages_are_sent_as_they_are() {
     let sim = Sim::default();
     let options = Options::default().ping_interval(None).compression(Deflate::default());
-    let (mut peer, script, connection) = open(&sim, options, Deflate::default());
-    script.set_capacity_to_client(0);
+    let (mut peer, faults, connection) = open(&sim, options, Deflate::default());
+    faults.to_client().set_capacity(0);
     connection.try_send("x".repeat(511)).unwrap();
     assert_eq!(connection.buffered(), 4 + 511);
     connection.try_send("x".repeat(512)).unwrap();
     assert!(connection.buffered() < 4 + 511 + 50);
-    script.set_capacity_to_client(1 << 20);
+    faults.to_client().set_capacity(1 << 20);
     for len in [511, 512] {
         assert_eq!(sim.run(peer.next()), text(&"x".repeat(len)));
     }
@@ -85,8 +83,8 @@ fn short_messages_are_sent_as_they_are() {
 fn a_plain_message_is_never_compressed() {
     let sim = Sim::default();
     for deflate in both() {
-        let (mut peer, script, connection) = open(&sim, options(deflate.clone()), deflate.clone());
-        script.set_capacity_to_client(0);
+        let (mut peer, faults, connection) = open(&sim, options(deflate.clone()), deflate.clone());
+        faults.to_client().set_capacity(0);
         let long = "x".repeat(1000);
         let mut frames = 0;
         let mut send = |sent: Result<(), _>| {
@@ -107,12 +105,12 @@ fn a_plain_message_is_never_compressed() {
         );
         connection.try_send(&long).unwrap();
         assert!(connection.buffered() < frames * (4 + 1000) + 50);
-        script.set_capacity_to_client(1 << 20);
+        faults.to_client().set_capacity(1 << 20);
         sim.run(async {
             for _ in 0..7 {
                 assert_eq!(peer.next().await, text(&long));
             }
-            assert_eq!(peer.next().await, Seen::Binary(long.clone().into()));
+            assert_eq!(peer.next().await, Received::Binary(long.clone().into()));
             assert_eq!(peer.next().await, text(&long));
         });
     }
@@ -164,15 +162,15 @@ fn nothing_is_allocated_for_a_message_once_the_codecs_are_warm() {
     let noise: Vec<_> = (0..2000).map(|_| rng.u8(..)).collect(); // does not get shorter
     let text = json(1);
     for deflate in both() {
-        let (mut peer, script, connection) = open(&sim, options(deflate.clone()), deflate);
+        let (mut peer, faults, connection) = open(&sim, options(deflate.clone()), deflate);
         let messages = [Message::Text(&text), Message::Binary(&noise)];
         let mut allocations = 0;
         for _ in 0..3 {
             // With the transport's own buffer full, it is the outbox that takes them.
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             let send = || messages.into_iter().for_each(|it| connection.try_send(it).unwrap());
             allocations = measure(send).count_total;
-            script.set_capacity_to_client(1 << 20);
+            faults.to_client().set_capacity(1 << 20);
             messages.iter().for_each(|_| drop(sim.run(peer.next())));
         }
         assert_eq!(allocations, 0);
@@ -186,8 +184,8 @@ fn nothing_is_compressed_for_a_connection_without_room_or_that_is_closed() {
         let (engine, counting) = counting();
         let deflate = if deflate == 0 { engine } else { engine.with_takeover() };
         let options = options(deflate.clone()).high_water_mark(1);
-        let (_peer, script, connection) = open(&sim, options, deflate);
-        script.set_capacity_to_client(0);
+        let (_peer, faults, connection) = open(&sim, options, deflate);
+        faults.to_client().set_capacity(0);
         connection.try_send(json(1)).unwrap();
         assert_eq!(counting.take(), 1);
         assert!(connection.try_send(json(2)).is_err());
@@ -297,10 +295,10 @@ fn partial_writes_do_not_break_compressed_messages() {
         for piece in [1, 7, 100, 5000] {
             let sim = Sim::default();
             let (handler, out) = HandOut::new();
-            let (mut peer, script) =
+            let (mut peer, faults) =
                 open_with(&sim, handler, options(deflate.clone()), deflate.clone());
             let connection = sim.run(async { out.recv().await.unwrap() });
-            script.set_piece(piece);
+            faults.set_piece(piece);
             let long: String = (0..200).map(json).collect();
             sim.run(async {
                 for nth in 0..10 {

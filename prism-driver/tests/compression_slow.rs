@@ -8,12 +8,10 @@ use fastrand::Rng;
 use futures_lite::future::poll_once;
 use prism_core::deflate::{Deflater, Engine, Inflater, Settings};
 use prism_driver::{Connection, Deflate, Plain, PreparedMessage, TrySendError, WhenSlow};
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     compressed::{json, open, options, received},
-    peer::{Peer, Seen},
-    pipe::Script,
-    sim::Sim,
     text,
 };
 
@@ -21,16 +19,16 @@ fn takeover() -> Deflate {
     Deflate::default().with_takeover()
 }
 
-fn stalled(sim: &Sim, deflate: Deflate, mark: usize) -> (Peer, Script, Connection) {
+fn stalled(sim: &Sim, deflate: Deflate, mark: usize) -> (Peer, Faults, Connection) {
     let opened = open(sim, options(deflate.clone()).high_water_mark(mark), deflate);
-    opened.1.set_capacity_to_client(0);
+    opened.1.to_client().set_capacity(0);
     opened
 }
 
 #[test]
 fn a_refused_message_does_not_become_history() {
     let sim = Sim::default();
-    let (mut peer, script, connection) = stalled(&sim, takeover(), 1000);
+    let (mut peer, faults, connection) = stalled(&sim, takeover(), 1000);
     let mut accepted = Vec::new();
     for nth in 0..20 {
         match connection.try_send(json(nth)) {
@@ -48,7 +46,7 @@ fn a_refused_message_does_not_become_history() {
         drop(canceled);
         if nth == 10 {
             assert!(connection.is_full());
-            script.set_capacity_to_client(1 << 20);
+            faults.to_client().set_capacity(1 << 20);
             sim.run(sim.settle());
         }
     }
@@ -63,7 +61,7 @@ fn a_dropped_message_never_breaks_the_window_of_the_peer() {
         let mut random = Rng::with_seed(seed);
         let sim = Sim::default();
         let deflate = if seed % 3 == 0 { Deflate::default() } else { takeover() };
-        let (mut peer, script, connection) = stalled(&sim, deflate, 3000);
+        let (mut peer, faults, connection) = stalled(&sim, deflate, 3000);
         let (mut sent, mut seen) = (Vec::new(), Vec::new());
         for nth in 0..150 {
             match random.u8(..12) {
@@ -72,9 +70,9 @@ fn a_dropped_message_never_breaks_the_window_of_the_peer() {
                 2 => connection.set_when_slow(WhenSlow::Wait),
                 3 => {
                     let room = random.usize(..4000);
-                    script.set_capacity_to_client(room);
+                    faults.to_client().set_capacity(room);
                     seen.extend(received(&sim, &mut peer));
-                    script.set_capacity_to_client(0);
+                    faults.to_client().set_capacity(0);
                 }
                 _ => {}
             }
@@ -88,7 +86,7 @@ fn a_dropped_message_never_breaks_the_window_of_the_peer() {
             };
             sent.push(text(&message));
         }
-        script.set_capacity_to_client(1 << 20);
+        faults.to_client().set_capacity(1 << 20);
         seen.extend(received(&sim, &mut peer));
         // All that arrives is what was sent, in order; nothing else is left out than what was missed.
         let mut rest = sent.iter();
@@ -105,13 +103,13 @@ fn a_dropped_message_never_breaks_the_window_of_the_peer() {
 fn drop_oldest_drops_compressed_messages() {
     let sim = Sim::default();
     for deflate in [Deflate::default(), takeover()] {
-        let (mut peer, script, connection) = stalled(&sim, deflate, 3000);
+        let (mut peer, faults, connection) = stalled(&sim, deflate, 3000);
         connection.set_when_slow(WhenSlow::DropOldest);
         for nth in 0..50 {
             connection.try_send(json(nth)).unwrap();
             assert!(connection.buffered() < 3000 + json(nth).len());
         }
-        script.set_capacity_to_client(1 << 20);
+        faults.to_client().set_capacity(1 << 20);
         let seen = received(&sim, &mut peer);
         let last = seen.len();
         assert!(last >= 3 && connection.missed() == 50 - last as u64, "{last}");
@@ -124,7 +122,7 @@ fn drop_oldest_drops_compressed_messages() {
 fn threads_can_send_on_one_connection_with_takeover() {
     const MESSAGES: usize = 200;
     let sim = Sim::default();
-    let (mut peer, script, connection) = stalled(&sim, takeover(), 64 << 20);
+    let (mut peer, faults, connection) = stalled(&sim, takeover(), 64 << 20);
     let threads: Vec<_> = (0..4)
         .map(|thread| {
             let connection = connection.clone();
@@ -144,10 +142,10 @@ fn threads_can_send_on_one_connection_with_takeover() {
     for thread in threads {
         thread.join().unwrap();
     }
-    script.set_capacity_to_client(64 << 20);
+    faults.to_client().set_capacity(64 << 20);
     let mut next = [0; 4];
     for seen in received(&sim, &mut peer) {
-        let Seen::Text(seen) = seen else { panic!("{seen:?}") };
+        let Received::Text(seen) = seen else { panic!("{seen:?}") };
         let thread: usize = seen[..1].parse().unwrap();
         assert!(seen[2..] == json(next[thread]), "message {} of {thread}", next[thread]);
         next[thread] += 1;
@@ -171,8 +169,8 @@ fn stalled_members_with_takeover_share_a_broadcast() {
             allocated = info.bytes_total;
         }
         assert!(allocated < 10_000, "{allocated} bytes for another member");
-        for (peer, script, _) in &mut members {
-            script.set_capacity_to_client(1 << 20);
+        for (peer, faults, _) in &mut members {
+            faults.to_client().set_capacity(1 << 20);
             assert!(received(&sim, peer) == [text(&long)]);
         }
     }

@@ -11,10 +11,10 @@ use std::{
 use futures_lite::future::block_on;
 use prism_core::{Config, MaskKeys, Message as CoreMessage, WebSocket};
 use prism_driver::{Connection, Deflate, Handler, Message, PreparedMessage, WhenSlow};
+use prism_test::Sim;
 
 use crate::common::{
     compressed::{open_with, options, received},
-    sim::Sim,
     text,
 };
 
@@ -169,7 +169,7 @@ fn a_poll_decompresses_a_bounded_number_of_bytes() {
     let (mut peer, _) = open_with(&sim, count.clone(), options(deflate.clone()), deflate.clone());
     let mut out = bytes::BytesMut::new();
     let keys = MaskKeys::new(|bytes| bytes.fill(0x5a));
-    let params = peer.ws.deflate_params().expect("agreed");
+    let params = peer.deflate_params().expect("agreed");
     let mut sender =
         WebSocket::client(&Config::default(), keys).with_deflate(Arc::new(deflate), params);
     for _ in 0..MESSAGES {

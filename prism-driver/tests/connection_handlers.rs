@@ -11,18 +11,15 @@ use prism_driver::{
     Authorized, Connection, ConnectionHandler, Disconnect, IntoRoute, Message, Options, Request,
     Runtime, per_connection, serve_upgraded,
 };
+use prism_test::{Received, Sim, pipe};
 
 use crate::common::{
     close,
     handlers::{DropLog, Echo, Log, Recorder},
     kinds::Each,
     net::Net,
-    peer::Seen,
-    pipe::pipe,
     routes::RouteServer,
-    s, serve,
-    sim::Sim,
-    text,
+    s, serve, text,
 };
 
 /// Counts the messages of its connection.
@@ -72,7 +69,7 @@ fn the_function_sees_the_request_and_may_use_the_connection() {
         assert_eq!(peer.next().await, text("/chat abc 1 Some(\"ada\") 127.0.0.1:50000"));
         assert_eq!(peer.next().await, text("welcome"), "`on_connect` runs afterwards");
         peer.close(1000, "").await;
-        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, ""), Received::End(Ok(()))]);
     });
     assert_eq!(log.lines(), ["ended"]);
 }
@@ -97,7 +94,7 @@ fn a_function_that_panics_closes_with_1011_and_no_method_runs() {
     sim.run(async {
         let mut doomed = server.open().await;
         doomed.send_together(&["unread", "as well"]).await;
-        assert_eq!(doomed.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+        assert_eq!(doomed.all().await, [close(1011, "internal error"), Received::End(Ok(()))]);
         drop(doomed);
         sim.settle().await;
         assert_eq!(sim.now(), s(0), "at once");
@@ -159,14 +156,14 @@ fn the_handler_is_dropped_once_after_on_disconnect() {
         let made = log.clone();
         let server = RouteServer::start(&sim, per_connection(move |_| Logging::new(&made)));
         sim.run(async {
-            let (mut peer, script) = server.open_scripted().await;
+            let (mut peer, faults) = server.open_with_faults().await;
             sim.settle().await;
             match end {
                 "close" => peer.close(1000, "").await,
-                "reset" => script.break_to_server(std::io::ErrorKind::ConnectionReset),
+                "reset" => faults.to_server().fail(std::io::ErrorKind::ConnectionReset),
                 _ => peer.send("panic").await,
             }
-            while !matches!(peer.next().await, Seen::End(_)) {}
+            while !matches!(peer.next().await, Received::End(_)) {}
             drop(peer);
             sim.settle().await;
         });
@@ -208,7 +205,7 @@ fn contract_6_a_panic_of_a_handlers_destructor_affects_nothing_else() {
         for closed in 1..3 {
             let mut peer = server.open().await;
             peer.close(4001, "bye").await;
-            assert_eq!(peer.all().await, [close(4001, "bye"), Seen::End(Ok(()))]);
+            assert_eq!(peer.all().await, [close(4001, "bye"), Received::End(Ok(()))]);
             drop(peer);
             sim.settle().await;
             assert_eq!((server.stats.counts().open, server.stats.counts().closed), (0, closed));

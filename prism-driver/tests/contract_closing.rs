@@ -7,31 +7,28 @@ use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
     SendError, TrySendError,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     close,
     handlers::{DropLog, Log, Recorder},
     kinds::{Kind, on_both_kinds},
-    peer::{Peer, Seen},
-    pipe::Script,
-    s,
-    sim::Sim,
-    text,
+    s, text,
 };
 
 // ---- 3. `on_disconnect` runs exactly once if `on_connect` ran, last, with the reason.
 
 /// Opens a connection, ends it with `end`, and returns the reason, after checking that the handler got
 /// the same one.
-fn ending(kind: Kind, end: impl AsyncFnOnce(&Sim, &mut Peer, &Script)) -> Disconnect {
+fn ending(kind: Kind, end: impl AsyncFnOnce(&Sim, &mut Peer, &Faults)) -> Disconnect {
     let sim = Sim::default();
     let (recorder, log, _gate) = Recorder::new();
-    let (mut peer, script, ended) = kind.serve(&sim, recorder, Options::default());
+    let (mut peer, faults, ended) = kind.serve(&sim, recorder, Options::default());
     let reason = sim.run(async {
         assert_eq!(peer.next().await, text("welcome"));
-        end(&sim, &mut peer, &script).await;
+        end(&sim, &mut peer, &faults).await;
         // The peer stays until the end.
-        while !matches!(peer.next().await, Seen::End(_)) {}
+        while !matches!(peer.next().await, Received::End(_)) {}
         drop(peer);
         ended.recv().await.unwrap()
     });
@@ -77,7 +74,7 @@ fn contract_3_on_disconnect_runs_once_last_on_protocol_errors() {
 fn contract_3_on_disconnect_runs_once_last_on_transport_errors() {
     on_both_kinds(|kind| {
         let reset = io::ErrorKind::ConnectionReset;
-        let reason = ending(kind, async |_, _, script| script.break_to_server(reset));
+        let reason = ending(kind, async |_, _, faults| faults.to_server().fail(reset));
         let Disconnect::Failed(Failure::Io(error)) = reason else { panic!("{reason:?}") };
         assert_eq!(error.kind(), reset);
     });
@@ -142,14 +139,14 @@ fn contract_4_closing_fails_pending_sends_and_drops_no_handler() {
     on_both_kinds(|kind| {
         let sim = Sim::default();
         let log = Log::default();
-        let (mut peer, script, ended) =
+        let (mut peer, faults, ended) =
             kind.serve(&sim, Flood { log: log.clone() }, Options::default());
         sim.run(async {
-            script.set_capacity_to_client(10_000);
+            faults.to_client().set_capacity(10_000);
             peer.send("go").await;
             sim.settle().await;
             assert!(log.lines().is_empty(), "the handler waits for room");
-            script.break_to_client(io::ErrorKind::ConnectionReset);
+            faults.to_client().fail(io::ErrorKind::ConnectionReset);
             ended.recv().await.unwrap();
         });
         assert_eq!(log.lines(), ["send: Err(Closed)", "dropped", "disconnect"]);
@@ -161,11 +158,11 @@ fn contract_4_a_handler_runs_to_its_end_after_the_connection() {
     on_both_kinds(|kind| {
         let sim = Sim::default();
         let (recorder, log, gate) = Recorder::new();
-        let (mut peer, script, ended) = kind.serve(&sim, recorder, Options::default());
+        let (mut peer, faults, ended) = kind.serve(&sim, recorder, Options::default());
         sim.run(async {
             peer.send("wait").await;
             sim.settle().await;
-            script.break_to_server(io::ErrorKind::ConnectionReset);
+            faults.to_server().fail(io::ErrorKind::ConnectionReset);
             drop(peer);
             sim.pass(s(3600)).await;
             assert_eq!(log.lines(), ["connect", "begin wait"]);
@@ -197,14 +194,14 @@ impl Handler for SendAndClose {
 fn contract_5_accepted_messages_precede_the_close_frame() {
     on_both_kinds(|kind| {
         let sim = Sim::default();
-        let (mut peer, script, ended) = kind.serve(&sim, SendAndClose, Options::default());
+        let (mut peer, faults, ended) = kind.serve(&sim, SendAndClose, Options::default());
         sim.run(async {
-            script.set_piece(1); // the transport takes one byte at a time
+            faults.set_piece(1); // the transport takes one byte at a time
             peer.send("go").await;
             for expected in [text("one"), text("two"), text("three"), close(4000, "done")] {
                 assert_eq!(peer.next().await, expected);
             }
-            assert_eq!(peer.next().await, Seen::End(Ok(())));
+            assert_eq!(peer.next().await, Received::End(Ok(())));
             drop(peer);
             assert_eq!(ended.recv().await.unwrap().code(), 4000);
         });
@@ -224,7 +221,7 @@ fn contract_5_after_our_close_on_message_is_not_called() {
             peer.send("while the close is on its way").await;
             assert_eq!(
                 peer.all().await,
-                [text("welcome"), close(1000, "enough"), Seen::End(Ok(()))]
+                [text("welcome"), close(1000, "enough"), Received::End(Ok(()))]
             );
             drop(peer);
             ended.recv().await.unwrap();
@@ -243,7 +240,7 @@ fn contract_6_after_a_panic_an_answered_close_ends_at_once() {
         sim.run(async {
             assert_eq!(peer.next().await, text("welcome"));
             peer.send("panic").await;
-            assert_eq!(peer.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+            assert_eq!(peer.all().await, [close(1011, "internal error"), Received::End(Ok(()))]);
             assert_eq!(sim.now(), s(0));
         });
     });

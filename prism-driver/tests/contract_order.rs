@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use futures_lite::future::poll_once;
 use prism_driver::{Disconnect, Failure, Options, Runtime};
+use prism_test::{Received, Sim};
 
-use crate::common::{
-    close, handed_out, handlers::Recorder, kinds::on_both_kinds, peer::Seen, s, sim::Sim, text,
-};
+use crate::common::{close, handed_out, handlers::Recorder, kinds::on_both_kinds, s, text};
 
 // ---- 1. `on_connect` runs first, once. It may send before anything was read.
 
@@ -91,7 +90,7 @@ fn contract_6_a_panic_ends_only_its_own_connection() {
             );
             doomed.send("panic").await;
             assert_eq!(doomed.next().await, close(1011, "internal error"));
-            assert_eq!(doomed.next().await, Seen::End(Ok(())));
+            assert_eq!(doomed.next().await, Received::End(Ok(())));
             drop(doomed);
             let reason = ended.recv().await.unwrap();
             assert!(matches!(reason, Disconnect::Failed(Failure::HandlerPanicked)), "{reason:?}");
@@ -118,10 +117,10 @@ fn contract_8_while_a_handler_runs_pings_wait_without_timeout() {
             // Far beyond the pong timeout. The peer is alive, but nothing is read from it.
             sim.pass(s(600)).await;
             while let Some(seen) = poll_once(peer.next()).await {
-                assert_eq!(seen, Seen::Ping, "while the handler runs");
+                assert_eq!(seen, Received::Ping, "while the handler runs");
             }
             gate.send(()).await.unwrap();
-            assert_eq!(peer.next_but_pings().await, Seen::Pong(b"ping".to_vec()));
+            assert_eq!(peer.next_but_pings().await, Received::Pong(b"ping".to_vec()));
             peer.send("fine").await;
             assert_eq!(peer.next_but_pings().await, text("fine"));
         });

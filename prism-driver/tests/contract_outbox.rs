@@ -8,11 +8,9 @@ use std::sync::{
 
 use futures_lite::future::poll_once;
 use prism_driver::{Client, Options, OwnedMessage, Runtime, TrySendError};
+use prism_test::{Received, Sim};
 
-use crate::common::{
-    handed_out, handlers::HandOut, kinds::on_both_kinds, peer::Seen, serve_handshake, sim::Sim,
-    text,
-};
+use crate::common::{handed_out, handlers::HandOut, kinds::on_both_kinds, serve_handshake, text};
 
 // ---- 7. A `send` future that is dropped while waiting has sent nothing. Reading is cancel-safe
 // ----    everywhere.
@@ -22,15 +20,15 @@ fn contract_7_a_dropped_send_has_sent_nothing() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.high_water_mark = 10;
-    let (mut peer, script, _, connection) = handed_out(&sim, options);
+    let (mut peer, faults, _, connection) = handed_out(&sim, options);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.send("0123456789").await.unwrap();
         let waiting = connection.send("dropped");
         assert_eq!(poll_once(waiting).await, None, "there is no room");
         let mut second = Box::pin(connection.send("kept"));
         assert_eq!(poll_once(&mut second).await, None);
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         second.await.unwrap();
         assert_eq!((peer.next().await, peer.next().await), (text("0123456789"), text("kept")));
     });
@@ -73,11 +71,11 @@ fn contract_9_an_outbox_never_exceeds_its_mark_plus_one_message() {
         let (handler, out) = HandOut::new();
         let mut options = Options::default();
         options.high_water_mark = MARK;
-        let (mut peer, script, _) = kind.serve(&sim, handler, options);
+        let (mut peer, faults, _) = kind.serve(&sim, handler, options);
         let most = Arc::new(AtomicUsize::new(0));
         sim.run(async {
             let connection = out.recv().await.unwrap();
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             for _ in 0..50 {
                 let (connection, most) = (connection.clone(), most.clone());
                 sim.spawn(async move {
@@ -88,9 +86,9 @@ fn contract_9_an_outbox_never_exceeds_its_mark_plus_one_message() {
             sim.settle().await;
             assert_eq!(connection.buffered(), MARK.div_ceil(FRAME) * FRAME);
             assert_eq!(connection.try_send("more"), Err(TrySendError::Full));
-            script.set_capacity_to_client(3_000);
+            faults.to_client().set_capacity(3_000);
             for _ in 0..50 {
-                assert_eq!(peer.next().await, Seen::Binary(vec![7; MESSAGE]));
+                assert_eq!(peer.next().await, Received::Binary(vec![7; MESSAGE]));
             }
         });
         let most = most.load(Ordering::Relaxed);

@@ -10,15 +10,13 @@ use std::{
 use async_channel::{Receiver, unbounded};
 use futures_util::StreamExt;
 use prism_driver::{CloseCode, OwnedMessage, Runtime, SendError, ServerOptions, Socket, socket};
+use prism_test::{Received, Sim};
 
 use crate::common::{
     close,
     handlers::{DropLog, Log},
-    peer::Seen,
     routes::RouteServer,
-    s,
-    sim::Sim,
-    text,
+    s, text,
 };
 
 /// Returns the text of a message.
@@ -114,9 +112,9 @@ fn contract_4_a_function_runs_to_its_end_and_counts_until_then() {
     let (open, gate) = unbounded();
     let (server, log) = start_waiting(&sim, gate);
     sim.run(async {
-        let (mut peer, _) = server.open_scripted().await;
+        let (mut peer, _) = server.open_with_faults().await;
         peer.close(4001, "bye").await;
-        assert_eq!(peer.all().await, [close(4001, "bye"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(4001, "bye"), Received::End(Ok(()))]);
         drop(peer);
         let (next, _) = server.net.connect_raw().unwrap();
         sim.pass(s(3600)).await;
@@ -138,8 +136,8 @@ fn contract_4_a_function_learns_how_the_connection_failed_and_runs_to_its_end() 
     let (open, gate) = unbounded();
     let (server, log) = start_waiting(&sim, gate);
     sim.run(async {
-        let (peer, script) = server.open_scripted().await;
-        script.break_to_server(io::ErrorKind::ConnectionReset);
+        let (peer, faults) = server.open_with_faults().await;
+        faults.to_server().fail(io::ErrorKind::ConnectionReset);
         sim.pass(s(3600)).await;
         assert_eq!(log.lines(), ["the transport failed: connection reset"]);
         open.send(()).await.unwrap();
@@ -170,11 +168,11 @@ fn contract_4_a_failure_fails_pending_sends() {
     });
     let server = RouteServer::start(&sim, route);
     sim.run(async {
-        let (_peer, script) = server.open_scripted().await;
-        script.set_capacity_to_client(10_000);
+        let (_peer, faults) = server.open_with_faults().await;
+        faults.to_client().set_capacity(10_000);
         sim.settle().await;
         assert!(log.lines().is_empty(), "the function waits for room");
-        script.break_to_client(io::ErrorKind::ConnectionReset);
+        faults.to_client().fail(io::ErrorKind::ConnectionReset);
         sim.settle().await;
     });
     assert_eq!(log.lines(), ["send: Err(Closed)", "dropped"]);
@@ -184,9 +182,9 @@ fn contract_4_a_failure_fails_pending_sends() {
 // ----    `Closed`, and no more messages are received.
 
 /// Opens a connection whose function gets a message, and returns what the peer gets.
-async fn answers_to_one_byte_pieces(sim: &Sim, server: &RouteServer) -> Vec<Seen> {
-    let (mut peer, script) = server.open_scripted().await;
-    script.set_piece(1); // the transport takes one byte at a time
+async fn answers_to_one_byte_pieces(sim: &Sim, server: &RouteServer) -> Vec<Received> {
+    let (mut peer, faults) = server.open_with_faults().await;
+    faults.set_piece(1); // the transport takes one byte at a time
     peer.send_together(&["go", "in the same read"]).await;
     sim.settle().await;
     peer.all().await
@@ -216,7 +214,7 @@ fn contract_5_accepted_messages_precede_the_close_frame() {
     let server = RouteServer::start(&sim, route);
     let seen = sim.run(answers_to_one_byte_pieces(&sim, &server));
     let expected =
-        [text("one"), text("two"), text("three"), close(4000, "done"), Seen::End(Ok(()))];
+        [text("one"), text("two"), text("three"), close(4000, "done"), Received::End(Ok(()))];
     assert_eq!(seen, expected);
     sim.run(sim.settle());
     assert_eq!(log.lines(), ["closed by us with 4000 (done)"; 2]);
@@ -233,7 +231,8 @@ fn contract_5_a_function_that_returns_closes_with_1000_after_its_messages() {
     });
     let server = RouteServer::start(&sim, route);
     let seen = sim.run(answers_to_one_byte_pieces(&sim, &server));
-    let expected = [text("one"), text("two"), text("three"), close(1000, ""), Seen::End(Ok(()))];
+    let expected =
+        [text("one"), text("two"), text("three"), close(1000, ""), Received::End(Ok(()))];
     assert_eq!(seen, expected);
     sim.run(sim.settle());
     assert_eq!(server.stats.counts().open, 0);
@@ -246,7 +245,7 @@ fn assert_contained(sim: &Sim, server: &RouteServer) {
     sim.run(async {
         let (mut doomed, mut other) = (server.open().await, server.open().await);
         doomed.send("panic").await;
-        assert_eq!(doomed.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+        assert_eq!(doomed.all().await, [close(1011, "internal error"), Received::End(Ok(()))]);
         assert_eq!(sim.now(), s(0), "at once");
         drop(doomed);
         other.send("still here").await;
@@ -334,7 +333,7 @@ fn contract_6_a_panic_of_a_destructor_ends_only_its_own_connection() {
     sim.run(async {
         for closed in 1..3 {
             let mut peer = server.open().await;
-            assert!(matches!(peer.next().await, Seen::Close(..)));
+            assert!(matches!(peer.next().await, Received::Close(..)));
             drop(peer);
             sim.settle().await;
             assert_eq!((server.stats.counts().open, server.stats.counts().closed), (0, closed));
@@ -364,7 +363,7 @@ fn contract_6_a_panic_before_there_is_a_future_ends_only_its_own_connection() {
     let server = RouteServer::start(&sim, route);
     sim.run(async {
         let mut doomed = server.open().await;
-        assert_eq!(doomed.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+        assert_eq!(doomed.all().await, [close(1011, "internal error"), Received::End(Ok(()))]);
         assert_eq!((sim.now(), ended.lines().len()), (s(0), 1));
         drop(doomed);
         let mut other = server.open().await;

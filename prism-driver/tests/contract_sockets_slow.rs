@@ -13,16 +13,9 @@ use prism_driver::{
     Authorized, CloseCode, Connection, Options, OwnedMessage, Request, Route, Runtime, SendError,
     Socket, TrySendError, socket,
 };
+use prism_test::{Peer, Received, Sim};
 
-use crate::common::{
-    close,
-    net::Net,
-    peer::{Peer, Seen},
-    routes::RouteServer,
-    s,
-    sim::Sim,
-    text,
-};
+use crate::common::{close, net::Net, routes::RouteServer, s, text};
 
 /// Returns a route whose function receives one message each time that the gate opens, and sends it back.
 fn gated_echo(gate: Receiver<()>) -> Route<Net> {
@@ -90,11 +83,11 @@ fn contract_7_a_dropped_send_has_sent_nothing() {
     });
     let server = RouteServer::start(&sim, route.options(Options::default().high_water_mark(10)));
     sim.run(async {
-        let (mut peer, script) = server.open_scripted().await;
-        script.set_capacity_to_client(0);
+        let (mut peer, faults) = server.open_with_faults().await;
+        faults.to_client().set_capacity(0);
         open.send(()).await.unwrap();
         sim.settle().await;
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         let expected = [text("0123456789"), text("kept"), close(1000, "")];
         assert_eq!([peer.next().await, peer.next().await, peer.next().await], expected);
     });
@@ -113,19 +106,19 @@ fn contract_8_pings_are_answered_until_16_messages_wait() {
         for number in 0..16 {
             peer.send(&*number.to_string()).await;
             peer.ping(b"still there?").await;
-            assert_eq!(peer.next().await, Seen::Pong(b"still there?".to_vec()));
+            assert_eq!(peer.next().await, Received::Pong(b"still there?".to_vec()));
         }
         peer.send("16").await;
         peer.ping(b"not now").await;
         // Far beyond the pong timeout. The peer is alive, but nothing is read from it.
         sim.pass(s(600)).await;
         while let Some(seen) = poll_once(peer.next()).await {
-            assert_eq!(seen, Seen::Ping, "while 17 messages wait");
+            assert_eq!(seen, Received::Ping, "while 17 messages wait");
         }
         // As soon as there is room for the last one, the ping is read.
         open.send(()).await.unwrap();
         assert_eq!(peer.next_but_pings().await, text("0"));
-        assert_eq!(peer.next_but_pings().await, Seen::Pong(b"not now".to_vec()));
+        assert_eq!(peer.next_but_pings().await, Received::Pong(b"not now".to_vec()));
         for number in 1..=16 {
             open.send(()).await.unwrap();
             assert_eq!(peer.next_but_pings().await, text(&number.to_string()));
@@ -144,17 +137,22 @@ fn contract_8_of_long_messages_only_64_kib_wait_or_one() {
             for _ in 0..waiting {
                 peer.send(&vec![7; len]).await;
                 peer.ping(b"there is room").await;
-                assert_eq!(peer.next_but_pings().await, Seen::Pong(b"there is room".to_vec()));
+                assert_eq!(peer.next_but_pings().await, Received::Pong(b"there is room".to_vec()));
             }
             peer.send(&vec![7; len]).await;
             peer.ping(b"not now").await;
             sim.pass(s(60)).await;
             while let Some(seen) = poll_once(peer.next()).await {
-                assert_eq!(seen, Seen::Ping, "while {} messages of {len} bytes wait", waiting + 1);
+                assert_eq!(
+                    seen,
+                    Received::Ping,
+                    "while {} messages of {len} bytes wait",
+                    waiting + 1
+                );
             }
             open.send(()).await.unwrap();
-            assert_eq!(peer.next_but_pings().await, Seen::Binary(vec![7; len]));
-            assert_eq!(peer.next_but_pings().await, Seen::Pong(b"not now".to_vec()));
+            assert_eq!(peer.next_but_pings().await, Received::Binary(vec![7; len]));
+            assert_eq!(peer.next_but_pings().await, Received::Pong(b"not now".to_vec()));
         });
     }
 }
@@ -166,19 +164,19 @@ fn contract_8_a_slow_function_slows_its_peer_down() {
     let (open, gate) = unbounded();
     let server = RouteServer::start(&sim, gated_echo(gate));
     sim.run(async {
-        let (mut peer, script) = server.open_scripted().await;
+        let (mut peer, faults) = server.open_with_faults().await;
         for _ in 0..100 {
             peer.send(&[7; LEN]).await;
         }
         sim.pass(s(60)).await;
-        let unread = script.unread_by_server();
+        let unread = faults.to_server().unread();
         // 17 messages, and what one read returns at most.
         assert!(unread >= (100 - 17) * LEN - (128 << 10), "{unread} of {} bytes", 100 * LEN);
         for _ in 0..100 {
             open.send(()).await.unwrap();
-            assert_eq!(peer.next_but_pings().await, Seen::Binary(vec![7; LEN]));
+            assert_eq!(peer.next_but_pings().await, Received::Binary(vec![7; LEN]));
         }
-        assert_eq!(script.unread_by_server(), 0);
+        assert_eq!(faults.to_server().unread(), 0);
     });
 }
 
@@ -203,7 +201,7 @@ fn contract_8_closing_does_not_wait_for_a_slow_function() {
         }
         sim.settle().await;
         assert!(connection.close(CloseCode::new(4000).unwrap(), "enough"));
-        assert_eq!(peer.all().await, [close(4000, "enough"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(4000, "enough"), Received::End(Ok(()))]);
         drop(peer);
         connection.closed().await;
         assert_eq!(sim.now(), s(0));
@@ -238,13 +236,13 @@ fn contract_9_an_outbox_never_exceeds_its_mark_plus_one_message() {
     });
     let server = RouteServer::start(&sim, route.options(Options::default().high_water_mark(MARK)));
     sim.run(async {
-        let (mut peer, script) = server.open_scripted().await;
-        script.set_capacity_to_client(2_000);
+        let (mut peer, faults) = server.open_with_faults().await;
+        faults.to_client().set_capacity(2_000);
         peer.send("go").await;
         sim.settle().await;
         let all = peer.all().await;
         assert!(all.len() > 50, "{} events", all.len());
-        assert_eq!(all[all.len() - 2..], [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(all[all.len() - 2..], [close(1000, ""), Received::End(Ok(()))]);
     });
     let most = most.load(Ordering::Relaxed);
     assert!((MARK / 2..MARK + MESSAGE + 4).contains(&most), "{most} bytes were waiting");
@@ -271,7 +269,7 @@ fn a_shutdown_closes_with_1001_and_waits_for_the_functions() {
         let mut peer = server.open().await;
         let outcome = server.begin_stop();
         let going_away = close(1001, "the server is shutting down");
-        assert_eq!(peer.all().await, [going_away, Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [going_away, Received::End(Ok(()))]);
         drop(peer);
         let told = told.recv().await.unwrap();
         assert_eq!(told, "closed by us with 1001 (the server is shutting down)");
@@ -284,7 +282,7 @@ fn a_shutdown_closes_with_1001_and_waits_for_the_functions() {
     });
 }
 
-async fn ask(peer: &mut Peer) -> Seen {
+async fn ask(peer: &mut Peer) -> Received {
     peer.send("?").await;
     peer.next().await
 }

@@ -7,16 +7,14 @@ use prism_driver::{
     CloseCode, Connection, ConnectionHandler, Disconnect, Handler, Message, Options, Reply,
     ServerStats, Socket, Traffic, per_connection, shared, socket,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{read_to_end, shake_hands},
     ms,
     net::Net,
-    peer::{Peer, Seen},
-    pipe::Script,
     s,
-    sim::Sim,
     site::{ask, send},
 };
 
@@ -36,7 +34,7 @@ impl Handler for Obedient {
         match message.as_text().unwrap() {
             "panic" => panic!("on purpose"),
             "close" => assert!(connection.close(CloseCode::GOING_AWAY, "")),
-            "abort" => drop(connection.abort()),
+            "abort" => connection.abort(),
             "all" => {
                 self.all.lock().unwrap().iter().for_each(|it| it.try_send("to all").unwrap());
             }
@@ -59,9 +57,9 @@ fn server(sim: &Sim, mut options: Options) -> (Net, ServerStats, Receiver<Connec
     (net, stats, out)
 }
 
-async fn open(net: &Net) -> (Peer, Script) {
-    let (io, script) = net.connect_raw().unwrap();
-    (shake_hands(io).await, script)
+async fn open(net: &Net) -> (Peer, Faults) {
+    let (io, faults) = net.connect_raw().unwrap();
+    (shake_hands(io).await, faults)
 }
 
 /// Returns the difference of two counts, as messages and bytes.
@@ -98,7 +96,7 @@ fn a_large_message_and_very_many_small_ones_are_counted() {
         sim.settle().await;
         let before = stats.counts().sent;
         peer.send("large").await;
-        assert!(matches!(peer.next().await, Seen::Binary(bytes) if bytes.len() == 100_000));
+        assert!(matches!(peer.next().await, Received::Binary(bytes) if bytes.len() == 100_000));
         sim.settle().await;
         assert_eq!(since(before, stats.counts().sent), (1, 100_010));
 
@@ -135,11 +133,11 @@ fn what_is_lost_with_a_connection_has_been_counted_as_sent_when_it_ends() {
     let sim = Sim::default();
     let (net, stats, out) = server(&sim, Options::default());
     sim.run(async {
-        let (_peer, script) = open(&net).await;
+        let (_peer, faults) = open(&net).await;
         let connection = out.recv().await.unwrap();
         sim.settle().await;
         let before = stats.counts().sent;
-        script.set_capacity_to_client(0);
+        faults.to_client().stall();
         (0..3).for_each(|_| connection.try_send("never written").unwrap());
         sim.settle().await;
         (0..3).for_each(|_| connection.try_send("never written").unwrap());
@@ -156,9 +154,9 @@ fn missed_messages_are_counted_at_once_also_while_the_session_sleeps() {
     options.high_water_mark = 100;
     let (net, stats, out) = server(&sim, options);
     sim.run(async {
-        let (_peer, script) = open(&net).await;
+        let (_peer, faults) = open(&net).await;
         let connection = out.recv().await.unwrap();
-        script.set_capacity_to_client(0);
+        faults.to_client().stall();
         let sent = (0..10).filter(|_| connection.try_send([0; 50]).is_ok()).count();
         assert_eq!((sent, connection.missed()), (2, 8));
         assert_eq!(stats.counts().missed, 8);
@@ -222,7 +220,7 @@ fn each_panic_of_the_application_is_counted() {
     for target in ["/chat", "/make", "/socket"] {
         sim.run(async {
             let (_, io, _) = ask(&net, target, "").await;
-            let mut peer = Peer::open(io);
+            let mut peer = Peer::new(io);
             peer.send("a message").await;
             peer.all().await;
             drop(peer);
@@ -243,7 +241,7 @@ fn round_trips_of_the_keepalive_are_counted() {
         sim.pass(s(20)).await;
         // The peer answers when it looks.
         sim.pass(ms(40)).await;
-        assert_eq!(peer.next().await, Seen::Ping);
+        assert_eq!(peer.next().await, Received::Ping);
         sim.settle().await;
     });
     let round_trips = stats.counts().round_trips;
@@ -264,7 +262,7 @@ fn the_counters_are_served_as_openmetrics() {
     let page = sim.run(async {
         let (mut peer, _) = open(&net).await;
         peer.send("hello").await;
-        assert_eq!(peer.next().await, Seen::Text("hello".to_owned()));
+        assert_eq!(peer.next().await, Received::Text("hello".to_owned()));
         peer.close(4000, "").await;
         peer.all().await;
         drop(peer);

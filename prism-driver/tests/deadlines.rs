@@ -5,16 +5,14 @@ use futures_lite::future::or;
 use prism_driver::{
     Connection, Disconnect, Failure, Handler, Message, Options, ProtocolError, Runtime,
 };
+use prism_test::{Received, Sim};
 use std::time::Duration;
 
 use crate::common::{
     binary, close,
     handlers::{Echo, Recorder},
     http::shake_hands,
-    peer::Seen,
-    protocol_error, quiet, quiet_at_rate, s, serve, serve_handshake,
-    sim::Sim,
-    text,
+    protocol_error, quiet, quiet_at_rate, s, serve, serve_handshake, text,
 };
 
 // ---- keepalive
@@ -25,7 +23,7 @@ fn an_idle_peer_is_pinged_at_each_interval() {
     let (mut peer, _, _) = serve(&sim, Echo, Options::default());
     sim.run(async {
         for at in [20, 40, 60, 80] {
-            assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(at)));
+            assert_eq!((peer.next().await, sim.now()), (Received::Ping, s(at)));
         }
     });
 }
@@ -33,15 +31,15 @@ fn an_idle_peer_is_pinged_at_each_interval() {
 #[test]
 fn a_peer_that_answers_no_ping_is_closed_with_1011() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+    let (mut peer, faults, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
         peer.mute();
-        assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
+        assert_eq!((peer.next().await, sim.now()), (Received::Ping, s(20)));
         // The next ping would be due at the same moment.
         let told = close(1011, "no answer to the keepalive ping");
         assert_eq!((peer.next().await, sim.now()), (told, s(40)));
-        assert_eq!((peer.next().await, sim.now()), (Seen::End(Ok(())), s(40)));
-        assert!(!script.dropped_by_server(), "the peer may still answer the close frame");
+        assert_eq!((peer.next().await, sim.now()), (Received::End(Ok(())), s(40)));
+        assert!(!faults.dropped_by_server(), "the peer may still answer the close frame");
         let reason = ended.recv().await.unwrap();
         assert_eq!(protocol_error(&reason), Some(ProtocolError::KeepaliveTimeout));
         assert_eq!(sim.now(), s(45), "the close timeout");
@@ -86,7 +84,7 @@ struct Blocking {
 impl Handler for Blocking {
     async fn on_connect(&self, _: &Connection) {
         self.gate.recv().await.unwrap();
-        self.sim.take(s(20));
+        self.sim.block(s(20));
     }
 
     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
@@ -99,11 +97,11 @@ fn a_pong_is_seen_in_time_when_readiness_is_delayed() {
     let sim = Sim::default();
     let (open, gate) = bounded(1);
     let handler = Blocking { sim: sim.clone(), gate };
-    let (client, script, _) = serve_handshake(&sim, handler, Options::default());
-    script.delay_readiness();
+    let (client, faults, _) = serve_handshake(&sim, handler, Options::default());
+    faults.to_server().delay_readiness();
     sim.run(async {
         let mut peer = shake_hands(client).await;
-        assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
+        assert_eq!((peer.next().await, sim.now()), (Received::Ping, s(20)));
         sim.pass(s(5)).await;
         // The pong has arrived, unread. At 40 s it would be too late.
         open.send(()).await.unwrap();
@@ -119,15 +117,15 @@ fn a_pong_is_seen_in_time_when_readiness_is_delayed() {
 #[test]
 fn the_write_timeout_drops_a_peer_that_takes_nothing() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = quiet(&sim);
+    let (_peer, faults, ended, connection) = quiet(&sim);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         sim.pass(s(100)).await;
         connection.send("does not leave").await.unwrap();
         let reason = ended.recv().await.unwrap();
         assert!(matches!(reason, Disconnect::Failed(Failure::WriteStalled)), "{reason:?}");
         assert_eq!(sim.now(), s(130));
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
@@ -135,12 +133,12 @@ fn the_write_timeout_drops_a_peer_that_takes_nothing() {
 fn the_write_timeout_applies_while_a_handler_runs() {
     let sim = Sim::default();
     let (recorder, log, gate) = Recorder::new();
-    let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
+    let (mut peer, faults, ended) = serve(&sim, recorder, Options::default());
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         peer.send("wait").await;
         sim.pass(s(31)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(log.lines(), ["connect", "begin wait"], "the handler runs on");
         gate.send(()).await.unwrap();
         let reason = ended.recv().await.unwrap();
@@ -151,16 +149,16 @@ fn the_write_timeout_applies_while_a_handler_runs() {
 #[test]
 fn without_a_minimum_rate_any_progress_is_enough() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = quiet_at_rate(&sim, 0);
+    let (_peer, faults, ended, connection) = quiet_at_rate(&sim, 0);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.send("leaves slowly").await.unwrap();
         for taken in 1..=10 {
             sim.pass(s(29)).await;
-            script.set_capacity_to_client(taken);
+            faults.to_client().set_capacity(taken);
             sim.settle().await;
         }
-        assert_eq!(script.unread_by_client(), 10);
+        assert_eq!(faults.to_client().unread(), 10);
         assert!(ended.is_empty());
         // The timeout starts again at the last byte.
         let last = sim.now();
@@ -173,13 +171,13 @@ fn without_a_minimum_rate_any_progress_is_enough() {
 /// dropped within ten minutes.
 fn dropped_at(per_second: usize, min_write_rate: usize) -> Option<Duration> {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = quiet_at_rate(&sim, min_write_rate);
+    let (_peer, faults, ended, connection) = quiet_at_rate(&sim, min_write_rate);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.send(&vec![7; 600 * 1_000]).await.unwrap();
         for second in 1..=600 {
             sim.pass(s(1)).await;
-            script.set_capacity_to_client(second * per_second);
+            faults.to_client().set_capacity(second * per_second);
             sim.settle().await;
             if let Ok(reason) = ended.try_recv() {
                 assert!(matches!(reason, Disconnect::Failed(Failure::WriteStalled)), "{reason:?}");
@@ -202,14 +200,14 @@ fn a_peer_below_the_minimum_write_rate_is_dropped() {
 #[test]
 fn the_write_rate_is_judged_only_while_data_waits() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = quiet(&sim);
+    let (mut peer, faults, ended, connection) = quiet(&sim);
     sim.run(async {
         for _ in 0..10 {
             // A few bytes wait for 29 seconds; then the outbox is empty for a moment.
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             connection.send("a few bytes").await.unwrap();
             sim.pass(s(29)).await;
-            script.set_capacity_to_client(1_000);
+            faults.to_client().set_capacity(1_000);
             assert_eq!(peer.next().await, text("a few bytes"));
         }
         assert!(ended.is_empty());

@@ -7,6 +7,7 @@ use prism_driver::{
     Client, ClientOptions, ConnectError, Connection, Disconnect, Handler, Message, Options,
     Runtime, Socket, serve_stream,
 };
+use prism_test::Sim;
 
 use crate::common::{
     ms,
@@ -15,7 +16,6 @@ use crate::common::{
         Reach::{self, After, Never, RefusedAfter},
     },
     s,
-    sim::Sim,
     sockets::owned,
 };
 
@@ -332,6 +332,6 @@ fn the_handshake_timeout_starts_after_the_connect() {
     let outcome = sim.run(client.connect());
     assert!(matches!(outcome, Err(ConnectError::TimedOut)), "{outcome:?}");
     assert_eq!(sim.now(), s(7));
-    let (_, _silent_server, script) = sim.run(net.arrival());
-    assert!(script.dropped_by_client(), "the transport is closed");
+    let (_, _silent_server, faults) = sim.run(net.arrival());
+    assert!(faults.dropped_by_client(), "the transport is closed");
 }

@@ -8,8 +8,9 @@ use std::sync::{
 
 use futures_lite::future::poll_once;
 use prism_driver::{Connection, Handler, Message, Options, serve_upgraded};
+use prism_test::{Peer, Sim, pipe};
 
-use crate::common::{binary, handed_out, peer::Peer, pipe::pipe, sim::Sim};
+use crate::common::{binary, handed_out};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -27,7 +28,7 @@ fn a_poll_handles_a_bounded_number_of_messages() {
     let (server, client, _) = pipe();
     let (options, count) = (Options::default(), Arc::<Count>::default());
     sim.run(async {
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         peer.send_together(&[""; MESSAGES]).await;
         let mut serving =
             Box::pin(serve_upgraded(sim.clone(), server, "/", &options, count.clone()));
@@ -45,10 +46,10 @@ fn a_poll_handles_a_bounded_number_of_messages() {
 fn a_poll_parses_a_bounded_number_of_fragments() {
     const FRAGMENTS: usize = 9_000;
     let sim = Sim::default();
-    let (server, client, script) = pipe();
+    let (server, client, faults) = pipe();
     let (options, count) = (Options::default(), Arc::<Count>::default());
     sim.run(async {
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         // All of them in one read.
         let mut bytes = b"\x02\x81\0\0\0\0a".to_vec();
         bytes.extend(b"\x00\x81\0\0\0\0a".repeat(FRAGMENTS));
@@ -59,7 +60,7 @@ fn a_poll_parses_a_bounded_number_of_fragments() {
         let mut polls = 0;
         while count.0.load(Ordering::Relaxed) == 0 {
             assert!(poll_once(&mut serving).await.is_none());
-            assert_eq!(script.unread_by_server(), 0);
+            assert_eq!(faults.to_server().unread(), 0);
             polls += 1;
         }
         assert_eq!(polls, FRAGMENTS / 2048 + 1);
@@ -69,19 +70,19 @@ fn a_poll_parses_a_bounded_number_of_fragments() {
 #[test]
 fn a_poll_reads_a_bounded_number_of_bytes() {
     let sim = Sim::default();
-    let (server, client, script) = pipe();
+    let (server, client, faults) = pipe();
     let (mut options, count) = (Options::default(), Arc::<Count>::default());
     options.protocol.max_message_size = 64 << 20;
     sim.run(async {
-        let mut peer = Peer::open(client);
-        script.set_capacity_to_server(usize::MAX);
+        let mut peer = Peer::new(client);
+        faults.to_server().set_capacity(usize::MAX);
         peer.send(&vec![7; 5 << 20]).await;
         let mut serving =
             Box::pin(serve_upgraded(sim.clone(), server, "/", &options, count.clone()));
-        let mut unread = script.unread_by_server();
+        let mut unread = faults.to_server().unread();
         while unread > 0 {
             assert!(poll_once(&mut serving).await.is_none());
-            let read = unread - script.unread_by_server();
+            let read = unread - faults.to_server().unread();
             // The budget is 256 KiB, and a single read takes at most half of that, however large the
             // buffer is.
             assert!((1..(256 << 10) + (128 << 10)).contains(&read), "{read} bytes");
@@ -113,15 +114,15 @@ fn a_poll_sends_a_bounded_number_of_messages_to_others() {
         let (sim, count) = (Sim::default(), Arc::<Count>::default());
         let (mut members, mut peers) = (Vec::new(), Vec::new());
         for _ in 0..MEMBERS {
-            let (peer, script, _, member) = handed_out(&sim, Options::default());
-            script.allow_to_client(capacity);
+            let (peer, faults, _, member) = handed_out(&sim, Options::default());
+            faults.to_client().allow(capacity);
             members.push(member);
             peers.push(peer);
         }
         let (server, client, _) = pipe();
         let (options, hub) = (Options::default(), Hub { members, count: count.clone() });
         sim.run(async {
-            let mut peer = Peer::open(client);
+            let mut peer = Peer::new(client);
             peer.send_together(&["a"; MESSAGES]).await;
             let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, hub));
             let mut before = 0;

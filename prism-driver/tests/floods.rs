@@ -3,26 +3,18 @@
 
 use async_channel::Receiver;
 use prism_driver::{CloseCode, Connection, Disconnect, Failure, Options, ProtocolError, Runtime};
+use prism_test::{Faults, Peer, Received, Sim, pipe};
 
-use crate::common::{
-    close,
-    flood::FloodTransport,
-    handlers::HandOut,
-    peer::{Peer, Seen},
-    pipe::{Script, pipe},
-    s, serve_on,
-    sim::Sim,
-    text,
-};
+use crate::common::{close, flood::FloodTransport, handlers::HandOut, s, serve_on, text};
 
-fn open_flood(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
-    let (server, client, script) = pipe();
+fn open_flood(sim: &Sim) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
+    let (server, client, faults) = pipe();
     let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.protocol.ping_interval = None;
     let ended = serve_on(sim, FloodTransport::new(server, sim), handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
-    (Peer::open(client), script, ended, connection)
+    (Peer::new(client), faults, ended, connection)
 }
 
 /// Asserts that the connection ended when it was due, or at most a second later.
@@ -48,13 +40,13 @@ fn others_run_and_messages_leave() {
 #[test]
 fn the_close_timeout_ends_a_flood_after_its_close_frame() {
     let sim = Sim::default();
-    let (mut peer, script, ended, _) = open_flood(&sim);
+    let (mut peer, faults, ended, _) = open_flood(&sim);
     sim.run(async {
         peer.close(1000, "").await;
-        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, ""), Received::End(Ok(()))]);
         ended.recv().await.unwrap();
         assert_ended_at(&sim, 5);
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
@@ -78,9 +70,9 @@ fn the_close_timeout_ends_a_flood_after_our_close_frame() {
 #[test]
 fn the_write_timeout_ends_a_flood_that_reads_nothing() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = open_flood(&sim);
+    let (_peer, faults, ended, connection) = open_flood(&sim);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.send("does not leave").await.unwrap();
         let reason = ended.recv().await.unwrap();
         assert!(matches!(reason, Disconnect::Failed(Failure::WriteStalled)), "{reason:?}");

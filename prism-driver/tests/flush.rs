@@ -6,8 +6,9 @@ use std::{io, pin::pin};
 use async_channel::{Receiver, unbounded};
 use futures_lite::future::poll_once;
 use prism_driver::{CloseCode, Connection, Runtime, SendError};
+use prism_test::{Faults, Peer, Sim};
 
-use crate::common::{peer::Peer, pipe::Script, s, sim::Sim, text};
+use crate::common::{s, text};
 
 const MARK: usize = 1_000;
 
@@ -15,9 +16,9 @@ const MARK: usize = 1_000;
 const FRAME: usize = 2 + 10;
 
 /// A connection whose peer takes nothing yet.
-fn stuck(sim: &Sim) -> (Peer, Script, Connection) {
-    let (peer, script, _, connection) = crate::common::stuck(sim, MARK);
-    (peer, script, connection)
+fn stuck(sim: &Sim) -> (Peer, Faults, Connection) {
+    let (peer, faults, _, connection) = crate::common::stuck(sim, MARK);
+    (peer, faults, connection)
 }
 
 /// Flushes in a separate task, which has to be woken, and returns the outcome.
@@ -31,16 +32,16 @@ fn flush(sim: &Sim, connection: &Connection) -> Receiver<Result<(), SendError>> 
 #[test]
 fn a_flush_returns_once_the_last_byte_is_written() {
     let sim = Sim::default();
-    let (_peer, script, connection) = stuck(&sim);
+    let (_peer, faults, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
     let flushed = flush(&sim, &connection);
     sim.run(async {
         for capacity in 0..FRAME {
-            script.set_capacity_to_client(capacity);
+            faults.to_client().set_capacity(capacity);
             sim.settle().await;
             assert!(flushed.is_empty(), "{capacity} bytes were written");
         }
-        script.set_capacity_to_client(FRAME);
+        faults.to_client().set_capacity(FRAME);
         flushed.recv().await.unwrap().unwrap();
         assert_eq!((connection.buffered(), sim.now()), (0, s(0)));
     });
@@ -56,19 +57,19 @@ fn a_flush_of_nothing_returns_at_once() {
 #[test]
 fn a_flush_ignores_what_is_sent_after_it_began() {
     let sim = Sim::default();
-    let (_peer, script, connection) = stuck(&sim);
+    let (_peer, faults, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
     let first = flush(&sim, &connection);
     sim.run(async { connection.send("abcdefghij").await.unwrap() });
     let second = flush(&sim, &connection);
     sim.run(async {
-        script.set_capacity_to_client(FRAME);
+        faults.to_client().set_capacity(FRAME);
         first.recv().await.unwrap().unwrap();
         assert_eq!(connection.buffered(), FRAME, "the transport has taken only the first");
-        script.set_capacity_to_client(2 * FRAME - 1);
+        faults.to_client().set_capacity(2 * FRAME - 1);
         sim.settle().await;
         assert!(second.is_empty());
-        script.set_capacity_to_client(2 * FRAME);
+        faults.to_client().set_capacity(2 * FRAME);
         second.recv().await.unwrap().unwrap();
     });
 }
@@ -76,13 +77,13 @@ fn a_flush_ignores_what_is_sent_after_it_began() {
 #[test]
 fn a_flush_returns_while_others_keep_sending() {
     let sim = Sim::default();
-    let (mut peer, script, connection) = stuck(&sim);
+    let (mut peer, faults, connection) = stuck(&sim);
     let others = connection.clone();
     sim.spawn(async move { while others.send("0123456789").await.is_ok() {} });
     // The outbox is full, and stays full.
     let flushed = flush(&sim, &connection);
     let accepted = connection.buffered();
-    script.set_capacity_to_client(100);
+    faults.to_client().set_capacity(100);
     sim.run(async {
         let mut taken = 0;
         while flushed.is_empty() {
@@ -98,12 +99,12 @@ fn a_flush_returns_while_others_keep_sending() {
 #[test]
 fn a_flush_fails_when_the_transport_fails() {
     let sim = Sim::default();
-    let (_peer, script, connection) = stuck(&sim);
+    let (_peer, faults, connection) = stuck(&sim);
     sim.run(async { connection.send("0123456789").await.unwrap() });
     let flushed = flush(&sim, &connection);
     sim.run(async {
-        script.set_capacity_to_client(FRAME - 1);
-        script.break_to_client(io::ErrorKind::ConnectionReset);
+        faults.to_client().set_capacity(FRAME - 1);
+        faults.to_client().fail(io::ErrorKind::ConnectionReset);
         assert_eq!(flushed.recv().await.unwrap(), Err(SendError::Closed));
         // A later flush fails as well.
         assert_eq!(connection.flush().await, Err(SendError::Closed));
@@ -125,15 +126,15 @@ fn a_flush_fails_at_the_write_timeout() {
 #[test]
 fn a_flush_after_a_close_waits_for_the_close_frame() {
     let sim = Sim::default();
-    let (mut peer, script, connection) = stuck(&sim);
+    let (mut peer, faults, connection) = stuck(&sim);
     sim.run(async {
         connection.send("0123456789").await.unwrap();
         assert!(connection.close(CloseCode::NORMAL, ""));
         let mut flushing = pin!(connection.flush());
-        script.set_capacity_to_client(FRAME + 3);
+        faults.to_client().set_capacity(FRAME + 3);
         sim.settle().await;
         assert_eq!(poll_once(&mut flushing).await, None);
-        script.set_capacity_to_client(FRAME + 4);
+        faults.to_client().set_capacity(FRAME + 4);
         sim.settle().await;
         assert_eq!(poll_once(&mut flushing).await, Some(Ok(())));
         // Everything was written, so it does not matter that the connection is over.

@@ -13,14 +13,12 @@ use prism_driver::{
     Client, CloseCode, Connection, Message, Options, Outgoing, OwnedMessage, PreparedMessage,
     SendError, Sending, TrySendError, WhenSlow,
 };
+use prism_test::{Received, Sim};
 
 use crate::common::{
     binary, handed_out,
     handlers::{HandOut, MessageLog},
-    peer::Seen,
-    serve, serve_handshake,
-    sim::Sim,
-    stuck, text,
+    serve, serve_handshake, stuck, text,
 };
 
 /// From messages that are copied to those that are kept, with every length of a header.
@@ -43,7 +41,7 @@ async fn send(connection: &Connection, how: How, message: impl Outgoing) {
 }
 
 /// Sends a text and bytes of each length in every form. Returns what has to arrive.
-async fn send_every_form(connection: &Connection, how: How) -> Vec<Seen> {
+async fn send_every_form(connection: &Connection, how: How) -> Vec<Received> {
     let mut expected = Vec::new();
     for len in LENGTHS {
         every_text!(len, |message| {
@@ -73,14 +71,14 @@ fn every_form_arrives_as_what_it_is() {
                 let mut options = Options::default();
                 options.high_water_mark = 64 << 20;
                 let (handler, out) = HandOut::when_slow(when_slow);
-                let (mut peer, script, _) = serve(&sim, handler, options);
+                let (mut peer, faults, _) = serve(&sim, handler, options);
                 sim.run(async {
                     let connection = out.recv().await.unwrap();
                     sim.settle().await;
-                    script.set_capacity_to_client(capacity);
-                    script.set_piece(piece);
+                    faults.to_client().set_capacity(capacity);
+                    faults.set_piece(piece);
                     let expected = send_every_form(&connection, how).await;
-                    script.set_capacity_to_client(usize::MAX);
+                    faults.to_client().set_capacity(usize::MAX);
                     for (nth, expected) in expected.into_iter().enumerate() {
                         let seen = peer.next_but_pings().await;
                         assert!(
@@ -134,16 +132,16 @@ fn allocated(when_slow: WhenSlow, something_waits: bool, message: impl Outgoing)
     let mut options = Options::default();
     options.high_water_mark = 1 << 20;
     let (handler, out) = HandOut::when_slow(when_slow);
-    let (mut peer, script, _) = serve(&sim, handler, options);
+    let (mut peer, faults, _) = serve(&sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
     sim.run(sim.settle());
-    script.set_capacity_to_client(if something_waits { 0 } else { 5 });
+    faults.to_client().set_capacity(if something_waits { 0 } else { 5 });
     if something_waits {
         connection.try_send("first").unwrap();
     }
     let bytes = measure(|| connection.try_send(message).unwrap()).bytes_total;
     sim.run(async {
-        script.set_capacity_to_client(usize::MAX);
+        faults.to_client().set_capacity(usize::MAX);
         if something_waits {
             assert_eq!(peer.next().await, text("first"));
         }
@@ -186,16 +184,16 @@ fn a_large_message_that_is_given_away_is_not_copied_when_it_waits() {
 #[test]
 fn a_short_rest_does_not_keep_the_whole_message() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
+    let (mut peer, faults, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         sim.settle().await;
-        script.set_capacity_to_client(LARGE);
+        faults.to_client().set_capacity(LARGE);
         let message = vec![7; LARGE];
         let held = measure(|| connection.try_send(message).unwrap()).bytes_current;
         assert_eq!(connection.buffered(), 4);
         // The pipe has a copy of what it has taken, but the message is gone.
         assert!(held < 8 << 10, "{held} bytes");
-        script.set_capacity_to_client(usize::MAX);
+        faults.to_client().set_capacity(usize::MAX);
         assert!(peer.next().await == binary(vec![7; LARGE]));
     });
 }
@@ -215,7 +213,7 @@ fn a_message_is_kept_without_its_spare_capacity() {
 #[test]
 fn a_kept_message_counts_in_full() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, 2 * LARGE);
+    let (mut peer, faults, _, connection) = stuck(&sim, 2 * LARGE);
     sim.run(async {
         connection.try_send("x".repeat(LARGE)).unwrap();
         assert_eq!(connection.buffered(), 4 + LARGE);
@@ -223,7 +221,7 @@ fn a_kept_message_counts_in_full() {
         assert_eq!(connection.buffered(), 2 * (4 + LARGE));
         assert!(connection.is_full());
         assert_eq!(connection.try_send(vec![7; LARGE]), Err(TrySendError::Full));
-        script.set_capacity_to_client(usize::MAX);
+        faults.to_client().set_capacity(usize::MAX);
         assert!(peer.next().await == text(&"x".repeat(LARGE)));
         assert!(peer.next().await == binary(vec![7; LARGE]));
         connection.flush().await.unwrap();
@@ -234,7 +232,7 @@ fn a_kept_message_counts_in_full() {
 #[test]
 fn a_dropped_send_of_a_large_message_has_sent_nothing() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, 1);
+    let (mut peer, faults, _, connection) = stuck(&sim, 1);
     sim.run(async {
         connection.try_send("first").unwrap();
         let mut dropped = Box::pin(connection.send(vec![1; LARGE]));
@@ -243,7 +241,7 @@ fn a_dropped_send_of_a_large_message_has_sent_nothing() {
         assert_eq!(poll_once(&mut waiting).await, None);
         assert_eq!(connection.buffered(), 2 + "first".len());
         drop(dropped);
-        script.set_capacity_to_client(usize::MAX);
+        faults.to_client().set_capacity(usize::MAX);
         waiting.await.unwrap();
         connection.send("last").await.unwrap();
         assert_eq!(peer.next().await, text("first"));
@@ -257,11 +255,11 @@ fn a_large_message_is_refused_once_closing() {
     for when_slow in [WhenSlow::Wait, WhenSlow::DropOldest] {
         let sim = Sim::default();
         let (handler, out) = HandOut::when_slow(when_slow);
-        let (_peer, script, _) = serve(&sim, handler, Options::default());
+        let (_peer, faults, _) = serve(&sim, handler, Options::default());
         sim.run(async {
             let connection = out.recv().await.unwrap();
             sim.settle().await;
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             assert!(connection.close(CloseCode::NORMAL, ""));
             let before = connection.buffered();
             assert_eq!(connection.send(vec![7; LARGE]).await, Err(SendError::Closed));
@@ -278,17 +276,17 @@ fn dropping_the_oldest_drops_kept_messages_as_a_whole() {
     let mut options = Options::default();
     options.high_water_mark = 3 * LARGE;
     let (handler, out) = HandOut::when_slow(WhenSlow::DropOldest);
-    let (mut peer, script, _) = serve(&sim, handler, options);
+    let (mut peer, faults, _) = serve(&sim, handler, options);
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
-        script.set_capacity_to_client(3); // within the first header
+        faults.to_client().set_capacity(3); // within the first header
         for number in 0..10 {
             connection.try_send(vec![number; LARGE]).unwrap();
             sim.settle().await;
             connection.try_send(vec![number; 20]).unwrap();
         }
-        script.set_capacity_to_client(usize::MAX);
+        faults.to_client().set_capacity(usize::MAX);
         let mut seen = vec![peer.next_but_pings().await];
         while seen.last() != Some(&binary([9; 20])) {
             seen.push(peer.next_but_pings().await);

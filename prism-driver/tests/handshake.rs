@@ -3,20 +3,17 @@
 
 use futures_lite::{AsyncWriteExt, future::or};
 use prism_driver::{AcceptError, Connection, Disconnect, Handler, Message, Options, Runtime};
+use prism_test::{Peer, PipeEnd, Received, Sim};
 
 use crate::common::{
     close,
     handlers::{Echo, Log, Recorder},
     http::{ACCEPT, REQUEST, read_head, read_to_end, shake_hands},
-    peer::{Peer, Seen},
-    pipe::End,
-    s, serve_handshake,
-    sim::Sim,
-    text,
+    s, serve_handshake, text,
 };
 
 /// Sends one byte per second for as long as the server takes them.
-async fn drip(sim: &Sim, io: &mut End, bytes: &[u8]) {
+async fn drip(sim: &Sim, io: &mut PipeEnd, bytes: &[u8]) {
     for byte in bytes {
         sim.pass(s(1)).await;
         if io.write_all(&[*byte]).await.is_err() {
@@ -50,13 +47,13 @@ fn a_valid_request_is_answered_with_101() {
 fn the_101_and_the_first_messages_leave_in_one_write() {
     let sim = Sim::default();
     let (recorder, _, _gate) = Recorder::new();
-    let (mut io, script, _) = serve_handshake(&sim, recorder, Options::default());
+    let (mut io, faults, _) = serve_handshake(&sim, recorder, Options::default());
     sim.run(async {
         io.write_all(REQUEST.as_bytes()).await.unwrap();
         sim.settle().await;
-        assert_eq!(script.writes_to_client(), 1);
+        assert_eq!(faults.to_client().writes(), 1);
         assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
-        assert_eq!(Peer::open(io).next().await, text("welcome"));
+        assert_eq!(Peer::new(io).next().await, text("welcome"));
     });
 }
 
@@ -67,13 +64,13 @@ fn frames_received_with_the_request_are_delivered() {
     // Among others, when one read returns the end of the head and half a frame.
     for piece in (1..=request.len()).rev() {
         let sim = Sim::default();
-        let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+        let (mut io, faults, ended) = serve_handshake(&sim, Echo, Options::default());
         sim.run(async {
-            script.set_piece(piece);
+            faults.set_piece(piece);
             io.write_all(&request).await.unwrap();
             assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
-            let expected = [text("one"), text("two"), close(1005, ""), Seen::End(Ok(()))];
-            assert_eq!(Peer::open(io).all().await, expected, "{piece} bytes at a time");
+            let expected = [text("one"), text("two"), close(1005, ""), Received::End(Ok(()))];
+            assert_eq!(Peer::new(io).all().await, expected, "{piece} bytes at a time");
             assert_eq!(ended.recv().await.unwrap().unwrap().code(), 1005);
         });
     }
@@ -144,10 +141,10 @@ fn a_missing_request_is_answered_with_408_after_10_s() {
 #[test]
 fn the_handshake_timeout_covers_the_whole_request() {
     let sim = Sim::default();
-    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    let (mut io, faults, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
         drip(&sim, &mut io, &REQUEST.as_bytes()[..13]).await;
-        assert!(script.closed_by_server());
+        assert!(faults.closed_by_server());
         let answer = read_to_end(&mut io).await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         drop(io);
@@ -201,14 +198,14 @@ fn invalid_requests_are_refused_with_their_status() {
 #[test]
 fn a_refusal_is_delivered_while_the_peer_still_sends() {
     let sim = Sim::default();
-    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    let (mut io, faults, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
         // An unwanted body, more than one read takes.
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         io.write_all(&vec![b'x'; 100_000]).await.unwrap();
         // The server may leave before the answer is read.
         sim.pass(s(60)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
         let answer = read_to_end(&mut io).await;
         assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
@@ -258,9 +255,9 @@ fn a_refused_peer_is_dropped_after_5_s_whatever_it_sends() {
 #[test]
 fn a_refused_peer_that_reads_nothing_hits_the_write_timeout() {
     let sim = Sim::default();
-    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    let (mut io, faults, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
-        script.set_capacity_to_client(1);
+        faults.to_client().set_capacity(1);
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
         assert_eq!(sim.now(), s(30));
@@ -270,13 +267,13 @@ fn a_refused_peer_that_reads_nothing_hits_the_write_timeout() {
 #[test]
 fn a_refused_peer_is_dropped_after_half_a_mebibyte() {
     let sim = Sim::default();
-    let (mut io, script, ended) = serve_handshake(&sim, Echo, Options::default());
+    let (mut io, faults, ended) = serve_handshake(&sim, Echo, Options::default());
     sim.run(async {
         io.write_all(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let written = io.write_all(&vec![b'x'; 1 << 20]).await;
         assert!(written.is_err(), "the server does not take all of it");
         assert_eq!(refused(&ended.recv().await.unwrap()), Some(426));
         assert_eq!(sim.now(), s(0), "the server does not wait for the peer's end");
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }

@@ -3,16 +3,14 @@
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Runtime, ServerOptions, ServerStats};
+use prism_test::{PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_head, read_to_end, shake_hands},
     ms,
     net::Net,
-    pipe::End,
-    s,
-    sim::Sim,
-    text,
+    s, text,
 };
 
 /// Starts a server with this limit on handshakes.
@@ -28,7 +26,7 @@ fn server_with(sim: &Sim, options: impl Into<ServerOptions>) -> (Net, ServerStat
     (net, stats)
 }
 
-fn connect_raw(net: &Net) -> End {
+fn connect_raw(net: &Net) -> PipeEnd {
     net.connect_raw().unwrap().0
 }
 
@@ -118,7 +116,7 @@ fn a_refused_peer_that_stays_is_evicted_and_counted_once() {
 }
 
 /// Opens a peer that is refused with 404, and stays.
-async fn refused(net: &Net) -> End {
+async fn refused(net: &Net) -> PipeEnd {
     let mut refused = connect_raw(net);
     refused.write_all(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let answer = read_to_end(&mut refused).await;
@@ -184,10 +182,10 @@ fn at_max_connections_only_handshakes_are_evicted() {
         let _third = shake_hands(connect_raw(&net)).await;
         assert_eq!((sim.now(), stats.counts().refused.evicted), (ms(250), 2));
         // All three places are taken by connections now.
-        let (mut waits, script) = net.connect_raw().unwrap();
+        let (mut waits, faults) = net.connect_raw().unwrap();
         waits.write_all(REQUEST.as_bytes()).await.unwrap();
         sim.pass(s(15)).await;
-        assert_eq!((script.unread_by_server(), stats.counts().open), (REQUEST.len(), 3));
+        assert_eq!((faults.to_server().unread(), stats.counts().open), (REQUEST.len(), 3));
         drop(first);
         assert!(read_head(&mut waits).await.starts_with("HTTP/1.1 101 "));
         assert_eq!((sim.now(), stats.counts().open), (ms(15_250), 3));

@@ -3,15 +3,12 @@
 use std::io::ErrorKind::HostUnreachable;
 
 use prism_driver::Options;
+use prism_test::{Received, Sim};
 
 use crate::common::{
     binary, close, handed_out,
     handlers::{Echo, HandOut},
-    io_error,
-    peer::Seen,
-    serve,
-    sim::Sim,
-    text,
+    io_error, serve, text,
 };
 
 const LARGE: usize = 100_000;
@@ -43,14 +40,14 @@ fn a_large_message_bypasses_the_outbox() {
 fn unwritten_bytes_of_a_large_message_wait_in_the_outbox() {
     for capacity in [0, 1, 9, 10, 11, 60_000, LARGE + 9] {
         let sim = Sim::default();
-        let (mut peer, script, _, connection) = handed_out(&sim, options());
+        let (mut peer, faults, _, connection) = handed_out(&sim, options());
         sim.run(async {
             sim.settle().await;
-            script.set_capacity_to_client(capacity);
+            faults.to_client().set_capacity(capacity);
             let message = large(1);
             connection.try_send(&message).unwrap();
             assert_eq!(connection.buffered(), LARGE + 10 - capacity);
-            script.set_capacity_to_client(1000);
+            faults.to_client().set_capacity(1000);
             assert_eq!(peer.next().await, binary(message));
         });
     }
@@ -60,9 +57,9 @@ fn unwritten_bytes_of_a_large_message_wait_in_the_outbox() {
 fn small_and_large_messages_keep_their_order() {
     for capacity in [100, 150_000, 1 << 20] {
         let sim = Sim::default();
-        let (mut peer, script, _, connection) = handed_out(&sim, options());
+        let (mut peer, faults, _, connection) = handed_out(&sim, options());
         sim.run(async {
-            script.set_capacity_to_client(capacity);
+            faults.to_client().set_capacity(capacity);
             connection.send("before").await.unwrap();
             connection.send(&large(1)).await.unwrap();
             connection.send("between").await.unwrap();
@@ -87,9 +84,9 @@ fn small_and_large_messages_keep_their_order() {
 #[test]
 fn nothing_is_interleaved_with_a_large_message() {
     let sim = Sim::default();
-    let (mut peer, script, _) = serve(&sim, Echo, options());
+    let (mut peer, faults, _) = serve(&sim, Echo, options());
     sim.run(async {
-        script.set_capacity_to_client(50_000);
+        faults.to_client().set_capacity(50_000);
         peer.send(&large(1)).await;
         sim.settle().await;
         for _ in 0..100 {
@@ -97,17 +94,17 @@ fn nothing_is_interleaved_with_a_large_message() {
         }
         sim.settle().await;
         assert_eq!(peer.next().await, binary(large(1)));
-        assert_eq!(peer.next().await, Seen::Pong(b"there?".to_vec()));
+        assert_eq!(peer.next().await, Received::Pong(b"there?".to_vec()));
     });
 }
 
 #[test]
 fn a_transport_failure_during_a_large_write_is_the_reason() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = handed_out(&sim, options());
+    let (_peer, faults, ended, connection) = handed_out(&sim, options());
     sim.run(async {
         sim.settle().await;
-        script.fail_to_client_once(HostUnreachable);
+        faults.to_client().fail_next_write(HostUnreachable);
         connection.try_send(large(1)).unwrap();
         let ending = ended.recv().await.unwrap();
         assert_eq!(io_error(&ending), Some(HostUnreachable), "{ending}");
@@ -118,8 +115,8 @@ fn a_transport_failure_during_a_large_write_is_the_reason() {
 fn a_buffering_transport_is_flushed_after_a_large_message() {
     let sim = Sim::default();
     let (handler, out) = HandOut::new();
-    let (mut peer, script, _) = serve(&sim, handler, options());
-    script.hold_until_flushed();
+    let (mut peer, faults, _) = serve(&sim, handler, options());
+    faults.hold_until_flushed();
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;

@@ -7,13 +7,9 @@ use async_channel::bounded;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_core::accept_key;
 use prism_driver::Runtime;
+use prism_test::{PipeEnd, Sim, pipe};
 
-use crate::common::{
-    http::read_head,
-    pipe::{End, pipe},
-    sim::Sim,
-    sockets::client,
-};
+use crate::common::{http::read_head, sockets::client};
 
 const CONNECTIONS: usize = 200;
 const FRAMES: usize = 100;
@@ -42,7 +38,7 @@ async fn keys_of_a_connection(sim: &Sim) -> (String, Vec<u32>) {
 }
 
 /// Accepts a request by hand, and returns its `Sec-WebSocket-Key`.
-async fn answer(server: &mut End) -> String {
+async fn answer(server: &mut PipeEnd) -> String {
     let head = read_head(server).await;
     let mut lines = head.lines();
     let key = lines.find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap().to_owned();

@@ -6,17 +6,10 @@ use prism_driver::{
     CloseCode, Connection, Disconnect, Handler, Message, Options, ProtocolError, Rate, Runtime,
     Server,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
-    close,
-    handlers::Log,
-    http::shake_hands,
-    ms,
-    net::Net,
-    peer::{Peer, Seen},
-    pipe::Script,
-    s, serve, serve_handshake,
-    sim::Sim,
+    close, handlers::Log, http::shake_hands, ms, net::Net, s, serve, serve_handshake,
 };
 
 /// Logs each message, and when it was handled.
@@ -47,10 +40,10 @@ fn limited(per_second: u32, burst: u32) -> Options {
 fn connect(
     sim: &Sim,
     options: Options,
-) -> (Peer, Script, Receiver<Disconnect>, Log, Receiver<Connection>) {
+) -> (Peer, Faults, Receiver<Disconnect>, Log, Receiver<Connection>) {
     let (handler, log, out) = timed_log(sim);
-    let (peer, script, ended) = serve(sim, handler, options);
-    (peer, script, ended, log, out)
+    let (peer, faults, ended) = serve(sim, handler, options);
+    (peer, faults, ended, log, out)
 }
 
 #[test]
@@ -105,16 +98,16 @@ fn a_peer_within_its_rate_never_waits() {
 #[test]
 fn a_peer_above_its_rate_is_slowed_and_loses_nothing() {
     let sim = Sim::default();
-    let (mut peer, script, _, log, _) = connect(&sim, limited(10, 1));
+    let (mut peer, faults, _, log, _) = connect(&sim, limited(10, 1));
     let message = "x".repeat(10_000);
     sim.run(async {
         for _ in 0..100 {
             peer.send(&message).await;
         }
         sim.pass(s(1)).await;
-        assert!(script.unread_by_server() > 800_000, "{} bytes", script.unread_by_server());
+        assert!(faults.to_server().unread() > 800_000, "{} bytes", faults.to_server().unread());
         sim.pass(s(9)).await;
-        assert_eq!((log.lines().len(), script.unread_by_server()), (100, 0));
+        assert_eq!((log.lines().len(), faults.to_server().unread()), (100, 0));
     });
 }
 
@@ -161,7 +154,7 @@ fn our_close_ignores_the_rate_and_stops_the_handler() {
         assert!(connection.close(CloseCode::NORMAL, "enough"));
         assert_eq!((peer.next().await, sim.now()), (close(1000, "enough"), ms(500)));
         // The peer's answer does not wait for the rate.
-        assert!(matches!(peer.next().await, Seen::End(Ok(()))));
+        assert!(matches!(peer.next().await, Received::End(Ok(()))));
         drop(peer);
         assert_eq!(ended.recv().await.unwrap().code(), 1000);
         assert_eq!(sim.now(), ms(500));

@@ -4,13 +4,12 @@ use std::io::ErrorKind::ConnectionReset;
 
 use futures_lite::future::{block_on, poll_once};
 use prism_driver::{Connection, Disconnect, Handler, Message, Options, serve_upgraded};
+use prism_test::{Sim, pipe};
 
 use crate::common::{
     handed_out,
     handlers::{Log, Recorder},
-    pipe::pipe,
     serve, serve_on,
-    sim::Sim,
 };
 
 /// A [`Recorder`] that adds two hooks to each connection.
@@ -59,13 +58,13 @@ fn hooks_run_after_a_panic_or_a_failure() {
     for panics in [true, false] {
         let sim = Sim::default();
         let (handler, log) = hooked();
-        let (mut peer, script, ended) = serve(&sim, handler, Options::default());
+        let (mut peer, faults, ended) = serve(&sim, handler, Options::default());
         sim.run(async {
             sim.settle().await;
             if panics {
                 peer.send("panic").await;
             } else {
-                script.break_to_server(ConnectionReset);
+                faults.to_server().fail(ConnectionReset);
             }
             assert!(matches!(ended.recv().await, Ok(Disconnect::Failed(_))));
             let hooks = log.lines().into_iter().filter(|line| line.ends_with("hook"));

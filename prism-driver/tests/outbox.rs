@@ -6,19 +6,12 @@ use futures_lite::future::{or, poll_once};
 use prism_driver::{
     CloseCode, Connection, Disconnect, Options, Runtime, SendError, TrySendError, serve_upgraded,
 };
+use prism_test::{Faults, Peer, Received, Sim, pipe};
 
-use crate::common::{
-    binary, close, handed_out,
-    handlers::HandOut,
-    peer::{Peer, Seen},
-    pipe::{Script, pipe},
-    s,
-    sim::Sim,
-    text,
-};
+use crate::common::{binary, close, handed_out, handlers::HandOut, s, text};
 
 /// A connection with a small mark whose peer takes nothing yet.
-fn stuck(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+fn stuck(sim: &Sim) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     crate::common::stuck(sim, 100)
 }
 
@@ -45,14 +38,14 @@ fn an_outbox_is_full_exactly_at_its_mark() {
 #[test]
 fn all_waiting_senders_get_their_turn() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         for n in 0..200 {
             let connection = connection.clone();
             sim.spawn(async move { connection.send(&numbered(n)).await.unwrap() });
         }
         sim.settle().await;
-        script.set_capacity_to_client(50);
+        faults.to_client().set_capacity(50);
         let mut seen = Vec::new();
         for _ in 0..200 {
             seen.push(peer.next().await);
@@ -66,7 +59,7 @@ fn all_waiting_senders_get_their_turn() {
 #[test]
 fn each_senders_messages_keep_their_order() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         for sender in 0..10 {
             let connection = connection.clone();
@@ -77,10 +70,10 @@ fn each_senders_messages_keep_their_order() {
             });
         }
         sim.settle().await;
-        script.set_capacity_to_client(50);
+        faults.to_client().set_capacity(50);
         let mut next = [0; 10];
         for _ in 0..200 {
-            let Seen::Text(number) = peer.next().await else { panic!("only texts were sent") };
+            let Received::Text(number) = peer.next().await else { panic!("only texts were sent") };
             let number: usize = number.parse().unwrap();
             let (sender, n) = (number / 1000, number % 1000);
             assert_eq!(n, next[sender], "of sender {sender}");
@@ -94,7 +87,7 @@ fn each_senders_messages_keep_their_order() {
 fn a_dropped_sender_passes_its_turn_on() {
     // A waits in front of B. A is woken because there is room, and dropped before it is polled.
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         let filling = "f".repeat(100);
         connection.send(&filling).await.unwrap();
@@ -114,16 +107,16 @@ fn a_dropped_sender_passes_its_turn_on() {
             });
             sim.settle().await;
             // Exactly one write: half of the outbox leaves, and one waiter is woken.
-            script.set_capacity_to_client(50);
+            faults.to_client().set_capacity(50);
             sim.settle().await;
             assert!(was_sent.is_empty(), "the impatient ones came first");
             drop(impatient);
             was_sent.recv().await.unwrap();
-            script.set_capacity_to_client(1_000);
+            faults.to_client().set_capacity(1_000);
             sim.settle().await;
             assert_eq!(peer.next().await, text(&filling));
             assert_eq!(peer.next().await, text(&numbered(round)));
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             connection.send(&filling).await.unwrap();
         }
     });
@@ -132,7 +125,7 @@ fn a_dropped_sender_passes_its_turn_on() {
 #[test]
 fn a_sender_that_is_not_polled_does_not_block_others() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         connection.send(&[7; 100]).await.unwrap();
         // For example behind a `select!` whose other branch goes on to send.
@@ -141,7 +134,7 @@ fn a_sender_that_is_not_polled_does_not_block_others() {
         let waiting = async { connection.send("goes on").await.unwrap() };
         let reading = async {
             sim.settle().await;
-            script.set_capacity_to_client(1_000);
+            faults.to_client().set_capacity(1_000);
             assert_eq!(peer.next().await, binary([7; 100]));
             assert_eq!(peer.next().await, text("goes on"));
         };
@@ -154,7 +147,7 @@ fn a_sender_that_is_not_polled_does_not_block_others() {
 #[test]
 fn room_for_many_wakes_many_senders() {
     let sim = Sim::default();
-    let (_peer, script, _, connection) = stuck(&sim);
+    let (_peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         connection.send(&[7; 100]).await.unwrap();
         let (sent, was_sent) = unbounded();
@@ -168,7 +161,7 @@ fn room_for_many_wakes_many_senders() {
         sim.settle().await;
         assert!(was_sent.is_empty(), "there is no room");
         // The peer takes some bytes, once. That makes room for all senders.
-        script.set_capacity_to_client(60);
+        faults.to_client().set_capacity(60);
         sim.settle().await;
         assert_eq!(was_sent.len(), 10);
         assert_eq!(connection.buffered(), 102 - 60 + 10 * 3);
@@ -180,7 +173,7 @@ fn room_for_many_wakes_many_senders() {
 #[test]
 fn try_send_reports_full_at_the_mark_and_refused_on_close() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
         assert_eq!(connection.try_send([7; 97]), Ok(()));
         assert_eq!(connection.buffered(), 99, "one byte below the mark");
@@ -192,9 +185,12 @@ fn try_send_reports_full_at_the_mark_and_refused_on_close() {
         let refused = Err(TrySendError::Refused(SendError::Closed));
         assert_eq!(connection.try_send(""), refused);
         assert_eq!(connection.ping(b""), refused);
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         let last = text("one message above the mark");
-        assert_eq!(peer.all().await, [binary([7; 97]), last, close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(
+            peer.all().await,
+            [binary([7; 97]), last, close(1000, ""), Received::End(Ok(()))]
+        );
     });
 }
 
@@ -222,12 +218,12 @@ fn a_mark_of_zero_lets_one_message_wait_at_a_time() {
     let sim = Sim::default();
     let mut options = Options::default();
     options.high_water_mark = 0;
-    let (mut peer, script, _, connection) = handed_out(&sim, options);
+    let (mut peer, faults, _, connection) = handed_out(&sim, options);
     sim.run(async {
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.send("first").await.unwrap();
         assert_eq!(connection.try_send("second"), Err(TrySendError::Full));
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         assert_eq!(peer.next().await, text("first"));
         connection.send("second").await.unwrap();
         assert_eq!(peer.next().await, text("second"));
@@ -237,13 +233,13 @@ fn a_mark_of_zero_lets_one_message_wait_at_a_time() {
 #[test]
 fn a_ping_carries_at_most_125_bytes() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         let too_long = TrySendError::Refused(SendError::ControlTooLong(126));
         assert_eq!(connection.ping(&[7; 126]), Err(too_long));
         assert_eq!(connection.ping(&[7; 125]), Ok(()));
-        assert_eq!(peer.next().await, Seen::Ping);
+        assert_eq!(peer.next().await, Received::Ping);
         sim.settle().await;
         assert_eq!(connection.buffered(), 0);
     });
@@ -257,14 +253,14 @@ fn an_overlong_close_reason_is_truncated() {
         (CloseCode::NO_STATUS, "why".to_owned(), String::new()),
     ] {
         let sim = Sim::default();
-        let (mut peer, script, ended, connection) = stuck(&sim);
+        let (mut peer, faults, ended, connection) = stuck(&sim);
         sim.run(async {
-            script.set_capacity_to_client(1_000);
+            faults.to_client().set_capacity(1_000);
             assert!(connection.close(code, &reason), "this call closed it");
             assert!(!connection.close(code, &reason), "the connection was closing already");
             assert!(!connection.is_open());
             assert_eq!(peer.next().await, close(code.into(), &sent));
-            assert_eq!(peer.next().await, Seen::End(Ok(())));
+            assert_eq!(peer.next().await, Received::End(Ok(())));
             drop(peer);
             let reason = ended.recv().await.unwrap();
             assert_eq!((reason.code(), reason.reason()), (code.into(), sent));
@@ -299,12 +295,12 @@ fn closing_wakes_senders_that_wait_for_room() {
 #[test]
 fn only_the_first_close_counts() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = stuck(&sim);
+    let (mut peer, faults, ended, connection) = stuck(&sim);
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         assert!(connection.close(CloseCode::NORMAL, "first"));
         assert!(!connection.close(CloseCode::GOING_AWAY, "second"));
-        assert_eq!(peer.all().await, [close(1000, "first"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, "first"), Received::End(Ok(()))]);
         drop(peer);
         assert_eq!(ended.recv().await.unwrap().reason(), "first");
     });
@@ -313,14 +309,14 @@ fn only_the_first_close_counts() {
 #[test]
 fn closed_resolves_exactly_when_the_connection_is_over() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim);
+    let (mut peer, faults, _, connection) = stuck(&sim);
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         let mut closed = Box::pin(connection.closed());
         assert!(connection.close(CloseCode::NORMAL, ""));
         sim.settle().await;
         assert_eq!(poll_once(&mut closed).await, None, "the peer has not answered");
-        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, ""), Received::End(Ok(()))]);
         closed.await;
         // A later call returns at once.
         assert_eq!(poll_once(connection.closed()).await, Some(()));
@@ -345,8 +341,8 @@ fn after_the_end_sends_fail_and_nothing_is_kept() {
 #[test]
 fn dropping_the_serving_future_fails_all_waiters() {
     let sim = Sim::default();
-    let (server, _client, script) = pipe();
-    script.set_capacity_to_client(0);
+    let (server, _client, faults) = pipe();
+    faults.to_client().set_capacity(0);
     let (handler, out) = HandOut::new();
     let mut options = Options::default();
     options.high_water_mark = 1;

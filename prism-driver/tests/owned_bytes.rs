@@ -5,15 +5,9 @@ use std::{io::ErrorKind, sync::mpsc, thread, time::Duration};
 use bytes::Bytes;
 use futures_lite::future::poll_once;
 use prism_driver::{Connection, Options, WhenSlow, hold_wakeups, serve_upgraded};
+use prism_test::{Faults, Sim, pipe};
 
-use crate::common::{
-    handed_out,
-    handlers::HandOut,
-    pipe::{Script, pipe},
-    serve,
-    sim::Sim,
-    stuck,
-};
+use crate::common::{handed_out, handlers::HandOut, serve, stuck};
 
 /// Long enough to be kept.
 const LARGE: usize = 50_000;
@@ -41,11 +35,11 @@ impl Drop for Owner {
 
 #[test]
 fn the_owner_of_bytes_is_dropped_under_no_lock() {
-    type End = fn(&Connection, &Script);
+    type End = fn(&Connection, &Faults);
     let ends: [(WhenSlow, End); 4] = [
-        (WhenSlow::Wait, |_, script| script.set_capacity_to_client(usize::MAX)),
+        (WhenSlow::Wait, |_, faults| faults.to_client().set_capacity(usize::MAX)),
         (WhenSlow::Wait, |connection, _| connection.abort()),
-        (WhenSlow::Wait, |_, script| script.break_to_client(ErrorKind::BrokenPipe)),
+        (WhenSlow::Wait, |_, faults| faults.to_client().fail(ErrorKind::BrokenPipe)),
         (WhenSlow::DropOldest, |connection, _| connection.try_send(vec![7; 4 * LARGE]).unwrap()),
     ];
     for (when_slow, end) in ends {
@@ -53,11 +47,11 @@ fn the_owner_of_bytes_is_dropped_under_no_lock() {
         let mut options = Options::default();
         options.high_water_mark = 2 * LARGE;
         let (handler, out) = HandOut::when_slow(when_slow);
-        let (_peer, script, _) = serve(&sim, handler, options);
+        let (_peer, faults, _) = serve(&sim, handler, options);
         let (dropped, drops) = mpsc::channel();
         let connection = sim.run(async { out.recv().await.unwrap() });
         sim.run(sim.settle());
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         connection.try_send("first").unwrap();
         let owner = |len| Owner {
             bytes: vec![7; len],
@@ -67,7 +61,7 @@ fn the_owner_of_bytes_is_dropped_under_no_lock() {
         connection.try_send(Bytes::from_owner(owner(LARGE))).unwrap();
         connection.try_send(Bytes::from_owner(owner(2 * LARGE))).unwrap();
         assert!(drops.try_recv().is_err(), "they are kept");
-        end(&connection, &script);
+        end(&connection, &faults);
         sim.run(sim.settle());
         assert_eq!([drops.try_recv(), drops.try_recv()], [Ok(true), Ok(true)], "{when_slow:?}");
     }
@@ -91,13 +85,13 @@ fn held_wakeups_delay_the_drop_of_owners() {
 fn the_owner_of_bytes_is_dropped_with_an_abandoned_connection() {
     let sim = Sim::default();
     let (_, _, _, other) = handed_out(&sim, Options::default());
-    let (server, _client, script) = pipe();
+    let (server, _client, faults) = pipe();
     let (handler, out) = HandOut::new();
     let options = Options::default();
     let mut serving = Box::pin(serve_upgraded(sim.clone(), server, "/", &options, handler));
     assert!(sim.run(poll_once(&mut serving)).is_none());
     let connection = sim.run(async { out.recv().await.unwrap() });
-    script.set_capacity_to_client(0);
+    faults.to_client().set_capacity(0);
     let (dropped, drops) = mpsc::channel();
     let owner = Owner { bytes: vec![7; LARGE], connection: other, dropped };
     connection.try_send(Bytes::from_owner(owner)).unwrap();

@@ -4,15 +4,14 @@
 use async_channel::{Receiver, Sender};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use prism_driver::{Reply, Runtime, Server, ServerOptions, ServerStats, Shutdown};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{read_head, read_to_end, shake_hands},
     ms,
     net::Net,
-    pipe::{End, Script},
     s,
-    sim::Sim,
     site::serve_until_closed,
 };
 
@@ -45,20 +44,20 @@ fn start(sim: &Sim, change: impl FnOnce(&mut ServerOptions)) -> TestServer {
 
 impl TestServer {
     /// Requests a page over a pipe that holds 1,000 bytes.
-    async fn ask(&self, path: &str) -> (End, Script) {
-        let (mut io, script) = self.net.connect_raw().unwrap();
-        script.set_capacity_to_client(1000);
+    async fn ask(&self, path: &str) -> (PipeEnd, Faults) {
+        let (mut io, faults) = self.net.connect_raw().unwrap();
+        faults.to_client().set_capacity(1000);
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
         io.write_all(request.as_bytes()).await.unwrap();
-        (io, script)
+        (io, faults)
     }
 
     /// Requests the large page, and reads only its head.
-    async fn slow(&self, sim: &Sim) -> (End, Script) {
-        let (mut io, script) = self.ask("/large").await;
+    async fn slow(&self, sim: &Sim) -> (PipeEnd, Faults) {
+        let (mut io, faults) = self.ask("/large").await;
         assert!(read_head(&mut io).await.starts_with("HTTP/1.1 200 "));
         sim.settle().await;
-        (io, script)
+        (io, faults)
     }
 
     fn incomplete(&self) -> u64 {
@@ -67,7 +66,7 @@ impl TestServer {
 }
 
 /// Reads the body of the large page, and returns whether all of it arrived.
-async fn rest(mut io: End) -> bool {
+async fn rest(mut io: PipeEnd) -> bool {
     let mut body = Vec::new();
     io.read_to_end(&mut body).await.unwrap();
     body.len() == LARGE
@@ -328,15 +327,15 @@ fn a_page_requested_after_the_grace_time_is_cut() {
     let sim = Sim::default();
     let server = start(&sim, |options| options.shutdown_grace = s(0));
     sim.run(async {
-        let (mut io, script) = server.net.connect_raw().unwrap();
-        script.set_capacity_to_client(1000);
+        let (mut io, faults) = server.net.connect_raw().unwrap();
+        faults.to_client().set_capacity(1000);
         sim.settle().await;
         // The server is polled first; then the handshake has its request.
         server.stop.close();
         io.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         server.outcome.recv().await.unwrap();
         sim.settle().await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!((sim.now(), server.stats.counts().pages), (s(0), 1));
     });
     assert_eq!(server.net.tasks(), 0);

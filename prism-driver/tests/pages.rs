@@ -12,14 +12,13 @@ use std::{
 use bytes::Bytes;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
 use prism_driver::{Options, Reply, Runtime, Server, ServerStats};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     http::{read_head, read_to_end},
     ms,
     net::Net,
-    pipe::{End, Script},
     s,
-    sim::Sim,
 };
 
 const LARGE: usize = 1 << 20;
@@ -42,15 +41,15 @@ fn server(
 }
 
 /// Requests the page over a pipe that holds this many bytes.
-async fn ask(net: &Net, capacity: usize) -> (End, Script) {
-    let (mut io, script) = net.connect_raw().unwrap();
-    script.set_capacity_to_client(capacity);
+async fn ask(net: &Net, capacity: usize) -> (PipeEnd, Faults) {
+    let (mut io, faults) = net.connect_raw().unwrap();
+    faults.to_client().set_capacity(capacity);
     io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    (io, script)
+    (io, faults)
 }
 
 /// Reads this many bytes after each `pause`, to the end. Returns the length of the body that arrived.
-async fn read_slowly(sim: &Sim, io: &mut End, bytes: usize, pause: Duration) -> usize {
+async fn read_slowly(sim: &Sim, io: &mut PipeEnd, bytes: usize, pause: Duration) -> usize {
     let (mut answer, mut piece) = (Vec::new(), vec![0; bytes]);
     loop {
         sim.pass(pause).await;
@@ -83,12 +82,12 @@ fn an_unread_page_is_abandoned_at_the_write_timeout() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; LARGE]);
     sim.run(async {
-        let (_io, script) = ask(&net, 0).await;
+        let (_io, faults) = ask(&net, 0).await;
         sim.pass(s(30) - ms(1)).await;
-        assert!(!script.dropped_by_server());
+        assert!(!faults.dropped_by_server());
         assert_eq!((stats.counts().pages, stats.counts().incomplete), (1, 0));
         sim.pass(ms(1)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!((stats.counts().pages, stats.counts().incomplete), (1, 1));
     });
 }
@@ -101,13 +100,13 @@ fn the_minimum_write_rate_applies_to_pages() {
         let sim = Sim::default();
         let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
         sim.run(async {
-            let (mut io, script) = ask(&net, capacity).await;
+            let (mut io, faults) = ask(&net, capacity).await;
             sim.pass(ms(500)).await;
             let left = async {
                 while stats.counts().incomplete == 0 {
                     sim.pass(ms(100)).await;
                 }
-                assert!(script.dropped_by_server());
+                assert!(faults.dropped_by_server());
                 Some(sim.now().as_secs())
             };
             let taken = async {
@@ -135,13 +134,13 @@ fn a_close_that_blocks_is_abandoned_at_the_write_timeout() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, "a small page");
     sim.run(async {
-        let (mut io, script) = net.connect_raw().unwrap();
-        script.block_close();
+        let (mut io, faults) = net.connect_raw().unwrap();
+        faults.to_client().block_close();
         io.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         sim.pass(s(30) - ms(1)).await;
-        assert!(!script.dropped_by_server());
+        assert!(!faults.dropped_by_server());
         sim.pass(ms(1)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(stats.counts().incomplete, 1);
     });
 }
@@ -166,7 +165,7 @@ fn a_peer_that_stays_after_its_page_is_dropped_after_5_s() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, |_| {}, vec![b'x'; 30_000]);
     sim.run(async {
-        let (mut io, script) = ask(&net, 1000).await;
+        let (mut io, faults) = ask(&net, 1000).await;
         let mut page = vec![0; 30_000];
         read_head(&mut io).await;
         io.read_exact(&mut page[..15_000]).await.unwrap();
@@ -174,9 +173,9 @@ fn a_peer_that_stays_after_its_page_is_dropped_after_5_s() {
         io.read_exact(&mut page[15_000..]).await.unwrap();
         assert_eq!(io.read(&mut [0]).await.unwrap(), 0);
         sim.pass(s(5) - ms(1)).await;
-        assert!(!script.dropped_by_server());
+        assert!(!faults.dropped_by_server());
         sim.pass(ms(1)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert_eq!(stats.counts().incomplete, 0);
     });
 }
@@ -210,21 +209,21 @@ fn a_page_is_released_as_soon_as_it_is_sent() {
     sim.spawn(bound.get("/page", page).serve());
     sim.run(async {
         sim.settle().await;
-        let (mut io, script) = ask(&net, 5000).await;
+        let (mut io, faults) = ask(&net, 5000).await;
         sim.settle().await;
         assert_eq!(dropped.load(Relaxed), 0, "half of it is still to be sent");
         let body = format!("\r\n\r\n{}", "x".repeat(10_000));
         assert!(read_to_end(&mut io).await.ends_with(&body));
         assert_eq!(dropped.load(Relaxed), 1);
-        assert!(!script.dropped_by_server());
+        assert!(!faults.dropped_by_server());
         // The page is not held either while the transport is slow to close.
-        let (mut io, script) = ask(&net, 5000).await;
-        script.block_close();
+        let (mut io, faults) = ask(&net, 5000).await;
+        faults.to_client().block_close();
         read_head(&mut io).await;
         io.read_exact(&mut [0; 10_000]).await.unwrap();
         sim.settle().await;
         assert_eq!(dropped.load(Relaxed), 2);
-        assert!(!script.dropped_by_server());
+        assert!(!faults.dropped_by_server());
     });
 }
 
@@ -233,9 +232,9 @@ fn head_and_body_leave_in_one_write() {
     let sim = Sim::default();
     let (net, _) = server(&sim, |_| {}, vec![b'x'; 100_000]);
     sim.run(async {
-        let (mut io, script) = ask(&net, LARGE).await;
+        let (mut io, faults) = ask(&net, LARGE).await;
         assert!(read_to_end(&mut io).await.ends_with("xxx"));
-        assert_eq!(script.writes_to_client(), 1);
+        assert_eq!(faults.to_client().writes(), 1);
     });
 }
 
@@ -246,8 +245,8 @@ fn a_page_arrives_whole_whatever_the_write_size() {
         let sim = Sim::default();
         let (net, _) = server(&sim, |_| {}, text.clone());
         sim.run(async {
-            let (mut io, script) = ask(&net, LARGE).await;
-            script.set_piece(piece);
+            let (mut io, faults) = ask(&net, LARGE).await;
+            faults.set_piece(piece);
             let answer = read_to_end(&mut io).await;
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
             assert!(answer.ends_with(&format!("\r\n\r\n{text}")), "{answer}");
@@ -260,12 +259,12 @@ fn a_page_sent_at_full_speed_yields_to_other_tasks() {
     let sim = Sim::default();
     let (net, _) = server(&sim, |_| {}, vec![b'x'; 1000]);
     sim.run(async {
-        let (_io, script) = ask(&net, LARGE).await;
-        script.set_piece(1);
+        let (_io, faults) = ask(&net, LARGE).await;
+        faults.set_piece(1);
         let mut before = 0;
-        while !script.closed_by_server() {
+        while !faults.closed_by_server() {
             sim.step();
-            let writes = script.writes_to_client();
+            let writes = faults.to_client().writes();
             // 32 before it has a place among the pages, and 32 with one.
             assert!(writes - before <= 64, "{} writes in one turn", writes - before);
             before = writes;

@@ -6,16 +6,13 @@ use async_channel::{Receiver, Sender, unbounded};
 use prism_driver::{
     CloseCode, Connection, Disconnect, Handler, Latency, Message, Options, Runtime, TrySendError,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     close,
     handlers::{Echo, HandOut, Log},
     kinds::{Kind, on_both_kinds},
-    ms,
-    peer::{Peer, Seen},
-    pipe::Script,
-    s, serve_handshake,
-    sim::Sim,
+    ms, s, serve_handshake,
     sockets::client,
 };
 
@@ -55,7 +52,7 @@ impl Handler for PongLog {
 struct Fixture {
     sim: Sim,
     peer: Peer,
-    script: Script,
+    faults: Faults,
     connection: Connection,
     ended: Receiver<Disconnect>,
     log: Log,
@@ -72,9 +69,9 @@ fn with_ping_interval(kind: Kind, interval: Option<Duration>) -> Fixture {
     let (log, (hand, out), (open, gate)) = (Log::default(), unbounded(), unbounded());
     let handler = PongLog { log: log.clone(), hand, gate };
     let options = Options::default().ping_interval(interval);
-    let (peer, script, ended) = kind.serve(&sim, handler, options);
+    let (peer, faults, ended) = kind.serve(&sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
-    Fixture { sim, peer, script, connection, ended, log, open }
+    Fixture { sim, peer, faults, connection, ended, log, open }
 }
 
 /// Returns an unmasked frame's masked form: a pong with this payload, from the client.
@@ -88,14 +85,14 @@ fn a_pong_is_reported_with_the_payload_of_its_ping() {
         let Fixture { sim, mut peer, connection, log, .. } = fixture(kind);
         sim.run(async {
             connection.ping(b"one").unwrap();
-            assert_eq!(peer.next().await, Seen::Ping); // and it is answered
+            assert_eq!(peer.next().await, Received::Ping); // and it is answered
             sim.settle().await;
             assert_eq!(log.lines(), ["pong one"]);
             for payload in ["two", "", "three"] {
                 connection.ping(payload.as_bytes()).unwrap();
             }
             for _ in 0..3 {
-                assert_eq!(peer.next().await, Seen::Ping);
+                assert_eq!(peer.next().await, Received::Ping);
             }
             sim.settle().await;
             assert_eq!(log.lines()[1..], ["pong two", "pong ", "pong three"]);
@@ -132,7 +129,7 @@ fn the_pongs_of_the_keepalive_are_not_reported() {
         let Fixture { sim, mut peer, connection, log, .. } = with_ping_interval(kind, Some(s(20)));
         sim.run(async {
             for _ in 0..10 {
-                assert_eq!(peer.next().await, Seen::Ping);
+                assert_eq!(peer.next().await, Received::Ping);
             }
             sim.settle().await;
             assert_eq!((sim.now(), log.lines().len()), (s(200), 0));
@@ -144,9 +141,9 @@ fn the_pongs_of_the_keepalive_are_not_reported() {
 #[test]
 fn a_ping_that_was_refused_is_not_waited_for() {
     on_both_kinds(|kind| {
-        let Fixture { sim, mut peer, script, connection, log, .. } = fixture(kind);
+        let Fixture { sim, mut peer, faults, connection, log, .. } = fixture(kind);
         sim.run(async {
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             while connection.try_send([7; 1000]).is_ok() {}
             assert_eq!(connection.ping(b"refused"), Err(TrySendError::Full));
             peer.raw(&pong(b"refused")).await;
@@ -180,14 +177,14 @@ fn contract_2_pongs_and_messages_are_handled_one_at_a_time_in_wire_order() {
 #[test]
 fn contract_4_closing_fails_the_sends_of_on_pong_and_drops_nothing() {
     on_both_kinds(|kind| {
-        let Fixture { sim, mut peer, script, connection, ended, log, .. } = fixture(kind);
+        let Fixture { sim, mut peer, faults, connection, ended, log, .. } = fixture(kind);
         sim.run(async {
-            script.set_capacity_to_client(10_000);
+            faults.to_client().set_capacity(10_000);
             connection.ping(b"flood").unwrap();
             peer.raw(&pong(b"flood")).await;
             sim.settle().await;
             assert_eq!(log.lines(), ["pong flood"], "it waits for room");
-            script.break_to_client(io::ErrorKind::ConnectionReset);
+            faults.to_client().fail(io::ErrorKind::ConnectionReset);
             ended.recv().await.unwrap();
             assert_eq!(log.lines()[1], "end flood");
         });
@@ -204,7 +201,7 @@ fn contract_5_after_our_close_on_pong_is_not_called() {
             peer.raw(&pong(b"late")).await;
             sim.settle().await;
             assert!(log.lines().is_empty(), "{:?}", log.lines());
-            assert_eq!(peer.all().await, [close(1000, "enough"), Seen::End(Ok(()))]);
+            assert_eq!(peer.all().await, [close(1000, "enough"), Received::End(Ok(()))]);
             drop(peer);
             ended.recv().await.unwrap();
         });
@@ -218,7 +215,7 @@ fn contract_6_a_panic_of_on_pong_closes_with_1011() {
         let Fixture { sim, mut peer, connection, log, .. } = fixture(kind);
         sim.run(async {
             connection.ping(b"panic").unwrap();
-            let expected = [close(1011, "internal error"), Seen::End(Ok(()))];
+            let expected = [close(1011, "internal error"), Received::End(Ok(()))];
             assert_eq!(peer.all().await, expected);
         });
         assert_eq!(log.lines(), ["pong panic", "the handler panicked"]);
@@ -233,9 +230,9 @@ fn by_default_on_pong_does_nothing() {
         let (mut peer, _, _) = kind.serve(&sim, handler, Options::default());
         sim.run(async {
             out.recv().await.unwrap().ping(b"hello").unwrap();
-            assert_eq!(peer.next().await, Seen::Ping);
+            assert_eq!(peer.next().await, Received::Ping);
             peer.send("still here").await;
-            assert_eq!(peer.next().await, Seen::Text("still here".to_owned()));
+            assert_eq!(peer.next().await, Received::Text("still here".to_owned()));
         });
     });
 }
@@ -257,18 +254,18 @@ fn the_latency_of_a_servers_connection_is_the_time_until_the_pong() {
         sim.run(async {
             sim.pass(s(20) + ms(160)).await;
             assert_eq!(latency(&connection), None);
-            assert_eq!(peer.next().await, Seen::Ping); // and it is answered
+            assert_eq!(peer.next().await, Received::Ping); // and it is answered
             sim.settle().await;
             assert_eq!(latency(&connection), measured(160, 160));
             // Another ping measures nothing, nor does a message.
             connection.ping(b"mine").unwrap();
             sim.pass(ms(5)).await;
-            assert_eq!(peer.next().await, Seen::Ping);
+            assert_eq!(peer.next().await, Received::Ping);
             peer.send("hello").await;
             sim.settle().await;
             assert_eq!(latency(&connection), measured(160, 160));
             sim.pass(s(20) - ms(165) + ms(80)).await;
-            assert_eq!(peer.next().await, Seen::Ping);
+            assert_eq!(peer.next().await, Received::Ping);
             sim.settle().await;
             assert_eq!(sim.now(), s(40) + ms(80));
             assert_eq!(latency(&connection), measured(80, 150), "seven eighths and an eighth");
@@ -280,14 +277,14 @@ fn the_latency_of_a_servers_connection_is_the_time_until_the_pong() {
 fn the_latency_of_a_clients_connection_is_the_time_until_the_pong() {
     let sim = Sim::default();
     let options = Options::default();
-    let (io, script, _) = serve_handshake(&sim, Echo, options.clone().ping_interval(None));
+    let (io, faults, _) = serve_handshake(&sim, Echo, options.clone().ping_interval(None));
     sim.run(async {
         let client = client(&sim).options(options);
         let socket = client.connect_stream(io).await.unwrap();
-        script.set_capacity_to_client(0);
+        faults.to_client().set_capacity(0);
         sim.pass(s(20) + ms(160)).await;
         assert_eq!(latency(socket.connection()), None, "the pong is on its way");
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         sim.settle().await;
         assert_eq!(latency(socket.connection()), measured(160, 160));
         sim.pass(s(20)).await;
@@ -302,7 +299,7 @@ fn without_a_keepalive_there_is_no_latency() {
         let Fixture { sim, mut peer, connection, .. } = fixture(kind);
         sim.run(async {
             connection.ping(b"mine").unwrap();
-            assert_eq!(peer.next().await, Seen::Ping);
+            assert_eq!(peer.next().await, Received::Ping);
             sim.pass(s(600)).await;
             assert_eq!(latency(&connection), None);
         });

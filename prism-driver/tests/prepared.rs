@@ -2,14 +2,12 @@
 
 use futures_lite::future::poll_once;
 use prism_driver::{Client, CloseCode, Options, PreparedMessage, SendError, TrySendError};
+use prism_test::{Received, Sim};
 
 use crate::common::{
     binary, close, handed_out,
     handlers::{HandOut, MessageLog},
-    peer::Seen,
-    serve, serve_handshake,
-    sim::Sim,
-    stuck, text,
+    serve, serve_handshake, stuck, text,
 };
 
 /// Long enough to be shared instead of copied.
@@ -26,10 +24,10 @@ fn prepared(byte: u8) -> PreparedMessage {
 #[test]
 fn prepared_and_other_messages_leave_in_order_in_one_write() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = handed_out(&sim, Options::default());
+    let (mut peer, faults, _, connection) = handed_out(&sim, Options::default());
     sim.run(async {
         sim.settle().await;
-        let writes = script.writes_to_client();
+        let writes = faults.to_client().writes();
         connection.try_send(prepared(1)).unwrap();
         connection.try_send("own").unwrap();
         connection.try_send(PreparedMessage::new("short")).unwrap();
@@ -42,7 +40,7 @@ fn prepared_and_other_messages_leave_in_order_in_one_write() {
             assert_eq!(peer.next_but_pings().await, seen);
         }
         assert_eq!(peer.next_but_pings().await, close(1000, "done"));
-        assert_eq!(script.writes_to_client(), writes + 1);
+        assert_eq!(faults.to_client().writes(), writes + 1);
     });
 }
 
@@ -51,8 +49,8 @@ fn partial_writes_send_every_byte_once() {
     for piece in [1, 2, 7, 500, LONG, LONG + 5] {
         let sim = Sim::default();
         let (handler, out) = HandOut::new();
-        let (mut peer, script, _) = serve(&sim, handler, Options::default());
-        script.set_piece(piece);
+        let (mut peer, faults, _) = serve(&sim, handler, Options::default());
+        faults.set_piece(piece);
         sim.run(async {
             let connection = out.recv().await.unwrap();
             for i in 0..40 {
@@ -70,7 +68,7 @@ fn partial_writes_send_every_byte_once() {
 #[test]
 fn prepared_messages_count_in_full_and_wait_for_room() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, 2 * LONG);
+    let (mut peer, faults, _, connection) = stuck(&sim, 2 * LONG);
     sim.run(async {
         let message = prepared(1);
         connection.try_send(&message).unwrap();
@@ -80,7 +78,7 @@ fn prepared_messages_count_in_full_and_wait_for_room() {
         assert_eq!(connection.try_send(&message), Err(TrySendError::Full));
         let mut waiting = Box::pin(connection.send(&message));
         assert_eq!(poll_once(&mut waiting).await, None);
-        script.set_capacity_to_client(1 << 20);
+        faults.to_client().set_capacity(1 << 20);
         waiting.await.unwrap();
         for _ in 0..3 {
             assert_eq!(peer.next().await, binary(long(1)));
@@ -93,14 +91,14 @@ fn prepared_messages_count_in_full_and_wait_for_room() {
 #[test]
 fn closing_refuses_new_and_sends_accepted_messages() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, 1 << 20);
+    let (mut peer, faults, _, connection) = stuck(&sim, 1 << 20);
     sim.run(async {
         connection.try_send(prepared(1)).unwrap();
         assert!(connection.close(CloseCode::NORMAL, ""));
         let refused = connection.send(&prepared(2)).await;
         assert_eq!(refused, Err(SendError::Closed));
-        script.set_capacity_to_client(1 << 20);
-        let seen = [binary(long(1)), close(1000, ""), Seen::End(Ok(()))];
+        faults.to_client().set_capacity(1 << 20);
+        let seen = [binary(long(1)), close(1000, ""), Received::End(Ok(()))];
         assert_eq!(peer.all().await, seen);
     });
 }

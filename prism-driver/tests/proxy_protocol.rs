@@ -2,6 +2,7 @@
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{ForwardedHeader, Reply, Runtime, Server, ServerOptions, ServerStats};
+use prism_test::{Faults, Peer, PipeEnd, Received, Sim};
 
 use crate::common::{
     close,
@@ -9,10 +10,7 @@ use crate::common::{
     http::{REQUEST, read_head, read_to_end},
     ms,
     net::{Net, PEER},
-    peer::{Peer, Seen},
-    pipe::{End, Script},
     s,
-    sim::Sim,
     site::start,
     text,
 };
@@ -39,10 +37,10 @@ fn server(sim: &Sim, set: impl FnOnce(Server<Net>) -> Server<Net>) -> (Net, Serv
     (net, stats.expect("the server was set up"))
 }
 
-async fn send(net: &Net, peer: &str, parts: &[&[u8]]) -> (End, Script) {
-    let (mut io, script) = net.connect_from(peer).unwrap();
+async fn send(net: &Net, peer: &str, parts: &[&[u8]]) -> (PipeEnd, Faults) {
+    let (mut io, faults) = net.connect_from(peer).unwrap();
     io.write_all(&parts.concat()).await.unwrap();
-    (io, script)
+    (io, faults)
 }
 
 async fn answer(net: &Net, peer: &str, parts: &[&[u8]]) -> String {
@@ -79,12 +77,12 @@ fn what_follows_the_header_is_http_however_it_is_cut() {
             let sim = Sim::default();
             let (net, _) = server(&sim, |server| server);
             sim.run(async {
-                let (mut io, script) = net.connect_raw().unwrap();
-                script.set_piece(piece);
+                let (mut io, faults) = net.connect_raw().unwrap();
+                faults.set_piece(piece);
                 io.write_all(&bytes).await.unwrap();
                 assert!(read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
-                let expected = [text("one"), text("two"), close(1005, ""), Seen::End(Ok(()))];
-                assert_eq!(Peer::open(io).all().await, expected, "{piece} bytes at a time");
+                let expected = [text("one"), text("two"), close(1005, ""), Received::End(Ok(()))];
+                assert_eq!(Peer::new(io).all().await, expected, "{piece} bytes at a time");
             });
         }
     }

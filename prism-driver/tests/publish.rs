@@ -10,8 +10,9 @@ use metrics::{
     Unit, with_local_recorder,
 };
 use prism_driver::{Reply, Runtime};
+use prism_test::Sim;
 
-use crate::common::{http::read_to_end, net::Net, s, sim::Sim, site::send};
+use crate::common::{http::read_to_end, net::Net, s, site::send};
 
 /// Keeps the latest value of each metric.
 #[derive(Clone, Default)]

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Client, ConnectError, InvalidRedirect, Options, Proxy, Refusal, Runtime};
+use prism_test::{PipeEnd, Sim, pipe};
 
 use crate::common::{
     http::read_head,
     net::{Net, Reach::After},
-    pipe::{End, pipe},
     proxied::{Connecting, start},
     s,
-    sim::Sim,
 };
 
 /// Starts a client at `ws://a.example/old?x=1`, which sends some headers.
@@ -49,7 +48,7 @@ const HEADERS: [(&str, &str); 6] = [
 
 impl Connecting {
     /// Reads the next request, at any address, and returns it with its connection.
-    fn request(&self) -> (String, End) {
+    fn request(&self) -> (String, PipeEnd) {
         let (mut io, _) = self.arrival();
         (self.sim.run(read_head(&mut io)), io)
     }
@@ -159,11 +158,11 @@ fn as_many_redirects_are_followed_as_are_allowed() {
 #[test]
 fn every_connection_but_the_last_is_closed() {
     let connecting = connecting(1);
-    let (mut io, script) = connecting.arrival();
+    let (mut io, faults) = connecting.arrival();
     connecting.sim.run(read_head(&mut io));
     connecting.write(&mut io, b"HTTP/1.1 302 Found\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n");
     connecting.accept();
-    assert!(script.dropped_by_client());
+    assert!(faults.dropped_by_client());
 }
 
 #[test]

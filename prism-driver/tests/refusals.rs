@@ -6,13 +6,11 @@ use std::io::ErrorKind;
 use async_channel::{Receiver, bounded};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
 use prism_driver::{ConnectError, HandshakeError, Options, Refusal, Runtime, Socket};
+use prism_test::{Faults, PipeEnd, Sim, pipe};
 
 use crate::common::{
     http::{read_head, read_to_end},
-    ms,
-    pipe::{End, Script, pipe},
-    s,
-    sim::Sim,
+    ms, s,
     sockets::client,
 };
 
@@ -22,8 +20,8 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\
 /// A client that talks to a server driven by hand, and the outcome.
 struct Exchange {
     sim: Sim,
-    server: End,
-    script: Script,
+    server: PipeEnd,
+    faults: Faults,
     outcome: Receiver<Result<Socket, ConnectError>>,
 }
 
@@ -32,14 +30,14 @@ fn start(options: Options) -> Exchange {
 }
 
 /// Starts a client whose transport is first prepared by `prepare`.
-fn start_after(options: Options, prepare: impl FnOnce(&Script)) -> Exchange {
+fn start_after(options: Options, prepare: impl FnOnce(&Faults)) -> Exchange {
     let sim = Sim::default();
-    let (server, io, script) = pipe();
-    prepare(&script);
+    let (server, io, faults) = pipe();
+    prepare(&faults);
     let (tell, outcome) = bounded(1);
     let client = client(&sim).options(options);
     sim.spawn(async move { tell.send(client.connect_stream(io).await).await.unwrap() });
-    Exchange { sim, server, script, outcome }
+    Exchange { sim, server, faults, outcome }
 }
 
 impl Exchange {
@@ -138,8 +136,8 @@ fn a_truncated_body_is_a_refusal_at_once() {
     let head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nsor";
     for cut in [
         (|exchange: Exchange| drop(exchange.server)) as fn(Exchange),
-        |exchange| exchange.script.break_to_client(ErrorKind::ConnectionReset),
-        |exchange| exchange.script.break_to_client(ErrorKind::TimedOut),
+        |exchange| exchange.faults.to_client().fail(ErrorKind::ConnectionReset),
+        |exchange| exchange.faults.to_client().fail(ErrorKind::TimedOut),
     ] {
         let mut exchange = start(Options::default());
         let (sim, outcome) = (exchange.sim.clone(), exchange.outcome.clone());
@@ -178,7 +176,7 @@ fn a_truncated_head_is_a_refusal_without_headers() {
             exchange.server.write_all(&UNAUTHORIZED[..UNAUTHORIZED.len() - 1]).await.unwrap();
             exchange.sim.settle().await;
             if reset {
-                exchange.script.break_to_client(ErrorKind::ConnectionReset);
+                exchange.faults.to_client().fail(ErrorKind::ConnectionReset);
             }
             let refusal = exchange.refusal().await;
             assert_eq!((refusal.status, refusal.header("WWW-Authenticate")), (401, None));
@@ -229,9 +227,9 @@ fn another_http_version_is_rejected_before_the_line_ends() {
 
 #[test]
 fn a_failed_request_does_not_hide_an_answer() {
-    let exchange = start_after(Options::default(), |script| {
-        script.send_to_client(BUSY);
-        script.break_to_server(ErrorKind::BrokenPipe);
+    let exchange = start_after(Options::default(), |faults| {
+        faults.to_client().insert(BUSY);
+        faults.to_server().fail(ErrorKind::BrokenPipe);
     });
     exchange.sim.clone().run(async {
         let refusal = exchange.refusal().await;
@@ -242,7 +240,7 @@ fn a_failed_request_does_not_hide_an_answer() {
 
 #[test]
 fn after_a_failed_request_the_answer_has_a_second() {
-    let broken = |script: &Script| script.break_to_server(ErrorKind::BrokenPipe);
+    let broken = |faults: &Faults| faults.to_server().fail(ErrorKind::BrokenPipe);
     let mut answering = start_after(Options::default(), broken);
     answering.sim.clone().run(async {
         answering.sim.pass(ms(900)).await;
@@ -256,17 +254,17 @@ fn after_a_failed_request_the_answer_has_a_second() {
         let error = silent.error().await;
         assert!(matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::BrokenPipe));
         assert_eq!(silent.sim.now(), s(1));
-        assert!(silent.script.dropped_by_client());
+        assert!(silent.faults.dropped_by_client());
     });
 }
 
 #[test]
 fn a_failed_request_without_an_answer_is_the_error() {
     for cut in [true, false] {
-        let mut exchange = start_after(Options::default(), |script| {
-            script.break_to_server(ErrorKind::BrokenPipe);
+        let mut exchange = start_after(Options::default(), |faults| {
+            faults.to_server().fail(ErrorKind::BrokenPipe);
             if cut {
-                script.break_to_client(ErrorKind::ConnectionReset);
+                faults.to_client().fail(ErrorKind::ConnectionReset);
             }
         });
         exchange.sim.clone().run(async {
@@ -282,7 +280,7 @@ fn a_failed_request_without_an_answer_is_the_error() {
 
 #[test]
 fn an_answer_may_arrive_before_the_request_is_sent() {
-    let mut exchange = start_after(Options::default(), |script| script.allow_to_server(10));
+    let mut exchange = start_after(Options::default(), |faults| faults.to_server().allow(10));
     exchange.sim.clone().run(async {
         exchange.server.write_all(BUSY).await.unwrap();
         assert_eq!(exchange.refusal().await.status, 503);
@@ -292,7 +290,7 @@ fn an_answer_may_arrive_before_the_request_is_sent() {
 
 /// Starts a client whose server has received all but the end of the request, and accepts it already.
 fn accepted_early() -> Exchange {
-    let mut exchange = start_after(Options::default(), |script| script.allow_to_server(150));
+    let mut exchange = start_after(Options::default(), |faults| faults.to_server().allow(150));
     exchange.sim.clone().run(async {
         let mut request = [0; 150];
         exchange.server.read_exact(&mut request).await.unwrap();
@@ -315,7 +313,7 @@ fn accepted_early() -> Exchange {
 fn an_early_101_sends_the_rest_of_the_request_first() {
     let mut exchange = accepted_early();
     exchange.sim.clone().run(async {
-        exchange.script.allow_to_server(usize::MAX);
+        exchange.faults.to_server().allow(usize::MAX);
         let socket = exchange.outcome.recv().await.unwrap().unwrap();
         socket.send("hello").await.unwrap();
         assert!(read_head(&mut exchange.server).await.ends_with("\r\n\r\n"));
@@ -328,7 +326,7 @@ fn an_early_101_sends_the_rest_of_the_request_first() {
 #[test]
 fn an_early_101_without_the_whole_request_fails() {
     let exchange = accepted_early();
-    exchange.script.break_to_server(ErrorKind::BrokenPipe);
+    exchange.faults.to_server().fail(ErrorKind::BrokenPipe);
     let error = exchange.sim.run(exchange.error());
     assert!(matches!(&error, ConnectError::Io(e) if e.kind() == ErrorKind::BrokenPipe), "{error}");
 

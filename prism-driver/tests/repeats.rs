@@ -5,16 +5,9 @@
 use allocation_counter::measure;
 use fastrand::Rng;
 use prism_driver::{CloseCode, Connection, Handler, Message, Options, PreparedMessage, WhenSlow};
+use prism_test::{Faults, Peer, Received, Sim};
 
-use crate::common::{
-    binary,
-    handlers::HandOut,
-    peer::{Peer, Seen},
-    pipe::Script,
-    serve,
-    sim::Sim,
-    text,
-};
+use crate::common::{binary, handlers::HandOut, serve, text};
 
 const MEMBERS: usize = 20;
 
@@ -26,7 +19,7 @@ const EACH: i64 = 6 << 10;
 
 struct Member {
     peer: Peer,
-    script: Script,
+    faults: Faults,
     connection: Connection,
 }
 
@@ -35,16 +28,16 @@ fn join(sim: &Sim, when_slow: WhenSlow) -> Member {
     options.protocol.ping_interval = None;
     options.high_water_mark = 1 << 20;
     let (handler, out) = HandOut::when_slow(when_slow);
-    let (peer, script, _) = serve(sim, handler, options);
+    let (peer, faults, _) = serve(sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
     sim.run(sim.settle());
-    Member { peer, script, connection }
+    Member { peer, faults, connection }
 }
 
 /// Opens connections whose transports take this many bytes.
 fn join_all(sim: &Sim, when_slow: WhenSlow, capacity: usize) -> Vec<Member> {
     let members: Vec<_> = (0..MEMBERS).map(|_| join(sim, when_slow)).collect();
-    members.iter().for_each(|member| member.script.set_capacity_to_client(capacity));
+    members.iter().for_each(|member| member.faults.to_client().set_capacity(capacity));
     members
 }
 
@@ -64,12 +57,12 @@ fn stalled_members_share_two_copies_of_a_message() {
                 });
                 // The bytes in the pipes are counted, too.
                 let taken: usize =
-                    members.iter().map(|member| member.script.unread_by_client()).sum();
+                    members.iter().map(|member| member.faults.to_client().unread()).sum();
                 let most = 2 * (len + taken) as i64 + MEMBERS as i64 * EACH;
                 assert!(held.bytes_current < most, "{} bytes for {len}", held.bytes_current);
                 sim.run(async {
-                    for Member { peer, script, .. } in &mut members {
-                        script.set_capacity_to_client(1 << 20);
+                    for Member { peer, faults, .. } in &mut members {
+                        faults.to_client().set_capacity(1 << 20);
                         // `assert_eq!` would print all of it.
                         assert!(
                             peer.next().await == binary(&*message),
@@ -131,18 +124,18 @@ fn the_first_recipient_is_treated_like_the_others() {
             assert_eq!(member.connection.buffered(), 4 + 1000);
             assert!(member.connection.close(CloseCode::NORMAL, ""));
         }
-        for Member { peer, script, .. } in &mut members {
-            script.set_capacity_to_client(1 << 20);
+        for Member { peer, faults, .. } in &mut members {
+            faults.to_client().set_capacity(1 << 20);
             assert_eq!(peer.next().await, text(&message));
-            assert_eq!(peer.next().await, Seen::Close(1000, String::new()));
+            assert_eq!(peer.next().await, Received::Close(1000, String::new()));
         }
     });
 }
 
 /// Sends the contents of a few buffers, which change now and then, to some of the members, by every kind
 /// of send. Returns what each member has to receive.
-fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
-    let mut expected: Vec<Vec<Seen>> = members.iter().map(|_| Vec::new()).collect();
+fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Received>> {
+    let mut expected: Vec<Vec<Received>> = members.iter().map(|_| Vec::new()).collect();
     let mut buffers = [vec![b'a'; 100], vec![b'a'; 300], vec![b'a'; 20_000]];
     for _ in 0..40 {
         let buffer = random.choice(&mut buffers).unwrap();
@@ -164,7 +157,7 @@ fn send_at_random(random: &mut Rng, members: &[Member]) -> Vec<Vec<Seen>> {
             };
             sent.expect("there is room for all of them");
             expected.push(match message {
-                Message::Text(text) => Seen::Text(text.to_owned()),
+                Message::Text(text) => Received::Text(text.to_owned()),
                 Message::Binary(bytes) => binary(bytes),
             });
         }
@@ -182,13 +175,13 @@ fn random_sends_arrive_byte_for_byte() {
             (0..4).map(|_| join(&sim, kinds[usize::from(random.u8(..4) == 0)])).collect();
         for member in &members {
             // The transport takes much, little, or small pieces.
-            member.script.set_capacity_to_client([1 << 20, 0, 10, 30_000][random.usize(..4)]);
-            member.script.set_piece([usize::MAX, 5000, 700][random.usize(..3)]);
+            member.faults.to_client().set_capacity([1 << 20, 0, 10, 30_000][random.usize(..4)]);
+            member.faults.set_piece([usize::MAX, 5000, 700][random.usize(..3)]);
         }
         let expected = send_at_random(&mut random, &members);
         sim.run(async {
             for (member, expected) in members.iter_mut().zip(expected) {
-                member.script.set_capacity_to_client(1 << 20);
+                member.faults.to_client().set_capacity(1 << 20);
                 for (nth, expected) in expected.into_iter().enumerate() {
                     let seen = member.peer.next().await;
                     assert!(seen == expected, "seed {seed}, message {nth}");

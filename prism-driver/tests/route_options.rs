@@ -6,24 +6,22 @@ use prism_driver::{
     Connection, Handler, Message, Options, Rate, Reply, Request, Route, Runtime, ServerOptions,
     WhenSlow, shared,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     binary,
     handlers::{Echo, Log, MessageLog},
     ms,
     net::Net,
-    peer::{Peer, Seen},
-    pipe::Script,
     s,
-    sim::Sim,
     site::{ask, start, status},
     text,
 };
 
-async fn open(net: &Net, path: &str) -> (Peer, Script) {
-    let (head, io, script) = ask(net, path, "").await;
+async fn open(net: &Net, path: &str) -> (Peer, Faults) {
+    let (head, io, faults) = ask(net, path, "").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    (Peer::open(io), script)
+    (Peer::new(io), faults)
 }
 
 #[test]
@@ -44,7 +42,7 @@ fn a_route_for_uploads_may_be_beside_one_for_chat() {
             assert_eq!(peer.next().await, binary(vec![7; limit]), "{path}");
             peer.send(&vec![7; limit + 1]).await;
             let refusal = peer.next().await;
-            assert!(matches!(refusal, Seen::Close(1009, _)), "{path}: {refusal:?}");
+            assert!(matches!(refusal, Received::Close(1009, _)), "{path}: {refusal:?}");
         }
     });
 }
@@ -79,11 +77,11 @@ fn the_write_timeout_of_a_route_applies() {
         let fast = quiet().write_timeout(s(1)).min_write_rate(0);
         let net = start(&sim, |server| server.options(fast).websocket("/slow", route));
         sim.run(async {
-            let (_peer, script) = open(&net, "/slow").await;
+            let (_peer, faults) = open(&net, "/slow").await;
             let connection = out.recv().await.unwrap();
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             connection.send(&vec![7; 10_000]).await.unwrap();
-            while !script.dropped_by_server() {
+            while !faults.dropped_by_server() {
                 sim.pass(ms(500)).await;
             }
             assert_eq!(sim.now(), after);
@@ -101,15 +99,15 @@ fn the_minimum_write_rate_of_a_route_applies() {
             server.options(options.min_write_rate(100 - rate)).websocket("/slow", route)
         });
         sim.run(async {
-            let (_peer, script) = open(&net, "/slow").await;
+            let (_peer, faults) = open(&net, "/slow").await;
             let connection = out.recv().await.unwrap();
-            script.allow_to_client(0);
+            faults.to_client().allow(0);
             connection.send(&vec![7; 10_000]).await.unwrap();
             for _ in 0..10 {
                 sim.pass(s(1)).await;
-                script.allow_to_client(1);
+                faults.to_client().allow(1);
             }
-            assert_eq!(script.dropped_by_server(), ends, "{rate} bytes per second");
+            assert_eq!(faults.dropped_by_server(), ends, "{rate} bytes per second");
         });
     }
 }
@@ -161,15 +159,15 @@ fn the_policy_for_slow_peers_and_the_mark_are_the_routes() {
     });
     sim.run(async {
         for (path, out, missed) in [("/strict", strict_out, 2), ("/patient", patient_out, 0)] {
-            let (mut peer, script) = open(&net, path).await;
+            let (mut peer, faults) = open(&net, path).await;
             let connection = out.recv().await.unwrap();
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             for number in 0..3 {
                 let sent = poll_once(connection.send(&format!("message {number}"))).await;
                 assert_eq!(sent, Some(Ok(())), "{path}");
             }
             assert_eq!((connection.missed(), connection.is_full()), (missed, missed > 0), "{path}");
-            script.set_capacity_to_client(1000);
+            faults.to_client().set_capacity(1000);
             assert_eq!(peer.next().await, text("message 0"));
         }
     });
@@ -209,13 +207,13 @@ fn the_mark_of_any_route_fits_into_the_budget() {
     sim.run(async {
         let mut all = Vec::new();
         for _ in 0..2 {
-            let (peer, script) = open(&net, "/deep").await;
+            let (peer, faults) = open(&net, "/deep").await;
             let connection = out.recv().await.unwrap();
-            script.set_capacity_to_client(0);
+            faults.to_client().set_capacity(0);
             connection.send(&vec![7; 400_000]).await.unwrap();
             sim.settle().await;
-            all.push((peer, script));
+            all.push((peer, faults));
         }
-        assert!(!all.iter().any(|(_, script)| script.dropped_by_server()));
+        assert!(!all.iter().any(|(_, faults)| faults.dropped_by_server()));
     });
 }

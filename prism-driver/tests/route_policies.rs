@@ -1,11 +1,11 @@
 //! The origins, subprotocols, authorization and headers of a route replace the server's, whatever the order of the calls.
 
 use prism_driver::{Origins, Reply, Request, shared};
+use prism_test::Sim;
 
 use crate::common::{
     handlers::Echo,
     http::read_to_end,
-    sim::Sim,
     site::{ask, request, send, start, status},
 };
 

@@ -17,15 +17,9 @@ use async_channel::{Receiver, bounded};
 use prism_driver::{
     Connection, Disconnect, Failure, Handler, Message, Options, Runtime, serve_upgraded,
 };
+use prism_test::{Faults, Peer, Received, Sim, pipe};
 
-use crate::common::{
-    io_error,
-    peer::{Peer, Seen},
-    pipe::{Script, pipe},
-    s,
-    sim::Sim,
-    text,
-};
+use crate::common::{io_error, s, text};
 
 /// Sends each message to all other members; then does what the message says.
 #[derive(Default)]
@@ -59,13 +53,13 @@ impl Handler for Hub {
 
 struct Member {
     peer: Peer,
-    script: Script,
+    faults: Faults,
     ended: Receiver<Disconnect>,
 }
 
 /// Joins a hub in a task whose polls are counted.
 fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
-    let (server, client, script) = pipe();
+    let (server, client, faults) = pipe();
     let (end, ended) = bounded(1);
     let (runtime, hub) = (sim.clone(), hub.clone());
     sim.spawn(async move {
@@ -77,7 +71,7 @@ fn join(sim: &Sim, hub: &Arc<Hub>) -> Member {
         });
         let _ = end.try_send(reason.await);
     });
-    Member { peer: Peer::open(client), script, ended }
+    Member { peer: Peer::new(client), faults, ended }
 }
 
 fn join_many(sim: &Sim, hub: &Arc<Hub>, count: usize) -> Vec<Member> {
@@ -111,7 +105,7 @@ fn messages_from_one_read_leave_in_one_write_per_member() {
         publisher.peer.send_together(&["1", "2", "3", "4", "5"]).await;
         sim.settle().await;
         for member in &mut members {
-            assert_eq!(member.script.writes_to_client(), 1);
+            assert_eq!(member.faults.to_client().writes(), 1);
             for n in 1..=5 {
                 assert_eq!(member.peer.next().await, text(&n.to_string()));
             }
@@ -124,7 +118,7 @@ fn a_large_fan_out_is_written_in_portions() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let members = join_many(&sim, &hub, 1000);
-    let reached = || members.iter().filter(|member| member.script.writes_to_client() > 0).count();
+    let reached = || members.iter().filter(|member| member.faults.to_client().writes() > 0).count();
     sim.run(async {
         sim.settle().await;
         let polls = hub.polls.load(Ordering::Relaxed);
@@ -137,7 +131,7 @@ fn a_large_fan_out_is_written_in_portions() {
             before = now;
         }
         sim.settle().await;
-        assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
+        assert!(members.iter().all(|member| member.faults.to_client().writes() == 1));
         let turns = hub.polls.load(Ordering::Relaxed) - polls;
         assert!(turns <= 1000 / 64 + 2, "{turns} turns: no member was written to twice");
     });
@@ -167,7 +161,7 @@ fn messages_leave_when_the_handler_panics() {
         sim.settle().await;
         publisher.peer.send("panic").await;
         assert_eq!(member.peer.next().await, text("panic"));
-        assert!(matches!(publisher.peer.next().await, Seen::Close(1011, _)));
+        assert!(matches!(publisher.peer.next().await, Received::Close(1011, _)));
     });
 }
 
@@ -178,7 +172,7 @@ fn a_slow_member_gets_its_messages_later_and_delays_nobody() {
     let mut members = join_many(&sim, &hub, 3);
     sim.run(async {
         sim.settle().await;
-        members[1].script.set_capacity_to_client(2);
+        members[1].faults.to_client().set_capacity(2);
         publisher.peer.send("first").await;
         publisher.peer.send("second").await;
         for quick in [0, 2] {
@@ -197,7 +191,7 @@ fn a_full_member_is_woken_only_by_its_transport() {
     let mut stuck = join(&sim, &hub);
     sim.run(async {
         sim.settle().await;
-        stuck.script.set_capacity_to_client(0);
+        stuck.faults.to_client().set_capacity(0);
         publisher.peer.send("0").await;
         sim.settle().await;
         let before = hub.polls.load(Ordering::Relaxed);
@@ -206,12 +200,12 @@ fn a_full_member_is_woken_only_by_its_transport() {
             sim.settle().await;
         }
         assert_eq!(hub.polls.load(Ordering::Relaxed) - before, 9, "only the publisher's task");
-        stuck.script.set_capacity_to_client(2);
+        stuck.faults.to_client().set_capacity(2);
         for n in 0..10 {
             assert_eq!(stuck.peer.next().await, text(&n.to_string()));
         }
         // Once it takes everything again, its task is not woken either.
-        stuck.script.set_capacity_to_client(100);
+        stuck.faults.to_client().set_capacity(100);
         sim.settle().await;
         let before = hub.polls.load(Ordering::Relaxed);
         publisher.peer.send("more").await;
@@ -227,7 +221,7 @@ fn a_member_that_takes_nothing_hits_the_write_timeout() {
     let stuck = join(&sim, &hub);
     sim.run(async {
         sim.settle().await;
-        stuck.script.set_capacity_to_client(0);
+        stuck.faults.to_client().set_capacity(0);
         publisher.peer.send("news").await;
         sim.pass(s(29)).await;
         assert!(stuck.ended.is_empty());
@@ -245,7 +239,7 @@ fn a_transport_failure_ends_only_its_own_connection() {
     let mut member = join(&sim, &hub);
     sim.run(async {
         sim.settle().await;
-        broken.script.fail_to_client_once(HostUnreachable);
+        broken.faults.to_client().fail_next_write(HostUnreachable);
         publisher.peer.send("news").await;
         assert_eq!(member.peer.next().await, text("news"));
         let ending = broken.ended.recv().await.unwrap();
@@ -258,7 +252,7 @@ fn a_buffering_transport_is_flushed() {
     let (sim, hub) = (Sim::default(), Arc::<Hub>::default());
     let mut publisher = join(&sim, &hub);
     let mut member = join(&sim, &hub);
-    member.script.hold_until_flushed();
+    member.faults.hold_until_flushed();
     sim.run(async {
         sim.settle().await;
         publisher.peer.send("news").await;
@@ -276,11 +270,11 @@ fn a_dropped_session_has_written_its_handlers_messages() {
         let options = Options::default();
         {
             let mut serving = pin!(serve_upgraded(sim.clone(), server, "/", &options, hub.clone()));
-            let mut publisher = Peer::open(client);
+            let mut publisher = Peer::new(client);
             publisher.send("news").await;
             assert!(futures_lite::future::poll_once(&mut serving).await.is_none());
         }
-        assert!(members.iter().all(|member| member.script.writes_to_client() == 1));
+        assert!(members.iter().all(|member| member.faults.to_client().writes() == 1));
     });
 }
 
@@ -318,7 +312,7 @@ fn a_panicking_session_has_written_its_handlers_messages() {
         let options = Options::default();
         let runtime = BrokenClock { sim: sim.clone(), hub: hub.clone() };
         let mut serving = pin!(serve_upgraded(runtime, server, "/", &options, hub.clone()));
-        let mut publisher = Peer::open(client);
+        let mut publisher = Peer::new(client);
         publisher.send("break the clock").await;
         let mut cx = Context::from_waker(Waker::noop());
         let polled = catch_unwind(AssertUnwindSafe(|| serving.as_mut().poll(&mut cx).is_ready()));

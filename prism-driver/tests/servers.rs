@@ -5,15 +5,14 @@ use std::pin::pin;
 use async_channel::bounded;
 use futures_lite::{AsyncWriteExt, future::poll_once};
 use prism_driver::{Runtime, Server};
+use prism_test::{Peer, Received, Sim};
 
 use crate::common::{
     close,
     handlers::Echo,
     http::{REQUEST, read_head, shake_hands},
     net::Net,
-    peer::{Peer, Seen},
     s,
-    sim::Sim,
 };
 
 fn server(sim: &Sim) -> (Server<Net>, Net) {
@@ -38,9 +37,9 @@ fn a_handshake_in_flight_at_shutdown_is_closed_with_1001() {
         assert!(poll_once(&mut serving).await.is_none());
         let head = read_head(&mut io).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        let mut peer = Peer::open(io);
+        let mut peer = Peer::new(io);
         assert_eq!(peer.next().await, close(1001, "the server is shutting down"));
-        assert_eq!(peer.next().await, Seen::End(Ok(())));
+        assert_eq!(peer.next().await, Received::End(Ok(())));
         drop(peer);
         let outcome = serving.await;
         assert_eq!((outcome.closed, outcome.failed, outcome.cut, sim.now()), (1, 0, 0, s(0)));

@@ -5,6 +5,7 @@ use std::pin::pin;
 use async_channel::Receiver;
 use futures_lite::future::{poll_once, zip};
 use prism_driver::{CloseCode, Connection, Handler, Options, Runtime, Server};
+use prism_test::{Peer, Received, Sim};
 
 use crate::common::{
     close,
@@ -12,9 +13,7 @@ use crate::common::{
     http::shake_hands,
     ms,
     net::Net,
-    peer::{Peer, Seen},
     s,
-    sim::Sim,
 };
 
 /// Starts a server that runs in a separate task, forever.
@@ -44,8 +43,8 @@ fn each_connection_is_pinged_at_its_own_interval() {
         sim.pass(s(5)).await;
         let mut late = open(&net).await;
         for interval in 1..4 {
-            assert_eq!((early.next().await, sim.now()), (Seen::Ping, s(20 * interval)));
-            assert_eq!((late.next().await, sim.now()), (Seen::Ping, s(20 * interval + 5)));
+            assert_eq!((early.next().await, sim.now()), (Received::Ping, s(20 * interval)));
+            assert_eq!((late.next().await, sim.now()), (Received::Ping, s(20 * interval + 5)));
             // Both answer before the next ping is due.
             let _ = poll_once(zip(early.next(), late.next())).await;
         }
@@ -61,12 +60,12 @@ fn a_dead_peer_is_found_among_live_ones() {
         dead.mute();
         sim.pass(s(1)).await;
         let mut living = open(&net).await;
-        assert_eq!((dead.next().await, sim.now()), (Seen::Ping, s(20)));
-        assert_eq!((living.next().await, sim.now()), (Seen::Ping, s(21)));
+        assert_eq!((dead.next().await, sim.now()), (Received::Ping, s(20)));
+        assert_eq!((living.next().await, sim.now()), (Received::Ping, s(21)));
         let _ = poll_once(living.next()).await;
         let told = close(1011, "no answer to the keepalive ping");
         assert_eq!((dead.next().await, sim.now()), (told, s(40)));
-        assert_eq!((living.next().await, sim.now()), (Seen::Ping, s(41)));
+        assert_eq!((living.next().await, sim.now()), (Received::Ping, s(41)));
     });
 }
 
@@ -98,7 +97,7 @@ fn deadlines_close_together_are_all_served_promptly() {
             sim.pass(ms(1)).await;
         }
         for (peer, opened) in &mut peers {
-            assert_eq!(peer.next().await, Seen::Ping);
+            assert_eq!(peer.next().await, Received::Ping);
             let late = sim.now() - (*opened + s(20));
             assert!(late <= ms(25), "{late:?}");
         }
@@ -121,7 +120,7 @@ fn the_timer_outlives_the_server_until_the_last_connection() {
             sim.settle().await;
         };
         drop(serving);
-        assert_eq!((peer.next().await, sim.now()), (Seen::Ping, s(20)));
+        assert_eq!((peer.next().await, sim.now()), (Received::Ping, s(20)));
         peer.close(1000, "").await;
         peer.all().await;
         assert_eq!(net.tasks(), 2, "the session and the timer");

@@ -8,17 +8,9 @@ use futures_lite::future::poll_once;
 use prism_driver::{
     Connection, Disconnect, Handler, Message, Options, Runtime, Server, ServerOptions, Shutdown,
 };
+use prism_test::{Peer, Received, Sim};
 
-use crate::common::{
-    handlers::Log,
-    http::shake_hands,
-    ms,
-    net::Net,
-    peer::{Peer, Seen},
-    s,
-    sim::Sim,
-    site::serve_until_closed,
-};
+use crate::common::{handlers::Log, http::shake_hands, ms, net::Net, s, site::serve_until_closed};
 
 /// Logs when each connection was closed.
 struct CloseTimes(Sim, Log);
@@ -69,7 +61,7 @@ impl TestServer {
         for mut peer in peers {
             let sim = sim.clone();
             sim.clone().spawn(async move {
-                let going_away = Seen::Close(1001, "the server is shutting down".to_owned());
+                let going_away = Received::Close(1001, "the server is shutting down".to_owned());
                 assert_eq!(peer.next_but_pings().await, going_away);
                 drop(peer);
             });
@@ -143,7 +135,7 @@ fn connections_are_cut_exactly_at_the_grace_time() {
         server.sim.pass(ms(9_999)).await;
         for peer in &mut peers {
             peer.mute();
-            assert!(matches!(peer.next_but_pings().await, Seen::Close(1001, _)));
+            assert!(matches!(peer.next_but_pings().await, Received::Close(1001, _)));
         }
         assert_eq!(server.sim.now(), ms(9_999));
         assert!(server.ended.lines().is_empty(), "{:?}", server.ended.lines());
@@ -163,7 +155,7 @@ fn the_close_timeout_applies_within_the_grace_time() {
             peer.mute();
         }
         for peer in &mut peers {
-            assert!(matches!(peer.next().await, Seen::Close(1001, _)));
+            assert!(matches!(peer.next().await, Received::Close(1001, _)));
         }
         server.sim.pass(s(1)).await;
         drop(peers.pop()); // leaves without an answer
@@ -185,7 +177,7 @@ fn a_connection_is_served_until_its_close_frame() {
         for mut peer in peers {
             peer.ping(b"still there?").await;
             served +=
-                usize::from(peer.next_but_pings().await == Seen::Pong(b"still there?".into()));
+                usize::from(peer.next_but_pings().await == Received::Pong(b"still there?".into()));
         }
         assert_eq!(served, 1);
         let outcome = server.outcome.recv().await.unwrap();
@@ -216,7 +208,7 @@ fn dropping_a_shutdown_closes_the_rest_at_once() {
         assert!(poll_once(pin!(&mut serving)).await.is_none());
         drop(serving);
         for mut peer in peers {
-            assert!(matches!(peer.next().await, Seen::Close(1001, _)));
+            assert!(matches!(peer.next().await, Received::Close(1001, _)));
         }
         sim.settle().await;
     });

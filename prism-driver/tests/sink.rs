@@ -9,12 +9,11 @@ use async_channel::unbounded;
 use futures_lite::future::poll_once;
 use futures_util::{Sink, SinkExt};
 use prism_driver::{CloseCode, Connection, RecvHalf, Runtime, SendError, SendHalf};
+use prism_test::{Faults, Sim};
 
 use crate::common::{
     handlers::Log,
-    pipe::Script,
     s,
-    sim::Sim,
     sockets::{Ended, LONG, connected, line, lines, numbered, owned, spawn_send, stuck_client},
 };
 
@@ -26,22 +25,22 @@ struct Stuck {
     sim: Sim,
     sending: SendHalf,
     receiving: RecvHalf,
-    script: Script,
+    faults: Faults,
     log: Log,
     ended: Ended,
 }
 
 fn stuck() -> Stuck {
     let sim = Sim::default();
-    let (socket, script, log, ended) = stuck_client(&sim);
+    let (socket, faults, log, ended) = stuck_client(&sim);
     let (sending, receiving) = socket.split();
-    Stuck { sim, sending, receiving, script, log, ended }
+    Stuck { sim, sending, receiving, faults, log, ended }
 }
 
 /// Makes the server take everything, in small pieces.
-fn release(script: &Script) {
-    script.set_piece(50);
-    script.allow_to_server(usize::MAX);
+fn release(faults: &Faults) {
+    faults.set_piece(50);
+    faults.to_server().allow(usize::MAX);
 }
 
 // ---- order and room
@@ -50,7 +49,7 @@ fn release(script: &Script) {
 fn a_sink_keeps_order_when_the_outbox_is_full() {
     let mut it = stuck();
     let sim = it.sim.clone();
-    release(&it.script);
+    release(&it.faults);
     sim.run(async {
         for n in 0..50 {
             it.sending.feed(numbered(n)).await.unwrap();
@@ -80,7 +79,7 @@ fn a_sink_waits_only_for_a_message_that_found_no_room() {
         let mut third = pin!(it.sending.feed(numbered(2)));
         assert_eq!(poll_once(&mut third).await, None, "the second one has to leave first");
         // Exactly enough room for the second one.
-        it.script.allow_to_server(FRAME - LONG + 1);
+        it.faults.to_server().allow(FRAME - LONG + 1);
         sim.settle().await;
         assert_eq!(poll_once(&mut third).await, Some(Ok(())));
     });
@@ -95,7 +94,7 @@ fn start_send_without_poll_ready_keeps_everything_in_order() {
     }
     assert_eq!(it.sending.connection().buffered(), FRAME, "there is room for one");
     sim.run(async {
-        release(&it.script);
+        release(&it.faults);
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
@@ -110,7 +109,7 @@ fn sinks_and_senders_together_respect_the_mark() {
     let connection = it.sending.connection().clone();
     sim.run(async {
         sim.settle().await;
-        release(&it.script);
+        release(&it.faults);
         for n in 0..20 {
             it.sending.feed(numbered(n)).await.unwrap();
             let buffered = connection.buffered();
@@ -141,7 +140,7 @@ fn an_unpolled_sink_does_not_block_other_senders() {
         assert_eq!(poll_once(it.sending.flush()).await, None);
         let others = [2, 3, 4].map(|n| spawn_send(&sim, it.sending.connection(), n));
         sim.settle().await;
-        release(&it.script);
+        release(&it.faults);
         sim.pass(s(1)).await;
         for sent in others {
             assert_eq!(sent.try_recv(), Ok(Ok(())));
@@ -168,7 +167,7 @@ fn a_sink_waiting_for_room_is_woken() {
     });
     sim.run(async {
         sim.settle().await;
-        it.script.allow_to_server(usize::MAX);
+        it.faults.to_server().allow(usize::MAX);
         told.recv().await.unwrap();
         assert_eq!(sim.now(), s(0));
     });
@@ -176,9 +175,9 @@ fn a_sink_waiting_for_room_is_woken() {
 
 #[test]
 fn a_sink_waiting_for_room_is_woken_by_the_end() {
-    let ends: [fn(&Connection, &Script); 2] = [
+    let ends: [fn(&Connection, &Faults); 2] = [
         |connection, _| assert!(connection.close(CloseCode::NORMAL, "")),
-        |_, script| script.break_to_server(io::ErrorKind::ConnectionReset),
+        |_, faults| faults.to_server().fail(io::ErrorKind::ConnectionReset),
     ];
     for end in ends {
         let it = stuck();
@@ -191,7 +190,7 @@ fn a_sink_waiting_for_room_is_woken_by_the_end() {
         });
         sim.run(async {
             sim.settle().await;
-            end(it.receiving.connection(), &it.script);
+            end(it.receiving.connection(), &it.faults);
             assert_eq!(told.recv().await.unwrap(), Err(SendError::Closed));
             assert_eq!(sim.now(), s(0));
         });
@@ -210,7 +209,7 @@ fn a_sink_flush_returns_once_all_it_took_is_written() {
         let mut flushing = pin!(it.sending.flush());
         for _ in 0..2 * FRAME {
             assert_eq!(poll_once(&mut flushing).await, None);
-            it.script.allow_to_server(1);
+            it.faults.to_server().allow(1);
             sim.settle().await;
         }
         assert_eq!(poll_once(&mut flushing).await, Some(Ok(())));
@@ -226,10 +225,10 @@ fn an_earlier_flush_does_not_cover_a_later_message() {
         assert_eq!(poll_once(it.sending.flush()).await, None);
         it.sending.feed(owned("later")).await.unwrap();
         // Room for the first message only.
-        it.script.allow_to_server(6 + 5);
+        it.faults.to_server().allow(6 + 5);
         sim.settle().await;
         assert_eq!(poll_once(it.sending.flush()).await, None);
-        release(&it.script);
+        release(&it.faults);
         it.sending.flush().await.unwrap();
         sim.settle().await;
     });
@@ -248,7 +247,7 @@ fn a_sink_close_writes_its_frame_after_all_messages() {
         let mut closing = pin!(SinkExt::close(&mut it.sending));
         sim.settle().await;
         assert_eq!(poll_once(&mut closing).await, None, "nothing has left");
-        release(&it.script);
+        release(&it.faults);
         closing.await.unwrap();
         assert_eq!(it.ended.recv().await.unwrap().unwrap().code(), 1000);
     });
@@ -263,11 +262,11 @@ fn a_sink_close_waits_for_another_callers_close_frame() {
         it.sending.feed(owned("short")).await.unwrap();
         assert_eq!(poll_once(it.sending.flush()).await, None, "the message waits");
         assert!(it.sending.connection().close(CloseCode::GOING_AWAY, ""));
-        it.script.allow_to_server(6 + 5);
+        it.faults.to_server().allow(6 + 5);
         sim.settle().await;
         let mut closing = pin!(SinkExt::close(&mut it.sending));
         assert_eq!(poll_once(&mut closing).await, None, "the close frame has not left");
-        release(&it.script);
+        release(&it.faults);
         closing.await.unwrap();
         assert_eq!(it.ended.recv().await.unwrap().unwrap().code(), 1001);
     });
@@ -294,7 +293,7 @@ fn a_sink_close_does_not_wait_for_a_receiver() {
 fn a_sink_on_a_closed_connection_returns_closed() {
     let mut it = stuck();
     let sim = it.sim.clone();
-    release(&it.script);
+    release(&it.faults);
     sim.run(async {
         SinkExt::send(&mut it.sending, owned("the last one")).await.unwrap();
         SinkExt::close(&mut it.sending).await.unwrap();
@@ -319,7 +318,7 @@ fn a_message_that_cannot_be_sent_is_reported_once() {
         it.sending.feed(numbered(1)).await.unwrap();
         assert!(it.receiving.connection().close(CloseCode::NORMAL, ""));
         assert_eq!(it.sending.flush().await, Err(SendError::Closed), "the second one is not sent");
-        release(&it.script);
+        release(&it.faults);
         it.sending.flush().await.unwrap();
         it.ended.recv().await.unwrap().unwrap();
     });

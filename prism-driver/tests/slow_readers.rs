@@ -2,16 +2,17 @@
 
 use futures_lite::AsyncReadExt;
 use prism_driver::{CloseCode, Connection, Options};
+use prism_test::{Peer, Sim};
 
-use crate::common::{handlers::HandOut, peer::Peer, s, serve, sim::Sim};
+use crate::common::{handlers::HandOut, s, serve};
 
 const MESSAGE: usize = 60_000;
 
 /// Opens a connection, and sends its peer a message through a pipe of 1,000 bytes.
 fn slow(sim: &Sim, options: Options) -> (Peer, Connection) {
     let (handler, out) = HandOut::new();
-    let (peer, script, _) = serve(sim, handler, options);
-    script.set_capacity_to_client(1_000);
+    let (peer, faults, _) = serve(sim, handler, options);
+    faults.to_client().set_capacity(1_000);
     let connection = sim.run(async {
         let connection = out.recv().await.unwrap();
         connection.send(&vec![7; MESSAGE]).await.unwrap();
@@ -25,7 +26,7 @@ fn slow(sim: &Sim, options: Options) -> (Peer, Connection) {
 async fn read_slowly(sim: &Sim, peer: &mut Peer, most: usize) -> usize {
     let mut count = 0;
     while count < most {
-        match peer.io.read(&mut [0; 1_000]).await {
+        match peer.io().read(&mut [0; 1_000]).await {
             Ok(0) | Err(_) => break,
             Ok(read) => count += read,
         }

@@ -13,14 +13,13 @@ use futures_util::{SinkExt, StreamExt, TryStreamExt};
 use prism_driver::{
     CloseCode, Connection, Disconnect, Failure, OwnedMessage, Runtime, Socket, socket,
 };
+use prism_test::{Received, Sim};
 
 use crate::common::{
     close,
     handlers::MessageLog,
-    peer::Seen,
     routes::RouteServer,
     s,
-    sim::Sim,
     sockets::{connected, connected_to, owned},
     text,
 };
@@ -97,7 +96,7 @@ fn without_the_sending_half_the_connection_still_receives() {
 #[test]
 fn without_the_receiving_half_messages_are_discarded() {
     let sim = Sim::default();
-    let (socket, connection, script, _) = connected(&sim);
+    let (socket, connection, faults, _) = connected(&sim);
     let (sending, receiving) = socket.split();
     sim.run(async {
         // More than the receiver's queue holds: some stay in the transport.
@@ -105,16 +104,16 @@ fn without_the_receiving_half_messages_are_discarded() {
             connection.send(&[7; 2_000]).await.unwrap();
         }
         sim.settle().await;
-        assert!(script.unread_by_client() > 0);
+        assert!(faults.to_client().unread() > 0);
         drop(receiving);
         sim.settle().await;
-        assert_eq!((connection.buffered(), script.unread_by_client()), (0, 0));
+        assert_eq!((connection.buffered(), faults.to_client().unread()), (0, 0));
         // The server's keepalive would notice if its pings were not answered.
         sim.pass(s(3600)).await;
         connection.send("dropped too").await.unwrap();
         sending.send("echoed in vain").await.unwrap();
         sim.settle().await;
-        assert_eq!((connection.buffered(), script.unread_by_client()), (0, 0));
+        assert_eq!((connection.buffered(), faults.to_client().unread()), (0, 0));
         assert!(connection.is_open());
     });
 }
@@ -165,7 +164,7 @@ fn assert_lives_on(move_out: impl Fn(&Sim, Socket) + Send + Sync + 'static) {
         }
         assert_eq!(server.stats.counts().open, 1);
         peer.send("drop").await;
-        assert_eq!(peer.all().await, [close(1000, ""), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, ""), Received::End(Ok(()))]);
         drop(peer);
         sim.settle().await;
         assert_eq!(server.stats.counts().open, 0);
@@ -268,9 +267,9 @@ fn a_stream_yields_what_had_arrived_when_we_closed() {
 #[test]
 fn a_stream_yields_a_failure_once_as_its_last_item() {
     let sim = Sim::default();
-    let (mut socket, _, script, _) = connected(&sim);
+    let (mut socket, _, faults, _) = connected(&sim);
     sim.run(async {
-        script.break_to_client(io::ErrorKind::ConnectionReset);
+        faults.to_client().fail(io::ErrorKind::ConnectionReset);
         let failure = socket.next().await.unwrap().unwrap_err();
         assert!(matches!(failure, Failure::Io(_)), "{failure}");
         for _ in 0..3 {

@@ -2,15 +2,14 @@
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Counts, Origins, Reply, Request, Runtime, Server, ServerOptions, ServerStats};
+use prism_test::{PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_to_end, shake_hands},
     ms,
     net::Net,
-    pipe::End,
     s,
-    sim::Sim,
 };
 
 /// Starts a server at which everything can go wrong.
@@ -41,7 +40,7 @@ fn check(counts: Counts) {
     assert_eq!(counts.accepted, counts.in_handshake + counts.open + ended, "{counts:?}");
 }
 
-async fn ask(net: &Net, request: &str) -> End {
+async fn ask(net: &Net, request: &str) -> PipeEnd {
     let (mut io, _) = net.connect_raw().unwrap();
     io.write_all(request.as_bytes()).await.unwrap();
     io

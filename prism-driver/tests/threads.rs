@@ -13,12 +13,11 @@ use std::{
 
 use futures_lite::future::block_on;
 use prism_driver::{Connection, ConnectionHandler, Message, Options, Runtime, serve_upgraded};
+use prism_test::{Peer, pipe};
 
 use crate::common::{
     binary,
     handlers::{HandOut, Recorder},
-    peer::Peer,
-    pipe::pipe,
 };
 
 /// A runtime in which time stands still.
@@ -56,7 +55,7 @@ fn no_message_is_lost_as_its_owner_falls_asleep() {
     thread::spawn(move || {
         block_on(async {
             let connection = out.recv().await.unwrap();
-            let mut peer = Peer::open(client);
+            let mut peer = Peer::new(client);
             for n in 0..MESSAGES {
                 // The owner has just written the previous message. It reads once more, and falls asleep.
                 connection.try_send(n.to_be_bytes()).unwrap();
@@ -98,7 +97,7 @@ fn serve_numbers() -> (Connection, Sender<u32>, Receiver<u32>, Peer) {
     thread::spawn(move || {
         block_on(serve_upgraded(Timeless, server, "/", &Options::default(), handler))
     });
-    (block_on(out.recv()).unwrap(), sender, all_found, Peer::open(client))
+    (block_on(out.recv()).unwrap(), sender, all_found, Peer::new(client))
 }
 
 #[test]
@@ -153,13 +152,13 @@ thread_local! {
 
 /// Opens a busy connection: its handler holds a message, and its peer does not take what waits for it.
 fn busy() -> impl Any {
-    let (server, client, script) = pipe();
-    script.set_capacity_to_client(0);
+    let (server, client, faults) = pipe();
+    faults.to_client().set_capacity(0);
     let (recorder, log, gate) = Recorder::new();
     let mut session = Box::pin(async move {
         serve_upgraded(Timeless, server, "/", &Options::default(), recorder).await
     });
-    let mut peer = Peer::open(client);
+    let mut peer = Peer::new(client);
     block_on(peer.send_together(&["an echo", "wait", "unread"]));
     let polled = session.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending() && log.contains("begin wait"));

@@ -10,15 +10,14 @@ use prism_driver::{
         rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni},
     },
 };
+use prism_test::{PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::{REQUEST, read_to_end},
     ms,
     net::{Net, Reach},
-    pipe::End,
     s,
-    sim::Sim,
     tls::{CERTIFICATE, KEY, client_tls, receive, server_tls, shake_hands},
 };
 
@@ -36,7 +35,7 @@ fn server(sim: &Sim, max_handshakes: usize) -> (Net, ServerStats) {
     (net, stats)
 }
 
-fn connect_raw(net: &Net) -> End {
+fn connect_raw(net: &Net) -> PipeEnd {
     net.connect_raw().unwrap().0
 }
 
@@ -72,7 +71,7 @@ fn a_peer_without_tls_is_dropped_after_5_s() {
     let sim = Sim::default();
     let (net, stats) = server(&sim, 2);
     sim.run(async {
-        let (mut io, script) = net.connect_raw().unwrap();
+        let (mut io, faults) = net.connect_raw().unwrap();
         io.write_all(REQUEST.as_bytes()).await.unwrap();
         let mut alert = Vec::new();
         io.read_to_end(&mut alert).await.unwrap();
@@ -81,10 +80,10 @@ fn a_peer_without_tls_is_dropped_after_5_s() {
         // It has its time to read the alert, and no more, although it sends much more than a handshake may have.
         io.write_all(&[b'x'; 100_000]).await.unwrap();
         sim.pass(ms(4_999)).await;
-        assert!(!script.dropped_by_server());
-        assert_eq!(script.unread_by_server(), 0);
+        assert!(!faults.dropped_by_server());
+        assert_eq!(faults.to_server().unread(), 0);
         sim.pass(ms(1)).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 

@@ -21,14 +21,13 @@ use prism_driver::{
         },
     },
 };
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     handlers::Echo,
     http::REQUEST,
     net::{Net, Reach},
-    pipe::{End, Script},
     s,
-    sim::Sim,
     tls::{CERTIFICATE, KEY, connect_tls, encrypt, receive, server_config},
 };
 
@@ -71,7 +70,7 @@ fn flood(tls: &mut Connection, content: &[u8]) -> Vec<u8> {
     flood
 }
 
-async fn send(io: &mut End, tls: &mut Connection, bytes: &[u8]) {
+async fn send(io: &mut PipeEnd, tls: &mut Connection, bytes: &[u8]) {
     io.write_all(&encrypt(tls, bytes)).await.unwrap();
 }
 
@@ -91,11 +90,11 @@ fn most_in_a_step(sim: &Sim, left: impl Fn() -> usize, done: impl Fn() -> bool) 
 }
 
 /// Sends a flood that contains these bytes, and checks that no step takes too much of it.
-async fn check(sim: &Sim, io: &mut End, script: &Script, tls: &mut Connection, content: &[u8]) {
+async fn check(sim: &Sim, io: &mut PipeEnd, faults: &Faults, tls: &mut Connection, content: &[u8]) {
     let flood = flood(tls, content);
     assert!(flood.len() > 200 << 10, "{} bytes", flood.len());
     io.write_all(&flood).await.unwrap();
-    let left = || script.unread_by_server();
+    let left = || faults.to_server().unread();
     let most = most_in_a_step(sim, left, || left() == 0);
     assert!(most <= MOST, "{most} bytes in one step");
 }
@@ -105,9 +104,9 @@ fn a_poll_takes_a_bounded_number_of_bytes_of_a_request() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect_tls(&net).await;
+        let (mut io, faults, mut tls) = connect_tls(&net).await;
         let head = format!("{}X: {}", REQUEST.trim_end(), "x".repeat(200));
-        check(&sim, &mut io, &script, &mut tls, head.as_bytes()).await;
+        check(&sim, &mut io, &faults, &mut tls, head.as_bytes()).await;
     });
 }
 
@@ -116,10 +115,10 @@ fn a_poll_takes_a_bounded_number_of_bytes_after_a_refusal() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect_tls(&net).await;
+        let (mut io, faults, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/nothing").as_bytes()).await;
         while receive(&mut io, &mut tls).await > 0 {}
-        check(&sim, &mut io, &script, &mut tls, &[0; 300]).await;
+        check(&sim, &mut io, &faults, &mut tls, &[0; 300]).await;
     });
 }
 
@@ -128,10 +127,10 @@ fn a_poll_takes_a_bounded_number_of_bytes_during_an_authorization() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect_tls(&net).await;
+        let (mut io, faults, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/undecided").as_bytes()).await;
         sim.settle().await;
-        check(&sim, &mut io, &script, &mut tls, &[0; 300]).await;
+        check(&sim, &mut io, &faults, &mut tls, &[0; 300]).await;
     });
 }
 
@@ -140,12 +139,12 @@ fn a_poll_takes_a_bounded_number_of_bytes_of_an_open_connection() {
     let sim = Sim::default();
     let (net, stats) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect_tls(&net).await;
+        let (mut io, faults, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, REQUEST.as_bytes()).await;
         sim.settle().await;
         // A message that has yet to arrive.
         let frame = [&b"\x82\xfe\x7f\xff"[..], &[0; 300]].concat();
-        check(&sim, &mut io, &script, &mut tls, &frame).await;
+        check(&sim, &mut io, &faults, &mut tls, &frame).await;
         assert_eq!(stats.counts().open, 1);
     });
 }
@@ -155,15 +154,15 @@ fn a_bounded_number_of_bytes_is_kept_when_a_handler_is_stuck() {
     let sim = Sim::default();
     let (net, _) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = connect_tls(&net).await;
+        let (mut io, faults, mut tls) = connect_tls(&net).await;
         send(&mut io, &mut tls, request("/stuck").as_bytes()).await;
         send(&mut io, &mut tls, b"\x81\x80\0\0\0\0").await;
         sim.settle().await;
         io.write_all(&flood(&mut tls, &[0; 1_000])).await.unwrap();
-        let left = || script.unread_by_server();
+        let left = || faults.to_server().unread();
         assert!(left() > 700 << 10, "{}", left());
         // At the close timeout, the transport is dropped. What it still has is read first.
-        let most = most_in_a_step(&sim, left, || script.dropped_by_server());
+        let most = most_in_a_step(&sim, left, || faults.dropped_by_server());
         assert!((1..=9 * MOST).contains(&most), "{most} bytes");
         assert_eq!(sim.now(), s(5));
     });
@@ -219,7 +218,7 @@ fn a_client_takes_a_bounded_number_of_bytes_that_follow_a_handshake() {
     let (sender, outcome) = async_channel::bounded(1);
     sim.spawn(async move { sender.send(client.connect().await.map(drop)).await.unwrap() });
     sim.run(async {
-        let (_, mut io, script) = net.arrival().await;
+        let (_, mut io, faults) = net.arrival().await;
         let secret = Arc::<Secret>::default();
         let mut config = server_config();
         config.key_log = secret.clone();
@@ -229,7 +228,7 @@ fn a_client_takes_a_bounded_number_of_bytes_that_follow_a_handshake() {
         flight.extend(tickets(&tls, &secret, 10_000));
         assert!(flight.len() > 300 << 10, "{} bytes", flight.len());
         io.write_all(&flight).await.unwrap();
-        let left = || script.unread_by_client();
+        let left = || faults.to_client().unread();
         let most = most_in_a_step(&sim, left, || !outcome.is_empty());
         // One turn ends with the handshake, and another one begins when the request has been sent.
         assert!(most <= 2 * MOST, "{most} bytes in one step");

@@ -8,14 +8,13 @@ use prism_driver::{
     Reply, Runtime, ServerStats,
     tls::{TlsServer, rustls::Connection},
 };
+use prism_test::{Faults, PipeEnd, Sim};
 
 use crate::common::{
     handlers::HandOut,
     http::REQUEST,
     net::Net,
-    pipe::{End, Script},
     s,
-    sim::Sim,
     tls::{CERTIFICATE, KEY, connect_tls, encrypt},
 };
 
@@ -26,17 +25,17 @@ const LEN: usize = 45_000;
 const PIECE: usize = 1_000;
 
 /// Sends a request to a server whose pipe to the client holds little.
-async fn request(net: &Net, request: &str) -> (End, Script, Connection) {
-    let (mut io, script, mut tls) = connect_tls(net).await;
-    script.set_capacity_to_client(PIECE);
+async fn request(net: &Net, request: &str) -> (PipeEnd, Faults, Connection) {
+    let (mut io, faults, mut tls) = connect_tls(net).await;
+    faults.to_client().set_capacity(PIECE);
     io.write_all(&encrypt(&mut tls, request.as_bytes())).await.unwrap();
-    (io, script, tls)
+    (io, faults, tls)
 }
 
 /// Reads a piece each `seconds`, until that many bytes have been decrypted. Returns how many were.
 async fn read_slowly(
     sim: &Sim,
-    io: &mut End,
+    io: &mut PipeEnd,
     tls: &mut Connection,
     seconds: u64,
     most: usize,
@@ -85,12 +84,12 @@ fn a_peer_that_takes_the_last_bytes_too_slowly_is_given_up() {
     let sim = Sim::default();
     let (net, _, out) = serve(&sim);
     sim.run(async {
-        let (mut io, script, mut tls) = request(&net, REQUEST).await;
+        let (mut io, faults, mut tls) = request(&net, REQUEST).await;
         let connection = out.recv().await.unwrap();
         connection.send(&vec![7; LEN]).await.unwrap();
         // 200 bytes per second.
         read_slowly(&sim, &mut io, &mut tls, 5, LEN).await;
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
         assert!(!connection.is_open());
     });
 }

@@ -5,21 +5,18 @@ use std::io;
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Client, Options, OwnedMessage, Runtime};
+use prism_test::{Peer, Received, Sim};
 
 use crate::common::{
     close,
     handlers::{Echo, Recorder},
-    io_error,
-    peer::{Peer, Seen},
-    s, serve, serve_handshake,
-    sim::Sim,
-    text,
+    io_error, s, serve, serve_handshake, text,
 };
 
 const RESET: io::ErrorKind = io::ErrorKind::ConnectionReset;
 
 /// A short conversation: two messages, one of them long, a ping between them, and a close.
-async fn converse(mut peer: Peer) -> Vec<Seen> {
+async fn converse(mut peer: Peer) -> Vec<Received> {
     peer.send("hello").await;
     peer.raw(b"\x89\x84\0\0\0\0ping").await;
     peer.send(&[7; 300]).await;
@@ -27,18 +24,24 @@ async fn converse(mut peer: Peer) -> Vec<Seen> {
     peer.all().await
 }
 
-fn converse_expects() -> [Seen; 5] {
-    let long = Seen::Binary(vec![7; 300]);
-    [text("hello"), Seen::Pong(b"ping".to_vec()), long, close(1000, "bye"), Seen::End(Ok(()))]
+fn converse_expects() -> [Received; 5] {
+    let long = Received::Binary(vec![7; 300]);
+    [
+        text("hello"),
+        Received::Pong(b"ping".to_vec()),
+        long,
+        close(1000, "bye"),
+        Received::End(Ok(())),
+    ]
 }
 
 #[test]
 fn bytes_may_be_split_anywhere() {
     for piece in 1..=400 {
         let sim = Sim::default();
-        let (peer, script, ended) = serve(&sim, Echo, Options::default());
+        let (peer, faults, ended) = serve(&sim, Echo, Options::default());
         sim.run(async {
-            script.set_piece(piece);
+            faults.set_piece(piece);
             assert_eq!(converse(peer).await, converse_expects(), "{piece} bytes at a time");
             assert_eq!(ended.recv().await.unwrap().code(), 1000);
         });
@@ -49,9 +52,9 @@ fn bytes_may_be_split_anywhere() {
 fn the_transport_may_hold_very_little() {
     for capacity in 1..=50 {
         let sim = Sim::default();
-        let (peer, script, ended) = serve(&sim, Echo, Options::default());
+        let (peer, faults, ended) = serve(&sim, Echo, Options::default());
         sim.run(async {
-            script.set_capacity_to_client(capacity);
+            faults.to_client().set_capacity(capacity);
             assert_eq!(converse(peer).await, converse_expects(), "room for {capacity} bytes");
             assert_eq!(ended.recv().await.unwrap().code(), 1000);
         });
@@ -66,13 +69,13 @@ fn a_failed_read_ends_the_connection_with_its_error() {
     for sent in 0..=frame.len() {
         let sim = Sim::default();
         let (recorder, log, _gate) = Recorder::new();
-        let (mut peer, script, ended) = serve(&sim, recorder, Options::default());
+        let (mut peer, faults, ended) = serve(&sim, recorder, Options::default());
         sim.run(async {
             peer.raw(&frame[..sent]).await;
             sim.settle().await;
-            script.break_to_server(RESET);
+            faults.to_server().fail(RESET);
             assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
         });
         let handled = log.contains("end hello");
         assert_eq!(handled, sent == frame.len(), "{sent} bytes of the message had arrived");
@@ -85,9 +88,9 @@ fn a_failed_write_ends_the_connection_with_its_error() {
     let answer = b"\x81\x05hello";
     for taken in 0..=answer.len() + 1 {
         let sim = Sim::default();
-        let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+        let (mut peer, faults, ended) = serve(&sim, Echo, Options::default());
         sim.run(async {
-            script.break_to_client_after(taken, RESET);
+            faults.to_client().fail_after(taken, RESET);
             peer.send("hello").await;
             sim.settle().await;
             if taken >= answer.len() {
@@ -95,7 +98,7 @@ fn a_failed_write_ends_the_connection_with_its_error() {
                 peer.send("once more").await;
             }
             assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET), "after {taken} bytes");
-            assert!(script.dropped_by_server());
+            assert!(faults.dropped_by_server());
         });
     }
 }
@@ -103,9 +106,9 @@ fn a_failed_write_ends_the_connection_with_its_error() {
 #[test]
 fn a_failed_flush_ends_the_connection_with_its_error() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+    let (mut peer, faults, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
-        script.break_flush(RESET);
+        faults.to_client().fail_flush(RESET);
         peer.send("hello").await;
         assert_eq!(io_error(&ended.recv().await.unwrap()), Some(RESET));
     });
@@ -114,28 +117,28 @@ fn a_failed_flush_ends_the_connection_with_its_error() {
 #[test]
 fn a_failed_close_of_the_transport_keeps_the_reason() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+    let (mut peer, faults, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
-        script.break_close(RESET);
+        faults.to_client().fail_close(RESET);
         peer.close(4000, "bye").await;
         assert_eq!(peer.next().await, close(4000, "bye"));
         assert_eq!(ended.recv().await.unwrap().code(), 4000);
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
 #[test]
 fn a_transport_that_never_closes_hits_the_write_timeout() {
     let sim = Sim::default();
-    let (mut peer, script, ended) = serve(&sim, Echo, Options::default());
+    let (mut peer, faults, ended) = serve(&sim, Echo, Options::default());
     sim.run(async {
-        script.block_close();
+        faults.to_client().block_close();
         peer.close(4000, "bye").await;
         assert_eq!(peer.next().await, close(4000, "bye"));
-        peer.io.close().await.unwrap();
+        peer.io().close().await.unwrap();
         assert_eq!(ended.recv().await.unwrap().code(), 4000);
         assert_eq!(sim.now(), s(30));
-        assert!(script.dropped_by_server());
+        assert!(faults.dropped_by_server());
     });
 }
 
@@ -149,7 +152,7 @@ fn a_half_closed_peer_gets_the_answer_to_its_last_message() {
         peer.send("my last words").await;
         peer.end().await;
         assert_eq!(peer.next().await, text("my last words"));
-        assert!(matches!(peer.next().await, Seen::End(_)));
+        assert!(matches!(peer.next().await, Received::End(_)));
         assert_eq!(ended.recv().await.unwrap().code(), 1006);
     });
 }
@@ -157,10 +160,10 @@ fn a_half_closed_peer_gets_the_answer_to_its_last_message() {
 /// A peer ends its side, and reads the answer only `after` seconds.
 fn half_closed_reader(after: u64) {
     let sim = Sim::default();
-    let (mut peer, script, _) = serve(&sim, Echo, Options::default());
+    let (mut peer, faults, _) = serve(&sim, Echo, Options::default());
     let answer = "x".repeat(10_000);
     sim.run(async {
-        script.set_capacity_to_client(1_000);
+        faults.to_client().set_capacity(1_000);
         peer.send(&answer).await;
         sim.pass(s(10)).await;
         peer.end().await;
@@ -185,8 +188,8 @@ fn a_half_closed_peer_may_read_until_the_write_timeout() {
 #[test]
 fn a_server_flushes_a_buffering_transport() {
     let sim = Sim::default();
-    let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
-    script.hold_until_flushed();
+    let (io, faults, _) = serve_handshake(&sim, Echo, Options::default());
+    faults.hold_until_flushed();
     sim.run(async {
         let mut io = io;
         io.write_all(crate::common::http::REQUEST.as_bytes()).await.unwrap();
@@ -194,8 +197,8 @@ fn a_server_flushes_a_buffering_transport() {
         assert!(crate::common::http::read_head(&mut io).await.starts_with("HTTP/1.1 101 "));
         io.write_all(b"\x81\x85\0\0\0\0hello\x88\x80\0\0\0\0").await.unwrap();
         io.flush().await.unwrap();
-        let mut peer = Peer::open(io);
-        let expected = [text("hello"), close(1005, ""), Seen::End(Ok(()))];
+        let mut peer = Peer::new(io);
+        let expected = [text("hello"), close(1005, ""), Received::End(Ok(()))];
         assert_eq!(peer.all().await, expected);
     });
 }
@@ -203,8 +206,8 @@ fn a_server_flushes_a_buffering_transport() {
 #[test]
 fn a_client_flushes_a_buffering_transport() {
     let sim = Sim::default();
-    let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
-    script.hold_until_flushed();
+    let (io, faults, _) = serve_handshake(&sim, Echo, Options::default());
+    faults.hold_until_flushed();
     sim.run(async {
         let client = Client::new_on(sim.clone(), "ws://example.org/").unwrap();
         let socket = client.connect_stream(io).await.unwrap();
@@ -216,8 +219,8 @@ fn a_client_flushes_a_buffering_transport() {
 #[test]
 fn a_refusal_flushes_a_buffering_transport() {
     let sim = Sim::default();
-    let (io, script, _) = serve_handshake(&sim, Echo, Options::default());
-    script.hold_until_flushed();
+    let (io, faults, _) = serve_handshake(&sim, Echo, Options::default());
+    faults.hold_until_flushed();
     sim.run(async {
         let mut io = io;
         io.write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();

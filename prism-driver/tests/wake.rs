@@ -14,14 +14,12 @@ use futures_lite::future::{poll_fn, poll_once};
 use prism_driver::{
     CloseCode, Connection, ConnectionHandler, Disconnect, Message, Options, Runtime, serve_upgraded,
 };
+use prism_test::{Peer, Received, Sim, pipe};
 
 use crate::common::{
     close,
     handlers::{HandOut, Log},
-    peer::{Peer, Seen},
-    pipe::pipe,
     s, serve,
-    sim::Sim,
     sockets::{connected, owned},
 };
 
@@ -138,7 +136,7 @@ fn on_wake_does_not_run_after_a_close() {
         sim.settle().await;
         connection.wake();
         sim.settle().await;
-        assert_eq!(peer.all().await, [close(1000, "enough"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, "enough"), Received::End(Ok(()))]);
         connection.wake();
         drop(peer);
         ended.recv().await.unwrap();
@@ -152,11 +150,11 @@ fn on_wake_does_not_run_after_a_close() {
 fn on_wake_does_not_run_after_a_failure() {
     let sim = Sim::default();
     let (handler, log, out, _open) = Woken::new();
-    let (peer, script, ended) = serve(&sim, handler, Options::default());
+    let (peer, faults, ended) = serve(&sim, handler, Options::default());
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
-        script.break_to_server(io::ErrorKind::ConnectionReset);
+        faults.to_server().fail(io::ErrorKind::ConnectionReset);
         connection.wake();
         ended.recv().await.unwrap();
         drop(peer);
@@ -182,7 +180,7 @@ fn assert_polls(handler: impl ConnectionHandler, out: &Receiver<Connection>) {
         })
         .await;
     });
-    let mut peer = Peer::open(client);
+    let mut peer = Peer::new(client);
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
@@ -276,7 +274,7 @@ fn a_flood_of_messages_delays_a_wake_up_by_at_most_one_turn() {
     let handler = Counting { counts: counts.clone(), wakes_itself: false, hand };
     let options = Options::default();
     sim.run(async {
-        let mut peer = Peer::open(client);
+        let mut peer = Peer::new(client);
         peer.send_together(&[""; 10_000]).await;
         let mut serving = pin!(serve_upgraded(sim.clone(), server, "/", &options, handler));
         for wakes in 1..10 {
@@ -310,10 +308,10 @@ fn a_handler_that_wakes_itself_lets_others_run() {
         // The peer is heard, too.
         peer.send("hello").await;
         peer.ping(b"?").await;
-        assert_eq!(peer.next().await, Seen::Pong(b"?".into()));
+        assert_eq!(peer.next().await, Received::Pong(b"?".into()));
         assert_eq!(counts.get().0, 1);
         peer.close(1000, "bye").await;
-        assert_eq!(peer.all().await, [close(1000, "bye"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1000, "bye"), Received::End(Ok(()))]);
         drop(peer);
         assert_eq!(ended.recv().await.unwrap().code(), 1000);
     });
@@ -349,12 +347,12 @@ impl ConnectionHandler for Sends {
 fn contract_4_closing_fails_the_sends_of_on_wake_and_drops_nothing() {
     let (sim, log) = (Sim::default(), Log::default());
     let handler = Sends { log: log.clone(), panics: false };
-    let (_peer, script, ended) = serve(&sim, handler, Options::default());
+    let (_peer, faults, ended) = serve(&sim, handler, Options::default());
     sim.run(async {
-        script.set_capacity_to_client(10_000);
+        faults.to_client().set_capacity(10_000);
         sim.settle().await;
         assert!(log.lines().is_empty(), "`on_wake` waits for room");
-        script.break_to_client(io::ErrorKind::ConnectionReset);
+        faults.to_client().fail(io::ErrorKind::ConnectionReset);
         ended.recv().await.unwrap();
     });
     assert_eq!(log.lines()[0], "failed");
@@ -367,7 +365,7 @@ fn contract_6_a_panic_of_on_wake_closes_with_1011() {
     let handler = Sends { log: log.clone(), panics: true };
     let (mut peer, _, _) = serve(&sim, handler, Options::default());
     sim.run(async {
-        assert_eq!(peer.all().await, [close(1011, "internal error"), Seen::End(Ok(()))]);
+        assert_eq!(peer.all().await, [close(1011, "internal error"), Received::End(Ok(()))]);
     });
     assert_eq!(log.lines(), ["the handler panicked"]);
 }

@@ -14,10 +14,10 @@ use std::{
 
 use async_channel::{Sender, unbounded};
 use prism_driver::{Client, Connection, Disconnect, Handler, Message, Options};
+use prism_test::Sim;
 
 use crate::common::{
-    handlers::Echo, kept_tasks::KeptTasks, serve, serve_handshake, sim::Sim, sockets::connected,
-    stuck,
+    handlers::Echo, kept_tasks::KeptTasks, serve, serve_handshake, sockets::connected, stuck,
 };
 
 /// How long anything may take before it counts as hanging.

@@ -9,14 +9,11 @@ use prism_driver::{
     Client, CloseCode, Connection, Disconnect, Failure, Options, PreparedMessage, Runtime,
     SendError, TrySendError, WhenSlow,
 };
+use prism_test::{Faults, Peer, Received, Sim};
 
 use crate::common::{
     handlers::{HandOut, MessageLog},
-    peer::{Peer, Seen},
-    pipe::Script,
-    serve, serve_handshake,
-    sim::Sim,
-    text,
+    serve, serve_handshake, text,
 };
 
 /// Room for two of the messages here, which are frames of 12 bytes.
@@ -34,22 +31,22 @@ fn stuck(
     sim: &Sim,
     when_slow: WhenSlow,
     mark: usize,
-) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     let mut options = Options::default();
     options.high_water_mark = mark;
     options.protocol.ping_interval = None;
     let (handler, out) = HandOut::when_slow(when_slow);
-    let (peer, script, ended) = serve(sim, handler, options);
+    let (peer, faults, ended) = serve(sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
     sim.run(sim.settle());
-    script.set_capacity_to_client(0);
-    (peer, script, ended, connection)
+    faults.to_client().set_capacity(0);
+    (peer, faults, ended, connection)
 }
 
 #[test]
 fn a_waiting_send_misses_nothing_and_try_send_is_counted() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::Wait, MARK);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::Wait, MARK);
     sim.run(async {
         connection.send(&message(0)).await.unwrap();
         connection.try_send(message(1)).unwrap();
@@ -59,7 +56,7 @@ fn a_waiting_send_misses_nothing_and_try_send_is_counted() {
         assert!(connection.is_full());
         assert_eq!(connection.try_send(message(3)), Err(TrySendError::Full));
         assert_eq!(connection.missed(), 1);
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         waiting.await.unwrap();
         for number in 0..3 {
             assert_eq!(peer.next().await, text(&message(number)));
@@ -71,14 +68,14 @@ fn a_waiting_send_misses_nothing_and_try_send_is_counted() {
 #[test]
 fn drop_newest_keeps_what_was_sent_first() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
     sim.run(async {
         for number in 0..5 {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
         }
         assert_eq!(connection.try_send(message(5)), Err(TrySendError::Full));
         assert_eq!((connection.missed(), connection.buffered()), (4, 24));
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         sim.settle().await;
         connection.send(&message(6)).await.unwrap();
         for number in [0, 1, 6] {
@@ -90,7 +87,7 @@ fn drop_newest_keeps_what_was_sent_first() {
 #[test]
 fn drop_oldest_keeps_what_was_sent_last() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         for number in 0..4 {
             assert_eq!(poll_once(connection.send(&message(number))).await, Some(Ok(())));
@@ -98,7 +95,7 @@ fn drop_oldest_keeps_what_was_sent_last() {
         connection.try_send(message(4)).unwrap();
         connection.try_send(PreparedMessage::new(&message(5))).unwrap();
         assert_eq!((connection.missed(), connection.buffered()), (4, 24));
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         for number in [4, 5] {
             assert_eq!(peer.next().await, text(&message(number)));
         }
@@ -108,9 +105,9 @@ fn drop_oldest_keeps_what_was_sent_last() {
 #[test]
 fn a_partly_written_message_is_never_dropped() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
-        script.set_capacity_to_client(5);
+        faults.to_client().set_capacity(5);
         connection.send(&message(0)).await.unwrap();
         sim.settle().await;
         assert_eq!(connection.buffered(), 7);
@@ -118,7 +115,7 @@ fn a_partly_written_message_is_never_dropped() {
             connection.send(&message(number)).await.unwrap();
         }
         assert_eq!(connection.missed(), 3);
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         for number in [0, 4, 5] {
             assert_eq!(peer.next().await, text(&message(number)));
         }
@@ -128,26 +125,26 @@ fn a_partly_written_message_is_never_dropped() {
 #[test]
 fn drop_oldest_drops_the_newest_if_nothing_else_can_be() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     let large = "x".repeat(200);
     sim.run(async {
-        script.set_capacity_to_client(5);
+        faults.to_client().set_capacity(5);
         connection.send(&large).await.unwrap();
         sim.settle().await;
         connection.send(&message(1)).await.unwrap();
         assert_eq!(connection.try_send(message(2)), Err(TrySendError::Full));
         assert_eq!((connection.missed(), connection.buffered()), (2, 199));
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         assert_eq!(peer.next().await, text(&large));
         assert!(connection.close(CloseCode::NORMAL, ""));
-        assert!(matches!(peer.next().await, Seen::Close(1000, _)), "and nothing in between");
+        assert!(matches!(peer.next().await, Received::Close(1000, _)), "and nothing in between");
     });
 }
 
 #[test]
 fn pongs_and_the_close_frame_are_not_dropped() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         for number in 0..9 {
             connection.send(&message(number)).await.unwrap();
@@ -157,21 +154,25 @@ fn pongs_and_the_close_frame_are_not_dropped() {
             }
         }
         assert!(connection.close(CloseCode::NORMAL, "done"));
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         let seen = peer.all().await;
-        let pong = Seen::Pong(b"you?".to_vec());
+        let pong = Received::Pong(b"you?".to_vec());
         assert!(seen.contains(&pong), "{seen:?}");
-        let texts: Vec<&Seen> = seen.iter().filter(|seen| matches!(seen, Seen::Text(_))).collect();
+        let texts: Vec<&Received> =
+            seen.iter().filter(|seen| matches!(seen, Received::Text(_))).collect();
         assert_eq!(texts.len() + connection.missed() as usize, 9);
         assert_eq!(*texts[texts.len() - 1], text(&message(8)));
-        assert!(matches!(seen[..], [.., Seen::Close(1000, _), Seen::End(Ok(()))]), "{seen:?}");
+        assert!(
+            matches!(seen[..], [.., Received::Close(1000, _), Received::End(Ok(()))]),
+            "{seen:?}"
+        );
     });
 }
 
 #[test]
 fn a_flush_returns_although_messages_were_dropped() {
     let sim = Sim::default();
-    let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
+    let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, MARK_APART);
     sim.run(async {
         connection.send(&"x".repeat(200)).await.unwrap();
         let mut flushed = Box::pin(connection.flush());
@@ -179,7 +180,7 @@ fn a_flush_returns_although_messages_were_dropped() {
         connection.send(&message(1)).await.unwrap();
         assert_eq!(connection.missed(), 1);
         assert!(poll_once(&mut flushed).await.is_none(), "nothing has left");
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         flushed.await.unwrap();
         assert_eq!(peer.next().await, text(&message(1)));
     });
@@ -188,7 +189,7 @@ fn a_flush_returns_although_messages_were_dropped() {
 #[test]
 fn close_sends_what_was_accepted_then_closes_with_1013() {
     let sim = Sim::default();
-    let (mut peer, script, ended, connection) = stuck(&sim, WhenSlow::Close, MARK);
+    let (mut peer, faults, ended, connection) = stuck(&sim, WhenSlow::Close, MARK);
     sim.run(async {
         connection.send(&message(0)).await.unwrap();
         connection.send(&message(1)).await.unwrap();
@@ -196,11 +197,11 @@ fn close_sends_what_was_accepted_then_closes_with_1013() {
         let refused = connection.try_send(message(3));
         assert_eq!(refused, Err(TrySendError::Refused(SendError::Closed)));
         assert_eq!(connection.missed(), 1, "the last one came after the close");
-        script.set_capacity_to_client(1000);
+        faults.to_client().set_capacity(1000);
         for number in [0, 1] {
             assert_eq!(peer.next().await, text(&message(number)));
         }
-        assert_eq!(peer.next().await, Seen::Close(1013, "too slow".into()));
+        assert_eq!(peer.next().await, Received::Close(1013, "too slow".into()));
         let code = ended.recv().await.unwrap();
         assert!(matches!(code, Disconnect::Local { code: CloseCode::TRY_AGAIN_LATER, .. }));
     });
@@ -210,7 +211,7 @@ fn close_sends_what_was_accepted_then_closes_with_1013() {
 fn a_client_drops_the_newest_instead_of_the_oldest() {
     let sim = Sim::default();
     let (handler, log, _) = MessageLog::new();
-    let (io, script, _) = serve_handshake(&sim, handler, Options::default());
+    let (io, faults, _) = serve_handshake(&sim, handler, Options::default());
     let (sender, out) = HandOut::when_slow(WhenSlow::DropOldest);
     let mut options = Options::default();
     options.high_water_mark = MARK;
@@ -221,12 +222,12 @@ fn a_client_drops_the_newest_instead_of_the_oldest() {
     sim.run(async {
         let connection = out.recv().await.unwrap();
         sim.settle().await;
-        script.allow_to_server(0);
+        faults.to_server().allow(0);
         for number in 0..4 {
             connection.send(&message(number)).await.unwrap();
         }
         assert_eq!((connection.missed(), connection.buffered()), (2, 2 * (6 + 10)));
-        script.allow_to_server(usize::MAX);
+        faults.to_server().allow(usize::MAX);
         sim.settle().await;
         assert_eq!(log.lines(), [message(0), message(1)]);
     });
@@ -236,8 +237,8 @@ fn a_client_drops_the_newest_instead_of_the_oldest() {
 fn a_peer_that_keeps_up_misses_nothing() {
     for when_slow in [WhenSlow::Wait, WhenSlow::DropNewest, WhenSlow::DropOldest, WhenSlow::Close] {
         let sim = Sim::default();
-        let (mut peer, script, _, connection) = stuck(&sim, when_slow, MARK);
-        script.set_capacity_to_client(usize::MAX);
+        let (mut peer, faults, _, connection) = stuck(&sim, when_slow, MARK);
+        faults.to_client().set_capacity(usize::MAX);
         sim.run(async {
             // No other task runs in between.
             for number in 0..50 {
@@ -254,13 +255,13 @@ fn a_peer_that_keeps_up_misses_nothing() {
 #[test]
 fn a_write_error_while_making_room_ends_the_connection() {
     let sim = Sim::default();
-    let (_peer, script, ended, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
-    script.set_capacity_to_client(usize::MAX);
+    let (_peer, faults, ended, connection) = stuck(&sim, WhenSlow::DropNewest, MARK);
+    faults.to_client().set_capacity(usize::MAX);
     sim.run(async {
         // No other task runs in between.
         connection.try_send(message(0)).unwrap();
         connection.try_send(message(1)).unwrap();
-        script.fail_to_client_once(io::ErrorKind::TimedOut);
+        faults.to_client().fail_next_write(io::ErrorKind::TimedOut);
         assert_eq!(connection.try_send(message(2)), Err(TrySendError::Refused(SendError::Closed)));
         let reason = ended.recv().await.unwrap();
         let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
@@ -274,7 +275,7 @@ fn every_message_is_either_received_or_counted_as_missed() {
     for seed in 0..200 {
         let (sim, mut dice) = (Sim::default(), Rng::with_seed(seed));
         let mark = dice.usize(1..2000);
-        let (mut peer, script, _, connection) = stuck(&sim, WhenSlow::DropOldest, mark);
+        let (mut peer, faults, _, connection) = stuck(&sim, WhenSlow::DropOldest, mark);
         let mut sent = Vec::new();
         sim.run(async {
             for number in 0..100 {
@@ -293,17 +294,17 @@ fn every_message_is_either_received_or_counted_as_missed() {
                     let _ = connection.ping(b"!"); // there may be no room
                 }
                 if dice.bool() {
-                    script.allow_to_client(dice.usize(..700));
-                    script.set_capacity_to_client(usize::MAX);
+                    faults.to_client().allow(dice.usize(..700));
+                    faults.to_client().set_capacity(usize::MAX);
                     sim.settle().await;
                 }
             }
-            script.allow_to_client(usize::MAX);
-            script.set_capacity_to_client(usize::MAX);
+            faults.to_client().allow(usize::MAX);
+            faults.to_client().set_capacity(usize::MAX);
             assert!(connection.close(CloseCode::NORMAL, ""));
             let seen = peer.all().await;
             let got = seen.iter().filter_map(|seen| match seen {
-                Seen::Text(text) => Some(text),
+                Received::Text(text) => Some(text),
                 _ => None,
             });
             let got: Vec<&String> = got.collect();

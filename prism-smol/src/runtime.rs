@@ -1,6 +1,6 @@
 //! [`Smol`]: smol for Prism's driver.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, task::Waker, time::Duration};
 
 use prism_driver::{AsyncIo, Runtime};
 use smol::{Executor, Timer, net::resolve};
@@ -61,6 +61,10 @@ impl Runtime for Smol {
         }
         .detach();
     }
+
+    fn yield_to_others(&self, waker: &Waker) {
+        self.yield_to_reactor(waker);
+    }
 }
 
 impl AsyncIo for Smol {
@@ -79,13 +83,19 @@ impl fmt::Debug for Smol {
 #[cfg(test)]
 mod tests {
     use std::{
-        io,
-        sync::Arc,
+        future::poll_fn,
+        io::{self, Write},
+        net,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+        task::Poll,
         thread::{self, ThreadId},
     };
 
-    use prism_driver::{Client, Connection, Handler, Message, Server};
-    use smol::Executor;
+    use prism_driver::{Client, Connection, Handler, Message, Runtime, Server};
+    use smol::{Async, Executor, io::AsyncReadExt};
 
     use super::Smol;
 
@@ -118,5 +128,30 @@ mod tests {
             }
             Ok(())
         }))
+    }
+
+    #[test]
+    fn a_task_that_yields_lets_io_go_first() -> io::Result<()> {
+        let listener = net::TcpListener::bind("127.0.0.1:0")?;
+        let mut sender = net::TcpStream::connect(listener.local_addr()?)?;
+        let mut receiver = Async::new(listener.accept()?.0)?;
+        let executor = Arc::new(Executor::new());
+        let smol = Smol::on(executor.clone());
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = polls.clone();
+        let busy = poll_fn(move |cx| {
+            if counted.fetch_add(1, Relaxed) == 10 {
+                sender.write_all(&[1]).expect("a connection");
+            }
+            smol.yield_to_others(cx.waker());
+            Poll::<()>::Pending
+        });
+        let reader = executor.spawn(async move { receiver.read_exact(&mut [0]).await });
+        executor.spawn(busy).detach();
+        // Both run on this thread, so the reader does not wait for another.
+        smol::block_on(executor.run(reader))?;
+        let polls = polls.load(Relaxed);
+        assert!(polls < 30, "polled {polls} times");
+        Ok(())
     }
 }

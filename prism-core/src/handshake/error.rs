@@ -19,6 +19,9 @@ use crate::handshake::server::reply::Reply;
 pub enum HandshakeError {
     /// A CR or LF stands alone (RFC 9112 §2.2).
     BareNewline,
+    /// The request is in HTTP/2 and is not an extended CONNECT, which is how HTTP/2 opens a WebSocket
+    /// (RFC 8441 §4).
+    ConnectExpected,
     /// The head contains a control character, such as NUL (RFC 9110 §5.5).
     ControlCharacter,
     /// The handshake has already returned its request or its answer, so the caller is at fault,
@@ -81,6 +84,8 @@ pub enum HandshakeError {
     /// The major version of HTTP is not 1 (RFC 9110 §15.6.6), or a response in HTTP/1.0 has the
     /// status 101 (§15.2).
     UnsupportedHttpVersion,
+    /// The extended CONNECT is for a protocol other than `websocket` (RFC 8441 §4).
+    UnsupportedProtocol,
     /// The WebSocket version is missing, or is not 13 (RFC 6455 §4.4).
     UnsupportedVersion,
     /// The upgrade request is HTTP/1.0, which does not support upgrades (RFC 9110 §7.8, RFC 6455
@@ -113,7 +118,7 @@ impl HandshakeError {
             | Self::NotHttp
             | Self::UnexpectedBody
             | Self::UnexpectedEof => 400,
-            Self::MethodNotAllowed => 405,
+            Self::ConnectExpected | Self::MethodNotAllowed => 405,
             // RFC 9110 §15.5.22: "the server refuses to perform the request using the current
             // protocol but might be willing to do so after the client upgrades". A request without
             // the token in Connection does not ask for an upgrade either, whatever its Upgrade says
@@ -130,6 +135,8 @@ impl HandshakeError {
             | Self::InvalidStatusLine
             | Self::UnexpectedExtension
             | Self::UnexpectedSubprotocol => 502,
+            // RFC 9220 §3: "the server SHOULD respond to the request with a 501".
+            Self::UnsupportedProtocol => 501,
             Self::UnsupportedHttpVersion => 505,
         }
     }
@@ -140,7 +147,8 @@ impl HandshakeError {
     pub fn reply(&self) -> Reply {
         let reply = Reply::text(self.status(), format!("{self}\n"));
         match self {
-            Self::MethodNotAllowed => reply.allow_get(),
+            Self::ConnectExpected => reply.allow("CONNECT"),
+            Self::MethodNotAllowed => reply.allow("GET"),
             _ => reply,
         }
     }
@@ -150,6 +158,9 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BareNewline => "CR or LF alone in the head; expected CR LF at the end of a line",
+            Self::ConnectExpected => {
+                "not a WebSocket request of HTTP/2; expected an extended CONNECT"
+            }
             Self::ControlCharacter => "control character in the head",
             Self::Finished => "the handshake is over; there is one per connection",
             Self::FoldedHeader => {
@@ -195,6 +206,7 @@ impl fmt::Display for HandshakeError {
                 "unexpected subprotocol; expected one of those offered, or none"
             }
             Self::UnsupportedHttpVersion => "unsupported version of HTTP; expected HTTP/1.1",
+            Self::UnsupportedProtocol => "unsupported protocol; expected \":protocol: websocket\"",
             Self::UnsupportedVersion => {
                 "unsupported version of WebSocket; expected \"Sec-WebSocket-Version: 13\""
             }

@@ -17,6 +17,8 @@ pub(crate) mod owned_offer;
 pub(crate) mod owned_request;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod request_parts;
+pub(crate) mod response_head;
 mod subprotocols;
 pub(crate) mod switching_protocols;
 

@@ -1,20 +1,35 @@
 //! TCP with `async-io`, for the runtimes that use it: [`AsyncIo`], [`AsyncIoStream`].
 
 use std::{
+    cell::Cell,
     io::{self, IoSlice, Read, Write},
     mem,
     net::{SocketAddr, TcpListener, TcpStream},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use async_io::{Async, IoSafe};
+use async_io::{Async, IoSafe, Timer};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::{
     AdaptStream, Network, Runtime, Transport,
     close_write::{AsSocket, CloseWrite},
 };
+
+/// How many turns tasks may use up on a thread before the reactor has to look for I/O. A look costs as much as a tenth
+/// of a turn.
+const TURNS_PER_LOOK: u32 = 8;
+
+/// How long a task waits that lets the reactor go first. Long enough that the timer is not due when it is first polled:
+/// then the task would not wait at all.
+const SHORTLY: Duration = Duration::from_micros(2);
+
+thread_local! {
+    /// How many turns have been used up on this thread since the reactor looked.
+    static TURNS: Cell<u32> = const { Cell::new(0) };
+}
 
 /// A runtime that uses the TCP sockets of `async-io`. It has to provide only name resolution, and then implements
 /// [`Network`] and [`AdaptStream`] automatically.
@@ -30,6 +45,24 @@ pub trait AsyncIo: Runtime {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Wakes a task that has used up its turn, and every few turns only after the reactor has looked for I/O. This is
+    /// an implementation of [`Runtime::yield_to_others`] for executors that look after many polls: that of smol and
+    /// async-std, for instance, does so after 200, or when all its tasks wait.
+    fn yield_to_reactor(&self, waker: &Waker) {
+        let turns = TURNS.get() + 1;
+        if turns < TURNS_PER_LOOK {
+            TURNS.set(turns);
+            return waker.wake_by_ref();
+        }
+        // Until the reactor has looked, all tasks that come here wait. So it looks soon.
+        let waker = waker.clone();
+        self.spawn(async move {
+            Timer::after(SHORTLY).await; // the reactor fires timers when it looks
+            TURNS.set(0);
+            waker.wake();
+        });
+    }
 }
 
 #[diagnostic::do_not_recommend]

@@ -152,12 +152,11 @@ pub struct Counts {
     pub refused: Refused,
     /// The numbers of connections that have [ended](Self::closed), by the way in which they ended.
     pub ends: Ends,
-    /// What the connections have received so far. A session adds what it has received when it has handled that and waits
-    /// for more, when it lets others go first, and when its connection has ended. Not counted are the request, and
-    /// messages that arrive after this side has closed.
+    /// What the connections have received so far, without their requests, and without messages that arrive after this side
+    /// has closed. A session adds what it has received when it waits for more.
     pub received: Traffic,
-    /// What has been sent on the connections so far. A message counts when it has entered an outbox and something is
-    /// written, and when the connection ends. Bytes count when they are written.
+    /// What has been sent on the connections so far. Messages and bytes are added when something is written, and when a
+    /// connection ends. A message that an outbox has accepted counts, even if it is lost with the connection.
     pub sent: Traffic,
     /// The number of messages that peers have missed so far because they did not keep up: the sum of
     /// [`Connection::missed`](crate::Connection::missed) over all connections.

@@ -12,8 +12,9 @@ use std::{
 
 use async_channel::Receiver;
 use prism_driver::{ConnectError, Socket};
+use prism_test::{Faults, Sim};
 
-use super::{net::Net, pipe::Script, s, sim::Sim, sockets::owned};
+use super::{net::Net, s, sockets::owned};
 
 /// No scenario takes this many steps.
 const TOO_MANY: usize = 10_000;
@@ -41,7 +42,7 @@ pub fn at_each_step(scenario: impl Fn(&Sim, &CancelPoint)) {
 pub fn assert_canceled_or_echoing(
     sim: &Sim,
     net: &Net,
-    told: &Receiver<Script>,
+    told: &Receiver<Faults>,
     socket: Option<Result<Socket, ConnectError>>,
 ) {
     assert_eq!(net.in_progress(), 0, "an attempt is still in progress");
@@ -49,8 +50,8 @@ pub fn assert_canceled_or_echoing(
         None => {
             assert_eq!(net.tasks(), 0, "a task was left behind");
             sim.run(sim.pass(s(1)));
-            if let Ok(script) = told.try_recv() {
-                assert!(script.dropped_by_client(), "the transport was left open");
+            if let Ok(faults) = told.try_recv() {
+                assert!(faults.dropped_by_client(), "the transport was left open");
             }
         }
         Some(socket) => sim.run(async {

@@ -11,14 +11,12 @@ use std::{
 use futures_lite::{AsyncWriteExt, future::poll_once};
 use prism_core::deflate::{Deflater, Engine, Inflater, Settings, ZlibRs};
 use prism_driver::{Connection, ConnectionHandler, Deflate, Options};
+use prism_test::{Faults, Peer, PipeEnd, Received, Sim};
 
 use super::{
     handlers::HandOut,
     http::{REQUEST, read_head},
-    peer::{Peer, Seen},
-    pipe::{End, Script},
     serve_handshake,
-    sim::Sim,
 };
 
 /// Options that compress messages of any length, without pings.
@@ -27,12 +25,12 @@ pub fn options(deflate: Deflate) -> Options {
 }
 
 /// Serves a handler that sends each message back, to a peer that makes the offer of `offer`.
-pub fn open(sim: &Sim, options: Options, offer: Deflate) -> (Peer, Script, Connection) {
+pub fn open(sim: &Sim, options: Options, offer: Deflate) -> (Peer, Faults, Connection) {
     let (handler, out) = HandOut::new();
-    let (peer, script) = open_with(sim, handler, options, offer);
+    let (peer, faults) = open_with(sim, handler, options, offer);
     let connection = sim.run(async { out.recv().await.unwrap() });
     sim.run(sim.settle());
-    (peer, script, connection)
+    (peer, faults, connection)
 }
 
 /// Serves a handler to such a peer.
@@ -41,26 +39,26 @@ pub fn open_with(
     handler: impl ConnectionHandler,
     options: Options,
     offer: Deflate,
-) -> (Peer, Script) {
-    let (io, script, _) = serve_handshake(sim, handler, options);
-    (sim.run(shake_hands(io, offer)), script)
+) -> (Peer, Faults) {
+    let (io, faults, _) = serve_handshake(sim, handler, options);
+    (sim.run(shake_hands(io, offer)), faults)
 }
 
-async fn shake_hands(mut io: End, offer: Deflate) -> Peer {
+async fn shake_hands(mut io: PipeEnd, offer: Deflate) -> Peer {
     let line = format!("Sec-WebSocket-Extensions: {}", offer.offer());
     io.write_all(REQUEST.replace("X-Token: abc", &line).as_bytes()).await.unwrap();
     let head = read_head(&mut io).await;
     let answer = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
     let params = offer.accept_response(answer.map(str::as_bytes)).unwrap();
-    let mut peer = Peer::open(io);
-    if let Some(params) = params {
-        peer.ws = peer.ws.with_deflate(Arc::new(offer), params);
+    let peer = Peer::new(io);
+    match params {
+        Some(params) => peer.with_deflate(Arc::new(offer), params),
+        None => peer,
     }
-    peer
 }
 
 /// Receives messages until the peer has nothing more to read.
-pub fn received(sim: &Sim, peer: &mut Peer) -> Vec<Seen> {
+pub fn received(sim: &Sim, peer: &mut Peer) -> Vec<Received> {
     let mut all = Vec::new();
     sim.run(async {
         loop {

@@ -8,8 +8,9 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 use prism_driver::Runtime;
+use prism_test::{PipeEnd, Sim};
 
-use super::{ms, pipe::End, s, sim::Sim};
+use super::{ms, s};
 
 /// A client's pong without payload.
 const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
@@ -17,12 +18,12 @@ const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
 /// A transport that returns what arrives through the pipe, and endless pongs when nothing does. Each
 /// read of pongs takes ten milliseconds.
 pub struct FloodTransport {
-    io: End,
+    io: PipeEnd,
     sim: Sim,
 }
 
 impl FloodTransport {
-    pub fn new(io: End, sim: &Sim) -> Self {
+    pub fn new(io: PipeEnd, sim: &Sim) -> Self {
         Self { io, sim: sim.clone() }
     }
 }
@@ -39,7 +40,7 @@ impl AsyncRead for FloodTransport {
         if self.sim.now() > s(120) {
             return Poll::Ready(Err(io::Error::other("the flood was read for two minutes")));
         }
-        self.sim.take(ms(10));
+        self.sim.block(ms(10));
         let mut count = 0;
         for room in buf.chunks_exact_mut(PONG.len()).take(10) {
             room.copy_from_slice(&PONG);

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use prism_driver::{Reply, Request, Runtime, Server, ServerOptions, ServerStats, Shutdown, shared};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use super::{
     handlers::{Echo, Log},
     ms,
     net::Net,
-    pipe::{End, Script},
-    sim::Sim,
     site::{request, send, serve_until_closed},
 };
 
@@ -48,12 +47,12 @@ impl Gatekeeper {
     }
 
     /// Sends a request whose authorization takes this long. If the name begins with `no`, it is then refused.
-    pub async fn ask(&self, name: &str, span: Duration) -> (End, Script) {
+    pub async fn ask(&self, name: &str, span: Duration) -> (PipeEnd, Faults) {
         self.ask_for(&format!("/chat?name={name}&ms={}", span.as_millis())).await
     }
 
     /// Sends an upgrade request for this target.
-    pub async fn ask_for(&self, target: &str) -> (End, Script) {
+    pub async fn ask_for(&self, target: &str) -> (PipeEnd, Faults) {
         send(&self.net, request(target)).await
     }
 }

@@ -8,8 +8,7 @@ use std::{
 };
 
 use prism_driver::{AdaptStream, Runtime, Transport};
-
-use super::sim::{Sim, Sleep};
+use prism_test::{Sim, Sleep};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 

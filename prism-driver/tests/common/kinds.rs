@@ -2,8 +2,9 @@
 
 use async_channel::Receiver;
 use prism_driver::{Connection, ConnectionHandler, Disconnect, Handler, Message, Options};
+use prism_test::{Faults, Peer, Sim};
 
-use super::{peer::Peer, pipe::Script, serve, sim::Sim};
+use super::serve;
 
 /// The kinds of handlers.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ impl Kind {
         sim: &Sim,
         handler: impl Handler,
         options: Options,
-    ) -> (Peer, Script, Receiver<Disconnect>) {
+    ) -> (Peer, Faults, Receiver<Disconnect>) {
         match self {
             Self::Shared => serve(sim, handler, options),
             Self::PerConnection => serve(sim, Each(handler), options),

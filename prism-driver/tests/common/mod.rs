@@ -1,4 +1,4 @@
-//! A simulation in one thread: tasks, a clock that jumps, and scripted pipes.
+//! Helpers of the scenarios: handlers, servers and clients on a simulation, and requests by hand.
 
 #![allow(unreachable_pub, reason = "the scenarios use it as a library")]
 
@@ -11,11 +11,8 @@ pub mod http;
 pub mod kept_tasks;
 pub mod kinds;
 pub mod net;
-pub mod peer;
-pub mod pipe;
 pub mod proxied;
 pub mod routes;
-pub mod sim;
 pub mod site;
 pub mod sockets;
 #[cfg(feature = "tls")]
@@ -28,37 +25,33 @@ use prism_driver::{
     AcceptError, Connection, ConnectionHandler, Disconnect, Failure, Options, ProtocolError,
     Runtime, Transport, serve_stream, serve_upgraded,
 };
+use prism_test::{Faults, Peer, PipeEnd, Received, Sim, pipe};
 
-use self::{
-    handlers::HandOut,
-    peer::{Peer, Seen},
-    pipe::{End, Script, pipe},
-    sim::Sim,
-};
+use self::handlers::HandOut;
 
-/// Serves a handler on a new pipe, after the handshake. Returns the peer, the script of the pipe, and how
+/// Serves a handler on a new pipe, after the handshake. Returns the peer, the faults of the pipe, and how
 /// the connection ended.
 pub fn serve(
     sim: &Sim,
     handler: impl ConnectionHandler,
     options: Options,
-) -> (Peer, Script, Receiver<Disconnect>) {
-    let (server, client, script) = pipe();
+) -> (Peer, Faults, Receiver<Disconnect>) {
+    let (server, client, faults) = pipe();
     let ended = serve_on(sim, server, handler, options);
-    (Peer::open(client), script, ended)
+    (Peer::new(client), faults, ended)
 }
 
-/// Serves a handler that sends each message back. Returns its peer, the script of the pipe, how the
+/// Serves a handler that sends each message back. Returns its peer, the faults of the pipe, how the
 /// connection ended, and the connection.
-pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+pub fn handed_out(sim: &Sim, options: Options) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     let (handler, out) = HandOut::new();
-    let (peer, script, ended) = serve(sim, handler, options);
+    let (peer, faults, ended) = serve(sim, handler, options);
     let connection = sim.run(async { out.recv().await.unwrap() });
-    (peer, script, ended, connection)
+    (peer, faults, ended, connection)
 }
 
 /// Serves a connection without pings, so that only the deadline under test can end it.
-pub fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+pub fn quiet(sim: &Sim) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     quiet_at_rate(sim, 240)
 }
 
@@ -66,7 +59,7 @@ pub fn quiet(sim: &Sim) -> (Peer, Script, Receiver<Disconnect>, Connection) {
 pub fn quiet_at_rate(
     sim: &Sim,
     min_write_rate: usize,
-) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     let mut options = Options::default();
     options.protocol.ping_interval = None;
     options.min_write_rate = min_write_rate;
@@ -74,13 +67,13 @@ pub fn quiet_at_rate(
 }
 
 /// Serves a connection whose outbox has this mark and whose peer takes nothing yet, without pings.
-pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Script, Receiver<Disconnect>, Connection) {
+pub fn stuck(sim: &Sim, mark: usize) -> (Peer, Faults, Receiver<Disconnect>, Connection) {
     let mut options = Options::default();
     options.high_water_mark = mark;
     options.protocol.ping_interval = None;
-    let (peer, script, ended, connection) = handed_out(sim, options);
-    script.set_capacity_to_client(0);
-    (peer, script, ended, connection)
+    let (peer, faults, ended, connection) = handed_out(sim, options);
+    faults.to_client().set_capacity(0);
+    (peer, faults, ended, connection)
 }
 
 /// Serves a handler on a transport, after the handshake. Returns how the connection ended.
@@ -105,8 +98,8 @@ pub fn serve_handshake(
     sim: &Sim,
     handler: impl ConnectionHandler,
     options: Options,
-) -> (End, Script, Receiver<Result<Disconnect, AcceptError>>) {
-    let (server, client, script) = pipe();
+) -> (PipeEnd, Faults, Receiver<Result<Disconnect, AcceptError>>) {
+    let (server, client, faults) = pipe();
     let (ended, end) = bounded(1);
     let runtime = sim.clone();
     sim.spawn(async move {
@@ -114,7 +107,7 @@ pub fn serve_handshake(
         // Not every test needs it.
         let _ = ended.try_send(result);
     });
-    (client, script, end)
+    (client, faults, end)
 }
 
 /// Returns how the transport failed, if that ended the connection.
@@ -133,16 +126,16 @@ pub fn protocol_error(ending: &Disconnect) -> Option<ProtocolError> {
     }
 }
 
-pub fn text(text: &str) -> Seen {
-    Seen::Text(text.to_owned())
+pub fn text(text: &str) -> Received {
+    Received::Text(text.to_owned())
 }
 
-pub fn binary(bytes: impl Into<Vec<u8>>) -> Seen {
-    Seen::Binary(bytes.into())
+pub fn binary(bytes: impl Into<Vec<u8>>) -> Received {
+    Received::Binary(bytes.into())
 }
 
-pub fn close(code: u16, reason: &str) -> Seen {
-    Seen::Close(code, reason.to_owned())
+pub fn close(code: u16, reason: &str) -> Received {
+    Received::Close(code, reason.to_owned())
 }
 
 pub const fn s(seconds: u64) -> Duration {

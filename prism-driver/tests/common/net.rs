@@ -12,11 +12,7 @@ use std::{
 
 use async_channel::{Receiver, Sender, unbounded};
 use prism_driver::{AdaptStream, Network, Runtime, Server, ServerStats, Transport};
-
-use super::{
-    pipe::{End, Script, pipe},
-    sim::{Sim, Sleep},
-};
+use prism_test::{Faults, PipeEnd, Sim, Sleep, pipe};
 
 #[derive(Clone)]
 pub struct Net {
@@ -34,8 +30,8 @@ pub enum Reach {
     Never,
 }
 
-/// The address that was connected to, the server's end, and the script of the pipe.
-pub type Arrival = (SocketAddr, End, Script);
+/// The address that was connected to, the server's end, and the faults of the pipe.
+pub type Arrival = (SocketAddr, PipeEnd, Faults);
 
 #[derive(Default)]
 struct State {
@@ -52,12 +48,12 @@ struct State {
     queue: Option<Sender<Pending>>,
     accepted: usize,
     /// The limit on descriptors, and the connections that use one.
-    descriptors: Option<(usize, Vec<Script>)>,
+    descriptors: Option<(usize, Vec<Faults>)>,
     nodelay_count: usize,
 }
 
 /// A connection in the queue of the listener: the server's end, and the address of the peer.
-type Pending = (End, Script, SocketAddr);
+type Pending = (PipeEnd, Faults, SocketAddr);
 
 /// The address of a peer that has no other.
 pub const PEER: &str = "127.0.0.1:50000";
@@ -140,16 +136,16 @@ impl Net {
     }
 
     /// Connects to the listener, without a handshake. `None`: nothing listens.
-    pub fn connect_raw(&self) -> Option<(End, Script)> {
+    pub fn connect_raw(&self) -> Option<(PipeEnd, Faults)> {
         self.connect_from(PEER)
     }
 
     /// Connects to the listener from this address.
-    pub fn connect_from(&self, address: &str) -> Option<(End, Script)> {
-        let (server, client, script) = pipe();
-        let pending = (server, script.clone(), address.parse().unwrap());
+    pub fn connect_from(&self, address: &str) -> Option<(PipeEnd, Faults)> {
+        let (server, client, faults) = pipe();
+        let pending = (server, faults.clone(), address.parse().unwrap());
         self.state().queue.as_ref()?.try_send(pending).ok()?;
-        Some((client, script))
+        Some((client, faults))
     }
 
     /// Limits the number of accepted connections that can be open at once.
@@ -206,7 +202,7 @@ impl Runtime for Net {
 const EMFILE: i32 = 24;
 
 impl Network for Net {
-    type Stream = End;
+    type Stream = PipeEnd;
     type Listener = SimListener;
 
     /// Drops the real listener, which is not needed.
@@ -216,20 +212,20 @@ impl Network for Net {
         Ok(SimListener { queue, first: Mutex::default() })
     }
 
-    async fn accept(&self, listener: &SimListener) -> io::Result<(End, SocketAddr)> {
+    async fn accept(&self, listener: &SimListener) -> io::Result<(PipeEnd, SocketAddr)> {
         let first = listener.first.lock().unwrap().take();
-        let (stream, script, address) = match first {
+        let (stream, faults, address) = match first {
             Some(first) => first,
             None => listener.queue.recv().await.map_err(io::Error::other)?,
         };
         let mut state = self.state();
         if let Some((count, taken)) = &mut state.descriptors {
-            taken.retain(|script| !script.dropped_by_server());
+            taken.retain(|faults| !faults.dropped_by_server());
             if taken.len() >= *count {
-                *listener.first.lock().unwrap() = Some((stream, script, address));
+                *listener.first.lock().unwrap() = Some((stream, faults, address));
                 return Err(io::Error::from_raw_os_error(EMFILE));
             }
-            taken.push(script);
+            taken.push(faults);
         }
         state.accepted += 1;
         Ok((stream, address))
@@ -245,7 +241,7 @@ impl Network for Net {
         }
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<End> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<PipeEnd> {
         let began = self.now().as_millis();
         self.state().attempts.push(format!("{began} ms: {address}"));
         self.state().in_progress += 1;
@@ -259,12 +255,12 @@ impl Network for Net {
         if matches!(reach, Reach::RefusedAfter(_)) {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "refused"));
         }
-        let (server, client, script) = pipe();
-        self.arrivals.0.try_send((address, server, script)).unwrap();
+        let (server, client, faults) = pipe();
+        self.arrivals.0.try_send((address, server, faults)).unwrap();
         Ok(client)
     }
 
-    fn set_nodelay(&self, _: &End) -> io::Result<()> {
+    fn set_nodelay(&self, _: &PipeEnd) -> io::Result<()> {
         self.state().nodelay_count += 1;
         Err(io::ErrorKind::InvalidInput.into())
     }

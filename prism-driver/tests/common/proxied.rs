@@ -7,6 +7,7 @@ use futures_lite::AsyncWriteExt;
 use prism_driver::{
     Client, ConnectError, Options, Proxy, ProxyFailure, Runtime, Socket, serve_stream,
 };
+use prism_test::{Faults, PipeEnd, Sim};
 
 use super::{
     handlers::Echo,
@@ -14,8 +15,6 @@ use super::{
         Net,
         Reach::{self, After},
     },
-    pipe::{End, Script},
-    sim::Sim,
     sockets::owned,
 };
 
@@ -60,9 +59,9 @@ pub fn start(
 
 impl Connecting {
     /// Returns the next connection that arrives, at any address.
-    pub fn arrival(&self) -> (End, Script) {
-        let (_, io, script) = self.sim.run(self.net.arrival());
-        (io, script)
+    pub fn arrival(&self) -> (PipeEnd, Faults) {
+        let (_, io, faults) = self.sim.run(self.net.arrival());
+        (io, faults)
     }
 
     pub fn outcome(&self) -> Result<Socket, ConnectError> {
@@ -84,7 +83,7 @@ impl Connecting {
 
     /// Serves an echo on the server's end of a connection, and asserts that the client gets one.
     #[track_caller]
-    pub fn assert_echoes(&self, io: End) -> Socket {
+    pub fn assert_echoes(&self, io: PipeEnd) -> Socket {
         self.serve(io);
         let socket = self.outcome().unwrap();
         self.sim.run(async {
@@ -94,7 +93,7 @@ impl Connecting {
         socket
     }
 
-    fn serve(&self, io: End) {
+    fn serve(&self, io: PipeEnd) {
         let runtime = self.sim.clone();
         self.sim.spawn(async move {
             // The client may not stay.
@@ -102,7 +101,7 @@ impl Connecting {
         });
     }
 
-    pub fn write(&self, io: &mut End, bytes: &[u8]) {
+    pub fn write(&self, io: &mut PipeEnd, bytes: &[u8]) {
         self.sim.run(async {
             io.write_all(bytes).await.unwrap();
             io.flush().await.unwrap();

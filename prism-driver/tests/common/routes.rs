@@ -2,10 +2,9 @@
 
 use async_channel::{Receiver, Sender};
 use prism_driver::{IntoRoute, Server, ServerOptions, ServerStats, Shutdown};
+use prism_test::{Faults, Peer, Sim};
 
-use super::{
-    http::shake_hands, net::Net, peer::Peer, pipe::Script, sim::Sim, site::serve_until_closed,
-};
+use super::{http::shake_hands, net::Net, site::serve_until_closed};
 
 /// A server whose route is at `/chat`, the path of [`shake_hands`].
 pub struct RouteServer {
@@ -34,13 +33,13 @@ impl RouteServer {
     }
 
     pub async fn open(&self) -> Peer {
-        self.open_scripted().await.0
+        self.open_with_faults().await.0
     }
 
-    /// Opens a connection. Also returns the script of its pipe.
-    pub async fn open_scripted(&self) -> (Peer, Script) {
-        let (io, script) = self.net.connect_raw().unwrap();
-        (shake_hands(io).await, script)
+    /// Opens a connection. Also returns the faults of its pipe.
+    pub async fn open_with_faults(&self) -> (Peer, Faults) {
+        let (io, faults) = self.net.connect_raw().unwrap();
+        (shake_hands(io).await, faults)
     }
 
     /// Starts the shutdown, and returns its outcome when there is one.

@@ -3,12 +3,11 @@
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Runtime, Server, Shutdown};
+use prism_test::{Faults, PipeEnd, Sim};
 
 use super::{
     http::{REQUEST, read_head},
     net::Net,
-    pipe::{End, Script},
-    sim::Sim,
 };
 
 /// Runs a server with these routes and settings.
@@ -38,18 +37,18 @@ pub fn request(target: &str) -> String {
 }
 
 /// Sends bytes on a new connection.
-pub async fn send(net: &Net, bytes: impl AsRef<[u8]>) -> (End, Script) {
-    let (mut io, script) = net.connect_raw().unwrap();
+pub async fn send(net: &Net, bytes: impl AsRef<[u8]>) -> (PipeEnd, Faults) {
+    let (mut io, faults) = net.connect_raw().unwrap();
     io.write_all(bytes.as_ref()).await.unwrap();
-    (io, script)
+    (io, faults)
 }
 
 /// Sends an upgrade request for this target, with these header lines instead of `X-Token`. Returns the head of the
 /// answer.
-pub async fn ask(net: &Net, target: &str, lines: &str) -> (String, End, Script) {
+pub async fn ask(net: &Net, target: &str, lines: &str) -> (String, PipeEnd, Faults) {
     let request = request(target).replace("X-Token: abc\r\n", lines);
-    let (mut io, script) = send(net, request).await;
-    (read_head(&mut io).await, io, script)
+    let (mut io, faults) = send(net, request).await;
+    (read_head(&mut io).await, io, faults)
 }
 
 /// Asserts the status of the answer to such a request.

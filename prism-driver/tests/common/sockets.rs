@@ -5,12 +5,11 @@ use prism_driver::{
     AcceptError, Client, Connection, ConnectionHandler, Disconnect, Options, OwnedMessage, Runtime,
     SendError, Socket,
 };
+use prism_test::{Faults, Sim};
 
 use super::{
     handlers::{HandOut, Log, MessageLog},
-    pipe::Script,
     serve_handshake,
-    sim::Sim,
 };
 
 pub type Ended = Receiver<Result<Disconnect, AcceptError>>;
@@ -20,14 +19,14 @@ pub fn client(sim: &Sim) -> Client<Sim> {
 }
 
 /// Connects a socket to a server that sends each message back, and returns both ends.
-pub fn connected(sim: &Sim) -> (Socket, Connection, Script, Ended) {
+pub fn connected(sim: &Sim) -> (Socket, Connection, Faults, Ended) {
     let (handler, out) = HandOut::new();
-    let (socket, script, ended) = connected_to(sim, handler);
+    let (socket, faults, ended) = connected_to(sim, handler);
     let connection = sim.run(async { out.recv().await.unwrap() });
-    (socket, connection, script, ended)
+    (socket, connection, faults, ended)
 }
 
-pub fn connected_to(sim: &Sim, handler: impl ConnectionHandler) -> (Socket, Script, Ended) {
+pub fn connected_to(sim: &Sim, handler: impl ConnectionHandler) -> (Socket, Faults, Ended) {
     connected_with(sim, handler, Options::default())
 }
 
@@ -36,24 +35,24 @@ pub fn connected_with(
     sim: &Sim,
     handler: impl ConnectionHandler,
     options: Options,
-) -> (Socket, Script, Ended) {
-    let (io, script, ended) = serve_handshake(sim, handler, Options::default());
+) -> (Socket, Faults, Ended) {
+    let (io, faults, ended) = serve_handshake(sim, handler, Options::default());
     let client = client(sim).options(options);
     let socket = sim.run(async { client.connect_stream(io).await.unwrap() });
-    (socket, script, ended)
+    (socket, faults, ended)
 }
 
 /// Connects a socket whose outbox has a mark of 100 bytes, and whose server takes nothing yet. The log
 /// is of what the server receives.
-pub fn stuck_client(sim: &Sim) -> (Socket, Script, Log, Ended) {
+pub fn stuck_client(sim: &Sim) -> (Socket, Faults, Log, Ended) {
     let (handler, log, _) = MessageLog::new();
     let mut options = Options::default();
     options.high_water_mark = LONG;
     options.protocol.ping_interval = None;
-    let (socket, script, ended) = connected_with(sim, handler, options);
+    let (socket, faults, ended) = connected_with(sim, handler, options);
     sim.run(sim.settle());
-    script.allow_to_server(0);
-    (socket, script, log, ended)
+    faults.to_server().allow(0);
+    (socket, faults, log, ended)
 }
 
 /// The length of a message that fills such an outbox.

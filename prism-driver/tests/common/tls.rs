@@ -8,11 +8,9 @@ use prism_driver::tls::rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use prism_test::{Faults, PipeEnd};
 
-use super::{
-    net::Net,
-    pipe::{End, Script},
-};
+use super::net::Net;
 
 /// A certificate for `localhost`, signed by itself, and its key.
 pub const CERTIFICATE: &[u8] = include_bytes!("localhost.pem");
@@ -58,15 +56,15 @@ pub fn encrypt(tls: &mut Connection, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Opens a connection to a server, and does the handshake of TLS.
-pub async fn connect_tls(net: &Net) -> (End, Script, Connection) {
-    let (mut io, script) = net.connect_raw().unwrap();
+pub async fn connect_tls(net: &Net) -> (PipeEnd, Faults, Connection) {
+    let (mut io, faults) = net.connect_raw().unwrap();
     let mut tls = client_tls();
     shake_hands(&mut io, &mut tls).await;
-    (io, script, tls)
+    (io, faults, tls)
 }
 
 /// Does the handshake of TLS.
-pub async fn shake_hands(io: &mut End, tls: &mut Connection) {
+pub async fn shake_hands(io: &mut PipeEnd, tls: &mut Connection) {
     while tls.is_handshaking() || tls.wants_write() {
         if tls.wants_write() {
             let mut output = Vec::new();
@@ -79,7 +77,7 @@ pub async fn shake_hands(io: &mut End, tls: &mut Connection) {
 }
 
 /// Reads once, and returns how many bytes of TLS that were.
-pub async fn receive(io: &mut End, tls: &mut Connection) -> usize {
+pub async fn receive(io: &mut PipeEnd, tls: &mut Connection) -> usize {
     let mut input = [0; 4096];
     let count = io.read(&mut input).await.unwrap();
     assert_eq!(tls.read_tls(&mut &input[..count]).unwrap(), count);

@@ -9,9 +9,9 @@ use prism_driver::{
     CloseCode, Connection, ConnectionHandler, Disconnect, Message, ReconnectHandle, Runtime,
     SendError,
 };
+use prism_test::Sim;
 
 use super::{Counting, accept, accept_and_drop, network, run};
-use crate::common::sim::Sim;
 
 /// Where it was called, whether the handle had a connection, and what came of sending by the handle.
 type Call = (&'static str, bool, Result<(), SendError>);
@@ -100,7 +100,7 @@ fn a_message_that_waits_for_room_within_a_call_fails_when_the_connection_does() 
     run(&sim, reconnect, Fills(handle, calls));
     sim.run(async {
         let server = accept(&sim, &net).await;
-        server.script.set_capacity_to_server(0);
+        server.faults.to_server().set_capacity(0);
         server.connection.send("go").await.unwrap();
         sim.settle().await;
         assert!(called.is_empty(), "it waits for room");

@@ -6,6 +6,7 @@ use prism_driver::{
     Backoff, Client, CloseCode, Connection, ConnectionHandler, Disconnect, Message, Proxy,
     Reconnect, Runtime,
 };
+use prism_test::Sim;
 
 use super::{Counting, Retries, SERVER, accept, accept_and_drop, network, refuse, run};
 use crate::common::{
@@ -15,7 +16,6 @@ use crate::common::{
         Reach::{After, RefusedAfter},
     },
     s,
-    sim::Sim,
 };
 
 /// Runs a client whose handler does nothing of interest.
@@ -138,7 +138,7 @@ fn what_follows_the_end_of_a_connection_does_not_count_as_its_life() {
         for _ in 0..3 {
             // The server keeps its transport open after its close frame, too.
             let server = accept(&sim, &net).await;
-            server.script.block_close();
+            server.faults.to_client().block_close();
             assert!(server.connection.close(CloseCode::GOING_AWAY, ""));
         }
         while retries.attempts().len() < 3 {

@@ -16,12 +16,12 @@ use prism_driver::{
     CloseCode, Connection, ConnectionHandler, Disconnect, Ended, Message, ReconnectHandle, Runtime,
     SendError,
 };
+use prism_test::Sim;
 
 use super::{Counting, SERVER, accept, accept_and_drop, network, refuse, run};
 use crate::common::{
     net::Reach::{After, Never, RefusedAfter},
     s,
-    sim::Sim,
 };
 
 /// Sends in a task of its own. Returns the outcome.
@@ -118,7 +118,7 @@ fn a_message_that_found_no_room_goes_to_the_next_connection_once() {
     sim.run(async {
         let first = accept(&sim, &net).await;
         sim.settle().await;
-        first.script.set_capacity_to_server(0);
+        first.faults.to_server().set_capacity(0);
         let filler = vec![b'x'; 1 << 16];
         handle.send(&filler).await.unwrap();
         let sent = send(&sim, &handle, "found no room");
@@ -142,7 +142,7 @@ fn a_message_that_was_accepted_is_not_sent_again() {
     sim.run(async {
         let first = accept(&sim, &net).await;
         sim.settle().await;
-        first.script.set_capacity_to_server(0);
+        first.faults.to_server().set_capacity(0);
         assert_eq!(handle.send("lost").await, Ok(()));
         first.connection.abort();
         let second = accept(&sim, &net).await;
@@ -189,7 +189,7 @@ fn a_send_that_waits_is_woken_only_when_something_changes() {
         let first = accept(&sim, &net).await;
         let ours = handle.connected().await.unwrap();
         // The server does not answer the close, so that the connection stays for a while.
-        first.script.set_capacity_to_server(0);
+        first.faults.to_server().set_capacity(0);
         assert!(ours.close(CloseCode::NORMAL, ""));
         let mut sending = pin!(handle.send("to the next one"));
         net.address(SERVER, RefusedAfter(Duration::ZERO));

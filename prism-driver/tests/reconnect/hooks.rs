@@ -7,9 +7,10 @@ use std::sync::{
 
 use async_channel::bounded;
 use prism_driver::{Backoff, Client, CloseCode, Disconnect, Ended};
+use prism_test::Sim;
 
 use super::{Counting, Retries, accept, accept_and_drop, network, refuse, run};
-use crate::common::{handlers::Log, ms, net::Net, s, sim::Sim};
+use crate::common::{handlers::Log, ms, net::Net, s};
 
 #[test]
 fn before_each_attempt_the_client_gets_fresh_credentials() {

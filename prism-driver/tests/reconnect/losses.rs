@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use prism_driver::{
     Connection, ConnectionHandler, Disconnect, Ended, Message, OwnedMessage, TrySendError, WhenSlow,
 };
+use prism_test::Sim;
 
 use super::{Counting, accept, accept_and_drop, network, refuse, run};
-use crate::common::{s, sim::Sim};
+use crate::common::s;
 
 /// The size of a frame of a client with this payload, which is short: head, mask key, payload.
 const fn frame(payload: usize) -> u64 {
@@ -43,7 +44,7 @@ fn what_was_accepted_and_not_written_is_counted_where_the_end_is_told() {
         assert_eq!(first.received.lines(), ["arrives"]);
         let ours = handle.current().unwrap();
         assert_eq!(ours.unwritten(), 0);
-        first.script.set_capacity_to_server(0);
+        first.faults.to_server().set_capacity(0);
         handle.send("lost").await.unwrap();
         assert_eq!((ours.unwritten(), handle.unwritten()), (frame(4), 0), "it may be written yet");
         first.connection.abort();
@@ -54,7 +55,7 @@ fn what_was_accepted_and_not_written_is_counted_where_the_end_is_told() {
         refuse(&net, 503, "").await;
         let third = accept(&sim, &net).await;
         sim.settle().await;
-        third.script.set_capacity_to_server(0);
+        third.faults.to_server().set_capacity(0);
         handle.send("1").await.unwrap();
         handle.send("22").await.unwrap();
         third.connection.abort();
@@ -82,7 +83,7 @@ fn the_last_connection_is_counted_before_it_gives_up() {
     sim.run(async {
         let server = accept(&sim, &net).await;
         sim.settle().await;
-        server.script.set_capacity_to_server(0);
+        server.faults.to_server().set_capacity(0);
         handle.send("lost").await.unwrap();
         server.connection.abort();
         ended.recv().await.unwrap();
@@ -99,7 +100,7 @@ fn with_next_the_last_socket_is_counted_in_the_following_call() {
         let (socket, server) =
             futures_lite::future::zip(reconnect.next(), accept(&sim, &net)).await;
         let socket = socket.unwrap();
-        server.script.set_capacity_to_server(0);
+        server.faults.to_server().set_capacity(0);
         socket.send("lost").await.unwrap();
         server.connection.abort();
         socket.recv().await.unwrap_err();
@@ -135,13 +136,13 @@ fn a_server_that_does_not_read_is_left_for_another_connection() {
         sim.run(async {
             let first = accept(&sim, &net).await;
             sim.settle().await;
-            first.script.set_capacity_to_server(0);
+            first.faults.to_server().set_capacity(0);
             let ours = handle.connected().await.unwrap();
             let filler = OwnedMessage::Binary(vec![0; 1 << 20]);
             while ours.try_send(&filler) != Err(TrySendError::Full) {}
             assert!(!ours.is_open(), "the policy has closed it");
             if answers {
-                first.script.set_capacity_to_server(usize::MAX);
+                first.faults.to_server().set_capacity(usize::MAX);
             }
             // The deadlines of a peer that takes nothing, and the delay.
             let mut waited = 0;

@@ -20,13 +20,12 @@ use prism_driver::{
     Client, Connection, ConnectionHandler, Disconnect, Ended, Message, Options, Reconnect, Runtime,
     serve_stream,
 };
+use prism_test::{Faults, Sim};
 
 use crate::common::{
     handlers::{Log, MessageLog},
     http::read_head,
     net::{Net, Reach::After},
-    pipe::Script,
-    sim::Sim,
 };
 
 const SERVER: &str = "127.0.0.1:80";
@@ -60,19 +59,19 @@ fn run(sim: &Sim, reconnect: Reconnect<Net>, handler: impl ConnectionHandler) ->
 struct Served {
     connection: Connection,
     received: Log,
-    script: Script,
+    faults: Faults,
 }
 
 /// Accepts the next connection.
 async fn accept(sim: &Sim, net: &Net) -> Served {
-    let (_, io, script) = net.arrival().await;
+    let (_, io, faults) = net.arrival().await;
     let (handler, received, out) = MessageLog::new();
     let runtime = sim.clone();
     sim.spawn(async move {
         // The connection may be aborted.
         let _ = serve_stream(runtime, io, &quiet(), handler).await;
     });
-    Served { connection: out.recv().await.unwrap(), received, script }
+    Served { connection: out.recv().await.unwrap(), received, faults }
 }
 
 /// Accepts the next connection and drops it at once, when everything that the client sent has been read.

@@ -5,9 +5,10 @@ use prism_driver::{
     CloseCode, Connection, ConnectionHandler, Disconnect, Ended, Failure, Handler, Message,
     ProtocolError,
 };
+use prism_test::Sim;
 
 use super::{Counting, accept, accept_and_drop, network, refuse, run};
-use crate::common::{handlers::Log, s, sim::Sim};
+use crate::common::{handlers::Log, s};
 
 #[test]
 fn one_handler_serves_all_connections_one_after_the_other() {
@@ -133,7 +134,7 @@ fn a_close_by_the_handler_is_final_although_the_server_does_not_answer() {
             let server = accept(&sim, &net).await;
             // The server never sees the close frame.
             sim.settle().await;
-            server.script.set_capacity_to_server(0);
+            server.faults.to_server().set_capacity(0);
             server.connection.send("close").await.unwrap();
             sim.settle().await;
             if cuts {

@@ -15,6 +15,7 @@ use prism_driver::{
     Backoff, CloseCode, Connection, ConnectionHandler, ConnectionId, Disconnect, Message, Runtime,
     serve_stream,
 };
+use prism_test::Sim;
 
 use super::{SERVER, accept_and_drop, network, quiet, refuse, run};
 use crate::common::{
@@ -26,7 +27,6 @@ use crate::common::{
         Reach::{After, Never, RefusedAfter},
     },
     s,
-    sim::Sim,
 };
 
 const SCHEDULES: u64 = 10_000;

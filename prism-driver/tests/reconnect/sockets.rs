@@ -3,6 +3,7 @@
 use async_channel::bounded;
 use futures_lite::future::{or, poll_once, zip};
 use prism_driver::{CloseCode, Disconnect, Ended, Runtime, serve_stream};
+use prism_test::Sim;
 
 use super::{Retries, SERVER, accept, accept_and_drop, network, quiet, refuse};
 use crate::common::{
@@ -11,7 +12,6 @@ use crate::common::{
     ms,
     net::{Net, Reach::After},
     s,
-    sim::Sim,
     sockets::owned,
 };
 

@@ -43,7 +43,7 @@ impl HeaderBlock {
         if is_reserved(name) {
             return Err(InvalidHeader::Reserved);
         }
-        if !is_value(value) {
+        if !is_value(value.as_bytes()) {
             return Err(InvalidHeader::Value);
         }
         self.push_own(name, value);
@@ -108,8 +108,8 @@ fn is_reserved(name: &str) -> bool {
 
 /// Returns whether a value is valid: visible characters, spaces, tabs, and bytes over 127 (RFC 9110
 /// §5.5).
-fn is_value(value: &str) -> bool {
-    !value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
+pub(crate) fn is_value(value: &[u8]) -> bool {
+    !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ impl<'a> Headers<'a> {
         Self { lines: lines.strip_suffix(b"\r\n").unwrap_or(lines) }
     }
 
+    /// Takes whole, valid lines.
+    pub(crate) const fn of_lines(lines: &'a [u8]) -> Self {
+        Self { lines }
+    }
+
     /// Returns an iterator over the names and trimmed values of all lines.
     #[must_use]
     pub const fn iter(self) -> HeadersIter<'a> {

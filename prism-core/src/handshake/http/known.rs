@@ -62,14 +62,14 @@ const NAMES: [&str; Name::ALL.len()] = {
 
 impl<'a> Known<'a> {
     /// Collects the known headers from the parsed ones.
-    pub(crate) fn among(headers: &[httparse::Header<'a>]) -> Self {
+    pub(crate) fn among(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut known = Self([Only::None; Name::ALL.len()]);
-        for header in headers {
-            let is_it = |name: &&str| name.eq_ignore_ascii_case(header.name);
+        for (name, value) in headers {
+            let is_it = |known: &&str| known.eq_ignore_ascii_case(name);
             if let Some(at) = NAMES.iter().position(is_it) {
                 let only = &mut known.0[at];
                 *only = match only {
-                    Only::None => Only::One(header.value),
+                    Only::None => Only::One(value),
                     Only::One(_) | Only::Several => Only::Several,
                 };
             }
@@ -107,7 +107,8 @@ mod tests {
         let mut slots = [httparse::EMPTY_HEADER; 128];
         let mut parsed = httparse::Request::new(&mut slots);
         assert!(parsed.parse(head).is_ok_and(|status| status.is_complete()));
-        let (known, lines) = (Known::among(parsed.headers), Headers::of(head));
+        let known = Known::among(parsed.headers.iter().map(|it| (it.name, it.value)));
+        let lines = Headers::of(head);
         for name in Name::ALL {
             let by_walking: Vec<_> = lines.all(name.as_str()).collect();
             let at_once: Vec<_> = known.values(name, lines).collect();

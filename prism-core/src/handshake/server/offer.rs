@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Offer<'a> {
     request: Request<'a>,
-    accept_key: AcceptKey,
+    accept_key: Option<AcceptKey>,
     subprotocol: Option<&'a str>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Offer<'a> {
-    pub(crate) const fn new(request: Request<'a>, accept_key: AcceptKey) -> Self {
+    pub(crate) const fn new(request: Request<'a>, accept_key: Option<AcceptKey>) -> Self {
         Self { request, accept_key, subprotocol: None }
     }
 
@@ -73,12 +73,19 @@ impl<'a> Offer<'a> {
         self.subprotocol
     }
 
+    /// Returns the status of the response that accepts the request.
+    pub(super) const fn status(&self) -> u16 {
+        if self.accept_key.is_some() { 101 } else { 200 }
+    }
+
     /// Accepts the request: appends the 101 to `out`, and opens the connection, whose limits and
     /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
     /// client offers it. What the client sent after its request is still in the receive buffer.
+    ///
+    /// For a request in HTTP/2, which has no 101, use [`accept_response`](Self::accept_response).
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         let choose = |deflate: &Deflate| deflate.accept_offer(self.request.extensions());
-        accept.open(&self.accept_key, self.subprotocol, choose, config, out)
+        accept.open(self.accept_key.as_ref(), self.subprotocol, choose, config, out)
     }
 
     /// Copies the request out of the receive buffer, so that the offer can be accepted or refused

@@ -50,14 +50,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct OwnedOffer {
     request: Arc<OwnedRequest>,
-    accept_key: AcceptKey,
+    accept_key: Option<AcceptKey>,
     subprotocol: Option<Box<str>>,
 }
 
 impl OwnedOffer {
     pub(super) fn new(
         request: OwnedRequest,
-        accept_key: AcceptKey,
+        accept_key: Option<AcceptKey>,
         subprotocol: Option<&str>,
     ) -> Self {
         Self { request: Arc::new(request), accept_key, subprotocol: subprotocol.map(Box::from) }
@@ -93,13 +93,20 @@ impl OwnedOffer {
         self.subprotocol.as_deref()
     }
 
+    /// Returns the status of the response that accepts the request.
+    pub(super) const fn status(&self) -> u16 {
+        if self.accept_key.is_some() { 101 } else { 200 }
+    }
+
     /// Accepts the request: appends the 101 to `out`, and opens the connection, whose limits and
     /// intervals are those of `config`. Messages are compressed if [`Config::deflate`] is set and the
     /// client offers it. What the client sent after its request is still in the receive buffer.
+    ///
+    /// For a request in HTTP/2, which has no 101, use [`accept_response`](Self::accept_response).
     pub fn accept(self, accept: &Accept, config: &Config, out: &mut BytesMut) -> WebSocket {
         let choose = |deflate: &Deflate| {
             deflate.accept_offer(self.request.headers().all("Sec-WebSocket-Extensions"))
         };
-        accept.open(&self.accept_key, self.subprotocol(), choose, config, out)
+        accept.open(self.accept_key.as_ref(), self.subprotocol(), choose, config, out)
     }
 }

@@ -154,11 +154,16 @@ impl Reply {
         if !matches!(self.status, 204 | 304) {
             put(out, format_args!("Content-Length: {}\r\n", self.content.len()));
         }
+        self.write_fields(out);
+        out.put_slice(b"\r\n");
+    }
+
+    /// Appends the header lines that are about the content.
+    pub(super) fn write_fields(&self, out: &mut BytesMut) {
         if self.forbids_caching() {
             out.put_slice(b"Cache-Control: no-store\r\n");
         }
         out.put_slice(self.fields.as_bytes());
-        out.put_slice(b"\r\n");
     }
 
     /// Returns whether the reply gets a `Cache-Control: no-store`.
@@ -181,8 +186,8 @@ impl Reply {
     }
 
     /// RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-    pub(crate) fn allow_get(mut self) -> Self {
-        self.fields.push_own("Allow", "GET");
+    pub(crate) fn allow(mut self, method: &'static str) -> Self {
+        self.fields.push_own("Allow", method);
         self
     }
 }

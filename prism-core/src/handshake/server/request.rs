@@ -17,7 +17,11 @@ use crate::handshake::{
     },
 };
 
+/// What `Upgrade` and `:protocol` name.
+const WEBSOCKET: &str = "websocket";
+
 /// The head of a valid HTTP/1.1 or HTTP/1.0 request. It borrows the receive buffer.
+/// ([`from_parts`](Self::from_parts) makes one of what another library has parsed, also for HTTP/2.)
 ///
 /// It may ask for anything: [`wants_upgrade`](Self::wants_upgrade) tells an upgrade request from a
 /// request for a page, and [`upgrade`](Self::upgrade) checks the rest of the handshake.
@@ -27,7 +31,7 @@ pub struct Request<'a> {
     method: &'a str,
     target: &'a str,
     path: Cow<'a, str>,
-    version: Version,
+    version: Version<'a>,
     headers: Headers<'a>,
     known: Known<'a>,
 }
@@ -89,18 +93,42 @@ impl<'a> Request<'a> {
         self.headers.all_text(name)
     }
 
-    /// Returns whether the client asks for a WebSocket: `Upgrade` contains the token `websocket`.
+    /// Returns whether the client asks for a WebSocket: `Upgrade` contains the token `websocket`,
+    /// or in HTTP/2, `:protocol` is that token (RFC 8441 §5).
     ///
     /// Always `false` for HTTP/1.0: "A server MUST ignore an Upgrade header field that is received
     /// in an HTTP/1.0 request" (RFC 9110 §7.8).
     #[must_use]
     pub fn wants_upgrade(&self) -> bool {
-        self.version == Version::Http11
-            && tokens::has_token(self.values(Name::Upgrade), "websocket")
+        match self.version {
+            Version::Http10 => false,
+            Version::Http11 => tokens::has_token(self.values(Name::Upgrade), WEBSOCKET),
+            Version::Http2 { protocol } => {
+                protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case(WEBSOCKET))
+            }
+        }
     }
 
-    /// Like [`upgrade`](Self::upgrade), but returns only the accept key.
-    pub(crate) fn check_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
+    /// Like [`upgrade`](Self::upgrade), but returns only the accept key. There is none in HTTP/2.
+    pub(crate) fn check_upgrade(&self) -> Result<Option<AcceptKey>, HandshakeError> {
+        let accept_key = match self.version {
+            Version::Http2 { protocol } => {
+                self.check_extended_connect(protocol)?;
+                None
+            }
+            Version::Http10 | Version::Http11 => Some(self.check_http1_upgrade()?),
+        };
+        self.check_no_body()?;
+        if !are_extensions(self.values(Name::Extensions)) {
+            return Err(HandshakeError::InvalidExtensions);
+        }
+        if !tokens::are_tokens(self.values(Name::Subprotocol)) {
+            return Err(HandshakeError::InvalidSubprotocols);
+        }
+        Ok(accept_key)
+    }
+
+    fn check_http1_upgrade(&self) -> Result<AcceptKey, HandshakeError> {
         // §4.2.1, 1: "An HTTP/1.1 or higher GET request".
         if self.method != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
@@ -121,14 +149,18 @@ impl<'a> Request<'a> {
         if !is_key(key) {
             return Err(HandshakeError::InvalidKey);
         }
-        self.check_no_body()?;
-        if !are_extensions(self.values(Name::Extensions)) {
-            return Err(HandshakeError::InvalidExtensions);
-        }
-        if !tokens::are_tokens(self.values(Name::Subprotocol)) {
-            return Err(HandshakeError::InvalidSubprotocols);
-        }
         Ok(accept_key(key))
+    }
+
+    /// RFC 8441 §5: "implementations using this extended CONNECT to bootstrap WebSockets do not do
+    /// the processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields".
+    fn check_extended_connect(&self, protocol: Option<&str>) -> Result<(), HandshakeError> {
+        match protocol {
+            Some(_) if self.method != "CONNECT" => Err(HandshakeError::ConnectExpected),
+            Some(_) if self.wants_upgrade() => self.check_version(),
+            Some(_) => Err(HandshakeError::UnsupportedProtocol),
+            None => Err(HandshakeError::ConnectExpected),
+        }
     }
 
     /// Parses a whole head.
@@ -146,10 +178,23 @@ impl<'a> Request<'a> {
         };
         let version = if version == 0 { Version::Http10 } else { Version::Http11 };
         let path = parse_path(method, target)?;
-        let known = Known::among(parsed.headers);
+        let known = Known::among(parsed.headers.iter().map(|it| (it.name, it.value)));
         let request = Self { method, target, path, version, headers: Headers::of(head), known };
-        request.check_host()?;
-        request.check_length()?;
+        request.check_fields()?;
+        Ok(request)
+    }
+
+    /// Assembles a request of parts that are valid each by itself.
+    pub(crate) fn assemble(
+        version: Version<'a>,
+        method: &'a str,
+        target: &'a str,
+        headers: Headers<'a>,
+    ) -> Result<Self, HandshakeError> {
+        let path = parse_path(method, target)?;
+        let known = Known::among(headers);
+        let request = Self { method, target, path, version, headers, known };
+        request.check_fields()?;
         Ok(request)
     }
 
@@ -160,6 +205,11 @@ impl<'a> Request<'a> {
 
     fn values(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         self.known.values(name, self.headers)
+    }
+
+    fn check_fields(&self) -> Result<(), HandshakeError> {
+        self.check_host()?;
+        self.check_length()
     }
 
     /// RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
@@ -224,9 +274,14 @@ impl fmt::Debug for Request<'_> {
 
 /// The version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version<'a> {
     Http10,
     Http11,
+    /// Or a later version: HTTP/3 has the same (RFC 9220).
+    Http2 {
+        /// The value of `:protocol`, which makes a CONNECT an extended one.
+        protocol: Option<&'a str>,
+    },
 }
 
 /// Translates the parser's error.

@@ -56,7 +56,7 @@ impl Accept {
     /// Appends the response, and opens the connection. `choose` answers the offers of compression.
     pub(super) fn open(
         &self,
-        accept_key: &AcceptKey,
+        accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
         choose: impl FnOnce(&Deflate) -> Option<DeflateAnswer>,
         config: &Config,
@@ -80,7 +80,7 @@ impl Accept {
     fn write_response_with(
         &self,
         answer: Option<DeflateAnswer>,
-        accept_key: &AcceptKey,
+        accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
         out: &mut BytesMut,
     ) {
@@ -91,7 +91,7 @@ impl Accept {
     #[inline(always)] // in most handshakes there is no compression
     fn write_response(
         &self,
-        accept_key: &AcceptKey,
+        accept_key: Option<&AcceptKey>,
         subprotocol: Option<&str>,
         deflate: Option<DeflateAnswer>,
         out: &mut BytesMut,
@@ -99,10 +99,18 @@ impl Accept {
         let extension = if deflate.is_some() { MAX_EXTENSION } else { 0 };
         let variable = self.fields.as_bytes().len() + subprotocol.map_or(0, str::len);
         out.reserve(MAX_FIXED + extension + variable);
-        out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        out.put_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        out.put_slice(accept_key.as_bytes());
-        out.put_slice(b"\r\n");
+        match accept_key {
+            Some(accept_key) => {
+                out.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+                out.put_slice(
+                    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+                );
+                out.put_slice(accept_key.as_bytes());
+                out.put_slice(b"\r\n");
+            }
+            // RFC 8441 §5: "a 2xx status code". Of this line, only the status is used.
+            None => out.put_slice(b"HTTP/1.1 200 OK\r\n"),
+        }
         if let Some(subprotocol) = subprotocol {
             out.put_slice(b"Sec-WebSocket-Protocol: ");
             out.put_slice(subprotocol.as_bytes());
@@ -130,7 +138,7 @@ mod tests {
             for value in ["", &*long] {
                 let accept = Accept::new().header("X", value).expect("a valid header");
                 let mut out = BytesMut::new();
-                accept.write_response(&accept_key("key"), subprotocol, None, &mut out);
+                accept.write_response(Some(&accept_key("key")), subprotocol, None, &mut out);
                 let variable = "X: \r\n".len() + value.len() + subprotocol.map_or(0, str::len);
                 assert_eq!(out.capacity(), MAX_FIXED + variable);
             }

@@ -187,16 +187,6 @@ impl EndKind {
     pub(crate) const fn is_clean(self) -> bool {
         !matches!(self, Self::Failed(_))
     }
-
-    /// Returns a name for logs: which side closed the connection, or how it failed.
-    #[cfg(feature = "tracing")]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Peer(_) => "peer",
-            Self::Local(_) => "us",
-            Self::Failed(kind) => kind.name(),
-        }
-    }
 }
 
 impl From<&Disconnect> for EndKind {
@@ -215,9 +205,9 @@ impl From<CloseCode> for CloseClass {
             1000 => Self::Normal,
             1001 => Self::GoingAway,
             1005 => Self::NoStatus,
-            ..3000 => Self::Error,
-            ..4000 => Self::Registered,
+            3000..4000 => Self::Registered,
             4000.. => Self::Private,
+            _ => Self::Error,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The counters as text in the format of OpenMetrics 1.0, which Prometheus and others read.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use prism_core::Reply;
 
@@ -25,9 +25,8 @@ impl ServerStats {
     /// ```
     #[must_use]
     pub fn openmetrics(&self) -> Reply {
-        Reply::new(200)
-            .body(Counts::OPENMETRICS_TYPE, self.counts().to_openmetrics())
-            .expect("a constant content type, which is valid")
+        let page = Reply::new(200).body(Counts::OPENMETRICS_TYPE, self.counts().to_openmetrics());
+        page.unwrap_or_else(|_| unreachable!("the content type is a valid header"))
     }
 }
 
@@ -48,37 +47,35 @@ impl Counts {
     /// ```
     #[must_use]
     pub fn to_openmetrics(&self) -> String {
-        let mut text = String::new();
-        for family in families(self) {
-            write_family(&mut text, &family).expect("a string takes everything");
-        }
-        text + "# EOF\n"
+        families(self).iter().map(Family::to_string).chain(["# EOF\n".into()]).collect()
     }
 }
 
-/// Names, labels and help texts are constants without characters that would have to be escaped.
-fn write_family(text: &mut String, family: &Family) -> fmt::Result {
-    let Family { name, kind, unit, help, samples } = family;
-    let kind = match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram => "histogram",
-    };
-    writeln!(text, "# TYPE {name} {kind}")?;
-    if let Some(unit) = unit {
-        writeln!(text, "# UNIT {name} {unit}")?;
-    }
-    writeln!(text, "# HELP {name} {help}")?;
-    for Sample { suffix, labels, value } in samples {
-        write!(text, "{name}{suffix}")?;
-        for (index, (label, value)) in labels.iter().enumerate() {
-            write!(text, "{}{label}=\"{value}\"", if index == 0 { '{' } else { ',' })?;
+/// The text of a family. Names, labels and help texts are constants without characters that would have to be escaped.
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, unit, help, samples } = self;
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        writeln!(f, "# TYPE {name} {kind}")?;
+        if let Some(unit) = unit {
+            writeln!(f, "# UNIT {name} {unit}")?;
         }
-        text.push_str(if labels.is_empty() { " " } else { "} " });
-        match value {
-            Value::Count(count) => writeln!(text, "{count}")?,
-            Value::Seconds(span) => writeln!(text, "{:?}", span.as_secs_f64())?,
+        writeln!(f, "# HELP {name} {help}")?;
+        for Sample { suffix, labels, value } in samples {
+            write!(f, "{name}{suffix}")?;
+            for (index, (label, value)) in labels.iter().enumerate() {
+                write!(f, "{}{label}=\"{value}\"", if index == 0 { '{' } else { ',' })?;
+            }
+            f.write_str(if labels.is_empty() { " " } else { "} " })?;
+            match value {
+                Value::Count(count) => writeln!(f, "{count}")?,
+                Value::Seconds(span) => writeln!(f, "{:?}", span.as_secs_f64())?,
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -13,7 +13,7 @@ pub struct RoundTrips {
     /// The number of round trips in each bucket. The first bucket has those that took at most the first of the
     /// [limits](Self::LIMITS), each further one those that took longer, up to its own limit. The last one has those that
     /// took longer than any limit.
-    pub buckets: [u64; RoundTrips::LIMITS.len() + 1],
+    pub buckets: [u64; Self::LIMITS.len() + 1],
     /// The sum of all round trips.
     pub sum: Duration,
 }
@@ -81,7 +81,7 @@ mod tests {
         let round_trips = counters.snapshot();
         assert_eq!(round_trips.buckets, [2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(round_trips.count(), 14);
-        assert_eq!(round_trips.sum, Duration::from_micros(6_945_002));
+        assert_eq!(round_trips.sum, Duration::from_micros(6_944_502));
     }
 
     #[test]

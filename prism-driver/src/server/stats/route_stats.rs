@@ -11,7 +11,7 @@ pub(crate) struct RouteStats {
     pub(crate) server: ServerStats,
     /// The route as it was added to the server, in its normalized form. Unlike the path of a request, it is not the
     /// peer's text.
-    #[allow(dead_code, reason = "for events")]
+    #[expect(dead_code, reason = "events will name it")]
     pub(crate) route: Box<str>,
 }
 

@@ -1,0 +1,156 @@
+//! Requests that another library has parsed, in HTTP/1.1 and HTTP/2 (RFC 8441).
+
+use prism_core::{Accept, Config, HandshakeError, Request, RequestParts, ResponseHead};
+
+const GET: RequestParts<'_> = RequestParts::Http11 { method: "GET", target: "/chat?x=1" };
+
+/// The fields of a good upgrade request in HTTP/1.1.
+const UPGRADE: [(&str, &str); 5] = [
+    ("host", "example.org"),
+    ("upgrade", "websocket"),
+    ("connection", "keep-alive, Upgrade"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ("sec-websocket-version", "13"),
+];
+
+/// The fields of a good extended CONNECT.
+const CONNECT: [(&str, &str); 1] = [("sec-websocket-version", "13")];
+
+fn http2<'a>(method: &'a str, protocol: Option<&'a str>) -> RequestParts<'a> {
+    RequestParts::Http2 { method, protocol, authority: "example.org", path: "/chat?x=1" }
+}
+
+/// Accepts a request, as it is borrowed and as it is owned. Checks that both get the same response.
+fn accept(
+    parts: RequestParts<'_>,
+    fields: &[(&str, &str)],
+) -> Result<ResponseHead, HandshakeError> {
+    accept_within(parts, fields, &Config::default())
+}
+
+fn accept_within(
+    parts: RequestParts<'_>,
+    fields: &[(&str, &str)],
+    config: &Config,
+) -> Result<ResponseHead, HandshakeError> {
+    let (mut lines, fields) =
+        (Vec::new(), fields.iter().map(|(name, value)| (*name, value.as_bytes())));
+    let request = Request::from_parts(parts, fields, &mut lines, config)?;
+    assert_eq!((request.path(), request.query()), ("/chat", Some("x=1")));
+    assert_eq!(request.host(), "example.org");
+    let [mut offer, mut kept] = [request.upgrade()?, request.upgrade()?];
+    offer.select_subprotocol(["chat"]);
+    kept.select_subprotocol(["chat"]);
+    let head = offer.accept_response(&Accept::new(), config).0;
+    let of_kept = kept.into_owned().accept_response(&Accept::new(), config).0;
+    assert_eq!(format!("{of_kept:?}"), format!("{head:?}"));
+    Ok(head)
+}
+
+fn header(head: &ResponseHead, name: &str) -> Option<String> {
+    head.headers().joined(name).map(Into::into)
+}
+
+#[test]
+fn an_upgrade_of_http_1_1_is_accepted_with_a_101() {
+    let fields = [&UPGRADE[..], &[("sec-websocket-protocol", "a, chat")]].concat();
+    let head = accept(GET, &fields).expect("a good request");
+    assert_eq!(head.status(), 101);
+    for (name, value) in [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("Sec-WebSocket-Protocol", "chat"),
+    ] {
+        assert_eq!(header(&head, name).as_deref(), Some(value));
+    }
+    assert_eq!(head.headers().iter().count(), 4);
+}
+
+#[test]
+fn an_extended_connect_is_accepted_with_a_200_and_without_a_key() {
+    for protocol in ["websocket", "WebSocket"] {
+        let fields = [&CONNECT[..], &[("sec-websocket-protocol", "chat")]].concat();
+        let head = accept(http2("CONNECT", Some(protocol)), &fields).expect("a good request");
+        assert_eq!(head.status(), 200);
+        let all: Vec<_> = head.headers().iter().collect();
+        assert_eq!(all, [("Sec-WebSocket-Protocol", &b"chat"[..])]);
+    }
+}
+
+#[test]
+fn an_invalid_upgrade_gets_the_error_of_its_first_fault() {
+    let without = |left_out: &str| {
+        UPGRADE.into_iter().filter(|(name, _)| *name != left_out).collect::<Vec<_>>()
+    };
+    let post = RequestParts::Http11 { method: "POST", target: "/chat?x=1" };
+    let http10 = RequestParts::Http10 { method: "GET", target: "/chat?x=1" };
+    for (parts, fields, error, status) in [
+        (post, UPGRADE.to_vec(), HandshakeError::MethodNotAllowed, 405),
+        (http10, UPGRADE.to_vec(), HandshakeError::UpgradeOfHttp10, 426),
+        (GET, without("upgrade"), HandshakeError::MissingUpgrade, 426),
+        (GET, without("connection"), HandshakeError::MissingConnection, 426),
+        (GET, without("sec-websocket-version"), HandshakeError::UnsupportedVersion, 426),
+        (GET, without("sec-websocket-key"), HandshakeError::InvalidKey, 400),
+        (GET, without("host"), HandshakeError::InvalidHost, 400),
+        (http2("GET", None), CONNECT.to_vec(), HandshakeError::ConnectExpected, 405),
+        (http2("GET", Some("websocket")), CONNECT.to_vec(), HandshakeError::ConnectExpected, 405),
+        (http2("CONNECT", None), CONNECT.to_vec(), HandshakeError::ConnectExpected, 405),
+        (http2("CONNECT", Some("x")), CONNECT.to_vec(), HandshakeError::UnsupportedProtocol, 501),
+        (http2("CONNECT", Some("websocket")), vec![], HandshakeError::UnsupportedVersion, 426),
+    ] {
+        let refused = accept(parts, &fields).map(|head| head.status());
+        assert_eq!(refused, Err(error), "{parts:?}");
+        assert_eq!(error.reply().status(), status, "{error:?}");
+    }
+    let allowed = |error: HandshakeError| header(&error.reply().response_head(), "Allow");
+    assert_eq!(allowed(HandshakeError::ConnectExpected).as_deref(), Some("CONNECT"));
+}
+
+#[test]
+fn the_authority_of_http_2_is_the_host() {
+    let connect = http2("CONNECT", Some("websocket"));
+    let same = [&CONNECT[..], &[("host", "Example.org")]].concat();
+    assert!(accept(connect, &same).is_ok());
+    let other = [&CONNECT[..], &[("host", "example.com")]].concat();
+    assert_eq!(accept(connect, &other).map(drop), Err(HandshakeError::InvalidHost));
+    let nobody = RequestParts::Http2 {
+        method: "CONNECT",
+        protocol: Some("websocket"),
+        authority: "",
+        path: "/",
+    };
+    assert_eq!(accept(nobody, &CONNECT).map(drop), Err(HandshakeError::InvalidHost));
+}
+
+#[test]
+fn nothing_can_be_injected() {
+    for (name, value) in [("a", "b\r\nc: d"), ("a\r\nb", ""), ("a b", ""), ("", ""), ("a:", "")] {
+        let fields = [&UPGRADE[..], &[(name, value)]].concat();
+        assert_eq!(accept(GET, &fields).map(drop), Err(HandshakeError::InvalidHeader), "{name:?}");
+    }
+    for (method, target, error) in [
+        ("GET /", "/", HandshakeError::InvalidRequestLine),
+        ("", "/", HandshakeError::InvalidRequestLine),
+        ("GET", "/ HTTP/1.1\r\nA: b", HandshakeError::InvalidTarget),
+        ("GET", "chat", HandshakeError::InvalidTarget),
+        ("GET", "/%zz", HandshakeError::InvalidEscape),
+    ] {
+        let parts = RequestParts::Http11 { method, target };
+        assert_eq!(accept(parts, &UPGRADE).map(drop), Err(error), "{method:?} {target:?}");
+    }
+}
+
+#[test]
+fn the_limits_on_heads_apply() {
+    let config = Config::default().max_headers(UPGRADE.len());
+    assert!(accept_within(GET, &UPGRADE, &config).is_ok());
+    let one_more = [&UPGRADE[..], &[("a", "b")]].concat();
+    let refused = accept_within(GET, &one_more, &config).map(drop);
+    assert_eq!(refused, Err(HandshakeError::TooManyHeaders(UPGRADE.len())));
+    let lines: usize = UPGRADE.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let size = "GET".len() + "/chat?x=1".len() + lines;
+    assert!(accept_within(GET, &UPGRADE, &Config::default().max_head_size(size)).is_ok());
+    let refused = accept_within(GET, &UPGRADE, &Config::default().max_head_size(size - 1));
+    assert_eq!(refused.map(drop), Err(HandshakeError::HeadTooLarge(size - 1)));
+}

@@ -1,0 +1,118 @@
+//! [`pipe`]: a transport in memory with two ends, and [`Faults`] that control it.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use self::{
+    faults::Faults,
+    lane::{Lane, change, lock},
+};
+
+pub(crate) mod faults;
+mod lane;
+
+/// Creates a pipe, and returns the server's end, the client's end, and what controls it.
+///
+/// Each direction holds up to 1 MiB. Like TCP, the pipe resets the connection: when an end is dropped with unread bytes,
+/// or the other end writes after that, the bytes on their way are destroyed.
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt, future::block_on};
+/// use prism_test::pipe;
+///
+/// let (mut server, mut client, faults) = pipe();
+/// block_on(async {
+///     client.write_all(b"ping").await.unwrap();
+///     assert_eq!(faults.to_server().unread(), 4);
+///     let mut received = [0; 4];
+///     server.read_exact(&mut received).await.unwrap();
+///     assert_eq!(received, *b"ping");
+/// });
+/// ```
+pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
+    let (to_server, to_client) = (Lane::new(), Lane::new());
+    let server = PipeEnd { incoming: to_server.clone(), outgoing: to_client.clone() };
+    let client = PipeEnd { incoming: to_client.clone(), outgoing: to_server.clone() };
+    (server, client, Faults::new(to_server, to_client))
+}
+
+/// An end of a [`pipe`]: a [`Transport`](prism_driver::Transport).
+///
+/// On tokio, pass it to the functions of `prism_driver`, such as
+/// [`serve_stream`](prism_driver::serve_stream) with the runtime `prism_tokio::Tokio`.
+pub struct PipeEnd {
+    incoming: Arc<Mutex<Lane>>,
+    outgoing: Arc<Mutex<Lane>>,
+}
+
+impl AsyncRead for PipeEnd {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        lock(&self.incoming).read(cx, buf)
+    }
+}
+
+impl AsyncWrite for PipeEnd {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut lane = lock(&self.outgoing);
+        if !lane.deserted {
+            return lane.write(cx, buf);
+        }
+        drop(lane);
+        lock(&self.incoming).reset();
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // No more than fits, so that tests of memory count only the driver's.
+        let room = lock(&self.outgoing).room().max(1);
+        let mut fitting = Vec::new();
+        for buf in bufs {
+            fitting.extend_from_slice(&buf[..buf.len().min(room - fitting.len())]);
+        }
+        self.poll_write(cx, &fitting)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut lane = lock(&self.outgoing);
+        if let Some(error) = lane.flush_fails {
+            return Poll::Ready(Err(error.into()));
+        }
+        lane.flush();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.outgoing).close()
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        let unread = change(&self.incoming, |lane| {
+            lane.deserted = true;
+            !lane.bytes.is_empty()
+        });
+        change(&self.outgoing, |lane| lane.closed = true);
+        if unread {
+            lock(&self.outgoing).reset();
+        }
+    }
+}

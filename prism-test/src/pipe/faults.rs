@@ -1,0 +1,163 @@
+//! [`Faults`]: what happens to the bytes in a pipe.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use super::lane::{Lane, change, lock};
+
+/// Controls a [`pipe`](crate::pipe()) from the outside: how much passes, and how it fails.
+///
+/// A clone controls the same pipe. Everything takes effect at once: who waits is woken.
+#[derive(Clone)]
+pub struct Faults {
+    to_server: Arc<Mutex<Lane>>,
+    to_client: Arc<Mutex<Lane>>,
+}
+
+impl Faults {
+    pub(super) const fn new(to_server: Arc<Mutex<Lane>>, to_client: Arc<Mutex<Lane>>) -> Self {
+        Self { to_server, to_client }
+    }
+
+    /// Returns the direction in which the server reads and the client writes.
+    pub fn to_server(&self) -> Direction<'_> {
+        Direction(&self.to_server)
+    }
+
+    /// Returns the direction in which the client reads and the server writes.
+    pub fn to_client(&self) -> Direction<'_> {
+        Direction(&self.to_client)
+    }
+
+    /// Stops all bytes, in both directions, until [`resume`](Self::resume): a peer that is lost. Neither end hears of it.
+    pub fn stall(&self) {
+        self.both(|direction| direction.stall());
+    }
+
+    /// Ends the effect of [`stall`](Self::stall).
+    pub fn resume(&self) {
+        self.both(|direction| direction.resume());
+    }
+
+    /// Resets the connection: the bytes in the pipe are destroyed, and both ends fail with
+    /// [`ConnectionReset`](io::ErrorKind::ConnectionReset).
+    pub fn reset(&self) {
+        self.both(|direction| lock(direction.0).reset());
+    }
+
+    /// Sets how many bytes a read or write moves at most.
+    pub fn set_piece(&self, bytes: usize) {
+        self.both(|direction| change(direction.0, |lane| lane.piece = bytes));
+    }
+
+    /// Makes both ends buffer what is written until it is flushed, as TLS and buffered writers do.
+    pub fn hold_until_flushed(&self) {
+        self.both(|direction| {
+            change(direction.0, |lane| {
+                lane.held.get_or_insert_default();
+            });
+        });
+    }
+
+    /// Returns whether the server has closed its write side or dropped its end.
+    pub fn closed_by_server(&self) -> bool {
+        lock(&self.to_client).closed
+    }
+
+    /// Returns whether the server has dropped its end.
+    pub fn dropped_by_server(&self) -> bool {
+        lock(&self.to_server).deserted
+    }
+
+    /// Returns whether the client has dropped its end.
+    pub fn dropped_by_client(&self) -> bool {
+        lock(&self.to_client).deserted
+    }
+
+    fn both(&self, change: impl Fn(Direction<'_>)) {
+        change(self.to_server());
+        change(self.to_client());
+    }
+}
+
+/// One direction of a [`pipe`](crate::pipe()): one end writes, and the other reads.
+#[derive(Clone, Copy)]
+pub struct Direction<'a>(&'a Mutex<Lane>);
+
+impl Direction<'_> {
+    /// Stops the bytes in this direction until [`resume`](Self::resume): reads and writes wait.
+    ///
+    /// To the writer, this is a peer that does not read. What is in the pipe stays there.
+    pub fn stall(self) {
+        change(self.0, |lane| lane.stalled = true);
+    }
+
+    /// Ends the effect of [`stall`](Self::stall).
+    pub fn resume(self) {
+        change(self.0, |lane| lane.stalled = false);
+    }
+
+    /// Sets how many bytes the pipe holds before the writer has to wait. With 0, nothing more can be written, but what
+    /// is in the pipe can be read. The default is 1 MiB.
+    pub fn set_capacity(self, bytes: usize) {
+        change(self.0, |lane| lane.capacity = bytes);
+    }
+
+    /// Sets how many more bytes can be written, however fast the reader is; [`usize::MAX`] removes the limit.
+    pub fn allow(self, bytes: usize) {
+        change(self.0, |lane| lane.allowance = bytes);
+    }
+
+    /// Inserts bytes that the writer has not written.
+    pub fn insert(self, bytes: &[u8]) {
+        change(self.0, |lane| lane.bytes.extend(bytes));
+    }
+
+    /// Makes the reads and writes in this direction fail from now on. The other direction is not affected.
+    pub fn fail(self, error: io::ErrorKind) {
+        change(self.0, |lane| lane.broken = Some(error));
+    }
+
+    /// Makes the reads and writes in this direction fail after this many more bytes have been written.
+    pub fn fail_after(self, bytes: usize, error: io::ErrorKind) {
+        change(self.0, |lane| lane.breaks_after = Some((bytes, error)));
+    }
+
+    /// Makes only the next write fail: the error is reported once.
+    pub fn fail_next_write(self, error: io::ErrorKind) {
+        change(self.0, |lane| lane.fails_once = Some(error));
+    }
+
+    /// Makes the flushes of the writer fail from now on.
+    pub fn fail_flush(self, error: io::ErrorKind) {
+        change(self.0, |lane| lane.flush_fails = Some(error));
+    }
+
+    /// Makes the writer's attempt to close its side fail.
+    pub fn fail_close(self, error: io::ErrorKind) {
+        change(self.0, |lane| lane.close_fails = Some(error));
+    }
+
+    /// Makes the writer's attempt to close its side never finish.
+    pub fn block_close(self) {
+        change(self.0, |lane| lane.close_blocks = true);
+    }
+
+    /// Makes the reader's end return `Pending` once after each read that did not fill its buffer, as sockets do that ask
+    /// the reactor for readiness first.
+    pub fn delay_readiness(self) {
+        change(self.0, |lane| lane.delays_readiness = Some(false));
+    }
+
+    /// Returns how many writes there were.
+    pub fn writes(self) -> usize {
+        lock(self.0).writes
+    }
+
+    /// Returns how many bytes are in the pipe: those that were written and not read yet.
+    pub fn unread(self) -> usize {
+        lock(self.0).bytes.len()
+    }
+}
