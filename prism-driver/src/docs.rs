@@ -35,6 +35,7 @@ guides! {
     graceful_shutdown: "../docs/graceful-shutdown.md",
     keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
     limits: "../docs/limits.md",
+    observability: "../docs/observability.md",
     reconnecting: "../docs/reconnecting.md",
     request_and_answer: "../docs/request-and-answer.md",
     slow_consumers: "../docs/slow-consumers.md",
