@@ -4,5 +4,7 @@ mod faults;
 #[cfg(feature = "hyper")]
 mod http;
 mod network;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod peer;
 mod sim;

@@ -1,18 +1,14 @@
 //! HTTP servers of hyper on a [`Sim`].
 
-use std::error::Error;
-
 use hyper::{
     Request, Response,
     body::{Body, Incoming},
-    server::conn::http1,
     service::{Service, service_fn},
 };
 use prism_driver::Runtime;
 
 use super::{Sim, hosts::Incoming as Connection};
-
-type BoxError = Box<dyn Error + Send + Sync>;
+use crate::http::{BoxError, serve_http};
 
 impl Sim {
     /// Starts an HTTP/1.1 server of hyper in memory, under this host name. Each request has the address of its client, a
@@ -40,10 +36,9 @@ impl Sim {
     /// });
     /// ```
     ///
-    /// The service is one of hyper. To test a router of axum, or another service of tower, wrap it in
-    /// `hyper_util::service::TowerToHyperService`. WebSockets under it belong to a `WebSockets` on this simulation.
-    ///
-    /// Its tasks run here, on virtual time. A service that calls functions of tokio, such as timers, does not work here.
+    /// A service of tower is one of hyper if it is wrapped in `hyper_util::service::TowerToHyperService`. Its tasks run here,
+    /// and so do its WebSockets. A service that needs tokio, for timers or as the extractor of `prism-axum` does, cannot run
+    /// here: see [`serve_http`].
     pub fn start_http<S, B>(&self, host: &str, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -64,13 +59,7 @@ impl Sim {
                     request.extensions_mut().insert(peer_addr);
                     service.call(request)
                 });
-                sim.spawn(async move {
-                    // An error is the client's.
-                    let _ = http1::Builder::new()
-                        .serve_connection(stream, service)
-                        .with_upgrades()
-                        .await;
-                });
+                sim.spawn(serve_http(stream, service));
             }
         });
     }
