@@ -105,7 +105,8 @@ pub use prism_tokio::{self, *};
 
 pub use crate::{rejection::WebSocketUpgradeRejection, upgrade::WebSocketUpgrade};
 
-/// The examples in the README compile.
+/// The examples in the README and in the guide compile.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../../prism-driver/docs/from-axum.md")]
+struct Pages;
