@@ -11,8 +11,7 @@ use std::{error::Error, time::Duration};
 
 // To copy this file, replace `crate::prism` by your adapter, such as `prism_tokio`.
 use crate::prism::{
-    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server,
-    ServerOptions, ServerStats,
+    CloseCode, Connection, ForwardedHeader, Handler, Message, Options, Reply, Server, ServerOptions,
 };
 
 /// The proxy's addresses. No client may be able to connect from these.
@@ -68,14 +67,9 @@ pub(crate) async fn serve(shutdown: impl Future<Output = ()>) -> Result<(), Box<
     let stats = server.stats();
     server
         .get("/", |request| Reply::text(200, request.peer_addr().to_string()))
-        .get("/stats", move |_| refusals(&stats))
+        .get("/metrics", move |_| stats.openmetrics()) // a real server keeps these from the clients
         .websocket("/ws", Greeter)
         .serve_until(shutdown)
         .await;
     Ok(())
-}
-
-/// Reports how many requests of proxies were invalid: if there are any, a proxy is not configured as this server is.
-fn refusals(stats: &ServerStats) -> Reply {
-    Reply::text(200, format!("bad_proxy_header {}\n", stats.counts().refused.bad_proxy_header))
 }

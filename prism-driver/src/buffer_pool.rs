@@ -8,9 +8,10 @@ use std::{
     thread::LocalKey,
 };
 
-use prism_core::RecvBuffer;
-
-use crate::outbox::queue::SendQueue;
+use crate::{
+    outbox::queue::SendQueue, server::stats::traffic::Traffic,
+    session::counted_buffer::CountedBuffer,
+};
 
 /// The size of a new receive buffer in bytes. It limits what one read returns, until a message needs a larger buffer.
 pub(crate) const RECV_BUFFER: usize = 64 << 10;
@@ -22,22 +23,23 @@ const SEND_BUFFER: usize = 4 << 10;
 const MAX_KEPT: usize = 4 << 20;
 
 thread_local! {
-    static RECV: RefCell<Stack<RecvBuffer>> = const { RefCell::new(Stack::new()) };
+    static RECV: RefCell<Stack<CountedBuffer>> = const { RefCell::new(Stack::new()) };
     static SEND: RefCell<Stack<SendQueue>> = const { RefCell::new(Stack::new()) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Takes an empty receive buffer.
-pub(crate) fn take_recv() -> Box<RecvBuffer> {
+pub(crate) fn take_recv() -> Box<CountedBuffer> {
     with(&RECV, Stack::take)
         .flatten()
-        .unwrap_or_else(|| Box::new(RecvBuffer::with_capacity(RECV_BUFFER)))
+        .unwrap_or_else(|| Box::new(CountedBuffer::with_capacity(RECV_BUFFER)))
 }
 
 /// Returns a receive buffer to the pool, and discards its content.
-pub(crate) fn put_recv(mut buffer: Box<RecvBuffer>) {
+pub(crate) fn put_recv(mut buffer: Box<CountedBuffer>) {
     buffer.clear();
     buffer.hold_after(u32::MAX);
+    buffer.uncounted = Traffic::default();
     // A smaller buffer was made for one waiting fragment, and would limit the size of reads.
     if buffer.capacity() >= RECV_BUFFER {
         with(&RECV, |stack| stack.put(buffer.capacity(), buffer));

@@ -108,7 +108,12 @@ pub use server::origins::{InvalidOrigin, Origins};
 pub use server::proxies::{ForwardedHeader, networks::InvalidNetwork};
 pub use server::request::Request;
 pub use server::route::{IntoRoute, Route, per_connection, shared, socket};
-pub use server::stats::{Counts, Refused, ServerStats};
+pub use server::stats::{
+    Counts, Refused, ServerStats,
+    ends::{CloseCounts, Ends, FailureCounts},
+    round_trips::RoundTrips,
+    traffic::Traffic,
+};
 pub use server::websockets::{
     WebSockets, builder::WebSocketsBuilder, http_request::HttpRequest, opening::Opening,
     pending_upgrade::PendingUpgrade,

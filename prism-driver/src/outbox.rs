@@ -32,6 +32,7 @@ use crate::{
 
 pub(crate) mod batch_number;
 pub(crate) mod budget;
+pub(crate) mod cold_state;
 pub(crate) mod cut;
 mod flush;
 pub(crate) mod locked;
@@ -46,6 +47,7 @@ pub(crate) mod signals;
 pub(crate) mod source;
 pub(crate) mod state;
 pub(crate) mod sync;
+pub(crate) mod traffic;
 pub(crate) mod transport;
 pub(crate) mod waiters;
 
@@ -56,8 +58,6 @@ pub(crate) struct Outbox {
     timer_fired: AtomicBool,
     /// The peer has taken bytes after making them wait.
     resumed: AtomicBool,
-    /// The transport is gone, and a handler still runs.
-    stuck: AtomicBool,
     high_water_mark: u32,
     compresses: bool,
 }
@@ -78,7 +78,6 @@ impl Outbox {
             signals: Signals::default(),
             timer_fired: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
-            stuck: AtomicBool::new(false),
             // At zero there would never be room.
             high_water_mark: u32::try_from(options.high_water_mark).unwrap_or(u32::MAX).max(1),
             compresses,
@@ -88,11 +87,6 @@ impl Outbox {
     /// Returns the latency that the keepalive has measured.
     pub(crate) fn latency(&self) -> Option<Latency> {
         self.lock().outbound.latency()
-    }
-
-    /// Returns how many messages found no room.
-    pub(crate) fn missed(&self) -> u64 {
-        self.lock().cold.as_ref().map_or(0, |cold| cold.missed)
     }
 
     /// Sets the policy for messages that find no room.

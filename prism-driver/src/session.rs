@@ -55,8 +55,10 @@ use crate::{
     tls::info::TlsInfo,
 };
 
+pub(crate) mod counted_buffer;
 pub(crate) mod deadline;
 pub(crate) mod driver;
+pub(crate) mod events;
 pub(crate) mod moment;
 pub(crate) mod rate_limit;
 pub(crate) mod read_buffer;
@@ -108,6 +110,7 @@ impl Session {
         mut read_buffer: ReadBuffer,
         options: &Options,
     ) -> Self {
+        read_buffer.begin_counting();
         read_buffer.shrink(); // `on_connect` may take its time
         let Established { inbound, outbound, queue, info, headers } = established;
         let compresses = info.compression().is_some();
@@ -151,6 +154,7 @@ impl Session {
         then: impl FnOnce(&T, Disconnect) -> O,
     ) -> impl Future<Output = O> {
         let mut running = self.with(timer, Unlimited, ());
+        events::panicked(&running.connection);
         async move {
             let reason = running.end_reason(Err(Failure::HandlerPanicked));
             running.linger().await;
@@ -183,7 +187,7 @@ struct RunningSession<T, L, H> {
 impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, H> {
     async fn connect(&mut self) -> Result<(), Failure> {
         let Self { connection, deadlines, handler, .. } = self;
-        let connected = match call(|| handler.on_connect(connection)) {
+        let connected = match call(connection, || handler.on_connect(connection)) {
             Ok(future) => RunHandler::new(connection, deadlines, future).await,
             Err(failure) => Err(failure),
         };
@@ -220,21 +224,28 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
                 }
                 Some(Event::Message(message)) => {
                     let (handler, rate_limit) = (&mut self.handler, &mut self.rate_limit);
-                    let future = call(move || rate_limit.deliver(handler, connection, message))?;
-                    RunHandler::new(connection, &mut self.deadlines, future).await?;
+                    let future =
+                        call(connection, move || rate_limit.deliver(handler, connection, message))?;
+                    let ran = RunHandler::new(connection, &mut self.deadlines, future).await;
+                    self.read_buffer.count_message();
+                    ran?;
                 }
                 Some(Event::Pong(payload)) => {
                     let now = self.deadlines.timer().now();
                     if connection.outbox().handle_pong(payload, now) {
                         let handler = &mut self.handler;
-                        let future = call(move || handler.on_pong(connection, payload))?;
+                        let future =
+                            call(connection, move || handler.on_pong(connection, payload))?;
                         RunHandler::new(connection, &mut self.deadlines, future).await?;
                     }
+                    self.read_buffer.count(turn::EVENT);
                 }
                 Some(Event::Close(frame)) => return Ok(end_by_close_frame(connection, frame)),
-                Some(event) => connection.outbox().answer(&event),
+                Some(event) => {
+                    connection.outbox().answer(&event);
+                    self.read_buffer.count(turn::EVENT);
+                }
             }
-            self.read_buffer.count(turn::EVENT);
             if batch_number::has_deliveries() {
                 self.read_buffer.count(turn::cost_of_deliveries(batch_number::take_deliveries()));
             }
@@ -271,12 +282,12 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
         let Self { connection, deadlines, read_buffer, handler, .. } = self;
         let outbox = connection.outbox();
         if outbox.take_woken() {
-            let future = call(|| handler.on_wake(connection))?;
+            let future = call(connection, || handler.on_wake(connection))?;
             let mut running = pin!(RunHandler::new(connection, deadlines, future));
             poll_fn(|cx| {
                 let ran = running.as_mut().poll(cx);
                 if ran.is_pending() {
-                    read_buffer.shrink();
+                    driver::rest(connection, read_buffer);
                 }
                 ran
             })
@@ -290,7 +301,7 @@ impl<T: DeadlineTimer, L: RateLimit, H: ConnectionHandler> RunningSession<T, L, 
     async fn finish(&mut self, reason: &Disconnect) {
         self.connection.outbox().ended().await;
         let Self { connection, deadlines, handler, .. } = self;
-        if let Ok(future) = call(|| handler.on_disconnect(connection, reason.clone())) {
+        if let Ok(future) = call(connection, || handler.on_disconnect(connection, reason.clone())) {
             // A panic here ends nothing that has not ended already.
             let _ = RunHandler::new(connection, deadlines, future).await;
         }
@@ -353,6 +364,9 @@ fn end_by_close_frame(connection: &Connection, frame: CloseFrame<'_>) -> Disconn
 }
 
 /// Calls a handler. The function that creates its future may panic, and not only the future.
-fn call<F>(handler: impl FnOnce() -> F) -> Result<F, Failure> {
-    contain(handler).ok_or(Failure::HandlerPanicked)
+fn call<F>(connection: &Connection, handler: impl FnOnce() -> F) -> Result<F, Failure> {
+    contain(handler).ok_or_else(|| {
+        events::panicked(connection);
+        Failure::HandlerPanicked
+    })
 }

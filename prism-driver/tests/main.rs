@@ -30,6 +30,7 @@ mod contract_order;
 mod contract_outbox;
 mod contract_sockets;
 mod contract_sockets_slow;
+mod counts;
 mod deadlines;
 mod dial;
 mod errors;
@@ -52,6 +53,8 @@ mod pongs;
 mod prepared;
 mod proxies;
 mod proxy_protocol;
+#[cfg(feature = "metrics")]
+mod publish;
 mod reconnect;
 mod redirects;
 mod refusals;

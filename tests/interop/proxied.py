@@ -168,8 +168,9 @@ def refused(server, bytes):
 
 
 def count(server):
-    _, body, _ = get(server, "/stats")
-    return int(body.removeprefix("bad_proxy_header "))
+    _, body, _ = get(server, "/metrics")
+    name = 'prism_handshakes_total{result="bad_proxy_header"} '
+    return next(int(line.removeprefix(name)) for line in body.splitlines() if line.startswith(name))
 
 
 def main(server, kind, *proxies):

@@ -36,8 +36,13 @@ impl Outbox {
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
         let mut state = self.lock();
         let owner = state.owner.take();
-        let written =
-            if state.is_idle() { Poll::Ready(Written::All) } else { state.poll_write(cx) };
+        let written = if state.is_idle() {
+            // A sender may have written a large message already.
+            state.count_sent(0);
+            Poll::Ready(Written::All)
+        } else {
+            state.poll_write(cx)
+        };
         state.blocked = written.is_pending();
         let took = std::mem::take(&mut state.took) | (written == Poll::Ready(Written::Failed));
         if took {
@@ -101,7 +106,11 @@ impl Outbox {
     /// Handles a pong. Returns whether it answers a ping of the application.
     pub(crate) fn handle_pong(&self, payload: &[u8], now: Duration) -> bool {
         let mut state = self.lock();
-        !state.outbound.handle_pong(payload, now) && state.take_ping(payload)
+        if state.outbound.handle_pong(payload, now) {
+            state.count_round_trip();
+            return false;
+        }
+        state.take_ping(payload)
     }
 
     /// Notes that the peer has taken bytes after making them wait, which is a sign of life.
@@ -231,12 +240,12 @@ impl Outbox {
 
     /// Notes that a handler still runs though the transport is gone. Returns whether that is new.
     pub(crate) fn set_stuck(&self) -> bool {
-        !self.stuck.swap(true, Ordering::Relaxed)
+        !std::mem::replace(&mut self.lock().stuck, true)
     }
 
     /// Returns whether a handler was still running when the transport was gone.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck.load(Ordering::Relaxed)
+        self.lock().stuck
     }
 
     /// Runs the hooks, and then wakes the tasks that wait for the end. If another thread is running the hooks, the

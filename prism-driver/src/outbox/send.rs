@@ -116,7 +116,7 @@ impl Outbox {
         let written = state.encode(|outbound, out| outbound.ping(payload, out));
         written.map_err(TrySendError::Refused)?;
         state.add_ping(payload);
-        Ok(after_send(&mut state))
+        Ok(after_append(&mut state))
     }
 
     /// Applies the connection's policy to a message for which there is no room. Returns `None` if the message is to be
@@ -151,7 +151,7 @@ impl Outbox {
                 return Ok(Some(state));
             }
         }
-        state.cold().missed += 1;
+        state.count_missed();
         match when_slow {
             WhenSlow::Close => {
                 drop(state);
@@ -168,10 +168,23 @@ impl Outbox {
     }
 }
 
-/// Returns the work left for a sender that has appended bytes.
+/// Returns the work left for the sender of a message.
+#[inline(always)]
 fn after_send(state: &mut OutboxState) -> AfterSend {
+    state.count_message();
+    after_append(state)
+}
+
+/// Returns the work left for a sender that has appended bytes.
+#[inline(always)]
+fn after_append(state: &mut OutboxState) -> AfterSend {
     // An owner that is awake writes, and enforces the budget.
-    if state.owner.is_none() || (state.is_idle() && !state.has_write_failed()) {
+    if state.owner.is_none() { AfterSend::Nothing } else { for_sleeping_owner(state) }
+}
+
+fn for_sleeping_owner(state: &mut OutboxState) -> AfterSend {
+    if state.is_idle() && !state.has_write_failed() {
+        state.count_sent(0);
         return AfterSend::Nothing;
     }
     batch_number::count_delivery();

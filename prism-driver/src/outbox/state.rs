@@ -2,14 +2,12 @@
 //! between them.
 
 use std::{
-    io,
     sync::{Arc, Weak},
     task::Waker,
 };
 
 use prism_core::{
-    CloseCode, Message, Outbound, OwnedHeaders, PreparedMessage, Role, SendError, State,
-    deflate::Compressed,
+    Message, Outbound, OwnedHeaders, PreparedMessage, Role, SendError, State, deflate::Compressed,
 };
 
 use crate::{
@@ -18,14 +16,14 @@ use crate::{
     options::when_slow::WhenSlow,
     outbox::{
         budget::{Budget, BudgetEntry, Evict},
-        pings::Pings,
+        cold_state::ColdState,
         queue::{MIN_SHARED, SendQueue, frame::FrameBytes},
         repeats,
         source::{LARGE, Payload, Source},
         waiters::Waiters,
     },
     runtime::Transport,
-    tls::info::TlsInfo,
+    server::stats::route_stats::RouteStats,
 };
 
 pub(crate) struct OutboxState {
@@ -47,6 +45,12 @@ pub(crate) struct OutboxState {
     pub(crate) batch: u64,
     pub(crate) cut: Option<Cut>,
     pub(crate) end: End,
+    /// The transport is gone, and a handler still runs.
+    pub(super) stuck: bool,
+    /// Where the connection is counted, if it is a server's.
+    pub(super) stats: Option<Arc<RouteStats>>,
+    /// How many messages have been sent that are not [counted](crate::outbox::traffic) yet.
+    pub(super) uncounted: u8,
     /// State that few connections need.
     pub(crate) cold: Option<Box<ColdState>>,
 }
@@ -81,32 +85,6 @@ pub(crate) enum Cut {
     Eviction,
 }
 
-#[derive(Default)]
-pub(crate) struct ColdState {
-    /// The headers of the handshake, until `on_connect` has run: an idle connection should not hold them.
-    pub(crate) headers: Option<OwnedHeaders>,
-    /// What the TLS handshake has agreed on, until `on_connect` has run.
-    pub(crate) tls: Option<Arc<TlsInfo>>,
-    /// The reason why the transport takes no more.
-    pub(super) write_error: Option<io::Error>,
-    /// The bytes that the peer had sent when the transport was given up while a handler ran. Boxed, because each
-    /// handshake leaves some cold state behind, and very few connections have this.
-    pub(super) unread: Option<Box<io::Cursor<Vec<u8>>>>,
-    /// How many bytes have been written since a task first asked.
-    pub(super) written: Option<u64>,
-    /// How many bytes were unsent when the transport was dropped.
-    pub(super) lost: u64,
-    /// How many messages found no room.
-    pub(crate) missed: u64,
-    /// How we closed, if we did so first.
-    pub(crate) closed_with: Option<(CloseCode, Box<str>)>,
-    pub(crate) waiters: Option<Arc<Waiters>>,
-    /// The application's pings that wait for their pongs. Boxed, because few applications ping.
-    pub(super) pings: Option<Box<Pings>>,
-    /// The hooks to run when the connection has ended.
-    pub(crate) hooks: Vec<Box<dyn FnOnce() + Send>>,
-}
-
 impl From<Cut> for Failure {
     fn from(cut: Cut) -> Self {
         match cut {
@@ -114,35 +92,6 @@ impl From<Cut> for Failure {
             Cut::Abort => Self::Aborted,
             Cut::Eviction => Self::Evicted,
         }
-    }
-}
-
-impl ColdState {
-    fn is_empty(&self) -> bool {
-        let Self {
-            headers,
-            tls,
-            write_error,
-            unread,
-            written,
-            lost,
-            missed,
-            closed_with,
-            waiters,
-            pings,
-            hooks,
-        } = self;
-        headers.is_none()
-            && tls.is_none()
-            && write_error.is_none()
-            && unread.is_none()
-            && written.is_none()
-            && *lost == 0
-            && *missed == 0
-            && closed_with.is_none()
-            && waiters.is_none()
-            && pings.is_none()
-            && hooks.is_empty()
     }
 }
 
@@ -167,6 +116,9 @@ impl OutboxState {
             batch: 0,
             cut: None,
             end: End::NotYet,
+            stuck: false,
+            stats: None,
+            uncounted: 0,
             cold: headers
                 .is_some()
                 .then(|| Box::new(ColdState { headers, ..ColdState::default() })),
@@ -209,7 +161,7 @@ impl OutboxState {
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let dropped = self.queue.as_mut().is_some_and(|queue| queue.drop_oldest());
         if dropped {
-            self.cold().missed += 1;
+            self.count_missed();
             self.return_memory();
         }
         dropped

@@ -163,6 +163,7 @@ impl OutboxState {
     }
 
     fn discard_unsent(&mut self) {
+        self.count_sent(0);
         let Some(queue) = self.queue.take() else { return };
         if !queue.is_empty() {
             self.cold().lost += queue.len() as u64;
@@ -201,13 +202,17 @@ impl OutboxState {
     /// Writes the unsent bytes, and then a payload that follows them directly. `tail` becomes the part of the payload
     /// that the transport has not taken.
     fn poll_write_with(&mut self, cx: &mut Context<'_>, tail: &mut &[u8]) -> Poll<io::Result<()>> {
+        let mut total = 0;
         let outcome = loop {
             let front = self.unsent_bytes();
             if front == 0 && tail.is_empty() {
                 break Poll::Ready(Ok(()));
             }
             match self.poll_write_once(cx, tail) {
-                Poll::Ready(Ok(count)) => *tail = &tail[count.saturating_sub(front)..],
+                Poll::Ready(Ok(count)) => {
+                    *tail = &tail[count.saturating_sub(front)..];
+                    total += count as u64;
+                }
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
@@ -218,6 +223,7 @@ impl OutboxState {
                 self.outbound.poll_pong(&mut **queue);
             }
         };
+        self.count_sent(total);
         self.return_memory();
         outcome
     }

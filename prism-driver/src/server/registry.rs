@@ -10,7 +10,10 @@ use crate::{
     runtime::notice::Notice,
     server::{
         address_limit::AddressLimit,
-        stats::{ServerStats, Shutdown},
+        stats::{
+            ServerStats, Shutdown,
+            ends::{EndKind, FailureKind},
+        },
     },
     session::moment::Moment,
 };
@@ -69,13 +72,13 @@ impl Registry {
         inner.shutdown.is_some()
     }
 
-    /// Records that a connection has ended, cleanly or not.
-    pub(crate) fn closed(&self, key: usize, cleanly: bool) {
+    /// Records that a connection has ended.
+    pub(crate) fn closed(&self, key: usize, end: EndKind) {
         let mut inner = self.lock();
         let connection = inner.entries[key].connection.take();
-        inner.count_end(cleanly);
+        inner.count_end(end.is_clean());
         drop(inner);
-        connection.iter().for_each(|connection| self.count_closed(connection));
+        connection.iter().for_each(|connection| self.count_closed(connection, end));
     }
 
     /// Removes an entry.
@@ -88,7 +91,8 @@ impl Registry {
         }
         let is_final = inner.is_final;
         drop(inner);
-        entry.connection.iter().for_each(|connection| self.count_closed(connection));
+        let end = EndKind::Failed(FailureKind::TaskDropped);
+        entry.connection.iter().for_each(|connection| self.count_closed(connection, end));
         drop(entry);
         self.removed.notify(usize::MAX);
         if is_final {
@@ -140,8 +144,8 @@ impl Registry {
         self.lock().entries.len()
     }
 
-    fn count_closed(&self, connection: &Connection) {
-        self.stats.closed(connection.outbox().is_stuck());
+    fn count_closed(&self, connection: &Connection, end: EndKind) {
+        self.stats.closed(connection.outbox().is_stuck(), end);
         if let (Some(limit), Some(addr)) = (&self.address_limit, connection.peer_addr()) {
             limit.leave(addr.ip());
         }

@@ -95,7 +95,7 @@ impl<R: Runtime> Routes<R> {
                 endpoint: route.endpoint,
                 policy: route.policy.or(policy),
                 info: RouteInfo::new(&path, options.protocol.deflate.as_ref()),
-                context: Arc::new(RouteContext { connections: connections.clone(), options }),
+                context: RouteContext::new(connections, options, &path),
             })
         };
         let routes = self.routes.into_iter().map(activate).collect();

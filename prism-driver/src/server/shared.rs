@@ -31,7 +31,7 @@ impl<N: Network> ServerShared<N> {
     ) -> Arc<Self> {
         let admission = Admission::new(connections.clone(), tls.is_some());
         let options = connections.options.connection.clone();
-        let context = Arc::new(RouteContext { connections: connections.clone(), options });
+        let context = RouteContext::new(&connections, options, "");
         Arc::new(Self { connections, router, admission, clients, context, tls })
     }
 

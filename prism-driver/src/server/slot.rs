@@ -35,6 +35,7 @@ impl<R: Runtime> Slot<R> {
 
     /// Records that the handshake has succeeded. If the server is shutting down, the connection is closed at once.
     pub(crate) fn opened(&self, connection: &Connection) {
+        connection.outbox().count_for(&self.context.stats);
         if self.registry().opened(self.key, connection) {
             send_going_away(connection);
         }
@@ -43,8 +44,7 @@ impl<R: Runtime> Slot<R> {
     /// Records that the connection has ended.
     #[expect(clippy::needless_pass_by_value, reason = "`Session::run` passes the reason by value")]
     pub(crate) fn closed(&self, reason: Disconnect) {
-        let cleanly = !matches!(reason, Disconnect::Failed(_));
-        self.registry().closed(self.key, cleanly);
+        self.registry().closed(self.key, (&reason).into());
     }
 
     fn registry(&self) -> &Registry {

@@ -23,7 +23,7 @@ use crate::{
         endpoint::{Beside, Endpoint, fail, run},
         slot::Slot,
     },
-    session::Session,
+    session::{Session, events},
     socket::{Inbox, Socket},
 };
 
@@ -95,6 +95,7 @@ impl<P: Future<Output = ()>> Future for Function<P> {
                 Some(Poll::Pending) => return Poll::Pending,
                 Some(Poll::Ready(())) => {}
                 None => {
+                    events::panicked(this.connection);
                     // Done before the future is dropped: if the future still owns the socket, the drop would close the
                     // connection with 1000.
                     this.connection.close(CloseCode::INTERNAL_ERROR, "internal error");

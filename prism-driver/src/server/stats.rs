@@ -6,22 +6,35 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
+
+use crate::server::stats::{
+    ends::{EndCounters, EndKind, Ends},
+    round_trips::{RoundTripCounters, RoundTrips},
+    traffic::{Traffic, TrafficCounters},
+};
+
+pub(crate) mod ends;
+mod families;
+mod openmetrics;
+#[cfg(feature = "metrics")]
+mod recorder;
+pub(crate) mod round_trips;
+pub(crate) mod route_stats;
+pub(crate) mod traffic;
 
 /// A handle to the counters of a server; see [`Server::stats`](crate::Server::stats).
 ///
 /// Clones are handles to the same counters. They stay valid after the server has stopped. Counting costs a few atomic
-/// additions per connection. [Deploying](crate::docs::deploying#monitoring) says what to watch.
+/// additions per connection, and a few per read and write. [Deploying](crate::docs::deploying#monitoring) says what to
+/// watch, and [Observability](crate::docs::observability) how to publish the counters.
 ///
 /// ```no_run
-/// # use prism_driver::{Network, Reply, Server};
+/// # use prism_driver::{Network, Server};
 /// # async fn example(server: Server<impl Network>) {
 /// let stats = server.stats();
-/// let page = move |_| {
-///     let counts = stats.counts();
-///     Reply::text(200, format!("open {}\naccepted {}\n", counts.open, counts.accepted))
-/// };
-/// server.get("/metrics", page).serve().await;
+/// server.get("/metrics", move |_| stats.openmetrics()).serve().await;
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -39,9 +52,14 @@ struct Counters {
     unstuck: AtomicU64,
     incomplete: AtomicU64,
     evicted: AtomicU64,
+    missed: AtomicU64,
+    panics: AtomicU64,
     /// The current number of bytes.
     buffered: AtomicU64,
     not_upgraded: [AtomicU64; NotUpgraded::COUNT],
+    ends: EndCounters,
+    traffic: TrafficCounters,
+    round_trips: RoundTripCounters,
 }
 
 /// The reason why an accepted transport did not become a WebSocket connection.
@@ -69,6 +87,24 @@ pub(crate) enum NotUpgraded {
 
 impl NotUpgraded {
     const COUNT: usize = Self::Failed as usize + 1;
+
+    /// Returns the name for metrics and logs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::BadRequest => "bad_request",
+            Self::BadProxyHeader => "bad_proxy_header",
+            Self::BadTls => "bad_tls",
+            Self::Forbidden => "forbidden_origin",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::TimedOut => "timed_out",
+            Self::Evicted => "evicted",
+            Self::Left => "left",
+            Self::TooManyConnections => "too_many_connections",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A snapshot of the counters of a server, from [`ServerStats::counts`]. The counters are read one after another, so a
@@ -114,6 +150,22 @@ pub struct Counts {
     pub incomplete: u64,
     /// The numbers of peers that got neither a connection nor a page, by reason.
     pub refused: Refused,
+    /// The numbers of connections that have [ended](Self::closed), by the way in which they ended.
+    pub ends: Ends,
+    /// What the connections have received so far, without their requests, and without messages that arrive after this side
+    /// has closed. A session adds what it has received when it waits for more.
+    pub received: Traffic,
+    /// What has been sent on the connections so far. Messages and bytes are added when something is written, and when a
+    /// connection ends. A message that an outbox has accepted counts, even if it is lost with the connection.
+    pub sent: Traffic,
+    /// The number of messages that peers have missed so far because they did not keep up: the sum of
+    /// [`Connection::missed`](crate::Connection::missed) over all connections.
+    pub missed: u64,
+    /// The number of panics so far in handlers, in the functions that make them, and in the functions of
+    /// [sockets](crate::socket).
+    pub panics: u64,
+    /// How long peers took to answer the pings of the keepalive.
+    pub round_trips: RoundTrips,
 }
 
 /// The numbers of peers that a server has refused so far, by reason.
@@ -184,18 +236,26 @@ impl Sum for Shutdown {
 impl Refused {
     /// Returns the sum over all reasons.
     #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.bad_request
-            + self.bad_proxy_header
-            + self.bad_tls
-            + self.forbidden_origin
-            + self.unauthorized
-            + self.not_found
-            + self.timed_out
-            + self.evicted
-            + self.left
-            + self.too_many_connections
-            + self.failed
+    pub fn total(&self) -> u64 {
+        self.by_reason().map(|(_, count)| count).iter().sum()
+    }
+
+    /// Returns the number for each reason, with its name.
+    const fn by_reason(&self) -> [(&'static str, u64); NotUpgraded::COUNT - 1] {
+        use NotUpgraded as Why;
+        [
+            (Why::BadRequest.name(), self.bad_request),
+            (Why::BadProxyHeader.name(), self.bad_proxy_header),
+            (Why::BadTls.name(), self.bad_tls),
+            (Why::Forbidden.name(), self.forbidden_origin),
+            (Why::Unauthorized.name(), self.unauthorized),
+            (Why::NotFound.name(), self.not_found),
+            (Why::TimedOut.name(), self.timed_out),
+            (Why::Evicted.name(), self.evicted),
+            (Why::Left.name(), self.left),
+            (Why::TooManyConnections.name(), self.too_many_connections),
+            (Why::Failed.name(), self.failed),
+        ]
     }
 }
 
@@ -237,6 +297,12 @@ impl ServerStats {
             pages,
             incomplete: self.counters.incomplete.load(Relaxed),
             refused,
+            ends: self.counters.ends.snapshot(),
+            received: self.counters.traffic.received(),
+            sent: self.counters.traffic.sent(),
+            missed: self.counters.missed.load(Relaxed),
+            panics: self.counters.panics.load(Relaxed),
+            round_trips: self.counters.round_trips.snapshot(),
         }
     }
 
@@ -249,10 +315,11 @@ impl ServerStats {
     }
 
     /// Counts a connection that has ended. `stuck` says whether it was counted as [stuck](Self::stuck) before.
-    pub(crate) fn closed(&self, stuck: bool) {
+    pub(crate) fn closed(&self, stuck: bool, end: EndKind) {
         if stuck {
             self.counters.unstuck.fetch_add(1, Relaxed);
         }
+        self.counters.ends.add(end);
         self.counters.closed.fetch_add(1, Relaxed);
     }
 
@@ -269,6 +336,31 @@ impl ServerStats {
     /// Counts a connection that was aborted because too much data was buffered in total.
     pub(crate) fn evicted(&self) {
         self.counters.evicted.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that a peer has missed.
+    pub(crate) fn missed(&self) {
+        self.counters.missed.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a panic of a handler.
+    pub(crate) fn panicked(&self) {
+        self.counters.panics.fetch_add(1, Relaxed);
+    }
+
+    /// Counts how long a peer took to answer a ping.
+    pub(crate) fn round_trip(&self, round_trip: Duration) {
+        self.counters.round_trips.add(round_trip);
+    }
+
+    /// Adds what connections have received.
+    pub(crate) fn received(&self, traffic: Traffic) {
+        self.counters.traffic.add_received(traffic);
+    }
+
+    /// Adds what connections have sent.
+    pub(crate) fn sent(&self, traffic: Traffic) {
+        self.counters.traffic.add_sent(traffic);
     }
 
     /// Returns how many bytes are buffered for peers that do not keep up.

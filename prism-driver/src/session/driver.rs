@@ -65,7 +65,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         poll_fn(move |cx| {
             let filled = self.poll_fill(cx, read_buffer, inbound);
             if filled.is_pending() {
-                read_buffer.shrink();
+                rest(self.connection, read_buffer);
             }
             filled
         })
@@ -77,6 +77,7 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         read_buffer: &mut ReadBuffer,
     ) -> impl Future<Output = Result<(), Failure>> + use<'a, T> {
         read_buffer.begin_turn();
+        count_received(self.connection, read_buffer);
         read_buffer.give_back_empty();
         let mut paused = false;
         poll_fn(move |cx| {
@@ -101,12 +102,13 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
                 if !self.connection.outbox().has_write_failed() {
                     // However this ends, the handler has been told already.
                     if self.poll_linger(cx, read_buffer, &mut shut).is_pending() {
-                        read_buffer.shrink();
+                        rest(self.connection, read_buffer);
                         return Poll::Pending;
                     }
                 }
                 self.give_up();
             }
+            count_received(self.connection, read_buffer);
             Poll::Ready(())
         })
     }
@@ -286,4 +288,14 @@ impl<'a, T: DeadlineTimer> ConnectionDriver<'a, T> {
         }
         shut
     }
+}
+
+/// Counts what has been received, and gives back the memory that is not needed while the connection waits.
+pub(super) fn rest(connection: &Connection, read_buffer: &mut ReadBuffer) {
+    count_received(connection, read_buffer);
+    read_buffer.shrink();
+}
+
+fn count_received(connection: &Connection, read_buffer: &mut ReadBuffer) {
+    connection.outbox().count_received(read_buffer.take_uncounted());
 }

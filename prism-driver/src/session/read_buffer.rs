@@ -10,7 +10,12 @@ use std::{
 
 use prism_core::RecvBuffer;
 
-use crate::{buffer_pool, runtime::Transport, session::turn};
+use crate::{
+    buffer_pool,
+    runtime::Transport,
+    server::stats::traffic::Traffic,
+    session::{counted_buffer::CountedBuffer, turn},
+};
 
 /// The least spare memory that a read is offered.
 const MIN_READ: usize = 16 << 10;
@@ -24,7 +29,7 @@ pub(crate) const HEAD_READ: usize = 4 << 10;
 
 /// While the connection waits for more, the bytes received so far are kept in as little memory as they need. For that
 /// they are moved whenever more arrive, but no more than 16 KiB of them, which costs no more than a packet does anyway.
-pub(crate) struct ReadBuffer(Option<Box<RecvBuffer>>);
+pub(crate) struct ReadBuffer(Option<Box<CountedBuffer>>);
 
 impl ReadBuffer {
     pub(crate) const fn new() -> Self {
@@ -43,6 +48,7 @@ impl ReadBuffer {
         let read = read(&mut spare[..most]);
         if let Poll::Ready(Ok(count)) = read {
             buffer.received(count);
+            buffer.uncounted.bytes += count as u64;
             buffer.hold_earlier(turn::cost_of_read(count));
         }
         read
@@ -68,7 +74,7 @@ impl ReadBuffer {
 
     /// Returns the received bytes, unless there is no buffer, or the turn is over.
     pub(crate) fn received(&mut self) -> Option<&mut RecvBuffer> {
-        self.0.as_deref_mut().filter(|buffer| !buffer.is_held())
+        self.0.as_deref_mut().map(|buffer| &mut **buffer).filter(|buffer| !buffer.is_held())
     }
 
     /// Returns the number of received bytes.
@@ -78,13 +84,14 @@ impl ReadBuffer {
 
     /// Returns a large buffer with the received bytes. A connection that had none was waiting for bytes, so other tasks
     /// have had a turn, and a new turn begins.
-    pub(crate) fn buffer(&mut self) -> &mut RecvBuffer {
+    pub(crate) fn buffer(&mut self) -> &mut CountedBuffer {
         let has_waited = self.is_at_rest();
         let buffer = self.0.get_or_insert_with(buffer_pool::take_recv);
         if has_waited {
             if buffer.capacity() < buffer_pool::RECV_BUFFER {
                 let mut small = std::mem::replace(buffer, buffer_pool::take_recv());
                 small.move_to(buffer);
+                buffer.uncounted = small.uncounted;
             }
             buffer.hold_after(turn::WORK);
         }
@@ -103,6 +110,26 @@ impl ReadBuffer {
         if let Some(buffer) = &mut self.0 {
             buffer.hold_earlier(work);
         }
+    }
+
+    /// Counts a message as received, and as work.
+    pub(crate) fn count_message(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.uncounted.messages += 1;
+            buffer.hold_earlier(turn::EVENT);
+        }
+    }
+
+    /// Begins to count: what has been received before, apart from the bytes that are still here, was the handshake.
+    pub(crate) fn begin_counting(&mut self) {
+        if let Some(buffer) = &mut self.0 {
+            buffer.uncounted = Traffic::new(0, buffer.len() as u64);
+        }
+    }
+
+    /// Returns what has been received since the last call. To be called before memory is [given back](Self::shrink).
+    pub(crate) fn take_uncounted(&mut self) -> Traffic {
+        self.0.as_mut().map(|buffer| std::mem::take(&mut buffer.uncounted)).unwrap_or_default()
     }
 
     /// Returns whether other tasks should have a turn before anything else is read or parsed.
@@ -128,8 +155,9 @@ impl ReadBuffer {
             return;
         };
         if !large.is_empty() {
-            let mut small = RecvBuffer::with_capacity(large.len());
+            let mut small = CountedBuffer::with_capacity(large.len());
             large.move_to(&mut small);
+            small.uncounted = large.uncounted;
             self.0 = Some(Box::new(small));
         }
         buffer_pool::put_recv(large);

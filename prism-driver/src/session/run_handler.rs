@@ -23,6 +23,7 @@ use crate::{
     session::{
         deadline::{DeadlineTimer, Deadlines},
         driver::ConnectionDriver,
+        events,
     },
 };
 
@@ -85,6 +86,7 @@ impl<T: DeadlineTimer, F: Future<Output = ()>> Future for RunHandler<'_, T, F> {
                         return Poll::Ready(failure.take().map_or(Ok(()), |failure| Err(*failure)));
                     }
                     None => {
+                        events::panicked(driver.connection);
                         let failure = failure.take().map_or(Failure::HandlerPanicked, |it| *it);
                         return Poll::Ready(Err(failure));
                     }

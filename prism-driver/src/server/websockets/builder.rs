@@ -164,10 +164,10 @@ impl<R: Runtime> WebSocketsBuilder<R> {
         let clients = Clients { proxies, address_limit: address_limit.clone() };
         let of_each = options.connection.clone();
         let connections = Connections::new(runtime, options, ServerStats::default(), address_limit);
-        let context = RouteContext { connections: connections.clone(), options: of_each };
+        let context = RouteContext::new(&connections, of_each, "");
         WebSockets(Arc::new(Inner {
             connections,
-            context: Arc::new(context),
+            context,
             policy,
             clients,
             info: OnceLock::new(),

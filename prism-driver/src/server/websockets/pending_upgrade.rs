@@ -170,8 +170,9 @@ impl<R: Runtime> PendingUpgrade<R> {
     /// Sets limits for this connection, in place of those that all have. The connection takes about half a kilobyte
     /// more for that.
     pub fn options(mut self, options: Options) -> Self {
-        let connections = self.context.connections.clone();
-        self.context = Arc::new(RouteContext { connections, options });
+        let RouteContext { connections, stats, .. } = &*self.context;
+        let (connections, stats) = (connections.clone(), stats.clone());
+        self.context = Arc::new(RouteContext { connections, options, stats });
         self
     }
 
