@@ -176,11 +176,15 @@
 //! A scenario that draws its faults at random runs thousands of times in a second. The example `seeds` of this crate does
 //! so, and prints the seed of a run that fails, which repeats it.
 
+#[cfg(feature = "hyper")]
+mod http;
 mod peer;
 mod pipe;
 mod recorder;
 mod sim;
 
+#[cfg(feature = "hyper")]
+pub use crate::http::serve_http;
 pub use crate::{
     peer::{Peer, Received},
     pipe::{

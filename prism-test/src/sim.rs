@@ -15,6 +15,8 @@ use prism_driver::{AdaptStream, Runtime, Transport};
 use self::hosts::Hosts;
 
 pub(crate) mod hosts;
+#[cfg(feature = "hyper")]
+mod http;
 pub(crate) mod network;
 pub(crate) mod serving;
 
