@@ -69,7 +69,7 @@
 //! # HTTP/2
 //!
 //! With the feature `http2`, WebSockets work over HTTP/2 as well (RFC 8441). Use `any` for their routes, because their
-//! method is CONNECT. [`axum::serve`] does the rest. (If you serve connections with hyper yourself, call
+//! method is CONNECT. `axum::serve` does the rest. (If you serve connections with hyper yourself, call
 //! `enable_connect_protocol()`.) What is different over HTTP/2, [`prism_hyper`] says.
 //!
 //! # From `axum::extract::ws`

@@ -225,8 +225,8 @@ impl<N: Network> Server<N> {
     /// Pages are for what belongs to a WebSocket application: its HTML and scripts, a health check, metrics. Each page
     /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
     /// methods get a 405), and the body of a request is not read. For anything more, such as forms, uploads, streams or
-    /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
-    /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` in Prism's repository.
+    /// middleware, use a web framework, and let Prism run its WebSockets: `prism-axum` and `prism-hyper` do that for axum
+    /// and hyper, and [`WebSockets`](crate::WebSockets) for others.
     ///
     /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not
     /// block, because other connections wait for that thread. If it panics, the answer is a 500, and if it takes longer

@@ -43,7 +43,9 @@
 //! - [`Connection`] is the handle to send with, from any task. With a [`ConnectionHandler`] or a [`socket`] route, each
 //!   connection has state of its own.
 //! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
-//! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
+//! - [`serve_stream`] serves a single stream of your own. [`WebSockets`] is for those from a web framework: see
+//!   [`prism-axum`](https://github.com/prism-rs/prism/tree/main/prism-axum) and
+//!   [`prism-hyper`](https://github.com/prism-rs/prism/tree/main/prism-hyper).
 //! - [`prism-rooms`](https://github.com/prism-rs/prism/tree/main/prism-rooms) adds rooms, broadcast and presence.
 //!
 //! The other adapters, `prism-smol` and `prism-async-std`, use the same names. Most of these are defined in
@@ -201,8 +203,8 @@ where
 ///
 /// [`Connection::path`] returns `path` exactly as it is given. The checks and limits of a [`Server`] do not apply. The
 /// future is ready only when the connection is over and the stream has ended as well. See
-/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `with_axum`
-/// uses this function behind axum.
+/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. With
+/// [`WebSockets`], there are checks and limits.
 ///
 /// ```no_run
 /// # use prism_tokio::{Connection, Handler, Message};
