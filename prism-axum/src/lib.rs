@@ -72,6 +72,10 @@
 //! method is CONNECT. `axum::serve` does the rest. (If you serve connections with hyper yourself, call
 //! `enable_connect_protocol()`.) What is different over HTTP/2, [`prism_hyper`] says.
 //!
+//! # Tests
+//!
+//! With [`InProcess`], a test opens WebSockets of a router in memory, without a socket.
+//!
 //! # From `axum::extract::ws`
 //!
 //! ```diff
@@ -97,13 +101,16 @@
 //! `recv` returns text and binary messages; pings and close frames are answered by Prism, and the error of `recv` says how
 //! the connection has ended. When the function returns, the connection is closed with 1000.
 
+mod in_process;
 mod rejection;
 mod stream;
 mod upgrade;
 
 pub use prism_tokio::{self, *};
 
-pub use crate::{rejection::WebSocketUpgradeRejection, upgrade::WebSocketUpgrade};
+pub use crate::{
+    in_process::InProcess, rejection::WebSocketUpgradeRejection, upgrade::WebSocketUpgrade,
+};
 
 /// The examples in the README compile.
 #[cfg(doctest)]

@@ -5,20 +5,22 @@ use std::{any::Any, net::SocketAddr, sync::LazyLock};
 use axum::{
     body::Body,
     extract::{
-        ConnectInfo, FromRequestParts, OriginalUri, RawPathParams,
+        ConnectInfo, FromRequestParts, MatchedPath, OriginalUri, RawPathParams,
         rejection::RawPathParamsRejection,
     },
-    http::{StatusCode, Version, request::Parts},
+    http::{StatusCode, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
-use hyper::upgrade::OnUpgrade;
 use prism_tokio::{
     ConnectionHandler, HttpRequest, InvalidHeader, Opening, Options, PendingUpgrade, Socket, Tokio,
     WebSockets,
 };
 
-use crate::{rejection::WebSocketUpgradeRejection, stream::Stream};
+use crate::{
+    rejection::WebSocketUpgradeRejection,
+    stream::{Stream, Upgrading},
+};
 
 /// The connections of requests without an `Extension` of [`WebSockets`].
 static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
@@ -56,8 +58,7 @@ static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
 #[must_use]
 pub struct WebSocketUpgrade {
     pending: PendingUpgrade<Tokio>,
-    stream: OnUpgrade,
-    version: Version,
+    upgrading: Upgrading,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
@@ -65,19 +66,22 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let params = params(parts, state).await?;
-        let stream = parts.extensions.remove::<OnUpgrade>();
+        let upgrading = Upgrading::of(parts);
         let websockets = parts.extensions.get().unwrap_or(&*OF_PROCESS);
         let mut head = prism_hyper::head(HttpRequest::of_parts(parts), &parts.extensions);
         head = head.params(params);
         if let Some(OriginalUri(uri)) = parts.extensions.get() {
             head = head.uri(uri);
         }
+        if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+            head = head.route(matched.as_str());
+        }
         if let Some(ConnectInfo(addr)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
             head = head.peer_addr(*addr);
         }
         let pending = websockets.upgrade(head).await.map_err(WebSocketUpgradeRejection::new)?;
         let no_stream = || rejection(StatusCode::INTERNAL_SERVER_ERROR, NO_STREAM);
-        Ok(Self { pending, stream: stream.ok_or_else(no_stream)?, version: parts.version })
+        Ok(Self { pending, upgrading: upgrading.ok_or_else(no_stream)? })
     }
 }
 
@@ -167,10 +171,9 @@ impl WebSocketUpgrade {
     }
 
     fn accept(self, open: impl FnOnce(Opening<Tokio>, Stream) + Send + 'static) -> Response {
-        let Self { pending, stream, version } = self;
+        let Self { pending, upgrading } = self;
         let (response, opening) = pending.accept();
-        let stream = async move { Some(Stream::of(stream.await.ok()?, version)) };
-        opening.when_ready(stream, |opening, (stream, early)| {
+        opening.when_ready(upgrading.ready(), |opening, (stream, early)| {
             open(opening.received(&early), stream);
         });
         response.map(|()| Body::empty())
