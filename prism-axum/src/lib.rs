@@ -72,47 +72,20 @@
 //! method is CONNECT. `axum::serve` does the rest. (If you serve connections with hyper yourself, call
 //! `enable_connect_protocol()`.) What is different over HTTP/2, [`prism_hyper`] says.
 //!
-//! # Tests
-//!
-//! With [`InProcess`], a test opens WebSockets of a router in memory, without a socket.
-//!
 //! # From `axum::extract::ws`
 //!
-//! ```diff
-//! -use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-//! +use prism_axum::{OwnedMessage as Message, Socket as WebSocket, WebSocketUpgrade};
-//!
-//!  async fn handler(ws: WebSocketUpgrade) -> Response {
-//!      ws.protocols(["chat"]).on_upgrade(handle_socket)
-//!  }
-//!
-//! -async fn handle_socket(mut socket: WebSocket) {
-//! -    while let Some(Ok(message)) = socket.recv().await {
-//! -        if socket.send(message).await.is_err() {
-//! +async fn handle_socket(socket: WebSocket) {
-//! +    while let Ok(message) = socket.recv().await {
-//! +        if socket.send(message).await.is_err() {
-//!              return;
-//!          }
-//!      }
-//!  }
-//! ```
-//!
-//! `recv` returns text and binary messages; pings and close frames are answered by Prism, and the error of `recv` says how
-//! the connection has ended. When the function returns, the connection is closed with 1000.
+//! [The guide](prism_tokio::docs::from_axum) says what is called what, and what behaves differently.
 
-mod in_process;
 mod rejection;
 mod stream;
 mod upgrade;
 
 pub use prism_tokio::{self, *};
 
-pub use crate::{
-    in_process::InProcess, rejection::WebSocketUpgradeRejection, upgrade::WebSocketUpgrade,
-};
+pub use crate::{rejection::WebSocketUpgradeRejection, upgrade::WebSocketUpgrade};
 
-/// The examples in the README compile.
+/// The examples in the README and in the guide compile.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../../prism-driver/docs/from-axum.md")]
+struct Pages;

@@ -6,15 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::http::{Version, request::Parts};
+use axum::http::Version;
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
-use prism_tokio::{Tcp, Transport};
+use prism_tokio::Tcp;
 use tokio::net::TcpStream;
-
-use crate::in_process::InProcess;
 
 /// The stream of an upgraded request.
 pub(crate) enum Stream {
@@ -22,37 +20,11 @@ pub(crate) enum Stream {
     Tcp(Tcp),
     /// A stream of HTTP/2, or one of another listener.
     Hyper(prism_hyper::Io),
-    InProcess(Box<dyn Transport>),
-}
-
-/// A stream that is there once the response has been sent.
-#[derive(Debug)]
-pub(crate) enum Upgrading {
-    Hyper(OnUpgrade, Version),
-    InProcess(InProcess),
-}
-
-impl Upgrading {
-    /// Takes the stream of a request.
-    pub(crate) fn of(parts: &mut Parts) -> Option<Self> {
-        if let Some(stream) = parts.extensions.remove() {
-            return Some(Self::Hyper(stream, parts.version));
-        }
-        parts.extensions.remove().map(Self::InProcess)
-    }
-
-    /// Waits for the stream. Returns it with the bytes that were read beyond the request; `None` if the client has left.
-    pub(crate) async fn ready(self) -> Option<(Stream, Bytes)> {
-        match self {
-            Self::Hyper(stream, version) => Some(Stream::of(stream.await.ok()?, version)),
-            Self::InProcess(stream) => Some((Stream::InProcess(stream.take()?), Bytes::new())),
-        }
-    }
 }
 
 impl Stream {
     /// Takes the stream of a request with this version of HTTP, and the bytes that were read beyond the request.
-    fn of(upgraded: Upgraded, version: Version) -> (Self, Bytes) {
+    pub(crate) fn of(upgraded: Upgraded, version: Version) -> (Self, Bytes) {
         // `axum::serve` serves with hyper-util, which hides the socket in a type of its own.
         match downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => (Self::of_tcp(parts.io), parts.read_buf),
@@ -79,7 +51,6 @@ macro_rules! either {
         match $self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             Self::Hyper(stream) => Pin::new(stream).$method($($argument),*),
-            Self::InProcess(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }

@@ -8,19 +8,17 @@ use axum::{
         ConnectInfo, FromRequestParts, MatchedPath, OriginalUri, RawPathParams,
         rejection::RawPathParamsRejection,
     },
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, Version, request::Parts},
     response::Response,
 };
 use bytes::Bytes;
+use hyper::upgrade::OnUpgrade;
 use prism_tokio::{
     ConnectionHandler, HttpRequest, InvalidHeader, Opening, Options, PendingUpgrade, Socket, Tokio,
     WebSockets,
 };
 
-use crate::{
-    rejection::WebSocketUpgradeRejection,
-    stream::{Stream, Upgrading},
-};
+use crate::{rejection::WebSocketUpgradeRejection, stream::Stream};
 
 /// The connections of requests without an `Extension` of [`WebSockets`].
 static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
@@ -58,7 +56,8 @@ static OF_PROCESS: LazyLock<WebSockets> = LazyLock::new(WebSockets::default);
 #[must_use]
 pub struct WebSocketUpgrade {
     pending: PendingUpgrade<Tokio>,
-    upgrading: Upgrading,
+    stream: OnUpgrade,
+    version: Version,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
@@ -66,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let params = params(parts, state).await?;
-        let upgrading = Upgrading::of(parts);
+        let stream = parts.extensions.remove::<OnUpgrade>();
         let websockets = parts.extensions.get().unwrap_or(&*OF_PROCESS);
         let mut head = prism_hyper::head(HttpRequest::of_parts(parts), &parts.extensions);
         head = head.params(params);
@@ -81,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
         }
         let pending = websockets.upgrade(head).await.map_err(WebSocketUpgradeRejection::new)?;
         let no_stream = || rejection(StatusCode::INTERNAL_SERVER_ERROR, NO_STREAM);
-        Ok(Self { pending, upgrading: upgrading.ok_or_else(no_stream)? })
+        Ok(Self { pending, stream: stream.ok_or_else(no_stream)?, version: parts.version })
     }
 }
 
@@ -171,9 +170,10 @@ impl WebSocketUpgrade {
     }
 
     fn accept(self, open: impl FnOnce(Opening<Tokio>, Stream) + Send + 'static) -> Response {
-        let Self { pending, upgrading } = self;
+        let Self { pending, stream, version } = self;
         let (response, opening) = pending.accept();
-        opening.when_ready(upgrading.ready(), |opening, (stream, early)| {
+        let stream = async move { Some(Stream::of(stream.await.ok()?, version)) };
+        opening.when_ready(stream, |opening, (stream, early)| {
             open(opening.received(&early), stream);
         });
         response.map(|()| Body::empty())

@@ -16,7 +16,11 @@ use self::{
 
 mod close_filter;
 pub(crate) mod faults;
+#[cfg(feature = "hyper")]
+mod hyper_io;
 mod lane;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 
 /// Creates a pipe, and returns the server's end, the client's end, and what controls it.
 ///
@@ -45,8 +49,8 @@ pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
 
 /// An end of a [`pipe`]: a [`Transport`](prism_driver::Transport).
 ///
-/// On tokio, pass it to the functions of `prism_driver`, such as
-/// [`serve_stream`](prism_driver::serve_stream) with the runtime `prism_tokio::Tokio`.
+/// It has the traits of `futures_io`; with the feature `tokio` also those of tokio, and with the feature `hyper` those of
+/// hyper.
 pub struct PipeEnd {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,

@@ -15,6 +15,8 @@ use prism_driver::{AdaptStream, Runtime, Transport};
 use self::hosts::Hosts;
 
 pub(crate) mod hosts;
+#[cfg(feature = "hyper")]
+mod http;
 pub(crate) mod network;
 pub(crate) mod serving;
 
@@ -27,7 +29,9 @@ const TOO_BUSY: usize = 1_000_000;
 /// A simulation in one thread: a [`Runtime`] on virtual time, and a [`Network`](prism_driver::Network) in memory.
 ///
 /// The clock stands still while any task can run, and then jumps to the next timer. So a test of a 30 s timeout takes no
-/// time, and its outcome is the same on every machine. A clone is the same simulation.
+/// time, and its outcome does not depend on the machine. (Only what Prism draws at random differs from run to run: the mask
+/// keys of clients, the IDs of processes, and the delays of a [`Reconnect`](prism_driver::Reconnect).) A clone is the same
+/// simulation.
 ///
 /// ```
 /// use std::time::Duration;

@@ -8,7 +8,7 @@ use prism_driver::{HttpRequest, Opening, WebSockets, WebSocketsBuilder};
 
 use prism_test::{Peer, Sim, pipe};
 
-use crate::common::handlers::Echo;
+use super::handlers::Echo;
 
 pub fn websockets(
     sim: &Sim,

@@ -71,6 +71,13 @@ impl Hosts {
         self.listeners.get(&address).is_some_and(|queue| !queue.is_closed())
     }
 
+    /// Returns an address for documentation (RFC 5737) on which nothing listens.
+    #[cfg(feature = "hyper")]
+    pub(super) fn free_server_address(&self) -> SocketAddr {
+        let mut addresses = (1..).map(|port| SocketAddr::from(([192, 0, 2, 0], port)));
+        addresses.find(|address| !self.is_listening(*address)).expect("fewer than 65,536 servers")
+    }
+
     /// Connects to an address. Returns the client's end.
     ///
     /// # Errors

@@ -56,6 +56,12 @@ impl Sim {
         self.hosts().last_connection.clone()
     }
 
+    /// Returns an address on which nothing listens.
+    #[cfg(feature = "hyper")]
+    pub(super) fn free_server_address(&self) -> SocketAddr {
+        self.hosts().free_server_address()
+    }
+
     fn hosts(&self) -> MutexGuard<'_, Hosts> {
         self.state.hosts.lock().expect("nothing panics with the hosts locked")
     }
