@@ -74,28 +74,7 @@
 //!
 //! # From `axum::extract::ws`
 //!
-//! ```diff
-//! -use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-//! +use prism_axum::{OwnedMessage as Message, Socket as WebSocket, WebSocketUpgrade};
-//!
-//!  async fn handler(ws: WebSocketUpgrade) -> Response {
-//!      ws.protocols(["chat"]).on_upgrade(handle_socket)
-//!  }
-//!
-//! -async fn handle_socket(mut socket: WebSocket) {
-//! -    while let Some(Ok(message)) = socket.recv().await {
-//! -        if socket.send(message).await.is_err() {
-//! +async fn handle_socket(socket: WebSocket) {
-//! +    while let Ok(message) = socket.recv().await {
-//! +        if socket.send(message).await.is_err() {
-//!              return;
-//!          }
-//!      }
-//!  }
-//! ```
-//!
-//! `recv` returns text and binary messages; pings and close frames are answered by Prism, and the error of `recv` says how
-//! the connection has ended. When the function returns, the connection is closed with 1000.
+//! [The guide](prism_tokio::docs::from_axum) says what is called what, and what behaves differently.
 
 mod rejection;
 mod stream;

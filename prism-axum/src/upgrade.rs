@@ -5,7 +5,7 @@ use std::{any::Any, net::SocketAddr, sync::LazyLock};
 use axum::{
     body::Body,
     extract::{
-        ConnectInfo, FromRequestParts, OriginalUri, RawPathParams,
+        ConnectInfo, FromRequestParts, MatchedPath, OriginalUri, RawPathParams,
         rejection::RawPathParamsRejection,
     },
     http::{StatusCode, Version, request::Parts},
@@ -71,6 +71,9 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
         head = head.params(params);
         if let Some(OriginalUri(uri)) = parts.extensions.get() {
             head = head.uri(uri);
+        }
+        if let Some(matched) = parts.extensions.get::<MatchedPath>() {
+            head = head.route(matched.as_str());
         }
         if let Some(ConnectInfo(addr)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
             head = head.peer_addr(*addr);

@@ -2,5 +2,4 @@
 
 mod common;
 mod http1;
-#[cfg(feature = "http2")]
 mod http2;

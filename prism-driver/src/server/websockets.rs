@@ -9,21 +9,20 @@ use std::{
 };
 
 use crate::{
-    connection::request_info::RouteInfo,
-    options::Options,
     runtime::{Runtime, notice::Notice},
     server::{
         clients::Clients,
         connections::Connections,
-        route_context::RouteContext,
         stats::{ServerStats, Shutdown},
         upgrade_policy::UpgradePolicy,
+        websockets::known_routes::KnownRoutes,
     },
 };
 
 pub(crate) mod builder;
 mod handshake_guard;
 pub(crate) mod http_request;
+mod known_routes;
 pub(crate) mod opening;
 pub(crate) mod pending_upgrade;
 mod response;
@@ -62,8 +61,8 @@ mod response;
 ///
 /// # What the HTTP server does
 ///
-/// It accepts, reads requests, and has the deadlines for that. So these limits of [`ServerOptions`](crate::ServerOptions) have no effect
-/// here: [`max_handshakes`](crate::ServerOptions::max_handshakes), [`max_pages`](crate::ServerOptions::max_pages) and
+/// It accepts, reads requests, and has the deadlines for that. So these limits of
+/// [`ServerOptions`](crate::ServerOptions) have no effect here: [`max_handshakes`](crate::ServerOptions::max_handshakes), [`max_pages`](crate::ServerOptions::max_pages) and
 /// [`max_authorizations`](crate::ServerOptions::max_authorizations). A request that finds
 /// [`max_connections`](crate::ServerOptions::max_connections) open gets a 503, instead of waiting.
 ///
@@ -75,11 +74,9 @@ pub struct WebSockets<R: Runtime>(Arc<Inner<R>>);
 
 struct Inner<R: Runtime> {
     connections: Arc<Connections<R>>,
-    context: Arc<RouteContext<R>>,
+    routes: KnownRoutes<R>,
     policy: UpgradePolicy,
     clients: Clients,
-    /// What connections keep of their requests. It is for the path of the first request, which is often the only path.
-    info: OnceLock<RouteInfo>,
     /// Whether the task of the timers runs.
     has_timers: Arc<AtomicBool>,
     shutdown: ShutdownOnce,
@@ -171,11 +168,6 @@ impl<R: Runtime> WebSockets<R> {
             let running = Running(has_timers.clone());
             connections.start_timers(running);
         }
-    }
-
-    /// Returns what connections to this path, and others, keep of their requests.
-    fn info(&self, path: &str, options: &Options) -> &RouteInfo {
-        self.0.info.get_or_init(|| RouteInfo::new(path, options.protocol.deflate.as_ref()))
     }
 }
 

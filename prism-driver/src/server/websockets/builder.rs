@@ -1,10 +1,6 @@
 //! [`WebSocketsBuilder`]: the settings of [`WebSockets`].
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use prism_core::{InvalidHeader, Reply};
 
@@ -22,10 +18,9 @@ use crate::{
             networks::{InvalidNetwork, Networks},
         },
         request::Request,
-        route_context::RouteContext,
         stats::ServerStats,
         upgrade_policy::{Subprotocols, UpgradePolicy},
-        websockets::{Inner, ShutdownOnce, WebSockets},
+        websockets::{Inner, ShutdownOnce, WebSockets, known_routes::KnownRoutes},
     },
 };
 
@@ -164,13 +159,12 @@ impl<R: Runtime> WebSocketsBuilder<R> {
         let clients = Clients { proxies, address_limit: address_limit.clone() };
         let of_each = options.connection.clone();
         let connections = Connections::new(runtime, options, ServerStats::default(), address_limit);
-        let context = RouteContext::new(&connections, of_each, "");
+        let routes = KnownRoutes::new(&connections, of_each);
         WebSockets(Arc::new(Inner {
             connections,
-            context,
+            routes,
             policy,
             clients,
-            info: OnceLock::new(),
             has_timers: Arc::default(),
             shutdown: ShutdownOnce::default(),
         }))

@@ -25,6 +25,7 @@ pub struct HttpRequest<'a> {
     headers: &'a HeaderMap,
     protocol: Option<Cow<'a, str>>,
     pub(super) params: Params,
+    pub(super) route: Option<&'a str>,
     pub(super) peer_addr: Option<SocketAddr>,
 }
 
@@ -41,8 +42,8 @@ impl<'a> HttpRequest<'a> {
     }
 
     fn new(method: &'a Method, uri: &'a Uri, version: Version, headers: &'a HeaderMap) -> Self {
-        let (protocol, params, peer_addr) = (None, Params::new(), None);
-        Self { method, uri, version, headers, protocol, params, peer_addr }
+        let (protocol, params, route, peer_addr) = (None, Params::new(), None, None);
+        Self { method, uri, version, headers, protocol, params, route, peer_addr }
     }
 
     /// Sets the value of `:protocol`, which makes a CONNECT of HTTP/2 an extended one (RFC 8441 §4). hyper has it in
@@ -70,6 +71,15 @@ impl<'a> HttpRequest<'a> {
     ) -> Self {
         let params = params.into_iter();
         self.params = params.map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// Sets the route that the framework's router has found, such as `/rooms/{room}`: the name under which connections
+    /// are counted and logged. It has to be one of the application's routes, not the path of the request, because each
+    /// name is remembered.
+    #[must_use]
+    pub const fn route(mut self, route: &'a str) -> Self {
+        self.route = Some(route);
         self
     }
 

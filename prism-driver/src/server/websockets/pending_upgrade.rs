@@ -24,6 +24,7 @@ use crate::{
             Inner, WebSockets,
             handshake_guard::HandshakeGuard,
             http_request::HttpRequest,
+            known_routes::KnownRoute,
             opening::Opening,
             response::{refusal, response},
         },
@@ -39,6 +40,7 @@ use crate::{
 pub struct PendingUpgrade<R: Runtime> {
     websockets: WebSockets<R>,
     guard: HandshakeGuard<R>,
+    route: Arc<KnownRoute<R>>,
     context: Arc<RouteContext<R>>,
     offer: OwnedOffer,
     request: Request,
@@ -83,13 +85,14 @@ impl<R: Runtime> WebSockets<R> {
 
     /// Checks a request, and holds what its connection needs.
     fn admit(&self, request: HttpRequest<'_>) -> Result<PendingUpgrade<R>, PlainReply> {
-        let Inner { connections, context, .. } = &*self.0;
+        let Inner { connections, routes, .. } = &*self.0;
         if self.is_shutting_down() {
             return Err(PlainReply::unavailable(NotUpgraded::Evicted));
         }
+        let route = routes.get(request.route);
         let Checked { offer, request, peer_addr, place } = self.check(request)?;
         self.ensure_timers();
-        let slot = Slot::new(context.clone());
+        let slot = Slot::new(route.context.clone());
         if connections.registry.len() > connections.options.max_connections {
             return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
         }
@@ -98,7 +101,8 @@ impl<R: Runtime> WebSockets<R> {
         Ok(PendingUpgrade {
             websockets: self.clone(),
             guard,
-            context: context.clone(),
+            context: route.context.clone(),
+            route,
             offer,
             request,
             peer_addr,
@@ -108,8 +112,8 @@ impl<R: Runtime> WebSockets<R> {
     }
 
     fn check(&self, http: HttpRequest<'_>) -> Result<Checked, PlainReply> {
-        let Inner { context, policy, clients, .. } = &*self.0;
-        http.with_request(&context.options.protocol, |request| {
+        let Inner { routes, policy, clients, .. } = &*self.0;
+        http.with_request(&routes.options().protocol, |request| {
             let request = request?;
             let client =
                 http.peer_addr.map(|addr| clients.client_of(&request, addr)).transpose()?;
@@ -178,8 +182,17 @@ impl<R: Runtime> PendingUpgrade<R> {
 
     /// Accepts the request. Send the response, and then [serve](Opening::serve) the stream.
     pub fn accept(self) -> (Response<()>, Opening<R>) {
-        let Self { websockets, mut guard, context, offer, request, peer_addr, data, headers } =
-            self;
+        let Self {
+            websockets,
+            mut guard,
+            route,
+            context,
+            offer,
+            request,
+            peer_addr,
+            data,
+            headers,
+        } = self;
         guard.if_dropped = NotUpgraded::Left;
         guard.slot().set_route(&context);
         let config = websockets.0.policy.config(&context.options, || request.clone());
@@ -189,7 +202,7 @@ impl<R: Runtime> PendingUpgrade<R> {
             Established::new(websocket, None, Some(request.owned_headers().clone()), |agreed| {
                 let (path, query) = (request.path(), request.query());
                 let params = request.params().clone();
-                let info = websockets.info(path, &context.options);
+                let info = route.info(path);
                 info.for_request(path, query, params, subprotocol.as_deref(), data, agreed)
             });
         (response(&head), Opening::new(established, guard, context, peer_addr))
