@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Table, Timing,
-    cells::Kind,
+    cell::Kind,
     machine::{machine, versions},
     once::Section,
     plots,
