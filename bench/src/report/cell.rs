@@ -33,6 +33,14 @@ pub(super) enum Kind {
     TlsEcho,
     TlsHandshakes,
     TlsMemory,
+    /// The same under axum, and by Prism's own server.
+    AxumEcho,
+    DeepAxumEcho,
+    AxumMemory,
+    /// WebSockets on streams of HTTP/2, under axum.
+    Http2Memory,
+    /// The same with clients that do not read.
+    Http2Stalled,
     Handshakes,
     Memory,
     /// All connections send at the same moment.
@@ -67,9 +75,17 @@ impl Cell {
             | Kind::DeflateEcho
             | Kind::DeepDeflateEcho
             | Kind::TlsEcho
+            | Kind::AxumEcho
+            | Kind::DeepAxumEcho
             | Kind::Threads => "message",
             Kind::Handshakes | Kind::TlsHandshakes => "handshake",
-            Kind::Memory | Kind::DeflateMemory | Kind::TlsMemory | Kind::Crowd => "connection",
+            Kind::Memory
+            | Kind::DeflateMemory
+            | Kind::TlsMemory
+            | Kind::AxumMemory
+            | Kind::Http2Memory
+            | Kind::Http2Stalled
+            | Kind::Crowd => "connection",
             Kind::Broadcast | Kind::DeflateBroadcast => "delivery",
         }
     }
@@ -77,16 +93,20 @@ impl Cell {
     /// Returns whether the server can take part in this cell.
     #[must_use]
     pub fn admits(&self, server: &Server) -> bool {
-        let bare = server.name.starts_with("bare");
+        let (bare, axum) = (server.name.starts_with("bare"), server.is_under_axum());
         let takes_part = match self.kind {
             Kind::Echo
             | Kind::DeepEcho
             | Kind::TlsEcho
             | Kind::Handshakes
             | Kind::TlsHandshakes
-            | Kind::Crowd => !bare,
+            | Kind::Crowd => !bare && !axum,
             Kind::Threads => server.name == "prism-tokio" || server.has_two_threads(),
-            _ => true,
+            Kind::AxumEcho | Kind::DeepAxumEcho | Kind::AxumMemory => {
+                axum || server.name == "prism-tokio"
+            }
+            Kind::Http2Memory | Kind::Http2Stalled => axum,
+            _ => !axum,
         };
         takes_part && server.has(self.mode)
     }
@@ -100,7 +120,10 @@ impl Cell {
             // The level does not matter.
             "prism-l1" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {
-                let is_deep = matches!(self.kind, Kind::DeepEcho | Kind::DeepDeflateEcho);
+                let is_deep = matches!(
+                    self.kind,
+                    Kind::DeepEcho | Kind::DeepDeflateEcho | Kind::DeepAxumEcho
+                );
                 (is_deep || !name.ends_with("-tuned"))
                     && (self.kind == Kind::Threads || !server.has_two_threads())
             }
@@ -111,6 +134,7 @@ impl Cell {
     #[must_use]
     pub fn memory(&self) -> Option<[&'static str; 2]> {
         match self.kind {
+            Kind::Http2Stalled => Some(["idle", "stalled"]),
             _ if self.judges_both() => Some(["fresh", "after an echo"]),
             Kind::Crowd => Some(["at the peak", "beyond idle"]),
             _ => None,
@@ -120,7 +144,15 @@ impl Cell {
     /// Returns whether both of those are compared. (A server that holds everything when it is idle needs
     /// nothing beyond that.)
     pub(super) fn judges_both(&self) -> bool {
-        matches!(self.kind, Kind::Memory | Kind::DeflateMemory | Kind::TlsMemory)
+        matches!(
+            self.kind,
+            Kind::Memory
+                | Kind::DeflateMemory
+                | Kind::TlsMemory
+                | Kind::AxumMemory
+                | Kind::Http2Memory
+                | Kind::Http2Stalled
+        )
     }
 
     /// Returns whether the length of compressed messages is part of the result.
@@ -142,7 +174,7 @@ impl Cell {
             Mode::Deflate | Mode::DeflateBroadcast => rest.push("--deflate"),
             Mode::Takeover => rest.push("--takeover"),
             Mode::Tls if !rest.contains(&"--resume") => rest.push("--tls"),
-            Mode::Tls | Mode::Echo | Mode::Broadcast | Mode::Attacked => {}
+            Mode::Tls | Mode::Echo | Mode::Broadcast | Mode::Repeat | Mode::Attacked => {}
         }
         if self.judges_both() && server.name.starts_with("bare") {
             rest.push("--fresh"); // the server echoes nothing
