@@ -45,9 +45,14 @@
 //!
 //! # HTTP/2
 //!
-//! hyper copies each write, and queues about two of them for a stream. So this crate writes at most 16 KiB at once, which
-//! bounds that queue. A message that is in the queue counts as written: [`flush`](prism_driver::Connection::flush) does
-//! not wait for it, and the [write timeout](prism_driver::Options::write_timeout) begins later.
+//! hyper copies each write, and queues up to four of them for a stream. So this crate writes at most 16 KiB at once, which
+//! bounds that queue by 64 KiB. A reader that stops thus costs at most the
+//! [high-water mark](prism_driver::Options::high_water_mark), one message, and 64 KiB. A message that is in the queue
+//! counts as written: [`flush`](prism_driver::Connection::flush) does not wait for it, and the
+//! [write timeout](prism_driver::Options::write_timeout) begins later.
+//!
+//! In the other direction, hyper receives ahead of a handler that is busy: up to 1 MiB a connection, unless you set
+//! `initial_connection_window_size` on its builder.
 //!
 //! The peer can reset a stream. This ends the connection as a lost TCP connection does.
 

@@ -7,9 +7,11 @@ use h2::{RecvStream, SendStream, client::SendRequest, ext::Protocol};
 use http::{Request, Response};
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use prism_driver::{Handler, WebSockets};
+use prism_tokio::Tokio;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{Answer, call, listen};
+use crate::common::{Answer, answer, call, listen};
 
 /// Starts a server, and returns its address.
 pub(crate) fn serve(answer: Answer) -> SocketAddr {
@@ -25,6 +27,15 @@ pub(crate) fn serve(answer: Answer) -> SocketAddr {
         }
     });
     address
+}
+
+/// Answers with a WebSocket, for which the connections share a handler.
+pub(crate) fn with_handler(websockets: &WebSockets<Tokio>, handler: impl Handler) -> Answer {
+    let service = prism_hyper::service(websockets, handler);
+    answer(move |request| {
+        let answering = hyper::service::Service::call(&service, request);
+        async { answering.await.unwrap_or_else(|never| match never {}) }
+    })
 }
 
 /// A connection of HTTP/2, whose streams may be WebSockets.
