@@ -46,7 +46,8 @@
 //! # HTTP/2
 //!
 //! hyper copies each write, and queues about two of them for a stream. So this crate writes at most 16 KiB at once, which
-//! bounds that queue. A message that is in the queue counts as written: [`flush`](prism_driver::Connection::flush) does
+//! bounds that queue. Beyond it, hyper holds what the peer's window allows, at most 400 KiB for each stream
+//! (`max_send_buf_size`). A message that is in the queue counts as written: [`flush`](prism_driver::Connection::flush) does
 //! not wait for it, and the [write timeout](prism_driver::Options::write_timeout) begins later.
 //!
 //! The peer can reset a stream. This ends the connection as a lost TCP connection does.
