@@ -140,6 +140,21 @@ async fn a_rejection_is_the_reply_of_the_core_unless_the_application_answers() {
 }
 
 #[tokio::test]
+async fn a_frame_that_comes_with_the_request_is_received() {
+    let server = Server::start(WebSockets::default(), Router::new().fallback(any(echo))).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let frame = b"\x81\x81\0\0\0\0a"; // "a", masked with zeros
+    stream.write_all(&[request.as_bytes(), frame].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n\x81\x01a") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{}", answer.escape_ascii());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", answer.escape_ascii());
+}
+
+#[tokio::test]
 async fn long_messages_and_limits_of_one_connection() {
     async fn small(upgrade: WebSocketUpgrade) -> Response {
         let limits = Options::default().max_message_size(10);
