@@ -37,6 +37,7 @@ pub(crate) mod authorized;
 pub(crate) mod clients;
 mod defaults;
 pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod origins;
@@ -322,6 +323,7 @@ impl<N: Network> Server<N> {
     /// # }
     /// ```
     pub async fn serve_until(self, shutdown: impl Future<Output = ()>) -> Shutdown {
+        events::listening(self.local_addr, self.tls.is_some());
         let Self { network, listener, routes, policy, proxies, mut options, stats, tls, .. } = self;
         options.max_buffered = options.max_buffered.max(routes.high_water_mark());
         let limit = options.max_connections_per_ip;

@@ -1,7 +1,7 @@
 //! [`WebSockets`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
 //! handshakes, and routes.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     options::server::ServerOptions,
@@ -12,9 +12,10 @@ use crate::{
     },
     server::{
         address_limit::AddressLimit,
+        events::{self, ServerEvents},
         registry::Registry,
         shutdown::GradualClose,
-        stats::{ServerStats, Shutdown},
+        stats::{NotUpgraded, ServerStats, Shutdown},
     },
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct WebSockets<R: Runtime> {
     /// Limits how much all connections together may buffer for peers that do not read.
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: ServerStats,
+    pub(crate) events: ServerEvents,
 }
 
 impl<R: Runtime> WebSockets<R> {
@@ -42,10 +44,23 @@ impl<R: Runtime> WebSockets<R> {
     ) -> Arc<Self> {
         let registry = Registry::new(stats.clone(), address_limit);
         let budget = Budget::new(&options, stats.clone());
-        let websockets = Arc::new(Self { runtime, options, registry, budget, stats });
+        let websockets = Arc::new(Self {
+            runtime,
+            options,
+            registry,
+            budget,
+            stats,
+            events: ServerEvents::default(),
+        });
         let timed = websockets.clone();
         websockets.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
         websockets
+    }
+
+    /// Counts and reports a peer that gets no connection. `status` is that of the answer, if there is one.
+    pub(crate) fn not_upgraded(&self, peer: SocketAddr, reason: NotUpgraded, status: Option<u16>) {
+        self.stats.not_upgraded(reason);
+        self.events.refused(self.runtime.now(), peer, reason, status);
     }
 
     /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
@@ -53,12 +68,15 @@ impl<R: Runtime> WebSockets<R> {
     pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
         let Self { runtime, options, registry, .. } = self;
         let grace = runtime.now().saturating_add(options.shutdown_grace);
-        let closing = GradualClose::new(registry.begin_shutdown());
+        let open = registry.begin_shutdown();
+        events::shutting_down(open.len());
+        let closing = GradualClose::new(open);
         closing.run(runtime, registry, spread).await;
         until(runtime, grace, registry.until_fewer_than(1)).await;
         before_cut();
         let outcome = registry.cut_all();
         within(runtime, CUT_GRACE, registry.until_fewer_than(1)).await;
+        events::shut_down(&outcome);
         outcome
     }
 }
