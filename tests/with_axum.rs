@@ -1,5 +1,5 @@
-//! The example `with_axum`, in which HTTP is not served by Prism: the limits and deadlines of connections that have
-//! not become WebSockets are the example's own.
+//! The example `with_axum`, in which HTTP is served by axum: the limits and deadlines of connections that have not become
+//! WebSockets are the example's own.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::runtime::Runtime;
 
 #[allow(dead_code, reason = "its `main` is not used")]
-#[path = "../examples/with_axum.rs"]
+#[path = "../prism-axum/examples/with_axum.rs"]
 mod with_axum;
 
 /// Set in the server process.

@@ -47,7 +47,9 @@
 //! - [`Connection`] is the handle to send with, from any task. With a [`ConnectionHandler`] or a [`socket`] route, each
 //!   connection has state of its own.
 //! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
-//! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
+//! - [`serve_stream`] serves a single stream of your own. [`WebSockets`] is for those from a web framework: see
+//!   [`prism-axum`](https://github.com/prism-rs/prism/tree/main/prism-axum) and
+//!   [`prism-hyper`](https://github.com/prism-rs/prism/tree/main/prism-hyper).
 //! - [`prism-rooms`](https://github.com/prism-rs/prism/tree/main/prism-rooms) adds rooms, broadcast and presence.
 //!
 //! The other adapters, `prism-tokio` and `prism-smol`, use the same names. Most of these are defined in
@@ -86,6 +88,11 @@ pub use crate::runtime::AsyncStd;
 /// # Ok(()) }
 /// ```
 pub type Server = prism_driver::Server<AsyncStd>;
+
+/// A server without a listener, for connections that reach it through another HTTP server, on async-std.
+///
+/// Its methods are those of [`prism_driver::WebSockets`].
+pub type WebSockets = prism_driver::WebSockets<AsyncStd>;
 
 /// A client for one WebSocket URL, on async-std, with headers, subprotocols and limits.
 ///

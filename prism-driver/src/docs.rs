@@ -3,7 +3,8 @@
 //! The examples import from `prism_tokio`. On another runtime, import from its adapter instead: the names are the same,
 //! and only what begins with `tokio::` differs.
 
-// The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), and not of this crate.
+// The examples need a runtime, so they are tests of prism-tokio (`Guides` in its `lib.rs`), prism-test or prism-axum, and
+// not of this crate.
 // The first definition of a link counts: those in `links.md` are for rustdoc, those at the end of a page for GitHub.
 // Without the feature `tls`, links to its items lead to their source.
 macro_rules! guides {
@@ -28,6 +29,10 @@ guides! {
     compression: "../docs/compression.md",
     deploying: "../docs/deploying.md",
     final_ends: "../docs/final-ends.md",
+    from_axum: "../docs/from-axum.md",
+    from_fastwebsockets: "../docs/from-fastwebsockets.md",
+    from_socketio: "../docs/from-socketio.md",
+    from_tungstenite: "../docs/from-tungstenite.md",
     graceful_shutdown: "../docs/graceful-shutdown.md",
     keepalive_and_timeouts: "../docs/keepalive-and-timeouts.md",
     limits: "../docs/limits.md",

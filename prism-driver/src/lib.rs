@@ -116,6 +116,10 @@ pub use server::stats::{
     round_trips::RoundTrips,
     traffic::Traffic,
 };
+pub use server::websockets::{
+    WebSockets, builder::WebSocketsBuilder, http_request::HttpRequest, opening::Opening,
+    pending_upgrade::PendingUpgrade,
+};
 pub use server::{Server, stats::Shutdown};
 pub use socket::Socket;
 pub use socket::split::{RecvHalf, SendHalf};

@@ -15,6 +15,7 @@ use crate::{
         accept::Acceptor,
         address_limit::AddressLimit,
         clients::Clients,
+        connections::Connections,
         listener::{limit_unsent_in_kernel, listen},
         proxies::Proxies,
         request::Request,
@@ -23,7 +24,6 @@ use crate::{
         shared::ServerShared,
         stats::{ServerStats, Shutdown},
         upgrade_policy::UpgradePolicy,
-        websockets::WebSockets,
     },
     tls::server::TlsServer,
 };
@@ -35,6 +35,7 @@ pub(crate) mod address_limit;
 pub(crate) mod admission;
 pub(crate) mod authorized;
 pub(crate) mod clients;
+pub(crate) mod connections;
 mod defaults;
 pub(crate) mod endpoint;
 pub(crate) mod events;
@@ -225,8 +226,8 @@ impl<N: Network> Server<N> {
     /// Pages are for what belongs to a WebSocket application: its HTML and scripts, a health check, metrics. Each page
     /// has its own connection, which ends with the response, and is in memory as a whole. There is no POST (other
     /// methods get a 405), and the body of a request is not read. For anything more, such as forms, uploads, streams or
-    /// middleware, use a web framework such as axum, and hand its WebSocket upgrades to
-    /// [`serve_upgraded`](crate::serve_upgraded): see the example `with_axum` in Prism's repository.
+    /// middleware, use a web framework, and let Prism run its WebSockets: `prism-axum` and `prism-hyper` do that for axum
+    /// and hyper, and [`WebSockets`](crate::WebSockets) for others.
     ///
     /// `page` returns a [`Reply`](prism_core::Reply), or a future of one. It runs on a runtime thread and should not
     /// block, because other connections wait for that thread. If it panics, the answer is a 500, and if it takes longer
@@ -329,9 +330,10 @@ impl<N: Network> Server<N> {
         let limit = options.max_connections_per_ip;
         let address_limit = limit.map(|limit| AddressLimit::new(limit, proxies.clone()));
         let clients = Clients { proxies, address_limit: address_limit.clone() };
-        let websockets = WebSockets::new(network, options, stats, address_limit);
-        let router = routes.activate(&websockets, &policy);
-        let acceptor = Acceptor::new(ServerShared::new(websockets, router, clients, tls));
+        let connections = Connections::new(network, options, stats, address_limit);
+        connections.start_timers(());
+        let router = routes.activate(&connections, &policy);
+        let acceptor = Acceptor::new(ServerShared::new(connections, router, clients, tls));
         futures_lite::future::or(shutdown, acceptor.run(&listener)).await;
         drop(listener);
         acceptor.shut_down().await

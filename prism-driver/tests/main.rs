@@ -85,5 +85,7 @@ mod tls_slow_readers;
 mod transport;
 mod wake;
 mod wakers;
+mod websockets;
+mod websockets_ends;
 mod when_slow;
 mod write_errors;

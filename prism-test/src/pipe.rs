@@ -1,7 +1,7 @@
 //! [`pipe`]: a transport in memory with two ends, and [`Faults`] that control it.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -14,8 +14,13 @@ use self::{
     lane::{Lane, change, lock},
 };
 
+mod close_filter;
 pub(crate) mod faults;
+#[cfg(feature = "hyper")]
+mod hyper_io;
 mod lane;
+#[cfg(feature = "tokio")]
+mod tokio_io;
 
 /// Creates a pipe, and returns the server's end, the client's end, and what controls it.
 ///
@@ -44,11 +49,17 @@ pub fn pipe() -> (PipeEnd, PipeEnd, Faults) {
 
 /// An end of a [`pipe`]: a [`Transport`](prism_driver::Transport).
 ///
-/// On tokio, pass it to the functions of `prism_driver`, such as
-/// [`serve_stream`](prism_driver::serve_stream) with the runtime `prism_tokio::Tokio`.
+/// It has the traits of `futures_io`; with the feature `tokio` also those of tokio, and with the feature `hyper` those of
+/// hyper.
 pub struct PipeEnd {
     incoming: Arc<Mutex<Lane>>,
     outgoing: Arc<Mutex<Lane>>,
+}
+
+impl fmt::Debug for PipeEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeEnd").finish_non_exhaustive()
+    }
 }
 
 impl AsyncRead for PipeEnd {

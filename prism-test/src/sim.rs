@@ -12,21 +12,32 @@ use std::{
 use async_executor::Executor;
 use prism_driver::{AdaptStream, Runtime, Transport};
 
+use self::hosts::Hosts;
+
+pub(crate) mod hosts;
+#[cfg(feature = "hyper")]
+mod http;
+pub(crate) mod network;
+pub(crate) mod serving;
+
 /// The limit in virtual time: keepalive timers would let a test that waits in vain run forever.
 const TOO_LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The limit in steps: tasks that keep waking each other would never end.
 const TOO_BUSY: usize = 1_000_000;
 
-/// A simulation in one thread: a [`Runtime`] on virtual time.
+/// A simulation in one thread: a [`Runtime`] on virtual time, and a [`Network`](prism_driver::Network) in memory.
 ///
 /// The clock stands still while any task can run, and then jumps to the next timer. So a test of a 30 s timeout takes no
-/// time, and its outcome is the same on every machine. A clone is the same simulation.
+/// time, and its outcome does not depend on the machine. (Only what Prism draws at random differs from run to run: the mask
+/// keys of clients, the IDs of processes, and the delays of a [`Reconnect`](prism_driver::Reconnect).) A clone is the same
+/// simulation.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use prism_test::{Runtime, Sim};
+/// use prism_driver::Runtime;
+/// use prism_test::Sim;
 ///
 /// let sim = Sim::new();
 /// sim.run(async {
@@ -45,8 +56,10 @@ pub struct Sim {
 
 #[derive(Default)]
 struct State {
-    executor: Executor<'static>,
+    /// Replaced by [`Sim::drop_tasks`].
+    executor: Mutex<Arc<Executor<'static>>>,
     clock: Mutex<Clock>,
+    hosts: Mutex<Hosts>,
 }
 
 #[derive(Default)]
@@ -115,7 +128,16 @@ impl Sim {
 
     /// Polls one task, and returns whether there was one that could run. The clock stands still.
     pub fn tick(&self) -> bool {
-        self.state.executor.try_tick()
+        self.executor().try_tick()
+    }
+
+    /// Drops all tasks before they are done, as a runtime does when it shuts down.
+    ///
+    /// Tasks keep the simulation alive, and the simulation its tasks. So a program that creates very many simulations calls
+    /// this at the end of each, to free their memory.
+    pub fn drop_tasks(&self) {
+        let executor = std::mem::take(&mut *self.lock_executor());
+        drop(executor); // unlocked: what the tasks drop may start others
     }
 
     /// Jumps to the next timer, and returns whether there was one.
@@ -128,6 +150,14 @@ impl Sim {
         assert!(now < TOO_LONG, "the test waits in vain: a day has passed");
         waker.wake();
         true
+    }
+
+    fn executor(&self) -> Arc<Executor<'static>> {
+        self.lock_executor().clone()
+    }
+
+    fn lock_executor(&self) -> MutexGuard<'_, Arc<Executor<'static>>> {
+        self.state.executor.lock().expect("nothing panics with the executor locked")
     }
 
     fn clock(&self) -> MutexGuard<'_, Clock> {
@@ -164,7 +194,7 @@ impl Runtime for Sim {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.state.executor.spawn(future).detach();
+        self.executor().spawn(future).detach();
     }
 }
 

@@ -43,7 +43,9 @@
 //! - [`Connection`] is the handle to send with, from any task. With a [`ConnectionHandler`] or a [`socket`] route, each
 //!   connection has state of its own.
 //! - [`Authorized`] and [`Origins`] say who may connect, and whose connection it is.
-//! - [`serve_stream`] serves a single stream of your own, and [`serve_upgraded`] one from a web framework.
+//! - [`serve_stream`] serves a single stream of your own. [`WebSockets`] is for those from a web framework: see
+//!   [`prism-axum`](https://github.com/prism-rs/prism/tree/main/prism-axum) and
+//!   [`prism-hyper`](https://github.com/prism-rs/prism/tree/main/prism-hyper).
 //! - [`prism-rooms`](https://github.com/prism-rs/prism/tree/main/prism-rooms) adds rooms, broadcast and presence.
 //!
 //! The other adapters, `prism-smol` and `prism-async-std`, use the same names. Most of these are defined in
@@ -87,6 +89,11 @@ pub use crate::{io::Io, runtime::Tokio, shards::serve_sharded, tcp::Tcp};
 /// # Ok(()) }
 /// ```
 pub type Server = prism_driver::Server<Tokio>;
+
+/// A server without a listener, for connections that reach it through another HTTP server, on tokio.
+///
+/// Its methods are those of [`prism_driver::WebSockets`].
+pub type WebSockets = prism_driver::WebSockets<Tokio>;
 
 /// A client for one WebSocket URL, on tokio, with headers, subprotocols and limits.
 ///
@@ -196,8 +203,8 @@ where
 ///
 /// [`Connection::path`] returns `path` exactly as it is given. The checks and limits of a [`Server`] do not apply. The
 /// future is ready only when the connection is over and the stream has ended as well. See
-/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. The example `with_axum`
-/// uses this function behind axum.
+/// [`prism_driver::serve_upgraded`] and [`prism_driver::serve_stream`] for details. With
+/// [`WebSockets`], there are checks and limits.
 ///
 /// ```no_run
 /// # use prism_tokio::{Connection, Handler, Message};
@@ -233,13 +240,16 @@ where
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The examples in the driver's guides compile.
+/// The examples in the driver's guides compile. Those of the guide to testing are tests of `prism-test`.
 #[cfg(doctest)]
 #[doc = include_str!("../../prism-driver/docs/behind-a-proxy.md")]
 #[doc = include_str!("../../prism-driver/docs/client-proxies.md")]
 #[doc = include_str!("../../prism-driver/docs/close-codes.md")]
 #[doc = include_str!("../../prism-driver/docs/compression.md")]
 #[doc = include_str!("../../prism-driver/docs/deploying.md")]
+#[doc = include_str!("../../prism-driver/docs/from-fastwebsockets.md")]
+#[doc = include_str!("../../prism-driver/docs/from-socketio.md")]
+#[doc = include_str!("../../prism-driver/docs/from-tungstenite.md")]
 #[doc = include_str!("../../prism-driver/docs/graceful-shutdown.md")]
 #[doc = include_str!("../../prism-driver/docs/keepalive-and-timeouts.md")]
 #[doc = include_str!("../../prism-driver/docs/limits.md")]
@@ -249,7 +259,6 @@ struct Readme;
 #[doc = include_str!("../../prism-driver/docs/request-and-answer.md")]
 #[doc = include_str!("../../prism-driver/docs/slow-consumers.md")]
 #[doc = include_str!("../../prism-driver/docs/state-and-identity.md")]
-#[doc = include_str!("../../prism-driver/docs/testing.md")]
 #[cfg_attr(feature = "tls", doc = include_str!("../../prism-driver/docs/tls.md"))]
 #[doc = include_str!("../../prism-driver/docs/troubleshooting.md")]
 struct Guides;

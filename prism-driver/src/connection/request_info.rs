@@ -118,8 +118,11 @@ impl RouteInfo {
         compression: Option<Compression>,
     ) -> Arc<RequestInfo> {
         let compression = compression.map(|compression| self.shared(compression));
-        let has_only_a_path =
-            *self.plain.path == *path && query.is_none() && subprotocol.is_none() && data.is_none();
+        let has_only_a_path = *self.plain.path == *path
+            && query.is_none()
+            && params.is_empty()
+            && subprotocol.is_none()
+            && data.is_none();
         if has_only_a_path && let Some(shared) = self.with_compression(compression.as_ref()) {
             return shared.clone();
         }
@@ -205,6 +208,7 @@ mod tests {
             info(&route, Some(""), None),
             route.for_request("/caf%C3%A9", None, Params::new(), Some("chat"), None, None),
             route.for_request("/rooms/a%20b", None, params(), None, None, None),
+            route.for_request("/caf%C3%A9", None, params(), None, None, None),
             route.for_request("/caf%C3%A9", None, Params::new(), None, Some(Box::new(7)), None),
         ] {
             assert!(!Arc::ptr_eq(&shared, &other), "{other:?}");

@@ -108,7 +108,7 @@ pub struct ServerOptions {
     /// the only one that counts.
     ///
     /// Each server has a limit of its own. Clients, [`serve_stream`](crate::serve_stream) and
-    /// [`serve_upgraded`](crate::serve_upgraded) have none.
+    /// [`serve_upgraded`](crate::serve_upgraded) have none, but [`WebSockets`](crate::WebSockets) do.
     pub max_buffered: usize,
     /// The grace period: how long a server that shuts down waits for its connections and pages to end, from the
     /// beginning of the shutdown. Those that have not ended by then are aborted, and the server waits up to another

@@ -35,16 +35,16 @@ impl<N: Network> Acceptor<N> {
                 Ok((stream, peer_addr)) => {
                     let Some(client) = shared.clients.accept(peer_addr) else {
                         drop(stream);
-                        shared.websockets.stats.accepted();
+                        shared.connections.stats.accepted();
                         let reason = NotUpgraded::TooManyConnections;
-                        shared.websockets.not_upgraded(peer_addr, reason, None);
+                        shared.connections.not_upgraded(Some(peer_addr), reason, None);
                         // Nothing else limits how many of these there are in a row.
                         yield_now().await;
                         continue;
                     };
                     let stream = with_nodelay(shared.network(), stream);
                     let permit = shared.admission.admit().await;
-                    shared.websockets.stats.accepted();
+                    shared.connections.stats.accepted();
                     let shared_by_task = shared.clone();
                     let pending =
                         PendingHandshake::new(stream, slot, permit, shared_by_task, client);
@@ -53,12 +53,12 @@ impl<N: Network> Acceptor<N> {
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) if is_exhaustion(&error) => {
                     let now = shared.network().now();
-                    shared.websockets.events.descriptors_exhausted(now, &error);
+                    shared.connections.events.descriptors_exhausted(now, &error);
                     shared.admission.free_descriptor(ACCEPT_PAUSE).await;
                 }
                 Err(error) => {
                     let now = shared.network().now();
-                    shared.websockets.events.accept_failed(now, &error);
+                    shared.connections.events.accept_failed(now, &error);
                     shared.network().sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -68,16 +68,16 @@ impl<N: Network> Acceptor<N> {
     /// Closes all connections, and cuts those that have not ended within the grace period. Pages that are being sent
     /// continue until then; handshakes are dropped.
     pub(crate) async fn shut_down(self) -> Shutdown {
-        let ServerShared { websockets, admission, tls, .. } = &*self.0;
+        let ServerShared { connections, admission, tls, .. } = &*self.0;
         admission.evict_handshakes();
-        let spread = websockets.options.effective_spread(tls.is_some());
-        websockets.shut_down(spread, || admission.evict_pages()).await
+        let spread = connections.options.effective_spread(tls.is_some());
+        connections.shut_down(spread, || admission.evict_pages()).await
     }
 }
 
 impl<N: Network> Drop for Acceptor<N> {
     fn drop(&mut self) {
-        self.0.websockets.registry.expect_no_more();
+        self.0.connections.registry.expect_no_more();
     }
 }
 

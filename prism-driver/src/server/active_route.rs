@@ -6,7 +6,7 @@ use prism_core::Config;
 
 use crate::{
     connection::request_info::RouteInfo,
-    runtime::{Runtime, contain::contain},
+    runtime::Runtime,
     server::{
         endpoint::Endpoint, plain_reply::PlainReply, request::Request, route_context::RouteContext,
         upgrade_policy::UpgradePolicy,
@@ -25,21 +25,11 @@ pub(crate) struct ActiveRoute<R: Runtime> {
 impl<R: Runtime> ActiveRoute<R> {
     /// Returns the limits of the protocol for a connection. `request` is called only if the answer depends on it.
     pub(crate) fn config(&self, request: impl FnOnce() -> Request) -> Config {
-        let mut config = self.context.options.config();
-        if config.deflate.is_some()
-            && let Some(compress_for) = &self.policy.compress_for
-            && contain(|| compress_for(&request())) != Some(true)
-        {
-            config.deflate = None;
-        }
-        config
+        self.policy.config(&self.context.options, request)
     }
 
     /// Adds the route's headers to a refusal.
     pub(crate) fn refuse(&self, refusal: PlainReply) -> PlainReply {
-        match &self.policy.headers {
-            None => refusal,
-            Some(headers) => refusal.map(|reply| headers.add_to(reply)),
-        }
+        self.policy.refuse(refusal)
     }
 }

@@ -25,8 +25,8 @@ use crate::{
         timeout::{until, within},
     },
     server::{
+        connections::Connections,
         permits::{Permit, PermitPool},
-        websockets::WebSockets,
     },
 };
 
@@ -44,10 +44,10 @@ const TLS_HANDSHAKE_MIN_TIME: Duration = Duration::from_millis(750);
 /// finds all permits held by slow readers gets one before its handshake times out.
 const PAGE_MIN_TIME: Duration = Duration::from_secs(5);
 
-/// Decides when a connection may come in. Every connection holds a slot in the [registry](WebSockets::registry), and a
+/// Decides when a connection may come in. Every connection holds a slot in the [registry](Connections::registry), and a
 /// permit until it has become open or has been answered.
 pub(crate) struct Admission<N: Network> {
-    websockets: Arc<WebSockets<N>>,
+    connections: Arc<Connections<N>>,
     handshakes: Arc<PermitPool>,
     /// For the pages and refusals that are waiting for their peers to read.
     pages: Arc<PermitPool>,
@@ -59,26 +59,26 @@ pub(crate) struct Admission<N: Network> {
 
 impl<N: Network> Admission<N> {
     /// `tls` says whether handshakes include one of TLS.
-    pub(crate) fn new(websockets: Arc<WebSockets<N>>, tls: bool) -> Self {
-        let options = &websockets.options;
+    pub(crate) fn new(connections: Arc<Connections<N>>, tls: bool) -> Self {
+        let options = &connections.options;
         let min_time = if tls { TLS_HANDSHAKE_MIN_TIME } else { HANDSHAKE_MIN_TIME };
         let handshakes = PermitPool::new(options.max_handshakes, min_time);
         let pages = PermitPool::new(options.max_pages, PAGE_MIN_TIME);
         let queued = PermitPool::new(usize::MAX, min_time);
         let authorizations = PermitPool::new(options.max_authorizations, Duration::MAX);
-        Self { websockets, handshakes, pages, queued, authorizations }
+        Self { connections, handshakes, pages, queued, authorizations }
     }
 
     /// Returns when a connection may be accepted.
     pub(crate) async fn until_open_below_limit(&self) {
-        self.websockets.registry.until_fewer_open_than(self.max_connections()).await;
+        self.connections.registry.until_fewer_open_than(self.max_connections()).await;
     }
 
     /// Admits a connection that was accepted and has its slot, as soon as there is room. Until then, handshakes, pages
     /// and waiting requests are evicted one by one, each once it has had its minimum time. Returns the permit for the
     /// handshake.
     pub(crate) async fn admit(&self) -> Permit {
-        let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
+        let (network, registry) = (&self.connections.runtime, &self.connections.registry);
         while let Some((due, pool)) = self.next_eviction() {
             if due <= network.now() {
                 self.evict_oldest(pool);
@@ -97,29 +97,29 @@ impl<N: Network> Admission<N> {
 
     /// Returns a permit for a page, as soon as there is one.
     pub(crate) async fn admit_page(&self) -> Permit {
-        self.pages.acquire(&self.websockets.runtime).await
+        self.pages.acquire(&self.connections.runtime).await
     }
 
     /// Returns a permit to finish a handshake after the application has decided on the request.
     pub(crate) fn readmit(&self) -> Permit {
-        self.handshakes.take(self.websockets.runtime.now())
+        self.handshakes.take(self.connections.runtime.now())
     }
 
     /// Returns a permit to be held while the request waits for the permit of an
     /// [authorization](Self::admit_authorization).
     pub(crate) fn queue(&self) -> Permit {
-        self.queued.take(self.websockets.runtime.now())
+        self.queued.take(self.connections.runtime.now())
     }
 
     /// Returns a permit to run an authorization, as soon as there is one.
     pub(crate) async fn admit_authorization(&self) -> Permit {
-        self.authorizations.acquire(&self.websockets.runtime).await
+        self.authorizations.acquire(&self.connections.runtime).await
     }
 
     /// Waits until a descriptor may be free again, at most for `pause`. If a handshake, a page or a waiting request has
     /// had its minimum time, it is evicted, which frees a descriptor.
     pub(crate) async fn free_descriptor(&self, pause: Duration) {
-        let (network, registry) = (&self.websockets.runtime, &self.websockets.registry);
+        let (network, registry) = (&self.connections.runtime, &self.connections.registry);
         let slots = registry.len();
         let (due, pool) = self.first_due();
         if due <= network.now() {
@@ -140,13 +140,13 @@ impl<N: Network> Admission<N> {
 
     fn evict_oldest(&self, pool: &PermitPool) {
         pool.evict_oldest();
-        self.websockets.events.evicting(self.websockets.runtime.now());
+        self.connections.events.evicting(self.connections.runtime.now());
     }
 
     /// Returns when the next handshake, page or waiting request may be evicted, and from which pool; `None` if there is
     /// room. The time is [`Duration::MAX`] if there is nothing to evict, or if enough is being evicted already.
     fn next_eviction(&self) -> Option<(Duration, &PermitPool)> {
-        let slots = self.websockets.registry.len();
+        let slots = self.connections.registry.len();
         let evicting: usize = self.evictable().map(|pool| pool.occupancy().evicting).iter().sum();
         let is_full = |slots| slots > self.max_connections();
         if is_full(slots.saturating_sub(evicting)) {
@@ -171,6 +171,6 @@ impl<N: Network> Admission<N> {
     }
 
     fn max_connections(&self) -> usize {
-        self.websockets.options.max_connections.max(1) // with zero, there would never be room
+        self.connections.options.max_connections.max(1) // with zero, there would never be room
     }
 }

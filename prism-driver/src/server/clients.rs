@@ -95,6 +95,22 @@ impl Clients {
         Some(client)
     }
 
+    /// Returns the client of a request that another library has read, with its place. Returns the refusal if the client
+    /// is not named correctly, or has too many connections.
+    pub(crate) fn client_of(
+        &self,
+        request: &Request<'_>,
+        peer_addr: SocketAddr,
+    ) -> Result<(SocketAddr, Place), PlainReply> {
+        let is_head = request.method() == "HEAD";
+        let addr = self.proxies.client(request, canonical(peer_addr));
+        let addr = addr.map_err(|error| PlainReply::bad_proxy_header(error, is_head))?;
+        match self.admit(addr) {
+            Admitted::Yes(place) => Ok((addr, place)),
+            Admitted::No(_) | Admitted::Dropped => Err(PlainReply::too_many_connections(is_head)),
+        }
+    }
+
     fn named_by_request_of(&self, addr: SocketAddr) -> NamedBy {
         if self.proxies.forwards(addr.ip()) { NamedBy::Request } else { NamedBy::Nothing }
     }

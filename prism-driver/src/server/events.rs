@@ -41,7 +41,7 @@ impl ServerEvents {
     pub(crate) fn refused(
         &self,
         now: Duration,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         reason: NotUpgraded,
         status: Option<u16>,
     ) {
@@ -52,7 +52,7 @@ impl ServerEvents {
             event!(
                 target: "prism::handshake",
                 tracing::Level::DEBUG,
-                peer = %peer,
+                peer = peer.map(tracing::field::display),
                 reason = reason.name(),
                 status,
                 unreported,

@@ -79,14 +79,20 @@ fn decode(value: &str, is_catch_all: bool) -> Result<Cow<'_, str>, InvalidParam>
     }
     // The path is normalized, so its escapes are well-formed.
     let value = percent_decode(value).map_err(|_| InvalidParam::NotUtf8)?;
+    check_param(&value)?;
+    Ok(value)
+}
+
+/// Checks the decoded value of a parameter.
+pub(crate) fn check_param(value: &str) -> Result<(), InvalidParam> {
     if value.contains(char::is_control) {
         return Err(InvalidParam::Control);
     }
     let is_dots = |segment| matches!(segment, "." | "..");
-    if value.starts_with(SEPARATORS) || has_drive(&value) || value.split(SEPARATORS).any(is_dots) {
+    if value.starts_with(SEPARATORS) || has_drive(value) || value.split(SEPARATORS).any(is_dots) {
         return Err(InvalidParam::Traversal);
     }
-    Ok(value)
+    Ok(())
 }
 
 /// Returns whether a value begins with a drive, as in `C:\`. On Windows, such a path is absolute.

@@ -109,7 +109,7 @@ impl<N: Network> PendingHandshake<N> {
     }
 
     fn note_not_upgraded(&self, reason: NotUpgraded, status: Option<u16>) {
-        self.shared.websockets.not_upgraded(self.client.addr(), reason, status);
+        self.shared.connections.not_upgraded(Some(self.client.addr()), reason, status);
     }
 
     /// Returns the refusal of a client that has too many connections. Over TLS there is no answer: each would cost a
@@ -132,7 +132,7 @@ impl<N: Network> PendingHandshake<N> {
         security: impl Security,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
         let Self { stream, permit, shared, client, .. } = &mut *self;
-        let (network, options) = (shared.network(), &shared.websockets.options.connection);
+        let (network, options) = (shared.network(), &shared.connections.options.connection);
         let mut incoming = Incoming::new(client, &shared.clients, security);
         let decide = |request: Request<'_>, incoming: &mut Incoming<'_, _>| {
             let client = incoming.client_of(&request);
@@ -180,7 +180,7 @@ impl<N: Network> PendingHandshake<N> {
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
         let Self { stream, permit, shared, .. } = self;
         let (network, admission) = (shared.network(), &shared.admission);
-        let timeout = shared.websockets.options.connection.handshake_timeout;
+        let timeout = shared.connections.options.connection.handshake_timeout;
         let deadline = permit.since().saturating_add(timeout);
         let late = undecided.timeout();
         let mut left = pin!(left(stream, read_buffer, undecided.is_upgrade()));
@@ -223,7 +223,7 @@ impl<N: Network> PendingHandshake<N> {
             let network = self.shared.network();
             self.permit.run_until_evicted(linger(network, &mut self.stream)).await;
         } else if is_reply {
-            self.shared.websockets.stats.incomplete();
+            self.shared.connections.stats.incomplete();
         }
     }
 
@@ -241,7 +241,7 @@ impl<N: Network> PendingHandshake<N> {
     async fn send(&mut self, reply: PlainReply) -> bool {
         let Self { stream, permit, shared, .. } = self;
         let network = shared.network();
-        let options = &shared.websockets.options.connection;
+        let options = &shared.connections.options.connection;
         let mut sending = pin!(reply.send(network, stream, options.write_limits()));
         let deadline = permit.since().saturating_add(options.handshake_timeout);
         let sent = async { First::Sent(sending.as_mut().await) };

@@ -93,6 +93,18 @@ impl PlainReply {
         Self { reply, head_only, reason: NotUpgraded::TooManyConnections }
     }
 
+    /// Refuses a client that finds as many connections as there may be, or that comes during a shutdown. RFC 9110
+    /// §15.6.4: 503 means that the server is "currently unable to handle the request".
+    pub(crate) fn unavailable(reason: NotUpgraded) -> Self {
+        let reply = Reply::text(503, "no connection is available; try again later\n");
+        Self { reply, head_only: false, reason }
+    }
+
+    /// Returns the reply, for a library that sends it itself.
+    pub(crate) fn into_reply(self) -> Reply {
+        self.reply
+    }
+
     pub(crate) const fn status(&self) -> u16 {
         self.reply.status()
     }

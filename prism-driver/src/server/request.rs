@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
-use prism_core::OwnedRequest;
+use prism_core::{OwnedHeaders, OwnedRequest};
 
 use crate::{
     server::path_map::{self, Params},
@@ -44,6 +44,14 @@ pub(crate) struct RequestPeer {
 impl Request {
     pub(crate) fn new(head: Arc<OwnedRequest>, params: Params, peer: RequestPeer) -> Self {
         Self { head, params: Arc::new(params), peer }
+    }
+
+    pub(crate) fn owned_headers(&self) -> &OwnedHeaders {
+        self.head.owned_headers()
+    }
+
+    pub(crate) fn params(&self) -> &Params {
+        &self.params
     }
 
     /// Returns the method, such as `GET`. Methods are case-sensitive (RFC 9110 §9.1).

@@ -15,6 +15,7 @@ use crate::{
     runtime::Runtime,
     server::{
         active_route::ActiveRoute,
+        connections::Connections,
         handshake::Upgrade,
         path_map::{Found, PathMap},
         plain_reply::PlainReply,
@@ -24,7 +25,6 @@ use crate::{
         stats::NotUpgraded,
         undecided::{Page, Undecided},
         upgrade_policy::UpgradePolicy,
-        websockets::WebSockets,
     },
 };
 
@@ -86,16 +86,16 @@ impl<R: Runtime> Routes<R> {
     /// Returns the router of a running server. The routes get the server's settings where they have none of their own.
     pub(crate) fn activate(
         self,
-        websockets: &Arc<WebSockets<R>>,
+        connections: &Arc<Connections<R>>,
         policy: &UpgradePolicy,
     ) -> Router<R> {
         let activate = |(path, route): (String, Route<R>)| {
-            let options = route.options.unwrap_or_else(|| websockets.options.connection.clone());
+            let options = route.options.unwrap_or_else(|| connections.options.connection.clone());
             Arc::new(ActiveRoute {
                 endpoint: route.endpoint,
                 policy: route.policy.or(policy),
                 info: RouteInfo::new(&path, options.protocol.deflate.as_ref()),
-                context: RouteContext::new(websockets, options, &path),
+                context: RouteContext::new(connections, options, &path),
             })
         };
         let routes = self.routes.into_iter().map(activate).collect();

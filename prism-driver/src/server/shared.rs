@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::{
     runtime::Network,
     server::{
-        admission::Admission, clients::Clients, route_context::RouteContext, router::Router,
-        websockets::WebSockets,
+        admission::Admission, clients::Clients, connections::Connections,
+        route_context::RouteContext, router::Router,
     },
     tls::server::TlsServer,
 };
 
 /// The state that the tasks of a server share.
 pub(crate) struct ServerShared<N: Network> {
-    pub(crate) websockets: Arc<WebSockets<N>>,
+    pub(crate) connections: Arc<Connections<N>>,
     pub(crate) router: Router<N>,
     pub(crate) admission: Admission<N>,
     pub(crate) clients: Clients,
@@ -24,18 +24,18 @@ pub(crate) struct ServerShared<N: Network> {
 
 impl<N: Network> ServerShared<N> {
     pub(crate) fn new(
-        websockets: Arc<WebSockets<N>>,
+        connections: Arc<Connections<N>>,
         router: Router<N>,
         clients: Clients,
         tls: Option<TlsServer>,
     ) -> Arc<Self> {
-        let admission = Admission::new(websockets.clone(), tls.is_some());
-        let options = websockets.options.connection.clone();
-        let context = RouteContext::new(&websockets, options, "");
-        Arc::new(Self { websockets, router, admission, clients, context, tls })
+        let admission = Admission::new(connections.clone(), tls.is_some());
+        let options = connections.options.connection.clone();
+        let context = RouteContext::new(&connections, options, "");
+        Arc::new(Self { connections, router, admission, clients, context, tls })
     }
 
     pub(crate) fn network(&self) -> &N {
-        &self.websockets.runtime
+        &self.connections.runtime
     }
 }

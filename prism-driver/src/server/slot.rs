@@ -1,6 +1,7 @@
 //! [`Slot`]: a connection's entry in a server's registry.
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -11,7 +12,10 @@ use crate::{
     error::Disconnect,
     options::Options,
     runtime::Runtime,
-    server::{registry::Registry, route_context::RouteContext, shutdown::send_going_away},
+    server::{
+        registry::Registry, route_context::RouteContext, shutdown::send_going_away,
+        stats::NotUpgraded,
+    },
     session::{deadline::DeadlineTimer, moment::Moment, write_progress::WriteLimits},
 };
 
@@ -24,7 +28,7 @@ pub(crate) struct Slot<R: Runtime> {
 impl<R: Runtime> Slot<R> {
     /// Adds an entry to the registry. `context` has the server's settings, until the [route](Self::set_route) is known.
     pub(crate) fn new(context: Arc<RouteContext<R>>) -> Self {
-        let key = context.websockets.registry.insert();
+        let key = context.connections.registry.insert();
         Self { context, key }
     }
 
@@ -41,6 +45,18 @@ impl<R: Runtime> Slot<R> {
         }
     }
 
+    /// Records that there will be no connection; see [`Connections::not_upgraded`].
+    ///
+    /// [`Connections::not_upgraded`]: crate::server::connections::Connections::not_upgraded
+    pub(crate) fn not_upgraded(
+        &self,
+        peer: Option<SocketAddr>,
+        reason: NotUpgraded,
+        status: Option<u16>,
+    ) {
+        self.context.connections.not_upgraded(peer, reason, status);
+    }
+
     /// Records that the connection has ended.
     #[expect(clippy::needless_pass_by_value, reason = "`Session::run` passes the reason by value")]
     pub(crate) fn closed(&self, reason: Disconnect) {
@@ -48,11 +64,11 @@ impl<R: Runtime> Slot<R> {
     }
 
     fn registry(&self) -> &Registry {
-        &self.context.websockets.registry
+        &self.context.connections.registry
     }
 
     pub(crate) fn runtime(&self) -> &R {
-        &self.context.websockets.runtime
+        &self.context.connections.runtime
     }
 
     /// Returns the limits of the connection.
@@ -89,12 +105,12 @@ impl<R: Runtime> DeadlineTimer for Slot<R> {
     }
 
     fn note_stalled(&self, connection: &Connection) {
-        connection.count_in(&self.context.websockets.budget);
+        connection.count_in(&self.context.connections.budget);
     }
 
     fn note_stuck(&self, connection: &Connection) {
         if connection.outbox().set_stuck() {
-            self.context.websockets.stats.stuck();
+            self.context.connections.stats.stuck();
         }
     }
 

@@ -37,13 +37,23 @@ where
     P: Future<Output = ()> + Send + 'static,
 {
     fn start(&self, session: Session, slot: Slot<R>) {
-        let connection = Connection::clone(&session.connection);
-        let (socket, inbox) = Socket::new(connection.clone());
-        let Some(future) = contain(|| (self.0)(socket)) else { return fail(session, slot) };
-        let (running, returned) = async_channel::bounded(1);
-        let function = Function { future: Some(future), connection, running: Some(running) };
-        run(session, slot, SocketHandler { inbox, returned }, Beside(InBatches::new(function)));
+        start_socket(session, slot, &self.0);
     }
+}
+
+/// Runs an async function on a session, in a task of its own.
+pub(crate) fn start_socket<R, F, P>(session: Session, slot: Slot<R>, run_socket: F)
+where
+    R: Runtime,
+    F: FnOnce(Socket) -> P,
+    P: Future<Output = ()> + Send + 'static,
+{
+    let connection = Connection::clone(&session.connection);
+    let (socket, inbox) = Socket::new(connection.clone());
+    let Some(future) = contain(|| run_socket(socket)) else { return fail(session, slot) };
+    let (running, returned) = async_channel::bounded(1);
+    let function = Function { future: Some(future), connection, running: Some(running) };
+    run(session, slot, SocketHandler { inbox, returned }, Beside(InBatches::new(function)));
 }
 
 /// The handler that delivers messages to the socket, and finally waits for the function to return.

@@ -192,13 +192,15 @@ pub struct Refused {
     pub timed_out: u64,
     /// Peers whose handshake was dropped, also while their page or authorization was pending, to make room for another
     /// (see [`ServerOptions::max_handshakes`](crate::ServerOptions::max_handshakes)) or by a shutdown. They got no
-    /// answer.
+    /// answer, or with [`WebSockets`](crate::WebSockets), during a shutdown, a 503.
     pub evicted: u64,
     /// Peers that disconnected, or whose transport failed, before their request was complete or while their page or
     /// authorization was pending.
     pub left: u64,
     /// Peers whose address had as many connections as [one address may
-    /// have](crate::ServerOptions::max_connections_per_ip): 429, or no answer.
+    /// have](crate::ServerOptions::max_connections_per_ip): 429, or no answer; and with
+    /// [`WebSockets`](crate::WebSockets), peers that found
+    /// [`max_connections`](crate::ServerOptions::max_connections) open: 503.
     pub too_many_connections: u64,
     /// Peers whose request caused a panic in a page's function or in the authorization function: 500.
     pub failed: u64,

@@ -45,7 +45,7 @@ impl<N: Network> PendingHandshake<N> {
         &mut self,
         read_buffer: &mut ReadBuffer,
     ) -> Option<Result<Upgrade<Arc<ActiveRoute<N>>>, Rejected>> {
-        let timeout = self.shared.websockets.options.connection.handshake_timeout;
+        let timeout = self.shared.connections.options.connection.handshake_timeout;
         let deadline = self.permit.since().saturating_add(timeout);
         let Self { stream, permit, shared, client, .. } = &mut *self;
         let network = shared.network();

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use prism_core::{InvalidHeader, Offer, Reply};
+use prism_core::{Config, InvalidHeader, Offer, Reply};
 
 use crate::{
-    runtime::contain::BoxFuture,
+    options::Options,
+    runtime::contain::{BoxFuture, contain},
     server::{
         authorized::{Authorized, IntoAuthorized},
         origins::Origins,
@@ -72,6 +73,26 @@ impl UpgradePolicy {
     /// Adds a header to the responses to upgrade requests.
     pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
         self.headers.get_or_insert_default().push(name, value)
+    }
+
+    /// Returns the limits of the protocol for a connection. `request` is called only if the answer depends on it.
+    pub(crate) fn config(&self, options: &Options, request: impl FnOnce() -> Request) -> Config {
+        let mut config = options.config();
+        if config.deflate.is_some()
+            && let Some(compress_for) = &self.compress_for
+            && contain(|| compress_for(&request())) != Some(true)
+        {
+            config.deflate = None;
+        }
+        config
+    }
+
+    /// Adds the headers of responses to a refusal.
+    pub(crate) fn refuse(&self, refusal: PlainReply) -> PlainReply {
+        match &self.headers {
+            None => refusal,
+            Some(headers) => refusal.map(|reply| headers.add_to(reply)),
+        }
     }
 
     /// Selects the subprotocol. Returns an error with the refusal if the request may not become a connection.

@@ -1,82 +1,190 @@
-//! [`WebSockets`]: the part of a server that needs no listener. [`Server`](crate::Server) adds a listener, a limit on
-//! handshakes, and routes.
+//! [`WebSockets`]: a server without a listener, for connections that arrive through another HTTP server.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use crate::{
-    options::server::ServerOptions,
-    outbox::budget::Budget,
-    runtime::{
-        Runtime,
-        timeout::{until, within},
-    },
-    server::{
-        address_limit::AddressLimit,
-        events::{self, ServerEvents},
-        registry::Registry,
-        shutdown::GradualClose,
-        stats::{NotUpgraded, ServerStats, Shutdown},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
 
-/// How long a shutdown waits for the connections that it has cut. They end at once, unless a handler hangs.
-const CUT_GRACE: Duration = Duration::from_secs(1);
+use crate::{
+    runtime::{Runtime, notice::Notice},
+    server::{
+        clients::Clients,
+        connections::Connections,
+        stats::{ServerStats, Shutdown},
+        upgrade_policy::UpgradePolicy,
+        websockets::known_routes::KnownRoutes,
+    },
+};
 
-/// The limits, the open connections, and the counters of a server.
-pub(crate) struct WebSockets<R: Runtime> {
-    pub(crate) runtime: R,
-    pub(crate) options: ServerOptions,
-    pub(crate) registry: Registry,
-    /// Limits how much all connections together may buffer for peers that do not read.
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) stats: ServerStats,
-    pub(crate) events: ServerEvents,
+pub(crate) mod builder;
+mod handshake_guard;
+pub(crate) mod http_request;
+mod known_routes;
+pub(crate) mod opening;
+pub(crate) mod pending_upgrade;
+mod response;
+
+/// A server without a listener: the connections that reach it through another HTTP server, such as a web framework,
+/// with everything that a [`Server`](crate::Server) does for its own: limits, origins, authorization, keepalive,
+/// counters, and a shutdown that closes them.
+///
+/// Applications usually use it through the crate for their framework: `prism-axum` or `prism-hyper`. For another
+/// framework, this is all that such a crate does:
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use prism_driver::{Handler, HttpRequest, Runtime, Transport, WebSockets};
+///
+/// async fn answer<R: Runtime, S: Transport>(
+///     websockets: &WebSockets<R>,
+///     request: &Request<()>,
+///     stream: impl Future<Output = S>, // what the framework gives once the response is sent
+///     handler: impl Handler,
+/// ) -> Response<Bytes> {
+///     let upgrade = match websockets.upgrade(HttpRequest::of(request)).await {
+///         Ok(upgrade) => upgrade,
+///         Err(refusal) => return refusal,
+///     };
+///     let (response, opening) = upgrade.accept();
+/// # async fn spawn(_: impl Future) {}
+///     spawn(async { opening.serve(stream.await, handler) }).await; // in a task of its own
+///     response.map(|()| Bytes::new())
+/// }
+/// ```
+///
+/// Clones are handles to the same connections, limits and counters. When the last handle is gone, open connections
+/// continue.
+///
+/// # What the HTTP server does
+///
+/// It accepts, reads requests, and has the deadlines for that. So these limits of
+/// [`ServerOptions`](crate::ServerOptions) have no effect here: [`max_handshakes`](crate::ServerOptions::max_handshakes), [`max_pages`](crate::ServerOptions::max_pages) and
+/// [`max_authorizations`](crate::ServerOptions::max_authorizations). A request that finds
+/// [`max_connections`](crate::ServerOptions::max_connections) open gets a 503, instead of waiting.
+///
+/// # Runtimes
+///
+/// The timers of all connections run in one task, on the runtime on which the first connection is opened. If that
+/// runtime ends, the next connection starts them again.
+pub struct WebSockets<R: Runtime>(Arc<Inner<R>>);
+
+struct Inner<R: Runtime> {
+    connections: Arc<Connections<R>>,
+    routes: KnownRoutes<R>,
+    policy: UpgradePolicy,
+    clients: Clients,
+    /// Whether the task of the timers runs.
+    has_timers: Arc<AtomicBool>,
+    shutdown: ShutdownOnce,
+}
+
+/// A shutdown, which happens once.
+#[derive(Default)]
+struct ShutdownOnce {
+    has_begun: AtomicBool,
+    outcome: OnceLock<Shutdown>,
+    done: Notice,
 }
 
 impl<R: Runtime> WebSockets<R> {
-    /// Creates the state, and spawns the task of the timers. After [`Registry::expect_no_more`], the task ends with the
-    /// last connection.
-    pub(crate) fn new(
-        runtime: R,
-        options: ServerOptions,
-        stats: ServerStats,
-        address_limit: Option<Arc<AddressLimit>>,
-    ) -> Arc<Self> {
-        let registry = Registry::new(stats.clone(), address_limit);
-        let budget = Budget::new(&options, stats.clone());
-        let websockets = Arc::new(Self {
-            runtime,
-            options,
-            registry,
-            budget,
-            stats,
-            events: ServerEvents::default(),
+    /// Returns a handle to the counters. A connection counts as [accepted](crate::Counts::accepted) when its request has
+    /// arrived.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.0.connections.stats.clone()
+    }
+
+    /// Closes all connections with 1001, as [`Server::serve_until`](crate::Server::serve_until) does, and returns how
+    /// they ended. From the first call on, requests get a 503. Further calls wait for the same shutdown.
+    ///
+    /// Cancel-safe: if you drop the future, the shutdown continues in a task of its own.
+    pub async fn shut_down(&self) -> Shutdown {
+        self.begin_shutdown();
+        let ShutdownOnce { outcome, done, .. } = &self.0.shutdown;
+        done.wait_until(|| outcome.get().is_some()).await;
+        outcome.get().copied().unwrap_or_default()
+    }
+
+    /// Returns when `stop` is ready, and has then begun to [shut down](Self::shut_down). This is for the graceful
+    /// shutdown of an HTTP server: it waits for its connections, and over HTTP/2 those contain the WebSockets. So the
+    /// WebSockets have to be told first.
+    ///
+    /// ```no_run
+    /// # use prism_driver::{Runtime, WebSockets};
+    /// # async fn example<R: Runtime>(
+    /// #     websockets: WebSockets<R>,
+    /// #     stop: impl Future<Output = ()>,
+    /// #     serve_http: impl AsyncFn(std::pin::Pin<Box<dyn Future<Output = ()> + '_>>),
+    /// # ) {
+    /// serve_http(Box::pin(websockets.closing(stop))).await; // a server with a graceful shutdown
+    /// println!("{:?}", websockets.shut_down().await);
+    /// # }
+    /// ```
+    ///
+    /// Cancel-safe: if you drop the future, `stop` is dropped, or the shutdown continues in a task of its own.
+    pub fn closing<F: Future<Output = ()>>(&self, stop: F) -> impl Future<Output = ()> + use<R, F> {
+        let websockets = self.clone();
+        async move {
+            stop.await;
+            websockets.begin_shutdown();
+        }
+    }
+
+    fn begin_shutdown(&self) {
+        if self.0.shutdown.has_begun.swap(true, Relaxed) {
+            return;
+        }
+        let websockets = self.clone();
+        self.0.connections.runtime.spawn(async move {
+            let Inner { connections, shutdown, .. } = &*websockets.0;
+            let spread = connections.options.effective_spread(false);
+            let ended = connections.shut_down(spread, || ()).await;
+            shutdown.outcome.get_or_init(|| ended);
+            shutdown.done.notify(usize::MAX);
         });
-        let timed = websockets.clone();
-        websockets.runtime.spawn(async move { timed.registry.run_timers(&timed.runtime).await });
-        websockets
     }
 
-    /// Counts and reports a peer that gets no connection. `status` is that of the answer, if there is one.
-    pub(crate) fn not_upgraded(&self, peer: SocketAddr, reason: NotUpgraded, status: Option<u16>) {
-        self.stats.not_upgraded(reason);
-        self.events.refused(self.runtime.now(), peer, reason, status);
+    fn is_shutting_down(&self) -> bool {
+        self.0.shutdown.has_begun.load(Relaxed)
     }
 
-    /// Closes all connections over `spread`, and cuts those that have not ended within the grace period. Calls
-    /// `before_cut` when that is over.
-    pub(crate) async fn shut_down(&self, spread: Duration, before_cut: impl FnOnce()) -> Shutdown {
-        let Self { runtime, options, registry, .. } = self;
-        let grace = runtime.now().saturating_add(options.shutdown_grace);
-        let open = registry.begin_shutdown();
-        events::shutting_down(open.len());
-        let closing = GradualClose::new(open);
-        closing.run(runtime, registry, spread).await;
-        until(runtime, grace, registry.until_fewer_than(1)).await;
-        before_cut();
-        let outcome = registry.cut_all();
-        within(runtime, CUT_GRACE, registry.until_fewer_than(1)).await;
-        events::shut_down(&outcome);
-        outcome
+    /// Starts the task of the timers, unless it runs.
+    fn ensure_timers(&self) {
+        /// Notes the end of the task, also when its runtime drops it.
+        struct Running(Arc<AtomicBool>);
+
+        impl Drop for Running {
+            fn drop(&mut self) {
+                self.0.store(false, Relaxed);
+            }
+        }
+
+        let Inner { connections, has_timers, .. } = &*self.0;
+        if !has_timers.swap(true, Relaxed) {
+            let running = Running(has_timers.clone());
+            connections.start_timers(running);
+        }
+    }
+}
+
+impl<R: Runtime> Clone for WebSockets<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R: Runtime> fmt::Debug for WebSockets<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSockets").field("counts", &self.stats().counts()).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Drop for Inner<R> {
+    fn drop(&mut self) {
+        self.connections.registry.expect_no_more();
     }
 }

@@ -1,8 +1,9 @@
-//! Hostile peers: what they send is made to confuse whoever reads about it later.
+//! Hostile peers: what they send is made to confuse the reader of a log.
 
 use fastrand::Rng;
 use futures_lite::AsyncWriteExt;
-use prism_test::{Peer, PipeEnd, Runtime, Sim};
+use prism_driver::Runtime;
+use prism_test::{Peer, PipeEnd, Sim};
 
 use super::{http::read_head, ms, net::Net};
 

@@ -21,6 +21,7 @@ pub mod site;
 pub mod sockets;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod websockets;
 
 use std::{io, time::Duration};
 

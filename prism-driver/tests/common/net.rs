@@ -1,8 +1,8 @@
-//! [`Net`]: a network in memory, on a [`Sim`]. The test defines host names and addresses, and whether an
-//! address connects, refuses or does not answer. Tests connect to a listener by [`Net::connect_raw`].
+//! [`Net`]: the network of a [`Sim`], which also records what is done with it. The test defines host names and addresses,
+//! and whether an address connects, refuses or does not answer. Tests connect to a listener by [`Net::connect_raw`].
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     future::pending,
     io,
     net::{SocketAddr, TcpListener},
@@ -10,24 +10,16 @@ use std::{
     time::Duration,
 };
 
-use async_channel::{Receiver, Sender, unbounded};
 use prism_driver::{AdaptStream, Network, Runtime, Server, ServerStats, Transport};
-use prism_test::{Faults, PipeEnd, Sim, Sleep, pipe};
+pub use prism_test::Reach;
+use prism_test::{Faults, Incoming, PipeEnd, Sim, SimListener, Sleep};
 
 #[derive(Clone)]
 pub struct Net {
     sim: Sim,
     state: Arc<Mutex<State>>,
-    /// The servers' ends of connections to addresses.
-    arrivals: (Sender<Arrival>, Receiver<Arrival>),
-}
-
-/// The outcome of an attempt to connect to an address.
-#[derive(Clone, Copy)]
-pub enum Reach {
-    After(Duration),
-    RefusedAfter(Duration),
-    Never,
+    /// Accepts the connections to all addresses that the test has defined.
+    arrivals: Arc<SimListener>,
 }
 
 /// The address that was connected to, the server's end, and the faults of the pipe.
@@ -35,17 +27,16 @@ pub type Arrival = (SocketAddr, PipeEnd, Faults);
 
 #[derive(Default)]
 struct State {
-    /// `None`: the lookup never returns.
-    names: HashMap<String, Option<Vec<SocketAddr>>>,
-    reach: HashMap<SocketAddr, Reach>,
+    /// Names whose lookup never returns.
+    silent_names: BTreeSet<String>,
     lookups: Vec<String>,
     attempts: Vec<String>,
     in_progress: usize,
     abandoned: BTreeSet<String>,
     tasks: usize,
     last_task_size: usize,
-    /// The queue of the listener.
-    queue: Option<Sender<Pending>>,
+    /// The address of the listener.
+    listening: Option<SocketAddr>,
     accepted: usize,
     accept_failures: usize,
     /// The limit on descriptors, and the connections that use one.
@@ -53,33 +44,32 @@ struct State {
     nodelay_count: usize,
 }
 
-/// A connection in the queue of the listener: the server's end, and the address of the peer.
-type Pending = (PipeEnd, Faults, SocketAddr);
-
 /// The address of a peer that has no other.
 pub const PEER: &str = "127.0.0.1:50000";
 
 impl Net {
     pub fn new(sim: &Sim) -> Self {
-        Self { sim: sim.clone(), state: Arc::default(), arrivals: unbounded() }
+        Self { sim: sim.clone(), state: Arc::default(), arrivals: Arc::new(sim.listener(&[])) }
     }
 
     // ---- addresses and names
 
     pub fn address(&self, address: &str, reach: Reach) {
-        self.state().reach.insert(address.parse().unwrap(), reach);
+        let address = address.parse().unwrap();
+        self.sim.set_reach(address, reach);
+        self.arrivals.add(address);
     }
 
     /// Defines a name with these addresses, the preferred one first.
     pub fn name(&self, name: &str, addresses: &[(&str, Reach)]) {
         addresses.iter().for_each(|(address, reach)| self.address(address, *reach));
-        let all = addresses.iter().map(|(address, _)| address.parse().unwrap()).collect();
-        self.state().names.insert(name.to_owned(), Some(all));
+        let all: Vec<_> = addresses.iter().map(|(address, _)| address.parse().unwrap()).collect();
+        self.sim.set_name(name, &all);
     }
 
     /// Defines a name whose lookup never returns.
     pub fn silent_name(&self, name: &str) {
-        self.state().names.insert(name.to_owned(), None);
+        self.state().silent_names.insert(name.to_owned());
     }
 
     // ---- what has happened
@@ -121,7 +111,8 @@ impl Net {
 
     /// Waits for the next connection to an address.
     pub async fn arrival(&self) -> Arrival {
-        self.arrivals.1.recv().await.unwrap()
+        let Incoming { address, stream, faults, .. } = self.arrivals.accept().await;
+        (address, stream, faults)
     }
 
     // ---- the listener
@@ -143,10 +134,8 @@ impl Net {
 
     /// Connects to the listener from this address.
     pub fn connect_from(&self, address: &str) -> Option<(PipeEnd, Faults)> {
-        let (server, client, faults) = pipe();
-        let pending = (server, faults.clone(), address.parse().unwrap());
-        self.state().queue.as_ref()?.try_send(pending).ok()?;
-        Some((client, faults))
+        let listening = self.state().listening?;
+        self.sim.connect_from(address.parse().unwrap(), listening).ok()
     }
 
     /// Limits the number of accepted connections that can be open at once.
@@ -210,47 +199,44 @@ const EMFILE: i32 = 24;
 
 impl Network for Net {
     type Stream = PipeEnd;
-    type Listener = SimListener;
+    type Listener = NetListener;
 
-    /// Drops the real listener, which is not needed.
-    fn listen(&self, _: TcpListener) -> io::Result<SimListener> {
-        let (sender, queue) = unbounded();
-        self.state().queue = Some(sender);
-        Ok(SimListener { queue, first: Mutex::default() })
+    fn listen(&self, listener: TcpListener) -> io::Result<NetListener> {
+        self.state().listening = Some(listener.local_addr()?);
+        Ok(NetListener { listener: self.sim.listen(listener)?, first: Mutex::default() })
     }
 
-    async fn accept(&self, listener: &SimListener) -> io::Result<(PipeEnd, SocketAddr)> {
+    async fn accept(&self, listener: &NetListener) -> io::Result<(PipeEnd, SocketAddr)> {
         let first = listener.first.lock().unwrap().take();
-        let (stream, faults, address) = match first {
+        let incoming = match first {
             Some(first) => first,
-            None => listener.queue.recv().await.map_err(io::Error::other)?,
+            None => listener.listener.accept().await,
         };
         let mut state = self.state();
         if state.accept_failures > 0 {
             state.accept_failures -= 1;
-            *listener.first.lock().unwrap() = Some((stream, faults, address));
+            *listener.first.lock().unwrap() = Some(incoming);
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         if let Some((count, taken)) = &mut state.descriptors {
             taken.retain(|faults| !faults.dropped_by_server());
             if taken.len() >= *count {
-                *listener.first.lock().unwrap() = Some((stream, faults, address));
+                *listener.first.lock().unwrap() = Some(incoming);
                 return Err(io::Error::from_raw_os_error(EMFILE));
             }
-            taken.push(faults);
+            taken.push(incoming.faults);
         }
         state.accepted += 1;
-        Ok((stream, address))
+        Ok((incoming.stream, incoming.peer_addr))
     }
 
-    async fn resolve(&self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         self.state().lookups.push(host.to_owned());
-        let found = self.state().names.get(host).cloned();
-        match found {
-            Some(Some(addresses)) => Ok(addresses),
-            Some(None) => pending().await,
-            None => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
+        let silent = self.state().silent_names.contains(host);
+        if silent {
+            return pending().await;
         }
+        self.sim.resolve(host, port).await
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<PipeEnd> {
@@ -258,18 +244,9 @@ impl Network for Net {
         self.state().attempts.push(format!("{began} ms: {address}"));
         self.state().in_progress += 1;
         let mut attempt = Attempt { net: self, address, over: false };
-        let reach = self.state().reach[&address];
-        match reach {
-            Reach::After(span) | Reach::RefusedAfter(span) => self.sleep(span).await,
-            Reach::Never => pending().await,
-        }
+        let outcome = self.sim.connect(address).await;
         attempt.over = true;
-        if matches!(reach, Reach::RefusedAfter(_)) {
-            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "refused"));
-        }
-        let (server, client, faults) = pipe();
-        self.arrivals.0.try_send((address, server, faults)).unwrap();
-        Ok(client)
+        outcome
     }
 
     fn set_nodelay(&self, _: &PipeEnd) -> io::Result<()> {
@@ -278,18 +255,11 @@ impl Network for Net {
     }
 }
 
-/// A listener. As with TCP, connections that are still in its queue are lost with it.
-pub struct SimListener {
-    queue: Receiver<Pending>,
+/// A listener that may have no descriptor for a connection.
+pub struct NetListener {
+    listener: SimListener,
     /// The connection that found no descriptor, and is the next to be accepted.
-    first: Mutex<Option<Pending>>,
-}
-
-impl Drop for SimListener {
-    fn drop(&mut self) {
-        self.queue.close();
-        while self.queue.try_recv().is_ok() {}
-    }
+    first: Mutex<Option<Incoming>>,
 }
 
 /// An attempt to connect, which counts as abandoned if it is dropped before it is over.

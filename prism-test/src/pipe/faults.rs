@@ -1,15 +1,18 @@
 //! [`Faults`]: what happens to the bytes in a pipe.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, Mutex},
 };
 
-use super::lane::{Lane, change, lock};
+use super::{
+    close_filter::CloseFilter,
+    lane::{Lane, change, lock},
+};
 
 /// Controls a [`pipe`](crate::pipe()) from the outside: how much passes, and how it fails.
 ///
-/// A clone controls the same pipe. Everything takes effect at once: who waits is woken.
+/// A clone controls the same pipe. Everything takes effect at once, and wakes the ends that wait.
 #[derive(Clone)]
 pub struct Faults {
     to_server: Arc<Mutex<Lane>>,
@@ -82,7 +85,19 @@ impl Faults {
     }
 }
 
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (to_server, to_client) = (self.to_server().unread(), self.to_client().unread());
+        f.debug_struct("Faults")
+            .field("unread_by_server", &to_server)
+            .field("unread_by_client", &to_client)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One direction of a [`pipe`](crate::pipe()): one end writes, and the other reads.
+///
+/// [`Faults`] has an overview. What a method sets replaces what it has set before.
 #[derive(Clone, Copy)]
 pub struct Direction<'a>(&'a Mutex<Lane>);
 
@@ -97,6 +112,14 @@ impl Direction<'_> {
     /// Ends the effect of [`stall`](Self::stall).
     pub fn resume(self) {
         change(self.0, |lane| lane.stalled = false);
+    }
+
+    /// Loses the next close frame. The writer does not notice, and the end of the stream passes: to the reader, the
+    /// connection ends without a closing handshake (RFC 6455 §7.1.5, code 1006).
+    ///
+    /// Call it when the opening handshake is done, and no frame has been written in part.
+    pub fn lose_close_frame(self) {
+        change(self.0, |lane| lane.loses_close = Some(CloseFilter::Start));
     }
 
     /// Sets how many bytes the pipe holds before the writer has to wait. With 0, nothing more can be written, but what

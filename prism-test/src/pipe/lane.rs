@@ -7,6 +7,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::close_filter::CloseFilter;
+
 pub(super) struct Lane {
     pub(super) bytes: VecDeque<u8>,
     /// How many bytes it holds before a writer has to wait.
@@ -21,6 +23,8 @@ pub(super) struct Lane {
     pub(super) deserted: bool,
     /// Neither reads nor writes make progress.
     pub(super) stalled: bool,
+    /// Close frames vanish.
+    pub(super) loses_close: Option<CloseFilter>,
     /// Reads and writes fail.
     pub(super) broken: Option<io::ErrorKind>,
     /// Writes fail after this many more bytes.
@@ -51,6 +55,7 @@ impl Lane {
             closed: false,
             deserted: false,
             stalled: false,
+            loses_close: None,
             broken: None,
             breaks_after: None,
             fails_once: None,
@@ -140,9 +145,13 @@ impl Lane {
         if self.allowance < usize::MAX {
             self.allowance -= count;
         }
+        let passing = match &mut self.loses_close {
+            Some(filter) => filter.passing(&buf[..count]),
+            None => count,
+        };
         match &mut self.held {
-            Some(held) => held.extend(&buf[..count]),
-            None => self.bytes.extend(&buf[..count]),
+            Some(held) => held.extend(&buf[..passing]),
+            None => self.bytes.extend(&buf[..passing]),
         }
         self.wake();
         Poll::Ready(Ok(count))

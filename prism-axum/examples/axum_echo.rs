@@ -1,0 +1,51 @@
+//! An echo server under axum: sends every message back, on every path, over HTTP/1.1, and over HTTP/2 with prior knowledge.
+//!
+//! ```text
+//! axum_echo [ADDR] [--deflate | --deflate-takeover]
+//! ```
+//!
+//! With `--deflate` every message is compressed, and with `--deflate-takeover` each may refer to earlier ones.
+
+use std::error::Error;
+
+use axum::{Extension, Router, response::Response, routing::any};
+use prism_axum::{Connection, Deflate, Handler, Message, Options, WebSocketUpgrade, WebSockets};
+use tokio::net::TcpListener;
+
+#[path = "../../examples/signals_tokio.rs"]
+mod signals;
+
+struct Echo;
+
+impl Handler for Echo {
+    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+        let _ = connection.send(message).await; // fails only if the connection is closing
+    }
+}
+
+async fn echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.handler(Echo)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut address = "127.0.0.1:8080".to_owned();
+    let mut options = Options::default().max_message_size(64 << 20);
+    for word in std::env::args().skip(1) {
+        let deflate = Deflate::default().threshold(0);
+        match word.as_str() {
+            "--deflate" => options = options.compression(deflate),
+            "--deflate-takeover" => options = options.compression(deflate.with_takeover()),
+            flag if flag.starts_with("--") => return Err(format!("unknown flag {flag}").into()),
+            _ => address = word,
+        }
+    }
+    let websockets = WebSockets::new(options);
+    let app = Router::new().fallback(any(echo)).layer(Extension(websockets.clone()));
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let stop = websockets.closing(signals::shutdown_signal()?);
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    websockets.shut_down().await;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! A server of axum.
+
+use std::net::SocketAddr;
+
+use async_channel::{Receiver, Sender, bounded};
+use axum::{Extension, Router};
+use prism_axum::WebSockets;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) websockets: WebSockets,
+    stop: Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server with these routes.
+    pub(crate) async fn start(websockets: WebSockets, routes: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = routes.layer(Extension(websockets.clone()));
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let (stop, stopped) = bounded(1);
+        let closing = websockets.closing(until_closed(stopped));
+        let serving = tokio::spawn(async {
+            axum::serve(listener, app).with_graceful_shutdown(closing).await.unwrap();
+        });
+        Self { address, websockets, stop, serving }
+    }
+
+    /// Begins a graceful shutdown. Returns when axum has ended.
+    pub(crate) async fn stop(self) -> WebSockets {
+        self.stop.close();
+        self.serving.await.unwrap();
+        self.websockets
+    }
+}
+
+async fn until_closed(stopped: Receiver<()>) {
+    while stopped.recv().await.is_ok() {}
+}

@@ -1,0 +1,5 @@
+//! Prism under axum, over real sockets.
+
+mod common;
+mod http1;
+mod http2;

@@ -1,0 +1,69 @@
+//! WebSockets under [hyper] and tower: an HTTP server of your own reads requests, and [Prism](prism_driver) runs the
+//! WebSockets, over HTTP/1.1 and HTTP/2, on any runtime.
+//!
+//! [`upgrade`] judges a request, and the [`Upgrade`] that it returns runs a handler:
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use hyper::{Request, Response, body::Incoming};
+//! use prism_driver::{Connection, Handler, Message, Runtime, WebSockets};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     async fn on_message(&self, connection: &Connection, message: Message<'_>) {
+//!         let _ = connection.send(message).await; // fails only if the connection is closing
+//!     }
+//! }
+//!
+//! async fn answer<R: Runtime>(websockets: WebSockets<R>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+//!     match request.uri().path() {
+//!         "/ws" => match prism_hyper::upgrade(&mut request, &websockets).await {
+//!             Ok(upgrade) => upgrade.serve(Echo),
+//!             Err(refusal) => refusal, // 400, 403, 426, 503 ...
+//!         },
+//!         _ => Response::new(Full::from("hello")),
+//!     }
+//! }
+//! ```
+//!
+//! `WebSockets` has the limits, origins, counters and the shutdown of all connections. Take it from the adapter for your
+//! runtime, such as `prism_tokio::WebSockets`. [`service`] makes a [`tower_service::Service`] of a handler.
+//!
+//! # What your server has to do
+//!
+//! - Serve HTTP/1.1 connections `with_upgrades()`. Over HTTP/2, call `enable_connect_protocol()` on hyper's builder, and
+//!   turn on the feature `http2` of this crate.
+//! - Set `TCP_NODELAY` on the sockets that it accepts: messages are batched already, and Nagle's algorithm would delay
+//!   them.
+//! - Put the peer's [`SocketAddr`](std::net::SocketAddr) into the request's extensions, if connections should have an
+//!   [address](prism_driver::Connection::peer_addr), or if there is a limit on connections of one address.
+//! - At a shutdown, tell the WebSockets first. With [`WebSockets::closing`](prism_driver::WebSockets::closing), the
+//!   signal that stops your server does so. Over HTTP/2, the server would otherwise wait for its streams to end, which
+//!   are those WebSockets.
+//!
+//! # HTTP/2
+//!
+//! hyper copies each write, and queues about two of them for a stream. So this crate writes at most 16 KiB at once, which
+//! bounds that queue. A message that is in the queue counts as written: [`flush`](prism_driver::Connection::flush) does
+//! not wait for it, and the [write timeout](prism_driver::Options::write_timeout) begins later.
+//!
+//! The peer can reset a stream. This ends the connection as a lost TCP connection does.
+
+mod io;
+mod service;
+mod upgrade;
+
+pub use prism_driver::WebSockets;
+
+pub use crate::{
+    io::Io,
+    service::{WebSocketService, service},
+    upgrade::{Upgrade, head, upgrade},
+};
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,6 @@
+//! Prism under hyper, over real sockets: HTTP/1.1 on tokio and on smol, HTTP/2 on tokio.
+
+mod common;
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
