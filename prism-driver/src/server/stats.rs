@@ -353,14 +353,9 @@ impl ServerStats {
         self.counters.round_trips.add(round_trip);
     }
 
-    /// Adds what connections have received.
-    pub(crate) fn received(&self, traffic: Traffic) {
-        self.counters.traffic.add_received(traffic);
-    }
-
-    /// Adds what connections have sent.
-    pub(crate) fn sent(&self, traffic: Traffic) {
-        self.counters.traffic.add_sent(traffic);
+    /// Adds what connections have received and sent.
+    pub(crate) fn carried(&self, received: Traffic, sent: Traffic) {
+        self.counters.traffic.add(received, sent);
     }
 
     /// Returns how many bytes are buffered for peers that do not keep up.

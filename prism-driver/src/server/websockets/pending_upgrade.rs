@@ -73,8 +73,9 @@ impl<R: Runtime> WebSockets<R> {
     ) -> Result<PendingUpgrade<R>, Response<Bytes>> {
         let Inner { connections, policy, .. } = &*self.0;
         connections.stats.accepted();
+        let peer_addr = request.peer_addr;
         let upgrade = self.admit(request).map_err(|reply| {
-            connections.stats.not_upgraded(reply.reason());
+            connections.not_upgraded(peer_addr, reply.reason(), Some(reply.status()));
             refusal(&reply.into_reply())
         })?;
         match policy.authorize {
@@ -96,7 +97,7 @@ impl<R: Runtime> WebSockets<R> {
         if connections.registry.len() > connections.options.max_connections {
             return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
         }
-        let mut guard = HandshakeGuard::new(slot, place, connections.stats.clone());
+        let mut guard = HandshakeGuard::new(slot, place, peer_addr);
         guard.if_dropped = NotUpgraded::Unauthorized;
         Ok(PendingUpgrade {
             websockets: self.clone(),
@@ -229,7 +230,7 @@ impl<R: Runtime> PendingUpgrade<R> {
                 NotUpgraded::TimedOut,
             ),
         };
-        self.guard.if_dropped = reason;
+        (self.guard.if_dropped, self.guard.status) = (reason, Some(reply.status()));
         let reply = policy.refuse(PlainReply::decided(reply, false, reason));
         Err(refusal(&reply.into_reply()))
     }
