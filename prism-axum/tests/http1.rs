@@ -180,7 +180,8 @@ async fn long_messages_and_limits_of_one_connection() {
 async fn a_graceful_shutdown_closes_each_websocket_and_lets_axum_end() {
     let server = Server::start(WebSockets::default(), Router::new().fallback(any(echo))).await;
     let mut sockets = Vec::new();
-    for _ in 0..50 {
+    // Each takes two descriptors, and a process often has only 1024.
+    for _ in 0..300 {
         let socket = open(&server, "/").await;
         socket.send("hello").await.unwrap();
         assert_eq!(receive(&socket).await, "hello");
@@ -192,7 +193,7 @@ async fn a_graceful_shutdown_closes_each_websocket_and_lets_axum_end() {
         assert!(matches!(end, Disconnect::Peer { code: CloseCode::GOING_AWAY, .. }), "{end:?}");
     }
     let outcome = websockets.shut_down().await;
-    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (50, 0, 0));
+    assert_eq!((outcome.closed, outcome.failed, outcome.cut), (300, 0, 0));
 }
 
 #[tokio::test]
