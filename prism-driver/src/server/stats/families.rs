@@ -47,6 +47,7 @@ pub(super) fn families(counts: &Counts) -> Vec<Family> {
             "Pages and refusals that were not sent completely.",
             counts.incomplete,
         ),
+        opened(counts),
         gauge("prism_connections_open", "Connections that are open.", counts.open),
         gauge(
             "prism_connections_stuck",
@@ -99,6 +100,19 @@ fn handshakes(counts: &Counts) -> Family {
         unit: None,
         help: "Handshakes that are over, by result.",
         samples: results.map(sample).collect(),
+    }
+}
+
+fn opened(counts: &Counts) -> Family {
+    let over_http1 = (counts.open + counts.closed).saturating_sub(counts.opened_over_http2);
+    let versions = [("1.1", over_http1), ("2", counts.opened_over_http2)];
+    let sample = |(version, count)| Sample::new("_total", [("http", version)], count);
+    Family {
+        name: "prism_connections_opened",
+        kind: Kind::Counter,
+        unit: None,
+        help: "Connections that were opened, by the version of HTTP.",
+        samples: versions.map(sample).into(),
     }
 }
 
