@@ -11,23 +11,13 @@ use prism_test::{Peer, Received, Sim};
 use crate::common::{
     events::Events,
     handed_out,
-    handlers::Echo,
+    handlers::{Echo, Fragile},
     http::read_head,
     ms,
     net::{Net, PEER},
     s,
     site::{request, start},
 };
-
-/// Panics when it is told to, and sends everything else back.
-struct Fragile;
-
-impl Handler for Fragile {
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        assert_ne!(message, Message::Text("panic"), "on purpose");
-        let _ = connection.send(message).await;
-    }
-}
 
 /// Runs a server with this handler on `/rooms/{room}`.
 fn serve(sim: &Sim, handler: impl Handler) -> Net {

@@ -2,7 +2,7 @@
 
 use futures_lite::AsyncWriteExt;
 use prism_driver::{Options, Origins, Reply, Request, Runtime, Server, ServerOptions, shared};
-use prism_test::Sim;
+use prism_test::{Sim, pipe};
 
 use crate::common::{
     events::{Event, Events},
@@ -12,6 +12,7 @@ use crate::common::{
     net::{Net, PEER},
     s,
     site::{send, serve_until_closed},
+    websockets::{accept, of, request, status, websockets},
 };
 
 fn bind(sim: &Sim) -> (Net, Server<Net>) {
@@ -196,4 +197,35 @@ fn a_server_that_evicts_handshakes_warns_once_a_minute() {
     });
     assert_eq!(unreported(&events, "evicting handshakes"), ["0", "2"]);
     assert!(refusals(&events).contains(&"evicted - 0".to_owned()));
+}
+
+#[test]
+fn a_server_without_a_listener_reports_its_refusals_and_connections_too() {
+    let (sim, events) = (Sim::default(), Events::default());
+    events.collect(|| {
+        let refuse = async |request: Request| match request.path() {
+            "/ada" => Ok(()),
+            _ => Err(Reply::new(401)),
+        };
+        let websockets = websockets(&sim, |it| it.authorize(refuse));
+        let peer = PEER.parse().unwrap();
+        sim.run(async {
+            let plain = http::Request::get("/").header("Host", "a").body(()).unwrap();
+            for (request, expected) in [(&plain, 426), (&request("/eve"), 401)] {
+                assert_eq!(status(&websockets, of(request).peer_addr(peer)).await, expected);
+            }
+            let ada = request("/ada");
+            let head = of(&ada).route("/{user}").peer_addr(peer);
+            let (_, opening) = accept(&websockets, head).await.unwrap();
+            let (server, _client, _) = pipe();
+            opening.serve(server, Echo);
+            sim.settle().await;
+            let ended = websockets.shut_down().await;
+            assert_eq!(ended.closed + ended.failed + ended.cut, 1);
+        });
+    });
+    assert_eq!(refusals(&events), ["bad_request 426 0", "unauthorized 401 0"]);
+    assert_eq!(events.only("opened").get("route"), "/{user}");
+    assert_eq!(events.only("shutting down").get("open"), "1");
+    assert_eq!(events.only("ended").get("id"), events.only("opened").get("id"));
 }

@@ -1,25 +1,16 @@
 //! A log of hostile peers: they can neither forge a line in it, nor fill it with their text.
 
 use fastrand::Rng;
-use prism_driver::{Connection, Handler, Message, Origins, Reply, ServerOptions, shared};
+use prism_driver::{Origins, Reply, ServerOptions, shared};
 use prism_test::Sim;
 
 use crate::common::{
     events::{Event, Events},
+    handlers::Fragile,
     hostile::{self, LETTERS},
     net::Net,
     s, site,
 };
-
-/// Panics when it is told to, and sends everything else back.
-struct Fragile;
-
-impl Handler for Fragile {
-    async fn on_message(&self, connection: &Connection, message: Message<'_>) {
-        assert_ne!(message, Message::Text("panic"), "on purpose");
-        let _ = connection.send(message).await;
-    }
-}
 
 /// Returns the events of a server that hostile peers have visited.
 fn log_of_hostile_peers(seed: u64) -> Vec<Event> {

@@ -48,6 +48,8 @@ fn a_connection_has_what_is_known_of_its_request() {
             assert_eq!(connection.data::<u32>(), Some(&7));
             assert_eq!(connection.peer_addr(), Some(addr("192.0.2.1:40000")));
         }
+        let counts = websockets.stats().counts();
+        assert_eq!((counts.open + counts.closed, counts.opened_over_http2), (2, 1));
     });
 }
 

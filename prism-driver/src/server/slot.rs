@@ -45,6 +45,11 @@ impl<R: Runtime> Slot<R> {
         }
     }
 
+    /// Records that the request of the open connection came over HTTP/2.
+    pub(crate) fn opened_over_http2(&self) {
+        self.context.connections.stats.opened_over_http2();
+    }
+
     /// Records that there will be no connection; see [`Connections::not_upgraded`].
     ///
     /// [`Connections::not_upgraded`]: crate::server::connections::Connections::not_upgraded

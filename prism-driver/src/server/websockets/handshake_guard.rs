@@ -14,6 +14,8 @@ pub(super) struct HandshakeGuard<R: Runtime> {
     /// `None` once the connection is open.
     held: Option<(Slot<R>, Place)>,
     peer_addr: Option<SocketAddr>,
+    /// Whether the request came over HTTP/2.
+    pub(super) is_http2: bool,
     /// What a drop means.
     pub(super) if_dropped: NotUpgraded,
     /// The status of the refusal, if there is one.
@@ -22,13 +24,22 @@ pub(super) struct HandshakeGuard<R: Runtime> {
 
 impl<R: Runtime> HandshakeGuard<R> {
     pub(super) const fn new(slot: Slot<R>, place: Place, peer_addr: Option<SocketAddr>) -> Self {
-        Self { held: Some((slot, place)), peer_addr, if_dropped: NotUpgraded::Left, status: None }
+        Self {
+            held: Some((slot, place)),
+            peer_addr,
+            is_http2: false,
+            if_dropped: NotUpgraded::Left,
+            status: None,
+        }
     }
 
     /// Records that the connection has opened, and returns its entry.
     pub(super) fn opened(mut self, connection: &Connection) -> Slot<R> {
         let (slot, place) = self.held.take().expect("it is taken only here");
         slot.opened(connection);
+        if self.is_http2 {
+            slot.opened_over_http2();
+        }
         if connection.peer_addr().is_some() {
             place.keep();
         }

@@ -91,6 +91,7 @@ impl<R: Runtime> WebSockets<R> {
             return Err(PlainReply::unavailable(NotUpgraded::Evicted));
         }
         let route = routes.get(request.route);
+        let is_http2 = request.is_http2();
         let Checked { offer, request, peer_addr, place } = self.check(request)?;
         self.ensure_timers();
         let slot = Slot::new(route.context.clone());
@@ -98,7 +99,7 @@ impl<R: Runtime> WebSockets<R> {
             return Err(PlainReply::unavailable(NotUpgraded::TooManyConnections));
         }
         let mut guard = HandshakeGuard::new(slot, place, peer_addr);
-        guard.if_dropped = NotUpgraded::Unauthorized;
+        (guard.if_dropped, guard.is_http2) = (NotUpgraded::Unauthorized, is_http2);
         Ok(PendingUpgrade {
             websockets: self.clone(),
             guard,
