@@ -253,6 +253,8 @@ impl Cell {
         match server.name {
             // It has larger buffers as well.
             "yawc-tuned" => !matches!(self.kind, Kind::Handshakes | Kind::TlsHandshakes),
+            // They are compared with each other, and only if they are named.
+            "prism-axum" | "axum-ws" => false,
             // The level does not matter.
             "prism-l1" | "prism-l3" | "prism-l6" => self.kind != Kind::DeflateMemory,
             name => {

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr};
 
 mod attacked;
 mod authorizing;
+mod axum;
 mod bare;
 #[cfg(feature = "peers")]
 mod echo;
@@ -94,6 +95,9 @@ pub const SERVERS: &[Server] = &[
     Server::new("prism-async-std", prism::echo_on_async_std)
         .with(Mode::Tls, prism::tls_on_async_std)
         .with(Mode::Deflate, prism::deflate_on_async_std),
+    Server::new("prism-axum", axum::prism),
+    #[cfg(feature = "peers")]
+    Server::new("axum-ws", axum::ws),
     Server::new("floor-tokio", floor::echo).with(Mode::Broadcast, floor::broadcast),
     Server::new("bare-tokio", bare::on_tokio).with(Mode::Tls, bare::tls_on_tokio),
     Server::new("bare-smol", bare::on_smol).with(Mode::Tls, bare::tls_on_smol),
